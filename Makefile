@@ -1,0 +1,77 @@
+# The only list of commands. `make` alone prints them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_VERSION := 0.13.8
+# A uv that is installed is used; otherwise one is put into .local/uv, with nothing but Python's own venv and pip.
+UV := $(shell command -v uv 2>/dev/null || echo .local/uv/bin/uv)
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON := $(PYTHON)
+
+# An activated environment of the caller's would be taken for ours.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+.PHONY: demo up token
+demo: setup ## Start everything, post orders, show what became of each, stop everything
+	@$(BIN)/orderctl local demo
+
+up: setup ## Start everything and keep it running; Ctrl-C stops it
+	@$(BIN)/orderctl local up
+
+token: setup ## Print a development token; TENANT and CUSTOMER choose whose
+	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)
+
+##@ Work on it
+.PHONY: setup test check format lock
+setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
+
+test: setup ## Run every test that needs no Docker and no AWS account
+	@$(BIN)/pytest
+
+check: setup ## Lint, types, layers, lock, and each package imported alone
+	$(UV) lock --check
+	$(UV) lock --check --project cli/emulator
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(UV) run --isolated --no-dev --locked --package order-shared python -m tests.isolation order_shared
+	$(UV) run --isolated --no-dev --locked --package order-api python -m tests.isolation order_api
+	$(UV) run --isolated --no-dev --locked --package order-processor python -m tests.isolation order_processor
+	$(UV) run --isolated --no-dev --locked --package orderctl python -m tests.isolation orderctl
+
+format: setup ## Format the code and sort its imports
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+lock: .local/uv.stamp ## Resolve the newest versions again
+	$(UV) lock --upgrade
+	$(UV) lock --upgrade --project cli/emulator
+
+.local/uv.stamp:
+	@mkdir -p .local
+	@if [ ! -x "$$(command -v $(UV))" ]; then \
+		echo "uv is not installed: putting it into .local/uv"; \
+		$(PYTHON) -m venv .local/uv || { echo "this needs Python 3.11+ with its venv module (Debian: python3-venv)"; exit 1; }; \
+		.local/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	fi
+	@touch $@
+
+.venv/setup.stamp: .local/uv.stamp uv.lock pyproject.toml shared/pyproject.toml services/order-api/pyproject.toml \
+		services/order-processor/pyproject.toml cli/pyproject.toml cli/emulator/uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version)'
+	@echo "making the environments (once)"
+	@$(UV) sync --quiet --locked
+	@$(UV) sync --quiet --locked --project cli/emulator
+	@touch $@
