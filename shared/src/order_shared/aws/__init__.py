@@ -1,0 +1,1 @@
+"""The AWS clients: one session, one retry policy, one adapter per service."""

@@ -1,0 +1,65 @@
+"""Settings that both services read, each from the environment, each in one typed place.
+
+Every variable has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials) keep
+their names. Nothing is read at import: a process makes its settings once, in `main`.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from order_shared.tables import TableNames, order_queue
+
+
+class Environment(StrEnum):
+    LOCAL = "local"
+    DEV = "dev"
+    UAT = "uat"
+    PROD = "prod"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ORDER_", frozen=True, populate_by_name=True)
+
+    env: Environment = Environment.LOCAL
+    table_prefix: str = ""
+    """Prefix of every table; `{env}-` if not set."""
+    queue_name: str = ""
+    """Name of the work queue; `{table_prefix}orders` if not set."""
+    dlq_name: str = ""
+    """Name of the dead-letter queue; `{table_prefix}orders-dead` if not set."""
+
+    aws_region: Annotated[str, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))]
+    aws_endpoint_url: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL")] = None
+    aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
+    aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
+
+    sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
+    """How long an order may stay open before a sweep sends its message again; doubles each time."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """0 takes any free port; the address is in the log line `listening`."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_names(cls, values: dict[str, object]) -> dict[str, object]:
+        prefix = values.get("table_prefix") or f"{values.get('env') or Environment.LOCAL}-"
+        queue = order_queue(str(prefix))
+        defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
+        return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+    @property
+    def tables(self) -> TableNames:
+        return TableNames.with_prefix(self.table_prefix)
+
+    @property
+    def dynamodb_endpoint(self) -> str | None:
+        return self.aws_endpoint_url_dynamodb or self.aws_endpoint_url
+
+    @property
+    def sqs_endpoint(self) -> str | None:
+        return self.aws_endpoint_url_sqs or self.aws_endpoint_url

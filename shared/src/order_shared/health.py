@@ -1,0 +1,57 @@
+"""Readiness: what the service really needs, asked for real, but not more often than every few seconds."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+Probe = Callable[[], Awaitable[None]]
+"""Returns if the thing answers, raises if it does not."""
+
+PROBE_TIMEOUT = 1.0
+CACHE_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Report:
+    ready: bool
+    parts: Mapping[str, str]
+
+    def to_json(self) -> dict[str, str]:
+        return {"status": "ready" if self.ready else "unavailable", **self.parts}
+
+
+class Readiness:
+    """`required` must answer; without `optional` the service is degraded, and still takes traffic."""
+
+    def __init__(self, required: Mapping[str, Probe], optional: Mapping[str, Probe]) -> None:
+        self._required = required
+        self._optional = optional
+        self._lock = asyncio.Lock()
+        self._report: Report | None = None
+        self._checked_at = 0.0
+
+    async def check(self) -> Report:
+        async with self._lock:
+            if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
+                self._report = await self._ask()
+                self._checked_at = time.monotonic()
+            return self._report
+
+    async def _ask(self) -> Report:
+        probes = {**self._required, **self._optional}
+        answers = dict(zip(probes, await asyncio.gather(*map(_answers, probes.values())), strict=True))
+        parts = {
+            name: "ok" if ok else "unavailable" if name in self._required else "degraded"
+            for name, ok in answers.items()
+        }
+        return Report(all(answers[name] for name in self._required), parts)
+
+
+async def _answers(probe: Probe) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            await probe()
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it does not answer
+        return False
+    return True

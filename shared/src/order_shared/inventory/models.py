@@ -1,0 +1,75 @@
+"""Products and the stock that is held for them. Pure: no I/O, no clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zlib import crc32
+
+MAX_UNIT_PRICE = 10_000_000  # minor units
+MAX_NAME_LENGTH = 120
+SKU_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """What a tenant sells. `unit_price` is in minor units of `currency` (ISO 4217).
+
+    `stock_shards` items hold its stock, so that many buyers of one product do not queue for one item.
+    """
+
+    tenant: str
+    sku: str
+    name: str
+    unit_price: int
+    currency: str
+    stock_shards: int = 1
+    updated_at: datetime
+
+    def shard_for(self, order_id: str) -> int:
+        """The shard that this order takes its stock from; the same one each time it is asked."""
+        return crc32(f"{order_id}#{self.sku}".encode()) % self.stock_shards
+
+
+@dataclass(frozen=True, slots=True)
+class StockedProduct:
+    """A product with the stock of each of its shards, by shard number."""
+
+    product: Product
+    stock: tuple[int, ...]
+
+    @property
+    def available(self) -> int:
+        return sum(self.stock)
+
+
+def spread(delta: int, stock: Sequence[int]) -> list[int]:
+    """How a change of `delta` is shared out over the shards.
+
+    An addition goes to all alike, the first ones taking the remainder; a removal empties the fullest
+    first. The caller has checked that a removal does not exceed the sum.
+    """
+    if delta >= 0:
+        share, rest = divmod(delta, len(stock))
+        return [share + (shard < rest) for shard in range(len(stock))]
+    changes = [0] * len(stock)
+    wanted = -delta
+    for shard in sorted(range(len(stock)), key=lambda shard: -stock[shard]):
+        taken = min(stock[shard], wanted)
+        changes[shard] = -taken
+        wanted -= taken
+    return changes
+
+
+def consolidation(wanted: int, into: int, stock: Sequence[int]) -> dict[int, int] | None:
+    """What to move from each other shard so that shard `into` holds `wanted`; None if all hold too little."""
+    missing = wanted - stock[into]
+    if sum(stock) < wanted:
+        return None
+    moves: dict[int, int] = {}
+    for shard in sorted(range(len(stock)), key=lambda shard: -stock[shard]):
+        if missing <= 0:
+            break
+        if shard != into and stock[shard] > 0:
+            moves[shard] = min(stock[shard], missing)
+            missing -= moves[shard]
+    return moves

@@ -1,0 +1,144 @@
+"""Gathers single requests into batches: sends, deletes and visibility changes alike.
+
+A batch goes out when it is full, or when its oldest entry has waited for `linger` seconds. Every entry of
+every answer is looked at; an entry whose batch failed is told so.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from order_shared.messaging.queue import MAX_BATCH, MAX_BATCH_BYTES, EntryFailure, QueueUnavailable
+
+T = TypeVar("T")
+
+LINGER_SECONDS = 0.004
+
+
+class EntryFailed(Exception):
+    """`failure` says how; None if the whole batch failed."""
+
+    def __init__(self, failure: EntryFailure | None) -> None:
+        super().__init__(failure.code if failure else "batch_failed")
+        self.failure = failure
+
+
+class Batcher(Generic[T]):
+    """Entries of one kind on their way to one batched call.
+
+    `flush` takes 1 to 10 entries, returns the positions that failed and may raise QueueUnavailable.
+    At most `capacity` entries wait and at most `concurrency` batches are under way.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[Sequence[T]], Awaitable[list[EntryFailure]]],
+        *,
+        size: Callable[[T], int] = lambda _: 0,
+        linger: float = LINGER_SECONDS,
+        capacity: int = 10_000,
+        concurrency: int = 4,
+    ) -> None:
+        self._flush = flush
+        self._size = size
+        self._linger = linger
+        self._capacity = capacity
+        self._slots = asyncio.Semaphore(concurrency)
+        self._waiting: deque[tuple[T, asyncio.Future[None]]] = deque()
+        self._arrived = asyncio.Event()
+        self._full = asyncio.Event()
+        self._closing = False
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._flights: set[asyncio.Task[None]] = set()
+
+    def offer(self, entry: T) -> asyncio.Future[None] | None:
+        """Takes the entry without waiting; None if too many wait already or the batcher is closed.
+
+        The future ends with EntryFailed if the entry does not get through.
+        """
+        if self._closing or len(self._waiting) >= self._capacity:
+            return None
+        if self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch())
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        outcome.add_done_callback(_retrieve)
+        self._waiting.append((entry, outcome))
+        self._arrived.set()
+        if len(self._waiting) >= MAX_BATCH:
+            self._full.set()
+        return outcome
+
+    async def submit(self, entry: T) -> None:
+        """Returns once the entry got through; raises EntryFailed if it did not."""
+        outcome = self.offer(entry)
+        if outcome is None:
+            raise EntryFailed(None)
+        await outcome
+
+    async def close(self) -> None:
+        """Sends what waits and returns when all of it has been answered."""
+        self._closing = True
+        self._arrived.set()
+        self._full.set()
+        if self._dispatcher is not None:
+            await self._dispatcher
+
+    async def _dispatch(self) -> None:
+        while True:
+            await self._arrived.wait()
+            if not self._waiting:
+                if self._closing:
+                    break
+                self._arrived.clear()
+                continue
+            if len(self._waiting) < MAX_BATCH and not self._closing:
+                self._full.clear()
+                try:
+                    async with asyncio.timeout(self._linger):
+                        await self._full.wait()
+                except TimeoutError:
+                    pass
+            await self._slots.acquire()
+            flight = asyncio.create_task(self._send(self._take()))
+            self._flights.add(flight)
+            flight.add_done_callback(self._flights.discard)
+        await asyncio.gather(*self._flights)
+
+    def _take(self) -> list[tuple[T, asyncio.Future[None]]]:
+        batch: list[tuple[T, asyncio.Future[None]]] = []
+        room = MAX_BATCH_BYTES
+        while self._waiting and len(batch) < MAX_BATCH:
+            size = self._size(self._waiting[0][0])
+            if batch and size > room:
+                break
+            room -= size
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _send(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
+        try:
+            failures = {failure.index: failure for failure in await self._flush([entry for entry, _ in batch])}
+        except QueueUnavailable:
+            for _, outcome in batch:
+                _settle(outcome, EntryFailed(None))
+        else:
+            for index, (_, outcome) in enumerate(batch):
+                _settle(outcome, EntryFailed(failures[index]) if index in failures else None)
+        finally:
+            self._slots.release()
+
+
+def _settle(outcome: asyncio.Future[None], error: EntryFailed | None) -> None:
+    if outcome.done():  # whoever waited has gone
+        return
+    if error is None:
+        outcome.set_result(None)
+    else:
+        outcome.set_exception(error)
+
+
+def _retrieve(outcome: asyncio.Future[None]) -> None:
+    """An entry that was only offered has nobody to read its error; asyncio would complain."""
+    if not outcome.cancelled():
+        outcome.exception()

@@ -1,0 +1,294 @@
+"""Takes messages off the queue and sees each one through: acknowledged, tried again, or buried with a reason.
+
+    poll ─► handle ─► acknowledge            deleted, in batches
+              ├─ Unprocessable ─► bury       to the dead letters with a reason, then deleted
+              ├─ LeaseLost ─► let go         it is somebody else's by now
+              └─ any other ─► back off       visible again after a jittered wait
+    a heartbeat extends whatever takes longer than half its visibility
+
+A poll never asks for more messages than there are free permits, so nothing received waits for its turn while
+its visibility runs out.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from order_shared.backoff import full_jitter
+from order_shared.exceptions import PlatformError
+from order_shared.messaging.batcher import Batcher, EntryFailed
+from order_shared.messaging.queue import (
+    MAX_BATCH,
+    OutgoingMessage,
+    Queue,
+    QueueUnavailable,
+    ReceivedMessage,
+    Visibility,
+)
+from order_shared.telemetry import ConsumerMetrics
+
+log = structlog.get_logger(__name__)
+
+DELETE_ATTEMPTS = 3
+ERROR_PAUSE_CAP = 5.0  # seconds between polls of a queue that cannot be reached
+
+
+class Unprocessable(PlatformError):
+    """No repetition helps: the message goes to the dead letters. `reason` is a stable code."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class LeaseLost(PlatformError):
+    """The message became visible to others; what it asks for is theirs to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerOptions:
+    """`concurrency` messages are handled at once. Times are in seconds."""
+
+    concurrency: int = 64
+    pollers: int = 1
+    wait: int = 20
+    visibility: int = 30
+    retry_base: float = 1.0
+    retry_cap: float = 300.0
+    drain: float = 60.0
+
+
+@dataclass(eq=False)
+class Delivery:
+    """One message while it is ours. `held_until` is on the event loop's clock."""
+
+    message: ReceivedMessage
+    held_until: float
+    lost: bool = False
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def is_first(self) -> bool:
+        return self.message.receive_count == 1
+
+    def ensure_held(self) -> None:
+        """Called before each effect. Raises LeaseLost once somebody else may have the message."""
+        if self.lost or time.monotonic() >= self.held_until:
+            raise LeaseLost(self.message.message_id)
+
+
+Handler = Callable[[Delivery], Awaitable[None]]
+
+
+class Consumer:
+    """Runs until `stop`; then finishes what it has begun, gives the rest back, and returns."""
+
+    def __init__(self, queue: Queue, handler: Handler, options: ConsumerOptions, metrics: ConsumerMetrics) -> None:
+        self._queue = queue
+        self._handler = handler
+        self._options = options
+        self._metrics = metrics
+        self._permits = asyncio.Semaphore(options.concurrency)
+        self._deletes: Batcher[str] = Batcher(queue.delete)
+        self._visibility_changes: Batcher[Visibility] = Batcher(queue.change_visibility)
+        self._in_flight: set[Delivery] = set()
+        self._stopping = asyncio.Event()
+        self._stopped_at = 0.0
+        self._last_loops = [time.monotonic()] * options.pollers
+        self._lag_ms = 0
+
+    @property
+    def idle_seconds(self) -> float:
+        """Age of the last turn of the poller that has been silent longest: the process's health."""
+        return time.monotonic() - min(self._last_loops)
+
+    @property
+    def lag_ms(self) -> int:
+        """How long the newest first delivery had waited in the queue; 0 when the queue ran empty."""
+        return self._lag_ms
+
+    def stop(self) -> None:
+        if not self._stopping.is_set():
+            self._stopped_at = time.monotonic()
+            self._stopping.set()
+
+    async def run(self) -> None:
+        """Any failure of a poller or of the heartbeat that is not the queue's ends this with an error."""
+        async with asyncio.TaskGroup() as group:
+            heartbeat = group.create_task(self._heartbeat())
+            pollers = [group.create_task(self._poll(number)) for number in range(self._options.pollers)]
+            await asyncio.wait(pollers)
+            await self._drain()
+            heartbeat.cancel()
+
+    async def _poll(self, number: int) -> None:
+        errors = 0
+        while not self._stopping.is_set():
+            self._last_loops[number] = time.monotonic()
+            permits = await self._take_permits()
+            messages: list[ReceivedMessage] = []
+            asked_at = time.monotonic()
+            try:
+                if not self._stopping.is_set():
+                    messages = await self._queue.receive(permits, self._options.wait, self._options.visibility)
+                errors = 0
+            except QueueUnavailable as error:
+                log.warning("receive_failed", error=str(error))
+                await self._pause(full_jitter(errors, base=0.2, cap=ERROR_PAUSE_CAP))
+                errors += 1
+            for _ in range(permits - len(messages)):
+                self._permits.release()
+            self._observe(messages)
+            deliveries = [Delivery(message, asked_at + self._options.visibility) for message in messages]
+            if self._stopping.is_set():
+                await self._release(deliveries)
+            else:
+                for delivery in deliveries:
+                    self._start(delivery)
+
+    async def _take_permits(self) -> int:
+        """Waits for one permit and takes up to ten of those that are free."""
+        await self._permits.acquire()
+        taken = 1
+        while taken < MAX_BATCH and not self._permits.locked():
+            await self._permits.acquire()
+            taken += 1
+        return taken
+
+    def _observe(self, messages: Sequence[ReceivedMessage]) -> None:
+        self._metrics.received.observe(len(messages))
+        now_ms = time.time_ns() // 1_000_000
+        first_sent = [message.sent_at for message in messages if message.receive_count == 1]
+        if first_sent:
+            self._lag_ms = max(0, now_ms - max(first_sent))
+        elif not messages:
+            self._lag_ms = 0
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    def _start(self, delivery: Delivery) -> None:
+        self._in_flight.add(delivery)
+        self._metrics.in_flight.inc()
+        delivery.task = asyncio.create_task(self._process(delivery))
+
+    async def _process(self, delivery: Delivery) -> None:
+        try:
+            outcome = await self._outcome(delivery)
+            self._metrics.messages.labels(outcome).inc()
+        finally:
+            self._in_flight.discard(delivery)
+            self._metrics.in_flight.dec()
+            self._permits.release()
+
+    async def _outcome(self, delivery: Delivery) -> str:
+        try:
+            await self._handler(delivery)
+        except Unprocessable as error:
+            return await self._bury(delivery, error)
+        except LeaseLost:
+            log.warning("lease_lost", message_id=delivery.message.message_id)
+            return "lease_lost"
+        except PlatformError as error:
+            log.warning("handler_failed", message_id=delivery.message.message_id, error=str(error))
+            return await self._back_off(delivery)
+        except Exception:
+            log.exception("handler_crashed", message_id=delivery.message.message_id)
+            return await self._back_off(delivery)
+        return await self._acknowledge(delivery)
+
+    async def _acknowledge(self, delivery: Delivery) -> str:
+        for attempt in range(DELETE_ATTEMPTS):
+            try:
+                await self._deletes.submit(delivery.message.receipt)
+            except EntryFailed as error:
+                if error.failure and error.failure.gone:
+                    break
+                await asyncio.sleep(full_jitter(attempt, base=0.1, cap=1.0))
+            else:
+                break
+        else:
+            log.warning("delete_failed", message_id=delivery.message.message_id)
+            return "delete_failed"  # it comes again, and its effect is found to be done
+        return "acknowledged"
+
+    async def _back_off(self, delivery: Delivery) -> str:
+        wait = full_jitter(
+            delivery.message.receive_count - 1, base=self._options.retry_base, cap=self._options.retry_cap
+        )
+        await self._hide(delivery, round(wait))
+        return "retried"
+
+    async def _bury(self, delivery: Delivery, error: Unprocessable) -> str:
+        message = delivery.message
+        letter = OutgoingMessage(
+            message.body,
+            {"reason": error.reason, "detail": error.detail[:500] or "-", "message_id": message.message_id},
+        )
+        try:
+            failures = await self._queue.dead_letter([letter])
+        except QueueUnavailable as unavailable:
+            failures = None
+            log.warning("bury_failed", message_id=message.message_id, error=str(unavailable))
+        if failures != []:
+            return await self._back_off(delivery)
+        log.error("message_buried", message_id=message.message_id, reason=error.reason, detail=error.detail)
+        await self._acknowledge(delivery)
+        return "buried"
+
+    async def _hide(self, delivery: Delivery, seconds: int) -> None:
+        try:
+            await self._visibility_changes.submit(Visibility(delivery.message.receipt, seconds))
+        except EntryFailed as error:
+            log.info("visibility_unchanged", message_id=delivery.message.message_id, error=str(error))
+
+    async def _release(self, deliveries: Sequence[Delivery]) -> None:
+        """Gives back what has not begun, so that nobody has to wait for its visibility time-out."""
+        await asyncio.gather(*(self._hide(delivery, 0) for delivery in deliveries))
+        for _ in deliveries:
+            self._permits.release()
+
+    async def _heartbeat(self) -> None:
+        visibility = self._options.visibility
+        while True:
+            await asyncio.sleep(visibility / 6)
+            now = time.monotonic()
+            due = [each for each in self._in_flight if not each.lost and each.held_until - now < visibility / 2]
+            batches = [due[start : start + MAX_BATCH] for start in range(0, len(due), MAX_BATCH)]
+            await asyncio.gather(*(self._extend(batch) for batch in batches))
+
+    async def _extend(self, deliveries: Sequence[Delivery]) -> None:
+        asked_at = time.monotonic()
+        changes = [Visibility(each.message.receipt, self._options.visibility) for each in deliveries]
+        try:
+            failures = {failure.index: failure for failure in await self._queue.change_visibility(changes)}
+        except QueueUnavailable as error:
+            self._metrics.heartbeat_failures.inc(len(deliveries))
+            log.warning("heartbeat_failed", error=str(error))  # the next beat tries again
+            return
+        for index, delivery in enumerate(deliveries):
+            failure = failures.get(index)
+            if failure is None:
+                delivery.held_until = asked_at + self._options.visibility
+            else:
+                self._metrics.heartbeat_failures.inc()
+                delivery.lost = delivery.lost or failure.gone
+
+    async def _drain(self) -> None:
+        left = self._options.drain - (time.monotonic() - self._stopped_at)
+        tasks = {delivery.task: delivery for delivery in self._in_flight if delivery.task}
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=max(0.0, left))
+            for task in unfinished:
+                task.cancel()
+            await asyncio.gather(*unfinished, return_exceptions=True)
+            await asyncio.gather(*(self._hide(tasks[task], 0) for task in unfinished))
+        await asyncio.gather(self._deletes.close(), self._visibility_changes.close())

@@ -1,0 +1,147 @@
+"""What is said on the queue about orders: structured CloudEvents 1.0, versioned by their type.
+
+A compatible change keeps the type, and readers ignore fields they do not know. A breaking one gets a new
+type, and `EVENT_TYPES` then holds both for as long as old messages may live.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+
+from order_shared.clock import to_text
+from order_shared.exceptions import PlatformError
+from order_shared.order.exceptions import InvalidOrderId
+from order_shared.order.ids import created_at_of, parse_order_id
+from order_shared.order.models import Customer, Order, OrderLine, OrderStatus, TimelineEntry
+
+SOURCE = "/order-platform/orders"
+
+Instant = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str)]
+
+
+class UnreadableEvent(PlatformError):
+    """The message is no event that this version knows; `reason` is a stable code."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PlacedLine(_Wire):
+    sku: str
+    name: str
+    quantity: Annotated[int, Field(ge=1)]
+    unit_price: Annotated[int, Field(ge=0)]
+    shard: Annotated[int, Field(ge=0)]
+
+
+class PlacedData(_Wire):
+    """Enough to process the order without reading it. Names no secret and no payment token."""
+
+    customer: str
+    lines: Annotated[tuple[PlacedLine, ...], Field(min_length=1)]
+    currency: str
+    total: int
+    reference: str | None = None
+
+
+class OrderPlaced(_Wire):
+    """An order was accepted and is stored."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str = SOURCE
+    type: Literal["order.placed.v1"] = "order.placed.v1"
+    subject: str
+    time: Instant
+    datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: str | None = None
+    tenantid: str
+    data: PlacedData
+
+    @classmethod
+    def of(cls, order: Order, traceparent: str | None = None) -> "OrderPlaced":
+        """The event of a pending order; a message sent again for the same order has the same `id`."""
+        return cls.model_construct(
+            id=f"{order.order_id}.placed",
+            subject=order.order_id,
+            time=order.created_at,
+            traceparent=traceparent,
+            tenantid=order.customer.tenant,
+            data=PlacedData.model_construct(
+                customer=order.customer.id,
+                lines=tuple(
+                    PlacedLine.model_construct(
+                        sku=line.sku,
+                        name=line.name,
+                        quantity=line.quantity,
+                        unit_price=line.unit_price,
+                        shard=line.shard,
+                    )
+                    for line in order.lines
+                ),
+                currency=order.currency,
+                total=order.total,
+                reference=order.reference,
+            ),
+        )
+
+    def order(self) -> Order:
+        """The pending order as it was when this was said. Raises UnreadableEvent for an impossible id."""
+        try:
+            order_id, created_at = parse_order_id(self.subject), created_at_of(self.subject)
+        except InvalidOrderId as error:
+            raise UnreadableEvent("invalid_event", str(error)) from error
+        return Order(
+            customer=Customer(self.tenantid, self.data.customer),
+            order_id=order_id,
+            created_at=created_at,
+            updated_at=created_at,
+            status=OrderStatus.PENDING,
+            version=1,
+            fence=0,
+            lines=tuple(OrderLine(**line.model_dump()) for line in self.data.lines),
+            currency=self.data.currency,
+            reference=self.data.reference,
+            timeline=(TimelineEntry(OrderStatus.PENDING, created_at),),
+        )
+
+    def to_json(self) -> str:
+        return self.model_dump_json(exclude_none=True)
+
+
+Event = OrderPlaced
+
+EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {"order.placed.v1": TypeAdapter(OrderPlaced)}
+
+
+class _Envelope(_Wire):
+    specversion: str
+    type: str
+
+
+def parse_event(body: str) -> Event:
+    """The event in a message body; raises UnreadableEvent with `not_an_event`, `unknown_type` or `invalid_event`."""
+    try:
+        envelope = _Envelope.model_validate_json(body)
+    except ValidationError as error:
+        raise UnreadableEvent("not_an_event", _summary(error)) from error
+    adapter = EVENT_TYPES.get(envelope.type)
+    if adapter is None:
+        raise UnreadableEvent("unknown_type", f"{envelope.type:.100}")
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise UnreadableEvent("invalid_event", _summary(error)) from error
+
+
+def _summary(error: ValidationError) -> str:
+    """Where the body is wrong, without its content: bodies may hold what logs must not."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"

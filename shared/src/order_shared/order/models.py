@@ -1,0 +1,219 @@
+"""The order and its state machine. Pure: no I/O, no clock; the time comes in.
+
+        ┌──────────► rejected ◄──┐
+        │                        │
+    pending ──► reserved ──► (compensation)
+        │          │
+        │          ▼
+        ├──────► confirmed ──► cancelled
+        └────────────────────────▲
+
+Each transition gives a new order whose `version` and `fence` are one higher; the repository writes it only
+if the stored order is still the one it came from.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zlib import crc32
+
+from order_shared.clock import to_millis
+from order_shared.inventory.models import Product
+from order_shared.order.exceptions import CurrencyMismatch, InvalidTransition
+from order_shared.order.ids import OrderId, new_order_id
+from order_shared.tables import OPEN_SHARDS
+
+MAX_LINES = 50
+MAX_QUANTITY = 1000
+MAX_REFERENCE_LENGTH = 100
+LEASE_GRACE_MS = 5000
+"""A reserved order falls due this long after its lease: a sweep is news, not a rival."""
+
+
+class OrderStatus(StrEnum):
+    PENDING = "pending"
+    RESERVED = "reserved"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.PENDING: frozenset(
+        {OrderStatus.RESERVED, OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED}
+    ),
+    OrderStatus.RESERVED: frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED}),
+    OrderStatus.CONFIRMED: frozenset({OrderStatus.CANCELLED}),
+    OrderStatus.REJECTED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+}
+
+ENDED = frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED})
+HOLDS_STOCK = frozenset({OrderStatus.RESERVED, OrderStatus.CONFIRMED})
+FREES_REFERENCE = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELLED})
+
+
+class ReasonCode(StrEnum):
+    OUT_OF_STOCK = "out_of_stock"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who an order belongs to; both parts come from the verified token."""
+
+    tenant: str
+    id: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.tenant}#{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """`quantity` of one product at the price of the moment of ordering, from stock shard `shard`."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int
+    shard: int
+
+    @property
+    def amount(self) -> int:
+        return self.quantity * self.unit_price
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an order was not carried out."""
+
+    code: ReasonCode
+    detail: str
+    sku: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    status: OrderStatus
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order as it stands. `due_at` and `lease_until` are epoch milliseconds; amounts are minor units.
+
+    `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
+    the fence it knows, so a stale worker's write fails.
+    """
+
+    customer: Customer
+    order_id: OrderId
+    created_at: datetime
+    updated_at: datetime
+    status: OrderStatus
+    version: int
+    fence: int
+    lines: tuple[OrderLine, ...]
+    currency: str
+    reference: str | None = None
+    reason: Reason | None = None
+    timeline: tuple[TimelineEntry, ...]
+    due_at: int | None = None
+    sweeps: int = 0
+    lease_owner: str | None = None
+    lease_until: int | None = None
+
+    @classmethod
+    def place(
+        cls,
+        customer: Customer,
+        lines: Iterable[tuple[Product, int]],
+        *,
+        at: datetime,
+        due_at: int,
+        reference: str | None = None,
+    ) -> "Order":
+        """A new pending order of `(product, quantity)` pairs, one per product, at today's prices.
+
+        Raises CurrencyMismatch.
+        """
+        lines = tuple(lines)
+        currencies = sorted({product.currency for product, _ in lines})
+        if len(currencies) != 1:
+            raise CurrencyMismatch(currencies)
+        order_id = new_order_id(at)
+        return cls(
+            customer=customer,
+            order_id=order_id,
+            created_at=at,
+            updated_at=at,
+            status=OrderStatus.PENDING,
+            version=1,
+            fence=0,
+            lines=tuple(
+                OrderLine(
+                    sku=product.sku,
+                    name=product.name,
+                    quantity=quantity,
+                    unit_price=product.unit_price,
+                    shard=product.shard_for(order_id),
+                )
+                for product, quantity in lines
+            ),
+            currency=currencies[0],
+            reference=reference,
+            timeline=(TimelineEntry(OrderStatus.PENDING, at),),
+            due_at=due_at,
+        )
+
+    @property
+    def total(self) -> int:
+        return sum(line.amount for line in self.lines)
+
+    @property
+    def is_open(self) -> bool:
+        """True while the platform still owes the customer an end; such orders are swept."""
+        return self.status not in ENDED
+
+    @property
+    def holds_stock(self) -> bool:
+        return self.status in HOLDS_STOCK
+
+    @property
+    def open_shard(self) -> str:
+        return str(crc32(self.order_id.encode()) % OPEN_SHARDS)
+
+    def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
+        """Stock is held for the order; `owner` alone may carry it on until the lease runs out."""
+        until = to_millis(lease_until)
+        return self._become(
+            OrderStatus.RESERVED, at, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS
+        )
+
+    def confirm(self, at: datetime) -> "Order":
+        return self._become(OrderStatus.CONFIRMED, at)
+
+    def reject(self, at: datetime, reason: Reason) -> "Order":
+        return self._become(OrderStatus.REJECTED, at, reason=reason)
+
+    def cancel(self, at: datetime) -> "Order":
+        return self._become(OrderStatus.CANCELLED, at)
+
+    def _become(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
+        if status not in TRANSITIONS[self.status]:
+            raise InvalidTransition(self.order_id, self.status, status)
+        if status in ENDED:
+            changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None}
+        at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
+        return replace(
+            self,
+            status=status,
+            version=self.version + 1,
+            fence=self.fence + 1,
+            updated_at=at,
+            timeline=(*self.timeline, TimelineEntry(status, at)),
+            **changes,
+        )

@@ -1,0 +1,109 @@
+"""The one definition of every table, index and queue. Standard library only: infrastructure imports it too."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+OPEN_SHARDS = 16
+"""Partitions of the `open_orders` index, so that one hot key never throttles the base table."""
+
+MAX_STOCK_SHARDS = 16
+
+MAX_RECEIVE_COUNT = 50
+"""SQS's own redrive is the last line only: the consumer moves what it cannot read by itself, at once."""
+
+MESSAGE_RETENTION_SECONDS = 14 * 24 * 3600  # SQS's maximum
+
+
+class AttributeType(StrEnum):
+    STRING = "S"
+    NUMBER = "N"
+
+
+@dataclass(frozen=True)
+class Key:
+    name: str
+    type: AttributeType = AttributeType.STRING
+
+
+@dataclass(frozen=True)
+class Index:
+    """A global secondary index. `include` names the attributes it carries besides the keys."""
+
+    name: str
+    hash_key: Key
+    range_key: Key | None = None
+    include: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    hash_key: Key
+    range_key: Key | None = None
+    indexes: tuple[Index, ...] = ()
+    ttl_attribute: str | None = None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A standard queue with the dead-letter queue beside it."""
+
+    name: str
+    dead_letter_name: str
+    max_receive_count: int = MAX_RECEIVE_COUNT
+    retention_seconds: int = MESSAGE_RETENTION_SECONDS
+
+
+OPEN_ORDERS_INDEX = "open_orders"
+ORDERS_BY_ID_INDEX = "orders_by_id"
+PRODUCTS_BY_TENANT_INDEX = "products_by_tenant"
+
+ORDERS = Table(
+    name="orders",
+    hash_key=Key("customer_key"),
+    range_key=Key("created_at"),
+    indexes=(
+        Index(
+            OPEN_ORDERS_INDEX,
+            hash_key=Key("open_shard"),
+            range_key=Key("due_at", AttributeType.NUMBER),
+            include=("sweeps",),
+        ),
+        Index(ORDERS_BY_ID_INDEX, hash_key=Key("order_id")),
+    ),
+)
+
+INVENTORY = Table(
+    name="inventory",
+    hash_key=Key("product_key"),
+    range_key=Key("record"),
+    indexes=(
+        Index(
+            PRODUCTS_BY_TENANT_INDEX,
+            hash_key=Key("tenant"),
+            range_key=Key("sku"),
+            include=("name", "unit_price", "currency", "stock_shards", "updated_at", "item_version"),
+        ),
+    ),
+)
+
+IDEMPOTENCY = Table(name="idempotency", hash_key=Key("key"), ttl_attribute="expires_at")
+
+TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """The names of one environment's tables."""
+
+    orders: str
+    inventory: str
+    idempotency: str
+
+    @classmethod
+    def with_prefix(cls, prefix: str) -> "TableNames":
+        return cls(prefix + ORDERS.name, prefix + INVENTORY.name, prefix + IDEMPOTENCY.name)
+
+
+def order_queue(prefix: str) -> Queue:
+    return Queue(name=f"{prefix}orders", dead_letter_name=f"{prefix}orders-dead")
