@@ -1,0 +1,3 @@
+from order_api.main import run
+
+run()

@@ -1,0 +1,135 @@
+"""Who asks: bearer tokens verified against the issuer's published keys.
+
+The tenant and the customer come from the verified token and from nowhere else.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aiohttp
+import jwt
+
+from order_shared.exceptions import PlatformError
+from order_shared.order.models import Customer
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
+"""Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
+
+LEEWAY_SECONDS = 30
+NAME = re.compile(r"[A-Za-z0-9._:@|-]{1,128}")
+MAX_TOKEN_LENGTH = 8192
+
+KEY_LIFETIME = 300.0
+"""Seconds until the key set is asked for again."""
+MIN_REFETCH = 10.0
+"""Seconds between two fetches, so that tokens with made-up key ids do not turn into requests."""
+FETCH_TIMEOUT = 3.0
+
+
+class Unauthenticated(PlatformError):
+    """No token, or none that holds."""
+
+
+class InsufficientScope(PlatformError):
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the token lacks the scope {scope}")
+        self.scope = scope
+
+
+class KeysUnavailable(PlatformError):
+    """The issuer's keys could not be fetched, and none are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    customer: Customer
+    scopes: frozenset[str]
+
+
+class KeySource(Protocol):
+    async def get(self, key_id: str) -> jwt.PyJWK | None:
+        """The issuer's key of this id. Raises KeysUnavailable."""
+
+
+class JwksClient:
+    """The issuer's key set over HTTP, kept while it is fresh, and kept on while the issuer is down."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self._url = url
+        self._http = http
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._fetched_at = -KEY_LIFETIME
+        self._tried_at = -MIN_REFETCH
+        self._lock = asyncio.Lock()
+
+    async def get(self, key_id: str) -> jwt.PyJWK | None:
+        if key_id not in self._keys or time.monotonic() - self._fetched_at > KEY_LIFETIME:
+            async with self._lock:
+                await self._refresh(key_id)
+        return self._keys.get(key_id)
+
+    async def _refresh(self, key_id: str) -> None:
+        now = time.monotonic()
+        if key_id in self._keys and now - self._fetched_at <= KEY_LIFETIME:
+            return  # somebody else fetched it while we waited
+        if self._keys and now - self._tried_at < MIN_REFETCH:
+            return
+        self._tried_at = now
+        try:
+            async with self._http.get(self._url, timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT)) as response:
+                response.raise_for_status()
+                self._keys = _usable_keys(await response.json(content_type=None))
+                self._fetched_at = now
+        except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+            if not self._keys:
+                raise KeysUnavailable(f"cannot fetch {self._url}: {error!r}") from error
+
+
+def _usable_keys(document: Any) -> dict[str, jwt.PyJWK]:
+    keys = document.get("keys", []) if isinstance(document, dict) else []
+    usable = [key for key in keys if key.get("kid") and key.get("use", "sig") == "sig" and key.get("kty") != "oct"]
+    return {key["kid"]: jwt.PyJWK(key) for key in usable}
+
+
+class TokenVerifier:
+    def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    async def verify(self, token: str) -> Identity:
+        """Raises Unauthenticated, with a reason that tells nothing secret, and KeysUnavailable."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise Unauthenticated("the token is too long")
+        try:
+            header = jwt.get_unverified_header(token)
+            key_id = header.get("kid")
+            key = await self._keys.get(key_id) if isinstance(key_id, str) else None
+            if key is None or header.get("alg") not in ALGORITHMS:
+                raise Unauthenticated("the token is not signed by a key of the issuer")
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[header["alg"]],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except jwt.PyJWTError as error:
+            raise Unauthenticated(f"the token does not hold: {error}") from error
+        return _identity(claims)
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    tenant, customer, scope = claims.get("tenant"), claims.get("sub"), claims.get("scope", "")
+    for name, value in (("tenant", tenant), ("sub", customer)):
+        if not isinstance(value, str) or not NAME.fullmatch(value):
+            raise Unauthenticated(f"the token's claim {name} is missing or has characters that are not allowed")
+    if not isinstance(scope, str):
+        raise Unauthenticated("the token's claim scope is not text")
+    return Identity(Customer(str(tenant), str(customer)), frozenset(scope.split()))

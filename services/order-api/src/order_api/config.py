@@ -1,0 +1,37 @@
+"""The API's settings, on top of those both services share."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
+
+from order_shared.config import Settings
+
+MIN_SECRET_LENGTH = 16
+
+
+class ApiSettings(Settings):
+    jwt_issuer: str
+    """The `iss` that a token must carry."""
+    jwt_audience: str
+    """The `aud` that a token must carry."""
+    jwks_url: str
+    """Where the issuer publishes its public keys."""
+
+    cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
+    """Comma separated. The first signs cursors, all verify them: add a new one in front to rotate."""
+
+    accept_deadline_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """How long a request may try to reach DynamoDB before it answers 503."""
+
+    @field_validator("cursor_secrets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("cursor_secrets")
+    @classmethod
+    def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
+            raise ValueError(f"each secret needs at least {MIN_SECRET_LENGTH} characters")
+        return secrets

@@ -1,0 +1,60 @@
+"""The header Idempotency-Key, and what a request means whose key was used before."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from order_shared.clock import Clock
+from order_shared.exceptions import PlatformError
+from order_shared.idempotency import Claim, IdempotencyKeyReused
+
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # RFC 8941, section 3.3.3
+_BARE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+MAX_KEY_LENGTH = 255
+
+
+class IdempotencyKeyMissing(PlatformError):
+    def __init__(self) -> None:
+        super().__init__("send an Idempotency-Key of 1 to 255 printable ASCII characters, new for each new request")
+
+
+def parse_idempotency_key(header: str | None) -> str:
+    """The key of a quoted string or a bare value; raises IdempotencyKeyMissing if there is none that counts."""
+    text = (header or "").strip()
+    if quoted := _QUOTED.fullmatch(text):
+        text = re.sub(r'\\(["\\])', r"\1", quoted[1])
+    elif not _BARE.fullmatch(text):
+        raise IdempotencyKeyMissing
+    if not 1 <= len(text) <= MAX_KEY_LENGTH:
+        raise IdempotencyKeyMissing
+    return text
+
+
+def _idempotency_key(
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="Required. The same key with the same body gives the first answer again, for 24 hours."),
+    ] = None,
+) -> str:
+    return parse_idempotency_key(idempotency_key)
+
+
+IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+
+
+async def earlier_claim(
+    find: Callable[[str], Awaitable[Claim | None]], key: str, fingerprint: str, clock: Clock
+) -> Claim | None:
+    """The live claim under this key, if the request is the one that took it; None if there is no live one.
+
+    Asked before any error that depends on stored data is answered, so that a repeated request gets its first
+    answer whatever has changed since. Raises IdempotencyKeyReused.
+    """
+    claim = await find(key)
+    if claim is None or not claim.is_live(clock()):
+        return None
+    if claim.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    return claim

@@ -1,0 +1,119 @@
+"""The composition root of the API, and its process."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import timedelta
+from importlib.metadata import version
+
+import aiohttp
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from order_api import problems
+from order_api.api import api
+from order_api.auth import JwksClient, KeySource, TokenVerifier
+from order_api.config import ApiSettings
+from order_api.cursors import CursorCodec
+from order_api.dependencies import Services
+from order_api.metrics import ApiMetrics
+from order_api.middleware import RequestContext
+from order_api.order.service import OrderService
+from order_api.product.catalogue import Catalogue
+from order_api.product.service import ProductService
+from order_shared.adapters import Adapters, open_adapters
+from order_shared.clock import Clock, UniqueClock
+from order_shared.health import Readiness
+from order_shared.logging import configure_logging
+from order_shared.messaging.publisher import Publisher
+from order_shared.net import listen
+
+log = structlog.get_logger(__name__)
+
+FLUSH_SECONDS = 5.0
+GRACEFUL_SHUTDOWN_SECONDS = 20
+STARTUP_FAILED = 3
+
+
+def create_app(
+    settings: ApiSettings,
+    *,
+    adapters: Adapters | None = None,
+    keys: KeySource | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
+    """The application. Tests hand it adapters of their own; otherwise it opens AWS's when it starts."""
+    metrics = ApiMetrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opening: AbstractAsyncContextManager[Adapters] = (
+            nullcontext(adapters)
+            if adapters
+            else open_adapters(settings, metrics, deadline=settings.accept_deadline_seconds)
+        )
+        async with opening as parts, aiohttp.ClientSession() as http:
+            publisher = Publisher(parts.queue, on_failure=metrics.publish_failures.inc)
+            verifier = TokenVerifier(
+                keys or JwksClient(settings.jwks_url, http),
+                issuer=settings.jwt_issuer,
+                audience=settings.jwt_audience,
+            )
+            app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock())
+            yield
+            await publisher.close(FLUSH_SECONDS)
+
+    app = FastAPI(
+        title="Order API",
+        version=version("order-api"),
+        description="Orders are durable before the answer, and each takes effect once.",
+        lifespan=lifespan,
+    )
+    app.include_router(api)
+    problems.install(app)
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app
+
+
+def _wire(
+    settings: ApiSettings,
+    adapters: Adapters,
+    verifier: TokenVerifier,
+    publisher: Publisher,
+    metrics: ApiMetrics,
+    clock: Clock,
+) -> Services:
+    cursors = CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets])
+    return Services(
+        orders=OrderService(
+            adapters.orders,
+            Catalogue(adapters.inventory),
+            publisher,
+            cursors,
+            clock=clock,
+            sweep_base=timedelta(seconds=settings.sweep_base_seconds),
+        ),
+        products=ProductService(adapters.inventory, cursors, clock),
+        tokens=verifier,
+        readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
+        metrics=metrics,
+    )
+
+
+def run() -> None:
+    settings = ApiSettings()
+    configure_logging(settings.log_level)
+    with listen(settings.host, settings.port) as socket:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+            )
+        )
+        server.run(sockets=[socket])
+    if not server.started:
+        sys.exit(STARTUP_FAILED)

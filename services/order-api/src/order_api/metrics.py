@@ -1,0 +1,24 @@
+"""What the API counts, besides what both services count."""
+
+from prometheus_client import Counter, Histogram
+
+from order_shared.telemetry import Metrics
+
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class ApiMetrics(Metrics):
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests = Counter(
+            "order_http_requests",
+            "Requests by route, method and status.",
+            ["route", "method", "status"],
+            registry=self.registry,
+        )
+        self.accept_seconds = Histogram(
+            "order_accept_seconds",
+            "From the request's first byte to the end of a 202.",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )

@@ -1,0 +1,144 @@
+"""Orders on the wire."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
+
+from order_api.cursors import MAX_CURSOR_LENGTH
+from order_api.schemas import DEFAULT_LIMIT, Instant, Limit, Request, Resource, typename
+from order_shared.inventory.models import SKU_PATTERN
+from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
+
+Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
+
+
+class OrderLineIn(Request):
+    sku: Sku
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, examples=[2])]
+
+
+class OrderIn(Request):
+    """1 to 50 lines; lines of the same SKU are merged, and the limits hold after that."""
+
+    lines: Annotated[list[OrderLineIn], Field(min_length=1)]
+    reference: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_REFERENCE_LENGTH,
+            pattern=r"^[^\x00-\x1f\x7f]+$",
+            description="Your own name for the order; unique among your orders that are not rejected or cancelled.",
+            examples=["PO-2026-0042"],
+        ),
+    ] = None
+    _quantities: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _merge(self) -> Self:
+        merged: dict[str, int] = {}
+        for line in self.lines:
+            merged[line.sku] = merged.get(line.sku, 0) + line.quantity
+        if len(merged) > MAX_LINES:
+            raise PydanticCustomError("too_many_lines", f"an order has at most {MAX_LINES} different products")
+        for sku, quantity in merged.items():
+            if quantity > MAX_QUANTITY:
+                raise PydanticCustomError("too_many_units", f"at most {MAX_QUANTITY} units of {sku} in one order")
+        self._quantities = merged
+        return self
+
+    @property
+    def quantities(self) -> dict[str, int]:
+        """Units by SKU."""
+        return self._quantities
+
+
+class OrderQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    created_at_gte: Annotated[
+        AwareDatetime | None, Field(alias="created_at[gte]", description="Created at this time or later.")
+    ] = None
+    created_at_lt: Annotated[
+        AwareDatetime | None, Field(alias="created_at[lt]", description="Created before this time.")
+    ] = None
+    sort: Annotated[str, Field(max_length=60, description="`-created_at` (newest first) or `created_at`.")] = (
+        "-created_at"
+    )
+    limit: Limit = DEFAULT_LIMIT
+    cursor: Annotated[
+        str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")
+    ] = None
+
+
+class OrderLineOut(Resource):
+    typename: Literal["OrderLine"] = typename("OrderLine")
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int
+    amount: int
+    shard: int = Field(description="The stock shard that the line draws on.")
+
+
+class ReasonOut(Resource):
+    code: ReasonCode
+    detail: str
+    sku: str | None
+
+
+class TimelineEntryOut(Resource):
+    status: OrderStatus
+    at: Instant
+
+
+class OrderOut(Resource):
+    """Money is in minor units of `currency`."""
+
+    typename: Literal["Order"] = typename("Order")
+    id: str = Field(examples=["ord_019aa5c2b1e07a1b8f3c5d7e9f012345"])
+    status: OrderStatus
+    version: int
+    created_at: Instant
+    updated_at: Instant
+    reference: str | None
+    lines: list[OrderLineOut]
+    currency: str = Field(examples=["EUR"])
+    total: int
+    reason: ReasonOut | None
+    timeline: list[TimelineEntryOut]
+
+    @classmethod
+    def of(cls, order: Order) -> "OrderOut":
+        return cls(
+            id=order.order_id,
+            status=order.status,
+            version=order.version,
+            created_at=order.created_at,
+            updated_at=order.updated_at,
+            reference=order.reference,
+            lines=[
+                OrderLineOut(
+                    sku=line.sku,
+                    name=line.name,
+                    quantity=line.quantity,
+                    unit_price=line.unit_price,
+                    amount=line.amount,
+                    shard=line.shard,
+                )
+                for line in order.lines
+            ],
+            currency=order.currency,
+            total=order.total,
+            reason=ReasonOut(code=order.reason.code, detail=order.reason.detail, sku=order.reason.sku)
+            if order.reason
+            else None,
+            timeline=[TimelineEntryOut(status=entry.status, at=entry.at) for entry in order.timeline],
+        )
+
+
+class OrderPage(Resource):
+    typename: Literal["OrderPage"] = typename("OrderPage")
+    items: list[OrderOut]
+    next_cursor: str | None
+    has_more: bool

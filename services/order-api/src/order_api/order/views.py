@@ -1,0 +1,76 @@
+"""Routes of orders."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from order_api.cursors import InvalidCursor
+from order_api.dependencies import OrderReader, OrderServiceDep, OrderWriter
+from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
+from order_api.order.exceptions import UnsupportedSort
+from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
+from order_api.problems import answers
+from order_shared.idempotency import IdempotencyKeyReused
+from order_shared.inventory.exceptions import UnknownSku
+from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.telemetry import TRACEPARENT
+
+router = APIRouter(prefix="/orders", tags=["orders"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    summary="Place an order",
+    responses=answers(IdempotencyKeyMissing, IdempotencyKeyReused, UnknownSku, CurrencyMismatch, ReferenceTaken),
+)
+async def place_order(
+    body: OrderIn,
+    key: IdempotencyKey,
+    identity: OrderWriter,
+    orders: OrderServiceDep,
+    response: Response,
+    traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
+) -> OrderOut:
+    """Durable before the answer, and carried out soon after; `GET` the `Location` to see how it goes.
+
+    Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
+    """
+    trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
+    placed = await orders.place(identity.customer, body.quantities, body.reference, key, trace)
+    response.headers["Location"] = f"/v1/orders/{placed.order.order_id}"
+    response.headers["ETag"] = _etag(placed.order.version)
+    if placed.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return OrderOut.of(placed.order)
+
+
+@router.get("", summary="List your orders, newest first", responses=answers(InvalidCursor, UnsupportedSort))
+async def list_orders(
+    query: Annotated[OrderQuery, Query()], identity: OrderReader, orders: OrderServiceDep
+) -> OrderPage:
+    page = await orders.list_orders(
+        identity.customer,
+        start=query.created_at_gte,
+        end=query.created_at_lt,
+        sort=query.sort,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return OrderPage(
+        items=[OrderOut.of(order) for order in page.orders],
+        next_cursor=page.next_cursor,
+        has_more=page.next_cursor is not None,
+    )
+
+
+@router.get("/{order_id}", summary="Look at an order", responses=answers(OrderNotFound))
+async def get_order(order_id: str, identity: OrderReader, orders: OrderServiceDep, response: Response) -> OrderOut:
+    """Strongly consistent. `orders:admin` may read every order of its tenant."""
+    order = await orders.get(identity, order_id)
+    response.headers["ETag"] = _etag(order.version)
+    return OrderOut.of(order)
+
+
+def _etag(version: int) -> str:
+    return f'"{version}"'

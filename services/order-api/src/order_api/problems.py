@@ -1,0 +1,182 @@
+"""The only map from errors to HTTP: every error answer is `application/problem+json` (RFC 9457)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from order_api.auth import InsufficientScope, KeysUnavailable, Unauthenticated
+from order_api.cursors import InvalidCursor
+from order_api.idempotency import IdempotencyKeyMissing
+from order_api.order.exceptions import UnsupportedSort
+from order_shared.exceptions import PlatformError, StorageUnavailable
+from order_shared.idempotency import IdempotencyKeyReused
+from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
+from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:order-platform:problem:"
+RETRY_AFTER_SECONDS = 1
+
+
+class ProblemError(BaseModel):
+    """One fault of the request. `pointer` is a JSON pointer into the body, or names another part of it."""
+
+    pointer: str = Field(examples=["/lines/0/quantity"])
+    code: str = Field(examples=["less_than_equal"])
+    detail: str = Field(examples=["Input should be less than or equal to 1000"])
+
+
+class Problem(BaseModel):
+    """Why a request was not carried out. `code` is stable; `detail` is for people."""
+
+    type: str = Field(examples=[TYPE_PREFIX + "unknown_sku"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[ProblemError] = []
+    request_id: str
+    retryable: bool = Field(description="The same request may succeed later, unchanged.")
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    status: HTTPStatus
+    code: str
+    title: str
+    retryable: bool = False
+
+
+VALIDATION_FAILED = ProblemKind(HTTPStatus.BAD_REQUEST, "validation_failed", "The request is not valid")
+UNAVAILABLE = ProblemKind(
+    HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable", "Temporarily unavailable", retryable=True
+)
+INTERNAL_ERROR = ProblemKind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Internal error", retryable=True)
+PAYLOAD_TOO_LARGE = ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", "The body is too large")
+
+PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
+    Unauthenticated: ProblemKind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Not authenticated"),
+    InsufficientScope: ProblemKind(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token's scope does not suffice"),
+    IdempotencyKeyMissing: ProblemKind(
+        HTTPStatus.BAD_REQUEST, "idempotency_key_missing", "The header Idempotency-Key is missing"
+    ),
+    InvalidCursor: ProblemKind(HTTPStatus.BAD_REQUEST, "invalid_cursor", "The cursor is not valid here"),
+    UnsupportedSort: ProblemKind(HTTPStatus.BAD_REQUEST, "unsupported_sort", "This order of sorting is not supported"),
+    StockShardsShrunk: VALIDATION_FAILED,
+    OrderNotFound: ProblemKind(HTTPStatus.NOT_FOUND, "order_not_found", "No such order"),
+    ProductNotFound: ProblemKind(HTTPStatus.NOT_FOUND, "product_not_found", "No such product"),
+    ReferenceTaken: ProblemKind(HTTPStatus.CONFLICT, "reference_taken", "The reference is taken"),
+    InsufficientStock: ProblemKind(HTTPStatus.CONFLICT, "insufficient_stock", "Not enough in stock"),
+    UnknownSku: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_sku", "No such product"),
+    CurrencyMismatch: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "currency_mismatch", "More than one currency"),
+    IdempotencyKeyReused: ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The idempotency key was used for another request"
+    ),
+    StorageUnavailable: UNAVAILABLE,
+    KeysUnavailable: UNAVAILABLE,
+}
+
+FRAMEWORK_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
+"""Of the framework's own errors, those that can happen. Any other is named after its status phrase."""
+
+HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+}
+
+
+def answers(*errors: type[PlatformError]) -> dict[int | str, dict[str, Any]]:
+    """What a route declares of the errors it can answer, for the documentation."""
+    kinds = [PROBLEMS[error] for error in (*errors, Unauthenticated, InsufficientScope, StorageUnavailable)]
+    kinds.append(VALIDATION_FAILED)
+    by_status: dict[int, list[str]] = {}
+    for kind in kinds:
+        codes = by_status.setdefault(kind.status, [])
+        if kind.code not in codes:
+            codes.append(kind.code)
+    return {
+        status: {"model": Problem, "description": " or ".join(f"`{code}`" for code in codes)}
+        for status, codes in sorted(by_status.items())
+    }
+
+
+def problem_response(
+    scope: Mapping[str, Any],
+    kind: ProblemKind,
+    detail: str,
+    *,
+    errors: Sequence[ProblemError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    problem = Problem(
+        type=TYPE_PREFIX + kind.code,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=scope["path"],
+        code=kind.code,
+        errors=list(errors),
+        request_id=scope.get("state", {}).get("request_id", ""),
+        retryable=kind.retryable,
+    )
+    return JSONResponse(
+        problem.model_dump(mode="json"),
+        status_code=kind.status,
+        headers={**HEADERS.get(kind.status, {}), **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Makes every error of the app, the framework's own included, a problem."""
+    handlers: dict[type[Exception], Callable[[Request, Any], Any]] = {
+        PlatformError: _platform_error,
+        RequestValidationError: _validation_error,
+        HTTPException: _framework_error,
+    }
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, handler)
+
+
+async def _platform_error(request: Request, error: PlatformError) -> JSONResponse:
+    kind = PROBLEMS.get(type(error))
+    if kind is None:
+        raise error  # not meant for a customer: an internal error, and logged as one
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
+        return problem_response(request.scope, kind, "Please try again in a moment.")
+    return problem_response(request.scope, kind, str(error))
+
+
+async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+    errors = [
+        ProblemError(pointer=_pointer(fault["loc"]), code=fault["type"], detail=fault["msg"])
+        for fault in error.errors()
+    ]
+    detail = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in errors[:3])
+    return problem_response(request.scope, VALIDATION_FAILED, detail, errors=errors)
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    where, *path = location
+    if where == "body":
+        return "".join(f"/{part}" for part in path) or "/"
+    return "/".join(("", str(where), *map(str, path)))
+
+
+async def _framework_error(request: Request, error: HTTPException) -> JSONResponse:
+    status = HTTPStatus(error.status_code)
+    code = FRAMEWORK_CODES.get(status, status.phrase.lower().replace(" ", "_"))
+    kind = ProblemKind(status, code, status.phrase)
+    return problem_response(request.scope, kind, str(error.detail), headers=error.headers)

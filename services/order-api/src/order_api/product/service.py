@@ -1,0 +1,75 @@
+"""The use cases of those who run a shop: products and their stock."""
+
+from dataclasses import dataclass
+
+from order_api.cursors import CursorCodec
+from order_api.idempotency import earlier_claim
+from order_shared.clock import Clock
+from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
+from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound
+from order_shared.inventory.models import Product, StockedProduct
+from order_shared.inventory.repository import InventoryRepository
+from order_shared.order.models import Customer
+
+
+@dataclass(frozen=True)
+class Page:
+    products: list[Product]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    stocked: StockedProduct
+    replayed: bool
+
+
+class ProductService:
+    def __init__(self, inventory: InventoryRepository, cursors: CursorCodec, clock: Clock) -> None:
+        self._inventory = inventory
+        self._cursors = cursors
+        self._clock = clock
+
+    async def get(self, tenant: str, sku: str) -> StockedProduct:
+        """Raises ProductNotFound."""
+        return await self._inventory.get(tenant, sku)
+
+    async def list_products(self, tenant: str, *, limit: int, cursor: str | None) -> Page:
+        """By SKU. Raises InvalidCursor."""
+        scope = {"list": "products", "tenant": tenant}
+        after = None if cursor is None else self._cursors.decode(cursor, scope)
+        products = await self._inventory.list_products(tenant, after=after, limit=limit + 1)
+        page = products[:limit]
+        more = len(products) > limit
+        return Page(page, self._cursors.encode(page[-1].sku, scope) if more else None)
+
+    async def put(
+        self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None
+    ) -> StockedProduct:
+        """Creates or replaces; without `stock_shards` their number stays. Raises StockShardsShrunk."""
+        if stock_shards is None:
+            known = await self._inventory.get_products(tenant, [sku])
+            stock_shards = known[sku].stock_shards if sku in known else 1
+        product = Product(
+            tenant=tenant,
+            sku=sku,
+            name=name,
+            unit_price=unit_price,
+            currency=currency,
+            stock_shards=stock_shards,
+            updated_at=self._clock(),
+        )
+        await self._inventory.put(product)
+        return await self._inventory.get(tenant, sku)
+
+    async def adjust_stock(self, caller: Customer, sku: str, delta: int, idempotency_key: str) -> Adjusted:
+        """Changes the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
+        key = claim_key(caller, ClaimKind.STOCK, idempotency_key)
+        mark = fingerprint({"sku": sku, "delta": delta})
+        try:
+            await self._inventory.adjust(caller.tenant, sku, delta, Claim(key, sku, mark, expiry(self._clock())))
+        except (ProductNotFound, InsufficientStock, ClaimTaken):
+            if await earlier_claim(self._inventory.find_claim, key, mark, self._clock) is None:
+                raise
+            return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=True)
+        return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=False)
