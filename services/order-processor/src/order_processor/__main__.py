@@ -1,0 +1,3 @@
+from order_processor.main import run
+
+run()

@@ -1,0 +1,42 @@
+"""The processor's settings, on top of those both services share. Times are in seconds."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from order_shared.config import Settings
+from order_shared.messaging.consumer import ConsumerOptions
+from order_shared.messaging.queue import MAX_WAIT_SECONDS
+
+
+class ProcessorSettings(Settings):
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
+    """Messages handled at once."""
+    pollers: Annotated[int, Field(ge=1, le=16)] = 1
+    receive_wait_seconds: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = MAX_WAIT_SECONDS
+    """How long a poll waits for a message; a SIGTERM waits for the open poll."""
+    visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
+    """How long a message stays hidden unless it is extended."""
+    retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    drain_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """From SIGTERM to the end; the task's stop time-out is longer."""
+    storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
+    sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Between two looks at the open orders."""
+
+    @model_validator(mode="after")
+    def _drain_outlasts_a_poll(self) -> Self:
+        if self.drain_seconds <= self.receive_wait_seconds:
+            raise ValueError("drain_seconds must be longer than receive_wait_seconds")
+        return self
+
+    @property
+    def consumer_options(self) -> ConsumerOptions:
+        return ConsumerOptions(
+            concurrency=self.concurrency,
+            pollers=self.pollers,
+            wait=self.receive_wait_seconds,
+            visibility=self.visibility_seconds,
+            retry_cap=self.retry_cap_seconds,
+            drain=self.drain_seconds,
+        )

@@ -1,0 +1,26 @@
+"""Which flow answers which event. What a flow raises decides about its message; see `messaging.consumer`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from order_processor.order import flows
+from order_processor.order.flows import Workflow
+from order_shared.messaging.consumer import Delivery, Handler, Unprocessable
+from order_shared.order.events import Event, OrderPlaced, UnreadableEvent, parse_event
+
+Flow = Callable[[OrderPlaced, Delivery, Workflow], Awaitable[None]]
+
+HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place}
+
+
+def make_handler(work: Workflow) -> Handler:
+    async def handle(delivery: Delivery) -> None:
+        try:
+            event = parse_event(delivery.message.body)
+            with structlog.contextvars.bound_contextvars(order_id=event.subject, tenant=event.tenantid):
+                await HANDLERS[type(event)](event, delivery, work)
+        except UnreadableEvent as error:
+            raise Unprocessable(error.reason, error.detail) from error
+
+    return handle

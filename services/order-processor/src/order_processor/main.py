@@ -1,0 +1,83 @@
+"""The composition root of the processor, and its process."""
+
+import asyncio
+import signal
+import socket
+from datetime import timedelta
+
+import structlog
+import uvloop
+
+from order_processor.config import ProcessorSettings
+from order_processor.handlers import make_handler
+from order_processor.health import health_server
+from order_processor.metrics import ProcessorMetrics
+from order_processor.order.flows import Workflow
+from order_processor.sweeper import Sweeper
+from order_shared.adapters import Adapters, open_adapters
+from order_shared.clock import utc_now
+from order_shared.health import Readiness
+from order_shared.logging import configure_logging
+from order_shared.messaging.consumer import Consumer
+from order_shared.messaging.publisher import Publisher
+from order_shared.net import listen
+
+log = structlog.get_logger(__name__)
+
+MAX_IDLE_SECONDS = 90.0
+"""A poller that has not come round for so long is stuck; longer than a long poll and its time-outs."""
+
+FLUSH_SECONDS = 5.0
+
+
+def run() -> None:
+    settings = ProcessorSettings()
+    configure_logging(settings.log_level)
+    with listen(settings.host, settings.port) as listener:
+        uvloop.run(serve(settings, listener))
+
+
+async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
+    """Processes until SIGTERM or SIGINT, then drains."""
+    metrics = ProcessorMetrics()
+    async with open_adapters(
+        settings, metrics, deadline=settings.storage_deadline_seconds, pollers=settings.pollers
+    ) as adapters:
+        await _process(settings, adapters, metrics, listener)
+
+
+async def _process(
+    settings: ProcessorSettings, adapters: Adapters, metrics: ProcessorMetrics, listener: socket.socket
+) -> None:
+    work = Workflow(adapters.orders, adapters.inventory, utc_now, metrics.order_ended)
+    consumer = Consumer(adapters.queue, make_handler(work), settings.consumer_options, metrics.consumer)
+    publisher = Publisher(adapters.queue, on_failure=metrics.publish_failures.inc)
+    sweeper = Sweeper(
+        adapters.orders,
+        publisher,
+        metrics,
+        clock=utc_now,
+        lag_ms=lambda: consumer.lag_ms,
+        base=timedelta(seconds=settings.sweep_base_seconds),
+        interval=timedelta(seconds=settings.sweep_interval_seconds),
+    )
+
+    def stop() -> None:
+        consumer.stop()
+        sweeper.stop()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop)
+    async with health_server(
+        listener,
+        readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
+        metrics=metrics,
+        idle_seconds=lambda: consumer.idle_seconds,
+        max_idle_seconds=MAX_IDLE_SECONDS,
+    ):
+        log.info("processing", queue=settings.queue_name)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sweeper.run())
+            group.create_task(consumer.run())
+        await publisher.close(FLUSH_SECONDS)
+        log.info("drained")

@@ -1,0 +1,105 @@
+"""Says again what was lost: every order that is still open after its due time.
+
+Every processor sweeps. For each of 16 shards of the index `open_orders`, an overdue order's due time is
+moved on by a conditional write, with doubling backoff; whoever wins that write sends the message. Only a
+message that SQS acknowledged counts as a sweep: an outage postpones, and loses nothing.
+
+It holds back as long as the queue's own delay explains why an order is still open.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+import structlog
+
+from order_processor.metrics import ProcessorMetrics
+from order_shared.backoff import doubled
+from order_shared.clock import Clock, to_millis
+from order_shared.exceptions import PlatformError
+from order_shared.messaging.publisher import Publisher
+from order_shared.order.events import OrderPlaced
+from order_shared.order.repository import OpenOrder, OrderRepository
+from order_shared.tables import OPEN_SHARDS
+
+log = structlog.get_logger(__name__)
+
+BACKOFF_CAP = timedelta(minutes=15)
+MAX_HOLD_BACK = timedelta(minutes=10)
+SHARD_LIMIT = 100
+"""Orders of one shard taken in one look; the rest follow in the next."""
+
+
+class Sweeper:
+    def __init__(
+        self,
+        orders: OrderRepository,
+        publisher: Publisher,
+        metrics: ProcessorMetrics,
+        *,
+        clock: Clock,
+        lag_ms: Callable[[], int],
+        base: timedelta,
+        interval: timedelta,
+    ) -> None:
+        """`lag_ms` tells how long the newest message had waited; `base` is the first backoff."""
+        self._orders = orders
+        self._publisher = publisher
+        self._metrics = metrics
+        self._clock = clock
+        self._lag_ms = lag_ms
+        self._base = base
+        self._interval = interval
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Lets the present look finish."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Sweeps until `stop`. An outage of DynamoDB ends one look, not the sweeper."""
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
+                    await self._stopping.wait()
+                    return
+            try:
+                await self.sweep()
+            except PlatformError as error:
+                log.warning("sweep_failed", error=str(error))
+
+    async def sweep(self) -> int:
+        """One look at all shards; the number of messages sent."""
+        now = to_millis(self._clock())
+        hold_back = min(self._lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
+        shards = list(range(OPEN_SHARDS))
+        random.shuffle(shards)  # several sweepers start at different ones
+        sent = 0
+        oldest = 0.0
+        for shard in shards:
+            entries = await self._orders.list_due(str(shard), now - hold_back, SHARD_LIMIT)
+            ages = [(self._clock() - entry.created_at).total_seconds() for entry in entries]
+            oldest = max([oldest, *ages])
+            sent += sum(await asyncio.gather(*(self._say_again(entry) for entry in entries)))
+        self._metrics.open_oldest.set(oldest)
+        return sent
+
+    async def _say_again(self, entry: OpenOrder) -> bool:
+        now = to_millis(self._clock())
+        due_at = now + self._backoff_ms(entry.sweeps)
+        order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
+        if order is None:
+            return False  # ended, or another sweeper's
+        if await self._publisher.send(OrderPlaced.of(order)):
+            self._metrics.sweeps.inc()
+            log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
+            return True
+        moved = OpenOrder(entry.customer_key, entry.created_at, entry.open_shard, due_at, entry.sweeps + 1)
+        await self._orders.postpone(moved, to_millis(self._clock() + self._base), sweeps=entry.sweeps)
+        return False
+
+    def _backoff_ms(self, sweeps: int) -> int:
+        seconds = doubled(sweeps, base=self._base.total_seconds(), cap=BACKOFF_CAP.total_seconds())
+        return int(seconds * 1000)
