@@ -1,0 +1,170 @@
+"""The stack: embedded AWS, issuer, API and processor, as one thing that is started and stopped."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aioboto3
+import boto3
+import httpx
+
+from order_shared.config import Environment, Settings
+from orderctl.local.emulator import HOST, start_emulator
+from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
+from orderctl.local.processes import Child, ProcessGroup
+from orderctl.local.provision import provision
+
+REGION = "eu-central-1"
+TABLE_PREFIX = "local-"
+READY_SECONDS = 30.0
+KEY = "local"
+"""Access key and secret: the embedded AWS takes anything."""
+
+DEFAULT_STATE = Path(".local")
+STACK_FILE = "stack.json"
+
+
+def local_session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+
+
+def local_aio_session() -> aioboto3.Session:
+    return aioboto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+
+
+def local_settings(endpoint: str) -> Settings:
+    """What both services share, for a program that joins a running stack."""
+    return Settings(
+        env=Environment.LOCAL,
+        table_prefix=TABLE_PREFIX,
+        aws_region=REGION,
+        aws_endpoint_url=endpoint,
+        aws_endpoint_url_dynamodb=None,
+        aws_endpoint_url_sqs=None,
+    )
+
+
+@dataclass
+class Stack:
+    """A running stack. Addresses are base URLs."""
+
+    group: ProcessGroup
+    issuer: Issuer
+    aws: str
+    environment: Mapping[str, str]
+    children: dict[str, Child] = field(default_factory=dict)
+    api: str = ""
+    processor: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        return local_settings(self.aws)
+
+    @property
+    def aio_session(self) -> aioboto3.Session:
+        return local_aio_session()
+
+    def start_api(self, port: int = 0) -> None:
+        self.api = self._start_service("order-api", "order_api", port, ready="/readyz")
+
+    def start_processor(self, port: int = 0) -> None:
+        self.processor = self._start_service("order-processor", "order_processor", port, ready="/readyz")
+
+    def _start_service(self, name: str, module: str, port: int, *, ready: str) -> str:
+        environment = {**self.environment, "ORDER_HOST": HOST, "ORDER_PORT": str(port)}
+        child = self.group.start(name, [sys.executable, "-m", module], environment)
+        self.children[name] = child
+        child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
+        address = f"http://{HOST}:{child.listening_port()}"
+        child.wait_until(lambda: _answers(address + ready), "ready", READY_SECONDS)
+        return address
+
+    def ensure_alive(self) -> None:
+        """Raises ChildFailed for a process that has ended by itself."""
+        self.group.ensure_alive()
+
+    def describe(self) -> dict[str, object]:
+        """The content of `stack.json`."""
+        return {
+            "api": self.api,
+            "processor": self.processor,
+            "aws": self.aws,
+            "pids": {name: child.pid for name, child in self.children.items()},
+        }
+
+
+@contextlib.contextmanager
+def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """The embedded AWS with tables and queues, and the issuer; no service yet.
+
+    `overrides` are environment variables for the services. On leaving, everything has ended.
+    """
+    with ProcessGroup(state / "logs") as group:
+        issuer = Issuer.at(state / "issuer.pem")
+        emulator, endpoint = start_emulator(group)
+        provision(local_session(), endpoint=endpoint, prefix=TABLE_PREFIX)
+        with issuer.serve() as jwks_url:
+            environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ORDER_"))},
+                "AWS_ACCESS_KEY_ID": KEY,
+                "AWS_SECRET_ACCESS_KEY": KEY,
+                "AWS_REGION": REGION,
+                "AWS_ENDPOINT_URL": endpoint,
+                "ORDER_ENV": "local",
+                "ORDER_TABLE_PREFIX": TABLE_PREFIX,
+                "ORDER_JWT_ISSUER": ISSUER,
+                "ORDER_JWT_AUDIENCE": AUDIENCE,
+                "ORDER_JWKS_URL": jwks_url,
+                "ORDER_CURSOR_SECRETS": secrets.token_hex(32),
+                "ORDER_RECEIVE_WAIT_SECONDS": "1",  # a cancelled long poll of the emulator still takes messages
+                "ORDER_DRAIN_SECONDS": "10",
+                **(overrides or {}),
+            }
+            yield Stack(group, issuer, endpoint, environment, {"emulator": emulator})
+
+
+@contextlib.contextmanager
+def running_stack(
+    state: Path, *, api_port: int = 0, processor_port: int = 0, overrides: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """The whole stack; 0 takes any free port. Raises ChildFailed, EmulatorMissing."""
+    with running_infrastructure(state, overrides) as stack:
+        stack.start_api(api_port)
+        stack.start_processor(processor_port)
+        yield stack
+
+
+def preferred_port(port: int) -> int:
+    """The port if it is free, else 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return 0
+    return port
+
+
+@contextlib.contextmanager
+def published(stack: Stack, path: Path) -> Iterator[None]:
+    """Keeps `stack.json` there while the block runs."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(json.dumps(stack.describe(), indent=2) + "\n")
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=3.0).is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,17 @@
+"""orderctl: one file per group of verbs; each verb only wires and shows."""
+
+import typer
+
+from orderctl.commands import local
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(local.app, name="local")
+
+
+@app.callback()
+def main() -> None:
+    """Run and operate the order platform."""
+
+
+if __name__ == "__main__":
+    app()
