@@ -44,12 +44,13 @@ class IdempotencyKeyReused(DomainError):
 class Claim:
     """`key` is the item's hash key; `subject` is the order id or SKU it was taken for.
 
+    `fingerprint` tells one request from another under the same key; None where only the key counts.
     `expires_at` is in epoch seconds; None never expires.
     """
 
     key: str
     subject: str
-    fingerprint: str
+    fingerprint: str | None
     expires_at: int | None
 
     def is_live(self, now: datetime) -> bool:

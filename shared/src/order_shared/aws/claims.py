@@ -13,10 +13,14 @@ CLAIM_FREE = F("key").does_not_exist()
 
 def put_claim(table: str, claim: Claim, now: datetime) -> Put:
     """Takes the claim if nobody holds it. One that expires may be taken over once it has."""
-    item = {"key": claim.key, "subject": claim.subject, "fingerprint": claim.fingerprint}
-    if claim.expires_at is None:
-        return Put(table, item, CLAIM_FREE)
-    return Put(table, {**item, "expires_at": claim.expires_at}, CLAIM_FREE | F("expires_at").lt(to_seconds(now)))
+    item: Item = {"key": claim.key, "subject": claim.subject}
+    free = CLAIM_FREE
+    if claim.fingerprint is not None:
+        item["fingerprint"] = claim.fingerprint
+    if claim.expires_at is not None:
+        item["expires_at"] = claim.expires_at
+        free |= F("expires_at").lt(to_seconds(now))
+    return Put(table, item, free)
 
 
 def delete_claim(table: str, key: str, subject: str) -> Delete:
@@ -31,4 +35,4 @@ async def get_claim(dynamo: Dynamo, table: str, key: str) -> Claim | None:
 
 
 def _to_claim(item: Item) -> Claim:
-    return Claim(item["key"], item["subject"], item["fingerprint"], item.get("expires_at"))
+    return Claim(item["key"], item["subject"], item.get("fingerprint"), item.get("expires_at"))

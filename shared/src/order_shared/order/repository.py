@@ -107,7 +107,7 @@ class OrderRepository(Protocol):
 
 def reference_claim(order: Order) -> Claim:
     key = claim_key(order.customer, ClaimKind.REFERENCE, order.reference or "")
-    return Claim(key, order.order_id, "", expires_at=None)
+    return Claim(key, order.order_id, fingerprint=None, expires_at=None)
 
 
 class DynamoOrderRepository:

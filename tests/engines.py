@@ -1,0 +1,65 @@
+"""The AWS engines that the contract suite runs on, each a process for the session."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from orderctl.local.emulator import HOST, start_emulator
+from orderctl.local.processes import ProcessGroup
+
+DYNAMODB_LOCAL_HOME = Path(os.environ.get("DYNAMODB_LOCAL_HOME", ".local/dynamodb-local"))
+START_SECONDS = 60.0
+
+
+@contextmanager
+def emulator(logs: Path) -> Iterator[str]:
+    """The embedded AWS; its endpoint."""
+    with ProcessGroup(logs) as group:
+        _, endpoint = start_emulator(group)
+        yield endpoint
+
+
+def dynamodb_local_missing() -> str | None:
+    """Why Amazon's DynamoDB Local cannot run here; None if it can."""
+    if shutil.which("java") is None:
+        return "no Java"
+    if not (DYNAMODB_LOCAL_HOME / "DynamoDBLocal.jar").exists():
+        return f"no DynamoDB Local in {DYNAMODB_LOCAL_HOME}; `make dynamodb-local` fetches it"
+    return None
+
+
+@contextmanager
+def dynamodb_local(logs: Path) -> Iterator[str]:
+    """Amazon's DynamoDB Local: strict about expressions, exact in transactions; its endpoint."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    home = DYNAMODB_LOCAL_HOME.resolve()
+    command = [
+        "java",
+        f"-Djava.library.path={home / 'DynamoDBLocal_lib'}",
+        "-jar",
+        str(home / "DynamoDBLocal.jar"),
+        "-inMemory",
+        "-sharedDb",
+        "-port",
+        str(port),
+    ]
+    with ProcessGroup(logs) as group:
+        child = group.start("dynamodb-local", command, dict(os.environ))
+        endpoint = f"http://{HOST}:{port}"
+        child.wait_until(lambda: _is_up(endpoint), "ready", START_SECONDS)
+        yield endpoint
+
+
+def _is_up(endpoint: str) -> bool:
+    try:
+        httpx.get(endpoint, timeout=2.0)
+    except httpx.TransportError:
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""Domain objects for tests; each argument that matters is named by the test."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from order_shared.clock import UniqueClock, to_millis
+from order_shared.idempotency import Claim, ClaimKind, claim_key, expiry
+from order_shared.inventory.models import Product
+from order_shared.order.models import Customer, Order
+
+NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+
+_unique_now = UniqueClock()
+
+
+def make_customer(tenant: str = "acme", id: str = "ada") -> Customer:  # noqa: A002 - the field's name
+    return Customer(tenant, id)
+
+
+def make_tenant() -> str:
+    """A tenant that no other test has, so that tests share tables without meeting."""
+    return f"tenant-{uuid.uuid4().hex[:12]}"
+
+
+def make_product(**overrides: Any) -> Product:
+    defaults: dict[str, Any] = {
+        "tenant": "acme",
+        "sku": "TEA",
+        "name": "Green tea",
+        "unit_price": 590,
+        "currency": "EUR",
+        "stock_shards": 1,
+        "updated_at": NOON,
+    }
+    return Product(**(defaults | overrides))
+
+
+def make_order(
+    *,
+    customer: Customer | None = None,
+    lines: list[tuple[Product, int]] | None = None,
+    at: datetime | None = None,
+    due_in: timedelta = timedelta(seconds=15),
+    reference: str | None = None,
+) -> Order:
+    """A pending order; at a new instant unless `at` is given."""
+    customer = customer or make_customer()
+    at = at or _unique_now()
+    return Order.place(
+        customer,
+        lines if lines is not None else [(make_product(tenant=customer.tenant), 2)],
+        at=at,
+        due_at=to_millis(at + due_in),
+        reference=reference,
+    )
+
+
+def make_claim(order: Order, key: str | None = None, fingerprint: str = "v1:test", at: datetime | None = None) -> Claim:
+    return Claim(
+        claim_key(order.customer, ClaimKind.ORDER, key or uuid.uuid4().hex),
+        order.order_id,
+        fingerprint,
+        expiry(at or order.created_at),
+    )
+
+
+def make_stock_claim(tenant: str, sku: str, key: str | None = None) -> Claim:
+    customer = Customer(tenant, "keeper")
+    return Claim(claim_key(customer, ClaimKind.STOCK, key or uuid.uuid4().hex), sku, "v1:test", expiry(_unique_now()))

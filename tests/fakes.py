@@ -1,0 +1,286 @@
+"""In-memory stand-ins with the real adapters' meaning; one contract suite runs over both."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from order_shared.clock import Clock, utc_now
+from order_shared.idempotency import Claim, ClaimTaken
+from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
+from order_shared.inventory.models import Product, StockedProduct, consolidation, spread
+from order_shared.messaging.queue import (
+    EntryFailure,
+    OutgoingMessage,
+    QueueUnavailable,
+    ReceivedMessage,
+    Visibility,
+)
+from order_shared.order.exceptions import OrderInstantTaken, OrderNotFound, OutOfStock, ReferenceTaken, StaleOrder
+from order_shared.order.models import FREES_REFERENCE, Customer, Order
+from order_shared.order.repository import OpenOrder, Window, reference_claim
+
+
+class HandClock:
+    """A clock that the test moves."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+@dataclass
+class MemoryStore:
+    """What both repositories share, as the real ones share their tables."""
+
+    clock: Clock = utc_now
+    orders: dict[tuple[str, datetime], Order] = field(default_factory=dict)
+    products: dict[tuple[str, str], Product] = field(default_factory=dict)
+    stock: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+
+    def is_free(self, claim: Claim) -> bool:
+        held = self.claims.get(claim.key)
+        return held is None or (claim.expires_at is not None and not held.is_live(self.clock()))
+
+
+class MemoryOrderRepository:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def add(self, order: Order, claim: Claim) -> None:
+        key = (order.customer.key, order.created_at)
+        if not self._store.is_free(claim):
+            raise ClaimTaken(claim.key)
+        if key in self._store.orders:
+            raise OrderInstantTaken(order.order_id)
+        if order.reference is not None:
+            reference = reference_claim(order)
+            if not self._store.is_free(reference):
+                raise ReferenceTaken(order.reference)
+            self._store.claims[reference.key] = reference
+        self._store.claims[claim.key] = claim
+        self._store.orders[key] = order
+
+    async def get(self, customer: Customer, order_id: str) -> Order:
+        for (customer_key, _), order in self._store.orders.items():
+            if customer_key == customer.key and order.order_id == order_id:
+                return order
+        raise OrderNotFound(order_id)
+
+    async def get_by_id(self, tenant: str, order_id: str) -> Order:
+        for order in self._store.orders.values():
+            if order.customer.tenant == tenant and order.order_id == order_id:
+                return order
+        raise OrderNotFound(order_id)
+
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> list[Order]:
+        inside = [
+            order
+            for (customer_key, created_at), order in self._store.orders.items()
+            if customer_key == customer.key and window.start <= created_at < window.end
+        ]
+        return sorted(inside, key=lambda order: order.created_at, reverse=descending)[:limit]
+
+    async def move(self, before: Order, after: Order) -> None:
+        key = (before.customer.key, before.created_at)
+        stored = self._store.orders.get(key)
+        if stored is None or _identity(stored) != _identity(before):
+            raise StaleOrder(before.order_id)
+        direction = before.holds_stock - after.holds_stock
+        short = [
+            line.sku
+            for line in before.lines
+            if direction < 0 and self._available(before.customer.tenant, line.sku, line.shard) < line.quantity
+        ]
+        if short:
+            raise OutOfStock(short)
+        for line in before.lines:
+            if direction:
+                self._store.stock[before.customer.tenant, line.sku][line.shard] += direction * line.quantity
+        if before.reference is not None and after.status in FREES_REFERENCE:
+            self._store.claims.pop(reference_claim(before).key, None)
+        self._store.orders[key] = replace(after, version=stored.version + after.version - before.version)
+
+    async def find_claim(self, key: str) -> Claim | None:
+        return self._store.claims.get(key)
+
+    async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+        due = [
+            OpenOrder(order.customer.key, order.created_at, order.open_shard, order.due_at, order.sweeps)
+            for order in self._store.orders.values()
+            if order.due_at is not None and order.open_shard == open_shard and order.due_at < before
+        ]
+        return sorted(due, key=lambda entry: entry.due_at)[:limit]
+
+    async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
+        key = (entry.customer_key, entry.created_at)
+        stored = self._store.orders[key]
+        if stored.due_at != entry.due_at:
+            return None
+        self._store.orders[key] = replace(stored, due_at=due_at, sweeps=sweeps)
+        return self._store.orders[key]
+
+    async def ping(self) -> None:
+        pass
+
+    def _available(self, tenant: str, sku: str, shard: int) -> int:
+        shards = self._store.stock.get((tenant, sku), [])
+        return shards[shard] if shard < len(shards) else 0
+
+
+def _identity(order: Order) -> tuple[object, ...]:
+    """What a transition's condition names."""
+    return order.order_id, order.status, order.fence, order.lease_owner
+
+
+class MemoryInventoryRepository:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def get(self, tenant: str, sku: str) -> StockedProduct:
+        product = self._store.products.get((tenant, sku))
+        if product is None:
+            raise ProductNotFound(sku)
+        return StockedProduct(product, tuple(self._store.stock[tenant, sku]))
+
+    async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
+        return {sku: self._store.products[tenant, sku] for sku in skus if (tenant, sku) in self._store.products}
+
+    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
+        own = [product for (owner, sku), product in self._store.products.items() if owner == tenant]
+        return sorted((each for each in own if after is None or each.sku > after), key=lambda each: each.sku)[:limit]
+
+    async def put(self, product: Product) -> None:
+        stock = self._store.stock.get((product.tenant, product.sku), [])
+        if len(stock) > product.stock_shards:
+            raise StockShardsShrunk(product.sku, product.stock_shards)
+        self._store.products[product.tenant, product.sku] = product
+        self._store.stock[product.tenant, product.sku] = stock + [0] * (product.stock_shards - len(stock))
+
+    async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
+        stocked = await self.get(tenant, sku)
+        if stocked.available + delta < 0:
+            raise InsufficientStock(sku, stocked.available)
+        if not self._store.is_free(claim):
+            raise ClaimTaken(claim.key)
+        self._store.claims[claim.key] = claim
+        changes = spread(delta, stocked.stock)
+        self._store.stock[tenant, sku] = [held + change for held, change in zip(stocked.stock, changes, strict=True)]
+
+    async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
+        stock = self._store.stock.get((tenant, sku), [])
+        moves = consolidation(quantity, shard, stock) if shard < len(stock) else None
+        if moves is None:
+            return False
+        for source, moved in moves.items():
+            stock[source] -= moved
+            stock[shard] += moved
+        return True
+
+    async def find_claim(self, key: str) -> Claim | None:
+        return self._store.claims.get(key)
+
+
+@dataclass(eq=False)
+class _Stored:
+    message_id: str
+    message: OutgoingMessage
+    sent_at: int
+    visible_at: float = 0.0
+    receipt: str = ""
+    receive_count: int = 0
+
+
+@dataclass
+class MemoryQueue:
+    """A standard queue. `down` makes every call fail; `refuse_next` fails that many entries, one by one."""
+
+    messages: list[_Stored] = field(default_factory=list)
+    dead_letters: list[OutgoingMessage] = field(default_factory=list)
+    down: bool = False
+    dead_letters_down: bool = False
+    refuse_next: int = 0
+    asked_for: list[int] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
+        await self._request()
+        self.batches.append(len(messages))
+        failures = self._refusals(len(messages))
+        refused = {failure.index for failure in failures}
+        self.messages += [
+            _Stored(uuid.uuid4().hex, message, time.time_ns() // 1_000_000)
+            for index, message in enumerate(messages)
+            if index not in refused
+        ]
+        return failures
+
+    async def dead_letter(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
+        await self._request()
+        if self.dead_letters_down:
+            raise QueueUnavailable("down")
+        self.dead_letters += messages
+        return []
+
+    async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
+        self.asked_for.append(limit)
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            await self._request()
+            now = time.monotonic()
+            visible = [stored for stored in self.messages if stored.visible_at <= now][:limit]
+            if visible or now >= deadline:
+                return [self._deliver(stored, now + visibility_seconds) for stored in visible]
+            await asyncio.sleep(0.005)
+
+    async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
+        await self._request()
+        failures = self._refusals(len(receipts))
+        refused = {failure.index for failure in failures}
+        for index, receipt in enumerate(receipts):
+            if index not in refused:
+                self.messages = [stored for stored in self.messages if stored.receipt != receipt]
+        return failures
+
+    async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
+        await self._request()
+        failures = self._refusals(len(changes))
+        refused = {failure.index for failure in failures}
+        for index, change in enumerate(changes):
+            held = next((stored for stored in self.messages if stored.receipt == change.receipt), None)
+            if index in refused:
+                continue
+            if held is None or held.visible_at <= time.monotonic():
+                failures.append(EntryFailure(index, "ReceiptHandleIsInvalid", gone=True))
+            else:
+                held.visible_at = time.monotonic() + change.seconds
+        return failures
+
+    async def ping(self) -> None:
+        await self._request()
+
+    def _deliver(self, stored: _Stored, visible_at: float) -> ReceivedMessage:
+        stored.receive_count += 1
+        stored.receipt = uuid.uuid4().hex
+        stored.visible_at = visible_at
+        return ReceivedMessage(
+            stored.message_id, stored.receipt, stored.message.body, stored.receive_count, stored.sent_at
+        )
+
+    def _refusals(self, entries: int) -> list[EntryFailure]:
+        refused = min(self.refuse_next, entries)
+        self.refuse_next -= refused
+        return [EntryFailure(index, "InternalError") for index in range(refused)]
+
+    async def _request(self) -> None:
+        await asyncio.sleep(0)
+        if self.down:
+            raise QueueUnavailable("down")

@@ -1,0 +1,112 @@
+"""Storage and queue under test: the fakes and the real adapters, each with the same name."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from order_shared.aws.dynamodb import open_dynamo
+from order_shared.aws.retries import RetryPolicy
+from order_shared.aws.sqs import open_sqs
+from order_shared.inventory.repository import DynamoInventoryRepository, InventoryRepository
+from order_shared.messaging.queue import Queue
+from order_shared.order.models import MAX_LINES
+from order_shared.order.repository import DynamoOrderRepository, OrderRepository
+from order_shared.tables import TABLES, TableNames
+from order_shared.tables import Queue as QueueDefinition
+from orderctl.local.provision import create_queue, create_table
+from orderctl.local.stack import REGION, local_aio_session, local_session
+from tests import engines
+from tests.factories import NOON, make_tenant
+from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+
+PREFIX = "contract-"
+OLD_ENGINE_MAX_LINES = 9  # DynamoDB Local of 2020 takes 10 items in a transaction; DynamoDB takes 100
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Both repositories over one store. `tenant` is new for each test; `clock` decides when claims expire."""
+
+    orders: OrderRepository
+    inventory: InventoryRepository
+    clock: HandClock
+    tenant: str
+    max_lines: int = MAX_LINES
+
+
+@pytest.fixture(scope="session")
+def emulator_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with engines.emulator(tmp_path_factory.mktemp("emulator")) as endpoint:
+        _create_tables(endpoint)
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if missing := engines.dynamodb_local_missing():
+        pytest.skip(missing)
+    with engines.dynamodb_local(tmp_path_factory.mktemp("dynamodb-local")) as endpoint:
+        _create_tables(endpoint)
+        yield endpoint
+
+
+def _create_tables(endpoint: str) -> None:
+    dynamodb = local_session().client("dynamodb", endpoint_url=endpoint)
+    for table in TABLES:
+        create_table(dynamodb, table, PREFIX + table.name)
+
+
+@pytest.fixture(params=["fake", "emulator", "dynamodb-local"])
+async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+    async with _open_storage(request, request.param) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["emulator", "dynamodb-local"])
+async def real_storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+    """For what only a real engine can show: races."""
+    async with _open_storage(request, request.param) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIterator[Storage]:
+    clock = HandClock(NOON)
+    tenant = make_tenant()
+    if engine == "fake":
+        store = MemoryStore(clock)
+        yield Storage(MemoryOrderRepository(store), MemoryInventoryRepository(store), clock, tenant)
+        return
+    endpoint = request.getfixturevalue(f"{engine.replace('-', '_')}_endpoint")
+    tables = TableNames.with_prefix(PREFIX)
+    retries = RetryPolicy(deadline=20.0)
+    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
+        yield Storage(
+            DynamoOrderRepository(dynamo, tables, clock),
+            DynamoInventoryRepository(dynamo, tables, clock),
+            clock,
+            tenant,
+            OLD_ENGINE_MAX_LINES if engine == "dynamodb-local" else MAX_LINES,
+        )
+
+
+@pytest.fixture(params=["fake", "emulator"])
+async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Queue]:
+    if request.param == "fake":
+        yield MemoryQueue()
+        return
+    endpoint = request.getfixturevalue("emulator_endpoint")
+    definition = QueueDefinition(name=f"{tmp_path.name}-orders", dead_letter_name=f"{tmp_path.name}-orders-dead")
+    create_queue(local_session().client("sqs", endpoint_url=endpoint), definition)
+    async with open_sqs(
+        local_aio_session(),
+        name=definition.name,
+        dead_letter_name=definition.dead_letter_name,
+        region=REGION,
+        endpoint=endpoint,
+        pollers=1,
+    ) as opened:
+        yield opened

@@ -1,0 +1,142 @@
+"""What every inventory repository does."""
+
+import asyncio
+
+import pytest
+
+from order_shared.idempotency import ClaimTaken
+from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
+from tests.factories import make_product, make_stock_claim
+from tests.integration.conftest import Storage
+
+
+async def stocked(storage: Storage, units: int, *, shards: int = 1, sku: str = "TEA") -> None:
+    await storage.inventory.put(make_product(tenant=storage.tenant, sku=sku, stock_shards=shards))
+    if units:
+        await storage.inventory.adjust(storage.tenant, sku, units, make_stock_claim(storage.tenant, sku))
+
+
+async def shards_of(storage: Storage, sku: str = "TEA") -> tuple[int, ...]:
+    return (await storage.inventory.get(storage.tenant, sku)).stock
+
+
+async def test_a_product_is_read_back_as_it_was_put(storage: Storage) -> None:
+    product = make_product(tenant=storage.tenant, stock_shards=3)
+    await storage.inventory.put(product)
+    found = await storage.inventory.get(storage.tenant, product.sku)
+    assert (found.product, found.stock, found.available) == (product, (0, 0, 0), 0)
+
+
+async def test_putting_again_replaces_the_product_and_keeps_its_stock(storage: Storage) -> None:
+    await stocked(storage, 7)
+    dearer = make_product(tenant=storage.tenant, unit_price=990)
+    await storage.inventory.put(dearer)
+    found = await storage.inventory.get(storage.tenant, "TEA")
+    assert (found.product, found.available) == (dearer, 7)
+
+
+async def test_the_number_of_shards_only_grows(storage: Storage) -> None:
+    await stocked(storage, 7, shards=2)
+    await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=4))
+    with pytest.raises(StockShardsShrunk):
+        await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=3))
+    assert await shards_of(storage) == (4, 3, 0, 0)
+
+
+async def test_products_of_other_tenants_are_not_there(storage: Storage) -> None:
+    await stocked(storage, 1)
+    with pytest.raises(ProductNotFound):
+        await storage.inventory.get("elsewhere", "TEA")
+    assert await storage.inventory.get_products("elsewhere", ["TEA"]) == {}
+    assert await storage.inventory.list_products("elsewhere", after=None, limit=10) == []
+
+
+async def test_several_products_are_read_at_once(storage: Storage) -> None:
+    for sku in ("A", "B", "C"):
+        await stocked(storage, 0, sku=sku)
+    found = await storage.inventory.get_products(storage.tenant, ["A", "C", "NONE"])
+    assert sorted(found) == ["A", "C"]
+    assert found["A"] == make_product(tenant=storage.tenant, sku="A")
+
+
+async def test_products_are_listed_by_sku_and_page_by_page(storage: Storage) -> None:
+    for sku in ("C", "A", "D", "B"):
+        await stocked(storage, 1, sku=sku)
+    first = await storage.inventory.list_products(storage.tenant, after=None, limit=3)
+    assert first == [make_product(tenant=storage.tenant, sku=sku) for sku in "ABC"]
+    rest = await storage.inventory.list_products(storage.tenant, after="C", limit=3)
+    assert [product.sku for product in rest] == ["D"]
+
+
+async def test_an_adjustment_is_applied_once_per_claim(storage: Storage) -> None:
+    await stocked(storage, 0)
+    claim = make_stock_claim(storage.tenant, "TEA", "key")
+    await storage.inventory.adjust(storage.tenant, "TEA", 5, claim)
+    with pytest.raises(ClaimTaken):
+        await storage.inventory.adjust(storage.tenant, "TEA", 5, claim)
+    assert await shards_of(storage) == (5,)
+    assert await storage.inventory.find_claim(claim.key) == claim
+
+
+async def test_stock_is_spread_over_the_shards_and_taken_from_the_fullest(storage: Storage) -> None:
+    await stocked(storage, 10, shards=4)
+    assert await shards_of(storage) == (3, 3, 2, 2)
+    await storage.inventory.adjust(storage.tenant, "TEA", -7, make_stock_claim(storage.tenant, "TEA"))
+    assert sum(await shards_of(storage)) == 3
+    assert min(await shards_of(storage)) >= 0
+
+
+async def test_more_than_there_is_cannot_be_taken(storage: Storage) -> None:
+    await stocked(storage, 10, shards=2)
+    claim = make_stock_claim(storage.tenant, "TEA")
+    with pytest.raises(InsufficientStock) as caught:
+        await storage.inventory.adjust(storage.tenant, "TEA", -11, claim)
+    assert caught.value.available == 10
+    assert await storage.inventory.find_claim(claim.key) is None
+    await storage.inventory.adjust(storage.tenant, "TEA", -10, claim)
+    assert await shards_of(storage) == (0, 0)
+
+
+async def test_the_stock_of_no_product_cannot_be_changed(storage: Storage) -> None:
+    with pytest.raises(ProductNotFound):
+        await storage.inventory.adjust(storage.tenant, "NONE", 1, make_stock_claim(storage.tenant, "NONE"))
+
+
+async def test_gathering_brings_units_together_and_keeps_their_sum(storage: Storage) -> None:
+    await stocked(storage, 10, shards=4)
+    assert await storage.inventory.gather(storage.tenant, "TEA", shard=3, quantity=9)
+    stock = await shards_of(storage)
+    assert stock[3] >= 9
+    assert sum(stock) == 10
+    assert await storage.inventory.gather(storage.tenant, "TEA", shard=3, quantity=9), "they are together already"
+
+
+async def test_what_is_not_there_cannot_be_gathered(storage: Storage) -> None:
+    await stocked(storage, 10, shards=4)
+    assert not await storage.inventory.gather(storage.tenant, "TEA", shard=0, quantity=11)
+    assert not await storage.inventory.gather(storage.tenant, "NONE", shard=0, quantity=1)
+    assert await shards_of(storage) == (3, 3, 2, 2)
+
+
+async def test_adjustments_at_once_are_all_applied(real_storage: Storage) -> None:
+    await stocked(real_storage, 0, shards=3)
+    await asyncio.gather(
+        *(
+            real_storage.inventory.adjust(real_storage.tenant, "TEA", 5, make_stock_claim(real_storage.tenant, "TEA"))
+            for _ in range(20)
+        )
+    )
+    assert sum(await shards_of(real_storage)) == 100
+
+
+async def test_removals_at_once_never_go_below_zero(real_storage: Storage) -> None:
+    await stocked(real_storage, 10)
+    outcomes = await asyncio.gather(
+        *(
+            real_storage.inventory.adjust(real_storage.tenant, "TEA", -1, make_stock_claim(real_storage.tenant, "TEA"))
+            for _ in range(25)
+        ),
+        return_exceptions=True,
+    )
+    assert outcomes.count(None) == 10
+    assert await shards_of(real_storage) == (0,)

@@ -1,0 +1,362 @@
+"""What every order repository does: the fake, the embedded AWS and, where it is at hand, DynamoDB Local."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from order_shared.clock import UniqueClock, to_millis
+from order_shared.idempotency import KEY_LIFETIME, ClaimTaken
+from order_shared.order.exceptions import (
+    OrderInstantTaken,
+    OrderNotFound,
+    OutOfStock,
+    ReferenceTaken,
+    StaleOrder,
+)
+from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
+from order_shared.order.repository import OpenOrder, Window, reference_claim
+from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
+from tests.integration.conftest import Storage
+
+MICROSECOND = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
+
+
+async def stock(storage: Storage, sku: str, units: int, shards: int = 1) -> None:
+    await storage.inventory.put(make_product(tenant=storage.tenant, sku=sku, stock_shards=shards))
+    await storage.inventory.adjust(storage.tenant, sku, units, make_stock_claim(storage.tenant, sku))
+
+
+async def available(storage: Storage, sku: str) -> int:
+    return (await storage.inventory.get(storage.tenant, sku)).available
+
+
+def order_of(storage: Storage, *skus: str, quantity: int = 1, reference: str | None = None) -> Order:
+    return make_order(
+        customer=Customer(storage.tenant, "ada"),
+        lines=[(make_product(tenant=storage.tenant, sku=sku), quantity) for sku in skus or ("TEA",)],
+        reference=reference,
+    )
+
+
+async def added(storage: Storage, order: Order) -> Order:
+    await storage.orders.add(order, make_claim(order, at=storage.clock()))
+    return order
+
+
+class TestAdd:
+    async def test_an_added_order_is_read_back_as_it_was(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage, "TEA", "CUP", quantity=3, reference="PO-7"))
+        assert await storage.orders.get(order.customer, order.order_id) == order
+
+    async def test_a_claim_is_taken_once(self, storage: Storage) -> None:
+        first, second = order_of(storage), order_of(storage)
+        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
+        with pytest.raises(ClaimTaken):
+            await storage.orders.add(second, make_claim(second, "key", at=storage.clock()))
+        with pytest.raises(OrderNotFound):
+            await storage.orders.get(second.customer, second.order_id)
+
+    async def test_the_claim_leads_to_the_order_that_took_it(self, storage: Storage) -> None:
+        order = order_of(storage)
+        claim = make_claim(order, "key")
+        await storage.orders.add(order, claim)
+        assert await storage.orders.find_claim(claim.key) == claim
+        assert await storage.orders.find_claim("never-used") is None
+
+    async def test_an_expired_claim_may_be_taken_over(self, storage: Storage) -> None:
+        first, second = order_of(storage), order_of(storage)
+        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
+        storage.clock.advance(KEY_LIFETIME + SECOND)
+        claim = make_claim(second, "key", at=storage.clock())
+        await storage.orders.add(second, claim)
+        assert await storage.orders.find_claim(claim.key) == claim
+
+    async def test_a_claim_is_not_taken_over_in_its_last_second(self, storage: Storage) -> None:
+        first, second = order_of(storage), order_of(storage)
+        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
+        storage.clock.advance(KEY_LIFETIME)
+        with pytest.raises(ClaimTaken):
+            await storage.orders.add(second, make_claim(second, "key", at=storage.clock()))
+
+    async def test_a_reference_is_unique_for_its_customer(self, storage: Storage) -> None:
+        await added(storage, order_of(storage, reference="PO-7"))
+        second = order_of(storage, reference="PO-7")
+        claim = make_claim(second, "second")
+        with pytest.raises(ReferenceTaken):
+            await storage.orders.add(second, claim)
+        assert await storage.orders.find_claim(claim.key) is None, "half of the transaction was written"
+
+    async def test_another_customer_may_use_the_same_reference(self, storage: Storage) -> None:
+        first = await added(storage, order_of(storage, reference="PO-7"))
+        await added(storage, make_order(customer=Customer(storage.tenant, "bob"), reference=first.reference))
+
+    async def test_a_reference_never_expires(self, storage: Storage) -> None:
+        await added(storage, order_of(storage, reference="PO-7"))
+        storage.clock.advance(KEY_LIFETIME * 1000)
+        with pytest.raises(ReferenceTaken):
+            await added(storage, order_of(storage, reference="PO-7"))
+
+    async def test_a_taken_claim_is_told_before_a_taken_reference(self, storage: Storage) -> None:
+        first, second = order_of(storage, reference="PO-7"), order_of(storage, reference="PO-7")
+        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
+        with pytest.raises(ClaimTaken):
+            await storage.orders.add(second, make_claim(second, "key", at=storage.clock()))
+
+    async def test_two_orders_of_one_customer_cannot_have_the_same_microsecond(self, storage: Storage) -> None:
+        first = await added(storage, order_of(storage))
+        twin = make_order(customer=first.customer, at=first.created_at)
+        with pytest.raises(OrderInstantTaken):
+            await added(storage, twin)
+        assert await storage.orders.get(first.customer, first.order_id) == first
+
+    async def test_of_many_at_once_under_one_claim_one_is_stored(self, real_storage: Storage) -> None:
+        orders = [order_of(real_storage) for _ in range(30)]
+        claims = [make_claim(order, "key", at=real_storage.clock()) for order in orders]
+        outcomes = await asyncio.gather(
+            *(real_storage.orders.add(order, claim) for order, claim in zip(orders, claims, strict=True)),
+            return_exceptions=True,
+        )
+        assert outcomes.count(None) == 1
+        assert sum(isinstance(outcome, ClaimTaken) for outcome in outcomes) == 29
+        window = Window(NOON - timedelta(days=3650), NOON + timedelta(days=3650))
+        stored = await real_storage.orders.list_orders(orders[0].customer, window, limit=50, descending=True)
+        assert len(stored) == 1
+
+
+class TestGet:
+    async def test_the_order_of_another_customer_is_not_found(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        for stranger in (Customer(storage.tenant, "bob"), Customer("elsewhere", "ada")):
+            with pytest.raises(OrderNotFound):
+                await storage.orders.get(stranger, order.order_id)
+
+    @pytest.mark.parametrize("order_id", ["", "ord_", "ord_xyz", "ord_" + "f" * 32, "../etc/passwd", "ord_" + "0" * 32])
+    async def test_an_impossible_id_is_not_found(self, storage: Storage, order_id: str) -> None:
+        with pytest.raises(OrderNotFound):
+            await storage.orders.get(Customer(storage.tenant, "ada"), order_id)
+
+    async def test_another_id_of_the_same_instant_is_not_found(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        twin = make_order(customer=order.customer, at=order.created_at)
+        with pytest.raises(OrderNotFound):
+            await storage.orders.get(order.customer, twin.order_id)
+
+    async def test_staff_find_an_order_by_its_id_in_their_own_tenant_only(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        assert await storage.orders.get_by_id(storage.tenant, order.order_id) == order
+        with pytest.raises(OrderNotFound):
+            await storage.orders.get_by_id("elsewhere", order.order_id)
+        with pytest.raises(OrderNotFound):
+            await storage.orders.get_by_id(storage.tenant, "ord_nothing")
+
+
+class TestList:
+    async def orders_at(self, storage: Storage, *offsets: timedelta) -> list[Order]:
+        customer = Customer(storage.tenant, "ada")
+        return [await added(storage, make_order(customer=customer, at=NOON + offset)) for offset in offsets]
+
+    async def listed(self, storage: Storage, start: datetime, end: datetime, **options: object) -> list[Order]:
+        customer = Customer(storage.tenant, "ada")
+        defaults: dict[str, object] = {"limit": 100, "descending": True}
+        return await storage.orders.list_orders(customer, Window(start, end), **(defaults | options))  # type: ignore[arg-type]  # options of the test
+
+    async def test_a_window_has_its_start_and_not_its_end(self, storage: Storage) -> None:
+        orders = await self.orders_at(storage, -MICROSECOND, MICROSECOND * 0, MICROSECOND, SECOND, SECOND + MICROSECOND)
+        assert await self.listed(storage, NOON, NOON + SECOND) == [orders[2], orders[1]]
+
+    async def test_order_and_limit(self, storage: Storage) -> None:
+        orders = await self.orders_at(storage, *(SECOND * number for number in range(5)))
+        end = NOON + timedelta(days=1)
+        assert await self.listed(storage, NOON, end, limit=2) == [orders[4], orders[3]]
+        assert await self.listed(storage, NOON, end, limit=2, descending=False) == orders[:2]
+
+    async def test_an_empty_or_reversed_window_is_empty(self, storage: Storage) -> None:
+        await self.orders_at(storage, timedelta())
+        assert await self.listed(storage, NOON, NOON) == []
+        assert await self.listed(storage, NOON + SECOND, NOON) == []
+
+    async def test_only_the_customers_own(self, storage: Storage) -> None:
+        await added(storage, make_order(customer=Customer(storage.tenant, "bob"), at=NOON))
+        assert await self.listed(storage, NOON, NOON + SECOND) == []
+
+
+class TestMove:
+    async def test_confirming_takes_the_stock_of_every_line(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        await stock(storage, "CUP", 10)
+        order = await added(storage, order_of(storage, "TEA", "CUP", quantity=4))
+        confirmed = order.confirm(order.created_at + SECOND)
+        await storage.orders.move(order, confirmed)
+        assert await storage.orders.get(order.customer, order.order_id) == confirmed
+        assert [await available(storage, sku) for sku in ("TEA", "CUP")] == [6, 6]
+
+    async def test_a_transition_is_written_once(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA"))
+        confirmed = order.confirm(order.created_at)
+        await storage.orders.move(order, confirmed)
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(order, confirmed)
+        assert await available(storage, "TEA") == 9
+
+    async def test_an_order_that_is_not_there_is_stale(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = order_of(storage, "TEA")
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(order, order.confirm(order.created_at))
+        assert await available(storage, "TEA") == 10
+
+    async def test_out_of_stock_names_what_is_short_and_moves_nothing(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        await stock(storage, "CUP", 1)
+        order = await added(storage, order_of(storage, "TEA", "CUP", "GONE", quantity=2))
+        with pytest.raises(OutOfStock) as caught:
+            await storage.orders.move(order, order.confirm(order.created_at))
+        assert caught.value.skus == ("CUP", "GONE")
+        assert await storage.orders.get(order.customer, order.order_id) == order
+        assert [await available(storage, sku) for sku in ("TEA", "CUP")] == [10, 1]
+
+    async def test_the_last_unit_can_be_sold(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 2)
+        order = await added(storage, order_of(storage, "TEA", quantity=2))
+        await storage.orders.move(order, order.confirm(order.created_at))
+        assert await available(storage, "TEA") == 0
+
+    async def test_a_reserved_order_goes_on_in_the_hands_of_its_owner_only(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA", quantity=3))
+        reserved = order.reserve(order.created_at, owner="worker-1", lease_until=order.created_at + SECOND)
+        await storage.orders.move(order, reserved)
+        assert await storage.orders.get(order.customer, order.order_id) == reserved
+        usurped = replace(reserved, lease_owner="worker-2")
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(usurped, usurped.confirm(order.created_at))
+        confirmed = reserved.confirm(order.created_at)
+        await storage.orders.move(reserved, confirmed)
+        assert await storage.orders.get(order.customer, order.order_id) == confirmed
+        assert await available(storage, "TEA") == 7
+
+    async def test_a_stale_fence_cannot_write(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA"))
+        stale = replace(order, fence=order.fence + 1)
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(stale, stale.confirm(order.created_at))
+        assert await available(storage, "TEA") == 10
+
+    async def test_compensation_gives_the_stock_back_once(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA", quantity=3))
+        reserved = order.reserve(order.created_at, owner="me", lease_until=order.created_at + SECOND)
+        await storage.orders.move(order, reserved)
+        assert await available(storage, "TEA") == 7
+        rejected = reserved.reject(order.created_at, Reason(ReasonCode.OUT_OF_STOCK, "short", "TEA"))
+        await storage.orders.move(reserved, rejected)
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(reserved, rejected)
+        assert await available(storage, "TEA") == 10
+        assert await storage.orders.get(order.customer, order.order_id) == rejected
+
+    async def test_cancelling_a_confirmed_order_gives_the_stock_back(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA", quantity=3))
+        confirmed = order.confirm(order.created_at)
+        await storage.orders.move(order, confirmed)
+        await storage.orders.move(confirmed, confirmed.cancel(order.created_at))
+        assert await available(storage, "TEA") == 10
+
+    @pytest.mark.parametrize("end", [OrderStatus.REJECTED, OrderStatus.CANCELLED])
+    async def test_a_rejected_or_cancelled_order_frees_its_reference(self, storage: Storage, end: OrderStatus) -> None:
+        order = await added(storage, order_of(storage, "TEA", reference="PO-7"))
+        at = order.created_at
+        ended = (
+            order.cancel(at) if end is OrderStatus.CANCELLED else order.reject(at, Reason(ReasonCode.OUT_OF_STOCK, "-"))
+        )
+        await storage.orders.move(order, ended)
+        assert await storage.orders.find_claim(reference_claim(order).key) is None
+        await added(storage, order_of(storage, "TEA", reference="PO-7"))
+
+    async def test_a_confirmed_order_keeps_its_reference(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 1)
+        order = await added(storage, order_of(storage, "TEA", reference="PO-7"))
+        await storage.orders.move(order, order.confirm(order.created_at))
+        with pytest.raises(ReferenceTaken):
+            await added(storage, order_of(storage, "TEA", reference="PO-7"))
+
+    async def test_an_order_of_the_greatest_size_is_stored_and_confirmed(self, storage: Storage) -> None:
+        skus = [f"SKU-{number:02d}-{'x' * 50}" for number in range(storage.max_lines)]
+        for sku in skus:
+            await stock(storage, sku, 1000)
+        order = await added(storage, order_of(storage, *skus, quantity=1000, reference="r" * 100))
+        await storage.orders.move(order, order.confirm(order.created_at))
+        assert {await available(storage, sku) for sku in skus} == {0}
+
+    async def test_a_hundred_buyers_of_sixty_units_get_sixty(self, real_storage: Storage) -> None:
+        await stock(real_storage, "TEA", 60)
+        clock = UniqueClock()
+        orders = [
+            await added(real_storage, make_order(customer=Customer(real_storage.tenant, f"buyer-{number}"), at=clock()))
+            for number in range(100)
+        ]
+        outcomes = await asyncio.gather(
+            *(real_storage.orders.move(order, order.confirm(clock())) for order in orders), return_exceptions=True
+        )
+        assert outcomes.count(None) == 30, "each takes 2 of 60"
+        assert sum(isinstance(outcome, OutOfStock) for outcome in outcomes) == 70
+        assert await available(real_storage, "TEA") == 0
+
+
+class TestOutbox:
+    async def test_an_open_order_is_listed_once_it_is_due(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        assert order.due_at is not None
+        assert await self.due(storage, order, order.due_at) == []
+        (entry,) = await self.due(storage, order, order.due_at + 1)
+        assert (entry.customer_key, entry.created_at) == (order.customer.key, order.created_at)
+        assert (entry.due_at, entry.sweeps) == (order.due_at, 0)
+
+    async def test_an_ended_order_leaves_the_outbox(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA"))
+        assert order.due_at is not None
+        await storage.orders.move(order, order.confirm(order.created_at))
+        assert await self.due(storage, order, order.due_at + 1) == []
+
+    async def test_a_reserved_order_falls_due_after_its_lease(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA"))
+        lease_until = order.created_at + timedelta(minutes=1)
+        await storage.orders.move(order, order.reserve(order.created_at, owner="me", lease_until=lease_until))
+        assert await self.due(storage, order, to_millis(lease_until)) == []
+        assert len(await self.due(storage, order, to_millis(lease_until + timedelta(minutes=1)))) == 1
+
+    async def test_of_two_who_postpone_one_wins_and_gets_the_order(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        assert order.due_at is not None
+        (entry,) = await self.due(storage, order, order.due_at + 1)
+        later = order.due_at + 60_000
+        won = await storage.orders.postpone(entry, later, sweeps=1)
+        assert won == replace(order, due_at=later, sweeps=1)
+        assert await storage.orders.postpone(entry, later + 1, sweeps=1) is None
+        (moved,) = await self.due(storage, order, later + 1)
+        assert (moved.due_at, moved.sweeps) == (later, 1)
+
+    async def test_an_ended_order_cannot_be_postponed(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA"))
+        assert order.due_at is not None
+        (entry,) = await self.due(storage, order, order.due_at + 1)
+        await storage.orders.move(order, order.confirm(order.created_at))
+        assert await storage.orders.postpone(entry, order.due_at + 60_000, sweeps=1) is None
+
+    async def due(self, storage: Storage, order: Order, before: int) -> list[OpenOrder]:
+        """Entries of this test's own order: the shards are everybody's."""
+        entries = await storage.orders.list_due(order.open_shard, before, 10_000)
+        return [entry for entry in entries if entry.customer_key == order.customer.key]
+
+
+async def test_ping_reads_for_real(storage: Storage) -> None:
+    await storage.orders.ping()

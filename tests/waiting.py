@@ -1,0 +1,23 @@
+"""Waiting for a condition instead of for a time."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+PATIENCE_SECONDS = 30.0
+PAUSE_SECONDS = 0.01
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], what: str = "the condition") -> None:
+    """Returns once the condition holds; fails after half a minute, which no healthy test comes near."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        holds = condition()
+        if inspect.isawaitable(holds):
+            holds = await holds
+        if holds:
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come to hold within {PATIENCE_SECONDS:.0f} s")
+        await asyncio.sleep(PAUSE_SECONDS)
