@@ -201,10 +201,14 @@ class _Stored:
 
 @dataclass
 class MemoryQueue:
-    """A standard queue. `down` makes every call fail; `refuse_next` fails that many entries, one by one."""
+    """A standard queue. `down` makes every call fail; `refuse_next` fails that many entries, one by one.
+
+    A second of a long poll lasts `poll_second` seconds.
+    """
 
     messages: list[_Stored] = field(default_factory=list)
     dead_letters: list[OutgoingMessage] = field(default_factory=list)
+    poll_second: float = 0.05
     down: bool = False
     dead_letters_down: bool = False
     refuse_next: int = 0
@@ -232,7 +236,7 @@ class MemoryQueue:
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         self.asked_for.append(limit)
-        deadline = time.monotonic() + wait_seconds
+        deadline = time.monotonic() + wait_seconds * self.poll_second
         while True:
             await self._request()
             now = time.monotonic()

@@ -17,9 +17,9 @@ def configure_logging(level: str) -> None:
     ]
     terminal = sys.stdout.isatty()
     renderer: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
         if terminal
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_traceback_without_locals(), structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
@@ -43,3 +43,8 @@ def configure_logging(level: str) -> None:
     root.setLevel(level)
     for name in NOISY:
         logging.getLogger(name).setLevel("WARNING")
+
+
+def _traceback_without_locals() -> structlog.processors.ExceptionRenderer:
+    """Local variables hold tokens and bodies, which no log may."""
+    return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))

@@ -1,14 +1,13 @@
 """Where each feature is mounted."""
 
-from fastapi import APIRouter
+from fastapi import FastAPI
 
 from order_api.health.views import router as health
 from order_api.order.views import router as orders
 from order_api.product.views import router as products
 
-api = APIRouter()
-v1 = APIRouter(prefix="/v1")
-v1.include_router(orders)
-v1.include_router(products)
-api.include_router(v1)
-api.include_router(health)
+
+def mount(app: FastAPI) -> None:
+    """A router carries its whole prefix, version included, so that a route knows its own path."""
+    for router in (orders, products, health):
+        app.include_router(router)

@@ -1,5 +1,6 @@
 """The composition root of the API, and its process."""
 
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -11,8 +12,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from order_api import problems
-from order_api.api import api
+from order_api import api, openapi, problems
 from order_api.auth import JwksClient, KeySource, TokenVerifier
 from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
@@ -70,8 +70,9 @@ def create_app(
         description="Orders are durable before the answer, and each takes effect once.",
         lifespan=lifespan,
     )
-    app.include_router(api)
+    api.mount(app)
     problems.install(app)
+    openapi.install(app)
     app.add_middleware(RequestContext, metrics=metrics)
     return app
 
@@ -104,6 +105,7 @@ def _wire(
 def run() -> None:
     settings = ApiSettings()
     configure_logging(settings.log_level)
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again after its shutdown; that was no failure
     with listen(settings.host, settings.port) as socket:
         server = uvicorn.Server(
             uvicorn.Config(

@@ -87,8 +87,14 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     KeysUnavailable: UNAVAILABLE,
 }
 
-FRAMEWORK_CODES: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
-"""Of the framework's own errors, those that can happen. Any other is named after its status phrase."""
+FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
+    HTTPStatus.BAD_REQUEST: VALIDATION_FAILED,
+    HTTPStatus.NOT_FOUND: ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No such path"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ProblemKind(
+        HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "The path does not answer this method"
+    ),
+}
+"""The framework's own errors that can happen. Any other is named after its status phrase."""
 
 HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -177,6 +183,5 @@ def _pointer(location: Sequence[str | int]) -> str:
 
 async def _framework_error(request: Request, error: HTTPException) -> JSONResponse:
     status = HTTPStatus(error.status_code)
-    code = FRAMEWORK_CODES.get(status, status.phrase.lower().replace(" ", "_"))
-    kind = ProblemKind(status, code, status.phrase)
+    kind = FRAMEWORK_PROBLEMS.get(status) or ProblemKind(status, status.phrase.lower().replace(" ", "_"), status.phrase)
     return problem_response(request.scope, kind, str(error.detail), headers=error.headers)

@@ -1,11 +1,20 @@
 """What every resource of the wire has in common."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
 
-from order_shared.clock import to_text
+from order_shared.clock import EPOCH, to_text
 
 Instant = Annotated[
     datetime,
@@ -13,6 +22,20 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T09:05:00.000120Z"]}),
 ]
 """UTC with microseconds, sortable as text."""
+
+
+def _in_range(at: datetime) -> datetime:
+    try:
+        utc = at.astimezone(UTC)
+    except OverflowError:
+        utc = datetime.min.replace(tzinfo=UTC)
+    if utc < EPOCH:
+        raise PydanticCustomError("time_out_of_range", "a time between the years 1970 and 9999 in UTC is wanted")
+    return utc
+
+
+InstantIn = Annotated[AwareDatetime, AfterValidator(_in_range)]
+"""A time with its zone, read as UTC."""
 
 
 class Request(BaseModel):

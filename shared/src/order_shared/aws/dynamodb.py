@@ -35,7 +35,7 @@ REQUEST_TIMEOUT = 2.5
 MAX_CONNECTIONS = 200
 
 
-class _OneAttempt(RetryConfig):
+class OneAttempt(RetryConfig):
     """aiodynamo's hook for retries, used to switch them off."""
 
     def delays(self) -> Iterable[float]:
@@ -153,6 +153,6 @@ async def open_dynamo(
             region=region,
             endpoint=URL(endpoint) if endpoint else None,
             numeric_type=int,
-            throttle_config=_OneAttempt(time_limit_secs=0),
+            throttle_config=OneAttempt(time_limit_secs=0),
         )
         yield Dynamo(client, retries)

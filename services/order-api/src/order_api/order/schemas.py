@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from order_api.cursors import MAX_CURSOR_LENGTH
-from order_api.schemas import DEFAULT_LIMIT, Instant, Limit, Request, Resource, typename
+from order_api.schemas import DEFAULT_LIMIT, Instant, InstantIn, Limit, Request, Resource, typename
 from order_shared.inventory.models import SKU_PATTERN
 from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
 
@@ -57,10 +57,10 @@ class OrderQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     created_at_gte: Annotated[
-        AwareDatetime | None, Field(alias="created_at[gte]", description="Created at this time or later.")
+        InstantIn | None, Field(alias="created_at[gte]", description="Created at this time or later.")
     ] = None
     created_at_lt: Annotated[
-        AwareDatetime | None, Field(alias="created_at[lt]", description="Created before this time.")
+        InstantIn | None, Field(alias="created_at[lt]", description="Created before this time.")
     ] = None
     sort: Annotated[str, Field(max_length=60, description="`-created_at` (newest first) or `created_at`.")] = (
         "-created_at"

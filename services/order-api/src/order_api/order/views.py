@@ -15,7 +15,7 @@ from order_shared.inventory.exceptions import UnknownSku
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 from order_shared.telemetry import TRACEPARENT
 
-router = APIRouter(prefix="/orders", tags=["orders"])
+router = APIRouter(prefix="/v1/orders", tags=["orders"])
 
 
 @router.post(
@@ -25,9 +25,9 @@ router = APIRouter(prefix="/orders", tags=["orders"])
     responses=answers(IdempotencyKeyMissing, IdempotencyKeyReused, UnknownSku, CurrencyMismatch, ReferenceTaken),
 )
 async def place_order(
-    body: OrderIn,
-    key: IdempotencyKey,
     identity: OrderWriter,
+    key: IdempotencyKey,
+    body: OrderIn,
     orders: OrderServiceDep,
     response: Response,
     traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
@@ -47,7 +47,7 @@ async def place_order(
 
 @router.get("", summary="List your orders, newest first", responses=answers(InvalidCursor, UnsupportedSort))
 async def list_orders(
-    query: Annotated[OrderQuery, Query()], identity: OrderReader, orders: OrderServiceDep
+    identity: OrderReader, query: Annotated[OrderQuery, Query()], orders: OrderServiceDep
 ) -> OrderPage:
     page = await orders.list_orders(
         identity.customer,
@@ -65,7 +65,7 @@ async def list_orders(
 
 
 @router.get("/{order_id}", summary="Look at an order", responses=answers(OrderNotFound))
-async def get_order(order_id: str, identity: OrderReader, orders: OrderServiceDep, response: Response) -> OrderOut:
+async def get_order(identity: OrderReader, order_id: str, orders: OrderServiceDep, response: Response) -> OrderOut:
     """Strongly consistent. `orders:admin` may read every order of its tenant."""
     order = await orders.get(identity, order_id)
     response.headers["ETag"] = _etag(order.version)

@@ -13,14 +13,14 @@ from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.inventory.models import SKU_PATTERN
 
-router = APIRouter(prefix="/products", tags=["products"])
+router = APIRouter(prefix="/v1/products", tags=["products"])
 
 SkuPath = Annotated[str, Path(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 
 
 @router.get("", summary="List products by SKU", responses=answers(InvalidCursor))
 async def list_products(
-    query: Annotated[ProductQuery, Query()], identity: ProductReader, products: ProductServiceDep
+    identity: ProductReader, query: Annotated[ProductQuery, Query()], products: ProductServiceDep
 ) -> ProductPage:
     page = await products.list_products(identity.customer.tenant, limit=query.limit, cursor=query.cursor)
     return ProductPage(
@@ -31,13 +31,13 @@ async def list_products(
 
 
 @router.get("/{sku}", summary="Look at a product and its stock", responses=answers(ProductNotFound))
-async def get_product(sku: SkuPath, identity: ProductReader, products: ProductServiceDep) -> StockedProductOut:
+async def get_product(identity: ProductReader, sku: SkuPath, products: ProductServiceDep) -> StockedProductOut:
     return StockedProductOut.of_stocked(await products.get(identity.customer.tenant, sku))
 
 
 @router.put("/{sku}", summary="Create or replace a product", responses=answers(StockShardsShrunk))
 async def put_product(
-    sku: SkuPath, body: ProductIn, identity: ProductWriter, products: ProductServiceDep
+    identity: ProductWriter, sku: SkuPath, body: ProductIn, products: ProductServiceDep
 ) -> StockedProductOut:
     """The stock stays as it is. A price holds for orders from some seconds after the change."""
     stocked = await products.put(
@@ -57,10 +57,10 @@ async def put_product(
     responses=answers(IdempotencyKeyMissing, IdempotencyKeyReused, ProductNotFound, InsufficientStock),
 )
 async def adjust_stock(
+    identity: ProductWriter,
+    key: IdempotencyKey,
     sku: SkuPath,
     body: StockIn,
-    key: IdempotencyKey,
-    identity: ProductWriter,
     products: ProductServiceDep,
     response: Response,
 ) -> StockedProductOut:

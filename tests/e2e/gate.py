@@ -1,0 +1,60 @@
+"""A TCP gate before a server: shut, it refuses connections and breaks those it has, as an outage does."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+HOST = "127.0.0.1"
+
+
+class Gate:
+    def __init__(self, target: str) -> None:
+        address = urlsplit(target)
+        self._target = (address.hostname, address.port)
+        self._server: asyncio.Server | None = None
+        self._pipes: set[asyncio.Task[None]] = set()
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self._port}"
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._serve, HOST, self._port, reuse_address=True)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            for pipe in self._pipes:
+                pipe.cancel()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._pipes.add(task)
+        task.add_done_callback(self._pipes.discard)
+        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.CancelledError):
+            there_reader, there_writer = await asyncio.open_connection(*self._target)
+            with contextlib.closing(there_writer):
+                await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while chunk := await reader.read(65536):
+        writer.write(chunk)
+        await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def gate_before(target: str) -> AsyncIterator[Gate]:
+    gate = Gate(target)
+    await gate.open()
+    try:
+        yield gate
+    finally:
+        await gate.shut()

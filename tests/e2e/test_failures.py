@@ -1,0 +1,113 @@
+"""What breaks while orders are under way: SQS, the processor. No order is lost, no effect doubled."""
+
+import asyncio
+import signal
+from collections import Counter
+from pathlib import Path
+
+import httpx
+
+from order_shared.tables import order_queue
+from orderctl.local.stack import TABLE_PREFIX, Stack, local_session, running_infrastructure, running_stack
+from tests.e2e.conftest import QUICK, open_shop
+from tests.e2e.gate import gate_before
+from tests.waiting import eventually
+
+DRAIN_SECONDS = 10.0  # what the local stack sets
+
+
+async def test_with_sqs_down_orders_are_accepted_and_confirmed_once_it_is_back(tmp_path: Path) -> None:
+    with running_infrastructure(tmp_path, QUICK) as stack:
+        async with gate_before(stack.aws) as sqs:
+            stack.environment = {**stack.environment, "AWS_ENDPOINT_URL_SQS": sqs.url}
+            await _start(stack)
+            async with open_shop(stack) as shop:
+                await shop.stock("TEA", 100)
+                await shop.ended((await shop.post()).json()["id"])
+
+                await sqs.shut()
+                ids = await shop.accepted(40)
+                await eventually(lambda: _readiness(stack, "degraded"), "degraded readiness")
+                assert {(await shop.get(order_id)).json()["status"] for order_id in ids} == {"pending"}
+
+                await sqs.open()
+                orders = await shop.all_ended(ids)
+                assert Counter(order["status"] for order in orders) == {"confirmed": 40}
+                assert await shop.available("TEA") == 59
+                await eventually(lambda: _readiness(stack, "ok"), "recovered readiness")
+                stack.ensure_alive()
+            await _stop(stack)
+
+
+async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    with running_stack(tmp_path, overrides=QUICK) as stack:
+        async with open_shop(stack) as shop:
+            await shop.stock("TEA", 150)
+            ids = await shop.accepted(200)
+            await eventually(lambda: _ended_count(stack) >= 20, "the first ends")
+            stack.children["order-processor"].process.kill()
+            stack.children["order-processor"].process.wait()
+            stack.start_processor()
+            orders = await shop.all_ended(ids)
+            assert Counter(order["status"] for order in orders) == {"confirmed": 150, "rejected": 50}
+            assert await shop.available("TEA") == 0
+
+
+async def test_a_processor_told_to_stop_drains_and_leaves_no_message_hidden(tmp_path: Path) -> None:
+    with running_stack(tmp_path) as stack:
+        async with open_shop(stack) as shop:
+            await shop.stock("TEA", 1000)
+            ids = await shop.accepted(200)
+            processor = stack.children["order-processor"].process
+            processor.send_signal(signal.SIGTERM)
+            assert processor.wait(DRAIN_SECONDS) == 0
+            assert _hidden_messages(stack) == 0, "a message waits for its visibility time-out"
+            stack.start_processor()
+            assert {order["status"] for order in await shop.all_ended(ids)} == {"confirmed"}
+            assert await shop.available("TEA") == 800
+
+
+async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None:
+    with running_infrastructure(tmp_path, {"ORDER_SWEEP_BASE_SECONDS": "3600"}) as stack:
+        stack.start_api()
+        async with open_shop(stack) as shop:
+            await shop.stock("TEA", 10)
+            ids = await shop.accepted(10)
+            api = stack.children["order-api"].process
+            api.send_signal(signal.SIGTERM)
+            assert api.wait(DRAIN_SECONDS) == 0
+        stack.start_api()
+        stack.start_processor()
+        async with open_shop(stack) as again:
+            same_shop = type(again)(again.http, again.issuer, shop.tenant)
+            assert {order["status"] for order in await same_shop.all_ended(ids)} == {"confirmed"}
+
+
+async def _start(stack: Stack) -> None:
+    """Starts the services while the event loop, and so a gate in it, goes on."""
+    await asyncio.to_thread(stack.start_api)
+    await asyncio.to_thread(stack.start_processor)
+
+
+async def _stop(stack: Stack) -> None:
+    for name in ("order-api", "order-processor"):
+        assert await asyncio.to_thread(stack.children[name].stop) == 0
+
+
+async def _readiness(stack: Stack, sqs: str) -> bool:
+    async with httpx.AsyncClient() as http:
+        response = await http.get(f"{stack.api}/readyz")
+    assert response.status_code == 200, "without SQS orders are still accepted"
+    return bool(response.json()["sqs"] == sqs)
+
+
+def _ended_count(stack: Stack) -> float:
+    lines = httpx.get(f"{stack.processor}/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("order_ended_total"))
+
+
+def _hidden_messages(stack: Stack) -> int:
+    sqs = local_session().client("sqs", endpoint_url=stack.aws)
+    url = sqs.get_queue_url(QueueName=order_queue(TABLE_PREFIX).name)["QueueUrl"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
+    return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])

@@ -1,0 +1,143 @@
+"""`orderctl local`, run as a person runs it: what it says, and that nothing is ever left running."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.waiting import eventually
+
+ORDERCTL = [sys.executable, "-m", "orderctl.main"]
+
+
+@contextmanager
+def started_up(state: Path) -> Iterator[subprocess.Popen[str]]:
+    """`orderctl local up` in a process of its own; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [*ORDERCTL, "local", "up", "--state", str(state)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def running(process: subprocess.Popen[str], state: Path) -> dict[str, object]:
+    """The content of `stack.json` once it is there."""
+    await eventually((state / "stack.json").exists, "stack.json")
+    assert process.poll() is None
+    described: dict[str, object] = json.loads((state / "stack.json").read_text())
+    return described
+
+
+def pids_of(described: dict[str, object]) -> dict[str, int]:
+    pids = described["pids"]
+    assert isinstance(pids, dict)
+    assert set(pids) == {"order-api", "order-processor", "emulator"}
+    return pids
+
+
+def is_gone(pid: int) -> bool:
+    """Ended: not there, or a zombie that nobody has collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+async def nothing_left(pids: dict[str, int]) -> None:
+    await eventually(lambda: all(map(is_gone, pids.values())), "the end of every process")
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_and_everything_with_it(tmp_path: Path, sign: signal.Signals) -> None:
+    with started_up(tmp_path) as process:
+        described = await running(process, tmp_path)
+        for name in ("api", "processor"):
+            assert get(f"{described[name]}/readyz").status_code == 200
+        process.send_signal(sign)
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 0, output
+        assert str(described["api"]) in output
+        await nothing_left(pids_of(described))
+        assert not (tmp_path / "stack.json").exists()
+
+
+async def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:
+    with started_up(tmp_path) as process:
+        described = await running(process, tmp_path)
+        process.kill()
+        process.wait()
+        await nothing_left(pids_of(described))
+
+
+@pytest.mark.parametrize("name", ["order-api", "emulator"])
+async def test_a_child_that_dies_is_reported_and_ends_everything(tmp_path: Path, name: str) -> None:
+    with started_up(tmp_path) as process:
+        pids = pids_of(await running(process, tmp_path))
+        os.kill(pids[name], signal.SIGKILL)
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert f"{name} ended with exit code -9" in output
+        await nothing_left(pids)
+
+
+async def test_beside_a_running_stack(tmp_path: Path) -> None:
+    with started_up(tmp_path) as process:
+        described = await running(process, tmp_path)
+
+        second = orderctl("local", "up", "--state", str(tmp_path))
+        assert second.returncode == 1
+        assert "running already" in second.stdout
+
+        again = orderctl("local", "seed", "--state", str(tmp_path))
+        assert again.returncode == 0, again.stdout
+        assert "0 products loaded" in again.stdout
+        for tenant, sku, stock in (("acme", "TEA-PUERH-357", 40), ("globex", "LEVEL-60", 130)):
+            token = orderctl("local", "token", "--tenant", tenant, "--customer", "ada", "--state", str(tmp_path))
+            headers = {"Authorization": f"Bearer {token.stdout.strip()}"}
+            product = get(f"{described['api']}/v1/products/{sku}", headers).json()
+            assert product["available"] == stock
+
+
+def test_seeding_without_a_stack_says_what_to_do(tmp_path: Path) -> None:
+    answer = orderctl("local", "seed", "--state", str(tmp_path))
+    assert answer.returncode == 1
+    assert "orderctl local up" in answer.stdout
+
+
+def test_the_demo_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    answer = orderctl("local", "demo", "--burst", "40", "--state", str(tmp_path))
+    assert answer.returncode == 0, answer.stdout
+    for expected in ("confirmed", "rejected", "out_of_stock", "40 of 40", "p99"):
+        assert expected in answer.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [[], ["local"], *(["local", verb] for verb in ("up", "demo", "seed", "token"))])
+def test_help_teaches(command: list[str]) -> None:
+    answer = orderctl(*command, "--help")
+    assert answer.returncode == 0
+    assert "Usage" in answer.stdout
+
+
+def get(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    return httpx.get(url, headers=headers)
+
+
+def orderctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ORDERCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120
+    )

@@ -1,0 +1,98 @@
+"""The API over fakes, spoken to over HTTP in process."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+
+from order_api.config import ApiSettings
+from order_api.main import create_app
+from order_shared.adapters import Adapters
+from order_shared.clock import UniqueClock
+from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+
+SETTINGS = ApiSettings(
+    aws_region="eu-central-1",
+    jwt_issuer=ISSUER,
+    jwt_audience=AUDIENCE,
+    jwks_url="http://127.0.0.1:9/never-asked",
+    cursor_secrets=(SecretStr("a-secret-for-tests"),),
+)
+
+
+@cache
+def issuer() -> Issuer:
+    return Issuer(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+class KnownKeys:
+    """The issuer's key without a request."""
+
+    async def get(self, key_id: str) -> jwt.PyJWK | None:
+        return jwt.PyJWK(issuer().key_set["keys"][0]) if key_id == KEY_ID else None
+
+
+@dataclass(frozen=True)
+class Api:
+    http: httpx.AsyncClient
+    store: MemoryStore
+    queue: MemoryQueue
+    orders: MemoryOrderRepository
+    inventory: MemoryInventoryRepository
+
+    def headers(self, tenant: str = "acme", customer: str = "ada", scope: str = ALL_SCOPES) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issuer().token(tenant, customer, scope)}"}
+
+    async def post_order(
+        self, body: Any, key: str | None = "key-1", headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        sent = headers or self.headers()
+        if key is not None:
+            sent = {**sent, "Idempotency-Key": key}
+        return await self.http.post("/v1/orders", json=body, headers=sent)
+
+    async def put_product(self, sku: str, *, tenant: str = "acme", units: int = 0, **fields: Any) -> None:
+        product = {"name": f"{sku} by name", "unit_price": 590, "currency": "EUR", **fields}
+        headers = self.headers(tenant, "keeper")
+        response = await self.http.put(f"/v1/products/{sku}", json=product, headers=headers)
+        assert response.status_code == 200, response.text
+        if units:
+            response = await self.http.post(
+                f"/v1/products/{sku}/stock",
+                json={"delta": units},
+                headers={**headers, "Idempotency-Key": f"stock-{sku}-{units}"},
+            )
+            assert response.status_code == 200, response.text
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    store = MemoryStore(UniqueClock())
+    orders, inventory, queue = MemoryOrderRepository(store), MemoryInventoryRepository(store), MemoryQueue()
+    app = create_app(SETTINGS, adapters=Adapters(orders, inventory, queue), keys=KnownKeys(), clock=store.clock)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+    ):
+        yield Api(http, store, queue, orders, inventory)
+
+
+def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem, after a look at what every problem has."""
+    assert response.headers["Content-Type"] == "application/problem+json", response.text
+    problem: dict[str, Any] = response.json()
+    assert (response.status_code, problem["status"], problem["code"]) == (status, status, code), problem
+    assert problem["type"].endswith(code)
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["instance"] == response.request.url.path
+    assert problem["request_id"] == response.headers["X-Request-Id"]
+    return problem

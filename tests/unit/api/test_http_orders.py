@@ -1,0 +1,318 @@
+"""Orders over HTTP: placing, repeating, looking, listing."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from order_shared.idempotency import KEY_LIFETIME
+from order_shared.order.events import parse_event
+from order_shared.order.models import Customer
+from tests.unit.api.conftest import Api, problem_of
+from tests.waiting import eventually
+
+BODY = {"lines": [{"sku": "TEA", "quantity": 2}], "reference": "PO-7"}
+
+
+class TestPlace:
+    async def test_an_accepted_order_is_answered_whole(self, api: Api) -> None:
+        await api.put_product("TEA", name="Green tea", unit_price=590)
+        response = await api.post_order(BODY)
+        order = response.json()
+        assert response.status_code == 202
+        assert response.headers["Location"] == f"/v1/orders/{order['id']}"
+        assert response.headers["ETag"] == '"1"'
+        assert "Idempotent-Replayed" not in response.headers
+        line = {
+            "__typename": "OrderLine",
+            "sku": "TEA",
+            "name": "Green tea",
+            "quantity": 2,
+            "unit_price": 590,
+            "amount": 1180,
+            "shard": 0,
+        }
+        assert order == {
+            "__typename": "Order",
+            "id": order["id"],
+            "status": "pending",
+            "version": 1,
+            "created_at": order["created_at"],
+            "updated_at": order["created_at"],
+            "reference": "PO-7",
+            "lines": [line],
+            "currency": "EUR",
+            "total": 1180,
+            "reason": None,
+            "timeline": [{"status": "pending", "at": order["created_at"]}],
+        }
+        assert len(order["created_at"]) == len("2026-01-31T09:05:00.000120Z")
+
+    async def test_the_order_is_stored_for_the_customer_of_the_token(self, api: Api) -> None:
+        await api.put_product("TEA")
+        order_id = (await api.post_order(BODY)).json()["id"]
+        assert (await api.orders.get(Customer("acme", "ada"), order_id)).order_id == order_id
+
+    async def test_work_is_offered_with_the_trace_of_the_request(self, api: Api) -> None:
+        await api.put_product("TEA")
+        traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        order = (await api.post_order(BODY, headers={**api.headers(), "traceparent": traceparent})).json()
+        await eventually(lambda: len(api.queue.messages) == 1)
+        event = parse_event(api.queue.messages[0].message.body)
+        assert (event.subject, event.traceparent) == (order["id"], traceparent)
+
+    async def test_a_malformed_trace_is_not_passed_on(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.post_order(BODY, headers={**api.headers(), "traceparent": "rubbish"})
+        await eventually(lambda: len(api.queue.messages) == 1)
+        assert parse_event(api.queue.messages[0].message.body).traceparent is None
+
+    async def test_with_the_queue_down_orders_are_accepted_all_the_same(self, api: Api) -> None:
+        await api.put_product("TEA")
+        api.queue.down = True
+        assert (await api.post_order(BODY)).status_code == 202
+        ready = await api.http.get("/readyz")
+        assert (ready.status_code, ready.json()["sqs"], ready.json()["dynamodb"]) == (200, "degraded", "ok")
+
+    async def test_lines_of_the_same_product_are_merged(self, api: Api) -> None:
+        await api.put_product("TEA")
+        body = {"lines": [{"sku": "TEA", "quantity": 2}, {"sku": "TEA", "quantity": 3}]}
+        assert [line["quantity"] for line in (await api.post_order(body)).json()["lines"]] == [5]
+
+    async def test_a_product_can_be_ordered_as_soon_as_it_was_put(self, api: Api) -> None:
+        problem_of(await api.post_order(BODY), 422, "unknown_sku")
+        await api.put_product("TEA")
+        assert (await api.post_order(BODY)).status_code == 202
+
+    async def test_products_in_two_currencies_make_no_order(self, api: Api) -> None:
+        await api.put_product("TEA", currency="EUR")
+        await api.put_product("CUP", currency="USD")
+        body = {"lines": [{"sku": "TEA", "quantity": 1}, {"sku": "CUP", "quantity": 1}]}
+        problem_of(await api.post_order(body), 422, "currency_mismatch")
+
+    async def test_a_reference_is_taken_once(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.post_order(BODY, key="first")
+        problem_of(await api.post_order(BODY, key="second"), 409, "reference_taken")
+        assert (await api.post_order(BODY, key="third", headers=api.headers(customer="bob"))).status_code == 202
+
+    @pytest.mark.parametrize(
+        ("body", "pointer"),
+        [
+            ({}, "/lines"),
+            ({"lines": []}, "/lines"),
+            ({"lines": [{"sku": "TEA"}]}, "/lines/0/quantity"),
+            ({"lines": [{"sku": "TEA", "quantity": 0}]}, "/lines/0/quantity"),
+            ({"lines": [{"sku": "TEA", "quantity": 1001}]}, "/lines/0/quantity"),
+            ({"lines": [{"sku": "TEA", "quantity": "2"}]}, "/lines/0/quantity"),
+            ({"lines": [{"sku": "TEA", "quantity": 10**30}]}, "/lines/0/quantity"),
+            ({"lines": [{"sku": "a b", "quantity": 1}]}, "/lines/0/sku"),
+            ({"lines": [{"sku": "TEA", "quantity": 1, "price": 1}]}, "/lines/0/price"),
+            ({"lines": [{"sku": "TEA", "quantity": 1}], "tenant": "globex"}, "/tenant"),
+            ({"lines": [{"sku": "TEA", "quantity": 1}], "reference": ""}, "/reference"),
+            ({"lines": [{"sku": "TEA", "quantity": 1}], "reference": "x" * 101}, "/reference"),
+            ({"lines": [{"sku": "TEA", "quantity": 600}, {"sku": "TEA", "quantity": 600}]}, "/"),
+            ({"lines": [{"sku": f"S{number}", "quantity": 1} for number in range(51)]}, "/"),
+            ([], "/"),
+            (None, "/"),
+        ],
+    )
+    async def test_a_bad_body_is_told_where_it_is_bad(self, api: Api, body: Any, pointer: str) -> None:
+        problem = problem_of(await api.post_order(body), 400, "validation_failed")
+        assert pointer in [error["pointer"] for error in problem["errors"]]
+        assert api.store.orders == {}
+
+    @pytest.mark.parametrize("key", [None, "", " ", '""', "x" * 256, '"unfinished'])
+    async def test_without_a_usable_key_there_is_no_order(self, api: Api, key: str | None) -> None:
+        await api.put_product("TEA")
+        response = await api.post_order(BODY, key=key)
+        if key == '"unfinished':
+            assert response.status_code == 202, "a bare key may begin with a quote"
+        else:
+            problem_of(response, 400, "idempotency_key_missing")
+
+
+class TestReplay:
+    async def test_the_same_request_again_gives_the_same_order(self, api: Api) -> None:
+        await api.put_product("TEA")
+        first, again = await api.post_order(BODY), await api.post_order(BODY)
+        assert (again.status_code, again.json()) == (202, first.json())
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert again.headers["Location"] == first.headers["Location"]
+        assert len(api.store.orders) == 1
+
+    async def test_a_quoted_and_a_bare_key_are_the_same(self, api: Api) -> None:
+        await api.put_product("TEA")
+        first, again = await api.post_order(BODY, key="k-1"), await api.post_order(BODY, key='"k-1"')
+        assert first.json()["id"] == again.json()["id"]
+
+    async def test_lines_in_another_order_are_the_same_request(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.put_product("CUP")
+        lines = [{"sku": "TEA", "quantity": 1}, {"sku": "CUP", "quantity": 2}]
+        first = await api.post_order({"lines": lines})
+        again = await api.post_order({"reference": None, "lines": lines[::-1]})
+        assert first.json()["id"] == again.json()["id"]
+
+    async def test_another_body_under_the_same_key_is_refused(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.post_order(BODY)
+        other = {"lines": [{"sku": "TEA", "quantity": 3}], "reference": "PO-7"}
+        problem_of(await api.post_order(other), 422, "idempotency_key_reused")
+
+    async def test_a_replay_outlives_the_catalogue(self, api: Api) -> None:
+        await api.put_product("TEA")
+        first = await api.post_order(BODY)
+        api.store.products.clear()
+        other = {"lines": [{"sku": "GONE", "quantity": 3}]}
+        assert (await api.post_order(BODY)).json()["id"] == first.json()["id"]
+        problem_of(await api.post_order(other), 422, "idempotency_key_reused")
+        problem_of(await api.post_order(other, key="new"), 422, "unknown_sku")
+
+    async def test_a_replay_shows_the_order_as_it_is_now(self, api: Api) -> None:
+        await api.put_product("TEA", units=10)
+        order_id = (await api.post_order(BODY)).json()["id"]
+        order = await api.orders.get(Customer("acme", "ada"), order_id)
+        await api.orders.move(order, order.confirm(order.created_at))
+        again = await api.post_order(BODY)
+        assert (again.json()["status"], again.headers["ETag"]) == ("confirmed", '"2"')
+
+    async def test_keys_of_different_customers_do_not_meet(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.put_product("TEA", tenant="globex")
+        ids = [
+            (await api.post_order(BODY, headers=api.headers(tenant, customer))).json()["id"]
+            for tenant, customer in (("acme", "ada"), ("acme", "bob"), ("globex", "ada"))
+        ]
+        assert len(set(ids)) == 3
+
+    async def test_of_many_at_once_one_is_the_order_of_all(self, api: Api) -> None:
+        await api.put_product("TEA")
+        responses = await asyncio.gather(*(api.post_order(BODY) for _ in range(50)))
+        assert {response.status_code for response in responses} == {202}
+        assert len({response.json()["id"] for response in responses}) == 1
+        assert sum("Idempotent-Replayed" not in response.headers for response in responses) == 1
+
+    async def test_a_key_may_be_used_anew_after_a_day(self, api: Api) -> None:
+        await api.put_product("TEA")
+        body = {"lines": [{"sku": "TEA", "quantity": 1}]}
+        first = await api.post_order(body)
+        for claim_key, claim in api.store.claims.items():
+            expired = (claim.expires_at or 0) - KEY_LIFETIME // timedelta(seconds=1) - 1
+            api.store.claims[claim_key] = replace(claim, expires_at=expired)
+        assert (await api.post_order(body)).json()["id"] != first.json()["id"]
+
+
+class TestGet:
+    async def test_a_customer_sees_their_order(self, api: Api) -> None:
+        await api.put_product("TEA")
+        placed = await api.post_order(BODY)
+        seen = await api.http.get(placed.headers["Location"], headers=api.headers())
+        assert (seen.status_code, seen.json(), seen.headers["ETag"]) == (200, placed.json(), '"1"')
+
+    @pytest.mark.parametrize(("tenant", "customer"), [("acme", "bob"), ("globex", "ada")])
+    async def test_nobody_else_does(self, api: Api, tenant: str, customer: str) -> None:
+        await api.put_product("TEA")
+        location = (await api.post_order(BODY)).headers["Location"]
+        problem_of(await api.http.get(location, headers=api.headers(tenant, customer)), 404, "order_not_found")
+
+    async def test_staff_see_all_orders_of_their_tenant(self, api: Api) -> None:
+        await api.put_product("TEA")
+        location = (await api.post_order(BODY)).headers["Location"]
+        scope = "orders:read orders:admin"
+        assert (await api.http.get(location, headers=api.headers("acme", "staff", scope))).status_code == 200
+        stranger = await api.http.get(location, headers=api.headers("globex", "staff", scope))
+        problem_of(stranger, 404, "order_not_found")
+
+    @pytest.mark.parametrize("order_id", ["nothing", "ord_" + "f" * 32, "%00", "ord_" + "0" * 32])
+    async def test_an_impossible_id_is_not_found(self, api: Api, order_id: str) -> None:
+        problem_of(await api.http.get(f"/v1/orders/{order_id}", headers=api.headers()), 404, "order_not_found")
+
+
+class TestList:
+    async def place(self, api: Api, count: int) -> list[str]:
+        await api.put_product("TEA")
+        body = {"lines": [{"sku": "TEA", "quantity": 1}]}
+        return [(await api.post_order(body, key=f"k{number}")).json()["id"] for number in range(count)]
+
+    async def test_newest_first_page_by_page(self, api: Api) -> None:
+        ids = await self.place(api, 5)
+        seen: list[str] = []
+        params: dict[str, str] = {"limit": "2"}
+        for _ in range(3):
+            page = (await api.http.get("/v1/orders", params=params, headers=api.headers())).json()
+            assert page["__typename"] == "OrderPage"
+            seen += [order["id"] for order in page["items"]]
+            assert page["has_more"] == (page["next_cursor"] is not None)
+            params["cursor"] = page["next_cursor"] or "none"
+        assert seen == ids[::-1]
+        assert params["cursor"] == "none"
+
+    async def test_oldest_first_page_by_page(self, api: Api) -> None:
+        ids = await self.place(api, 3)
+        params = {"limit": "2", "sort": "created_at"}
+        first = (await api.http.get("/v1/orders", params=params, headers=api.headers())).json()
+        params["cursor"] = first["next_cursor"]
+        second = (await api.http.get("/v1/orders", params=params, headers=api.headers())).json()
+        assert [order["id"] for order in first["items"] + second["items"]] == ids
+
+    async def test_a_window_has_its_start_and_not_its_end(self, api: Api) -> None:
+        await self.place(api, 3)
+        newest_first = (await api.http.get("/v1/orders", headers=api.headers())).json()["items"]
+        times = [order["created_at"] for order in newest_first[::-1]]
+        params = {"created_at[gte]": times[0], "created_at[lt]": times[2]}
+        page = (await api.http.get("/v1/orders", params=params, headers=api.headers())).json()
+        assert [order["created_at"] for order in page["items"]] == times[1::-1]
+
+    async def test_a_time_of_another_zone_is_the_same_time(self, api: Api) -> None:
+        await self.place(api, 1)
+        order = (await api.http.get("/v1/orders", headers=api.headers())).json()["items"][0]
+        at = datetime.fromisoformat(order["created_at"]) + timedelta(hours=5, minutes=30)
+        params = {"created_at[gte]": at.replace(tzinfo=None).isoformat() + "+05:30"}
+        page = (await api.http.get("/v1/orders", params=params, headers=api.headers())).json()
+        assert len(page["items"]) == 1
+
+    async def test_nobody_elses_are_listed(self, api: Api) -> None:
+        await self.place(api, 2)
+        for headers in (api.headers(customer="bob"), api.headers(tenant="globex")):
+            assert (await api.http.get("/v1/orders", headers=headers)).json()["items"] == []
+
+    async def test_a_cursor_holds_for_its_customer_filter_and_sort_only(self, api: Api) -> None:
+        await self.place(api, 2)
+        params = {"limit": "1"}
+        cursor = (await api.http.get("/v1/orders", params=params, headers=api.headers())).json()["next_cursor"]
+        attempts: list[tuple[dict[str, str], dict[str, str]]] = [
+            ({}, api.headers(customer="bob")),
+            ({}, api.headers(tenant="globex")),
+            ({"sort": "created_at"}, api.headers()),
+            ({"created_at[gte]": "2020-01-01T00:00:00Z"}, api.headers()),
+        ]
+        for more, headers in attempts:
+            response = await api.http.get("/v1/orders", params={**params, **more, "cursor": cursor}, headers=headers)
+            problem_of(response, 400, "invalid_cursor")
+
+    @pytest.mark.parametrize(
+        ("params", "code"),
+        [
+            ({"cursor": "forged"}, "invalid_cursor"),
+            ({"cursor": ""}, "invalid_cursor"),
+            ({"sort": "total"}, "unsupported_sort"),
+            ({"limit": "0"}, "validation_failed"),
+            ({"limit": "101"}, "validation_failed"),
+            ({"created_at[gte]": "yesterday"}, "validation_failed"),
+            ({"created_at[gte]": "2026-01-01T00:00:00"}, "validation_failed"),
+            ({"created_at[gt]": "2026-01-01T00:00:00Z"}, "validation_failed"),
+        ],
+    )
+    async def test_what_cannot_be_listed_is_told(self, api: Api, params: dict[str, str], code: str) -> None:
+        problem_of(await api.http.get("/v1/orders", params=params, headers=api.headers()), 400, code)
+
+    @pytest.mark.parametrize(
+        "at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-14:00", "1969-12-31T23:59:59Z", "-1", "1e20"]
+    )
+    @pytest.mark.parametrize("bound", ["created_at[gte]", "created_at[lt]"])
+    async def test_times_at_the_ends_of_time_break_nothing(self, api: Api, bound: str, at: str) -> None:
+        response = await api.http.get("/v1/orders", params={bound: at}, headers=api.headers())
+        assert response.status_code in {200, 400}

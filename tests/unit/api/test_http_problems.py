@@ -1,0 +1,149 @@
+"""Every error is a problem: ours, the framework's, and those nobody thought of."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from order_api.main import create_app
+from order_shared.adapters import Adapters
+from order_shared.exceptions import StorageUnavailable
+from order_shared.order.models import Customer, Order
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, problem_of
+
+ROUTES = [
+    ("POST", "/v1/orders", "orders:write"),
+    ("GET", "/v1/orders", "orders:read"),
+    ("GET", "/v1/orders/ord_x", "orders:read"),
+    ("GET", "/v1/products", "products:read"),
+    ("GET", "/v1/products/TEA", "products:read"),
+    ("PUT", "/v1/products/TEA", "products:write"),
+    ("POST", "/v1/products/TEA/stock", "products:write"),
+]
+ALL = {scope for _, _, scope in ROUTES} | {"orders:admin"}
+
+
+@pytest.mark.parametrize(("method", "path", "_"), ROUTES)
+async def test_every_route_asks_for_a_token(api: Api, method: str, path: str, _: str) -> None:
+    response = await api.http.request(method, path)
+    problem_of(response, 401, "unauthenticated")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+async def test_every_route_asks_for_its_scope(api: Api, method: str, path: str, scope: str) -> None:
+    headers = api.headers(scope=" ".join(ALL - {scope}))
+    problem = problem_of(await api.http.request(method, path, headers=headers), 403, "insufficient_scope")
+    assert scope in problem["detail"]
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer rubbish", "Basic YTpi", "Bearer a.b.c"])
+async def test_a_token_that_does_not_hold_is_no_token(api: Api, header: str) -> None:
+    problem_of(await api.http.get("/v1/orders", headers={"Authorization": header}), 401, "unauthenticated")
+
+
+async def test_an_unknown_path_is_a_problem(api: Api) -> None:
+    problem_of(await api.http.get("/v2/orders"), 404, "not_found")
+
+
+async def test_a_wrong_method_is_a_problem(api: Api) -> None:
+    response = await api.http.delete("/v1/orders", headers=api.headers())
+    problem_of(response, 405, "method_not_allowed")
+    assert response.headers["Allow"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"lines": NaN}', b"[" * 30_000, b'"\\ud800"'])
+async def test_a_body_that_is_no_json_is_a_problem(api: Api, content: bytes) -> None:
+    headers = {**api.headers(), "Content-Type": "application/json", "Idempotency-Key": "k"}
+    response = await api.http.post("/v1/orders", content=content, headers=headers)
+    problem_of(response, 400, "validation_failed")
+
+
+async def test_a_body_that_is_too_large_is_refused_by_its_declared_length(api: Api) -> None:
+    headers = {**api.headers(), "Idempotency-Key": "k"}
+    response = await api.http.post("/v1/orders", content=b"x" * (64 * 1024 + 1), headers=headers)
+    problem_of(response, 413, "payload_too_large")
+
+
+async def test_a_body_that_is_too_large_is_refused_while_it_comes(api: Api) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1024
+
+    headers = {**api.headers(), "Idempotency-Key": "k", "Content-Type": "application/json"}
+    response = await api.http.post("/v1/orders", content=endless(), headers=headers)
+    problem_of(response, 413, "payload_too_large")
+
+
+async def test_a_sane_request_id_is_kept_and_another_is_made(api: Api) -> None:
+    kept = await api.http.get("/healthz", headers={"X-Request-Id": "trace-me.1"})
+    assert kept.headers["X-Request-Id"] == "trace-me.1"
+    for bad in ("x" * 129, "with space", "a\tb"):
+        made = await api.http.get("/healthz", headers={"X-Request-Id": bad})
+        assert made.headers["X-Request-Id"] != bad
+        assert len(made.headers["X-Request-Id"]) == 32
+
+
+class BrokenOrders(MemoryOrderRepository):
+    """Raises what it was given."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(MemoryStore())
+        self._error = error
+
+    async def get(self, customer: Customer, order_id: str) -> Order:  # noqa: ARG002 - the protocol's
+        raise self._error
+
+    async def ping(self) -> None:
+        raise self._error
+
+
+async def ask(error: Exception, path: str) -> httpx.Response:
+    adapters = Adapters(BrokenOrders(error), MemoryInventoryRepository(MemoryStore()), MemoryQueue())
+    app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+    ):
+        return await http.get(path, headers={"Authorization": f"Bearer {issuer().token('acme', 'ada')}"})
+
+
+async def test_storage_that_does_not_answer_is_a_503_that_may_be_repeated() -> None:
+    response = await ask(StorageUnavailable("DynamoDB: timeout"), "/v1/orders/ord_x")
+    problem = problem_of(response, 503, "temporarily_unavailable")
+    assert problem["retryable"] is True
+    assert int(response.headers["Retry-After"]) >= 1
+
+
+async def test_an_error_nobody_thought_of_tells_nothing_but_its_request_id() -> None:
+    response = await ask(ZeroDivisionError("a secret"), "/v1/orders/ord_x")
+    problem_of(response, 500, "internal_error")
+    assert "secret" not in response.text
+
+
+async def test_without_dynamodb_it_is_not_ready_but_alive() -> None:
+    response = await ask(ConnectionError(), "/readyz")
+    assert (response.status_code, response.json()["dynamodb"]) == (503, "unavailable")
+    assert (await ask(ConnectionError(), "/healthz")).status_code == 200
+
+
+async def test_requests_are_counted_by_route_and_not_by_path(api: Api) -> None:
+    await api.http.get("/v1/orders/ord_x", headers=api.headers())
+    await api.http.get("/nowhere")
+    text = (await api.http.get("/metrics")).text
+    assert 'order_http_requests_total{method="GET",route="/v1/orders/{order_id}",status="404"} 1.0' in text
+    assert 'order_http_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
+
+
+async def test_the_documentation_names_problems_and_no_other_errors(api: Api) -> None:
+    document = (await api.http.get("/openapi.json")).json()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status.startswith(("4", "5")) and path.startswith("/v1"):
+                    (media_type,) = answer["content"]
+                    assert media_type == "application/problem+json", (path, status)
+                    assert answer["content"][media_type]["schema"] == {"$ref": "#/components/schemas/Problem"}
+    assert "HTTPValidationError" not in document["components"]["schemas"]

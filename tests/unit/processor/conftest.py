@@ -1,0 +1,46 @@
+"""A processor's parts over one store in memory."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pytest
+
+from order_processor.order.flows import Workflow
+from order_shared.clock import UniqueClock
+from order_shared.order.models import Order
+from tests.factories import make_claim, make_product, make_stock_claim
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
+
+
+@dataclass
+class World:
+    store: MemoryStore = field(default_factory=MemoryStore)
+    ended: list[Order] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.orders = MemoryOrderRepository(self.store)
+        self.inventory = MemoryInventoryRepository(self.store)
+        self.work = Workflow(self.orders, self.inventory, UniqueClock(), self._on_ended)
+
+    def _on_ended(self, order: Order, _: datetime) -> None:
+        self.ended.append(order)
+
+    async def stock(self, sku: str, units: int, *, shards: int = 1) -> None:
+        await self.inventory.put(make_product(sku=sku, stock_shards=shards))
+        if units:
+            await self.inventory.adjust("acme", sku, units, make_stock_claim("acme", sku))
+
+    async def available(self, sku: str) -> int:
+        return (await self.inventory.get("acme", sku)).available
+
+    async def accept(self, order: Order) -> Order:
+        await self.orders.add(order, make_claim(order))
+        return order
+
+    async def stored(self, order: Order) -> Order:
+        return await self.orders.get(order.customer, order.order_id)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()

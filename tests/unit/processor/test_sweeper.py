@@ -1,0 +1,139 @@
+"""The sweeper: what was lost is said again, once, and not while the queue's delay explains it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from order_processor.metrics import ProcessorMetrics
+from order_processor.sweeper import BACKOFF_CAP, Sweeper
+from order_shared.clock import to_millis
+from order_shared.messaging.publisher import Publisher
+from order_shared.order.events import parse_event
+from order_shared.order.models import Order
+from tests.factories import NOON, make_claim, make_order
+from tests.fakes import HandClock, MemoryOrderRepository, MemoryQueue, MemoryStore
+
+BASE = timedelta(seconds=15)
+JUST_AFTER = timedelta(milliseconds=1)
+
+
+@dataclass
+class Outbox:
+    clock: HandClock
+    queue: MemoryQueue
+    orders: MemoryOrderRepository
+    metrics: ProcessorMetrics
+    lag_ms: int = 0
+
+    def sweeper(self) -> Sweeper:
+        return Sweeper(
+            self.orders,
+            Publisher(self.queue),
+            self.metrics,
+            clock=self.clock,
+            lag_ms=lambda: self.lag_ms,
+            base=BASE,
+            interval=timedelta(seconds=1),
+        )
+
+    async def accept(self) -> Order:
+        order = make_order(at=self.clock(), due_in=BASE)
+        await self.orders.add(order, make_claim(order))
+        return order
+
+    async def stored(self, order: Order) -> Order:
+        return await self.orders.get(order.customer, order.order_id)
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    clock = HandClock(NOON)
+    return Outbox(clock, MemoryQueue(), MemoryOrderRepository(MemoryStore(clock)), ProcessorMetrics())
+
+
+async def test_an_order_that_is_not_due_is_left_alone(outbox: Outbox) -> None:
+    await outbox.accept()
+    outbox.clock.advance(BASE)
+    assert await outbox.sweeper().sweep() == 0
+    assert outbox.queue.messages == []
+
+
+async def test_an_overdue_order_is_said_again(outbox: Outbox) -> None:
+    order = await outbox.accept()
+    outbox.clock.advance(BASE + JUST_AFTER)
+    assert await outbox.sweeper().sweep() == 1
+    (stored,) = outbox.queue.messages
+    assert parse_event(stored.message.body).order().lines == order.lines
+    assert (await outbox.stored(order)).sweeps == 1
+
+
+async def test_the_wait_doubles_up_to_its_cap(outbox: Outbox) -> None:
+    order = await outbox.accept()
+    waits: list[timedelta] = []
+    for _ in range(9):
+        due_at = (await outbox.stored(order)).due_at
+        assert due_at is not None
+        outbox.clock.advance(timedelta(milliseconds=due_at - to_millis(outbox.clock())) + JUST_AFTER)
+        assert await outbox.sweeper().sweep() == 1
+        due_at = (await outbox.stored(order)).due_at
+        assert due_at is not None
+        waits.append(timedelta(milliseconds=due_at - to_millis(outbox.clock())))
+    assert waits[:6] == [BASE * 2**n for n in range(6)]
+    assert waits[-1] == BACKOFF_CAP
+
+
+async def test_of_two_sweepers_one_sends(outbox: Outbox) -> None:
+    await outbox.accept()
+    outbox.clock.advance(BASE + JUST_AFTER)
+    assert await outbox.sweeper().sweep() + await outbox.sweeper().sweep() == 1
+
+
+async def test_an_outage_of_sqs_does_not_count_as_a_sweep(outbox: Outbox) -> None:
+    order = await outbox.accept()
+    outbox.queue.down = True
+    for _ in range(10):
+        outbox.clock.advance(BASE + JUST_AFTER)
+        assert await outbox.sweeper().sweep() == 0
+    stored = await outbox.stored(order)
+    assert (stored.sweeps, stored.due_at) == (0, to_millis(outbox.clock() + BASE))
+    outbox.queue.down = False
+    outbox.clock.advance(BASE + JUST_AFTER)
+    assert await outbox.sweeper().sweep() == 1
+
+
+@pytest.mark.parametrize(
+    ("lag", "overdue", "sent"),
+    [
+        (timedelta(minutes=1), timedelta(seconds=59), 0),
+        (timedelta(minutes=1), timedelta(seconds=61), 1),
+        (timedelta(hours=5), timedelta(minutes=9), 0),
+        (timedelta(hours=5), timedelta(minutes=11), 1),
+    ],
+)
+async def test_it_holds_back_while_the_queues_delay_explains_why(
+    outbox: Outbox, lag: timedelta, overdue: timedelta, sent: int
+) -> None:
+    await outbox.accept()
+    outbox.lag_ms = lag // timedelta(milliseconds=1)
+    outbox.clock.advance(BASE + overdue)
+    assert await outbox.sweeper().sweep() == sent
+
+
+async def test_the_age_of_the_oldest_overdue_order_is_measured(outbox: Outbox) -> None:
+    def oldest() -> float | None:
+        return outbox.metrics.registry.get_sample_value("order_open_oldest_seconds")
+
+    await outbox.accept()
+    outbox.clock.advance(timedelta(hours=1))
+    await outbox.accept()
+    await outbox.sweeper().sweep()
+    assert oldest() == 3600
+    await outbox.sweeper().sweep()
+    assert oldest() == 0
+
+
+async def test_it_stops_when_told(outbox: Outbox) -> None:
+    sweeper = outbox.sweeper()
+    sweeper.stop()
+    await sweeper.run()

@@ -1,0 +1,365 @@
+"""The consumer, over a queue in memory: every message is seen through, whatever happens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from order_shared.messaging.consumer import Consumer, ConsumerOptions, Delivery, LeaseLost, Unprocessable
+from order_shared.messaging.queue import EntryFailure, OutgoingMessage, ReceivedMessage, Visibility
+from order_shared.telemetry import ConsumerMetrics
+from tests.fakes import MemoryQueue
+from tests.waiting import eventually
+
+OPTIONS = ConsumerOptions(concurrency=8, wait=1, visibility=2, retry_base=0.0, drain=5.0)
+
+
+def make_consumer(
+    queue: MemoryQueue, handler: Callable[[Delivery], Awaitable[None]], options: ConsumerOptions = OPTIONS
+) -> Consumer:
+    return Consumer(queue, handler, options, ConsumerMetrics(CollectorRegistry()))
+
+
+@asynccontextmanager
+async def running(consumer: Consumer) -> AsyncIterator[asyncio.Task[None]]:
+    """Runs it for the block, then stops it and waits for its end."""
+    task = asyncio.create_task(consumer.run())
+    try:
+        yield task
+    finally:
+        consumer.stop()
+        await task
+
+
+async def send(queue: MemoryQueue, *bodies: str) -> None:
+    for body in bodies:
+        await queue.send([OutgoingMessage(body)])
+
+
+async def accept(_: Delivery) -> None:
+    pass
+
+
+async def test_a_handled_message_is_deleted() -> None:
+    queue = MemoryQueue()
+    handled: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        handled.append(delivery.message.body)
+
+    await send(queue, "a", "b", "c")
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: not queue.messages)
+    assert sorted(handled) == ["a", "b", "c"]
+
+
+async def test_no_more_is_received_than_can_be_handled_at_once() -> None:
+    queue = MemoryQueue()
+    gate = asyncio.Event()
+    active = most = 0
+
+    async def handle(_: Delivery) -> None:
+        nonlocal active, most
+        active += 1
+        most = max(most, active)
+        await gate.wait()
+        active -= 1
+
+    await send(queue, *map(str, range(30)))
+    async with running(make_consumer(queue, handle, replace(OPTIONS, concurrency=4, visibility=30))):
+        await eventually(lambda: active == 4)
+        assert sum(stored.receive_count for stored in queue.messages) == 4, "received, and waiting for its turn"
+        gate.set()
+        await eventually(lambda: not queue.messages)
+    assert most == 4
+    assert max(queue.asked_for) <= 4
+
+
+async def test_what_cannot_be_processed_goes_to_the_dead_letters_at_once_with_its_reason() -> None:
+    queue = MemoryQueue()
+
+    async def handle(_: Delivery) -> None:
+        raise Unprocessable("not_an_event", "body: not JSON")
+
+    await send(queue, "rubbish")
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: not queue.messages)
+    (letter,) = queue.dead_letters
+    assert letter.body == "rubbish"
+    assert letter.attributes["reason"] == "not_an_event"
+    assert letter.attributes["detail"] == "body: not JSON"
+
+
+async def test_a_message_that_cannot_be_buried_is_not_lost() -> None:
+    queue = MemoryQueue(dead_letters_down=True)
+
+    async def handle(_: Delivery) -> None:
+        raise Unprocessable("not_an_event", "-")
+
+    await send(queue, "rubbish")
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: bool(queue.messages) and queue.messages[0].receive_count >= 2)
+        queue.dead_letters_down = False
+        await eventually(lambda: not queue.messages)
+    assert len(queue.dead_letters) == 1
+
+
+async def test_a_message_whose_handler_fails_comes_again() -> None:
+    queue = MemoryQueue()
+    counts: list[int] = []
+
+    async def handle(delivery: Delivery) -> None:
+        counts.append(delivery.message.receive_count)
+        if len(counts) < 3:
+            raise RuntimeError("a bug")
+
+    await send(queue, "a")
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: not queue.messages)
+    assert counts == [1, 2, 3]
+
+
+async def test_one_failing_message_does_not_hold_up_the_others() -> None:
+    queue = MemoryQueue()
+    handled: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        if delivery.message.body == "poison":
+            raise RuntimeError("a bug")
+        handled.append(delivery.message.body)
+
+    await send(queue, "poison", *map(str, range(20)))
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: len(handled) == 20)
+    assert [stored.message.body for stored in queue.messages] == ["poison"]
+
+
+async def test_a_delete_that_fails_is_repeated() -> None:
+    queue = MemoryQueue()
+    handled = 0
+
+    async def handle(_: Delivery) -> None:
+        nonlocal handled
+        handled += 1
+        queue.refuse_next = 1
+
+    await send(queue, "a")
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: not queue.messages)
+    assert handled == 1
+
+
+async def test_an_outage_of_the_queue_ends_nothing() -> None:
+    queue = MemoryQueue(down=True)
+    async with running(make_consumer(queue, accept)):
+        await eventually(lambda: len(queue.asked_for) >= 2)
+        queue.down = False
+        await send(queue, "a")
+        await eventually(lambda: not queue.messages)
+
+
+class BrokenQueue(MemoryQueue):
+    async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:  # noqa: ARG002 - the protocol's
+        raise ZeroDivisionError("a bug in the poller")
+
+
+async def test_a_poller_never_dies_silently() -> None:
+    with pytest.raises(ExceptionGroup) as caught:
+        await make_consumer(BrokenQueue(), accept).run()
+    assert caught.group_contains(ZeroDivisionError)
+
+
+class TestHeartbeat:
+    async def test_a_long_message_stays_ours(self) -> None:
+        queue = MemoryQueue()
+        finish = asyncio.Event()
+        deliveries: list[Delivery] = []
+
+        async def handle(delivery: Delivery) -> None:
+            deliveries.append(delivery)
+            await finish.wait()
+            delivery.ensure_held()
+
+        await send(queue, "long")
+        async with running(make_consumer(queue, handle, replace(OPTIONS, visibility=1))):
+            await eventually(lambda: bool(deliveries))
+            first_deadline = deliveries[0].held_until
+            await eventually(lambda: deliveries[0].held_until > first_deadline + 1.0)
+            finish.set()
+            await eventually(lambda: not queue.messages)
+        assert len(deliveries) == 1, "it was given to nobody else"
+
+    async def test_a_beat_that_fails_is_made_up_for_by_the_next(self) -> None:
+        queue = ForgetfulQueue(forgets=2)
+        finish = asyncio.Event()
+        deliveries: list[Delivery] = []
+
+        async def handle(delivery: Delivery) -> None:
+            deliveries.append(delivery)
+            await finish.wait()
+            delivery.ensure_held()
+
+        await send(queue, "long")
+        async with running(make_consumer(queue, handle)):
+            await eventually(lambda: bool(deliveries))
+            first_deadline = deliveries[0].held_until
+            await eventually(lambda: deliveries[0].held_until > first_deadline)
+            assert queue.forgets == 0
+            finish.set()
+            await eventually(lambda: not queue.messages)
+        assert len(deliveries) == 1
+
+    async def test_a_lost_message_is_stopped_before_its_next_effect(self) -> None:
+        queue = MemoryQueue()
+        go_on = asyncio.Event()
+        outcomes: list[str] = []
+        deliveries: list[Delivery] = []
+
+        async def handle(delivery: Delivery) -> None:
+            deliveries.append(delivery)
+            await go_on.wait()
+            try:
+                delivery.ensure_held()
+            except LeaseLost:
+                outcomes.append("stopped")
+                raise
+            outcomes.append("effect")
+
+        await send(queue, "a")
+        async with running(make_consumer(queue, handle)):
+            await eventually(lambda: bool(queue.messages[0].receipt))
+            queue.messages[0].receipt = "somebody else's"
+            await eventually(lambda: deliveries[0].lost)
+            go_on.set()
+            await eventually(lambda: bool(outcomes))
+        assert outcomes == ["stopped"]
+        assert len(queue.messages) == 1, "the other one's message must not be deleted"
+
+
+class ForgetfulQueue(MemoryQueue):
+    """Fails the first changes of visibility with something that may pass."""
+
+    def __init__(self, forgets: int) -> None:
+        super().__init__()
+        self.forgets = forgets
+
+    async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
+        if self.forgets:
+            self.forgets -= 1
+            return [EntryFailure(index, "RequestThrottled") for index in range(len(changes))]
+        return await super().change_visibility(changes)
+
+
+class TestStop:
+    async def test_it_ends_with_an_empty_queue(self) -> None:
+        consumer = make_consumer(MemoryQueue(), accept)
+        async with running(consumer):
+            pass
+
+    async def test_what_was_begun_is_finished_and_acknowledged(self) -> None:
+        queue = MemoryQueue()
+        begun, finish = asyncio.Event(), asyncio.Event()
+
+        async def handle(_: Delivery) -> None:
+            begun.set()
+            await finish.wait()
+
+        await send(queue, "a")
+        consumer = make_consumer(queue, handle)
+        async with running(consumer) as task:
+            await begun.wait()
+            consumer.stop()
+            await asyncio.sleep(0)
+            assert not task.done()
+            finish.set()
+        assert queue.messages == []
+
+    async def test_what_the_open_poll_still_brings_is_given_back_at_once(self) -> None:
+        queue = MemoryQueue()
+        handled: list[str] = []
+
+        async def handle(delivery: Delivery) -> None:
+            handled.append(delivery.message.body)
+
+        consumer = make_consumer(queue, handle, replace(OPTIONS, visibility=3600))
+        async with running(consumer):
+            await eventually(lambda: bool(queue.asked_for))
+            consumer.stop()
+            await send(queue, "late")
+        assert handled == []
+        (late,) = await queue.receive(10, 1, 30)
+        assert late.body == "late"
+
+    async def test_what_does_not_finish_in_time_is_broken_off_and_given_back(self) -> None:
+        queue = MemoryQueue()
+        begun = asyncio.Event()
+
+        async def handle(_: Delivery) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        await send(queue, "endless")
+        consumer = make_consumer(queue, handle, replace(OPTIONS, visibility=3600, drain=0.2))
+        async with running(consumer):
+            await begun.wait()
+        (endless,) = await queue.receive(10, 1, 30)
+        assert endless.body == "endless"
+
+
+class TestHealth:
+    async def test_idle_time_grows_while_a_poller_is_stuck(self) -> None:
+        queue = MemoryQueue()
+        gate = asyncio.Event()
+
+        async def handle(_: Delivery) -> None:
+            await gate.wait()
+
+        await send(queue, "a", "b")
+        consumer = make_consumer(queue, handle, replace(OPTIONS, concurrency=1, visibility=30))
+        async with running(consumer):
+            await eventually(lambda: consumer.idle_seconds > 0.2)
+            gate.set()
+            await eventually(lambda: not queue.messages)
+            await eventually(lambda: consumer.idle_seconds < 0.2)
+
+    async def test_lag_is_the_wait_of_the_newest_first_delivery(self) -> None:
+        queue = MemoryQueue()
+        await send(queue, "old")
+        queue.messages[0].sent_at -= 60_000
+        seen: list[int] = []
+
+        async def handle(_: Delivery) -> None:
+            seen.append(consumer.lag_ms)
+
+        consumer = make_consumer(queue, handle)
+        async with running(consumer):
+            await eventually(lambda: bool(seen))
+            assert 60_000 <= seen[0] < 90_000
+            await eventually(lambda: consumer.lag_ms == 0)
+
+
+class HungQueue(MemoryQueue):
+    """Takes deletes and changes of visibility, and never answers them."""
+
+    async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:  # noqa: ARG002 - the protocol's
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+    async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:  # noqa: ARG002 - as above
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+
+async def test_a_queue_that_never_answers_cannot_hold_up_the_end() -> None:
+    queue = HungQueue()
+    begun = asyncio.Event()
+
+    async def handle(_: Delivery) -> None:
+        begun.set()
+
+    await send(queue, "a")
+    async with running(make_consumer(queue, handle, replace(OPTIONS, drain=0.1))):
+        await begun.wait()

@@ -1,0 +1,158 @@
+"""What is sent again and what is not, seen on the wire: the HTTP layer below aiodynamo is scripted."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiodynamo.client import Client
+from aiodynamo.credentials import Key, StaticCredentials
+from aiodynamo.errors import TransactionCanceled, ValidationException
+from aiodynamo.expressions import F, HashKey
+from aiodynamo.http.types import Request, RequestFailed, Response
+from aiodynamo.operations import Put
+
+from order_shared.aws.dynamodb import Dynamo, OneAttempt
+from order_shared.aws.retries import RetryPolicy
+from order_shared.exceptions import StorageUnavailable
+
+Answer = Response | Exception
+PUT = Put("orders", {"key": "k"}, F("key").does_not_exist())
+
+
+def refusal(kind: str, status: int = 400, **more: Any) -> Response:
+    return Response(status, json.dumps({"__type": f"com.amazonaws.dynamodb#{kind}", **more}).encode())
+
+
+def cancelled(*codes: str) -> Response:
+    reasons = [{"Code": code, "Message": code} for code in codes]
+    return refusal("TransactionCanceledException", CancellationReasons=reasons)
+
+
+OK = Response(200, b"{}")
+TRANSIENT: list[Answer] = [
+    refusal("ThrottlingException"),
+    refusal("ProvisionedThroughputExceededException"),
+    refusal("RequestLimitExceeded"),
+    refusal("TransactionConflictException"),
+    refusal("TransactionInProgressException"),
+    refusal("ExpiredTokenException"),
+    cancelled("TransactionConflict", "None"),
+    cancelled("ConditionalCheckFailed", "TransactionConflict"),
+    cancelled("None", "ThrottlingError"),
+    cancelled("ProvisionedThroughputExceeded"),
+    Response(500, b""),
+    Response(502, b"bad gateway"),
+    Response(503, b""),
+    TimeoutError(),
+    RequestFailed(aiohttp.ServerDisconnectedError()),
+]
+
+
+class Wire:
+    """Answers with the script, then with success; keeps what was sent."""
+
+    def __init__(self, *script: Answer) -> None:
+        self._script = list(script)
+        self.sent: list[dict[str, Any]] = []
+
+    async def __call__(self, request: Request) -> Response:
+        assert request.body is not None
+        self.sent.append(json.loads(request.body))
+        answer = self._script.pop(0) if self._script else OK
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class RefreshableCredentials(StaticCredentials):
+    def invalidate(self) -> bool:
+        return True
+
+
+def make_dynamo(wire: Wire, deadline: float = 5.0, on_retry: Callable[[str], None] = lambda _: None) -> Dynamo:
+    client = Client(
+        http=wire,
+        credentials=RefreshableCredentials(Key("id", "secret")),
+        region="eu-central-1",
+        numeric_type=int,
+        throttle_config=OneAttempt(time_limit_secs=0),
+    )
+    return Dynamo(client, RetryPolicy(deadline=deadline, base=0.0, on_retry=on_retry))
+
+
+@pytest.mark.parametrize("answer", TRANSIENT, ids=repr)
+async def test_what_may_pass_is_sent_again_with_the_same_token_and_bytes(answer: Answer) -> None:
+    wire = Wire(answer, answer)
+    reasons: list[str] = []
+    await make_dynamo(wire, on_retry=reasons.append).transact_write([PUT])
+    assert len(wire.sent) == 3
+    assert wire.sent[0] == wire.sent[1] == wire.sent[2]
+    assert wire.sent[0]["ClientRequestToken"]
+    assert len(reasons) == 2
+
+
+async def test_each_transaction_has_a_token_of_its_own() -> None:
+    wire = Wire()
+    dynamo = make_dynamo(wire)
+    await dynamo.transact_write([PUT])
+    await dynamo.transact_write([PUT])
+    assert wire.sent[0]["ClientRequestToken"] != wire.sent[1]["ClientRequestToken"]
+
+
+async def test_a_condition_that_failed_is_not_tried_again() -> None:
+    wire = Wire(cancelled("ConditionalCheckFailed", "None"))
+    with pytest.raises(TransactionCanceled) as caught:
+        await make_dynamo(wire).transact_write([PUT])
+    first, second = caught.value.cancellation_reasons
+    assert first is not None
+    assert (first.code, second) == ("ConditionalCheckFailed", None)
+    assert len(wire.sent) == 1
+
+
+async def test_a_mistake_of_ours_is_not_tried_again() -> None:
+    wire = Wire(refusal("ValidationException", message="wrong"))
+    with pytest.raises(ValidationException):
+        await make_dynamo(wire).transact_write([PUT])
+    assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize("answer", [TimeoutError(), Response(503, b""), cancelled("TransactionConflict")], ids=repr)
+async def test_at_the_deadline_the_outcome_is_unknown(answer: Answer) -> None:
+    wire = Wire(*[answer] * 1000)
+    with pytest.raises(StorageUnavailable):
+        await make_dynamo(wire, deadline=0.0).transact_write([PUT])
+
+
+async def test_missing_items_of_a_snapshot_are_none() -> None:
+    wire = Wire(Response(200, json.dumps({"Responses": [{"Item": {"available": {"N": "3"}}}, {}]}).encode()))
+    found = await make_dynamo(wire).transact_get([])
+    assert found == [{"available": 3}, None]
+
+
+async def test_a_batch_read_asks_again_for_what_was_left_out() -> None:
+    def answer(found: list[str], left: list[str]) -> Response:
+        body = {
+            "Responses": {"inventory": [{"sku": {"S": sku}} for sku in found]},
+            "UnprocessedKeys": {"inventory": {"Keys": [{"sku": {"S": sku}} for sku in left]}} if left else {},
+        }
+        return Response(200, json.dumps(body).encode())
+
+    wire = Wire(answer(["a"], ["b", "c"]), answer(["b", "c"], []))
+    found = await make_dynamo(wire).get_many("inventory", [{"sku": sku} for sku in "abc"])
+    assert [item["sku"] for item in found] == ["a", "b", "c"]
+    assert wire.sent[1]["RequestItems"]["inventory"]["Keys"] == [{"sku": {"S": "b"}}, {"sku": {"S": "c"}}]
+
+
+async def test_a_query_reads_on_until_it_has_enough() -> None:
+    def page(skus: str, more: bool) -> Response:  # noqa: FBT001 - a local helper
+        body: dict[str, Any] = {"Items": [{"sku": {"S": sku}} for sku in skus]}
+        if more:
+            body["LastEvaluatedKey"] = {"sku": {"S": skus[-1]}}
+        return Response(200, json.dumps(body).encode())
+
+    wire = Wire(page("ab", more=True), page("cd", more=True))
+    found = await make_dynamo(wire).query("inventory", HashKey("tenant", "acme"), limit=4)
+    assert [item["sku"] for item in found] == list("abcd")
+    assert [sent["Limit"] for sent in wire.sent] == [4, 2]

@@ -1,0 +1,47 @@
+"""Logs: one JSON object per line, libraries' included, and no secret among the traceback."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from order_shared.logging import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def fail_with_a_secret_at_hand() -> None:
+    token = "eyJ-a-secret"
+    raise ValueError(f"{len(token)} characters")
+
+
+def test_ours_and_others_lines_have_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO")
+    structlog.get_logger("ours").info("order_ended", order_id="ord_1")
+    logging.getLogger("a.library").warning("%s things", 3)
+    logging.getLogger("botocore").info("chatter")
+    ours, library = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (ours["event"], ours["order_id"], ours["level"], ours["logger"]) == ("order_ended", "ord_1", "info", "ours")
+    assert (library["event"], library["level"], library["logger"]) == ("3 things", "warning", "a.library")
+    assert set(ours) - {"order_id"} == set(library)
+
+
+def test_a_traceback_shows_no_local_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO")
+    try:
+        fail_with_a_secret_at_hand()
+    except ValueError:
+        structlog.get_logger("ours").exception("request_crashed")
+    line = capsys.readouterr().out
+    assert json.loads(line)["exception"][0]["exc_type"] == "ValueError"
+    assert "a-secret" not in line

@@ -1,0 +1,68 @@
+"""Saying events: never waiting, never failing, and never losing count of what SQS did not take."""
+
+from order_shared.messaging.publisher import Publisher
+from order_shared.order.events import OrderPlaced, parse_event
+from tests.factories import make_order
+from tests.fakes import MemoryQueue
+
+
+class Counter:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+async def test_an_offered_event_is_sent_soon() -> None:
+    queue = MemoryQueue()
+    publisher = Publisher(queue)
+    order = make_order()
+    publisher.offer(OrderPlaced.of(order))
+    await publisher.close(5)
+    (stored,) = queue.messages
+    assert parse_event(stored.message.body).subject == order.order_id
+
+
+async def test_many_offers_go_in_batches_of_ten() -> None:
+    queue = MemoryQueue()
+    publisher = Publisher(queue)
+    for _ in range(25):
+        publisher.offer(OrderPlaced.of(make_order()))
+    await publisher.close(5)
+    assert queue.batches == [10, 10, 5]
+
+
+async def test_every_refused_entry_is_counted() -> None:
+    queue, failures = MemoryQueue(refuse_next=2), Counter()
+    publisher = Publisher(queue, on_failure=failures)
+    for _ in range(5):
+        publisher.offer(OrderPlaced.of(make_order()))
+    await publisher.close(5)
+    assert (failures.count, len(queue.messages)) == (2, 3)
+
+
+async def test_with_the_queue_down_offers_are_counted_and_forgotten() -> None:
+    queue, failures = MemoryQueue(down=True), Counter()
+    publisher = Publisher(queue, on_failure=failures)
+    publisher.offer(OrderPlaced.of(make_order()))
+    await publisher.close(5)
+    assert failures.count == 1
+
+
+async def test_an_offer_that_finds_no_room_is_counted() -> None:
+    failures = Counter()
+    publisher = Publisher(MemoryQueue(), capacity=1, on_failure=failures)
+    for _ in range(3):
+        publisher.offer(OrderPlaced.of(make_order()))
+    await publisher.close(5)
+    assert failures.count == 2
+
+
+async def test_send_tells_whether_sqs_took_it() -> None:
+    queue = MemoryQueue(refuse_next=1)
+    publisher = Publisher(queue)
+    assert await publisher.send(OrderPlaced.of(make_order())) is False
+    assert await publisher.send(OrderPlaced.of(make_order())) is True
+    queue.down = True
+    assert await publisher.send(OrderPlaced.of(make_order())) is False
