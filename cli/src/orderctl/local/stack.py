@@ -28,6 +28,7 @@ KEY = "local"
 
 DEFAULT_STATE = Path(".local")
 STACK_FILE = "stack.json"
+ISSUER_KEY_FILE = "issuer.pem"
 
 
 def local_session() -> boto3.Session:
@@ -56,6 +57,7 @@ class Stack:
 
     group: ProcessGroup
     issuer: Issuer
+    issuer_key: Path
     aws: str
     environment: Mapping[str, str]
     children: dict[str, Child] = field(default_factory=dict)
@@ -106,7 +108,8 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
     `overrides` are environment variables for the services. On leaving, everything has ended.
     """
     with ProcessGroup(state / "logs") as group:
-        issuer = Issuer.at(state / "issuer.pem")
+        issuer_key = state / ISSUER_KEY_FILE
+        issuer = Issuer.at(issuer_key)
         emulator, endpoint = start_emulator(group)
         provision(local_session(), endpoint=endpoint, prefix=TABLE_PREFIX)
         with issuer.serve() as jwks_url:
@@ -126,7 +129,7 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
                 "ORDER_DRAIN_SECONDS": "10",
                 **(overrides or {}),
             }
-            yield Stack(group, issuer, endpoint, environment, {"emulator": emulator})
+            yield Stack(group, issuer, issuer_key, endpoint, environment, {"emulator": emulator})
 
 
 @contextlib.contextmanager

@@ -1,0 +1,60 @@
+"""The README's commands, run as they are written."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from orderctl.local.stack import Stack, published
+from tests.e2e.conftest import Shop
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_the_curl_commands_work_as_written(stack: Stack, shop: Shop, tmp_path: Path) -> None:
+    state = tmp_path / ".local"
+    state.mkdir()
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    (state / "issuer.pem").symlink_to(stack.issuer_key)
+    for sku in ("TEA-GREEN-100", "POT-GLASS"):
+        await _on_sale_at_acme(shop, sku)
+    with published(stack, state / "stack.json"):
+        answers = _run(_commands(), tmp_path)
+    placed, replayed, listed, stocked, put, adjusted, rejected, latest = answers
+    assert (placed["id"], placed["__typename"]) == (replayed["id"], "Order")
+    assert listed["items"][0]["id"] == placed["id"]
+    assert stocked["sku"] == "TEA-GREEN-100"
+    assert (put["name"], adjusted["available"]) == ("Jasmine pearls, 50 g", put["available"] + 10)
+    assert rejected["status"] == "pending"
+    assert latest["items"][0]["id"] == rejected["id"]
+
+
+def _commands() -> str:
+    section = (ROOT / "README.md").read_text().split("## Talk to it", 1)[1]
+    found = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def _run(commands: str, directory: Path) -> list[dict[str, Any]]:
+    """The bodies of the answers, in their order."""
+    marked = commands.replace("curl -s", "echo; echo '@@@'; curl -fs")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", marked],
+        cwd=directory,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    bodies = [answer.strip().splitlines()[-1] for answer in done.stdout.split("@@@")[1:]]
+    return [json.loads(body) for body in bodies]
+
+
+async def _on_sale_at_acme(shop: Shop, sku: str) -> None:
+    product = {"name": sku, "unit_price": 590, "currency": "EUR"}
+    response = await shop.http.put(f"/v1/products/{sku}", json=product, headers=shop.headers(tenant="acme"))
+    response.raise_for_status()
