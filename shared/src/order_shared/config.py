@@ -5,12 +5,14 @@ their names. Nothing is read at import: a process makes its settings once, in `m
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from order_shared.tables import TableNames, order_queue
+
+S = TypeVar("S", bound="Settings")
 
 
 class Environment(StrEnum):
@@ -21,7 +23,9 @@ class Environment(StrEnum):
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="ORDER_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ORDER_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     env: Environment = Environment.LOCAL
     table_prefix: str = ""
@@ -63,3 +67,18 @@ class Settings(BaseSettings):
     @property
     def sqs_endpoint(self) -> str | None:
         return self.aws_endpoint_url_sqs or self.aws_endpoint_url
+
+
+def load_settings(kind: type[S]) -> S:
+    """The settings of this process; ends it with one line per fault, and no value, if they do not hold."""
+    try:
+        return kind()
+    except ValidationError as error:
+        faults = [f"  {_variable(kind, fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        raise SystemExit("\n".join(["the settings do not hold:", *faults])) from None
+
+
+def _variable(kind: type[Settings], location: tuple[int | str, ...]) -> str:
+    """The environment variable that a fault is about."""
+    name = str(location[0]) if location else "settings"
+    return name if name.isupper() or name not in kind.model_fields else f"ORDER_{name}".upper()

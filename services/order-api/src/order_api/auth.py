@@ -7,6 +7,7 @@ import asyncio
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,8 +26,8 @@ MAX_TOKEN_LENGTH = 8192
 
 KEY_LIFETIME = 300.0
 """Seconds until the key set is asked for again."""
-MIN_REFETCH = 10.0
-"""Seconds between two fetches, so that tokens with made-up key ids do not turn into requests."""
+MIN_REFETCH = 5.0
+"""Seconds between two fetches, so that made-up key ids do not turn into requests, nor an outage into a queue."""
 FETCH_TIMEOUT = 3.0
 
 
@@ -76,7 +77,9 @@ class JwksClient:
         now = time.monotonic()
         if key_id in self._keys and now - self._fetched_at <= KEY_LIFETIME:
             return  # somebody else fetched it while we waited
-        if self._keys and now - self._tried_at < MIN_REFETCH:
+        if now - self._tried_at < MIN_REFETCH:
+            if not self._keys:
+                raise KeysUnavailable(f"{self._url} could not be fetched a moment ago")
             return
         self._tried_at = now
         try:
@@ -90,9 +93,19 @@ class JwksClient:
 
 
 def _usable_keys(document: Any) -> dict[str, jwt.PyJWK]:
-    keys = document.get("keys", []) if isinstance(document, dict) else []
-    usable = [key for key in keys if key.get("kid") and key.get("use", "sig") == "sig" and key.get("kty") != "oct"]
-    return {key["kid"]: jwt.PyJWK(key) for key in usable}
+    """By key id. What is not for signatures, symmetric, or of a kind nobody here knows is left out."""
+    listed = document.get("keys") if isinstance(document, dict) else None
+    usable: dict[str, jwt.PyJWK] = {}
+    for key in listed if isinstance(listed, list) else []:
+        if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
+            continue
+        if key.get("use", "sig") != "sig" or key.get("kty") == "oct":
+            continue
+        with suppress(jwt.PyJWTError):
+            usable[key["kid"]] = jwt.PyJWK(key)
+    if not usable:
+        raise ValueError("the document holds no key for signatures")
+    return usable
 
 
 class TokenVerifier:

@@ -24,6 +24,7 @@ from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
 from order_shared.adapters import Adapters, open_adapters
 from order_shared.clock import Clock, UniqueClock
+from order_shared.config import load_settings
 from order_shared.health import Readiness
 from order_shared.logging import configure_logging
 from order_shared.messaging.publisher import Publisher
@@ -69,6 +70,7 @@ def create_app(
         version=version("order-api"),
         description="Orders are durable before the answer, and each takes effect once.",
         lifespan=lifespan,
+        redirect_slashes=False,  # a path that is nearly right is a 404, and a problem like any other
     )
     api.mount(app)
     problems.install(app)
@@ -103,7 +105,7 @@ def _wire(
 
 
 def run() -> None:
-    settings = ApiSettings()
+    settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again after its shutdown; that was no failure
     with listen(settings.host, settings.port) as socket:

@@ -16,6 +16,7 @@ from order_processor.order.flows import Workflow
 from order_processor.sweeper import Sweeper
 from order_shared.adapters import Adapters, open_adapters
 from order_shared.clock import utc_now
+from order_shared.config import load_settings
 from order_shared.health import Readiness
 from order_shared.logging import configure_logging
 from order_shared.messaging.consumer import Consumer
@@ -31,7 +32,7 @@ FLUSH_SECONDS = 5.0
 
 
 def run() -> None:
-    settings = ProcessorSettings()
+    settings = load_settings(ProcessorSettings)
     configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listener:
         uvloop.run(serve(settings, listener))

@@ -17,8 +17,8 @@ import structlog
 
 from order_processor.metrics import ProcessorMetrics
 from order_shared.backoff import doubled
-from order_shared.clock import Clock, to_millis
-from order_shared.exceptions import PlatformError
+from order_shared.clock import Clock, to_millis, to_text
+from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.publisher import Publisher
 from order_shared.order.events import OrderPlaced
 from order_shared.order.repository import OpenOrder, OrderRepository
@@ -59,7 +59,7 @@ class Sweeper:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Sweeps until `stop`. An outage of DynamoDB ends one look, not the sweeper."""
+        """Sweeps until `stop`. Whatever goes wrong ends one look, never the sweeper."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
@@ -67,8 +67,10 @@ class Sweeper:
                     return
             try:
                 await self.sweep()
-            except PlatformError as error:
+            except StorageUnavailable as error:
                 log.warning("sweep_failed", error=str(error))
+            except Exception:
+                log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
         """One look at all shards; the number of messages sent."""
@@ -87,6 +89,16 @@ class Sweeper:
         return sent
 
     async def _say_again(self, entry: OpenOrder) -> bool:
+        """True if the message was sent. One order that cannot be swept does not keep the others waiting."""
+        try:
+            return await self._try_to_say_again(entry)
+        except StorageUnavailable as error:
+            log.warning("order_not_swept", customer_key=entry.customer_key, error=str(error))
+        except Exception:
+            log.exception("order_not_swept", customer_key=entry.customer_key, created_at=to_text(entry.created_at))
+        return False
+
+    async def _try_to_say_again(self, entry: OpenOrder) -> bool:
         now = to_millis(self._clock())
         due_at = now + self._backoff_ms(entry.sweeps)
         order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)

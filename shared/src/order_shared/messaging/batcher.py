@@ -9,7 +9,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import structlog
+
 from order_shared.messaging.queue import MAX_BATCH, MAX_BATCH_BYTES, EntryFailure, QueueUnavailable
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -119,9 +123,11 @@ class Batcher(Generic[T]):
     async def _send(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
         try:
             failures = {failure.index: failure for failure in await self._flush([entry for entry, _ in batch])}
-        except QueueUnavailable:
+        except Exception as error:
+            if not isinstance(error, QueueUnavailable):
+                log.exception("flush_crashed")
             for _, outcome in batch:
-                _settle(outcome, EntryFailed(None))
+                _settle(outcome, EntryFailed(None))  # nobody may wait for ever
         else:
             for index, (_, outcome) in enumerate(batch):
                 _settle(outcome, EntryFailed(failures[index]) if index in failures else None)

@@ -33,6 +33,9 @@ from order_shared.telemetry import ConsumerMetrics
 log = structlog.get_logger(__name__)
 
 DELETE_ATTEMPTS = 3
+HELD_SHARE = 0.9
+"""Of a new message's visibility: SQS began to count before its answer came."""
+
 RELEASE_SECONDS = 3.0
 """For giving back what did not finish, after the drain time: the queue may be what does not answer."""
 
@@ -134,10 +137,10 @@ class Consumer:
             self._last_loops[number] = time.monotonic()
             permits = await self._take_permits()
             messages: list[ReceivedMessage] = []
-            asked_at = time.monotonic()
             try:
                 if not self._stopping.is_set():
                     messages = await self._queue.receive(permits, self._options.wait, self._options.visibility)
+                    self._observe(messages)
                 errors = 0
             except QueueUnavailable as error:
                 log.warning("receive_failed", error=str(error))
@@ -145,8 +148,8 @@ class Consumer:
                 errors += 1
             for _ in range(permits - len(messages)):
                 self._permits.release()
-            self._observe(messages)
-            deliveries = [Delivery(message, asked_at + self._options.visibility) for message in messages]
+            held_until = time.monotonic() + HELD_SHARE * self._options.visibility
+            deliveries = [Delivery(message, held_until) for message in messages]
             if self._stopping.is_set():
                 await self._release(deliveries)
             else:
