@@ -12,6 +12,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .local/uv/bin/uv)
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := $(PYTHON)
+export UV_SYSTEM_CERTS := 1
 
 # An activated environment of the caller's would be taken for ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
