@@ -47,7 +47,7 @@ def emulator_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 @pytest.fixture(scope="session")
 def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if missing := engines.dynamodb_local_missing():
-        pytest.skip(missing)
+        pytest.skip(missing)  # told once, in the header
     with engines.dynamodb_local(tmp_path_factory.mktemp("dynamodb-local")) as endpoint:
         _create_tables(endpoint)
         yield endpoint

@@ -175,10 +175,9 @@ def _progress() -> Progress:
 
 def _table(rows: list[Row]) -> Table:
     table = Table(title="What became of the orders", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("")
-    table.add_column("order", min_width=36)
-    table.add_column("status")
-    table.add_column("accepted to end", justify="right")
+    for heading in ("", "order", "status"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
     for row in rows:
         seconds = "" if row.seconds is None else f"{row.seconds * 1000:.0f} ms"
         style = {"confirmed": "green", "rejected": "yellow"}.get(row.status, "")

@@ -31,7 +31,7 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the closing table. `seconds` is from accepted to its end, by the order's own timeline."""
+    """A row of the closing table. `seconds` is from accepted to its end, by the order's own timeline."""
 
     what: str
     order: str
@@ -99,8 +99,8 @@ async def _normal_and_replayed(shop: Shop) -> list[Row]:
     expect(after == before - 2, f"stock of {NORMAL_SKU} went from {before} to {after} for 2 units")
     price = f"{order['total'] / 100:.2f} {order['currency']}"
     return [
-        Row("an order", order["id"], order["status"], f"{price}, stock {before} to {after}", seconds_to_end(order)),
-        Row("the same again", again["id"], order["status"], "same key: same order, no second effect"),
+        Row("one", order["id"], order["status"], f"{price}, stock {before} to {after}", seconds_to_end(order)),
+        Row("again", again["id"], order["status"], "replayed: same key, same order"),
     ]
 
 
@@ -142,8 +142,8 @@ async def _burst(shop: Shop, size: int, on_progress: Callable[[str, int, int], N
     latencies = sorted(seconds_to_end(order) for order in ended)
     remark = f"stock {before} to {after}"
     return [
-        Row("a burst", f"{size} of {size}", "confirmed", f"{remark}; median", statistics.median(latencies)),
-        Row("", "", "", "p99", latencies[int(0.99 * (size - 1))]),
+        Row("a burst", f"{size} of {size}, median", "confirmed", remark, statistics.median(latencies)),
+        Row("", f"{size} of {size}, p99", "confirmed", remark, latencies[int(0.99 * (size - 1))]),
     ]
 
 
