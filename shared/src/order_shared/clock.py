@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TEXT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+TEXT_LENGTH = len("2026-01-31T09:05:00.000120Z")
 MAX_MICROS = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 Clock = Callable[[], datetime]
@@ -42,6 +43,8 @@ def to_text(at: datetime) -> str:
 
 def from_text(text: str) -> datetime:
     """The reverse of `to_text`; raises ValueError on any other form."""
+    if len(text) != TEXT_LENGTH:  # strptime takes shorter forms too, and they sort wrongly
+        raise ValueError(f"{text!r:.60} is not a time in the form {TEXT_FORMAT}")
     return datetime.strptime(text, TEXT_FORMAT).replace(tzinfo=UTC)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from order_processor.handlers import make_handler
-from order_shared.messaging.consumer import Delivery, LeaseLost, Unprocessable
+from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.events import OrderPlaced
 from order_shared.order.models import Order, OrderStatus, ReasonCode

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from order_shared.messaging.consumer import Consumer, ConsumerOptions, Delivery, LeaseLost, Unprocessable
+from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
 from order_shared.messaging.queue import EntryFailure, OutgoingMessage, ReceivedMessage, Visibility
 from order_shared.telemetry import ConsumerMetrics
 from tests.fakes import MemoryQueue

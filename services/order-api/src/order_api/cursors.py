@@ -1,12 +1,16 @@
-"""Cursors: opaque, and signed over all that the page before depended on."""
+"""Pages and their cursors: opaque, and signed over all that the page before depended on."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from itsdangerous import BadData, URLSafeSerializer
 
 from order_shared.exceptions import PlatformError
+
+T = TypeVar("T")
 
 MAX_CURSOR_LENGTH = 512
 
@@ -16,13 +20,29 @@ class InvalidCursor(PlatformError):
         super().__init__("send the cursor of the page before, with the same filters, sort and customer")
 
 
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """`next_cursor` is None on the last page."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
 class CursorCodec:
     def __init__(self, secrets: Sequence[str]) -> None:
         """The first secret signs, all of them verify."""
         newest_last = list(reversed(secrets))  # as itsdangerous wants them
         self._serializer = URLSafeSerializer(newest_last, salt="cursor")
 
-    def encode(self, position: str, scope: Mapping[str, str]) -> str:
+    def page(
+        self, found: Sequence[T], limit: int, scope: Mapping[str, str], position_of: Callable[[T], str]
+    ) -> Page[T]:
+        """The first `limit` of what was found; whoever looks for one more than that learns whether there are more."""
+        items = list(found[:limit])
+        more = len(found) > limit
+        return Page(items, self._encode(position_of(items[-1]), scope) if more else None)
+
+    def _encode(self, position: str, scope: Mapping[str, str]) -> str:
         return self._serializer.dumps([_digest(scope), position])
 
     def decode(self, cursor: str, scope: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from order_api.cursors import MAX_CURSOR_LENGTH
 from order_shared.clock import EPOCH, to_text
 
 Instant = Annotated[
@@ -53,5 +54,17 @@ def typename(name: str) -> Any:
     return Field(default=name, alias="__typename", examples=[name])
 
 
-Limit = Annotated[int, Field(ge=1, le=100)]
-DEFAULT_LIMIT = 20
+class PageQuery(BaseModel):
+    """The query of a list; a parameter that nobody knows is a mistake that is told."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[
+        str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")
+    ] = None
+
+
+class PageOut(Resource):
+    next_cursor: str | None
+    has_more: bool

@@ -6,7 +6,7 @@ import structlog
 
 from order_processor.order import flows
 from order_processor.order.flows import Workflow
-from order_shared.messaging.consumer import Delivery, Handler, Unprocessable
+from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
 from order_shared.order.events import Event, OrderPlaced, UnreadableEvent, parse_event
 
 Flow = Callable[[OrderPlaced, Delivery, Workflow], Awaitable[None]]

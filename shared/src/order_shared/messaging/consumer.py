@@ -12,14 +12,15 @@ its visibility runs out.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from order_shared.backoff import full_jitter
 from order_shared.exceptions import PlatformError
 from order_shared.messaging.batcher import Batcher, EntryFailed
+from order_shared.messaging.delivery import Delivery, Handler, LeaseLost, Unprocessable
 from order_shared.messaging.queue import (
     MAX_BATCH,
     OutgoingMessage,
@@ -42,19 +43,6 @@ RELEASE_SECONDS = 3.0
 ERROR_PAUSE_CAP = 5.0  # seconds between polls of a queue that cannot be reached
 
 
-class Unprocessable(PlatformError):
-    """No repetition helps: the message goes to the dead letters. `reason` is a stable code."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-
-class LeaseLost(PlatformError):
-    """The message became visible to others; what it asks for is theirs to do."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ConsumerOptions:
     """`concurrency` messages are handled at once. Times are in seconds."""
@@ -66,28 +54,6 @@ class ConsumerOptions:
     retry_base: float = 1.0
     retry_cap: float = 300.0
     drain: float = 60.0
-
-
-@dataclass(eq=False)
-class Delivery:
-    """One message while it is ours. `held_until` is on the event loop's clock."""
-
-    message: ReceivedMessage
-    held_until: float
-    lost: bool = False
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    @property
-    def is_first(self) -> bool:
-        return self.message.receive_count == 1
-
-    def ensure_held(self) -> None:
-        """Called before each effect. Raises LeaseLost once somebody else may have the message."""
-        if self.lost or time.monotonic() >= self.held_until:
-            raise LeaseLost(self.message.message_id)
-
-
-Handler = Callable[[Delivery], Awaitable[None]]
 
 
 class Consumer:

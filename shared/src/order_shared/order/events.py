@@ -97,7 +97,7 @@ class OrderPlaced(_Wire):
         try:
             order_id, created_at = parse_order_id(self.subject), created_at_of(self.subject)
         except InvalidOrderId as error:
-            raise UnreadableEvent("invalid_event", str(error)) from error
+            raise UnreadableEvent("invalid_event", "subject: not an order id") from error
         return Order(
             customer=Customer(self.tenantid, self.data.customer),
             order_id=order_id,

@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from order_api.cursors import MAX_CURSOR_LENGTH
-from order_api.schemas import DEFAULT_LIMIT, Instant, InstantIn, Limit, Request, Resource, typename
+from order_api.schemas import Instant, InstantIn, PageOut, PageQuery, Request, Resource, typename
 from order_shared.inventory.models import SKU_PATTERN
 from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
 
@@ -53,9 +52,7 @@ class OrderIn(Request):
         return self._quantities
 
 
-class OrderQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class OrderQuery(PageQuery):
     created_at_gte: Annotated[
         InstantIn | None, Field(alias="created_at[gte]", description="Created at this time or later.")
     ] = None
@@ -65,10 +62,6 @@ class OrderQuery(BaseModel):
     sort: Annotated[str, Field(max_length=60, description="`-created_at` (newest first) or `created_at`.")] = (
         "-created_at"
     )
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Annotated[
-        str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")
-    ] = None
 
 
 class OrderLineOut(Resource):
@@ -137,8 +130,6 @@ class OrderOut(Resource):
         )
 
 
-class OrderPage(Resource):
+class OrderPage(PageOut):
     typename: Literal["OrderPage"] = typename("OrderPage")
     items: list[OrderOut]
-    next_cursor: str | None
-    has_more: bool

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from order_api.auth import Identity
-from order_api.cursors import CursorCodec
+from order_api.cursors import CursorCodec, Page
 from order_api.idempotency import earlier_claim
 from order_api.order.exceptions import UnsupportedSort
 from order_api.product.catalogue import Catalogue
@@ -30,12 +30,6 @@ ADMIN_SCOPE = "orders:admin"
 class Placed:
     order: Order
     replayed: bool
-
-
-@dataclass(frozen=True)
-class Page:
-    orders: list[Order]
-    next_cursor: str | None
 
 
 class OrderService:
@@ -105,7 +99,7 @@ class OrderService:
         sort: str,
         limit: int,
         cursor: str | None,
-    ) -> Page:
+    ) -> Page[Order]:
         """Raises UnsupportedSort, InvalidCursor."""
         if sort not in SORTS:
             raise UnsupportedSort(sort, list(SORTS))
@@ -125,9 +119,7 @@ class OrderService:
             else:
                 window = Window(position + timedelta(microseconds=1), window.end)
         orders = await self._orders.list_orders(customer, window, limit=limit + 1, descending=descending)
-        page = orders[:limit]
-        more = len(orders) > limit
-        return Page(page, self._cursors.encode(to_text(page[-1].created_at), scope) if more else None)
+        return self._cursors.page(orders, limit, scope, lambda order: to_text(order.created_at))
 
     async def _new_order(self, customer: Customer, quantities: Mapping[str, int], reference: str | None) -> Order:
         products = await self._catalogue.get(customer.tenant, quantities)

@@ -58,7 +58,7 @@ async def list_orders(
         cursor=query.cursor,
     )
     return OrderPage(
-        items=[OrderOut.of(order) for order in page.orders],
+        items=[OrderOut.of(order) for order in page.items],
         next_cursor=page.next_cursor,
         has_more=page.next_cursor is not None,
     )

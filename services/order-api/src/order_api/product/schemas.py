@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from order_api.cursors import MAX_CURSOR_LENGTH
-from order_api.schemas import DEFAULT_LIMIT, Instant, Limit, Request, Resource, typename
+from order_api.schemas import Instant, PageOut, Request, Resource, typename
 from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
 from order_shared.tables import MAX_STOCK_SHARDS
 
@@ -39,15 +38,6 @@ class StockIn(Request):
     ]
 
 
-class ProductQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Limit = DEFAULT_LIMIT
-    cursor: Annotated[
-        str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")
-    ] = None
-
-
 class ProductOut(Resource):
     """`unit_price` is in minor units of `currency`."""
 
@@ -72,11 +62,9 @@ class StockedProductOut(ProductOut):
         return cls(**_fields(stocked.product), available=stocked.available)
 
 
-class ProductPage(Resource):
+class ProductPage(PageOut):
     typename: Literal["ProductPage"] = typename("ProductPage")
     items: list[ProductOut]
-    next_cursor: str | None
-    has_more: bool
 
 
 def _fields(product: Product) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from order_api.cursors import CursorCodec
+from order_api.cursors import CursorCodec, Page
 from order_api.idempotency import earlier_claim
 from order_shared.clock import Clock
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
@@ -10,12 +10,6 @@ from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound
 from order_shared.inventory.models import Product, StockedProduct
 from order_shared.inventory.repository import InventoryRepository
 from order_shared.order.models import Customer
-
-
-@dataclass(frozen=True)
-class Page:
-    products: list[Product]
-    next_cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -34,14 +28,12 @@ class ProductService:
         """Raises ProductNotFound."""
         return await self._inventory.get(tenant, sku)
 
-    async def list_products(self, tenant: str, *, limit: int, cursor: str | None) -> Page:
+    async def list_products(self, tenant: str, *, limit: int, cursor: str | None) -> Page[Product]:
         """By SKU. Raises InvalidCursor."""
         scope = {"list": "products", "tenant": tenant}
         after = None if cursor is None else self._cursors.decode(cursor, scope)
         products = await self._inventory.list_products(tenant, after=after, limit=limit + 1)
-        page = products[:limit]
-        more = len(products) > limit
-        return Page(page, self._cursors.encode(page[-1].sku, scope) if more else None)
+        return self._cursors.page(products, limit, scope, lambda product: product.sku)
 
     async def put(
         self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None

@@ -8,7 +8,8 @@ from order_api.cursors import InvalidCursor
 from order_api.dependencies import ProductReader, ProductServiceDep, ProductWriter
 from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from order_api.problems import answers
-from order_api.product.schemas import ProductIn, ProductOut, ProductPage, ProductQuery, StockedProductOut, StockIn
+from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
+from order_api.schemas import PageQuery
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.inventory.models import SKU_PATTERN
@@ -20,11 +21,11 @@ SkuPath = Annotated[str, Path(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-1
 
 @router.get("", summary="List products by SKU", responses=answers(InvalidCursor))
 async def list_products(
-    identity: ProductReader, query: Annotated[ProductQuery, Query()], products: ProductServiceDep
+    identity: ProductReader, query: Annotated[PageQuery, Query()], products: ProductServiceDep
 ) -> ProductPage:
     page = await products.list_products(identity.customer.tenant, limit=query.limit, cursor=query.cursor)
     return ProductPage(
-        items=[ProductOut.of(product) for product in page.products],
+        items=[ProductOut.of(product) for product in page.items],
         next_cursor=page.next_cursor,
         has_more=page.next_cursor is not None,
     )

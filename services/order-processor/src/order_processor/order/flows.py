@@ -13,7 +13,7 @@ import structlog
 from order_shared.clock import Clock
 from order_shared.exceptions import StorageUnavailable
 from order_shared.inventory.repository import InventoryRepository
-from order_shared.messaging.consumer import Delivery, Unprocessable
+from order_shared.messaging.delivery import Delivery, Unprocessable
 from order_shared.order.events import OrderPlaced
 from order_shared.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
 from order_shared.order.models import Order, OrderLine, OrderStatus, Reason, ReasonCode

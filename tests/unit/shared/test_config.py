@@ -1,0 +1,126 @@
+"""Settings: from the environment, with names that follow from few of them, and faults told plainly."""
+
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from order_shared.config import Environment, Settings, load_settings
+from order_shared.tables import TableNames
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the region, which has no default."""
+    for name in [name for name in os.environ if name.upper().startswith(("AWS_", "ORDER_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+
+
+def names_of(settings: Settings) -> tuple[str, str, str]:
+    return settings.table_prefix, settings.queue_name, settings.dlq_name
+
+
+def test_without_more_than_a_region_all_is_local() -> None:
+    settings = load_settings(Settings)
+    assert settings.env is Environment.LOCAL
+    assert names_of(settings) == ("local-", "local-orders", "local-orders-dead")
+    assert (settings.host, settings.port, settings.log_level) == ("127.0.0.1", 0, "INFO")
+    assert settings.sweep_base_seconds == 15.0
+    assert (settings.dynamodb_endpoint, settings.sqs_endpoint) == (None, None)
+
+
+def test_names_follow_from_the_environment_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_ENV", "prod")
+    settings = load_settings(Settings)
+    assert names_of(settings) == ("prod-", "prod-orders", "prod-orders-dead")
+    assert settings.tables == TableNames.with_prefix("prod-")
+
+
+def test_names_follow_from_the_prefix_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_ENV", "dev")
+    monkeypatch.setenv("ORDER_TABLE_PREFIX", "mine-")
+    settings = load_settings(Settings)
+    assert names_of(settings) == ("mine-", "mine-orders", "mine-orders-dead")
+    assert settings.tables.orders == "mine-orders"
+
+
+def test_each_name_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_QUEUE_NAME", "work")
+    monkeypatch.setenv("ORDER_DLQ_NAME", "graveyard")
+    assert names_of(load_settings(Settings)) == ("local-", "work", "graveyard")
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ORDER_TABLE_PREFIX", "ORDER_QUEUE_NAME", "ORDER_DLQ_NAME"):
+        monkeypatch.setenv(name, "")
+    assert names_of(load_settings(Settings)) == ("local-", "local-orders", "local-orders-dead")
+
+
+def test_names_given_in_code_follow_the_same_rules() -> None:
+    assert names_of(Settings(env=Environment.UAT, aws_region="eu-central-1")) == (
+        "uat-",
+        "uat-orders",
+        "uat-orders-dead",
+    )
+
+
+def test_the_region_may_have_its_other_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    assert load_settings(Settings).aws_region == "us-east-1"
+
+
+def test_one_endpoint_serves_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    settings = load_settings(Settings)
+    assert settings.dynamodb_endpoint == settings.sqs_endpoint == "http://127.0.0.1:4566"
+
+
+def test_a_service_s_own_endpoint_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:9324")
+    settings = load_settings(Settings)
+    assert (settings.dynamodb_endpoint, settings.sqs_endpoint) == ("http://127.0.0.1:8000", "http://127.0.0.1:9324")
+
+
+def test_a_missing_region_ends_the_process_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    with pytest.raises(SystemExit, match="AWS_REGION"):
+        load_settings(Settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ORDER_ENV", "s3cret"),
+        ("ORDER_PORT", "s3cret"),
+        ("ORDER_PORT", "65536"),
+        ("ORDER_PORT", "-1"),
+        ("ORDER_LOG_LEVEL", "s3cret"),
+        ("ORDER_SWEEP_BASE_SECONDS", "0"),
+    ],
+)
+def test_a_value_that_does_not_hold_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as end:
+        load_settings(Settings)
+    assert f"{name}: " in str(end.value)
+    assert "s3cret" not in str(end.value)
+
+
+def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.setenv("ORDER_PORT", "many")
+    with pytest.raises(SystemExit) as end:
+        load_settings(Settings)
+    assert len(str(end.value).splitlines()) == 3
+
+
+def test_settings_do_not_change() -> None:
+    settings = load_settings(Settings)
+    with pytest.raises(ValidationError):
+        settings.host = "0.0.0.0"  # type: ignore[misc]  # noqa: S104 - it is refused, and nothing listens

@@ -1,0 +1,221 @@
+"""Messages about orders: what is written can be read, and what cannot be read says why, and nothing else."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from order_shared.clock import to_text
+from order_shared.order.events import OrderPlaced, UnreadableEvent, parse_event
+from order_shared.order.models import Customer, Order
+from tests.factories import NOON, make_customer, make_order, make_product
+
+SECRET = "tok_4242424242424242"
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> Order:
+    lines = draw(st.lists(st.tuples(names, st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=5))
+    products = [
+        (make_product(sku=f"SKU-{n}", name=name, unit_price=price, stock_shards=16), quantity)
+        for n, (name, price, quantity) in enumerate(lines)
+    ]
+    return make_order(
+        customer=Customer(draw(names), draw(names)), lines=products, reference=draw(st.none() | names), at=NOON
+    )
+
+
+def body_of(order: Order) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(OrderPlaced.of(order).to_json())
+    return body
+
+
+def refusal_of(body: object) -> UnreadableEvent:
+    with pytest.raises(UnreadableEvent) as refusal:
+        parse_event(body if isinstance(body, str) else json.dumps(body))
+    return refusal.value
+
+
+@settings(max_examples=50, deadline=None)
+@given(orders())
+def test_an_order_survives_the_way_through_its_message(order: Order) -> None:
+    event = parse_event(OrderPlaced.of(order).to_json())
+    assert event.order() == replace(order, due_at=None)  # when it falls due is a matter of the stored order
+
+
+@settings(max_examples=50, deadline=None)
+@given(orders(), st.none() | st.text("0123456789abcdef-", min_size=1))
+def test_an_event_survives_the_way_through_json(order: Order, traceparent: str | None) -> None:
+    event = OrderPlaced.of(order, traceparent)
+    assert parse_event(event.to_json()) == event
+
+
+def test_a_message_is_a_structured_cloud_event() -> None:
+    order = make_order(customer=make_customer("acme", "ada"), at=NOON, reference="PO-7")
+    line = order.lines[0]
+    assert body_of(order) == {
+        "specversion": "1.0",
+        "id": f"{order.order_id}.placed",
+        "source": "/order-platform/orders",
+        "type": "order.placed.v1",
+        "subject": order.order_id,
+        "time": to_text(NOON),
+        "datacontenttype": "application/json",
+        "tenantid": "acme",
+        "data": {
+            "customer": "ada",
+            "lines": [
+                {
+                    "sku": line.sku,
+                    "name": line.name,
+                    "quantity": line.quantity,
+                    "unit_price": line.unit_price,
+                    "shard": line.shard,
+                }
+            ],
+            "currency": "EUR",
+            "total": order.total,
+            "reference": "PO-7",
+        },
+    }
+
+
+def test_a_message_sent_again_has_the_same_id() -> None:
+    order = make_order()
+    assert OrderPlaced.of(order, "00-1").id == OrderPlaced.of(replace(order, sweeps=3), "00-2").id
+
+
+def test_what_is_not_known_is_not_written() -> None:
+    body = body_of(make_order(reference=None))
+    assert "traceparent" not in body
+    assert "reference" not in body["data"]
+
+
+def test_unknown_fields_are_ignored_at_every_level() -> None:
+    order = make_order(at=NOON)
+    body = body_of(order) | {"priority": 5}
+    body["data"] |= {"gift": {"wrap": True}}
+    body["data"]["lines"][0] |= {"colour": "green"}
+    assert parse_event(json.dumps(body)) == OrderPlaced.of(order)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        SECRET,
+        f'{{"token": "{SECRET}"',
+        f'"{SECRET}"',
+        f'["{SECRET}"]',
+        "null",
+        "7",
+        "\ud800",
+        f'{{"type": "\\ud800", "token": "{SECRET}"}}',
+        f'{{"type": "order.placed.v1", "token": "{SECRET}"}}',
+        f'{{"specversion": "1.0", "type": ["{SECRET}"]}}',
+        f'{{"specversion": "1.0", "type": null, "token": "{SECRET}"}}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_event_at_all_says_so_without_its_content(body: str) -> None:
+    refusal = refusal_of(body)
+    assert refusal.reason == "not_an_event"
+    assert SECRET not in str(refusal)
+    assert len(str(refusal)) < 200
+
+
+def test_an_unknown_type_is_named_and_nothing_else_of_the_body() -> None:
+    body = body_of(make_order(reference=SECRET)) | {"type": "order.placed.v2"}
+    refusal = refusal_of(body)
+    assert (refusal.reason, refusal.detail) == ("unknown_type", "order.placed.v2")
+    assert SECRET not in str(refusal)
+
+
+def test_an_endless_unknown_type_is_cut() -> None:
+    assert len(str(refusal_of({"specversion": "1.0", "type": "x" * 10_000}))) < 200
+
+
+@pytest.mark.parametrize("field", ["id", "subject", "time", "tenantid", "data"])
+def test_an_event_without_a_required_field_is_invalid(field: str) -> None:
+    body = body_of(make_order(reference=SECRET))
+    del body[field]
+    refusal = refusal_of(body)
+    assert refusal.reason == "invalid_event"
+    assert field in refusal.detail
+    assert SECRET not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("specversion", SECRET),
+        ("datacontenttype", SECRET),
+        ("subject", [SECRET]),
+        ("time", SECRET),
+        ("time", "2026-03-14T12:00:00"),
+        ("tenantid", {SECRET: SECRET}),
+        ("data", SECRET),
+    ],
+)
+def test_an_event_of_the_wrong_shape_is_invalid(field: str, value: object) -> None:
+    refusal = refusal_of(body_of(make_order(reference=SECRET)) | {field: value})
+    assert refusal.reason == "invalid_event"
+    assert SECRET not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("customer", 7), ("lines", []), ("lines", SECRET), ("lines", [{}]), ("currency", None), ("total", SECRET)],
+)
+def test_data_of_the_wrong_shape_is_invalid(field: str, value: object) -> None:
+    body = body_of(make_order(reference=SECRET))
+    body["data"][field] = value
+    refusal = refusal_of(body)
+    assert refusal.reason == "invalid_event"
+    assert refusal.detail.startswith(f"data.{field}")
+    assert SECRET not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("quantity", 0), ("quantity", SECRET), ("unit_price", -1), ("unit_price", 1.5), ("shard", -1), ("sku", None)],
+)
+def test_a_line_of_the_wrong_shape_is_invalid(field: str, value: object) -> None:
+    body = body_of(make_order(reference=SECRET))
+    body["data"]["lines"][0][field] = value
+    refusal = refusal_of(body)
+    assert refusal.reason == "invalid_event"
+    assert refusal.detail.startswith(f"data.lines.0.{field}")
+    assert SECRET not in str(refusal)
+
+
+@pytest.mark.parametrize("subject", ["", SECRET, "ord_" + "f" * 32])
+def test_an_impossible_order_id_is_an_invalid_event(subject: str) -> None:
+    event = parse_event(json.dumps(body_of(make_order()) | {"subject": subject}))
+    with pytest.raises(UnreadableEvent) as refusal:
+        event.order()
+    assert refusal.value.reason == "invalid_event"
+
+
+def test_an_impossible_order_id_is_not_repeated() -> None:
+    event = parse_event(json.dumps(body_of(make_order()) | {"subject": SECRET}))
+    with pytest.raises(UnreadableEvent) as refusal:
+        event.order()
+    assert SECRET not in str(refusal.value)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+        max_leaves=10,
+    )
+)
+def test_any_json_is_refused_in_order(body: object) -> None:
+    assert refusal_of(json.dumps(body)).reason in {"not_an_event", "unknown_type"}

@@ -1,0 +1,70 @@
+"""Tables and queues: their names, their bounds, and that reading them needs nothing installed."""
+
+import json
+import subprocess
+import sys
+
+from order_shared.tables import (
+    IDEMPOTENCY,
+    INVENTORY,
+    MAX_STOCK_SHARDS,
+    OPEN_SHARDS,
+    ORDERS,
+    TABLES,
+    AttributeType,
+    Index,
+    Key,
+    TableNames,
+    order_queue,
+)
+
+LOADED_BY_TABLES = """
+import json, sys
+before = set(sys.modules)
+import order_shared.tables
+print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+"""
+
+
+def test_there_are_three_tables_by_these_keys() -> None:
+    assert {table.name: (table.hash_key.name, table.range_key and table.range_key.name) for table in TABLES} == {
+        "orders": ("customer_key", "created_at"),
+        "inventory": ("product_key", "record"),
+        "idempotency": ("key", None),
+    }
+
+
+def test_a_prefix_stands_before_each_name() -> None:
+    names = TableNames.with_prefix("uat-blue-")
+    assert names == TableNames("uat-blue-orders", "uat-blue-inventory", "uat-blue-idempotency")
+
+
+def test_the_dead_letter_queue_stands_beside_the_work_queue() -> None:
+    queue = order_queue("uat-")
+    assert (queue.name, queue.dead_letter_name, queue.max_receive_count) == ("uat-orders", "uat-orders-dead", 50)
+    assert queue.retention_seconds == 1_209_600
+
+
+def test_open_orders_are_found_by_shard_and_time() -> None:
+    assert ORDERS.indexes == (
+        Index("open_orders", Key("open_shard"), Key("due_at", AttributeType.NUMBER), include=("sweeps",)),
+        Index("orders_by_id", Key("order_id")),
+    )
+
+
+def test_only_claims_expire() -> None:
+    assert {table.name: table.ttl_attribute for table in TABLES} == {
+        ORDERS.name: None,
+        INVENTORY.name: None,
+        IDEMPOTENCY.name: "expires_at",
+    }
+
+
+def test_nothing_has_more_than_16_shards() -> None:
+    assert OPEN_SHARDS <= 16
+    assert MAX_STOCK_SHARDS <= 16
+
+
+def test_reading_the_tables_loads_only_the_standard_library() -> None:
+    run = subprocess.run([sys.executable, "-c", LOADED_BY_TABLES], capture_output=True, check=True, text=True)
+    assert set(json.loads(run.stdout)) - sys.stdlib_module_names == {"order_shared"}
