@@ -126,6 +126,20 @@ def test_the_demo_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_child_that_dies_during_the_demo_is_reported(tmp_path: Path) -> None:
+    command = [*ORDERCTL, "local", "demo", "--state", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        await eventually(lambda: any(tmp_path.glob("demo-*/stack.json")), "the start of the demo")
+        (published,) = tmp_path.glob("demo-*/stack.json")
+        pids = pids_of(json.loads(published.read_text()))
+        os.kill(pids["order-processor"], signal.SIGKILL)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "order-processor ended with exit code -9" in output
+    assert "Traceback" not in output
+    await nothing_left(pids)
+
+
 @pytest.mark.parametrize("command", [[], ["local"], *(["local", verb] for verb in ("up", "demo", "seed", "token"))])
 def test_help_teaches(command: list[str]) -> None:
     answer = orderctl(*command, "--help")

@@ -43,8 +43,14 @@ async def test_a_token_that_does_not_hold_is_no_token(api: Api, header: str) -> 
     problem_of(await api.http.get("/v1/orders", headers={"Authorization": header}), 401, "unauthenticated")
 
 
+async def test_nothing_is_parsed_for_a_stranger(api: Api) -> None:
+    response = await api.http.post("/v1/orders", content=b"{", headers={"Content-Type": "application/json"})
+    problem_of(response, 401, "unauthenticated")
+    problem_of(await api.http.get("/v1/nowhere"), 401, "unauthenticated")
+
+
 async def test_an_unknown_path_is_a_problem(api: Api) -> None:
-    problem_of(await api.http.get("/v2/orders"), 404, "not_found")
+    problem_of(await api.http.get("/v1/nowhere", headers=api.headers()), 404, "not_found")
 
 
 async def test_a_wrong_method_is_a_problem(api: Api) -> None:

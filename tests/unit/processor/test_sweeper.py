@@ -11,7 +11,8 @@ from order_shared.clock import to_millis
 from order_shared.messaging.publisher import Publisher
 from order_shared.order.events import parse_event
 from order_shared.order.models import Order
-from tests.factories import NOON, make_claim, make_order
+from order_shared.order.repository import OpenOrder
+from tests.factories import NOON, make_claim, make_customer, make_order
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryQueue, MemoryStore
 
 BASE = timedelta(seconds=15)
@@ -98,6 +99,34 @@ async def test_an_outage_of_sqs_does_not_count_as_a_sweep(outbox: Outbox) -> Non
     stored = await outbox.stored(order)
     assert (stored.sweeps, stored.due_at) == (0, to_millis(outbox.clock() + BASE))
     outbox.queue.down = False
+    outbox.clock.advance(BASE + JUST_AFTER)
+    assert await outbox.sweeper().sweep() == 1
+
+
+async def test_a_look_ends_with_the_first_batch_that_sqs_does_not_take(outbox: Outbox) -> None:
+    orders: list[Order] = []
+    for _ in range(100):
+        outbox.clock.advance(timedelta(milliseconds=1))
+        orders.append(await outbox.accept())
+    outbox.queue.down = True
+    outbox.clock.advance(BASE + JUST_AFTER)
+    due = to_millis(outbox.clock())
+    assert await outbox.sweeper().sweep() == 0
+    postponed = [order for order in orders if ((await outbox.stored(order)).due_at or 0) > due]
+    assert 1 <= len(postponed) <= 10
+
+
+async def test_one_order_that_cannot_be_swept_does_not_keep_the_others_waiting(outbox: Outbox) -> None:
+    class Broken(MemoryOrderRepository):
+        async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
+            if entry.customer_key == "acme#broken":
+                raise KeyError("lines")
+            return await super().postpone(entry, due_at, sweeps=sweeps)
+
+    outbox.orders = Broken(outbox.orders._store)
+    broken = make_order(customer=make_customer(id="broken"), at=outbox.clock(), due_in=BASE)
+    await outbox.orders.add(broken, make_claim(broken))
+    await outbox.accept()
     outbox.clock.advance(BASE + JUST_AFTER)
     assert await outbox.sweeper().sweep() == 1
 

@@ -16,13 +16,13 @@ def test_each_wait_is_twice_the_one_before_up_to_the_cap(attempt: int, seconds: 
     assert doubled(attempt, base=15.0, cap=900.0) == seconds
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(attempts, bases, caps)
 def test_a_wait_is_positive_and_never_above_the_cap(attempt: int, base: float, cap: float) -> None:
     assert 0 < doubled(attempt, base=base, cap=cap) <= cap
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(attempts, bases, caps)
 def test_a_later_attempt_never_waits_for_less(attempt: int, base: float, cap: float) -> None:
     assert doubled(attempt, base=base, cap=cap) <= doubled(attempt + 1, base=base, cap=cap)
@@ -32,7 +32,7 @@ def test_an_endless_outage_does_not_overflow() -> None:
     assert doubled(10**9, base=15.0, cap=900.0) == 900.0
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(attempts, bases, caps)
 def test_jitter_never_waits_for_longer_than_without(attempt: int, base: float, cap: float) -> None:
     assert 0 <= full_jitter(attempt, base=base, cap=cap) <= doubled(attempt, base=base, cap=cap)

@@ -22,26 +22,26 @@ from order_shared.clock import (
 instants = st.integers(0, MAX_MICROS).map(from_micros)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, MAX_MICROS))
 def test_microseconds_survive_the_way_through_a_datetime(micros: int) -> None:
     assert to_micros(from_micros(micros)) == micros
     assert to_millis(from_micros(micros)) == micros // 1000
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants)
 def test_an_instant_survives_the_way_through_its_text(at: datetime) -> None:
     assert from_text(to_text(at)) == at
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants, instants)
 def test_texts_sort_as_their_instants_do(one: datetime, other: datetime) -> None:
     assert (to_text(one) < to_text(other)) == (one < other)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants)
 def test_every_text_has_the_same_length(at: datetime) -> None:
     assert len(to_text(at)) == len("2026-01-31T09:05:00.000120Z")
@@ -86,7 +86,7 @@ def test_the_present_is_aware_utc() -> None:
     assert utc_now().tzinfo is UTC
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 10**15), min_size=1, max_size=50))
 def test_a_unique_clock_always_advances_whatever_the_machine_says(readings: list[int]) -> None:
     source = iter(readings)

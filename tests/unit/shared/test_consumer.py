@@ -173,6 +173,35 @@ async def test_a_poller_never_dies_silently() -> None:
     assert caught.group_contains(ZeroDivisionError)
 
 
+class EndlessPoll(MemoryQueue):
+    """The first poll never ends."""
+
+    async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
+        if not self.asked_for:
+            self.asked_for.append(limit)
+            await asyncio.Event().wait()
+        return await super().receive(limit, wait_seconds, visibility_seconds)
+
+
+async def test_a_poll_that_never_ends_is_broken_off() -> None:
+    queue = EndlessPoll()
+    await send(queue, "a")
+    async with running(make_consumer(queue, accept, replace(OPTIONS, wait=0, poll_grace=0.1))):
+        await eventually(lambda: not queue.messages)
+
+
+async def test_the_reason_of_a_dead_letter_is_in_characters_that_sqs_takes() -> None:
+    queue = MemoryQueue()
+
+    async def handle(_: Delivery) -> None:
+        raise Unprocessable("unknown_type", "t\uffff\u00fc\n")
+
+    await send(queue, "a")
+    async with running(make_consumer(queue, handle)):
+        await eventually(lambda: bool(queue.dead_letters))
+    assert queue.dead_letters[0].attributes["detail"].isascii()
+
+
 class TestHeartbeat:
     async def test_a_long_message_stays_ours(self) -> None:
         queue = MemoryQueue()
@@ -293,6 +322,20 @@ class TestStop:
         assert handled == []
         (late,) = await queue.receive(10, 1, 30)
         assert late.body == "late"
+
+    async def test_a_poller_that_waits_for_a_permit_does_not_outlast_the_drain_time(self) -> None:
+        queue = MemoryQueue()
+        begun = asyncio.Event()
+
+        async def handle(_: Delivery) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        await send(queue, "endless", "never begun")
+        consumer = make_consumer(queue, handle, replace(OPTIONS, concurrency=1, visibility=3600, drain=0.2))
+        async with running(consumer):
+            await begun.wait()
+        assert len(await queue.receive(10, 1, 30)) == 2, "both are there for somebody else, at once"
 
     async def test_what_does_not_finish_in_time_is_broken_off_and_given_back(self) -> None:
         queue = MemoryQueue()

@@ -1,8 +1,10 @@
 """What is sent again and what is not, seen on the wire: the HTTP layer below aiodynamo is scripted."""
 
+import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import pytest
@@ -12,10 +14,23 @@ from aiodynamo.errors import TransactionCanceled, ValidationException
 from aiodynamo.expressions import F, HashKey
 from aiodynamo.http.types import Request, RequestFailed, Response
 from aiodynamo.operations import Put
+from aiodynamo.utils import py2dy
+from botocore.exceptions import CredentialRetrievalError
 
-from order_shared.aws.dynamodb import Dynamo, OneAttempt
+from order_shared.aws.dynamodb import Dynamo, Item, OneAttempt
 from order_shared.aws.retries import RetryPolicy
+from order_shared.aws.session import BotocoreCredentials
+from order_shared.clock import to_text
 from order_shared.exceptions import StorageUnavailable
+from order_shared.inventory.repository import DynamoInventoryRepository
+from order_shared.order.items import to_item
+from order_shared.order.models import Order
+from order_shared.order.repository import DynamoOrderRepository, OpenOrder
+from order_shared.tables import TableNames
+from tests.factories import NOON, make_claim, make_order
+
+if TYPE_CHECKING:
+    import aioboto3
 
 Answer = Response | Exception
 PUT = Put("orders", {"key": "k"}, F("key").does_not_exist())
@@ -156,3 +171,84 @@ async def test_a_query_reads_on_until_it_has_enough() -> None:
     found = await make_dynamo(wire).query("inventory", HashKey("tenant", "acme"), limit=4)
     assert [item["sku"] for item in found] == list("abcd")
     assert [sent["Limit"] for sent in wire.sent] == [4, 2]
+
+
+async def test_leftovers_of_a_batch_read_wait_for_capacity_and_give_up_at_the_deadline() -> None:
+    left = {"Responses": {}, "UnprocessedKeys": {"inventory": {"Keys": [{"sku": {"S": "a"}}]}}}
+    wire = Wire(*[Response(200, json.dumps(left).encode())] * 1000)
+    with pytest.raises(StorageUnavailable):
+        await make_dynamo(wire, deadline=0.0).get_many("inventory", [{"sku": "a"}])
+
+
+async def test_a_call_that_hangs_ends_soon_after_the_deadline() -> None:
+    async def hang(_: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+    dynamo = make_dynamo(Wire())
+    retries = RetryPolicy(deadline=0.0, attempt_grace=0.05)
+    with pytest.raises(StorageUnavailable):
+        await Dynamo(replace(dynamo.client, http=hang), retries).transact_write([PUT])
+
+
+class TestLostAnswers:
+    """The first attempt was applied, its answer lost; the repetition fails the condition that it changed itself."""
+
+    ENTRY = OpenOrder("acme#ada", NOON, "3", due_at=1000, sweeps=0)
+
+    async def postpone(self, stored: Item) -> Order | None:
+        found = Response(200, json.dumps({"Item": py2dy(stored)}).encode())
+        wire = Wire(TimeoutError(), refusal("ConditionalCheckFailedException"), found)
+        repository = DynamoOrderRepository(make_dynamo(wire), TableNames.with_prefix(""))
+        return await repository.postpone(self.ENTRY, 2000, sweeps=1)
+
+    async def test_our_own_postponement_is_recognised(self) -> None:
+        order = make_order()
+        stored = {**to_item(order), "due_at": 2000, "sweeps": 1}
+        assert await self.postpone(stored) == replace(order, due_at=2000, sweeps=1)
+
+    async def test_somebody_elses_is_not_taken_for_ours(self) -> None:
+        assert await self.postpone({**to_item(make_order()), "due_at": 2001, "sweeps": 1}) is None
+
+
+async def test_a_cancellation_for_another_reason_is_not_taken_for_a_condition() -> None:
+    order = make_order()
+    for code in ("ValidationError", "ItemCollectionSizeLimitExceeded"):
+        wire = Wire(cancelled(code, "None"), cancelled(code, "None"))
+        repository = DynamoOrderRepository(make_dynamo(wire), TableNames.with_prefix(""))
+        with pytest.raises(TransactionCanceled):
+            await repository.move(order, order.confirm(order.created_at))
+        with pytest.raises(TransactionCanceled):
+            await repository.add(order, make_claim(order))
+
+
+async def test_shards_that_are_not_there_yet_hold_nothing() -> None:
+    product = {
+        "product_key": "acme#TEA",
+        "record": "product",
+        "tenant": "acme",
+        "sku": "TEA",
+        "name": "Tea",
+        "unit_price": 590,
+        "currency": "EUR",
+        "stock_shards": 3,
+        "updated_at": to_text(NOON),
+    }
+    shard = {"product_key": "acme#TEA", "record": "stock#00", "available": 5}
+    wire = Wire(Response(200, json.dumps({"Items": [py2dy(product), py2dy(shard)]}).encode()))
+    repository = DynamoInventoryRepository(make_dynamo(wire), TableNames.with_prefix(""))
+    assert (await repository.get("acme", "TEA")).stock == (5, 0, 0)
+
+
+class BrokenSession:
+    """A credential chain that cannot be followed just now."""
+
+    async def get_credentials(self) -> None:
+        raise CredentialRetrievalError(provider="container-role", error_msg="timed out")
+
+
+async def test_credentials_that_cannot_be_had_just_now_are_no_error_of_the_request() -> None:
+    credentials = BotocoreCredentials(cast("aioboto3.Session", BrokenSession()))
+    dynamo = make_dynamo(Wire(), deadline=0.0)
+    with pytest.raises(StorageUnavailable):
+        await Dynamo(replace(dynamo.client, credentials=credentials), dynamo.retries).transact_write([PUT])

@@ -132,12 +132,18 @@ def test_what_is_no_event_at_all_says_so_without_its_content(body: str) -> None:
 def test_an_unknown_type_is_named_and_nothing_else_of_the_body() -> None:
     body = body_of(make_order(reference=SECRET)) | {"type": "order.placed.v2"}
     refusal = refusal_of(body)
-    assert (refusal.reason, refusal.detail) == ("unknown_type", "order.placed.v2")
+    assert refusal.reason == "unknown_type"
+    assert "order.placed.v2" in refusal.detail
     assert SECRET not in str(refusal)
 
 
 def test_an_endless_unknown_type_is_cut() -> None:
     assert len(str(refusal_of({"specversion": "1.0", "type": "x" * 10_000}))) < 200
+
+
+def test_an_unknown_type_is_told_in_characters_that_a_message_attribute_may_have() -> None:
+    """The detail goes along to the dead letters; SQS refuses control characters there."""
+    assert refusal_of({"specversion": "1.0", "type": "order\x00placed\x1b[2J"}).detail.isprintable()
 
 
 @pytest.mark.parametrize("field", ["id", "subject", "time", "tenantid", "data"])

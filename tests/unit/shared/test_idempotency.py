@@ -70,7 +70,7 @@ def test_a_fingerprint_names_its_form_and_stays_what_it_is() -> None:
     assert fingerprint({"reference": "Größe 7", "lines": {"TEA": 2}}) == stored
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_claim_lives_until_the_last_microsecond_of_its_last_second(micros: int) -> None:
     claim = Claim("key", "subject", None, expires_at=expiry(from_micros(micros)))

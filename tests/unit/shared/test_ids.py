@@ -19,20 +19,20 @@ def order_id(*, millis: int = 1, micros: int = 0, version: int = 7, variant: int
     return f"{PREFIX}{millis << 80 | version << 76 | micros << 64 | variant << 62:032x}"
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants)
 def test_an_id_carries_its_instant_exactly(at: datetime) -> None:
     assert created_at_of(new_order_id(at)) == at
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants)
 def test_an_id_is_a_uuid_of_version_7(at: datetime) -> None:
     uuid = UUID(new_order_id(at).removeprefix(PREFIX))
     assert (uuid.version, uuid.variant) == (7, "specified in RFC 4122")
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants, instants)
 def test_ids_sort_as_their_instants_do(one: datetime, other: datetime) -> None:
     if one != other:
@@ -43,7 +43,7 @@ def test_two_ids_of_one_instant_differ() -> None:
     assert new_order_id(EPOCH) != new_order_id(EPOCH)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(instants)
 def test_an_id_that_was_given_out_is_read_as_it_is(at: datetime) -> None:
     given_out = new_order_id(at)
@@ -101,7 +101,7 @@ def test_another_variant_is_refused(variant: int) -> None:
         parse_order_id(order_id(variant=variant))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=40) | st.text("0123456789abcdef", min_size=32, max_size=32).map(PREFIX.__add__))
 def test_any_text_is_either_an_id_or_refused(text: str) -> None:
     with suppress(InvalidOrderId):

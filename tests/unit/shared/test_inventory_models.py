@@ -23,7 +23,7 @@ def changes(draw: st.DrawFn) -> tuple[int, list[int]]:
     return draw(st.integers(-sum(stock), 1000)), stock
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes())
 def test_a_change_is_shared_out_without_loss(change: tuple[int, list[int]]) -> None:
     delta, stock = change
@@ -32,21 +32,21 @@ def test_a_change_is_shared_out_without_loss(change: tuple[int, list[int]]) -> N
     assert sum(parts) == delta
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes())
 def test_no_shard_falls_below_zero(change: tuple[int, list[int]]) -> None:
     delta, stock = change
     assert all(available + part >= 0 for available, part in zip(stock, spread(delta, stock), strict=True))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(changes())
 def test_no_part_goes_against_the_change(change: tuple[int, list[int]]) -> None:
     delta, stock = change
     assert all(part * delta >= 0 for part in spread(delta, stock))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), stocks)
 def test_an_addition_goes_to_all_shards_alike(delta: int, stock: list[int]) -> None:
     parts = spread(delta, stock)
@@ -57,7 +57,7 @@ def test_a_removal_empties_the_fullest_shards_first() -> None:
     assert spread(-12, [3, 10, 5]) == [0, -10, -2]
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(consolidations())
 def test_nothing_can_be_brought_together_exactly_when_all_shards_hold_too_little(
     case: tuple[int, int, list[int]],
@@ -66,7 +66,7 @@ def test_nothing_can_be_brought_together_exactly_when_all_shards_hold_too_little
     assert (consolidation(wanted, into, stock) is None) == (sum(stock) < wanted)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(consolidations())
 def test_a_move_takes_something_and_never_more_than_there_is(case: tuple[int, int, list[int]]) -> None:
     wanted, into, stock = case
@@ -75,7 +75,7 @@ def test_a_move_takes_something_and_never_more_than_there_is(case: tuple[int, in
     assert all(0 < units <= stock[shard] for shard, units in moves.items())
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(consolidations())
 def test_the_shard_holds_enough_afterwards_and_no_more_than_it_must(case: tuple[int, int, list[int]]) -> None:
     wanted, into, stock = case
@@ -84,7 +84,7 @@ def test_the_shard_holds_enough_afterwards_and_no_more_than_it_must(case: tuple[
         assert stock[into] + sum(moves.values()) == max(wanted, stock[into])
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 16), st.text(max_size=40), st.text(max_size=10))
 def test_a_product_always_names_the_same_shard_for_an_order(stock_shards: int, order_id: str, sku: str) -> None:
     product = make_product(sku=sku, stock_shards=stock_shards)
@@ -97,7 +97,7 @@ def test_orders_of_one_product_use_all_of_its_shards() -> None:
     assert {product.shard_for(f"ord_{number}") for number in range(500)} == set(range(16))
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(stocks)
 def test_what_is_available_is_the_sum_over_the_shards(stock: list[int]) -> None:
     assert StockedProduct(make_product(), tuple(stock)).available == sum(stock)

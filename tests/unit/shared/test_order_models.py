@@ -66,21 +66,21 @@ def walked(walk: list[tuple[OrderStatus, datetime]]) -> list[Order]:
     return orders
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_exactly_the_legal_transitions_are_possible(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for before, after in pairwise(walked(walk)):
         assert (before.status, after.status) in LEGAL
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_each_transition_raises_version_and_fence_by_one(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for before, after in pairwise(walked(walk)):
         assert (after.version, after.fence) == (before.version + 1, before.fence + 1)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_a_timeline_only_grows_and_never_runs_back(walk: list[tuple[OrderStatus, datetime]]) -> None:
     orders = walked(walk)
@@ -92,7 +92,7 @@ def test_a_timeline_only_grows_and_never_runs_back(walk: list[tuple[OrderStatus,
     assert all(order.updated_at == order.timeline[-1].at for order in orders)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_an_ended_order_is_neither_leased_nor_due(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for order in walked(walk):
@@ -105,14 +105,14 @@ def test_an_ended_order_is_neither_leased_nor_due(walk: list[tuple[OrderStatus, 
             assert order.due_at is not None
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_stock_is_held_exactly_while_reserved_or_confirmed(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for order in walked(walk):
         assert order.holds_stock == (order.status in {OrderStatus.RESERVED, OrderStatus.CONFIRMED})
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_what_was_ordered_never_changes(walk: list[tuple[OrderStatus, datetime]]) -> None:
     first, *later = walked(walk)
@@ -126,11 +126,22 @@ def test_what_was_ordered_never_changes(walk: list[tuple[OrderStatus, datetime]]
         )
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(walks)
 def test_a_reason_is_given_exactly_for_rejected_orders(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for order in walked(walk):
         assert order.reason == (REASON if order.status is OrderStatus.REJECTED else None)
+
+
+@pytest.mark.parametrize("after", list(MOVES))
+@pytest.mark.parametrize("before", list(OrderStatus))
+def test_each_status_allows_exactly_its_legal_moves(before: OrderStatus, after: OrderStatus) -> None:
+    order = make_order() if before is OrderStatus.PENDING else MOVES[before](make_order(), NOON)
+    if (before, after) in LEGAL:
+        assert MOVES[after](order, NOON).status is after
+    else:
+        with pytest.raises(InvalidTransition, match=f"is {before} and cannot become {after}"):
+            MOVES[after](order, NOON)
 
 
 def test_the_table_of_transitions_is_complete() -> None:
@@ -162,14 +173,14 @@ def test_a_line_keeps_name_and_price_of_the_moment() -> None:
     assert (line.sku, line.name, line.unit_price, line.quantity, line.amount) == ("TEA", "Green tea", 590, 3, 1770)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=50))
 def test_the_total_is_the_sum_of_price_times_quantity(lines: list[tuple[int, int]]) -> None:
     products = [(make_product(sku=f"SKU-{n}", unit_price=price), many) for n, (price, many) in enumerate(lines)]
     assert make_order(lines=products).total == sum(price * quantity for price, quantity in lines)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 16))
 def test_a_line_draws_on_a_shard_that_its_product_has(stock_shards: int) -> None:
     product = make_product(stock_shards=stock_shards)

@@ -9,11 +9,12 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import aioboto3
+import httpx
 import typer
 from rich import box
 from rich.console import Console
@@ -22,7 +23,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from order_shared.config import Settings
+from order_shared.config import Settings, load_settings
+from order_shared.exceptions import StorageUnavailable
 from orderctl.local.demo import DemoFailed, Row, run_demo
 from orderctl.local.emulator import EmulatorMissing
 from orderctl.local.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
@@ -92,7 +94,7 @@ def demo(
     state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=state))
     with _reported_failures():
-        with _started(folder) as stack:
+        with _started(folder) as stack, published(stack, folder / STACK_FILE):
             rows = _demonstrate(stack, burst)
         console.print(_table(rows))
         console.print("Everything went as it should, and everything has ended.", style="green")
@@ -108,7 +110,7 @@ def seed(
 ) -> None:
     """Load products and stock. What is there already stays as it is: loading twice changes nothing.
 
-    Uses AWS_ENDPOINT_URL and the ORDER_ settings if they are set, else the stack that `up` runs.
+    Loads into the stack that `up` runs; or, with AWS_ENDPOINT_URL set, to where that and the ORDER_ settings say.
     """
     with _reported_failures():
         report = _load(files or default_files(), *_target(state))
@@ -147,8 +149,8 @@ def _load(files: list[Path], settings: Settings, session: aioboto3.Session) -> S
 
 def _target(state: Path) -> tuple[Settings, aioboto3.Session]:
     """Where `seed` loads to: what the environment says, else the stack that `up` runs."""
-    if "AWS_ENDPOINT_URL" in os.environ or "AWS_REGION" in os.environ:
-        return Settings(), aioboto3.Session()
+    if "AWS_ENDPOINT_URL" in os.environ:
+        return load_settings(Settings), aioboto3.Session()
     try:
         endpoint = json.loads((state / STACK_FILE).read_text())["aws"]
     except FileNotFoundError:
@@ -161,12 +163,27 @@ def _demonstrate(stack: Stack, burst: int) -> list[Row]:
         tasks: dict[str, TaskID] = {}
 
         def show(step: str, done: int, total: int) -> None:
-            stack.ensure_alive()
             if step not in tasks:
                 tasks[step] = progress.add_task(step, total=total)
             progress.update(tasks[step], completed=done)
 
-        return asyncio.run(run_demo(stack.api, stack.issuer, burst, show))
+        return asyncio.run(_watched(stack, run_demo(stack.api, stack.issuer, burst, show)))
+
+
+async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    """The demonstration's rows; a process of the stack that dies ends it at once, and is what is told."""
+    running = asyncio.create_task(demo)
+    try:
+        while not running.done():
+            stack.ensure_alive()
+            await asyncio.wait([running], timeout=WATCH_SECONDS)
+        return running.result()
+    except (httpx.HTTPError, TimeoutError) as error:
+        await asyncio.to_thread(time.sleep, WATCH_SECONDS)  # a connection breaks a moment before its process is gone
+        stack.ensure_alive()
+        raise DemoFailed(f"the API did not answer as it should: {error!r}") from error
+    finally:
+        running.cancel()
 
 
 def _progress() -> Progress:
@@ -224,6 +241,9 @@ def _reported_failures() -> Iterator[None]:
         console.print(f"{error}; everything has been stopped", style="red")
         if error.log:
             console.print(Panel(Text(error.log), title="the end of its log"))
+        raise typer.Exit(1) from error
+    except StorageUnavailable as error:
+        console.print(f"{error}: is the stack still running?", style="red")
         raise typer.Exit(1) from error
     except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid, StackNotRunning) as error:
         console.print(str(error), style="red")

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -39,7 +40,7 @@ def start_emulator(group: ProcessGroup) -> tuple[Child, str]:
         child = group.start("emulator", [str(EXECUTABLE)], environment)
         endpoint = f"http://{HOST}:{port}"
         try:
-            child.wait_until(lambda url=endpoint: _is_ready(url), "ready", READY_SECONDS)  # type: ignore[misc]
+            child.wait_until(partial(_is_ready, endpoint), "ready", READY_SECONDS)
         except ChildFailed:
             if attempt == START_TRIES:
                 raise

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -35,13 +36,11 @@ class Issuer:
             path.parent.mkdir(parents=True, exist_ok=True)
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
             pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            draft = path.with_name(f"{path.name}.{os.getpid()}")
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(draft, os.O_CREAT | os.O_EXCL, 0o600))
-            draft.write_bytes(pem)
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)  # of several processes at once, one wins
-            draft.unlink()
+            with tempfile.NamedTemporaryFile(dir=path.parent) as draft:  # readable by its owner only
+                draft.write(pem)
+                draft.flush()
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft.name, path)  # of several at once, one wins
         loaded = load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(loaded, rsa.RSAPrivateKey):
             raise TypeError(f"{path} holds no RSA key; remove it to have one made")

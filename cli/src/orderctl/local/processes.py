@@ -13,7 +13,7 @@ from typing import IO, Self
 
 from orderctl.local import guard
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 25.0  # longer than any service drains and flushes
 POLL_SECONDS = 0.02
 LOG_TAIL_LINES = 25
 
@@ -59,6 +59,7 @@ class Child:
             if time.monotonic() > deadline:
                 raise self.failed(f"was not {what} within {seconds:.0f} s")
             time.sleep(POLL_SECONDS)
+        self.ensure_alive()  # it may be another's process that answers in its place
 
     def listening_port(self) -> int | None:
         """From its log line `listening`; None if it is not there yet."""

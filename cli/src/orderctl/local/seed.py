@@ -18,9 +18,10 @@ from order_shared.adapters import open_adapters
 from order_shared.clock import utc_now
 from order_shared.config import Settings
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, fingerprint
-from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, SKU_PATTERN, Product
+from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
 from order_shared.inventory.repository import InventoryRepository
 from order_shared.order.models import Customer
+from order_shared.patterns import NAME_PATTERN, SKU_PATTERN, TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
 from order_shared.telemetry import Metrics
 
@@ -31,9 +32,9 @@ SEEDER = "seed"
 class SeedProduct(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    tenant: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@|-]{1,128}$")]
+    tenant: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
     sku: Annotated[str, Field(pattern=f"^{SKU_PATTERN}$")]
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN)]
     unit_price: Annotated[int, Field(ge=0, le=MAX_UNIT_PRICE)]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
     stock: Annotated[int, Field(ge=0)]

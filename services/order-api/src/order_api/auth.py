@@ -13,15 +13,19 @@ from typing import Any, Protocol
 
 import aiohttp
 import jwt
+import structlog
 
 from order_shared.exceptions import PlatformError
 from order_shared.order.models import Customer
+from order_shared.patterns import NAME_PATTERN
+
+log = structlog.get_logger(__name__)
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
 """Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
 
 LEEWAY_SECONDS = 30
-NAME = re.compile(r"[A-Za-z0-9._:@|-]{1,128}")
+NAME = re.compile(NAME_PATTERN)
 MAX_TOKEN_LENGTH = 8192
 
 KEY_LIFETIME = 300.0
@@ -45,6 +49,14 @@ class KeysUnavailable(PlatformError):
     """The issuer's keys could not be fetched, and none are known."""
 
 
+def bearer_token(headers: Mapping[str, str]) -> str:
+    """The token of the header Authorization; raises Unauthenticated if there is none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("send a bearer token in the header Authorization")
+    return token.strip()
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     customer: Customer
@@ -66,20 +78,33 @@ class JwksClient:
         self._fetched_at = -KEY_LIFETIME
         self._tried_at = -MIN_REFETCH
         self._lock = asyncio.Lock()
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def get(self, key_id: str) -> jwt.PyJWK | None:
-        if key_id not in self._keys or time.monotonic() - self._fetched_at > KEY_LIFETIME:
-            async with self._lock:
-                await self._refresh(key_id)
+        """A known key at once, whatever its age; only an unknown one waits for the issuer."""
+        key = self._keys.get(key_id)
+        if key is not None:
+            if self._is_stale() and (self._refreshing is None or self._refreshing.done()):
+                self._refreshing = asyncio.create_task(self._refresh())
+            return key
+        await self._refresh(unless_known=key_id)
+        if not self._keys:
+            raise KeysUnavailable(f"{self._url} gives no keys")
         return self._keys.get(key_id)
 
-    async def _refresh(self, key_id: str) -> None:
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self._fetched_at > KEY_LIFETIME
+
+    async def _refresh(self, unless_known: str | None = None) -> None:
+        """One fetch at a time; whoever waited for one looks first whether it brought what they want."""
+        async with self._lock:
+            if unless_known not in self._keys:
+                await self._fetch()
+
+    async def _fetch(self) -> None:
+        """Fetches the key set, unless that was tried a moment ago. A failure keeps what is known."""
         now = time.monotonic()
-        if key_id in self._keys and now - self._fetched_at <= KEY_LIFETIME:
-            return  # somebody else fetched it while we waited
         if now - self._tried_at < MIN_REFETCH:
-            if not self._keys:
-                raise KeysUnavailable(f"{self._url} could not be fetched a moment ago")
             return
         self._tried_at = now
         try:
@@ -87,9 +112,8 @@ class JwksClient:
                 response.raise_for_status()
                 self._keys = _usable_keys(await response.json(content_type=None))
                 self._fetched_at = now
-        except (aiohttp.ClientError, TimeoutError, ValueError, jwt.PyJWTError) as error:
-            if not self._keys:
-                raise KeysUnavailable(f"cannot fetch {self._url}: {error!r}") from error
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            log.warning("keys_not_fetched", url=self._url, error=repr(error))
 
 
 def _usable_keys(document: Any) -> dict[str, jwt.PyJWK]:

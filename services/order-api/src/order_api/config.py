@@ -22,7 +22,7 @@ class ApiSettings(Settings):
     """Comma separated. The first signs cursors, all verify them: add a new one in front to rotate."""
 
     accept_deadline_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """How long a request may try to reach DynamoDB before it answers 503."""
+    """How long placing an order, or one storage call of another request, may take before the answer is 503."""
 
     @field_validator("cursor_secrets", mode="before")
     @classmethod

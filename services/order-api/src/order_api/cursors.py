@@ -40,9 +40,9 @@ class CursorCodec:
         """The first `limit` of what was found; whoever looks for one more than that learns whether there are more."""
         items = list(found[:limit])
         more = len(found) > limit
-        return Page(items, self._encode(position_of(items[-1]), scope) if more else None)
+        return Page(items, self.encode(position_of(items[-1]), scope) if more else None)
 
-    def _encode(self, position: str, scope: Mapping[str, str]) -> str:
+    def encode(self, position: str, scope: Mapping[str, str]) -> str:
         return self._serializer.dumps([_digest(scope), position])
 
     def decode(self, cursor: str, scope: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ class IdempotencyKeyMissing(PlatformError):
 
 def parse_idempotency_key(header: str | None) -> str:
     """The key of a quoted string or a bare value; raises IdempotencyKeyMissing if there is none that counts."""
-    text = (header or "").strip()
+    text = (header or "").strip(" \t")
     if quoted := _QUOTED.fullmatch(text):
         text = re.sub(r'\\(["\\])', r"\1", quoted[1])
     elif not _BARE.fullmatch(text):

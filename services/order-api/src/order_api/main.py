@@ -18,7 +18,7 @@ from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
 from order_api.dependencies import Services
 from order_api.metrics import ApiMetrics
-from order_api.middleware import RequestContext
+from order_api.middleware import Authentication, RequestContext
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
@@ -75,7 +75,8 @@ def create_app(
     api.mount(app)
     problems.install(app)
     openapi.install(app)
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(Authentication)
+    app.add_middleware(RequestContext, metrics=metrics)  # the last one added is the outermost
     return app
 
 
@@ -96,6 +97,7 @@ def _wire(
             cursors,
             clock=clock,
             sweep_base=timedelta(seconds=settings.sweep_base_seconds),
+            accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
         ),
         products=ProductService(adapters.inventory, cursors, clock),
         tokens=verifier,
@@ -107,7 +109,8 @@ def _wire(
 def run() -> None:
     settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again after its shutdown; that was no failure
+    # Before uvicorn listens to it, SIGTERM ends at once; after its shutdown, uvicorn raises it again: a good end too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with listen(settings.host, settings.port) as socket:
         server = uvicorn.Server(
             uvicorn.Config(

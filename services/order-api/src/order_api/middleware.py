@@ -1,4 +1,4 @@
-"""Round every request: its id, its log line, its numbers, the limit on its body, and the last net for errors."""
+"""Round every request: its id, its log line, its numbers, the limit on its body, who asks, the last net for errors."""
 
 import re
 import time
@@ -8,8 +8,11 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from order_api.auth import TokenVerifier, bearer_token
 from order_api.metrics import ApiMetrics
-from order_api.problems import INTERNAL_ERROR, PAYLOAD_TOO_LARGE, problem_response
+from order_api.problems import INTERNAL_ERROR, PAYLOAD_TOO_LARGE, error_response, problem_response
+from order_api.schemas import V1
+from order_shared.exceptions import PlatformError
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +78,23 @@ class RequestContext:
         if status == 202:
             self._metrics.accept_seconds.observe(seconds)
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+class Authentication:
+    """Nothing below `/v1` is read, parsed or looked up for a caller who is not known."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(f"{V1}/"):
+            tokens: TokenVerifier = scope["app"].state.services.tokens
+            try:
+                scope["state"]["identity"] = await tokens.verify(bearer_token(Headers(scope=scope)))
+            except PlatformError as error:
+                await error_response(scope, error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _request_id(scope: Scope) -> str:

@@ -29,7 +29,10 @@ RETRY_AFTER_SECONDS = 1
 
 
 class ProblemError(BaseModel):
-    """One fault of the request. `pointer` is a JSON pointer into the body, or names another part of it."""
+    """One fault of the request.
+
+    `pointer` is a JSON pointer (RFC 6901) into the body, or `query:limit`, `path:sku`, `header:…`.
+    """
 
     pointer: str = Field(examples=["/lines/0/quantity"])
     code: str = Field(examples=["less_than_equal"])
@@ -156,29 +159,35 @@ def install(app: FastAPI) -> None:
 
 
 async def _platform_error(request: Request, error: PlatformError) -> JSONResponse:
+    return error_response(request.scope, error)
+
+
+def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONResponse:
+    """The answer to one of our own errors; raises it again if it is not meant for a customer."""
     kind = PROBLEMS.get(type(error))
     if kind is None:
-        raise error  # not meant for a customer: an internal error, and logged as one
+        raise error  # an internal error, and logged as one
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
-        return problem_response(request.scope, kind, "Please try again in a moment.")
-    return problem_response(request.scope, kind, str(error))
+        return problem_response(scope, kind, "Please try again in a moment.")
+    return problem_response(scope, kind, str(error))
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     errors = [
-        ProblemError(pointer=_pointer(fault["loc"]), code=fault["type"], detail=fault["msg"])
-        for fault in error.errors()
+        ProblemError(pointer=_pointer(fault), code=fault["type"], detail=fault["msg"]) for fault in error.errors()
     ]
-    detail = "; ".join(f"{fault.pointer}: {fault.detail}" for fault in errors[:3])
+    detail = "; ".join(f"{fault.pointer or 'body'}: {fault.detail}" for fault in errors[:3])
     return problem_response(request.scope, VALIDATION_FAILED, detail, errors=errors)
 
 
-def _pointer(location: Sequence[str | int]) -> str:
-    where, *path = location
+def _pointer(fault: Mapping[str, Any]) -> str:
+    where, *path = fault["loc"]
+    if fault["type"] == "json_invalid":
+        return ""  # what follows is a place in the text, not in the document
     if where == "body":
-        return "".join(f"/{part}" for part in path) or "/"
-    return "/".join(("", str(where), *map(str, path)))
+        return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+    return f"{where}:{'.'.join(map(str, path))}"
 
 
 async def _framework_error(request: Request, error: HTTPException) -> JSONResponse:

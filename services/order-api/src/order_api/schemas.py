@@ -17,6 +17,9 @@ from pydantic_core import PydanticCustomError
 from order_api.cursors import MAX_CURSOR_LENGTH
 from order_shared.clock import EPOCH, to_text
 
+V1 = "/v1"
+"""Where this version of the contract is mounted."""
+
 Instant = Annotated[
     datetime,
     PlainSerializer(to_text, return_type=str),

@@ -19,7 +19,7 @@ class ProcessorSettings(Settings):
     """How long a message stays hidden unless it is extended."""
     retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     drain_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """From SIGTERM to the end; the task's stop time-out is longer."""
+    """For what was begun when SIGTERM came. The task's stop time-out is at least ten seconds longer, for the flush."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Between two looks at the open orders."""

@@ -78,7 +78,8 @@ async def _process(
     ):
         log.info("processing", queue=settings.queue_name)
         async with asyncio.TaskGroup() as group:
-            group.create_task(sweeper.run())
-            group.create_task(consumer.run())
+            sweeping = group.create_task(sweeper.run())
+            await consumer.run()
+            sweeping.cancel()  # it was told to stop; by now only what does not answer can hold it
         await publisher.close(FLUSH_SECONDS)
         log.info("drained")

@@ -11,7 +11,9 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from enum import Enum, auto
 
 import structlog
 
@@ -20,6 +22,7 @@ from order_shared.backoff import doubled
 from order_shared.clock import Clock, to_millis, to_text
 from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.publisher import Publisher
+from order_shared.messaging.queue import MAX_BATCH
 from order_shared.order.events import OrderPlaced
 from order_shared.order.repository import OpenOrder, OrderRepository
 from order_shared.tables import OPEN_SHARDS
@@ -30,6 +33,14 @@ BACKOFF_CAP = timedelta(minutes=15)
 MAX_HOLD_BACK = timedelta(minutes=10)
 SHARD_LIMIT = 100
 """Orders of one shard taken in one look; the rest follow in the next."""
+
+
+class Said(Enum):
+    """What became of saying an order again."""
+
+    SENT = auto()
+    NOT_TAKEN = auto()
+    SKIPPED = auto()
 
 
 class Sweeper:
@@ -55,7 +66,7 @@ class Sweeper:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Lets the present look finish."""
+        """Ends the present look after the batch it is at."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -73,7 +84,7 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """One look at all shards; the number of messages sent."""
+        """One look at all shards; the number of messages sent. Ends early when SQS does not take them."""
         now = to_millis(self._clock())
         hold_back = min(self._lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
         shards = list(range(OPEN_SHARDS))
@@ -84,33 +95,38 @@ class Sweeper:
             entries = await self._orders.list_due(str(shard), now - hold_back, SHARD_LIMIT)
             ages = [(self._clock() - entry.created_at).total_seconds() for entry in entries]
             oldest = max([oldest, *ages])
-            sent += sum(await asyncio.gather(*(self._say_again(entry) for entry in entries)))
+            for start in range(0, len(entries), MAX_BATCH):
+                said = await asyncio.gather(*map(self._say_again, entries[start : start + MAX_BATCH]))
+                sent += said.count(Said.SENT)
+                if Said.NOT_TAKEN in said or self._stopping.is_set():
+                    self._metrics.open_oldest.set(oldest)
+                    return sent
         self._metrics.open_oldest.set(oldest)
         return sent
 
-    async def _say_again(self, entry: OpenOrder) -> bool:
-        """True if the message was sent. One order that cannot be swept does not keep the others waiting."""
+    async def _say_again(self, entry: OpenOrder) -> Said:
+        """One order that cannot be swept does not keep the others waiting."""
         try:
             return await self._try_to_say_again(entry)
         except StorageUnavailable as error:
             log.warning("order_not_swept", customer_key=entry.customer_key, error=str(error))
         except Exception:
             log.exception("order_not_swept", customer_key=entry.customer_key, created_at=to_text(entry.created_at))
-        return False
+        return Said.SKIPPED
 
-    async def _try_to_say_again(self, entry: OpenOrder) -> bool:
+    async def _try_to_say_again(self, entry: OpenOrder) -> Said:
         now = to_millis(self._clock())
         due_at = now + self._backoff_ms(entry.sweeps)
         order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
-            return False  # ended, or another sweeper's
+            return Said.SKIPPED  # ended, or another sweeper's
         if await self._publisher.send(OrderPlaced.of(order)):
             self._metrics.sweeps.inc()
             log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
-            return True
-        moved = OpenOrder(entry.customer_key, entry.created_at, entry.open_shard, due_at, entry.sweeps + 1)
+            return Said.SENT
+        moved = replace(entry, due_at=due_at, sweeps=entry.sweeps + 1)
         await self._orders.postpone(moved, to_millis(self._clock() + self._base), sweeps=entry.sweeps)
-        return False
+        return Said.NOT_TAKEN
 
     def _backoff_ms(self, sweeps: int) -> int:
         seconds = doubled(sweeps, base=self._base.total_seconds(), cap=BACKOFF_CAP.total_seconds())

@@ -14,7 +14,7 @@ from typing import Any
 import aioboto3
 import aiohttp
 from aiodynamo.client import Client
-from aiodynamo.errors import ItemNotFound
+from aiodynamo.errors import ItemNotFound, Throttled, TransactionCanceled
 from aiodynamo.expressions import Condition, KeyCondition, UpdateExpression
 from aiodynamo.http.aiohttp import AIOHTTP
 from aiodynamo.models import BatchGetRequest, RetryConfig, RetryTimeout, ReturnValues, Select
@@ -28,8 +28,7 @@ from order_shared.aws.session import BotocoreCredentials
 Item = dict[str, Any]
 WriteOperation = Put | Update | Delete | ConditionCheck
 
-MAX_TRANSACTION = 100  # DynamoDB hard limit, items per transaction
-MAX_BATCH_GET = 100  # DynamoDB hard limit, keys per BatchGetItem
+CONDITION_FAILED = "ConditionalCheckFailed"
 CONNECT_TIMEOUT = 1.0
 REQUEST_TIMEOUT = 2.5
 MAX_CONNECTIONS = 200
@@ -68,11 +67,17 @@ class Dynamo:
         """Those of up to 100 items that exist, in no order; strongly consistent."""
         found: list[Item] = []
         wanted = list(keys)
-        while wanted:
-            request = {table: BatchGetRequest(keys=wanted[:MAX_BATCH_GET], consistent_read=True)}
-            answer = await self.retries.run(partial(self.client.batch_get, request))
-            found += answer.items.get(table, [])
-            wanted = wanted[MAX_BATCH_GET:] + list(answer.unprocessed_keys.get(table, []))
+
+        async def read() -> None:
+            nonlocal wanted
+            request = {table: BatchGetRequest(keys=wanted, consistent_read=True)}
+            answer = await self.client.batch_get(request)
+            found.extend(answer.items.get(table, []))
+            wanted = list(answer.unprocessed_keys.get(table, []))
+            if wanted:
+                raise Throttled  # DynamoDB leaves out what it has no capacity for
+
+        await self.retries.run(read)
         return found
 
     async def query(
@@ -137,6 +142,17 @@ class Dynamo:
         """One real read, without retries, of an item that need not exist."""
         with suppress(ItemNotFound):
             await self.client.get_item(table, key)
+
+
+def failed_conditions(error: TransactionCanceled) -> list[bool]:
+    """For each operation of the transaction, whether its condition failed.
+
+    Raises the error again if none did: then it was cancelled for something that no caller foresees.
+    """
+    failed = [reason is not None and reason.code == CONDITION_FAILED for reason in error.cancellation_reasons]
+    if not any(failed):
+        raise error
+    return failed
 
 
 @asynccontextmanager

@@ -60,9 +60,13 @@ def transient_reason(error: Exception) -> str | None:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """Retries with full jitter inside a deadline of `deadline` seconds for the whole call."""
+    """Retries with full jitter inside a deadline for the whole call. Times are in seconds.
+
+    An attempt begun before the deadline may last `attempt_grace` beyond it.
+    """
 
     deadline: float = 5.0
+    attempt_grace: float = 1.0
     base: float = 0.025
     cap: float = 1.0
     on_retry: Callable[[str], None] = lambda _: None
@@ -73,7 +77,8 @@ class RetryPolicy:
         attempt = 0
         while True:
             try:
-                return await call()
+                async with asyncio.timeout(self.deadline + self.attempt_grace - (time.monotonic() - started)):
+                    return await call()
             except Exception as error:
                 reason = transient_reason(error)
                 if reason is None:

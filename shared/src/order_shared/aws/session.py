@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import aioboto3
 from aiodynamo.credentials import Credentials, Key
+from aiodynamo.errors import NoCredentialsFound
+from botocore.exceptions import BotoCoreError
 
 if TYPE_CHECKING:
     from aiobotocore.credentials import AioCredentials
@@ -19,6 +21,12 @@ class BotocoreCredentials(Credentials):
         self._key: Key | None = None
 
     async def get_key(self, http: "HttpImplementation") -> Key | None:  # noqa: ARG002 - aiodynamo's protocol
+        try:
+            return await self._get_key()
+        except (BotoCoreError, RuntimeError) as error:
+            raise NoCredentialsFound(str(error)) from error  # passes, as a rule: it is retried
+
+    async def _get_key(self) -> Key | None:
         if self._source is None:
             self._source = await self._session.get_credentials()  # type: ignore[misc]  # a coroutine; the stub is boto3's
             if self._source is None:

@@ -7,7 +7,6 @@ from zlib import crc32
 
 MAX_UNIT_PRICE = 10_000_000  # minor units
 MAX_NAME_LENGTH = 120
-SKU_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

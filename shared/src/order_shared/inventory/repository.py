@@ -15,7 +15,7 @@ from aiodynamo.expressions import F, HashKey, RangeKey
 from aiodynamo.operations import Get, Update
 
 from order_shared.aws.claims import get_claim, put_claim
-from order_shared.aws.dynamodb import Dynamo, Item
+from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
 from order_shared.clock import Clock, from_text, to_text, utc_now
 from order_shared.exceptions import StorageUnavailable
 from order_shared.idempotency import Claim, ClaimTaken
@@ -89,7 +89,7 @@ class DynamoInventoryRepository:
         product = _to_product(by_record[PRODUCT_RECORD])
         return StockedProduct(
             product,
-            tuple(by_record[stock_record(shard)]["available"] for shard in range(product.stock_shards)),
+            tuple(_available(by_record.get(stock_record(shard))) for shard in range(product.stock_shards)),
         )
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
@@ -128,24 +128,26 @@ class DynamoInventoryRepository:
         try:
             await self._dynamo.transact_write([write, *shards])
         except TransactionCanceled as error:
+            failed_conditions(error)
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
         for _ in range(STOCK_ROUNDS):
-            stocked = await self.get(tenant, sku)
-            if stocked.available + delta < 0:
-                raise InsufficientStock(sku, stocked.available)
+            stock = await self._snapshot(tenant, sku)
+            if sum(stock) + delta < 0:
+                raise InsufficientStock(sku, sum(stock))
             changes = [
                 take_stock(self._table, tenant, sku, shard=shard, quantity=-change)
                 if change < 0
                 else return_stock(self._table, tenant, sku, shard=shard, quantity=change)
-                for shard, change in enumerate(spread(delta, stocked.stock))
+                for shard, change in enumerate(spread(delta, stock))
                 if change
             ]
             try:
                 await self._dynamo.transact_write([put_claim(self._tables.idempotency, claim, self._clock()), *changes])
             except TransactionCanceled as error:
-                if error.cancellation_reasons[0]:
+                claim_taken, *_ = failed_conditions(error)
+                if claim_taken:
                     raise ClaimTaken(claim.key) from error
                 continue  # a buyer was faster: plan again over what is left
             return
@@ -153,7 +155,10 @@ class DynamoInventoryRepository:
 
     async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
         for _ in range(STOCK_ROUNDS):
-            stock = await self._snapshot(tenant, sku)
+            try:
+                stock = await self._snapshot(tenant, sku)
+            except ProductNotFound:
+                return False
             moves = consolidation(quantity, shard, stock) if shard < len(stock) else None
             if moves is None:
                 return False
@@ -165,7 +170,8 @@ class DynamoInventoryRepository:
             given = return_stock(self._table, tenant, sku, shard=shard, quantity=sum(moves.values()))
             try:
                 await self._dynamo.transact_write([*taken, given])
-            except TransactionCanceled:
+            except TransactionCanceled as error:
+                failed_conditions(error)
                 continue  # a buyer was faster
             return True
         raise StorageUnavailable(f"the stock of {sku} changes too fast")
@@ -174,13 +180,18 @@ class DynamoInventoryRepository:
         return await get_claim(self._dynamo, self._tables.idempotency, key)
 
     async def _snapshot(self, tenant: str, sku: str) -> list[int]:
-        """The stock of all shards at one instant: a rejection must not rest on a half-seen transfer."""
-        try:
-            shards = (await self.get(tenant, sku)).product.stock_shards
-        except ProductNotFound:
-            return []
+        """The stock of all shards at one instant: no decision may rest on a half-seen transfer.
+
+        Raises ProductNotFound.
+        """
+        shards = (await self.get(tenant, sku)).product.stock_shards
         gets = [Get(self._table, _stock_key(tenant, sku, shard)) for shard in range(shards)]
-        return [item["available"] if item else 0 for item in await self._dynamo.transact_get(gets)]
+        return [_available(item) for item in await self._dynamo.transact_get(gets)]
+
+
+def _available(item: Item | None) -> int:
+    """Of a stock record; one that is not there, or not yet, holds nothing."""
+    return int(item["available"]) if item else 0
 
 
 def _stock_key(tenant: str, sku: str, shard: int) -> Item:

@@ -38,14 +38,17 @@ HELD_SHARE = 0.9
 """Of a new message's visibility: SQS began to count before its answer came."""
 
 RELEASE_SECONDS = 3.0
-"""For giving back what did not finish, after the drain time: the queue may be what does not answer."""
+"""For giving back what did not finish, after the drain time."""
 
 ERROR_PAUSE_CAP = 5.0  # seconds between polls of a queue that cannot be reached
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerOptions:
-    """`concurrency` messages are handled at once. Times are in seconds."""
+    """`concurrency` messages are handled at once. Times are in seconds.
+
+    A poll is broken off `poll_grace` after its `wait`; what was begun at `stop` has `drain` to finish.
+    """
 
     concurrency: int = 64
     pollers: int = 1
@@ -54,6 +57,7 @@ class ConsumerOptions:
     retry_base: float = 1.0
     retry_cap: float = 300.0
     drain: float = 60.0
+    poll_grace: float = 10.0
 
 
 class Consumer:
@@ -87,15 +91,22 @@ class Consumer:
         if not self._stopping.is_set():
             self._stopped_at = time.monotonic()
             self._stopping.set()
+            for _ in range(self._options.pollers):
+                self._permits.release()  # a poller that waits for one shall come round and end
 
     async def run(self) -> None:
         """Any failure of a poller or of the heartbeat that is not the queue's ends this with an error."""
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._heartbeat())
             pollers = [group.create_task(self._poll(number)) for number in range(self._options.pollers)]
-            await asyncio.wait(pollers)
-            await self._drain()
+            await self._stopping.wait()
+            await asyncio.wait(pollers, timeout=self._drain_left())
+            for poller in pollers:
+                poller.cancel()
+            unfinished = await self._finish()
             heartbeat.cancel()
+            await asyncio.wait([heartbeat])  # a late beat would hide again what is given back
+            await self._give_back(unfinished)
 
     async def _poll(self, number: int) -> None:
         errors = 0
@@ -105,7 +116,7 @@ class Consumer:
             messages: list[ReceivedMessage] = []
             try:
                 if not self._stopping.is_set():
-                    messages = await self._queue.receive(permits, self._options.wait, self._options.visibility)
+                    messages = await self._receive(permits)
                     self._observe(messages)
                 errors = 0
             except QueueUnavailable as error:
@@ -121,6 +132,14 @@ class Consumer:
             else:
                 for delivery in deliveries:
                     self._start(delivery)
+
+    async def _receive(self, limit: int) -> list[ReceivedMessage]:
+        """One poll, with a watchdog: a poll that never ends would be a poller that silently died."""
+        try:
+            async with asyncio.timeout(self._options.wait + self._options.poll_grace):
+                return await self._queue.receive(limit, self._options.wait, self._options.visibility)
+        except TimeoutError:
+            raise QueueUnavailable("no_end_of_poll") from None
 
     async def _take_permits(self) -> int:
         """Waits for one permit and takes up to ten of those that are free."""
@@ -203,7 +222,7 @@ class Consumer:
         message = delivery.message
         letter = OutgoingMessage(
             message.body,
-            {"reason": error.reason, "detail": error.detail[:500] or "-", "message_id": message.message_id},
+            {"reason": error.reason, "detail": _plain(error.detail), "message_id": message.message_id},
         )
         try:
             failures = await self._queue.dead_letter([letter])
@@ -217,6 +236,7 @@ class Consumer:
         return "buried"
 
     async def _hide(self, delivery: Delivery, seconds: int) -> None:
+        delivery.settled = True
         try:
             await self._visibility_changes.submit(Visibility(delivery.message.receipt, seconds))
         except EntryFailed as error:
@@ -233,7 +253,7 @@ class Consumer:
         while True:
             await asyncio.sleep(visibility / 6)
             now = time.monotonic()
-            due = [each for each in self._in_flight if not each.lost and each.held_until - now < visibility / 2]
+            due = [each for each in self._in_flight if each.is_ours and each.held_until - now < visibility / 2]
             batches = [due[start : start + MAX_BATCH] for start in range(0, len(due), MAX_BATCH)]
             await asyncio.gather(*(self._extend(batch) for batch in batches))
 
@@ -254,19 +274,30 @@ class Consumer:
                 self._metrics.heartbeat_failures.inc()
                 delivery.lost = delivery.lost or failure.gone
 
-    async def _drain(self) -> None:
-        """Lets what was begun finish until the drain time is over; gives the rest back. Never takes much longer."""
-        left = self._options.drain - (time.monotonic() - self._stopped_at)
+    def _drain_left(self) -> float:
+        return max(0.0, self._options.drain - (time.monotonic() - self._stopped_at))
+
+    async def _finish(self) -> list[Delivery]:
+        """Lets what was begun finish until the drain time is over; what did not, is broken off."""
         tasks = {delivery.task: delivery for delivery in self._in_flight if delivery.task}
-        unfinished: set[asyncio.Task[None]] = set()
-        if tasks:
-            _, unfinished = await asyncio.wait(tasks, timeout=max(0.0, left))
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+        if not tasks:
+            return []
+        _, unfinished = await asyncio.wait(tasks, timeout=self._drain_left())
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+        return [tasks[task] for task in unfinished]
+
+    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Never takes much longer than the drain time: the queue may be what does not answer."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
-                await asyncio.gather(*(self._hide(tasks[task], 0) for task in unfinished))
+                await asyncio.gather(*(self._hide(delivery, 0) for delivery in deliveries))
                 await asyncio.gather(self._deletes.close(), self._visibility_changes.close())
         except TimeoutError:
-            log.warning("drain_cut_short", messages=len(unfinished))  # they come again after their visibility
+            log.warning("drain_cut_short", messages=len(deliveries))  # they come again after their visibility
+
+
+def _plain(detail: str) -> str:
+    """As an attribute of a message: not empty, not long, and without characters that SQS refuses."""
+    return detail[:500].encode("ascii", "backslashreplace").decode() or "-"

@@ -24,16 +24,24 @@ class LeaseLost(PlatformError):
 
 @dataclass(eq=False)
 class Delivery:
-    """One message while it is ours. `held_until` is on the event loop's clock."""
+    """One message while it is ours. `held_until` is on the monotonic clock.
+
+    `lost` says that somebody else may have it, `settled` that its next visibility is decided.
+    """
 
     message: ReceivedMessage
     held_until: float
     lost: bool = False
+    settled: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
     def is_first(self) -> bool:
         return self.message.receive_count == 1
+
+    @property
+    def is_ours(self) -> bool:
+        return not self.lost and not self.settled
 
     def ensure_held(self) -> None:
         """Called before each effect. Raises LeaseLost once somebody else may have the message."""

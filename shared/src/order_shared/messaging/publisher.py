@@ -33,16 +33,21 @@ class Publisher:
         """Sends it soon, if it can; never waits and never fails."""
         outcome = self._batcher.offer(OutgoingMessage(event.to_json()))
         if outcome is None:
-            self._failed("buffer_full")
-        else:
-            outcome.add_done_callback(self._check)
+            self._failed(event, "buffer_full")
+            return
+
+        def check(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and (error := done.exception()):
+                self._failed(event, str(error))
+
+        outcome.add_done_callback(check)
 
     async def send(self, event: Event) -> bool:
         """True once SQS has acknowledged the message; False if it may not have taken it."""
         try:
             await self._batcher.submit(OutgoingMessage(event.to_json()))
         except EntryFailed as error:
-            self._failed(str(error))
+            self._failed(event, str(error))
             return False
         return True
 
@@ -54,10 +59,6 @@ class Publisher:
         except TimeoutError:
             log.warning("publisher_not_flushed", timeout=timeout)
 
-    def _check(self, outcome: asyncio.Future[None]) -> None:
-        if not outcome.cancelled() and (error := outcome.exception()):
-            self._failed(str(error))
-
-    def _failed(self, code: str) -> None:
+    def _failed(self, event: Event, code: str) -> None:
         self._on_failure()
-        log.warning("publish_failed", code=code)
+        log.warning("publish_failed", order_id=event.subject, code=code)

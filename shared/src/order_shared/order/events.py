@@ -17,7 +17,7 @@ from order_shared.order.models import Customer, Order, OrderLine, OrderStatus, T
 
 SOURCE = "/order-platform/orders"
 
-Instant = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str)]
+EventTime = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str)]
 
 
 class UnreadableEvent(PlatformError):
@@ -59,7 +59,7 @@ class OrderPlaced(_Wire):
     source: str = SOURCE
     type: Literal["order.placed.v1"] = "order.placed.v1"
     subject: str
-    time: Instant
+    time: EventTime
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | None = None
     tenantid: str
@@ -113,7 +113,8 @@ class OrderPlaced(_Wire):
         )
 
     def to_json(self) -> str:
-        return self.model_dump_json(exclude_none=True)
+        """ASCII only: SQS refuses some characters that JSON admits."""
+        return self.model_dump_json(exclude_none=True, ensure_ascii=True)
 
 
 Event = OrderPlaced
@@ -134,7 +135,7 @@ def parse_event(body: str) -> Event:
         raise UnreadableEvent("not_an_event", _summary(error)) from error
     adapter = EVENT_TYPES.get(envelope.type)
     if adapter is None:
-        raise UnreadableEvent("unknown_type", f"{envelope.type:.100}")
+        raise UnreadableEvent("unknown_type", ascii(envelope.type[:100]))
     try:
         return adapter.validate_json(body)
     except ValidationError as error:

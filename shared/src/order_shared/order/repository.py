@@ -11,10 +11,10 @@ from typing import Protocol
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
 from aiodynamo.expressions import F, HashKey, KeyCondition, RangeKey
-from aiodynamo.operations import Put, Update
+from aiodynamo.operations import Delete, Put, Update
 
 from order_shared.aws.claims import delete_claim, get_claim, put_claim
-from order_shared.aws.dynamodb import Dynamo, WriteOperation
+from order_shared.aws.dynamodb import Dynamo, WriteOperation, failed_conditions
 from order_shared.clock import EPOCH, MICROSECOND, Clock, from_text, to_text, utc_now
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key
 from order_shared.inventory.repository import return_stock, take_stock
@@ -114,24 +114,22 @@ class DynamoOrderRepository:
         try:
             await self._dynamo.transact_write(operations)
         except TransactionCanceled as error:
-            order_reason, claim_reason, *_ = error.cancellation_reasons
-            if claim_reason:
+            instant_taken, claim_taken, *_ = failed_conditions(error)
+            if claim_taken:
                 raise ClaimTaken(claim.key) from error
-            if order_reason:
+            if instant_taken:
                 raise OrderInstantTaken(order.order_id) from error
             raise ReferenceTaken(order.reference or "") from error
 
     async def get(self, customer: Customer, order_id: str) -> Order:
-        try:
-            created_at = created_at_of(order_id)
-        except InvalidOrderId as error:
-            raise OrderNotFound(order_id) from error
+        created_at = _created_at(order_id)
         item = await self._dynamo.get(self._tables.orders, item_key(customer.key, created_at))
         if item is None or item["order_id"] != order_id:
             raise OrderNotFound(order_id)
         return to_order(item)
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
+        _created_at(order_id)
         hints = await self._dynamo.query(
             self._tables.orders, HashKey("order_id", order_id), index=ORDERS_BY_ID_INDEX, limit=1
         )
@@ -150,40 +148,40 @@ class DynamoOrderRepository:
         return [to_order(item) for item in items]
 
     async def move(self, before: Order, after: Order) -> None:
-        operations: list[WriteOperation] = [
-            Update(
-                self._tables.orders,
-                item_key(before.customer.key, before.created_at),
-                transition(before, after),
-                still(before),
-            )
-        ]
-        stock = None
-        if after.holds_stock and not before.holds_stock:
-            stock = take_stock
-        elif before.holds_stock and not after.holds_stock:
-            stock = return_stock
-        if stock is not None:
-            operations += [
-                stock(
-                    self._tables.inventory,
-                    before.customer.tenant,
-                    line.sku,
-                    shard=line.shard,
-                    quantity=line.quantity,
-                )
-                for line in before.lines
-            ]
-        if before.reference is not None and after.status in FREES_REFERENCE:
-            operations.append(delete_claim(self._tables.idempotency, reference_claim(before).key, before.order_id))
+        update = Update(
+            self._tables.orders,
+            item_key(before.customer.key, before.created_at),
+            transition(before, after),
+            still(before),
+        )
+        stock = self._stock_operations(before, after)
+        freed = self._freed_reference(before, after)
         try:
-            await self._dynamo.transact_write(operations)
+            await self._dynamo.transact_write([update, *stock, *freed])
         except TransactionCanceled as error:
-            order_reason, *stock_reasons = error.cancellation_reasons
-            if order_reason:
+            stale, *failed = failed_conditions(error)
+            if stale:
                 raise StaleOrder(before.order_id) from error
-            short = [line.sku for line, reason in zip(before.lines, stock_reasons, strict=False) if reason]
+            short = [line.sku for line, missing in zip(before.lines, failed[: len(stock)], strict=False) if missing]
+            if not short:
+                raise
             raise OutOfStock(short) from error
+
+    def _stock_operations(self, before: Order, after: Order) -> list[Update]:
+        """Per line: its units taken, if the order comes to hold stock; given back, if it ceases to."""
+        if before.holds_stock == after.holds_stock:
+            return []
+        change = take_stock if after.holds_stock else return_stock
+        tenant = before.customer.tenant
+        return [
+            change(self._tables.inventory, tenant, line.sku, shard=line.shard, quantity=line.quantity)
+            for line in before.lines
+        ]
+
+    def _freed_reference(self, before: Order, after: Order) -> list[Delete]:
+        if before.reference is None or after.status not in FREES_REFERENCE:
+            return []
+        return [delete_claim(self._tables.idempotency, reference_claim(before).key, before.order_id)]
 
     async def find_claim(self, key: str) -> Claim | None:
         return await get_claim(self._dynamo, self._tables.idempotency, key)
@@ -207,16 +205,28 @@ class DynamoOrderRepository:
         ]
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
+        key = item_key(entry.customer_key, entry.created_at)
         try:
             item = await self._dynamo.update(
                 self._tables.orders,
-                item_key(entry.customer_key, entry.created_at),
+                key,
                 F("due_at").set(due_at) & F("sweeps").set(sweeps),
                 condition=F("due_at").equals(entry.due_at) & F("open_shard").equals(entry.open_shard),
             )
         except ConditionalCheckFailed:
-            return None
+            # If it is just as we wanted it, this was our own write, repeated after its answer was lost.
+            stored = await self._dynamo.get(self._tables.orders, key) or {}
+            if (stored.get("due_at"), stored.get("sweeps")) != (due_at, sweeps):
+                return None
+            item = stored
         return to_order(item)
 
     async def ping(self) -> None:
         await self._dynamo.ping(self._tables.orders, item_key("-", EPOCH))
+
+
+def _created_at(order_id: str) -> datetime:
+    try:
+        return created_at_of(order_id)
+    except InvalidOrderId as error:
+        raise OrderNotFound(order_id[:60]) from error

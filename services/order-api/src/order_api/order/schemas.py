@@ -6,8 +6,8 @@ from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from order_api.schemas import Instant, InstantIn, PageOut, PageQuery, Request, Resource, typename
-from order_shared.inventory.models import SKU_PATTERN
 from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
+from order_shared.patterns import SKU_PATTERN, TEXT_PATTERN
 
 Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 
@@ -26,7 +26,7 @@ class OrderIn(Request):
         Field(
             min_length=1,
             max_length=MAX_REFERENCE_LENGTH,
-            pattern=r"^[^\x00-\x1f\x7f]+$",
+            pattern=TEXT_PATTERN,
             description="Your own name for the order; unique among your orders that are not rejected or cancelled.",
             examples=["PO-2026-0042"],
         ),
@@ -71,7 +71,6 @@ class OrderLineOut(Resource):
     quantity: int
     unit_price: int
     amount: int
-    shard: int = Field(description="The stock shard that the line draws on.")
 
 
 class ReasonOut(Resource):
@@ -117,7 +116,6 @@ class OrderOut(Resource):
                     quantity=line.quantity,
                     unit_price=line.unit_price,
                     amount=line.amount,
-                    shard=line.shard,
                 )
                 for line in order.lines
             ],

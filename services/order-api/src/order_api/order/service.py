@@ -1,5 +1,6 @@
 """The use cases of customers: place an order, look at one, list them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, ex
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.messaging.publisher import Publisher
 from order_shared.order.events import OrderPlaced
-from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, ReferenceTaken
+from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, OrderNotFound, ReferenceTaken
 from order_shared.order.models import Customer, Order
 from order_shared.order.repository import OrderRepository, Window
 
@@ -42,14 +43,19 @@ class OrderService:
         *,
         clock: Clock,
         sweep_base: timedelta,
+        accept_deadline: timedelta,
     ) -> None:
-        """`clock` never gives the same instant twice; an order falls due for a sweep `sweep_base` after it."""
+        """`clock` never gives the same instant twice; an order falls due for a sweep `sweep_base` after it.
+
+        Placing an order takes no longer than `accept_deadline`, whatever it waits for.
+        """
         self._orders = orders
         self._catalogue = catalogue
         self._publisher = publisher
         self._cursors = cursors
         self._clock = clock
         self._sweep_base = sweep_base
+        self._accept_deadline = accept_deadline
 
     async def place(
         self,
@@ -63,6 +69,20 @@ class OrderService:
 
         Raises UnknownSku, CurrencyMismatch, ReferenceTaken, IdempotencyKeyReused, StorageUnavailable.
         """
+        try:
+            async with asyncio.timeout(self._accept_deadline.total_seconds()):
+                return await self._place(customer, quantities, reference, idempotency_key, traceparent)
+        except TimeoutError as error:
+            raise StorageUnavailable("no answer within the deadline of accepting") from error
+
+    async def _place(
+        self,
+        customer: Customer,
+        quantities: Mapping[str, int],
+        reference: str | None,
+        idempotency_key: str,
+        traceparent: str | None,
+    ) -> Placed:
         payload = {"lines": quantities} if reference is None else {"lines": quantities, "reference": reference}
         key = claim_key(customer, ClaimKind.ORDER, idempotency_key)
         mark = fingerprint(payload)
@@ -86,9 +106,12 @@ class OrderService:
 
     async def get(self, identity: Identity, order_id: str) -> Order:
         """Raises OrderNotFound, also for the orders of others."""
-        if ADMIN_SCOPE in identity.scopes:
-            return await self._orders.get_by_id(identity.customer.tenant, order_id)
-        return await self._orders.get(identity.customer, order_id)
+        try:
+            return await self._orders.get(identity.customer, order_id)
+        except OrderNotFound:
+            if ADMIN_SCOPE not in identity.scopes:
+                raise
+        return await self._orders.get_by_id(identity.customer.tenant, order_id)
 
     async def list_orders(
         self,

@@ -10,12 +10,13 @@ from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from order_api.order.exceptions import UnsupportedSort
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
 from order_api.problems import answers
+from order_api.schemas import V1
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 from order_shared.telemetry import TRACEPARENT
 
-router = APIRouter(prefix="/v1/orders", tags=["orders"])
+router = APIRouter(prefix=f"{V1}/orders", tags=["orders"])
 
 
 @router.post(
@@ -38,7 +39,7 @@ async def place_order(
     """
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
     placed = await orders.place(identity.customer, body.quantities, body.reference, key, trace)
-    response.headers["Location"] = f"/v1/orders/{placed.order.order_id}"
+    response.headers["Location"] = f"{router.prefix}/{placed.order.order_id}"
     response.headers["ETag"] = _etag(placed.order.version)
     if placed.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -7,15 +7,14 @@ from pydantic_core import PydanticCustomError
 
 from order_api.schemas import Instant, PageOut, Request, Resource, typename
 from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
+from order_shared.patterns import TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
 
 MAX_DELTA = 1_000_000_000
 
 
 class ProductIn(Request):
-    name: Annotated[
-        str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["Green tea"])
-    ]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN, examples=["Green tea"])]
     unit_price: Annotated[int, Field(ge=0, le=MAX_UNIT_PRICE, description="Minor units.", examples=[590])]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
     stock_shards: Annotated[

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from order_api.cursors import CursorCodec, Page
 from order_api.idempotency import earlier_claim
 from order_shared.clock import Clock
+from order_shared.exceptions import StorageUnavailable
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound
 from order_shared.inventory.models import Product, StockedProduct
 from order_shared.inventory.repository import InventoryRepository
 from order_shared.order.models import Customer
+
+ADJUST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,14 @@ class ProductService:
         """Changes the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
         key = claim_key(caller, ClaimKind.STOCK, idempotency_key)
         mark = fingerprint({"sku": sku, "delta": delta})
-        try:
-            await self._inventory.adjust(caller.tenant, sku, delta, Claim(key, sku, mark, expiry(self._clock())))
-        except (ProductNotFound, InsufficientStock, ClaimTaken):
-            if await earlier_claim(self._inventory.find_claim, key, mark, self._clock) is None:
-                raise
-            return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=True)
-        return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=False)
+        for _ in range(ADJUST_ROUNDS):
+            try:
+                await self._inventory.adjust(caller.tenant, sku, delta, Claim(key, sku, mark, expiry(self._clock())))
+            except (ProductNotFound, InsufficientStock, ClaimTaken) as error:
+                if await earlier_claim(self._inventory.find_claim, key, mark, self._clock) is None:
+                    if isinstance(error, ClaimTaken):
+                        continue  # it expired meanwhile
+                    raise
+                return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=True)
+            return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=False)
+        raise StorageUnavailable("too many requests under one idempotency key at once")

@@ -9,12 +9,12 @@ from order_api.dependencies import ProductReader, ProductServiceDep, ProductWrit
 from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from order_api.problems import answers
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
-from order_api.schemas import PageQuery
+from order_api.schemas import V1, PageQuery
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.inventory.models import SKU_PATTERN
+from order_shared.patterns import SKU_PATTERN
 
-router = APIRouter(prefix="/v1/products", tags=["products"])
+router = APIRouter(prefix=f"{V1}/products", tags=["products"])
 
 SkuPath = Annotated[str, Path(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 

@@ -1,0 +1,132 @@
+"""The catalogue: what exists is remembered for five seconds, what does not is asked for each time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from order_api.product.catalogue import CACHE_SECONDS, CACHE_SIZE, Catalogue
+from order_shared.inventory.exceptions import UnknownSku
+from order_shared.inventory.models import Product
+from tests.factories import make_product
+
+if TYPE_CHECKING:
+    from order_shared.inventory.repository import InventoryRepository
+
+
+@dataclass
+class Shelf:
+    """The one method that the catalogue calls; `asked` has what it was called with."""
+
+    products: dict[tuple[str, str], Product] = field(default_factory=dict)
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def put(self, product: Product) -> Product:
+        self.products[product.tenant, product.sku] = product
+        return product
+
+    async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
+        wanted = list(skus)
+        self.asked.append((tenant, wanted))
+        return {sku: self.products[tenant, sku] for sku in wanted if (tenant, sku) in self.products}
+
+
+@dataclass
+class HandClock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Shop:
+    shelf: Shelf
+    clock: HandClock
+    catalogue: Catalogue
+
+
+@pytest.fixture
+def shop() -> Shop:
+    shelf, clock = Shelf(), HandClock()
+    return Shop(shelf, clock, Catalogue(cast("InventoryRepository", shelf), clock))
+
+
+async def test_products_are_given_by_sku(shop: Shop) -> None:
+    tea, cup = shop.shelf.put(make_product(sku="TEA")), shop.shelf.put(make_product(sku="CUP"))
+    assert await shop.catalogue.get("acme", ["TEA", "CUP"]) == {"TEA": tea, "CUP": cup}
+
+
+async def test_a_hit_is_remembered(shop: Shop) -> None:
+    tea = shop.shelf.put(make_product(sku="TEA"))
+    for _ in range(3):
+        assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": tea}
+    assert shop.shelf.asked == [("acme", ["TEA"])]
+
+
+async def test_a_new_price_is_seen_after_five_seconds(shop: Shop) -> None:
+    old = shop.shelf.put(make_product(unit_price=590))
+    await shop.catalogue.get("acme", ["TEA"])
+    new = shop.shelf.put(make_product(unit_price=650))
+    shop.clock.now += CACHE_SECONDS - 0.001
+    assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": old}
+    shop.clock.now += 0.001
+    assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": new}
+    assert CACHE_SECONDS == 5.0
+
+
+async def test_asking_does_not_prolong_the_memory(shop: Shop) -> None:
+    shop.shelf.put(make_product())
+    for _ in range(4):
+        await shop.catalogue.get("acme", ["TEA"])
+        shop.clock.now += 2.0
+    assert len(shop.shelf.asked) == 2
+
+
+async def test_only_what_is_not_remembered_is_asked_for(shop: Shop) -> None:
+    for sku in ("TEA", "CUP"):
+        shop.shelf.put(make_product(sku=sku))
+    await shop.catalogue.get("acme", ["TEA"])
+    assert set(await shop.catalogue.get("acme", ["TEA", "CUP"])) == {"TEA", "CUP"}
+    assert shop.shelf.asked == [("acme", ["TEA"]), ("acme", ["CUP"])]
+
+
+async def test_a_miss_is_never_remembered(shop: Shop) -> None:
+    with pytest.raises(UnknownSku):
+        await shop.catalogue.get("acme", ["TEA"])
+    tea = shop.shelf.put(make_product())
+    assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": tea}
+
+
+async def test_all_that_is_unknown_is_named(shop: Shop) -> None:
+    for sku in ("TEA", "CUP"):
+        shop.shelf.put(make_product(sku=sku))
+    await shop.catalogue.get("acme", ["TEA"])
+    with pytest.raises(UnknownSku, match="NO-1, NO-2") as refusal:
+        await shop.catalogue.get("acme", ["NO-1", "TEA", "CUP", "NO-2"])
+    assert refusal.value.skus == ("NO-1", "NO-2")
+
+
+async def test_one_tenant_s_products_are_not_another_s(shop: Shop) -> None:
+    ours = shop.shelf.put(make_product(tenant="acme", unit_price=590))
+    theirs = shop.shelf.put(make_product(tenant="globex", unit_price=10))
+    assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": ours}
+    assert await shop.catalogue.get("globex", ["TEA"]) == {"TEA": theirs}
+    with pytest.raises(UnknownSku):
+        await shop.catalogue.get("initech", ["TEA"])
+
+
+async def test_nothing_wanted_asks_nobody(shop: Shop) -> None:
+    assert await shop.catalogue.get("acme", []) == {}
+    assert shop.shelf.asked == []
+
+
+async def test_its_memory_is_bounded(shop: Shop) -> None:
+    skus = [f"SKU-{number}" for number in range(CACHE_SIZE + 1)]
+    for sku in skus:
+        shop.shelf.put(make_product(sku=sku))
+    assert len(await shop.catalogue.get("acme", skus[:-1])) == CACHE_SIZE
+    await shop.catalogue.get("acme", skus[-1:])
+    assert len(shop.catalogue._cache) <= CACHE_SIZE
+    assert set(await shop.catalogue.get("acme", skus[-1:])) == {skus[-1]}
