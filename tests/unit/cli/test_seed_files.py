@@ -152,3 +152,10 @@ def test_one_bad_file_among_good_ones_gives_nothing(tmp_path: Path) -> None:
     bad = written(tmp_path / "bad.json", "{")
     with pytest.raises(SeedFileInvalid, match=r"bad\.json"):
         read_products([*default_files(), bad])
+
+
+def test_a_csv_that_a_spreadsheet_wrote_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("tenant,sku,name,unit_price,currency,stock\nacme,TEA,Tea,590,EUR,5\n", encoding="utf-8-sig")
+    (product,) = read_products([path])
+    assert (product.tenant, product.stock) == ("acme", 5)

@@ -113,7 +113,7 @@ def _read_file(path: Path) -> Iterator[SeedProduct]:
 def _entries(path: Path) -> list[object]:
     try:
         if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8-sig") as file:
                 return list(csv.DictReader(file, strict=True))
         if path.suffix == ".json":
             document = json.loads(path.read_text(encoding="utf-8"))
