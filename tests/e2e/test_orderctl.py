@@ -1,8 +1,10 @@
 """`orderctl local`, run as a person runs it: what it says, and that nothing is ever left running."""
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,8 +38,8 @@ def started_up(state: Path) -> Iterator[subprocess.Popen[str]]:
 
 async def running(process: subprocess.Popen[str], state: Path) -> dict[str, object]:
     """The content of `stack.json` once it is there."""
-    await eventually((state / "stack.json").exists, "stack.json")
-    assert process.poll() is None
+    await eventually(lambda: (state / "stack.json").exists() or process.poll() is not None, "stack.json")
+    assert process.poll() is None, process.communicate()[0]
     described: dict[str, object] = json.loads((state / "stack.json").read_text())
     return described
 
@@ -73,6 +75,16 @@ async def test_a_signal_ends_it_and_everything_with_it(tmp_path: Path, sign: sig
         assert str(described["api"]) in output
         await nothing_left(pids_of(described))
         assert not (tmp_path / "stack.json").exists()
+
+
+async def test_a_port_that_is_taken_gives_way_to_a_free_one(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as taken:
+        with contextlib.suppress(OSError):  # then somebody else has it, which is as good
+            taken.enter_context(socket.create_server(("127.0.0.1", 8000)))
+        process = taken.enter_context(started_up(tmp_path))
+        described = await running(process, tmp_path)
+        assert not str(described["api"]).endswith(":8000")
+        assert get(f"{described['api']}/readyz").status_code == 200
 
 
 async def test_killing_it_leaves_nothing_running(tmp_path: Path) -> None:

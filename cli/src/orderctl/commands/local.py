@@ -37,7 +37,6 @@ from orderctl.local.stack import (
     Stack,
     local_aio_session,
     local_settings,
-    preferred_port,
     published,
     running_stack,
 )
@@ -71,7 +70,7 @@ def up(state: StateOption = DEFAULT_STATE) -> None:
     Addresses are printed and written to STATE/stack.json. If a process dies, its log is shown and all end.
     """
     with _reported_failures(), _only_one(state):
-        ports = {"api_port": preferred_port(API_PORT), "processor_port": preferred_port(PROCESSOR_PORT)}
+        ports = {"api_port": API_PORT, "processor_port": PROCESSOR_PORT}
         with _started(state, **ports) as stack, published(stack, state / STACK_FILE):
             _print_addresses(stack, state)
             with contextlib.suppress(KeyboardInterrupt):

@@ -17,7 +17,7 @@ import httpx
 from order_shared.config import Environment, Settings
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
-from orderctl.local.processes import Child, ProcessGroup
+from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 from orderctl.local.provision import provision
 
 REGION = "eu-central-1"
@@ -73,18 +73,25 @@ class Stack:
         return local_aio_session()
 
     def start_api(self, port: int = 0) -> None:
-        self.api = self._start_service("order-api", "order_api", port, ready="/readyz")
+        self.api = self._start_service("order-api", "order_api", port)
 
     def start_processor(self, port: int = 0) -> None:
-        self.processor = self._start_service("order-processor", "order_processor", port, ready="/readyz")
+        self.processor = self._start_service("order-processor", "order_processor", port)
 
-    def _start_service(self, name: str, module: str, port: int, *, ready: str) -> str:
+    def _start_service(self, name: str, module: str, port: int) -> str:
+        """On the port if it can be had, else on any free one."""
+        if port and is_free(port):
+            with contextlib.suppress(ChildFailed):  # somebody else may take it in this very moment
+                return self._start_on(name, module, port)
+        return self._start_on(name, module, 0)
+
+    def _start_on(self, name: str, module: str, port: int) -> str:
         environment = {**self.environment, "ORDER_HOST": HOST, "ORDER_PORT": str(port)}
         child = self.group.start(name, [sys.executable, "-m", module], environment)
         self.children[name] = child
         child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
         address = f"http://{HOST}:{child.listening_port()}"
-        child.wait_until(lambda: _answers(address + ready), "ready", READY_SECONDS)
+        child.wait_until(lambda: _answers(f"{address}/readyz"), "ready", READY_SECONDS)
         return address
 
     def ensure_alive(self) -> None:
@@ -136,22 +143,21 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
 def running_stack(
     state: Path, *, api_port: int = 0, processor_port: int = 0, overrides: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
-    """The whole stack; 0 takes any free port. Raises ChildFailed, EmulatorMissing."""
+    """The whole stack. A port that is taken, and 0, gives way to any free one. Raises ChildFailed, EmulatorMissing."""
     with running_infrastructure(state, overrides) as stack:
         stack.start_api(api_port)
         stack.start_processor(processor_port)
         yield stack
 
 
-def preferred_port(port: int) -> int:
-    """The port if it is free, else 0."""
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError:
-            return 0
-    return port
+            return False
+    return True
 
 
 @contextlib.contextmanager
