@@ -43,6 +43,7 @@ def make_order(
     at: datetime | None = None,
     due_in: timedelta = timedelta(seconds=15),
     reference: str | None = None,
+    payment_token: str | None = None,
 ) -> Order:
     """A pending order; at a new instant unless `at` is given."""
     customer = customer or make_customer()
@@ -53,6 +54,7 @@ def make_order(
         at=at,
         due_at=to_millis(at + due_in),
         reference=reference,
+        payment_token=payment_token,
     )
 
 

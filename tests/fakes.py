@@ -109,6 +109,23 @@ class MemoryOrderRepository:
             self._store.claims.pop(reference_claim(before).key, None)
         self._store.orders[key] = replace(after, version=stored.version + after.version - before.version)
 
+    async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
+        key = (requested.customer.key, requested.created_at)
+        stored = self._store.orders.get(key)
+        if stored is None or stored.order_id != requested.order_id or not stored.holds_stock:
+            raise StaleOrder(requested.order_id)
+        if stored.cancel_requested_at is not None or version not in {None, stored.version}:
+            raise StaleOrder(requested.order_id)
+        self._store.orders[key] = replace(
+            stored,
+            cancel_requested_at=requested.cancel_requested_at,
+            updated_at=requested.updated_at,
+            version=stored.version + 1,
+            due_at=requested.due_at,
+            sweeps=0,
+        )
+        return self._store.orders[key]
+
     async def find_claim(self, key: str) -> Claim | None:
         return self._store.claims.get(key)
 
@@ -137,8 +154,8 @@ class MemoryOrderRepository:
 
 
 def _identity(order: Order) -> tuple[object, ...]:
-    """What a transition's condition names."""
-    return order.order_id, order.status, order.fence, order.lease_owner
+    """What a write's condition names."""
+    return order.order_id, order.status, order.fence, order.lease_owner, order.cancel_requested_at is None
 
 
 class MemoryInventoryRepository:

@@ -50,9 +50,17 @@ class Shop:
         return int(response.raise_for_status().json()["available"])
 
     async def post(
-        self, sku: str = "TEA", quantity: int = 1, *, key: str | None = None, customer: str = "ada"
+        self,
+        sku: str = "TEA",
+        quantity: int = 1,
+        *,
+        key: str | None = None,
+        customer: str = "ada",
+        payment_token: str | None = None,
     ) -> httpx.Response:
-        body = {"lines": [{"sku": sku, "quantity": quantity}]}
+        body: dict[str, Any] = {"lines": [{"sku": sku, "quantity": quantity}]}
+        if payment_token is not None:
+            body["payment_token"] = payment_token
         headers = {**self.headers(customer), "Idempotency-Key": key or uuid.uuid4().hex}
         return await self.http.post("/v1/orders", json=body, headers=headers)
 

@@ -76,6 +76,7 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
             api = stack.children["order-api"].process
             api.send_signal(signal.SIGTERM)
             assert api.wait(DRAIN_SECONDS) == 0
+        stack.start_payments()
         stack.start_api()
         stack.start_processor()
         async with open_shop(stack) as again:
@@ -85,6 +86,7 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
 
 async def _start(stack: Stack) -> None:
     """Starts the services while the event loop, and so a gate in it, goes on."""
+    await asyncio.to_thread(stack.start_payments)
     await asyncio.to_thread(stack.start_api)
     await asyncio.to_thread(stack.start_processor)
 

@@ -47,7 +47,7 @@ async def running(process: subprocess.Popen[str], state: Path) -> dict[str, obje
 def pids_of(described: dict[str, object]) -> dict[str, int]:
     pids = described["pids"]
     assert isinstance(pids, dict)
-    assert set(pids) == {"order-api", "order-processor", "emulator"}
+    assert set(pids) == {"order-api", "order-processor", "emulator", "payments"}
     return pids
 
 

@@ -309,6 +309,115 @@ class TestMove:
         assert await available(real_storage, "TEA") == 0
 
 
+class TestCarryingOn:
+    """Leases, payments and requests to cancel: writes that are no transitions."""
+
+    LEASE = timedelta(minutes=1)
+
+    async def reserved(self, storage: Storage) -> Order:
+        await stock(storage, "TEA", 10)
+        order = make_order(
+            customer=Customer(storage.tenant, "ada"),
+            lines=[(make_product(tenant=storage.tenant), 3)],
+            payment_token="pm_card_visa",
+        )
+        await added(storage, order)
+        reserved = order.reserve(order.created_at, owner="first", lease_until=order.created_at + self.LEASE)
+        await storage.orders.move(order, reserved)
+        return reserved
+
+    async def stored(self, storage: Storage, order: Order) -> Order:
+        return await storage.orders.get(order.customer, order.order_id)
+
+    def request(self, order: Order) -> Order:
+        return order.request_cancel(order.updated_at + SECOND, due_at=to_millis(order.updated_at) + 1)
+
+    async def test_whoever_takes_over_shuts_the_former_owner_out(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        taken = reserved.take_over(owner="second", lease_until=reserved.updated_at + self.LEASE)
+        await storage.orders.move(reserved, taken)
+        assert await self.stored(storage, reserved) == taken
+        for late in (reserved.confirm(reserved.updated_at), reserved.with_payment("pi_late"), reserved.release()):
+            with pytest.raises(StaleOrder):
+                await storage.orders.move(reserved, late)
+        rival = reserved.take_over(owner="third", lease_until=reserved.updated_at + self.LEASE)
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(reserved, rival)
+        assert await self.stored(storage, reserved) == taken
+        assert taken.version == reserved.version, "a customer sees nothing of it"
+
+    async def test_a_payment_is_noted_by_the_owner(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        noted = reserved.with_payment("pi_1")
+        await storage.orders.move(reserved, noted)
+        assert await self.stored(storage, reserved) == noted
+
+    async def test_the_payment_token_is_forgotten_when_the_order_ends(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        assert (await self.stored(storage, reserved)).payment_token == "pm_card_visa"
+        await storage.orders.move(reserved, reserved.with_payment("pi_1"))
+        noted = await self.stored(storage, reserved)
+        await storage.orders.move(noted, noted.confirm(noted.updated_at))
+        ended = await self.stored(storage, reserved)
+        assert (ended.payment_token, ended.payment_id) == (None, "pi_1")
+
+    async def test_a_request_to_cancel_stops_the_owner_at_the_next_write(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        requested = await storage.orders.request_cancel(self.request(reserved), version=None)
+        assert requested == await self.stored(storage, reserved)
+        assert (requested.version, requested.fence) == (reserved.version + 1, reserved.fence)
+        for late in (reserved.confirm(reserved.updated_at), reserved.with_payment("pi_late")):
+            with pytest.raises(StaleOrder):
+                await storage.orders.move(reserved, late)
+        await storage.orders.move(requested, requested.cancel(requested.updated_at))
+        assert (await self.stored(storage, reserved)).status is OrderStatus.CANCELLED
+        assert await available(storage, "TEA") == 10
+
+    async def test_a_confirmed_order_goes_back_to_the_outbox(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        confirmed = reserved.confirm(reserved.updated_at)
+        await storage.orders.move(reserved, confirmed)
+        requested = await storage.orders.request_cancel(self.request(confirmed), version=None)
+        assert requested.due_at is not None
+        entries = await storage.orders.list_due(requested.open_shard, requested.due_at + 1, 10_000)
+        assert requested.customer.key in [entry.customer_key for entry in entries]
+        taken = requested.take_over(owner="second", lease_until=requested.updated_at + self.LEASE)
+        await storage.orders.move(requested, taken)
+        cancelled = taken.cancel(taken.updated_at)
+        await storage.orders.move(taken, cancelled)
+        assert await self.stored(storage, reserved) == cancelled
+        assert not cancelled.is_open
+
+    async def test_cancellation_is_asked_for_once(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        await storage.orders.request_cancel(self.request(reserved), version=None)
+        with pytest.raises(StaleOrder):
+            await storage.orders.request_cancel(self.request(reserved), version=None)
+
+    async def test_cancellation_may_ask_for_a_version(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        with pytest.raises(StaleOrder):
+            await storage.orders.request_cancel(self.request(reserved), version=reserved.version + 1)
+        await storage.orders.request_cancel(self.request(reserved), version=reserved.version)
+
+    async def test_what_holds_no_stock_is_not_asked_for(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        pretended = order.reserve(order.created_at, owner="me", lease_until=order.created_at)
+        with pytest.raises(StaleOrder):
+            await storage.orders.request_cancel(self.request(pretended), version=None)
+
+    async def test_of_a_cancel_and_a_confirmation_at_once_one_wins(self, real_storage: Storage) -> None:
+        reserved = await self.reserved(real_storage)
+        outcomes = await asyncio.gather(
+            real_storage.orders.move(reserved, reserved.confirm(reserved.updated_at)),
+            real_storage.orders.request_cancel(self.request(reserved), version=reserved.version),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(outcome, StaleOrder) for outcome in outcomes) == 1
+        stored = await self.stored(real_storage, reserved)
+        assert (stored.status is OrderStatus.CONFIRMED) == (stored.cancel_requested_at is None)
+
+
 class TestOutbox:
     async def test_an_open_order_is_listed_once_it_is_due(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))

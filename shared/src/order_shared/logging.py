@@ -5,7 +5,8 @@ import sys
 
 import structlog
 
-NOISY = ("aiobotocore", "botocore", "aiodynamo", "asyncio", "urllib3")
+NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx", "stripe", "urllib3")
+"""Some of them log what they send at lower levels: tokens among it."""
 
 
 def configure_logging(level: str) -> None:

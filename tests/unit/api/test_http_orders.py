@@ -5,11 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from order_shared.idempotency import KEY_LIFETIME
-from order_shared.order.events import parse_event
-from order_shared.order.models import Customer
+from order_shared.order.events import OrderCancelRequested, parse_event
+from order_shared.order.models import Customer, OrderStatus, Reason, ReasonCode, TimelineEntry
 from tests.unit.api.conftest import Api, problem_of
 from tests.waiting import eventually
 
@@ -204,6 +205,99 @@ class TestReplay:
             expired = (claim.expires_at or 0) - KEY_LIFETIME // timedelta(seconds=1) - 1
             api.store.claims[claim_key] = replace(claim, expires_at=expired)
         assert (await api.post_order(body)).json()["id"] != first.json()["id"]
+
+
+class TestCancel:
+    async def placed(self, api: Api, *, confirmed: bool = False) -> str:
+        await api.put_product("TEA", units=10)
+        order_id: str = (await api.post_order(BODY)).json()["id"]
+        if confirmed:
+            order = await api.orders.get(Customer("acme", "ada"), order_id)
+            await api.orders.move(order, order.confirm(order.created_at))
+        return order_id
+
+    async def cancel(self, api: Api, order_id: str, if_match: str | None = None, **who: str) -> httpx.Response:
+        headers = api.headers(**who) | ({} if if_match is None else {"If-Match": if_match})
+        return await api.http.post(f"/v1/orders/{order_id}/cancel", headers=headers)
+
+    async def test_a_pending_order_is_cancelled_at_once(self, api: Api) -> None:
+        order_id = await self.placed(api)
+        response = await self.cancel(api, order_id)
+        assert (response.status_code, response.json()["status"]) == (202, "cancelled")
+        assert response.headers["ETag"] == '"2"'
+        assert (await api.post_order(BODY, key="new")).status_code == 202, "its reference is free again"
+
+    async def test_a_confirmed_order_is_left_to_the_processor(self, api: Api) -> None:
+        order_id = await self.placed(api, confirmed=True)
+        response = await self.cancel(api, order_id)
+        assert (response.status_code, response.json()["status"]) == (202, "confirmed")
+        await eventually(lambda: len(api.queue.messages) == 2)
+        assert isinstance(parse_event(api.queue.messages[1].message.body), OrderCancelRequested)
+        stored = await api.orders.get(Customer("acme", "ada"), order_id)
+        assert stored.cancel_requested_at is not None
+        assert stored.is_open
+
+    @pytest.mark.parametrize("confirmed", [False, True])
+    async def test_asking_again_changes_nothing(self, api: Api, *, confirmed: bool) -> None:
+        order_id = await self.placed(api, confirmed=confirmed)
+        first, again = await self.cancel(api, order_id), await self.cancel(api, order_id)
+        assert (again.status_code, again.json()) == (202, first.json())
+        assert again.headers["ETag"] == first.headers["ETag"]
+
+    @pytest.mark.parametrize("if_match", ['"1"', "*", '"7", "1"'])
+    async def test_if_match_lets_the_version_pass_that_was_seen(self, api: Api, if_match: str) -> None:
+        assert (await self.cancel(api, await self.placed(api), if_match)).status_code == 202
+
+    @pytest.mark.parametrize("if_match", ['"2"', 'W/"1"', "1", '"x"', ""])
+    async def test_if_match_stops_any_other(self, api: Api, if_match: str) -> None:
+        response = await self.cancel(api, await self.placed(api), if_match)
+        assert problem_of(response, 412, "version_mismatch")["current_version"] == 1
+
+    async def test_a_rejected_order_cannot_be_cancelled(self, api: Api) -> None:
+        order_id = await self.placed(api)
+        order = await api.orders.get(Customer("acme", "ada"), order_id)
+        await api.orders.move(order, order.reject(order.created_at, Reason(ReasonCode.OUT_OF_STOCK, "-")))
+        problem_of(await self.cancel(api, order_id), 409, "not_cancellable")
+
+    async def test_a_confirmed_order_cannot_be_cancelled_after_the_window(self, api: Api) -> None:
+        order_id = await self.placed(api)
+        order = await api.orders.get(Customer("acme", "ada"), order_id)
+        confirmed = order.confirm(order.created_at)
+        long_ago = confirmed.timeline[-1].at - timedelta(hours=25)
+        aged = replace(confirmed, timeline=(confirmed.timeline[0], TimelineEntry(OrderStatus.CONFIRMED, long_ago)))
+        await api.orders.move(order, aged)
+        problem_of(await self.cancel(api, order_id), 409, "not_cancellable")
+
+    @pytest.mark.parametrize("who", [{"customer": "bob"}, {"tenant": "globex"}])
+    async def test_nobody_else_can_cancel_it(self, api: Api, who: dict[str, str]) -> None:
+        order_id = await self.placed(api)
+        problem_of(await self.cancel(api, order_id, **who), 404, "order_not_found")
+        assert (await self.cancel(api, order_id)).json()["version"] == 2
+
+    async def test_staff_can(self, api: Api) -> None:
+        order_id = await self.placed(api)
+        scope = "orders:write orders:admin"
+        assert (await self.cancel(api, order_id, customer="staff", scope=scope)).status_code == 202
+
+
+class TestPayment:
+    async def test_the_token_is_stored_and_never_shown(self, api: Api) -> None:
+        await api.put_product("TEA")
+        response = await api.post_order({**BODY, "payment_token": "pm_card_visa"})
+        order = await api.orders.get(Customer("acme", "ada"), response.json()["id"])
+        assert order.payment_token == "pm_card_visa"
+        await eventually(lambda: len(api.queue.messages) == 1)
+        assert "pm_card_visa" not in response.text + api.queue.messages[0].message.body
+
+    async def test_another_token_is_another_request(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.post_order({**BODY, "payment_token": "pm_card_visa"})
+        other = await api.post_order({**BODY, "payment_token": "pm_card_mastercard"})
+        problem_of(other, 422, "idempotency_key_reused")
+
+    @pytest.mark.parametrize("token", ["", "pm card", "x" * 256, "pm\n", 7])
+    async def test_a_token_that_is_none_is_refused(self, api: Api, token: object) -> None:
+        problem_of(await api.post_order({**BODY, "payment_token": token}), 400, "validation_failed")
 
 
 class TestGet:

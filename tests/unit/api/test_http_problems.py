@@ -16,6 +16,7 @@ ROUTES = [
     ("POST", "/v1/orders", "orders:write"),
     ("GET", "/v1/orders", "orders:read"),
     ("GET", "/v1/orders/ord_x", "orders:read"),
+    ("POST", "/v1/orders/ord_x/cancel", "orders:write"),
     ("GET", "/v1/products", "products:read"),
     ("GET", "/v1/products/TEA", "products:read"),
     ("PUT", "/v1/products/TEA", "products:write"),

@@ -1,5 +1,7 @@
 """A processor's parts over one store in memory."""
 
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -7,9 +9,29 @@ import pytest
 
 from order_processor.order.flows import Workflow
 from order_shared.clock import UniqueClock
+from order_shared.messaging.delivery import Delivery
+from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.models import Order
 from tests.factories import make_claim, make_product, make_stock_claim
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
+from tests.fakes_payments import MemoryGateway
+
+
+def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
+    message = ReceivedMessage("message-1", "receipt-1", body, receive_count, sent_at=0)
+    return Delivery(message, held_until=time.monotonic() + held)
+
+
+class ScriptedGateway(MemoryGateway):
+    """A gateway before whose confirmations something may happen."""
+
+    before_confirm: Callable[[], Awaitable[None]] | None = None
+
+    async def confirm(self, order_id: str, payment_id: str, token: str) -> None:
+        if self.before_confirm is not None:
+            hook, self.before_confirm = self.before_confirm, None
+            await hook()
+        await super().confirm(order_id, payment_id, token)
 
 
 @dataclass
@@ -20,7 +42,9 @@ class World:
     def __post_init__(self) -> None:
         self.orders = MemoryOrderRepository(self.store)
         self.inventory = MemoryInventoryRepository(self.store)
-        self.work = Workflow(self.orders, self.inventory, UniqueClock(), self._on_ended)
+        self.payments = ScriptedGateway()
+        self.clock = UniqueClock()
+        self.work = Workflow(self.orders, self.inventory, self.payments, self.clock, self._on_ended)
 
     def _on_ended(self, order: Order, _: datetime) -> None:
         self.ended.append(order)

@@ -1,27 +1,20 @@
 """What becomes of a placed order: confirmed once, or rejected with a reason, however it is told."""
 
-import time
 from collections.abc import Callable
 
 import pytest
 
 from order_processor.handlers import make_handler
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
-from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.events import OrderPlaced
 from order_shared.order.models import Order, OrderStatus, ReasonCode
 from order_shared.order.repository import reference_claim
 from tests.factories import make_order, make_product
-from tests.unit.processor.conftest import World
+from tests.unit.processor.conftest import World, delivery_with
 
 
 def delivery_of(order: Order, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
     return delivery_with(OrderPlaced.of(order).to_json(), receive_count=receive_count, held=held)
-
-
-def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
-    message = ReceivedMessage("message-1", "receipt-1", body, receive_count, sent_at=0)
-    return Delivery(message, held_until=time.monotonic() + held)
 
 
 def order_of(*lines: tuple[str, int], shards: int = 1, reference: str | None = None) -> Order:
@@ -94,15 +87,6 @@ async def test_more_than_all_shards_hold_is_rejected(world: World) -> None:
     await deliver(world, delivery_of(order))
     assert (await world.stored(order)).status is OrderStatus.REJECTED
     assert await world.available("TEA") == 16
-
-
-async def test_an_order_that_somebody_reserved_is_left_alone(world: World) -> None:
-    await world.stock("TEA", 10)
-    order = await world.accept(order_of(("TEA", 3)))
-    reserved = order.reserve(order.created_at, owner="somebody", lease_until=order.created_at)
-    await world.orders.move(order, reserved)
-    await deliver(world, delivery_of(order))
-    assert await world.stored(order) == reserved
 
 
 async def test_nothing_is_done_once_the_message_may_be_somebody_elses(world: World) -> None:

@@ -9,7 +9,7 @@ from order_processor.metrics import ProcessorMetrics
 from order_processor.sweeper import BACKOFF_CAP, Sweeper
 from order_shared.clock import to_millis
 from order_shared.messaging.publisher import Publisher
-from order_shared.order.events import parse_event
+from order_shared.order.events import OrderPlaced, parse_event
 from order_shared.order.models import Order
 from order_shared.order.repository import OpenOrder
 from tests.factories import NOON, make_claim, make_customer, make_order
@@ -65,7 +65,9 @@ async def test_an_overdue_order_is_said_again(outbox: Outbox) -> None:
     outbox.clock.advance(BASE + JUST_AFTER)
     assert await outbox.sweeper().sweep() == 1
     (stored,) = outbox.queue.messages
-    assert parse_event(stored.message.body).order().lines == order.lines
+    event = parse_event(stored.message.body)
+    assert isinstance(event, OrderPlaced)
+    assert event.order().lines == order.lines
     assert (await outbox.stored(order)).sweeps == 1
 
 

@@ -196,7 +196,7 @@ def _table(rows: list[Row]) -> Table:
     table.add_column("took", justify="right", no_wrap=True)
     for row in rows:
         seconds = "" if row.seconds is None else f"{row.seconds * 1000:.0f} ms"
-        style = {"confirmed": "green", "rejected": "yellow"}.get(row.status, "")
+        style = {"confirmed": "green", "rejected": "yellow", "cancelled": "yellow"}.get(row.status, "")
         order = Text.assemble(row.order, "\n", (row.remark, "dim"))
         table.add_row(row.what, order, Text(row.status, style=style), seconds)
     return table
@@ -209,6 +209,7 @@ def _print_addresses(stack: Stack, state: Path) -> None:
         ("its documentation", f"{stack.api}/docs"),
         ("order processor", stack.processor),
         ("embedded AWS", stack.aws),
+        ("payment sandbox", stack.payments),
         ("addresses, pids", str(state / STACK_FILE)),
         ("logs", str(state / "logs")),
     ):

@@ -18,6 +18,10 @@ CUSTOMER = "ada"
 NORMAL_SKU = "TEA-GREEN-100"
 SCARCE_SKU = "TIN-LIMITED-2026"
 BURST_SKU = "TEA-ADVENT-24"
+CARD = "pm_card_visa"
+DECLINED_CARD = "pm_card_chargeDeclined"
+"""Tokens of the payment sandbox, as Stripe's test mode has them."""
+
 BURST_CONNECTIONS = 32
 END_STATES = frozenset({"confirmed", "rejected", "cancelled"})
 DEADLINE_SECONDS = 120.0
@@ -47,20 +51,26 @@ class Shop:
         self._http = http
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    async def post(self, lines: dict[str, int], key: str) -> tuple[Order, bool]:
+    async def post(self, lines: dict[str, int], key: str, payment_token: str | None = None) -> tuple[Order, bool]:
         """The order, and whether it was replayed."""
-        body = {"lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines.items()]}
+        body: dict[str, Any] = {"lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines.items()]}
+        if payment_token is not None:
+            body["payment_token"] = payment_token
         response = await self._http.post("/v1/orders", json=body, headers={**self._headers, "Idempotency-Key": key})
         expect(response.status_code == httpx.codes.ACCEPTED, f"an order was not accepted: {response.text}")
         return response.json(), response.headers.get("Idempotent-Replayed") == "true"
 
-    async def ended(self, order_id: str) -> Order:
-        """The order once it has reached an end state."""
+    async def cancel(self, order_id: str) -> None:
+        response = await self._http.post(f"/v1/orders/{order_id}/cancel", headers=self._headers)
+        expect(response.status_code == httpx.codes.ACCEPTED, f"a cancellation was not accepted: {response.text}")
+
+    async def ended(self, order_id: str, states: frozenset[str] = END_STATES) -> Order:
+        """The order once it has reached an end state, or one of the states named."""
         async with asyncio.timeout(DEADLINE_SECONDS):
             while True:
                 response = await self._http.get(f"/v1/orders/{order_id}", headers=self._headers)
                 order: Order = response.raise_for_status().json()
-                if order["status"] in END_STATES:
+                if order["status"] in states:
                     return order
                 await asyncio.sleep(0.05)
 
@@ -78,11 +88,11 @@ async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[
     limits = httpx.Limits(max_connections=BURST_CONNECTIONS)
     async with httpx.AsyncClient(base_url=api, timeout=30.0, limits=limits) as http:
         shop = Shop(http, token)
-        on_progress("single orders", 0, 3)
-        rows = await _normal_and_replayed(shop)
-        on_progress("single orders", 2, 3)
-        rows.append(await _out_of_stock(shop))
-        on_progress("single orders", 3, 3)
+        rows: list[Row] = []
+        for step in (_normal_and_replayed, _out_of_stock, _paid, _declined, _cancelled):
+            on_progress("single orders", len(rows), 6)
+            rows += await step(shop)
+        on_progress("single orders", len(rows), 6)
         rows += await _burst(shop, burst, on_progress)
     return rows
 
@@ -104,7 +114,7 @@ async def _normal_and_replayed(shop: Shop) -> list[Row]:
     ]
 
 
-async def _out_of_stock(shop: Shop) -> Row:
+async def _out_of_stock(shop: Shop) -> list[Row]:
     before = await shop.available(SCARCE_SKU)
     order, _ = await shop.post({SCARCE_SKU: before + 1}, str(uuid.uuid4()))
     order = await shop.ended(order["id"])
@@ -114,7 +124,35 @@ async def _out_of_stock(shop: Shop) -> Row:
         f"an order of more than there is became {order['status']}",
     )
     expect(await shop.available(SCARCE_SKU) == before, "a rejected order moved stock")
-    return Row("too many", order["id"], order["status"], f"out_of_stock: {reason['sku']}", seconds_to_end(order))
+    remark = f"out_of_stock: {reason['sku']}"
+    return [Row("too many", order["id"], order["status"], remark, seconds_to_end(order))]
+
+
+async def _paid(shop: Shop) -> list[Row]:
+    order, _ = await shop.post({NORMAL_SKU: 1}, str(uuid.uuid4()), payment_token=CARD)
+    order = await shop.ended(order["id"])
+    expect(order["status"] == "confirmed", f"a paid order became {order['status']}: {order['reason']}")
+    return [Row("paid", order["id"], order["status"], "stock reserved, card charged", seconds_to_end(order))]
+
+
+async def _declined(shop: Shop) -> list[Row]:
+    before = await shop.available(NORMAL_SKU)
+    order, _ = await shop.post({NORMAL_SKU: 1}, str(uuid.uuid4()), payment_token=DECLINED_CARD)
+    order = await shop.ended(order["id"])
+    code = (order["reason"] or {}).get("code")
+    expect((order["status"], code) == ("rejected", "payment_declined"), f"a declined order became {order['status']}")
+    expect(await shop.available(NORMAL_SKU) == before, "a declined order kept its stock")
+    return [Row("declined", order["id"], order["status"], "payment_declined, stock given back", seconds_to_end(order))]
+
+
+async def _cancelled(shop: Shop) -> list[Row]:
+    before = await shop.available(NORMAL_SKU)
+    order, _ = await shop.post({NORMAL_SKU: 1}, str(uuid.uuid4()), payment_token=CARD)
+    await shop.ended(order["id"])
+    await shop.cancel(order["id"])
+    order = await shop.ended(order["id"], frozenset({"cancelled"}))
+    expect(await shop.available(NORMAL_SKU) == before, "a cancelled order kept its stock")
+    return [Row("cancelled", order["id"], order["status"], "refunded, stock given back", seconds_to_end(order))]
 
 
 async def _burst(shop: Shop, size: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:

@@ -17,6 +17,7 @@ import httpx
 from order_shared.config import Environment, Settings
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
+from orderctl.local.payments import API_KEY, start_payments
 from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 from orderctl.local.provision import provision
 
@@ -63,6 +64,7 @@ class Stack:
     children: dict[str, Child] = field(default_factory=dict)
     api: str = ""
     processor: str = ""
+    payments: str = ""
 
     @property
     def settings(self) -> Settings:
@@ -71,6 +73,11 @@ class Stack:
     @property
     def aio_session(self) -> aioboto3.Session:
         return local_aio_session()
+
+    def start_payments(self) -> None:
+        """The payment sandbox; the services started from now on use it."""
+        self.children["payments"], self.payments = start_payments(self.group)
+        self.environment = {**self.environment, "ORDER_PAYMENT_API_BASE": self.payments}
 
     def start_api(self, port: int = 0) -> None:
         self.api = self._start_service("order-api", "order_api", port)
@@ -104,6 +111,7 @@ class Stack:
             "api": self.api,
             "processor": self.processor,
             "aws": self.aws,
+            "payments": self.payments,
             "pids": {name: child.pid for name, child in self.children.items()},
         }
 
@@ -134,6 +142,7 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
                 "ORDER_CURSOR_SECRETS": secrets.token_hex(32),
                 "ORDER_RECEIVE_WAIT_SECONDS": "1",  # a cancelled long poll of the emulator still takes messages
                 "ORDER_DRAIN_SECONDS": "10",
+                "ORDER_PAYMENT_API_KEY": API_KEY,
                 **(overrides or {}),
             }
             yield Stack(group, issuer, issuer_key, endpoint, environment, {"emulator": emulator})
@@ -145,6 +154,7 @@ def running_stack(
 ) -> Iterator[Stack]:
     """The whole stack. A port that is taken, and 0, gives way to any free one. Raises ChildFailed, EmulatorMissing."""
     with running_infrastructure(state, overrides) as stack:
+        stack.start_payments()
         stack.start_api(api_port)
         stack.start_processor(processor_port)
         yield stack

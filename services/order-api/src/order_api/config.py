@@ -1,5 +1,6 @@
 """The API's settings, on top of those both services share."""
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -20,6 +21,9 @@ class ApiSettings(Settings):
 
     cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
     """Comma separated. The first signs cursors, all verify them: add a new one in front to rotate."""
+
+    cancel_window: timedelta = timedelta(hours=24)
+    """How long after its confirmation an order may still be cancelled, as ISO 8601: `PT24H`."""
 
     accept_deadline_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How long placing an order, or one storage call of another request, may take before the answer is 503."""

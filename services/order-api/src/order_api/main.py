@@ -97,6 +97,7 @@ def _wire(
             cursors,
             clock=clock,
             sweep_base=timedelta(seconds=settings.sweep_base_seconds),
+            cancel_window=settings.cancel_window,
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
         ),
         products=ProductService(adapters.inventory, cursors, clock),

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from order_api.auth import InsufficientScope, KeysUnavailable, Unauthenticated
 from order_api.cursors import InvalidCursor
 from order_api.idempotency import IdempotencyKeyMissing
-from order_api.order.exceptions import UnsupportedSort
+from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
@@ -51,6 +51,7 @@ class Problem(BaseModel):
     errors: list[ProblemError] = []
     request_id: str
     retryable: bool = Field(description="The same request may succeed later, unchanged.")
+    current_version: int | None = Field(None, description="With `version_mismatch`: the version the order is at.")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     InsufficientStock: ProblemKind(HTTPStatus.CONFLICT, "insufficient_stock", "Not enough in stock"),
     UnknownSku: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_sku", "No such product"),
     CurrencyMismatch: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "currency_mismatch", "More than one currency"),
+    NotCancellable: ProblemKind(HTTPStatus.CONFLICT, "not_cancellable", "The order cannot be cancelled"),
+    VersionMismatch: ProblemKind(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", "The order is at another version"),
     IdempotencyKeyReused: ProblemKind(
         HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The idempotency key was used for another request"
     ),
@@ -127,6 +130,7 @@ def problem_response(
     *,
     errors: Sequence[ProblemError] = (),
     headers: Mapping[str, str] | None = None,
+    current_version: int | None = None,
 ) -> JSONResponse:
     problem = Problem(
         type=TYPE_PREFIX + kind.code,
@@ -138,9 +142,10 @@ def problem_response(
         errors=list(errors),
         request_id=scope.get("state", {}).get("request_id", ""),
         retryable=kind.retryable,
+        current_version=current_version,
     )
     return JSONResponse(
-        problem.model_dump(mode="json"),
+        problem.model_dump(mode="json", exclude_none=True),
         status_code=kind.status,
         headers={**HEADERS.get(kind.status, {}), **(headers or {})},
         media_type=MEDIA_TYPE,
@@ -170,7 +175,7 @@ def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONRespon
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
         return problem_response(scope, kind, "Please try again in a moment.")
-    return problem_response(scope, kind, str(error))
+    return problem_response(scope, kind, str(error), current_version=getattr(error, "current_version", None))
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:

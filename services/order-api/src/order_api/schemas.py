@@ -66,8 +66,3 @@ class PageQuery(BaseModel):
     cursor: Annotated[
         str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")
     ] = None
-
-
-class PageOut(Resource):
-    next_cursor: str | None
-    has_more: bool

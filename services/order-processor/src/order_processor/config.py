@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from order_shared.config import Settings
 from order_shared.messaging.consumer import ConsumerOptions
@@ -21,6 +21,11 @@ class ProcessorSettings(Settings):
     drain_seconds: Annotated[float, Field(gt=0)] = 60.0
     """For what was begun when SIGTERM came. The task's stop time-out is at least ten seconds longer, for the flush."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
+    payment_api_key: SecretStr
+    """The payment provider's secret key."""
+    payment_api_base: str | None = None
+    """Where the provider's API is, if not where its SDK knows it to be."""
+
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Between two looks at the open orders."""
 

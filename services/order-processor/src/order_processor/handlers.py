@@ -1,17 +1,19 @@
 """Which flow answers which event. What a flow raises decides about its message; see `messaging.consumer`."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 import structlog
 
 from order_processor.order import flows
 from order_processor.order.flows import Workflow
 from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
-from order_shared.order.events import Event, OrderPlaced, UnreadableEvent, parse_event
+from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
 
-Flow = Callable[[OrderPlaced, Delivery, Workflow], Awaitable[None]]
+Flow = Callable[[Any, Delivery, Workflow], Awaitable[None]]
+"""The first argument is the event that the flow stands beside below."""
 
-HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place}
+HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place, OrderCancelRequested: flows.cancel}
 
 
 def make_handler(work: Workflow) -> Handler:

@@ -3,8 +3,10 @@
 import asyncio
 import signal
 import socket
+from contextlib import aclosing
 from datetime import timedelta
 
+import stripe
 import structlog
 import uvloop
 
@@ -13,6 +15,8 @@ from order_processor.handlers import make_handler
 from order_processor.health import health_server
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
+from order_processor.payments.gateway import PaymentGateway
+from order_processor.payments.stripe_gateway import StripeGateway
 from order_processor.sweeper import Sweeper
 from order_shared.adapters import Adapters, open_adapters
 from order_shared.clock import utc_now
@@ -33,6 +37,7 @@ FLUSH_SECONDS = 5.0
 
 def run() -> None:
     settings = load_settings(ProcessorSettings)
+    stripe.enable_telemetry = False  # it would write into a home directory that a container does not have
     configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listener:
         uvloop.run(serve(settings, listener))
@@ -41,16 +46,24 @@ def run() -> None:
 async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
     """Processes until SIGTERM or SIGINT, then drains."""
     metrics = ProcessorMetrics()
-    async with open_adapters(
-        settings, metrics, deadline=settings.storage_deadline_seconds, pollers=settings.pollers
-    ) as adapters:
-        await _process(settings, adapters, metrics, listener)
+    payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base)
+    async with (
+        aclosing(payments),
+        open_adapters(
+            settings, metrics, deadline=settings.storage_deadline_seconds, pollers=settings.pollers
+        ) as adapters,
+    ):
+        await _process(settings, adapters, payments, metrics, listener)
 
 
 async def _process(
-    settings: ProcessorSettings, adapters: Adapters, metrics: ProcessorMetrics, listener: socket.socket
+    settings: ProcessorSettings,
+    adapters: Adapters,
+    payments: PaymentGateway,
+    metrics: ProcessorMetrics,
+    listener: socket.socket,
 ) -> None:
-    work = Workflow(adapters.orders, adapters.inventory, utc_now, metrics.order_ended)
+    work = Workflow(adapters.orders, adapters.inventory, payments, utc_now, metrics.order_ended)
     consumer = Consumer(adapters.queue, make_handler(work), settings.consumer_options, metrics.consumer)
     publisher = Publisher(adapters.queue, on_failure=metrics.publish_failures.inc)
     sweeper = Sweeper(

@@ -23,7 +23,7 @@ from order_shared.clock import Clock, to_millis, to_text
 from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import MAX_BATCH
-from order_shared.order.events import OrderPlaced
+from order_shared.order.events import event_of
 from order_shared.order.repository import OpenOrder, OrderRepository
 from order_shared.tables import OPEN_SHARDS
 
@@ -120,7 +120,7 @@ class Sweeper:
         order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
             return Said.SKIPPED  # ended, or another sweeper's
-        if await self._publisher.send(OrderPlaced.of(order)):
+        if await self._publisher.send(event_of(order)):
             self._metrics.sweeps.inc()
             log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
             return Said.SENT

@@ -49,20 +49,31 @@ class PlacedData(_Wire):
     currency: str
     total: int
     reference: str | None = None
+    paid: bool = False
+    """It has to be paid for, so it is read before anything is done: a message names no payment token."""
 
 
-class OrderPlaced(_Wire):
-    """An order was accepted and is stored."""
+class _CloudEvent(_Wire):
+    """What every message says. `subject` is the order id."""
 
     specversion: Literal["1.0"] = "1.0"
     id: str
     source: str = SOURCE
-    type: Literal["order.placed.v1"] = "order.placed.v1"
     subject: str
     time: EventTime
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | None = None
     tenantid: str
+
+    def to_json(self) -> str:
+        """ASCII only: SQS refuses some characters that JSON admits."""
+        return self.model_dump_json(exclude_none=True, ensure_ascii=True)
+
+
+class OrderPlaced(_CloudEvent):
+    """An order was accepted and is stored."""
+
+    type: Literal["order.placed.v1"] = "order.placed.v1"
     data: PlacedData
 
     @classmethod
@@ -89,6 +100,7 @@ class OrderPlaced(_Wire):
                 currency=order.currency,
                 total=order.total,
                 reference=order.reference,
+                paid=order.must_be_paid,
             ),
         )
 
@@ -112,14 +124,44 @@ class OrderPlaced(_Wire):
             timeline=(TimelineEntry(OrderStatus.PENDING, created_at),),
         )
 
-    def to_json(self) -> str:
-        """ASCII only: SQS refuses some characters that JSON admits."""
-        return self.model_dump_json(exclude_none=True, ensure_ascii=True)
+
+class CancelRequestedData(_Wire):
+    customer: str
 
 
-Event = OrderPlaced
+class OrderCancelRequested(_CloudEvent):
+    """A customer wants an order undone that holds stock; the order itself says so too."""
 
-EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {"order.placed.v1": TypeAdapter(OrderPlaced)}
+    type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
+    data: CancelRequestedData
+
+    @classmethod
+    def of(cls, order: Order, traceparent: str | None = None) -> "OrderCancelRequested":
+        return cls.model_construct(
+            id=f"{order.order_id}.cancel_requested",
+            subject=order.order_id,
+            time=order.cancel_requested_at or order.updated_at,
+            traceparent=traceparent,
+            tenantid=order.customer.tenant,
+            data=CancelRequestedData.model_construct(customer=order.customer.id),
+        )
+
+    @property
+    def customer(self) -> Customer:
+        return Customer(self.tenantid, self.data.customer)
+
+
+Event = OrderPlaced | OrderCancelRequested
+
+EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
+    "order.placed.v1": TypeAdapter(OrderPlaced),
+    "order.cancel_requested.v1": TypeAdapter(OrderCancelRequested),
+}
+
+
+def event_of(order: Order) -> Event:
+    """What there is to say about an open order."""
+    return OrderPlaced.of(order) if order.cancel_requested_at is None else OrderCancelRequested.of(order)
 
 
 class _Envelope(_Wire):

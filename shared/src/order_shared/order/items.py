@@ -1,8 +1,10 @@
 """How an order is stored: the item, what changes in it, and the conditions of its writes."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import reduce
 from operator import and_
+from typing import Any
 
 from aiodynamo.expressions import Condition, F, UpdateExpression
 
@@ -10,7 +12,7 @@ from order_shared.aws.dynamodb import Item
 from order_shared.clock import from_text, to_text
 from order_shared.order.ids import OrderId
 from order_shared.order.models import (
-    ENDED,
+    HOLDS_STOCK,
     Customer,
     Order,
     OrderLine,
@@ -23,7 +25,27 @@ from order_shared.order.models import (
 ITEM_VERSION = 1
 
 ORDER_ABSENT = F("customer_key").does_not_exist()
-OPEN_ATTRIBUTES = ("open_shard", "due_at", "sweeps", "lease_owner", "lease_until")
+CANCEL_NOT_REQUESTED = F("cancel_requested_at").does_not_exist()
+HOLDS_STOCK_STORED = F("status").is_in([str(status) for status in sorted(HOLDS_STOCK)])
+
+MUTABLE: Mapping[str, Callable[[Order], Any]] = {
+    "status": lambda order: str(order.status),
+    "fence": lambda order: order.fence,
+    "updated_at": lambda order: to_text(order.updated_at),
+    "reason": lambda order: order.reason and _reason_item(order.reason),
+    "open_shard": lambda order: order.open_shard if order.is_open else None,
+    "due_at": lambda order: order.due_at,
+    "sweeps": lambda order: order.sweeps if order.is_open else None,
+    "lease_owner": lambda order: order.lease_owner,
+    "lease_until": lambda order: order.lease_until,
+    "payment_token": lambda order: order.payment_token,
+    "payment_id": lambda order: order.payment_id,
+    "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
+}
+"""Attributes that change in an order's life, in their stored form; None is not stored. `version` and `timeline`
+change too, by what is added to them."""
+
+OPEN_ATTRIBUTES = ("open_shard", "due_at", "sweeps", "lease_owner", "lease_until", "payment_token")
 """What an order has only until it ends."""
 
 
@@ -32,35 +54,31 @@ def item_key(customer_key: str, created_at: datetime) -> Item:
 
 
 def still(order: Order) -> Condition:
-    """The stored order is the one we know: same id, state and owner."""
+    """The stored order is the one we know: same id, state and owner, and nobody has asked to cancel it since."""
     condition = F("order_id").equals(order.order_id) & F("status").equals(str(order.status))
     condition &= F("fence").equals(order.fence)
     if order.lease_owner is not None:
         condition &= F("lease_owner").equals(order.lease_owner)
+    if order.cancel_requested_at is None:
+        condition &= CANCEL_NOT_REQUESTED
     return condition
 
 
-def transition(before: Order, after: Order) -> UpdateExpression:
-    """What changes between two orders. `version` is counted up where it is stored: others count it too."""
-    new_entries = after.timeline[len(before.timeline) :]
-    changes = [
-        F("status").set(str(after.status)),
-        F("version").change(after.version - before.version),
-        F("fence").set(after.fence),
-        F("updated_at").set(to_text(after.updated_at)),
-        F("timeline").append([_timeline_item(entry) for entry in new_entries]),
-    ]
-    if after.reason is not None and after.reason != before.reason:
-        changes.append(F("reason").set(_reason_item(after.reason)))
-    if after.status in ENDED:
-        changes += [F(name).remove() for name in OPEN_ATTRIBUTES]
-    else:
-        changes += [
-            F("lease_owner").set(after.lease_owner),
-            F("lease_until").set(after.lease_until),
-            F("due_at").set(after.due_at),
-        ]
-    return reduce(and_, changes)
+def changes(before: Order, after: Order) -> UpdateExpression:
+    """What makes the stored order `after`. `version` is counted up where it is stored: others count it too."""
+    updates: list[UpdateExpression] = []
+    for name, stored in MUTABLE.items():
+        value = stored(after)
+        if value is None:
+            if stored(before) is not None or (not after.is_open and name in OPEN_ATTRIBUTES):
+                updates.append(F(name).remove())
+        elif value != stored(before):
+            updates.append(F(name).set(value))
+    if after.version != before.version:
+        updates.append(F("version").change(after.version - before.version))
+    if new_entries := after.timeline[len(before.timeline) :]:
+        updates.append(F("timeline").append([_timeline_item(entry) for entry in new_entries]))
+    return reduce(and_, updates)
 
 
 def to_item(order: Order) -> Item:
@@ -68,10 +86,7 @@ def to_item(order: Order) -> Item:
         "customer_key": order.customer.key,
         "created_at": to_text(order.created_at),
         "order_id": order.order_id,
-        "updated_at": to_text(order.updated_at),
-        "status": str(order.status),
         "version": order.version,
-        "fence": order.fence,
         "lines": [
             {
                 "sku": line.sku,
@@ -89,9 +104,7 @@ def to_item(order: Order) -> Item:
     }
     if order.reference is not None:
         item["reference"] = order.reference
-    if order.is_open:
-        item |= {"open_shard": order.open_shard, "due_at": order.due_at, "sweeps": order.sweeps}
-    return item
+    return item | {name: value for name, stored in MUTABLE.items() if (value := stored(order)) is not None}
 
 
 def _timeline_item(entry: TimelineEntry) -> Item:
@@ -129,4 +142,7 @@ def to_order(item: Item) -> Order:
         sweeps=item.get("sweeps", 0),
         lease_owner=item.get("lease_owner"),
         lease_until=item.get("lease_until"),
+        payment_token=item.get("payment_token"),
+        payment_id=item.get("payment_id"),
+        cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
     )

@@ -57,6 +57,7 @@ FREES_REFERENCE = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELLED})
 
 class ReasonCode(StrEnum):
     OUT_OF_STOCK = "out_of_stock"
+    PAYMENT_DECLINED = "payment_declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Order:
     """An order as it stands. `due_at` and `lease_until` are epoch milliseconds; amounts are minor units.
 
     `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
-    the fence it knows, so a stale worker's write fails.
+    the fence it knows, so a stale worker's write fails. `payment_token` is what the customer pays with, and
+    is forgotten when the order ends; `payment_id` is the provider's name of the payment.
     """
 
     customer: Customer
@@ -125,6 +127,9 @@ class Order:
     sweeps: int = 0
     lease_owner: str | None = None
     lease_until: int | None = None
+    payment_token: str | None = None
+    payment_id: str | None = None
+    cancel_requested_at: datetime | None = None
 
     @classmethod
     def place(
@@ -135,6 +140,7 @@ class Order:
         at: datetime,
         due_at: int,
         reference: str | None = None,
+        payment_token: str | None = None,
     ) -> "Order":
         """A new pending order of `(product, quantity)` pairs, one per product, at today's prices.
 
@@ -167,6 +173,7 @@ class Order:
             reference=reference,
             timeline=(TimelineEntry(OrderStatus.PENDING, at),),
             due_at=due_at,
+            payment_token=payment_token,
         )
 
     @property
@@ -176,7 +183,13 @@ class Order:
     @property
     def is_open(self) -> bool:
         """True while the platform still owes the customer an end; such orders are swept."""
-        return self.status not in ENDED
+        return self.status not in ENDED or (
+            self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
+        )
+
+    @property
+    def must_be_paid(self) -> bool:
+        return self.payment_token is not None and self.total > 0
 
     @property
     def holds_stock(self) -> bool:
@@ -193,7 +206,36 @@ class Order:
             OrderStatus.RESERVED, at, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS
         )
 
+    def is_leased(self, at: datetime, *, to_others_than: str) -> bool:
+        """Somebody else may be at work on it."""
+        return (
+            self.lease_owner not in {None, to_others_than}
+            and self.lease_until is not None
+            and self.lease_until >= to_millis(at)
+        )
+
+    def take_over(self, *, owner: str, lease_until: datetime) -> "Order":
+        """A new owner carries it on; the old one's writes fail from now on. Nothing that a customer sees."""
+        until = to_millis(lease_until)
+        return replace(self, fence=self.fence + 1, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS)
+
+    def release(self) -> "Order":
+        """Its owner lets go before the lease ends, so that the next attempt need not wait for that."""
+        return replace(self, lease_until=0)
+
+    def with_payment(self, payment_id: str) -> "Order":
+        return replace(self, payment_id=payment_id)
+
+    def request_cancel(self, at: datetime, *, due_at: int) -> "Order":
+        """What only the processor can undo is asked of it; the order goes back to the outbox until it is done."""
+        if self.cancel_requested_at is not None or not self.holds_stock:
+            raise InvalidTransition(self.order_id, self.status, OrderStatus.CANCELLED)
+        at = max(at, self.updated_at)
+        return replace(self, version=self.version + 1, updated_at=at, cancel_requested_at=at, due_at=due_at, sweeps=0)
+
     def confirm(self, at: datetime) -> "Order":
+        if self.cancel_requested_at is not None:
+            raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
         return self._become(OrderStatus.CONFIRMED, at)
 
     def reject(self, at: datetime, reason: Reason) -> "Order":
@@ -206,7 +248,7 @@ class Order:
         if status not in TRANSITIONS[self.status]:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:
-            changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None}
+            changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None, "payment_token": None}
         at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
         return replace(
             self,

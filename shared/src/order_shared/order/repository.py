@@ -27,7 +27,17 @@ from order_shared.order.exceptions import (
     StaleOrder,
 )
 from order_shared.order.ids import created_at_of
-from order_shared.order.items import ORDER_ABSENT, item_key, still, to_customer, to_item, to_order, transition
+from order_shared.order.items import (
+    CANCEL_NOT_REQUESTED,
+    HOLDS_STOCK_STORED,
+    ORDER_ABSENT,
+    changes,
+    item_key,
+    still,
+    to_customer,
+    to_item,
+    to_order,
+)
 from order_shared.order.models import (
     FREES_REFERENCE,
     Customer,
@@ -74,9 +84,15 @@ class OrderRepository(Protocol):
         """The customer's orders created within the window, by time."""
 
     async def move(self, before: Order, after: Order) -> None:
-        """Writes a transition with all that it means: stock taken or given back, a reference freed.
+        """Writes what has changed, with all that it means: stock taken or given back, a reference freed.
 
         Raises StaleOrder if the stored order is not `before` any more, else OutOfStock; nothing is written.
+        """
+
+    async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
+        """Writes a request to cancel an order that holds stock, whoever is at work on it; the order as it is then.
+
+        Raises StaleOrder if it holds no stock, if that was asked before, or if it is not at `version`.
         """
 
     async def find_claim(self, key: str) -> Claim | None:
@@ -151,13 +167,18 @@ class DynamoOrderRepository:
         update = Update(
             self._tables.orders,
             item_key(before.customer.key, before.created_at),
-            transition(before, after),
+            changes(before, after),
             still(before),
         )
         stock = self._stock_operations(before, after)
         freed = self._freed_reference(before, after)
         try:
+            if not stock and not freed:
+                await self._dynamo.update(update.table, update.key, update.expression, condition=still(before))
+                return
             await self._dynamo.transact_write([update, *stock, *freed])
+        except ConditionalCheckFailed as error:
+            raise StaleOrder(before.order_id) from error
         except TransactionCanceled as error:
             stale, *failed = failed_conditions(error)
             if stale:
@@ -166,6 +187,26 @@ class DynamoOrderRepository:
             if not short:
                 raise
             raise OutOfStock(short) from error
+
+    async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
+        condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED
+        if version is not None:
+            condition &= F("version").equals(version)
+        try:
+            item = await self._dynamo.update(
+                self._tables.orders,
+                item_key(requested.customer.key, requested.created_at),
+                F("cancel_requested_at").set(to_text(requested.updated_at))
+                & F("updated_at").set(to_text(requested.updated_at))
+                & F("version").change(1)
+                & F("open_shard").set(requested.open_shard)
+                & F("due_at").set(requested.due_at)
+                & F("sweeps").set(0),
+                condition=condition,
+            )
+        except ConditionalCheckFailed as error:
+            raise StaleOrder(requested.order_id) from error
+        return to_order(item)
 
     def _stock_operations(self, before: Order, after: Order) -> list[Update]:
         """Per line: its units taken, if the order comes to hold stock; given back, if it ceases to."""

@@ -1,10 +1,28 @@
-"""What can be wrong with a request about orders, before the business is asked."""
+"""What can be wrong with a request about orders.
+
+PlatformError
+├── UnsupportedSort   no index backs it
+├── VersionMismatch   the order is not at the version that If-Match names
+└── NotCancellable    it was rejected, or confirmed too long ago
+"""
 
 from collections.abc import Sequence
 
 from order_shared.exceptions import PlatformError
+from order_shared.order.models import Order
 
 
 class UnsupportedSort(PlatformError):
     def __init__(self, sort: str, allowed: Sequence[str]) -> None:
         super().__init__(f"cannot sort by {sort!r:.60}; allowed: {', '.join(allowed)}")
+
+
+class VersionMismatch(PlatformError):
+    def __init__(self, current_version: int) -> None:
+        super().__init__(f"the order is at version {current_version} by now")
+        self.current_version = current_version
+
+
+class NotCancellable(PlatformError):
+    def __init__(self, order: Order) -> None:
+        super().__init__(f"order {order.order_id} is {order.status} and cannot be cancelled any more")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import Instant, InstantIn, PageOut, PageQuery, Request, Resource, typename
+from order_api.schemas import Instant, InstantIn, PageQuery, Request, Resource, typename
 from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
 from order_shared.patterns import SKU_PATTERN, TEXT_PATTERN
 
@@ -29,6 +29,14 @@ class OrderIn(Request):
             pattern=TEXT_PATTERN,
             description="Your own name for the order; unique among your orders that are not rejected or cancelled.",
             examples=["PO-2026-0042"],
+        ),
+    ] = None
+    payment_token: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]{1,255}$",
+            description="What to charge, as the payment provider named it to you. Never stored beyond the order's end.",
+            examples=["pm_card_visa"],
         ),
     ] = None
     _quantities: dict[str, int] = PrivateAttr(default_factory=dict)
@@ -128,6 +136,8 @@ class OrderOut(Resource):
         )
 
 
-class OrderPage(PageOut):
+class OrderPage(Resource):
     typename: Literal["OrderPage"] = typename("OrderPage")
     items: list[OrderOut]
+    next_cursor: str | None
+    has_more: bool

@@ -1,26 +1,27 @@
 """The use cases of customers: place an order, look at one, list them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from order_api.auth import Identity
 from order_api.cursors import CursorCodec, Page
 from order_api.idempotency import earlier_claim
-from order_api.order.exceptions import UnsupportedSort
+from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.product.catalogue import Catalogue
 from order_shared.clock import EPOCH, MAX_MICROS, Clock, from_micros, from_text, to_millis, to_text
 from order_shared.exceptions import StorageUnavailable
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.messaging.publisher import Publisher
-from order_shared.order.events import OrderPlaced
-from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, OrderNotFound, ReferenceTaken
-from order_shared.order.models import Customer, Order
+from order_shared.order.events import OrderCancelRequested, OrderPlaced
+from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, OrderNotFound, ReferenceTaken, StaleOrder
+from order_shared.order.models import Customer, Order, OrderStatus
 from order_shared.order.repository import OrderRepository, Window
 
 PLACE_ROUNDS = 5
+CANCEL_ROUNDS = 3
 SORTS = {"-created_at": True, "created_at": False}
 """Those that the table's range key backs, and whether each descends."""
 END_OF_TIME = from_micros(MAX_MICROS)
@@ -43,11 +44,13 @@ class OrderService:
         *,
         clock: Clock,
         sweep_base: timedelta,
+        cancel_window: timedelta,
         accept_deadline: timedelta,
     ) -> None:
         """`clock` never gives the same instant twice; an order falls due for a sweep `sweep_base` after it.
 
-        Placing an order takes no longer than `accept_deadline`, whatever it waits for.
+        A confirmed order can be cancelled within `cancel_window`. Placing an order takes no longer than
+        `accept_deadline`, whatever it waits for.
         """
         self._orders = orders
         self._catalogue = catalogue
@@ -55,6 +58,7 @@ class OrderService:
         self._cursors = cursors
         self._clock = clock
         self._sweep_base = sweep_base
+        self._cancel_window = cancel_window
         self._accept_deadline = accept_deadline
 
     async def place(
@@ -62,6 +66,7 @@ class OrderService:
         customer: Customer,
         quantities: Mapping[str, int],
         reference: str | None,
+        payment_token: str | None,
         idempotency_key: str,
         traceparent: str | None,
     ) -> Placed:
@@ -71,7 +76,7 @@ class OrderService:
         """
         try:
             async with asyncio.timeout(self._accept_deadline.total_seconds()):
-                return await self._place(customer, quantities, reference, idempotency_key, traceparent)
+                return await self._place(customer, quantities, reference, payment_token, idempotency_key, traceparent)
         except TimeoutError as error:
             raise StorageUnavailable("no answer within the deadline of accepting") from error
 
@@ -80,16 +85,17 @@ class OrderService:
         customer: Customer,
         quantities: Mapping[str, int],
         reference: str | None,
+        payment_token: str | None,
         idempotency_key: str,
         traceparent: str | None,
     ) -> Placed:
-        payload = {"lines": quantities} if reference is None else {"lines": quantities, "reference": reference}
+        payload = {"lines": quantities, "reference": reference, "payment_token": payment_token}
         key = claim_key(customer, ClaimKind.ORDER, idempotency_key)
-        mark = fingerprint(payload)
+        mark = fingerprint({name: value for name, value in payload.items() if value is not None})
         for _ in range(PLACE_ROUNDS):
             order: Order | None = None
             try:
-                order = await self._new_order(customer, quantities, reference)
+                order = await self._new_order(customer, quantities, reference, payment_token)
                 await self._orders.add(order, Claim(key, order.order_id, mark, expiry(order.created_at)))
             except (UnknownSku, CurrencyMismatch, ReferenceTaken, ClaimTaken, OrderInstantTaken) as error:
                 earlier = await earlier_claim(self._orders.find_claim, key, mark, self._clock)
@@ -112,6 +118,41 @@ class OrderService:
             if ADMIN_SCOPE not in identity.scopes:
                 raise
         return await self._orders.get_by_id(identity.customer.tenant, order_id)
+
+    async def cancel(self, identity: Identity, order_id: str, versions: Collection[int] | None) -> Order:
+        """The order, cancelled or with its cancellation asked for; asking again changes nothing.
+
+        `versions`, if given, are those at which the caller wants it cancelled. What holds stock is undone by the
+        processor. Raises OrderNotFound, NotCancellable, VersionMismatch.
+        """
+        for _ in range(CANCEL_ROUNDS):
+            order = await self.get(identity, order_id)
+            if order.status is OrderStatus.CANCELLED or order.cancel_requested_at is not None:
+                return order
+            if versions is not None and order.version not in versions:
+                raise VersionMismatch(order.version)
+            now = self._clock()
+            if not self._is_cancellable(order, now):
+                raise NotCancellable(order)
+            try:
+                if order.status is OrderStatus.PENDING:
+                    cancelled = order.cancel(now)
+                    await self._orders.move(order, cancelled)
+                    return cancelled
+                requested = order.request_cancel(now, due_at=to_millis(now + self._sweep_base))
+                requested = await self._orders.request_cancel(
+                    requested, version=None if versions is None else order.version
+                )
+            except StaleOrder:
+                continue  # the processor was faster: look again
+            self._publisher.offer(OrderCancelRequested.of(requested))
+            return requested
+        raise StorageUnavailable(f"order {order_id} changes too fast")
+
+    def _is_cancellable(self, order: Order, now: datetime) -> bool:
+        if order.status is OrderStatus.CONFIRMED:
+            return now - order.timeline[-1].at <= self._cancel_window
+        return order.is_open
 
     async def list_orders(
         self,
@@ -144,7 +185,9 @@ class OrderService:
         orders = await self._orders.list_orders(customer, window, limit=limit + 1, descending=descending)
         return self._cursors.page(orders, limit, scope, lambda order: to_text(order.created_at))
 
-    async def _new_order(self, customer: Customer, quantities: Mapping[str, int], reference: str | None) -> Order:
+    async def _new_order(
+        self, customer: Customer, quantities: Mapping[str, int], reference: str | None, payment_token: str | None
+    ) -> Order:
         products = await self._catalogue.get(customer.tenant, quantities)
         now = self._clock()
         return Order.place(
@@ -153,4 +196,5 @@ class OrderService:
             at=now,
             due_at=to_millis(now + self._sweep_base),
             reference=reference,
+            payment_token=payment_token,
         )

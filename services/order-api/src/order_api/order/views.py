@@ -1,5 +1,6 @@
 """Routes of orders."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import OrderReader, OrderServiceDep, OrderWriter
 from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
-from order_api.order.exceptions import UnsupportedSort
+from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
 from order_api.problems import answers
 from order_api.schemas import V1
@@ -38,7 +39,7 @@ async def place_order(
     Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
     """
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
-    placed = await orders.place(identity.customer, body.quantities, body.reference, key, trace)
+    placed = await orders.place(identity.customer, body.quantities, body.reference, body.payment_token, key, trace)
     response.headers["Location"] = f"{router.prefix}/{placed.order.order_id}"
     response.headers["ETag"] = _etag(placed.order.version)
     if placed.replayed:
@@ -71,6 +72,34 @@ async def get_order(identity: OrderReader, order_id: str, orders: OrderServiceDe
     order = await orders.get(identity, order_id)
     response.headers["ETag"] = _etag(order.version)
     return OrderOut.of(order)
+
+
+@router.post(
+    "/{order_id}/cancel",
+    status_code=202,
+    summary="Cancel an order",
+    responses=answers(OrderNotFound, NotCancellable, VersionMismatch),
+)
+async def cancel_order(
+    identity: OrderWriter,
+    order_id: str,
+    orders: OrderServiceDep,
+    response: Response,
+    if_match: Annotated[
+        str | None, Header(description="Only if the order still has this ETag: what you saw is what you cancel.")
+    ] = None,
+) -> OrderOut:
+    """At once while nothing was done; otherwise stock and payment are undone soon. Asking again changes nothing."""
+    order = await orders.cancel(identity, order_id, None if if_match is None else _versions(if_match))
+    response.headers["ETag"] = _etag(order.version)
+    return OrderOut.of(order)
+
+
+def _versions(if_match: str) -> set[int] | None:
+    """The versions of strong ETags; None for `*`, which any version matches."""
+    if if_match.strip() == "*":
+        return None
+    return {int(version) for version in re.findall(r'(?<!W/)"(\d{1,18})"', if_match)}
 
 
 def _etag(version: int) -> str:

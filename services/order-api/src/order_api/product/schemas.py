@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import Instant, PageOut, Request, Resource, typename
+from order_api.schemas import Instant, Request, Resource, typename
 from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
 from order_shared.patterns import TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
@@ -61,9 +61,11 @@ class StockedProductOut(ProductOut):
         return cls(**_fields(stocked.product), available=stocked.available)
 
 
-class ProductPage(PageOut):
+class ProductPage(Resource):
     typename: Literal["ProductPage"] = typename("ProductPage")
     items: list[ProductOut]
+    next_cursor: str | None
+    has_more: bool
 
 
 def _fields(product: Product) -> dict[str, object]:

@@ -1,0 +1,204 @@
+"""Orders that are paid for: one charge for a confirmed order, none that is kept for any other."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from order_processor.handlers import make_handler
+from order_processor.order.flows import LEASE
+from order_processor.payments.gateway import PaymentUnavailable
+from order_shared.messaging.delivery import LeaseLost
+from order_shared.order.events import OrderCancelRequested, OrderPlaced, event_of
+from order_shared.order.models import Order, OrderStatus, ReasonCode
+from tests.factories import make_order, make_product
+from tests.unit.processor.conftest import World, delivery_with
+
+WORKS = "pm_card_visa"
+DECLINED = "pm_card_chargeDeclined"
+UNKNOWN = "pm_nobody_knows"
+
+
+async def accepted(world: World, token: str = WORKS, *, units: int = 10) -> Order:
+    await world.stock("TEA", units)
+    return await world.accept(make_order(lines=[(make_product(sku="TEA"), 3)], payment_token=token))
+
+
+async def tell(world: World, order: Order, *, held: float = 30.0) -> None:
+    """What the queue says of an order, as the outbox would say it now."""
+    stored = await world.stored(order)
+    await make_handler(world.work)(delivery_with(event_of(stored).to_json(), held=held))
+
+
+async def request_cancel(world: World, order: Order) -> None:
+    stored = await world.stored(order)
+    await world.orders.request_cancel(stored.request_cancel(world.clock(), due_at=0), version=None)
+
+
+def total_charged(world: World, order: Order) -> int:
+    """What the customer has paid and not got back."""
+    return world.payments.charged.get(order.order_id, 0) - world.payments.refunded.get(order.order_id, 0)
+
+
+async def test_a_paid_order_is_reserved_charged_and_confirmed(world: World) -> None:
+    order = await accepted(world)
+    await tell(world, order)
+    stored = await world.stored(order)
+    assert [entry.status for entry in stored.timeline] == ["pending", "reserved", "confirmed"]
+    assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
+    assert stored.payment_id is not None
+    assert (stored.payment_token, stored.lease_owner, stored.due_at) == (None, None, None)
+
+
+async def test_a_message_names_no_payment_token(world: World) -> None:
+    order = await accepted(world)
+    assert WORKS not in OrderPlaced.of(order).to_json()
+
+
+async def test_an_order_that_costs_nothing_is_not_charged(world: World) -> None:
+    await world.stock("TEA", 10)
+    free = make_product(sku="TEA", unit_price=0)
+    order = await world.accept(make_order(lines=[(free, 3)], payment_token=WORKS))
+    await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.CONFIRMED
+    assert world.payments.charged == {}
+
+
+@pytest.mark.parametrize("token", [DECLINED, UNKNOWN])
+async def test_a_declined_payment_rejects_and_gives_the_stock_back(world: World, token: str) -> None:
+    order = await accepted(world, token)
+    await tell(world, order)
+    stored = await world.stored(order)
+    assert stored.status is OrderStatus.REJECTED
+    assert stored.reason is not None
+    assert stored.reason.code is ReasonCode.PAYMENT_DECLINED
+    assert (total_charged(world, order), await world.available("TEA")) == (0, 10)
+
+
+async def test_out_of_stock_is_never_charged(world: World) -> None:
+    order = await accepted(world, units=2)
+    await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.REJECTED
+    assert world.payments.charged == {}
+
+
+async def test_an_outage_of_the_provider_rejects_nothing_and_ends_when_it_ends(world: World) -> None:
+    order = await accepted(world)
+    world.payments.unavailable = True
+    for _ in range(5):
+        with pytest.raises(PaymentUnavailable):
+            await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.RESERVED
+    world.payments.unavailable = False
+    await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.CONFIRMED
+    assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
+
+
+async def test_a_duplicate_under_a_live_lease_is_left_to_its_owner(world: World) -> None:
+    order = await accepted(world)
+    reserved = order.reserve(world.clock(), owner="somebody", lease_until=world.clock() + LEASE)
+    await world.orders.move(order, reserved)
+    await tell(world, order)
+    assert await world.stored(order) == reserved
+    assert world.payments.charged == {}
+
+
+@pytest.mark.parametrize("noted", [False, True])
+async def test_after_a_crash_the_lease_runs_out_and_another_carries_on(world: World, *, noted: bool) -> None:
+    order = await accepted(world)
+    stale = order.reserve(world.clock(), owner="crashed", lease_until=world.clock() - timedelta(seconds=1))
+    await world.orders.move(order, stale)
+    if noted:
+        payment_id = await world.payments.create(order.order_id, amount=order.total, currency=order.currency)
+        await world.orders.move(stale, stale.with_payment(payment_id))
+        await world.payments.confirm(order.order_id, payment_id, WORKS)
+    await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.CONFIRMED
+    assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
+
+
+async def test_the_one_who_was_overtaken_cannot_write(world: World) -> None:
+    order = await accepted(world)
+    stale = order.reserve(world.clock(), owner="slow", lease_until=world.clock() - timedelta(seconds=1))
+    await world.orders.move(order, stale)
+    await tell(world, order)
+    confirmed = await world.stored(order)
+    for late in (stale.confirm(world.clock()), stale.cancel(world.clock()), stale.with_payment("pi_late")):
+        with pytest.raises(Exception, match=order.order_id):
+            await world.orders.move(stale, late)
+    assert await world.stored(order) == confirmed
+
+
+async def test_nothing_is_charged_once_the_message_may_be_somebody_elses(world: World) -> None:
+    order = await accepted(world)
+    with pytest.raises(LeaseLost):
+        await tell(world, order, held=-1.0)
+    assert world.payments.charged == {}
+
+
+class TestCancel:
+    async def test_a_confirmed_order_is_refunded_and_its_stock_given_back(self, world: World) -> None:
+        order = await accepted(world)
+        await tell(world, order)
+        await request_cancel(world, order)
+        await tell(world, order)
+        stored = await world.stored(order)
+        assert stored.status is OrderStatus.CANCELLED
+        assert not stored.is_open
+        assert world.payments.refunded == {order.order_id: order.total}
+        assert await world.available("TEA") == 10
+
+    async def test_it_is_undone_once_however_often_it_is_told(self, world: World) -> None:
+        order = await accepted(world)
+        await tell(world, order)
+        await request_cancel(world, order)
+        message = OrderCancelRequested.of(await world.stored(order)).to_json()
+        for _ in range(3):
+            await make_handler(world.work)(delivery_with(message))
+        assert (total_charged(world, order), await world.available("TEA")) == (0, 10)
+
+    async def test_a_confirmed_order_without_payment_gives_its_stock_back(self, world: World) -> None:
+        await world.stock("TEA", 10)
+        order = await world.accept(make_order(lines=[(make_product(sku="TEA"), 3)]))
+        await tell(world, order)
+        await request_cancel(world, order)
+        await tell(world, order)
+        assert ((await world.stored(order)).status, await world.available("TEA")) == (OrderStatus.CANCELLED, 10)
+
+    async def test_asked_for_while_it_is_paid_it_is_not_confirmed(self, world: World) -> None:
+        order = await accepted(world)
+        world.payments.before_confirm = lambda: request_cancel(world, order)
+        await tell(world, order)
+        assert (await world.stored(order)).status is OrderStatus.CANCELLED
+        assert world.payments.refunded == {order.order_id: order.total}
+        assert await world.available("TEA") == 10
+
+    async def test_an_outage_while_refunding_keeps_the_stock_until_the_money_is_back(self, world: World) -> None:
+        order = await accepted(world)
+        await tell(world, order)
+        await request_cancel(world, order)
+        world.payments.unavailable = True
+        with pytest.raises(PaymentUnavailable):
+            await tell(world, order)
+        assert await world.available("TEA") == 7
+        world.payments.unavailable = False
+        await tell(world, order)
+        assert (total_charged(world, order), await world.available("TEA")) == (0, 10)
+
+    async def test_a_request_stays_in_the_outbox_until_it_is_carried_out(self, world: World) -> None:
+        order = await accepted(world)
+        await tell(world, order)
+        await request_cancel(world, order)
+        shard = (await world.stored(order)).open_shard
+        assert len(await world.orders.list_due(shard, 1, 10)) == 1
+        await tell(world, order)
+        assert await world.orders.list_due(shard, 1, 10) == []
+
+
+async def test_deliveries_at_once_charge_once(world: World) -> None:
+    order = await accepted(world)
+    await asyncio.gather(*(tell(world, order) for _ in range(10)), return_exceptions=True)
+    await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.CONFIRMED
+    assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
