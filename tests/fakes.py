@@ -18,6 +18,7 @@ from order_shared.messaging.queue import (
     ReceivedMessage,
     Visibility,
 )
+from order_shared.operations import Operation
 from order_shared.order.exceptions import OrderInstantTaken, OrderNotFound, OutOfStock, ReferenceTaken, StaleOrder
 from order_shared.order.models import FREES_REFERENCE, Customer, Order
 from order_shared.order.repository import OpenOrder, Window, reference_claim
@@ -123,6 +124,7 @@ class MemoryOrderRepository:
             version=stored.version + 1,
             due_at=requested.due_at,
             sweeps=0,
+            parked=None,
         )
         return self._store.orders[key]
 
@@ -140,10 +142,13 @@ class MemoryOrderRepository:
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
         key = (entry.customer_key, entry.created_at)
         stored = self._store.orders[key]
-        if stored.due_at != entry.due_at:
+        if (stored.due_at, stored.open_shard) != (entry.due_at, entry.open_shard):
             return None
         self._store.orders[key] = replace(stored, due_at=due_at, sweeps=sweeps)
         return self._store.orders[key]
+
+    async def get_entry(self, entry: OpenOrder) -> Order | None:
+        return self._store.orders.get((entry.customer_key, entry.created_at))
 
     async def ping(self) -> None:
         pass
@@ -305,3 +310,14 @@ class MemoryQueue:
         await asyncio.sleep(0)
         if self.down:
             raise QueueUnavailable("down")
+
+
+@dataclass
+class MemoryAuditTrail:
+    operations: list[Operation] = field(default_factory=list)
+
+    async def record(self, operation: Operation) -> None:
+        self.operations.append(operation)
+
+    async def of(self, subject: str, limit: int = 100) -> list[Operation]:
+        return [operation for operation in self.operations if operation.subject == subject][:limit]

@@ -14,6 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from order_shared.adapters import open_adapters
+from order_shared.order.models import Customer
+from order_shared.telemetry import Metrics
+from orderctl.local.stack import Stack, published, running_infrastructure
+from tests.e2e.conftest import open_shop
 from tests.waiting import eventually
 
 ORDERCTL = [sys.executable, "-m", "orderctl.main"]
@@ -167,3 +172,32 @@ def orderctl(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*ORDERCTL, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120
     )
+
+
+async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
+    with running_infrastructure(tmp_path) as stack:
+        stack.start_payments()
+        stack.start_api()
+        async with open_shop(stack) as shop:
+            await shop.stock("TEA", 5)
+            order_id = (await shop.post()).json()["id"]
+            await park(stack, Customer(shop.tenant, "ada"), order_id)
+            with published(stack, tmp_path / "stack.json"):
+                where = ("--local", "--state", str(tmp_path))
+                listed = json.loads(orderctl("orders", "list", "--parked", "--json", *where).stdout)
+                assert [(each["order"], each["parked_for"]) for each in listed] == [(order_id, "overdue")]
+                decided = ("--tenant", shop.tenant, "--reason", "the bug is fixed", "--yes")
+                retried = orderctl("orders", "retry", order_id, *decided, *where)
+                assert retried.returncode == 0, retried.stdout
+                shown = orderctl("orders", "show", order_id, "--tenant", shop.tenant, *where).stdout
+                assert "the bug is fixed" in " ".join(shown.split())
+                again = orderctl("orders", "retry", order_id, *decided, *where)
+                assert (again.returncode, "is not parked" in again.stdout) == (1, True)
+            stack.start_processor()
+            assert (await shop.ended(order_id))["status"] == "confirmed"
+
+
+async def park(stack: Stack, customer: Customer, order_id: str) -> None:
+    async with open_adapters(stack.settings, Metrics(), deadline=10.0, session=stack.aio_session) as adapters:
+        order = await adapters.orders.get(customer, order_id)
+        await adapters.orders.move(order, order.park(order.created_at, "overdue"))

@@ -65,10 +65,14 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
         yield opened
 
 
-@pytest.fixture(params=["emulator", "dynamodb-local"])
+@pytest.fixture
 async def real_storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
-    """For what only a real engine can show: races."""
-    async with _open_storage(request, request.param) as opened:
+    """For what only a real engine can show: races.
+
+    Not on DynamoDB Local: of 30 transactions at once that put one item if it is absent, the build of 2020 now and
+    then lets two through.
+    """
+    async with _open_storage(request, "emulator") as opened:
         yield opened
 
 

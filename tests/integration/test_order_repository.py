@@ -16,7 +16,7 @@ from order_shared.order.exceptions import (
     StaleOrder,
 )
 from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
-from order_shared.order.repository import OpenOrder, Window, reference_claim
+from order_shared.order.repository import FOR_EVER, OpenOrder, Window, reference_claim
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
 from tests.integration.conftest import Storage
 
@@ -426,6 +426,7 @@ class TestOutbox:
         (entry,) = await self.due(storage, order, order.due_at + 1)
         assert (entry.customer_key, entry.created_at) == (order.customer.key, order.created_at)
         assert (entry.due_at, entry.sweeps) == (order.due_at, 0)
+        assert await storage.orders.get_entry(entry) == order
 
     async def test_an_ended_order_leaves_the_outbox(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
@@ -452,6 +453,30 @@ class TestOutbox:
         assert await storage.orders.postpone(entry, later + 1, sweeps=1) is None
         (moved,) = await self.due(storage, order, later + 1)
         assert (moved.due_at, moved.sweeps) == (later, 1)
+
+    async def test_a_parked_order_leaves_the_swept_shards_and_comes_back(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        assert order.due_at is not None
+        parked = order.failed(order.created_at).park(order.created_at, "overdue")
+        await storage.orders.move(order, parked)
+        assert await storage.orders.get(order.customer, order.order_id) == parked
+        assert await self.due(storage, order, FOR_EVER) == []
+        (entry,) = await self.due(storage, parked, FOR_EVER)
+        assert entry.open_shard.startswith("parked#")
+        assert await storage.orders.postpone(replace(entry, open_shard=order.open_shard), 1, sweeps=1) is None
+        retried = parked.unpark(order.created_at + SECOND, due_at=order.due_at)
+        await storage.orders.move(parked, retried)
+        assert await storage.orders.get(order.customer, order.order_id) == retried
+        assert len(await self.due(storage, order, order.due_at + 1)) == 1
+
+    async def test_a_parked_order_may_be_cancelled_and_forgets_that_it_was_parked(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        parked = order.park(order.created_at, "overdue")
+        await storage.orders.move(order, parked)
+        await storage.orders.move(parked, parked.cancel(order.created_at))
+        stored = await storage.orders.get(order.customer, order.order_id)
+        assert (stored.parked, stored.status) == (None, OrderStatus.CANCELLED)
+        assert await self.due(storage, parked, FOR_EVER) == []
 
     async def test_an_ended_order_cannot_be_postponed(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)

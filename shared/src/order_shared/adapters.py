@@ -12,6 +12,7 @@ from order_shared.aws.sqs import open_sqs
 from order_shared.config import Settings
 from order_shared.inventory.repository import DynamoInventoryRepository, InventoryRepository
 from order_shared.messaging.queue import Queue
+from order_shared.operations import AuditTrail, DynamoAuditTrail
 from order_shared.order.repository import DynamoOrderRepository, OrderRepository
 from order_shared.telemetry import Metrics
 
@@ -21,6 +22,7 @@ class Adapters:
     orders: OrderRepository
     inventory: InventoryRepository
     queue: Queue
+    audit: AuditTrail
 
 
 @asynccontextmanager
@@ -52,4 +54,5 @@ async def open_adapters(
             orders=DynamoOrderRepository(dynamo, settings.tables),
             inventory=DynamoInventoryRepository(dynamo, settings.tables),
             queue=queue,
+            audit=DynamoAuditTrail(dynamo, settings.tables.operations),
         )

@@ -89,7 +89,10 @@ INVENTORY = Table(
 
 IDEMPOTENCY = Table(name="idempotency", hash_key=Key("key"), ttl_attribute="expires_at")
 
-TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
+OPERATIONS = Table(name="operations", hash_key=Key("subject"), range_key=Key("at"))
+"""What operators did, to what, when and why."""
+
+TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS)
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,11 @@ class TableNames:
     orders: str
     inventory: str
     idempotency: str
+    operations: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
-        return cls(prefix + ORDERS.name, prefix + INVENTORY.name, prefix + IDEMPOTENCY.name)
+        return cls(*(prefix + table.name for table in TABLES))
 
 
 def order_queue(prefix: str) -> Queue:

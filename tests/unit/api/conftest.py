@@ -16,7 +16,7 @@ from order_api.main import create_app
 from order_shared.adapters import Adapters
 from order_shared.clock import UniqueClock
 from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 
 SETTINGS = ApiSettings(
     aws_region="eu-central-1",
@@ -76,7 +76,9 @@ class Api:
 async def api() -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
     orders, inventory, queue = MemoryOrderRepository(store), MemoryInventoryRepository(store), MemoryQueue()
-    app = create_app(SETTINGS, adapters=Adapters(orders, inventory, queue), keys=KnownKeys(), clock=store.clock)
+    app = create_app(
+        SETTINGS, adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()), keys=KnownKeys(), clock=store.clock
+    )
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

@@ -9,7 +9,7 @@ from order_api.main import create_app
 from order_shared.adapters import Adapters
 from order_shared.exceptions import StorageUnavailable
 from order_shared.order.models import Customer, Order
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, problem_of
 
 ROUTES = [
@@ -107,7 +107,9 @@ class BrokenOrders(MemoryOrderRepository):
 
 
 async def ask(error: Exception, path: str) -> httpx.Response:
-    adapters = Adapters(BrokenOrders(error), MemoryInventoryRepository(MemoryStore()), MemoryQueue())
+    adapters = Adapters(
+        BrokenOrders(error), MemoryInventoryRepository(MemoryStore()), MemoryQueue(), MemoryAuditTrail()
+    )
     app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with (

@@ -1,15 +1,18 @@
 """What becomes of a placed order: confirmed once, or rejected with a reason, however it is told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from order_processor.handlers import make_handler
+from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
 from order_shared.order.events import OrderPlaced
-from order_shared.order.models import Order, OrderStatus, ReasonCode
+from order_shared.order.models import MAX_ATTEMPTS, Order, OrderStatus, ReasonCode
 from order_shared.order.repository import reference_claim
 from tests.factories import make_order, make_product
+from tests.fakes import MemoryInventoryRepository
 from tests.unit.processor.conftest import World, delivery_with
 
 
@@ -134,3 +137,35 @@ async def test_an_unreadable_message_cannot_be_processed(
     with pytest.raises(Unprocessable) as caught:
         await deliver(world, delivery_with(spoil(body)))
     assert caught.value.reason == reason
+
+
+class BrokenInventory(MemoryInventoryRepository):
+    async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - the protocol's
+        raise ZeroDivisionError("a bug")
+
+
+async def test_an_order_that_always_fails_is_parked_and_then_left_alone(world: World) -> None:
+    order = await world.accept(order_of(("TEA", 1)))
+    world.work = replace(world.work, inventory=BrokenInventory(world.store))
+    for _ in range(MAX_ATTEMPTS):
+        assert (await world.stored(order)).parked is None
+        with pytest.raises(ZeroDivisionError):
+            await deliver(world, delivery_of(order, receive_count=2))
+    stored = await world.stored(order)
+    assert stored.parked is not None
+    assert (stored.parked.reason, stored.attempts, stored.status) == ("unexpected_errors", MAX_ATTEMPTS, order.status)
+    await deliver(world, delivery_of(order, receive_count=2))
+    assert await world.stored(order) == stored
+
+
+async def test_an_outage_is_no_attempt(world: World) -> None:
+    class Unreachable(MemoryInventoryRepository):
+        async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - as above
+            raise StorageUnavailable("DynamoDB: timeout")
+
+    order = await world.accept(order_of(("TEA", 1)))
+    world.work = replace(world.work, inventory=Unreachable(world.store))
+    for _ in range(MAX_ATTEMPTS * 2):
+        with pytest.raises(StorageUnavailable):
+            await deliver(world, delivery_of(order, receive_count=2))
+    assert (await world.stored(order)).attempts == 0

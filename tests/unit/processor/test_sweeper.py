@@ -168,3 +168,37 @@ async def test_it_stops_when_told(outbox: Outbox) -> None:
     sweeper = outbox.sweeper()
     sweeper.stop()
     await sweeper.run()
+
+
+class TestParking:
+    async def overdue(self, outbox: Outbox) -> Order:
+        order = await outbox.accept()
+        outbox.clock.advance(timedelta(hours=24, seconds=1))
+        return order
+
+    async def test_what_is_open_for_a_day_is_parked_and_not_swept_any_more(self, outbox: Outbox) -> None:
+        order = await self.overdue(outbox)
+        assert await outbox.sweeper().sweep() == 0
+        stored = await outbox.stored(order)
+        assert stored.parked is not None
+        assert stored.parked.reason == "overdue"
+        assert (stored.status, stored.version, stored.is_open) == (order.status, order.version, True)
+        outbox.clock.advance(timedelta(days=30))
+        assert await outbox.sweeper().sweep() == 0
+        assert outbox.queue.messages == []
+
+    async def test_parked_orders_are_counted(self, outbox: Outbox) -> None:
+        await self.overdue(outbox)
+        assert await outbox.sweeper().count_parked() == 0
+        await outbox.sweeper().sweep()
+        assert await outbox.sweeper().count_parked() == 1
+        assert outbox.metrics.registry.get_sample_value("order_parked") == 1
+
+    async def test_an_unparked_order_is_swept_again(self, outbox: Outbox) -> None:
+        order = await self.overdue(outbox)
+        await outbox.sweeper().sweep()
+        parked = await outbox.stored(order)
+        await outbox.orders.move(parked, parked.unpark(outbox.clock(), due_at=to_millis(outbox.clock())))
+        outbox.clock.advance(JUST_AFTER)
+        assert await outbox.sweeper().sweep() == 1
+        assert await outbox.sweeper().count_parked() == 0

@@ -6,7 +6,6 @@ import sys
 
 from order_shared.tables import (
     IDEMPOTENCY,
-    INVENTORY,
     MAX_STOCK_SHARDS,
     OPEN_SHARDS,
     ORDERS,
@@ -26,17 +25,18 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 
-def test_there_are_three_tables_by_these_keys() -> None:
+def test_there_are_four_tables_by_these_keys() -> None:
     assert {table.name: (table.hash_key.name, table.range_key and table.range_key.name) for table in TABLES} == {
         "orders": ("customer_key", "created_at"),
         "inventory": ("product_key", "record"),
         "idempotency": ("key", None),
+        "operations": ("subject", "at"),
     }
 
 
 def test_a_prefix_stands_before_each_name() -> None:
     names = TableNames.with_prefix("uat-blue-")
-    assert names == TableNames("uat-blue-orders", "uat-blue-inventory", "uat-blue-idempotency")
+    assert names == TableNames("uat-blue-orders", "uat-blue-inventory", "uat-blue-idempotency", "uat-blue-operations")
 
 
 def test_the_dead_letter_queue_stands_beside_the_work_queue() -> None:
@@ -53,10 +53,8 @@ def test_open_orders_are_found_by_shard_and_time() -> None:
 
 
 def test_only_claims_expire() -> None:
-    assert {table.name: table.ttl_attribute for table in TABLES} == {
-        ORDERS.name: None,
-        INVENTORY.name: None,
-        IDEMPOTENCY.name: "expires_at",
+    assert {table.name: table.ttl_attribute for table in TABLES if table.ttl_attribute} == {
+        IDEMPOTENCY.name: "expires_at"
     }
 
 

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import fcntl
-import json
 import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Coroutine, Iterator
@@ -17,14 +15,13 @@ import aioboto3
 import httpx
 import typer
 from rich import box
-from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from order_shared.config import Settings, load_settings
-from order_shared.exceptions import StorageUnavailable
+from order_shared.config import Settings
+from orderctl.commands.common import console, reported_failures
 from orderctl.local.demo import DemoFailed, Row, run_demo
 from orderctl.local.emulator import EmulatorMissing
 from orderctl.local.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
@@ -35,13 +32,10 @@ from orderctl.local.stack import (
     ISSUER_KEY_FILE,
     STACK_FILE,
     Stack,
-    local_aio_session,
-    local_settings,
     published,
     running_stack,
 )
-
-console = Console()
+from orderctl.operate.target import Target
 
 API_PORT = 8000
 PROCESSOR_PORT = 8081
@@ -51,11 +45,6 @@ WATCH_SECONDS = 0.2
 class AlreadyRunning(Exception):
     def __init__(self, state: Path) -> None:
         super().__init__(f"a stack is running already; its addresses are in {state / STACK_FILE}")
-
-
-class StackNotRunning(Exception):
-    def __init__(self, state: Path) -> None:
-        super().__init__(f"no stack is running: {state / STACK_FILE} is not there. Start one with `orderctl local up`")
 
 
 app = typer.Typer(no_args_is_help=True, help="Run the whole platform on this machine: no Docker, no AWS account.")
@@ -112,7 +101,8 @@ def seed(
     Loads into the stack that `up` runs; or, with AWS_ENDPOINT_URL set, to where that and the ORDER_ settings say.
     """
     with _reported_failures():
-        report = _load(files or default_files(), *_target(state))
+        target = _target(state)
+        report = _load(files or default_files(), target.settings, target.session)
         console.print(f"{report.created} products loaded, {report.unchanged} were there already")
 
 
@@ -146,15 +136,9 @@ def _load(files: list[Path], settings: Settings, session: aioboto3.Session) -> S
         return asyncio.run(load(products, settings, session, lambda _: progress.advance(task)))
 
 
-def _target(state: Path) -> tuple[Settings, aioboto3.Session]:
+def _target(state: Path) -> Target:
     """Where `seed` loads to: what the environment says, else the stack that `up` runs."""
-    if "AWS_ENDPOINT_URL" in os.environ:
-        return load_settings(Settings), aioboto3.Session()
-    try:
-        endpoint = json.loads((state / STACK_FILE).read_text())["aws"]
-    except FileNotFoundError:
-        raise StackNotRunning(state) from None
-    return local_settings(endpoint), local_aio_session()
+    return Target.of_environment() if "AWS_ENDPOINT_URL" in os.environ else Target.of_local_stack(state)
 
 
 def _demonstrate(stack: Stack, burst: int) -> list[Row]:
@@ -232,26 +216,15 @@ def _only_one(state: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _reported_failures() -> Iterator[None]:
-    """Errors that a user can act on, told without a traceback; a signal ends the block as Ctrl-C does."""
-    for sign in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(sign, _interrupt)
-    try:
-        yield
-    except ChildFailed as error:
-        console.print(f"{error}; everything has been stopped", style="red")
-        if error.log:
-            console.print(Panel(Text(error.log), title="the end of its log"))
-        raise typer.Exit(1) from error
-    except StorageUnavailable as error:
-        console.print(f"{error}: is the stack still running?", style="red")
-        raise typer.Exit(1) from error
-    except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid, StackNotRunning) as error:
-        console.print(str(error), style="red")
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        console.print("interrupted; everything has been stopped", style="yellow")
-        raise typer.Exit(130) from error
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+    """Beside what every verb reports: a process that died, with the end of its log."""
+    with reported_failures():
+        try:
+            yield
+        except ChildFailed as error:
+            console.print(f"{error}; everything has been stopped", style="red")
+            if error.log:
+                console.print(Panel(Text(error.log), title="the end of its log"))
+            raise typer.Exit(1) from error
+        except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
+            console.print(str(error), style="red")
+            raise typer.Exit(1) from error

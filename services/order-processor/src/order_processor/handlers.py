@@ -7,6 +7,7 @@ import structlog
 
 from order_processor.order import flows
 from order_processor.order.flows import Workflow
+from order_shared.exceptions import PlatformError
 from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
 from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
 
@@ -20,9 +21,17 @@ def make_handler(work: Workflow) -> Handler:
     async def handle(delivery: Delivery) -> None:
         try:
             event = parse_event(delivery.message.body)
-            with structlog.contextvars.bound_contextvars(order_id=event.subject, tenant=event.tenantid):
-                await HANDLERS[type(event)](event, delivery, work)
         except UnreadableEvent as error:
             raise Unprocessable(error.reason, error.detail) from error
+        with structlog.contextvars.bound_contextvars(order_id=event.subject, tenant=event.tenantid):
+            try:
+                await HANDLERS[type(event)](event, delivery, work)
+            except UnreadableEvent as error:
+                raise Unprocessable(error.reason, error.detail) from error
+            except PlatformError:
+                raise  # foreseen: an outage, a lost lease; it says nothing against the order
+            except Exception:
+                await flows.note_failure(event.customer, event.subject, work)
+                raise
 
     return handle

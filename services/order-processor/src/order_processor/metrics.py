@@ -21,6 +21,7 @@ class ProcessorMetrics(Metrics):
         self.open_oldest = Gauge(
             "order_open_oldest_seconds", "Age of the oldest open order that is overdue.", registry=self.registry
         )
+        self.parked = Gauge("order_parked", "Open orders that wait for an operator.", registry=self.registry)
         self.sweeps = Counter("order_sweeps", "Messages sent again by a sweep.", registry=self.registry)
 
     def order_ended(self, order: Order, at: datetime) -> None:

@@ -24,13 +24,21 @@ from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import MAX_BATCH
 from order_shared.order.events import event_of
-from order_shared.order.repository import OpenOrder, OrderRepository
+from order_shared.order.exceptions import StaleOrder
+from order_shared.order.models import parked_shard
+from order_shared.order.repository import FOR_EVER, OpenOrder, OrderRepository
 from order_shared.tables import OPEN_SHARDS
 
 log = structlog.get_logger(__name__)
 
 BACKOFF_CAP = timedelta(minutes=15)
 MAX_HOLD_BACK = timedelta(minutes=10)
+PARK_AFTER = timedelta(hours=24)
+"""Nothing open ever expires: what is open for so long is parked, seen and retried by an operator."""
+
+PARKED_EVERY = 12
+"""Looks between two counts of the parked orders."""
+
 SHARD_LIMIT = 100
 """Orders of one shard taken in one look; the rest follow in the next."""
 
@@ -64,6 +72,7 @@ class Sweeper:
         self._base = base
         self._interval = interval
         self._stopping = asyncio.Event()
+        self._looks = 0
 
     def stop(self) -> None:
         """Ends the present look after the batch it is at."""
@@ -78,6 +87,9 @@ class Sweeper:
                     return
             try:
                 await self.sweep()
+                if self._looks % PARKED_EVERY == 0:
+                    await self.count_parked()
+                self._looks += 1
             except StorageUnavailable as error:
                 log.warning("sweep_failed", error=str(error))
             except Exception:
@@ -104,10 +116,20 @@ class Sweeper:
         self._metrics.open_oldest.set(oldest)
         return sent
 
+    async def count_parked(self) -> int:
+        """Measures how many orders wait for an operator."""
+        shards = [parked_shard(shard) for shard in range(OPEN_SHARDS)]
+        entries = [await self._orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in shards]
+        parked = sum(map(len, entries))
+        self._metrics.parked.set(parked)
+        return parked
+
     async def _say_again(self, entry: OpenOrder) -> Said:
         """One order that cannot be swept does not keep the others waiting."""
         try:
             return await self._try_to_say_again(entry)
+        except StaleOrder:
+            pass  # somebody is at work on it
         except StorageUnavailable as error:
             log.warning("order_not_swept", customer_key=entry.customer_key, error=str(error))
         except Exception:
@@ -120,6 +142,10 @@ class Sweeper:
         order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
             return Said.SKIPPED  # ended, or another sweeper's
+        if self._clock() - order.open_since > PARK_AFTER:
+            await self._orders.move(order, order.park(self._clock(), "overdue"))
+            log.error("order_parked", order_id=order.order_id, reason="overdue")
+            return Said.SKIPPED
         if await self._publisher.send(event_of(order)):
             self._metrics.sweeps.inc()
             log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)

@@ -41,10 +41,13 @@ class PlacedLine(_Wire):
     shard: Annotated[int, Field(ge=0)]
 
 
-class PlacedData(_Wire):
+class OrderData(_Wire):
+    customer: str
+
+
+class PlacedData(OrderData):
     """Enough to process the order without reading it. Names no secret and no payment token."""
 
-    customer: str
     lines: Annotated[tuple[PlacedLine, ...], Field(min_length=1)]
     currency: str
     total: int
@@ -64,6 +67,11 @@ class _CloudEvent(_Wire):
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | None = None
     tenantid: str
+    data: OrderData
+
+    @property
+    def customer(self) -> Customer:
+        return Customer(self.tenantid, self.data.customer)
 
     def to_json(self) -> str:
         """ASCII only: SQS refuses some characters that JSON admits."""
@@ -111,7 +119,7 @@ class OrderPlaced(_CloudEvent):
         except InvalidOrderId as error:
             raise UnreadableEvent("invalid_event", "subject: not an order id") from error
         return Order(
-            customer=Customer(self.tenantid, self.data.customer),
+            customer=self.customer,
             order_id=order_id,
             created_at=created_at,
             updated_at=created_at,
@@ -125,15 +133,10 @@ class OrderPlaced(_CloudEvent):
         )
 
 
-class CancelRequestedData(_Wire):
-    customer: str
-
-
 class OrderCancelRequested(_CloudEvent):
     """A customer wants an order undone that holds stock; the order itself says so too."""
 
     type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
-    data: CancelRequestedData
 
     @classmethod
     def of(cls, order: Order, traceparent: str | None = None) -> "OrderCancelRequested":
@@ -143,12 +146,8 @@ class OrderCancelRequested(_CloudEvent):
             time=order.cancel_requested_at or order.updated_at,
             traceparent=traceparent,
             tenantid=order.customer.tenant,
-            data=CancelRequestedData.model_construct(customer=order.customer.id),
+            data=OrderData.model_construct(customer=order.customer.id),
         )
-
-    @property
-    def customer(self) -> Customer:
-        return Customer(self.tenantid, self.data.customer)
 
 
 Event = OrderPlaced | OrderCancelRequested

@@ -17,6 +17,7 @@ from order_shared.order.models import (
     Order,
     OrderLine,
     OrderStatus,
+    Parked,
     Reason,
     ReasonCode,
     TimelineEntry,
@@ -40,12 +41,25 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "lease_until": lambda order: order.lease_until,
     "payment_token": lambda order: order.payment_token,
     "payment_id": lambda order: order.payment_id,
+    "attempts": lambda order: order.attempts or None,
+    "parked": lambda order: order.parked and {"at": to_text(order.parked.at), "reason": order.parked.reason},
+    "retried_at": lambda order: order.retried_at and to_text(order.retried_at),
     "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
 }
 """Attributes that change in an order's life, in their stored form; None is not stored. `version` and `timeline`
 change too, by what is added to them."""
 
-OPEN_ATTRIBUTES = ("open_shard", "due_at", "sweeps", "lease_owner", "lease_until", "payment_token")
+OPEN_ATTRIBUTES = (
+    "open_shard",
+    "due_at",
+    "sweeps",
+    "lease_owner",
+    "lease_until",
+    "payment_token",
+    "attempts",
+    "parked",
+    "retried_at",
+)
 """What an order has only until it ends."""
 
 
@@ -144,5 +158,8 @@ def to_order(item: Item) -> Order:
         lease_until=item.get("lease_until"),
         payment_token=item.get("payment_token"),
         payment_id=item.get("payment_id"),
+        attempts=item.get("attempts", 0),
+        parked=Parked(from_text(parked["at"]), parked["reason"]) if (parked := item.get("parked")) else None,
+        retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,
         cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
     )

@@ -25,11 +25,19 @@ from order_shared.order.exceptions import CurrencyMismatch, InvalidTransition
 from order_shared.order.ids import OrderId, new_order_id
 from order_shared.tables import OPEN_SHARDS
 
+MAX_ATTEMPTS = 10
+"""Errors that nobody foresaw, until an order is parked. Outages, throttles and time-outs never count."""
+
 MAX_LINES = 50
 MAX_QUANTITY = 1000
 MAX_REFERENCE_LENGTH = 100
 LEASE_GRACE_MS = 5000
 """A reserved order falls due this long after its lease: a sweep is news, not a rival."""
+
+
+def parked_shard(shard: int) -> str:
+    """Where the outbox keeps what waits for an operator: beside the shards that are swept."""
+    return f"parked#{shard:02d}"
 
 
 class OrderStatus(StrEnum):
@@ -58,6 +66,7 @@ FREES_REFERENCE = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELLED})
 class ReasonCode(StrEnum):
     OUT_OF_STOCK = "out_of_stock"
     PAYMENT_DECLINED = "payment_declined"
+    REJECTED_BY_OPERATOR = "rejected_by_operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +106,14 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """The platform has stopped trying by itself; an operator decides. It is no status: what is held stays held."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineEntry:
     status: OrderStatus
     at: datetime
@@ -130,6 +147,9 @@ class Order:
     payment_token: str | None = None
     payment_id: str | None = None
     cancel_requested_at: datetime | None = None
+    attempts: int = 0
+    parked: Parked | None = None
+    retried_at: datetime | None = None
 
     @classmethod
     def place(
@@ -197,7 +217,13 @@ class Order:
 
     @property
     def open_shard(self) -> str:
-        return str(crc32(self.order_id.encode()) % OPEN_SHARDS)
+        shard = crc32(self.order_id.encode()) % OPEN_SHARDS
+        return str(shard) if self.parked is None else parked_shard(shard)
+
+    @property
+    def open_since(self) -> datetime:
+        """Since when the platform owes what it still owes; an operator's retry begins anew."""
+        return max(filter(None, (self.created_at, self.cancel_requested_at, self.retried_at)))
 
     def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
         """Stock is held for the order; `owner` alone may carry it on until the lease runs out."""
@@ -223,6 +249,18 @@ class Order:
         """Its owner lets go before the lease ends, so that the next attempt need not wait for that."""
         return replace(self, lease_until=0)
 
+    def failed(self, at: datetime) -> "Order":
+        """One more attempt ended in an error that nobody foresaw; after too many the order is parked."""
+        order = replace(self, attempts=self.attempts + 1)
+        return order.park(at, "unexpected_errors") if order.attempts >= MAX_ATTEMPTS else order
+
+    def park(self, at: datetime, reason: str) -> "Order":
+        return replace(self, parked=Parked(at, reason))
+
+    def unpark(self, at: datetime, *, due_at: int) -> "Order":
+        """Back into the outbox, as if nothing had been tried yet."""
+        return replace(self, parked=None, attempts=0, sweeps=0, due_at=due_at, retried_at=at)
+
     def with_payment(self, payment_id: str) -> "Order":
         return replace(self, payment_id=payment_id)
 
@@ -231,7 +269,8 @@ class Order:
         if self.cancel_requested_at is not None or not self.holds_stock:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CANCELLED)
         at = max(at, self.updated_at)
-        return replace(self, version=self.version + 1, updated_at=at, cancel_requested_at=at, due_at=due_at, sweeps=0)
+        requested = replace(self, version=self.version + 1, updated_at=at, cancel_requested_at=at)
+        return replace(requested, due_at=due_at, sweeps=0, parked=None)
 
     def confirm(self, at: datetime) -> "Order":
         if self.cancel_requested_at is not None:
@@ -249,6 +288,7 @@ class Order:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:
             changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None, "payment_token": None}
+            changes |= {"attempts": 0, "parked": None, "retried_at": None}
         at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
         return replace(
             self,

@@ -45,6 +45,9 @@ from order_shared.order.models import (
 )
 from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
 
+FOR_EVER = 2**53
+"""As a due time: later than any."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenOrder:
@@ -103,6 +106,9 @@ class OrderRepository(Protocol):
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
         """Moves the due time of an open order; None if somebody else was faster or it has ended."""
+
+    async def get_entry(self, entry: OpenOrder) -> Order | None:
+        """The order behind an entry of the outbox; strongly consistent."""
 
     async def ping(self) -> None:
         """One real read; raises whatever is in the way."""
@@ -201,7 +207,8 @@ class DynamoOrderRepository:
                 & F("version").change(1)
                 & F("open_shard").set(requested.open_shard)
                 & F("due_at").set(requested.due_at)
-                & F("sweeps").set(0),
+                & F("sweeps").set(0)
+                & F("parked").remove(),
                 condition=condition,
             )
         except ConditionalCheckFailed as error:
@@ -261,6 +268,10 @@ class DynamoOrderRepository:
                 return None
             item = stored
         return to_order(item)
+
+    async def get_entry(self, entry: OpenOrder) -> Order | None:
+        item = await self._dynamo.get(self._tables.orders, item_key(entry.customer_key, entry.created_at))
+        return to_order(item) if item else None
 
     async def ping(self) -> None:
         await self._dynamo.ping(self._tables.orders, item_key("-", EPOCH))

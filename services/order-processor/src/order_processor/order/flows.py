@@ -59,6 +59,19 @@ async def cancel(event: OrderCancelRequested, delivery: Delivery, work: Workflow
     await _Attempt(delivery, work).carry_on(await _read(event.customer, event.subject, work))
 
 
+async def note_failure(customer: Customer, order_id: str, work: Workflow) -> None:
+    """Counts an error that nobody foresaw; an order that has too many of them is parked."""
+    try:
+        order = await work.orders.get(customer, order_id)
+        if order.is_open and order.parked is None:
+            failed = order.failed(work.clock())
+            await work.orders.move(order, failed)
+            if failed.parked is not None:
+                log.error("order_parked", order_id=order_id, reason=failed.parked.reason)
+    except (OrderNotFound, StaleOrder, StorageUnavailable) as error:
+        log.info("failure_not_noted", order_id=order_id, error=str(error))
+
+
 class _Attempt:
     """One delivery's attempt to bring an order to its end. `_owner` is new for each, so a lease has one holder."""
 
@@ -80,7 +93,7 @@ class _Attempt:
 
     async def _step(self, order: Order) -> Order | None:
         """The order after the next step; None when there is nothing left to do here. Raises StaleOrder."""
-        if not order.is_open:
+        if not order.is_open or order.parked is not None:
             return None
         if order.is_leased(self._work.clock(), to_others_than=self._owner):
             return None  # whoever holds it carries it on, and if not, it falls due after the lease

@@ -1,0 +1,63 @@
+"""What the verbs that operate an environment share: which one it is, and how a failure is told."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from order_shared.exceptions import PlatformError, StorageUnavailable
+from orderctl.operate.target import StackNotRunning, Target
+
+console = Console(highlight=False, markup=False, emoji=False)
+errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
+"""No markup: much of what is printed was written by others."""
+
+LocalOption = Annotated[
+    bool,
+    typer.Option(
+        "--local",
+        help="Work on the stack that `orderctl local up` runs. "
+        "Otherwise on what AWS_REGION, AWS's credentials and ORDER_ENV or ORDER_TABLE_PREFIX say.",
+    ),
+]
+StateOption = Annotated[Path, typer.Option("--state", help="With --local: the stack's folder.")]
+
+
+def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local
+    """Raises StackNotRunning."""
+    return Target.of_local_stack(state) if local else Target.of_environment()
+
+
+@contextlib.contextmanager
+def reported_failures() -> Iterator[None]:
+    """Errors that a user can act on, told on stderr without a traceback; a signal ends the block as Ctrl-C does.
+
+    Exit codes: 1 it could not be done, 2 it was asked for wrongly (from Typer), 130 interrupted.
+    """
+    before = {sign: signal.signal(sign, _interrupt) for sign in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except StorageUnavailable as error:
+        errors.print(f"{error}: is the environment up, and may you use its tables?", style="red")
+        raise typer.Exit(1) from error
+    except (PlatformError, StackNotRunning) as error:
+        errors.print(str(error), style="red")
+        raise typer.Exit(1) from error
+    except (BotoCoreError, ClientError) as error:
+        errors.print(f"AWS: {error}", style="red")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt as error:
+        errors.print("interrupted", style="yellow")
+        raise typer.Exit(130) from error
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,352 @@
+"""`orderctl dlq`: the messages that the processor could not handle."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import boto3
+import typer
+from rich import box
+from rich.table import Table
+
+from order_shared.adapters import Adapters
+from order_shared.clock import to_text, utc_now
+from order_shared.operations import Operation
+from order_shared.order.exceptions import OrderNotFound
+from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
+from orderctl.local.stack import DEFAULT_STATE, local_session
+from orderctl.operate.dead_letters import DeadLetters, open_dead_letters
+from orderctl.operate.letters import NO_REASON, Letter, Outcome, QueueInfo, Refusals, Result
+from orderctl.operate.target import Target
+
+REDACTED_KEYS = frozenset({"customer", "reference", "name"})
+REDACTED = "•••"
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""Look at dead letters, send them again, or throw them away.
+
+    The processor puts a message here, with a reason, when no retry can help. Find out why with `list` and
+    `show`, repair the cause, and `redrive`. Orders do not depend on it: as long as an order is open, a sweep
+    sends its message again. `discard` what no order needs.
+    """,
+)
+
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look through this many letters at most.")]
+IdOption = Annotated[list[str] | None, typer.Option("--id", help="A message id from `dlq list`; may be repeated.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail beside your name.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@app.command("list")
+def list_letters(
+    *,
+    limit: LimitOption = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """List the dead letters, oldest first. They stay where they are, hidden from others for a moment only.
+
+    A type of `unreadable` is a body that is no event this version knows. A reason of `-` says that SQS moved
+    it by itself, after too many deliveries.
+    """
+    with reported_failures(), _opened(make_target(local, state), local=local) as letters:
+        found = letters.browse(limit)
+        if as_json:
+            typer.echo(json.dumps([_summary(letter) for letter in found], indent=2))
+        elif found:
+            console.print(_table(found, utc_now()))
+            if len(found) == limit:
+                console.print(f"There may be more: these are the first {limit} (--limit).", style="dim")
+        else:
+            console.print("There are no dead letters.")
+
+
+@app.command()
+def show(
+    message_id: Annotated[str, typer.Argument(help="A message id from `dlq list`.")],
+    *,
+    unredacted: Annotated[
+        bool, typer.Option("--unredacted", help="Show what customers wrote, too. Mind who looks over your shoulder.")
+    ] = False,
+    limit: LimitOption = 1000,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Show one dead letter: why it is here, and its body.
+
+    Customer, reference and names are replaced by •••, and a body that is not a JSON object is not shown at
+    all, unless you ask with --unredacted.
+    """
+    with reported_failures(), _opened(make_target(local, state), local=local) as letters:
+        letter = letters.find(message_id, limit)
+        if letter is None:
+            _tell_missing([message_id], limit)
+            raise typer.Exit(1)
+        for name, value in _summary(letter).items():
+            console.print(f"{name:>13}  {_printable(str(NO_REASON if value is None else value))}", soft_wrap=True)
+        console.print()
+        console.print(_printable(_pretty(letter.body) if unredacted else _redacted(letter.body)), soft_wrap=True)
+
+
+@app.command()
+def redrive(
+    *,
+    reason: ReasonOption,
+    every: Annotated[bool, typer.Option("--all", help="Every readable letter that is there now.")] = False,
+    ids: IdOption = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Letters per second, to be kind to what was broken.")] = 10.0,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    limit: LimitOption = 1000,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Send dead letters to the work queue again, their bodies unchanged. Repair what broke them first.
+
+    Safe to repeat: an order that has taken effect does not take effect twice. An unreadable letter moves only
+    if you name it with --id, for it comes back unless a new version can read it.
+    """
+    select = _selected(ids, every=every)
+    _require_reason(reason)
+    with reported_failures():
+        target = make_target(local, state)
+        with _opened(target, local=local) as letters:
+            info = letters.info()
+            _announce(target, info, f"to the work queue {target.settings.queue_name}, {rate:g} per second")
+            _ask(f"Redrive {_how_many(select, info, limit)}?", yes=yes or dry_run)
+            verb = _Verb("redrive", "redriven", target, reason)
+            letters.redrive(select, rate=rate, limit=limit, record=verb.record, dry_run=dry_run, on_progress=verb.tell)
+        verb.conclude(select, limit)
+
+
+@app.command()
+def discard(
+    *,
+    reason: ReasonOption,
+    ids: IdOption = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    limit: LimitOption = 1000,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Delete dead letters for good.
+
+    A letter is refused while its order is open: the order still needs an end. Redrive it, or see to the order.
+    """
+    select = _selected(ids, every=False)
+    assert select is not None  # noqa: S101 - tells mypy: without --all there are ids
+    _require_reason(reason)
+    with reported_failures():
+        target = make_target(local, state)
+        with _opened(target, local=local) as letters:
+            info = letters.info()
+            _announce(target, info, "deleted for good")
+            _ask(f"Discard {_how_many(select, info, limit)}?", yes=yes or dry_run)
+            verb = _Verb("discard", "discarded", target, reason)
+            letters.discard(
+                select,
+                limit=limit,
+                record=verb.record,
+                refuse=_needed_by_open_orders(target),
+                dry_run=dry_run,
+                on_progress=verb.tell,
+            )
+        verb.conclude(select, limit)
+
+
+class _Verb:
+    """Records what is about to be done, tells what became of each letter, and ends with the exit code."""
+
+    def __init__(self, name: str, done: str, target: Target, reason: str) -> None:
+        self._name = name
+        self._words = {Result.DONE: done, Result.PLANNED: f"would be {done}"}
+        self._target = target
+        self._reason = reason
+        self._outcomes: list[Outcome] = []
+
+    def record(self, letters: Sequence[Letter]) -> None:
+        async def write(adapters: Adapters) -> None:
+            for letter in letters:
+                await adapters.audit.record(self._operation(letter))
+
+        self._target.run(write)
+
+    def _operation(self, letter: Letter) -> Operation:
+        return Operation(
+            subject=letter.message_id,
+            at=utc_now(),
+            actor=self._target.actor,
+            verb=f"dlq.{self._name}",
+            reason=self._reason,
+            detail=letter.order_id or "-",
+        )
+
+    def tell(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        word = self._words.get(outcome.result, str(outcome.result))
+        detail = f"; {outcome.detail}" if outcome.detail else ""
+        line = f"{word}: {outcome.letter.message_id} ({outcome.letter.order_id or 'unreadable'}){detail}"
+        console.print(_printable(line), soft_wrap=True)
+
+    def conclude(self, select: Collection[str] | None, limit: int) -> None:
+        """Raises Exit(1) unless all that was asked for was done."""
+        counts = {result: sum(each.result is result for each in self._outcomes) for result in Result}
+        told = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
+        console.print(", ".join(told) or "There was nothing to do.")
+        if select is None and len(self._outcomes) == limit:
+            console.print(f"There may be more: these were the first {limit} (--limit).", style="dim")
+        missing = sorted(set(select or ()) - {outcome.letter.message_id for outcome in self._outcomes})
+        if missing:
+            _tell_missing(missing, limit)
+        if missing or counts[Result.FAILED] or counts[Result.REFUSED]:
+            raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _opened(target: Target, *, local: bool) -> Iterator[DeadLetters]:
+    session = local_session() if local else boto3.Session()
+    with open_dead_letters(session, target.settings, lambda text: errors.print(text, style="yellow")) as letters:
+        yield letters
+
+
+def _needed_by_open_orders(target: Target) -> Callable[[Sequence[Letter]], Refusals]:
+    async def is_open(adapters: Adapters, letter: Letter) -> bool:
+        if letter.customer is None or letter.order_id is None:
+            return False
+        try:
+            order = await adapters.orders.get(letter.customer, letter.order_id)
+        except OrderNotFound:
+            return False
+        return order.is_open
+
+    def refuse(letters: Sequence[Letter]) -> Refusals:
+        async def read(adapters: Adapters) -> list[bool]:
+            return list(await asyncio.gather(*(is_open(adapters, letter) for letter in letters)))
+
+        return {
+            letter.message_id: "its order is open"
+            for letter, needed in zip(letters, target.run(read), strict=True)
+            if needed
+        }
+
+    return refuse
+
+
+def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
+    """The ids, or None for all. Ends with exit code 2 unless it is the one or the other."""
+    if every and ids:
+        raise typer.BadParameter("--all and --id exclude each other")
+    if not every and not ids:
+        raise typer.BadParameter("nothing is selected: name letters with --id (`dlq list` shows them)")
+    return None if every else dict.fromkeys(ids or ())
+
+
+def _require_reason(reason: str) -> None:
+    if not reason.strip():
+        raise typer.BadParameter("the audit trail wants words", param_hint="--reason")
+
+
+def _announce(target: Target, info: QueueInfo, what: str) -> None:
+    console.print(f"   region  {target.settings.aws_region}", soft_wrap=True)
+    console.print(f" endpoint  {target.settings.sqs_endpoint or 'AWS'}, as {target.actor}", soft_wrap=True)
+    console.print(f"    queue  {info.url}, about {info.letters} letters", soft_wrap=True)
+    console.print(f"  letters  {what}", soft_wrap=True)
+
+
+def _how_many(select: Collection[str] | None, info: QueueInfo, limit: int) -> str:
+    if select is None:
+        return f"all of about {info.letters} letters, {limit} at most"
+    return "1 letter" if len(select) == 1 else f"{len(select)} letters"
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    if not yes:
+        typer.confirm(question, abort=True)
+
+
+def _tell_missing(ids: Sequence[str], limit: int) -> None:
+    for message_id in ids:
+        errors.print(
+            _printable(
+                f"no letter {message_id} among the first {limit}: handled, hidden by somebody else's look at it "
+                "for some minutes, or further back (--limit)"
+            ),
+            style="red",
+            soft_wrap=True,
+        )
+
+
+def _summary(letter: Letter) -> dict[str, str | int | None]:
+    """All but the body, and no customer."""
+    return {
+        "message_id": letter.message_id,
+        "type": letter.type,
+        "order_id": letter.order_id,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "sent_at": to_text(letter.sent_at),
+        "receive_count": letter.receive_count,
+        "original_id": letter.original_id,
+    }
+
+
+def _table(letters: Sequence[Letter], now: datetime) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("id", no_wrap=True)
+    table.add_column("type", overflow="fold")
+    table.add_column("order", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    table.add_column("age", justify="right", no_wrap=True)
+    for letter in letters:
+        cells = (letter.message_id, letter.type or "unreadable", letter.order_id or "-", letter.reason)
+        table.add_row(*(_printable(cell) for cell in cells), _age(now - letter.sent_at))
+    return table
+
+
+def _age(age: timedelta) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def _redacted(body: str) -> str:
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        return f"(not a JSON object, {len(body)} characters; --unredacted shows it)"
+    return json.dumps(_without_secrets(content), indent=2, ensure_ascii=False)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: REDACTED if key in REDACTED_KEYS else _without_secrets(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(member) for member in value]
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        return REDACTED  # a message in a message, whose keys cannot be seen
+    return value
+
+
+def _pretty(body: str) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
+
+
+def _printable(text: str) -> str:
+    """Without characters that would steer the terminal: bodies come from anywhere."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
+    )

@@ -1,0 +1,81 @@
+"""Orders that the platform has stopped trying by itself, and what an operator can do about them."""
+
+from datetime import datetime, timedelta
+
+from order_shared.adapters import Adapters
+from order_shared.clock import to_millis
+from order_shared.exceptions import DomainError
+from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
+from order_shared.operations import Operation
+from order_shared.order.events import event_of
+from order_shared.order.models import Order, OrderStatus, Reason, ReasonCode, parked_shard
+from order_shared.order.repository import FOR_EVER
+from order_shared.tables import OPEN_SHARDS
+
+RETRY_DUE = timedelta(seconds=15)
+
+
+class NotParked(DomainError):
+    def __init__(self, order: Order) -> None:
+        super().__init__(f"order {order.order_id} is not parked; it is {order.status}")
+
+
+async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
+    """Up to `limit` parked orders, those parked longest first."""
+    orders: list[Order] = []
+    for shard in range(OPEN_SHARDS):
+        for entry in await adapters.orders.list_due(parked_shard(shard), FOR_EVER, limit):
+            order = await adapters.orders.get_entry(entry)
+            if order is not None and order.parked is not None:
+                orders.append(order)
+    return sorted(orders, key=lambda order: order.parked.at if order.parked else order.created_at)[:limit]
+
+
+async def retry(adapters: Adapters, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
+    """Puts a parked order back into the outbox and says it on the queue; False if the sweeper has to say it.
+
+    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
+    """
+    if order.parked is None:
+        raise NotParked(order)
+    await _record(adapters, order, "orders.retry", actor, reason, at)
+    retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
+    await adapters.orders.move(order, retried)
+    return await _say(adapters, retried)
+
+
+async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, at: datetime) -> Order:
+    """Ends a parked order. What holds stock, and perhaps money, is undone by the processor and ends cancelled.
+
+    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
+    """
+    if order.parked is None:
+        raise NotParked(order)
+    await _record(adapters, order, "orders.reject", actor, reason, at)
+    if order.status is OrderStatus.PENDING:
+        rejected = order.reject(at, Reason(ReasonCode.REJECTED_BY_OPERATOR, "the order could not be carried out"))
+        await adapters.orders.move(order, rejected)
+        return rejected
+    if order.cancel_requested_at is not None:
+        retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
+        await adapters.orders.move(order, retried)
+        await _say(adapters, retried)
+        return retried
+    requested = order.request_cancel(at, due_at=to_millis(at + RETRY_DUE))
+    requested = await adapters.orders.request_cancel(requested, version=None)
+    await _say(adapters, requested)
+    return requested
+
+
+async def _record(adapters: Adapters, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
+    detail = f"{order.status}, parked for {order.parked.reason if order.parked else '-'}"
+    await adapters.audit.record(
+        Operation(subject=order.order_id, at=at, actor=actor, verb=verb, reason=reason, detail=detail)
+    )
+
+
+async def _say(adapters: Adapters, order: Order) -> bool:
+    try:
+        return not await adapters.queue.send([OutgoingMessage(event_of(order).to_json())])
+    except QueueUnavailable:
+        return False

@@ -1,0 +1,69 @@
+"""Which environment a verb works on, and who is asking."""
+
+import asyncio
+import getpass
+import json
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import aioboto3
+import boto3
+
+from order_shared.adapters import Adapters, open_adapters
+from order_shared.config import Settings, load_settings
+from order_shared.telemetry import Metrics
+from orderctl.local.stack import STACK_FILE, local_aio_session, local_settings
+
+T = TypeVar("T")
+
+STORAGE_DEADLINE = 15.0
+
+
+class StackNotRunning(Exception):
+    def __init__(self, state: Path) -> None:
+        super().__init__(f"no stack is running: {state / STACK_FILE} is not there. Start one with `orderctl local up`")
+
+
+@dataclass(frozen=True)
+class Target:
+    """An environment. `actor` is who the audit trail names."""
+
+    settings: Settings
+    session: aioboto3.Session
+    actor: str
+
+    @classmethod
+    def of_environment(cls) -> "Target":
+        """What the ORDER_ settings and AWS's own variables say; the actor is the caller as AWS knows it."""
+        settings = load_settings(Settings)
+        if settings.dynamodb_endpoint is not None:
+            return cls(settings, aioboto3.Session(), _user())
+        caller = boto3.client("sts", region_name=settings.aws_region).get_caller_identity()
+        return cls(settings, aioboto3.Session(), caller["Arn"])
+
+    @classmethod
+    def of_local_stack(cls, state: Path) -> "Target":
+        """The stack that `orderctl local up` runs. Raises StackNotRunning."""
+        try:
+            endpoint = json.loads((state / STACK_FILE).read_text())["aws"]
+        except FileNotFoundError:
+            raise StackNotRunning(state) from None
+        return cls(local_settings(endpoint), local_aio_session(), _user())
+
+    def run(self, work: Callable[[Adapters], Awaitable[T]]) -> T:
+        """Runs `work` with the environment's storage and queues open."""
+
+        async def with_adapters() -> T:
+            async with open_adapters(
+                self.settings, Metrics(), deadline=STORAGE_DEADLINE, session=self.session
+            ) as adapters:
+                return await work(adapters)
+
+        return asyncio.run(with_adapters())
+
+
+def _user() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"

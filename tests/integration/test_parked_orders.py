@@ -1,0 +1,124 @@
+"""What an operator does about parked orders, over every storage; and the audit trail of it."""
+
+from datetime import timedelta
+
+import pytest
+
+from order_shared.adapters import Adapters
+from order_shared.aws.dynamodb import open_dynamo
+from order_shared.aws.retries import RetryPolicy
+from order_shared.operations import DynamoAuditTrail, Operation
+from order_shared.order.events import OrderCancelRequested, OrderPlaced, parse_event
+from order_shared.order.models import Customer, Order, OrderStatus, ReasonCode
+from orderctl.local.stack import REGION, local_aio_session
+from orderctl.operate.orders import NotParked, list_parked, reject, retry
+from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim, make_tenant
+from tests.fakes import MemoryAuditTrail, MemoryQueue
+from tests.integration.conftest import PREFIX, Storage
+
+LATER = timedelta(hours=25)
+
+
+class Desk:
+    """An operator's desk over one storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.queue = MemoryQueue()
+        self.audit = MemoryAuditTrail()
+        self.adapters = Adapters(storage.orders, storage.inventory, self.queue, self.audit)
+
+    async def parked(self, *, reserved: bool = False) -> Order:
+        customer = Customer(self.storage.tenant, "ada")
+        product = make_product(tenant=customer.tenant)
+        order = make_order(customer=customer, lines=[(product, 2)], payment_token="pm_card_visa")
+        await self.storage.orders.add(order, make_claim(order, at=self.storage.clock()))
+        if reserved:
+            await self.storage.inventory.put(product)
+            await self.storage.inventory.adjust(
+                customer.tenant, product.sku, 5, make_stock_claim(customer.tenant, product.sku)
+            )
+            held = order.reserve(order.created_at, owner="gone", lease_until=order.created_at)
+            await self.storage.orders.move(order, held)
+            order = held
+        parked = order.park(order.created_at + LATER, "overdue")
+        await self.storage.orders.move(order, parked)
+        return parked
+
+    async def stored(self, order: Order) -> Order:
+        return await self.storage.orders.get(order.customer, order.order_id)
+
+
+@pytest.fixture
+def desk(storage: Storage) -> Desk:
+    return Desk(storage)
+
+
+async def test_parked_orders_are_listed(desk: Desk) -> None:
+    order = await desk.parked()
+    listed = await list_parked(desk.adapters, 10_000)
+    assert [each for each in listed if each.customer == order.customer] == [order]
+
+
+async def test_a_retried_order_is_open_as_if_nothing_had_been_tried(desk: Desk) -> None:
+    order = await desk.parked()
+    assert await retry(desk.adapters, order, actor="op", reason="fixed", at=order.created_at + LATER)
+    stored = await desk.stored(order)
+    assert (stored.parked, stored.attempts, stored.sweeps, stored.status) == (None, 0, 0, OrderStatus.PENDING)
+    assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderPlaced)
+    (operation,) = await desk.audit.of(order.order_id)
+    assert (operation.verb, operation.actor, operation.reason) == ("orders.retry", "op", "fixed")
+
+
+async def test_with_sqs_down_a_retry_is_left_to_the_sweeper(desk: Desk) -> None:
+    order = await desk.parked()
+    desk.queue.down = True
+    assert not await retry(desk.adapters, order, actor="op", reason="fixed", at=order.created_at + LATER)
+    assert (await desk.stored(order)).due_at is not None
+
+
+async def test_a_rejected_pending_order_has_ended(desk: Desk) -> None:
+    order = await desk.parked()
+    await reject(desk.adapters, order, actor="op", reason="hopeless", at=order.created_at + LATER)
+    stored = await desk.stored(order)
+    assert stored.status is OrderStatus.REJECTED
+    assert stored.reason is not None
+    assert stored.reason.code is ReasonCode.REJECTED_BY_OPERATOR
+
+
+async def test_what_holds_stock_is_left_to_the_processor_to_undo(desk: Desk) -> None:
+    order = await desk.parked(reserved=True)
+    after = await reject(desk.adapters, order, actor="op", reason="hopeless", at=order.created_at + LATER)
+    stored = await desk.stored(order)
+    assert after == stored
+    assert (stored.status, stored.parked, stored.is_open) == (OrderStatus.RESERVED, None, True)
+    assert stored.cancel_requested_at is not None
+    assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderCancelRequested)
+
+
+async def test_an_order_that_is_not_parked_is_left_alone(desk: Desk) -> None:
+    order = await desk.parked()
+    await retry(desk.adapters, order, actor="op", reason="fixed", at=order.created_at + LATER)
+    stored = await desk.stored(order)
+    for verb in (retry, reject):
+        with pytest.raises(NotParked):
+            await verb(desk.adapters, stored, actor="op", reason="again", at=order.created_at + LATER)
+    assert await desk.stored(order) == stored
+    assert len(desk.audit.operations) == 1
+
+
+async def test_the_audit_trail_keeps_every_operation_in_order(emulator_endpoint: str) -> None:
+    subject = make_tenant()
+    operations = [
+        Operation(subject=subject, at=NOON, actor="op", verb="orders.retry", reason=reason)
+        for reason in ("a", "b", "c")
+    ]
+    retries = RetryPolicy(deadline=20.0)
+    async with open_dynamo(local_aio_session(), region=REGION, endpoint=emulator_endpoint, retries=retries) as dynamo:
+        trail = DynamoAuditTrail(dynamo, f"{PREFIX}operations")
+        for operation in operations:
+            await trail.record(operation)
+        recorded = await trail.of(subject)
+    assert [operation.reason for operation in recorded] == ["a", "b", "c"]
+    assert recorded[0] == operations[0]
+    assert len({operation.at for operation in recorded}) == 3, "none overwrites another of the same microsecond"
