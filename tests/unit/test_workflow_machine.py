@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from order_api.auth import Identity
 from order_api.cursors import CursorCodec
 from order_api.order.exceptions import NotCancellable
-from order_api.order.service import OrderService
+from order_api.order.service import OrderService, Wanted
 from order_api.product.catalogue import Catalogue
 from order_processor.handlers import make_handler
 from order_processor.metrics import ProcessorMetrics
@@ -160,7 +160,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @rule(quantity=st.integers(1, 12), token=st.sampled_from(TOKENS), said=st.booleans())
     def place(self, quantity: int, token: str | None, *, said: bool) -> None:
         self.mail.down = not said
-        self.run(self.service.place(ADA, {"TEA": quantity}, None, token, uuid.uuid4().hex, None))
+        self.run(self.service.place(Wanted(ADA, {"TEA": quantity}, payment_token=token), uuid.uuid4().hex))
         self.mail.down = False
 
     @rule(which=st.integers(0, 50), keep=st.booleans(), first=st.booleans())

@@ -29,6 +29,21 @@ ADMIN_SCOPE = "orders:admin"
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a customer asks for; `quantities` are by SKU."""
+
+    customer: Customer
+    quantities: Mapping[str, int]
+    reference: str | None = None
+    payment_token: str | None = None
+
+    def fingerprint(self) -> str:
+        """The same for the same request, whatever the order of its lines."""
+        payload = {"lines": self.quantities, "reference": self.reference, "payment_token": self.payment_token}
+        return fingerprint({name: value for name, value in payload.items() if value is not None})
+
+
+@dataclass(frozen=True)
 class Placed:
     order: Order
     replayed: bool
@@ -61,41 +76,24 @@ class OrderService:
         self._cancel_window = cancel_window
         self._accept_deadline = accept_deadline
 
-    async def place(
-        self,
-        customer: Customer,
-        quantities: Mapping[str, int],
-        reference: str | None,
-        payment_token: str | None,
-        idempotency_key: str,
-        traceparent: str | None,
-    ) -> Placed:
+    async def place(self, wanted: Wanted, idempotency_key: str, traceparent: str | None = None) -> Placed:
         """The order, stored. Work on it is offered to the queue; nobody waits for that.
 
         Raises UnknownSku, CurrencyMismatch, ReferenceTaken, IdempotencyKeyReused, StorageUnavailable.
         """
         try:
             async with asyncio.timeout(self._accept_deadline.total_seconds()):
-                return await self._place(customer, quantities, reference, payment_token, idempotency_key, traceparent)
+                return await self._place(wanted, idempotency_key, traceparent)
         except TimeoutError as error:
             raise StorageUnavailable("no answer within the deadline of accepting") from error
 
-    async def _place(
-        self,
-        customer: Customer,
-        quantities: Mapping[str, int],
-        reference: str | None,
-        payment_token: str | None,
-        idempotency_key: str,
-        traceparent: str | None,
-    ) -> Placed:
-        payload = {"lines": quantities, "reference": reference, "payment_token": payment_token}
-        key = claim_key(customer, ClaimKind.ORDER, idempotency_key)
-        mark = fingerprint({name: value for name, value in payload.items() if value is not None})
+    async def _place(self, wanted: Wanted, idempotency_key: str, traceparent: str | None) -> Placed:
+        key = claim_key(wanted.customer, ClaimKind.ORDER, idempotency_key)
+        mark = wanted.fingerprint()
         for _ in range(PLACE_ROUNDS):
             order: Order | None = None
             try:
-                order = await self._new_order(customer, quantities, reference, payment_token)
+                order = await self._new_order(wanted)
                 await self._orders.add(order, Claim(key, order.order_id, mark, expiry(order.created_at)))
             except (UnknownSku, CurrencyMismatch, ReferenceTaken, ClaimTaken, OrderInstantTaken) as error:
                 earlier = await earlier_claim(self._orders.find_claim, key, mark, self._clock)
@@ -104,7 +102,7 @@ class OrderService:
                         continue  # the claim expired meanwhile, or another process took the same microsecond
                     raise
                 if order is None or earlier.subject != order.order_id:
-                    return Placed(await self._orders.get(customer, earlier.subject), replayed=True)
+                    return Placed(await self._orders.get(wanted.customer, earlier.subject), replayed=True)
                 # our own write, whose answer was lost on the way
             self._publisher.offer(OrderPlaced.of(order, traceparent))
             return Placed(order, replayed=False)
@@ -185,16 +183,14 @@ class OrderService:
         orders = await self._orders.list_orders(customer, window, limit=limit + 1, descending=descending)
         return self._cursors.page(orders, limit, scope, lambda order: to_text(order.created_at))
 
-    async def _new_order(
-        self, customer: Customer, quantities: Mapping[str, int], reference: str | None, payment_token: str | None
-    ) -> Order:
-        products = await self._catalogue.get(customer.tenant, quantities)
+    async def _new_order(self, wanted: Wanted) -> Order:
+        products = await self._catalogue.get(wanted.customer.tenant, wanted.quantities)
         now = self._clock()
         return Order.place(
-            customer,
-            [(products[sku], quantity) for sku, quantity in quantities.items()],
+            wanted.customer,
+            [(products[sku], quantity) for sku, quantity in wanted.quantities.items()],
             at=now,
             due_at=to_millis(now + self._sweep_base),
-            reference=reference,
-            payment_token=payment_token,
+            reference=wanted.reference,
+            payment_token=wanted.payment_token,
         )

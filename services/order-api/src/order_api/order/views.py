@@ -10,6 +10,7 @@ from order_api.dependencies import OrderReader, OrderServiceDep, OrderWriter
 from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
+from order_api.order.service import Wanted
 from order_api.problems import answers
 from order_api.schemas import V1
 from order_shared.idempotency import IdempotencyKeyReused
@@ -39,7 +40,8 @@ async def place_order(
     Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
     """
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
-    placed = await orders.place(identity.customer, body.quantities, body.reference, body.payment_token, key, trace)
+    wanted = Wanted(identity.customer, body.quantities, body.reference, body.payment_token)
+    placed = await orders.place(wanted, key, trace)
     response.headers["Location"] = f"{router.prefix}/{placed.order.order_id}"
     response.headers["ETag"] = _etag(placed.order.version)
     if placed.replayed:
