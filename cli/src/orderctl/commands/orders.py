@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from order_shared.adapters import Adapters
 from order_shared.clock import to_text, utc_now
 from order_shared.operations import Operation
 from order_shared.order.models import Order
@@ -60,7 +61,7 @@ def show(
 ) -> None:
     """Show an order as it is stored, and what operators did to it. Payment tokens are never shown."""
     with reported_failures():
-        order, operations = _read(make_target(local, state), tenant, order_id)
+        order, operations = make_target(local, state).run(lambda adapters: _with_operations(adapters, tenant, order_id))
         grid = Table.grid(padding=(0, 2))
         for name, value in _details(order).items():
             grid.add_row(name, value)
@@ -85,8 +86,7 @@ def retry(
     """Let the platform try a parked order again, as if nothing had been tried yet."""
     with reported_failures():
         target = make_target(local, state)
-        order, _ = _read(target, tenant, order_id)
-        _confirm(target, f"retry {_line(order)}", yes=yes)
+        order = _confirmed(target, "retry", tenant, order_id, yes=yes)
         sent = target.run(
             lambda adapters: parked_orders.retry(adapters, order, actor=target.actor, reason=reason, at=utc_now())
         )
@@ -106,8 +106,7 @@ def reject(
     """End a parked order. If it holds stock, the processor undoes payment and stock, and it ends cancelled."""
     with reported_failures():
         target = make_target(local, state)
-        order, _ = _read(target, tenant, order_id)
-        _confirm(target, f"reject {_line(order)}", yes=yes)
+        order = _confirmed(target, "reject", tenant, order_id, yes=yes)
         after = target.run(
             lambda adapters: parked_orders.reject(adapters, order, actor=target.actor, reason=reason, at=utc_now())
         )
@@ -115,17 +114,19 @@ def reject(
         console.print(f"{order_id}: {done}")
 
 
-def _read(target: Target, tenant: str, order_id: str) -> tuple[Order, list[Operation]]:
+async def _with_operations(adapters: Adapters, tenant: str, order_id: str) -> tuple[Order, list[Operation]]:
     """Raises OrderNotFound, StorageUnavailable."""
+    return await adapters.orders.get_by_id(tenant, order_id), await adapters.audit.of(order_id)
+
+
+def _confirmed(target: Target, verb: str, tenant: str, order_id: str, *, yes: bool) -> Order:
+    """The order, once the operator has seen where it is and what it is, and agreed. Raises OrderNotFound."""
     order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
-    return order, target.run(lambda adapters: adapters.audit.of(order_id))
-
-
-def _confirm(target: Target, what: str, *, yes: bool) -> None:
     where = target.settings.dynamodb_endpoint or target.actor
     console.print(f"{target.settings.aws_region}, {where}, tables {target.settings.table_prefix}*")
     if not yes:
-        typer.confirm(f"{what}?", abort=True)
+        typer.confirm(f"{verb} {_line(order)}?", abort=True)
+    return order
 
 
 def _line(order: Order) -> str:

@@ -170,18 +170,15 @@ class DynamoOrderRepository:
         return [to_order(item) for item in items]
 
     async def move(self, before: Order, after: Order) -> None:
-        update = Update(
-            self._tables.orders,
-            item_key(before.customer.key, before.created_at),
-            changes(before, after),
-            still(before),
-        )
+        key = item_key(before.customer.key, before.created_at)
+        expression, condition = changes(before, after), still(before)
         stock = self._stock_operations(before, after)
         freed = self._freed_reference(before, after)
         try:
             if not stock and not freed:
-                await self._dynamo.update(update.table, update.key, update.expression, condition=still(before))
+                await self._dynamo.update(self._tables.orders, key, expression, condition=condition)
                 return
+            update = Update(self._tables.orders, key, expression, condition)
             await self._dynamo.transact_write([update, *stock, *freed])
         except ConditionalCheckFailed as error:
             raise StaleOrder(before.order_id) from error
