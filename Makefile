@@ -33,6 +33,17 @@ up: setup ## Start everything and keep it running; Ctrl-C stops it
 token: setup ## Print a development token; TENANT and CUSTOMER choose whose
 	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)
 
+##@ Prove it
+.PHONY: chaos chaos-cancel chaos-mutants
+chaos: setup ## Kill at every request, inject every fault: nothing may be lost or doubled (ONLY="text" for a part)
+	@$(BIN)/python -m tests.chaos --only "$(ONLY)"
+
+chaos-cancel: setup ## Ten thousand cancels that race with processing
+	@$(BIN)/python -m tests.chaos --cancels 10000
+
+chaos-mutants: setup ## Remove each condition of a write in turn; some test must fail for each
+	@$(BIN)/python -m tests.chaos.mutants
+
 ##@ Work on it
 .PHONY: setup test check format dynamodb-local lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)

@@ -9,9 +9,15 @@ PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 0.01
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], what: str = "the condition") -> None:
-    """Returns once the condition holds; fails after half a minute, which no healthy test comes near."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]],
+    what: str = "the condition",
+    *,
+    patience: float = PATIENCE_SECONDS,
+    pause: float = PAUSE_SECONDS,
+) -> None:
+    """Returns once the condition holds; fails after `patience` seconds, which no healthy test comes near."""
+    deadline = time.monotonic() + patience
     while True:
         holds = condition()
         if inspect.isawaitable(holds):
@@ -19,5 +25,5 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], what: str 
         if holds:
             return
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not come to hold within {PATIENCE_SECONDS:.0f} s")
-        await asyncio.sleep(PAUSE_SECONDS)
+            raise AssertionError(f"{what} did not come to hold within {patience:.0f} s")
+        await asyncio.sleep(pause)

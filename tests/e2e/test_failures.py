@@ -39,6 +39,39 @@ async def test_with_sqs_down_orders_are_accepted_and_confirmed_once_it_is_back(t
             await _stop(stack)
 
 
+async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_kept(tmp_path: Path) -> None:
+    impatient = {
+        "ORDER_ACCEPT_DEADLINE_SECONDS": "1",
+        "ORDER_STORAGE_DEADLINE_SECONDS": "1",
+        "ORDER_RETRY_CAP_SECONDS": "2",
+    }
+    with running_infrastructure(tmp_path, QUICK | impatient) as stack:
+        async with gate_before(stack.aws) as dynamodb:
+            stack.environment = {**stack.environment, "AWS_ENDPOINT_URL_DYNAMODB": dynamodb.url}
+            await _start(stack)
+            async with open_shop(stack) as shop:
+                await shop.stock("TEA", 100)
+                ids = await shop.accepted(40)
+
+                await dynamodb.shut()
+                keys = [f"during-the-outage-{number}" for number in range(10)]
+                refused = await asyncio.gather(*(shop.post(key=key) for key in keys))
+                assert {(answer.status_code, answer.json()["retryable"]) for answer in refused} == {(503, True)}
+                async with httpx.AsyncClient() as http:
+                    for address in (stack.api, stack.processor):
+                        assert (await http.get(f"{address}/readyz")).status_code == 503
+                        assert (await http.get(f"{address}/healthz")).status_code == 200
+
+                await dynamodb.open()
+                again = await asyncio.gather(*(shop.post(key=key) for key in keys))
+                assert {answer.status_code for answer in again} == {202}
+                orders = await shop.all_ended(ids + [answer.json()["id"] for answer in again])
+                assert Counter(order["status"] for order in orders) == {"confirmed": 50}
+                assert await shop.available("TEA") == 50
+                stack.ensure_alive()
+            await _stop(stack)
+
+
 async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with running_stack(tmp_path, overrides=QUICK) as stack:
         async with open_shop(stack) as shop:

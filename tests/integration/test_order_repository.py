@@ -3,8 +3,10 @@
 import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from aiodynamo.errors import TransactionCanceled
 
 from order_shared.clock import UniqueClock, to_millis
 from order_shared.idempotency import KEY_LIFETIME, ClaimTaken
@@ -260,6 +262,18 @@ class TestMove:
         assert await available(storage, "TEA") == 10
         assert await storage.orders.get(order.customer, order.order_id) == rejected
 
+    async def test_units_are_given_back_only_where_there_is_stock(self, storage: Storage) -> None:
+        await stock(storage, "TEA", 10)
+        order = await added(storage, order_of(storage, "TEA", quantity=3))
+        confirmed = order.confirm(order.created_at)
+        await storage.orders.move(order, confirmed)
+        astray = replace(confirmed, lines=tuple(replace(line, sku="NONE") for line in confirmed.lines))
+        with pytest.raises(OutOfStock) as caught:
+            await storage.orders.move(astray, astray.cancel(order.created_at))
+        assert caught.value.skus == ("NONE",)
+        assert await storage.orders.get(order.customer, order.order_id) == confirmed
+        assert await available(storage, "TEA") == 7
+
     async def test_cancelling_a_confirmed_order_gives_the_stock_back(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = await added(storage, order_of(storage, "TEA", quantity=3))
@@ -285,6 +299,23 @@ class TestMove:
         await storage.orders.move(order, order.confirm(order.created_at))
         with pytest.raises(ReferenceTaken):
             await added(storage, order_of(storage, "TEA", reference="PO-7"))
+
+    async def test_a_reference_that_is_free_already_does_not_keep_an_order_from_its_end(self, storage: Storage) -> None:
+        order = await added(storage, order_of(storage))
+        referring = replace(order, reference="PO-7")
+        await storage.orders.move(referring, referring.cancel(order.created_at))
+        assert (await storage.orders.get(order.customer, order.order_id)).status is OrderStatus.CANCELLED
+
+    async def test_the_reference_of_another_order_is_never_freed(self, real_storage: Storage) -> None:
+        """No flow asks for it: the condition is the last guard, and the error is one that nobody foresees."""
+        holder = await added(real_storage, order_of(real_storage, reference="PO-7"))
+        order = await added(real_storage, order_of(real_storage))
+        referring = replace(order, reference=holder.reference)
+        with pytest.raises(TransactionCanceled):
+            await real_storage.orders.move(referring, referring.cancel(order.created_at))
+        claim = reference_claim(holder)
+        assert await real_storage.orders.find_claim(claim.key) == claim
+        assert await real_storage.orders.get(order.customer, order.order_id) == order
 
     async def test_an_order_of_the_greatest_size_is_stored_and_confirmed(self, storage: Storage) -> None:
         skus = [f"SKU-{number:02d}-{'x' * 50}" for number in range(storage.max_lines)]
@@ -346,6 +377,17 @@ class TestCarryingOn:
         assert await self.stored(storage, reserved) == taken
         assert taken.version == reserved.version, "a customer sees nothing of it"
 
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("order_id", "another"), ("status", OrderStatus.CONFIRMED), ("fence", 2), ("lease_owner", "second")],
+    )
+    async def test_who_is_wrong_about_one_thing_cannot_write(self, storage: Storage, name: str, value: Any) -> None:
+        reserved = await self.reserved(storage)
+        mistaken = replace(reserved, **{name: value})
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(mistaken, mistaken.with_payment("pi_late"))
+        assert await self.stored(storage, reserved) == reserved
+
     async def test_a_payment_is_noted_by_the_owner(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         noted = reserved.with_payment("pi_1")
@@ -393,6 +435,14 @@ class TestCarryingOn:
         await storage.orders.request_cancel(self.request(reserved), version=None)
         with pytest.raises(StaleOrder):
             await storage.orders.request_cancel(self.request(reserved), version=None)
+
+    async def test_cancellation_is_asked_of_the_order_with_that_id(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        twin = make_order(customer=reserved.customer, at=reserved.created_at)
+        pretended = twin.reserve(twin.created_at, owner="first", lease_until=twin.created_at)
+        with pytest.raises(StaleOrder):
+            await storage.orders.request_cancel(self.request(pretended), version=None)
+        assert await self.stored(storage, reserved) == reserved
 
     async def test_cancellation_may_ask_for_a_version(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)

@@ -24,7 +24,7 @@ from order_api.order.service import OrderService, Wanted
 from order_api.product.catalogue import Catalogue
 from order_processor.handlers import make_handler
 from order_processor.metrics import ProcessorMetrics
-from order_processor.order.flows import LEASE, Workflow
+from order_processor.order.flows import Workflow
 from order_processor.sweeper import Sweeper
 from order_shared.clock import UniqueClock, to_micros
 from order_shared.exceptions import PlatformError
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 ADA = Customer("acme", "ada")
 BASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=60)
 SHARDS = 3
 INITIAL_STOCK = 40
 TOKENS = [None, "pm_card_visa", "pm_card_chargeDeclined", "pm_sandbox_fails_once"]
@@ -137,6 +138,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             cast("InventoryRepository", Mortal(self.inventory, self.plan)),
             cast("MemoryGateway", Mortal(self.payments, self.plan)),
             lambda: self.clock() + self.skew,
+            LEASE,
             lambda *_: None,
         )
         self.handle = make_handler(work)

@@ -1,6 +1,7 @@
 """The API over fakes, spoken to over HTTP in process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -72,10 +73,12 @@ class Api:
             assert response.status_code == 200, response.text
 
 
-@pytest.fixture
-async def api() -> AsyncIterator[Api]:
+@asynccontextmanager
+async def open_api(
+    make_orders: Callable[[MemoryStore], MemoryOrderRepository] = MemoryOrderRepository,
+) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
-    orders, inventory, queue = MemoryOrderRepository(store), MemoryInventoryRepository(store), MemoryQueue()
+    orders, inventory, queue = make_orders(store), MemoryInventoryRepository(store), MemoryQueue()
     app = create_app(
         SETTINGS, adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()), keys=KnownKeys(), clock=store.clock
     )
@@ -85,6 +88,12 @@ async def api() -> AsyncIterator[Api]:
         httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         yield Api(http, store, queue, orders, inventory)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    async with open_api() as opened:
+        yield opened
 
 
 def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:

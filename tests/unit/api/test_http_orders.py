@@ -8,10 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from order_shared.idempotency import KEY_LIFETIME
+from order_shared.exceptions import StorageUnavailable
+from order_shared.idempotency import KEY_LIFETIME, Claim, ClaimTaken
 from order_shared.order.events import OrderCancelRequested, parse_event
-from order_shared.order.models import Customer, OrderStatus, Reason, ReasonCode, TimelineEntry
-from tests.unit.api.conftest import Api, problem_of
+from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode, TimelineEntry
+from tests.fakes import MemoryOrderRepository
+from tests.unit.api.conftest import Api, open_api, problem_of
 from tests.waiting import eventually
 
 BODY = {"lines": [{"sku": "TEA", "quantity": 2}], "reference": "PO-7"}
@@ -205,6 +207,59 @@ class TestReplay:
             expired = (claim.expires_at or 0) - KEY_LIFETIME // timedelta(seconds=1) - 1
             api.store.claims[claim_key] = replace(claim, expires_at=expired)
         assert (await api.post_order(body)).json()["id"] != first.json()["id"]
+
+
+class FaultyOrders(MemoryOrderRepository):
+    """The next order added ends in `error`, after it was stored if `applied`."""
+
+    error: Exception | None = None
+    applied = False
+
+    async def add(self, order: Order, claim: Claim) -> None:
+        error, self.error = self.error, None
+        if error is None or self.applied:
+            await super().add(order, claim)
+        if error is not None:
+            raise error
+
+
+OUTAGE = StorageUnavailable("DynamoDB: timeout")
+
+
+class TestFailure:
+    """An error says nothing for good: whoever sends the same request again gets an order, and one only."""
+
+    async def twice(
+        self, error: Exception, *, applied: bool
+    ) -> tuple[httpx.Response, httpx.Response, list[str], list[str]]:
+        """Both answers, the orders that are stored, and those that the queue was told of."""
+        async with open_api(FaultyOrders) as api:
+            await api.put_product("TEA")
+            assert isinstance(api.orders, FaultyOrders)
+            api.orders.error, api.orders.applied = error, applied
+            first, again = await api.post_order(BODY), await api.post_order(BODY)
+        said = [parse_event(stored.message.body).subject for stored in api.queue.messages]
+        return first, again, [order.order_id for order in api.store.orders.values()], said
+
+    @pytest.mark.parametrize(("error", "status"), [(OUTAGE, 503), (ZeroDivisionError("a bug"), 500)], ids=repr)
+    async def test_a_saved_5xx_is_never_replayed(self, error: Exception, status: int) -> None:
+        first, again, stored, said = await self.twice(error, applied=False)
+        assert (first.status_code, again.status_code) == (status, 202)
+        assert "Idempotent-Replayed" not in again.headers
+        assert stored == said == [again.json()["id"]], "nothing was said of the order that was not stored"
+
+    async def test_an_answer_that_was_lost_is_found_under_its_key(self) -> None:
+        first, again, stored, said = await self.twice(OUTAGE, applied=True)
+        assert (first.status_code, first.json()["retryable"], again.status_code) == (503, True, 202)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert stored == [again.json()["id"]]
+        assert said == [], "it stands in the outbox: the sweeper says it"
+
+    async def test_our_own_write_whose_answer_was_lost_is_no_replay(self) -> None:
+        first, again, stored, said = await self.twice(ClaimTaken("-"), applied=True)
+        assert (first.status_code, "Idempotent-Replayed" in first.headers) == (202, False)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert stored == said == [first.json()["id"]]
 
 
 class TestCancel:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -15,6 +15,8 @@ from order_shared.order.models import Order
 from tests.factories import make_claim, make_product, make_stock_claim
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
 from tests.fakes_payments import MemoryGateway
+
+LEASE = timedelta(seconds=60)
 
 
 def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
@@ -44,7 +46,7 @@ class World:
         self.inventory = MemoryInventoryRepository(self.store)
         self.payments = ScriptedGateway()
         self.clock = UniqueClock()
-        self.work = Workflow(self.orders, self.inventory, self.payments, self.clock, self._on_ended)
+        self.work = Workflow(self.orders, self.inventory, self.payments, self.clock, LEASE, self._on_ended)
 
     def _on_ended(self, order: Order, _: datetime) -> None:
         self.ended.append(order)

@@ -1,18 +1,21 @@
 """Orders that are paid for: one charge for a confirmed order, none that is kept for any other."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from order_processor.handlers import make_handler
-from order_processor.order.flows import LEASE
 from order_processor.payments.gateway import PaymentUnavailable
+from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.delivery import LeaseLost
 from order_shared.order.events import OrderCancelRequested, OrderPlaced, event_of
 from order_shared.order.models import Order, OrderStatus, ReasonCode
 from tests.factories import make_order, make_product
-from tests.unit.processor.conftest import World, delivery_with
+from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore
+from tests.fakes_payments import MemoryGateway
+from tests.unit.processor.conftest import LEASE, World, delivery_with
 
 WORKS = "pm_card_visa"
 DECLINED = "pm_card_chargeDeclined"
@@ -116,6 +119,64 @@ async def test_after_a_crash_the_lease_runs_out_and_another_carries_on(world: Wo
     await tell(world, order)
     assert (await world.stored(order)).status is OrderStatus.CONFIRMED
     assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
+
+
+async def test_no_money_moves_before_the_payment_is_noted(world: World) -> None:
+    order = await accepted(world)
+    noted: list[str | None] = []
+
+    async def look() -> None:
+        noted.append((await world.stored(order)).payment_id)
+
+    world.payments.before_confirm = look
+    await tell(world, order)
+    assert noted == [(await world.stored(order)).payment_id]
+    assert noted != [None]
+
+
+class ForgetfulGateway(MemoryGateway):
+    """A provider that has forgotten every idempotency key: to create again is another payment."""
+
+    async def create(self, order_id: str, *, amount: int, currency: str) -> str:
+        first = await super().create(order_id, amount=amount, currency=currency)
+        payment_id = f"{first}.{len(self._payments)}"
+        self._payments[payment_id] = replace(self._payments[first])
+        return payment_id
+
+
+class LossyOrders(MemoryOrderRepository):
+    """The write whose number is `lost` has no answer: it was applied, or it was not."""
+
+    def __init__(self, store: MemoryStore, lost: int, *, applied: bool) -> None:
+        super().__init__(store)
+        self._left = lost
+        self._applied = applied
+
+    async def move(self, before: Order, after: Order) -> None:
+        self._left -= 1
+        if self._left != 0 or self._applied:
+            await super().move(before, after)
+        if self._left == 0:
+            raise StorageUnavailable("DynamoDB: timeout")
+
+
+@pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("lost", [1, 2, 3], ids=["reserve", "note", "confirm"])
+async def test_a_retry_after_the_provider_forgot_the_key_charges_once(
+    world: World, lost: int, *, applied: bool
+) -> None:
+    order = await accepted(world)
+    clock, payments = HandClock(world.clock()), ForgetfulGateway()
+    world.work = replace(
+        world.work, orders=LossyOrders(world.store, lost, applied=applied), payments=payments, clock=clock
+    )
+    with pytest.raises(StorageUnavailable):
+        await tell(world, order)
+    clock.advance(LEASE + timedelta(seconds=1))
+    await tell(world, order)
+    assert (await world.stored(order)).status is OrderStatus.CONFIRMED
+    assert payments.charged == {order.order_id: order.total}
+    assert await world.available("TEA") == 7
 
 
 async def test_the_one_who_was_overtaken_cannot_write(world: World) -> None:

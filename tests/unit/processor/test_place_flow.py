@@ -158,6 +158,15 @@ async def test_an_order_that_always_fails_is_parked_and_then_left_alone(world: W
     assert await world.stored(order) == stored
 
 
+async def test_a_message_that_was_received_often_was_not_tried_often(world: World) -> None:
+    order = await world.accept(order_of(("TEA", 1)))
+    world.work = replace(world.work, inventory=BrokenInventory(world.store))
+    with pytest.raises(ZeroDivisionError):
+        await deliver(world, delivery_of(order, receive_count=MAX_ATTEMPTS * 4))
+    stored = await world.stored(order)
+    assert (stored.attempts, stored.parked) == (1, None)
+
+
 async def test_an_outage_is_no_attempt(world: World) -> None:
     class Unreachable(MemoryInventoryRepository):
         async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - as above

@@ -1,5 +1,6 @@
 """The sweeper: what was lost is said again, once, and not while the queue's delay explains it."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -8,12 +9,14 @@ import pytest
 from order_processor.metrics import ProcessorMetrics
 from order_processor.sweeper import BACKOFF_CAP, Sweeper
 from order_shared.clock import to_millis
+from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.publisher import Publisher
 from order_shared.order.events import OrderPlaced, parse_event
 from order_shared.order.models import Order
 from order_shared.order.repository import OpenOrder
 from tests.factories import NOON, make_claim, make_customer, make_order
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.waiting import eventually
 
 BASE = timedelta(seconds=15)
 JUST_AFTER = timedelta(milliseconds=1)
@@ -27,7 +30,7 @@ class Outbox:
     metrics: ProcessorMetrics
     lag_ms: int = 0
 
-    def sweeper(self) -> Sweeper:
+    def sweeper(self, interval: timedelta = timedelta(seconds=1)) -> Sweeper:
         return Sweeper(
             self.orders,
             Publisher(self.queue),
@@ -35,7 +38,7 @@ class Outbox:
             clock=self.clock,
             lag_ms=lambda: self.lag_ms,
             base=BASE,
-            interval=timedelta(seconds=1),
+            interval=interval,
         )
 
     async def accept(self) -> Order:
@@ -131,6 +134,43 @@ async def test_one_order_that_cannot_be_swept_does_not_keep_the_others_waiting(o
     await outbox.accept()
     outbox.clock.advance(BASE + JUST_AFTER)
     assert await outbox.sweeper().sweep() == 1
+
+
+async def test_sweepers_do_not_all_begin_at_the_same_hot_shard(outbox: Outbox) -> None:
+    class Watched(MemoryOrderRepository):
+        looks: list[list[str]] = []  # noqa: RUF012 - one instance
+
+        async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+            self.looks[-1].append(open_shard)
+            return await super().list_due(open_shard, before, limit)
+
+    outbox.orders = watched = Watched(MemoryStore(outbox.clock))
+    for _ in range(64):
+        watched.looks.append([])
+        await outbox.sweeper().sweep()
+    assert {frozenset(look) for look in watched.looks} == {frozenset(map(str, range(16)))}
+    assert len({look[0] for look in watched.looks}) > 1
+
+
+@pytest.mark.parametrize("error", [StorageUnavailable("DynamoDB: timeout"), KeyError("due_at")], ids=repr)
+async def test_a_look_that_fails_is_not_the_silent_end_of_the_sweeper(outbox: Outbox, error: Exception) -> None:
+    class FailsOnce(MemoryOrderRepository):
+        failed = False
+
+        async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+            if not self.failed:
+                self.failed = True
+                raise error
+            return await super().list_due(open_shard, before, limit)
+
+    outbox.orders = FailsOnce(outbox.orders._store)
+    await outbox.accept()
+    outbox.clock.advance(BASE + JUST_AFTER)
+    sweeper = outbox.sweeper(timedelta(milliseconds=1))
+    running = asyncio.create_task(sweeper.run())
+    await eventually(lambda: running.done() or len(outbox.queue.messages) == 1)
+    sweeper.stop()
+    await running
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,24 @@ async def test_when_a_batch_fails_every_entry_is_told_so() -> None:
     await batcher.submit("c")
 
 
+async def test_a_bug_in_a_flush_loses_no_entry_silently_and_stops_nothing() -> None:
+    sent: list[str] = []
+
+    async def flush(entries: Sequence[str]) -> list[EntryFailure]:
+        if "poison" in entries:
+            raise ZeroDivisionError("a bug")
+        sent.extend(entries)
+        return []
+
+    batcher = Batcher(flush, concurrency=1)
+    lost = batcher.offer("poison")
+    assert lost is not None
+    await eventually(lost.done)
+    assert isinstance(lost.exception(), EntryFailed)
+    await batcher.submit("next")
+    assert sent == ["next"]
+
+
 async def test_an_offer_beyond_the_capacity_is_refused() -> None:
     recorder = Recorder()
     recorder.gate.clear()

@@ -8,9 +8,17 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.consumer import Consumer, ConsumerOptions
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
-from order_shared.messaging.queue import EntryFailure, OutgoingMessage, ReceivedMessage, Visibility
+from order_shared.messaging.queue import (
+    MAX_BATCH,
+    EntryFailure,
+    OutgoingMessage,
+    QueueUnavailable,
+    ReceivedMessage,
+    Visibility,
+)
 from order_shared.telemetry import ConsumerMetrics
 from tests.fakes import MemoryQueue
 from tests.waiting import eventually
@@ -79,6 +87,52 @@ async def test_no_more_is_received_than_can_be_handled_at_once() -> None:
     assert max(queue.asked_for) <= 4
 
 
+async def test_a_full_consumer_awaits_a_permit_and_does_not_spin() -> None:
+    queue = MemoryQueue()
+    gate = asyncio.Event()
+    active = 0
+
+    async def handle(_: Delivery) -> None:
+        nonlocal active
+        active += 1
+        await gate.wait()
+
+    await queue.send([OutgoingMessage("a"), OutgoingMessage("b"), OutgoingMessage("c")])
+    async with running(make_consumer(queue, handle, replace(OPTIONS, concurrency=2, visibility=30))):
+        await eventually(lambda: active == 2)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert queue.asked_for == [2], "it asked although it could take nothing"
+        gate.set()
+        await eventually(lambda: not queue.messages)
+
+
+async def test_a_queue_that_is_down_is_not_asked_in_a_busy_loop() -> None:
+    queue = MemoryQueue(down=True)
+    async with running(make_consumer(queue, accept)):
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert 1 <= len(queue.asked_for) < 50
+
+
+@pytest.mark.parametrize(
+    "error", [StorageUnavailable("DynamoDB: timeout"), LeaseLost("a"), TimeoutError(), KeyError("lines")], ids=repr
+)
+async def test_no_error_of_a_handler_deletes_its_message(error: Exception) -> None:
+    queue = MemoryQueue()
+    begun = asyncio.Event()
+
+    async def handle(_: Delivery) -> None:
+        begun.set()
+        raise error
+
+    await send(queue, "a")
+    async with running(make_consumer(queue, handle)):
+        await begun.wait()
+    (stored,) = queue.messages
+    assert (stored.message.body, queue.dead_letters) == ("a", [])
+
+
 async def test_what_cannot_be_processed_goes_to_the_dead_letters_at_once_with_its_reason() -> None:
     queue = MemoryQueue()
 
@@ -106,6 +160,25 @@ async def test_a_message_that_cannot_be_buried_is_not_lost() -> None:
         queue.dead_letters_down = False
         await eventually(lambda: not queue.messages)
     assert len(queue.dead_letters) == 1
+
+
+class RefusingDeadLetters(MemoryQueue):
+    async def dead_letter(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
+        return [EntryFailure(index, "InternalError") for index in range(len(messages))]
+
+
+async def test_a_message_whose_dead_letter_was_refused_is_not_deleted() -> None:
+    queue = RefusingDeadLetters()
+    begun = asyncio.Event()
+
+    async def handle(_: Delivery) -> None:
+        begun.set()
+        raise Unprocessable("not_an_event", "-")
+
+    await send(queue, "rubbish")
+    async with running(make_consumer(queue, handle)):
+        await begun.wait()
+    assert [stored.message.body for stored in queue.messages] == ["rubbish"]
 
 
 async def test_a_message_whose_handler_fails_comes_again() -> None:
@@ -168,8 +241,10 @@ class BrokenQueue(MemoryQueue):
 
 
 async def test_a_poller_never_dies_silently() -> None:
+    running = asyncio.create_task(make_consumer(BrokenQueue(), accept).run())
+    await eventually(running.done)
     with pytest.raises(ExceptionGroup) as caught:
-        await make_consumer(BrokenQueue(), accept).run()
+        await running
     assert caught.group_contains(ZeroDivisionError)
 
 
@@ -222,8 +297,9 @@ class TestHeartbeat:
             await eventually(lambda: not queue.messages)
         assert len(deliveries) == 1, "it was given to nobody else"
 
-    async def test_a_beat_that_fails_is_made_up_for_by_the_next(self) -> None:
-        queue = ForgetfulQueue(forgets=2)
+    @pytest.mark.parametrize("throttled", ["entry", "request"])
+    async def test_one_throttle_does_not_end_the_heartbeat(self, throttled: str) -> None:
+        queue = ForgetfulQueue(forgets=2, whole=throttled == "request")
         finish = asyncio.Event()
         deliveries: list[Delivery] = []
 
@@ -241,6 +317,24 @@ class TestHeartbeat:
             finish.set()
             await eventually(lambda: not queue.messages)
         assert len(deliveries) == 1
+
+    async def test_all_that_is_in_flight_is_extended_in_batches_that_sqs_takes(self) -> None:
+        queue = StrictBatches()
+        finish = asyncio.Event()
+        deliveries: list[Delivery] = []
+
+        async def handle(delivery: Delivery) -> None:
+            deliveries.append(delivery)
+            await finish.wait()
+
+        await send(queue, *map(str, range(12)))
+        async with running(make_consumer(queue, handle, replace(OPTIONS, concurrency=12))):
+            await eventually(lambda: len(deliveries) == 12)
+            last_deadline = max(delivery.held_until for delivery in deliveries)
+            await eventually(lambda: min(delivery.held_until for delivery in deliveries) > last_deadline)
+            finish.set()
+            await eventually(lambda: not queue.messages)
+        assert len(deliveries) == 12
 
     async def test_a_lost_message_is_stopped_before_its_next_effect(self) -> None:
         queue = MemoryQueue()
@@ -272,14 +366,24 @@ class TestHeartbeat:
 class ForgetfulQueue(MemoryQueue):
     """Fails the first changes of visibility with something that may pass."""
 
-    def __init__(self, forgets: int) -> None:
+    def __init__(self, *, forgets: int, whole: bool) -> None:
         super().__init__()
         self.forgets = forgets
+        self.whole = whole
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
         if self.forgets:
             self.forgets -= 1
+            if self.whole:
+                raise QueueUnavailable("RequestThrottled")
             return [EntryFailure(index, "RequestThrottled") for index in range(len(changes))]
+        return await super().change_visibility(changes)
+
+
+class StrictBatches(MemoryQueue):
+    async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
+        if len(changes) > MAX_BATCH:
+            raise QueueUnavailable("TooManyEntriesInBatchRequest")
         return await super().change_visibility(changes)
 
 
@@ -306,6 +410,26 @@ class TestStop:
             assert not task.done()
             finish.set()
         assert queue.messages == []
+
+    async def test_what_outlasts_the_last_poll_is_finished_too(self) -> None:
+        queue = MemoryQueue()
+        begun, finish = asyncio.Event(), asyncio.Event()
+        finished: list[str] = []
+
+        async def handle(delivery: Delivery) -> None:
+            begun.set()
+            await finish.wait()
+            finished.append(delivery.message.body)
+
+        await send(queue, "a")
+        consumer = make_consumer(queue, handle, replace(OPTIONS, concurrency=1))
+        async with running(consumer):
+            await begun.wait()
+            consumer.stop()
+            for _ in range(50):  # the poller, which waits for the only permit, comes round and ends
+                await asyncio.sleep(0)
+            finish.set()
+        assert (finished, queue.messages) == (["a"], [])
 
     async def test_what_the_open_poll_still_brings_is_given_back_at_once(self) -> None:
         queue = MemoryQueue()
@@ -368,6 +492,15 @@ class TestHealth:
             gate.set()
             await eventually(lambda: not queue.messages)
             await eventually(lambda: consumer.idle_seconds < 0.2)
+
+    async def test_one_dead_poller_among_others_is_seen(self) -> None:
+        queue = EndlessPoll()
+        options = replace(OPTIONS, concurrency=30, pollers=3, wait=0, poll_grace=3600.0, drain=0.1)
+        consumer = make_consumer(queue, accept, options)
+        async with running(consumer):
+            await eventually(lambda: len(queue.asked_for) > 3)
+            polls = len(queue.asked_for)
+            await eventually(lambda: consumer.idle_seconds > 0.1 and len(queue.asked_for) > polls)
 
     async def test_lag_is_the_wait_of_the_newest_first_delivery(self) -> None:
         queue = MemoryQueue()

@@ -313,10 +313,12 @@ async def _form(request: web.Request) -> Form:
     return dict(parse_qsl(await request.text()))
 
 
-def start_payments(group: ProcessGroup, port: int = 0, *, slow_seconds: float = SLOW_SECONDS) -> tuple[Child, str]:
+def start_payments(
+    group: ProcessGroup, port: int = 0, *, slow_seconds: float = SLOW_SECONDS, name: str = "payments"
+) -> tuple[Child, str]:
     """Starts the sandbox; the process and its base URL. Raises ChildFailed."""
     options = ["--port", str(port), "--slow-seconds", str(slow_seconds)]
-    child = group.start("payments", [sys.executable, "-m", "orderctl.local.payments", *options], dict(os.environ))
+    child = group.start(name, [sys.executable, "-m", "orderctl.local.payments", *options], dict(os.environ))
     child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
     return child, f"http://{HOST}:{child.listening_port()}"
 

@@ -26,6 +26,20 @@ class ChildFailed(Exception):
         self.log = log
 
 
+def find_listening_port(log: Path, start: int = 0) -> int | None:
+    """The port that a service names in its log, from byte `start` on; None if it is not there yet."""
+    for line in _read_log(log, start).splitlines():
+        if '"listening"' in line:
+            return int(json.loads(line)["port"])
+    return None
+
+
+def _read_log(path: Path, start: int) -> str:
+    with path.open("rb") as log:
+        log.seek(start)
+        return log.read().decode(errors="replace")
+
+
 @dataclass(frozen=True)
 class Child:
     name: str
@@ -39,9 +53,7 @@ class Child:
 
     def log(self) -> str:
         """What it has written since it was started."""
-        with self.log_path.open("rb") as log:
-            log.seek(self.log_start)
-            return log.read().decode(errors="replace")
+        return _read_log(self.log_path, self.log_start)
 
     def ensure_alive(self) -> None:
         code = self.process.poll()
@@ -63,10 +75,7 @@ class Child:
 
     def listening_port(self) -> int | None:
         """From its log line `listening`; None if it is not there yet."""
-        for line in self.log().splitlines():
-            if '"listening"' in line:
-                return int(json.loads(line)["port"])
-        return None
+        return find_listening_port(self.log_path, self.log_start)
 
     def stop(self) -> int:
         """Asks it to end, then makes it; the exit code."""
@@ -80,12 +89,12 @@ class Child:
 
 class ProcessGroup:
     def __init__(self, log_directory: Path) -> None:
-        self._logs = log_directory
+        self.logs = log_directory
         self._children: list[Child] = []
         self._guard: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        self._logs.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
         self._guard = subprocess.Popen(
             [sys.executable, "-I", guard.__file__], stdin=subprocess.PIPE, text=True, process_group=0
         )
@@ -93,7 +102,7 @@ class ProcessGroup:
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
         """Its output goes to `{name}.log`, appended, so that a restarted process keeps its history."""
-        path = self._logs / f"{name}.log"
+        path = self.logs / f"{name}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
                 command,

@@ -21,6 +21,9 @@ class ProcessorSettings(Settings):
     drain_seconds: Annotated[float, Field(gt=0)] = 60.0
     """For what was begun when SIGTERM came. The task's stop time-out is at least ten seconds longer, for the flush."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
+    lease_seconds: Annotated[float, Field(ge=1)] = 60.0
+    """How long a paid order is its worker's. Longer than all time-outs of one payment together, so that an owner who
+    is alive is not overtaken; shorter is slower, never wrong: the fence decides."""
     payment_api_key: SecretStr
     """The payment provider's secret key."""
     payment_api_base: str | None = None

@@ -63,7 +63,8 @@ async def _process(
     metrics: ProcessorMetrics,
     listener: socket.socket,
 ) -> None:
-    work = Workflow(adapters.orders, adapters.inventory, payments, utc_now, metrics.order_ended)
+    lease = timedelta(seconds=settings.lease_seconds)
+    work = Workflow(adapters.orders, adapters.inventory, payments, utc_now, lease, metrics.order_ended)
     consumer = Consumer(adapters.queue, make_handler(work), settings.consumer_options, metrics.consumer)
     publisher = Publisher(adapters.queue, on_failure=metrics.publish_failures.inc)
     sweeper = Sweeper(

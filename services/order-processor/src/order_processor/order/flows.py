@@ -32,18 +32,16 @@ log = structlog.get_logger(__name__)
 ROUNDS = 12
 """How many steps and new decisions one delivery may take, before the message waits for its next turn."""
 
-LEASE = timedelta(seconds=60)
-"""Longer than all time-outs of one payment together, so that an owner who is alive is not overtaken."""
-
 
 @dataclass(frozen=True)
 class Workflow:
-    """What flows work with."""
+    """What flows work with. A paid order is held under a `lease` while it is worked on."""
 
     orders: OrderRepository
     inventory: InventoryRepository
     payments: PaymentGateway
     clock: Clock
+    lease: timedelta
     on_ended: Callable[[Order, datetime], None]
 
 
@@ -182,7 +180,7 @@ class _Attempt:
         return None
 
     def _lease_until(self) -> datetime:
-        return self._work.clock() + LEASE
+        return self._work.clock() + self._work.lease
 
 
 async def _read(customer: Customer, order_id: str, work: Workflow) -> Order:

@@ -1,0 +1,130 @@
+"""How things stand: the tables, the queues and the provider's books, read past the proxy."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from order_shared.aws.dynamodb import Dynamo
+from order_shared.order.items import item_key, to_order
+from order_shared.order.models import Order
+from order_shared.tables import TableNames, order_queue
+from tests.chaos.history import Payment
+from tests.waiting import eventually
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+SAMPLE_SECONDS = 0.5
+AT_ONCE = 50
+
+
+@dataclass
+class Watch:
+    """What was seen of each order while it was under way; none of it may go back."""
+
+    seen: dict[str, Order] = field(default_factory=dict)
+    regressions: list[str] = field(default_factory=list)
+
+    def look(self, orders: list[Order]) -> None:
+        for order in orders:
+            before = self.seen.get(order.order_id, order)
+            if order.version < before.version or order.fence < before.fence:
+                self.regressions.append(f"{order.order_id} went back from {before.version}/{before.fence}")
+            if order.timeline[: len(before.timeline)] != before.timeline:
+                self.regressions.append(f"{order.order_id} has another past than before")
+            self.seen[order.order_id] = order
+
+
+class Books:
+    """Of one world: its tables and queues have a prefix, and its payment sandbox (`bank`, a base URL) is its own."""
+
+    def __init__(self, dynamo: Dynamo, sqs: "SQSClient", prefix: str, bank: str, http: aiohttp.ClientSession) -> None:
+        self._dynamo = dynamo
+        self._sqs = sqs
+        self._tables = TableNames.with_prefix(prefix)
+        self._queue = order_queue(prefix)
+        self._bank = bank
+        self._done_with = "-"
+        self._http = http
+
+    async def orders(self, tenant: str) -> list[Order]:
+        items = [item async for item in self._dynamo.client.scan(self._tables.orders, consistent_read=True)]
+        return [order for order in map(to_order, items) if order.customer.tenant == tenant]
+
+    async def stock(self, tenant: str) -> dict[str, int]:
+        """Units left, by SKU."""
+        left: Counter[str] = Counter()
+        async for item in self._dynamo.client.scan(self._tables.inventory, consistent_read=True):
+            owner, _, sku = item["product_key"].partition("#")
+            if owner == tenant:
+                left[sku] += item.get("available", 0)
+        return dict(left)
+
+    async def payments(self) -> list[Payment]:
+        async with self._http.get(f"{self._bank}/_sandbox/intents") as response:
+            rows: list[dict[str, Any]] = await response.json()
+        return [Payment(row["order_id"], row["amount_received"], row["amount_refunded"]) for row in rows]
+
+    async def forget(self, tenant: str) -> None:
+        """Deletes the orders and products of a tenant that is done with, so that looking stays cheap.
+
+        Only when the next one is done with: a late duplicate may still be at work on the last one.
+        """
+        tenant, self._done_with = self._done_with, tenant
+        orders = [item_key(order.customer.key, order.created_at) for order in await self.orders(tenant)]
+        records = [
+            {"product_key": item["product_key"], "record": item["record"]}
+            async for item in self._dynamo.client.scan(self._tables.inventory)
+            if item["product_key"].startswith(f"{tenant}#")
+        ]
+        for table, keys in ((self._tables.orders, orders), (self._tables.inventory, records)):
+            for start in range(0, len(keys), AT_ONCE):
+                deletes = [self._dynamo.client.delete_item(table, key) for key in keys[start : start + AT_ONCE]]
+                await asyncio.gather(*deletes)
+
+    async def messages(self) -> int:
+        """In the work queue, visible or not."""
+        return await asyncio.to_thread(self._count_messages, self._queue.name)
+
+    async def letters(self) -> int:
+        return await asyncio.to_thread(self._count_messages, self._queue.dead_letter_name)
+
+    def _count_messages(self, queue: str) -> int:
+        url = self._sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+        counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return int(counts["ApproximateNumberOfMessages"]) + int(counts["ApproximateNumberOfMessagesNotVisible"])
+
+    async def become_quiet(self, tenant: str, patience: float) -> None:
+        """Returns once no order of the tenant is open and no message is left, or at the end of patience."""
+
+        async def is_quiet() -> bool:
+            return not any(order.is_open for order in await self.orders(tenant)) and await self.messages() == 0
+
+        try:
+            await eventually(is_quiet, "quiet", patience=patience, pause=0.2)
+        except AssertionError:
+            return  # who judges will see what is left
+
+    @asynccontextmanager
+    async def watched(self, tenant: str) -> AsyncIterator[Watch]:
+        """Looks at the tenant's orders again and again while the block runs, and once more at its end."""
+        watch = Watch()
+
+        async def keep_looking() -> None:
+            while True:
+                watch.look(await self.orders(tenant))
+                await asyncio.sleep(SAMPLE_SECONDS)
+
+        looking = asyncio.create_task(keep_looking())
+        try:
+            yield watch
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
+        watch.look(await self.orders(tenant))

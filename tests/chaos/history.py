@@ -1,0 +1,189 @@
+"""What customers were told, held against what is true once all is quiet.
+
+Nothing here knows how the platform works: it reads what the customers recorded, the tables, the provider's books and
+the queues, and says what does not fit.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+
+from order_shared.order.models import Order, OrderStatus
+
+
+class Verb(StrEnum):
+    PLACE = auto()
+    CANCEL = auto()
+
+
+class Outcome(StrEnum):
+    """What a customer knows of a request. UNKNOWN: it may have happened, or may not, or may happen later."""
+
+    INVOKED = auto()
+    OK = auto()
+    FAILED = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True)
+class Event:
+    customer: str
+    verb: Verb
+    outcome: Outcome
+    order_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What one customer wants, once. Customers are not shared: what a customer's orders are, this one caused."""
+
+    customer: str
+    quantities: Mapping[str, int]
+    is_paid: bool
+
+
+@dataclass
+class History:
+    purchases: dict[str, Purchase] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+
+    def record(self, customer: str, verb: Verb, outcome: Outcome, order_id: str | None = None) -> None:
+        self.events.append(Event(customer, verb, outcome, order_id))
+
+    def ids(self, customer: str, verb: Verb, outcome: Outcome) -> list[str | None]:
+        """Of the events of this kind, one entry each."""
+        return [
+            event.order_id
+            for event in self.events
+            if (event.customer, event.verb, event.outcome) == (customer, verb, outcome)
+        ]
+
+
+@dataclass(frozen=True)
+class Payment:
+    """One payment in the provider's books; amounts in minor units."""
+
+    order_id: str
+    received: int
+    refunded: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How things stand. Stock is by SKU; `messages` are left in the queue, `letters` among the dead."""
+
+    orders: list[Order]
+    stock_before: Mapping[str, int]
+    stock_after: Mapping[str, int]
+    payments: list[Payment]
+    messages: int = 0
+    letters: int = 0
+    regressions: list[str] = field(default_factory=list)
+    """Versions, fences and ends that were seen to go back."""
+
+
+class Fault(StrEnum):
+    """The columns of the report; what each counts must be nought."""
+
+    LOST = "lost"
+    DUPLICATED = "duplicated"
+    STOCK = "stock error"
+    MONEY = "double charges"
+    STUCK = "stuck"
+    OTHER = "other"
+
+
+@dataclass
+class Verdict:
+    faults: Counter[Fault] = field(default_factory=Counter)
+    details: list[str] = field(default_factory=list)
+
+    def add(self, fault: Fault, detail: str, count: int = 1) -> None:
+        self.faults[fault] += count
+        self.details.append(f"{fault}: {detail}")
+
+    @property
+    def holds(self) -> bool:
+        return not self.details
+
+
+def judge(history: History, evidence: Evidence) -> Verdict:
+    """What of the platform's promise was not kept."""
+    verdict = Verdict()
+    by_customer: dict[str, list[Order]] = defaultdict(list)
+    for order in evidence.orders:
+        by_customer[order.customer.id].append(order)
+    for customer in by_customer.keys() - history.purchases.keys():
+        verdict.add(Fault.DUPLICATED, f"{customer} never wanted anything, and has an order")
+    for purchase in history.purchases.values():
+        _judge_purchase(purchase, history, by_customer[purchase.customer], verdict)
+    _judge_stock(evidence, verdict)
+    _judge_payments(history, evidence, verdict)
+    for order in evidence.orders:
+        if order.is_open:
+            verdict.add(Fault.STUCK, f"{order.order_id} is {order.status} and open, parked: {order.parked}")
+    if evidence.messages or evidence.letters:
+        verdict.add(
+            Fault.STUCK, f"{evidence.messages} messages, {evidence.letters} dead", evidence.messages + evidence.letters
+        )
+    for regression in evidence.regressions:
+        verdict.add(Fault.OTHER, regression)
+    return verdict
+
+
+def _judge_purchase(purchase: Purchase, history: History, orders: list[Order], verdict: Verdict) -> None:
+    customer = purchase.customer
+    acknowledged = set(history.ids(customer, Verb.PLACE, Outcome.OK))
+    stored = {order.order_id for order in orders}
+    for order_id in acknowledged - stored:
+        verdict.add(Fault.LOST, f"{customer} was told of {order_id}, which is not there")
+    if len(acknowledged) > 1 or len(orders) > 1:
+        verdict.add(Fault.DUPLICATED, f"{customer} wanted one order, was told of {acknowledged}, has {stored}")
+    if orders and history.ids(customer, Verb.PLACE, Outcome.FAILED):
+        verdict.add(Fault.DUPLICATED, f"{customer} was refused, and has {stored}")
+    for order in orders:
+        if {line.sku: line.quantity for line in order.lines} != dict(purchase.quantities):
+            verdict.add(Fault.OTHER, f"{order.order_id} is not what {customer} wanted")
+        if history.ids(customer, Verb.CANCEL, Outcome.OK) and order.status is not OrderStatus.CANCELLED:
+            verdict.add(Fault.LOST, f"{customer} was told that {order.order_id} is cancelled; it is {order.status}")
+        if history.ids(customer, Verb.CANCEL, Outcome.FAILED) and order.status is not OrderStatus.REJECTED:
+            verdict.add(Fault.OTHER, f"{order.order_id} was not to be cancelled, and is {order.status}")
+        if order.status is OrderStatus.CANCELLED and not history.ids(customer, Verb.CANCEL, Outcome.INVOKED):
+            verdict.add(Fault.OTHER, f"nobody cancelled {order.order_id}")
+
+
+def _judge_stock(evidence: Evidence, verdict: Verdict) -> None:
+    sold = _units(order for order in evidence.orders if order.status is OrderStatus.CONFIRMED)
+    for sku, before in evidence.stock_before.items():
+        after = evidence.stock_after.get(sku, 0)
+        missing = before - sold[sku] - after
+        if missing or after < 0:
+            verdict.add(Fault.STOCK, f"{sku}: {before} before, {sold[sku]} sold, {after} left", abs(missing) or 1)
+
+
+def _units(orders: Iterable[Order]) -> Counter[str]:
+    units: Counter[str] = Counter()
+    for order in orders:
+        for line in order.lines:
+            units[line.sku] += line.quantity
+    return units
+
+
+def _judge_payments(history: History, evidence: Evidence, verdict: Verdict) -> None:
+    payments: dict[str, list[Payment]] = defaultdict(list)
+    for payment in evidence.payments:
+        payments[payment.order_id].append(payment)
+    for order in evidence.orders:
+        made = payments.pop(order.order_id, [])
+        purchase = history.purchases.get(order.customer.id)
+        due = order.total if purchase and purchase.is_paid and order.status is OrderStatus.CONFIRMED else 0
+        received = [payment.received for payment in made if payment.received]
+        kept = sum(payment.received - payment.refunded for payment in made)
+        if len(received) > 1 or kept != due:
+            verdict.add(
+                Fault.MONEY, f"{order.order_id} is {order.status}, {due} are due, {received} charged, {kept} kept"
+            )
+    for order_id, made in payments.items():
+        if any(payment.received for payment in made):
+            verdict.add(Fault.MONEY, f"money was taken for {order_id}, which is not there")

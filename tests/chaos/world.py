@@ -1,0 +1,108 @@
+"""A world: some APIs and processors over tables and a queue of their own, all they say passing through a proxy."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
+
+from order_shared.aws.dynamodb import open_dynamo
+from order_shared.aws.retries import RetryPolicy
+from orderctl.local.issuer import Issuer
+from orderctl.local.payments import start_payments
+from orderctl.local.provision import provision
+from orderctl.local.stack import REGION, Stack, local_aio_session, local_session
+from tests.chaos.books import Books
+from tests.chaos.proxy import Proxy, open_proxy
+from tests.chaos.services import Service
+
+API = "api"
+PROCESSOR = "processor"
+TWO_OF_EACH = ("api-1", "api-2", "processor-1", "processor-2")
+SLOW_SECONDS = 1.0  # for the sandbox's slow card
+
+IMPATIENT = {
+    "ORDER_SWEEP_BASE_SECONDS": "1",
+    "ORDER_SWEEP_INTERVAL_SECONDS": "0.5",
+    "ORDER_LEASE_SECONDS": "2",
+    "ORDER_VISIBILITY_SECONDS": "4",
+    "ORDER_RETRY_CAP_SECONDS": "2",
+    "ORDER_STORAGE_DEADLINE_SECONDS": "5",
+}
+"""Settings under which what is overdue is found soon, and owners who are alive are overtaken."""
+
+
+class World:
+    def __init__(
+        self, services: Mapping[str, Service], proxy: Proxy, books: Books, issuer: Issuer, http: aiohttp.ClientSession
+    ) -> None:
+        self.proxy = proxy
+        self.books = books
+        self.issuer = issuer
+        self.http = http
+        self._services = services
+
+    @property
+    def processes(self) -> list[str]:
+        return list(self._services)
+
+    @property
+    def apis(self) -> list[str]:
+        """Base URLs; that of one that was killed is among them until it has been started again."""
+        return [service.url for name, service in self._services.items() if name.startswith(API)]
+
+    def kill(self, name: str) -> None:
+        self._services[name].kill()
+
+    def pause(self, name: str) -> None:
+        self._services[name].pause()
+
+    def resume(self, name: str) -> None:
+        self._services[name].resume()
+
+    async def revive(self) -> None:
+        """Starts whatever does not run."""
+        dead = [service for service in self._services.values() if not service.is_alive]
+        await asyncio.gather(*(service.start(self.http) for service in dead))
+
+
+@asynccontextmanager
+async def open_world(
+    stack: Stack,
+    prefix: str,
+    processes: Collection[str] = TWO_OF_EACH,
+    *,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[World]:
+    """The world with its processes running. They are killed at the end: how they stop is tested elsewhere."""
+    await asyncio.to_thread(provision, local_session(), endpoint=stack.aws, prefix=prefix)
+    _, bank = await asyncio.to_thread(start_payments, stack.group, slow_seconds=SLOW_SECONDS, name=f"{prefix}payments")
+    async with AsyncExitStack() as opened:
+        proxy = await opened.enter_async_context(open_proxy())
+        http = await opened.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        dynamo = await opened.enter_async_context(
+            open_dynamo(local_aio_session(), region=REGION, endpoint=stack.aws, retries=RetryPolicy())
+        )
+        services = {
+            name: Service(
+                name.partition("-")[0],
+                {
+                    **stack.environment,
+                    **IMPATIENT,
+                    **(settings or {}),
+                    "ORDER_TABLE_PREFIX": prefix,
+                    "AWS_ENDPOINT_URL": await proxy.listen(name, stack.aws),
+                    "ORDER_PAYMENT_API_BASE": await proxy.listen(name, bank),
+                },
+                stack.group.logs / f"{prefix}{name}.log",
+            )
+            for name in processes
+        }
+        sqs = local_session().client("sqs", endpoint_url=stack.aws)
+        world = World(services, proxy, Books(dynamo, sqs, prefix, bank, http), stack.issuer, http)
+        try:
+            await world.revive()
+            yield world
+        finally:
+            for name in processes:
+                world.kill(name)
