@@ -99,8 +99,7 @@ class MemoryOrderRepository:
         short = [
             line.sku
             for line in before.lines
-            if direction
-            and self._available(before.customer.tenant, line.sku, line.shard) + min(direction * line.quantity, 0) < 0
+            if direction < 0 and self._available(before.customer.tenant, line.sku, line.shard) < line.quantity
         ]
         if short:
             raise OutOfStock(short)
@@ -155,9 +154,8 @@ class MemoryOrderRepository:
         pass
 
     def _available(self, tenant: str, sku: str, shard: int) -> int:
-        """Below zero if there is no such shard: nothing can be given back there either."""
         shards = self._store.stock.get((tenant, sku), [])
-        return shards[shard] if shard < len(shards) else -1
+        return shards[shard] if shard < len(shards) else 0
 
 
 def _identity(order: Order) -> tuple[object, ...]:

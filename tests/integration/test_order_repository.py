@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from aiodynamo.errors import TransactionCanceled
+from aiodynamo.errors import AIODynamoError, TransactionCanceled
 
 from order_shared.clock import UniqueClock, to_millis
 from order_shared.idempotency import KEY_LIFETIME, ClaimTaken
@@ -262,17 +262,17 @@ class TestMove:
         assert await available(storage, "TEA") == 10
         assert await storage.orders.get(order.customer, order.order_id) == rejected
 
-    async def test_units_are_given_back_only_where_there_is_stock(self, storage: Storage) -> None:
-        await stock(storage, "TEA", 10)
-        order = await added(storage, order_of(storage, "TEA", quantity=3))
+    async def test_units_are_given_back_only_where_there_is_stock(self, real_storage: Storage) -> None:
+        """Damaged data: an error that nobody foresees, so that an operator comes to see the order."""
+        await stock(real_storage, "TEA", 10)
+        order = await added(real_storage, order_of(real_storage, "TEA", quantity=3))
         confirmed = order.confirm(order.created_at)
-        await storage.orders.move(order, confirmed)
+        await real_storage.orders.move(order, confirmed)
         astray = replace(confirmed, lines=tuple(replace(line, sku="NONE") for line in confirmed.lines))
-        with pytest.raises(OutOfStock) as caught:
-            await storage.orders.move(astray, astray.cancel(order.created_at))
-        assert caught.value.skus == ("NONE",)
-        assert await storage.orders.get(order.customer, order.order_id) == confirmed
-        assert await available(storage, "TEA") == 7
+        with pytest.raises(AIODynamoError):
+            await real_storage.orders.move(astray, astray.cancel(order.created_at))
+        assert await real_storage.orders.get(order.customer, order.order_id) == confirmed
+        assert await available(real_storage, "TEA") == 7
 
     async def test_cancelling_a_confirmed_order_gives_the_stock_back(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from order_processor.handlers import make_handler
+from order_processor.handlers import LET_GO_AFTER, make_handler
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.delivery import LeaseLost
 from order_shared.order.events import OrderCancelRequested, OrderPlaced, event_of
 from order_shared.order.models import Order, OrderStatus, ReasonCode
+from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.factories import make_order, make_product
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore
 from tests.fakes_payments import MemoryGateway
@@ -263,3 +264,20 @@ async def test_deliveries_at_once_charge_once(world: World) -> None:
     await tell(world, order)
     assert (await world.stored(order)).status is OrderStatus.CONFIRMED
     assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
+
+
+async def test_in_a_long_outage_a_message_is_let_go_before_sqs_takes_it_for_dead(world: World) -> None:
+    """The outbox still holds the order: the sweeper says it again."""
+    await world.stock("TEA", 10)
+    order = await world.accept(make_order(payment_token=WORKS))
+    world.payments.unavailable = True
+    handle = make_handler(world.work)
+    body = event_of(order).to_json()
+    with pytest.raises(PaymentUnavailable):
+        await handle(delivery_with(body, receive_count=LET_GO_AFTER - 1))
+    await handle(delivery_with(body, receive_count=LET_GO_AFTER))
+    assert MAX_RECEIVE_COUNT > LET_GO_AFTER
+    stored = await world.stored(order)
+    assert stored.is_open
+    assert stored.due_at is not None
+    assert stored.attempts == 0

@@ -4,15 +4,17 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from order_shared.aws.dynamodb import MAX_CONNECTIONS
 from order_shared.config import Settings
 from order_shared.messaging.consumer import ConsumerOptions
-from order_shared.messaging.queue import MAX_WAIT_SECONDS
+from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
 
 
 class ProcessorSettings(Settings):
-    concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
-    """Messages handled at once."""
+    concurrency: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 64
+    """Messages handled at once; each needs a connection at a time."""
     pollers: Annotated[int, Field(ge=1, le=16)] = 1
+    """Each takes up to ten messages, so `concurrency` is at least ten for each if there is more than one."""
     receive_wait_seconds: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = MAX_WAIT_SECONDS
     """How long a poll waits for a message; a SIGTERM waits for the open poll."""
     visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
@@ -36,6 +38,12 @@ class ProcessorSettings(Settings):
     def _drain_outlasts_a_poll(self) -> Self:
         if self.drain_seconds <= self.receive_wait_seconds:
             raise ValueError("drain_seconds must be longer than receive_wait_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _pollers_do_not_wait_for_each_other(self) -> Self:
+        if self.pollers > 1 and self.concurrency < self.pollers * MAX_BATCH:
+            raise ValueError(f"{self.pollers} pollers need a concurrency of {self.pollers * MAX_BATCH} or more")
         return self
 
     @property

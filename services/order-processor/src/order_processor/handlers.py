@@ -7,7 +7,8 @@ import structlog
 
 from order_processor.order import flows
 from order_processor.order.flows import Workflow
-from order_shared.exceptions import PlatformError
+from order_processor.payments.gateway import PaymentUnavailable
+from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
 from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
 
@@ -15,6 +16,12 @@ Flow = Callable[[Any, Delivery, Workflow], Awaitable[None]]
 """The first argument is the event that the flow stands beside below."""
 
 HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place, OrderCancelRequested: flows.cancel}
+
+LET_GO_AFTER = 20
+"""Deliveries of one message, in an outage. The outbox holds its order anyway, and SQS would move the message to the
+dead letters after 50, as if something were wrong with it."""
+
+log = structlog.get_logger(__name__)
 
 
 def make_handler(work: Workflow) -> Handler:
@@ -28,8 +35,12 @@ def make_handler(work: Workflow) -> Handler:
                 await HANDLERS[type(event)](event, delivery, work)
             except UnreadableEvent as error:
                 raise Unprocessable(error.reason, error.detail) from error
+            except (PaymentUnavailable, StorageUnavailable) as error:
+                if delivery.message.receive_count < LET_GO_AFTER:
+                    raise
+                log.warning("message_let_go", error=str(error))  # the sweeper says it again
             except PlatformError:
-                raise  # foreseen: an outage, a lost lease; it says nothing against the order
+                raise  # foreseen, as a lost lease is: it says nothing against the order
             except Exception:
                 await flows.note_failure(event.customer, event.subject, work)
                 raise

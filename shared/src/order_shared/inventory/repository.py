@@ -68,8 +68,8 @@ def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) 
 
 
 def return_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Part of a transaction: gives `quantity` back to the shard it was taken from."""
-    return Update(table, _stock_key(tenant, sku, shard), F("available").change(quantity), F("product_key").exists())
+    """Part of a transaction: gives `quantity` back to the shard it was taken from; fails if that is not there."""
+    return Update(table, _stock_key(tenant, sku, shard), F("available").change(quantity))
 
 
 class DynamoInventoryRepository:

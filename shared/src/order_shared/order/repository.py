@@ -188,7 +188,7 @@ class DynamoOrderRepository:
                 raise StaleOrder(before.order_id) from error
             short = [line.sku for line, missing in zip(before.lines, failed[: len(stock)], strict=False) if missing]
             if not short:
-                raise
+                raise  # none of these is foreseen
             raise OutOfStock(short) from error
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:

@@ -172,7 +172,10 @@ class _HttpxClient(stripe.HTTPClient):
     def __init__(self, connect_seconds: float, request_seconds: float) -> None:
         super().__init__()
         self._request_seconds = request_seconds
-        self._client = httpx.AsyncClient(timeout=httpx.Timeout(request_seconds, connect=connect_seconds))
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(request_seconds, connect=connect_seconds),
+            limits=httpx.Limits(max_connections=None),  # as many as messages are handled at once
+        )
 
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
