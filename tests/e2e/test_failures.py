@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -59,8 +60,8 @@ async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_k
                 assert {(answer.status_code, answer.json()["retryable"]) for answer in refused} == {(503, True)}
                 async with httpx.AsyncClient() as http:
                     for address in (stack.api, stack.processor):
-                        assert (await http.get(f"{address}/readyz")).status_code == 503
-                        assert (await http.get(f"{address}/healthz")).status_code == 200
+                        await eventually(partial(_answers, http, f"{address}/readyz", 503), "no readiness")
+                        assert await _answers(http, f"{address}/healthz", 200)
 
                 await dynamodb.open()
                 again = await asyncio.gather(*(shop.post(key=key) for key in keys))
@@ -134,6 +135,10 @@ async def _readiness(stack: Stack, sqs: str) -> bool:
         response = await http.get(f"{stack.api}/readyz")
     assert response.status_code == 200, "without SQS orders are still accepted"
     return bool(response.json()["sqs"] == sqs)
+
+
+async def _answers(http: httpx.AsyncClient, url: str, status: int) -> bool:
+    return (await http.get(url)).status_code == status
 
 
 def _ended_count(stack: Stack) -> float:
