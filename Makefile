@@ -34,7 +34,7 @@ token: setup ## Print a development token; TENANT and CUSTOMER choose whose
 	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)
 
 ##@ Prove it
-.PHONY: chaos chaos-cancel chaos-mutants
+.PHONY: chaos chaos-cancel chaos-mutants chaos-tenants fuzz
 chaos: setup ## Kill at every request, inject every fault: nothing may be lost or doubled (ONLY="text" for a part)
 	@$(BIN)/python -m tests.chaos --only "$(ONLY)"
 
@@ -44,8 +44,14 @@ chaos-cancel: setup ## Ten thousand cancels that race with processing
 chaos-mutants: setup ## Remove each condition of a write in turn; some test must fail for each
 	@$(BIN)/python -m tests.chaos.mutants
 
+chaos-tenants: setup ## Take tenant and customer out of each key in turn; the isolation suite must fail for each
+	@$(BIN)/python -m tests.chaos.tenant_mutants
+
+fuzz: setup ## Thousands of generated requests to the running API: no 5xx, nothing undocumented (CASES=20000)
+	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),20000)
+
 ##@ Work on it
-.PHONY: setup test check format dynamodb-local lock
+.PHONY: setup test check docs format dynamodb-local lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
 
 test: setup ## Run every test that needs no Docker and no AWS account
@@ -61,7 +67,12 @@ check: setup ## Lint, types, layers, lock, and each package imported alone
 	$(UV) run --isolated --no-dev --locked --package order-shared python -m tests.isolation order_shared
 	$(UV) run --isolated --no-dev --locked --package order-api python -m tests.isolation order_api
 	$(UV) run --isolated --no-dev --locked --package order-processor python -m tests.isolation order_processor
+	$(UV) run --isolated --no-dev --locked --package order-client python -m tests.isolation order_client
 	$(UV) run --isolated --no-dev --locked --package orderctl python -m tests.isolation orderctl
+
+docs: setup ## Write the documents of the API and of the messages anew
+	@$(BIN)/python -m order_api.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
+	@$(BIN)/python -m order_shared.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only .
@@ -83,7 +94,7 @@ lock: .local/uv.stamp ## Resolve the newest versions again
 	@touch $@
 
 .venv/setup.stamp: .local/uv.stamp uv.lock pyproject.toml shared/pyproject.toml services/order-api/pyproject.toml \
-		services/order-processor/pyproject.toml cli/pyproject.toml cli/emulator/uv.lock
+		services/order-processor/pyproject.toml client/pyproject.toml cli/pyproject.toml cli/emulator/uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version)'
 	@echo "making the environments (once)"
 	@$(UV) sync --quiet --locked

@@ -21,7 +21,7 @@ from order_shared.messaging.queue import (
 from order_shared.operations import Operation
 from order_shared.order.exceptions import OrderInstantTaken, OrderNotFound, OutOfStock, ReferenceTaken, StaleOrder
 from order_shared.order.models import FREES_REFERENCE, Customer, Order
-from order_shared.order.repository import OpenOrder, Window, reference_claim
+from order_shared.order.repository import OpenOrder, OrderSlice, Window, reference_claim
 
 
 class HandClock:
@@ -82,13 +82,15 @@ class MemoryOrderRepository:
                 return order
         raise OrderNotFound(order_id)
 
-    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> list[Order]:
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
         inside = [
             order
             for (customer_key, created_at), order in self._store.orders.items()
             if customer_key == customer.key and window.start <= created_at < window.end
         ]
-        return sorted(inside, key=lambda order: order.created_at, reverse=descending)[:limit]
+        ordered = sorted(inside, key=lambda order: order.created_at, reverse=descending)
+        # Like DynamoDB, it has not looked beyond the last one that was wanted.
+        return OrderSlice(ordered[:limit], more=len(ordered) >= limit)
 
     async def move(self, before: Order, after: Order) -> None:
         key = (before.customer.key, before.created_at)

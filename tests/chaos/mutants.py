@@ -38,7 +38,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ("shared/src", "services/*/src", "cli/src")
 EMULATOR = Path("cli/emulator")
 TESTS = tuple(
-    f"tests/integration/test_{name}.py" for name in ("order_repository", "inventory_repository", "parked_orders")
+    f"tests/integration/test_{name}.py"
+    for name in ("order_repository", "inventory_repository", "parked_orders", "migrate")
 )
 ENGINE = "not fake and not dynamodb-local"
 """The fake has no conditions; the embedded AWS needs no Java."""

@@ -80,12 +80,16 @@ class Trial:
             letters=await world.books.letters() - self._letters_before,
             regressions=self._watch.regressions,
         )
+        verdict = judge(self.history, evidence)
+        for name in world.dead:
+            verdict.add(Fault.OTHER, f"{name} ended, and nobody had killed it")
+        await world.revive()
         await world.books.forget(tenant)
         return Result(
             scenario=self._name,
             orders=len(orders),
             injected=injected,
-            verdict=judge(self.history, evidence),
+            verdict=verdict,
             seconds=time.monotonic() - self._started,
             ends=Counter(str(order.status) for order in orders),
         )

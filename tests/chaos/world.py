@@ -60,10 +60,13 @@ class World:
     def resume(self, name: str) -> None:
         self._services[name].resume()
 
+    @property
+    def dead(self) -> list[str]:
+        return [name for name, service in self._services.items() if not service.is_alive]
+
     async def revive(self) -> None:
         """Starts whatever does not run."""
-        dead = [service for service in self._services.values() if not service.is_alive]
-        await asyncio.gather(*(service.start(self.http) for service in dead))
+        await asyncio.gather(*(self._services[name].start(self.http) for name in self.dead))
 
 
 @asynccontextmanager

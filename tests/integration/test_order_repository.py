@@ -124,7 +124,7 @@ class TestAdd:
         assert outcomes.count(None) == 1
         assert sum(isinstance(outcome, ClaimTaken) for outcome in outcomes) == 29
         window = Window(NOON - timedelta(days=3650), NOON + timedelta(days=3650))
-        stored = await real_storage.orders.list_orders(orders[0].customer, window, limit=50, descending=True)
+        stored = (await real_storage.orders.list_orders(orders[0].customer, window, limit=50, descending=True)).orders
         assert len(stored) == 1
 
 
@@ -163,7 +163,8 @@ class TestList:
     async def listed(self, storage: Storage, start: datetime, end: datetime, **options: object) -> list[Order]:
         customer = Customer(storage.tenant, "ada")
         defaults: dict[str, object] = {"limit": 100, "descending": True}
-        return await storage.orders.list_orders(customer, Window(start, end), **(defaults | options))  # type: ignore[arg-type]  # options of the test
+        read = await storage.orders.list_orders(customer, Window(start, end), **(defaults | options))  # type: ignore[arg-type]  # options of the test
+        return read.orders
 
     async def test_a_window_has_its_start_and_not_its_end(self, storage: Storage) -> None:
         orders = await self.orders_at(storage, -MICROSECOND, MICROSECOND * 0, MICROSECOND, SECOND, SECOND + MICROSECOND)
@@ -179,6 +180,26 @@ class TestList:
         await self.orders_at(storage, timedelta())
         assert await self.listed(storage, NOON, NOON) == []
         assert await self.listed(storage, NOON + SECOND, NOON) == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+    @pytest.mark.parametrize("descending", [True, False])
+    async def test_read_after_read_until_there_is_no_more_gives_each_order_once(
+        self, storage: Storage, limit: int, *, descending: bool
+    ) -> None:
+        orders = await self.orders_at(storage, *(MICROSECOND * number for number in range(5)))
+        window, seen, more = Window(NOON, NOON + SECOND), list[Order](), True
+        while more:
+            read = await storage.orders.list_orders(orders[0].customer, window, limit=limit, descending=descending)
+            assert len(read.orders) == min(limit, len(orders) - len(seen))
+            seen, more = seen + read.orders, read.more
+            window = window.beyond(seen[-1].created_at, descending=descending)
+        assert seen == (orders[::-1] if descending else orders)
+
+    async def test_an_order_is_listed_as_it_is_now(self, storage: Storage) -> None:
+        order = await added(storage, make_order(customer=Customer(storage.tenant, "ada"), at=NOON))
+        cancelled = order.cancel(NOON)
+        await storage.orders.move(order, cancelled)
+        assert await self.listed(storage, NOON, NOON + SECOND) == [cancelled]
 
     async def test_only_the_customers_own(self, storage: Storage) -> None:
         await added(storage, make_order(customer=Customer(storage.tenant, "bob"), at=NOON))

@@ -7,11 +7,12 @@ from functools import cache
 from typing import Any
 
 import httpx
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from fastapi import FastAPI
 from pydantic import SecretStr
 
+from order_api.auth import KeySource, SigningKey
 from order_api.config import ApiSettings
 from order_api.main import create_app
 from order_shared.adapters import Adapters
@@ -22,7 +23,7 @@ from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrder
 SETTINGS = ApiSettings(
     aws_region="eu-central-1",
     jwt_issuer=ISSUER,
-    jwt_audience=AUDIENCE,
+    jwt_audience=(AUDIENCE,),
     jwks_url="http://127.0.0.1:9/never-asked",
     cursor_secrets=(SecretStr("a-secret-for-tests"),),
 )
@@ -36,8 +37,8 @@ def issuer() -> Issuer:
 class KnownKeys:
     """The issuer's key without a request."""
 
-    async def get(self, key_id: str) -> jwt.PyJWK | None:
-        return jwt.PyJWK(issuer().key_set["keys"][0]) if key_id == KEY_ID else None
+    async def get(self, key_id: str) -> SigningKey | None:
+        return SigningKey.of(issuer().key_set["keys"][0]) if key_id == KEY_ID else None
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,24 @@ class Api:
             assert response.status_code == 200, response.text
 
 
+def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) -> FastAPI:
+    """The application over fakes of its own."""
+    store = MemoryStore(UniqueClock())
+    adapters = Adapters(
+        MemoryOrderRepository(store), MemoryInventoryRepository(store), MemoryQueue(), MemoryAuditTrail()
+    )
+    return create_app(settings, adapters=adapters, keys=keys or KnownKeys(), clock=store.clock)
+
+
 @asynccontextmanager
 async def open_api(
     make_orders: Callable[[MemoryStore], MemoryOrderRepository] = MemoryOrderRepository,
+    settings: ApiSettings = SETTINGS,
 ) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
     orders, inventory, queue = make_orders(store), MemoryInventoryRepository(store), MemoryQueue()
     app = create_app(
-        SETTINGS, adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()), keys=KnownKeys(), clock=store.clock
+        settings, adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()), keys=KnownKeys(), clock=store.clock
     )
     transport = httpx.ASGITransport(app=app)
     async with (

@@ -11,37 +11,54 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import httpx
 import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from pydantic import ValidationError
 
 from order_api.auth import (
     KEY_LIFETIME,
+    KEY_TRUST,
     LEEWAY_SECONDS,
+    MAX_KEY_ID_LENGTH,
+    MAX_KEY_SET_BYTES,
+    MAX_KEYS,
+    MAX_SCOPE_LENGTH,
+    MAX_SCOPES,
     MAX_TOKEN_LENGTH,
+    MAX_WAITING,
     MIN_REFETCH,
     JwksClient,
     KeysUnavailable,
+    SigningKey,
+    TokenRules,
     TokenVerifier,
     Unauthenticated,
 )
+from order_api.config import ApiSettings
+from order_shared.config import load_settings
 from order_shared.order.models import Customer
 from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
+from tests.unit.api.conftest import SETTINGS, make_app
+from tests.unit.api.conftest import issuer as known_issuer
+
+RULES = TokenRules(issuer=ISSUER, audiences=(AUDIENCE,))
 
 
 @dataclass(frozen=True)
 class KnownKeys:
-    keys: Mapping[str, jwt.PyJWK]
+    keys: Mapping[str, SigningKey]
 
-    async def get(self, key_id: str) -> jwt.PyJWK | None:
+    async def get(self, key_id: str) -> SigningKey | None:
         return self.keys.get(key_id)
 
 
 class NoKeys:
-    async def get(self, key_id: str) -> jwt.PyJWK | None:
+    async def get(self, key_id: str) -> SigningKey | None:
         raise KeysUnavailable(f"asked for {key_id}")
 
 
@@ -51,6 +68,8 @@ class KeyServer:
 
     document: object
     status: int = 200
+    text: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     requests: int = field(default=0, init=False)
     asked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -62,7 +81,8 @@ class KeyServer:
         self.requests += 1
         self.asked.set()
         await self.may_answer.wait()
-        return web.Response(text=json.dumps(self.document), status=self.status, content_type="application/json")
+        text = json.dumps(self.document) if self.text is None else self.text
+        return web.Response(text=text, status=self.status, content_type="application/json", headers=self.headers)
 
 
 def new_key() -> rsa.RSAPrivateKey:
@@ -81,8 +101,8 @@ def stranger() -> Issuer:
 
 @pytest.fixture
 def verifier(issuer: Issuer) -> TokenVerifier:
-    keys = KnownKeys({KEY_ID: jwt.PyJWK(issuer.key_set["keys"][0])})
-    return TokenVerifier(keys, issuer=ISSUER, audience=AUDIENCE)
+    keys = KnownKeys({KEY_ID: SigningKey.of(issuer.key_set["keys"][0])})
+    return TokenVerifier(keys, RULES)
 
 
 def claims_with(**changes: Any) -> dict[str, Any]:
@@ -269,7 +289,7 @@ async def test_a_scope_that_is_no_text_is_refused(issuer: Issuer, verifier: Toke
 
 async def test_a_token_that_is_too_long_is_refused_before_anybody_is_asked(issuer: Issuer) -> None:
     token = signed(issuer, scope="x" * MAX_TOKEN_LENGTH)
-    verifier = TokenVerifier(NoKeys(), issuer=ISSUER, audience=AUDIENCE)
+    verifier = TokenVerifier(NoKeys(), RULES)
     assert "too long" in await refusal_of(verifier, token)
 
 
@@ -281,7 +301,154 @@ async def test_a_refusal_does_not_repeat_the_token(stranger: Issuer, verifier: T
 
 async def test_without_the_issuer_s_keys_nobody_is_blamed(issuer: Issuer) -> None:
     with pytest.raises(KeysUnavailable):
-        await TokenVerifier(NoKeys(), issuer=ISSUER, audience=AUDIENCE).verify(signed(issuer))
+        await TokenVerifier(NoKeys(), RULES).verify(signed(issuer))
+
+
+COGNITO = TokenRules(
+    issuer=ISSUER,
+    audiences=("app-one", "app-two"),
+    audience_claim="client_id",
+    tenant_claim="custom:tenant",
+    scope_prefix="orders-api/",
+)
+
+
+def of_cognito(**changes: Any) -> dict[str, Any]:
+    """The changes that make of our issuer's claims those of a Cognito access token."""
+    claims = {
+        "aud": None,
+        "tenant": None,
+        "client_id": "app-two",
+        "token_use": "access",
+        "custom:tenant": "acme",
+        "scope": "orders-api/orders:read orders-api/orders:write openid other-api/products:write products:read",
+    }
+    return claims | changes
+
+
+@pytest.fixture
+def cognito(issuer: Issuer) -> TokenVerifier:
+    return TokenVerifier(KnownKeys({KEY_ID: SigningKey.of(issuer.key_set["keys"][0])}), COGNITO)
+
+
+async def test_an_access_token_of_cognito_names_customer_and_scopes(issuer: Issuer, cognito: TokenVerifier) -> None:
+    identity = await cognito.verify(signed(issuer, **of_cognito()))
+    assert identity.customer == Customer("acme", "ada")
+    assert identity.scopes == {"orders:read", "orders:write"}, "only those of our resource server"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"client_id": "another-app"}, "client_id"),
+        ({"client_id": ["app-one"]}, "client_id"),
+        ({"client_id": None}, "client_id"),
+        ({"client_id": None, "aud": "app-one", "token_use": "id"}, "client_id"),
+        ({"token_use": "id"}, "access token"),
+        ({"custom:tenant": None, "tenant": "acme"}, "custom:tenant"),
+        ({"custom:tenant": "a#b"}, "custom:tenant"),
+    ],
+)
+async def test_another_token_of_cognito_is_refused(
+    issuer: Issuer, cognito: TokenVerifier, changes: dict[str, Any], told: str
+) -> None:
+    assert told in await refusal_of(cognito, signed(issuer, **of_cognito(**changes)))
+
+
+async def test_the_settings_for_cognito_are_those_that_are_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = {
+        "AWS_REGION": "eu-central-1",
+        "ORDER_JWT_ISSUER": ISSUER,
+        "ORDER_JWKS_URL": "https://issuer.example/jwks.json",
+        "ORDER_JWT_AUDIENCE": "app-one, app-two",
+        "ORDER_JWT_AUDIENCE_CLAIM": "client_id",
+        "ORDER_JWT_TENANT_CLAIM": "custom:tenant",
+        "ORDER_JWT_SCOPE_PREFIX": "orders-api/",
+        "ORDER_CURSOR_SECRETS": "a-secret-for-tests",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    app = make_app(load_settings(ApiSettings))
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+    ):
+        for changes, status in (({}, 200), ({"scope": "orders:read"}, 403), ({"client_id": "other"}, 401)):
+            headers = {"Authorization": f"Bearer {signed(known_issuer(), **of_cognito(**changes))}"}
+            assert (await http.get("/v1/orders", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AUDIENCE", ""), ("AUDIENCE", "one,,two"), ("AUDIENCE_CLAIM", "azp"), ("TENANT_CLAIM", ""), ("ISSUER", "")],
+)
+def test_settings_that_would_let_in_anybody_are_refused(name: str, value: str) -> None:
+    settings = SETTINGS.model_dump() | {f"jwt_{name}".lower(): value}
+    with pytest.raises(ValidationError):
+        ApiSettings.model_validate(settings)
+
+
+async def test_a_token_may_have_only_so_many_scopes_of_such_a_length(issuer: Issuer, verifier: TokenVerifier) -> None:
+    most = " ".join(f"s{number}" for number in range(MAX_SCOPES))
+    assert len((await verifier.verify(signed(issuer, scope=most))).scopes) == MAX_SCOPES
+    assert "scopes" in await refusal_of(verifier, signed(issuer, scope=f"{most} more"))
+    assert "too long" in await refusal_of(verifier, signed(issuer, scope="x" * (MAX_SCOPE_LENGTH + 1)))
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, [], {}, "soon"])
+async def test_a_time_that_is_none_is_refused(issuer: Issuer, verifier: TokenVerifier, name: str, value: Any) -> None:
+    if (name, value) == ("exp", 10**400):
+        return  # a time, if a late one
+    await refusal_of(verifier, signed(issuer, **{name: value}))
+
+
+KEY_KINDS: dict[str, tuple[Any, Any]] = {
+    "RS256": (new_key(), jwt.algorithms.RSAAlgorithm),
+    "ES256": (ec.generate_private_key(ec.SECP256R1()), jwt.algorithms.ECAlgorithm),
+    "ES384": (ec.generate_private_key(ec.SECP384R1()), jwt.algorithms.ECAlgorithm),
+    "EdDSA": (ed25519.Ed25519PrivateKey.generate(), jwt.algorithms.OKPAlgorithm),
+}
+
+
+def public_jwk(kind: str, **changes: Any) -> dict[str, Any]:
+    private, algorithm = KEY_KINDS[kind]
+    jwk = {**algorithm.to_jwk(private.public_key(), as_dict=True), "kid": KEY_ID, **changes}
+    return {name: value for name, value in jwk.items() if value is not None and name != "key_ops"}
+
+
+def verifier_of(jwk: dict[str, Any]) -> TokenVerifier:
+    return TokenVerifier(KnownKeys({KEY_ID: SigningKey.of(jwk)}), RULES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "algorithm"),
+    [(kind, kind) for kind in KEY_KINDS] + [("RS256", "RS384"), ("RS256", "RS512"), ("RS256", "PS256")],
+)
+async def test_a_key_that_names_no_algorithm_verifies_those_of_its_type(kind: str, algorithm: str) -> None:
+    token = jwt.encode(claims_with(), KEY_KINDS[kind][0], algorithm=algorithm, headers={"kid": KEY_ID})
+    assert (await verifier_of(public_jwk(kind)).verify(token)).customer.id == "ada"
+    for other in set(KEY_KINDS) - {kind}:
+        assert "not signed by" in await refusal_of(verifier_of(public_jwk(other)), token)
+
+
+async def test_a_key_that_names_its_algorithm_verifies_no_other() -> None:
+    keys = verifier_of(public_jwk("RS256", alg="PS256"))
+    for algorithm, holds in (("PS256", True), ("RS256", False)):
+        token = jwt.encode(claims_with(), KEY_KINDS["RS256"][0], algorithm=algorithm, headers={"kid": KEY_ID})
+        if holds:
+            await keys.verify(token)
+        else:
+            assert "not signed by" in await refusal_of(keys, token)
+
+
+@pytest.mark.parametrize("size", [1024, 8200])
+def test_an_rsa_key_of_another_size_is_no_key(size: int) -> None:
+    modulus = (1 << size) - 1
+    encoded_modulus = base64.urlsafe_b64encode(modulus.to_bytes((size + 7) // 8, "big")).decode().rstrip("=")
+    with pytest.raises(ValueError, match="RSA key"):
+        SigningKey.of({"kty": "RSA", "kid": KEY_ID, "n": encoded_modulus, "e": "AQAB"})
 
 
 @pytest.fixture
@@ -316,8 +483,8 @@ def let_pass(client: JwksClient, seconds: float) -> None:
 
 async def fetched(client: JwksClient) -> None:
     """Until what it fetches beside the requests has come."""
-    if client._refreshing is not None:
-        await client._refreshing
+    if client._fetching is not None:
+        await client._fetching
 
 
 def keys_named(issuer: Issuer, *key_ids: str) -> dict[str, object]:
@@ -325,7 +492,7 @@ def keys_named(issuer: Issuer, *key_ids: str) -> dict[str, object]:
 
 
 async def test_the_published_key_verifies_the_issuer_s_tokens(issuer: Issuer, client: JwksClient) -> None:
-    identity = await TokenVerifier(client, issuer=ISSUER, audience=AUDIENCE).verify(issuer.token("acme", "ada"))
+    identity = await TokenVerifier(client, RULES).verify(issuer.token("acme", "ada"))
     assert identity.customer == Customer("acme", "ada")
 
 
@@ -407,7 +574,8 @@ async def test_an_outage_of_the_issuer_keeps_the_keys_there_were(
     assert await client.get(KEY_ID) is before is not None
     await fetched(client)
     assert await client.get(KEY_ID) is before
-    assert await client.get("another") is None
+    with pytest.raises(KeysUnavailable):
+        await client.get("another")  # it may be new: nobody can tell
     assert published.requests == 2
 
 
@@ -467,3 +635,110 @@ async def test_what_is_not_for_signatures_is_left_out(client: JwksClient, publis
     assert await client.get(KEY_ID) is not None
     for key_id in ("symmetric", "encryption", "future", "broken"):
         assert await client.get(key_id) is None
+
+
+async def test_a_key_that_left_the_set_is_refused_from_the_next_fetch_on(
+    client: JwksClient, published: KeyServer, issuer: Issuer
+) -> None:
+    verifier = TokenVerifier(client, RULES)
+    await verifier.verify(signed(issuer))
+    published.document = keys_named(issuer, "next")
+    let_pass(client, KEY_LIFETIME + 1)
+    await verifier.verify(signed(issuer))
+    await fetched(client)
+    assert "not signed by" in await refusal_of(verifier, signed(issuer))
+    await verifier.verify(signed(issuer, key_id="next"))
+
+
+async def test_after_a_long_rest_a_key_that_left_the_set_is_refused_at_once(
+    client: JwksClient, published: KeyServer, issuer: Issuer
+) -> None:
+    await client.get(KEY_ID)
+    published.document = keys_named(issuer, "next")
+    let_pass(client, KEY_TRUST + 1)
+    assert set(await asyncio.gather(client.get(KEY_ID), client.get(KEY_ID))) == {None}
+    assert published.requests == 2
+
+
+async def test_an_issuer_that_comes_back_is_used_again_by_itself(
+    client: JwksClient, published: KeyServer, issuer: Issuer
+) -> None:
+    published.status = 503
+    verifier = TokenVerifier(client, RULES)
+    for _ in range(3):
+        with pytest.raises(KeysUnavailable):
+            await verifier.verify(signed(issuer))
+    assert published.requests == 1, "an outage does not turn into requests"
+    published.status = 200
+    let_pass(client, MIN_REFETCH)
+    assert (await verifier.verify(signed(issuer))).customer.id == "ada"
+
+
+async def test_only_so_many_wait_for_the_issuer(client: JwksClient, published: KeyServer) -> None:
+    published.may_answer.clear()
+    waiting = [asyncio.create_task(client.get(f"made-up-{number}")) for number in range(MAX_WAITING)]
+    await published.asked.wait()
+    with pytest.raises(KeysUnavailable, match="too many"):
+        await client.get("one-more")
+    published.may_answer.set()
+    assert set(await asyncio.gather(*waiting)) == {None}
+    assert await client.get(KEY_ID) is not None
+
+
+async def test_who_goes_away_does_not_end_the_fetch_of_the_others(client: JwksClient, published: KeyServer) -> None:
+    published.may_answer.clear()
+    leaving, staying = (asyncio.create_task(client.get(KEY_ID)) for _ in range(2))
+    await published.asked.wait()
+    leaving.cancel()
+    published.may_answer.set()
+    assert await staying is not None
+
+
+NO_PARTS: tuple[Any, ...] = (7, [], {}, True, "", "!", "A", "AAAA")
+HOSTILE: dict[str, Any] = {
+    "too many keys": {"keys": [{"kid": f"key-{number}"} for number in range(MAX_KEYS + 1)]},
+    "too many bytes": {"keys": [], "filler": "x" * MAX_KEY_SET_BYTES},
+    "a symmetric key": {"keys": [{"kty": "oct", "kid": KEY_ID, "k": "c2VjcmV0"}]},
+    "a symmetric key that says RS256": {"keys": [{"kty": "oct", "kid": KEY_ID, "k": "c2VjcmV0", "alg": "RS256"}]},
+    "a private key": {"keys": [{**public_jwk("RS256"), "d": "AQAB"}]},
+    "a key for encryption": {"keys": [public_jwk("RS256", use="enc")]},
+    "a key of another algorithm": {"keys": [public_jwk("RS256", alg="HS256")]},
+    "a key of another type's algorithm": {"keys": [public_jwk("RS256", alg="ES256")]},
+    "a key without id": {"keys": [public_jwk("RS256", kid=None)]},
+    "a key whose id is too long": {"keys": [public_jwk("RS256", kid="x" * (MAX_KEY_ID_LENGTH + 1))]},
+    "keys that are none": {"keys": [None, 7, "key", [], {}, {"kid": KEY_ID}]},
+    "key parts of other types": {
+        "keys": [public_jwk("RS256", n=part) for part in (*NO_PARTS, "x" * 9000)]
+        + [public_jwk("RS256", e=part) for part in NO_PARTS]
+        + [public_jwk("ES256", x=part) for part in NO_PARTS]
+        + [public_jwk("ES256", **{name: []}) for name in ("kty", "crv", "alg", "use")]
+        + [public_jwk("EdDSA", x=part) for part in NO_PARTS]
+    },
+}
+
+
+@pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE)
+async def test_a_key_set_of_another_making_is_an_outage(
+    client: JwksClient, published: KeyServer, document: object
+) -> None:
+    published.document = document
+    with pytest.raises(KeysUnavailable):
+        await client.get(KEY_ID)
+
+
+async def test_a_key_set_that_nests_without_end_is_an_outage(client: JwksClient, published: KeyServer) -> None:
+    published.text = "[" * 200_000
+    with pytest.raises(KeysUnavailable):
+        await client.get(KEY_ID)
+
+
+async def test_a_key_set_elsewhere_is_not_followed(client: JwksClient, published: KeyServer) -> None:
+    published.status, published.headers = 302, {"Location": "/keys?again"}
+    with pytest.raises(KeysUnavailable):
+        await client.get(KEY_ID)
+    assert published.requests == 1
+
+
+async def test_one_bad_key_does_not_spoil_the_set(client: JwksClient, published: KeyServer, issuer: Issuer) -> None:
+    published.document = {"keys": [*HOSTILE["key parts of other types"]["keys"], *issuer.key_set["keys"]]}
+    assert await client.get(KEY_ID) is not None

@@ -1,16 +1,21 @@
 """Every error is a problem: ours, the framework's, and those nobody thought of."""
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
+from order_api.auth import KeysUnavailable, SigningKey
+from order_api.dependencies import OrderReader, required_scopes
 from order_api.main import create_app
 from order_shared.adapters import Adapters
 from order_shared.exceptions import StorageUnavailable
 from order_shared.order.models import Customer, Order
 from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
-from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, problem_of
+from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, make_app, problem_of
 
 ROUTES = [
     ("POST", "/v1/orders", "orders:write"),
@@ -35,13 +40,59 @@ async def test_every_route_asks_for_a_token(api: Api, method: str, path: str, _:
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 async def test_every_route_asks_for_its_scope(api: Api, method: str, path: str, scope: str) -> None:
     headers = api.headers(scope=" ".join(ALL - {scope}))
-    problem = problem_of(await api.http.request(method, path, headers=headers), 403, "insufficient_scope")
+    response = await api.http.request(method, path, headers=headers)
+    problem = problem_of(response, 403, "insufficient_scope")
     assert scope in problem["detail"]
+    assert response.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
+
+
+async def test_a_route_without_a_scope_is_no_route() -> None:
+    async def careless() -> None:
+        """Says neither who may call it nor that everybody may."""
+
+    def public(identity: OrderReader) -> None:
+        """Asks for a scope where nobody is known."""
+
+    for path, endpoint in (("/v1/careless", careless), ("/careless", careless), ("/public", public)):
+        app = FastAPI()
+        app.add_api_route(path, endpoint)
+        with pytest.raises(TypeError, match=path):
+            required_scopes(app)
+
+
+async def test_every_route_below_v1_is_among_those_tried_here() -> None:
+    paths = {re.sub("ord_x|TEA", "{}", path) for _, path, _ in ROUTES}
+    contexts = list(iter_route_contexts(create_app(SETTINGS).routes))
+    assert paths == {re.sub(r"{\w+}", "{}", path) for route in contexts if "/v1" in (path := str(route.path))}
+
+
+class NoKeys:
+    """An issuer that does not answer."""
+
+    async def get(self, key_id: str) -> SigningKey | None:
+        raise KeysUnavailable(f"asked for {key_id}")
+
+
+async def test_without_the_issuer_s_keys_a_token_may_be_sent_again() -> None:
+    app = make_app(keys=NoKeys())
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api.test") as http,
+    ):
+        headers = {"Authorization": f"Bearer {issuer().token('acme', 'ada')}"}
+        response = await http.get("/v1/orders", headers=headers)
+        assert problem_of(response, 503, "temporarily_unavailable")["retryable"] is True
+        assert int(response.headers["Retry-After"]) >= 1
+        problem_of(await http.get("/v1/orders"), 401, "unauthenticated")
+        assert (await http.get("/healthz")).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer rubbish", "Basic YTpi", "Bearer a.b.c"])
 async def test_a_token_that_does_not_hold_is_no_token(api: Api, header: str) -> None:
-    problem_of(await api.http.get("/v1/orders", headers={"Authorization": header}), 401, "unauthenticated")
+    response = await api.http.get("/v1/orders", headers={"Authorization": header})
+    problem_of(response, 401, "unauthenticated")
+    is_token = header.startswith("Bearer ") and header != "Bearer "
+    assert response.headers["WWW-Authenticate"] == ('Bearer error="invalid_token"' if is_token else "Bearer")
 
 
 async def test_nothing_is_parsed_for_a_stranger(api: Api) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from order_api.order.schemas import OrderIn, OrderQuery
-from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH
+from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, OrderStatus
 
 LINE = {"sku": "TEA", "quantity": 1}
 
@@ -84,9 +84,14 @@ def test_a_quantity_is_from_1_to_1000(quantity: int) -> None:
     assert [where for where, _ in faults_of(body(("TEA", quantity)))] == ["lines.0.quantity"]
 
 
-@pytest.mark.parametrize("quantity", ["2", 2.0, True, None, [2], float("nan"), float("inf")])
+@pytest.mark.parametrize("quantity", ["2", 2.5, True, None, [2], float("nan"), float("inf")])
 def test_a_quantity_is_a_whole_number_and_nothing_like_it(quantity: object) -> None:
     assert [where for where, _ in faults_of(body(("TEA", quantity)))] == ["lines.0.quantity"]
+
+
+def test_two_point_nought_is_two() -> None:
+    """JSON has numbers, not integers."""
+    assert OrderIn.model_validate(body(("TEA", 2.0))).quantities == {"TEA": 2}
 
 
 @pytest.mark.parametrize("document", [None, 7, "order", [], [LINE], {"lines": LINE}, {"lines": ["TEA"]}])
@@ -155,13 +160,18 @@ def test_any_json_is_an_order_within_the_limits_or_refused(document: Any) -> Non
 
 def test_a_query_may_be_empty() -> None:
     query = OrderQuery.model_validate({})
-    assert (query.sort, query.limit, query.cursor, query.created_at_gte, query.created_at_lt) == (
-        "-created_at",
-        20,
-        None,
-        None,
-        None,
-    )
+    assert (query.sort, query.limit, query.cursor) == ("-created_at", 20, None)
+    assert (query.created_at_gte, query.created_at_lt, query.status, query.q) == (None, None, frozenset(), None)
+
+
+def test_a_status_counts_once_however_often_it_is_named() -> None:
+    query = OrderQuery.model_validate({"status": ["pending", "rejected", "pending"]})
+    assert query.status == {OrderStatus.PENDING, OrderStatus.REJECTED}
+
+
+@pytest.mark.parametrize("q", ["x", "Größe 7", "🍵", " ", "%", "x" * MAX_REFERENCE_LENGTH])
+def test_a_whole_reference_can_be_searched_for(q: str) -> None:
+    assert OrderQuery.model_validate({"q": q}).q == q
 
 
 def test_times_of_a_query_are_read_as_utc() -> None:
@@ -189,8 +199,20 @@ def test_a_time_without_zone_or_out_of_range_is_refused(time: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"limit": "0"}, {"limit": "101"}, {"limit": "many"}, {"page": "2"}, {"sort": "x" * 61}]
+    "query",
+    [
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "many"},
+        {"page": "2"},
+        {"sort": "x" * 61},
+        {"status": ["pending", "lost"]},
+        {"status": [""]},
+        {"q": ""},
+        {"q": "x" * (MAX_REFERENCE_LENGTH + 1)},
+        {"q": "a\x00b"},
+    ],
 )
-def test_a_query_out_of_bounds_or_unknown_is_refused(query: dict[str, str]) -> None:
+def test_a_query_out_of_bounds_or_unknown_is_refused(query: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         OrderQuery.model_validate(query)

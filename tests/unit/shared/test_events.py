@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.clock import to_text
-from order_shared.order.events import OrderPlaced, UnreadableEvent, parse_event
+from order_shared.order import events
+from order_shared.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, parse_event
 from order_shared.order.models import Customer, Order
 from tests.factories import NOON, make_customer, make_order, make_product
+from tests.releases import EVENT_TYPES_OF_NEXT_RELEASE, NextOrderPlaced
 
 SECRET = "tok_4242424242424242"
 
@@ -229,3 +231,31 @@ def test_an_impossible_order_id_is_not_repeated() -> None:
 )
 def test_any_json_is_refused_in_order(body: object) -> None:
     assert refusal_of(json.dumps(body)).reason in {"not_an_event", "unknown_type"}
+
+
+# --- versions
+
+
+def test_every_type_is_known_by_the_name_that_its_events_carry() -> None:
+    assert {name: parse_event(json.dumps(_any_of(name))).type for name in EVENT_TYPES} == {
+        name: name for name in EVENT_TYPES
+    }
+
+
+def _any_of(name: str) -> dict[str, Any]:
+    return body_of(make_order()) | {"type": name}
+
+
+def test_a_second_version_of_an_event_is_read_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = make_order(at=NOON)
+    newer = NextOrderPlaced.of(order).model_dump_json()
+    assert refusal_of(newer).reason == "unknown_type"
+    monkeypatch.setattr(events, "EVENT_TYPES", EVENT_TYPES_OF_NEXT_RELEASE)
+    assert parse_event(newer) == parse_event(OrderPlaced.of(order).to_json()) == OrderPlaced.of(order)
+
+
+def test_a_second_version_of_the_wrong_shape_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "EVENT_TYPES", EVENT_TYPES_OF_NEXT_RELEASE)
+    refusal = refusal_of(body_of(make_order()) | {"type": "order.placed.v2"})
+    assert refusal.reason == "invalid_event"
+    assert refusal.detail.startswith("data.customer")

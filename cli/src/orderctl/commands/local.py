@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import aioboto3
-import httpx
 import typer
 from rich import box
 from rich.panel import Panel
@@ -161,10 +160,10 @@ async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[R
             stack.ensure_alive()
             await asyncio.wait([running], timeout=WATCH_SECONDS)
         return running.result()
-    except (httpx.HTTPError, TimeoutError) as error:
-        await asyncio.to_thread(time.sleep, WATCH_SECONDS)  # a connection breaks a moment before its process is gone
+    except DemoFailed:
+        await asyncio.sleep(WATCH_SECONDS)  # a connection breaks a moment before its process is gone
         stack.ensure_alive()
-        raise DemoFailed(f"the API did not answer as it should: {error!r}") from error
+        raise
     finally:
         running.cancel()
 

@@ -1,161 +1,81 @@
-"""`orderctl orders`: what an operator can see of orders, and do about those that are parked."""
+"""`orderctl orders`: a customer's verbs, which speak to the API, and an operator's, which speak to storage."""
 
-import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from order_shared.adapters import Adapters
-from order_shared.clock import to_text, utc_now
-from order_shared.operations import Operation
-from order_shared.order.models import Order
-from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
+from orderctl.commands import customer_orders, parked_orders
+from orderctl.commands.common import StateOption, make_target, reported_failures
+from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
+from orderctl.commands.customer_orders import (
+    JsonOption,
+    QueryOption,
+    SinceOption,
+    SortOption,
+    StatusOption,
+    UntilOption,
+)
 from orderctl.local.stack import DEFAULT_STATE
-from orderctl.operate import orders as parked_orders
-from orderctl.operate.target import Target
+
+CUSTOMERS, OPERATORS = "As a customer", "As an operator"
+DEFAULT_LIMIT = 20
+DEFAULT_PARKED_LIMIT = 100
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="See orders, and decide about parked ones: those that the platform has stopped trying by itself.",
+    help="""Place and follow orders as a customer; see to parked ones as an operator.
+
+    As a customer, the API is asked: the one of ORDER_API_URL with the token of ORDER_TOKEN; or, with --local, the
+    one that `orderctl local up` runs, as --customer of --tenant. Parked orders are those that the platform has
+    stopped trying by itself.
+    """,
 )
-
-OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
-TenantOption = Annotated[str, typer.Option(help="The tenant whose order it is.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the audit trail.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+app.command(rich_help_panel=CUSTOMERS)(customer_orders.post)
+app.command(rich_help_panel=CUSTOMERS)(customer_orders.get)
 
 
-@app.command("list")
+@app.command("list", rich_help_panel=CUSTOMERS)
 def list_orders(
     *,
-    parked: Annotated[bool, typer.Option("--parked", help="The parked ones; customers' lists are the API's.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    status: StatusOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    q: QueryOption = None,
+    sort: SortOption = None,
+    parked: Annotated[
+        bool, typer.Option("--parked", help="As an operator: all customers' parked orders, as `show` finds them.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, max=1000, help=f"{DEFAULT_LIMIT} by default, {DEFAULT_PARKED_LIMIT} parked ones."),
+    ] = None,
     as_json: JsonOption = False,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
+    tenant: TenantOption = None,
+    customer: CustomerOption = None,
 ) -> None:
-    """List parked orders, those parked longest first."""
+    """List your orders, newest first.
+
+    \b
+    orderctl orders list --status pending --status reserved --since 24h
+    orderctl orders list --q PO-2026 --since 2026-01-01 --until 2026-02-01 --json
+    """
     if not parked:
-        raise typer.BadParameter("name what to list: --parked", param_hint="--parked")
-    with reported_failures():
-        orders = make_target(local, state).run(lambda adapters: parked_orders.list_parked(adapters, limit))
-        if as_json:
-            typer.echo(json.dumps([_summary(order) for order in orders]))
-            return
-        table = Table("order", "tenant", "customer", "status", "parked for", "since", "attempts")
-        for order in orders:
-            summary = _summary(order)
-            table.add_row(*(str(summary[name]) for name in summary))
-        console.print(table if orders else "no order is parked")
-
-
-@app.command()
-def show(
-    order_id: OrderIdArgument,
-    tenant: TenantOption,
-    *,
-    local: LocalOption = False,
-    state: StateOption = DEFAULT_STATE,
-) -> None:
-    """Show an order as it is stored, and what operators did to it. Payment tokens are never shown."""
-    with reported_failures():
-        order, operations = make_target(local, state).run(lambda adapters: _with_operations(adapters, tenant, order_id))
-        grid = Table.grid(padding=(0, 2))
-        for name, value in _details(order).items():
-            grid.add_row(name, value)
-        for entry in order.timeline:
-            grid.add_row("timeline", f"{to_text(entry.at)}  {entry.status}")
-        for operation in operations:
-            done = f"{to_text(operation.at)}  {operation.verb} by {operation.actor}: {operation.reason}"
-            grid.add_row("operation", done)
-        console.print(grid)
-
-
-@app.command()
-def retry(
-    order_id: OrderIdArgument,
-    tenant: TenantOption,
-    reason: ReasonOption,
-    *,
-    yes: YesOption = False,
-    local: LocalOption = False,
-    state: StateOption = DEFAULT_STATE,
-) -> None:
-    """Let the platform try a parked order again, as if nothing had been tried yet."""
-    with reported_failures():
-        target = make_target(local, state)
-        order = _confirmed(target, "retry", tenant, order_id, yes=yes)
-        sent = target.run(
-            lambda adapters: parked_orders.retry(adapters, order, actor=target.actor, reason=reason, at=utc_now())
+        connection = Connection(local, state, tenant, customer)
+        wanted = customer_orders.Wanted(status or (), since, until, q, sort, limit or DEFAULT_LIMIT)
+        customer_orders.list_orders(connection, wanted, as_json=as_json)
+        return
+    if any(option is not None for option in (status, since, until, q, sort, tenant, customer)):
+        raise typer.BadParameter(
+            "of the parked orders all are listed: it takes --limit and --json", param_hint="--parked"
         )
-        console.print("retried: its message is sent" if sent else "retried: SQS did not take it, a sweep will send it")
-
-
-@app.command()
-def reject(
-    order_id: OrderIdArgument,
-    tenant: TenantOption,
-    reason: ReasonOption,
-    *,
-    yes: YesOption = False,
-    local: LocalOption = False,
-    state: StateOption = DEFAULT_STATE,
-) -> None:
-    """End a parked order. If it holds stock, the processor undoes payment and stock, and it ends cancelled."""
     with reported_failures():
-        target = make_target(local, state)
-        order = _confirmed(target, "reject", tenant, order_id, yes=yes)
-        after = target.run(
-            lambda adapters: parked_orders.reject(adapters, order, actor=target.actor, reason=reason, at=utc_now())
-        )
-        done = "the processor undoes it" if after.is_open else f"it is {after.status}"
-        console.print(f"{order_id}: {done}")
+        parked_orders.list_parked(make_target(local, state), limit or DEFAULT_PARKED_LIMIT, as_json=as_json)
 
 
-async def _with_operations(adapters: Adapters, tenant: str, order_id: str) -> tuple[Order, list[Operation]]:
-    """Raises OrderNotFound, StorageUnavailable."""
-    return await adapters.orders.get_by_id(tenant, order_id), await adapters.audit.of(order_id)
-
-
-def _confirmed(target: Target, verb: str, tenant: str, order_id: str, *, yes: bool) -> Order:
-    """The order, once the operator has seen where it is and what it is, and agreed. Raises OrderNotFound."""
-    order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
-    where = target.settings.dynamodb_endpoint or target.actor
-    console.print(f"{target.settings.aws_region}, {where}, tables {target.settings.table_prefix}*")
-    if not yes:
-        typer.confirm(f"{verb} {_line(order)}?", abort=True)
-    return order
-
-
-def _line(order: Order) -> str:
-    return f"{order.order_id} of {order.customer.key}, {order.status}, {order.total} {order.currency}"
-
-
-def _summary(order: Order) -> dict[str, str | int]:
-    return {
-        "order": order.order_id,
-        "tenant": order.customer.tenant,
-        "customer": order.customer.id,
-        "status": str(order.status),
-        "parked_for": order.parked.reason if order.parked else "-",
-        "since": to_text(order.parked.at) if order.parked else "-",
-        "attempts": order.attempts,
-    }
-
-
-def _details(order: Order) -> dict[str, str]:
-    return {
-        "order": order.order_id,
-        "customer": order.customer.key,
-        "status": str(order.status),
-        "version, fence": f"{order.version}, {order.fence}",
-        "total": f"{order.total} {order.currency}",
-        "lines": ", ".join(f"{line.quantity} {line.sku} (shard {line.shard})" for line in order.lines),
-        "reference": order.reference or "-",
-        "reason": order.reason.detail if order.reason else "-",
-        "payment": order.payment_id or ("to be taken" if order.must_be_paid else "-"),
-        "parked": f"{order.parked.reason}, {to_text(order.parked.at)}" if order.parked else "-",
-        "sweeps, attempts": f"{order.sweeps}, {order.attempts}",
-    }
+app.command(rich_help_panel=CUSTOMERS)(customer_orders.cancel)
+app.command(rich_help_panel=CUSTOMERS)(customer_orders.watch)
+app.command(rich_help_panel=OPERATORS)(parked_orders.show)
+app.command(rich_help_panel=OPERATORS)(parked_orders.retry)
+app.command(rich_help_panel=OPERATORS)(parked_orders.reject)

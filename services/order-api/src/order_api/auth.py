@@ -1,19 +1,24 @@
 """Who asks: bearer tokens verified against the issuer's published keys.
 
-The tenant and the customer come from the verified token and from nowhere else.
+The tenant and the customer come from the verified token and from nowhere else. `docs/authentication.md` shows how
+to use an issuer, and every answer.
 """
 
 import asyncio
+import base64
+import json
+import math
 import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import aiohttp
 import jwt
 import structlog
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from order_shared.exceptions import PlatformError
 from order_shared.order.models import Customer
@@ -21,22 +26,43 @@ from order_shared.patterns import NAME_PATTERN
 
 log = structlog.get_logger(__name__)
 
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA")
-"""Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
+ALGORITHMS: Mapping[str, tuple[str, ...]] = {
+    "RSA": ("RS256", "RS384", "RS512", "PS256"),
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "Ed25519": ("EdDSA",),
+}
+"""By key type, or curve. Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
 
 LEEWAY_SECONDS = 30
+"""How far the issuer's clock may be from ours."""
 NAME = re.compile(NAME_PATTERN)
 MAX_TOKEN_LENGTH = 8192
+MAX_KEY_ID_LENGTH = 256
+MAX_SCOPE_LENGTH = 4096
+MAX_SCOPES = 100
 
 KEY_LIFETIME = 300.0
-"""Seconds until the key set is asked for again."""
+"""Seconds until the key set is asked for again, while requests go on with the keys there are."""
+KEY_TRUST = 600.0
+"""Seconds after which a request waits for the key set instead: nobody has asked for long, and keys may be gone."""
 MIN_REFETCH = 5.0
 """Seconds between two fetches, so that made-up key ids do not turn into requests, nor an outage into a queue."""
 FETCH_TIMEOUT = 3.0
+MAX_WAITING = 100
+"""Requests that wait for the key set at once: strangers with made-up key ids do not fill the process."""
+MAX_KEY_SET_BYTES = 256 * 1024
+MAX_KEYS = 100
+RSA_BITS = range(2048, 8192 + 1)
+"""Below, a key can be broken; above, each signature takes long to check."""
 
 
 class Unauthenticated(PlatformError):
-    """No token, or none that holds."""
+    """No token."""
+
+
+class InvalidToken(Unauthenticated):
+    """A token that does not hold."""
 
 
 class InsufficientScope(PlatformError):
@@ -46,7 +72,7 @@ class InsufficientScope(PlatformError):
 
 
 class KeysUnavailable(PlatformError):
-    """The issuer's keys could not be fetched, and none are known."""
+    """The issuer's keys could not be fetched, and the one that is wanted is not known."""
 
 
 def bearer_token(headers: Mapping[str, str]) -> str:
@@ -63,8 +89,28 @@ class Identity:
     scopes: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A public key of the issuer, and the algorithms that it may verify: its own `alg`, or those of its type."""
+
+    public: Any
+    algorithms: tuple[str, ...]
+
+    @classmethod
+    def of(cls, jwk: Mapping[str, Any]) -> Self:
+        """Raises ValueError or jwt.PyJWTError for a key that no signature here may be checked with."""
+        of_type = ALGORITHMS.get(str(jwk.get("kty") if jwk.get("kty") == "RSA" else jwk.get("crv")), ())
+        algorithms = tuple(name for name in of_type if jwk.get("alg", name) == name)
+        if not algorithms or jwk.get("use", "sig") != "sig" or "d" in jwk:
+            raise ValueError("no public key for signatures by an algorithm of ours")
+        public = jwt.PyJWK(dict(jwk), algorithms[0]).key
+        if isinstance(public, RSAPublicKey) and public.key_size not in RSA_BITS:
+            raise ValueError(f"an RSA key of {public.key_size} bits")
+        return cls(public, algorithms)
+
+
 class KeySource(Protocol):
-    async def get(self, key_id: str) -> jwt.PyJWK | None:
+    async def get(self, key_id: str) -> SigningKey | None:
         """The issuer's key of this id. Raises KeysUnavailable."""
 
 
@@ -74,99 +120,160 @@ class JwksClient:
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self._url = url
         self._http = http
-        self._keys: Mapping[str, jwt.PyJWK] = {}
-        self._fetched_at = -KEY_LIFETIME
-        self._tried_at = -MIN_REFETCH
-        self._lock = asyncio.Lock()
-        self._refreshing: asyncio.Task[None] | None = None
+        self._keys: Mapping[str, SigningKey] = {}
+        self._fetched_at = -math.inf
+        self._tried_at = -math.inf
+        self._failed = False
+        self._fetching: asyncio.Task[None] | None = None
+        self._waiting = 0
 
-    async def get(self, key_id: str) -> jwt.PyJWK | None:
-        """A known key at once, whatever its age; only an unknown one waits for the issuer."""
+    async def get(self, key_id: str) -> SigningKey | None:
+        """A known key at once; an unknown one, or the first after a long rest, waits for the issuer.
+
+        While the issuer does not answer, known keys go on and an unknown one is KeysUnavailable: it may be new.
+        """
         key = self._keys.get(key_id)
-        if key is not None:
-            if self._is_stale() and (self._refreshing is None or self._refreshing.done()):
-                self._refreshing = asyncio.create_task(self._refresh())
+        age = time.monotonic() - self._fetched_at
+        if key is not None and age <= KEY_LIFETIME:
             return key
-        await self._refresh(unless_known=key_id)
-        if not self._keys:
+        fetching = self._refresh()
+        if key is not None and (age <= KEY_TRUST or self._failed):
+            return key
+        if fetching is not None:
+            await self._wait_for(fetching)
+        key = self._keys.get(key_id)
+        if key is None and self._failed:
             raise KeysUnavailable(f"{self._url} gives no keys")
-        return self._keys.get(key_id)
+        return key
 
-    def _is_stale(self) -> bool:
-        return time.monotonic() - self._fetched_at > KEY_LIFETIME
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """The fetch under way, begun now if the last one was not a moment ago."""
+        now = time.monotonic()
+        if self._fetching is None and now - self._tried_at >= MIN_REFETCH:
+            self._tried_at = now
+            self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
 
-    async def _refresh(self, unless_known: str | None = None) -> None:
-        """One fetch at a time; whoever waited for one looks first whether it brought what they want."""
-        async with self._lock:
-            if unless_known not in self._keys:
-                await self._fetch()
+    async def _wait_for(self, fetching: asyncio.Task[None]) -> None:
+        if self._waiting >= MAX_WAITING:
+            raise KeysUnavailable("too many requests wait for the issuer's keys")
+        self._waiting += 1
+        try:
+            await asyncio.shield(fetching)  # whoever goes away leaves it to the others
+        finally:
+            self._waiting -= 1
 
     async def _fetch(self) -> None:
-        """Fetches the key set, unless that was tried a moment ago. A failure keeps what is known."""
-        now = time.monotonic()
-        if now - self._tried_at < MIN_REFETCH:
-            return
-        self._tried_at = now
+        """A failure keeps what is known."""
         try:
-            async with self._http.get(self._url, timeout=aiohttp.ClientTimeout(total=FETCH_TIMEOUT)) as response:
-                response.raise_for_status()
-                self._keys = _usable_keys(await response.json(content_type=None))
-                self._fetched_at = now
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            self._keys = _usable_keys(json.loads(await self._document()))
+            self._fetched_at = time.monotonic()
+            self._failed = False
+        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
+            self._failed = True
             log.warning("keys_not_fetched", url=self._url, error=repr(error))
+        finally:
+            self._fetching = None
+
+    async def _document(self) -> bytes:
+        document = bytearray()
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
+        async with self._http.get(self._url, timeout=timeout, allow_redirects=False) as response:
+            if response.status != 200:
+                raise ValueError(f"status {response.status}")
+            async for piece in response.content.iter_any():
+                document += piece
+                if len(document) > MAX_KEY_SET_BYTES:
+                    raise ValueError(f"more than {MAX_KEY_SET_BYTES} bytes")
+        return bytes(document)
 
 
-def _usable_keys(document: Any) -> dict[str, jwt.PyJWK]:
+def _usable_keys(document: Any) -> dict[str, SigningKey]:
     """By key id. What is not for signatures, symmetric, or of a kind nobody here knows is left out."""
     listed = document.get("keys") if isinstance(document, dict) else None
-    usable: dict[str, jwt.PyJWK] = {}
-    for key in listed if isinstance(listed, list) else []:
-        if not isinstance(key, dict) or not isinstance(key.get("kid"), str):
-            continue
-        if key.get("use", "sig") != "sig" or key.get("kty") == "oct":
-            continue
-        with suppress(jwt.PyJWTError):
-            usable[key["kid"]] = jwt.PyJWK(key)
+    if not isinstance(listed, list) or len(listed) > MAX_KEYS:
+        raise ValueError(f"the document holds no list of at most {MAX_KEYS} keys")
+    usable: dict[str, SigningKey] = {}
+    for key in listed:
+        if isinstance(key, dict) and _is_key_id(key.get("kid")):
+            with suppress(jwt.PyJWTError, ValueError, TypeError):
+                usable[key["kid"]] = SigningKey.of(key)
     if not usable:
         raise ValueError("the document holds no key for signatures")
     return usable
 
 
+def _is_key_id(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_KEY_ID_LENGTH
+
+
+def _header(token: str) -> dict[str, Any]:
+    """To find the key by. The library checks it once more, with the signature; twice is a third of all the work."""
+    part = token.partition(".")[0]
+    header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    if not isinstance(header, dict):
+        raise InvalidToken("the token's header is no object")
+    return header
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRules:
+    """What a token must say, and where it says it."""
+
+    issuer: str
+    audiences: tuple[str, ...]
+    audience_claim: str = "aud"
+    tenant_claim: str = "tenant"
+    scope_prefix: str = ""
+
+
 class TokenVerifier:
-    def __init__(self, keys: KeySource, *, issuer: str, audience: str) -> None:
+    def __init__(self, keys: KeySource, rules: TokenRules) -> None:
         self._keys = keys
-        self._issuer = issuer
-        self._audience = audience
+        self._rules = rules
+        self._has_aud = rules.audience_claim == "aud"
+        self._required = ["exp", "iss", "sub", rules.audience_claim]
 
     async def verify(self, token: str) -> Identity:
-        """Raises Unauthenticated, with a reason that tells nothing secret, and KeysUnavailable."""
+        """Raises InvalidToken, with a reason that tells nothing secret, and KeysUnavailable."""
         if len(token) > MAX_TOKEN_LENGTH:
-            raise Unauthenticated("the token is too long")
+            raise InvalidToken("the token is too long")
         try:
-            header = jwt.get_unverified_header(token)
-            key_id = header.get("kid")
-            key = await self._keys.get(key_id) if isinstance(key_id, str) else None
-            if key is None or header.get("alg") not in ALGORITHMS:
-                raise Unauthenticated("the token is not signed by a key of the issuer")
+            header = _header(token)
+            key = await self._keys.get(header["kid"]) if _is_key_id(header.get("kid")) else None
+            if key is None or header.get("alg") not in key.algorithms:
+                raise InvalidToken("the token is not signed by a key of the issuer")
             claims = jwt.decode(
                 token,
-                key,
-                algorithms=[header["alg"]],
-                audience=self._audience,
-                issuer=self._issuer,
+                key.public,
+                algorithms=key.algorithms,
+                audience=self._rules.audiences if self._has_aud else None,
+                issuer=self._rules.issuer,
                 leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iss", "aud", "sub"]},
+                options={"require": self._required, "verify_aud": self._has_aud},
             )
-        except jwt.PyJWTError as error:
-            raise Unauthenticated(f"the token does not hold: {error}") from error
-        return _identity(claims)
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            raise InvalidToken(f"the token does not hold: {error}") from error
+        return self._identity(claims)
 
+    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+        rules = self._rules
+        if not self._has_aud and claims[rules.audience_claim] not in rules.audiences:
+            raise InvalidToken(f"the token's {rules.audience_claim} is not an audience of this API")
+        if claims.get("token_use", "access") != "access":
+            raise InvalidToken("the token is not an access token")
+        tenant, customer = claims.get(rules.tenant_claim), claims["sub"]
+        for name, value in ((rules.tenant_claim, tenant), ("sub", customer)):
+            if not isinstance(value, str) or not NAME.fullmatch(value):
+                raise InvalidToken(f"the token's claim {name} is missing or has characters that are not allowed")
+        return Identity(Customer(str(tenant), str(customer)), self._scopes(claims.get("scope", "")))
 
-def _identity(claims: Mapping[str, Any]) -> Identity:
-    tenant, customer, scope = claims.get("tenant"), claims.get("sub"), claims.get("scope", "")
-    for name, value in (("tenant", tenant), ("sub", customer)):
-        if not isinstance(value, str) or not NAME.fullmatch(value):
-            raise Unauthenticated(f"the token's claim {name} is missing or has characters that are not allowed")
-    if not isinstance(scope, str):
-        raise Unauthenticated("the token's claim scope is not text")
-    return Identity(Customer(str(tenant), str(customer)), frozenset(scope.split()))
+    def _scopes(self, scope: object) -> frozenset[str]:
+        """Without the issuer's prefix; those of other APIs do not count."""
+        if not isinstance(scope, str) or len(scope) > MAX_SCOPE_LENGTH:
+            raise InvalidToken("the token's claim scope is not text, or too long")
+        named = scope.split()
+        if len(named) > MAX_SCOPES:
+            raise InvalidToken(f"the token has more than {MAX_SCOPES} scopes")
+        prefix = self._rules.scope_prefix
+        return frozenset(name.removeprefix(prefix) for name in named if name.startswith(prefix))

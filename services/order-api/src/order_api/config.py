@@ -1,7 +1,7 @@
 """The API's settings, on top of those both services share."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
@@ -12,12 +12,29 @@ MIN_SECRET_LENGTH = 16
 
 
 class ApiSettings(Settings):
-    jwt_issuer: str
+    jwt_issuer: Annotated[str, Field(min_length=1)]
     """The `iss` that a token must carry."""
-    jwt_audience: str
-    """The `aud` that a token must carry."""
-    jwks_url: str
+    jwt_audience: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
+    """Comma separated. Whom a token may be for; one of them suffices."""
+    jwks_url: Annotated[str, Field(pattern="^https?://")]
     """Where the issuer publishes its public keys."""
+    jwt_audience_claim: Literal["aud", "client_id"] = "aud"
+    """The claim that says whom the token is for. Cognito's access tokens have `client_id` only."""
+    jwt_tenant_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$")] = "tenant"
+    """The claim that names the tenant."""
+    jwt_scope_prefix: Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{0,256}$")] = ""
+    """What the issuer puts in front of each scope, such as `orders-api/`. A scope without it does not count."""
+
+    rate_limit_per_second: Annotated[float, Field(gt=0)] = 500.0
+    """Requests of one tenant that one process carries out for ever: about half of what one process can."""
+    rate_limit_burst: Annotated[int, Field(ge=1)] = 2500
+    """Requests that a tenant may send at once after a rest: five seconds' worth."""
+    max_in_flight: Annotated[int, Field(ge=1)] = 1000
+    """Requests under way at once in one process. Any more are answered 503 at once, rather than late."""
+    request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    """How long a client may take to send its head, and again its body, and how long to take up an answer."""
+    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
+    """How long an idle connection stays open. Longer than the load balancer's 60 s, so that it never meets a close."""
 
     cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
     """Comma separated. The first signs cursors, all verify them: add a new one in front to rotate."""
@@ -28,10 +45,17 @@ class ApiSettings(Settings):
     accept_deadline_seconds: Annotated[float, Field(gt=0)] = 5.0
     """How long placing an order, or one storage call of another request, may take before the answer is 503."""
 
-    @field_validator("cursor_secrets", mode="before")
+    @field_validator("cursor_secrets", "jwt_audience", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("jwt_audience")
+    @classmethod
+    def _named(cls, audiences: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(audiences):
+            raise ValueError("an audience is empty")
+        return audiences
 
     @field_validator("cursor_secrets")
     @classmethod

@@ -1,16 +1,19 @@
-"""Every dependency of the views, named once."""
+"""Every dependency of the views, named once, and which scope each route asks for."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPBearer
 
 from order_api.auth import Identity, InsufficientScope, TokenVerifier
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
 from order_api.product.service import ProductService
+from order_api.schemas import V1
 from order_shared.health import Readiness
 
 
@@ -56,21 +59,53 @@ async def _identity(request: Request, _: Annotated[object, Depends(_documented)]
     return cast("Identity", request.state.identity)
 
 
-def _with_scope(scope: str) -> Callable[..., Awaitable[Identity]]:
-    async def check(identity: Annotated[Identity, Depends(_identity)]) -> Identity:
-        if scope not in identity.scopes:
-            raise InsufficientScope(scope)
+@dataclass(frozen=True)
+class RequiredScope:
+    """The dependency by which a route says its scope; `required_scopes` finds it there."""
+
+    scope: str
+
+    def check(self, identity: Identity) -> None:
+        if self.scope not in identity.scopes:
+            raise InsufficientScope(self.scope)
+
+    async def __call__(self, identity: Annotated[Identity, Depends(_identity)]) -> Identity:
+        self.check(identity)
         return identity
 
-    return check
 
-
-OrderReader = Annotated[Identity, Depends(_with_scope("orders:read"))]
-OrderWriter = Annotated[Identity, Depends(_with_scope("orders:write"))]
-ProductReader = Annotated[Identity, Depends(_with_scope("products:read"))]
-ProductWriter = Annotated[Identity, Depends(_with_scope("products:write"))]
+OrderReader = Annotated[Identity, Depends(RequiredScope("orders:read"))]
+OrderWriter = Annotated[Identity, Depends(RequiredScope("orders:write"))]
+ProductReader = Annotated[Identity, Depends(RequiredScope("products:read"))]
+ProductWriter = Annotated[Identity, Depends(RequiredScope("products:write"))]
 
 OrderServiceDep = Annotated[OrderService, Depends(_orders)]
 ProductServiceDep = Annotated[ProductService, Depends(_products)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 MetricsDep = Annotated[ApiMetrics, Depends(_metrics)]
+
+OPERATIONAL = frozenset({"/healthz", "/readyz", "/metrics"})
+"""For probes and scrapers inside the network: no token, and no limit that would make a busy process look dead."""
+PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+"""Every path that asks for no token."""
+
+
+def required_scopes(app: FastAPI) -> Mapping[Callable[..., Any], RequiredScope]:
+    """The scope of each endpoint. Raises TypeError for a route that neither says one nor stands in PUBLIC."""
+    required: dict[Callable[..., Any], RequiredScope] = {}
+    for route in iter_route_contexts(app.routes):
+        path, endpoint, dependant = route.path or "", route.endpoint, getattr(route, "dependant", None)
+        scopes = set(_scopes_in(dependant)) if dependant else set()
+        if path in PUBLIC and not scopes:
+            continue
+        if len(scopes) != 1 or endpoint is None or not path.startswith(f"{V1}/"):
+            raise TypeError(f"{path} must stand below {V1} and ask for one scope, or be public")
+        required[endpoint] = scopes.pop()
+    return required
+
+
+def _scopes_in(dependant: Dependant) -> Iterator[RequiredScope]:
+    if isinstance(dependant.call, RequiredScope):
+        yield dependant.call
+    for inner in dependant.dependencies:
+        yield from _scopes_in(inner)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import version
+from types import FrameType
 
 import aiohttp
 import structlog
@@ -13,12 +14,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from order_api import api, openapi, problems
-from order_api.auth import JwksClient, KeySource, TokenVerifier
+from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier
 from order_api.config import ApiSettings
+from order_api.connections import connections
 from order_api.cursors import CursorCodec
-from order_api.dependencies import Services
+from order_api.dependencies import Services, required_scopes
+from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
-from order_api.middleware import Authentication, RequestContext
+from order_api.middleware import Admission, RequestContext
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
@@ -56,11 +59,7 @@ def create_app(
         )
         async with opening as parts, aiohttp.ClientSession() as http:
             publisher = Publisher(parts.queue, on_failure=metrics.publish_failures.inc)
-            verifier = TokenVerifier(
-                keys or JwksClient(settings.jwks_url, http),
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-            )
+            verifier = TokenVerifier(keys or JwksClient(settings.jwks_url, http), _token_rules(settings))
             app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock())
             yield
             await publisher.close(FLUSH_SECONDS)
@@ -75,9 +74,26 @@ def create_app(
     api.mount(app)
     problems.install(app)
     openapi.install(app)
-    app.add_middleware(Authentication)
+    app.add_middleware(
+        Admission,
+        scopes=required_scopes(app),
+        buckets=TenantBuckets(rate=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
+        max_in_flight=settings.max_in_flight,
+        body_seconds=settings.request_timeout_seconds,
+        metrics=metrics,
+    )
     app.add_middleware(RequestContext, metrics=metrics)  # the last one added is the outermost
     return app
+
+
+def _token_rules(settings: ApiSettings) -> TokenRules:
+    return TokenRules(
+        issuer=settings.jwt_issuer,
+        audiences=settings.jwt_audience,
+        audience_claim=settings.jwt_audience_claim,
+        tenant_claim=settings.jwt_tenant_claim,
+        scope_prefix=settings.jwt_scope_prefix,
+    )
 
 
 def _wire(
@@ -107,21 +123,43 @@ def _wire(
     )
 
 
+class Server(uvicorn.Server):
+    """Who waits for an order is answered as soon as the process is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.started:
+            self._app.state.services.orders.stop_waiting()
+        super().handle_exit(sig, frame)
+
+
+def make_server(settings: ApiSettings, app: FastAPI) -> Server:
+    """The server of an application, within the limits of the settings; it listens to nothing yet."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=connections(settings.request_timeout_seconds),
+            ws="none",
+            timeout_keep_alive=settings.keep_alive_seconds,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        ),
+        app,
+    )
+
+
 def run() -> None:
     settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
     # Before uvicorn listens to it, SIGTERM ends at once; after its shutdown, uvicorn raises it again: a good end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with listen(settings.host, settings.port) as socket:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                create_app(settings),
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-            )
-        )
+        server = make_server(settings, create_app(settings))
         server.run(sockets=[socket])
     if not server.started:
         sys.exit(STARTUP_FAILED)

@@ -1,6 +1,6 @@
 """What the API counts, besides what both services count."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from order_shared.telemetry import Metrics
 
@@ -21,4 +21,10 @@ class ApiMetrics(Metrics):
             "From the request's first byte to the end of a 202.",
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "order_http_in_flight", "Requests under way, health and metrics aside.", registry=self.registry
+        )
+        self.refused = Counter(
+            "order_http_refused", "Requests refused by a limit of ours, by limit.", ["limit"], registry=self.registry
         )

@@ -1,30 +1,40 @@
-"""Round every request: its id, its log line, its numbers, the limit on its body, who asks, the last net for errors."""
+"""Round every request: its id, its log line, its numbers, the last net for errors; and who is let in."""
 
+import asyncio
 import re
 import time
 import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from order_api.auth import TokenVerifier, bearer_token
+from order_api.auth import InsufficientScope, TokenVerifier, bearer_token
+from order_api.dependencies import OPERATIONAL, RequiredScope
+from order_api.limits import (
+    MAX_BODY_BYTES,
+    BodyTooLarge,
+    BodyTooSlow,
+    LimitExceeded,
+    Overloaded,
+    RateLimited,
+    TenantBuckets,
+)
 from order_api.metrics import ApiMetrics
-from order_api.problems import INTERNAL_ERROR, PAYLOAD_TOO_LARGE, error_response, problem_response
+from order_api.problems import INTERNAL_ERROR, error_response, problem_response
 from order_api.schemas import V1
 from order_shared.exceptions import PlatformError
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-class _BodyTooLarge(BaseException):
-    """Passes through the framework, which would make a bad request of it."""
-
-
 class RequestContext:
+    """The outermost. What is inside may add to `state["answer_headers"]`, which every answer carries, errors too."""
+
     def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
         self._app = app
         self._metrics = metrics
@@ -35,34 +45,21 @@ class RequestContext:
             return
         started = time.perf_counter()
         request_id = _request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        answer_headers = [(b"x-request-id", request_id.encode())]
+        scope.setdefault("state", {}).update(request_id=request_id, answer_headers=answer_headers)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status = 0
-        received = 0
-
-        async def limited_receive() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                raise _BodyTooLarge
-            return message
 
         async def tagged_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                message["headers"] = [*message.get("headers", ()), *answer_headers]
             await send(message)
 
         try:
-            if _declared_length(scope) > MAX_BODY_BYTES:
-                raise _BodyTooLarge  # noqa: TRY301 - one place answers both
-            await self._app(scope, limited_receive, tagged_send)
-        except _BodyTooLarge:
-            detail = f"The body may have {MAX_BODY_BYTES} bytes at most."
-            await problem_response(scope, PAYLOAD_TOO_LARGE, detail)(scope, receive, tagged_send)
+            await self._app(scope, receive, tagged_send)
         except Exception:
             log.exception("request_crashed")
             if status:
@@ -80,21 +77,107 @@ class RequestContext:
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
 
 
-class Authentication:
-    """Nothing below `/v1` is read, parsed or looked up for a caller who is not known."""
+class _Refused(BaseException):
+    """Passes through the framework, which would make a bad request of whatever goes wrong with a body."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, error: PlatformError) -> None:
+        self.error = error
+
+
+class Admission:
+    """Lets a request in, or answers why not: requests under way, token, the tenant's rate, scope, body, in this order.
+
+    Nothing below `/v1` is read, parsed or looked up for a caller who is not known, and a caller who is not known
+    costs no tenant anything.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        scopes: Mapping[Callable[..., Any], RequiredScope],
+        buckets: TenantBuckets,
+        max_in_flight: int,
+        body_seconds: float,
+        metrics: ApiMetrics,
+    ) -> None:
         self._app = app
+        self._scopes = scopes
+        self._buckets = buckets
+        self._policy = (b"ratelimit-policy", buckets.policy.encode())
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+        self._body_seconds = body_seconds
+        self._refused = metrics.refused
+        metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(f"{V1}/"):
-            tokens: TokenVerifier = scope["app"].state.services.tokens
+        if scope["type"] != "http" or scope["path"] in OPERATIONAL:
+            await self._app(scope, receive, send)
+            return
+        self._in_flight += 1
+        try:
+            if self._in_flight > self._max_in_flight:
+                raise Overloaded
+            if scope["path"].startswith(f"{V1}/"):
+                await self._identify(scope)
+            await self._app(scope, self._bounded(scope, receive), send)
+        except (PlatformError, _Refused) as refused:
+            error = refused.error if isinstance(refused, _Refused) else refused
+            if isinstance(error, LimitExceeded):
+                self._refused.labels(error.limit).inc()
+            await error_response(scope, error)(scope, receive, send)
+        finally:
+            self._in_flight -= 1
+
+    async def _identify(self, scope: Scope) -> None:
+        """Who asks, and whether its tenant may; the answer tells what is left."""
+        answer_headers = scope["state"]["answer_headers"]
+        answer_headers.append(self._policy)
+        tokens: TokenVerifier = scope["app"].state.services.tokens
+        identity = await tokens.verify(bearer_token(Headers(scope=scope)))
+        allowance = self._buckets.take(identity.customer.tenant)
+        answer_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
+        if not allowance.granted:
+            raise RateLimited(allowance.retry_after)
+        scope["state"]["identity"] = identity
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """The request's body: for who has the scope, so much of it, and in time. Raises _Refused."""
+        received = 0
+        ends_at: float | None = None
+        is_complete = False
+
+        async def bounded() -> Message:
+            nonlocal received, ends_at, is_complete
+            if is_complete:
+                return await receive()  # of the client's going away, whenever that is
+            if ends_at is None:
+                self._check_before_body(scope)
+                ends_at = asyncio.get_running_loop().time() + self._body_seconds
             try:
-                scope["state"]["identity"] = await tokens.verify(bearer_token(Headers(scope=scope)))
-            except PlatformError as error:
-                await error_response(scope, error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+                async with asyncio.timeout_at(ends_at):
+                    message = await receive()
+            except TimeoutError:
+                raise _Refused(BodyTooSlow(self._body_seconds)) from None
+            received += len(message.get("body", b""))
+            if received > MAX_BODY_BYTES:
+                raise _Refused(BodyTooLarge())
+            is_complete = not message.get("more_body", False)
+            return message
+
+        return bounded
+
+    def _check_before_body(self, scope: Scope) -> None:
+        """The framework reads a body before it asks a route's dependencies; so whoever reads it asks first."""
+        required = self._scopes.get(scope["endpoint"])
+        if required is not None:
+            try:
+                required.check(scope["state"]["identity"])
+            except InsufficientScope as error:
+                raise _Refused(error) from None
+        if _declared_length(scope) > MAX_BODY_BYTES:
+            raise _Refused(BodyTooLarge())
 
 
 def _request_id(scope: Scope) -> str:

@@ -11,15 +11,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
-from order_api.auth import InsufficientScope, KeysUnavailable, Unauthenticated
+from order_api.auth import InsufficientScope, InvalidToken, KeysUnavailable, Unauthenticated
 from order_api.cursors import InvalidCursor
 from order_api.idempotency import IdempotencyKeyMissing
+from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.versions import UnknownItemVersion
 
 log = structlog.get_logger(__name__)
 
@@ -67,10 +70,16 @@ UNAVAILABLE = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable", "Temporarily unavailable", retryable=True
 )
 INTERNAL_ERROR = ProblemKind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Internal error", retryable=True)
-PAYLOAD_TOO_LARGE = ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", "The body is too large")
+UNAUTHENTICATED = ProblemKind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Not authenticated")
+MALFORMED = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not HTTP")
+TARGET_TOO_LONG = ProblemKind(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The path and query are too long")
+HEAD_TOO_LARGE = ProblemKind(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request_header_fields_too_large", "The headers are too large"
+)
 
 PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
-    Unauthenticated: ProblemKind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Not authenticated"),
+    Unauthenticated: UNAUTHENTICATED,
+    InvalidToken: UNAUTHENTICATED,
     InsufficientScope: ProblemKind(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token's scope does not suffice"),
     IdempotencyKeyMissing: ProblemKind(
         HTTPStatus.BAD_REQUEST, "idempotency_key_missing", "The header Idempotency-Key is missing"
@@ -90,7 +99,12 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The idempotency key was used for another request"
     ),
     StorageUnavailable: UNAVAILABLE,
+    UnknownItemVersion: UNAVAILABLE,
     KeysUnavailable: UNAVAILABLE,
+    Overloaded: UNAVAILABLE,
+    RateLimited: ProblemKind(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many requests", retryable=True),
+    BodyTooLarge: ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", "The body is too large"),
+    BodyTooSlow: ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body came too slowly", retryable=True),
 }
 
 FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
@@ -102,15 +116,20 @@ FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
 }
 """The framework's own errors that can happen. Any other is named after its status phrase."""
 
+METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
+
 HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    HTTPStatus.REQUEST_TIMEOUT: {"Connection": "close"},  # what is left of the body would be taken for a request
 }
 
 
 def answers(*errors: type[PlatformError]) -> dict[int | str, dict[str, Any]]:
     """What a route declares of the errors it can answer, for the documentation."""
-    kinds = [PROBLEMS[error] for error in (*errors, Unauthenticated, InsufficientScope, StorageUnavailable)]
+    kinds = [
+        PROBLEMS[error] for error in (*errors, Unauthenticated, InsufficientScope, RateLimited, StorageUnavailable)
+    ]
     kinds.append(VALIDATION_FAILED)
     by_status: dict[int, list[str]] = {}
     for kind in kinds:
@@ -175,7 +194,22 @@ def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONRespon
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
         return problem_response(scope, kind, "Please try again in a moment.")
-    return problem_response(scope, kind, str(error), current_version=getattr(error, "current_version", None))
+    return problem_response(
+        scope, kind, str(error), headers=_headers(error), current_version=getattr(error, "current_version", None)
+    )
+
+
+def _headers(error: PlatformError) -> Mapping[str, str]:
+    """What the status alone does not say. RFC 6750 names what is wrong with a token."""
+    match error:
+        case InvalidToken():
+            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        case InsufficientScope(scope=scope):
+            return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
+        case RateLimited(retry_after=seconds):
+            return {"Retry-After": str(seconds)}
+        case _:
+            return {}
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -198,4 +232,16 @@ def _pointer(fault: Mapping[str, Any]) -> str:
 async def _framework_error(request: Request, error: HTTPException) -> JSONResponse:
     status = HTTPStatus(error.status_code)
     kind = FRAMEWORK_PROBLEMS.get(status) or ProblemKind(status, status.phrase.lower().replace(" ", "_"), status.phrase)
-    return problem_response(request.scope, kind, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    return problem_response(request.scope, kind, str(error.detail), headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """What the path answers, over all its routes: the framework names those of the first only."""
+    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    routes = request.app.routes
+    return [
+        method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]

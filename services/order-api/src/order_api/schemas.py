@@ -1,5 +1,6 @@
 """What every resource of the wire has in common."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -7,6 +8,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -23,9 +25,26 @@ V1 = "/v1"
 Instant = Annotated[
     datetime,
     PlainSerializer(to_text, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T09:05:00.000120Z"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$",
+            "examples": ["2026-01-31T09:05:00.000120Z"],
+        }
+    ),
 ]
 """UTC with microseconds, sortable as text."""
+
+
+RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+
+
+def _is_written_out(value: object) -> object:
+    """A bare number is no time, although pydantic would take it for seconds since 1970."""
+    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+        raise PydanticCustomError("datetime_format", "a time as in RFC 3339 is wanted, such as 2026-01-31T09:05:00Z")
+    return value
 
 
 def _in_range(at: datetime) -> datetime:
@@ -38,8 +57,16 @@ def _in_range(at: datetime) -> datetime:
     return utc
 
 
-InstantIn = Annotated[AwareDatetime, AfterValidator(_in_range)]
+InstantIn = Annotated[AwareDatetime, BeforeValidator(_is_written_out), AfterValidator(_in_range)]
 """A time with its zone, read as UTC."""
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_whole)]
+"""JSON knows numbers only: 2.0 is 2."""
 
 
 class Request(BaseModel):
@@ -49,7 +76,11 @@ class Request(BaseModel):
 
 
 class Resource(BaseModel):
-    model_config = ConfigDict(frozen=True, serialize_by_alias=True, validate_by_name=True)
+    """Part of an answer. What has a default is always there all the same."""
+
+    model_config = ConfigDict(
+        frozen=True, serialize_by_alias=True, validate_by_name=True, json_schema_serialization_defaults_required=True
+    )
 
 
 def typename(name: str) -> Any:

@@ -11,6 +11,7 @@ from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
 from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
+from order_shared.versions import UnknownItemVersion
 
 Flow = Callable[[Any, Delivery, Workflow], Awaitable[None]]
 """The first argument is the event that the flow stands beside below."""
@@ -35,7 +36,7 @@ def make_handler(work: Workflow) -> Handler:
                 await HANDLERS[type(event)](event, delivery, work)
             except UnreadableEvent as error:
                 raise Unprocessable(error.reason, error.detail) from error
-            except (PaymentUnavailable, StorageUnavailable) as error:
+            except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
                 if delivery.message.receive_count < LET_GO_AFTER:
                     raise
                 log.warning("message_let_go", error=str(error))  # the sweeper says it again

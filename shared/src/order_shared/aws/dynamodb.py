@@ -17,7 +17,7 @@ from aiodynamo.client import Client
 from aiodynamo.errors import ItemNotFound, Throttled, TransactionCanceled
 from aiodynamo.expressions import Condition, KeyCondition, UpdateExpression
 from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.models import BatchGetRequest, RetryConfig, RetryTimeout, ReturnValues, Select
+from aiodynamo.models import BatchGetRequest, Page, RetryConfig, RetryTimeout, ReturnValues, Select
 from aiodynamo.operations import ConditionCheck, Delete, Get, Put, Update
 from aiodynamo.utils import dy2py
 from yarl import URL
@@ -89,28 +89,48 @@ class Dynamo:
         index: str | None = None,
         descending: bool = False,
     ) -> list[Item]:
-        """Up to `limit` items; strongly consistent except on an index."""
+        """Up to `limit` items, in as many requests as it takes; strongly consistent except on an index."""
         found: list[Item] = []
         start_key: Item | None = None
         while len(found) < limit:
-            page = await self.retries.run(
-                partial(
-                    self.client.query_single_page,
-                    table,
-                    condition,
-                    start_key=start_key,
-                    index=index,
-                    limit=limit - len(found),
-                    scan_forward=not descending,
-                    consistent_read=index is None,
-                    select=Select.all_attributes if index is None else Select.all_projected_attributes,
-                )
+            page = await self.query_page(
+                table,
+                condition,
+                limit=limit - len(found),
+                index=index,
+                descending=descending,
+                start_key=start_key,
             )
             found += page.items
             start_key = page.last_evaluated_key
             if start_key is None:
                 break
         return found
+
+    async def query_page(
+        self,
+        table: str,
+        condition: KeyCondition,
+        *,
+        limit: int,
+        index: str | None = None,
+        descending: bool = False,
+        start_key: Item | None = None,
+    ) -> Page:
+        """What one request gives: up to `limit` items, or as many as 1 MB holds; consistent as `query` is."""
+        return await self.retries.run(
+            partial(
+                self.client.query_single_page,
+                table,
+                condition,
+                start_key=start_key,
+                index=index,
+                limit=limit,
+                scan_forward=not descending,
+                consistent_read=index is None,
+                select=Select.all_attributes if index is None else Select.all_projected_attributes,
+            )
+        )
 
     async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:
         """The item as it is after the update. Raises ConditionalCheckFailed.

@@ -7,7 +7,7 @@ Every stock change is a transaction, with an order or with a claim; there is no 
 request could apply twice.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from aiodynamo.errors import TransactionCanceled
@@ -22,8 +22,14 @@ from order_shared.idempotency import Claim, ClaimTaken
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.inventory.models import Product, StockedProduct, consolidation, spread
 from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, TableNames
+from order_shared.versions import Upgrade, Versions, as_it_is
 
 ITEM_VERSION = 1
+UPGRADES: Mapping[int, Upgrade] = {0: as_it_is}
+"""Stock records said no version at first. `available` keeps its name and its meaning in every version: it is changed
+without a read."""
+
+VERSIONS = Versions("inventory", ITEM_VERSION, UPGRADES)
 PRODUCT_RECORD = "product"
 STOCK_ROUNDS = 8
 """How often a change that depends on several shards is planned anew when others move the stock meanwhile."""
@@ -115,13 +121,13 @@ class DynamoInventoryRepository:
             & F("stock_shards").set(product.stock_shards)
             & F("updated_at").set(to_text(product.updated_at))
             & F("item_version").set(ITEM_VERSION),
-            F("stock_shards").does_not_exist() | F("stock_shards").lte(product.stock_shards),
+            (F("stock_shards").does_not_exist() | F("stock_shards").lte(product.stock_shards)) & VERSIONS.known(),
         )
         shards = [
             Update(
                 self._table,
                 _stock_key(product.tenant, product.sku, shard),
-                F("available").set_if_not_exists(0),
+                F("available").set_if_not_exists(0) & F("item_version").set_if_not_exists(ITEM_VERSION),
             )
             for shard in range(product.stock_shards)
         ]
@@ -129,6 +135,7 @@ class DynamoInventoryRepository:
             await self._dynamo.transact_write([write, *shards])
         except TransactionCanceled as error:
             failed_conditions(error)
+            await self.get(product.tenant, product.sku)  # raises if it is of a version that only others know
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
@@ -191,7 +198,7 @@ class DynamoInventoryRepository:
 
 def _available(item: Item | None) -> int:
     """Of a stock record; one that is not there, or not yet, holds nothing."""
-    return int(item["available"]) if item else 0
+    return int(VERSIONS.upgraded(item)["available"]) if item else 0
 
 
 def _stock_key(tenant: str, sku: str, shard: int) -> Item:
@@ -199,6 +206,7 @@ def _stock_key(tenant: str, sku: str, shard: int) -> Item:
 
 
 def _to_product(item: Item) -> Product:
+    item = VERSIONS.upgraded(item)
     return Product(
         tenant=item["tenant"],
         sku=item["sku"],

@@ -1,7 +1,8 @@
 """What is said on the queue about orders: structured CloudEvents 1.0, versioned by their type.
 
 A compatible change keeps the type, and readers ignore fields they do not know. A breaking one gets a new
-type, and `EVENT_TYPES` then holds both for as long as old messages may live.
+type, and `EVENT_TYPES` then holds both for as long as old messages may live: 14 days in the queue, and as long
+again among the dead letters. It is read everywhere before it is said anywhere; see `docs/evolution.md`.
 """
 
 from collections.abc import Mapping
@@ -156,6 +157,8 @@ EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
     "order.placed.v1": TypeAdapter(OrderPlaced),
     "order.cancel_requested.v1": TypeAdapter(OrderCancelRequested),
 }
+"""By type. The adapter of another version ends in the class above (an `AfterValidator` makes it), so that only
+this table knows of versions."""
 
 
 def event_of(order: Order) -> Event:

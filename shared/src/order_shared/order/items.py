@@ -1,4 +1,11 @@
-"""How an order is stored: the item, what changes in it, and the conditions of its writes."""
+"""How an order is stored: the item, what changes in it, and the conditions of its writes.
+
+    version 2   has no `total`: it is the sum of the lines, and two copies can disagree
+    version 1   has it; nobody reads it
+    version 0   says no version
+
+A new version keeps to the rules of `docs/evolution.md`.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -22,8 +29,18 @@ from order_shared.order.models import (
     ReasonCode,
     TimelineEntry,
 )
+from order_shared.versions import Upgrade, Versions, as_it_is
 
-ITEM_VERSION = 1
+ITEM_VERSION = 2
+
+
+def _without_total(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name != "total"}
+
+
+UPGRADES: Mapping[int, Upgrade] = {0: as_it_is, 1: _without_total}
+VERSIONS = Versions("orders", ITEM_VERSION, UPGRADES)
+OF_KNOWN_VERSION = VERSIONS.known()
 
 ORDER_ABSENT = F("customer_key").does_not_exist()
 CANCEL_NOT_REQUESTED = F("cancel_requested_at").does_not_exist()
@@ -68,9 +85,12 @@ def item_key(customer_key: str, created_at: datetime) -> Item:
 
 
 def still(order: Order) -> Condition:
-    """The stored order is the one we know: same id, state and owner, and nobody has asked to cancel it since."""
+    """The stored order is the one we know: same id, state and owner, and nobody has asked to cancel it since.
+
+    It is of no newer version than ours: a first attempt is made without a read.
+    """
     condition = F("order_id").equals(order.order_id) & F("status").equals(str(order.status))
-    condition &= F("fence").equals(order.fence)
+    condition &= F("fence").equals(order.fence) & OF_KNOWN_VERSION
     if order.lease_owner is not None:
         condition &= F("lease_owner").equals(order.lease_owner)
     if order.cancel_requested_at is None:
@@ -112,7 +132,6 @@ def to_item(order: Order) -> Item:
             for line in order.lines
         ],
         "currency": order.currency,
-        "total": order.total,
         "timeline": [_timeline_item(entry) for entry in order.timeline],
         "item_version": ITEM_VERSION,
     }
@@ -135,7 +154,20 @@ def to_customer(customer_key: str) -> Customer:
     return Customer(tenant, customer)
 
 
+def _line(item: Item) -> OrderLine:
+    """Ignores what it does not know, so that a later version may add to it."""
+    return OrderLine(
+        sku=item["sku"],
+        name=item["name"],
+        quantity=item["quantity"],
+        unit_price=item["unit_price"],
+        shard=item["shard"],
+    )
+
+
 def to_order(item: Item) -> Order:
+    """The order in an item of any version. Raises UnknownItemVersion."""
+    item = VERSIONS.upgraded(item)
     reason = item.get("reason")
     return Order(
         customer=to_customer(item["customer_key"]),
@@ -145,7 +177,7 @@ def to_order(item: Item) -> Order:
         status=OrderStatus(item["status"]),
         version=item["version"],
         fence=item["fence"],
-        lines=tuple(OrderLine(**line) for line in item["lines"]),
+        lines=tuple(map(_line, item["lines"])),
         currency=item["currency"],
         reference=item.get("reference"),
         reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,

@@ -67,6 +67,18 @@ class Window:
     start: datetime
     end: datetime
 
+    def beyond(self, position: datetime, *, descending: bool) -> "Window":
+        """What is left of it for who has come to `position`, an instant within."""
+        return Window(self.start, position) if descending else Window(position + MICROSECOND, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSlice:
+    """What one read of a window gives. Unless `more`, the window holds nothing beyond it; if `more`, it may."""
+
+    orders: list[Order]
+    more: bool
+
 
 class OrderRepository(Protocol):
     """All methods raise StorageUnavailable when the outcome is unknown."""
@@ -83,8 +95,11 @@ class OrderRepository(Protocol):
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
         """For staff who hold only an id; a new order may take a moment to be found. Raises OrderNotFound."""
 
-    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> list[Order]:
-        """The customer's orders created within the window, by time."""
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
+        """The customer's orders created within the window, by time: one read of up to `limit`, or of 1 MB.
+
+        Strongly consistent.
+        """
 
     async def move(self, before: Order, after: Order) -> None:
         """Writes what has changed, with all that it means: stock taken or given back, a reference freed.
@@ -160,14 +175,14 @@ class DynamoOrderRepository:
             raise OrderNotFound(order_id)
         return await self.get(owner, order_id)
 
-    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> list[Order]:
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
         last = to_text(window.end - MICROSECOND)
         first = to_text(window.start)
         if first > last:
-            return []
+            return OrderSlice([], more=False)
         condition: KeyCondition = HashKey("customer_key", customer.key) & RangeKey("created_at").between(first, last)
-        items = await self._dynamo.query(self._tables.orders, condition, limit=limit, descending=descending)
-        return [to_order(item) for item in items]
+        page = await self._dynamo.query_page(self._tables.orders, condition, limit=limit, descending=descending)
+        return OrderSlice([to_order(item) for item in page.items], more=page.last_evaluated_key is not None)
 
     async def move(self, before: Order, after: Order) -> None:
         key = item_key(before.customer.key, before.created_at)

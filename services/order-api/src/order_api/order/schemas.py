@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import Instant, InstantIn, PageQuery, Request, Resource, typename
+from order_api.schemas import Instant, InstantIn, Integer, PageQuery, Request, Resource, typename
 from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
 from order_shared.patterns import SKU_PATTERN, TEXT_PATTERN
 
@@ -14,7 +14,7 @@ Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"
 
 class OrderLineIn(Request):
     sku: Sku
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, examples=[2])]
+    quantity: Annotated[Integer, Field(ge=1, le=MAX_QUANTITY, examples=[2])]
 
 
 class OrderIn(Request):
@@ -61,6 +61,19 @@ class OrderIn(Request):
 
 
 class OrderQuery(PageQuery):
+    status: Annotated[
+        frozenset[OrderStatus], Field(description="Orders in this status; repeat it for any of several.")
+    ] = frozenset()
+    q: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_REFERENCE_LENGTH,
+            pattern=TEXT_PATTERN,
+            description="Orders whose reference, or one of whose SKUs, contains this text, in upper or lower case.",
+            examples=["PO-2026"],
+        ),
+    ] = None
     created_at_gte: Annotated[
         InstantIn | None, Field(alias="created_at[gte]", description="Created at this time or later.")
     ] = None
@@ -139,5 +152,5 @@ class OrderOut(Resource):
 class OrderPage(Resource):
     typename: Literal["OrderPage"] = typename("OrderPage")
     items: list[OrderOut]
-    next_cursor: str | None
-    has_more: bool
+    next_cursor: str | None = Field(description="Where the next page begins; null if there is none.")
+    has_more: bool = Field(description="There is a next page. With `status` or `q` it may turn out to be empty.")

@@ -1,16 +1,19 @@
 """The use cases of customers: place an order, look at one, list them."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from order_api.auth import Identity
 from order_api.cursors import CursorCodec, Page
 from order_api.idempotency import earlier_claim
-from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
+from order_api.order.exceptions import NotCancellable, VersionMismatch
+from order_api.order.listing import Listing, find
+from order_api.order.waiting import MAX_WAITING, wait_until
 from order_api.product.catalogue import Catalogue
-from order_shared.clock import EPOCH, MAX_MICROS, Clock, from_micros, from_text, to_millis, to_text
+from order_shared.clock import Clock, from_text, to_millis, to_text
 from order_shared.exceptions import StorageUnavailable
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
 from order_shared.inventory.exceptions import UnknownSku
@@ -18,13 +21,10 @@ from order_shared.messaging.publisher import Publisher
 from order_shared.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, OrderNotFound, ReferenceTaken, StaleOrder
 from order_shared.order.models import Customer, Order, OrderStatus
-from order_shared.order.repository import OrderRepository, Window
+from order_shared.order.repository import OrderRepository
 
 PLACE_ROUNDS = 5
 CANCEL_ROUNDS = 3
-SORTS = {"-created_at": True, "created_at": False}
-"""Those that the table's range key backs, and whether each descends."""
-END_OF_TIME = from_micros(MAX_MICROS)
 ADMIN_SCOPE = "orders:admin"
 
 
@@ -75,6 +75,8 @@ class OrderService:
         self._sweep_base = sweep_base
         self._cancel_window = cancel_window
         self._accept_deadline = accept_deadline
+        self._stopping = False
+        self._waiting = 0
 
     async def place(self, wanted: Wanted, idempotency_key: str, traceparent: str | None = None) -> Placed:
         """The order, stored. Work on it is offered to the queue; nobody waits for that.
@@ -117,6 +119,42 @@ class OrderService:
                 raise
         return await self._orders.get_by_id(identity.customer.tenant, order_id)
 
+    async def get_when(
+        self,
+        done: Callable[[Order], bool],
+        identity: Identity,
+        order_id: str,
+        *,
+        seconds: float,
+        is_gone: Callable[[], Awaitable[bool]],
+    ) -> Order:
+        """The order once it has ended or is `done`, or as it is after `seconds`; at once if the service stops.
+
+        Nobody reads on for a caller who `is_gone`. Raises OrderNotFound, also for the orders of others.
+        """
+
+        async def gave_up() -> bool:
+            return self._stopping or await is_gone()
+
+        order = await self.get(identity, order_id)
+        if self._waiting >= MAX_WAITING:
+            return order  # a preference is no promise, and others want to be answered too
+        self._waiting += 1
+        try:
+            return await wait_until(
+                lambda order: not order.is_open or done(order),
+                order,
+                partial(self._orders.get, order.customer, order.order_id),
+                seconds=seconds,
+                gave_up=gave_up,
+            )
+        finally:
+            self._waiting -= 1
+
+    def stop_waiting(self) -> None:
+        """Whoever waits for an order is answered within a second; may be called from a signal handler."""
+        self._stopping = True
+
     async def cancel(self, identity: Identity, order_id: str, versions: Collection[int] | None) -> Order:
         """The order, cancelled or with its cancellation asked for; asking again changes nothing.
 
@@ -152,36 +190,13 @@ class OrderService:
             return now - order.timeline[-1].at <= self._cancel_window
         return order.is_open
 
-    async def list_orders(
-        self,
-        customer: Customer,
-        *,
-        start: datetime | None,
-        end: datetime | None,
-        sort: str,
-        limit: int,
-        cursor: str | None,
-    ) -> Page[Order]:
-        """Raises UnsupportedSort, InvalidCursor."""
-        if sort not in SORTS:
-            raise UnsupportedSort(sort, list(SORTS))
-        window = Window(max(start or EPOCH, EPOCH), end or END_OF_TIME)
-        scope = {
-            "list": "orders",
-            "customer": customer.key,
-            "sort": sort,
-            "start": to_text(window.start),
-            "end": to_text(window.end),
-        }
-        descending = SORTS[sort]
-        if cursor is not None:
-            position = from_text(self._cursors.decode(cursor, scope))
-            if descending:
-                window = Window(window.start, position)
-            else:
-                window = Window(position + timedelta(microseconds=1), window.end)
-        orders = await self._orders.list_orders(customer, window, limit=limit + 1, descending=descending)
-        return self._cursors.page(orders, limit, scope, lambda order: to_text(order.created_at))
+    async def list_orders(self, listing: Listing, *, limit: int, cursor: str | None) -> Page[Order]:
+        """Up to `limit` orders; fewer, even none, where filters leave few of many. Raises InvalidCursor."""
+        scope = listing.scope()
+        resume_at = None if cursor is None else from_text(self._cursors.decode(cursor, scope))
+        found = await find(self._orders, listing, limit=limit, resume_at=resume_at)
+        more = found.resume_at
+        return Page(found.orders, None if more is None else self._cursors.encode(to_text(more), scope))
 
     async def _new_order(self, wanted: Wanted) -> Order:
         products = await self._catalogue.get(wanted.customer.tenant, wanted.quantities)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import Instant, Request, Resource, typename
+from order_api.schemas import Instant, Integer, Request, Resource, typename
 from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
 from order_shared.patterns import TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
@@ -14,12 +14,16 @@ MAX_DELTA = 1_000_000_000
 
 
 class ProductIn(Request):
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN, examples=["Green tea"])]
-    unit_price: Annotated[int, Field(ge=0, le=MAX_UNIT_PRICE, description="Minor units.", examples=[590])]
+    name: Annotated[
+        str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN, examples=["Green tea, 100 g"])
+    ]
+    unit_price: Annotated[Integer, Field(ge=0, le=MAX_UNIT_PRICE, description="Minor units.", examples=[590])]
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
     stock_shards: Annotated[
-        int | None,
-        Field(ge=1, le=MAX_STOCK_SHARDS, description="More of them let more buyers in at once. Only grows."),
+        Integer | None,
+        Field(
+            ge=1, le=MAX_STOCK_SHARDS, description="More of them let more buyers in at once. Only grows.", examples=[1]
+        ),
     ] = None
 
 
@@ -31,8 +35,14 @@ def _not_zero(delta: int) -> int:
 
 class StockIn(Request):
     delta: Annotated[
-        int,
-        Field(ge=-MAX_DELTA, le=MAX_DELTA, description="Units to add, or to take away if negative.", examples=[100]),
+        Integer,
+        Field(
+            ge=-MAX_DELTA,
+            le=MAX_DELTA,
+            description="Units to add, or to take away if negative.",
+            examples=[100],
+            json_schema_extra={"not": {"const": 0}},
+        ),
         AfterValidator(_not_zero),
     ]
 
@@ -41,11 +51,11 @@ class ProductOut(Resource):
     """`unit_price` is in minor units of `currency`."""
 
     typename: Literal["Product"] = typename("Product")
-    sku: str
-    name: str
-    unit_price: int
-    currency: str
-    stock_shards: int
+    sku: str = Field(examples=["TEA-GREEN-100"])
+    name: str = Field(examples=["Green tea, 100 g"])
+    unit_price: int = Field(examples=[590])
+    currency: str = Field(examples=["EUR"])
+    stock_shards: int = Field(examples=[1])
     updated_at: Instant
 
     @classmethod
@@ -54,7 +64,7 @@ class ProductOut(Resource):
 
 
 class StockedProductOut(ProductOut):
-    available: int = Field(description="Units that can be ordered now.")
+    available: int = Field(description="Units that can be ordered now.", examples=[100])
 
     @classmethod
     def of_stocked(cls, stocked: StockedProduct) -> "StockedProductOut":
@@ -64,7 +74,7 @@ class StockedProductOut(ProductOut):
 class ProductPage(Resource):
     typename: Literal["ProductPage"] = typename("ProductPage")
     items: list[ProductOut]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last one.")
     has_more: bool
 
 

@@ -1,0 +1,86 @@
+"""Which API a customer's verb asks, and as whom; and how what goes wrong there is told."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from order_client import OrderClient, OrderClientError, Problem, Unavailable, Unreachable
+from orderctl.commands.common import errors, reported_failures
+from orderctl.operate.customer import ApiNotNamed, client_of_environment, client_of_local_stack
+
+T = TypeVar("T")
+
+LocalOption = Annotated[
+    bool,
+    typer.Option(
+        "--local",
+        help="Ask the API that `orderctl local up` runs, as --customer of --tenant. "
+        "Otherwise that of ORDER_API_URL, with the token of ORDER_TOKEN.",
+    ),
+]
+TenantOption = Annotated[str | None, typer.Option(help="With --local: the tenant, such as acme.")]
+CustomerOption = Annotated[str | None, typer.Option(help="With --local: the customer, such as ada.")]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Which API, and as whom, as the options say."""
+
+    local: bool
+    state: Path
+    tenant: str | None
+    customer: str | None
+
+    def open(self) -> OrderClient:
+        """Raises StackNotRunning, ApiNotNamed, ValueError, and BadParameter if the options do not say who."""
+        if not self.local:
+            if self.tenant or self.customer:
+                raise typer.BadParameter(
+                    "--tenant and --customer go with --local; otherwise the token says who you are"
+                )
+            return client_of_environment()
+        if not self.tenant or not self.customer:
+            raise typer.BadParameter("--local needs --tenant and --customer")
+        return client_of_local_stack(self.state, self.tenant, self.customer)
+
+    def run(self, work: Callable[[OrderClient], Awaitable[T]]) -> T:
+        """Runs `work`; what goes wrong is told on stderr, and ends in exit code 1."""
+
+        async def connected() -> T:
+            async with self.open() as client:
+                return await work(client)
+
+        with _told_errors():
+            return asyncio.run(connected())
+
+
+@contextlib.contextmanager
+def _told_errors() -> Iterator[None]:
+    """Beside what every verb reports: what the API answered, and what a retry needs."""
+    with reported_failures():
+        try:
+            yield
+        except (ApiNotNamed, ValueError) as error:
+            errors.print(str(error), style="red")
+            raise typer.Exit(1) from error
+        except OrderClientError as error:
+            errors.print(str(error), style="red", soft_wrap=True)
+            if isinstance(error, Problem):
+                _tell_details(error)
+            if isinstance(error, Unreachable | Unavailable) and error.idempotency_key:
+                errors.print(f"It may have been placed. The same again, with --key {error.idempotency_key}, finds out.")
+            raise typer.Exit(1) from error
+
+
+def _tell_details(problem: Problem) -> None:
+    """What the one line leaves out; `detail` has the first faults already."""
+    for fault in problem.errors:
+        if fault.detail not in problem.detail:
+            errors.print(f"  {fault.pointer}: {fault.detail}", soft_wrap=True)
+    if problem.request_id:
+        errors.print(f"request id {problem.request_id}", style="dim", soft_wrap=True)

@@ -1,0 +1,151 @@
+"""`orderctl migrate`: rewrites what is stored in the form of older releases."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from order_shared.migrations import MigratedTable
+from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
+from orderctl.local.stack import DEFAULT_STATE
+from orderctl.operate.migrate import Backfill, Site, Tally, open_site
+from orderctl.operate.target import Target
+
+
+class TableChoice(StrEnum):
+    ORDERS = "orders"
+    INVENTORY = "inventory"
+    ALL = "all"
+
+
+def migrate(
+    *,
+    table: Annotated[TableChoice, typer.Option(help="Whose items.")] = TableChoice.ALL,
+    rate: Annotated[
+        float, typer.Option(min=0.1, help="Items read per second; each costs capacity, a rewritten one twice.")
+    ] = 500.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the items of each version.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--from-start", help="Go on where the last run stopped, or look at every item again."),
+    ] = True,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; kept in the audit trail beside your name. A dry run needs none.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Rewrite stored items of older versions in the newest form.
+
+    Every release reads older items, so nothing waits for this. Run it once no
+    task of the older release runs any more: until then, items of the older
+    version may still come. Count before and after:
+
+    \b
+    orderctl migrate --dry-run
+    orderctl migrate --rate 200 --reason "version 2 of the order item"
+    orderctl migrate --dry-run
+
+    When the count shows the newest version alone, a later release may cease to
+    read the older ones.
+
+    It is safe while customers order, safe to interrupt at any point, safe to
+    run twice, and safe for two at once. What was seen to is remembered;
+    --from-start forgets it.
+    """
+    if not dry_run and not (reason or "").strip():
+        raise typer.BadParameter("the audit trail wants words", param_hint="--reason")
+    tables = [MigratedTable(each) for each in MigratedTable if table in (each.value, TableChoice.ALL)]
+    with reported_failures():
+        target = make_target(local, state)
+        _announce(target, tables, rate)
+        if not (yes or dry_run):
+            typer.confirm(f"Rewrite older items of {' and '.join(tables)}?", abort=True)
+        _run_until_signal(_run(target, tables, rate=rate, reason=None if dry_run else reason, from_start=not resume))
+
+
+def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """As asyncio itself does on Ctrl-C: the work is cancelled, so that no part of it is left in the middle of a step.
+
+    Raises KeyboardInterrupt.
+    """
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        for sign in (signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(sign, lambda: task and task.cancel())
+        await work
+
+    try:
+        asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def _run(
+    target: Target, tables: list[MigratedTable], *, rate: float, reason: str | None, from_start: bool
+) -> None:
+    """A run without a reason is a dry one."""
+    async with open_site(target, tables) as site:
+        for table in tables:
+            with _progress() as progress:
+                tally = await _backfill(
+                    site, table, progress, rate=rate, actor=target.actor, reason=reason, from_start=from_start
+                )
+            _tell(table, tally, site.migrations[table].newest, dry_run=reason is None)
+
+
+async def _backfill(
+    site: Site,
+    table: MigratedTable,
+    progress: Progress,
+    *,
+    rate: float,
+    actor: str,
+    reason: str | None,
+    from_start: bool,
+) -> Tally:
+    migration = site.migrations[table]
+    bar = progress.add_task(str(table), total=await migration.count_roughly() or None)
+    backfill = Backfill(migration, rate=rate, on_progress=lambda tally: progress.update(bar, completed=tally.seen))
+    if reason is None:
+        return await backfill.count()
+    await site.record(table, actor=actor, reason=reason)
+    return await backfill.rewrite(from_start=from_start)
+
+
+def _progress() -> Progress:
+    """On stderr: what is found goes to stdout. The total is what AWS counted some hours ago."""
+    columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=errors, transient=True)
+
+
+def _announce(target: Target, tables: list[MigratedTable], rate: float) -> None:
+    prefix = target.settings.table_prefix
+    console.print(f"   region  {target.settings.aws_region}", soft_wrap=True)
+    console.print(f" endpoint  {target.settings.dynamodb_endpoint or 'AWS'}, as {target.actor}", soft_wrap=True)
+    console.print(f"   tables  {', '.join(prefix + table for table in tables)}", soft_wrap=True)
+    console.print(f"     rate  {rate:g} items per second", soft_wrap=True)
+
+
+def _tell(table: MigratedTable, tally: Tally, newest: int, *, dry_run: bool) -> None:
+    if dry_run:
+        counts = ", ".join(f"{count} of version {version}" for version, count in sorted(tally.versions.items()))
+        older = tally.older_than(newest)
+        console.print(f"{table}: {counts or 'no items'}; {older} to be rewritten to version {newest}", soft_wrap=True)
+    elif tally.seen:
+        console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}", soft_wrap=True)
+    else:
+        console.print(f"{table}: nothing was left to read (--from-start looks at every item again)", soft_wrap=True)
+    if newer := tally.newer_than(newest):
+        errors.print(
+            f"{table}: {newer} of a newer version than {newest} are left as they are: this orderctl is older than "
+            "what wrote them",
+            style="yellow",
+            soft_wrap=True,
+        )

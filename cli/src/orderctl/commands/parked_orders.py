@@ -1,0 +1,141 @@
+"""The verbs of `orderctl orders` for operators: orders as they are stored, and those that are parked."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from order_shared.adapters import Adapters
+from order_shared.clock import to_text, utc_now
+from order_shared.operations import Operation
+from order_shared.order.models import Order
+from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
+from orderctl.local.stack import DEFAULT_STATE
+from orderctl.operate import orders as parked_orders
+from orderctl.operate.target import Target
+
+OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
+TenantOption = Annotated[str, typer.Option(help="The tenant whose order it is.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the audit trail.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+def list_parked(target: Target, limit: int, *, as_json: bool) -> None:
+    """Those parked longest first."""
+    orders = target.run(lambda adapters: parked_orders.list_parked(adapters, limit))
+    if as_json:
+        typer.echo(json.dumps([_summary(order) for order in orders]))
+        return
+    table = Table("order", "tenant", "customer", "status", "parked for", "since", "attempts")
+    for order in orders:
+        summary = _summary(order)
+        table.add_row(*(str(summary[name]) for name in summary))
+    console.print(table if orders else "no order is parked")
+
+
+def show(
+    order_id: OrderIdArgument,
+    tenant: TenantOption,
+    *,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Show an order as it is stored, and what operators did to it. Payment tokens are never shown."""
+    with reported_failures():
+        order, operations = make_target(local, state).run(lambda adapters: _with_operations(adapters, tenant, order_id))
+        grid = Table.grid(padding=(0, 2))
+        for name, value in _details(order).items():
+            grid.add_row(name, value)
+        for entry in order.timeline:
+            grid.add_row("timeline", f"{to_text(entry.at)}  {entry.status}")
+        for operation in operations:
+            done = f"{to_text(operation.at)}  {operation.verb} by {operation.actor}: {operation.reason}"
+            grid.add_row("operation", done)
+        console.print(grid)
+
+
+def retry(
+    order_id: OrderIdArgument,
+    tenant: TenantOption,
+    reason: ReasonOption,
+    *,
+    yes: YesOption = False,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Let the platform try a parked order again, as if nothing had been tried yet."""
+    with reported_failures():
+        target = make_target(local, state)
+        order = _confirmed(target, "retry", tenant, order_id, yes=yes)
+        sent = target.run(
+            lambda adapters: parked_orders.retry(adapters, order, actor=target.actor, reason=reason, at=utc_now())
+        )
+        console.print("retried: its message is sent" if sent else "retried: SQS did not take it, a sweep will send it")
+
+
+def reject(
+    order_id: OrderIdArgument,
+    tenant: TenantOption,
+    reason: ReasonOption,
+    *,
+    yes: YesOption = False,
+    local: LocalOption = False,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """End a parked order. If it holds stock, the processor undoes payment and stock, and it ends cancelled."""
+    with reported_failures():
+        target = make_target(local, state)
+        order = _confirmed(target, "reject", tenant, order_id, yes=yes)
+        after = target.run(
+            lambda adapters: parked_orders.reject(adapters, order, actor=target.actor, reason=reason, at=utc_now())
+        )
+        done = "the processor undoes it" if after.is_open else f"it is {after.status}"
+        console.print(f"{order_id}: {done}")
+
+
+async def _with_operations(adapters: Adapters, tenant: str, order_id: str) -> tuple[Order, list[Operation]]:
+    """Raises OrderNotFound, StorageUnavailable."""
+    return await adapters.orders.get_by_id(tenant, order_id), await adapters.audit.of(order_id)
+
+
+def _confirmed(target: Target, verb: str, tenant: str, order_id: str, *, yes: bool) -> Order:
+    """The order, once the operator has seen where it is and what it is, and agreed. Raises OrderNotFound."""
+    order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
+    where = target.settings.dynamodb_endpoint or target.actor
+    console.print(f"{target.settings.aws_region}, {where}, tables {target.settings.table_prefix}*")
+    if not yes:
+        typer.confirm(f"{verb} {_line(order)}?", abort=True)
+    return order
+
+
+def _line(order: Order) -> str:
+    return f"{order.order_id} of {order.customer.key}, {order.status}, {order.total} {order.currency}"
+
+
+def _summary(order: Order) -> dict[str, str | int]:
+    return {
+        "order": order.order_id,
+        "tenant": order.customer.tenant,
+        "customer": order.customer.id,
+        "status": str(order.status),
+        "parked_for": order.parked.reason if order.parked else "-",
+        "since": to_text(order.parked.at) if order.parked else "-",
+        "attempts": order.attempts,
+    }
+
+
+def _details(order: Order) -> dict[str, str]:
+    return {
+        "order": order.order_id,
+        "customer": order.customer.key,
+        "status": str(order.status),
+        "version, fence": f"{order.version}, {order.fence}",
+        "total": f"{order.total} {order.currency}",
+        "lines": ", ".join(f"{line.quantity} {line.sku} (shard {line.shard})" for line in order.lines),
+        "reference": order.reference or "-",
+        "reason": order.reason.detail if order.reason else "-",
+        "payment": order.payment_id or ("to be taken" if order.must_be_paid else "-"),
+        "parked": f"{order.parked.reason}, {to_text(order.parked.at)}" if order.parked else "-",
+        "sweeps, attempts": f"{order.sweeps}, {order.attempts}",
+    }

@@ -1,0 +1,68 @@
+"""A client of the order platform's API that repeats what may be repeated, and never places an order twice.
+
+    async with OrderClient("https://orders.example", token) as client:
+        order = await client.place_order({"TEA-GREEN-100": 2})
+        order = await client.wait_for_end(order.id)
+
+Errors are drawn in `order_client.exceptions`.
+"""
+
+from order_client.client import OrderClient
+from order_client.exceptions import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OrderClientError,
+    Problem,
+    RateLimited,
+    StillOpen,
+    Unauthenticated,
+    Unavailable,
+    UnexpectedAnswer,
+    Unprocessable,
+    Unreachable,
+    VersionMismatch,
+)
+from order_client.models import (
+    END_STATES,
+    Fault,
+    Order,
+    OrderLine,
+    OrderPage,
+    OrderStatus,
+    PlacedOrder,
+    Product,
+    Reason,
+    TimelineEntry,
+)
+from order_client.retries import RetryPolicy
+
+__all__ = [
+    "END_STATES",
+    "Conflict",
+    "Fault",
+    "Forbidden",
+    "InvalidRequest",
+    "NotFound",
+    "Order",
+    "OrderClient",
+    "OrderClientError",
+    "OrderLine",
+    "OrderPage",
+    "OrderStatus",
+    "PlacedOrder",
+    "Problem",
+    "Product",
+    "RateLimited",
+    "Reason",
+    "RetryPolicy",
+    "StillOpen",
+    "TimelineEntry",
+    "Unauthenticated",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "Unprocessable",
+    "Unreachable",
+    "VersionMismatch",
+]

@@ -1,0 +1,189 @@
+"""The errors of each operation: every code that it can answer, with the problem that the code really makes of it."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+from order_api import problems
+from order_api.auth import InsufficientScope, Unauthenticated
+from order_api.connections import BOUNDS
+from order_api.cursors import InvalidCursor
+from order_api.idempotency import IdempotencyKeyMissing
+from order_api.limits import BodyTooLarge, BodyTooSlow, RateLimited
+from order_api.openapi.examples import CONFIRMED, REFERENCE, REJECTED, REQUEST_ID, SKU, example_path
+from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
+from order_api.problems import (
+    MEDIA_TYPE,
+    PROBLEMS,
+    VALIDATION_FAILED,
+    ProblemError,
+    ProblemKind,
+    error_response,
+    problem_response,
+)
+from order_shared.exceptions import PlatformError
+from order_shared.idempotency import IdempotencyKeyReused
+from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
+from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+
+KINDS: Mapping[str, ProblemKind] = {
+    kind.code: kind
+    for kind in (
+        *(value for value in vars(problems).values() if isinstance(value, ProblemKind)),
+        *problems.FRAMEWORK_PROBLEMS.values(),
+        *PROBLEMS.values(),
+    )
+}
+"""Every kind of problem that the code knows, by its code."""
+
+UNROUTED = frozenset(kind.code for kind in problems.FRAMEWORK_PROBLEMS.values()) - {VALIDATION_FAILED.code}
+"""Answered where the document has no operation: to another path or method."""
+
+OF_THE_CONNECTION = frozenset(kind.code for kind in BOUNDS)
+"""Refused before the path is known, and the connection is closed. Any request can meet them."""
+OF_ANY = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
+OF_A_BODY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+OF_A_TOKEN = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    }
+)
+"""Every kind with such a status can be met by any request, by one with a body, by one that needs a token."""
+
+_SAMPLES: tuple[PlatformError, ...] = (
+    Unauthenticated("send a bearer token in the header Authorization"),
+    InsufficientScope("orders:read"),
+    IdempotencyKeyMissing(),
+    InvalidCursor(),
+    UnsupportedSort("total", ["-created_at", "created_at"]),
+    OrderNotFound(CONFIRMED.order_id),
+    ProductNotFound(SKU),
+    ReferenceTaken(REFERENCE),
+    InsufficientStock(SKU, 3),
+    UnknownSku([SKU]),
+    CurrencyMismatch(["EUR", "USD"]),
+    NotCancellable(REJECTED),
+    VersionMismatch(CONFIRMED.version),
+    IdempotencyKeyReused(),
+    RateLimited(1),
+    BodyTooLarge(),
+    BodyTooSlow(10),
+)
+SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for sample in _SAMPLES}
+"""What is raised, by the code that it is answered with."""
+
+DETAILS: Mapping[str, str] = {
+    "internal_error": "Something went wrong on our side; the request id leads us to it.",
+    "temporarily_unavailable": "Please try again in a moment.",
+    **{kind.code: detail for kind, detail in BOUNDS.items()},
+}
+"""What is said where no error of ours says it, by code."""
+
+_CODE = re.compile(r"`([a-z_]+)`")
+
+
+def complete_errors(operation: dict[str, Any], path: str, schemas: Mapping[str, Any]) -> None:
+    """Replaces what the route declares of errors by answers with an example per code."""
+    responses: dict[str, Any] = operation["responses"]
+    codes = {code for answer in responses.values() if _is_problem(answer) for code in _declared(answer)}
+    codes |= OF_THE_CONNECTION | {kind.code for kind in KINDS.values() if kind.status in _common(operation)}
+    if _fault(operation, schemas) is None:
+        codes.discard(VALIDATION_FAILED.code)  # nothing is sent that could be wrong
+    kept = {
+        status: answer
+        for status, answer in responses.items()
+        if not _is_problem(answer) and "HTTPValidationError" not in str(answer)
+    }
+    by_status: dict[int, list[ProblemKind]] = {}
+    for code in sorted(codes):
+        by_status.setdefault(KINDS[code].status, []).append(KINDS[code])
+    made = {str(int(status)): _answer(kinds, operation, path, schemas) for status, kinds in by_status.items()}
+    operation["responses"] = dict(sorted({**made, **kept}.items()))
+
+
+def _common(operation: Mapping[str, Any]) -> frozenset[HTTPStatus]:
+    of_a_body = OF_A_BODY if "requestBody" in operation else frozenset()
+    of_a_token = OF_A_TOKEN if "security" in operation else frozenset()
+    return OF_ANY | of_a_body | of_a_token
+
+
+def _is_problem(answer: Mapping[str, Any]) -> bool:
+    return any(
+        media.get("schema") == {"$ref": "#/components/schemas/Problem"} for media in answer.get("content", {}).values()
+    )
+
+
+def _declared(answer: Mapping[str, Any]) -> list[str]:
+    """The codes that `problems.answers` wrote into the description."""
+    return _CODE.findall(answer["description"])
+
+
+def _answer(
+    kinds: Iterable[ProblemKind], operation: Mapping[str, Any], path: str, schemas: Mapping[str, Any]
+) -> dict[str, Any]:
+    examples: dict[str, Any] = {}
+    headers: dict[str, Any] = {}
+    for kind in kinds:
+        response = _problem(kind, operation, path, schemas)
+        examples[kind.code] = {"summary": kind.title, "value": json.loads(bytes(response.body))}
+        headers |= {name: {} for name in _said(response.headers)}
+    return {
+        "description": "\n".join(f"- `{code}`: {example['summary']}." for code, example in examples.items()),
+        "headers": headers,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
+    }
+
+
+def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas: Mapping[str, Any]) -> Response:
+    """The very answer that this problem gets."""
+    request = {"path": example_path(path), "state": {"request_id": REQUEST_ID}}
+    detail = DETAILS.get(kind.code, f"{kind.title}.")
+    if kind.code in OF_THE_CONNECTION:
+        return problem_response(request | {"path": ""}, kind, detail, headers={"Connection": "close"})
+    if kind is VALIDATION_FAILED and (fault := _fault(operation, schemas)):
+        return problem_response(request, kind, f"{fault.pointer}: {fault.detail}", errors=[fault])
+    sample = SAMPLES.get(kind.code)
+    if isinstance(sample, InsufficientScope):
+        sample = InsufficientScope(operation["security"][0]["bearer"][0])
+    return error_response(request, sample) if sample else problem_response(request, kind, detail)
+
+
+def _said(headers: Mapping[str, str]) -> list[str]:
+    """Headers that mean something to the caller, in their usual spelling."""
+    return ["-".join(part.title() for part in name.split("-")) for name in headers if not name.startswith("content-")]
+
+
+def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> ProblemError | None:
+    """A mistake that can be made in a request of this operation; None if it takes nothing that could be wrong."""
+    if "requestBody" in operation:
+        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        required = schemas[reference.rpartition("/")[2]].get("required")
+        if not required:
+            return ProblemError(pointer="/unknown", code="extra_forbidden", detail="Extra inputs are not permitted")
+        return ProblemError(pointer=f"/{required[0]}", code="missing", detail="Field required")
+    parameters = operation["parameters"]
+    faults = (_parameter_fault(each) for each in parameters if each["name"] != "Idempotency-Key")  # has its own error
+    return next(filter(None, faults), None)
+
+
+def _parameter_fault(parameter: Mapping[str, Any]) -> ProblemError | None:
+    name = parameter["name"].lower() if parameter["in"] == "header" else parameter["name"]
+    pointer, schema = f"{parameter['in']}:{name}", parameter["schema"]
+    if "items" in schema:
+        pointer, schema = f"{pointer}.0", schema["items"]
+    if "maximum" in schema:
+        most = schema["maximum"]
+        return ProblemError(
+            pointer=pointer, code="less_than_equal", detail=f"Input should be less than or equal to {most}"
+        )
+    if "pattern" in schema:
+        detail = f"String should match pattern '{schema['pattern']}'"
+        return ProblemError(pointer=pointer, code="string_pattern_mismatch", detail=detail)
+    return None

@@ -1,0 +1,71 @@
+"""The headers by which a customer says what was seen of an order, and how long to wait for news."""
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import Header
+from pydantic import Field, StringConstraints
+
+from order_api.order.waiting import MAX_WAIT_SECONDS
+
+_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'  # RFC 9110, section 8.8.3
+_TAGS = rf"^[ \t]*(?:\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*)[ \t]*$"
+_PREFERENCE = re.compile(r'(?:[^,"]|"[^"]*")+')  # a comma within quotes separates nothing
+_WAIT = re.compile(r'[ \t]*wait[ \t]*=[ \t]*(?:"(\d{1,9})"|(\d{1,9}))[ \t]*(?:;.*)?', re.IGNORECASE | re.ASCII)
+_IS_WAIT = re.compile(r"[ \t]*wait[ \t]*(?:[=;]|$)", re.IGNORECASE)
+
+IfNoneMatch = Annotated[
+    Annotated[list[Annotated[str, StringConstraints(pattern=_TAGS)]], Field(min_length=1)] | None,
+    Header(description="The ETags that you know, or `*`: an order that is still as one of them is a 304 without body."),
+]
+Prefer = Annotated[
+    list[str] | None,
+    Header(
+        description="`wait=N`: answer once the order has ended (with `If-None-Match`: once it is another), or after N "
+        f"seconds, {MAX_WAIT_SECONDS} at most. Anything else is ignored."
+    ),
+]
+IfMatch = Annotated[
+    str | None, Header(description="Only if the order still has this ETag: what you saw is what you cancel.")
+]
+
+ETAG: dict[str, Any] = {"ETag": {"description": "The order's version.", "schema": {"type": "string"}}}
+LOCATION: dict[str, Any] = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
+REPLAYED: dict[str, Any] = {
+    "Idempotent-Replayed": {
+        "description": "`true` if the order was placed by an earlier request.",
+        "schema": {"type": "string"},
+    }
+}
+APPLIED: dict[str, Any] = {
+    "Preference-Applied": {
+        "description": "`wait=N` as it was applied, if it was asked for.",
+        "schema": {"type": "string"},
+    }
+}
+
+
+def etag(version: int) -> str:
+    return f'"{version}"'
+
+
+def is_among(version: int, tags: Sequence[str]) -> bool:
+    """Whether If-None-Match names this version. The comparison is weak: a `W/` makes no difference."""
+    return any(line.strip() == "*" or str(version) in re.findall(r'"([^"]*)"', line) for line in tags)
+
+
+def versions(if_match: str) -> set[int] | None:
+    """The versions of strong ETags; None for `*`, which any version matches."""
+    if if_match.strip() == "*":
+        return None
+    return {int(version) for version in re.findall(r'(?<!W/)"(\d{1,18})"', if_match)}
+
+
+def wait_of(prefer: Sequence[str]) -> int | None:
+    """The seconds of the first `wait`, bounded; None if there is none, or none that can be read (RFC 7240)."""
+    for preference in _PREFERENCE.findall(",".join(prefer)):
+        if _IS_WAIT.match(preference):
+            wait = _WAIT.fullmatch(preference)
+            return min(int(wait[1] or wait[2]), MAX_WAIT_SECONDS) if wait else None
+    return None

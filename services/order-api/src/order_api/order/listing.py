@@ -1,0 +1,112 @@
+"""A customer's orders page by page: filtered, and no more read for one page than its budget allows.
+
+The range key gives the time window and the sort; filters are looked at here, order by order. A page ends when it is
+full, when the window does, or when the budget does: then it is short, perhaps empty, and its cursor leads on from the
+last order that was looked at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from order_api.order.exceptions import UnsupportedSort
+from order_shared.clock import EPOCH, MAX_MICROS, from_micros, to_text
+from order_shared.order.models import Customer, Order, OrderStatus
+from order_shared.order.repository import OrderRepository, Window
+
+SORTS = {"-created_at": True, "created_at": False}
+"""Those that the table's range key backs, and whether each descends."""
+
+MAX_EXAMINED = 500
+"""Orders looked at for one page, however rare the matches are: of two lines each, 60 read units and 30 ms of CPU."""
+MAX_READS = 5
+"""Requests for one page; each reads 1 MB at most, so that huge orders do not outgrow the budget either."""
+READ_GROWTH = 4
+"""Each read is so many times the one before: dense matches cost little, and sparse ones few round trips."""
+END_OF_TIME = from_micros(MAX_MICROS)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a customer wants listed: created from `start` to before `end`, in one of `statuses` if there are any.
+
+    `q` is a part of the reference or of a SKU, in whatever case. Raises UnsupportedSort.
+    """
+
+    customer: Customer
+    start: datetime | None = None
+    end: datetime | None = None
+    statuses: frozenset[OrderStatus] = frozenset()
+    q: str | None = None
+    sort: str = "-created_at"
+
+    def __post_init__(self) -> None:
+        if self.sort not in SORTS:
+            raise UnsupportedSort(self.sort, list(SORTS))
+
+    @property
+    def window(self) -> Window:
+        return Window(max(self.start or EPOCH, EPOCH), self.end or END_OF_TIME)
+
+    @property
+    def descending(self) -> bool:
+        return SORTS[self.sort]
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.statuses) or self.q is not None
+
+    def scope(self) -> Mapping[str, str]:
+        """All that a cursor depends on."""
+        return {
+            "list": "orders",
+            "customer": self.customer.key,
+            "sort": self.sort,
+            "start": to_text(self.window.start),
+            "end": to_text(self.window.end),
+            "statuses": ",".join(sorted(self.statuses)),
+            "q": (self.q or "").casefold(),
+        }
+
+    def matches(self, order: Order) -> bool:
+        if self.statuses and order.status not in self.statuses:
+            return False
+        return self.q is None or any(self.q.casefold() in text.casefold() for text in _searched(order))
+
+
+@dataclass(frozen=True)
+class Found:
+    """`resume_at` is the instant of the last order that was looked at; None if there is nothing beyond it."""
+
+    orders: list[Order]
+    resume_at: datetime | None
+
+
+async def find(orders: OrderRepository, listing: Listing, *, limit: int, resume_at: datetime | None) -> Found:
+    """Up to `limit` orders of the listing, from beyond `resume_at`; without filters, in one read."""
+    window = listing.window
+    found: list[Order] = []
+    examined = 0
+    size = limit + 1  # one more than wanted tells whether there is more
+    for _ in range(MAX_READS if listing.is_filtered else 1):
+        if resume_at is not None:
+            window = window.beyond(resume_at, descending=listing.descending)
+        read = await orders.list_orders(listing.customer, window, limit=size, descending=listing.descending)
+        for order in read.orders:
+            if listing.matches(order):
+                if len(found) == limit:
+                    return Found(found, resume_at)
+                found.append(order)
+            resume_at = order.created_at
+        if not read.more:
+            return Found(found, None)
+        examined += len(read.orders)
+        size = min(size * READ_GROWTH, MAX_EXAMINED - examined)
+        if len(found) == limit or size <= 0:
+            break
+    return Found(found, resume_at)
+
+
+def _searched(order: Order) -> list[str]:
+    skus = [line.sku for line in order.lines]
+    return skus if order.reference is None else [order.reference, *skus]

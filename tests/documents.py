@@ -1,0 +1,71 @@
+"""The generated documents: whether the committed ones are the code's, and whether what they show fits its schema."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@cache
+def printed_by(module: str) -> str:
+    """What the command prints, in an environment that has no settings at all."""
+    command = [sys.executable, "-m", module]
+    return subprocess.run(command, capture_output=True, check=True, text=True, encoding="utf-8", env={}).stdout
+
+
+def assert_committed(name: str, made: str) -> None:
+    """Fails with what to do, and with the first difference, unless the committed document is the one made."""
+    path = DOCS / name
+    committed = path.read_text(encoding="utf-8") if path.exists() else "{}"
+    if committed != made:
+        where = first_difference(json.loads(committed), json.loads(made)) or "in how it is written only"
+        raise AssertionError(f"docs/{name} is not what the code says: run `make docs`. First difference: {where}")
+
+
+def first_difference(committed: Any, made: Any, at: str = "") -> str | None:
+    """Where two JSON documents differ first, as a JSON pointer with both values; None if they are equal."""
+    if isinstance(committed, dict) and isinstance(made, dict):
+        for name in [*made, *(name for name in committed if name not in made)]:
+            place = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
+            if name not in committed:
+                return f"{place} is new"
+            if name not in made:
+                return f"{place} is gone"
+            if found := first_difference(committed[name], made[name], place):
+                return found
+        return None
+    if isinstance(committed, list) and isinstance(made, list) and len(committed) == len(made):
+        differences = (
+            first_difference(*pair, f"{at}/{index}") for index, pair in enumerate(zip(committed, made, strict=True))
+        )
+        return next(filter(None, differences), None)
+    return None if committed == made else f"{at}: {_short(committed)} is {_short(made)} by now"
+
+
+def faults(document: Mapping[str, Any], schema: Mapping[str, Any], value: object) -> list[str]:
+    """What is wrong with a value by a schema of the document (JSON Schema 2020-12); formats are checked too."""
+    whole = {**schema, "components": document["components"]}
+    validator = OAS31Validator(whole, format_checker=oas31_format_checker)
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+
+
+def resolved(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part itself, or what it refers to."""
+    found: Any = part
+    if "$ref" in part:
+        found = document
+        for name in str(part["$ref"]).removeprefix("#/").split("/"):
+            found = found[name]
+    return dict(found)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -1,0 +1,515 @@
+"""What earlier releases stored is read, moved and rewritten, whatever else goes on; over every real engine."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from aiodynamo.errors import ConditionalCheckFailed
+from aiodynamo.expressions import Condition, F, UpdateExpression
+from typer.testing import CliRunner
+from typer.testing import Result as Invocation
+
+from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
+from order_shared.aws.retries import RetryPolicy
+from order_shared.exceptions import StorageUnavailable
+from order_shared.inventory.repository import DynamoInventoryRepository
+from order_shared.migrations import MigratedTable, Migration, Segment
+from order_shared.operations import DynamoAuditTrail
+from order_shared.order.exceptions import StaleOrder
+from order_shared.order.items import ITEM_VERSION, item_key, to_item
+from order_shared.order.models import Customer, Order
+from order_shared.order.repository import DynamoOrderRepository
+from order_shared.tables import ORDERS, TABLES, TableNames
+from order_shared.versions import UnknownItemVersion, Versions, version_of
+from orderctl.commands import common
+from orderctl.local.provision import create_table
+from orderctl.local.stack import KEY, REGION, local_aio_session, local_session
+from orderctl.main import app
+from orderctl.operate.migrate import Backfill
+from tests.factories import make_claim, make_order, make_product, make_stock_claim
+from tests.releases import stored_by_release_1, without_version
+from tests.waiting import eventually
+
+WHOLE = Segment(0, 1)
+FAST = 1_000_000.0
+FUTURE = ITEM_VERSION + 1
+MANY = 50
+MINUTE = timedelta(minutes=1)
+
+T = TypeVar("T")
+
+
+@dataclass
+class Shop:
+    """Tables of one test, and what stands on them."""
+
+    dynamo: Dynamo
+    tables: TableNames
+
+    def __post_init__(self) -> None:
+        self.orders = DynamoOrderRepository(self.dynamo, self.tables)
+        self.inventory = DynamoInventoryRepository(self.dynamo, self.tables)
+
+    def migration(self, table: MigratedTable = MigratedTable.ORDERS, dynamo: Dynamo | None = None) -> Migration:
+        return Migration.of(dynamo or self.dynamo, self.tables, table)
+
+    def migration_of(self, version: int, upgrade: Callable[[Item], Item]) -> Migration:
+        """Of the orders of one version to the next, by another upgrade than ours."""
+        versions = Versions("orders", version + 1, {version: upgrade})
+        return Migration(self.dynamo, self.tables.orders, self.tables.operations, ORDERS, versions, subject="other")
+
+    def backfill(self, table: MigratedTable = MigratedTable.ORDERS, dynamo: Dynamo | None = None) -> Backfill:
+        return Backfill(self.migration(table, dynamo), rate=FAST)
+
+    async def put(self, item: Item) -> Item:
+        await self.dynamo.client.put_item(self.tables.orders, item)
+        return item
+
+    async def old(self, order: Order | None = None, *, version: int = 1) -> Order:
+        """An order as an earlier release stored it; each of another customer, so that all segments have some."""
+        order = order or make_order(customer=Customer("acme", uuid.uuid4().hex))
+        item = stored_by_release_1(order)
+        await self.put(item if version else without_version(item))
+        return order
+
+    async def set(self, order: Order, attribute: str, value: object) -> None:
+        """Whoever else writes meanwhile."""
+        key = item_key(order.customer.key, order.created_at)
+        await self.dynamo.client.update_item(self.tables.orders, key, F(attribute).set(value))
+
+    async def item(self, order: Order) -> Item:
+        item = await self.dynamo.get(self.tables.orders, item_key(order.customer.key, order.created_at))
+        assert item is not None
+        return item
+
+    async def all(self, table: str) -> list[Item]:
+        return [item async for item in self.dynamo.client.scan(table, consistent_read=True)]
+
+    async def versions(self) -> list[int]:
+        return sorted(version_of(item) for item in await self.all(self.tables.orders))
+
+    async def forget_stock_versions(self) -> None:
+        """Stock records as they were before they said a version."""
+        for item in await self.all(self.tables.inventory):
+            if item["record"].startswith("stock#"):
+                key = {name: item[name] for name in ("product_key", "record")}
+                await self.dynamo.client.update_item(self.tables.inventory, key, F("item_version").remove())
+
+
+@asynccontextmanager
+async def opened(endpoint: str, tables: TableNames) -> AsyncIterator[Shop]:
+    retries = RetryPolicy(deadline=20.0)
+    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
+        yield Shop(dynamo, tables)
+
+
+def created(endpoint: str, prefix: str) -> TableNames:
+    dynamodb = local_session().client("dynamodb", endpoint_url=endpoint)
+    for table in TABLES:
+        create_table(dynamodb, table, prefix + table.name)
+    dynamodb.close()
+    return TableNames.with_prefix(prefix)
+
+
+@pytest.fixture(params=["emulator", "dynamodb-local"])
+async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
+    endpoint: str = request.getfixturevalue(f"{request.param.replace('-', '_')}_endpoint")
+    async with opened(endpoint, created(endpoint, f"{tmp_path.name}-")) as shop:
+        yield shop
+
+
+async def read_all(migration: Migration) -> list[Item]:
+    return (await migration.read(WHOLE, None, 1000)).items
+
+
+# --- older items are read and moved
+
+
+@pytest.mark.parametrize("version", [0, 1])
+async def test_an_older_item_is_read_and_moved_before_it_is_rewritten(shop: Shop, version: int) -> None:
+    order = await shop.old(make_order(reference="PO-7"), version=version)
+    assert await shop.orders.get(order.customer, order.order_id) == order
+    await shop.inventory.put(make_product())
+    await shop.inventory.adjust("acme", "TEA", 5, make_stock_claim("acme", "TEA"))
+    confirmed = order.confirm(order.created_at + MINUTE)
+    await shop.orders.move(order, confirmed)
+    assert await shop.orders.get(order.customer, order.order_id) == confirmed
+    assert version_of(await shop.item(order)) == version, "only the backfill makes another version of it"
+    assert (await shop.inventory.get("acme", "TEA")).available == 3
+
+
+async def test_a_new_order_is_of_the_newest_version(shop: Shop) -> None:
+    order = make_order()
+    await shop.orders.add(order, make_claim(order))
+    assert await shop.item(order) == to_item(order)
+    assert await shop.versions() == [ITEM_VERSION]
+
+
+async def test_every_inventory_record_says_its_version(shop: Shop) -> None:
+    await shop.inventory.put(make_product(stock_shards=2))
+    assert [version_of(item) for item in await shop.all(shop.tables.inventory)] == [1, 1, 1]
+
+
+async def test_stock_records_without_a_version_go_on_and_are_rewritten(shop: Shop) -> None:
+    await shop.inventory.put(make_product(stock_shards=2))
+    await shop.forget_stock_versions()
+    await shop.inventory.adjust("acme", "TEA", 5, make_stock_claim("acme", "TEA"))
+    tally = await shop.backfill(MigratedTable.INVENTORY).rewrite()
+    assert (tally.versions, tally.rewritten) == ({0: 2, 1: 1}, 2)
+    assert [version_of(item) for item in await shop.all(shop.tables.inventory)] == [1, 1, 1]
+    assert (await shop.inventory.get("acme", "TEA")).stock == (3, 2)
+
+
+# --- items that only a newer release knows
+
+
+async def test_an_order_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
+    order = make_order()
+    item = await shop.put(to_item(order) | {"item_version": FUTURE, "payload": "of a later form"})
+    with pytest.raises(UnknownItemVersion):
+        await shop.orders.get(order.customer, order.order_id)
+    with pytest.raises(StaleOrder):
+        await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
+    assert await shop.item(order) == item
+    tally = await shop.backfill().rewrite(from_start=True)
+    assert (tally.rewritten, tally.newer_than(ITEM_VERSION)) == (0, 1)
+    assert await shop.item(order) == item
+
+
+async def test_a_product_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
+    product = make_product()
+    await shop.inventory.put(product)
+    key = {"product_key": "acme#TEA", "record": "product"}
+    await shop.dynamo.client.update_item(shop.tables.inventory, key, F("item_version").set(2))
+    before = await shop.all(shop.tables.inventory)
+    for work in (shop.inventory.get("acme", "TEA"), shop.inventory.put(make_product(name="Black tea"))):
+        with pytest.raises(UnknownItemVersion):
+            await work
+    assert await shop.all(shop.tables.inventory) == before
+
+
+# --- rewriting
+
+
+@pytest.mark.parametrize("version", [0, 1])
+async def test_a_rewritten_item_is_what_this_release_would_have_stored(shop: Shop, version: int) -> None:
+    orders = [await shop.old(version=version) for _ in range(30)]
+    tally = await shop.backfill().rewrite()
+    assert (tally.versions, tally.rewritten) == ({version: 30}, 30)
+    for order in orders:
+        assert await shop.item(order) == to_item(order)
+
+
+async def test_rewriting_again_changes_nothing(shop: Shop) -> None:
+    order = await shop.old()
+    await shop.backfill().rewrite()
+    assert (await shop.backfill().rewrite()).seen == 0, "it was seen to"
+    again = await shop.backfill().rewrite(from_start=True)
+    assert (again.seen, again.rewritten) == (1, 0)
+    assert await shop.item(order) == to_item(order)
+
+
+async def test_an_order_that_moves_meanwhile_keeps_its_move(shop: Shop) -> None:
+    order = await shop.old()
+    (read,) = await read_all(shop.migration())
+    cancelled = order.cancel(order.created_at + MINUTE)
+    await shop.orders.move(order, cancelled)
+    assert await shop.migration().rewrite(read)
+    assert await shop.item(order) == to_item(cancelled)
+
+
+async def test_what_another_changed_meanwhile_is_upgraded_as_it_is_then(shop: Shop) -> None:
+    migration = shop.migration_of(1, lambda item: {**item, "total": 2 * item["total"]})
+    order = await shop.old()
+    (read,) = await read_all(migration)
+    await shop.set(order, "total", 7)
+    assert await migration.rewrite(read)
+    assert await shop.item(order) == stored_by_release_1(order) | {"total": 14, "item_version": 2}
+
+
+async def test_what_another_added_meanwhile_is_not_overwritten(shop: Shop) -> None:
+    migration = shop.migration_of(1, lambda item: {"note": "none", **item})
+    order = await shop.old()
+    (read,) = await read_all(migration)
+    await shop.set(order, "note", "mine")
+    assert await migration.rewrite(read)
+    assert await shop.item(order) == stored_by_release_1(order) | {"note": "mine", "item_version": 2}
+
+
+async def test_what_a_newer_release_rewrote_meanwhile_is_left_alone(shop: Shop) -> None:
+    order = await shop.old()
+    (read,) = await read_all(shop.migration())
+    await shop.set(order, "item_version", FUTURE)
+    assert not await shop.migration().rewrite(read)
+    assert await shop.item(order) == stored_by_release_1(order) | {"item_version": FUTURE}
+
+
+async def test_what_was_deleted_meanwhile_does_not_come_back(shop: Shop) -> None:
+    order = await shop.old(version=0)
+    migration = shop.migration_of(0, lambda item: item)
+    (read,) = await read_all(migration)
+    await shop.dynamo.client.delete_item(shop.tables.orders, item_key(order.customer.key, order.created_at))
+    assert not await migration.rewrite(read)
+    assert await shop.all(shop.tables.orders) == []
+
+
+class Contended(Dynamo):
+    """Somebody is always faster."""
+
+    async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:  # noqa: ARG002 - as the base's
+        raise ConditionalCheckFailed
+
+
+async def test_an_item_that_changes_too_fast_ends_the_run_and_is_not_passed_over(shop: Shop) -> None:
+    order = await shop.old()
+    with pytest.raises(StorageUnavailable, match="changes too fast"):
+        await shop.backfill(dynamo=Contended(shop.dynamo.client, shop.dynamo.retries)).rewrite()
+    await shop.backfill().rewrite()
+    assert await shop.item(order) == to_item(order)
+
+
+async def test_two_operators_at_once_rewrite_each_item_once(shop: Shop) -> None:
+    orders = [await shop.old() for _ in range(40)]
+    tallies = await asyncio.gather(shop.backfill().rewrite(), shop.backfill().rewrite())
+    assert sum(tally.rewritten for tally in tallies) == len(orders)
+    assert await shop.versions() == [ITEM_VERSION] * len(orders)
+
+
+# --- interrupted anywhere
+
+
+class Cut(Exception):
+    """The operator's connection ends."""
+
+
+@dataclass(frozen=True)
+class CutAt(RetryPolicy):
+    """The request of this number, from 1, is the last one, and applied or not."""
+
+    last: int = 1
+    applied: bool = False
+    made: list[None] = field(default_factory=list)
+
+    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        self.made.append(None)
+        left = self.last - len(self.made)
+        if left < 0 or (left == 0 and not self.applied):
+            raise Cut
+        answer = await super().run(call)
+        if left == 0:
+            raise Cut
+        return answer
+
+
+@pytest.mark.parametrize("applied", [False, True])
+async def test_broken_off_at_any_request_it_goes_on_from_there(shop: Shop, *, applied: bool) -> None:
+    seen_again: list[int] = []
+    for number in range(1, MANY):
+        orders = [await shop.old() for _ in range(3)]
+        cut = Dynamo(shop.dynamo.client, CutAt(last=number, applied=applied))
+        broken = Backfill(shop.migration(dynamo=cut), rate=2.0, segments=1, sleep=no_wait)
+        try:
+            await broken.rewrite()
+        except Cut:
+            tally = await Backfill(shop.migration(), rate=2.0, segments=1, sleep=no_wait).rewrite()
+            seen_again.append(tally.seen)
+        else:
+            break
+        for order in orders:
+            assert await shop.item(order) == to_item(order)
+        await empty(shop)
+    assert 5 < len(seen_again) < MANY - 1, "the last run was not broken off"
+    assert seen_again[0] == 3
+    assert seen_again[-1] == (0 if applied else 1), "what the last checkpoint says is not read again"
+    assert seen_again == sorted(seen_again, reverse=True)
+
+
+async def empty(shop: Shop) -> None:
+    for table, keys in (
+        (shop.tables.orders, ("customer_key", "created_at")),
+        (shop.tables.operations, ("subject", "at")),
+    ):
+        for item in await shop.all(table):
+            await shop.dynamo.client.delete_item(table, {name: item[name] for name in keys})
+
+
+async def no_wait(_: float) -> None:
+    return None
+
+
+# --- the rate
+
+
+class HandTime:
+    """A monotonic clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(4.0, 4), (0.5, 1), (60.0, 25)])
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_the_rate_is_held_in_bursts_of_a_second_at_most(
+    shop: Shop, rate: float, burst: int, *, dry_run: bool
+) -> None:
+    for _ in range(11):
+        await shop.old()
+    time = HandTime()
+    seen_at: list[tuple[int, float]] = []
+    backfill = Backfill(
+        shop.migration(),
+        rate=rate,
+        segments=1,
+        monotonic=time,
+        sleep=time.sleep,
+        on_progress=lambda tally: seen_at.append((tally.seen, time.now - 100.0)),
+    )
+    tally = await (backfill.count() if dry_run else backfill.rewrite())
+    assert tally.seen == 11
+    assert all(seen <= rate * at + burst for seen, at in seen_at)
+
+
+# --- the command
+
+
+Environment = Callable[[Callable[[Shop], Awaitable[Any]]], Any]
+"""Runs work on the environment that the command works on, and gives what that gives."""
+
+
+@pytest.fixture
+def environment(emulator_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    tables = created(emulator_endpoint, f"{tmp_path.name}-")
+    variables: Mapping[str, str] = {
+        "AWS_ENDPOINT_URL": emulator_endpoint,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "ORDER_TABLE_PREFIX": f"{tmp_path.name}-",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for console in (common.console, common.errors):
+        monkeypatch.setattr(console, "width", 200)
+
+    def run(work: Callable[[Shop], Awaitable[Any]]) -> Any:
+        async def with_shop() -> Any:
+            async with opened(emulator_endpoint, tables) as shop:
+                return await work(shop)
+
+        return asyncio.run(with_shop())
+
+    return run
+
+
+def command(*arguments: str, answer: str | None = None) -> Invocation:
+    return CliRunner().invoke(app, ["migrate", *arguments], input=answer)
+
+
+async def two_old_orders(shop: Shop) -> None:
+    await shop.old(version=0)
+    await shop.old(version=1)
+
+
+async def everything(shop: Shop) -> list[list[Item]]:
+    return [await shop.all(table) for table in (shop.tables.orders, shop.tables.inventory, shop.tables.operations)]
+
+
+def test_a_dry_run_counts_and_changes_nothing(environment: Environment) -> None:
+    environment(two_old_orders)
+    before = environment(everything)
+    done = command("--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "orders: 1 of version 0, 1 of version 1; 2 to be rewritten to version 2" in done.output
+    assert "inventory: no items; 0 to be rewritten" in done.output
+    assert environment(everything) == before
+
+
+def test_a_run_says_what_it_did_and_who_began_it_stands_in_the_audit_trail(environment: Environment) -> None:
+    environment(two_old_orders)
+    done = command("--table", "orders", "--reason", "version 2", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "orders: 2 read, 2 rewritten to version 2" in done.output
+    assert environment(Shop.versions) == [2, 2]
+    (record,) = environment(lambda shop: DynamoAuditTrail(shop.dynamo, shop.tables.operations).of("migration#orders"))
+    assert (record.verb, record.reason, record.detail) == ("migrate", "version 2", "to version 2")
+    assert record.actor in done.output.replace("\n", "")
+    again = command("--table", "orders", "--reason", "again", "--yes")
+    assert "orders: nothing was left to read (--from-start" in again.output
+    from_start = command("--table", "orders", "--reason", "again", "--yes", "--from-start")
+    assert "orders: 2 read, 0 rewritten" in from_start.output
+
+
+def test_a_no_changes_nothing(environment: Environment) -> None:
+    environment(two_old_orders)
+    before = environment(everything)
+    assert command("--reason", "version 2", answer="n\n").exit_code == 1
+    assert environment(everything) == before
+
+
+def test_newer_items_are_told(environment: Environment) -> None:
+    async def put(shop: Shop) -> None:
+        await shop.put(to_item(make_order()) | {"item_version": FUTURE})
+
+    environment(put)
+    told = command("--dry-run")
+    assert told.exit_code == 0, told.output
+    assert "orders: 1 of a newer version than 2 are left as they are" in told.output
+
+
+@pytest.mark.usefixtures("environment")
+def test_failures_have_exit_codes_and_no_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert command("--yes").exit_code == 2, "no reason"
+    assert command("--table", "idempotency", "--dry-run").exit_code == 2
+    no_stack = command("--dry-run", "--local", "--state", str(tmp_path))
+    assert (no_stack.exit_code, "orderctl local up" in no_stack.output) == (1, True)
+    monkeypatch.setenv("ORDER_TABLE_PREFIX", "nobodys-")
+    no_table = command("--dry-run")
+    assert (no_table.exit_code, "there is no table nobodys-orders" in no_table.output) == (1, True)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_the_next_run_goes_on(environment: Environment, sign: signal.Signals) -> None:
+    async def many(shop: Shop) -> None:
+        for _ in range(20):
+            await shop.old()
+
+    async def begun(shop: Shop) -> None:
+        async def some() -> bool:
+            return ITEM_VERSION in await shop.versions()
+
+        await eventually(some, "a rewritten item")
+
+    environment(many)
+    arguments = ["migrate", "--table", "orders", "--reason", "version 2", "--yes", "--rate"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "orderctl.main", *arguments, "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        environment(begun)
+        process.send_signal(sign)
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert 1 in environment(Shop.versions), "it was not done yet"
+    assert command(*arguments[1:], "100000").exit_code == 0
+    assert environment(Shop.versions) == [ITEM_VERSION] * 20

@@ -1,0 +1,145 @@
+"""Other releases than this one, for tests of what happens while two run side by side.
+
+Release 1 is kept as it was, written out: what it stored and how it read must not change with today's code. It goes
+when no item of version 1 is stored anywhere. The next release is made up, to show how a second version of a message
+is read.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BaseModel, TypeAdapter
+
+from order_shared.aws.dynamodb import Item
+from order_shared.clock import from_text, to_text
+from order_shared.order.events import EVENT_TYPES, Event, OrderPlaced, PlacedData, PlacedLine
+from order_shared.order.ids import OrderId
+from order_shared.order.models import (
+    Customer,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Parked,
+    Reason,
+    ReasonCode,
+    TimelineEntry,
+)
+
+LINE_FIELDS = ("sku", "name", "quantity", "unit_price", "shard")
+
+
+def stored_by_release_1(order: Order) -> Item:
+    """An item of version 1."""
+    reason, parked = order.reason, order.parked
+    item: Item = {
+        "customer_key": order.customer.key,
+        "created_at": to_text(order.created_at),
+        "order_id": order.order_id,
+        "version": order.version,
+        "lines": [{name: getattr(line, name) for name in LINE_FIELDS} for line in order.lines],
+        "currency": order.currency,
+        "total": order.total,
+        "timeline": [{"status": str(entry.status), "at": to_text(entry.at)} for entry in order.timeline],
+        "item_version": 1,
+        "status": str(order.status),
+        "fence": order.fence,
+        "updated_at": to_text(order.updated_at),
+    }
+    optional: Item = {
+        "reference": order.reference,
+        "reason": reason and {"code": str(reason.code), "detail": reason.detail},
+        "open_shard": order.open_shard if order.is_open else None,
+        "due_at": order.due_at,
+        "sweeps": order.sweeps if order.is_open else None,
+        "lease_owner": order.lease_owner,
+        "lease_until": order.lease_until,
+        "payment_token": order.payment_token,
+        "payment_id": order.payment_id,
+        "attempts": order.attempts or None,
+        "parked": parked and {"at": to_text(parked.at), "reason": parked.reason},
+        "retried_at": order.retried_at and to_text(order.retried_at),
+        "cancel_requested_at": order.cancel_requested_at and to_text(order.cancel_requested_at),
+    }
+    if reason is not None and reason.sku is not None:
+        optional["reason"]["sku"] = reason.sku
+    return item | {name: value for name, value in optional.items() if value is not None}
+
+
+def without_version(item: Item) -> Item:
+    """An item of version 1 as an item of version 0."""
+    return {name: value for name, value in item.items() if name != "item_version"}
+
+
+def read_by_release_1(item: Item) -> Order:
+    """It looks at no version."""
+    tenant, _, customer = item["customer_key"].partition("#")
+    reason, parked = item.get("reason"), item.get("parked")
+    return Order(
+        customer=Customer(tenant, customer),
+        order_id=OrderId(item["order_id"]),
+        created_at=from_text(item["created_at"]),
+        updated_at=from_text(item["updated_at"]),
+        status=OrderStatus(item["status"]),
+        version=item["version"],
+        fence=item["fence"],
+        lines=tuple(OrderLine(**line) for line in item["lines"]),
+        currency=item["currency"],
+        reference=item.get("reference"),
+        reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,
+        timeline=tuple(
+            TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]
+        ),
+        due_at=item.get("due_at"),
+        sweeps=item.get("sweeps", 0),
+        lease_owner=item.get("lease_owner"),
+        lease_until=item.get("lease_until"),
+        payment_token=item.get("payment_token"),
+        payment_id=item.get("payment_id"),
+        attempts=item.get("attempts", 0),
+        parked=Parked(from_text(parked["at"]), parked["reason"]) if parked else None,
+        retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,
+        cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
+    )
+
+
+class NextCustomer(BaseModel):
+    id: str
+
+
+class NextPlacedData(BaseModel):
+    """Breaking: the customer is an object."""
+
+    customer: NextCustomer
+    lines: tuple[PlacedLine, ...]
+    currency: str
+    total: int
+
+
+class NextOrderPlaced(BaseModel):
+    """`order.placed.v2`, as a next release might say it."""
+
+    specversion: Literal["1.0"] = "1.0"
+    type: Literal["order.placed.v2"] = "order.placed.v2"
+    id: str
+    subject: str
+    time: Any
+    tenantid: str
+    data: NextPlacedData
+
+    @classmethod
+    def of(cls, order: Order) -> "NextOrderPlaced":
+        said = OrderPlaced.of(order).model_dump(mode="json", exclude={"type"})
+        return cls.model_validate({**said, "data": {**said["data"], "customer": {"id": order.customer.id}}})
+
+
+def as_placed(event: NextOrderPlaced) -> OrderPlaced:
+    data = PlacedData(
+        customer=event.data.customer.id, lines=event.data.lines, currency=event.data.currency, total=event.data.total
+    )
+    return OrderPlaced(id=event.id, subject=event.subject, time=event.time, tenantid=event.tenantid, data=data)
+
+
+EVENT_TYPES_OF_NEXT_RELEASE: Mapping[str, TypeAdapter[Event]] = {
+    **EVENT_TYPES,
+    "order.placed.v2": cast("TypeAdapter[Event]", TypeAdapter(Annotated[NextOrderPlaced, AfterValidator(as_placed)])),
+}

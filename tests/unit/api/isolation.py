@@ -1,0 +1,286 @@
+"""What the isolation suite knows of each route, and two shops in one store, with the same customers and products.
+
+The suite's cases are made from the routes that the app has. One that has no example here fails it, so that a new
+route cannot escape.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from string import Formatter
+
+import httpx
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from order_api.config import ApiSettings
+from order_api.main import create_app
+from order_shared.adapters import Adapters
+from order_shared.clock import UniqueClock
+from order_shared.order.ids import new_order_id
+from tests.factories import NOON, make_tenant
+from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
+
+ADMIN = "orders:admin"
+SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMIN)
+
+PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
+"""Read by whoever likes: nothing that they show is anybody's."""
+
+COMMON, OWN, MORE, NOBODYS = "TEA", "POT", "CUP", "PAN"
+"""Products: of both shops; of the one only; of the other only; of none."""
+
+TELLS_NOTHING = frozenset({"date", "ratelimit", "x-request-id"})
+"""Headers that differ from answer to answer."""
+
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+Snapshot = Mapping[str, str]
+"""All that is stored, item by item under its key."""
+
+
+@dataclass(frozen=True, order=True)
+class Route:
+    """`path` is a template; `method` is `*` if the route answers something else than requests of HTTP."""
+
+    path: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters of the path."""
+        return frozenset(name for _, name, _, _ in Formatter().parse(self.path) if name)
+
+    @property
+    def is_list(self) -> bool:
+        return self.method == "GET" and not self.names
+
+
+class Owner(StrEnum):
+    """Whose the things are that a route is about: one customer's, or those of a whole shop."""
+
+    CUSTOMER = "customer"
+    TENANT = "tenant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """A request that the route carries out.
+
+    `scope` is the one that it needs. `absent` is the code of the 404 for what nobody has; None where nothing is
+    looked for. With `another`, a second body, it wants an `Idempotency-Key`.
+    """
+
+    scope: str
+    owner: Owner
+    absent: str | None = None
+    body: Mapping[str, object] | None = None
+    another: Mapping[str, object] | None = None
+
+    @property
+    def is_keyed(self) -> bool:
+        return self.another is not None
+
+
+ORDER = {"lines": [{"sku": COMMON, "quantity": 1}]}
+EXAMPLES: Mapping[Route, Example] = {
+    Route("/v1/orders", "POST"): Example(
+        scope="orders:write",
+        owner=Owner.CUSTOMER,
+        body=ORDER,
+        another={"lines": [{"sku": COMMON, "quantity": 2}]},
+    ),
+    Route("/v1/orders", "GET"): Example(scope="orders:read", owner=Owner.CUSTOMER),
+    Route("/v1/orders/{order_id}", "GET"): Example(scope="orders:read", owner=Owner.CUSTOMER, absent="order_not_found"),
+    Route("/v1/orders/{order_id}/cancel", "POST"): Example(
+        scope="orders:write", owner=Owner.CUSTOMER, absent="order_not_found"
+    ),
+    Route("/v1/products", "GET"): Example(scope="products:read", owner=Owner.TENANT),
+    Route("/v1/products/{sku}", "GET"): Example(scope="products:read", owner=Owner.TENANT, absent="product_not_found"),
+    Route("/v1/products/{sku}", "PUT"): Example(
+        scope="products:write", owner=Owner.TENANT, body={"name": "By example", "unit_price": 7, "currency": "EUR"}
+    ),
+    Route("/v1/products/{sku}/stock", "POST"): Example(
+        scope="products:write",
+        owner=Owner.TENANT,
+        absent="product_not_found",
+        body={"delta": 1},
+        another={"delta": 2},
+    ),
+}
+
+
+def routes_of(app: FastAPI) -> list[Route]:
+    """All routes but the public ones, each with one method."""
+    return sorted(
+        Route(str(context.path), method)
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or {"*"}
+        if context.path not in PUBLIC or method not in {"GET", "HEAD"}
+    )
+
+
+PROTECTED = routes_of(create_app(SETTINGS))
+
+
+def example_of(route: Route) -> Example:
+    example = EXAMPLES.get(route)
+    assert example, f"{route} is new: give it an entry in EXAMPLES of {__name__}, or, if it is for everybody, in PUBLIC"
+    return example
+
+
+@dataclass(frozen=True)
+class Caller:
+    tenant: str
+    customer: str
+    scope: str = " ".join(scope for scope in SCOPES if scope != ADMIN)
+
+    @property
+    def mark(self) -> str:
+        """Stands in the reference of each order of theirs that the world begins with."""
+        return f"{self.tenant}:{self.customer}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {issuer().token(self.tenant, self.customer, self.scope)}"}
+
+    @property
+    def as_staff(self) -> "Caller":
+        return replace(self, scope=f"{self.scope} {ADMIN}")
+
+
+@dataclass(frozen=True)
+class Names:
+    """What paths name."""
+
+    order_id: str
+    sku: str
+
+    def fill(self, path: str) -> str:
+        return path.format(order_id=self.order_id, sku=self.sku)
+
+
+@dataclass(frozen=True)
+class World:
+    """`owner` has what is at stake; `neighbour` is of the same shop; `stranger` bears the owner's name in another."""
+
+    http: httpx.AsyncClient
+    snapshot: Callable[[], Awaitable[Snapshot]]
+    owner: Caller
+    neighbour: Caller
+    stranger: Caller
+
+    @property
+    def callers(self) -> tuple[Caller, Caller, Caller]:
+        return self.owner, self.neighbour, self.stranger
+
+    def others(self, whose: Owner) -> list[Caller]:
+        """Those who are to find nothing of the owner's, staff of the other shop among them."""
+        outside = [self.stranger, self.stranger.as_staff]
+        return [self.neighbour, *outside] if whose is Owner.CUSTOMER else outside
+
+    async def settle(self) -> Names:
+        """Products, whose names tell the shop, and two orders of each caller; what the owner has."""
+        for caller, own in ((self.owner, OWN), (self.stranger, MORE)):
+            for sku in (COMMON, own):
+                await self.put_product(caller, sku)
+                await self.add_stock(caller, sku, 10)
+        first, *_ = [await self.place(caller, caller.mark + turn) for caller in self.callers for turn in (".1", ".2")]
+        return Names(first, OWN)
+
+    async def put_product(self, caller: Caller, sku: str, unit_price: int = 590) -> None:
+        product = {"name": f"{sku} of {caller.tenant}", "unit_price": unit_price, "currency": "EUR"}
+        done(await self.http.put(f"/v1/products/{sku}", json=product, headers=caller.headers))
+
+    async def add_stock(self, caller: Caller, sku: str, delta: int) -> None:
+        headers = caller.headers | {"Idempotency-Key": f"{sku}{delta}"}
+        done(await self.http.post(f"/v1/products/{sku}/stock", json={"delta": delta}, headers=headers))
+
+    async def product(self, caller: Caller, sku: str) -> dict[str, object]:
+        answer: dict[str, object] = done(await self.http.get(f"/v1/products/{sku}", headers=caller.headers)).json()
+        return answer
+
+    async def place(self, caller: Caller, reference: str) -> str:
+        """The order's id; the reference is the key, too."""
+        headers = caller.headers | {"Idempotency-Key": reference}
+        response = await self.http.post("/v1/orders", json={**ORDER, "reference": reference}, headers=headers)
+        return str(done(response).json()["id"])
+
+    async def send(
+        self,
+        route: Route,
+        who: Mapping[str, str],
+        names: Names,
+        *,
+        key: str = "of the example",
+        body: Mapping[str, object] | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        """The example of the route; `who` are the headers that say so, and whatever else is to be said."""
+        example = example_of(route)
+        keyed = {"Idempotency-Key": key} if example.is_keyed else {}
+        return await self.http.request(
+            route.method, names.fill(route.path), json=body or example.body, headers={**keyed, **who}, params=params
+        )
+
+
+def nobodys() -> Names:
+    """As well-formed as those that something bears."""
+    return Names(new_order_id(NOON), NOBODYS)
+
+
+def done(response: httpx.Response) -> httpx.Response:
+    assert response.is_success, f"{response.request.method} {response.request.url}: {response.text}"
+    return response
+
+
+def told_by(response: httpx.Response, names: Names) -> tuple[int, dict[str, str], str]:
+    """All that the caller learns, but for what they named themselves, the request's id and the time of day."""
+    text = INSTANT.sub("(time)", response.text)
+    for known in (names.order_id, names.sku, response.headers["X-Request-Id"]):
+        text = text.replace(known, "(known)")
+    return (
+        response.status_code,
+        {name: value for name, value in response.headers.items() if name not in TELLS_NOTHING},
+        text,
+    )
+
+
+@asynccontextmanager
+async def open_world(
+    adapters: Adapters, snapshot: Callable[[], Awaitable[Snapshot]], settings: ApiSettings = SETTINGS
+) -> AsyncIterator[World]:
+    app = create_app(settings, adapters=adapters, keys=KnownKeys())
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+    ):
+        shop = make_tenant()
+        yield World(http, snapshot, Caller(shop, "ada"), Caller(shop, "bob"), Caller(make_tenant(), "ada"))
+
+
+@asynccontextmanager
+async def open_memory_world(settings: ApiSettings = SETTINGS) -> AsyncIterator[World]:
+    store = MemoryStore(UniqueClock())
+
+    async def snapshot() -> Snapshot:
+        kinds = {field.name: getattr(store, field.name) for field in fields(store)}
+        return {
+            f"{kind} {key!r}": repr(value)
+            for kind, stored in kinds.items()
+            if isinstance(stored, dict)
+            for key, value in stored.items()
+        }
+
+    adapters = Adapters(
+        MemoryOrderRepository(store), MemoryInventoryRepository(store), MemoryQueue(), MemoryAuditTrail()
+    )
+    async with open_world(adapters, snapshot, settings) as world:
+        yield world

@@ -1,0 +1,213 @@
+"""The document of the API is the code's, whole, and of one style."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import validate
+
+from order_api.openapi.errors import DETAILS, KINDS, SAMPLES, UNROUTED
+from order_api.openapi.headers import COMPONENTS as HEADERS
+from order_api.openapi.texts import TAGS
+from order_api.schemas import Resource
+from orderctl.local.issuer import ALL_SCOPES
+from tests.documents import assert_committed, faults, first_difference, printed_by
+from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, answer_of, media_of, operation_of
+
+WITHOUT_BODY = {"304"}
+VALUES = {"ReasonOut", "TimelineEntryOut"}
+"""Parts of an order that are no resources of their own, and have no `__typename`."""
+
+
+def objects_in(schema: Any, seen: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every named schema that an answer is made of, once."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            name = schema["$ref"].rpartition("/")[2]
+            if name not in seen:
+                seen.add(name)
+                yield name, DOCUMENT["components"]["schemas"][name]
+                yield from objects_in(DOCUMENT["components"]["schemas"][name], seen)
+        else:
+            for part in schema.values():
+                yield from objects_in(part, seen)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from objects_in(part, seen)
+
+
+def answer_schemas() -> dict[str, dict[str, Any]]:
+    """The schemas below every success of `/v1`, by name."""
+    seen: set[str] = set()
+    return {
+        name: schema
+        for operation in BELOW_V1
+        for status, answer in operation_of(operation)["responses"].items()
+        if status.startswith("2")
+        for name, schema in objects_in(media_of(answer)["schema"], seen)
+    }
+
+
+def test_the_committed_document_is_what_the_command_prints() -> None:
+    assert_committed("openapi.json", printed_by("order_api.openapi"))
+
+
+def test_the_application_serves_the_document_that_the_command_prints() -> None:
+    printed = json.loads(printed_by("order_api.openapi"))
+    assert first_difference(printed, DOCUMENT) is None
+
+
+def test_it_is_a_valid_openapi_document() -> None:
+    validate(DOCUMENT)
+    assert DOCUMENT["openapi"].startswith("3.1.")
+
+
+def test_it_promises_no_server_of_its_own() -> None:
+    assert [server["url"] for server in DOCUMENT["servers"]] == ["/"]
+
+
+# Operations
+
+
+def test_tags_are_in_a_fixed_order_and_all_used() -> None:
+    assert [tag["name"] for tag in DOCUMENT["tags"]] == ["orders", "products", "health"]
+    assert all(tag["description"] for tag in TAGS)
+    assert {tag for _, _, operation in OPERATIONS.values() for tag in operation["tags"]} == {
+        tag["name"] for tag in TAGS
+    }
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_says_what_it_is(name: str) -> None:
+    operation = operation_of(name)
+    assert re.fullmatch("[a-z]+([A-Z][a-z]+)*", name)
+    assert operation["summary"]
+    assert len(operation["tags"]) == 1
+
+
+def test_the_description_lists_every_scope_and_every_code() -> None:
+    text = DOCUMENT["info"]["description"]
+    for name in (*ALL_SCOPES.split(), *KINDS):
+        assert f"| `{name}` |" in text
+
+
+# Answers and examples
+
+
+@pytest.mark.parametrize(("name", "status"), PLACES)
+def test_every_answer_has_a_schema_and_examples_that_fit_it(name: str, status: str) -> None:
+    answer = answer_of(name, status)
+    assert answer["description"] not in {"", "Successful Response"}
+    if status in WITHOUT_BODY:
+        assert "content" not in answer
+        return
+    media = media_of(answer)
+    assert media["schema"]
+    assert media["examples"], f"give {name} {status} an example in order_api/openapi/examples.py"
+    for example in media["examples"].values():
+        assert faults(DOCUMENT, media["schema"], example["value"]) == []
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_request_has_examples_that_fit(name: str) -> None:
+    operation = operation_of(name)
+    for parameter in operation["parameters"]:
+        assert "null" not in json.dumps(parameter["schema"])
+        if "example" in parameter:
+            assert faults(DOCUMENT, parameter["schema"], parameter["example"]) == []
+        else:
+            assert not parameter.get("required"), (
+                f"give {parameter['name']} an example in order_api/openapi/examples.py"
+            )
+    if "requestBody" in operation:
+        media = media_of(operation["requestBody"])
+        assert media["examples"]
+        for example in media["examples"].values():
+            assert faults(DOCUMENT, media["schema"], example["value"]) == []
+
+
+def test_every_header_is_described_once_and_its_example_fits() -> None:
+    for name, header in HEADERS.items():
+        assert header["description"]
+        assert faults(DOCUMENT, header["schema"], header["example"]) == [], name
+    for name, status in PLACES:
+        for header, said in answer_of(name, status)["headers"].items():
+            assert said == {"$ref": f"#/components/headers/{header}"}, (
+                f"describe {header} in order_api/openapi/headers.py"
+            )
+
+
+def test_every_error_of_the_code_is_in_the_document() -> None:
+    shown = {
+        code
+        for name, status in PLACES
+        if status >= "400" and "application/problem+json" in answer_of(name, status).get("content", {})
+        for code in media_of(answer_of(name, status))["examples"]
+    }
+    assert shown == set(KINDS) - UNROUTED
+
+
+def test_every_error_of_the_code_is_shown_with_words_of_its_own() -> None:
+    forgotten = set(KINDS) - UNROUTED - set(SAMPLES) - set(DETAILS) - {"validation_failed"}
+    assert not forgotten, "give each a sample in order_api/openapi/errors.py"
+
+
+@pytest.mark.parametrize(("name", "status"), [place for place in PLACES if place[0] in BELOW_V1])
+def test_every_error_example_is_the_problem_that_the_table_says(name: str, status: str) -> None:
+    if status < "400":
+        return
+    for code, example in media_of(answer_of(name, status))["examples"].items():
+        kind, problem = KINDS[code], example["value"]
+        assert str(int(kind.status)) == status
+        assert (problem["code"], problem["title"], problem["status"], problem["retryable"]) == (
+            code,
+            kind.title,
+            kind.status,
+            kind.retryable,
+        )
+        assert problem["type"].endswith(f":{code}")
+
+
+# Uniform rendering
+
+
+def test_every_answer_below_v1_is_a_resource() -> None:
+    models = {model.__name__ for model in _subclasses(Resource)}
+    assert set(answer_schemas()) - {"OrderStatus", "ReasonCode"} <= models
+
+
+def test_every_resource_has_its_typename() -> None:
+    names = {}
+    for name, schema in answer_schemas().items():
+        if schema["type"] == "object" and name not in VALUES:
+            assert "__typename" in schema["required"], name
+            names[name] = schema["properties"]["__typename"]["const"]
+    assert names
+    assert all(name.removesuffix("Out").removeprefix("Stocked") == said for name, said in names.items()), names
+
+
+def test_every_field_of_a_resource_is_always_there() -> None:
+    for name, schema in answer_schemas().items():
+        if schema["type"] == "object":
+            assert set(schema["required"]) == set(schema["properties"]), name
+
+
+def test_every_time_is_written_in_one_way() -> None:
+    times = [
+        part
+        for schema in answer_schemas().values()
+        for part in schema.get("properties", {}).values()
+        if "date-time" in json.dumps(part)
+    ]
+    assert times
+    for time in times:
+        assert faults(DOCUMENT, time, "2026-01-31T09:05:00.000120Z") == []
+        assert faults(DOCUMENT, time, "2026-01-31T09:05:00+00:00") != []
+
+
+def _subclasses(model: type[Resource]) -> Iterator[type[Resource]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from _subclasses(each)

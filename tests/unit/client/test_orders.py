@@ -1,0 +1,199 @@
+"""What the client asks the API, and what it makes of the answers."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from order_client import (
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    OrderClient,
+    OrderStatus,
+    StillOpen,
+    Unauthenticated,
+    Unprocessable,
+    VersionMismatch,
+)
+from tests.unit.client.api import FakeApi, become, order_body, problem
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi()
+
+
+async def test_an_order_has_types(api: FakeApi) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 2, "POT": 1}, reference="PO-1", payment_token="pm")
+        assert (await client.get_order(order.id)).model_dump() == order.model_dump(exclude={"replayed"})
+    assert order.status is OrderStatus.PENDING
+    assert order.created_at == datetime(2026, 1, 31, 9, 5, 0, 120, tzinfo=UTC)
+    assert [(line.sku, line.amount) for line in order.lines] == [("TEA", 10), ("POT", 5)]
+    assert (order.reference, order.total, order.reason) == ("PO-1", 15, None)
+
+
+async def test_what_was_not_given_is_not_sent(api: FakeApi) -> None:
+    async with api.client() as client:
+        await client.place_order({"TEA": 2})
+    assert api.requests[0].content == b'{"lines":[{"sku":"TEA","quantity":2}]}'
+
+
+@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\nb", "ä"])
+async def test_a_key_that_no_header_can_carry_is_refused(api: FakeApi, key: str) -> None:
+    async with api.client() as client:
+        with pytest.raises(ValueError, match="idempotency key"):
+            await client.place_order({"TEA": 1}, idempotency_key=key)
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("address", ["", "localhost:8000", "ftp://api", "http://"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="address"):
+        OrderClient(address, "token")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        (400, "validation_failed", InvalidRequest),
+        (401, "unauthenticated", Unauthenticated),
+        (403, "insufficient_scope", Forbidden),
+        (413, "payload_too_large", InvalidRequest),
+        (422, "unknown_sku", Unprocessable),
+    ],
+)
+async def test_an_error_says_what_the_api_said(
+    api: FakeApi, status: int, code: str, error: type[InvalidRequest]
+) -> None:
+    fault = {"pointer": "/lines/0/quantity", "code": "less_than_equal", "detail": "too many"}
+    api.instead = [problem(status, code, errors=[fault])]
+    async with api.client() as client:
+        with pytest.raises(error, match=f"{code}: as it is") as caught:
+            await client.place_order({"TEA": 1})
+    told = caught.value
+    assert (told.status, told.code, told.detail, told.request_id, told.retryable) == (
+        status,
+        code,
+        "as it is",
+        "r-1",
+        False,
+    )
+    assert [each.model_dump() for each in told.errors] == [fault]
+
+
+async def test_cancelling_at_a_version_that_is_gone(api: FakeApi) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        become(api.orders[order.id], "confirmed")
+        with pytest.raises(VersionMismatch) as caught:
+            await client.cancel_order(order.id, version=order.version)
+        assert caught.value.current_version == 2
+        assert (await client.cancel_order(order.id, version=2)).status == "cancelled"
+
+
+async def test_an_id_stays_within_its_part_of_the_path(api: FakeApi) -> None:
+    async with api.client() as client:
+        with pytest.raises(NotFound):
+            await client.get_order("ord_0/cancel?x=1")
+    assert api.requests[0].url.raw_path == b"/v1/orders/ord_0%2Fcancel%3Fx%3D1"
+
+
+async def test_waiting_polls_an_api_that_does_not_hold_its_answer_back(api: FakeApi) -> None:
+    api.before_look = lambda order, look: become(order, "confirmed") if look == 7 else None
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        ended = await client.wait_for_end(order.id)
+    assert ended.status == "confirmed"
+    assert api.time.sleeps == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+    first, *others = [request for request in api.requests if request.method == "GET"]
+    assert (first.headers["Prefer"], "If-None-Match" in first.headers) == ("wait=20", False)
+    assert {request.headers["If-None-Match"] for request in others} == {'"1"'}
+
+
+async def test_waiting_asks_again_at_once_where_the_api_holds_its_answer_back(api: FakeApi) -> None:
+    def held_back(order: dict[str, Any], look: int) -> None:
+        api.time.now += 20.0
+        if look == 3:
+            become(order, "rejected")
+
+    api.before_look = held_back
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        assert (await client.wait_for_end(order.id, timeout=90.0)).status == "rejected"
+    assert api.time.sleeps == []
+
+
+async def test_waiting_for_long_enough(api: FakeApi) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        with pytest.raises(StillOpen, match="is still pending") as caught:
+            await client.wait_for_end(order.id, timeout=5.0)
+    assert caught.value.order.id == order.id
+    assert api.time.now <= 5.0
+
+
+async def test_waiting_for_what_a_cancellation_leads_to(api: FakeApi) -> None:
+    api.before_look = lambda order, look: become(order, {1: "confirmed", 3: "cancelled"}[look]) if look % 2 else None
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        assert (await client.wait_for_end(order.id, until={"cancelled"})).status == "cancelled"
+
+
+async def test_watching_shows_each_change(api: FakeApi) -> None:
+    changes = {3: "reserved", 5: "confirmed"}
+    api.before_look = lambda order, look: become(order, changes[look]) if look in changes else None
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        seen = [each.status async for each in client.watch_order(order.id)]
+    assert seen == ["pending", "reserved", "confirmed"]
+    first, second, *_ = [request for request in api.requests if request.method == "GET"]
+    assert ("Prefer" in first.headers, "Prefer" in second.headers) == (False, True)
+
+
+async def test_listing_follows_the_cursor_with_the_same_filters(api: FakeApi) -> None:
+    wanted = {"lines": [{"sku": "TEA", "quantity": 1}]}
+    pages = [(["a", "b"], "c1"), ([], "c2"), (["c"], None)]
+    api.instead = [
+        httpx.Response(
+            200,
+            json={
+                "__typename": "OrderPage",
+                "items": [order_body(each, wanted) for each in ids],
+                "next_cursor": cursor,
+                "has_more": cursor is not None,
+            },
+        )
+        for ids, cursor in pages
+    ]
+    since = datetime(2026, 1, 31, 10, 5, tzinfo=UTC)
+    async with api.client() as client:
+        pages_of_two = client.order_pages(
+            status=["pending", OrderStatus.RESERVED],
+            created_from=since,
+            created_before=since + timedelta(hours=1),
+            q="PO",
+            sort="created_at",
+            page_size=2,
+        )
+        listed = [order.id async for page in pages_of_two for order in page.items]
+    assert listed == ["a", "b", "c"]
+    usual = [
+        ("status", "pending"),
+        ("status", "reserved"),
+        ("created_at[gte]", "2026-01-31T10:05:00+00:00"),
+        ("created_at[lt]", "2026-01-31T11:05:00+00:00"),
+        ("q", "PO"),
+        ("sort", "created_at"),
+        ("limit", "2"),
+    ]
+    asked = [request.url.params.multi_items() for request in api.requests]
+    assert asked == [usual, [*usual, ("cursor", "c1")], [*usual, ("cursor", "c2")]]
+
+
+async def test_a_time_without_a_zone_is_refused(api: FakeApi) -> None:
+    async with api.client() as client:
+        with pytest.raises(ValueError, match="no time zone"):
+            await anext(client.order_pages(created_from=datetime(2026, 1, 31)))  # noqa: DTZ001 - that is the point

@@ -1,0 +1,107 @@
+"""The document of the messages: it is the code's, and what it shows and describes is what is sent."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from order_shared import asyncapi
+from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.messaging.delivery import Delivery, Unprocessable
+from order_shared.messaging.queue import OutgoingMessage
+from order_shared.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, event_of, parse_event
+from order_shared.order.ids import created_at_of
+from order_shared.telemetry import ConsumerMetrics
+from tests.documents import assert_committed, faults, printed_by, resolved
+from tests.factories import NOON, make_order
+from tests.fakes import MemoryQueue
+from tests.waiting import eventually
+
+DOCUMENT = asyncapi.document()
+
+
+def schema_of(event_type: str) -> dict[str, Any]:
+    return dict(resolved(DOCUMENT, DOCUMENT["components"]["messages"][event_type]["payload"]))
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        for name, inner in part.items():
+            if name == "$ref":
+                yield inner
+            yield from references(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from references(inner)
+
+
+def test_the_committed_document_is_what_the_command_prints() -> None:
+    assert_committed("asyncapi.json", printed_by("order_shared.asyncapi"))
+
+
+def test_every_reference_leads_somewhere() -> None:
+    found = set(references(DOCUMENT))
+    assert found
+    for reference in found:
+        assert resolved(DOCUMENT, {"$ref": reference}), reference
+
+
+def test_every_event_that_can_be_read_is_described_and_said_on_the_work_queue() -> None:
+    assert set(DOCUMENT["channels"]["orders"]["messages"]) == set(EVENT_TYPES)
+    for operation in DOCUMENT["operations"].values():
+        if operation["channel"] == {"$ref": "#/channels/orders"}:
+            assert len(operation["messages"]) == len(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("name", [*EVENT_TYPES, "deadLetter"])
+def test_every_example_fits_its_schema(name: str) -> None:
+    message = DOCUMENT["components"]["messages"][name]
+    assert message["examples"]
+    for example in message["examples"]:
+        assert faults(DOCUMENT, message["payload"], example["payload"]) == []
+        assert faults(DOCUMENT, message.get("headers", {}), example.get("headers", {})) == []
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_every_example_is_an_event_that_the_processor_reads(event_type: str) -> None:
+    (example,) = DOCUMENT["components"]["messages"][event_type]["examples"]
+    event = parse_event(json.dumps(example["payload"]))
+    assert event.type == event_type
+    assert created_at_of(event.subject) == asyncapi.PLACED_AT
+
+
+@pytest.mark.parametrize("reference", [None, "PO-7"])
+def test_what_is_really_sent_fits_the_schema(reference: str | None) -> None:
+    order = make_order(at=NOON, reference=reference)
+    asked = order.confirm(NOON).request_cancel(NOON, due_at=0)
+    for event in (event_of(order), event_of(asked)):
+        assert faults(DOCUMENT, schema_of(event.type), json.loads(event.to_json())) == []
+
+
+@pytest.mark.parametrize("field", ["specversion", "type", "id", "subject", "time", "tenantid", "data"])
+def test_what_the_reader_needs_the_schema_requires(field: str) -> None:
+    body = json.loads(OrderPlaced.of(make_order(at=NOON)).to_json())
+    del body[field]
+    assert any(field in fault for fault in faults(DOCUMENT, schema_of("order.placed.v1"), body))
+    with pytest.raises(UnreadableEvent):
+        parse_event(json.dumps(body))
+
+
+async def test_a_dead_letter_has_the_attributes_that_the_document_names() -> None:
+    async def refuse(_: Delivery) -> None:
+        raise Unprocessable("unknown_type", "'order.placed.v9'")
+
+    queue = MemoryQueue()
+    await queue.send([OutgoingMessage("{}")])
+    consumer = Consumer(queue, refuse, ConsumerOptions(wait=1, visibility=2), ConsumerMetrics(CollectorRegistry()))
+    running = asyncio.create_task(consumer.run())
+    await eventually(lambda: bool(queue.dead_letters))
+    consumer.stop()
+    await running
+    (letter,) = queue.dead_letters
+    described = DOCUMENT["components"]["messages"]["deadLetter"]["headers"]
+    assert set(letter.attributes) == set(described["properties"])
+    assert faults(DOCUMENT, described, dict(letter.attributes)) == []

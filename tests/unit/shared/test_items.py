@@ -1,0 +1,139 @@
+"""How orders are stored: every version that is stored is read, and releases side by side read each other's."""
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from order_shared.aws.dynamodb import Item
+from order_shared.order.items import ITEM_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
+from order_shared.order.models import Customer, Order, Parked, Reason, ReasonCode
+from order_shared.versions import UnknownItemVersion, Versions, version_of
+from tests.factories import NOON, make_order, make_product
+from tests.releases import read_by_release_1, stored_by_release_1, without_version
+
+LATER = NOON + timedelta(minutes=3)
+SOON = timedelta(seconds=60)
+ABSENT = object()
+
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> list[Order]:
+    """One order at each moment of a life."""
+    lines = draw(st.lists(st.tuples(names, st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=4))
+    pending = make_order(
+        customer=Customer("acme", draw(names)),
+        lines=[
+            (make_product(sku=f"SKU-{n}", name=name, unit_price=price, stock_shards=16), quantity)
+            for n, (name, price, quantity) in enumerate(lines)
+        ],
+        reference=draw(st.none() | names),
+        payment_token=draw(st.none() | names),
+        at=NOON,
+    )
+    failed = replace(pending, attempts=draw(st.integers(0, 9)), sweeps=draw(st.integers(0, 20)))
+    parked = failed.park(LATER, "overdue")
+    retried = parked.unpark(LATER, due_at=1)
+    reserved = failed.reserve(LATER, owner=draw(names), lease_until=LATER + SOON)
+    paying = reserved.with_payment(draw(names))
+    asked = paying.request_cancel(LATER, due_at=2)
+    reason = Reason(draw(st.sampled_from(ReasonCode)), draw(names), draw(st.none() | names))
+    ends = [pending.confirm(LATER), reserved.reject(LATER, reason), asked.cancel(LATER), paying.confirm(LATER)]
+    return [pending, failed, parked, retried, reserved, paying, paying.release(), asked, *ends]
+
+
+def older_items(order: Order) -> dict[int, Item]:
+    """By version, as earlier releases stored the order."""
+    item = stored_by_release_1(order)
+    return {0: without_version(item), 1: item}
+
+
+@settings(max_examples=25, deadline=None)
+@given(lives())
+def test_an_order_survives_its_item_of_any_version(life: list[Order]) -> None:
+    for order in life:
+        assert to_order(to_item(order)) == order
+        for item in older_items(order).values():
+            assert to_order(VERSIONS.upgraded(item)) == order
+            assert to_order(item) == order
+
+
+@settings(max_examples=25, deadline=None)
+@given(lives())
+def test_an_upgraded_item_is_what_this_release_would_have_stored(life: list[Order]) -> None:
+    for order in life:
+        for version, item in older_items(order).items():
+            before = deepcopy(item)
+            assert version_of(item) == version
+            assert VERSIONS.upgraded(item) == to_item(order)
+            assert item == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(lives())
+def test_the_release_before_reads_what_this_one_stores(life: list[Order]) -> None:
+    """In a blue/green deployment both run side by side."""
+    for order in life:
+        assert read_by_release_1(to_item(order)) == order
+
+
+@settings(max_examples=25, deadline=None)
+@given(lives())
+def test_an_upgrade_changes_the_same_whatever_has_moved_meanwhile(life: list[Order]) -> None:
+    """It is written without a condition on what may move."""
+    for version in UPGRADES:
+        made = [_upgrade_of(older_items(order)[version]) for order in life]
+        assert all(each == made[0] for each in made)
+
+
+def _upgrade_of(item: Item) -> dict[str, Any]:
+    after = VERSIONS.upgraded(item)
+    names_of_both = item.keys() | after.keys()
+    return {name: after.get(name, ABSENT) for name in names_of_both if after.get(name) != item.get(name)}
+
+
+def test_a_current_item_is_not_copied() -> None:
+    item = to_item(make_order())
+    assert VERSIONS.upgraded(item) is item
+
+
+def test_every_version_up_to_the_newest_is_read() -> None:
+    assert list(UPGRADES) == list(range(ITEM_VERSION))
+
+
+@pytest.mark.parametrize("version", [ITEM_VERSION + 1, -1])
+def test_an_item_of_an_unknown_version_is_refused_by_name(version: int) -> None:
+    item = to_item(make_order(reference="to Grandma")) | {"item_version": version}
+    before = deepcopy(item)
+    with pytest.raises(UnknownItemVersion, match=f"version {version}, and this release reads 0 to {ITEM_VERSION}"):
+        to_order(item)
+    assert item == before
+
+
+def test_once_a_reader_is_dropped_its_version_is_refused() -> None:
+    contracted = Versions("orders", ITEM_VERSION, {1: UPGRADES[1]})
+    items = older_items(make_order())
+    assert version_of(contracted.upgraded(items[1])) == ITEM_VERSION
+    with pytest.raises(UnknownItemVersion, match="version 0, and this release reads 1 to"):
+        contracted.upgraded(items[0])
+
+
+def test_what_a_later_release_adds_is_ignored() -> None:
+    order = replace(make_order(), parked=Parked(LATER, "overdue"))
+    item = to_item(order)
+    item |= {"gift": True}
+    for part in (item["lines"][0], item["timeline"][0], item["parked"]):
+        part["colour"] = "green"
+    assert to_order(item) == order
+
+
+def test_a_move_leaves_the_version_as_it_is() -> None:
+    order = make_order()
+    for after in (order.confirm(LATER), order.reserve(LATER, owner="me", lease_until=LATER + SOON)):
+        assert "item_version" not in (changes(order, after).debug() or "")
