@@ -14,6 +14,9 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := $(PYTHON)
 export UV_SYSTEM_CERTS := 1
 
+# Test processes, each with a stack and engines of its own.
+WORKERS ?= 2
+
 # An activated environment of the caller's would be taken for ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
@@ -55,7 +58,7 @@ fuzz: setup ## Thousands of generated requests to the running API: no 5xx, nothi
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
 
 test: setup ## Run every test that needs no Docker and no AWS account
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: setup ## Lint, types, layers, lock, and each package imported alone
 	$(UV) lock --check
