@@ -191,7 +191,7 @@ class OrderClient:
                     yield order
             if order is None:
                 raise UnexpectedAnswer(f"{response.url} answered 304 to a first question")
-            if order.status in until:
+            if order.status in until and not order.is_being_cancelled:
                 return
             pause = POLLING.pause(attempt, self._time.jitter) - (self._time.clock() - asked)
             attempt += 1

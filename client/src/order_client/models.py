@@ -59,6 +59,12 @@ class Order(_Resource):
     total: int
     reason: Reason | None
     timeline: tuple[TimelineEntry, ...]
+    cancel_requested_at: AwareDatetime | None = None
+
+    @property
+    def is_being_cancelled(self) -> bool:
+        """Whatever its status says, it will end as `cancelled`."""
+        return self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
 
 
 class PlacedOrder(Order):

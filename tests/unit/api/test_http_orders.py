@@ -48,6 +48,7 @@ class TestPlace:
             "currency": "EUR",
             "total": 1180,
             "reason": None,
+            "cancel_requested_at": None,
             "timeline": [{"status": "pending", "at": order["created_at"]}],
         }
         assert len(order["created_at"]) == len("2026-01-31T09:05:00.000120Z")
@@ -286,6 +287,7 @@ class TestCancel:
         order_id = await self.placed(api, confirmed=True)
         response = await self.cancel(api, order_id)
         assert (response.status_code, response.json()["status"]) == (202, "confirmed")
+        assert response.json()["cancel_requested_at"] == response.json()["updated_at"]
         await eventually(lambda: len(api.queue.messages) == 2)
         assert isinstance(parse_event(api.queue.messages[1].message.body), OrderCancelRequested)
         stored = await api.orders.get(Customer("acme", "ada"), order_id)

@@ -142,6 +142,20 @@ async def test_waiting_for_what_a_cancellation_leads_to(api: FakeApi) -> None:
         assert (await client.wait_for_end(order.id, until={"cancelled"})).status == "cancelled"
 
 
+async def test_an_order_that_is_being_cancelled_has_not_ended(api: FakeApi) -> None:
+    def look(order: dict[str, Any], number: int) -> None:
+        if number == 1:
+            become(order, "confirmed")
+            order["cancel_requested_at"] = order["updated_at"]
+        if number == 3:
+            become(order, "cancelled")
+
+    api.before_look = look
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        assert (await client.wait_for_end(order.id)).status == "cancelled"
+
+
 async def test_watching_shows_each_change(api: FakeApi) -> None:
     changes = {3: "reserved", 5: "confirmed"}
     api.before_look = lambda order, look: become(order, changes[look]) if look in changes else None

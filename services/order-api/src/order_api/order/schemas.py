@@ -119,6 +119,7 @@ class OrderOut(Resource):
     currency: str = Field(examples=["EUR"])
     total: int
     reason: ReasonOut | None
+    cancel_requested_at: Instant | None = Field(description="Set if it is being cancelled: it will end as `cancelled`.")
     timeline: list[TimelineEntryOut]
 
     @classmethod
@@ -145,6 +146,7 @@ class OrderOut(Resource):
             reason=ReasonOut(code=order.reason.code, detail=order.reason.detail, sku=order.reason.sku)
             if order.reason
             else None,
+            cancel_requested_at=order.cancel_requested_at,
             timeline=[TimelineEntryOut(status=entry.status, at=entry.at) for entry in order.timeline],
         )
 
