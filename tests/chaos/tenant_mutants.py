@@ -1,54 +1,18 @@
 """Takes the tenant, and then the customer, out of each key and check in turn; the isolation suite must fail for each.
 
 Each mutant replaces text that stands exactly once in its file, so that the table cannot rot unnoticed: a change of the
-sources that touches a key stops the run until the table follows. Each is a copy of the sources, as in `mutants.py`.
-
-    killed    a test failed
-    survived  all tests passed: a test is missing, or the key needs less than it has
-    error     the tests could not be run, or not to their end, which shows nothing: no key that lacks a part makes
-              anything wait, so a time-out tells of a busy machine
-
-Exit codes: 0 all were killed, 1 some were not, 2 the tests fail without any mutant, or it was asked for wrongly,
-130 interrupted.
+sources that touches a key stops the run until the table follows.
 """
 
-import argparse
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.mutants import (
-    ROOT,
-    Mutant,
-    Outcome,
-    Result,
-    console,
-    copied_sources,
-    foreign_packages,
-    report,
-    source_folders,
-    verdict,
-)
+from tests.chaos.mutation import Mutant, Suite, run
 
-TESTS = ("tests/unit/api/test_isolation.py", "tests/integration/test_isolation.py")
-TIMEOUT_SECONDS = 600.0
+SUITE = Suite(("tests/unit/api/test_isolation.py", "tests/integration/test_isolation.py"))
 
 SHARED = Path("shared/src/order_shared")
 API = Path("services/order-api/src/order_api")
-
-
-class TenantMutant(Mutant):
-    """`condition` says what is taken out of what."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}  {self.condition}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +23,7 @@ class Removal:
     what: str
     edits: tuple[tuple[str, str], ...]
 
-    def mutant(self, root: Path) -> TenantMutant:
+    def mutant(self, root: Path) -> Mutant:
         """The one span of the file that holds all edits; raises ValueError if it is not as the table says."""
         source = (root / self.path).read_text(encoding="utf-8")
         for old, _ in self.edits:
@@ -71,7 +35,7 @@ class Removal:
         for old, new in self.edits:
             replacement = replacement.replace(old, new)
         begin, line = len(source[:start].encode()), source.count("\n", 0, start) + 1
-        return TenantMutant(self.path, line, begin, len(source[:end].encode()), self.what, replacement)
+        return Mutant(self.path, line, begin, len(source[:end].encode()), self.what, replacement)
 
 
 def removal(path: Path, what: str, *edits: tuple[str, str]) -> Removal:
@@ -216,100 +180,10 @@ REMOVALS = (
 )
 
 
-def find_mutants(root: Path) -> list[TenantMutant]:
+def find_mutants(root: Path) -> list[Mutant]:
     """All of the table; raises ValueError if the sources under `root` are not as it says."""
     return [each.mutant(root) for each in REMOVALS]
 
 
-def run_suite(copy: Path) -> tuple[int, str]:
-    """The isolation suite over the copy in place of the installed packages; pytest's exit code and output.
-
-    Raises subprocess.TimeoutExpired.
-    """
-    options = ("-x", "-q", "-p", "no:cacheprovider", f"--basetemp={copy / 'tmp'}")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *TESTS],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(copy / folder) for folder in source_folders(copy))},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
-    return done.returncode, done.stdout
-
-
-def judge(root: Path, mutant: Mutant) -> Result:
-    """Runs the suite over the mutant."""
-    began = time.monotonic()
-    with copied_sources(root, mutant) as copy:
-        try:
-            outcome, detail = verdict(*run_suite(copy))
-        except subprocess.TimeoutExpired:
-            outcome, detail = Outcome.ERROR, f"the suite takes more than {TIMEOUT_SECONDS:.0f} s"
-    return Result(mutant, outcome, detail, time.monotonic() - began)
-
-
-def judge_all(root: Path, mutants: Iterable[Mutant], jobs: int) -> Iterator[Result]:
-    """As they end."""
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for future in as_completed([pool.submit(judge, root, mutant) for mutant in mutants]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def failing_without_mutant(root: Path) -> str | None:
-    """Why nothing can be shown: the suite fails anyway, or would not run over the copy. None if all is well."""
-    with copied_sources(root) as copy:
-        if foreign := foreign_packages(copy):
-            return "imported from outside the copy: " + ", ".join(foreign)
-        try:
-            code, output = run_suite(copy)
-        except subprocess.TimeoutExpired:
-            return f"the suite takes more than {TIMEOUT_SECONDS:.0f} s"
-    return output if code else None
-
-
-def main() -> int:
-    summary, _, rest = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.chaos.tenant_mutants",
-        description=summary,
-        epilog=rest,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
-    parser.add_argument("--only", metavar="TEXT", default="", help="those whose line in the list contains TEXT")
-    parser.add_argument("--jobs", metavar="N", type=int, default=2, choices=range(1, 17), help="how many at a time (2)")
-    arguments = parser.parse_args()
-    with copied_sources(ROOT) as snapshot:  # the working tree may change meanwhile
-        try:
-            mutants = [mutant for mutant in find_mutants(snapshot) if arguments.only in str(mutant)]
-        except ValueError as error:
-            parser.error(str(error))
-        if not mutants:
-            parser.error(f"no mutant contains {arguments.only!r}")
-        if arguments.list:
-            for mutant in mutants:
-                console.print(str(mutant))
-            return 0
-        if reason := failing_without_mutant(snapshot):
-            console.print(f"The suite must pass before anything is removed.\n{reason}")
-            return 2
-        results = []
-        for result in judge_all(snapshot, mutants, arguments.jobs):
-            console.print(str(result))
-            results.append(result)
-        return report(results)
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    run("tests.chaos.tenant_mutants", __doc__ or "", find_mutants, SUITE)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.mutants import ROOT, Mutant, copied_sources, foreign_packages
-from tests.chaos.tenant_mutants import TESTS, TenantMutant, find_mutants, removal
+from tests.chaos.mutation import ROOT, Mutant, copied_sources, foreign_packages
+from tests.chaos.tenant_mutants import SUITE, find_mutants, removal
 
 SOURCE = "def key(tenant):  # Schlüssel\n    return tenant\n\ndef twice(tenant):\n    return tenant, tenant\n"
 FILE = Path("module.py")
@@ -35,7 +35,7 @@ def test_the_table_is_of_the_sources_as_they_are() -> None:
     "key", ["a customer", "a reference", "every claim", "an order", "a change of stock", "the cursor of orders"]
 )
 def test_the_customer_is_taken_out_wherever_the_tenant_is(key: str) -> None:
-    taken_out = {mutant.condition.split()[0] for mutant in find_mutants(ROOT) if mutant.condition.endswith(key)}
+    taken_out = {mutant.what.split()[0] for mutant in find_mutants(ROOT) if mutant.what.endswith(key)}
     assert taken_out == {"tenant", "customer"}
 
 
@@ -57,8 +57,8 @@ def test_what_does_not_stand_there_once_stops_the_run(root: Path, old: str, time
 
 
 def test_the_suite_is_there_and_the_copy_is_what_it_imports() -> None:
-    assert all((ROOT / test).is_file() for test in TESTS)
-    mutant: TenantMutant = find_mutants(ROOT)[0]
+    assert all((ROOT / test).is_file() for test in SUITE.arguments)
+    mutant: Mutant = find_mutants(ROOT)[0]
     with copied_sources(ROOT, mutant) as copy:
         assert foreign_packages(copy) == []
         assert mutant.replacement in (copy / mutant.path).read_text(encoding="utf-8")
