@@ -27,7 +27,7 @@ from order_shared.operations import DynamoAuditTrail
 from order_shared.order.exceptions import StaleOrder
 from order_shared.order.items import ITEM_VERSION, item_key, to_item
 from order_shared.order.models import Customer, Order
-from order_shared.order.repository import DynamoOrderRepository
+from order_shared.order.repository import FOR_EVER, DynamoOrderRepository
 from order_shared.tables import ORDERS, TABLES, TableNames
 from order_shared.versions import UnknownItemVersion, Versions, version_of
 from orderctl.commands import common
@@ -182,6 +182,27 @@ async def test_an_order_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
     assert await shop.item(order) == item
     tally = await shop.backfill().rewrite(from_start=True)
     assert (tally.rewritten, tally.newer_than(ITEM_VERSION)) == (0, 1)
+    assert await shop.item(order) == item
+
+
+async def test_a_sweep_leaves_an_order_of_a_newer_release_to_the_newer(shop: Shop) -> None:
+    order = make_order()
+    item = await shop.put(to_item(order) | {"item_version": FUTURE})
+    entry = next(
+        entry
+        for entry in await shop.orders.list_due(order.open_shard, FOR_EVER, 10)
+        if entry.customer_key == order.customer.key
+    )
+    assert await shop.orders.postpone(entry, entry.due_at + 900_000, sweeps=entry.sweeps + 1) is None
+    assert await shop.item(order) == item
+
+
+async def test_a_cancellation_is_not_asked_of_an_order_of_a_newer_release(shop: Shop) -> None:
+    order = make_order()
+    reserved = order.reserve(order.created_at, owner="worker", lease_until=order.created_at)
+    item = await shop.put(to_item(reserved) | {"item_version": FUTURE})
+    with pytest.raises(StaleOrder):
+        await shop.orders.request_cancel(reserved.request_cancel(order.created_at, due_at=5), version=None)
     assert await shop.item(order) == item
 
 

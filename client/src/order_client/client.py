@@ -3,7 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -228,4 +228,4 @@ def _etag(version: int) -> str:
 def _instant(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
-    return at.isoformat()
+    return at.astimezone(UTC).isoformat()

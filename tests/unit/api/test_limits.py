@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_api.config import ApiSettings
-from order_api.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_TARGET_BYTES
+from order_api.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_PIPELINED, MAX_TARGET_BYTES
 from order_api.limits import MAX_BODY_BYTES, TenantBuckets
 from order_api.main import make_server
 from order_shared.net import listen
@@ -380,6 +380,30 @@ async def test_a_connection_serves_many_requests() -> None:
             writer.write(head()[20:])
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
             assert json.loads(await reader.readuntil(b"}")) == {"status": "ok"}
+
+
+async def test_requests_in_a_row_are_answered_in_their_order() -> None:
+    async with serving() as port:
+        answer = await said(port, head() * 10 + head("/healthz", "Connection: close"))
+        assert answer.count(b"HTTP/1.1 200 OK\r\n") == 11
+
+
+async def test_who_sends_requests_without_waiting_for_answers_is_cut_off() -> None:
+    async with serving() as port:
+        answer = await said(port, head() * 10 * MAX_PIPELINED)
+        assert answer.count(b"HTTP/1.1 200 OK\r\n") <= 1 + MAX_PIPELINED
+
+
+async def test_an_answer_before_the_body_leaves_the_connection_for_another_request() -> None:
+    async with serving(request_timeout_seconds=0.1) as port, connected(port) as (reader, writer):
+        writer.write(head("/v1/orders", "Content-Length: 2", method="POST"))
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401 ")
+        writer.write(b"{}")
+        await reader.readuntil(b"}")
+        for _ in range(3):
+            await said(port, head()[:20])  # closed by the deadline of a head: so long, and thrice, the other is idle
+        writer.write(head())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 async def test_a_client_that_does_not_take_its_answers_is_cut_off() -> None:

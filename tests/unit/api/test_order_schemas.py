@@ -216,3 +216,7 @@ def test_a_time_without_zone_or_out_of_range_is_refused(time: str) -> None:
 def test_a_query_out_of_bounds_or_unknown_is_refused(query: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         OrderQuery.model_validate(query)
+
+
+def test_thousands_of_wrong_lines_are_one_fault() -> None:
+    assert faults_of({"lines": [0] * 10_000}) == [("lines", "too_long")]

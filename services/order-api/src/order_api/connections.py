@@ -1,4 +1,5 @@
-"""uvicorn's connections, with the bounds that it does not set itself: on a request's head, on raw bytes, on time.
+"""uvicorn's connections, with the bounds that it does not set itself: on a request's head, on requests in a row, on raw
+bytes, on time.
 
 With httptools uvicorn takes a head of any size, and waits for ever for a request that has begun, for one that never
 begins, and for a client that does not take up its answer. None of those reaches the application, or leaves it again.
@@ -21,6 +22,8 @@ MAX_TARGET_BYTES = 8 * 1024
 MAX_HEAD_BYTES = 32 * 1024
 """Of the path, the query and all headers."""
 MAX_HEADERS = 100
+MAX_PIPELINED = 16
+"""Requests that wait on one connection for the one before them; a client that sends on regardless is cut off."""
 MAX_MESSAGE_BYTES = 16 * MAX_BODY_BYTES
 """As sent: a body in tiny chunks, trailers, and what still comes after the answer count as well."""
 
@@ -66,8 +69,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._received += len(data)
         if self.transport.is_closing():
             return
-        if not (self._in_head or self._in_body or self.cycle.response_complete):
+        if not (self._in_head or self._in_body):
             self._stop_reading_clock()
+            if self.cycle.response_complete:  # these bytes stopped uvicorn's own clock, which starts after an answer
+                self._await_until(self.timeout_keep_alive)
         elif self._in_head and self._received > MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE)
         elif self._received > MAX_MESSAGE_BYTES:
@@ -76,6 +81,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._await_until(self.seconds if self._in_head else 2 * self.seconds)
 
     def on_message_begin(self) -> None:
+        self._stop_reading_clock()
         self._in_head, self._in_body, self._received = True, False, 0
         super().on_message_begin()
 
@@ -89,7 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._refusal = TARGET_TOO_LONG
         elif size > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
             self._refusal = HEAD_TOO_LARGE
-        if self._refusal is not MALFORMED:
+        if self._refusal is not MALFORMED or len(self.pipeline) >= MAX_PIPELINED:
             raise _HeadRefused
         self._in_head, self._in_body = False, True
         super().on_headers_complete()

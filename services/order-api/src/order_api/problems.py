@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:order-platform:problem:"
 RETRY_AFTER_SECONDS = 1
+MAX_ERRORS = 100
 
 
 class ProblemError(BaseModel):
@@ -51,7 +52,7 @@ class Problem(BaseModel):
     detail: str
     instance: str
     code: str
-    errors: list[ProblemError] = []
+    errors: list[ProblemError] = Field([], description=f"The first {MAX_ERRORS} faults of the request.")
     request_id: str
     retryable: bool = Field(description="The same request may succeed later, unchanged.")
     current_version: int | None = Field(None, description="With `version_mismatch`: the version the order is at.")
@@ -214,7 +215,8 @@ def _headers(error: PlatformError) -> Mapping[str, str]:
 
 async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
     errors = [
-        ProblemError(pointer=_pointer(fault), code=fault["type"], detail=fault["msg"]) for fault in error.errors()
+        ProblemError(pointer=_pointer(fault), code=fault["type"], detail=fault["msg"])
+        for fault in error.errors()[:MAX_ERRORS]
     ]
     detail = "; ".join(f"{fault.pointer or 'body'}: {fault.detail}" for fault in errors[:3])
     return problem_response(request.scope, VALIDATION_FAILED, detail, errors=errors)

@@ -30,6 +30,7 @@ from order_shared.order.ids import created_at_of
 from order_shared.order.items import (
     CANCEL_NOT_REQUESTED,
     HOLDS_STOCK_STORED,
+    OF_KNOWN_VERSION,
     ORDER_ABSENT,
     changes,
     item_key,
@@ -208,6 +209,7 @@ class DynamoOrderRepository:
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED
+        condition &= OF_KNOWN_VERSION
         if version is not None:
             condition &= F("version").equals(version)
         try:
@@ -271,7 +273,9 @@ class DynamoOrderRepository:
                 self._tables.orders,
                 key,
                 F("due_at").set(due_at) & F("sweeps").set(sweeps),
-                condition=F("due_at").equals(entry.due_at) & F("open_shard").equals(entry.open_shard),
+                condition=F("due_at").equals(entry.due_at)
+                & F("open_shard").equals(entry.open_shard)
+                & OF_KNOWN_VERSION,
             )
         except ConditionalCheckFailed:
             # If it is just as we wanted it, this was our own write, repeated after its answer was lost.

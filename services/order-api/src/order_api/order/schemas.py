@@ -12,6 +12,10 @@ from order_shared.patterns import SKU_PATTERN, TEXT_PATTERN
 Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 
 
+MAX_LINES_SENT = 10 * MAX_LINES
+"""Before lines of the same SKU are merged: what is wrong with each of thousands would take long to find and to tell."""
+
+
 class OrderLineIn(Request):
     sku: Sku
     quantity: Annotated[Integer, Field(ge=1, le=MAX_QUANTITY, examples=[2])]
@@ -20,7 +24,7 @@ class OrderLineIn(Request):
 class OrderIn(Request):
     """1 to 50 lines; lines of the same SKU are merged, and the limits hold after that."""
 
-    lines: Annotated[list[OrderLineIn], Field(min_length=1)]
+    lines: Annotated[list[OrderLineIn], Field(min_length=1, max_length=MAX_LINES_SENT)]
     reference: Annotated[
         str | None,
         Field(
