@@ -252,9 +252,22 @@ class TestGivingUp:
         service_of(api).stop_waiting()
         response = await looking
         assert (response.status_code, response.json()["status"]) == (200, "pending")
+        assert "Preference-Applied" not in response.headers
         before = reads(api)
         await look(api, order, {"Prefer": "wait=20"})
         assert reads(api) == before + 1, "nobody begins to wait any more"
+
+    async def test_when_too_many_wait_the_others_are_answered_as_things_are(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("order_api.order.service.MAX_WAITING", 1)  # hundreds at once would be slow
+        order = await placed(api)
+        waiting = asyncio.create_task(look(api, order, {"Prefer": "wait=20"}))
+        await eventually(lambda: reads(api) >= 2)
+        response = await look(api, order, {"Prefer": "wait=20"})
+        assert (response.status_code, "Preference-Applied" in response.headers) == (200, False)
+        service_of(api).stop_waiting()
+        await waiting
 
     async def test_nothing_is_read_for_a_client_who_has_gone(self, api: Api) -> None:
         order = await placed(api)

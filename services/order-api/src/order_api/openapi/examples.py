@@ -39,7 +39,7 @@ PARAMETERS: Mapping[str, Any] = {
     "order_id": EXAMPLE_ORDER.order_id,
     "sku": SKU,
     "Idempotency-Key": IDEMPOTENCY_KEY,
-    "If-Match": f'"{PENDING.version}"',
+    "If-Match": [f'"{PENDING.version}"'],
     "If-None-Match": [f'"{PENDING.version}"'],
     "Prefer": ["wait=10"],
     "X-Request-Id": REQUEST_ID,

@@ -15,8 +15,10 @@ _PREFERENCE = re.compile(r'(?:[^,"]|"[^"]*")+')  # a comma within quotes separat
 _WAIT = re.compile(r'[ \t]*wait[ \t]*=[ \t]*(?:"(\d{1,9})"|(\d{1,9}))[ \t]*(?:;.*)?', re.IGNORECASE | re.ASCII)
 _IS_WAIT = re.compile(r"[ \t]*wait[ \t]*(?:[=;]|$)", re.IGNORECASE)
 
+_Tags = Annotated[list[Annotated[str, StringConstraints(pattern=_TAGS)]], Field(min_length=1)]
+
 IfNoneMatch = Annotated[
-    Annotated[list[Annotated[str, StringConstraints(pattern=_TAGS)]], Field(min_length=1)] | None,
+    _Tags | None,
     Header(description="The ETags that you know, or `*`: an order that is still as one of them is a 304 without body."),
 ]
 Prefer = Annotated[
@@ -27,7 +29,7 @@ Prefer = Annotated[
     ),
 ]
 IfMatch = Annotated[
-    str | None, Header(description="Only if the order still has this ETag: what you saw is what you cancel.")
+    _Tags | None, Header(description="Only if the order still has this ETag: what you saw is what you cancel.")
 ]
 
 ETAG: dict[str, Any] = {"ETag": {"description": "The order's version.", "schema": {"type": "string"}}}
@@ -55,11 +57,11 @@ def is_among(version: int, tags: Sequence[str]) -> bool:
     return any(line.strip() == "*" or str(version) in re.findall(r'"([^"]*)"', line) for line in tags)
 
 
-def versions(if_match: str) -> set[int] | None:
+def versions(if_match: Sequence[str]) -> set[int] | None:
     """The versions of strong ETags; None for `*`, which any version matches."""
-    if if_match.strip() == "*":
+    if any(line.strip() == "*" for line in if_match):
         return None
-    return {int(version) for version in re.findall(r'(?<!W/)"(\d{1,18})"', if_match)}
+    return {int(version) for line in if_match for version in re.findall(r'(?<!W/)"(\d{1,18})"', line)}
 
 
 def wait_of(prefer: Sequence[str]) -> int | None:

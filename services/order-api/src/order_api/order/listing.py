@@ -18,7 +18,8 @@ SORTS = {"-created_at": True, "created_at": False}
 """Those that the table's range key backs, and whether each descends."""
 
 MAX_EXAMINED = 500
-"""Orders looked at for one page, however rare the matches are: of two lines each, 60 read units and 30 ms of CPU."""
+"""Orders looked at for one page, however rare the matches are: of two lines each, 60 read units and 30 ms of CPU;
+of fifty lines each, what `MAX_READS` allows, about ten times as much."""
 MAX_READS = 5
 """Requests for one page; each reads 1 MB at most, so that huge orders do not outgrow the budget either."""
 READ_GROWTH = 4

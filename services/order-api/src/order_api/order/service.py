@@ -127,10 +127,11 @@ class OrderService:
         *,
         seconds: float,
         is_gone: Callable[[], Awaitable[bool]],
-    ) -> Order:
-        """The order once it has ended or is `done`, or as it is after `seconds`; at once if the service stops.
+    ) -> tuple[Order, bool]:
+        """The order once it has ended or is `done`, or as it is after `seconds`; and whether that was waited for.
 
-        Nobody reads on for a caller who `is_gone`. Raises OrderNotFound, also for the orders of others.
+        It is not if too many wait already, or if the service stops. Nobody reads on for a caller who `is_gone`.
+        Raises OrderNotFound, also for the orders of others.
         """
 
         async def gave_up() -> bool:
@@ -138,16 +139,17 @@ class OrderService:
 
         order = await self.get(identity, order_id)
         if self._waiting >= MAX_WAITING:
-            return order  # a preference is no promise, and others want to be answered too
+            return order, False  # a preference is no promise, and others want to be answered too
         self._waiting += 1
         try:
-            return await wait_until(
+            order = await wait_until(
                 lambda order: not order.is_open or done(order),
                 order,
                 partial(self._orders.get, order.customer, order.order_id),
                 seconds=seconds,
                 gave_up=gave_up,
             )
+            return order, not self._stopping
         finally:
             self._waiting -= 1
 

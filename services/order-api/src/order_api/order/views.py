@@ -118,14 +118,16 @@ async def get_order(
     """
     seen = if_none_match or ()
     wait = wait_of(prefer or ())
-    order = await orders.get_when(
+    order, waited = await orders.get_when(
         lambda order: bool(seen) and not is_among(order.version, seen),
         identity,
         order_id,
         seconds=wait or 0,
         is_gone=request.is_disconnected,
     )
-    headers = {"ETag": etag(order.version)} | ({} if wait is None else {"Preference-Applied": f"wait={wait}"})
+    headers = {"ETag": etag(order.version)} | (
+        {"Preference-Applied": f"wait={wait}"} if wait is not None and waited else {}
+    )
     if is_among(order.version, seen):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     response.headers.update(headers)
