@@ -41,7 +41,8 @@ def _modules(root: Path, folder: Path) -> list[Path]:
 
 
 def condition_constants(modules: Iterable[ast.Module]) -> set[str]:
-    """The names of module constants that hold a condition, directly or by way of another constant."""
+    """The names of module constants that hold a condition, directly or by way of another, and of what returns one."""
+    modules = list(modules)
     values = {
         target.id: value
         for module in modules
@@ -49,10 +50,16 @@ def condition_constants(modules: Iterable[ast.Module]) -> set[str]:
         for target, value in _assignments(statement)
         if isinstance(target, ast.Name)
     }
-    names: set[str] = set()
+    names = condition_functions(modules)
     while more := {name for name, value in values.items() if name not in names and any(_conditions(value, names))}:
         names |= more
     return names
+
+
+def condition_functions(modules: Iterable[ast.Module]) -> set[str]:
+    """What says that it returns a condition, as it is called: `known()`."""
+    functions = (node for module in modules for node in ast.walk(module) if isinstance(node, ast.FunctionDef))
+    return {f"{node.name}()" for node in functions if ast.unparse(node.returns or ast.Constant(None)) == "Condition"}
 
 
 def _assignments(statement: ast.stmt) -> list[tuple[ast.expr, ast.expr]]:
@@ -92,7 +99,9 @@ def _conditions(node: ast.AST, constants: Set[str], *, is_alternative: bool = Fa
 def _is_condition(node: ast.expr, constants: Set[str]) -> bool:
     match node:
         case ast.Call(func=ast.Attribute(value=receiver, attr=method)):
-            return method in CONDITION_METHODS and _is_attribute(receiver)
+            return (method in CONDITION_METHODS and _is_attribute(receiver)) or f"{method}()" in constants
+        case ast.Call(func=ast.Name(id=name)):
+            return f"{name}()" in constants
         case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name, ctx=ast.Load()):
             return name in constants
         case ast.UnaryOp(op=ast.Invert(), operand=operand):

@@ -115,12 +115,14 @@ def test_every_condition_of_an_order_is_found(real: list[Mutant]) -> None:
     """Whoever adds one extends this list, and sees that a test notices when it is removed."""
     in_items = [condition_of(mutant) for mutant in real if mutant.path == ITEMS]
     assert in_items == [
+        "VERSIONS.known()",
         'F("customer_key").does_not_exist()',
         'F("cancel_requested_at").does_not_exist()',
         'F("status").is_in([str(status) for status in sorted(HOLDS_STOCK)])',
         'F("order_id").equals(order.order_id)',
         'F("status").equals(str(order.status))',
         'F("fence").equals(order.fence)',
+        "OF_KNOWN_VERSION",
         'F("lease_owner").equals(order.lease_owner)',
         "CANCEL_NOT_REQUESTED",
     ]
