@@ -16,7 +16,7 @@ from tests.chaos.customers import Customer
 from tests.chaos.history import Fault, Purchase
 from tests.chaos.proxy import Clear, Plan
 from tests.chaos.scenarios import Result, Trial
-from tests.chaos.wire import RECEIVE, Answer, Call, Forward, Reset, json_answer
+from tests.chaos.wire import RECEIVE, Answer, Call, Forward, Reset, failed_entries, json_answer
 from tests.chaos.world import API, PROCESSOR, World
 from tests.waiting import eventually
 
@@ -136,10 +136,7 @@ class LostSends:
 
     async def meet(self, call: Call, forward: Forward) -> Answer:
         if call.caller == API and call.operation == "SendMessageBatch":
-            failed = [
-                {"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in call.content["Entries"]
-            ]
-            return json_answer({"Failed": failed})
+            return json_answer({"Failed": failed_entries(call.content["Entries"])})
         return await forward(call)
 
 

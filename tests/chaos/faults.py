@@ -26,6 +26,7 @@ from tests.chaos.wire import (
     Reset,
     aws_error,
     cancelled,
+    failed_entries,
     json_answer,
     payment_error,
 )
@@ -92,8 +93,7 @@ async def partial(call: Call, forward: Forward, dice: Random, _mail: Mail) -> An
     content: Json = {}
     if taken:
         content = (await forward(call.with_content(call.operation, {**call.content, "Entries": taken}))).content
-    failed = [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in refused]
-    return json_answer({**content, "Failed": [*content.get("Failed", []), *failed]})
+    return json_answer({**content, "Failed": [*content.get("Failed", []), *failed_entries(refused)]})
 
 
 async def duplicated(call: Call, forward: Forward, dice: Random, mail: Mail) -> Answer:

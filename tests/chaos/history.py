@@ -27,14 +27,6 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
-class Event:
-    customer: str
-    verb: Verb
-    outcome: Outcome
-    order_id: str | None = None
-
-
-@dataclass(frozen=True)
 class Purchase:
     """What one customer wants, once. Customers are not shared: what a customer's orders are, this one caused."""
 
@@ -43,21 +35,26 @@ class Purchase:
     is_paid: bool
 
 
+Told = dict[tuple[str, Verb, Outcome], list[str | None]]
+
+
 @dataclass
 class History:
+    """What customers wanted and what they were told: order ids, by customer, verb and outcome."""
+
     purchases: dict[str, Purchase] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    told: Told = field(default_factory=lambda: defaultdict(list))
 
     def record(self, customer: str, verb: Verb, outcome: Outcome, order_id: str | None = None) -> None:
-        self.events.append(Event(customer, verb, outcome, order_id))
+        self.told[customer, verb, outcome].append(order_id)
 
     def ids(self, customer: str, verb: Verb, outcome: Outcome) -> list[str | None]:
         """Of the events of this kind, one entry each."""
-        return [
-            event.order_id
-            for event in self.events
-            if (event.customer, event.verb, event.outcome) == (customer, verb, outcome)
-        ]
+        return self.told.get((customer, verb, outcome), [])
+
+    def count(self, verb: Verb, outcome: Outcome) -> int:
+        """Events of this kind, of all customers."""
+        return sum(len(self.ids(customer, verb, outcome)) for customer in self.purchases)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from typing import Any
 from orderctl.local.payments import Token
 from tests.chaos.customers import Customer, Shop, go_shopping
 from tests.chaos.faults import Weather
-from tests.chaos.history import Evidence, Fault, History, Purchase, Verdict, judge
+from tests.chaos.history import Evidence, Fault, History, Outcome, Purchase, Verb, Verdict, judge
 from tests.chaos.proxy import Clear, Plan
 from tests.chaos.wire import PAYMENTS, Answer, Call, Forward, Reset
 from tests.chaos.world import World
+from tests.waiting import eventually
 
 AT_ONCE = 32
 CANCELLED_WITHIN_SECONDS = 0.3
@@ -172,7 +173,7 @@ async def run_outage(world: World, name: str, customers: int, seconds: float) ->
 
     async with trial.under(Clear(), Clear()):
         burst = asyncio.gather(*map(buy, range(customers)))
-        await asyncio.sleep(2)
+        await eventually(lambda: trial.history.count(Verb.PLACE, Outcome.OK) >= customers // 2, "half of the burst")
         world.proxy.plan = outage
         await asyncio.sleep(seconds)
         await burst

@@ -116,3 +116,8 @@ def cancelled(conflicts: list[bool]) -> Answer:
         for conflict in conflicts
     ]
     return aws_error("TransactionCanceledException", CancellationReasons=reasons)
+
+
+def failed_entries(entries: list[Json]) -> list[Json]:
+    """What SQS says of the entries of a batch that it did not take."""
+    return [{"Id": entry["Id"], "Code": "InternalError", "SenderFault": False} for entry in entries]

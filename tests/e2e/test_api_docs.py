@@ -1,13 +1,12 @@
 """The examples of docs/api.md, run as they are written: what their comments say is what comes out."""
 
-import os
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 from orderctl.local.stack import Stack, published
 from tests.e2e.conftest import Shop
+from tests.e2e.shell import run_commands
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "api.md"
@@ -38,7 +37,7 @@ async def test_every_example_does_what_it_says(stack: Stack, shop: Shop, tmp_pat
     (tmp_path / "examples.py").write_text(python)
     (tmp_path / "run.py").write_text(PYTHON)
     with published(stack, state / "stack.json"):
-        told = _run(f"{shell}\n.venv/bin/python run.py examples.py\n", tmp_path)
+        told = run_commands(f"{shell}\n.venv/bin/python run.py examples.py\n", tmp_path)
 
     answers, printed = told.split(MARK)
     statuses = re.findall(r"HTTP/1.1 (\d{3})", answers)
@@ -54,17 +53,3 @@ def _examples(language: str) -> str:
     blocks = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) >= 6
     return "\n".join(blocks)
-
-
-def _run(commands: str, directory: Path) -> str:
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

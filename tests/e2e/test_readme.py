@@ -1,14 +1,13 @@
 """The README's commands, run as they are written."""
 
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from orderctl.local.stack import Stack, published
 from tests.e2e.conftest import Shop
+from tests.e2e.shell import run_commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,16 +41,8 @@ def _commands() -> str:
 def _run(commands: str, directory: Path) -> list[dict[str, Any]]:
     """The bodies of the answers, in their order."""
     marked = re.sub(r"^curl -s", "echo; echo '@@@'; curl -fs", commands, flags=re.MULTILINE)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", marked],
-        cwd=directory,
-        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    bodies = [answer.strip().splitlines()[-1] for answer in done.stdout.split("@@@")[1:]]
+    printed = run_commands(marked, directory)
+    bodies = [answer.strip().splitlines()[-1] for answer in printed.split("@@@")[1:]]
     return [json.loads(body) for body in bodies]
 
 

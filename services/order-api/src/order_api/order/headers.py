@@ -32,20 +32,10 @@ IfMatch = Annotated[
     _Tags | None, Header(description="Only if the order still has this ETag: what you saw is what you cancel.")
 ]
 
-ETAG: dict[str, Any] = {"ETag": {"description": "The order's version.", "schema": {"type": "string"}}}
-LOCATION: dict[str, Any] = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
-REPLAYED: dict[str, Any] = {
-    "Idempotent-Replayed": {
-        "description": "`true` if the order was placed by an earlier request.",
-        "schema": {"type": "string"},
-    }
-}
-APPLIED: dict[str, Any] = {
-    "Preference-Applied": {
-        "description": "`wait=N` as it was applied, if it was asked for.",
-        "schema": {"type": "string"},
-    }
-}
+ETAG: dict[str, Any] = {"ETag": {}}
+LOCATION: dict[str, Any] = {"Location": {}}
+APPLIED: dict[str, Any] = {"Preference-Applied": {}}
+"""What a route's answers carry; `openapi.headers` describes each."""
 
 
 def etag(version: int) -> str:

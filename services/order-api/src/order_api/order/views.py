@@ -13,7 +13,6 @@ from order_api.order.headers import (
     APPLIED,
     ETAG,
     LOCATION,
-    REPLAYED,
     IfMatch,
     IfNoneMatch,
     Prefer,
@@ -40,7 +39,7 @@ router = APIRouter(prefix=f"{V1}/orders", tags=["orders"])
     status_code=202,
     summary="Place an order",
     responses={
-        202: {"headers": LOCATION | ETAG | REPLAYED},
+        202: {"headers": LOCATION | ETAG},
         **answers(IdempotencyKeyMissing, IdempotencyKeyReused, UnknownSku, CurrencyMismatch, ReferenceTaken),
     },
 )
