@@ -10,20 +10,19 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import httpx
 import pytest
-from aiodynamo.client import Client
 from aiodynamo.models import BatchWriteRequest
 
 from order_api.main import create_app
 from order_api.order.listing import MAX_EXAMINED, MAX_READS
 from order_shared.adapters import Adapters
-from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
+from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.inventory.repository import DynamoInventoryRepository
 from order_shared.order.items import to_item
@@ -65,21 +64,16 @@ class Meter:
         return f"{len(self.actions)} requests, {self.examined} orders examined, {self.units:.1f} read units"
 
 
-class MeteredClient(Client):
+@dataclass(frozen=True)
+class MeteredClient(DynamoClient):
     """A client that asks what each of its requests consumes."""
 
-    meter: Meter
+    meter: Meter = field(default_factory=Meter)
 
     async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         answer = await super().send_request(action=action, payload={**payload, "ReturnConsumedCapacity": "TOTAL"})
         self.meter.note(action, answer)
         return answer
-
-
-def metered(client: Client) -> MeteredClient:
-    made = MeteredClient(**{each.name: getattr(client, each.name) for each in fields(client)})
-    made.meter = Meter()
-    return made
 
 
 @dataclass(frozen=True)
@@ -175,7 +169,8 @@ async def _open(shop: Shop) -> AsyncIterator[Metered]:
     tables = TableNames.with_prefix(PREFIX)
     retries = RetryPolicy(deadline=20.0)
     async with open_dynamo(local_aio_session(), region=REGION, endpoint=shop.endpoint, retries=retries) as plain:
-        client = metered(plain.client)
+        assert isinstance(plain.client, DynamoClient)
+        client = MeteredClient.of(plain.client.service)
         dynamo = Dynamo(client, retries)
         adapters = Adapters(
             DynamoOrderRepository(dynamo, tables),

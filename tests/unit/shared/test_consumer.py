@@ -87,6 +87,23 @@ async def test_no_more_is_received_than_can_be_handled_at_once() -> None:
     assert max(queue.asked_for) <= 4
 
 
+async def test_a_message_that_is_done_holds_no_permit_while_it_waits_to_be_deleted() -> None:
+    queue = MemoryQueue()
+    handled: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        handled.append(delivery.message.body)
+
+    async def never(receipts: Sequence[str]) -> list[EntryFailure]:  # noqa: ARG001 - the queue's protocol
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+    queue.delete = never  # type: ignore[method-assign]  # the queue takes long
+    await send(queue, "a", "b", "c")
+    async with running(make_consumer(queue, handle, replace(OPTIONS, concurrency=1, visibility=3600, drain=0.1))):
+        await eventually(lambda: sorted(handled) == ["a", "b", "c"])
+
+
 async def test_a_full_consumer_awaits_a_permit_and_does_not_spin() -> None:
     queue = MemoryQueue()
     gate = asyncio.Event()

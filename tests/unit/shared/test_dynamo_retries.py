@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-import aiohttp
 import pytest
-from aiodynamo.client import Client
-from aiodynamo.credentials import Key, StaticCredentials
+from aiodynamo.credentials import Credentials, Key, StaticCredentials
 from aiodynamo.errors import TransactionCanceled, ValidationException
 from aiodynamo.expressions import F, HashKey
-from aiodynamo.http.types import Request, RequestFailed, Response
+from aiodynamo.http.types import HttpImplementation, Request, Response
 from aiodynamo.operations import Put
 from aiodynamo.utils import py2dy
 from botocore.exceptions import CredentialRetrievalError
+from yarl import URL
 
-from order_shared.aws.dynamodb import Dynamo, Item, OneAttempt
+from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item
 from order_shared.aws.retries import RetryPolicy
+from order_shared.aws.service import DYNAMODB, JsonService
 from order_shared.aws.session import BotocoreCredentials
 from order_shared.clock import to_text
 from order_shared.exceptions import StorageUnavailable
@@ -61,7 +61,7 @@ TRANSIENT: list[Answer] = [
     Response(502, b"bad gateway"),
     Response(503, b""),
     TimeoutError(),
-    RequestFailed(aiohttp.ServerDisconnectedError()),
+    ConnectionResetError(),
 ]
 
 
@@ -86,15 +86,20 @@ class RefreshableCredentials(StaticCredentials):
         return True
 
 
-def make_dynamo(wire: Wire, deadline: float = 5.0, on_retry: Callable[[str], None] = lambda _: None) -> Dynamo:
-    client = Client(
-        http=wire,
-        credentials=RefreshableCredentials(Key("id", "secret")),
+def make_dynamo(
+    wire: HttpImplementation,
+    deadline: float = 5.0,
+    on_retry: Callable[[str], None] = lambda _: None,
+    credentials: Credentials | None = None,
+) -> Dynamo:
+    service = JsonService(
+        DYNAMODB,
+        wire,
+        credentials or RefreshableCredentials(Key("id", "secret")),
         region="eu-central-1",
-        numeric_type=int,
-        throttle_config=OneAttempt(time_limit_secs=0),
+        url=URL("http://dynamodb.test/"),
     )
-    return Dynamo(client, RetryPolicy(deadline=deadline, base=0.0, on_retry=on_retry))
+    return Dynamo(DynamoClient.of(service), RetryPolicy(deadline=deadline, base=0.0, on_retry=on_retry))
 
 
 @pytest.mark.parametrize("answer", TRANSIENT, ids=repr)
@@ -185,10 +190,9 @@ async def test_a_call_that_hangs_ends_soon_after_the_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError("it never answers")
 
-    dynamo = make_dynamo(Wire())
     retries = RetryPolicy(deadline=0.0, attempt_grace=0.05)
     with pytest.raises(StorageUnavailable):
-        await Dynamo(replace(dynamo.client, http=hang), retries).transact_write([PUT])
+        await Dynamo(make_dynamo(hang).client, retries).transact_write([PUT])
 
 
 class TestLostAnswers:
@@ -249,6 +253,5 @@ class BrokenSession:
 
 async def test_credentials_that_cannot_be_had_just_now_are_no_error_of_the_request() -> None:
     credentials = BotocoreCredentials(cast("aioboto3.Session", BrokenSession()))
-    dynamo = make_dynamo(Wire(), deadline=0.0)
     with pytest.raises(StorageUnavailable):
-        await Dynamo(replace(dynamo.client, credentials=credentials), dynamo.retries).transact_write([PUT])
+        await make_dynamo(Wire(), deadline=0.0, credentials=credentials).transact_write([PUT])

@@ -1,13 +1,17 @@
 """Batches as SQS takes them, and its answers as it gives them: per entry, and never all or nothing."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, cast
+import json
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from aiobotocore.config import AioConfig
-from botocore.exceptions import ClientError, EndpointConnectionError
+from aiodynamo.credentials import Credentials, Key, StaticCredentials
+from aiodynamo.http.types import Request, Response
+from yarl import URL
 
+from order_shared.aws import service as aws_service
+from order_shared.aws.http import open_http
+from order_shared.aws.service import SQS, JsonService
 from order_shared.aws.sqs import SqsQueue, open_sqs
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
@@ -16,63 +20,87 @@ from order_shared.messaging.queue import (
     QueueUnavailable,
     Visibility,
 )
-
-if TYPE_CHECKING:
-    import aioboto3
-    from types_aiobotocore_sqs import SQSClient
+from orderctl.local.stack import local_aio_session
 
 DUPLICATE = {
     "MessageId": "message-1",
     "Body": "a",
     "Attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"},
 }
+BATCHES_OF_SQS = {"SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
+
+Answer = Response | Exception
 
 
-class StrictClient:
-    """Answers as SQS does; `failed` are entries of the next batch, by position, `error` is of the next request."""
+class Wire:
+    """Answers as SQS does; `failed` are entries of the next batch, by position, `script` is for the next requests."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
         self.failed: dict[int, str] = {}
-        self.error: Exception | None = None
+        self.script: list[Answer] = []
         self.messages: list[dict[str, Any]] = []
+        self.sent: list[tuple[str, dict[str, Any]]] = []
 
-    async def get_queue_url(self, QueueName: str) -> dict[str, str]:  # noqa: N803 - boto's name
-        return {"QueueUrl": f"http://sqs.test/{QueueName}"}
+    async def __call__(self, request: Request) -> Response:
+        assert request.headers is not None
+        assert request.body is not None
+        operation = request.headers["x-amz-target"].removeprefix("AmazonSQS.")
+        content = json.loads(request.body)
+        if operation == "GetQueueUrl":
+            return ok({"QueueUrl": f"http://sqs.test/{content['QueueName']}"})
+        self.sent.append((operation, content))
+        if self.script:
+            answer = self.script.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        if operation == "ReceiveMessage":
+            return ok({"Messages": self.messages})
+        assert operation in BATCHES_OF_SQS
+        return self._batch(content["Entries"])
 
-    async def receive_message(self, **_: Any) -> dict[str, Any]:
-        return {"Messages": self.messages}
-
-    async def send_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG002, N803 - boto's names
-        return self._batch(Entries)
-
-    async def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG002, N803 - boto's names
-        return self._batch(Entries)
-
-    async def change_message_visibility_batch(self, *, QueueUrl: str, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: ARG002, N803 - boto's names
-        return self._batch(Entries)
-
-    def _batch(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
-        if self.error is not None:
-            raise self.error
+    def _batch(self, entries: list[dict[str, Any]]) -> Response:
         ids = [entry["Id"] for entry in entries]
         if len(set(ids)) < len(ids):
-            raise refusal("AWS.SimpleQueueService.BatchEntryIdsNotDistinct")
+            return refusal("BatchEntryIdsNotDistinct")
         self.entries += entries
         failed = {ids[index]: code for index, code in self.failed.items()}
-        return {
-            "Successful": [{"Id": each} for each in ids if each not in failed],
-            "Failed": [{"Id": each, "Code": code, "SenderFault": False} for each, code in failed.items()],
-        }
+        return ok(
+            {
+                "Successful": [{"Id": each} for each in ids if each not in failed],
+                "Failed": [{"Id": each, "Code": code, "SenderFault": False} for each, code in failed.items()],
+            }
+        )
 
 
-def refusal(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}}, "Batch")
+def ok(content: dict[str, Any]) -> Response:
+    return Response(200, json.dumps(content).encode())
 
 
-def make_queue(client: StrictClient) -> SqsQueue:
-    sqs = cast("SQSClient", client)
-    return SqsQueue("orders", "orders-dead", client=sqs, polling_client=sqs)
+def refusal(code: str, status: int = 400) -> Response:
+    return Response(status, json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": "no"}).encode())
+
+
+class RefreshableCredentials(StaticCredentials):
+    """Counts how often it was told that its key is of no use."""
+
+    refreshed = 0
+
+    def invalidate(self) -> bool:
+        self.refreshed += 1
+        return True
+
+
+def make_queue(wire: Wire, credentials: Credentials | None = None) -> SqsQueue:
+    service = JsonService(
+        SQS,
+        wire,
+        credentials or RefreshableCredentials(Key("id", "secret")),
+        region="eu-central-1",
+        url=URL("http://sqs.test/"),
+    )
+    return SqsQueue("orders", "orders-dead", service=service, polls=service)
 
 
 async def send(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
@@ -96,63 +124,111 @@ BATCHES = pytest.mark.parametrize("batch", [send, bury, delete, extend])
 
 @BATCHES
 async def test_a_refused_entry_of_a_batch_that_succeeded_is_never_overlooked(batch: Any) -> None:
-    client = StrictClient()
-    client.failed = {1: "InternalError", 2: "ReceiptHandleIsInvalid"}
-    assert await batch(make_queue(client), "abcd") == [
+    wire = Wire()
+    wire.failed = {1: "InternalError", 2: "ReceiptHandleIsInvalid"}
+    assert await batch(make_queue(wire), "abcd") == [
         EntryFailure(1, "InternalError"),
         EntryFailure(2, "ReceiptHandleIsInvalid", gone=True),
     ]
 
 
+PASSING: list[Answer] = [
+    refusal("RequestThrottled"),
+    refusal("ThrottlingException"),
+    refusal("ExpiredToken", 403),
+    Response(500, b""),
+    Response(503, b"<html>no JSON</html>"),
+    ConnectionResetError(),
+    TimeoutError(),
+]
+LASTING: list[Answer] = [refusal("QueueDoesNotExist"), refusal("AccessDeniedException", 403)]
+
+
 @BATCHES
-@pytest.mark.parametrize(
-    "error", [refusal("RequestThrottled"), EndpointConnectionError(endpoint_url="x"), ConnectionResetError()], ids=repr
-)
-async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any, error: Exception) -> None:
-    client = StrictClient()
-    client.error = error
+@pytest.mark.parametrize("answer", PASSING, ids=repr)
+async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any, answer: Answer) -> None:
+    wire = Wire()
+    wire.script = [answer]
+    assert await batch(make_queue(wire), "ab") == []
+    first, second = wire.sent
+    assert first == second
+
+
+@BATCHES
+@pytest.mark.parametrize("answers", [[answer] * 2 for answer in PASSING] + [[answer] for answer in LASTING], ids=repr)
+async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any, answers: list[Answer]) -> None:
+    wire = Wire()
+    wire.script = list(answers)
     with pytest.raises(QueueUnavailable):
-        await batch(make_queue(client), "abcd")
+        await batch(make_queue(wire), "abcd")
+    assert len(wire.sent) == len(answers)
+
+
+@pytest.mark.parametrize("answer", [*PASSING, *LASTING], ids=repr)
+async def test_a_poll_is_not_repeated(answer: Answer) -> None:
+    """What a lost answer took stays hidden; the consumer decides when to poll again."""
+    wire = Wire()
+    wire.script = [answer]
+    with pytest.raises(QueueUnavailable):
+        await make_queue(wire).receive(10, 0, 30)
+    assert len(wire.sent) == 1
+
+
+async def test_a_key_that_has_expired_is_asked_for_anew() -> None:
+    wire = Wire()
+    wire.script = [refusal("ExpiredToken", 403)]
+    credentials = RefreshableCredentials(Key("id", "secret", "token"))
+    await send(make_queue(wire, credentials), "a")
+    assert credentials.refreshed == 1
+
+
+class NoCredentials(StaticCredentials):
+    async def get_key(self, http: Any) -> Key | None:  # noqa: ARG002 - aiodynamo's protocol
+        return None
+
+
+async def test_without_credentials_the_queue_is_unavailable_and_nothing_is_sent() -> None:
+    wire = Wire()
+    with pytest.raises(QueueUnavailable, match="NoCredentials"):
+        await send(make_queue(wire, NoCredentials(Key("", ""))), "a")
+    assert wire.sent == []
 
 
 @pytest.mark.parametrize("batch", [delete, extend])
 async def test_a_duplicate_in_a_batch_does_not_reject_the_batch(batch: Any) -> None:
     """Two deliveries of one message have one message id and two receipts: an entry is named by its position."""
-    client = StrictClient()
-    client.messages = [DUPLICATE | {"ReceiptHandle": receipt} for receipt in ("receipt-1", "receipt-2")]
-    queue = make_queue(client)
+    wire = Wire()
+    wire.messages = [DUPLICATE | {"ReceiptHandle": receipt} for receipt in ("receipt-1", "receipt-2")]
+    queue = make_queue(wire)
     first, second = await queue.receive(10, 0, 30)
     assert first.message_id == second.message_id
     assert await batch(queue, [first.receipt, second.receipt]) == []
-    assert [entry["ReceiptHandle"] for entry in client.entries] == ["receipt-1", "receipt-2"]
+    assert [entry["ReceiptHandle"] for entry in wire.entries] == ["receipt-1", "receipt-2"]
 
 
-class RecordingSession:
-    """Keeps how each client was made."""
+async def test_polls_and_all_else_have_pools_of_their_own_and_a_poll_may_take_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pools: list[tuple[int, float]] = []
 
-    def __init__(self) -> None:
-        self.configs: list[AioConfig] = []
+    def recording(url: URL, *, timeout: float, connections: int) -> Any:
+        pools.append((connections, timeout))
+        return open_http(url, timeout=timeout, connections=connections)
 
-    @asynccontextmanager
-    async def client(self, _: str, *, config: AioConfig, **__: Any) -> AsyncIterator[StrictClient]:
-        self.configs.append(config)
-        yield StrictClient()
-
-
-def setting(config: AioConfig, name: str) -> Any:
-    return getattr(config, name)  # botocore makes them from its keyword arguments
-
-
-async def test_there_is_one_client_per_purpose_with_a_pool_and_time_outs_of_its_own_and_none_per_call() -> None:
-    session = RecordingSession()
+    monkeypatch.setattr(aws_service, "open_http", recording)  # what it opens shows nowhere else
     async with open_sqs(
-        cast("aioboto3.Session", session), name="a", dead_letter_name="b", region="r", endpoint=None, pollers=16
-    ) as queue:
-        for _ in range(50):
-            await queue.send([OutgoingMessage("a")])
-            await queue.receive(10, 0, 30)
-    work, polls = session.configs
-    assert setting(work, "max_pool_connections") > 10  # botocore's default
-    assert setting(polls, "max_pool_connections") == 16
-    assert setting(work, "read_timeout") < MAX_WAIT_SECONDS < setting(polls, "read_timeout")
-    assert {setting(config, "connect_timeout") for config in session.configs} == {1.0}
+        local_aio_session(), name="a", dead_letter_name="b", region="r", endpoint="http://localhost", pollers=16
+    ):
+        pass
+    (work, work_seconds), (polls, poll_seconds) = pools
+    assert work > 10
+    assert polls == 16
+    assert work_seconds < MAX_WAIT_SECONDS < poll_seconds
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [("eu-central-1", "sqs.eu-central-1.amazonaws.com"), ("cn-north-1", "sqs.cn-north-1.amazonaws.com.cn")],
+)
+def test_without_an_endpoint_the_region_says_where_it_is(region: str, host: str) -> None:
+    assert URL(SQS.url(region)).host == host

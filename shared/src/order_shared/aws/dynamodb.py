@@ -1,48 +1,59 @@
 """DynamoDB through aiodynamo: about a fourth of a botocore client's CPU per call.
 
-Its own retries are switched off; `RetryPolicy` decides. Every transaction carries a request token made when
+Nothing is sent again below `RetryPolicy`, which decides. Every transaction carries a request token made when
 it is built and used only to send the same bytes again, so a lost answer never applies it twice.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Self
 
 import aioboto3
-import aiohttp
+import orjson
 from aiodynamo.client import Client
-from aiodynamo.errors import ItemNotFound, Throttled, TransactionCanceled
+from aiodynamo.errors import ExpiredToken, ItemNotFound, Throttled, TransactionCanceled, exception_from_response
 from aiodynamo.expressions import Condition, KeyCondition, UpdateExpression
-from aiodynamo.http.aiohttp import AIOHTTP
-from aiodynamo.models import BatchGetRequest, Page, RetryConfig, RetryTimeout, ReturnValues, Select
-from aiodynamo.operations import ConditionCheck, Delete, Get, Put, Update
+from aiodynamo.models import BatchGetRequest, Page, ReturnValues, Select
+from aiodynamo.operations import Get
 from aiodynamo.utils import dy2py
-from yarl import URL
 
+from order_shared.aws.encoding import WriteOperation, encoded
 from order_shared.aws.retries import RetryPolicy
+from order_shared.aws.service import DYNAMODB, JsonService, open_service
 from order_shared.aws.session import BotocoreCredentials
 
 Item = dict[str, Any]
-WriteOperation = Put | Update | Delete | ConditionCheck
 
 CONDITION_FAILED = "ConditionalCheckFailed"
-CONNECT_TIMEOUT = 1.0
 REQUEST_TIMEOUT = 2.5
+"""Half of `RetryPolicy.attempt_limit`: as long again may pass until there is a connection."""
 MAX_CONNECTIONS = 200
 
 
-class OneAttempt(RetryConfig):
-    """aiodynamo's hook for retries, used to switch them off."""
+@dataclass(frozen=True)
+class DynamoClient(Client):
+    """aiodynamo's requests and answers; how they are sent is ours."""
 
-    def delays(self) -> Iterable[float]:
-        return ()
+    service: JsonService = field(kw_only=True)
 
-    async def attempts(self) -> AsyncIterator[None]:
-        yield
-        raise RetryTimeout
+    @classmethod
+    def of(cls, service: JsonService) -> Self:
+        return cls(service.send, service.credentials, service.region, numeric_type=int, service=service)
+
+    async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """One attempt. Raises what the service answers as aiodynamo's errors."""
+        response = await self.service.call(action, payload)
+        if response.status == HTTPStatus.OK:
+            answer: dict[str, Any] = orjson.loads(response.body)
+            return answer
+        error = exception_from_response(response.status, response.body)
+        if isinstance(error, ExpiredToken):
+            self.credentials.invalidate()
+        raise error
 
 
 @dataclass(frozen=True)
@@ -146,8 +157,11 @@ class Dynamo:
 
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
         """All or none. Raises TransactionCanceled with positional reasons."""
-        token = str(uuid.uuid4())
-        await self.retries.run(lambda: self.client.transact_write_items(operations, request_token=token))
+        payload = {
+            "ClientRequestToken": str(uuid.uuid4()),
+            "TransactItems": [encoded(operation) for operation in operations],
+        }
+        await self.retries.run(lambda: self.client.send_request(action="TransactWriteItems", payload=payload))
 
     async def transact_get(self, gets: Sequence[Get]) -> list[Item | None]:
         """One snapshot of several items, in their order; None for each that does not exist."""
@@ -180,15 +194,12 @@ async def open_dynamo(
     session: aioboto3.Session, *, region: str, endpoint: str | None, retries: RetryPolicy
 ) -> AsyncIterator[Dynamo]:
     """A client for the life of the process, with a pool of its own."""
-    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
-    connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
-        client = Client(
-            http=AIOHTTP(http),
-            credentials=BotocoreCredentials(session),
-            region=region,
-            endpoint=URL(endpoint) if endpoint else None,
-            numeric_type=int,
-            throttle_config=OneAttempt(time_limit_secs=0),
-        )
-        yield Dynamo(client, retries)
+    async with open_service(
+        DYNAMODB,
+        BotocoreCredentials(session),
+        region=region,
+        endpoint=endpoint,
+        timeout=REQUEST_TIMEOUT,
+        connections=MAX_CONNECTIONS,
+    ) as service:
+        yield Dynamo(DynamoClient.of(service), retries)

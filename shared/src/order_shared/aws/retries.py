@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import aiohttp
 from aiodynamo.errors import (
     ExpiredToken,
     InternalDynamoError,
@@ -36,8 +35,8 @@ TRANSIENT: dict[type[Exception], str] = {
     ServiceUnavailable: "server_error",
     ExpiredToken: "credentials",
     NoCredentialsFound: "credentials",
-    TimeoutError: "timeout",
-    aiohttp.ClientError: "network",
+    TimeoutError: "timeout",  # an OSError too, so it comes first
+    OSError: "network",
 }
 
 TRANSIENT_CANCELLATIONS = {
@@ -62,11 +61,13 @@ def transient_reason(error: Exception) -> str | None:
 class RetryPolicy:
     """Retries with full jitter inside a deadline for the whole call. Times are in seconds.
 
-    An attempt begun before the deadline may last `attempt_grace` beyond it.
+    An attempt begun before the deadline may last `attempt_grace` beyond it. By the client's own time-outs it ends
+    within `attempt_limit`, so only one that comes near the end is watched: that costs as much as all else here.
     """
 
     deadline: float = 5.0
     attempt_grace: float = 1.0
+    attempt_limit: float = 5.0
     base: float = 0.025
     cap: float = 1.0
     on_retry: Callable[[str], None] = lambda _: None
@@ -77,7 +78,10 @@ class RetryPolicy:
         attempt = 0
         while True:
             try:
-                async with asyncio.timeout(self.deadline + self.attempt_grace - (time.monotonic() - started)):
+                left = self.deadline + self.attempt_grace - (time.monotonic() - started)
+                if left >= self.attempt_limit:
+                    return await call()
+                async with asyncio.timeout(left):
                     return await call()
             except Exception as error:
                 reason = transient_reason(error)

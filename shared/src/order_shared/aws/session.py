@@ -1,4 +1,4 @@
-"""Credentials by botocore's own chain, for both kinds of client."""
+"""Credentials by botocore's own chain."""
 
 from typing import TYPE_CHECKING
 

@@ -1,14 +1,18 @@
-"""SQS through aioboto3: one client for the long polls, one for all else, both for the life of the process."""
+"""SQS over its JSON protocol: one pool of connections for the long polls, one for all else."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+from typing import Any
 
 import aioboto3
-import aiohttp
-from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
+import orjson
+from aiodynamo.errors import NoCredentialsFound
 
+from order_shared.aws.service import SQS, JsonService, open_service
+from order_shared.aws.session import BotocoreCredentials
+from order_shared.backoff import full_jitter
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
     EntryFailure,
@@ -18,13 +22,10 @@ from order_shared.messaging.queue import (
     Visibility,
 )
 
-if TYPE_CHECKING:
-    from types_aiobotocore_sqs import SQSClient
-
-CONNECT_TIMEOUT = 1.0
-READ_TIMEOUT = 5.0
-POLL_READ_TIMEOUT = MAX_WAIT_SECONDS + 5.0  # longer than any long poll
-USER_AGENT = "order-platform"
+REQUEST_TIMEOUT = 5.0
+POLL_TIMEOUT = MAX_WAIT_SECONDS + 5.0  # longer than any long poll
+MAX_CONNECTIONS = 32
+RETRY_BASE_SECONDS = 0.1
 
 GONE_CODES = frozenset(
     {
@@ -36,15 +37,24 @@ GONE_CODES = frozenset(
 )
 """The delivery is not ours any more. For a delete that is what was wanted."""
 
+THROTTLED_CODES = frozenset({"RequestThrottled", "Throttling", "ThrottlingException", "ThrottledException"})
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"})
+
+Json = dict[str, Any]
+
+
+class _Passing(QueueUnavailable):
+    """The same request may well succeed in a moment."""
+
 
 class SqsQueue:
     """The work queue and its dead-letter queue. Names are resolved at first use, so SQS may be down at start."""
 
-    def __init__(self, name: str, dead_letter_name: str, *, client: "SQSClient", polling_client: "SQSClient") -> None:
+    def __init__(self, name: str, dead_letter_name: str, *, service: JsonService, polls: JsonService) -> None:
         self._names = {"work": name, "dead": dead_letter_name}
         self._urls: dict[str, str] = {}
-        self._client = client
-        self._polling_client = polling_client
+        self._service = service
+        self._polls = polls
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         return await self._send("work", messages)
@@ -53,15 +63,18 @@ class SqsQueue:
         return await self._send("dead", messages)
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        url = await self._url("work")
-        with _translated_errors():
-            answer = await self._polling_client.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=limit,
-                WaitTimeSeconds=wait_seconds,
-                VisibilityTimeout=visibility_seconds,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-            )
+        """Not repeated here: what a lost answer took stays hidden, and the consumer polls again."""
+        answer = await _call(
+            self._polls,
+            "ReceiveMessage",
+            {
+                "QueueUrl": await self._url("work"),
+                "MaxNumberOfMessages": limit,
+                "WaitTimeSeconds": wait_seconds,
+                "VisibilityTimeout": visibility_seconds,
+                "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
+            },
+        )
         return [
             ReceivedMessage(
                 message_id=message["MessageId"],
@@ -70,108 +83,95 @@ class SqsQueue:
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
                 sent_at=int(message["Attributes"]["SentTimestamp"]),
             )
-            for message in answer.get("Messages", [])
+            for message in answer.get("Messages") or ()
         ]
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
-        url = await self._url("work")
-        with _translated_errors():
-            answer = await self._client.delete_message_batch(
-                QueueUrl=url,
-                Entries=[{"Id": str(index), "ReceiptHandle": receipt} for index, receipt in enumerate(receipts)],
-            )
-        return _failures(answer)
+        return await self._batch("work", "DeleteMessageBatch", [{"ReceiptHandle": receipt} for receipt in receipts])
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
-        url = await self._url("work")
-        with _translated_errors():
-            answer = await self._client.change_message_visibility_batch(
-                QueueUrl=url,
-                Entries=[
-                    {"Id": str(index), "ReceiptHandle": change.receipt, "VisibilityTimeout": change.seconds}
-                    for index, change in enumerate(changes)
-                ],
-            )
-        return _failures(answer)
+        entries = [{"ReceiptHandle": change.receipt, "VisibilityTimeout": change.seconds} for change in changes]
+        return await self._batch("work", "ChangeMessageVisibilityBatch", entries)
 
     async def ping(self) -> None:
         """One real request; raises QueueUnavailable."""
         url = await self._url("work")
-        with _translated_errors():
-            await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        await _call(self._service, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["QueueArn"]})
 
     async def _send(self, target: str, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
-        url = await self._url(target)
-        with _translated_errors():
-            answer = await self._client.send_message_batch(
-                QueueUrl=url,
-                Entries=[
-                    {
-                        "Id": str(index),
-                        "MessageBody": message.body,
-                        "MessageAttributes": {
-                            name: {"DataType": "String", "StringValue": value}
-                            for name, value in message.attributes.items()
-                        },
-                    }
-                    for index, message in enumerate(messages)
-                ],
-            )
-        return _failures(answer)
+        entries = [
+            {
+                "MessageBody": message.body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()
+                },
+            }
+            for message in messages
+        ]
+        return await self._batch(target, "SendMessageBatch", entries)
+
+    async def _batch(self, target: str, operation: str, entries: Sequence[Json]) -> list[EntryFailure]:
+        """Entries are named by their position: two deliveries of one message have the same message id."""
+        payload = {
+            "QueueUrl": await self._url(target),
+            "Entries": [{"Id": str(index), **entry} for index, entry in enumerate(entries)],
+        }
+        answer = await self._call_twice(operation, payload)
+        return [
+            EntryFailure(index=int(entry["Id"]), code=entry["Code"], gone=entry["Code"] in GONE_CODES)
+            for entry in answer.get("Failed") or ()
+        ]
 
     async def _url(self, target: str) -> str:
         if target not in self._urls:
-            with _translated_errors():
-                answer = await self._client.get_queue_url(QueueName=self._names[target])
+            answer = await self._call_twice("GetQueueUrl", {"QueueName": self._names[target]})
             self._urls[target] = answer["QueueUrl"]
         return self._urls[target]
 
+    async def _call_twice(self, operation: str, payload: Mapping[str, Any]) -> Json:
+        """Once more after what may pass: a connection that SQS had closed must not leave a message to the sweeper."""
+        try:
+            return await _call(self._service, operation, payload)
+        except _Passing:
+            await asyncio.sleep(full_jitter(0, base=RETRY_BASE_SECONDS, cap=RETRY_BASE_SECONDS))
+            return await _call(self._service, operation, payload)
 
-@contextmanager
-def _translated_errors() -> Iterator[None]:
+
+async def _call(service: JsonService, operation: str, payload: Mapping[str, Any]) -> Json:
+    """The content of the answer. Raises QueueUnavailable."""
     try:
-        yield
-    except ClientError as error:
-        raise QueueUnavailable(error.response.get("Error", {}).get("Code", "unknown")) from error
-    except (BotoCoreError, aiohttp.ClientError, OSError) as error:
-        raise QueueUnavailable(type(error).__name__) from error
-
-
-def _failures(answer: Any) -> list[EntryFailure]:
-    return [
-        EntryFailure(index=int(entry["Id"]), code=entry["Code"], gone=entry["Code"] in GONE_CODES)
-        for entry in answer.get("Failed", [])
-    ]
+        response = await service.call(operation, payload)
+        content: Json = orjson.loads(response.body) if response.body else {}
+    except NoCredentialsFound as error:
+        raise QueueUnavailable("NoCredentials") from error
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise _Passing(type(error).__name__) from error
+    if response.status == HTTPStatus.OK:
+        return content
+    code = str(content.get("__type", response.status)).rpartition("#")[2]
+    if code in EXPIRED_CODES:
+        service.credentials.invalidate()
+        raise _Passing(code)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in THROTTLED_CODES:
+        raise _Passing(code)
+    raise QueueUnavailable(code)
 
 
 @asynccontextmanager
 async def open_sqs(
     session: aioboto3.Session, *, name: str, dead_letter_name: str, region: str, endpoint: str | None, pollers: int
 ) -> AsyncIterator[SqsQueue]:
-    """The queue, with both clients open until the end of the block."""
-
-    def config(*, read_timeout: float, connections: int, attempts: int) -> AioConfig:
-        return AioConfig(
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=read_timeout,
-            max_pool_connections=connections,
-            parameter_validation=False,
-            user_agent=USER_AGENT,
-            retries={"total_max_attempts": attempts, "mode": "standard"},
-        )
-
+    """The queue, with its connections kept until the end of the block."""
+    credentials = BotocoreCredentials(session)
     async with AsyncExitStack() as stack:
 
-        async def open_client(settings: AioConfig) -> "SQSClient":
+        async def open_pool(*, timeout: float, connections: int) -> JsonService:  # noqa: ASYNC109 - of each request
             return await stack.enter_async_context(
-                session.client("sqs", region_name=region, endpoint_url=endpoint, config=settings)
+                open_service(
+                    SQS, credentials, region=region, endpoint=endpoint, timeout=timeout, connections=connections
+                )
             )
 
-        client = await open_client(config(read_timeout=READ_TIMEOUT, connections=32, attempts=2))
-        # A poll is not repeated by the client: what a lost answer took stays hidden, and the consumer polls again.
-        polling_client = (
-            await open_client(config(read_timeout=POLL_READ_TIMEOUT, connections=pollers, attempts=1))
-            if pollers
-            else client
-        )
-        yield SqsQueue(name, dead_letter_name, client=client, polling_client=polling_client)
+        service = await open_pool(timeout=REQUEST_TIMEOUT, connections=MAX_CONNECTIONS)
+        polls = await open_pool(timeout=POLL_TIMEOUT, connections=pollers) if pollers else service
+        yield SqsQueue(name, dead_letter_name, service=service, polls=polls)

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerialize
 from order_shared.clock import to_text
 from order_shared.exceptions import PlatformError
 from order_shared.order.exceptions import InvalidOrderId
-from order_shared.order.ids import created_at_of, parse_order_id
+from order_shared.order.ids import OrderId, created_at_of
 from order_shared.order.models import Customer, Order, OrderLine, OrderStatus, TimelineEntry
 
 SOURCE = "/order-platform/orders"
@@ -88,46 +88,57 @@ class OrderPlaced(_CloudEvent):
     @classmethod
     def of(cls, order: Order, traceparent: str | None = None) -> "OrderPlaced":
         """The event of a pending order; a message sent again for the same order has the same `id`."""
-        return cls.model_construct(
-            id=f"{order.order_id}.placed",
-            subject=order.order_id,
-            time=order.created_at,
-            traceparent=traceparent,
-            tenantid=order.customer.tenant,
-            data=PlacedData.model_construct(
-                customer=order.customer.id,
-                lines=tuple(
-                    PlacedLine.model_construct(
-                        sku=line.sku,
-                        name=line.name,
-                        quantity=line.quantity,
-                        unit_price=line.unit_price,
-                        shard=line.shard,
-                    )
-                    for line in order.lines
-                ),
-                currency=order.currency,
-                total=order.total,
-                reference=order.reference,
-                paid=order.must_be_paid,
-            ),
+        return cls.model_validate(
+            {
+                "id": f"{order.order_id}.placed",
+                "subject": order.order_id,
+                "time": order.created_at,
+                "traceparent": traceparent,
+                "tenantid": order.customer.tenant,
+                "data": {
+                    "customer": order.customer.id,
+                    "lines": [
+                        {
+                            "sku": line.sku,
+                            "name": line.name,
+                            "quantity": line.quantity,
+                            "unit_price": line.unit_price,
+                            "shard": line.shard,
+                        }
+                        for line in order.lines
+                    ],
+                    "currency": order.currency,
+                    "total": order.total,
+                    "reference": order.reference,
+                    "paid": order.must_be_paid,
+                },
+            }
         )
 
     def order(self) -> Order:
         """The pending order as it was when this was said. Raises UnreadableEvent for an impossible id."""
         try:
-            order_id, created_at = parse_order_id(self.subject), created_at_of(self.subject)
+            created_at = created_at_of(self.subject)
         except InvalidOrderId as error:
             raise UnreadableEvent("invalid_event", "subject: not an order id") from error
         return Order(
             customer=self.customer,
-            order_id=order_id,
+            order_id=OrderId(self.subject),
             created_at=created_at,
             updated_at=created_at,
             status=OrderStatus.PENDING,
             version=1,
             fence=0,
-            lines=tuple(OrderLine(**line.model_dump()) for line in self.data.lines),
+            lines=tuple(
+                OrderLine(
+                    sku=line.sku,
+                    name=line.name,
+                    quantity=line.quantity,
+                    unit_price=line.unit_price,
+                    shard=line.shard,
+                )
+                for line in self.data.lines
+            ),
             currency=self.data.currency,
             reference=self.data.reference,
             timeline=(TimelineEntry(OrderStatus.PENDING, created_at),),
@@ -141,13 +152,15 @@ class OrderCancelRequested(_CloudEvent):
 
     @classmethod
     def of(cls, order: Order, traceparent: str | None = None) -> "OrderCancelRequested":
-        return cls.model_construct(
-            id=f"{order.order_id}.cancel_requested",
-            subject=order.order_id,
-            time=order.cancel_requested_at or order.updated_at,
-            traceparent=traceparent,
-            tenantid=order.customer.tenant,
-            data=OrderData.model_construct(customer=order.customer.id),
+        return cls.model_validate(
+            {
+                "id": f"{order.order_id}.cancel_requested",
+                "subject": order.order_id,
+                "time": order.cancel_requested_at or order.updated_at,
+                "traceparent": traceparent,
+                "tenantid": order.customer.tenant,
+                "data": {"customer": order.customer.id},
+            }
         )
 
 

@@ -30,12 +30,6 @@ def new_order_id(created_at: datetime) -> OrderId:
     return OrderId(f"{PREFIX}{value:032x}")
 
 
-def parse_order_id(text: str) -> OrderId:
-    """The id if it is canonical; raises InvalidOrderId otherwise."""
-    created_at_of(text)
-    return OrderId(text)
-
-
 def created_at_of(order_id: str) -> datetime:
     """The instant that the id carries; raises InvalidOrderId for what `new_order_id` cannot have made."""
     digits = order_id.removeprefix(PREFIX)

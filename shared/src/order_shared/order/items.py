@@ -9,11 +9,9 @@ A new version keeps to the rules of `docs/evolution.md`.
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import reduce
-from operator import and_
 from typing import Any
 
-from aiodynamo.expressions import Condition, F, UpdateExpression
+from aiodynamo.expressions import Append, Condition, F, Modify, SetAction, UpdateExpression, Value
 
 from order_shared.aws.dynamodb import Item
 from order_shared.clock import from_text, to_text
@@ -66,18 +64,23 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
 """Attributes that change in an order's life, in their stored form; None is not stored. `version` and `timeline`
 change too, by what is added to them."""
 
-OPEN_ATTRIBUTES = (
-    "open_shard",
-    "due_at",
-    "sweeps",
-    "lease_owner",
-    "lease_until",
-    "payment_token",
-    "attempts",
-    "parked",
-    "retried_at",
+OPEN_ATTRIBUTES = frozenset(
+    {
+        "open_shard",
+        "due_at",
+        "sweeps",
+        "lease_owner",
+        "lease_until",
+        "payment_token",
+        "attempts",
+        "parked",
+        "retried_at",
+    }
 )
 """What an order has only until it ends."""
+
+
+FIELDS = {name: F(name) for name in (*MUTABLE, "version", "timeline")}
 
 
 def item_key(customer_key: str, created_at: datetime) -> Item:
@@ -100,19 +103,21 @@ def still(order: Order) -> Condition:
 
 def changes(before: Order, after: Order) -> UpdateExpression:
     """What makes the stored order `after`. `version` is counted up where it is stored: others count it too."""
-    updates: list[UpdateExpression] = []
+    updates: list[tuple[F, SetAction]] = []
+    removed: set[F] = set()
+    ends = not after.is_open
     for name, stored in MUTABLE.items():
         value = stored(after)
         if value is None:
-            if stored(before) is not None or (not after.is_open and name in OPEN_ATTRIBUTES):
-                updates.append(F(name).remove())
+            if (ends and name in OPEN_ATTRIBUTES) or stored(before) is not None:
+                removed.add(FIELDS[name])
         elif value != stored(before):
-            updates.append(F(name).set(value))
+            updates.append((FIELDS[name], Value(value)))
     if after.version != before.version:
-        updates.append(F("version").change(after.version - before.version))
+        updates.append((FIELDS["version"], Modify(after.version - before.version)))
     if new_entries := after.timeline[len(before.timeline) :]:
-        updates.append(F("timeline").append([_timeline_item(entry) for entry in new_entries]))
-    return reduce(and_, updates)
+        updates.append((FIELDS["timeline"], Append([_timeline_item(entry) for entry in new_entries])))
+    return UpdateExpression(updates, removed)
 
 
 def to_item(order: Order) -> Item:

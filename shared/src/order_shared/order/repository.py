@@ -7,14 +7,14 @@ While an order is open it also has `open_shard` and `due_at`, and so stands in t
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
 from aiodynamo.expressions import F, HashKey, KeyCondition, RangeKey
 from aiodynamo.operations import Delete, Put, Update
 
 from order_shared.aws.claims import delete_claim, get_claim, put_claim
-from order_shared.aws.dynamodb import Dynamo, WriteOperation, failed_conditions
+from order_shared.aws.dynamodb import Dynamo, failed_conditions
 from order_shared.clock import EPOCH, MICROSECOND, Clock, from_text, to_text, utc_now
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key
 from order_shared.inventory.repository import return_stock, take_stock
@@ -45,6 +45,9 @@ from order_shared.order.models import (
     Order,
 )
 from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
+
+if TYPE_CHECKING:
+    from order_shared.aws.encoding import WriteOperation
 
 FOR_EVER = 2**53
 """As a due time: later than any."""

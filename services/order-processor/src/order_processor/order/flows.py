@@ -10,7 +10,7 @@ crash at any point: the conditions decide.
                     └──► the payment undone, then stock given back in the write that ends the order
 """
 
-import uuid
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -76,7 +76,7 @@ class _Attempt:
     def __init__(self, delivery: Delivery, work: Workflow) -> None:
         self._delivery = delivery
         self._work = work
-        self._owner = uuid.uuid4().hex
+        self._owner = secrets.token_hex(16)
 
     async def carry_on(self, order: Order) -> None:
         for _ in range(ROUNDS):
@@ -156,7 +156,7 @@ class _Attempt:
         await self._work.orders.move(before, after)
         if not after.is_open:
             self._work.on_ended(after, after.updated_at)
-            log.info("order_ended", order_id=after.order_id, tenant=after.customer.tenant, status=after.status)
+            log.info("order_ended", status=after.status)
             return None
         return after
 

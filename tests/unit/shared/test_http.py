@@ -1,0 +1,284 @@
+"""Our HTTP client against servers that do what servers do: answer, keep silent, break off, talk nonsense."""
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aiodynamo.http.types import HttpImplementation, Request, Response
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from yarl import URL
+
+from order_shared.aws import http
+from order_shared.aws.http import open_http
+from order_shared.clock import utc_now
+from tests.waiting import eventually
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+FAST = 0.05
+
+
+class Server:
+    """Speaks to each connection as `talk` does; keeps what was sent to it."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self.connections = 0
+        self.open = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        try:
+            await self._talk(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            self.open -= 1
+            writer.close()
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.startswith(b"content-length"))
+    return head + await reader.readexactly(length)
+
+
+def answering(*answers: bytes) -> Talk:
+    """One answer to each request; the last one again and again."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = 0
+        while True:
+            await read_request(reader)
+            writer.write(answers[min(number, len(answers) - 1)])
+            number += 1
+
+    return talk
+
+
+@asynccontextmanager
+async def running(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Server, URL]]:
+    server = Server(talk)
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield server, URL(f"{'https' if tls else 'http'}://127.0.0.1:{port}/")
+
+
+async def post(send: HttpImplementation, url: URL, body: bytes = b"{}") -> Response:
+    return await send(Request("POST", str(url), {"x-amz-target": "A.B"}, body))
+
+
+async def test_requests_one_after_the_other_share_a_connection() -> None:
+    async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=9) as send:
+        answers = [await post(send, url) for _ in range(3)]
+    assert answers == [Response(200, b"{}")] * 3
+    assert server.connections == 1
+
+
+async def test_a_request_is_sent_as_it_is() -> None:
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await read_request(reader))
+        writer.write(OK)
+
+    async with running(talk) as (_, url), open_http(url, timeout=5, connections=1) as send:
+        await send(Request("POST", str(url), {"host": "aws", "x-amz-target": "A.B"}, "é".encode()))
+    assert seen == [b"POST / HTTP/1.1\r\nhost: aws\r\nx-amz-target: A.B\r\ncontent-length: 2\r\n\r\n\xc3\xa9"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno!", Response(400, b"no!")),
+        (b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n", Response(503, b"")),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+            Response(200, b"abcd"),
+        ),
+    ],
+)
+async def test_every_status_and_framing_is_an_answer(answer: bytes, expected: Response) -> None:
+    async with running(answering(answer)) as (_, url), open_http(url, timeout=5, connections=1) as send:
+        assert await post(send, url) == expected
+
+
+async def test_an_answer_may_come_byte_by_byte() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for byte in OK:
+            writer.write(bytes([byte]))
+            await writer.drain()
+
+    async with running(talk) as (_, url), open_http(url, timeout=5, connections=1) as send:
+        assert await post(send, url) == Response(200, b"{}")
+
+
+async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+    closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    async with running(answering(closing)) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        await post(send, url)
+        await post(send, url)
+    assert server.connections == 2
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        writer.write_eof()
+        await reader.read(-1)  # ends once the client has closed it too
+
+    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        await post(send, url)
+        await eventually(lambda: server.open == 0)
+        assert (await post(send, url)).status == 200
+
+
+async def test_a_connection_that_has_rested_too_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_IDLE_SECONDS", -1.0)  # every rest is too long: the clock is the system's
+    async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        await post(send, url)
+        await post(send, url)
+        await eventually(lambda: server.open == 1)
+    assert server.connections == 2
+
+
+async def silence(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read(-1)
+
+
+async def half_an_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(OK[:-1])
+    await writer.drain()
+
+
+async def half_an_answer_and_silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await half_an_answer(reader, writer)
+    await reader.read(-1)
+
+
+async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+
+
+@pytest.mark.parametrize(
+    ("talk", "error"),
+    [
+        (silence, TimeoutError),
+        (half_an_answer_and_silence, TimeoutError),
+        (half_an_answer, ConnectionError),
+        (hang_up, ConnectionError),
+        (answering(b"this is no HTTP\r\n\r\n"), ConnectionError),
+    ],
+)
+async def test_without_a_whole_answer_the_outcome_is_unknown(talk: Talk, error: type[OSError]) -> None:
+    """And the connection is given up, so that the rest of an answer is never taken for the next one."""
+    async with running(talk) as (server, url), open_http(url, timeout=FAST, connections=1) as send:
+        for attempt in (1, 2):
+            with pytest.raises(error):
+                await post(send, url)
+            assert server.connections == attempt
+        await eventually(lambda: server.open == 0)
+
+
+async def test_who_gives_up_waiting_takes_the_connection_along() -> None:
+    async with running(silence) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        waiting = asyncio.ensure_future(post(send, url))
+        await eventually(lambda: server.open == 1)
+        waiting.cancel()
+        await eventually(lambda: server.open == 0)
+        assert waiting.cancelled()
+
+
+@pytest.mark.parametrize("in_one_piece", [True, False])
+async def test_what_nobody_asked_for_is_not_taken_for_an_answer(*, in_one_piece: bool) -> None:
+    uncalled = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
+    is_answered = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK + uncalled if in_one_piece else OK)
+        await is_answered.wait()
+        writer.write(uncalled)
+        await reader.read(-1)
+
+    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        await post(send, url)
+        is_answered.set()
+        await eventually(lambda: server.open == 0)
+        assert (await post(send, url)).status == 200
+    assert server.connections == 2
+
+
+async def test_there_are_never_more_connections_than_allowed() -> None:
+    async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=3) as send:
+        answers = await asyncio.gather(*(post(send, url, b"x" * size) for size in range(50)))
+    assert {answer.status for answer in answers} == {200}
+    assert server.connections == 3
+
+
+async def test_nobody_there_is_an_error_of_the_network() -> None:
+    async with running(answering(OK)) as (_, url):
+        pass
+    async with open_http(url, timeout=5, connections=1) as send:
+        with pytest.raises(ConnectionError):
+            await post(send, url)
+
+
+async def test_on_leaving_every_connection_is_closed() -> None:
+    async with running(answering(OK)) as (server, url):
+        async with open_http(url, timeout=5, connections=5) as send:
+            await asyncio.gather(*(post(send, url) for _ in range(5)))
+        await eventually(lambda: server.open == 0)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate of its own making for 127.0.0.1, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(utc_now() - timedelta(days=1))
+        .not_valid_after(utc_now() + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(pem + built.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_who_cannot_prove_its_name_gets_no_request(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, *, is_trusted: bool
+) -> None:
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    async with running(answering(OK), tls) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        if is_trusted:
+            assert await post(send, url) == Response(200, b"{}")
+        else:
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await post(send, url)
+            assert server.connections == 0
