@@ -1,15 +1,18 @@
-"""The catalogue: what exists is remembered for five seconds, what does not is asked for each time."""
+"""The catalogue: what exists is remembered for five seconds at most, what does not is asked for each time."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from order_api.product.catalogue import CACHE_SECONDS, CACHE_SIZE, Catalogue
+from order_api.product.catalogue import CACHE_SIZE, FRESH_SECONDS, OVERDUE_SECONDS, Catalogue
+from order_shared.exceptions import StorageUnavailable
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.inventory.models import Product
 from tests.factories import make_product
+from tests.waiting import eventually
 
 if TYPE_CHECKING:
     from order_shared.inventory.repository import InventoryRepository
@@ -21,6 +24,11 @@ class Shelf:
 
     products: dict[tuple[str, str], Product] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    fails: bool = False
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
     def put(self, product: Product) -> Product:
         self.products[product.tenant, product.sku] = product
@@ -29,6 +37,9 @@ class Shelf:
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
         wanted = list(skus)
         self.asked.append((tenant, wanted))
+        await self.may_answer.wait()
+        if self.fails:
+            raise StorageUnavailable("not just now")
         return {sku: self.products[tenant, sku] for sku in wanted if (tenant, sku) in self.products}
 
 
@@ -65,15 +76,44 @@ async def test_a_hit_is_remembered(shop: Shop) -> None:
     assert shop.shelf.asked == [("acme", ["TEA"])]
 
 
-async def test_a_new_price_is_seen_after_five_seconds(shop: Shop) -> None:
+async def test_a_new_price_is_seen_by_the_first_who_asks_after_four_seconds(shop: Shop) -> None:
     old = shop.shelf.put(make_product(unit_price=590))
     await shop.catalogue.get("acme", ["TEA"])
     new = shop.shelf.put(make_product(unit_price=650))
-    shop.clock.now += CACHE_SECONDS - 0.001
+    shop.clock.now += FRESH_SECONDS - 0.001
     assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": old}
     shop.clock.now += 0.001
     assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": new}
-    assert CACHE_SECONDS == 5.0
+
+
+async def test_while_one_reads_anew_the_others_go_on_with_what_is_known(shop: Shop) -> None:
+    old = shop.shelf.put(make_product(unit_price=590))
+    await shop.catalogue.get("acme", ["TEA"])
+    new = shop.shelf.put(make_product(unit_price=650))
+    shop.clock.now += FRESH_SECONDS
+    shop.shelf.may_answer.clear()
+    first = asyncio.ensure_future(shop.catalogue.get("acme", ["TEA"]))
+    await eventually(lambda: len(shop.shelf.asked) == 2)
+    assert [await shop.catalogue.get("acme", ["TEA"]) for _ in range(3)] == [{"TEA": old}] * 3
+    shop.shelf.may_answer.set()
+    assert await first == {"TEA": new}
+    assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": new}
+    assert len(shop.shelf.asked) == 2
+
+
+async def test_no_price_is_older_than_five_seconds_even_if_nobody_can_read_it_anew(shop: Shop) -> None:
+    old = shop.shelf.put(make_product())
+    await shop.catalogue.get("acme", ["TEA"])
+    shop.shelf.fails = True
+    shop.clock.now += FRESH_SECONDS
+    with pytest.raises(StorageUnavailable):
+        await shop.catalogue.get("acme", ["TEA"])
+    assert await shop.catalogue.get("acme", ["TEA"]) == {"TEA": old}
+    shop.clock.now += OVERDUE_SECONDS
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await shop.catalogue.get("acme", ["TEA"])
+    assert FRESH_SECONDS + OVERDUE_SECONDS == 5.0
 
 
 async def test_asking_does_not_prolong_the_memory(shop: Shop) -> None:

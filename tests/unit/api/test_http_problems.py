@@ -1,15 +1,16 @@
 """Every error is a problem: ours, the framework's, and those nobody thought of."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from order_api.auth import KeysUnavailable, SigningKey
-from order_api.dependencies import OrderReader, required_scopes
+from order_api.dependencies import ScopedRoute, required_scopes, requires
 from order_api.main import create_app
 from order_shared.adapters import Adapters
 from order_shared.exceptions import StorageUnavailable
@@ -46,18 +47,31 @@ async def test_every_route_asks_for_its_scope(api: Api, method: str, path: str, 
     assert response.headers["WWW-Authenticate"] == f'Bearer error="insufficient_scope", scope="{scope}"'
 
 
+def app_with(route: type[APIRoute], path: str, endpoint: Callable[..., Any]) -> FastAPI:
+    router = APIRouter(route_class=route)
+    router.add_api_route(path, endpoint)
+    app = FastAPI()
+    app.include_router(router)
+    return app
+
+
 async def test_a_route_without_a_scope_is_no_route() -> None:
     async def careless() -> None:
         """Says neither who may call it nor that everybody may."""
 
-    def public(identity: OrderReader) -> None:
-        """Asks for a scope where nobody is known."""
+    @requires("orders:read")
+    async def scoped() -> None:
+        """Says who may call it."""
 
-    for path, endpoint in (("/v1/careless", careless), ("/careless", careless), ("/public", public)):
-        app = FastAPI()
-        app.add_api_route(path, endpoint)
+    for path, endpoint, route in (
+        ("/v1/careless", careless, APIRoute),
+        ("/v1/unasked", scoped, APIRoute),  # says a scope, and nobody asks for it
+        ("/v1/careless", careless, ScopedRoute),
+        ("/careless", careless, APIRoute),
+        ("/healthz", scoped, ScopedRoute),  # nobody is known there
+    ):
         with pytest.raises(TypeError, match=path):
-            required_scopes(app)
+            _ = required_scopes(app_with(route, path, endpoint))
 
 
 async def test_every_route_below_v1_is_among_those_tried_here() -> None:

@@ -6,14 +6,15 @@ to use an issuer, and every answer.
 
 import asyncio
 import base64
+import hashlib
 import json
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import aiohttp
 import jwt
@@ -41,6 +42,8 @@ MAX_TOKEN_LENGTH = 8192
 MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
+MAX_VERIFIED = 10_000
+"""Tokens remembered: a few megabytes."""
 
 KEY_LIFETIME = 300.0
 """Seconds until the key set is asked for again, while requests go on with the keys there are."""
@@ -75,9 +78,9 @@ class KeysUnavailable(PlatformError):
     """The issuer's keys could not be fetched, and the one that is wanted is not known."""
 
 
-def bearer_token(headers: Mapping[str, str]) -> str:
-    """The token of the header Authorization; raises Unauthenticated if there is none."""
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+def bearer_token(authorization: str | None) -> str:
+    """The token in the header Authorization; raises Unauthenticated if there is none."""
+    scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("send a bearer token in the header Authorization")
     return token.strip()
@@ -227,17 +230,38 @@ class TokenRules:
     scope_prefix: str = ""
 
 
+class _Verified(NamedTuple):
+    identity: Identity
+    key_id: str
+    key: SigningKey
+    until: float
+    """Epoch seconds."""
+
+
 class TokenVerifier:
-    def __init__(self, keys: KeySource, rules: TokenRules) -> None:
+    """A token that holds is remembered, by its digest, for as long as it holds and its key is the issuer's."""
+
+    def __init__(self, keys: KeySource, rules: TokenRules, *, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
         self._rules = rules
+        self._clock = clock
         self._has_aud = rules.audience_claim == "aud"
         self._required = ["exp", "iss", "sub", rules.audience_claim]
+        self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Identity:
         """Raises InvalidToken, with a reason that tells nothing secret, and KeysUnavailable."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken("the token is too long")
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known and self._clock() < known.until and await self._keys.get(known.key_id) is known.key:
+            return known.identity
+        verified = await self._verify(token)
+        self._remember(digest, verified)
+        return verified.identity
+
+    async def _verify(self, token: str) -> _Verified:
         try:
             header = _header(token)
             key = await self._keys.get(header["kid"]) if _is_key_id(header.get("kid")) else None
@@ -254,7 +278,14 @@ class TokenVerifier:
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken(f"the token does not hold: {error}") from error
-        return self._identity(claims)
+        return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        """Only what holds, so that strangers take no room; the one longest known makes way."""
+        self._verified.pop(digest, None)
+        if len(self._verified) >= MAX_VERIFIED:
+            del self._verified[next(iter(self._verified))]
+        self._verified[digest] = verified
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity:
         rules = self._rules

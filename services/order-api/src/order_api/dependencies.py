@@ -1,13 +1,14 @@
-"""Every dependency of the views, named once, and which scope each route asks for."""
+"""What views work with: the services, who asks, and which scope each route asks for.
 
-from collections.abc import Callable, Iterator, Mapping
+None of it is a dependency of the framework's: each of those costs a request as much as two signatures.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Any, TypeVar, cast
 
-from fastapi import Depends, FastAPI, Request
-from fastapi.dependencies.models import Dependant
-from fastapi.routing import iter_route_contexts
-from fastapi.security import HTTPBearer
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from order_api.auth import Identity, InsufficientScope, TokenVerifier
 from order_api.metrics import ApiMetrics
@@ -15,6 +16,8 @@ from order_api.order.service import OrderService
 from order_api.product.service import ProductService
 from order_api.schemas import V1
 from order_shared.health import Readiness
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -28,61 +31,43 @@ class Services:
     metrics: ApiMetrics
 
 
-async def _services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-ServicesDep = Annotated[Services, Depends(_services)]
+def identity_of(request: Request) -> Identity:
+    """Whom the middleware found to ask."""
+    return cast("Identity", request.scope["state"]["identity"])
 
 
-async def _orders(services: ServicesDep) -> OrderService:
-    return services.orders
+_SCOPES: dict[Callable[..., Any], str] = {}
 
 
-async def _products(services: ServicesDep) -> ProductService:
-    return services.products
+def requires(scope: str) -> Callable[[Endpoint], Endpoint]:
+    """Says the scope that an endpoint's caller needs; its route is a ScopedRoute."""
+
+    def note(endpoint: Endpoint) -> Endpoint:
+        _SCOPES[endpoint] = scope
+        return endpoint
+
+    return note
 
 
-async def _readiness(services: ServicesDep) -> Readiness:
-    return services.readiness
+class ScopedRoute(APIRoute):
+    """Asks for the scope of its endpoint before anything of the request is read."""
 
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer, scope = super().get_route_handler(), _SCOPES.get(self.endpoint)
+        if scope is None:
+            raise TypeError(f"{self.path} must say which scope it requires")
 
-async def _metrics(services: ServicesDep) -> ApiMetrics:
-    return services.metrics
+        async def answer_if_allowed(request: Request) -> Response:
+            if scope not in identity_of(request).scopes:
+                raise InsufficientScope(scope)
+            return await answer(request)
 
+        return answer_if_allowed
 
-_documented = HTTPBearer(auto_error=False, bearerFormat="JWT", description="A token of the configured issuer.")
-
-
-async def _identity(request: Request, _: Annotated[object, Depends(_documented)]) -> Identity:
-    """Who the middleware found to ask."""
-    return cast("Identity", request.state.identity)
-
-
-@dataclass(frozen=True)
-class RequiredScope:
-    """The dependency by which a route says its scope; `required_scopes` finds it there."""
-
-    scope: str
-
-    def check(self, identity: Identity) -> None:
-        if self.scope not in identity.scopes:
-            raise InsufficientScope(self.scope)
-
-    async def __call__(self, identity: Annotated[Identity, Depends(_identity)]) -> Identity:
-        self.check(identity)
-        return identity
-
-
-OrderReader = Annotated[Identity, Depends(RequiredScope("orders:read"))]
-OrderWriter = Annotated[Identity, Depends(RequiredScope("orders:write"))]
-ProductReader = Annotated[Identity, Depends(RequiredScope("products:read"))]
-ProductWriter = Annotated[Identity, Depends(RequiredScope("products:write"))]
-
-OrderServiceDep = Annotated[OrderService, Depends(_orders)]
-ProductServiceDep = Annotated[ProductService, Depends(_products)]
-ReadinessDep = Annotated[Readiness, Depends(_readiness)]
-MetricsDep = Annotated[ApiMetrics, Depends(_metrics)]
 
 OPERATIONAL = frozenset({"/healthz", "/readyz", "/metrics"})
 """For probes and scrapers inside the network: no token, and no limit that would make a busy process look dead."""
@@ -90,22 +75,15 @@ PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/red
 """Every path that asks for no token."""
 
 
-def required_scopes(app: FastAPI) -> Mapping[Callable[..., Any], RequiredScope]:
-    """The scope of each endpoint. Raises TypeError for a route that neither says one nor stands in PUBLIC."""
-    required: dict[Callable[..., Any], RequiredScope] = {}
-    for route in iter_route_contexts(app.routes):
-        path, endpoint, dependant = route.path or "", route.endpoint, getattr(route, "dependant", None)
-        scopes = set(_scopes_in(dependant)) if dependant else set()
-        if path in PUBLIC and not scopes:
+def required_scopes(app: FastAPI) -> Mapping[Callable[..., Any], str]:
+    """The scope of each endpoint. Raises TypeError for a route that neither asks for one nor stands in PUBLIC."""
+    required: dict[Callable[..., Any], str] = {}
+    for context in iter_route_contexts(app.routes):
+        path, endpoint, route = context.path or "", context.endpoint, context.original_route
+        is_scoped = isinstance(route, ScopedRoute)
+        if path in PUBLIC and not is_scoped:
             continue
-        if len(scopes) != 1 or endpoint is None or not path.startswith(f"{V1}/"):
-            raise TypeError(f"{path} must stand below {V1} and ask for one scope, or be public")
-        required[endpoint] = scopes.pop()
+        if not is_scoped or endpoint is None or not path.startswith(f"{V1}/"):
+            raise TypeError(f"{path} must stand below {V1} and ask for a scope, or be public")
+        required[endpoint] = _SCOPES[endpoint]
     return required
-
-
-def _scopes_in(dependant: Dependant) -> Iterator[RequiredScope]:
-    if isinstance(dependant.call, RequiredScope):
-        yield dependant.call
-    for inner in dependant.dependencies:
-        yield from _scopes_in(inner)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, Header
+from fastapi import Header
 
 from order_shared.clock import Clock
 from order_shared.exceptions import PlatformError
@@ -32,16 +32,10 @@ def parse_idempotency_key(header: str | None) -> str:
     return text
 
 
-def _idempotency_key(
-    idempotency_key: Annotated[
-        str | None,
-        Header(description="Required. The same key with the same body gives the first answer again, for 24 hours."),
-    ] = None,
-) -> str:
-    return parse_idempotency_key(idempotency_key)
-
-
-IdempotencyKey = Annotated[str, Depends(_idempotency_key)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(description="Required. The same key with the same body gives the first answer again, for 24 hours."),
+]
 
 
 async def earlier_claim(

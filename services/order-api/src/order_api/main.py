@@ -1,6 +1,7 @@
 """The composition root of the API, and its process."""
 
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -30,6 +31,7 @@ from order_shared.clock import Clock, UniqueClock
 from order_shared.config import load_settings
 from order_shared.health import Readiness
 from order_shared.logging import configure_logging
+from order_shared.memory import settle
 from order_shared.messaging.publisher import Publisher
 from order_shared.net import listen
 
@@ -69,14 +71,15 @@ def create_app(
         version=version("order-api"),
         description="Orders are durable before the answer, and each takes effect once.",
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # what there is to tell is told by ours
         redirect_slashes=False,  # a path that is nearly right is a 404, and a problem like any other
     )
     api.mount(app)
     problems.install(app)
     openapi.install(app)
+    required_scopes(app)  # every route asks for a scope, or is public
     app.add_middleware(
         Admission,
-        scopes=required_scopes(app),
         buckets=TenantBuckets(rate=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
         max_in_flight=settings.max_in_flight,
         body_seconds=settings.request_timeout_seconds,
@@ -124,11 +127,15 @@ def _wire(
 
 
 class Server(uvicorn.Server):
-    """Who waits for an order is answered as soon as the process is told to stop."""
+    """Settles when it begins to serve; who waits for an order is answered as soon as the process is told to stop."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        settle()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.started:
@@ -147,6 +154,7 @@ def make_server(settings: ApiSettings, app: FastAPI) -> Server:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nobody here asks for the caller's address
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         ),
         app,
@@ -158,8 +166,8 @@ def run() -> None:
     configure_logging(settings.log_level)
     # Before uvicorn listens to it, SIGTERM ends at once; after its shutdown, uvicorn raises it again: a good end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with listen(settings.host, settings.port) as socket:
+    with listen(settings.host, settings.port) as listener:
         server = make_server(settings, create_app(settings))
-        server.run(sockets=[socket])
+        server.run(sockets=[listener])
     if not server.started:
         sys.exit(STARTUP_FAILED)

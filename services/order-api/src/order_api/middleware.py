@@ -4,16 +4,13 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from order_api.auth import InsufficientScope, TokenVerifier, bearer_token
-from order_api.dependencies import OPERATIONAL, RequiredScope
+from order_api.auth import TokenVerifier, bearer_token
+from order_api.dependencies import OPERATIONAL
 from order_api.limits import (
     MAX_BODY_BYTES,
     BodyTooLarge,
@@ -86,24 +83,22 @@ class _Refused(BaseException):
 
 
 class Admission:
-    """Lets a request in, or answers why not: requests under way, token, the tenant's rate, scope, body, in this order.
+    """Lets a request in, or answers why not: requests under way, token, the tenant's rate, body, in this order.
 
     Nothing below `/v1` is read, parsed or looked up for a caller who is not known, and a caller who is not known
-    costs no tenant anything.
+    costs no tenant anything. The scope is asked for by the route, before it reads the body.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        scopes: Mapping[Callable[..., Any], RequiredScope],
         buckets: TenantBuckets,
         max_in_flight: int,
         body_seconds: float,
         metrics: ApiMetrics,
     ) -> None:
         self._app = app
-        self._scopes = scopes
         self._buckets = buckets
         self._policy = (b"ratelimit-policy", buckets.policy.encode())
         self._max_in_flight = max_in_flight
@@ -136,7 +131,7 @@ class Admission:
         answer_headers = scope["state"]["answer_headers"]
         answer_headers.append(self._policy)
         tokens: TokenVerifier = scope["app"].state.services.tokens
-        identity = await tokens.verify(bearer_token(Headers(scope=scope)))
+        identity = await tokens.verify(bearer_token(_header(scope, b"authorization")))
         allowance = self._buckets.take(identity.customer.tenant)
         answer_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
         if not allowance.granted:
@@ -144,7 +139,7 @@ class Admission:
         scope["state"]["identity"] = identity
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """The request's body: for who has the scope, so much of it, and in time. Raises _Refused."""
+        """The request's body: so much of it, and in time. Raises _Refused."""
         received = 0
         ends_at: float | None = None
         is_complete = False
@@ -154,7 +149,8 @@ class Admission:
             if is_complete:
                 return await receive()  # of the client's going away, whenever that is
             if ends_at is None:
-                self._check_before_body(scope)
+                if _declared_length(scope) > MAX_BODY_BYTES:
+                    raise _Refused(BodyTooLarge())
                 ends_at = asyncio.get_running_loop().time() + self._body_seconds
             try:
                 async with asyncio.timeout_at(ends_at):
@@ -169,23 +165,17 @@ class Admission:
 
         return bounded
 
-    def _check_before_body(self, scope: Scope) -> None:
-        """The framework reads a body before it asks a route's dependencies; so whoever reads it asks first."""
-        required = self._scopes.get(scope["endpoint"])
-        if required is not None:
-            try:
-                required.check(scope["state"]["identity"])
-            except InsufficientScope as error:
-                raise _Refused(error) from None
-        if _declared_length(scope) > MAX_BODY_BYTES:
-            raise _Refused(BodyTooLarge())
-
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
+    given = _header(scope, b"x-request-id") or ""
     return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _declared_length(scope: Scope) -> int:
-    declared = Headers(scope=scope).get("content-length", "0")
+    declared = _header(scope, b"content-length") or "0"
     return int(declared) if declared.isdecimal() else 0
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    """The first of this name, which is in lower case."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)

@@ -43,12 +43,13 @@ def document(app: FastAPI) -> dict[str, Any]:
         tags=TAGS,
         servers=SERVERS,
     )
-    scopes: dict[object, str] = {endpoint: required.scope for endpoint, required in required_scopes(app).items()}
+    scopes = required_scopes(app)
     for context in iter_route_contexts(app.routes):
         for method in context.methods or ():
             operation = made["paths"].get(context.path_format, {}).get(method.lower())
             if operation is not None:
-                complete_operation(operation, str(context.name), scopes.get(context.endpoint))
+                scope = scopes.get(context.endpoint) if context.endpoint else None
+                complete_operation(operation, str(context.name), scope)
                 complete_errors(operation, str(context.path_format), made["components"]["schemas"])
                 complete_examples(operation)
                 complete_headers(operation)

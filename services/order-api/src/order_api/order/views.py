@@ -3,11 +3,11 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from order_api.cursors import InvalidCursor
-from order_api.dependencies import OrderReader, OrderServiceDep, OrderWriter
-from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing
+from order_api.dependencies import ScopedRoute, identity_of, requires, services_of
+from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing, parse_idempotency_key
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.order.headers import (
     APPLIED,
@@ -31,7 +31,7 @@ from order_shared.inventory.exceptions import UnknownSku
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 from order_shared.telemetry import TRACEPARENT
 
-router = APIRouter(prefix=f"{V1}/orders", tags=["orders"])
+router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRoute)
 
 
 @router.post(
@@ -43,21 +43,22 @@ router = APIRouter(prefix=f"{V1}/orders", tags=["orders"])
         **answers(IdempotencyKeyMissing, IdempotencyKeyReused, UnknownSku, CurrencyMismatch, ReferenceTaken),
     },
 )
+@requires("orders:write")
 async def place_order(
-    identity: OrderWriter,
-    key: IdempotencyKey,
     body: OrderIn,
-    orders: OrderServiceDep,
+    request: Request,
     response: Response,
-    traceparent: Annotated[str | None, Header(include_in_schema=False)] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> OrderOut:
     """Durable before the answer, and carried out soon after; `GET` the `Location` to see how it goes.
 
     Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
     """
+    key = parse_idempotency_key(idempotency_key)
+    traceparent = request.headers.get("traceparent")
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
-    wanted = Wanted(identity.customer, body.quantities, body.reference, body.payment_token)
-    placed = await orders.place(wanted, key, trace)
+    wanted = Wanted(identity_of(request).customer, body.quantities, body.reference, body.payment_token)
+    placed = await services_of(request).orders.place(wanted, key, trace)
     response.headers["Location"] = f"{router.prefix}/{placed.order.order_id}"
     response.headers["ETag"] = etag(placed.order.version)
     if placed.replayed:
@@ -66,9 +67,8 @@ async def place_order(
 
 
 @router.get("", summary="List your orders, newest first", responses=answers(InvalidCursor, UnsupportedSort))
-async def list_orders(
-    identity: OrderReader, query: Annotated[OrderQuery, Query()], orders: OrderServiceDep
-) -> OrderPage:
+@requires("orders:read")
+async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -> OrderPage:
     """Your own, whatever your scopes: `orders:admin` opens the orders of others by id only.
 
     `status` may be repeated: any of them. What a page may look through is bounded, so with `status` or `q` it may hold
@@ -76,14 +76,14 @@ async def list_orders(
     for the same customer, filters and sort only.
     """
     listing = Listing(
-        identity.customer,
+        identity_of(request).customer,
         start=query.created_at_gte,
         end=query.created_at_lt,
         statuses=query.status,
         q=query.q,
         sort=query.sort,
     )
-    page = await orders.list_orders(listing, limit=query.limit, cursor=query.cursor)
+    page = await services_of(request).orders.list_orders(listing, limit=query.limit, cursor=query.cursor)
     return OrderPage(
         items=[OrderOut.of(order) for order in page.items],
         next_cursor=page.next_cursor,
@@ -101,10 +101,9 @@ async def list_orders(
         **answers(OrderNotFound),
     },
 )
+@requires("orders:read")
 async def get_order(
-    identity: OrderReader,
     order_id: str,
-    orders: OrderServiceDep,
     request: Request,
     response: Response,
     if_none_match: IfNoneMatch = None,
@@ -117,9 +116,9 @@ async def get_order(
     """
     seen = if_none_match or ()
     wait = wait_of(prefer or ())
-    order, waited = await orders.get_when(
+    order, waited = await services_of(request).orders.get_when(
         lambda order: bool(seen) and not is_among(order.version, seen),
-        identity,
+        identity_of(request),
         order_id,
         seconds=wait or 0,
         is_gone=request.is_disconnected,
@@ -139,14 +138,15 @@ async def get_order(
     summary="Cancel an order",
     responses={202: {"headers": ETAG}, **answers(OrderNotFound, NotCancellable, VersionMismatch)},
 )
+@requires("orders:write")
 async def cancel_order(
-    identity: OrderWriter,
     order_id: str,
-    orders: OrderServiceDep,
+    request: Request,
     response: Response,
     if_match: IfMatch = None,
 ) -> OrderOut:
     """At once while nothing was done; otherwise stock and payment are undone soon. Asking again changes nothing."""
-    order = await orders.cancel(identity, order_id, None if if_match is None else versions(if_match))
+    wanted = None if if_match is None else versions(if_match)
+    order = await services_of(request).orders.cancel(identity_of(request), order_id, wanted)
     response.headers["ETag"] = etag(order.version)
     return OrderOut.of(order)

@@ -1,14 +1,29 @@
-"""What can be ordered, at what price: kept in the process for some seconds, hits only."""
+"""What can be ordered, at what price: kept in the process for five seconds at most, hits only.
+
+fresh       4 s   taken as it is
+overdue     1 s   one request reads it anew; the others go on with what is known
+forgotten         whoever needs it reads it
+"""
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.inventory.models import Product
 from order_shared.inventory.repository import InventoryRepository
 
-CACHE_SECONDS = 5.0
+FRESH_SECONDS = 4.0
+OVERDUE_SECONDS = 1.0
 CACHE_SIZE = 10_000
+
+
+@dataclass(slots=True)
+class _Entry:
+    product: Product
+    fresh_until: float
+    """On the monotonic clock. Moved on by the request that reads the product anew, so that it is the only one."""
+    known_until: float
 
 
 class Catalogue:
@@ -17,7 +32,7 @@ class Catalogue:
     def __init__(self, inventory: InventoryRepository, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._inventory = inventory
         self._monotonic = monotonic
-        self._cache: dict[tuple[str, str], tuple[float, Product]] = {}
+        self._cache: dict[tuple[str, str], _Entry] = {}
 
     async def get(self, tenant: str, skus: Collection[str]) -> dict[str, Product]:
         """All of these products by SKU; raises UnknownSku naming those that do not exist."""
@@ -25,21 +40,25 @@ class Catalogue:
         found: dict[str, Product] = {}
         missing: list[str] = []
         for sku in skus:
-            until, product = self._cache.get((tenant, sku), (0.0, None))
-            if product is not None and now < until:
-                found[sku] = product
+            entry = self._cache.get((tenant, sku))
+            if entry is not None and now < entry.fresh_until:
+                found[sku] = entry.product
             else:
                 missing.append(sku)
+                if entry is not None:
+                    entry.fresh_until = entry.known_until
         if missing:
             read = await self._inventory.get_products(tenant, missing)
             unknown = [sku for sku in missing if sku not in read]
             if unknown:
                 raise UnknownSku(unknown)
-            self._remember(tenant, read, now + CACHE_SECONDS)
+            self._remember(tenant, read, now)
             found |= read
         return found
 
-    def _remember(self, tenant: str, products: dict[str, Product], until: float) -> None:
+    def _remember(self, tenant: str, products: dict[str, Product], now: float) -> None:
         if len(self._cache) + len(products) > CACHE_SIZE:
             self._cache.clear()
-        self._cache.update({(tenant, sku): (until, product) for sku, product in products.items()})
+        fresh_until = now + FRESH_SECONDS
+        for sku, product in products.items():
+            self._cache[tenant, sku] = _Entry(product, fresh_until, fresh_until + OVERDUE_SECONDS)
