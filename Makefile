@@ -53,6 +53,17 @@ chaos-tenants: setup ## Take tenant and customer out of each key in turn; the is
 fuzz: setup ## Thousands of generated requests to the running API: no 5xx, nothing undocumented (CASES=20000)
 	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),20000)
 
+##@ Measure it
+.PHONY: bench soak scale
+bench: setup .local/bench/peers.stamp ## Measure it against what people write by hand and its peers (8 minutes; ONLY=accept,consume,…)
+	@$(BIN)/python -m tests.bench --only "$(ONLY)" $(if $(ROUNDS),--rounds $(ROUNDS))
+
+soak: setup ## An hour of steady load, then rest: memory and idle CPU (MINUTES=60)
+	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60)
+
+scale: setup ## Costs and a flash sale on paper: the tables and plots of docs/scale.md
+	@$(BIN)/python -m tests.bench.simulate
+
 ##@ Work on it
 .PHONY: setup test check docs format dynamodb-local lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
@@ -63,6 +74,7 @@ test: setup ## Run every test that needs no Docker and no AWS account
 check: setup ## Lint, types, layers, lock, and each package imported alone
 	$(UV) lock --check
 	$(UV) lock --check --project cli/emulator
+	$(UV) lock --check --project tests/bench/peers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -86,6 +98,7 @@ dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine
 lock: .local/uv.stamp ## Resolve the newest versions again
 	$(UV) lock --upgrade
 	$(UV) lock --upgrade --project cli/emulator
+	$(UV) lock --upgrade --project tests/bench/peers
 
 .local/uv.stamp:
 	@mkdir -p .local
@@ -94,6 +107,13 @@ lock: .local/uv.stamp ## Resolve the newest versions again
 		$(PYTHON) -m venv .local/uv || { echo "this needs Python 3.11+ with its venv module (Debian: python3-venv)"; exit 1; }; \
 		.local/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
 	fi
+	@touch $@
+
+# What the benchmark compares with has an environment of its own.
+.local/bench/peers.stamp: .local/uv.stamp tests/bench/peers/uv.lock
+	@echo "making the peers' environment (once)"
+	@mkdir -p .local/bench
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.local/bench/peers $(abspath $(UV)) sync --quiet --locked --project tests/bench/peers
 	@touch $@
 
 .venv/setup.stamp: .local/uv.stamp uv.lock pyproject.toml shared/pyproject.toml services/order-api/pyproject.toml \

@@ -1,0 +1,65 @@
+"""Our consumer with a handler that does nothing, in a process that is otherwise the processor's: the same queue,
+settings, logging and metrics; no health server and no sweeper. If `DISPATCH` is set, it reads each event first and
+chooses by its type what to do, as the processor does.
+
+`python -m tests.bench.ours`
+"""
+
+import asyncio
+import os
+import signal
+
+import aioboto3
+import uvloop
+
+from order_processor.config import ProcessorSettings
+from order_processor.metrics import ProcessorMetrics
+from order_shared.aws.sqs import open_sqs
+from order_shared.config import load_settings
+from order_shared.logging import configure_logging
+from order_shared.messaging.consumer import Consumer
+from order_shared.messaging.delivery import Delivery, Handler
+from order_shared.net import listen
+from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, parse_event
+from tests.bench.peers.tally import count
+
+
+async def do_nothing(_delivery: Delivery) -> None:
+    count()
+
+
+async def _no_flow(_event: Event) -> None:
+    count()
+
+
+FLOWS = {OrderPlaced: _no_flow, OrderCancelRequested: _no_flow}
+
+
+async def dispatch(delivery: Delivery) -> None:
+    event = parse_event(delivery.message.body)
+    await FLOWS[type(event)](event)
+
+
+async def serve(settings: ProcessorSettings, handler: Handler) -> None:
+    async with open_sqs(
+        aioboto3.Session(),
+        name=settings.queue_name,
+        dead_letter_name=settings.dlq_name,
+        region=settings.aws_region,
+        endpoint=settings.sqs_endpoint,
+        pollers=settings.pollers,
+    ) as queue:
+        consumer = Consumer(queue, handler, settings.consumer_options, ProcessorMetrics().consumer)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, consumer.stop)
+        await consumer.run()
+
+
+def main() -> None:
+    settings = load_settings(ProcessorSettings)
+    configure_logging(settings.log_level)
+    with listen(settings.host, settings.port):  # nobody answers there; its line in the log says that we have begun
+        uvloop.run(serve(settings, dispatch if os.environ.get("DISPATCH") else do_nothing))
+
+
+if __name__ == "__main__":
+    main()
