@@ -37,7 +37,7 @@ class ConsumerMetrics:
         self.received = Histogram(
             "order_receive_batch_messages", "Messages per receive.", buckets=range(11), registry=registry
         )
-        self.in_flight = Gauge("order_messages_in_flight", "Messages being handled.", registry=registry)
+        self.in_flight = Gauge("order_messages_in_flight", "Messages taken and not yet done with.", registry=registry)
         self.heartbeat_failures = Counter(
             "order_heartbeat_failures", "Extensions of a message's visibility that failed.", registry=registry
         )

@@ -31,19 +31,20 @@ def make_handler(work: Workflow) -> Handler:
             event = parse_event(delivery.message.body)
         except UnreadableEvent as error:
             raise Unprocessable(error.reason, error.detail) from error
-        with structlog.contextvars.bound_contextvars(order_id=event.subject, tenant=event.tenantid):
-            try:
-                await HANDLERS[type(event)](event, delivery, work)
-            except UnreadableEvent as error:
-                raise Unprocessable(error.reason, error.detail) from error
-            except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
-                if delivery.message.receive_count < LET_GO_AFTER:
-                    raise
-                log.warning("message_let_go", error=str(error))  # the sweeper says it again
-            except PlatformError:
-                raise  # foreseen, as a lost lease is: it says nothing against the order
-            except Exception:
-                await flows.note_failure(event.customer, event.subject, work)
+        # Never unbound: the consumer handles each message in a task, and so in a context, of its own.
+        structlog.contextvars.bind_contextvars(order_id=event.subject, tenant=event.tenantid)
+        try:
+            await HANDLERS[type(event)](event, delivery, work)
+        except UnreadableEvent as error:
+            raise Unprocessable(error.reason, error.detail) from error
+        except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
+            if delivery.message.receive_count < LET_GO_AFTER:
                 raise
+            log.warning("message_let_go", error=str(error))  # the sweeper says it again
+        except PlatformError:
+            raise  # foreseen, as a lost lease is: it says nothing against the order
+        except Exception:
+            await flows.note_failure(event.customer, event.subject, work)
+            raise
 
     return handle

@@ -31,6 +31,7 @@ without a read."""
 
 VERSIONS = Versions("inventory", ITEM_VERSION, UPGRADES)
 PRODUCT_RECORD = "product"
+AVAILABLE = F("available")
 STOCK_ROUNDS = 8
 """How often a change that depends on several shards is planned anew when others move the stock meanwhile."""
 
@@ -70,12 +71,12 @@ def stock_record(shard: int) -> str:
 
 def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
     """Part of a transaction: takes `quantity` from the shard if it is there."""
-    return Update(table, _stock_key(tenant, sku, shard), F("available").change(-quantity), F("available").gte(quantity))
+    return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(-quantity), AVAILABLE.gte(quantity))
 
 
 def return_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
     """Part of a transaction: gives `quantity` back to the shard it was taken from; fails if that is not there."""
-    return Update(table, _stock_key(tenant, sku, shard), F("available").change(quantity))
+    return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(quantity))
 
 
 class DynamoInventoryRepository:

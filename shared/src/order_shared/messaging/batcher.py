@@ -61,12 +61,17 @@ class Batcher(Generic[T]):
 
         The future ends with EntryFailed if the entry does not get through.
         """
+        outcome = self._put(entry)
+        if outcome is not None:
+            outcome.add_done_callback(_retrieve)
+        return outcome
+
+    def _put(self, entry: T) -> asyncio.Future[None] | None:
         if self._closing or len(self._waiting) >= self._capacity:
             return None
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        outcome.add_done_callback(_retrieve)
         self._waiting.append((entry, outcome))
         self._arrived.set()
         if len(self._waiting) >= MAX_BATCH:
@@ -75,7 +80,7 @@ class Batcher(Generic[T]):
 
     async def submit(self, entry: T) -> None:
         """Returns once the entry got through; raises EntryFailed if it did not."""
-        outcome = self.offer(entry)
+        outcome = self._put(entry)
         if outcome is None:
             raise EntryFailed(None)
         await outcome

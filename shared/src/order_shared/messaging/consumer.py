@@ -80,6 +80,7 @@ class Consumer:
         self._deletes: Batcher[str] = Batcher(queue.delete, linger=DELETE_LINGER)
         self._visibility_changes: Batcher[Visibility] = Batcher(queue.change_visibility)
         self._in_flight: set[Delivery] = set()
+        metrics.in_flight.set_function(lambda: len(self._in_flight))
         self._stopping = asyncio.Event()
         self._stopped_at = 0.0
         self._last_loops = [time.monotonic()] * options.pollers
@@ -176,7 +177,6 @@ class Consumer:
 
     def _start(self, delivery: Delivery) -> None:
         self._in_flight.add(delivery)
-        self._metrics.in_flight.inc()
         delivery.task = asyncio.create_task(self._process(delivery))
 
     async def _process(self, delivery: Delivery) -> None:
@@ -188,7 +188,6 @@ class Consumer:
             self._metrics.messages.labels(await settle(delivery)).inc()
         finally:
             self._in_flight.discard(delivery)
-            self._metrics.in_flight.dec()
 
     async def _handle(self, delivery: Delivery) -> Settle:
         """What is to be done about the message now that it was handled."""

@@ -80,7 +80,7 @@ OPEN_ATTRIBUTES = frozenset(
 """What an order has only until it ends."""
 
 
-FIELDS = {name: F(name) for name in (*MUTABLE, "version", "timeline")}
+FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline")}
 
 
 def item_key(customer_key: str, created_at: datetime) -> Item:
@@ -92,10 +92,10 @@ def still(order: Order) -> Condition:
 
     It is of no newer version than ours: a first attempt is made without a read.
     """
-    condition = F("order_id").equals(order.order_id) & F("status").equals(str(order.status))
-    condition &= F("fence").equals(order.fence) & OF_KNOWN_VERSION
+    condition = FIELDS["order_id"].equals(order.order_id) & FIELDS["status"].equals(str(order.status))
+    condition &= FIELDS["fence"].equals(order.fence) & OF_KNOWN_VERSION
     if order.lease_owner is not None:
-        condition &= F("lease_owner").equals(order.lease_owner)
+        condition &= FIELDS["lease_owner"].equals(order.lease_owner)
     if order.cancel_requested_at is None:
         condition &= CANCEL_NOT_REQUESTED
     return condition

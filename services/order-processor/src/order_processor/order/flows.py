@@ -10,10 +10,11 @@ crash at any point: the conditions decide.
                     └──► the payment undone, then stock given back in the write that ends the order
 """
 
-import secrets
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import structlog
 
@@ -76,7 +77,10 @@ class _Attempt:
     def __init__(self, delivery: Delivery, work: Workflow) -> None:
         self._delivery = delivery
         self._work = work
-        self._owner = secrets.token_hex(16)
+
+    @cached_property
+    def _owner(self) -> str:
+        return uuid.uuid4().hex
 
     async def carry_on(self, order: Order) -> None:
         for _ in range(ROUNDS):
@@ -93,7 +97,7 @@ class _Attempt:
         """The order after the next step; None when there is nothing left to do here. Raises StaleOrder."""
         if not order.is_open or order.parked is not None:
             return None
-        if order.is_leased(self._work.clock(), to_others_than=self._owner):
+        if order.lease_owner is not None and order.is_leased(self._work.clock(), to_others_than=self._owner):
             return None  # whoever holds it carries it on, and if not, it falls due after the lease
         if order.status is OrderStatus.PENDING:
             return await self._take_stock(order)
