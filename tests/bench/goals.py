@@ -11,7 +11,7 @@ from tests.bench.results import Results
 
 QUEUE_PEERS = ("celery", "dramatiq_sqs", "taskiq-aio-sqs")
 CLOSE_TO = 2
-"""Conflicts fall close to 1/K if they are at most twice that: towards the end, buyers meet in the shards that are left."""
+"""Conflicts fall close to 1/K if at most twice that: towards the end buyers meet in the shards that are left."""
 LINES = 2
 """Of each order whose cost is measured."""
 
