@@ -11,8 +11,8 @@ from rich.console import Console
 
 from tests.bench import accept, consume, cost, hot, latency, startup
 from tests.bench.figures import Figure, Say
-from tests.bench.goals import judge, judge_soak
-from tests.bench.report import draw_latency, goals_table, write_page
+from tests.bench.goals import judge
+from tests.bench.report import draw_latency, goals_table, made, write_page
 from tests.bench.results import LATEST, read, write_results
 from tests.bench.soak import RESULT as SOAK
 
@@ -50,16 +50,14 @@ def main() -> None:
         parser.error(f"there is no comparison {', '.join(sorted(unknown))}; there are {', '.join(COMPARISONS)}")
     started = time.monotonic()
     results = asyncio.run(run(names, options.rounds))
-    outcomes = judge(results)
     is_whole = names == list(COMPARISONS)
-    if is_whole and SOAK.exists():
-        outcomes += judge_soak(read(SOAK))
+    soak = read(SOAK) if is_whole and SOAK.exists() else None
     console.print()
-    console.print(goals_table(outcomes))
+    console.print(goals_table(judge(results, soak)))
     if is_whole and options.rounds >= ROUNDS:
         write_results(results, (time.monotonic() - started) / 60)
         draw_latency(results["latency"])
-        write_page(read(LATEST), results, outcomes)
+        write_page(made(read(LATEST), soak))
         console.print("docs/benchmarks.md has these figures now")
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
@@ -49,8 +50,9 @@ class _Client(asyncio.Protocol):
             self._answer.set_exception(exc or ConnectionResetError())
 
     async def send(self, request: bytes) -> int:
-        """The status of the answer."""
-        assert self._transport is not None
+        """The status of the answer. Raises OSError if the connection ends before it, or has ended."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -60,14 +62,22 @@ class _Client(asyncio.Protocol):
             self._transport.close()
 
 
-async def _connect(port: int, count: int) -> list[_Client]:
+@asynccontextmanager
+async def _connected(port: int, count: int) -> AsyncIterator[list[_Client]]:
     loop = asyncio.get_running_loop()
-    return [(await loop.create_connection(_Client, "127.0.0.1", port))[1] for _ in range(count)]
+    clients: list[_Client] = []
+    try:
+        for _ in range(count):
+            _, client = await loop.create_connection(_Client, "127.0.0.1", port)
+            clients.append(client)  # one by one: if the next one fails, this one is closed
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
 
 
 async def closed_loop(port: int, requests: Iterable[bytes], *, connections: int) -> Load:
     """Each connection sends its next request as soon as it has its answer."""
-    clients = await _connect(port, connections)
     statuses: Counter[int] = Counter()
     latencies: list[float] = []
     left: Iterator[bytes] = iter(requests)
@@ -78,18 +88,18 @@ async def closed_loop(port: int, requests: Iterable[bytes], *, connections: int)
             statuses[await client.send(request)] += 1
             latencies.append(time.perf_counter() - sent_at)
 
-    started = time.perf_counter()
-    await asyncio.gather(*map(work, clients))
-    seconds = time.perf_counter() - started
-    for client in clients:
-        client.close()
+    async with _connected(port, connections) as clients:
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for client in clients:
+                group.create_task(work(client))
+        seconds = time.perf_counter() - started
     return Load(seconds, statuses, latencies)
 
 
 async def open_loop(port: int, requests: Sequence[bytes], *, per_second: float, connections: int) -> Load:
     """Each request at its time. Its latency counts from then, also while it waits for a free connection."""
-    clients = await _connect(port, connections)
-    free = deque(clients)
+    free: deque[_Client] = deque()
     due: deque[tuple[float, bytes]] = deque()
     statuses: Counter[int] = Counter()
     latencies: list[float] = []
@@ -101,16 +111,16 @@ async def open_loop(port: int, requests: Sequence[bytes], *, per_second: float, 
             latencies.append(time.perf_counter() - at)
         free.append(client)
 
-    started = time.perf_counter()
     left = iter(requests)
-    async with asyncio.TaskGroup() as group:
-        async for at in paced(len(requests), per_second):
-            due.append((at, next(left)))
-            if free:
-                group.create_task(carry_out(free.popleft()))
-    seconds = time.perf_counter() - started
-    for client in clients:
-        client.close()
+    async with _connected(port, connections) as clients:
+        free.extend(clients)
+        started = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            async for at in paced(len(requests), per_second):
+                due.append((at, next(left)))
+                if free:
+                    group.create_task(carry_out(free.popleft()))
+        seconds = time.perf_counter() - started
     return Load(seconds, statuses, latencies)
 
 

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from tests.bench import latency
 from tests.bench.figures import Figure
-from tests.bench.goals import Measured, Outcome
-from tests.bench.results import DOCS, Results
+from tests.bench.goals import Measured, Outcome, judge
+from tests.bench.results import DOCS, read_results
 
 PAGE = Path("docs/benchmarks.md")
 BEGIN, END = "<!-- made by make bench: begin -->", "<!-- made by make bench: end -->"
@@ -26,26 +26,29 @@ def goals_table(outcomes: Iterable[Outcome]) -> Table:
     return table
 
 
-def write_page(document: Mapping[str, Any], results: Results, outcomes: Iterable[Outcome]) -> None:
+def write_page(part: str, page: Path = PAGE) -> None:
     """Puts what was measured between the page's two marks. Raises ValueError if they are not there."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{PAGE} has no place for the tables")
-    PAGE.write_text(f"{before}{begin}\n\n{made(document, results, outcomes)}\n\n{end}{after}", encoding="utf-8")
+        raise ValueError(f"{page} has no place for the tables")
+    page.write_text(f"{before}{begin}\n\n{part}\n\n{end}{after}", encoding="utf-8")
 
 
-def made(document: Mapping[str, Any], results: Results, outcomes: Iterable[Outcome]) -> str:
-    """What the page has of a run."""
-    origin = document["provenance"]
+def made(document: Mapping[str, Any], soak: Mapping[str, Any] | None) -> str:
+    """What the page has of a run and of the last soak: their two documents, in words."""
+    origin, results = document["provenance"], read_results(document)
     versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
     where = f"{origin['processor']}, {origin['cores']} cores, {origin['system']}, Python {origin['python']}"
     parts = [
         f"{origin['day']}, commit `{origin['commit']}`, {where}, {document['minutes']} minutes. {versions}.",
         _markdown(
             ("goal", "what", "ours", "peer", "ratio", "bar", ""),
-            [(each.goal, each.what, each.ours, each.peer, each.ratio, each.bar, each.verdict) for each in outcomes],
+            [
+                (each.goal, each.what, each.ours, each.peer, each.ratio, each.bar, each.verdict)
+                for each in judge(results, soak)
+            ],
         ),
         "### Every figure\n\nMedian of the rounds, least to greatest.",
         *(f"**{name}**\n\n{_figures_table(figures)}" for name, figures in results.items()),
@@ -71,7 +74,7 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def draw_latency(figures: Sequence[Figure]) -> None:
+def draw_latency(figures: Sequence[Figure], path: Path = PLOT) -> None:
     """Quantiles of both subjects against the load; equal for equal figures."""
     measured = Measured(figures)
     mpl.rcParams["svg.hashsalt"] = "latency"
@@ -87,5 +90,5 @@ def draw_latency(figures: Sequence[Figure]) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    PLOT.parent.mkdir(parents=True, exist_ok=True)
-    plot.savefig(PLOT, metadata={"Date": None})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot.savefig(path, metadata={"Date": None})

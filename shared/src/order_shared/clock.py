@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-TEXT_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 _TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 MAX_MICROS = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
@@ -47,7 +46,7 @@ def to_text(at: datetime) -> str:
 def from_text(text: str) -> datetime:
     """The reverse of `to_text`; raises ValueError on any other form."""
     if not _TEXT.fullmatch(text):  # `fromisoformat` takes other forms too, and they sort wrongly
-        raise ValueError(f"{text!r:.60} is not a time in the form {TEXT_FORMAT}")
+        raise ValueError(f"{text!r:.60} is not a time such as 2026-01-31T09:05:00.000120Z")
     return datetime.fromisoformat(text)
 
 

@@ -4,9 +4,12 @@ Our own lines go straight to standard output: the way through the standard libra
 libraries say, costs four times as much.
 """
 
+import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -16,6 +19,21 @@ if TYPE_CHECKING:
 
 NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx", "stripe", "urllib3")
 """Some of them log what they send at lower levels: tokens among it."""
+
+
+class _Output:
+    """A line that cannot be written is dropped: no log may stop the work, nor undo what was done."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> None:
+        with suppress(OSError, ValueError):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._file.flush()
 
 
 def configure_logging(level: str) -> None:
@@ -29,11 +47,11 @@ def configure_logging(level: str) -> None:
     renderer: list[Processor] = (
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback), _encoded]
         if terminal
-        else [_traceback_without_locals(), structlog.processors.JSONRenderer(serializer=orjson.dumps)]
+        else [_traceback_without_locals(), structlog.processors.JSONRenderer(serializer=_json)]
     )
     structlog.configure(
         processors=[*shared, *renderer],
-        logger_factory=structlog.BytesLoggerFactory(),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output(sys.stdout.buffer))),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
@@ -54,6 +72,13 @@ def configure_logging(level: str) -> None:
 def _traceback_without_locals() -> structlog.processors.ExceptionRenderer:
     """Local variables hold tokens and bodies, which no log may."""
     return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+def _json(event: Any, default: Callable[[Any], Any]) -> bytes:
+    try:
+        return orjson.dumps(event, default=default)
+    except TypeError:  # such as half a character, or a number beyond 64 bits
+        return json.dumps(event, default=repr, skipkeys=True).encode()
 
 
 def _encoded(_logger: object, _method: str, line: Any) -> Any:

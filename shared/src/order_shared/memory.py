@@ -11,7 +11,7 @@ THRESHOLDS = (50_000, 20, 20)
 by its last reference as a rule; only cycles wait for a look."""
 
 
-def settle() -> None:
+def freeze_heap() -> None:
     """Everything that is there now is never looked at again. Called once, when a process begins to serve."""
     gc.collect()
     gc.freeze()

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.messaging.consumer import UNSETTLED_SHARE, Consumer, ConsumerOptions
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
 from order_shared.messaging.queue import (
     MAX_BATCH,
@@ -102,6 +102,28 @@ async def test_a_message_that_is_done_holds_no_permit_while_it_waits_to_be_delet
     await send(queue, "a", "b", "c")
     async with running(make_consumer(queue, handle, replace(OPTIONS, concurrency=1, visibility=3600, drain=0.1))):
         await eventually(lambda: sorted(handled) == ["a", "b", "c"])
+
+
+async def test_a_queue_that_cannot_be_told_brings_no_more_than_so_many() -> None:
+    queue = MemoryQueue()
+    handled = 0
+
+    async def handle(_: Delivery) -> None:
+        nonlocal handled
+        handled += 1
+
+    async def never(receipts: Sequence[str]) -> list[EntryFailure]:  # noqa: ARG001 - the queue's protocol
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+    queue.delete = never  # type: ignore[method-assign]  # the queue takes long
+    await send(queue, *map(str, range(100)))
+    consumer = make_consumer(queue, handle, replace(OPTIONS, concurrency=2, visibility=3600, drain=0.1))
+    async with running(consumer):
+        await eventually(lambda: handled > 2 * UNSETTLED_SHARE)
+        for _ in range(50):  # nothing more comes, however long one waits
+            await asyncio.sleep(0)
+    assert handled <= 2 * UNSETTLED_SHARE + 2
 
 
 async def test_a_full_consumer_awaits_a_permit_and_does_not_spin() -> None:

@@ -132,6 +132,25 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again() -> No
     assert server.connections == 2
 
 
+async def test_a_connection_that_the_server_means_to_close_and_does_not_is_closed_by_us() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        await reader.read(-1)
+
+    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        await post(send, url)
+        await eventually(lambda: server.open == 0)
+
+
+@pytest.mark.parametrize(
+    "announced", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"]
+)
+async def test_what_announces_an_answer_is_none(announced: bytes) -> None:
+    async with running(answering(announced + OK)) as (_, url), open_http(url, timeout=5, connections=1) as send:
+        assert [await post(send, url) for _ in range(2)] == [Response(200, b"{}")] * 2
+
+
 async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -181,6 +200,7 @@ async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -
         (half_an_answer, ConnectionError),
         (hang_up, ConnectionError),
         (answering(b"this is no HTTP\r\n\r\n"), ConnectionError),
+        (answering(b"HTTP/1.1 101 Other\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"), ConnectionError),
     ],
 )
 async def test_without_a_whole_answer_the_outcome_is_unknown(talk: Talk, error: type[OSError]) -> None:

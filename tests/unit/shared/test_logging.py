@@ -1,5 +1,7 @@
 """Logs: one JSON object per line, libraries' included, and no secret among the traceback."""
 
+import errno
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -45,3 +47,22 @@ def test_a_traceback_shows_no_local_variable(capsys: pytest.CaptureFixture[str])
     line = capsys.readouterr().out
     assert json.loads(line)["exception"][0]["exc_type"] == "ValueError"
     assert "a-secret" not in line
+
+
+class FullDisk(io.BytesIO):
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+
+def test_a_line_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(FullDisk(), write_through=True))
+    configure_logging("INFO")
+    structlog.get_logger("ours").info("order_ended")
+
+
+@pytest.mark.parametrize("value", ["half a character: \ud800", 2**70, {1: "a"}, object()])
+def test_what_json_cannot_say_is_said_otherwise(value: object, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO")
+    structlog.get_logger("ours").info("odd", value=value)
+    logging.getLogger("a.library").warning("odd %s", value)
+    assert [json.loads(line)["level"] for line in capsys.readouterr().out.splitlines()] == ["info", "warning"]

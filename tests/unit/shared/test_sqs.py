@@ -224,11 +224,3 @@ async def test_polls_and_all_else_have_pools_of_their_own_and_a_poll_may_take_it
     assert work > 10
     assert polls == 16
     assert work_seconds < MAX_WAIT_SECONDS < poll_seconds
-
-
-@pytest.mark.parametrize(
-    ("region", "host"),
-    [("eu-central-1", "sqs.eu-central-1.amazonaws.com"), ("cn-north-1", "sqs.cn-north-1.amazonaws.com.cn")],
-)
-def test_without_an_endpoint_the_region_says_where_it_is(region: str, host: str) -> None:
-    assert URL(SQS.url(region)).host == host

@@ -31,7 +31,7 @@ from order_shared.clock import Clock, UniqueClock
 from order_shared.config import load_settings
 from order_shared.health import Readiness
 from order_shared.logging import configure_logging
-from order_shared.memory import settle
+from order_shared.memory import freeze_heap
 from order_shared.messaging.publisher import Publisher
 from order_shared.net import listen
 
@@ -127,7 +127,7 @@ def _wire(
 
 
 class Server(uvicorn.Server):
-    """Settles when it begins to serve; who waits for an order is answered as soon as the process is told to stop."""
+    """Freezes the heap when it begins to serve; when it is told to stop, it answers those who wait for an order."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
@@ -135,7 +135,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        settle()
+        freeze_heap()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.started:

@@ -23,7 +23,7 @@ from order_shared.clock import utc_now
 from order_shared.config import load_settings
 from order_shared.health import Readiness
 from order_shared.logging import configure_logging
-from order_shared.memory import settle
+from order_shared.memory import freeze_heap
 from order_shared.messaging.consumer import Consumer
 from order_shared.messaging.publisher import Publisher
 from order_shared.net import listen
@@ -92,7 +92,7 @@ async def _process(
         max_idle_seconds=MAX_IDLE_SECONDS,
     ):
         log.info("processing", queue=settings.queue_name)
-        settle()
+        freeze_heap()
         async with asyncio.TaskGroup() as group:
             sweeping = group.create_task(sweeper.run())
             await consumer.run()

@@ -30,7 +30,7 @@ Item = dict[str, Any]
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 REQUEST_TIMEOUT = 2.5
-"""Half of `RetryPolicy.attempt_limit`: as long again may pass until there is a connection."""
+"""With the time-outs for credentials and for a connection it is `RetryPolicy.attempt_limit`."""
 MAX_CONNECTIONS = 200
 
 
@@ -48,7 +48,10 @@ class DynamoClient(Client):
         """One attempt. Raises what the service answers as aiodynamo's errors."""
         response = await self.service.call(action, payload)
         if response.status == HTTPStatus.OK:
-            answer: dict[str, Any] = orjson.loads(response.body)
+            try:
+                answer: dict[str, Any] = orjson.loads(response.body)
+            except orjson.JSONDecodeError as fault:
+                raise ConnectionError("the answer is not JSON") from fault  # not of DynamoDB's making
             return answer
         error = exception_from_response(response.status, response.body)
         if isinstance(error, ExpiredToken):
@@ -64,7 +67,7 @@ class Dynamo:
     ConditionalCheckFailed and TransactionCanceled: only the repository knows what they mean.
     """
 
-    client: Client
+    client: DynamoClient
     retries: RetryPolicy
 
     async def get(self, table: str, key: Item) -> Item | None:

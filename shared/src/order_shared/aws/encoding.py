@@ -10,14 +10,12 @@ from aiodynamo.expressions import KeyPath, Parameters
 from aiodynamo.operations import ConditionCheck, Delete, Put, Update
 from aiodynamo.utils import serialize
 
-from order_shared.exceptions import PlatformError
-
 WriteOperation = Put | Update | Delete | ConditionCheck
 Json = dict[str, Any]
 
 
-class UnsupportedWrite(PlatformError):
-    """It names part of an attribute, or writes nothing."""
+class UnsupportedWrite(ValueError):
+    """A mistake of ours: it names part of an attribute, or writes nothing."""
 
 
 class _Placeholders(Parameters):

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import cast
 
 import httptools
@@ -15,6 +16,8 @@ from aiodynamo.http.types import HttpImplementation, Request, Response
 from yarl import URL
 
 CONNECT_TIMEOUT = 1.0
+TAKE_TIMEOUT = 1.5
+"""Until there is a connection, new or free."""
 MAX_IDLE_SECONDS = 15.0
 """A connection that rested for longer is not used again: the other side may be about to close it."""
 
@@ -60,7 +63,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(ConnectionResetError(f"the answer is not HTTP: {error}"))
             self.abort()
 
@@ -77,6 +80,8 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._answer is None or self._answer.done():  # a second answer in the same piece
             self.abort()
+            return
+        if self._parser.get_status_code() < HTTPStatus.OK:  # only announces the answer
             return
         self._keeps_alive = self._parser.should_keep_alive()
         self._answer.set_result(Response(self._parser.get_status_code(), b"".join(self._body)))
@@ -97,7 +102,7 @@ class _Pool:
     async def send(self, request: Request) -> Response:
         """Raises OSError, TimeoutError among them: the outcome is then unknown.
 
-        It may take `timeout` to get a connection, and as long again to get an answer.
+        It may take TAKE_TIMEOUT to get a connection, and `timeout` to get an answer.
         """
         connection = await self._take()
         try:
@@ -110,6 +115,8 @@ class _Pool:
         if connection.is_usable:
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
+        else:
+            connection.abort()
         return response
 
     async def _take(self) -> _Connection:
@@ -119,7 +126,7 @@ class _Pool:
             if connection := self._rested():
                 return connection
             self._permits.release()
-        async with asyncio.timeout(self._timeout):
+        async with asyncio.timeout(TAKE_TIMEOUT):
             await self._permits.acquire()
             try:
                 return self._rested() or await self._connect()

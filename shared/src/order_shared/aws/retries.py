@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TypeVar
 
 from aiodynamo.errors import (
@@ -53,7 +54,9 @@ def transient_reason(error: Exception) -> str | None:
         codes = (reason.code for reason in error.cancellation_reasons if reason)
         return next((TRANSIENT_CANCELLATIONS[code] for code in codes if code in TRANSIENT_CANCELLATIONS), None)
     if isinstance(error, UnknownError):
-        return "server_error" if error.status >= 500 else None
+        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return "throttled"
+        return "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
     return next((reason for kind, reason in TRANSIENT.items() if isinstance(error, kind)), None)
 
 

@@ -12,6 +12,8 @@ import orjson
 from aiodynamo.credentials import Credentials
 from aiodynamo.errors import NoCredentialsFound
 from aiodynamo.http.types import HttpImplementation, Request, Response
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 from yarl import URL
 
 from order_shared.aws.http import open_http
@@ -20,33 +22,45 @@ from order_shared.clock import utc_now
 
 
 @dataclass(frozen=True)
-class Protocol:
+class ServiceName:
     """How a service is named: in its host and its signatures, and before each operation."""
 
     name: str
     target_prefix: str
 
-    def url(self, region: str) -> str:
-        suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        return f"https://{self.name}.{region}.{suffix}/"
+
+DYNAMODB = ServiceName("dynamodb", "DynamoDB_20120810")
+SQS = ServiceName("sqs", "AmazonSQS")
 
 
-DYNAMODB = Protocol("dynamodb", "DynamoDB_20120810")
-SQS = Protocol("sqs", "AmazonSQS")
+def endpoint_url(service: ServiceName, region: str, endpoint: str | None) -> URL:
+    """Where the service is: at the endpoint, if one is given, else where botocore knows it to be in the region.
+
+    Raises ValueError for a region that nobody knows, and for an endpoint that is more than a scheme, a host and a port.
+    """
+    if endpoint is None:
+        found = EndpointResolver(create_loader().load_data("endpoints")).construct_endpoint(service.name, region)
+        if found is None:
+            raise ValueError(f"AWS is not known to have a region {region}")
+        return URL(f"https://{found['hostname']}/")
+    url = URL(endpoint)
+    if not url.host or url.path != "/" or url.query_string or url.user or url.fragment:
+        raise ValueError(f"the endpoint of {service.name} is a scheme, a host and a port, and nothing more")
+    return url
 
 
 class JsonService:
     """Without retries: who calls knows what may be sent twice. `send` is the seam below: tests script it."""
 
     def __init__(
-        self, protocol: Protocol, send: HttpImplementation, credentials: Credentials, *, region: str, url: URL
+        self, service: ServiceName, send: HttpImplementation, credentials: Credentials, *, region: str, url: URL
     ) -> None:
         self.credentials = credentials
         self.send = send
         self.region = region
         self._url = str(url)
-        self._prefix = protocol.target_prefix
-        self._signer = Signer(protocol.name, region, url)
+        self._prefix = service.target_prefix
+        self._signer = Signer(service.name, region, url)
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Response:
         """The answer, whatever its status. Raises NoCredentialsFound, and OSError (a time-out too) if there is none."""
@@ -60,7 +74,7 @@ class JsonService:
 
 @asynccontextmanager
 async def open_service(
-    protocol: Protocol,
+    service: ServiceName,
     credentials: Credentials,
     *,
     region: str,
@@ -69,6 +83,6 @@ async def open_service(
     connections: int,
 ) -> AsyncIterator[JsonService]:
     """The service in the region, or at the endpoint, with a pool of connections of its own."""
-    url = URL(endpoint or protocol.url(region))
+    url = endpoint_url(service, region, endpoint)
     async with open_http(url, timeout=timeout, connections=connections) as send:
-        yield JsonService(protocol, send, credentials, region=region, url=url)
+        yield JsonService(service, send, credentials, region=region, url=url)

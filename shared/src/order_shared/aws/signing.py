@@ -22,7 +22,7 @@ class Signer:
     def __init__(self, service: str, region: str, url: URL) -> None:
         self._service = service
         self._region = region
-        self._host = url.raw_authority if url.explicit_port else str(url.raw_host)
+        self._host = str(url.host_port_subcomponent)
         self._derived: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, key: Key, target: str, body: bytes, at: datetime) -> dict[str, str]:

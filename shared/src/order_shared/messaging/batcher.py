@@ -7,6 +7,7 @@ every answer is looked at; an entry whose batch failed is told so.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 import structlog
@@ -70,7 +71,8 @@ class Batcher(Generic[T]):
         if self._closing or len(self._waiting) >= self._capacity:
             return None
         if self._dispatcher is None:
-            self._dispatcher = asyncio.create_task(self._dispatch())
+            # In a context of its own: what is bound for the logs of the first entry is not bound for all others.
+            self._dispatcher = asyncio.create_task(self._dispatch(), context=Context())
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, outcome))
         self._arrived.set()

@@ -7,7 +7,8 @@
     a heartbeat extends whatever takes longer than half its visibility
 
 A poll never asks for more messages than there are free permits, so nothing received waits for its turn while
-its visibility runs out. A message holds its permit while it is handled, not while the queue is told what became of it.
+its visibility runs out. A message holds its permit while it is handled, and not while the queue is told what became
+of it, unless very many wait for that.
 """
 
 import asyncio
@@ -40,6 +41,10 @@ DELETE_LINGER = 0.05
 
 HELD_SHARE = 0.9
 """Of a new message's visibility: SQS began to count before its answer came."""
+
+UNSETTLED_SHARE = 10
+"""So many times the messages that are handled at once may wait for the queue to be told. Beyond, they hold their
+permits, and a queue that cannot be told brings no more."""
 
 RELEASE_SECONDS = 3.0
 """For giving back what did not finish, after the drain time."""
@@ -180,14 +185,17 @@ class Consumer:
         delivery.task = asyncio.create_task(self._process(delivery))
 
     async def _process(self, delivery: Delivery) -> None:
+        keeps_permit = True
         try:
-            try:
-                settle = await self._handle(delivery)
-            finally:
+            settle = await self._handle(delivery)
+            keeps_permit = len(self._in_flight) > UNSETTLED_SHARE * self._options.concurrency
+            if not keeps_permit:
                 self._permits.release()
             self._metrics.messages.labels(await settle(delivery)).inc()
         finally:
             self._in_flight.discard(delivery)
+            if keeps_permit:
+                self._permits.release()
 
     async def _handle(self, delivery: Delivery) -> Settle:
         """What is to be done about the message now that it was handled."""
