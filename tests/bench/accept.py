@@ -1,8 +1,8 @@
 """What accepting an order costs: ours with token, idempotency and outbox, against the endpoint that people write by
 hand, and against the least that FastAPI can do. Goals P1 and P2.
 
-All stand on the same canned AWS, each in one process, and are asked over the same connections. Of ours, a token comes
-again with every tenth order or so (`CUSTOMERS`); that each order has a new one is a subject of its own. What the canned
+All stand on the same canned AWS, each in one process, and are asked over the same connections. Of ours, every tenth
+order comes with a new token (`CUSTOMERS`); that each order has a new one is a subject of its own. What the canned
 AWS itself can do is measured too, from this process: it must not be what limits.
 """
 

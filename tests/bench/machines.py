@@ -139,8 +139,8 @@ def _port_in_log(child: Child, pattern: re.Pattern[str]) -> int:
 
 
 @contextmanager
-def open_lab() -> Iterator[Lab]:
-    """On leaving, all that it started has ended."""
+def open_lab(logs: str = "logs") -> Iterator[Lab]:
+    """On leaving, all that it started has ended. Labs at one time need `logs` of their own."""
     issuer = Issuer.at(STATE / "issuer.pem")
-    with issuer.serve() as jwks_url, ProcessGroup(STATE / "logs") as group:
+    with issuer.serve() as jwks_url, ProcessGroup(STATE / logs) as group:
         yield Lab(group, issuer, jwks_url)

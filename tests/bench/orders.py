@@ -13,9 +13,12 @@ TWO_LINES: Lines = {"TEA-GREEN-100": 2, "POT-GLASS": 1}
 
 
 def order_requests(issuer: Issuer, tenant: str, wanted: Sequence[Lines], *, customers: int = 1) -> list[bytes]:
-    """A `POST /v1/orders` of each, with a key of its own; the customers, each with one token, take turns."""
+    """A `POST /v1/orders` of each, with a key of its own.
+
+    Each customer, with one token, sends a share of them in a row: so new tokens come evenly, not all at the beginning.
+    """
     tokens = [issuer.token(tenant, f"customer-{number}") for number in range(customers)]
-    return [order_request(tokens[number % customers], lines) for number, lines in enumerate(wanted)]
+    return [order_request(tokens[number * customers // len(wanted)], lines) for number, lines in enumerate(wanted)]
 
 
 def order_request(token: str, lines: Lines) -> bytes:

@@ -43,7 +43,7 @@ class Soaked:
 
 
 async def soak(minutes: float) -> list[Soaked]:
-    with open_lab() as lab:
+    with open_lab("soak") as lab:
         api = lab.start_service("order_api")
         processor = lab.start_service("order_processor", ORDER_QUEUE_NAME=QUEUE)
         await lab.aws.tell("Fill", queue=QUEUE, bodies=order_bodies())

@@ -6,7 +6,7 @@ collection looks at all of it again: a fifth of all CPU, and pauses of tens of m
 
 import gc
 
-THRESHOLDS = (50_000, 20, 20)
+THRESHOLDS = (10_000, 20, 20)
 """New objects until the youngest are looked at, and how many looks until the older are. What a request makes is freed
 by its last reference as a rule; only cycles wait for a look."""
 
