@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated
-
-from fastapi import Header
+from typing import Any
 
 from order_shared.clock import Clock
 from order_shared.exceptions import PlatformError
@@ -13,6 +11,7 @@ from order_shared.idempotency import Claim, IdempotencyKeyReused
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 _BARE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 MAX_KEY_LENGTH = 255
+HEADER = "Idempotency-Key"
 
 
 class IdempotencyKeyMissing(PlatformError):
@@ -32,10 +31,17 @@ def parse_idempotency_key(header: str | None) -> str:
     return text
 
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(description="Required. The same key with the same body gives the first answer again, for 24 hours."),
-]
+KEY_HEADER: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "description": "Required. The same key with the same body gives the first answer again, for 24 hours.",
+            "schema": {"type": "string"},
+        }
+    ]
+}
+"""What a route's `openapi_extra` says of it; `openapi.operations` completes it."""
 
 
 async def earlier_claim(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from order_api.idempotency import MAX_KEY_LENGTH
+from order_api.idempotency import HEADER, MAX_KEY_LENGTH
 from order_api.openapi.examples import PARAMETERS, SAMPLES, Shown
 
 BEARER = {
@@ -70,7 +70,7 @@ def _correct(parameter: dict[str, Any]) -> None:
         others = {name: value for name, value in parameter["schema"].items() if name != "anyOf"}
         parameter["schema"] = {**others, **choices[0]}
     name = parameter["name"] = _spelling(parameter)
-    if name == "Idempotency-Key":
+    if name == HEADER:
         parameter["required"] = True
         parameter["schema"] = {"type": "string", "pattern": KEY_PATTERN}
     for repeated in ("title", "description"):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import ScopedRoute, identity_of, requires, services_of
-from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing, parse_idempotency_key
+from order_api.idempotency import HEADER, KEY_HEADER, IdempotencyKeyMissing, parse_idempotency_key
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.order.headers import (
     APPLIED,
@@ -38,32 +38,29 @@ router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRou
     "",
     status_code=202,
     summary="Place an order",
+    response_model=OrderOut,
     responses={
         202: {"headers": LOCATION | ETAG},
         **answers(IdempotencyKeyMissing, IdempotencyKeyReused, UnknownSku, CurrencyMismatch, ReferenceTaken),
     },
+    openapi_extra=KEY_HEADER,
 )
 @requires("orders:write")
-async def place_order(
-    body: OrderIn,
-    request: Request,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> OrderOut:
+async def place_order(body: OrderIn, request: Request) -> Response:
     """Durable before the answer, and carried out soon after; `GET` the `Location` to see how it goes.
 
     Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
     """
-    key = parse_idempotency_key(idempotency_key)
+    key = parse_idempotency_key(request.headers.get(HEADER))
     traceparent = request.headers.get("traceparent")
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
     wanted = Wanted(identity_of(request).customer, body.quantities, body.reference, body.payment_token)
     placed = await services_of(request).orders.place(wanted, key, trace)
-    response.headers["Location"] = f"{router.prefix}/{placed.order.order_id}"
-    response.headers["ETag"] = etag(placed.order.version)
+    headers = {"Location": f"{router.prefix}/{placed.order.order_id}", "ETag": etag(placed.order.version)}
     if placed.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return OrderOut.of(placed.order)
+        headers["Idempotent-Replayed"] = "true"
+    content = OrderOut.of(placed.order).model_dump_json()  # what the framework would do, for half the CPU
+    return Response(content, HTTPStatus.ACCEPTED, headers, media_type="application/json")
 
 
 @router.get("", summary="List your orders, newest first", responses=answers(InvalidCursor, UnsupportedSort))

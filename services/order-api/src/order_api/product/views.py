@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import ScopedRoute, identity_of, requires, services_of
-from order_api.idempotency import IdempotencyKey, IdempotencyKeyMissing, parse_idempotency_key
+from order_api.idempotency import HEADER, KEY_HEADER, IdempotencyKeyMissing, parse_idempotency_key
 from order_api.problems import answers
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
 from order_api.schemas import V1, PageQuery
@@ -58,6 +58,7 @@ async def put_product(sku: SkuPath, body: ProductIn, request: Request) -> Stocke
     "/{sku}/stock",
     summary="Add to the stock, or take away",
     responses=answers(IdempotencyKeyMissing, IdempotencyKeyReused, ProductNotFound, InsufficientStock),
+    openapi_extra=KEY_HEADER,
 )
 @requires("products:write")
 async def adjust_stock(
@@ -65,10 +66,9 @@ async def adjust_stock(
     body: StockIn,
     request: Request,
     response: Response,
-    idempotency_key: IdempotencyKey = None,
 ) -> StockedProductOut:
     """Applied once per `Idempotency-Key`, however often it is sent."""
-    key = parse_idempotency_key(idempotency_key)
+    key = parse_idempotency_key(request.headers.get(HEADER))
     adjusted = await services_of(request).products.adjust_stock(identity_of(request).customer, sku, body.delta, key)
     if adjusted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
