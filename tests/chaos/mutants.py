@@ -1,8 +1,8 @@
 """Removes each condition of the platform's conditional writes in turn; some test must fail for each.
 
-The conditions are found in the sources, so none can be forgotten: each `F(...).equals(...)` and its like, and each
-use of a constant that holds one. One is removed by putting in its place a condition that always holds; under `|`,
-where that loosens the whole, also one that never holds.
+The conditions are found in the sources, so none can be forgotten: each `F(...).equals(...)` and its like, also of a
+constant that holds an `F(...)` or several, and each use of a constant that holds a condition. One is removed by putting
+in its place a condition that always holds; under `|`, where that loosens the whole, also one that never holds.
 """
 
 import ast
@@ -41,7 +41,10 @@ def _modules(root: Path, folder: Path) -> list[Path]:
 
 
 def condition_constants(modules: Iterable[ast.Module]) -> set[str]:
-    """The names of module constants that hold a condition, directly or by way of another, and of what returns one."""
+    """The names of module constants that hold a condition, directly or by way of another, and of what returns one.
+
+    With a dot behind it, the name of a constant that holds attributes: `AVAILABLE.`.
+    """
     modules = list(modules)
     values = {
         target.id: value
@@ -50,10 +53,22 @@ def condition_constants(modules: Iterable[ast.Module]) -> set[str]:
         for target, value in _assignments(statement)
         if isinstance(target, ast.Name)
     }
-    names = condition_functions(modules)
+    names = condition_functions(modules) | {f"{name}." for name, value in values.items() if _holds_attributes(value)}
     while more := {name for name, value in values.items() if name not in names and any(_conditions(value, names))}:
         names |= more
     return names
+
+
+def _holds_attributes(value: ast.expr) -> bool:
+    """`F(...)`, or a collection of such."""
+    match value:
+        case ast.Call(func=ast.Name(id="F")):
+            return True
+        case ast.Dict(values=held) | ast.Tuple(elts=held) | ast.List(elts=held):
+            return bool(held) and all(map(_holds_attributes, held))
+        case ast.DictComp(value=held):
+            return _holds_attributes(held)
+    return False
 
 
 def condition_functions(modules: Iterable[ast.Module]) -> set[str]:
@@ -99,7 +114,7 @@ def _conditions(node: ast.AST, constants: Set[str], *, is_alternative: bool = Fa
 def _is_condition(node: ast.expr, constants: Set[str]) -> bool:
     match node:
         case ast.Call(func=ast.Attribute(value=receiver, attr=method)):
-            return (method in CONDITION_METHODS and _is_attribute(receiver)) or f"{method}()" in constants
+            return (method in CONDITION_METHODS and _is_attribute(receiver, constants)) or f"{method}()" in constants
         case ast.Call(func=ast.Name(id=name)):
             return f"{name}()" in constants
         case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name, ctx=ast.Load()):
@@ -109,13 +124,15 @@ def _is_condition(node: ast.expr, constants: Set[str]) -> bool:
     return False
 
 
-def _is_attribute(node: ast.expr) -> bool:
-    """`F(...)` or `F(...).size()`; a `RangeKey(...)` has the same methods and is no condition of a write."""
+def _is_attribute(node: ast.expr, constants: Set[str]) -> bool:
+    """`F(...)`, `F(...).size()`, or a constant. A `RangeKey(...)` has the same methods; it is no condition of a write."""
     match node:
         case ast.Call(func=ast.Name(id="F")):
             return True
         case ast.Call(func=ast.Attribute(value=receiver)):
-            return _is_attribute(receiver)
+            return _is_attribute(receiver, constants)
+        case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)):
+            return f"{name}." in constants
     return False
 
 

@@ -74,6 +74,20 @@ def test_a_negation_is_taken_away_as_a_whole(tmp_path: Path) -> None:
     ]
 
 
+def test_conditions_of_attributes_that_constants_hold_are_found(tmp_path: Path) -> None:
+    constants = (
+        'LEFT = F("left")\nFIELDS = {name: F(name) for name in "ab"}\nPAIR = (F("x"), F("y"))\nKEYS = {"a": 1}\n'
+    )
+    source = (
+        'wanted = LEFT.gte(1) & FIELDS["a"].equals(2) & PAIR[0].exists()\nother = LEFT.set(3), KEYS["a"].equals(1)\n'
+    )
+    assert shown(found(tmp_path, source, constants=constants)) == [
+        ("always", "LEFT.gte(1)"),
+        ("always", 'FIELDS["a"].equals(2)'),
+        ("always", "PAIR[0].exists()"),
+    ]
+
+
 def test_each_use_of_a_constant_is_found_wherever_it_stands(tmp_path: Path) -> None:
     constants = 'ABSENT: Condition = F("key").does_not_exist()\nFREE = ABSENT\n'
     source = "from constants import FREE\nimport constants\n\ndef put():\n    return constants.ABSENT, FREE\n"
