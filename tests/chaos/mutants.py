@@ -46,28 +46,29 @@ def condition_constants(modules: Iterable[ast.Module]) -> set[str]:
     With a dot behind it, the name of a constant that holds attributes: `AVAILABLE.`.
     """
     modules = list(modules)
-    values = {
-        target.id: value
-        for module in modules
-        for statement in module.body
-        for target, value in _assignments(statement)
-        if isinstance(target, ast.Name)
-    }
-    names = condition_functions(modules) | {f"{name}." for name, value in values.items() if _holds_attributes(value)}
+    values = {name: value for module in modules for name, value in module_constants(module)}
+    names = condition_functions(modules) | {f"{name}." for name, value in values.items() if holds_attributes(value)}
     while more := {name for name, value in values.items() if name not in names and any(_conditions(value, names))}:
         names |= more
     return names
 
 
-def _holds_attributes(value: ast.expr) -> bool:
+def module_constants(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    for statement in module.body:
+        for target, value in _assignments(statement):
+            if isinstance(target, ast.Name):
+                yield target.id, value
+
+
+def holds_attributes(value: ast.expr) -> bool:
     """`F(...)`, or a collection of such."""
     match value:
         case ast.Call(func=ast.Name(id="F")):
             return True
         case ast.Dict(values=held) | ast.Tuple(elts=held) | ast.List(elts=held):
-            return bool(held) and all(map(_holds_attributes, held))
+            return bool(held) and all(map(holds_attributes, held))
         case ast.DictComp(value=held):
-            return _holds_attributes(held)
+            return holds_attributes(held)
     return False
 
 
@@ -125,7 +126,7 @@ def _is_condition(node: ast.expr, constants: Set[str]) -> bool:
 
 
 def _is_attribute(node: ast.expr, constants: Set[str]) -> bool:
-    """`F(...)`, `F(...).size()`, or a constant. A `RangeKey(...)` has the same methods; it is no condition of a write."""
+    """`F(...)`, `F(...).size()`, a constant. A `RangeKey(...)` has the same methods, and is no condition of a write."""
     match node:
         case ast.Call(func=ast.Name(id="F")):
             return True

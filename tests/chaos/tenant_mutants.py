@@ -135,7 +135,7 @@ REMOVALS = (
         API / "product/catalogue.py",
         "tenant out of the cache of prices",
         ("self._cache.get((tenant, sku)", 'self._cache.get(("-", sku)'),
-        ("update({(tenant, sku):", 'update({("-", sku):'),
+        ("self._cache[tenant, sku]", 'self._cache["-", sku]'),
     ),
     removal(
         API / "order/listing.py",
