@@ -11,7 +11,7 @@ from tests.bench.results import Results
 
 QUEUE_PEERS = ("celery", "dramatiq_sqs", "taskiq-aio-sqs")
 CLOSE_TO = 1.5
-"""Conflicts are close to 1/K if at most so many times that: towards the end buyers meet in the shards that are left."""
+"""Conflicts are close to 1/K if at most so many times that: a few hundred buyers fall unevenly on the shards."""
 LINES = 2
 """Of each order whose cost is measured."""
 

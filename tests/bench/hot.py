@@ -1,12 +1,13 @@
 """A hot product: many buyers of one SKU whose stock lies in one shard, in four, in sixteen. Goal P7.
 
 Conflicts are *simulated* (`conflicts.py`): the embedded AWS has none. Everything else is real: an API and two
-processors with their normal settings, which retry what is refused. More units are wanted than there are, so that each
-round ends with shards that run dry at different times, units that are gathered from others, and orders rejected.
+processors with their normal settings, which retry what is refused. Each round sells twice:
 
-What should fall as 1/K are the conflicts of orders that take their units (`take_conflicts_per_order`). Gathering has
-conflicts of its own, and only if there is more than one shard: `conflicts_per_order` counts them all. It is as dear as
-that only here, where the last sixth of the buyers comes for what is left.
+    plenty   there is enough for everybody: what the buyers' conflicts are (`take_conflicts_per_order`), which should
+             fall as 1/K
+    scarce   more is wanted than there is: shards run dry at different times, the last buyers meet in those that are
+             left, units are gathered from others (which has conflicts of its own: `conflicts_per_order` has all), and
+             orders are rejected; never is anything sold that was not there
 """
 
 import asyncio
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
 
 SHARDS = (1, 4, 16)
 ORDERS = 300
-UNITS = 250
+PLENTY = 1600
+SCARCE = 250
 BUYERS = 32
 WARM_UP_ORDERS = 30
 SKU = "HOT"
@@ -50,9 +52,10 @@ PROCESSES = ("api-1", "processor-1", "processor-2")
 
 @dataclass(frozen=True)
 class Sale:
-    """One round of one number of shards. Conflicts are simulated; each makes its service try once more, until its
-    deadline: then the message is put back into the queue, and is a retried one."""
+    """Orders of one unit each, where there were `units`. Conflicts are simulated; each makes its service try once more,
+    until its deadline: then the message is put back into the queue, and is a retried one."""
 
+    units: int
     take_conflicts: int
     conflicts: int
     retried_messages: int
@@ -65,21 +68,27 @@ class Sale:
     def oversold(self) -> int:
         """Units sold that had not been there, as the orders tell it, or the shards, or both together."""
         missing = sum(-units for units in self.left if units < 0)
-        return max(0, self.sold - UNITS, missing, self.sold + sum(self.left) - UNITS)
+        return max(0, self.sold - self.units, missing, self.sold + sum(self.left) - self.units)
 
     @property
     def unsold(self) -> int:
         """Units that somebody wanted and did not get."""
-        return max(0, UNITS - self.sold)
+        return max(0, min(self.units, ORDERS) - self.sold)
 
 
-QUANTITIES: tuple[tuple[str, str, Callable[[Sale], float]], ...] = (
-    ("take_conflicts_per_order", "conflicts, simulated", lambda sale: sale.take_conflicts / ORDERS),
-    ("conflicts_per_order", "conflicts, simulated", lambda sale: sale.conflicts / ORDERS),
-    ("retried_messages", "messages", lambda sale: sale.retried_messages),
-    ("seconds_to_end", "s", lambda sale: sale.seconds),
-    ("oversold", "units", lambda sale: sale.oversold),
-    ("unsold", "units", lambda sale: sale.unsold),
+@dataclass(frozen=True)
+class Round:
+    plenty: Sale
+    scarce: Sale
+
+
+QUANTITIES: tuple[tuple[str, str, Callable[[Round], float]], ...] = (
+    ("take_conflicts_per_order", "conflicts, simulated", lambda sold: sold.plenty.take_conflicts / ORDERS),
+    ("conflicts_per_order", "conflicts, simulated", lambda sold: sold.scarce.conflicts / ORDERS),
+    ("retried_messages", "messages", lambda sold: sold.scarce.retried_messages),
+    ("seconds_to_end", "s", lambda sold: sold.scarce.seconds),
+    ("oversold", "units", lambda sold: sold.plenty.oversold + sold.scarce.oversold),
+    ("unsold", "units", lambda sold: sold.plenty.unsold + sold.scarce.unsold),
 )
 
 
@@ -98,17 +107,19 @@ class Crowd:
 
 
 async def measure(rounds: int, say: Say) -> list[Figure]:
-    sales: dict[str, list[Sale]] = {subject(shards): [] for shards in SHARDS}
+    sales: dict[str, list[Round]] = {subject(shards): [] for shards in SHARDS}
     say(f"hot: conflicts are simulated; each write holds its items for {HOLD_SECONDS * 1000:.0f} ms")
     with running_infrastructure(STATE / "hot") as stack:
         dynamodb = local_session().client("dynamodb", endpoint_url=stack.aws)
         async with open_world(stack, PREFIX, PROCESSES, settings=NORMAL) as world:
-            await _sell(world, dynamodb, SHARDS[-1], WARM_UP_ORDERS)
+            await _sell(world, dynamodb, SHARDS[-1], PLENTY, orders=WARM_UP_ORDERS)
             for number in range(1, rounds + 1):
                 for shards in SHARDS:
-                    sale = await _sell(world, dynamodb, shards, ORDERS)
-                    sales[subject(shards)].append(sale)
-                    say(f"hot, round {number}, {subject(shards)}: {_describe(sale)}")
+                    plenty = await _sell(world, dynamodb, shards, PLENTY)
+                    scarce = await _sell(world, dynamodb, shards, SCARCE)
+                    sales[subject(shards)].append(Round(plenty, scarce))
+                    for name, sale in (("plenty", plenty), ("scarce", scarce)):
+                        say(f"hot, round {number}, {subject(shards)}, {name}: {_describe(sale)}")
     return [
         Figure(name, quantity, unit, tuple(float(value(sale)) for sale in rounds_of_it))
         for name, rounds_of_it in sales.items()
@@ -123,16 +134,15 @@ def subject(shards: int) -> str:
 def _describe(sale: Sale) -> str:
     return (
         f"{sale.take_conflicts} conflicts of takers, {sale.conflicts} in all, "
-        f"{sale.retried_messages} messages retried, {sale.seconds:.1f} s, "
-        f"{sale.oversold} oversold, {sale.unsold} unsold"
+        f"{sale.seconds:.1f} s, {sale.oversold} oversold, {sale.unsold} unsold"
     )
 
 
-async def _sell(world: World, dynamodb: "DynamoDBClient", shards: int, orders: int) -> Sale:
+async def _sell(world: World, dynamodb: "DynamoDBClient", shards: int, units: int, *, orders: int = ORDERS) -> Sale:
     """Orders of one unit each, until all have ended. Raises RuntimeError if one is not accepted or ends otherwise."""
     shop = Shop(f"t-{uuid.uuid4().hex[:8]}", world.issuer, world.http, lambda: world.apis)
     world.proxy.plan = Clear()
-    await shop.open({SKU: UNITS}, {SKU: shards})
+    await shop.open({SKU: units}, {SKU: shards})
     world.proxy.plan = plan = Crowd()
     started = perf_counter()
     requests = order_requests(world.issuer, shop.tenant, [{SKU: 1}] * orders)
@@ -144,6 +154,7 @@ async def _sell(world: World, dynamodb: "DynamoDBClient", shards: int, orders: i
     if load.statuses != {HTTPStatus.ACCEPTED: orders} or sold + ends[OrderStatus.REJECTED] != orders:
         raise RuntimeError(f"answers {dict(load.statuses)}, ends {dict(ends)}")
     return Sale(
+        units=units,
         take_conflicts=plan.conflicts.refused[Cause.TAKE],
         conflicts=plan.conflicts.refused.total(),
         retried_messages=plan.entries[PUT_BACK],
