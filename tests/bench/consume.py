@@ -57,7 +57,7 @@ CELERY_QUIET = ("--loglevel", "WARNING", "--without-gossip", "--without-mingle",
 SUBJECTS = (
     Subject("ours, no-op", 25000, ["tests.bench.ours"], ours=True),
     Subject("ours, dispatched", 20000, ["tests.bench.ours"], ours=True, environment={"DISPATCH": "1"}),
-    Subject("ours, orders", 2000, ["order_processor"], ours=True, tallied=False),
+    Subject("ours, orders", 5000, ["order_processor"], ours=True, tallied=False),
     Subject("celery", 1000, [*CELERY, *CELERY_QUIET], sender=f"{PEERS}.celery_worker"),
     Subject(
         "dramatiq_sqs",
@@ -73,7 +73,7 @@ SUBJECTS = (
         sender=f"{PEERS}.taskiq_worker",
     ),
     Subject("plain aioboto3, no-op", 6000, ["python", "-m", f"{PEERS}.plain_loop"]),
-    Subject("plain aioboto3, orders", 800, ["python", "-m", f"{PEERS}.plain_orders"]),
+    Subject("plain aioboto3, orders", 1500, ["python", "-m", f"{PEERS}.plain_orders"]),
     Subject(
         "plain aioboto3, orders, single deletes",
         600,
