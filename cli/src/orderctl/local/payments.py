@@ -8,6 +8,7 @@ Unlike Stripe it never saves a 5xx under an idempotency key, so that the same ca
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -330,6 +331,7 @@ def main() -> None:
     options = parser.parse_args()
     configure_logging("INFO")
     app = Api(Bank(options.slow_seconds)).make_app()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
     with listen(HOST, options.port) as listener:
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=DRAIN_SECONDS)
 
