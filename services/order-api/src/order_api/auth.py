@@ -43,7 +43,7 @@ MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
 MAX_VERIFIED = 10_000
-"""Tokens remembered: a few megabytes."""
+"""Tokens remembered: ten megabytes."""
 
 KEY_LIFETIME = 300.0
 """Seconds until the key set is asked for again, while requests go on with the keys there are."""
