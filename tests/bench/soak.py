@@ -36,11 +36,6 @@ class Soaked:
     early_mb: float
     late_mb: float
 
-    @property
-    def growth(self) -> float:
-        """As a part of what it was early."""
-        return self.late_mb / self.early_mb - 1
-
 
 async def soak(minutes: float) -> list[Soaked]:
     with open_lab("soak") as lab:

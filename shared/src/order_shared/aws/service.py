@@ -6,6 +6,7 @@ A botocore client does the same for about five times the CPU: it checks, routes 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import orjson
@@ -39,7 +40,7 @@ def endpoint_url(service: ServiceName, region: str, endpoint: str | None) -> URL
     Raises ValueError for a region that nobody knows, and for an endpoint that is more than a scheme, a host and a port.
     """
     if endpoint is None:
-        found = EndpointResolver(create_loader().load_data("endpoints")).construct_endpoint(service.name, region)
+        found = _resolver().construct_endpoint(service.name, region)
         if found is None:
             raise ValueError(f"AWS is not known to have a region {region}")
         return URL(f"https://{found['hostname']}/")
@@ -47,6 +48,11 @@ def endpoint_url(service: ServiceName, region: str, endpoint: str | None) -> URL
     if not url.host or url.path != "/" or url.query_string or url.user or url.fragment:
         raise ValueError(f"the endpoint of {service.name} is a scheme, a host and a port, and nothing more")
     return url
+
+
+@cache  # a megabyte is read for it, and each pool of connections asks
+def _resolver() -> EndpointResolver:
+    return EndpointResolver(create_loader().load_data("endpoints"))
 
 
 class JsonService:
