@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
     aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
 
+    home_region: Annotated[str | None, Field(min_length=1)] = None
+    """The only region that writes, of those that share replicated tables: uniqueness and transactions do not cross
+    regions. In any other the API only reads, and the processor does not start. If not set, this one writes."""
+
     sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
     """How long an order may stay open before a sweep sends its message again; doubles each time."""
 
@@ -59,6 +63,11 @@ class Settings(BaseSettings):
     @property
     def tables(self) -> TableNames:
         return TableNames.with_prefix(self.table_prefix)
+
+    @property
+    def home_elsewhere(self) -> str | None:
+        """The region that writes, if it is not this one."""
+        return None if self.home_region == self.aws_region else self.home_region
 
     @property
     def dynamodb_endpoint(self) -> str | None:

@@ -16,6 +16,7 @@ from order_api.config import ApiSettings
 from order_api.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_PIPELINED, MAX_TARGET_BYTES
 from order_api.limits import MAX_BODY_BYTES, TenantBuckets
 from order_api.main import make_server
+from order_shared.healthcheck import find_fault
 from order_shared.net import listen
 from order_shared.order.models import Customer, Order
 from tests.fakes import MemoryOrderRepository, MemoryStore
@@ -305,6 +306,11 @@ async def test_a_head_within_bounds_is_answered() -> None:
 async def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes) -> None:
     async with serving(request_timeout_seconds=0.1) as port:
         assert await said(port, sent) == b""
+
+
+async def test_the_containers_health_check_is_within_the_limits() -> None:
+    async with serving() as port:
+        assert await asyncio.to_thread(find_fault, str(port)) is None
 
 
 async def test_a_head_that_comes_in_drops_is_cut_off() -> None:

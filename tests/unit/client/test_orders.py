@@ -62,6 +62,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         (401, "unauthenticated", Unauthenticated),
         (403, "insufficient_scope", Forbidden),
         (413, "payload_too_large", InvalidRequest),
+        (421, "not_home_region", InvalidRequest),
         (422, "unknown_sku", Unprocessable),
     ],
 )

@@ -1,4 +1,4 @@
-"""A processor's parts over one store in memory."""
+"""A processor's parts over one store in memory, and a sweeper's."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -7,16 +7,21 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
+from order_processor.sweeper import Sweeper
 from order_shared.clock import UniqueClock
 from order_shared.messaging.delivery import Delivery
+from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.models import Order
-from tests.factories import make_claim, make_product, make_stock_claim
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
+from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
+from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import MemoryGateway
 
 LEASE = timedelta(seconds=60)
+BASE = timedelta(seconds=15)
+"""A sweeper's first backoff."""
 
 
 def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
@@ -70,3 +75,37 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@dataclass
+class Outbox:
+    clock: HandClock
+    queue: MemoryQueue
+    orders: MemoryOrderRepository
+    metrics: ProcessorMetrics
+    lag_ms: int = 0
+
+    def sweeper(self, interval: timedelta = timedelta(seconds=1)) -> Sweeper:
+        return Sweeper(
+            self.orders,
+            Publisher(self.queue),
+            self.metrics,
+            clock=self.clock,
+            lag_ms=lambda: self.lag_ms,
+            base=BASE,
+            interval=interval,
+        )
+
+    async def accept(self) -> Order:
+        order = make_order(at=self.clock(), due_in=BASE)
+        await self.orders.add(order, make_claim(order))
+        return order
+
+    async def stored(self, order: Order) -> Order:
+        return await self.orders.get(order.customer, order.order_id)
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    clock = HandClock(NOON)
+    return Outbox(clock, MemoryQueue(), MemoryOrderRepository(MemoryStore(clock)), ProcessorMetrics())

@@ -1,9 +1,10 @@
-"""Settings of the processor that do not go together."""
+"""Settings of the processor that do not go together, or not with where it is."""
 
 import pytest
 from pydantic import ValidationError
 
 from order_processor.config import ProcessorSettings
+from order_processor.main import run
 
 
 def settings(**overrides: object) -> ProcessorSettings:
@@ -22,3 +23,12 @@ def test_each_of_several_pollers_has_room_for_a_whole_poll(pollers: int, concurr
 def test_what_cannot_work_is_refused(overrides: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         settings(**overrides)
+
+
+def test_it_does_not_start_outside_the_home_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("ORDER_HOME_REGION", "eu-central-1")
+    monkeypatch.setenv("ORDER_PAYMENT_API_KEY", "sk_test_1")
+    monkeypatch.setenv("ORDER_HOST", "192.0.2.1")  # not ours, so that whatever goes on from here fails
+    with pytest.raises(SystemExit, match=r"^only the home region eu-central-1 processes orders; this is eu-west-1$"):
+        run()

@@ -1,59 +1,22 @@
 """The sweeper: what was lost is said again, once, and not while the queue's delay explains it."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
-from order_processor.metrics import ProcessorMetrics
-from order_processor.sweeper import BACKOFF_CAP, Sweeper
+from order_processor.sweeper import BACKOFF_CAP
 from order_shared.clock import to_millis
 from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.publisher import Publisher
 from order_shared.order.events import OrderPlaced, parse_event
 from order_shared.order.models import Order
 from order_shared.order.repository import OpenOrder
-from tests.factories import NOON, make_claim, make_customer, make_order
-from tests.fakes import HandClock, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.factories import make_claim, make_customer, make_order
+from tests.fakes import MemoryOrderRepository, MemoryStore
+from tests.unit.processor.conftest import BASE, Outbox
 from tests.waiting import eventually
 
-BASE = timedelta(seconds=15)
 JUST_AFTER = timedelta(milliseconds=1)
-
-
-@dataclass
-class Outbox:
-    clock: HandClock
-    queue: MemoryQueue
-    orders: MemoryOrderRepository
-    metrics: ProcessorMetrics
-    lag_ms: int = 0
-
-    def sweeper(self, interval: timedelta = timedelta(seconds=1)) -> Sweeper:
-        return Sweeper(
-            self.orders,
-            Publisher(self.queue),
-            self.metrics,
-            clock=self.clock,
-            lag_ms=lambda: self.lag_ms,
-            base=BASE,
-            interval=interval,
-        )
-
-    async def accept(self) -> Order:
-        order = make_order(at=self.clock(), due_in=BASE)
-        await self.orders.add(order, make_claim(order))
-        return order
-
-    async def stored(self, order: Order) -> Order:
-        return await self.orders.get(order.customer, order.order_id)
-
-
-@pytest.fixture
-def outbox() -> Outbox:
-    clock = HandClock(NOON)
-    return Outbox(clock, MemoryQueue(), MemoryOrderRepository(MemoryStore(clock)), ProcessorMetrics())
 
 
 async def test_an_order_that_is_not_due_is_left_alone(outbox: Outbox) -> None:

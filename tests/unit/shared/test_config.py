@@ -71,6 +71,15 @@ def test_the_region_may_have_its_other_name(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings(Settings).aws_region == "us-east-1"
 
 
+@pytest.mark.parametrize(("home", "elsewhere"), [(None, None), ("eu-central-1", None), ("us-east-1", "us-east-1")])
+def test_the_home_region_is_here_unless_another_is_named(
+    monkeypatch: pytest.MonkeyPatch, home: str | None, elsewhere: str | None
+) -> None:
+    if home is not None:
+        monkeypatch.setenv("ORDER_HOME_REGION", home)
+    assert load_settings(Settings).home_elsewhere == elsewhere
+
+
 def test_one_endpoint_serves_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     settings = load_settings(Settings)
@@ -100,6 +109,7 @@ def test_a_missing_region_ends_the_process_and_is_named(monkeypatch: pytest.Monk
         ("ORDER_PORT", "-1"),
         ("ORDER_LOG_LEVEL", "s3cret"),
         ("ORDER_SWEEP_BASE_SECONDS", "0"),
+        ("ORDER_HOME_REGION", ""),
     ],
 )
 def test_a_value_that_does_not_hold_is_named_and_not_shown(

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from order_shared.exceptions import PlatformError, StorageUnavailable
-from orderctl.operate.target import StackNotRunning, Target
+from orderctl.operate.target import StackNotRunning, Target, WrongRegion
 
 console = Console(highlight=False, markup=False, emoji=False)
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -29,7 +29,7 @@ StateOption = Annotated[Path, typer.Option("--state", help="With --local: the st
 
 
 def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local
-    """Raises StackNotRunning."""
+    """Raises StackNotRunning, WrongRegion."""
     return Target.of_local_stack(state) if local else Target.of_environment()
 
 
@@ -45,7 +45,7 @@ def reported_failures() -> Iterator[None]:
     except StorageUnavailable as error:
         errors.print(f"{error}: is the environment up, and may you use its tables?", style="red")
         raise typer.Exit(1) from error
-    except (PlatformError, StackNotRunning) as error:
+    except (PlatformError, StackNotRunning, WrongRegion) as error:
         errors.print(str(error), style="red")
         raise typer.Exit(1) from error
     except (BotoCoreError, ClientError) as error:

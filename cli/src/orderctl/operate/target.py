@@ -27,6 +27,13 @@ class StackNotRunning(Exception):
         super().__init__(f"no stack is running: {state / STACK_FILE} is not there. Start one with `orderctl local up`")
 
 
+class WrongRegion(Exception):
+    """Operators write, and only the home region may: elsewhere are replicas."""
+
+    def __init__(self, home: str, region: str) -> None:
+        super().__init__(f"the home region is {home}, and AWS_REGION is {region}: nothing is operated on replicas")
+
+
 @dataclass(frozen=True)
 class Target:
     """An environment. `actor` is who the audit trail names."""
@@ -37,8 +44,14 @@ class Target:
 
     @classmethod
     def of_environment(cls) -> "Target":
-        """What the ORDER_ settings and AWS's own variables say; the actor is the caller as AWS knows it."""
+        """What the ORDER_ settings and AWS's own variables say; the actor is the caller as AWS knows it.
+
+        Raises:
+            WrongRegion: if ORDER_HOME_REGION names another one.
+        """
         settings = load_settings(Settings)
+        if home := settings.home_elsewhere:
+            raise WrongRegion(home, settings.aws_region)
         if settings.dynamodb_endpoint is not None:
             return cls(settings, aioboto3.Session(), _user())
         caller = boto3.client("sts", region_name=settings.aws_region).get_caller_identity()

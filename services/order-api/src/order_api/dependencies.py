@@ -1,4 +1,4 @@
-"""What views work with: the services, who asks, and which scope each route asks for.
+"""What views work with: the services, who asks, which scope each route asks for, and where it may write.
 
 None of it is a dependency of the framework's: each of those costs a request as much as two signatures.
 """
@@ -14,6 +14,7 @@ from order_api.auth import Identity, InsufficientScope, TokenVerifier
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
 from order_api.product.service import ProductService
+from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
 from order_shared.health import Readiness
 
@@ -29,6 +30,8 @@ class Services:
     tokens: TokenVerifier
     readiness: Readiness
     metrics: ApiMetrics
+    home_elsewhere: str | None
+    """The region that writes, if it is not this one."""
 
 
 def services_of(request: Request) -> Services:
@@ -53,17 +56,25 @@ def requires(scope: str) -> Callable[[Endpoint], Endpoint]:
     return note
 
 
+def is_write(scope: str) -> bool:
+    """Whether what asks for this scope changes anything."""
+    return scope.endswith(":write")
+
+
 class ScopedRoute(APIRoute):
-    """Asks for the scope of its endpoint before anything of the request is read."""
+    """Asks for the scope of its endpoint, and to write for the home region, before anything of the request is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer, scope = super().get_route_handler(), _SCOPES.get(self.endpoint)
         if scope is None:
             raise TypeError(f"{self.path} must say which scope it requires")
+        writes = is_write(scope)
 
         async def answer_if_allowed(request: Request) -> Response:
             if scope not in identity_of(request).scopes:
                 raise InsufficientScope(scope)
+            if writes and (home := services_of(request).home_elsewhere):
+                raise NotHomeRegion(home)
             return await answer(request)
 
         return answer_if_allowed

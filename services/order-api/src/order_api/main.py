@@ -123,6 +123,7 @@ def _wire(
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
         metrics=metrics,
+        home_elsewhere=settings.home_elsewhere,
     )
 
 

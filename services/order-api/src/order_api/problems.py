@@ -18,6 +18,7 @@ from order_api.cursors import InvalidCursor
 from order_api.idempotency import IdempotencyKeyMissing
 from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
+from order_api.regions import NotHomeRegion
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
@@ -56,6 +57,7 @@ class Problem(BaseModel):
     request_id: str
     retryable: bool = Field(description="The same request may succeed later, unchanged.")
     current_version: int | None = Field(None, description="With `version_mismatch`: the version the order is at.")
+    home_region: str | None = Field(None, description="With `not_home_region`: the region that would carry it out.")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     Unauthenticated: UNAUTHENTICATED,
     InvalidToken: UNAUTHENTICATED,
     InsufficientScope: ProblemKind(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token's scope does not suffice"),
+    NotHomeRegion: ProblemKind(HTTPStatus.MISDIRECTED_REQUEST, "not_home_region", "This region only reads"),
     IdempotencyKeyMissing: ProblemKind(
         HTTPStatus.BAD_REQUEST, "idempotency_key_missing", "The header Idempotency-Key is missing"
     ),
@@ -151,6 +154,7 @@ def problem_response(
     errors: Sequence[ProblemError] = (),
     headers: Mapping[str, str] | None = None,
     current_version: int | None = None,
+    home_region: str | None = None,
 ) -> JSONResponse:
     problem = Problem(
         type=TYPE_PREFIX + kind.code,
@@ -163,6 +167,7 @@ def problem_response(
         request_id=scope.get("state", {}).get("request_id", ""),
         retryable=kind.retryable,
         current_version=current_version,
+        home_region=home_region,
     )
     return JSONResponse(
         problem.model_dump(mode="json", exclude_none=True),
@@ -196,7 +201,12 @@ def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONRespon
         log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
         return problem_response(scope, kind, "Please try again in a moment.")
     return problem_response(
-        scope, kind, str(error), headers=_headers(error), current_version=getattr(error, "current_version", None)
+        scope,
+        kind,
+        str(error),
+        headers=_headers(error),
+        current_version=getattr(error, "current_version", None),
+        home_region=getattr(error, "home_region", None),
     )
 
 

@@ -38,6 +38,8 @@ FLUSH_SECONDS = 5.0
 
 def run() -> None:
     settings = load_settings(ProcessorSettings)
+    if home := settings.home_elsewhere:
+        raise SystemExit(f"only the home region {home} processes orders; this is {settings.aws_region}")
     stripe.enable_telemetry = False  # it would write into a home directory that a container does not have
     configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listener:

@@ -5,6 +5,8 @@ moved on by a conditional write, with doubling backoff; whoever wins that write 
 message that SQS acknowledged counts as a sweep: an outage postpones, and loses nothing.
 
 It holds back as long as the queue's own delay explains why an order is still open.
+
+Once a minute it says how the outbox is, for alarms made of log lines.
 """
 
 import asyncio
@@ -12,7 +14,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import structlog
@@ -36,8 +38,8 @@ MAX_HOLD_BACK = timedelta(minutes=10)
 PARK_AFTER = timedelta(hours=24)
 """Nothing open ever expires: what is open for so long is parked, seen and retried by an operator."""
 
-PARKED_EVERY = 12
-"""Looks between two counts of the parked orders."""
+REPORT_EVERY = timedelta(minutes=1)
+"""From one count of the parked orders, and the log line `outbox` that tells it, to the next."""
 
 SHARD_LIMIT = 100
 """Orders of one shard taken in one look; the rest follow in the next."""
@@ -72,7 +74,8 @@ class Sweeper:
         self._base = base
         self._interval = interval
         self._stopping = asyncio.Event()
-        self._looks = 0
+        self._oldest = 0.0
+        self._reported_at: datetime | None = None
 
     def stop(self) -> None:
         """Ends the present look after the batch it is at."""
@@ -87,9 +90,7 @@ class Sweeper:
                     return
             try:
                 await self.sweep()
-                if self._looks % PARKED_EVERY == 0:
-                    await self.count_parked()
-                self._looks += 1
+                await self.report()
             except StorageUnavailable as error:
                 log.warning("sweep_failed", error=str(error))
             except Exception:
@@ -111,10 +112,27 @@ class Sweeper:
                 said = await asyncio.gather(*map(self._say_again, entries[start : start + MAX_BATCH]))
                 sent += said.count(Said.SENT)
                 if Said.NOT_TAKEN in said or self._stopping.is_set():
-                    self._metrics.open_oldest.set(oldest)
+                    self._measured(oldest)
                     return sent
-        self._metrics.open_oldest.set(oldest)
+        self._measured(oldest)
         return sent
+
+    def _measured(self, oldest: float) -> None:
+        self._metrics.open_oldest.set(oldest)
+        self._oldest = max(self._oldest, oldest)
+
+    async def report(self) -> None:
+        """Counts what is parked and logs it as `outbox`; does nothing if that was less than REPORT_EVERY ago.
+
+        `oldest_open_seconds` is the age of the oldest order that any look since the last line found overdue: the one
+        that finds it makes it wait again, so the next one would not see it.
+        """
+        now = self._clock()
+        if self._reported_at is not None and now - self._reported_at < REPORT_EVERY:
+            return
+        log.info("outbox", parked=await self.count_parked(), oldest_open_seconds=round(self._oldest, 1))
+        self._oldest = 0.0
+        self._reported_at = now
 
     async def count_parked(self) -> int:
         """Measures how many orders wait for an operator."""

@@ -12,6 +12,7 @@ from order_api import problems
 from order_api.auth import InsufficientScope, Unauthenticated
 from order_api.connections import BOUNDS
 from order_api.cursors import InvalidCursor
+from order_api.dependencies import is_write
 from order_api.idempotency import IdempotencyKeyMissing
 from order_api.limits import BodyTooLarge, BodyTooSlow, RateLimited
 from order_api.openapi.examples import CONFIRMED, REFERENCE, REJECTED, REQUEST_ID, SKU, example_path
@@ -25,6 +26,7 @@ from order_api.problems import (
     error_response,
     problem_response,
 )
+from order_api.regions import NotHomeRegion
 from order_shared.exceptions import PlatformError
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
@@ -55,11 +57,13 @@ OF_A_TOKEN = frozenset(
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
-"""Every kind with such a status can be met by any request, by one with a body, by one that needs a token."""
+OF_A_WRITE = frozenset({HTTPStatus.MISDIRECTED_REQUEST})
+"""Every kind with such a status can be met by any request, by one with a body, with a token, by one that writes."""
 
 _SAMPLES: tuple[PlatformError, ...] = (
     Unauthenticated("send a bearer token in the header Authorization"),
     InsufficientScope("orders:read"),
+    NotHomeRegion("eu-central-1"),
     IdempotencyKeyMissing(),
     InvalidCursor(),
     UnsupportedSort("total", ["-created_at", "created_at"]),
@@ -110,8 +114,15 @@ def complete_errors(operation: dict[str, Any], path: str, schemas: Mapping[str, 
 
 def _common(operation: Mapping[str, Any]) -> frozenset[HTTPStatus]:
     of_a_body = OF_A_BODY if "requestBody" in operation else frozenset()
-    of_a_token = OF_A_TOKEN if "security" in operation else frozenset()
-    return OF_ANY | of_a_body | of_a_token
+    scope = _scope(operation)
+    of_a_token = OF_A_TOKEN if scope else frozenset()
+    of_a_write = OF_A_WRITE if scope and is_write(scope) else frozenset()
+    return OF_ANY | of_a_body | of_a_token | of_a_write
+
+
+def _scope(operation: Mapping[str, Any]) -> str | None:
+    """What its caller needs, if anything."""
+    return str(operation["security"][0]["bearer"][0]) if "security" in operation else None
 
 
 def _is_problem(answer: Mapping[str, Any]) -> bool:
@@ -150,8 +161,8 @@ def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas
     if kind is VALIDATION_FAILED and (fault := _fault(operation, schemas)):
         return problem_response(request, kind, f"{fault.pointer}: {fault.detail}", errors=[fault])
     sample = SAMPLES.get(kind.code)
-    if isinstance(sample, InsufficientScope):
-        sample = InsufficientScope(operation["security"][0]["bearer"][0])
+    if isinstance(sample, InsufficientScope) and (scope := _scope(operation)):
+        sample = InsufficientScope(scope)
     return error_response(request, sample) if sample else problem_response(request, kind, detail)
 
 

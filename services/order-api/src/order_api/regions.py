@@ -1,0 +1,11 @@
+"""Where writes go: uniqueness and transactions do not cross regions, so one region takes them all."""
+
+from order_shared.exceptions import PlatformError
+
+
+class NotHomeRegion(PlatformError):
+    """This region only reads; `home_region` names the one that writes."""
+
+    def __init__(self, home_region: str) -> None:
+        super().__init__(f"this region only reads; send the request to the home region {home_region}")
+        self.home_region = home_region

@@ -1,0 +1,121 @@
+"""Outside the home region the API reads, and refuses what writes before it has read it."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from order_shared.order.models import Customer, Order
+from tests.factories import make_claim, make_order, make_product
+from tests.unit.api.conftest import SETTINGS, Api, open_api, problem_of
+from tests.unit.api.described import (
+    BELOW_V1,
+    OPERATIONS,
+    PLACES,
+    assert_documented,
+    example_request,
+    operation_of,
+    problem_example,
+)
+
+HOME = "eu-central-1"
+REPLICA = SETTINGS.model_copy(update={"home_region": HOME, "aws_region": "eu-west-1"})
+ADA = Customer("acme", "ada")
+WRITES = [name for name in BELOW_V1 if OPERATIONS[name][0] != "GET"]
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    """One that serves the replica."""
+    async with open_api(settings=REPLICA) as opened:
+        yield opened
+
+
+async def replicated(api: Api) -> Order:
+    """A confirmed order of a known product, as the home region wrote them."""
+    await api.inventory.put(make_product())
+    order = make_order(customer=ADA)
+    api.store.stock["acme", "TEA"] = [10]
+    await api.orders.add(order, make_claim(order))
+    await api.orders.move(order, order.confirm(order.created_at))
+    return order
+
+
+def test_whatever_is_no_get_asks_for_a_scope_to_write() -> None:
+    scopes = {name: operation_of(name)["security"][0]["bearer"][0] for name in BELOW_V1}
+    assert [name for name in BELOW_V1 if scopes[name].endswith(":write")] == WRITES
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_what_writes_is_told_where_it_belongs(api: Api, name: str) -> None:
+    order = await replicated(api)
+    request = example_request(name, headers=api.headers(), order_id=order.order_id, sku="TEA")
+    response = await api.http.send(request)
+    problem = problem_of(response, 421, "not_home_region")
+    assert (problem["home_region"], problem["retryable"]) == (HOME, False)
+    assert HOME in problem["detail"]
+    assert_documented(name, response)
+    example = problem_example(name, "421", "not_home_region")
+    assert problem == example | {"instance": request.url.path, "request_id": response.headers["X-Request-Id"]}
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_nothing_is_written(api: Api, name: str) -> None:
+    order = await replicated(api)
+    before = (dict(api.store.orders), dict(api.store.products), dict(api.store.claims))
+    await api.http.send(example_request(name, headers=api.headers(), order_id=order.order_id, sku="TEA"))
+    assert (api.store.orders, api.store.products, api.store.claims) == before
+    assert api.store.stock == {("acme", "TEA"): [8]}
+    assert api.queue.messages == []
+
+
+async def test_it_is_said_before_the_body_is_read(api: Api) -> None:
+    read: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(b"{")
+        yield b"{"
+
+    headers = {**api.headers(), "Idempotency-Key": "k", "Content-Type": "application/json"}
+    problem_of(await api.http.post("/v1/orders", content=body(), headers=headers), 421, "not_home_region")
+    assert read == []
+
+
+async def test_a_stranger_is_asked_for_a_token_and_a_scope_first(api: Api) -> None:
+    problem_of(await api.http.post("/v1/orders"), 401, "unauthenticated")
+    reader = api.headers(scope="orders:read")
+    problem_of(await api.http.post("/v1/orders", headers=reader), 403, "insufficient_scope")
+
+
+async def test_a_refused_write_counts_against_the_rate() -> None:
+    async with open_api(
+        settings=REPLICA.model_copy(update={"rate_limit_burst": 1, "rate_limit_per_second": 0.001})
+    ) as api:
+        problem_of(await api.http.post("/v1/orders", headers=api.headers()), 421, "not_home_region")
+        problem_of(await api.http.post("/v1/orders", headers=api.headers()), 429, "rate_limited")
+
+
+async def test_what_reads_is_answered(api: Api) -> None:
+    order = await replicated(api)
+    headers = api.headers()
+    looked = await api.http.get(f"/v1/orders/{order.order_id}", headers=headers | {"Prefer": "wait=20"})
+    assert (looked.json()["status"], looked.headers["Preference-Applied"]) == ("confirmed", "wait=20")
+    listed = await api.http.get("/v1/orders", headers=headers)
+    assert [item["id"] for item in listed.json()["items"]] == [order.order_id]
+    assert (await api.http.get("/v1/products/TEA", headers=headers)).json()["available"] == 8
+    products = await api.http.get("/v1/products", headers=headers)
+    assert [item["sku"] for item in products.json()["items"]] == ["TEA"]
+
+
+async def test_it_is_ready(api: Api) -> None:
+    assert (await api.http.get("/readyz")).json()["status"] == "ready"
+
+
+async def test_the_home_region_writes() -> None:
+    async with open_api(settings=SETTINGS.model_copy(update={"home_region": SETTINGS.aws_region})) as api:
+        await api.put_product("TEA", units=2)
+        placed = await api.post_order({"lines": [{"sku": "TEA", "quantity": 1}]})
+        assert placed.status_code == 202, placed.text
+
+
+def test_it_is_documented_where_it_can_be_met_and_nowhere_else() -> None:
+    assert [name for name, status in PLACES if status == "421"] == WRITES

@@ -1,0 +1,118 @@
+"""The line `outbox`: how the outbox is, once a minute, for alarms made of log lines."""
+
+import asyncio
+from collections.abc import MutableMapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from order_processor.sweeper import REPORT_EVERY
+from order_shared.exceptions import StorageUnavailable
+from order_shared.order.repository import OpenOrder
+from tests.fakes import MemoryOrderRepository
+from tests.unit.processor.conftest import Outbox
+from tests.waiting import eventually
+
+JUST_AFTER = timedelta(milliseconds=1)
+
+
+class CountsReads(MemoryOrderRepository):
+    parked_reads = 0
+    fail_at: int | None = None
+
+    async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+        if open_shard.startswith("parked"):
+            self.parked_reads += 1
+            if self.parked_reads == self.fail_at:
+                raise StorageUnavailable("DynamoDB: timeout")
+        return await super().list_due(open_shard, before, limit)
+
+
+def said(logs: list[MutableMapping[str, Any]]) -> list[tuple[int, float]]:
+    """Parked, and the age of the oldest: of each line, which is taken away."""
+    lines = [(entry["parked"], entry["oldest_open_seconds"]) for entry in logs if entry["event"] == "outbox"]
+    logs.clear()
+    return lines
+
+
+async def test_it_is_said_once_a_minute_beginning_at_once(outbox: Outbox) -> None:
+    sweeper = outbox.sweeper()
+    with capture_logs() as logs:
+        await sweeper.report()
+        assert said(logs) == [(0, 0.0)]
+        outbox.clock.advance(REPORT_EVERY - JUST_AFTER)
+        await sweeper.report()
+        assert said(logs) == []
+        outbox.clock.advance(JUST_AFTER)
+        await sweeper.report()
+        assert said(logs) == [(0, 0.0)]
+
+
+async def test_parked_orders_are_counted_for_the_line_and_not_between_two(outbox: Outbox) -> None:
+    outbox.orders = watched = CountsReads(outbox.orders._store)
+    sweeper = outbox.sweeper()
+    await outbox.accept()
+    with capture_logs() as logs:
+        await sweeper.report()
+        outbox.clock.advance(timedelta(hours=24, seconds=1))
+        await sweeper.sweep()
+        await sweeper.report()
+        assert said(logs) == [(0, 0.0), (1, 86401.0)]
+        await sweeper.report()
+    assert watched.parked_reads == 2 * 16
+
+
+async def test_the_oldest_is_of_all_looks_since_the_last_line(outbox: Outbox) -> None:
+    sweeper = outbox.sweeper()
+    with capture_logs() as logs:
+        await sweeper.report()
+        await outbox.accept()
+        outbox.clock.advance(timedelta(seconds=50.04))
+        await sweeper.sweep()  # finds it, and makes it wait again
+        outbox.clock.advance(timedelta(seconds=10))
+        await sweeper.sweep()
+        await sweeper.report()
+        assert said(logs) == [(0, 0.0), (0, 50.0)]
+        outbox.clock.advance(REPORT_EVERY)
+        await sweeper.report()
+        assert said(logs) == [(0, 0.0)]
+
+
+async def test_what_sqs_does_not_take_is_told_too(outbox: Outbox) -> None:
+    await outbox.accept()
+    outbox.queue.down = True
+    outbox.clock.advance(timedelta(minutes=5))
+    sweeper = outbox.sweeper()
+    with capture_logs() as logs:
+        await sweeper.sweep()
+        await sweeper.report()
+    assert said(logs) == [(0, 300.0)]
+
+
+async def test_a_line_that_failed_is_made_up_for_by_the_next_look(outbox: Outbox) -> None:
+    outbox.orders = failing = CountsReads(outbox.orders._store)
+    failing.fail_at = 3
+    await outbox.accept()
+    outbox.clock.advance(timedelta(minutes=5))
+    sweeper = outbox.sweeper()
+    with capture_logs() as logs:
+        await sweeper.sweep()
+        with pytest.raises(StorageUnavailable):
+            await sweeper.report()
+        assert said(logs) == []
+        await sweeper.report()
+    assert said(logs) == [(0, 300.0)]
+
+
+async def test_it_is_said_after_the_first_look(outbox: Outbox) -> None:
+    await outbox.accept()
+    outbox.clock.advance(timedelta(minutes=5))
+    sweeper = outbox.sweeper(timedelta(milliseconds=1))
+    with capture_logs() as logs:
+        running = asyncio.create_task(sweeper.run())
+        await eventually(lambda: running.done() or any(entry["event"] == "outbox" for entry in logs))
+        sweeper.stop()
+        await running
+    assert said(logs) == [(0, 300.0)]
