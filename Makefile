@@ -14,6 +14,12 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := $(PYTHON)
 export UV_SYSTEM_CERTS := 1
 
+ENV_GIVEN := $(ENV)
+ENV ?= dev
+OPERATE = $(BIN)/python -m infra.operate
+WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
+HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
+
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2
 
@@ -23,7 +29,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
 .PHONY: demo up token
@@ -64,20 +70,53 @@ soak: setup ## An hour of steady load, then rest: memory and idle CPU (MINUTES=6
 scale: setup ## Costs and a flash sale on paper: the tables and plots of docs/scale.md
 	@$(BIN)/python -m tests.bench.simulate
 
+##@ Run it on AWS (ENV=dev, uat, prod or feat-…; REGION, ONLY, YES=1 and DRY_RUN=1 as the commands' --help says)
+.PHONY: bootstrap synth plan deploy-supporting deploy-services outputs destroy reap costs
+bootstrap: setup ## Make the bucket that keeps Terraform's state, once per account and region
+	@$(OPERATE) bootstrap $(WHERE) $(if $(DRY_RUN),--dry-run)
+
+synth: setup-infra ## Write the Terraform stacks of an environment
+	@$(OPERATE) synth --env $(ENV)
+
+plan: setup-infra ## Show what Terraform would change
+	@$(OPERATE) plan $(WHERE) $(if $(ONLY),--only $(ONLY))
+
+deploy-supporting: setup-infra ## Network, cluster, load balancer, tables, queues: what services stand on
+	@$(OPERATE) deploy $(WHERE) --only supporting $(HOW)
+
+deploy-services: setup-infra ## order-api and order-processor, as their tag says
+	@$(OPERATE) deploy $(WHERE) --only services $(HOW)
+
+outputs: setup-infra ## What the stacks of an environment publish, as JSON
+	@$(OPERATE) output $(WHERE)
+
+destroy: setup-infra ## Take an environment down: services first, then what they stand on
+	@$(OPERATE) destroy $(WHERE) $(if $(ONLY),--only $(ONLY)) $(if $(REGISTRY),--registry) $(HOW)
+
+reap: setup-infra ## Destroy feature environments whose branch is gone; KEEP names the living ones, without it they are listed
+	@$(OPERATE) reap $(if $(KEEP),--keep "$(KEEP)") $(HOW)
+
+costs: setup ## What the environments cost a month, part by part
+	@$(BIN)/python -m infra.costs $(if $(ENV_GIVEN),--env $(ENV))
+
 ##@ Work on it
-.PHONY: setup test check docs format dynamodb-local lock
+.PHONY: setup setup-infra test check docs format dynamodb-local lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
 
-test: setup ## Run every test that needs no Docker and no AWS account
+setup-infra: setup infra/.venv/setup.stamp ## Make infra's environment, which is apart
+
+test: setup-infra ## Run every test that needs no Docker and no AWS account
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: setup ## Lint, types, layers, lock, and each package imported alone
+check: setup-infra ## Lint, types, layers, lock, and each package imported alone
 	$(UV) lock --check
 	$(UV) lock --check --project cli/emulator
 	$(UV) lock --check --project tests/bench/peers
+	$(UV) lock --check --project infra
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	infra/.venv/bin/mypy --config-file infra/pyproject.toml
 	$(BIN)/lint-imports
 	$(UV) run --isolated --no-dev --locked --package order-shared python -m tests.isolation order_shared
 	$(UV) run --isolated --no-dev --locked --package order-api python -m tests.isolation order_api
@@ -85,9 +124,10 @@ check: setup ## Lint, types, layers, lock, and each package imported alone
 	$(UV) run --isolated --no-dev --locked --package order-client python -m tests.isolation order_client
 	$(UV) run --isolated --no-dev --locked --package orderctl python -m tests.isolation orderctl
 
-docs: setup ## Write the documents of the API and of the messages anew
+docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
 	@$(BIN)/python -m order_shared.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
+	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only .
@@ -99,6 +139,7 @@ lock: .local/uv.stamp ## Resolve the newest versions again
 	$(UV) lock --upgrade
 	$(UV) lock --upgrade --project cli/emulator
 	$(UV) lock --upgrade --project tests/bench/peers
+	$(UV) lock --upgrade --project infra
 
 .local/uv.stamp:
 	@mkdir -p .local
@@ -107,6 +148,11 @@ lock: .local/uv.stamp ## Resolve the newest versions again
 		$(PYTHON) -m venv .local/uv || { echo "this needs Python 3.11+ with its venv module (Debian: python3-venv)"; exit 1; }; \
 		.local/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
 	fi
+	@touch $@
+
+infra/.venv/setup.stamp: .local/uv.stamp infra/uv.lock infra/pyproject.toml
+	@echo "making infra's environment (once)"
+	@$(UV) sync --quiet --locked --project infra
 	@touch $@
 
 # What the benchmark compares with has an environment of its own.

@@ -1,7 +1,6 @@
-"""What a million orders cost: what one order asks of AWS, times dated prices.
+"""What a million orders cost: what one order asks of AWS, times the dated prices of `infra/prices.py`.
 
-The requests and units follow from the code; `test_simulate.py` ties the sizes to the stored item. The prices are
-parameters to be checked before anyone relies on them.
+The requests and units follow from the code; `test_simulate.py` ties the sizes to the stored item.
 """
 
 import random
@@ -9,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from order_shared.inventory.models import consolidation
+from infra.prices import Prices
 
-PRICES_AS_OF = "2026-08-15"
-"""When the newest of the prices was published; they were looked up on 2026-11-21."""
+from order_shared.inventory.models import consolidation
 
 KB = 1024
 MILLION = 1_000_000
@@ -32,24 +30,6 @@ INDEX_ENTRY_BYTES = 120
 
 ITEM_OVERHEAD_BYTES = 100
 """What DynamoDB bills for each stored item or index entry besides its bytes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prices:
-    """US dollars, on demand, in eu-central-1; no tax, no free tier, no discount.
-
-    From the public price list files as published: DynamoDB 2026-08-15, SQS 2025-08-28, Fargate (Linux, x86)
-    2026-07-07, load balancing 2026-07-20, CloudWatch 2026-08-06. They were read in a copy, not on AWS's own site.
-    """
-
-    million_write_units: float = 0.7625
-    million_read_units: float = 0.1525
-    stored_gb_month: float = 0.306
-    million_queue_requests: float = 0.40
-    vcpu_hour: float = 0.04656
-    memory_gb_hour: float = 0.00511
-    balancer_unit_hour: float = 0.008
-    log_gb: float = 0.63
 
 
 @dataclass(frozen=True, kw_only=True)

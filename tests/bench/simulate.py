@@ -16,10 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from infra.prices import Prices
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from tests.bench.prices import OrderKind, Prices, capacity, cost_table, shard_table, table, task_hour
+from tests.bench.prices import OrderKind, capacity, cost_table, shard_table, table, task_hour
 
 PICTURES = Path("docs/scale")
 MINUTE = 60  # seconds; also the period of CloudWatch's metrics

@@ -8,6 +8,7 @@ import pytest
 from aiodynamo.utils import py2dy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from infra.prices import Prices
 
 from order_shared.clock import to_millis
 from order_shared.inventory.models import Product
@@ -19,7 +20,6 @@ from tests.bench.prices import (
     LONG_LINE_BYTES,
     ORDER_BYTES,
     OrderKind,
-    Prices,
     bill,
     cost_table,
     sell_out,

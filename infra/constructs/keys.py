@@ -1,0 +1,88 @@
+"""KMS keys: ours, rotated each year, and usable only through the service they are for."""
+
+from cdktn_provider_aws.kms_alias import KmsAlias
+from cdktn_provider_aws.kms_key import KmsKey
+
+from infra.constructs.policies import Statement, document
+from infra.constructs.workspace import Workspace
+
+USE_KEY = (
+    "kms:Encrypt",
+    "kms:Decrypt",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+    "kms:GenerateDataKey",
+    "kms:DescribeKey",
+)
+
+WAITING_DAYS = 30
+"""Between a key's end being asked for and its end: AWS's longest, since whatever it encrypts goes with it."""
+
+
+class Key:
+    def __init__(
+        self, stack: Workspace, purpose: str, *, description: str, services: tuple[Statement, ...] = ()
+    ) -> None:
+        """`services` are what AWS's own services may do with it, for which no role of ours can stand in."""
+        self.key = KmsKey(
+            stack,
+            f"{purpose}_key",
+            description=description,
+            enable_key_rotation=True,
+            deletion_window_in_days=WAITING_DAYS,
+            policy=document(_owner(stack), *services),
+        )
+        KmsAlias(
+            stack,
+            f"{purpose}_key_alias",
+            name=f"alias/{stack.owner}-{purpose}",
+            target_key_id=self.key.key_id,
+        )
+
+    @property
+    def arn(self) -> str:
+        return self.key.arn
+
+
+def logs_key(stack: Workspace) -> Key:
+    service = Statement(
+        sid="LogGroups",
+        actions=[*USE_KEY],
+        resources=["*"],
+        principals={"Service": f"logs.{stack.region}.amazonaws.com"},
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": stack.arn("logs", "log-group:*")}},
+        wildcard="a key's policy is about that key alone",
+    )
+    return Key(stack, "logs", description=f"Log groups of {stack.owner}", services=(service,))
+
+
+def data_key(stack: Workspace) -> Key:
+    service = Statement(
+        sid="AlarmsToTopic",
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=["*"],
+        principals={"Service": "cloudwatch.amazonaws.com"},
+        conditions={"StringEquals": {"aws:SourceAccount": stack.account_id}},
+        wildcard="a key's policy is about that key alone",
+    )
+    return Key(stack, "data", description=f"Tables, queues, secrets and alarms of {stack.owner}", services=(service,))
+
+
+def _owner(stack: Workspace) -> Statement:
+    return Statement(
+        sid="AccountDecidesByItsPolicies",
+        actions=["kms:*"],
+        resources=["*"],
+        principals={"AWS": stack.iam_arn("root")},
+        wildcard="without it nobody could administer the key; roles still need a policy of their own",
+    )
+
+
+def use_key(sid: str, key_arn: str, *services: str) -> Statement:
+    """Lets a role use a key, but only through these services, such as `dynamodb.eu-central-1.amazonaws.com`."""
+    return Statement(
+        sid=sid,
+        actions=[*USE_KEY],
+        resources=[key_arn],
+        conditions={"StringEquals": {"kms:ViaService": list(services)}},
+    )

@@ -1,0 +1,187 @@
+"""The load balancer: HTTPS only, a listener for customers and one for testing the green fleet; by default, nothing."""
+
+from cdktn_provider_aws.acm_certificate import AcmCertificate
+from cdktn_provider_aws.acm_certificate_validation import AcmCertificateValidation
+from cdktn_provider_aws.data_aws_acm_certificate import DataAwsAcmCertificate
+from cdktn_provider_aws.data_aws_route53_zone import DataAwsRoute53Zone
+from cdktn_provider_aws.lb import Lb, LbAccessLogs
+from cdktn_provider_aws.lb_listener import (
+    LbListener,
+    LbListenerDefaultAction,
+    LbListenerDefaultActionFixedResponse,
+    LbListenerDefaultActionRedirect,
+)
+from cdktn_provider_aws.route53_record import (
+    Route53Record,
+    Route53RecordAlias,
+    Route53RecordWeightedRoutingPolicy,
+)
+from cdktn_provider_aws.security_group import SecurityGroup
+from cdktn_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
+from cdktn_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
+
+from infra.constructs.access_logs import AccessLogs
+from infra.constructs.naming import TARGET_GROUP_LENGTH, name
+from infra.constructs.network import ANYWHERE, HTTPS, Network
+from infra.constructs.workspace import Workspace
+from infra.environments import ORGANISATION, Environment
+
+HTTP = 80
+TEST_PORT = 8443
+API_PORT = 8080
+
+TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+"""TLS 1.3, and 1.2 with forward secrecy; keys that a quantum computer does not open later, where the client can."""
+
+IDLE_SECONDS = 60
+"""Shorter than the API's keep-alive of 75 s, so that a request never meets a connection that is being closed."""
+
+
+class LoadBalancer:
+    def __init__(self, stack: Workspace, environment: Environment, network: Network) -> None:
+        self._stack = stack
+        self._environment = environment
+        self.security_group = self._security_group(network)
+        logs = AccessLogs(stack, environment)
+        self.balancer = Lb(
+            stack,
+            "load_balancer",
+            name=name(environment.name, "orders", limit=TARGET_GROUP_LENGTH),
+            load_balancer_type="application",
+            internal=False,
+            subnets=[subnet.id for subnet in network.public_subnets],
+            security_groups=[self.security_group.id],
+            idle_timeout=IDLE_SECONDS,
+            drop_invalid_header_fields=True,
+            desync_mitigation_mode="strictest",
+            enable_deletion_protection=environment.protected,
+            access_logs=LbAccessLogs(bucket=logs.bucket.id, enabled=True),
+            depends_on=[logs.policy],
+        )
+        self.zone = DataAwsRoute53Zone(stack, "zone", name=ORGANISATION.domain)
+        certificate_arn = self._certificate_arn()
+        self._redirect()
+        self.https = self._listener("https", HTTPS, certificate_arn)
+        self.test = self._listener("test", TEST_PORT, certificate_arn)
+        self._record()
+
+    def _security_group(self, network: Network) -> SecurityGroup:
+        group = SecurityGroup(
+            self._stack,
+            "load_balancer_security_group",
+            name=f"{self._environment.name}-load-balancer",
+            description="HTTPS in, and on to the API's port",
+            vpc_id=network.vpc.id,
+        )
+        open_ports = [("http", HTTP, ANYWHERE), ("https", HTTPS, ANYWHERE)]
+        open_ports += [(f"test_{number}", TEST_PORT, cidr) for number, cidr in enumerate(self._environment.test_cidrs)]
+        for label, port, cidr in open_ports:
+            VpcSecurityGroupIngressRule(
+                self._stack,
+                f"load_balancer_{label}_ingress",
+                security_group_id=group.id,
+                description="Only to be redirected" if port == HTTP else "HTTPS",
+                cidr_ipv4=cidr,
+                ip_protocol="tcp",
+                from_port=port,
+                to_port=port,
+            )
+        VpcSecurityGroupEgressRule(
+            self._stack,
+            "load_balancer_egress",
+            security_group_id=group.id,
+            description="The API's port within the VPC",
+            cidr_ipv4=self._environment.cidr,
+            ip_protocol="tcp",
+            from_port=API_PORT,
+            to_port=API_PORT,
+        )
+        return group
+
+    def _certificate_arn(self) -> str:
+        if self._environment.certificate_domain:
+            return DataAwsAcmCertificate(
+                self._stack,
+                "certificate",
+                domain=self._environment.certificate_domain,
+                statuses=["ISSUED"],
+                most_recent=True,
+            ).arn
+        certificate = AcmCertificate(
+            self._stack,
+            "certificate",
+            domain_name=self._environment.certificate_name,
+            validation_method="DNS",
+        )
+        certificate.add_override("lifecycle", {"create_before_destroy": True})
+        proof = certificate.domain_validation_options.get(0)
+        record = Route53Record(
+            self._stack,
+            "certificate_proof",
+            zone_id=self.zone.zone_id,
+            name=proof.resource_record_name,
+            type=proof.resource_record_type,
+            records=[proof.resource_record_value],
+            ttl=300,
+            allow_overwrite=True,  # one domain is proved by one record, in whatever region the certificate is
+        )
+        return AcmCertificateValidation(
+            self._stack,
+            "certificate_validation",
+            certificate_arn=certificate.arn,
+            validation_record_fqdns=[record.fqdn],
+        ).certificate_arn
+
+    def _redirect(self) -> None:
+        LbListener(
+            self._stack,
+            "http_listener",
+            load_balancer_arn=self.balancer.arn,
+            port=HTTP,
+            protocol="HTTP",
+            default_action=[
+                LbListenerDefaultAction(
+                    type="redirect",
+                    redirect=LbListenerDefaultActionRedirect(port=str(HTTPS), protocol="HTTPS", status_code="HTTP_301"),
+                )
+            ],
+        )
+
+    def _listener(self, label: str, port: int, certificate_arn: str) -> LbListener:
+        return LbListener(
+            self._stack,
+            f"{label}_listener",
+            load_balancer_arn=self.balancer.arn,
+            port=port,
+            protocol="HTTPS",
+            ssl_policy=TLS_POLICY,
+            certificate_arn=certificate_arn,
+            default_action=[
+                LbListenerDefaultAction(
+                    type="fixed-response",
+                    fixed_response=LbListenerDefaultActionFixedResponse(
+                        content_type="application/problem+json",
+                        status_code="404",
+                        message_body='{"title": "Not found", "status": 404, "code": "not_found"}',
+                    ),
+                )
+            ],
+        )
+
+    def _record(self) -> None:
+        """Where customers find it. Of several regions, the one that writes gets the traffic, and the others only what
+        it cannot answer at all."""
+        weighted = len(self._environment.regions) > 1
+        weight = 100 if self._stack.region == self._environment.home else 0
+        Route53Record(
+            self._stack,
+            "record",
+            zone_id=self.zone.zone_id,
+            name=self._environment.certificate_name,
+            type="A",
+            alias=Route53RecordAlias(
+                name=self.balancer.dns_name, zone_id=self.balancer.zone_id, evaluate_target_health=True
+            ),
+            set_identifier=self._stack.region if weighted else None,
+            weighted_routing_policy=Route53RecordWeightedRoutingPolicy(weight=weight) if weighted else None,
+        )

@@ -1,0 +1,45 @@
+"""Metrics read out of log lines: what only the services know, without an agent beside them."""
+
+from cdktn_provider_aws.cloudwatch_log_metric_filter import (
+    CloudwatchLogMetricFilter,
+    CloudwatchLogMetricFilterMetricTransformation,
+)
+
+from infra.constructs.alarms import MINUTE, Metric
+from infra.constructs.logs import LogGroup
+from infra.constructs.workspace import Workspace
+
+ACCEPTED = '{ $.event = "request" && $.method = "POST" && $.route = "/v1/orders" && $.status = 202 }'
+OUTBOX = '{ $.event = "outbox" }'
+
+
+class LogMetrics:
+    """`AcceptMilliseconds` of each order that the API accepted, and what processors say of the outbox each minute."""
+
+    def __init__(self, stack: Workspace, *, api: LogGroup, processor: LogGroup) -> None:
+        self._stack = stack
+        self._namespace = _namespace(stack.owner)
+        self._filter("AcceptMilliseconds", api, ACCEPTED, "$.ms", "Milliseconds")
+        self._filter("OrdersParked", processor, OUTBOX, "$.parked", "Count")
+        self._filter("OldestOpenSeconds", processor, OUTBOX, "$.oldest_open_seconds", "Seconds")
+
+    def _filter(self, metric: str, group: LogGroup, pattern: str, value: str, unit: str) -> None:
+        CloudwatchLogMetricFilter(
+            self._stack,
+            f"{metric}_filter",
+            name=f"{self._stack.owner}-{metric}",
+            log_group_name=group.group.name,
+            pattern=pattern,
+            metric_transformation=CloudwatchLogMetricFilterMetricTransformation(
+                name=metric, namespace=self._namespace, value=value, unit=unit
+            ),
+        )
+
+
+def log_metric(environment: str, name: str, stat: str, *, period: int = MINUTE) -> Metric:
+    """One of an environment's metrics above."""
+    return Metric(namespace=_namespace(environment), name=name, stat=stat, period=period)
+
+
+def _namespace(environment: str) -> str:
+    return f"OrderPlatform/{environment}"

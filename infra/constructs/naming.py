@@ -1,0 +1,22 @@
+"""Names of resources: what they are of, readable, and never longer than AWS takes."""
+
+from hashlib import sha256
+
+TARGET_GROUP_LENGTH = 32  # Elastic Load Balancing; load balancers too
+ROLE_LENGTH = 64  # IAM
+
+_HASH_LENGTH = 6
+
+
+def name(*parts: str, limit: int) -> str:
+    """The parts, joined by dashes. What would be too long is cut, and ends in a hash of the whole name."""
+    whole = "-".join(parts)
+    if len(whole) <= limit:
+        return whole
+    digest = sha256(whole.encode()).hexdigest()[:_HASH_LENGTH]
+    return f"{whole[: limit - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
+
+
+def rule_priority(environment: str) -> int:
+    """Of an environment's listener rule: 100 to 49,999, the same in every run, and most likely its own."""
+    return 100 + int.from_bytes(sha256(environment.encode()).digest()[:4], "big") % 49_900

@@ -1,0 +1,57 @@
+"""What workspaces tell each other. Written and read through these classes only, so that no key can be misspelt."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryOutputs:
+    """Of the account's registry in a region."""
+
+    api_repository_url: str
+    processor_repository_url: str
+    api_repository_arn: str
+    processor_repository_arn: str
+    images_key_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformOutputs:
+    """What an environment shares with the feature environments on it."""
+
+    vpc_id: str
+    private_subnet_ids: tuple[str, ...]
+    gateway_prefix_list_ids: tuple[str, ...]
+    """Of DynamoDB and S3, for security groups without a way to the internet."""
+    cluster_arn: str
+    cluster_name: str
+    load_balancer_arn_suffix: str
+    load_balancer_security_group_id: str
+    https_listener_arn: str
+    test_listener_arn: str
+    data_key_arn: str
+    """Encrypts tables, queues, secrets and alarms."""
+    logs_key_arn: str
+    alarm_topic_arn: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOutputs:
+    """What an environment has of its own."""
+
+    orders_table_arn: str
+    inventory_table_arn: str
+    idempotency_table_arn: str
+    operations_table_arn: str
+    queue_arn: str
+    queue_name: str
+    dead_letter_queue_arn: str
+    dead_letter_queue_name: str
+    cursor_secrets_arn: str
+    payment_api_key_arn: str
+    api_log_group_name: str
+    api_log_group_arn: str
+    processor_log_group_name: str
+    processor_log_group_arn: str
+    queue_age_alarm_name: str
+    dead_letters_alarm_name: str
+    no_processor_alarm_name: str

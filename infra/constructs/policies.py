@@ -1,0 +1,52 @@
+"""IAM policies: what may be done to what. A wildcard stands only where it is named and said why."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Condition = Mapping[str, Mapping[str, str | Sequence[str]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    sid: str
+    actions: Sequence[str]
+    resources: Sequence[str] = ()
+    """ARNs. None in the trust policy of a role, which stands for the role itself."""
+    effect: str = "Allow"
+    principals: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    conditions: Condition = field(default_factory=dict)
+    wildcard: str = ""
+    """Why an action or a resource of this statement is open: required if one is."""
+
+    def __post_init__(self) -> None:
+        is_open = any(action == "*" or action.endswith(":*") for action in self.actions) or "*" in self.resources
+        if self.effect == "Allow" and is_open and not self.wildcard:
+            raise ValueError(f"statement {self.sid} is open: name its actions and resources, or say why not")
+
+    def to_json(self) -> dict[str, object]:
+        parts: dict[str, object] = {"Sid": self.sid, "Effect": self.effect, "Action": list(self.actions)}
+        if self.principals:
+            parts["Principal"] = dict(self.principals)
+        if self.resources:
+            parts["Resource"] = list(self.resources)
+        if self.conditions:
+            parts["Condition"] = {operator: dict(keys) for operator, keys in self.conditions.items()}
+        return parts
+
+
+def document(*statements: Statement) -> str:
+    """The policy as JSON text."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement.to_json() for statement in statements]})
+
+
+def trust(service: str, conditions: Condition | None = None) -> str:
+    """Lets an AWS service such as `ecs-tasks.amazonaws.com` take a role."""
+    return document(
+        Statement(
+            sid="Trust",
+            actions=["sts:AssumeRole"],
+            principals={"Service": service},
+            conditions=conditions or {},
+        )
+    )

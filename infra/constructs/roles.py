@@ -1,0 +1,54 @@
+"""IAM roles: one inline policy each, under one path, inside the account's boundary."""
+
+from typing import TYPE_CHECKING
+
+from cdktn_provider_aws.iam_role import IamRole
+from cdktn_provider_aws.iam_role_policy import IamRolePolicy
+from cdktn_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
+
+from infra.constructs.naming import ROLE_LENGTH, name
+from infra.constructs.policies import Statement, document
+from infra.constructs.workspace import ROLE_PATH, Workspace
+
+if TYPE_CHECKING:
+    from cdktn import ITerraformDependable
+
+BOUNDARY_NAME = "boundary"
+
+
+class Role:
+    """Whatever the role serves must depend on `policies`: a role without them is of no use while it is destroyed."""
+
+    def __init__(
+        self,
+        stack: Workspace,
+        label: str,
+        *,
+        description: str,
+        trust: str,
+        statements: tuple[Statement, ...] = (),
+        managed_policy_arns: tuple[str, ...] = (),
+        bounded: bool = True,
+    ) -> None:
+        dashed = label.replace("_", "-")
+        self.role = IamRole(
+            stack,
+            f"{label}_role",
+            name=name(stack.owner, stack.region, dashed, limit=ROLE_LENGTH),
+            path=ROLE_PATH,
+            description=description,
+            assume_role_policy=trust,
+            permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if bounded else None,
+        )
+        self.policies: list[ITerraformDependable] = [
+            IamRolePolicyAttachment(stack, f"{label}_managed_{number}", role=self.role.name, policy_arn=arn)
+            for number, arn in enumerate(managed_policy_arns)
+        ]
+        if statements:
+            self.policies.append(
+                IamRolePolicy(stack, f"{label}_policy", name=dashed, role=self.role.id, policy=document(*statements))
+            )
+
+    @property
+    def arn(self) -> str:
+        return self.role.arn

@@ -1,0 +1,118 @@
+"""How many tasks a service has: between its minimum and maximum, by what its load is made of."""
+
+from collections.abc import Mapping
+
+from cdktn_provider_aws.appautoscaling_policy import (
+    AppautoscalingPolicy,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecification,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetrics,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricsMetricStat,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricsMetricStatMetric,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricsMetricStatMetricDimensions,
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification,
+)
+from cdktn_provider_aws.appautoscaling_target import AppautoscalingTarget
+from cdktn_provider_aws.ecs_service import EcsService
+
+from infra.constructs.alarms import Metric
+from infra.constructs.workspace import Workspace
+
+OUT_SECONDS = 30
+IN_SECONDS = 300
+"""More tasks soon, fewer only after five quiet minutes."""
+
+CPU_PER_CENT = 60
+
+_Customized = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecification
+_Query = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetrics
+_Stat = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricsMetricStat
+_Metric = (
+    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricsMetricStatMetric
+)
+_Dimension = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricsMetricStatMetricDimensions  # noqa: E501 - the binding's own name
+
+
+class Scaling:
+    """Several policies add up to the most that any of them asks for; tasks go only when all agree."""
+
+    def __init__(
+        self, stack: Workspace, service: EcsService, *, cluster: str, name: str, minimum: int, maximum: int
+    ) -> None:
+        self._stack = stack
+        self._target = AppautoscalingTarget(
+            stack,
+            "scaling",
+            service_namespace="ecs",
+            resource_id=f"service/{cluster}/{name}",
+            scalable_dimension="ecs:service:DesiredCount",
+            min_capacity=minimum,
+            max_capacity=maximum,
+            depends_on=[service],
+        )
+
+    def track(self, label: str, expression: str, metrics: Mapping[str, Metric], target: float) -> None:
+        """Keeps the expression over `metrics`, of a minute each, at the target."""
+        queries = [_Query(id="value", expression=expression, return_data=True)]
+        queries += [
+            _Query(
+                id=key,
+                return_data=False,
+                metric_stat=_Stat(
+                    stat=metric.stat,
+                    metric=_Metric(
+                        namespace=metric.namespace,
+                        metric_name=metric.name,
+                        dimensions=[_Dimension(name=name, value=value) for name, value in metric.dimensions.items()],
+                    ),
+                ),
+            )
+            for key, metric in metrics.items()
+        ]
+        self._policy(
+            label,
+            AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
+                target_value=target,
+                customized_metric_specification=_Customized(metrics=queries),
+                scale_out_cooldown=OUT_SECONDS,
+                scale_in_cooldown=IN_SECONDS,
+            ),
+        )
+
+    def track_cpu(self) -> None:
+        """Keeps tasks that are busy: whatever else is measured may look quiet just because they are."""
+        self._policy(
+            "cpu",
+            AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
+                target_value=CPU_PER_CENT,
+                predefined_metric_specification=(
+                    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
+                        predefined_metric_type="ECSServiceAverageCPUUtilization"
+                    )
+                ),
+                scale_out_cooldown=OUT_SECONDS,
+                scale_in_cooldown=IN_SECONDS,
+            ),
+        )
+
+    def _policy(self, label: str, configuration: AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration) -> None:
+        AppautoscalingPolicy(
+            self._stack,
+            f"{label}_scaling",
+            name=label,
+            policy_type="TargetTrackingScaling",
+            service_namespace=self._target.service_namespace,
+            resource_id=self._target.resource_id,
+            scalable_dimension=self._target.scalable_dimension,
+            target_tracking_scaling_policy_configuration=configuration,
+        )
+
+
+def running_tasks(cluster: str, service: str) -> Metric:
+    """Each task reports its CPU once a minute, so reports are counted for tasks: without Container Insights."""
+    return Metric(
+        namespace="AWS/ECS",
+        name="CPUUtilization",
+        stat="SampleCount",
+        dimensions={"ClusterName": cluster, "ServiceName": service},
+    )

@@ -1,0 +1,31 @@
+"""Secrets, without their values: an operator puts those in, so that neither code nor state ever holds one."""
+
+from cdktn_provider_aws.secretsmanager_secret import SecretsmanagerSecret
+
+from infra.constructs.workspace import Workspace
+from infra.environments import Environment
+
+CURSOR_SECRETS = "cursor-secrets"
+PAYMENT_API_KEY = "payment-api-key"
+SECRETS = {
+    CURSOR_SECRETS: "What signs the cursors of lists; the first of several, separated by commas, signs",
+    PAYMENT_API_KEY: "The payment provider's secret key",
+}
+
+RECOVERY_DAYS = 30
+
+
+def make_secrets(stack: Workspace, environment: Environment, *, key_arn: str) -> dict[str, SecretsmanagerSecret]:
+    """One secret for each of `SECRETS`, named `<environment>/<name>`."""
+    return {
+        secret: SecretsmanagerSecret(
+            stack,
+            f"{secret.replace('-', '_')}_secret",
+            name=f"{environment.name}/{secret}",
+            description=description,
+            kms_key_id=key_arn,
+            # A feature environment's name comes again, and a secret that waits for its end still holds its name.
+            recovery_window_in_days=0 if environment.is_feature else RECOVERY_DAYS,
+        )
+        for secret, description in SECRETS.items()
+    }

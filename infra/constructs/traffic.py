@@ -1,0 +1,89 @@
+"""How requests find the API's tasks: target groups, and the rules that a deployment moves between them."""
+
+from cdktn import TerraformResourceLifecycle
+from cdktn_provider_aws.lb_listener_rule import (
+    LbListenerRule,
+    LbListenerRuleAction,
+    LbListenerRuleActionForward,
+    LbListenerRuleActionForwardTargetGroup,
+    LbListenerRuleCondition,
+    LbListenerRuleConditionHostHeader,
+)
+from cdktn_provider_aws.lb_target_group import LbTargetGroup, LbTargetGroupHealthCheck
+
+from infra.constructs.load_balancer import API_PORT
+from infra.constructs.naming import TARGET_GROUP_LENGTH, name, rule_priority
+from infra.constructs.outputs import PlatformOutputs
+from infra.constructs.workspace import Workspace
+from infra.environments import Environment, Strategy
+
+DEREGISTRATION_SECONDS = 30
+"""For requests under way when a task goes; the API answers none that takes longer."""
+
+READY_INTERVAL = 30
+READY_FAILURES = 10
+"""A task goes after five minutes without DynamoDB: a blip must not cycle the whole fleet."""
+
+
+class Traffic:
+    """One target group for a fleet that rolls. Two for blue and green, with a rule for customers and one for tests."""
+
+    def __init__(self, stack: Workspace, environment: Environment, platform: PlatformOutputs) -> None:
+        self._stack = stack
+        self._environment = environment
+        self._platform = platform
+        colours = ("blue", "green") if environment.deployment.strategy is Strategy.BLUE_GREEN else ("blue",)
+        self.target_groups = [self._target_group(colour) for colour in colours]
+        self.production_rule = self._rule("production", platform.https_listener_arn)
+        self.test_rule = self._rule("test", platform.test_listener_arn) if len(colours) > 1 else None
+
+    @property
+    def rules(self) -> list[LbListenerRule]:
+        return [rule for rule in (self.production_rule, self.test_rule) if rule is not None]
+
+    def _target_group(self, colour: str) -> LbTargetGroup:
+        return LbTargetGroup(
+            self._stack,
+            f"{colour}_target_group",
+            name=name(self._environment.name, "api", colour, limit=TARGET_GROUP_LENGTH),
+            vpc_id=self._platform.vpc_id,
+            target_type="ip",
+            port=API_PORT,
+            protocol="HTTP",
+            deregistration_delay=str(DEREGISTRATION_SECONDS),
+            load_balancing_algorithm_type="least_outstanding_requests",
+            health_check=LbTargetGroupHealthCheck(
+                path="/readyz",
+                interval=READY_INTERVAL,
+                timeout=5,
+                healthy_threshold=2,
+                unhealthy_threshold=READY_FAILURES,
+                matcher="200",
+            ),
+        )
+
+    def _rule(self, label: str, listener_arn: str) -> LbListenerRule:
+        return LbListenerRule(
+            self._stack,
+            f"{label}_rule",
+            listener_arn=listener_arn,
+            priority=rule_priority(self._environment.name),
+            condition=[
+                LbListenerRuleCondition(
+                    host_header=LbListenerRuleConditionHostHeader(values=[self._environment.api_host])
+                )
+            ],
+            action=[
+                LbListenerRuleAction(
+                    type="forward",
+                    forward=LbListenerRuleActionForward(
+                        target_group=[
+                            LbListenerRuleActionForwardTargetGroup(arn=group.arn, weight=100 if first else 0)
+                            for first, group in zip((True, False), self.target_groups, strict=False)
+                        ]
+                    ),
+                )
+            ],
+            # From here on the weights are ECS's: a plan must not send customers back to the old fleet.
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["action"] if len(self.target_groups) > 1 else None),
+        )

@@ -1,0 +1,116 @@
+"""A stack with a state of its own: provider, tags, backend, and what it reads of other states."""
+
+from dataclasses import Field, fields
+from typing import Any, TypeVar
+
+from cdktn import (
+    App,
+    CloudBackend,
+    DataTerraformRemoteState,
+    DataTerraformRemoteStateS3,
+    NamedCloudWorkspace,
+    NamedRemoteWorkspace,
+    S3Backend,
+    TerraformOutput,
+    TerraformRemoteState,
+    TerraformStack,
+    TerraformVariable,
+)
+from cdktn_provider_aws.data_aws_caller_identity import DataAwsCallerIdentity
+from cdktn_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
+
+from infra import environments
+from infra.environments import Environment
+from infra.stacks import PROJECT, Stack
+
+ROLE_PATH = f"/{PROJECT}/"
+
+Outputs = TypeVar("Outputs")
+
+
+class Workspace(TerraformStack):
+    """One region's part of an app."""
+
+    def __init__(self, app: App, stack: Stack) -> None:
+        super().__init__(app, stack.name)
+        self.region = stack.region
+        self.owner = stack.owner
+        self.tags = {
+            "Project": PROJECT,
+            "Environment": stack.owner,
+            "Workspace": str(stack.kind),
+            "ManagedBy": "terraform",
+        }
+        AwsProvider(self, "aws", region=stack.region, default_tags=[AwsProviderDefaultTags(tags=self.tags)])
+        self._account: DataAwsCallerIdentity | None = None
+        self._bucket_prefix: TerraformVariable | None = None
+        if environments.ORGANISATION.hcp_organisation:
+            workspace = NamedCloudWorkspace(stack.workspace)
+            CloudBackend(self, organization=environments.ORGANISATION.hcp_organisation, workspaces=workspace)
+        else:
+            # The bucket's name has the account's number in it: it comes at `terraform init`, as its region does.
+            backend = S3Backend(self, bucket="", key=stack.key, encrypt=True, use_lockfile=True)
+            backend.add_override("bucket", None)
+
+    @property
+    def account_id(self) -> str:
+        """Of whoever runs Terraform: no account number is in the code."""
+        if self._account is None:
+            self._account = DataAwsCallerIdentity(self, "caller")
+        return self._account.account_id
+
+    def arn(self, service: str, resource: str) -> str:
+        """Of a resource of this account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def iam_arn(self, resource: str) -> str:
+        """IAM knows no region."""
+        return f"arn:aws:iam::{self.account_id}:{resource}"
+
+    def publish(self, outputs: Any) -> None:
+        """Makes each field of a dataclass an output of this stack, for other workspaces to read."""
+        for field in fields(outputs):
+            value = getattr(outputs, field.name)
+            TerraformOutput(self, field.name, value=list(value) if isinstance(value, tuple) else value)
+
+    def read(self, kind: type[Outputs], stack: Stack) -> Outputs:
+        """What another stack published, field by field: its state must exist when this one is planned."""
+        state = self._state(stack)
+        values = {field.name: _read(state, field) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
+        return kind(**values)
+
+    def _state(self, stack: Stack) -> TerraformRemoteState:
+        label = f"state_{stack.owner}_{stack.kind}_{stack.region}".replace("-", "_")
+        existing = self.node.try_find_child(label)
+        if isinstance(existing, TerraformRemoteState):
+            return existing
+        if environments.ORGANISATION.hcp_organisation:
+            workspace = NamedRemoteWorkspace(stack.workspace)
+            return DataTerraformRemoteState(
+                self, label, organization=environments.ORGANISATION.hcp_organisation, workspaces=workspace
+            )
+        if self._bucket_prefix is None:
+            self._bucket_prefix = TerraformVariable(
+                self,
+                "state_bucket_prefix",
+                type="string",
+                description="The state buckets' names without their region; each region keeps its own state.",
+            )
+        return DataTerraformRemoteStateS3(
+            self,
+            label,
+            bucket=f"{self._bucket_prefix.string_value}-{stack.region}",
+            key=stack.key,
+            region=stack.region,
+        )
+
+
+def supporting_owner(environment: Environment) -> str:
+    """Whose VPC, cluster and load balancer an environment uses."""
+    return environment.host or environment.name
+
+
+def _read(state: TerraformRemoteState, field: "Field[Any]") -> object:
+    if field.type in (tuple[str, ...], "tuple[str, ...]"):
+        return state.get_list(field.name)
+    return state.get_string(field.name)

@@ -1,0 +1,245 @@
+"""What an environment costs a month, part by part: choices times `quantities.py` times `prices.py`.
+
+Standard library only. `python -m infra.costs` prints dev, uat and prod, `--env NAME` one of them or a feature
+environment; `cost_tables.py` makes the tables of docs/costs.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from infra import quantities as q
+from infra.environments import (
+    ENVIRONMENTS,
+    ZONES,
+    Architecture,
+    Capacity,
+    Egress,
+    Environment,
+    Insights,
+    Provisioned,
+    ServiceSize,
+    UnknownEnvironment,
+    environment_of,
+)
+from infra.prices import INSTANCE_TYPES, Prices
+from order_shared.tables import OPEN_ORDERS_INDEX, OPEN_SHARDS, TABLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """Orders of three lines, unpaid, spread evenly over the month; tasks stay at their minimum, since one carries
+    more than 200 orders a second."""
+
+    orders: float = 0.0
+    """A month."""
+    stored_orders: float = 0.0
+    """Which were there before: orders are kept for ever."""
+
+    @classmethod
+    def steady(cls, orders_per_second: float) -> "Load":
+        return cls(orders=orders_per_second * q.SECONDS)
+
+
+AT_REST = Load()
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of a month's bill."""
+
+    name: str
+    unit: str
+    """What `quantity` counts, and `price` is for."""
+    quantity: float
+    price: float
+    """US dollars."""
+
+    @property
+    def usd(self) -> float:
+        return self.quantity * self.price
+
+
+def monthly(environment: Environment, load: Load = AT_REST, prices: Prices | None = None) -> tuple[Part, ...]:
+    """What is paid for an environment in a month, all of its regions together, without parts that are nothing.
+
+    A feature environment has only what is its own: its host pays for network, load balancer, keys and dashboard.
+
+    Raises:
+        ValueError: if there is no price for the type of its instances.
+    """
+    bill: dict[str, Part] = {}
+    for region in environment.regions:
+        for part in _region(environment, load, prices or Prices(), home=region == environment.home):
+            earlier = bill[part.name].quantity if part.name in bill else 0.0
+            bill[part.name] = replace(part, quantity=earlier + part.quantity)
+    return tuple(part for part in bill.values() if part.quantity)
+
+
+def total(parts: Iterable[Part]) -> float:
+    """US dollars."""
+    return sum(part.usd for part in parts)
+
+
+def _region(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
+    """Only the home region's services write, so only there a processor runs, and only its API is given orders."""
+    services = [environment.api, environment.processor] if home else [environment.api]
+    tasks = sum(size.minimum for size in services)
+    orders = load.orders if home else 0.0
+    yield from compute(environment, services, prices)
+    if not environment.is_feature:
+        yield from _front(environment, orders, prices)
+    yield from egress(environment, q.TASK_EGRESS_GB * tasks + q.ORDER_EGRESS_GB * orders, prices)
+    yield from data(environment, load, prices, home=home)
+    polls = q.POLLS_PER_HOUR * q.HOURS * environment.processor.minimum if home else 0.0
+    requests = polls + q.ORDER_QUEUE_REQUESTS * orders
+    yield Part("Queue: requests", "million", requests / q.MILLION, prices.million_queue_requests)
+    yield from _watching(environment, services, orders, prices)
+    yield Part("Secrets", "month", q.SECRETS, prices.secret_month)
+    if not environment.is_feature:
+        yield Part("KMS keys", "month", q.KEYS, prices.key_month)
+        yield Part("Images", "GB-month", q.IMAGES_GB, prices.image_gb_month)
+        yield Part("Logs and state in S3", "GB-month", q.OBJECTS_GB, prices.object_gb_month)
+        yield Part("Route 53 zone", "month", int(home), prices.zone_month)
+
+
+def compute(environment: Environment, services: Sequence[ServiceSize], prices: Prices) -> Iterator[Part]:
+    """What these services run on, each at its minimum."""
+    vcpus = sum(size.minimum * size.cpu for size in services) / 1024
+    memory = sum(size.minimum * size.memory for size in services) / 1024
+    if environment.capacity is Capacity.EC2:
+        kind = environment.instances.type
+        if kind not in INSTANCE_TYPES:
+            raise ValueError(f"no price for instances of type {kind}: add it to infra/prices.py")
+        count = _instances(environment, services)
+        yield Part(f"Instances: {kind}", "hour", q.HOURS * count, INSTANCE_TYPES[kind].hour)
+        yield Part("Instances: root volumes", "GB-month", q.VOLUME_GB * count, prices.volume_gb_month)
+        yield Part("Instances: metrics", "metric-month", q.INSTANCE_METRICS * count, prices.metric_month)
+        return
+    arm = environment.architecture is Architecture.ARM64
+    vcpu, gb = (prices.arm_vcpu_hour, prices.arm_memory_gb_hour) if arm else (prices.vcpu_hour, prices.memory_gb_hour)
+    share, label = (prices.spot_share, "Spot") if environment.capacity is Capacity.FARGATE_SPOT else (1.0, "Fargate")
+    yield Part(f"Tasks, {label}: vCPU", "hour", q.HOURS * vcpus, share * vcpu)
+    yield Part(f"Tasks, {label}: memory", "GB-hour", q.HOURS * memory, share * gb)
+
+
+def _instances(environment: Environment, services: Sequence[ServiceSize]) -> float:
+    """A feature environment takes a share of its host's."""
+    kind, instances = INSTANCE_TYPES[environment.instances.type], environment.instances
+    filled = max(
+        sum(size.minimum * size.cpu for size in services) / kind.cpu,
+        sum(size.minimum * size.memory for size in services) / kind.memory,
+        sum(size.minimum for size in services) / kind.tasks,
+    )
+    wanted = filled * 100 / instances.target_capacity
+    return wanted if environment.is_feature else max(instances.minimum, ceil(wanted))
+
+
+def _front(environment: Environment, orders: float, prices: Prices) -> Iterator[Part]:
+    yield Part("Load balancer", "hour", q.HOURS, prices.balancer_hour)
+    yield Part("Load balancer: addresses", "hour", q.HOURS * ZONES, prices.address_hour)
+    yield Part("Load balancer: units", "hour", q.ORDER_BALANCER_UNIT_HOURS * orders, prices.balancer_unit_hour)
+    if environment.waf:
+        yield Part("WAF: web ACL", "month", 1, prices.firewall_month)
+        yield Part("WAF: rules", "month", q.FIREWALL_RULES, prices.firewall_rule_month)
+        yield Part("WAF: requests", "million", orders / q.MILLION, prices.million_firewall_requests)
+
+
+def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterator[Part]:
+    """The way out is the host's; what goes through it is whose it is."""
+    hours = 0 if environment.is_feature else q.HOURS
+    if environment.egress is Egress.ENDPOINTS:
+        count = q.TASK_ENDPOINTS + q.EXEC_ENDPOINTS * environment.exec
+        count += q.INSTANCE_ENDPOINTS * (environment.capacity is Capacity.EC2)
+        yield Part("Interface endpoints", "hour", hours * ZONES * count, prices.endpoint_hour)
+        yield Part("Interface endpoints: data", "GB", gigabytes, prices.endpoint_gb)
+        return
+    gateways = ZONES if environment.egress is Egress.NAT_PER_ZONE else 1
+    yield Part("NAT gateways", "hour", hours * gateways, prices.nat_hour)
+    yield Part("NAT gateways: addresses", "hour", hours * gateways, prices.address_hour)
+    yield Part("NAT gateways: data", "GB", gigabytes, prices.nat_gb)
+
+
+def data(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
+    """The tables of a region. One that stands by pays for each write too, since it is replicated."""
+    processors = environment.processor.minimum if home else 0
+    sweeps = q.SWEEP_READ_UNITS * OPEN_SHARDS * q.SWEEP_LOOKS_PER_HOUR * processors
+    read_orders = q.ORDER_READS * load.orders if home else 0.0
+    if isinstance(environment.billing, Provisioned):
+        writes = {name: units * load.orders / q.SECONDS for name, units in q.ORDER_WRITES.items()}
+        reads = {"inventory": read_orders / q.SECONDS, OPEN_ORDERS_INDEX: sweeps / 3600}
+        names = [name for table in TABLES for name in (table.name, *(index.name for index in table.indexes))]
+        for what, rates, price in (
+            ("write", writes, prices.write_capacity_hour),
+            ("read", reads, prices.read_capacity_hour),
+        ):
+            units = sum(_capacity(environment.billing, rates.get(name, 0.0)) for name in names)
+            yield Part(f"DynamoDB: {what} capacity", "unit-hour", q.HOURS * units, price)
+        yield Part("DynamoDB: alarms of its scaling", "month", q.CAPACITY_ALARMS * len(names), prices.alarm_month)
+    else:
+        written = sum(q.ORDER_WRITES.values()) * load.orders
+        yield Part("DynamoDB: writes", "million", written / q.MILLION, prices.million_write_units)
+        read = q.HOURS * sweeps + read_orders
+        yield Part("DynamoDB: reads", "million", read / q.MILLION, prices.million_read_units)
+    stored = q.ORDER_STORED_GB * (load.stored_orders + load.orders)
+    yield Part("DynamoDB: stored", "GB-month", stored, prices.stored_gb_month)
+    yield Part("DynamoDB: recovery", "GB-month", stored, prices.recovery_gb_month)
+
+
+def _capacity(billing: Provisioned, units_per_second: float) -> int:
+    """Above the maximum DynamoDB throttles, which costs no money."""
+    return min(billing.maximum, max(billing.minimum, ceil(units_per_second * 100 / billing.utilization)))
+
+
+def _watching(
+    environment: Environment, services: Sequence[ServiceSize], orders: float, prices: Prices
+) -> Iterator[Part]:
+    tasks = sum(size.minimum for size in services)
+    scaled = sum(size.maximum > size.minimum for size in services)
+    alarms = q.ALARM_METRICS + (environment.quiet_minutes is not None) + q.SCALING_ALARMS * scaled
+    yield Part("Alarms", "metric-month", alarms, prices.alarm_month)
+    yield Part("Custom metrics", "metric-month", q.CUSTOM_METRICS, prices.metric_month)
+    own_cluster = not environment.is_feature
+    if environment.insights is Insights.ENABLED:
+        metrics = q.CLUSTER_METRICS * own_cluster + q.SERVICE_METRICS * len(services)
+        yield Part("Container Insights", "metric-month", metrics, prices.metric_month)
+    if environment.insights is Insights.ENHANCED:
+        metrics = q.ENHANCED_CLUSTER_METRICS * own_cluster + q.ENHANCED_TASK_METRICS * tasks
+        yield Part("Container Insights", "metric-month", metrics, prices.enhanced_metric_month)
+    logged = q.TASK_LOG_GB * tasks + q.ORDER_LOG_GB * orders
+    if not environment.is_feature:
+        yield Part("Dashboard", "month", 1, prices.dashboard_month)
+        logged += q.FLOW_LOG_GB
+    yield Part("Logs: written", "GB", logged, prices.log_gb)
+    yield Part("Logs: kept", "GB-month", logged * environment.log_days / q.DAYS, prices.log_gb_month)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; the first row is the head, and all columns but the first are numbers."""
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *body])
+
+
+def bill_table(parts: Sequence[Part]) -> str:
+    rows = [[part.name, f"{part.quantity:,.2f} {part.unit}", f"{part.price:.6g}", f"{part.usd:.2f}"] for part in parts]
+    return table([["part", "quantity", "price", "USD"], *rows, ["**sum**", "", "", f"**{total(parts):.2f}**"]])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m infra.costs", description="What an environment costs a month.")
+    parser.add_argument("--env", help="only this one: dev, uat, prod or feat-…")
+    parser.add_argument("--orders", type=float, default=0.0, help="a month (default: none)")
+    options = parser.parse_args(arguments)
+    try:
+        environments = [environment_of(options.env)] if options.env else [*ENVIRONMENTS.values()]
+    except UnknownEnvironment as unknown:
+        parser.error(str(unknown))
+    for environment in environments:
+        bill = bill_table(monthly(environment, Load(orders=options.orders)))
+        sys.stdout.write(f"{environment.name}, US dollars a month\n\n{bill}\n\n")
+
+
+if __name__ == "__main__":
+    main()

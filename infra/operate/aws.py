@@ -1,0 +1,67 @@
+"""The account: who the caller is, and the one place where clients of AWS are made."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.operate.exceptions import Failed, Refused
+from infra.operate.site import Site
+from infra.stacks import PROJECT
+
+EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
+
+
+@dataclass(frozen=True)
+class Account:
+    id: str
+    caller: str
+    """The ARN that AWS knows the caller by."""
+    session: boto3.Session
+
+    @property
+    def state_bucket_prefix(self) -> str:
+        """Of the names of its state buckets: each region keeps its own state."""
+        return f"{PROJECT}-state-{self.id}"
+
+    def state_bucket(self, region: str) -> str:
+        return f"{self.state_bucket_prefix}-{region}"
+
+    def s3(self, region: str) -> Any:
+        return self.session.client("s3", region_name=region)
+
+
+def account_of_caller(site: Site, region: str) -> Account:
+    """Asks STS.
+
+    Raises:
+        Refused: without credentials that AWS accepts, or if `ORDER_ACCOUNT_ID` names another account.
+    """
+    try:
+        session = site.session()
+        identity = session.client("sts", region_name=region).get_caller_identity()
+    except (BotoCoreError, ClientError) as error:
+        raise Refused(f"AWS does not know who you are: {error}") from error
+    expected = site.environ.get(EXPECTED_ACCOUNT)
+    if expected and expected != identity["Account"]:
+        raise Refused(f"these credentials are of account {identity['Account']}, and {EXPECTED_ACCOUNT} says {expected}")
+    return Account(identity["Account"], identity["Arn"], session)
+
+
+def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
+    """Whether the account has this bucket.
+
+    Raises:
+        Refused: if the bucket is another account's, or the caller may not look at it.
+        Failed: if AWS does not answer.
+    """
+    try:
+        s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account.id)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+            return False
+        if error.response["Error"]["Code"] in ("403", "AccessDenied"):
+            raise Refused(f"the bucket {bucket} is another account's, or you may not look at it") from error
+        raise Failed(f"AWS: {error}") from error
+    return True

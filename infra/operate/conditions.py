@@ -1,0 +1,91 @@
+"""What must stand before a stack can come, and what must be gone before it can go. Pure, over sets of stacks."""
+
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from infra.environments import Environment
+from infra.operate.exceptions import Refused
+from infra.operate.request import Verb, command
+from infra.stacks import ACCOUNT, App, Kind, Stack
+
+
+def unready(
+    stacks: Sequence[Stack],
+    reads: Mapping[Stack, Collection[Stack]],
+    standing: AbstractSet[Stack],
+    *,
+    in_turn: bool,
+) -> dict[Stack, list[Stack]]:
+    """The stacks whose state could not be read, first those that come first, beside each stack that reads them.
+
+    `in_turn`: the stacks are deployed one after the other, so that a later one finds what an earlier one left.
+    """
+    there = set(standing)
+    lacking: dict[Stack, list[Stack]] = {}
+    for stack in stacks:
+        if missing := set(reads[stack]) - there:
+            lacking[stack] = sorted(missing, key=_order_of_coming)
+        elif in_turn:
+            there.add(stack)
+    return lacking
+
+
+def _order_of_coming(stack: Stack) -> tuple[int, str]:
+    return list(Kind).index(stack.kind), stack.key
+
+
+def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environment) -> str:
+    """One line: what is missing, and what makes it."""
+    first = missing[0]
+    owner = (environment.host or environment.name) if first.owner == ACCOUNT else first.owner
+    return (
+        f"{stack.name} reads what {first.name} of {first.owner} publishes, and nothing stands there yet; "
+        f"first run: {command(Verb.DEPLOY, owner, first.app)}"
+    )
+
+
+def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack], environment: Environment) -> None:
+    """Raises Refused if something stands on one of `stacks`, which go in this order, and does not go before it."""
+    left = set(standing)
+    for stack in stacks:
+        above = sorted(
+            (other for other in left if other != stack and _stands_on(other, stack, environment)),
+            key=lambda other: other.key,
+        )
+        if above:
+            names = ", ".join(f"{other.name} of {other.owner}" for other in above)
+            lines = "\n".join(f"  {line}" for line in _destroying(above, stack, environment))
+            raise Refused(f"{stack.name} is still needed by {names}; first run:\n{lines}")
+        left.discard(stack)
+
+
+def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
+    """`stack` is one of `environment`, or the registry that it shares."""
+    if stack.kind is Kind.REGISTRY:
+        return other.region == stack.region and other.kind is not Kind.REGISTRY
+    if stack.kind is not Kind.SUPPORTING:
+        return False
+    if other.is_feature and other.owner != stack.owner:
+        return other.region == stack.region and other.host == stack.owner
+    if other.owner != stack.owner:
+        return False
+    holds_tables = environment.regions[0]
+    if other.kind is Kind.SUPPORTING:  # its tables are replicated under a key of this stack
+        return other.region == holds_tables
+    return other.region == stack.region or stack.region == holds_tables
+
+
+def _destroying(above: Sequence[Stack], stack: Stack, environment: Environment) -> list[str]:
+    """The lines that make them go, each once."""
+    lines = dict.fromkeys(_destroying_one(other, stack, environment) for other in above)
+    return list(lines)
+
+
+def _destroying_one(other: Stack, stack: Stack, environment: Environment) -> str:
+    if other.owner != environment.name:
+        return command(Verb.DESTROY, other.owner)
+    if other.region == stack.region:
+        return command(Verb.DESTROY, other.owner, other.app)
+    if other.app is App.SERVICES:
+        return f"{command(Verb.DESTROY, other.owner, other.app)} --region {other.region}"
+    return command(Verb.DESTROY, other.owner)

@@ -1,0 +1,21 @@
+"""Which environment belongs to a branch."""
+
+import hashlib
+import re
+
+from infra.environments import FEATURE_PREFIX, MAX_NAME_LENGTH
+
+DIGEST_LENGTH = 6
+
+
+def environment_of_branch(branch: str) -> str:
+    """`feat/Login_page` → `feat-login-page`. A name that would be too long is cut, and told apart by a digest.
+
+    Two branches whose names differ only in capitals or in what stands between words share an environment.
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", branch.lower()).strip("-")
+    name = words if words.startswith(FEATURE_PREFIX) else FEATURE_PREFIX + words
+    if len(name) <= MAX_NAME_LENGTH:
+        return name
+    digest = hashlib.sha256(branch.encode()).hexdigest()[:DIGEST_LENGTH]
+    return f"{name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1].rstrip('-')}-{digest}"

@@ -1,0 +1,57 @@
+"""HCP Terraform's own list of workspaces, which says how many resources each holds."""
+
+import json
+from pathlib import Path
+
+import httpx
+
+from infra.operate.exceptions import Failed, Refused
+from infra.operate.site import Site
+from infra.stacks import PROJECT
+
+HOST = "app.terraform.io"
+TOKEN_VARIABLE = "TF_TOKEN_app_terraform_io"  # noqa: S105 - Terraform's name for it
+PAGE_SIZE = 100  # the API's limit
+TIMEOUT_SECONDS = 30.0
+
+
+def workspaces_with_resources(site: Site, organisation: str) -> list[str]:
+    """Names of this project's workspaces that hold at least one resource.
+
+    Raises:
+        Refused: without a token that HCP Terraform accepts for this organisation.
+        Failed: if it does not answer.
+    """
+    headers = {"Authorization": f"Bearer {_token(site)}"}
+    names: list[str] = []
+    page: int | None = 1
+    try:
+        with httpx.Client(
+            base_url=f"https://{HOST}/api/v2", headers=headers, transport=site.hcp_transport, timeout=TIMEOUT_SECONDS
+        ) as client:
+            while page is not None:
+                answer = client.get(
+                    f"/organizations/{organisation}/workspaces",
+                    params={"search[name]": PROJECT, "page[number]": page, "page[size]": PAGE_SIZE},
+                )
+                if answer.status_code in (401, 403, 404):
+                    raise Refused(f"HCP Terraform knows no organisation {organisation} that this token may look at")
+                content = answer.raise_for_status().json()
+                names += [
+                    each["attributes"]["name"] for each in content["data"] if each["attributes"]["resource-count"] > 0
+                ]
+                page = content["meta"]["pagination"]["next-page"]
+    except httpx.HTTPError as error:
+        raise Failed(f"HCP Terraform: {error}") from error
+    return names
+
+
+def _token(site: Site) -> str:
+    """Where Terraform itself looks for it: a variable, then what `terraform login` wrote."""
+    if token := site.environ.get(TOKEN_VARIABLE):
+        return token
+    file = Path(site.environ.get("HOME", "~")).expanduser() / ".terraform.d" / "credentials.tfrc.json"
+    try:
+        return str(json.loads(file.read_text())["credentials"][HOST]["token"])
+    except (OSError, ValueError, KeyError) as error:
+        raise Refused(f"there is no token of HCP Terraform; run `terraform login`, or set {TOKEN_VARIABLE}") from error

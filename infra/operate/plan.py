@@ -1,0 +1,62 @@
+"""`plan`: what a deployment would change."""
+
+import typer
+
+from infra.operate.conditions import explain_unready, unready
+from infra.operate.console import errors, reported
+from infra.operate.exceptions import Refused
+from infra.operate.options import EnvOption, OnlyOption, RegionOption, environment_named, require_organisation
+from infra.operate.progress import in_turn
+from infra.operate.request import Request, Verb
+from infra.operate.work import Work, prepare
+from infra.stacks import Stack
+
+
+def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: RegionOption = None) -> None:
+    """Show what a deployment would change. Changes nothing.
+
+    Says first which account it asks, and as whom. Then it writes the stacks
+    anew from the code, and runs `terraform plan` on each, in the order in which
+    they would be deployed. It takes no lock, so it is in nobody's way; and what
+    it shows may be out of date as soon as somebody else deploys.
+
+    A stack that reads what another one is yet to publish cannot be planned
+    before that one is deployed: it is left out, and named. In an empty account
+    that is most of them.
+
+    \b
+    python -m infra.operate plan --env dev
+    python -m infra.operate plan --env prod --only services
+    python -m infra.operate plan --env prod --only order-api-eu-central-1
+
+    Ends with 0 if all went well, 1 if a plan failed, 2 if it was asked for
+    wrongly or something is missing (Terraform, credentials, the state bucket),
+    130 if it was interrupted.
+    """
+    with reported():
+        require_organisation(ctx.obj)
+        request = Request(verb=Verb.PLAN, environment=environment_named(env), only=only, region=region)
+        show_plans(prepare(ctx.obj, request))
+
+
+def show_plans(work: Work) -> None:
+    """What each stack would change, or lose if it is to be destroyed.
+
+    Raises:
+        Refused: if none can be planned yet.
+        Failed, Interrupted: as `in_turn`.
+    """
+    destroy = work.request.verb is Verb.DESTROY
+    lacking = {} if destroy else unready(work.stacks, work.reads, work.standing, in_turn=False)
+    left_out = [explain_unready(stack, missing, work.request.environment) for stack, missing in lacking.items()]
+    plannable = [stack for stack in work.stacks if stack not in lacking]
+    if left_out and not plannable:
+        raise Refused("nothing can be planned yet:\n" + "\n".join(f"  {line}" for line in left_out))
+
+    def show(stack: Stack) -> None:
+        work.terraform.init(stack)
+        work.terraform.show_plan(stack, destroy=destroy)
+
+    in_turn(work, plannable, show, done="planned")
+    for line in left_out:
+        errors.print(f"not planned: {line}", style="yellow")

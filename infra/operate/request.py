@@ -1,0 +1,84 @@
+"""What was asked for: a verb, an environment, and which of its stacks. Pure: says which stacks, in which order."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from infra.environments import Environment
+from infra.operate.exceptions import Refused
+from infra.stacks import ACCOUNT, Kind, Stack, stacks_of
+
+PROGRAM = "python -m infra.operate"
+
+
+class Verb(StrEnum):
+    PLAN = "plan"
+    DEPLOY = "deploy"
+    DESTROY = "destroy"
+    OUTPUT = "output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    verb: Verb
+    environment: Environment
+    only: str | None = None
+    """An app (`supporting`, `services`), a kind of stack (`order-api`), or a stack (`order-api-eu-central-1`)."""
+    region: str | None = None
+    registry: bool = False
+    """Destroy what the environments of an account share, too."""
+    dry_run: bool = False
+
+    def stacks(self) -> tuple[Stack, ...]:
+        """Those asked for, in the order in which they are seen to.
+
+        Raises:
+            Refused: if there is none, or it is the registry and nobody said `--registry`.
+        """
+        if self.region is not None:
+            require_region(self.environment, self.region)
+        chosen = tuple(stack for stack in stacks_of(self.environment) if self._wants(stack))
+        if not chosen:
+            raise Refused(self._no_such_stack())
+        if self.verb is not Verb.DESTROY:
+            return chosen
+        spared = tuple(stack for stack in chosen if self.registry or stack.kind is not Kind.REGISTRY)
+        if not spared:
+            raise Refused(
+                f"{self.only} holds the images of every environment of this account and region: "
+                "it is destroyed only with --registry"
+            )
+        return spared[::-1]
+
+    def concerns(self, stack: Stack) -> bool:
+        """Whether this depends on what stands of `stack`. No other state is read: the caller need not be let see it."""
+        if self.verb is Verb.DESTROY and (self.registry or stack.host == self.environment.name):
+            return True
+        return stack.owner in (self.environment.name, self.environment.host, ACCOUNT)
+
+    def command(self) -> str:
+        """The line that asks for this."""
+        words = [PROGRAM, self.verb, "--env", self.environment.name]
+        words += ["--only", self.only] if self.only else []
+        words += ["--region", self.region] if self.region else []
+        words += ["--registry"] if self.registry else []
+        words += ["--dry-run"] if self.dry_run else []
+        return " ".join(words)
+
+    def _wants(self, stack: Stack) -> bool:
+        return self.region in (None, stack.region) and self.only in (None, stack.app, stack.kind, stack.name)
+
+    def _no_such_stack(self) -> str:
+        environment = self.environment
+        names = ", ".join(stack.name for stack in stacks_of(environment))
+        return f"{environment.name} has no {self.only!r} to {self.verb}: --only takes supporting, services, {names}"
+
+
+def require_region(environment: Environment, region: str) -> None:
+    """Raises Refused if the environment is not there."""
+    if region not in environment.regions:
+        raise Refused(f"{environment.name} is not in {region}; its regions are {', '.join(environment.regions)}")
+
+
+def command(verb: Verb, environment: str, only: str | None = None) -> str:
+    """The line that asks for this of an environment that is known by its name alone."""
+    return f"{PROGRAM} {verb} --env {environment}" + (f" --only {only}" if only else "")

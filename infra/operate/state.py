@@ -1,0 +1,50 @@
+"""Which stacks stand: those whose state holds resources. Read from the bucket, or asked of HCP Terraform."""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from infra.operate.aws import Account, bucket_exists
+from infra.operate.exceptions import Refused
+from infra.operate.hcp import workspaces_with_resources
+from infra.operate.request import PROGRAM
+from infra.operate.site import Site
+from infra.stacks import Stack
+
+
+def standing_stacks(
+    site: Site, account: Account, environment: str, regions: Iterable[str], concerns: Callable[[Stack], bool]
+) -> frozenset[Stack]:
+    """Of those in these regions that `concerns` holds for, whosever they are.
+
+    Raises:
+        Refused: if a region has no place for state, or it may not be looked at; it names `environment` in what to run
+            first.
+    """
+    if site.organisation.hcp_organisation is not None:
+        names = workspaces_with_resources(site, site.organisation.hcp_organisation)
+        return frozenset(stack for name in names if (stack := Stack.of_workspace(name)) and concerns(stack))
+    found: set[Stack] = set()
+    for region in regions:
+        s3, bucket = account.s3(region), account.state_bucket(region)
+        if not bucket_exists(s3, account, bucket):
+            raise Refused(f"there is no state bucket {bucket}; first run: {PROGRAM} bootstrap --env {environment}")
+        found.update(_in_bucket(s3, bucket, concerns))
+    return frozenset(found)
+
+
+def _in_bucket(s3: Any, bucket: str, concerns: Callable[[Stack], bool]) -> list[Stack]:
+    found = []
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        for item in page.get("Contents", ()):
+            stack = Stack.of_key(item["Key"])
+            if stack is None or not concerns(stack):
+                continue
+            if _holds_resources(s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()):
+                found.append(stack)
+    return found
+
+
+def _holds_resources(state: bytes) -> bool:
+    """What was only read (`data`) stands without this state."""
+    return any(resource["mode"] == "managed" for resource in json.loads(state).get("resources", ()))

@@ -1,0 +1,41 @@
+"""`synth`: writes an environment's stacks, as Terraform will read them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.operate.console import console, reported
+from infra.operate.options import EnvOption, environment_named
+from infra.operate.synthesis import synthesize
+from infra.stacks import App
+
+
+def synth(
+    ctx: typer.Context,
+    env: EnvOption,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder to write to; .local/infra/ENV if not given.")
+    ] = None,
+) -> None:
+    """Write the stacks of an environment as Terraform's JSON. Needs no AWS
+    account, and no Terraform.
+
+    Both apps run in infra's own environment, at once. Each stack is a folder,
+    OUT/{supporting,services}/stacks/STACK, and in it `cdk.tf.json`. `plan`,
+    `deploy` and `destroy` do this by themselves.
+
+    \b
+    python -m infra.operate synth --env dev
+    python -m infra.operate synth --env feat-login --out build
+
+    Ends with 0 if all stacks were written, 1 if an app failed, 2 if it was
+    asked for wrongly.
+    """
+    with reported():
+        environment = environment_named(env)
+        folder = out.resolve() if out else ctx.obj.synthesized(environment.name)
+        synthesis = synthesize(ctx.obj, environment, folder, list(App))
+        for file in synthesis.written:
+            console.print(f"{file.parent.name:<32} {file}")
+        console.print(f"{len(synthesis.written)} stacks of {environment.name}, in {synthesis.seconds:.1f} s")

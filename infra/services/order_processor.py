@@ -1,0 +1,151 @@
+"""The workspace of order-processor: it has no traffic to shift, so it rolls, and its alarms roll it back."""
+
+from cdktn import App, TerraformResourceLifecycle
+from cdktn_provider_aws.ecs_service import (
+    EcsService,
+    EcsServiceAlarms,
+    EcsServiceDeploymentCircuitBreaker,
+    EcsServiceDeploymentConfiguration,
+    EcsServiceNetworkConfiguration,
+)
+
+from infra.constructs.alarms import Metric
+from infra.constructs.policies import Statement
+from infra.constructs.scaling import Scaling, running_tasks
+from infra.constructs.service_groups import service_security_group
+from infra.constructs.task import Container, Task
+from infra.environments import Environment
+from infra.services.workspace import ServiceWorkspace
+from infra.stacks import Kind
+
+SERVICE = Kind.ORDER_PROCESSOR
+HEALTH_PORT = 8081
+
+STOP_SECONDS = 90
+"""The processor drains for 60 s and flushes for 5."""
+
+BACKLOG_PER_TASK = 500
+"""Messages that may wait for each task: two seconds of its work (docs/scale.md)."""
+
+
+class OrderProcessor(ServiceWorkspace):
+    """In a region that stands by it has no task: two regions at work on one order would each take its stock."""
+
+    def __init__(self, app: App, environment: Environment, region: str) -> None:
+        super().__init__(app, SERVICE, environment, region)
+        task = Task(self, environment, self._container(), self.platform.data_key_arn)
+        group = service_security_group(self, environment, self.platform, service=SERVICE, port=None)
+        minimum = 0 if self.stands_by else environment.processor.minimum
+        maximum = 0 if self.stands_by else environment.processor.maximum
+        service = EcsService(
+            self,
+            "service",
+            name=self.service_name,
+            cluster=self.platform.cluster_arn,
+            task_definition=task.definition.arn,
+            desired_count=minimum,
+            capacity_provider_strategy=self.capacity_strategy(),
+            ordered_placement_strategy=self.placement(),
+            availability_zone_rebalancing="ENABLED",
+            # The new tasks take their part of the queue before an old one is told to drain.
+            deployment_minimum_healthy_percent=100,
+            deployment_maximum_percent=200,
+            deployment_configuration=EcsServiceDeploymentConfiguration(
+                strategy="ROLLING", bake_time_in_minutes=str(environment.deployment.bake_minutes)
+            ),
+            deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
+            alarms=EcsServiceAlarms(
+                alarm_names=[
+                    self.data.dead_letters_alarm_name,
+                    self.data.no_processor_alarm_name,
+                    self.data.queue_age_alarm_name,
+                ],
+                enable=True,
+                rollback=True,
+            ),
+            enable_execute_command=environment.exec,
+            enable_ecs_managed_tags=True,
+            propagate_tags="SERVICE",
+            network_configuration=EcsServiceNetworkConfiguration(
+                subnets=list(self.platform.private_subnet_ids), security_groups=[group.id], assign_public_ip=False
+            ),
+            # Autoscaling moves the count.
+            lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
+            depends_on=[*task.execution_role.policies, *task.task_role.policies],
+        )
+        scaling = Scaling(
+            self,
+            service,
+            cluster=self.platform.cluster_name,
+            name=self.service_name,
+            minimum=minimum,
+            maximum=maximum,
+        )
+        scaling.track(
+            "backlog",
+            "waiting / FILL(tasks, 1)",
+            {
+                "waiting": Metric(
+                    namespace="AWS/SQS",
+                    name="ApproximateNumberOfMessagesVisible",
+                    stat="Average",
+                    dimensions={"QueueName": self.data.queue_name},
+                ),
+                "tasks": running_tasks(self.platform.cluster_name, self.service_name),
+            },
+            BACKLOG_PER_TASK,
+        )
+        # An empty queue looks idle when it is empty because enough tasks are at work.
+        scaling.track_cpu()
+
+    def _container(self) -> Container:
+        data = self.data
+        payments = self.environment.payments
+        return Container(
+            service=SERVICE,
+            image=f"{self.images.processor_repository_url}:live-{self.environment.name}",
+            port=HEALTH_PORT,
+            size=self.environment.processor,
+            settings={
+                **self.settings(),
+                **({"ORDER_PAYMENT_API_BASE": payments.api_base} if payments.api_base else {}),
+            },
+            secrets={"ORDER_PAYMENT_API_KEY": data.payment_api_key_arn},
+            stop_timeout=STOP_SECONDS,
+            log_group_name=data.processor_log_group_name,
+            log_group_arn=data.processor_log_group_arn,
+            repository_arn=self.images.processor_repository_arn,
+            statements=(
+                Statement(
+                    sid="Orders",
+                    actions=["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    resources=[data.orders_table_arn, f"{data.orders_table_arn}/index/open_orders"],
+                ),
+                Statement(
+                    sid="Stock",
+                    actions=["dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    resources=[data.inventory_table_arn],
+                ),
+                Statement(
+                    sid="FreeReferences", actions=["dynamodb:DeleteItem"], resources=[data.idempotency_table_arn]
+                ),
+                Statement(
+                    sid="Work",
+                    actions=[
+                        "sqs:ChangeMessageVisibility",
+                        "sqs:DeleteMessage",
+                        "sqs:GetQueueAttributes",
+                        "sqs:GetQueueUrl",
+                        "sqs:ReceiveMessage",
+                        "sqs:SendMessage",
+                    ],
+                    resources=[data.queue_arn],
+                ),
+                Statement(
+                    sid="BuryTheUnreadable",
+                    actions=["sqs:GetQueueUrl", "sqs:SendMessage"],
+                    resources=[data.dead_letter_queue_arn],
+                ),
+                self.use_data_key(),
+            ),
+        )

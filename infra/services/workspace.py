@@ -1,0 +1,68 @@
+"""What both service stacks read, and how a service is placed."""
+
+from collections.abc import Mapping
+
+from cdktn import App
+from cdktn_provider_aws.ecs_service import EcsServiceCapacityProviderStrategy, EcsServiceOrderedPlacementStrategy
+
+from infra.constructs.cluster import capacity_provider
+from infra.constructs.keys import use_key
+from infra.constructs.outputs import DataOutputs, PlatformOutputs, RegistryOutputs
+from infra.constructs.policies import Statement
+from infra.constructs.workspace import Workspace, supporting_owner
+from infra.environments import Capacity, Environment
+from infra.stacks import ACCOUNT, Kind, Stack
+
+
+class ServiceWorkspace(Workspace):
+    """A stack of one service. What it stands on is another workspace's, and read from its state."""
+
+    def __init__(self, app: App, service: Kind, environment: Environment, region: str) -> None:
+        super().__init__(app, Stack(environment.name, region, service))
+        self.service = service
+        self.environment = environment
+        self.platform = self.read(PlatformOutputs, Stack(supporting_owner(environment), region, Kind.SUPPORTING))
+        self.data = self.read(DataOutputs, Stack(environment.name, region, Kind.SUPPORTING))
+        self.images = self.read(RegistryOutputs, Stack(ACCOUNT, region, Kind.REGISTRY))
+
+    @property
+    def service_name(self) -> str:
+        """Within the cluster, which a feature environment shares with its host."""
+        return f"{self.environment.name}-{self.service}" if self.environment.is_feature else self.service
+
+    @property
+    def stands_by(self) -> bool:
+        """Another region's services write."""
+        return self.region != self.environment.home
+
+    def settings(self) -> Mapping[str, str]:
+        """What both services are told: `order_shared.config.Settings`."""
+        return {
+            "AWS_REGION": self.region,
+            "ORDER_ENV": self.environment.stage,
+            "ORDER_TABLE_PREFIX": self.environment.table_prefix,
+            "ORDER_QUEUE_NAME": self.data.queue_name,
+            "ORDER_DLQ_NAME": self.data.dead_letter_queue_name,
+            "ORDER_HOME_REGION": self.environment.home,
+        }
+
+    def use_data_key(self) -> Statement:
+        return use_key(
+            "UseKey",
+            self.platform.data_key_arn,
+            f"dynamodb.{self.region}.amazonaws.com",
+            f"sqs.{self.region}.amazonaws.com",
+        )
+
+    def capacity_strategy(self) -> list[EcsServiceCapacityProviderStrategy]:
+        provider = capacity_provider(self.environment.capacity, supporting_owner(self.environment))
+        return [EcsServiceCapacityProviderStrategy(capacity_provider=provider, weight=1, base=0)]
+
+    def placement(self) -> list[EcsServiceOrderedPlacementStrategy] | None:
+        """Over the zones first, then on as few instances of each as hold them. Fargate does so by itself."""
+        if self.environment.capacity is not Capacity.EC2:
+            return None
+        return [
+            EcsServiceOrderedPlacementStrategy(type="spread", field="attribute:ecs.availability-zone"),
+            EcsServiceOrderedPlacementStrategy(type="binpack", field="memory"),
+        ]

@@ -1,0 +1,21 @@
+"""Writes the supporting stacks of an environment: `python -m infra.supporting.main --env dev --out DIR`."""
+
+from cdktn import App
+
+from infra.constructs.app import synthesize
+from infra.environments import Environment
+from infra.supporting.registry import Registry
+from infra.supporting.supporting import FeatureSupporting, Supporting
+
+
+def build(app: App, environment: Environment) -> None:
+    if environment.host is not None:
+        FeatureSupporting(app, environment, environment.host)
+        return
+    for region in environment.regions:
+        Registry(app, region)
+        Supporting(app, environment, region)
+
+
+if __name__ == "__main__":
+    synthesize(build, description=__doc__)

@@ -1,0 +1,89 @@
+"""An environment's part that does not churn, in one region; services come and go on it without touching it."""
+
+from cdktn import App
+
+from infra.constructs.ci_roles import CiRoles
+from infra.constructs.cluster import Cluster
+from infra.constructs.firewall import Firewall
+from infra.constructs.keys import data_key, logs_key
+from infra.constructs.load_balancer import LoadBalancer
+from infra.constructs.logs import LogGroup
+from infra.constructs.network import Network
+from infra.constructs.outputs import PlatformOutputs, RegistryOutputs
+from infra.constructs.topic import alarm_topic
+from infra.constructs.workspace import Workspace
+from infra.environments import Environment
+from infra.stacks import ACCOUNT, Kind, Stack
+from infra.supporting.dashboard import make_dashboard
+from infra.supporting.data import Data
+
+
+class Supporting(Workspace):
+    """Network, cluster, load balancer, data, and who may change them."""
+
+    def __init__(self, app: App, environment: Environment, region: str) -> None:
+        super().__init__(app, Stack(environment.name, region, Kind.SUPPORTING))
+        data_key_arn = data_key(self).arn
+        logs_key_arn = logs_key(self).arn
+        topic_arn = alarm_topic(self, key_arn=data_key_arn)
+        flow_log = LogGroup(self, "vpc-flow", key_arn=logs_key_arn, days=environment.log_days)
+        network = Network(self, environment, flow_log)
+        cluster = Cluster(self, environment, network).cluster
+        load_balancer = LoadBalancer(self, environment, network)
+        if environment.waf:
+            Firewall(self, environment, load_balancer_arn=load_balancer.balancer.arn, logs_key_arn=logs_key_arn)
+        data = Data(
+            self,
+            environment,
+            data_key_arn=data_key_arn,
+            logs_key_arn=logs_key_arn,
+            topic_arn=topic_arn,
+            replica_key_arns=self._replica_keys(environment),
+        )
+        make_dashboard(self, environment, load_balancer.balancer.arn_suffix)
+        images = self.read(RegistryOutputs, Stack(ACCOUNT, region, Kind.REGISTRY))
+        CiRoles(self, environment, images, data.outputs, data_key_arn)
+        self.publish(
+            PlatformOutputs(
+                vpc_id=network.vpc.id,
+                private_subnet_ids=tuple(subnet.id for subnet in network.private_subnets),
+                gateway_prefix_list_ids=tuple(endpoint.prefix_list_id for endpoint in network.gateway_endpoints),
+                cluster_arn=cluster.arn,
+                cluster_name=cluster.name,
+                load_balancer_arn_suffix=load_balancer.balancer.arn_suffix,
+                load_balancer_security_group_id=load_balancer.security_group.id,
+                https_listener_arn=load_balancer.https.arn,
+                test_listener_arn=load_balancer.test.arn,
+                data_key_arn=data_key_arn,
+                logs_key_arn=logs_key_arn,
+                alarm_topic_arn=topic_arn,
+            )
+        )
+        self.publish(data.outputs)
+
+    def _replica_keys(self, environment: Environment) -> dict[str, str]:
+        """Of the regions that hold replicas of this one's tables; they are deployed before it."""
+        if self.region != environment.regions[0]:
+            return {}
+        return {
+            region: self.read(PlatformOutputs, Stack(environment.name, region, Kind.SUPPORTING)).data_key_arn
+            for region in environment.regions[1:]
+        }
+
+
+class FeatureSupporting(Workspace):
+    """A feature environment's data; all else is its host's."""
+
+    def __init__(self, app: App, environment: Environment, host: str) -> None:
+        region = environment.home
+        super().__init__(app, Stack(environment.name, region, Kind.SUPPORTING))
+        platform = self.read(PlatformOutputs, Stack(host, region, Kind.SUPPORTING))
+        data = Data(
+            self,
+            environment,
+            data_key_arn=platform.data_key_arn,
+            logs_key_arn=platform.logs_key_arn,
+            topic_arn=platform.alarm_topic_arn,
+            replica_key_arns={},
+        )
+        self.publish(data.outputs)

