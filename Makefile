@@ -100,7 +100,7 @@ costs: setup ## What the environments cost a month, part by part
 	@$(BIN)/python -m infra.costs $(if $(ENV_GIVEN),--env $(ENV))
 
 ##@ Work on it
-.PHONY: setup setup-infra test check docs format dynamodb-local lock
+.PHONY: setup setup-infra test check docs snapshot format dynamodb-local lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
 
 setup-infra: setup infra/.venv/setup.stamp ## Make infra's environment, which is apart
@@ -128,6 +128,9 @@ docs: setup ## Write what is generated of the documents anew: the API, the messa
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
 	@$(BIN)/python -m order_shared.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
+
+snapshot: setup-infra ## Write the list of each environment's resources anew, for review
+	@$(BIN)/python -m tests.infra.snapshot
 
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only .

@@ -21,6 +21,7 @@ from infra.environments import (
     Insights,
     Provisioned,
     ServiceSize,
+    Strategy,
     UnknownEnvironment,
     environment_of,
 )
@@ -96,7 +97,7 @@ def _region(environment: Environment, load: Load, prices: Prices, *, home: bool)
     polls = q.POLLS_PER_HOUR * q.HOURS * environment.processor.minimum if home else 0.0
     requests = polls + q.ORDER_QUEUE_REQUESTS * orders
     yield Part("Queue: requests", "million", requests / q.MILLION, prices.million_queue_requests)
-    yield from _watching(environment, services, orders, prices)
+    yield from _watching(environment, services, orders, prices, home=home)
     yield Part("Secrets", "month", q.SECRETS, prices.secret_month)
     if not environment.is_feature:
         yield Part("KMS keys", "month", q.KEYS, prices.key_month)
@@ -151,8 +152,9 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
     """The way out is the host's; what goes through it is whose it is."""
     hours = 0 if environment.is_feature else q.HOURS
     if environment.egress is Egress.ENDPOINTS:
-        count = q.TASK_ENDPOINTS + q.EXEC_ENDPOINTS * environment.exec
-        count += q.INSTANCE_ENDPOINTS * (environment.capacity is Capacity.EC2)
+        on_instances = environment.capacity is Capacity.EC2
+        count = q.TASK_ENDPOINTS + q.SHELL_ENDPOINTS * (environment.exec or on_instances)
+        count += q.INSTANCE_ENDPOINTS * on_instances
         yield Part("Interface endpoints", "hour", hours * ZONES * count, prices.endpoint_hour)
         yield Part("Interface endpoints: data", "GB", gigabytes, prices.endpoint_gb)
         return
@@ -194,11 +196,13 @@ def _capacity(billing: Provisioned, units_per_second: float) -> int:
 
 
 def _watching(
-    environment: Environment, services: Sequence[ServiceSize], orders: float, prices: Prices
+    environment: Environment, services: Sequence[ServiceSize], orders: float, prices: Prices, *, home: bool
 ) -> Iterator[Part]:
     tasks = sum(size.minimum for size in services)
     scaled = sum(size.maximum > size.minimum for size in services)
-    alarms = q.ALARM_METRICS + (environment.quiet_minutes is not None) + q.SCALING_ALARMS * scaled
+    alarms = q.ALARM_METRICS + q.SCALING_ALARMS * scaled
+    alarms += q.GREEN_ALARM_METRICS * (environment.deployment.strategy is Strategy.BLUE_GREEN)
+    alarms += home and environment.quiet_minutes is not None
     yield Part("Alarms", "metric-month", alarms, prices.alarm_month)
     yield Part("Custom metrics", "metric-month", q.CUSTOM_METRICS, prices.metric_month)
     own_cluster = not environment.is_feature

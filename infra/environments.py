@@ -14,6 +14,9 @@ FEATURE_PREFIX = "feat-"
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME_LENGTH = 40
 
+STAGES = ("dev", "uat", "prod")
+"""What the services know how to behave as."""
+
 ZONES = 3
 """Availability zones of a VPC."""
 
@@ -28,7 +31,7 @@ class Egress(StrEnum):
     NAT_PER_ZONE = "nat_per_zone"
     """One in each of three zones: about 114, and 0.05 per GB. Survives a zone."""
     ENDPOINTS = "endpoints"
-    """Interface endpoints in each zone and no way to the internet at all: about 26 for each of six to eleven.
+    """Interface endpoints in each zone and no way to the internet at all: about 26 for each of five to ten.
     The token issuer's keys and the payment provider must then be reachable inside the VPC (`Payments.api_base`)."""
 
 
@@ -204,7 +207,7 @@ class Organisation:
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     name: str
-    """`dev`, `uat`, `prod`, or `feat-…`: in every name, tag and state key."""
+    """`dev`, `uat`, `prod`, one of these with more behind it (`prod-us`), or `feat-…`: in every name and state key."""
     tokens: Tokens
     regions: tuple[str, ...] = ("eu-central-1",)
     """The first owns the tables and never changes; the others hold replicas and stand by, and each costs about as much
@@ -250,6 +253,8 @@ class Environment:
                 f"{self.name!r} names no environment: lower case letters, digits and single dashes, from a letter on, "
                 f"at most {MAX_NAME_LENGTH}"
             )
+        if f"{self.name.partition('-')[0]}-" != FEATURE_PREFIX and self.stage not in STAGES:
+            raise ValueError(f"{self.name!r} names no environment: it begins with one of {', '.join(STAGES)}")
         if not self.regions or len(set(self.regions)) < len(self.regions):
             raise ValueError(f"{self.name}: regions are one or more, each once; they are {self.regions}")
         if self.active_region is not None and self.active_region not in self.regions:
@@ -273,8 +278,8 @@ class Environment:
 
     @property
     def stage(self) -> str:
-        """What the services take as `ORDER_ENV`: a feature environment behaves as dev."""
-        return "dev" if self.is_feature else self.name
+        """What the services take as `ORDER_ENV`: `prod` of `prod-us`; a feature environment behaves as dev."""
+        return "dev" if self.is_feature else self.name.partition("-")[0]
 
     @property
     def table_prefix(self) -> str:

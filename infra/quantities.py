@@ -10,17 +10,19 @@ MILLION = 1_000_000
 
 # What the stacks hold, each in one region.
 
-TASK_ENDPOINTS = 6
+TASK_ENDPOINTS = 5
 """Interface endpoints that tasks need where there is no NAT."""
-EXEC_ENDPOINTS = 1
-"""More of them for a shell in a task."""
+SHELL_ENDPOINTS = 1
+"""More of them for a shell in a task, or on an instance."""
 INSTANCE_ENDPOINTS = 4
 """More of them for instances of ours."""
 KEYS = 3
 """KMS keys; a feature environment uses its host's."""
 SECRETS = 2
-ALARM_METRICS = 18
+ALARM_METRICS = 17
 """Metrics that alarms read: an alarm over several is billed for each. One more if silence is watched for."""
+GREEN_ALARM_METRICS = 2
+"""More, where a second fleet is watched beside the first."""
 CUSTOM_METRICS = 3
 """Made of log lines by metric filters."""
 FIREWALL_RULES = 4
@@ -29,8 +31,8 @@ VOLUME_GB = 30
 
 # What AWS makes by itself.
 
-SCALING_ALARMS = 2
-"""Of a service's scaling policy."""
+SCALING_ALARMS = 4
+"""Of a service's two scaling policies: AWS makes two for each."""
 CAPACITY_ALARMS = 8
 """Of each table and index whose capacity is provisioned and scaled: four for reads, four for writes."""
 INSTANCE_METRICS = 7

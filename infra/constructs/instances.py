@@ -106,6 +106,8 @@ def _launch_template(stack: Workspace, environment: Environment, network: Networ
         name=name(stack.owner, stack.region, "instance", limit=ROLE_LENGTH),
         path=ROLE_PATH,
         role=role.role.name,
+        # An instance that starts without them never joins, and ECS waits for it.
+        depends_on=role.policies,
     )
     # Tasks have interfaces and groups of their own: this one is of the agent alone.
     security_group = SecurityGroup(

@@ -28,10 +28,11 @@ HTTPS = 443
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Endpoints that cost nothing, so every VPC has them; image layers come from S3."""
 
-TASK_SERVICES = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs", "kms")
+TASK_SERVICES = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
 """What tasks need besides, where there is no NAT."""
 
-EXEC_SERVICES = ("ssmmessages",)
+SHELL_SERVICES = ("ssmmessages",)
+"""For a shell in a task, or on an instance."""
 INSTANCE_SERVICES = ("ecs", "ecs-agent", "ecs-telemetry", "ssm")
 
 
@@ -39,8 +40,9 @@ def endpoint_services(environment: Environment) -> tuple[str, ...]:
     """The interface endpoints of an environment; each costs by the hour in each zone."""
     if environment.egress is not Egress.ENDPOINTS:
         return ()
-    shells = EXEC_SERVICES if environment.exec else ()
-    instances = INSTANCE_SERVICES if environment.capacity is Capacity.EC2 else ()
+    on_instances = environment.capacity is Capacity.EC2
+    shells = SHELL_SERVICES if environment.exec or on_instances else ()
+    instances = INSTANCE_SERVICES if on_instances else ()
     return (*TASK_SERVICES, *shells, *instances)
 
 

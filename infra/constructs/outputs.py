@@ -11,7 +11,6 @@ class RegistryOutputs:
     processor_repository_url: str
     api_repository_arn: str
     processor_repository_arn: str
-    images_key_arn: str
 
 
 @dataclass(frozen=True, kw_only=True)

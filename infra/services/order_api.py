@@ -131,7 +131,7 @@ class OrderApi(ServiceWorkspace):
                 ),
                 Statement(
                     sid="Products",
-                    actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
+                    actions=["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"],
                     resources=[data.inventory_table_arn, f"{data.inventory_table_arn}/index/products_by_tenant"],
                 ),
                 Statement(

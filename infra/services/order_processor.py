@@ -50,9 +50,7 @@ class OrderProcessor(ServiceWorkspace):
             # The new tasks take their part of the queue before an old one is told to drain.
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
-            deployment_configuration=EcsServiceDeploymentConfiguration(
-                strategy="ROLLING", bake_time_in_minutes=str(environment.deployment.bake_minutes)
-            ),
+            deployment_configuration=EcsServiceDeploymentConfiguration(strategy="ROLLING"),
             deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
             alarms=EcsServiceAlarms(
                 alarm_names=[

@@ -139,7 +139,7 @@ class Data:
             minutes=3,
         )
         quiet = self._environment.quiet_minutes
-        if quiet:
+        if quiet and self._stack.region == self._environment.home:
             self._alarms.above(
                 "no_orders",
                 f"No order was accepted for {quiet} minutes.",

@@ -28,6 +28,5 @@ class Registry(Workspace):
                 processor_repository_url=processor.repository_url,
                 api_repository_arn=api.arn,
                 processor_repository_arn=processor.arn,
-                images_key_arn=key.arn,
             )
         )

@@ -95,9 +95,9 @@ class TestByHand:
     @pytest.mark.parametrize(
         ("environment", "endpoints"),
         [
-            (CLOSED, 6),
-            (replace(CLOSED, exec=True), 7),
-            (replace(CLOSED, exec=True, capacity=Capacity.EC2), 11),
+            (CLOSED, 5),
+            (replace(CLOSED, exec=True), 6),
+            (replace(CLOSED, exec=True, capacity=Capacity.EC2), 10),
         ],
     )
     def test_endpoints_cost_in_each_zone(self, environment: Environment, endpoints: int) -> None:

@@ -1,0 +1,204 @@
+"""Alarms, metrics out of log lines, and the dashboard: each about something that there is."""
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from order_api import middleware
+from order_api.schemas import V1
+from order_processor import sweeper
+from tests.infra.synthesis import Resource, Stack, every, none, of_kind
+
+MOST_METRICS = 10  # CloudWatch, of one alarm
+MOST_SECONDS = 24 * 3600  # CloudWatch: periods of one alarm together, when they are of a minute to an hour
+FUNCTIONS = {"FILL", "IF"}
+
+SUPPORTING = {
+    "queue_age_alarm": (60, 3, "notBreaching"),
+    "dead_letters_alarm": (60, 1, "notBreaching"),
+    "parked_alarm": (120, 1, "notBreaching"),
+    "oldest_open_alarm": (900, 1, "notBreaching"),
+    "throttles_alarm": (60, 3, "notBreaching"),
+    "no_processor_alarm": (120, 3, "breaching"),
+    "no_orders_alarm": (1800, 1, "breaching"),
+}
+API = {"api_errors_alarm": (60, 2, "notBreaching"), "api_latency_alarm": (60, 3, "notBreaching")}
+"""Seconds of a period, how many of them, and what no data means where orders are written."""
+
+QUIET = "no_orders_alarm"
+
+NAMESPACES = {"AWS/SQS", "AWS/DynamoDB", "AWS/ApplicationELB", "AWS/ECS"}
+
+
+def alarms() -> list[Resource]:
+    return every("aws_cloudwatch_metric_alarm")
+
+
+def metrics(alarm: Resource) -> dict[str, dict[str, Any]]:
+    return {query["id"]: query["metric"] for query in alarm["metric_query"] if "metric" in query}
+
+
+def expression(alarm: Resource) -> str:
+    (value,) = [query for query in alarm["metric_query"] if "expression" in query]
+    assert value["return_data"] is True
+    return str(value["expression"])
+
+
+def writes(stack: Stack) -> bool:
+    return stack.region == stack.environment.home
+
+
+class TestAlarms:
+    def test_every_stack_has_its_alarms(self) -> None:
+        for kind, expected in (("supporting", SUPPORTING), ("order-api", API), ("order-processor", {})):
+            for stack in of_kind(kind):
+                found = {alarm.name for alarm in stack.resources("aws_cloudwatch_metric_alarm")}
+                assert found - {QUIET} == expected.keys() - {QUIET}, str(stack)
+
+    def test_silence_is_watched_where_orders_never_stop(self) -> None:
+        for stack in of_kind("supporting", where=writes):
+            found = {alarm.name for alarm in stack.resources("aws_cloudwatch_metric_alarm")}
+            assert (QUIET in found) is (stack.environment.quiet_minutes is not None), str(stack)
+
+    @pytest.mark.parametrize("name", [*SUPPORTING, *API])
+    def test_periods_and_what_silence_means(self, name: str) -> None:
+        period, count, missing = {**SUPPORTING, **API}[name]
+        found = [alarm for alarm in alarms() if alarm.name == name and writes(alarm.stack)]
+        assert found
+        for alarm in found:
+            assert {metric["period"] for metric in metrics(alarm).values()} == {period}, str(alarm)
+            assert (alarm["evaluation_periods"], alarm["datapoints_to_alarm"]) == (count, count), str(alarm)
+            assert alarm["treat_missing_data"] == missing, str(alarm)
+            assert period * count <= MOST_SECONDS, str(alarm)
+
+    def test_silence_is_below_and_all_else_above(self) -> None:
+        silence = {"no_processor_alarm", "no_orders_alarm"}
+        for alarm in alarms():
+            expected = "LessThanThreshold" if alarm.name in silence else "GreaterThanThreshold"
+            assert alarm["comparison_operator"] == expected, str(alarm)
+            assert alarm["threshold"] == 1 or alarm.name not in silence, str(alarm)
+
+    def test_expressions_name_what_there_is(self) -> None:
+        for alarm in alarms():
+            names = set(re.findall(r"[A-Za-z_]\w*", expression(alarm))) - FUNCTIONS
+            assert names == metrics(alarm).keys(), f"{alarm}: {expression(alarm)}"
+
+    def test_an_alarm_has_no_more_metrics_than_cloudwatch_takes(self) -> None:
+        none(f"{alarm}: {len(metrics(alarm))}" for alarm in alarms() if not 1 <= len(metrics(alarm)) <= MOST_METRICS)
+
+    def test_ids_are_as_cloudwatch_wants_them(self) -> None:
+        none(f"{alarm}: {name}" for alarm in alarms() for name in metrics(alarm) if not re.fullmatch(r"[a-z]\w*", name))
+
+    def test_somebody_is_told_of_the_beginning_and_of_the_end(self) -> None:
+        topic = re.compile(
+            r"\$\{(aws_sns_topic\.alarm_topic\.arn|data\.terraform_remote_state\.\w+\.outputs\.alarm_topic_arn)\}"
+        )
+        for alarm in alarms():
+            for actions in (alarm["alarm_actions"], alarm["ok_actions"]):
+                assert [bool(topic.fullmatch(action)) for action in actions] == [True], str(alarm)
+
+    def test_alarms_have_one_name_each_and_say_where_to_read_on(self) -> None:
+        for alarm in alarms():
+            assert alarm["alarm_name"].startswith(f"{alarm.stack.owner}-"), str(alarm)
+            assert "docs/operations.md" in alarm["alarm_description"], str(alarm)
+        places = [(alarm.stack.variant, alarm.stack.region, alarm["alarm_name"]) for alarm in alarms()]
+        assert len(places) == len(set(places))
+
+    def test_the_topic_has_its_owner(self) -> None:
+        for subscription in every("aws_sns_topic_subscription"):
+            assert subscription["protocol"] == "email", str(subscription)
+            assert subscription["topic_arn"] == "${aws_sns_topic.alarm_topic.arn}", str(subscription)
+
+    def test_both_fleets_count(self) -> None:
+        for stack in of_kind("order-api"):
+            text = json.dumps(stack.the("aws_cloudwatch_metric_alarm.api_errors_alarm").body)
+            for group in stack.resources("aws_lb_target_group"):
+                assert text.count(f"${{{group.address}.arn_suffix}}") == 2, str(stack)  # its errors, and its requests
+
+
+class TestLogMetrics:
+    def test_they_are_read_out_of_lines_that_services_write(self) -> None:
+        told = {"request": logged(middleware, "request"), "outbox": logged(sweeper, "outbox")}
+        for each in every("aws_cloudwatch_log_metric_filter"):
+            fields = re.findall(r"\$\.(\w+)", each["pattern"] + each["metric_transformation"]["value"])
+            (event,) = re.findall(r'\$\.event = "(\w+)"', each["pattern"])
+            assert set(fields) - {"event"} <= told[event], str(each)
+            service = {"request": "order_api", "outbox": "order_processor"}[event]
+            assert each["log_group_name"] == f"${{aws_cloudwatch_log_group.{service}_logs.name}}", str(each)
+
+    def test_accepted_orders_are_those_that_the_api_answers_so(self) -> None:
+        accepted = [
+            each for each in every("aws_cloudwatch_log_metric_filter") if each.name == "AcceptMilliseconds_filter"
+        ]
+        for each in accepted:
+            assert f'$.method = "POST" && $.route = "{V1}/orders" && $.status = 202' in each["pattern"], str(each)
+
+    def test_every_metric_of_ours_that_is_read_is_made(self) -> None:
+        made = {
+            (
+                stack.variant,
+                stack.region,
+                each["metric_transformation"]["namespace"],
+                each["metric_transformation"]["name"],
+            )
+            for stack in of_kind("supporting")
+            for each in stack.resources("aws_cloudwatch_log_metric_filter")
+        }
+        read = {
+            (alarm.stack.variant, alarm.stack.region, metric["namespace"], metric["metric_name"])
+            for alarm in alarms()
+            for metric in metrics(alarm).values()
+            if metric["namespace"] not in NAMESPACES
+        }
+        assert read == made
+
+
+def logged(module: Any, event: str) -> set[str]:
+    """The names of what a module's line of this event says."""
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]) == repr(event):
+            return {str(keyword.arg) for keyword in node.keywords}
+    raise AssertionError(f"{module.__name__} logs no {event}")
+
+
+class TestDashboard:
+    def test_it_parses_and_its_panels_do_not_overlap(self) -> None:
+        for dashboard in every("aws_cloudwatch_dashboard"):
+            panels = json.loads(dashboard["dashboard_body"])["widgets"]
+            places = [(panel["x"], panel["y"]) for panel in panels]
+            assert len(panels) == len(set(places)) >= 10, str(dashboard)
+            assert all(panel["x"] + panel["width"] <= 24 for panel in panels), str(dashboard)  # CloudWatch's grid
+            assert all(panel["properties"]["region"] == dashboard.stack.region for panel in panels), str(dashboard)
+
+    def test_a_panel_is_about_metrics(self) -> None:
+        for dashboard in every("aws_cloudwatch_dashboard"):
+            for metric in shown(dashboard):
+                *names, options = metric
+                assert len(names) >= 2, str(dashboard)
+                assert len(names) % 2 == 0, f"{dashboard}: a dimension has a name and a value"
+                assert options.keys() == {"stat"}, str(dashboard)
+                assert names[0] in NAMESPACES | {f"OrderPlatform/{dashboard.stack.owner}"}, str(dashboard)
+
+    def test_it_shows_what_alarms_watch(self) -> None:
+        for dashboard in every("aws_cloudwatch_dashboard"):
+            names = {metric[1] for metric in shown(dashboard)}
+            watched = {
+                metric["metric_name"]
+                for alarm in dashboard.stack.resources("aws_cloudwatch_metric_alarm")
+                for metric in metrics(alarm).values()
+            }
+            assert watched <= names, str(dashboard)
+
+    def test_one_for_each_network(self) -> None:
+        for stack in of_kind("supporting"):
+            assert len(stack.resources("aws_cloudwatch_dashboard")) == (not stack.environment.is_feature), str(stack)
+
+
+def shown(dashboard: Resource) -> Iterator[list[Any]]:
+    for panel in json.loads(dashboard["dashboard_body"])["widgets"]:
+        yield from panel["properties"]["metrics"]

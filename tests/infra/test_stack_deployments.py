@@ -1,0 +1,173 @@
+"""How a new image takes over: order-api blue and green, order-processor and feature environments by rolling."""
+
+import pytest
+
+from infra.environments import PROD, Strategy
+from tests.infra.synthesis import Resource, Stack, every, none, of_kind
+
+ADVANCED = "advanced_configuration"
+
+
+def services(kind: str = "") -> list[Resource]:
+    return every("aws_ecs_service", where=lambda stack: kind in {"", stack.kind})
+
+
+def is_blue_green(stack: Stack) -> bool:
+    return stack.kind == "order-api" and stack.environment.deployment.strategy is Strategy.BLUE_GREEN
+
+
+def is_rolling_api(stack: Stack) -> bool:
+    return stack.kind == "order-api" and not is_blue_green(stack)
+
+
+def target_groups(stack: Stack) -> list[str]:
+    return [f"${{{group.address}.arn}}" for group in stack.resources("aws_lb_target_group")]
+
+
+def test_each_choice_is_there() -> None:
+    assert of_kind("order-api", where=is_blue_green)
+    assert {stack.environment.name[:5] for stack in of_kind("order-api", where=is_rolling_api)} == {"feat-"}
+
+
+def test_the_new_fleet_waits_for_a_word_and_goes_without_one() -> None:
+    for service in every("aws_ecs_service", where=is_blue_green):
+        deployment = service.stack.environment.deployment
+        assert service["deployment_configuration"] == {
+            "strategy": "BLUE_GREEN",
+            "bake_time_in_minutes": str(deployment.bake_minutes),
+            "lifecycle_hook": [
+                {
+                    "target_type": "PAUSE",
+                    "lifecycle_stages": ["POST_TEST_TRAFFIC_SHIFT"],
+                    "timeout_configuration": {
+                        "timeout_in_minutes": str(deployment.pause_minutes),
+                        "action": "ROLLBACK",
+                    },
+                }
+            ],
+        }, str(service)
+
+
+def test_blue_green_knows_both_groups_both_rules_and_who_moves_the_traffic() -> None:
+    for service in every("aws_ecs_service", where=is_blue_green):
+        (target,) = service["load_balancer"]
+        blue, green = target_groups(service.stack)
+        assert target["target_group_arn"] == blue, str(service)
+        assert target[ADVANCED] == {
+            "alternate_target_group_arn": green,
+            "production_listener_rule": "${aws_lb_listener_rule.production_rule.arn}",
+            "test_listener_rule": "${aws_lb_listener_rule.test_rule.arn}",
+            "role_arn": "${aws_iam_role.order_api_infrastructure_role.arn}",
+        }, str(service)
+
+
+def test_both_rules_forward_to_both_groups_and_ecs_keeps_the_weights() -> None:
+    for stack in of_kind("order-api", where=is_blue_green):
+        rules = stack.resources("aws_lb_listener_rule")
+        assert {rule.name for rule in rules} == {"production_rule", "test_rule"}, str(stack)
+        for rule in rules:
+            (action,) = rule["action"]
+            weights = {group["arn"]: group["weight"] for group in action["forward"]["target_group"]}
+            assert action["type"] == "forward", str(rule)
+            assert list(weights) == target_groups(stack), str(rule)
+            assert sorted(weights.values()) == [0, 100], str(rule)
+            assert rule["lifecycle"] == {"ignore_changes": ["action"]}, str(rule)
+
+
+def test_each_rule_is_on_its_listener() -> None:
+    listeners = {"production_rule": "https_listener_arn", "test_rule": "test_listener_arn"}
+    none(
+        f"{rule}: {rule['listener_arn']}"
+        for rule in every("aws_lb_listener_rule")
+        if not rule["listener_arn"].endswith(f".outputs.{listeners[rule.name]}}}")
+    )
+
+
+def test_a_rolling_api_has_one_group_and_one_rule() -> None:
+    for stack in of_kind("order-api", where=is_rolling_api):
+        service = stack.one("aws_ecs_service")
+        (group,) = target_groups(stack)
+        assert service["deployment_configuration"]["strategy"] == "ROLLING", str(stack)
+        assert service["deployment_circuit_breaker"] == {"enable": True, "rollback": True}, str(stack)
+        assert [(target["target_group_arn"], target.get(ADVANCED)) for target in service["load_balancer"]] == [
+            (group, None)
+        ]
+        assert stack.one("aws_lb_listener_rule").name == "production_rule", str(stack)
+
+
+def test_groups_take_tasks_by_address_when_they_are_ready() -> None:
+    for group in every("aws_lb_target_group"):
+        check = group["health_check"]
+        assert (group["target_type"], group["port"], group["protocol"]) == ("ip", 8080, "HTTP"), str(group)
+        assert (check["path"], check["interval"], check["unhealthy_threshold"]) == ("/readyz", 30, 10), str(group)
+        assert check["matcher"] == "200", str(group)
+        assert check["timeout"] < check["interval"], str(group)
+
+
+def test_the_processor_rolls_with_a_breaker_and_serves_no_traffic() -> None:
+    for service in services("order-processor"):
+        assert service["deployment_configuration"]["strategy"] == "ROLLING", str(service)
+        assert service["deployment_circuit_breaker"] == {"enable": True, "rollback": True}, str(service)
+        assert "load_balancer" not in service.body, str(service)
+        assert "health_check_grace_period_seconds" not in service.body, str(service)
+
+
+ALARMS = {
+    "order-api": {"api_errors_alarm.alarm_name", "api_latency_alarm.alarm_name"},
+    "order-processor": {
+        "outputs.dead_letters_alarm_name",
+        "outputs.no_processor_alarm_name",
+        "outputs.queue_age_alarm_name",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", ALARMS)
+def test_alarms_roll_back(kind: str) -> None:
+    for service in services(kind):
+        alarms = service["alarms"]
+        assert (alarms["enable"], alarms["rollback"]) == (True, True), str(service)
+        found = {".".join(name.removesuffix("}").rsplit(".", 2)[-2:]) for name in alarms["alarm_names"]}
+        assert found == ALARMS[kind], str(service)
+
+
+def test_no_deployment_leaves_fewer_tasks_than_there_were() -> None:
+    none(
+        f"{service}: {service['deployment_minimum_healthy_percent']} to {service['deployment_maximum_percent']}"
+        for service in services()
+        if (service["deployment_minimum_healthy_percent"], service["deployment_maximum_percent"]) != (100, 200)
+    )
+
+
+def test_zones_are_rebalanced() -> None:
+    none(str(service) for service in services() if service.get("availability_zone_rebalancing") != "ENABLED")
+
+
+def test_terraform_leaves_the_count_to_autoscaling() -> None:
+    none(str(service) for service in services() if service["lifecycle"] != {"ignore_changes": ["desired_count"]})
+
+
+def test_tasks_are_private_and_spread_over_the_zones() -> None:
+    for service in services():
+        network = service["network_configuration"]
+        assert network["assign_public_ip"] is False, str(service)
+        assert network["security_groups"] == ["${aws_security_group.security_group.id}"], str(service)
+        assert network["subnets"].endswith(".outputs.private_subnet_ids}"), str(service)
+
+
+def test_shells_are_where_the_environment_has_them() -> None:
+    none(
+        f"{service}: {service['enable_execute_command']}"
+        for service in services()
+        if service["enable_execute_command"] is not service.stack.environment.exec
+    )
+    assert PROD.exec is False
+
+
+def test_a_service_is_named_for_its_environment_where_the_cluster_is_shared() -> None:
+    for service in services():
+        stack = service.stack
+        expected = f"{stack.environment.name}-{stack.kind}" if stack.environment.is_feature else stack.kind
+        assert service["name"] == expected, str(service)
+        scaled = stack.one("aws_appautoscaling_target")["resource_id"]
+        assert scaled.endswith(f".outputs.cluster_name}}/{expected}"), str(service)

@@ -1,0 +1,150 @@
+"""What depends on what inside a stack: it is made after that, and destroyed before."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from tests.infra.synthesis import Stack, every, of_kind, stacks, strings
+
+ADDRESS = re.compile(r"\b(aws_[a-z0-9_]+\.\w+)")
+
+SERVICES = ("order-api", "order-processor")
+NETWORK = (
+    "aws_vpc",
+    "aws_subnet",
+    "aws_route",
+    "aws_route_table",
+    "aws_route_table_association",
+    "aws_nat_gateway",
+    "aws_internet_gateway",
+    "aws_eip",
+    "aws_vpc_endpoint",
+    "aws_default_security_group",
+    "aws_flow_log",
+)
+CHURNS = re.compile(r"aws_(ecs|lb|dynamodb|sqs|autoscaling|launch|sns|wafv2|cloudwatch_metric)")
+
+
+def graph(stack: Stack) -> Mapping[str, set[str]]:
+    """Each address with those that it names, by reference or in `depends_on`."""
+    known = {resource.address for resource in stack.resources()}
+    return {
+        resource.address: {
+            address
+            for text in strings({name: part for name, part in resource.body.items() if name != "//"})
+            if "${" in text or text in known
+            for address in ADDRESS.findall(text)
+            if address in known and address != resource.address
+        }
+        for resource in stack.resources()
+    }
+
+
+def needed_by(stack: Stack, address: str) -> set[str]:
+    """All that an address depends on, directly or not."""
+    edges = graph(stack)
+    found: set[str] = set()
+    waiting = [address]
+    while waiting:
+        for each in edges[waiting.pop()] - found:
+            found.add(each)
+            waiting.append(each)
+    return found
+
+
+def addresses(stack: Stack, *kinds: str) -> set[str]:
+    return {resource.address for kind in kinds for resource in stack.resources(kind)}
+
+
+def test_nothing_depends_on_itself() -> None:
+    for stack in stacks():
+        assert all(address not in needed_by(stack, address) for address in graph(stack)), str(stack)
+
+
+def test_depends_on_names_what_there_is() -> None:
+    for stack in stacks():
+        known = {resource.address for resource in stack.resources()}
+        for resource in stack.resources():
+            assert set(resource.get("depends_on", [])) <= known, str(resource)
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_a_service_goes_before_what_it_stands_on(kind: str) -> None:
+    """Its roles' policies too: without them its tasks could not be drained, nor the traffic be moved."""
+    for stack in of_kind(kind):
+        expected = addresses(
+            stack,
+            "aws_lb_listener_rule",
+            "aws_lb_target_group",
+            "aws_iam_role",
+            "aws_iam_role_policy",
+            "aws_security_group",
+            "aws_ecs_task_definition",
+        )
+        if kind == "order-api":
+            expected |= addresses(stack, "aws_cloudwatch_metric_alarm")
+        assert expected <= needed_by(stack, "aws_ecs_service.service"), str(stack)
+
+
+@pytest.mark.parametrize("kind", SERVICES)
+def test_scaling_goes_before_its_service(kind: str) -> None:
+    for stack in of_kind(kind):
+        for policy in stack.resources("aws_appautoscaling_policy"):
+            assert "aws_ecs_service.service" in needed_by(stack, policy.address), str(policy)
+
+
+def test_a_service_has_all_its_policies() -> None:
+    roles = {"order-api": 3, "order-processor": 2}
+    for kind, count in roles.items():
+        for stack in of_kind(kind, where=lambda stack: not stack.environment.is_feature):
+            needed = needed_by(stack, "aws_ecs_service.service")
+            assert len([address for address in needed if address.startswith("aws_iam_role_policy.")]) == count, str(
+                stack
+            )
+
+
+def test_capacity_is_taken_away_after_nothing_asks_for_it() -> None:
+    for provider in every("aws_ecs_capacity_provider"):
+        stack = provider.stack
+        association = "aws_ecs_cluster_capacity_providers.cluster_capacity_providers"
+        assert {provider.address, "aws_ecs_cluster.cluster"} <= needed_by(stack, association), str(stack)
+        assert {"aws_autoscaling_group.instances", "aws_launch_template.instance_template"} <= needed_by(
+            stack, provider.address
+        ), str(stack)
+
+
+def test_the_network_outlives_all_that_is_in_it() -> None:
+    for stack in of_kind("supporting", where=lambda stack: not stack.environment.is_feature):
+        for address in addresses(stack, *NETWORK):
+            needed = needed_by(stack, address)
+            assert not [each for each in needed if CHURNS.match(each)], f"{stack}: {address}"
+
+
+def test_data_outlives_the_cluster_and_the_load_balancer() -> None:
+    for stack in of_kind("supporting"):
+        for address in addresses(stack, "aws_dynamodb_table", "aws_sqs_queue", "aws_secretsmanager_secret"):
+            needed = needed_by(stack, address)
+            assert not [each for each in needed if re.match(r"aws_(ecs|lb|vpc|subnet)", each)], f"{stack}: {address}"
+
+
+def test_flow_logs_are_written_as_long_as_they_may_be() -> None:
+    for stack in of_kind("supporting", where=lambda stack: not stack.environment.is_feature):
+        assert "aws_iam_role_policy.flow_log_policy" in needed_by(stack, "aws_flow_log.vpc_flow_log"), str(stack)
+
+
+def test_the_internet_is_there_before_nat() -> None:
+    for gateway in every("aws_nat_gateway"):
+        needed = needed_by(gateway.stack, gateway.address)
+        assert "aws_internet_gateway.internet_gateway" in needed, str(gateway)
+
+
+def test_instances_may_join_before_they_start() -> None:
+    """An instance without the policies of its role never joins, and ECS waits for it."""
+    for group in every("aws_autoscaling_group"):
+        attached = addresses(group.stack, "aws_iam_role_policy_attachment") & {
+            "aws_iam_role_policy_attachment.instance_managed_0",
+            "aws_iam_role_policy_attachment.instance_managed_1",
+        }
+        assert len(attached) == 2, str(group)
+        assert attached <= needed_by(group.stack, group.address), str(group)

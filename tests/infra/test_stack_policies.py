@@ -1,0 +1,276 @@
+"""IAM: what is open says why, no role outgrows the boundary, and only who is named may take one."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from tests.infra.policies import Statement, statements_in, statements_of
+from tests.infra.synthesis import Resource, every, none, of_kind, stacks
+
+OPEN = {
+    "AccountDecidesByItsPolicies": (
+        "a key's policy is about that key alone, and somebody must administer it",
+        {"data_key", "images_key", "logs_key"},
+    ),
+    "AlarmsToTopic": ("a key's policy is about that key alone", {"data_key"}),
+    "Boundary": ("it allows nothing by itself: it caps what the roles' own policies name", {"boundary"}),
+    "LogGroups": ("a key's policy is about that key alone", {"logs_key"}),
+    "Look": ("descriptions, most of which take no resource", {"ci_deploy_policy", "order_api_infrastructure_policy"}),
+    "ReadIam": (
+        "a plan compares every role and policy, and changes none",
+        {"ci_apply_policy", "ci_destroy_policy"},
+    ),
+    "Shell": (
+        "the channels of ECS Exec take no resource; off in production",
+        {"order_api_task_policy", "order_processor_task_policy"},
+    ),
+    "SignInToRegistry": (
+        "the registry's token has no resource",
+        {"ci_deploy_policy", "order_api_execution_policy", "order_processor_execution_policy"},
+    ),
+}
+"""Statements that allow an action by a pattern, or on everything, by their Sid: why, and where they stand."""
+
+READS = ("Look", "ReadIam")
+
+WITHIN = {
+    "HandRolesOn": "roles of ours, and only to AWS's services that run them",
+    "InstanceProfiles": "profiles of ours",
+    "KeepRoles": "roles of ours, inside the boundary",
+    "LoadBalancerWrites": "the folder of our account in the bucket",
+    "LocksAndAudit": "the audit table of each feature environment",
+    "MakeRolesWithinTheBoundary": "roles of ours, inside the boundary",
+    "ReadState": "the state buckets, whose names end in their region",
+    "ServiceLinkedRoles": "AWS's own roles for the listed services",
+    "Services": "services and their deployments in one cluster",
+    "WriteFlowLog": "the streams of one log group",
+    "WriteLogs": "the streams of one log group",
+}
+"""Statements with a pattern in a resource, by their Sid: of what."""
+
+CI = "ci_"
+ROLE_LENGTH = 64  # IAM
+MANAGED_POLICIES = {
+    "ci_plan": {"job-function/ViewOnlyAccess", "SecurityAudit"},
+    "ci_apply": {"PowerUserAccess"},
+    "ci_destroy": {"PowerUserAccess"},
+    "instance": {"service-role/AmazonEC2ContainerServiceforEC2Role", "AmazonSSMManagedInstanceCore"},
+}
+"""Of AWS, by role."""
+
+
+def allowed() -> Iterator[Statement]:
+    return (statement for stack in stacks() for statement in statements_in(stack) if statement.allows)
+
+
+def is_open(statement: Statement) -> bool:
+    return "*" in statement.resources or any("*" in action for action in statement.actions)
+
+
+def has_pattern(statement: Statement) -> bool:
+    return any("*" in resource and resource != "*" for resource in statement.resources)
+
+
+def roles() -> list[Resource]:
+    return every("aws_iam_role")
+
+
+def label(role: Resource) -> str:
+    return role.name.removesuffix("_role")
+
+
+def policies(role: Resource) -> list[Statement]:
+    """What its inline policy allows."""
+    return [
+        statement
+        for policy in role.stack.resources("aws_iam_role_policy")
+        if policy["role"] == f"${{{role.address}.id}}"
+        for statement in statements_of(policy)
+        if statement.allows
+    ]
+
+
+def test_what_is_open_has_a_reason() -> None:
+    none(
+        f"{statement} is open: name actions and resources"
+        for statement in allowed()
+        if is_open(statement) and statement.resource.name not in OPEN.get(statement.sid, ("", set()))[1]
+    )
+
+
+def test_no_reason_is_left_over() -> None:
+    found = {(statement.sid, statement.resource.name) for statement in allowed() if is_open(statement)}
+    assert found == {(sid, holder) for sid, (_, holders) in OPEN.items() for holder in holders}
+    assert {statement.sid for statement in allowed() if has_pattern(statement)} == WITHIN.keys()
+
+
+def test_patterns_in_resources_have_a_reason() -> None:
+    none(
+        f"{statement}: {statement.resources}"
+        for statement in allowed()
+        if has_pattern(statement) and statement.sid not in WITHIN
+    )
+
+
+def test_nothing_allows_everything() -> None:
+    none(f"{statement}: {action}" for statement in allowed() for action in statement.actions if action.startswith("*"))
+
+
+def test_who_looks_only_reads() -> None:
+    none(
+        f"{statement}: {action}"
+        for statement in allowed()
+        if statement.sid in READS
+        for action in statement.actions
+        if not action.split(":")[1].startswith(("Describe", "Get", "List"))
+    )
+
+
+def test_open_statements_of_keys_are_about_one_key() -> None:
+    none(
+        str(statement)
+        for statement in allowed()
+        if statement.sid in {"AccountDecidesByItsPolicies", "AlarmsToTopic", "LogGroups"}
+        and statement.resource.kind != "aws_kms_key"
+    )
+
+
+def test_whoever_is_not_of_this_account_is_named_by_a_condition() -> None:
+    """AWS's services act for other accounts too."""
+    conditional = {"aws:SourceAccount", "kms:EncryptionContext:aws:logs:arn"}
+    none(
+        f"{statement}: {statement.principals}"
+        for statement in allowed()
+        if "Service" in statement.principals
+        and statement.principals["Service"] != "ec2.amazonaws.com"  # it takes a role for our own instances only
+        and not any(conditional & keys.keys() for keys in statement.conditions.values())
+    )
+
+
+def test_nobody_unnamed_is_let_in() -> None:
+    none(
+        f"{statement}: {statement.principals}"
+        for statement in allowed()
+        if "*" in {str(value) for value in statement.principals.values()}
+    )
+
+
+def test_keys_are_administered_by_the_account() -> None:
+    none(
+        f"{statement}: {statement.principals}"
+        for statement in allowed()
+        if statement.sid == "AccountDecidesByItsPolicies"
+        and statement.principals != {"AWS": "arn:aws:iam::${data.aws_caller_identity.caller.account_id}:root"}
+    )
+
+
+def test_every_role_but_those_of_ci_is_inside_the_boundary() -> None:
+    boundary = "arn:aws:iam::${data.aws_caller_identity.caller.account_id}:policy/order-platform/boundary"
+    none(
+        f"{role}: {role.get('permissions_boundary')}"
+        for role in roles()
+        if role.get("permissions_boundary") != (None if role.name.startswith(CI) else boundary)
+    )
+
+
+def test_the_boundary_holds_whatever_bounded_roles_may() -> None:
+    (boundary, *others) = [
+        policy
+        for stack in of_kind("registry", where=lambda stack: stack.variant == "dev")
+        for policy in stack.resources("aws_iam_policy")
+    ]
+    assert not others
+    (statement,) = statements_of(boundary)
+    none(
+        f"{needed}: the boundary does not hold {action}"
+        for role in roles()
+        if role.get("permissions_boundary")
+        for needed in policies(role)
+        for action in needed.actions
+        if not any(fnmatchcase(action, pattern) for pattern in statement.actions)
+    )
+
+
+def test_the_boundary_holds_neither_iam_nor_the_account() -> None:
+    for boundary in every("aws_iam_policy"):
+        (statement,) = statements_of(boundary)
+        assert not {action.split(":")[0] for action in statement.actions} & {
+            "*",
+            "iam",
+            "sts",
+            "organizations",
+            "account",
+        }
+
+
+def test_policies_of_aws_are_the_listed_ones() -> None:
+    found: dict[str, set[str]] = {}
+    for attachment in every("aws_iam_role_policy_attachment"):
+        role = attachment["role"].split(".")[1].removesuffix("_role")
+        found.setdefault(role, set()).add(attachment["policy_arn"].removeprefix("arn:aws:iam::aws:policy/"))
+    assert found == MANAGED_POLICIES
+
+
+def test_ci_is_our_repository_in_an_environment_of_its_own() -> None:
+    """A protected environment has no role that destroys it."""
+    for stack in of_kind("supporting", where=lambda stack: not stack.environment.is_feature):
+        name = stack.environment.name
+        expected = {
+            "ci_plan": {"pull_request", f"environment:{name}"},
+            "ci_deploy": {f"environment:{name}"},
+            "ci_apply": {f"environment:{name}-apply"},
+        }
+        if not stack.environment.protected:
+            expected["ci_destroy"] = {f"environment:{name}-destroy"}
+        found = {}
+        for role in stack.resources("aws_iam_role"):
+            if role.name.startswith(CI):
+                (trust,) = statements_of(role)
+                claims = trust.conditions["StringEquals"]
+                assert trust.conditions.keys() == {"StringEquals"}, trust
+                assert claims["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com", trust
+                subjects = claims["token.actions.githubusercontent.com:sub"]
+                found[label(role)] = {subject.removeprefix("repo:example/order-platform:") for subject in subjects}
+        assert found == expected, str(stack)
+
+
+def test_ci_makes_roles_inside_the_boundary_only_and_leaves_its_own() -> None:
+    appliers = [role for role in roles() if label(role) in {"ci_apply", "ci_destroy"}]
+    for role in appliers:
+        statements = policies(role)
+        makes = [statement for statement in statements if "iam:CreateRole" in statement.actions]
+        assert makes, str(role)
+        assert all("iam:PermissionsBoundary" in statement.conditions["StringEquals"] for statement in makes), str(role)
+        grows = {
+            "iam:AttachRolePolicy",
+            "iam:PutRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "iam:CreatePolicyVersion",
+        }
+        none(
+            f"{statement}: without the boundary"
+            for statement in statements
+            if grows & set(statement.actions) and statement not in makes
+        )
+        (never,) = [
+            statement
+            for policy in role.stack.resources("aws_iam_role_policy")
+            if policy["role"] == f"${{{role.address}.id}}"
+            for statement in statements_of(policy)
+            if not statement.allows
+        ]
+        assert {"iam:DeleteRolePermissionsBoundary", "iam:CreatePolicyVersion", "iam:UpdateAssumeRolePolicy"} <= set(
+            never.actions
+        )
+        assert any(resource.endswith("role/order-platform/*-ci-*") for resource in never.resources), str(never)
+        assert any(resource.endswith("policy/order-platform/boundary") for resource in never.resources), str(never)
+
+
+def test_names_fit() -> None:
+    named = [*roles(), *every("aws_iam_instance_profile")]
+    none(f"{resource}: {resource['name']}" for resource in named if len(resource["name"]) > ROLE_LENGTH)
+
+
+def test_roles_have_one_name_each_in_the_account() -> None:
+    for variant in {stack.variant for stack in stacks()}:
+        names = [role["name"] for role in roles() if role.stack.variant == variant]
+        assert len(names) == len(set(names)), variant

@@ -1,0 +1,95 @@
+"""Two regions: one writes, the other holds replicas and stands by."""
+
+import pytest
+
+from infra.environments import PROD
+from tests.infra.synthesis import FAILED_OVER, TWO_REGIONS, every, none, stack_of, stacks
+
+FIRST, SECOND = "eu-central-1", "eu-west-1"
+HOME = {TWO_REGIONS: FIRST, FAILED_OVER: SECOND}
+VARIANTS = pytest.mark.parametrize("variant", HOME)
+
+
+def stand_by(variant: str) -> str:
+    return SECOND if HOME[variant] == FIRST else FIRST
+
+
+@VARIANTS
+def test_each_region_has_every_stack(variant: str) -> None:
+    kinds = {"registry", "supporting", "order-api", "order-processor"}
+    found = {(stack.kind, stack.region) for stack in stacks() if stack.variant == variant}
+    assert found == {(kind, region) for kind in kinds for region in (FIRST, SECOND)}
+
+
+@VARIANTS
+def test_the_first_regions_tables_have_replicas_under_the_other_regions_key(variant: str) -> None:
+    """A fail-over moves no table: the first region goes on to own them."""
+    for table in stack_of(variant, "supporting", FIRST).resources("aws_dynamodb_table"):
+        (replica,) = table["replica"]
+        assert replica["region_name"] == SECOND, str(table)
+        key = f"${{data.terraform_remote_state.state_prod_supporting_{SECOND.replace('-', '_')}.outputs.data_key_arn}}"
+        assert replica["kms_key_arn"] == key, str(table)
+        assert replica["point_in_time_recovery"] is True, str(table)
+        assert replica["deletion_protection_enabled"] is True, str(table)
+        assert replica["propagate_tags"] is True, str(table)
+        assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_AND_OLD_IMAGES"), str(table)
+
+
+def test_without_more_regions_there_are_no_replicas() -> None:
+    none(
+        str(table)
+        for table in every("aws_dynamodb_table")
+        if table["replica"] and len(table.stack.environment.regions) == 1
+    )
+
+
+@VARIANTS
+def test_no_processor_runs_where_nobody_writes(variant: str) -> None:
+    stack = stack_of(variant, "order-processor", stand_by(variant))
+    scaling = stack.one("aws_appautoscaling_target")
+    assert stack.one("aws_ecs_service")["desired_count"] == 0
+    assert (scaling["min_capacity"], scaling["max_capacity"]) == (0, 0)
+
+
+@VARIANTS
+def test_processors_run_where_orders_are_written(variant: str) -> None:
+    stack = stack_of(variant, "order-processor", HOME[variant])
+    scaling = stack.one("aws_appautoscaling_target")
+    assert stack.one("aws_ecs_service")["desired_count"] == PROD.processor.minimum
+    assert (scaling["min_capacity"], scaling["max_capacity"]) == (PROD.processor.minimum, PROD.processor.maximum)
+
+
+@VARIANTS
+def test_the_api_reads_in_both(variant: str) -> None:
+    for region in (FIRST, SECOND):
+        assert stack_of(variant, "order-api", region).one("aws_ecs_service")["desired_count"] == PROD.api.minimum
+
+
+@VARIANTS
+def test_silence_alarms_only_where_orders_are_written(variant: str) -> None:
+    for region in (FIRST, SECOND):
+        alarms = stack_of(variant, "supporting", region).resources("aws_cloudwatch_metric_alarm")
+        silent = {alarm.name for alarm in alarms if alarm["treat_missing_data"] == "breaching"}
+        assert silent == ({"no_processor_alarm", "no_orders_alarm"} if region == HOME[variant] else set()), region
+
+
+@VARIANTS
+def test_customers_go_to_the_region_that_writes(variant: str) -> None:
+    for region in (FIRST, SECOND):
+        record = stack_of(variant, "supporting", region).the("aws_route53_record.record")
+        assert record["set_identifier"] == region
+        assert record["weighted_routing_policy"] == {"weight": 100 if region == HOME[variant] else 0}
+        assert record["alias"]["evaluate_target_health"] is True
+
+
+def test_one_region_is_not_weighed() -> None:
+    record = stack_of("prod", "supporting").the("aws_route53_record.record")
+    assert "weighted_routing_policy" not in record.body
+
+
+@VARIANTS
+def test_the_account_has_its_boundary_once(variant: str) -> None:
+    """IAM knows no region: a second boundary, or identity provider, would be refused."""
+    for kind in ("aws_iam_policy", "aws_iam_openid_connect_provider"):
+        regions = [each.stack.region for each in every(kind) if each.stack.variant == variant]
+        assert regions == [FIRST], kind

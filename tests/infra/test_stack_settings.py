@@ -1,0 +1,115 @@
+"""What a container is given is what its service's settings read: nothing unknown, nothing missing."""
+
+import pytest
+from pydantic import ValidationError
+
+from order_api.config import ApiSettings
+from order_processor.config import ProcessorSettings
+from order_shared.config import Settings
+from tests.infra.containers import Container, containers
+from tests.infra.synthesis import REFERENCE, none
+
+SETTINGS: dict[str, type[Settings]] = {"order-api": ApiSettings, "order-processor": ProcessorSettings}
+SECRET = "what-an-operator-has-put-in"
+
+
+def variables(kind: type[Settings]) -> set[str]:
+    """Every environment variable that these settings read."""
+    names = set()
+    for field, info in kind.model_fields.items():
+        alias = info.validation_alias
+        if alias is None:
+            names.add(f"ORDER_{field}".upper())
+        else:
+            names.update([alias] if isinstance(alias, str) else map(str, getattr(alias, "choices", [])))
+    return names
+
+
+def given(container: Container) -> dict[str, str]:
+    """As the process sees it: references resolved, secrets filled in."""
+    settings = {name: REFERENCE.sub("resolved", value) for name, value in container.settings.items()}
+    return {**settings, **dict.fromkeys(container.secrets, SECRET)}
+
+
+def load(container: Container, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    with monkeypatch.context() as patch:
+        for name in variables(ApiSettings) | variables(ProcessorSettings):
+            patch.delenv(name, raising=False)
+        for name, value in given(container).items():
+            patch.setenv(name, value)
+        return SETTINGS[container.service]()
+
+
+def test_every_variable_is_a_setting() -> None:
+    none(
+        f"{container}: {name} is no setting of {container.service}"
+        for container in containers()
+        for name in given(container).keys() - variables(SETTINGS[container.service])
+    )
+
+
+def test_no_setting_is_given_twice() -> None:
+    none(
+        f"{container}: {name} is both a value and a secret"
+        for container in containers()
+        for name in container.settings.keys() & container.secrets.keys()
+    )
+
+
+def test_every_service_starts_with_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = []
+    for container in containers():
+        try:
+            load(container, monkeypatch)
+        except ValidationError as error:
+            faults.append(f"{container}: {error}")
+    none(faults)
+
+
+def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = []
+    for container in containers():
+        environment, settings = container.environment, load(container, monkeypatch)
+        expected = (environment.stage, environment.table_prefix, environment.home, container.task.stack.region)
+        actual = (settings.env, settings.table_prefix, settings.home_region, settings.aws_region)
+        if actual != expected:
+            faults.append(f"{container}: {actual}, not {expected}")
+    none(faults)
+
+
+def test_customers_tokens_are_judged_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = []
+    for container in containers():
+        if container.service != "order-api":
+            continue
+        settings, tokens = load(container, monkeypatch), container.environment.tokens
+        assert isinstance(settings, ApiSettings)
+        actual = (settings.jwt_issuer, settings.jwks_url, settings.jwt_audience, settings.jwt_tenant_claim)
+        if actual != (tokens.issuer, tokens.jwks_url, (tokens.audience,), tokens.tenant_claim):
+            faults.append(f"{container}: {actual}, not {tokens}")
+    none(faults)
+
+
+def test_the_payment_provider_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = []
+    for container in containers():
+        if container.service != "order-processor":
+            continue
+        settings = load(container, monkeypatch)
+        assert isinstance(settings, ProcessorSettings)
+        if settings.payment_api_base != container.environment.payments.api_base:
+            faults.append(f"{container}: {settings.payment_api_base}, not {container.environment.payments.api_base}")
+    none(faults)
+
+
+def test_each_setting_has_its_own_secret() -> None:
+    expected = {
+        "order-api": {"ORDER_CURSOR_SECRETS": "cursor_secrets_arn"},
+        "order-processor": {"ORDER_PAYMENT_API_KEY": "payment_api_key_arn"},
+    }
+    none(
+        f"{container}: {container.secrets}"
+        for container in containers()
+        if {name: arn.rpartition(".")[2].rstrip("}") for name, arn in container.secrets.items()}
+        != expected[container.service]
+    )
