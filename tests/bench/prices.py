@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from math import ceil
 
 from infra.prices import Prices
-
 from order_shared.inventory.models import consolidation
 
 KB = 1024

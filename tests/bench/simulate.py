@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from infra.prices import Prices
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
+from infra.prices import Prices
 from tests.bench.prices import OrderKind, capacity, cost_table, shard_table, table, task_hour
 
 PICTURES = Path("docs/scale")

@@ -8,8 +8,8 @@ import pytest
 from aiodynamo.utils import py2dy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from infra.prices import Prices
 
+from infra.prices import Prices
 from order_shared.clock import to_millis
 from order_shared.inventory.models import Product
 from order_shared.order.items import to_item
