@@ -14,6 +14,9 @@ FEATURE_PREFIX = "feat-"
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME_LENGTH = 40
 
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+MAX_QUIET_MINUTES = 1440  # a CloudWatch period
+
 STAGES = ("dev", "uat", "prod")
 """What the services know how to behave as."""
 
@@ -93,6 +96,9 @@ class Provisioned:
             raise ValueError(f"utilization is {self.utilization}: DynamoDB's autoscaling takes 20 to 90 per cent")
 
 
+NEW_TABLE_WRITES = 4000
+
+
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
     """DynamoDB capacity by the request: about 1 at rest, 0.76 per million write units. Takes twice the former peak."""
@@ -100,6 +106,10 @@ class OnDemand:
     warm_writes: int | None = None
     """Write units a second that each table and index takes at once, without warming up to it: for a sale. New tables
     take 4,000. Paid once when it is raised."""
+
+    def __post_init__(self) -> None:
+        if self.warm_writes is not None and self.warm_writes < NEW_TABLE_WRITES:
+            raise ValueError(f"warm_writes is {self.warm_writes}: a new table takes {NEW_TABLE_WRITES} as it is")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +154,10 @@ class ServiceSize:
         if self.cpu not in FARGATE_MEMORY:
             raise ValueError(f"cpu is {self.cpu}: a task has one of {', '.join(map(str, FARGATE_MEMORY))}")
         least, most = FARGATE_MEMORY[self.cpu]
-        if not least <= self.memory <= most:
-            raise ValueError(f"memory is {self.memory}: {self.cpu} CPU units go with {least} to {most} MiB")
+        if not least <= self.memory <= most or (self.memory != least and self.memory % 1024):
+            raise ValueError(
+                f"memory is {self.memory}: {self.cpu} CPU units go with {least} to {most} MiB, in whole GiB"
+            )
         if not 1 <= self.minimum <= self.maximum:
             raise ValueError(f"tasks go from {self.minimum} to {self.maximum}")
 
@@ -214,6 +226,8 @@ class Environment:
     again. See docs/multi-region.md."""
     active_region: str | None = None
     """Whose services write, if not those of the first region: change it to fail over."""
+    zones: tuple[str, str, str] = ("a", "b", "c")
+    """The letters of the availability zones. Some regions lack one of these: Tokyo has a, c and d."""
     cidr: str = "10.0.0.0/16"
     """Of the VPC. Regions and environments that may be peered one day should differ."""
     egress: Egress = Egress.NAT_SINGLE
@@ -259,6 +273,12 @@ class Environment:
             raise ValueError(f"{self.name}: regions are one or more, each once; they are {self.regions}")
         if self.active_region is not None and self.active_region not in self.regions:
             raise ValueError(f"{self.name}: active_region is {self.active_region}, which is none of {self.regions}")
+        if self.log_days not in LOG_DAYS:
+            raise ValueError(
+                f"{self.name}: log_days is {self.log_days}: CloudWatch keeps logs for one of {LOG_DAYS} days"
+            )
+        if self.quiet_minutes is not None and not 1 <= self.quiet_minutes <= MAX_QUIET_MINUTES:
+            raise ValueError(f"{self.name}: quiet_minutes is {self.quiet_minutes}: 1 to {MAX_QUIET_MINUTES}")
         if self.egress is Egress.ENDPOINTS and self.payments.api_base is None:
             raise ValueError(
                 f"{self.name}: egress 'endpoints' has no way to the internet, so the payment provider needs an "

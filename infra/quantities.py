@@ -19,9 +19,9 @@ INSTANCE_ENDPOINTS = 4
 KEYS = 3
 """KMS keys; a feature environment uses its host's."""
 SECRETS = 2
-ALARM_METRICS = 17
+ALARM_METRICS = 18
 """Metrics that alarms read: an alarm over several is billed for each. One more if silence is watched for."""
-GREEN_ALARM_METRICS = 2
+GREEN_ALARM_METRICS = 3
 """More, where a second fleet is watched beside the first."""
 CUSTOM_METRICS = 3
 """Made of log lines by metric filters."""

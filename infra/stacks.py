@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
-from infra.environments import FEATURE_PREFIX, Environment, UnknownEnvironment, environment_of
+from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment, UnknownEnvironment, environment_of
 
 ACCOUNT = "account"
 """Owns what one account and region has once."""
@@ -86,6 +86,12 @@ class Stack:
         return cls(match["owner"], match["region"], Kind(match["kind"]))
 
 
+def registry_regions(environment: Environment) -> tuple[str, ...]:
+    """Where it needs a registry: in its own regions, and in the account's, which has the boundary of all roles. A
+    feature environment uses its host's."""
+    return () if environment.is_feature else tuple(dict.fromkeys((ORGANISATION.region, *environment.regions)))
+
+
 def stacks_of(environment: Environment) -> tuple[Stack, ...]:
     """In the order of deploying: what others read comes first.
 
@@ -97,7 +103,7 @@ def stacks_of(environment: Environment) -> tuple[Stack, ...]:
     """
     first, *further = environment.regions
     standing_by = [region for region in environment.regions if region != environment.home]
-    registries = [] if environment.is_feature else [Stack(ACCOUNT, each, Kind.REGISTRY) for each in environment.regions]
+    registries = [Stack(ACCOUNT, region, Kind.REGISTRY) for region in registry_regions(environment)]
     supporting = [Stack(environment.name, region, Kind.SUPPORTING) for region in (*further, first)]
     services = [
         Stack(environment.name, region, kind) for region in (*standing_by, environment.home) for kind in SERVICES

@@ -14,6 +14,9 @@ READ_ONLY = (
     "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
     "arn:aws:iam::aws:policy/SecurityAudit",
 )
+CI_PATH = f"/{PROJECT}-ci/"
+"""Of its own roles, which CI may not change."""
+
 POWER_USER = "arn:aws:iam::aws:policy/PowerUserAccess"
 
 ROLE_USERS = (
@@ -46,8 +49,9 @@ class CiRoles:
             "ci_plan",
             description="Plans on pull requests: reads settings, never data",
             trust=_trust(stack, "pull_request", f"environment:{name}"),
-            statements=(_read_state(stack),),
+            statements=(_read_state(stack), _read_settings()),
             managed_policy_arns=READ_ONLY,
+            path=CI_PATH,
             bounded=False,
         )
         Role(
@@ -56,6 +60,7 @@ class CiRoles:
             description="Pushes images and deploys them by their tag",
             trust=_trust(stack, f"environment:{name}"),
             statements=deploy_statements(stack, registry, data, data_key),
+            path=CI_PATH,
             bounded=False,
         )
         Role(
@@ -65,16 +70,18 @@ class CiRoles:
             trust=_trust(stack, f"environment:{name}-apply"),
             statements=_apply_statements(stack),
             managed_policy_arns=(POWER_USER,),
+            path=CI_PATH,
             bounded=False,
         )
         if not environment.protected:
             Role(
                 stack,
                 "ci_destroy",
-                description="Destroys this environment, and feature environments on it",
+                description="Destroys feature environments, and services: CI cannot take its own roles away",
                 trust=_trust(stack, f"environment:{name}-destroy"),
                 statements=_apply_statements(stack),
                 managed_policy_arns=(POWER_USER,),
+                path=CI_PATH,
                 bounded=False,
             )
 
@@ -170,6 +177,20 @@ def _read_state(stack: Workspace) -> Statement:
     )
 
 
+def _read_settings() -> Statement:
+    return Statement(
+        sid="ReadSettings",
+        actions=[
+            "application-autoscaling:ListTagsForResource",
+            "cloudformation:GetResource",
+            "sns:GetSubscriptionAttributes",
+            "ssm:GetParameter",
+        ],
+        resources=["*"],
+        wildcard="what a plan reads besides; none of it is data, and the platform keeps no secret in a parameter",
+    )
+
+
 def _state_buckets(stack: Workspace) -> str:
     return f"arn:aws:s3:::{PROJECT}-state-{stack.account_id}-*"
 
@@ -244,7 +265,7 @@ def _apply_statements(stack: Workspace) -> tuple[Statement, ...]:
                 "iam:PutRolePolicy",
                 "iam:UpdateAssumeRolePolicy",
             ],
-            resources=[stack.iam_arn(f"role{ROLE_PATH}*-ci-*"), boundary],
+            resources=[stack.iam_arn(f"role{CI_PATH}*"), boundary],
         ),
     )
 

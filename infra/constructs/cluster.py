@@ -6,9 +6,10 @@ from cdktn_provider_aws.ecs_cluster import EcsCluster, EcsClusterSetting
 from cdktn_provider_aws.ecs_cluster_capacity_providers import EcsClusterCapacityProviders
 
 from infra.constructs.instances import InstanceCapacity
+from infra.constructs.logs import LogGroup
 from infra.constructs.network import Network
 from infra.constructs.workspace import Workspace
-from infra.environments import Capacity, Environment
+from infra.environments import Capacity, Environment, Insights
 
 if TYPE_CHECKING:
     from cdktn import ITerraformDependable
@@ -24,29 +25,42 @@ def capacity_provider(capacity: Capacity, cluster_owner: str) -> str:
 
 
 class Cluster:
-    def __init__(self, stack: Workspace, environment: Environment, network: Network) -> None:
+    def __init__(self, stack: Workspace, environment: Environment, network: Network, *, logs_key_arn: str) -> None:
+        first: list[ITerraformDependable] = []
+        if environment.insights is not Insights.DISABLED:
+            # ECS would make it by itself: without our key, and for ever.
+            insights = LogGroup(
+                stack,
+                "container-insights",
+                key_arn=logs_key_arn,
+                days=environment.log_days,
+                name=f"/aws/ecs/containerinsights/{environment.name}/performance",
+            )
+            first.append(insights.group)
         self.cluster = EcsCluster(
             stack,
             "cluster",
             name=environment.name,
             setting=[EcsClusterSetting(name="containerInsights", value=environment.insights.value)],
+            depends_on=first,
         )
-        # Feature environments run on Spot whatever their host runs on.
+        # Both, whatever is chosen: feature environments run on Spot where their host runs on Fargate.
         providers = [FARGATE, FARGATE_SPOT]
-        first: list[ITerraformDependable] = []
+        ready: list[ITerraformDependable] = []
         if environment.capacity is Capacity.EC2:
             instances = InstanceCapacity(
                 stack,
                 environment,
                 network,
+                cluster=self.cluster,
                 provider_name=capacity_provider(Capacity.EC2, environment.name),
             )
             providers.append(instances.provider.name)
-            first.append(instances.provider)
+            ready.append(instances.provider)
         EcsClusterCapacityProviders(
             stack,
             "cluster_capacity_providers",
             cluster_name=self.cluster.name,
             capacity_providers=providers,
-            depends_on=first,
+            depends_on=ready,
         )

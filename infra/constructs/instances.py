@@ -6,6 +6,8 @@ import json
 from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.autoscaling_group import (
     AutoscalingGroup,
+    AutoscalingGroupInstanceRefresh,
+    AutoscalingGroupInstanceRefreshPreferences,
     AutoscalingGroupLaunchTemplate,
     AutoscalingGroupTag,
 )
@@ -15,6 +17,7 @@ from cdktn_provider_aws.ecs_capacity_provider import (
     EcsCapacityProviderAutoScalingGroupProvider,
     EcsCapacityProviderAutoScalingGroupProviderManagedScaling,
 )
+from cdktn_provider_aws.ecs_cluster import EcsCluster
 from cdktn_provider_aws.iam_instance_profile import IamInstanceProfile
 from cdktn_provider_aws.launch_template import (
     LaunchTemplate,
@@ -51,6 +54,7 @@ class InstanceCapacity:
         environment: Environment,
         network: Network,
         *,
+        cluster: EcsCluster,
         provider_name: str,
     ) -> None:
         template = _launch_template(stack, environment, network)
@@ -66,12 +70,23 @@ class InstanceCapacity:
             # ECS decides which instance goes: one without tasks. Without this it could not protect the others.
             protect_from_scale_in=True,
             force_delete=True,
+            # A new machine image, or any change of the template, reaches running instances too: tasks drain first.
+            instance_refresh=AutoscalingGroupInstanceRefresh(
+                strategy="Rolling",
+                preferences=AutoscalingGroupInstanceRefreshPreferences(
+                    min_healthy_percentage=90, scale_in_protected_instances="Refresh"
+                ),
+            ),
             tag=[
                 # ECS adds it by itself; named here, so that a plan does not take it away.
                 AutoscalingGroupTag(key="AmazonECSManaged", value="true", propagate_at_launch=True),
-                AutoscalingGroupTag(key="Environment", value=environment.name, propagate_at_launch=True),
+                *(
+                    AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True)
+                    for key, value in stack.tags.items()
+                ),
             ],
             lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
+            depends_on=[cluster],  # which its instances look for by name
         )
         self.provider = EcsCapacityProvider(
             stack,
@@ -155,8 +170,7 @@ def _launch_template(stack: Workspace, environment: Environment, network: Networ
             )
         ],
         tag_specifications=[
-            LaunchTemplateTagSpecifications(resource_type=kind, tags={"Environment": environment.name})
-            for kind in ("instance", "volume")
+            LaunchTemplateTagSpecifications(resource_type=kind, tags=stack.tags) for kind in ("instance", "volume")
         ],
         user_data=base64.b64encode(_user_data(environment.name).encode()).decode(),
         update_default_version=True,

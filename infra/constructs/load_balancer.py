@@ -114,8 +114,18 @@ class LoadBalancer:
             validation_method="DNS",
         )
         certificate.add_override("lifecycle", {"create_before_destroy": True})
+        # One record proves a domain in all regions, for ever: it is the first region's.
+        owns_proof = self._stack.region == self._environment.regions[0]
+        return AcmCertificateValidation(
+            self._stack,
+            "certificate_validation",
+            certificate_arn=certificate.arn,
+            validation_record_fqdns=[self._proof(certificate).fqdn] if owns_proof else None,
+        ).certificate_arn
+
+    def _proof(self, certificate: AcmCertificate) -> Route53Record:
         proof = certificate.domain_validation_options.get(0)
-        record = Route53Record(
+        return Route53Record(
             self._stack,
             "certificate_proof",
             zone_id=self.zone.zone_id,
@@ -123,14 +133,7 @@ class LoadBalancer:
             type=proof.resource_record_type,
             records=[proof.resource_record_value],
             ttl=300,
-            allow_overwrite=True,  # one domain is proved by one record, in whatever region the certificate is
         )
-        return AcmCertificateValidation(
-            self._stack,
-            "certificate_validation",
-            certificate_arn=certificate.arn,
-            validation_record_fqdns=[record.fqdn],
-        ).certificate_arn
 
     def _redirect(self) -> None:
         LbListener(
@@ -169,8 +172,7 @@ class LoadBalancer:
         )
 
     def _record(self) -> None:
-        """Where customers find it. Of several regions, the one that writes gets the traffic, and the others only what
-        it cannot answer at all."""
+        """Where customers find it. Of several regions, the one that writes gets all the traffic."""
         weighted = len(self._environment.regions) > 1
         weight = 100 if self._stack.region == self._environment.home else 0
         Route53Record(
@@ -180,7 +182,10 @@ class LoadBalancer:
             name=self._environment.certificate_name,
             type="A",
             alias=Route53RecordAlias(
-                name=self.balancer.dns_name, zone_id=self.balancer.zone_id, evaluate_target_health=True
+                name=self.balancer.dns_name,
+                zone_id=self.balancer.zone_id,
+                # An idle colour has no target, which counts as unhealthy; and no check shall decide who writes.
+                evaluate_target_health=False,
             ),
             set_identifier=self._stack.region if weighted else None,
             weighted_routing_policy=Route53RecordWeightedRoutingPolicy(weight=weight) if weighted else None,

@@ -64,10 +64,11 @@ class Network:
         DefaultSecurityGroup(stack, "default_security_group", vpc_id=self.vpc.id)
         blocks = _blocks(environment.cidr)
         self.public_subnets = [
-            self._subnet(f"public_{zone}", blocks[zone], _zone(stack, zone)) for zone in range(ZONES)
+            self._subnet(f"public_{zone}", blocks[zone], _zone(stack, environment, zone)) for zone in range(ZONES)
         ]
         self.private_subnets = [
-            self._subnet(f"private_{zone}", blocks[ZONES + zone], _zone(stack, zone)) for zone in range(ZONES)
+            self._subnet(f"private_{zone}", blocks[ZONES + zone], _zone(stack, environment, zone))
+            for zone in range(ZONES)
         ]
         self._open_to_the_internet()
         self.private_routes = [
@@ -190,6 +191,12 @@ class Network:
                     actions=["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
                     resources=[flow_log.streams_arn],
                 ),
+                Statement(
+                    sid="FindLogGroup",
+                    actions=["logs:DescribeLogGroups"],
+                    resources=["*"],
+                    wildcard="a list of groups takes no resource",
+                ),
             ),
         )
         FlowLog(
@@ -203,9 +210,9 @@ class Network:
         )
 
 
-def _zone(stack: Workspace, number: int) -> str:
+def _zone(stack: Workspace, environment: Environment, number: int) -> str:
     """By its letter: a list of AWS's could change its order, and every subnet with it."""
-    return f"{stack.region}{'abc'[number]}"
+    return f"{stack.region}{environment.zones[number]}"
 
 
 def _blocks(cidr: str) -> list[str]:

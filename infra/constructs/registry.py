@@ -37,7 +37,7 @@ class Repository:
             ],
             image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
-            force_delete=False,
+            force_delete=True,  # asked for by name, and last of all: `destroy --registry`
         )
         EcrLifecyclePolicy(
             stack,

@@ -28,6 +28,7 @@ class Role:
         trust: str,
         statements: tuple[Statement, ...] = (),
         managed_policy_arns: tuple[str, ...] = (),
+        path: str = ROLE_PATH,
         bounded: bool = True,
     ) -> None:
         dashed = label.replace("_", "-")
@@ -35,7 +36,7 @@ class Role:
             stack,
             f"{label}_role",
             name=name(stack.owner, stack.region, dashed, limit=ROLE_LENGTH),
-            path=ROLE_PATH,
+            path=path,
             description=description,
             assume_role_policy=trust,
             permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if bounded else None,

@@ -24,8 +24,8 @@ def make_secrets(stack: Workspace, environment: Environment, *, key_arn: str) ->
             name=f"{environment.name}/{secret}",
             description=description,
             kms_key_id=key_arn,
-            # A feature environment's name comes again, and a secret that waits for its end still holds its name.
-            recovery_window_in_days=0 if environment.is_feature else RECOVERY_DAYS,
+            # An environment may come again, and a secret that waits for its end still holds its name.
+            recovery_window_in_days=RECOVERY_DAYS if environment.protected else 0,
         )
         for secret, description in SECRETS.items()
     }

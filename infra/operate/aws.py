@@ -31,6 +31,9 @@ class Account:
     def s3(self, region: str) -> Any:
         return self.session.client("s3", region_name=region)
 
+    def ecr(self, region: str) -> Any:
+        return self.session.client("ecr", region_name=region)
+
 
 def account_of_caller(site: Site, region: str) -> Account:
     """Asks STS.

@@ -8,6 +8,7 @@ from infra.environments import Environment
 from infra.operate.conditions import require_nothing_above
 from infra.operate.console import confirm, errors, reported, require_answer
 from infra.operate.exceptions import Refused
+from infra.operate.image_tags import remove_image_tags
 from infra.operate.options import (
     DryRunOption,
     EnvOption,
@@ -92,6 +93,9 @@ def carry_out(site: Site, request: Request, *, yes: bool) -> None:
     require_nothing_above(work.stacks, work.standing, request.environment)
     confirm(request.environment, yes=yes)
     in_turn(work, work.stacks, lambda stack: _destroy_one(work, stack), done="destroyed")
+    if request.environment.is_feature and request.only is None:
+        for tag in remove_image_tags(work.account, request.environment):
+            errors.print(f"{tag} is taken off its image", style="dim")
 
 
 def _destroy_one(work: Work, stack: Stack) -> None:

@@ -1,11 +1,12 @@
 """What was asked for: a verb, an environment, and which of its stacks. Pure: says which stacks, in which order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.environments import Environment
 from infra.operate.exceptions import Refused
-from infra.stacks import ACCOUNT, Kind, Stack, stacks_of
+from infra.stacks import ACCOUNT, App, Kind, Stack, stacks_of
 
 PROGRAM = "python -m infra.operate"
 
@@ -39,6 +40,8 @@ class Request:
         chosen = tuple(stack for stack in stacks_of(self.environment) if self._wants(stack))
         if not chosen:
             raise Refused(self._no_such_stack())
+        if self.verb is Verb.DEPLOY and not self.dry_run:
+            self._require_one_region_of_services(chosen)
         if self.verb is not Verb.DESTROY:
             return chosen
         spared = tuple(stack for stack in chosen if self.registry or stack.kind is not Kind.REGISTRY)
@@ -48,6 +51,20 @@ class Request:
                 "it is destroyed only with --registry"
             )
         return spared[::-1]
+
+    def _require_one_region_of_services(self, stacks: Sequence[Stack]) -> None:
+        """Terraform does not wait for ECS: two regions in one go would both write while the former home still drains.
+
+        Raises:
+            Refused: if services of several regions are among the stacks.
+        """
+        regions = list(dict.fromkeys(stack.region for stack in stacks if stack.app is App.SERVICES))
+        if len(regions) > 1:
+            lines = [f"  {command(self.verb, self.environment.name, App.SERVICES)} --region {each}" for each in regions]
+            raise Refused(
+                "services go one region at a time, the one that stands by first: once its deployment has ended and "
+                "its processor is gone, the next may write:\n" + "\n".join(lines)
+            )
 
     def concerns(self, stack: Stack) -> bool:
         """Whether this depends on what stands of `stack`. No other state is read: the caller need not be let see it."""

@@ -36,6 +36,7 @@ class Work:
     standing: frozenset[Stack]
     """Of all that the request concerns, whosever they are."""
     terraform: Terraform
+    account: Account
 
 
 def prepare(site: Site, request: Request) -> Work:
@@ -69,7 +70,7 @@ def prepare(site: Site, request: Request) -> Work:
     reads = {stack: reads_of(terraform.folder_of(stack)) for stack in stacks}
     if further := set(_regions(other for read in reads.values() for other in read)) - set(regions):
         standing |= standing_stacks(site, account, environment.name, sorted(further), request.concerns)
-    return Work(request, stacks, reads, standing, terraform)
+    return Work(request, stacks, reads, standing, terraform, account)
 
 
 def _terraform(site: Site, account: Account, environment: str, executable: str) -> Terraform:

@@ -50,7 +50,7 @@ class OrderApi(ServiceWorkspace):
         group = service_security_group(self, environment, self.platform, service=SERVICE, port=API_PORT)
         infrastructure = self._infrastructure_role(traffic) if traffic.test_rule is not None else None
         alarms = [alarm.alarm_name for alarm in self._alarms(traffic)]
-        blue_green = infrastructure is not None
+        self._alarm_without_tasks(traffic)
         service = EcsService(
             self,
             "service",
@@ -60,14 +60,14 @@ class OrderApi(ServiceWorkspace):
             desired_count=environment.api.minimum,
             capacity_provider_strategy=self.capacity_strategy(),
             ordered_placement_strategy=self.placement(),
+            # Without it a change of the capacity cannot be planned. It acts only when something else is updated.
+            force_new_deployment=True,
             availability_zone_rebalancing="ENABLED",
             deployment_minimum_healthy_percent=100,
             deployment_maximum_percent=200,
             deployment_configuration=self._deployment(environment),
-            # A blue/green deployment is judged by its alarms and stages; the breaker counts a rolling one's failures.
-            deployment_circuit_breaker=(
-                None if blue_green else EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True)
-            ),
+            # Tasks that never start trip no alarm, and a stage may last for a day.
+            deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
             alarms=EcsServiceAlarms(alarm_names=alarms, enable=True, rollback=True),
             health_check_grace_period_seconds=60,
             enable_execute_command=environment.exec,
@@ -241,6 +241,23 @@ class OrderApi(ServiceWorkspace):
                 minutes=3,
             ),
         ]
+
+    def _alarm_without_tasks(self, traffic: Traffic) -> None:
+        """With no healthy task the load balancer answers by itself, and counts nothing as ours."""
+        healthy = {
+            f"healthy_{n}": self._metric(group, "HealthyHostCount", "Maximum")
+            for n, group in enumerate(traffic.target_groups)
+        }
+        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).above(
+            "no_api",
+            "No task of the API is healthy: nobody can order.",
+            " + ".join(f"FILL({key}, 0)" for key in healthy),
+            healthy,
+            threshold=1,
+            minutes=2,
+            missing="breaching",
+            below=True,
+        )
 
     def _metric(self, group: LbTargetGroup, metric: str, stat: str) -> Metric:
         """What the load balancer counts of one fleet."""

@@ -46,6 +46,8 @@ class OrderProcessor(ServiceWorkspace):
             desired_count=minimum,
             capacity_provider_strategy=self.capacity_strategy(),
             ordered_placement_strategy=self.placement(),
+            # Without it a change of the capacity cannot be planned. It acts only when something else is updated.
+            force_new_deployment=True,
             availability_zone_rebalancing="ENABLED",
             # The new tasks take their part of the queue before an old one is told to drain.
             deployment_minimum_healthy_percent=100,

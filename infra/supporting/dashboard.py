@@ -71,7 +71,7 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
     CloudwatchDashboard(
         stack,
         "dashboard",
-        dashboard_name=f"{environment.name}-orders",
+        dashboard_name=f"{environment.name}-orders-{stack.region}",  # dashboards know no region,
         dashboard_body=json.dumps(
             {"widgets": [_widget(stack.region, place, *panel) for place, panel in enumerate(panels)]}
         ),

@@ -22,6 +22,7 @@ REPORT_MINUTES = 2
 SILENT_MINUTES = 6
 """Without a word for so long no processor runs."""
 THROTTLED_EVENTS = 50
+THROTTLED_MINUTES = 3
 
 
 class Data:
@@ -136,7 +137,7 @@ class Data:
             " + ".join(f"FILL({key}, 0)" for key in throttles),
             throttles,
             threshold=THROTTLED_EVENTS,
-            minutes=3,
+            minutes=THROTTLED_MINUTES,
         )
         quiet = self._environment.quiet_minutes
         if quiet and self._stack.region == self._environment.home:
@@ -173,4 +174,10 @@ def throttle_metrics(environment: Environment) -> dict[str, Metric]:
 
 
 def _throttled(way: str, dimensions: dict[str, str]) -> Metric:
-    return Metric(namespace="AWS/DynamoDB", name=f"{way}ThrottleEvents", stat="Sum", dimensions=dimensions)
+    return Metric(
+        namespace="AWS/DynamoDB",
+        name=f"{way}ThrottleEvents",
+        stat="Sum",
+        dimensions=dimensions,
+        period=THROTTLED_MINUTES * MINUTE,
+    )

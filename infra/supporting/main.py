@@ -4,6 +4,7 @@ from cdktn import App
 
 from infra.constructs.app import synthesize
 from infra.environments import Environment
+from infra.stacks import registry_regions
 from infra.supporting.registry import Registry
 from infra.supporting.supporting import FeatureSupporting, Supporting
 
@@ -12,8 +13,9 @@ def build(app: App, environment: Environment) -> None:
     if environment.host is not None:
         FeatureSupporting(app, environment, environment.host)
         return
-    for region in environment.regions:
+    for region in registry_regions(environment):
         Registry(app, region)
+    for region in environment.regions:
         Supporting(app, environment, region)
 
 

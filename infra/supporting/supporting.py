@@ -28,7 +28,7 @@ class Supporting(Workspace):
         topic_arn = alarm_topic(self, key_arn=data_key_arn)
         flow_log = LogGroup(self, "vpc-flow", key_arn=logs_key_arn, days=environment.log_days)
         network = Network(self, environment, flow_log)
-        cluster = Cluster(self, environment, network).cluster
+        cluster = Cluster(self, environment, network, logs_key_arn=logs_key_arn).cluster
         load_balancer = LoadBalancer(self, environment, network)
         if environment.waf:
             Firewall(self, environment, load_balancer_arn=load_balancer.balancer.arn, logs_key_arn=logs_key_arn)

@@ -33,16 +33,21 @@ DEPLOYED = [
 ]
 
 
-@pytest.mark.parametrize("verb", [Verb.PLAN, Verb.DEPLOY, Verb.OUTPUT])
+@pytest.mark.parametrize("verb", [Verb.PLAN, Verb.OUTPUT])
 def test_what_others_read_comes_first(verb: Verb) -> None:
     """The first region's tables are replicated under keys of the others."""
     assert order(verb, WIDE) == DEPLOYED
 
 
-def test_the_former_home_ceases_to_write_before_the_new_one_begins() -> None:
+@pytest.mark.parametrize("only", [None, "services", "order-processor"])
+def test_services_of_two_regions_never_go_at_once(only: str | None) -> None:
+    """Terraform does not wait for ECS: the former home would still write when the new one begins."""
     failed_over = replace(WIDE, active_region=FAR)
-    assert order(Verb.DEPLOY, failed_over, only="order-processor") == [DEPLOYED[7], DEPLOYED[5]]
+    with pytest.raises(Refused, match=rf"(?s)--only services --region {HOME}\n.*--only services --region {FAR}"):
+        Request(verb=Verb.DEPLOY, environment=failed_over, only=only).stacks()
+    assert order(Verb.DEPLOY, failed_over, only="order-processor", region=HOME) == [DEPLOYED[7]]
     assert order(Verb.DEPLOY, failed_over, only="supporting") == DEPLOYED[:4]
+    assert order(Verb.DEPLOY, failed_over, dry_run=True)[4:] == [*DEPLOYED[6:], *DEPLOYED[4:6]]
 
 
 def test_destroying_goes_the_same_way_backwards_and_spares_the_registry() -> None:
@@ -66,7 +71,7 @@ def test_a_feature_environment_has_no_registry_of_its_own() -> None:
     ],
 )
 def test_a_part_keeps_the_order(asked: dict[str, str], expected: list[str]) -> None:
-    assert order(Verb.DEPLOY, WIDE, **asked) == expected
+    assert order(Verb.PLAN, WIDE, **asked) == expected
     sparing = [name for name in expected[::-1] if not name.startswith("registry")]
     assert order(Verb.DESTROY, WIDE, **asked) == sparing
 

@@ -4,10 +4,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
 
 from infra import environments
-from infra.environments import DEV
+from infra.environments import DEV, environment_of
+from infra.stacks import stacks_of
 from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk, stacks_named
 
 FAR = "eu-west-1"
@@ -96,7 +98,9 @@ def test_the_name_of_the_environment_is_asked_for(desk: Desk) -> None:
 
 
 def test_each_region_keeps_its_own_state(wide: Desk) -> None:
-    assert wide.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    for part in (("supporting",), ("services", "--region", FAR), ("services", "--region", HOME)):
+        assert wide.run("deploy", "--env", "dev", "--yes", "--only", *part).exit_code == 0
+        wide.stand(*(stack for stack in stacks_named("dev") if stack.name in wide.applied()))
     deployed = wide.applied()
     assert deployed[2:4] == [f"supporting-{FAR}", f"supporting-{HOME}"]
     for call in wide.calls():
@@ -239,3 +243,20 @@ def test_each_verb_tells_what_it_does_and_how_it_ends(desk: Desk, verb: str) -> 
     assert result.exit_code == 0
     assert f"python -m infra.operate {verb}" in result.output
     assert "Ends with 0" in result.output
+
+
+def test_a_features_images_lose_its_tags_and_keep_their_own(desk: Desk) -> None:
+    feature = environment_of("feat-login")
+    desk.make_up(feature)
+    desk.stand(*stacks_of(feature))
+    ecr = boto3.client("ecr", region_name=HOME)
+    ecr.create_repository(repositoryName="order-api")
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []})
+    for tag in ("sha-1a2b3c4", "live-feat-login", "live-dev"):
+        ecr.put_image(repositoryName="order-api", imageManifest=manifest, imageTag=tag)
+    result = desk.run("destroy", "--env", "feat-login", "--yes")
+    assert result.exit_code == 0, result.output
+    assert "order-api:live-feat-login is taken off its image" in result.stderr
+    (image,) = ecr.describe_images(repositoryName="order-api")["imageDetails"]
+    assert sorted(image["imageTags"]) == ["live-dev", "sha-1a2b3c4"]

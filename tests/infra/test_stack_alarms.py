@@ -23,11 +23,15 @@ SUPPORTING = {
     "dead_letters_alarm": (60, 1, "notBreaching"),
     "parked_alarm": (120, 1, "notBreaching"),
     "oldest_open_alarm": (900, 1, "notBreaching"),
-    "throttles_alarm": (60, 3, "notBreaching"),
+    "throttles_alarm": (180, 1, "notBreaching"),
     "no_processor_alarm": (120, 3, "breaching"),
     "no_orders_alarm": (1800, 1, "breaching"),
 }
-API = {"api_errors_alarm": (60, 2, "notBreaching"), "api_latency_alarm": (60, 3, "notBreaching")}
+API = {
+    "api_errors_alarm": (60, 2, "notBreaching"),
+    "api_latency_alarm": (60, 3, "notBreaching"),
+    "no_api_alarm": (60, 2, "breaching"),
+}
 """Seconds of a period, how many of them, and what no data means where orders are written."""
 
 QUIET = "no_orders_alarm"
@@ -77,7 +81,7 @@ class TestAlarms:
             assert period * count <= MOST_SECONDS, str(alarm)
 
     def test_silence_is_below_and_all_else_above(self) -> None:
-        silence = {"no_processor_alarm", "no_orders_alarm"}
+        silence = {"no_api_alarm", "no_processor_alarm", "no_orders_alarm"}
         for alarm in alarms():
             expected = "LessThanThreshold" if alarm.name in silence else "GreaterThanThreshold"
             assert alarm["comparison_operator"] == expected, str(alarm)

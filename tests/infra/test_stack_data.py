@@ -169,11 +169,11 @@ def test_only_the_work_queue_redrives_to_dead_letters() -> None:
         }, str(policy)
 
 
-def test_a_feature_environments_secrets_free_their_names_at_once() -> None:
+def test_only_a_protected_environments_secrets_outlive_it() -> None:
     for secret in every("aws_secretsmanager_secret"):
         environment = secret.stack.environment
         assert secret["name"].startswith(f"{environment.name}/"), str(secret)
-        assert secret["recovery_window_in_days"] == (0 if environment.is_feature else 30), str(secret)
+        assert secret["recovery_window_in_days"] == (30 if environment.protected else 0), str(secret)
 
 
 def test_the_shared_tables_try_every_case() -> None:

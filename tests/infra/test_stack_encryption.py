@@ -97,7 +97,7 @@ def test_log_groups() -> None:
 
 
 def test_log_groups_are_named_by_region_and_environment() -> None:
-    """WAF takes only groups whose name begins its own way."""
+    """WAF takes only groups whose name begins its own way; ECS writes its insights into one name."""
     none(f"{group}: {group['name']}" for group in every("aws_cloudwatch_log_group") if not well_named(group))
 
 
@@ -105,6 +105,8 @@ def well_named(group: Resource) -> bool:
     region, owner = group.stack.region, group.stack.owner
     if group.name == "web_acl_logs":
         return bool(group["name"] == f"aws-waf-logs-{region}-{owner}")
+    if group.name == "container_insights_logs":
+        return bool(group["name"] == f"/aws/ecs/containerinsights/{owner}/performance")
     return re.fullmatch(rf"/{region}/{re.escape(owner)}/[a-z-]+", group["name"]) is not None
 
 

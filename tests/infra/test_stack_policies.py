@@ -6,7 +6,11 @@ from fnmatch import fnmatchcase
 from tests.infra.policies import Statement, statements_in, statements_of
 from tests.infra.synthesis import Resource, every, none, of_kind, stacks
 
+CI_PATH = "/order-platform-ci/"
+
 OPEN = {
+    "FindLogGroup": ("a list of groups takes no resource", {"flow_log_policy"}),
+    "ReadSettings": ("what a plan reads besides; none of it is data", {"ci_plan_policy"}),
     "AccountDecidesByItsPolicies": (
         "a key's policy is about that key alone, and somebody must administer it",
         {"data_key", "images_key", "logs_key"},
@@ -233,6 +237,13 @@ def test_ci_is_our_repository_in_an_environment_of_its_own() -> None:
         assert found == expected, str(stack)
 
 
+def test_ci_has_a_path_of_its_own() -> None:
+    """By which it is kept from its own roles, however others are named."""
+    paths = {role["path"] for role in roles() if label(role).startswith("ci_")}
+    assert paths == {CI_PATH}
+    assert CI_PATH not in {role["path"] for role in roles() if not label(role).startswith("ci_")}
+
+
 def test_ci_makes_roles_inside_the_boundary_only_and_leaves_its_own() -> None:
     appliers = [role for role in roles() if label(role) in {"ci_apply", "ci_destroy"}]
     for role in appliers:
@@ -261,7 +272,7 @@ def test_ci_makes_roles_inside_the_boundary_only_and_leaves_its_own() -> None:
         assert {"iam:DeleteRolePermissionsBoundary", "iam:CreatePolicyVersion", "iam:UpdateAssumeRolePolicy"} <= set(
             never.actions
         )
-        assert any(resource.endswith("role/order-platform/*-ci-*") for resource in never.resources), str(never)
+        assert any(resource.endswith(f"role{CI_PATH}*") for resource in never.resources), str(never)
         assert any(resource.endswith("policy/order-platform/boundary") for resource in never.resources), str(never)
 
 

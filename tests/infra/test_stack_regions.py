@@ -79,7 +79,7 @@ def test_customers_go_to_the_region_that_writes(variant: str) -> None:
         record = stack_of(variant, "supporting", region).the("aws_route53_record.record")
         assert record["set_identifier"] == region
         assert record["weighted_routing_policy"] == {"weight": 100 if region == HOME[variant] else 0}
-        assert record["alias"]["evaluate_target_health"] is True
+        assert record["alias"]["evaluate_target_health"] is False
 
 
 def test_one_region_is_not_weighed() -> None:

@@ -83,12 +83,12 @@ def test_tasks_start_what_can_be_moved() -> None:
     assert all(fnmatchcase(tag, MOVABLE[0]) for tag in tags), tags
 
 
-def test_images_are_scanned_and_stay() -> None:
+def test_images_are_scanned_and_go_with_their_registry() -> None:
     none(
         str(repository)
         for repository in repositories()
         if repository["image_scanning_configuration"] != {"scan_on_push": True}
-        or repository["force_delete"] is not False
+        or repository["force_delete"] is not True
     )
 
 

@@ -1,0 +1,32 @@
+"""The tags by which a feature environment's images are kept: without them the registry lets the images go."""
+
+from botocore.exceptions import ClientError
+
+from infra.environments import Environment
+from infra.operate.aws import Account
+from infra.operate.exceptions import Failed
+from infra.stacks import SERVICES
+
+
+def remove_image_tags(account: Account, environment: Environment) -> list[str]:
+    """Takes `live-<environment>` and `previous-<environment>` off; the images stay under their other tags. Those that
+    were there, as `repository:tag`.
+
+    Raises:
+        Failed: if AWS refuses.
+    """
+    removed = []
+    for region in environment.regions:
+        ecr = account.ecr(region)
+        for repository in SERVICES:
+            tags = [{"imageTag": f"{kept}-{environment.name}"} for kept in ("live", "previous")]
+            try:
+                answer = ecr.batch_delete_image(repositoryName=str(repository), imageIds=tags)
+            except ecr.exceptions.RepositoryNotFoundException:
+                continue
+            except ClientError as error:
+                raise Failed(f"the tags of {environment.name} stay in {repository}: {error}") from error
+            removed += [
+                f"{repository}:{image['imageTag']}" for image in answer.get("imageIds", ()) if "imageTag" in image
+            ]
+    return removed
