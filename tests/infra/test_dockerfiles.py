@@ -66,3 +66,19 @@ def test_the_base_can_be_named_from_outside(service: str) -> None:
     dockerfile = (ROOT / "services" / service / "Dockerfile").read_text()
     first = next(line for line in dockerfile.splitlines() if line and not line.startswith("#"))
     assert first == "ARG PYTHON_IMAGE=python:3.13-slim"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_images_are_built_with_the_uv_that_the_lock_is_made_with(service: str) -> None:
+    (version,) = re.findall(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert f"uv=={version}\n" in (ROOT / "services" / service / "Dockerfile").read_text()
+
+
+def test_the_images_differ_in_their_service_only() -> None:
+    """A change of one that the other misses shows here."""
+    api, processor = ((ROOT / "services" / service / "Dockerfile").read_text().splitlines() for service in SERVICES)
+    told = ("LABEL", "org.opencontainers.image.description")
+    for line, other in zip(api, processor, strict=True):
+        if not line.strip().startswith(told):
+            as_processor = line.replace("order-api", "order-processor").replace("order_api", "order_processor")
+            assert as_processor.replace("8080", "8081") == other
