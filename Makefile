@@ -32,12 +32,15 @@ help: ## Print this list
 		/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Try it
-.PHONY: demo up token
+.PHONY: demo up demo-deploy token
 demo: setup ## Start everything, post orders, show what became of each, stop everything
 	@$(BIN)/orderctl local demo
 
 up: setup ## Start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/orderctl local up
+
+demo-deploy: setup ## A blue/green deployment by image tag, one that is rolled back, and a worker's: against a fake of ECS
+	@$(BIN)/orderctl local demo-deploy
 
 token: setup ## Print a development token; TENANT and CUSTOMER choose whose
 	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)

@@ -8,6 +8,7 @@ from infra.constructs.roles import BOUNDARY_NAME, Role
 from infra.constructs.workspace import ROLE_PATH, Workspace
 from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment
 from infra.stacks import PROJECT
+from order_shared.tables import order_queue
 
 READ_ONLY = (
     # Neither reads data: no items, no messages, no secrets' values.
@@ -164,9 +165,19 @@ def deploy_statements(
         Statement(
             sid="QueueDepth",
             actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
-            resources=[data.queue_arn, data.dead_letter_queue_arn],
+            resources=[
+                data.queue_arn,
+                data.dead_letter_queue_arn,
+                *(stack.arn("sqs", name) for name in _feature_queues()),
+            ],
         ),
     )
+
+
+def _feature_queues() -> tuple[str, str]:
+    """Patterns of their names."""
+    queue = order_queue(f"{FEATURE_PREFIX}*-")
+    return queue.name, queue.dead_letter_name
 
 
 def _read_state(stack: Workspace) -> Statement:

@@ -43,6 +43,7 @@ WITHIN = {
     "LoadBalancerWrites": "the folder of our account in the bucket",
     "LocksAndAudit": "the audit table of each feature environment",
     "MakeRolesWithinTheBoundary": "roles of ours, inside the boundary",
+    "QueueDepth": "the queues of one host's features, besides its own",
     "ReadState": "the state buckets, whose names end in their region",
     "ServiceLinkedRoles": "AWS's own roles for the listed services",
     "Services": "services and their deployments in one cluster",

@@ -3,12 +3,27 @@
 import typer
 
 from orderctl.commands import dlq, local, migrate, orders
+from orderctl.commands.deployment.deploy import deploy
+from orderctl.commands.deployment.diff import diff
+from orderctl.commands.deployment.history import history
+from orderctl.commands.deployment.pause import pause
+from orderctl.commands.deployment.proceed import abort, proceed
+from orderctl.commands.deployment.promote import promote
+from orderctl.commands.deployment.rollback import rollback
+from orderctl.commands.deployment.status import status
+from orderctl.commands.deployment.verify import verify
+from orderctl.commands.deployment.wait import wait
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+DEPLOYING = "Deploying"
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(local.app, name="local")
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
 app.command()(migrate.migrate)
+for verb in (deploy, promote, rollback, pause, abort, status, history, verify, diff, wait):
+    app.command(rich_help_panel=DEPLOYING)(verb)
+app.command("continue", rich_help_panel=DEPLOYING)(proceed)
 
 
 @app.callback()

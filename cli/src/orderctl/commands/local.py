@@ -21,6 +21,7 @@ from rich.text import Text
 
 from order_shared.config import Settings
 from orderctl.commands.common import console, reported_failures
+from orderctl.commands.local_deploy import demonstrate_deploy, serve_ecs
 from orderctl.local.demo import DemoFailed, Row, run_demo
 from orderctl.local.emulator import EmulatorMissing
 from orderctl.local.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
@@ -115,6 +116,29 @@ def token(
 ) -> None:
     """Print a signed development token, as the local stack's API accepts it."""
     typer.echo(Issuer.at(state / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
+
+
+@app.command()
+def ecs(
+    speed: Annotated[float, typer.Option(min=0.1, help="At 60 a bake of ten minutes takes ten seconds.")] = 60.0,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Serve a fake of ECS, ECR and the load balancer until Ctrl-C, to try `orderctl deploy` and its kin on.
+
+    It prints the variables by which another terminal works on it.
+    """
+    with _reported_failures():
+        serve_ecs(state, speed)
+
+
+@app.command("demo-deploy")
+def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
+    """Deploy a good image, one that fails its test, and a worker, on a fake of ECS; show what became of each.
+
+    Exits 0 only if all of it went as it should; then nothing is left behind but the table.
+    """
+    with _reported_failures():
+        demonstrate_deploy(state)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 HOST = "127.0.0.1"
 START_TRIES = 3
 READY_SECONDS = 30.0
+DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
 PROJECT = Path(__file__).parents[3] / "emulator"
 EXECUTABLE = PROJECT / ".venv" / "bin" / "ministack"
 
@@ -21,7 +23,7 @@ class EmulatorMissing(Exception):
         super().__init__(f"the embedded AWS is not installed; `make setup` installs it ({PROJECT})")
 
 
-def start_emulator(group: ProcessGroup) -> tuple[Child, str]:
+def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SERVICES) -> tuple[Child, str]:
     """Starts it on a free port; the process and its endpoint URL. Raises ChildFailed, EmulatorMissing."""
     if not EXECUTABLE.exists():
         raise EmulatorMissing
@@ -32,7 +34,7 @@ def start_emulator(group: ProcessGroup) -> tuple[Child, str]:
             "HOME": os.environ.get("HOME", ""),
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(port),
-            "SERVICES": "dynamodb,dynamodbstreams,sqs",
+            "SERVICES": ",".join(services),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "LOG_LEVEL": "WARNING",

@@ -1,0 +1,65 @@
+"""`orderctl history`: the latest deployments, and who did what."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from orderctl.commands.common import console
+from orderctl.commands.deployment.answers import answer_json
+from orderctl.commands.deployment.options import EnvOption, JsonOption, ServiceArgument, reported
+from orderctl.deploy.site import Site
+
+MAX_LIMIT = 20  # ECS describes so many at once
+
+
+def history(
+    service: ServiceArgument,
+    *,
+    env: EnvOption,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="How many deployments, and how many acts.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """List a service's deployments, the newest first, and what operators did.
+
+    \b
+    orderctl history order-api --env prod
+    orderctl history order-api --env prod --limit 3 --json
+
+    """
+    with reported():
+        site = Site.open(env, service)
+        deployments = [
+            {
+                "id": deployment.id,
+                "began": deployment.created_at.isoformat(timespec="seconds"),
+                "ended": deployment.finished_at.isoformat(timespec="seconds") if deployment.finished_at else None,
+                "status": str(deployment.status),
+                "digest": site.fleet.digest_of(deployment.target.arn),
+            }
+            for deployment in site.fleet.history(limit)
+        ]
+        acts = [
+            {
+                "at": entry.at.isoformat(timespec="seconds"),
+                "actor": entry.actor,
+                "verb": entry.verb,
+                "detail": entry.detail,
+            }
+            for entry in site.audit.latest(limit)
+        ]
+    if as_json:
+        answer_json({"deployments": deployments, "acts": acts})
+        return
+    _print("Deployments", deployments)
+    _print("What operators did", acts)
+
+
+def _print(title: str, rows: Sequence[Mapping[str, str | None]]) -> None:
+    table = Table(title=title, title_justify="left", box=None)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(value or "-" for value in row.values()))
+    console.print(table if rows else f"{title}: none")

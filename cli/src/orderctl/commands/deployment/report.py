@@ -1,0 +1,108 @@
+"""A deployment as an operator sees it: a line for whatever changes, and on a terminal how long there is left."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from orderctl.commands.common import errors
+from orderctl.deploy.audit import AuditLog
+from orderctl.deploy.checks import Check, Verdict
+from orderctl.deploy.fleet import Deployment, Revision, Stage, Status
+
+if TYPE_CHECKING:
+    from rich.status import Status as Spinner
+
+STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.NG: "red"}
+
+
+class Report:
+    """Everything goes to stderr: stdout is for the answer."""
+
+    def __init__(self, audit: AuditLog) -> None:
+        self._audit = audit
+        self._last = ""
+        self._began = time.monotonic()
+        self._bake_began: float | None = None
+        self._spinner: Spinner | None = None
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """While something is followed. Without a terminal there are lines only."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        with errors.status("…") as spinner:
+            self._spinner = spinner
+            try:
+                yield
+            finally:
+                self._spinner = None
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """A question needs the line that a spinner would write over."""
+        if self._spinner is None:
+            yield
+            return
+        self._spinner.stop()
+        try:
+            yield
+        finally:
+            self._spinner.start()
+
+    def checked(self, checks: Sequence[Check]) -> None:
+        for check in checks:
+            errors.print(
+                f"  {check.verdict:<4} {check.name}: {check.detail}", style=STYLES[check.verdict], soft_wrap=True
+            )
+
+    def said(self, message: str) -> None:
+        errors.print(message, soft_wrap=True)
+
+    def recorded(self, verb: str, detail: str) -> None:
+        self._audit.record(verb, detail)
+
+    def saw(self, deployment: Deployment) -> None:
+        line = describe(deployment)
+        if line != self._last:
+            self._last = line
+            errors.print(f"  {self._elapsed():>5}  {line}", soft_wrap=True)
+        if deployment.stage is Stage.BAKE_TIME and self._bake_began is None:
+            self._bake_began = time.monotonic()
+        if self._spinner is not None:
+            self._spinner.update(f"{self._elapsed()}  {self._waiting_for(deployment)}")
+
+    def _elapsed(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
+        return f"{minutes}:{seconds:02d}"
+
+    def _waiting_for(self, deployment: Deployment) -> str:
+        if deployment.pause is not None and deployment.pause.expires_at is not None:
+            left = (deployment.pause.expires_at - datetime.now(UTC)).total_seconds()
+            return f"paused; {max(0, left) / 60:.0f} min until it is rolled back"
+        if self._bake_began is not None:
+            left = deployment.bake_minutes * 60 - (time.monotonic() - self._bake_began)
+            return f"baking; up to {max(0, left) / 60:.0f} min left"
+        return str(deployment.stage or deployment.status).lower().replace("_", " ")
+
+
+def describe(deployment: Deployment) -> str:
+    """One line: where it is, both fleets, what is wrong."""
+    at = deployment.stage if deployment.status is Status.IN_PROGRESS and deployment.stage else deployment.status
+    parts = [str(at).lower().replace("_", " "), f"green {_fleet(deployment.target)}"]
+    parts += [f"blue {_fleet(source)}" for source in deployment.sources]
+    if deployment.pause is not None:
+        parts.append("waits for a word")
+    if deployment.triggered_alarms:
+        parts.append(f"alarms: {', '.join(deployment.triggered_alarms)}")
+    reason = deployment.rollback_reason or (deployment.reason if deployment.status.is_over else "")
+    return " · ".join([*parts, *([reason] if reason else [])])
+
+
+def _fleet(revision: Revision) -> str:
+    traffic = f", {revision.production_weight:.0f} % of the traffic" if revision.production_weight else ""
+    testing = ", tested" if revision.test_weight and not revision.production_weight else ""
+    return f"{revision.running} of {revision.requested}{traffic}{testing}"

@@ -1,0 +1,161 @@
+"""Puts the engine together for a verb, and tells an operator how it ended."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from orderctl.commands.common import errors
+from orderctl.commands.deployment import pace
+from orderctl.commands.deployment.answers import answer, answer_json, of_checks, of_outcome
+from orderctl.commands.deployment.options import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    STILL_BAKING,
+    announce,
+    can_ask,
+    confirm,
+)
+from orderctl.commands.deployment.report import Report
+from orderctl.deploy.checks import Check, passed
+from orderctl.deploy.engine import Answer, Engine, Outcome, Step
+from orderctl.deploy.errors import Refused
+from orderctl.deploy.fleet import Deployment
+from orderctl.deploy.images import Image
+from orderctl.deploy.preflight import check_freeze, check_image, check_service
+from orderctl.deploy.site import Site
+from orderctl.deploy.smoke import Smoke
+
+TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - where it is, not what it is
+SHOWN_EVENTS = 3
+
+LEFT = {
+    Step.LOOKING: "nothing was changed",
+    Step.MOVING: "the tag may have moved, ECS was not told: the same command goes on, `orderctl rollback` puts it back",
+    Step.STARTING: "the tag has moved, and ECS may have been told: the same command goes on. If `orderctl status` "
+    "shows a deployment, `orderctl abort` ends it; if it shows drift, `orderctl rollback` puts the tag back",
+    Step.FOLLOWING: "the deployment goes on without you: the same command follows it again, `orderctl abort` ends it",
+    Step.RESTORING: "it has ended, and the tag may stand on the wrong image: `orderctl status` says so, and what to do",
+    Step.DONE: "it is done",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What an operator says beside the image."""
+
+    auto: bool
+    wait: bool
+    dry_run: bool
+    yes: bool
+    test_url: str | None
+    as_json: bool
+    while_paused: bool = False
+    """A pause keeps others from deploying; a way back is open all the same."""
+
+
+def ship(site: Site, reference: str, how: How) -> None:
+    """What every verb that ships an image comes down to. Raises DeployError, and typer.Exit with how it ended."""
+    image = site.images.get(reference)
+    named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
+    announce(site, f"deploy {named}")
+    report = Report(site.audit)
+    if how.dry_run:
+        look(site, report, image, as_json=how.as_json, while_paused=how.while_paused)
+        report.said("nothing was changed")
+        return
+    confirm(site, f"deploy {reference} to {site.place}?", yes=how.yes)
+    engine = Engine(
+        images=site.images,
+        fleet=site.fleet,
+        lock=site.lock(f"deploy {reference}"),
+        observer=report,
+        check=lambda image: preflight(site, image, while_paused=how.while_paused),
+        at_pause=_tested(site, report, how),
+        rejected=site.watch(),
+        pause=pace.look_away,
+        clock=time.monotonic,
+    )
+    outcome = _carry_out(engine, report, image, wait=how.wait)
+    _end(site, outcome, as_json=how.as_json)
+
+
+def look(site: Site, report: Report, image: Image, *, as_json: bool, while_paused: bool = False) -> None:
+    """The preflight alone. Raises Refused if something does not hold."""
+    checks = preflight(site, image, while_paused=while_paused)
+    report.checked(checks)
+    if as_json:
+        answer_json(of_checks(site, image.digest, checks))
+    if not passed(checks):
+        raise Refused("it would be refused")
+
+
+def preflight(site: Site, image: Image, *, while_paused: bool = False) -> list[Check]:
+    service = site.fleet.describe()
+    return [
+        *(() if while_paused else (check_freeze(site.freeze.get()),)),
+        *check_image(site.images, image, site.fleet.architecture(service)),
+        *check_service(site.fleet, service, site.alarms, site.traffic),
+    ]
+
+
+def _tested(site: Site, report: Report, how: How) -> Callable[[Deployment], Answer]:
+    """At the pause: tests the green side, then goes on by itself, or asks."""
+
+    def decide(_: Deployment) -> Answer:
+        url = how.test_url or site.traffic.test_url(site.fleet.describe())
+        checks = Smoke(url=url, token=os.environ.get(TOKEN_VARIABLE)).run()
+        report.said("the green side:")
+        report.checked(checks)
+        if not passed(checks):
+            report.said("it has failed its test, and is rolled back")
+            return Answer.TURN_BACK
+        if how.auto and not how.while_paused and site.freeze.get() is not None:
+            report.said("it has passed, and is paused: `orderctl continue` gives it the customers")
+            return Answer.LEAVE
+        if how.auto:
+            return Answer.GO_ON
+        if not can_ask():
+            report.said("it has passed, and nobody can be asked here whether it gets the customers (--auto)")
+            return Answer.LEAVE
+        with report.asking():
+            if typer.confirm("give it the customers?", default=False, err=True):
+                return Answer.GO_ON
+            return Answer.TURN_BACK if typer.confirm("roll it back?", default=True, err=True) else Answer.LEAVE
+
+    return decide
+
+
+def _carry_out(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
+    """An interruption, or an AWS that does not answer, says what state things are in and which command goes on."""
+    try:
+        with report.live():
+            return engine.deploy(image, wait=wait)
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print(f"interrupted: {LEFT[engine.step]}", style="yellow", soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except (BotoCoreError, ClientError) as error:
+        errors.print(f"AWS: {error}", style="red", soft_wrap=True)
+        errors.print(LEFT[engine.step], style="yellow", soft_wrap=True)
+        raise typer.Exit(FAILED) from error
+
+
+def _end(site: Site, outcome: Outcome, *, as_json: bool) -> None:
+    """Raises typer.Exit with the code that says how it ended."""
+    if not outcome.changed:
+        errors.print("it is live already: nothing to do")
+    elif not outcome.over:
+        errors.print(
+            "it is under way: `orderctl wait` follows it, `orderctl continue` and `orderctl abort` end a pause"
+        )
+    elif not outcome.succeeded:
+        for event in site.fleet.describe().events[:SHOWN_EVENTS]:
+            errors.print(f"  ECS  {event}", style="dim", soft_wrap=True)
+    answer(of_outcome(site, outcome), as_json=as_json)
+    if not outcome.over:
+        raise typer.Exit(STILL_BAKING)
+    raise typer.Exit(DONE if outcome.succeeded else FAILED)

@@ -1,0 +1,246 @@
+"""The one way a service is deployed; every verb that changes something goes through it.
+
+    tag → digest → may it run? → lock → remember what runs → move the tag → tell ECS → follow
+        → at the pause: test the green side, go on or back → the tag goes back after any rollback
+
+It may be interrupted anywhere. What runs is in ECS and what it started from is in its revisions, so the same command,
+given again, finds where things stand: it goes on with a deployment of the same image, and refuses beside another's.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from functools import partial
+from typing import Protocol
+
+from orderctl.deploy.checks import Check, passed
+from orderctl.deploy.errors import DeploymentFailed, Refused, TooLate
+from orderctl.deploy.fleet import Deployment, Fleet, Status
+from orderctl.deploy.images import Image, Images
+
+APPEAR_SECONDS = 60.0
+"""How long ECS may take to show a deployment that it was told to begin."""
+
+
+GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
+
+
+class Step(StrEnum):
+    """How far it has come: what an interruption leaves behind."""
+
+    LOOKING = auto()
+    MOVING = auto()
+    STARTING = auto()
+    FOLLOWING = auto()
+    RESTORING = auto()
+    DONE = auto()
+
+
+class Answer(StrEnum):
+    """What becomes of a green fleet that waits."""
+
+    GO_ON = auto()
+    TURN_BACK = auto()
+    LEAVE = auto()
+    """It goes on waiting, until its time is up."""
+
+
+class Exclusion(Protocol):
+    """`lock.Lock`: one operator at a time."""
+
+    def take(self) -> None: ...
+    def extend(self) -> None: ...
+    def kept(self) -> AbstractContextManager[None]:
+        """While somebody thinks."""
+
+    def release(self) -> None: ...
+
+
+class Observer(Protocol):
+    """Whoever watches: a terminal, a log, a test."""
+
+    def checked(self, checks: Sequence[Check]) -> None: ...
+    def said(self, message: str) -> None: ...
+    def saw(self, deployment: Deployment) -> None: ...
+    def recorded(self, verb: str, detail: str) -> None:
+        """Writes it into the audit trail. Raises if it may not have been written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    deployment: Deployment | None
+    digest: str
+    before: str | None
+    changed: bool = True
+    over: bool = True
+
+    @property
+    def succeeded(self) -> bool:
+        return self.deployment is None or self.deployment.status is Status.SUCCESSFUL
+
+
+@dataclass(kw_only=True)
+class Engine:
+    images: Images
+    fleet: Fleet
+    lock: Exclusion
+    observer: Observer
+    check: Callable[[Image], list[Check]]
+    """Preflight: what must hold before anything is changed."""
+    at_pause: Callable[[Deployment], Answer]
+    """Tests the green side and decides, or asks."""
+    rejected: Callable[[Deployment], str | None]
+    """Why a deployment must not go on, whatever ECS thinks of it; None if it may."""
+    pause: Callable[[], None]
+    """Between two looks."""
+    clock: Callable[[], float]
+    step: Step = Step.LOOKING
+
+    def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
+        """Brings the image to where the service is, or leaves everything as it was.
+
+        Raises:
+            Refused: nothing was changed.
+            DeploymentFailed: the lock was lost, or ECS does not begin.
+        """
+        try:
+            self.lock.take()
+            return self._deploy(image, wait=wait)
+        finally:
+            self.lock.release()
+
+    def _deploy(self, image: Image, *, wait: bool) -> Outcome:
+        self.step = Step.LOOKING
+        place = self.fleet.place
+        service = self.fleet.describe()
+        running = self.fleet.digest_of(service.current_revision) if service.current_revision else None
+        deployment = self.fleet.under_way()
+        if deployment is not None:
+            before = self._resumable(deployment, image)
+            self.observer.said(f"{deployment.id} of this image is under way: going on with it")
+        elif running == image.digest and self.images.digest_of(place.live_tag) == image.digest:
+            self._remember(self.fleet.replaced_by(image.digest))
+            self.step = Step.DONE
+            return Outcome(deployment=None, digest=image.digest, before=running, changed=False)
+        else:
+            deployment = self._begin(image, running)
+            before = running or self.fleet.digest_before(deployment)
+        if not wait:
+            return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
+        return self._end(self._follow(deployment), image, before)
+
+    def _resumable(self, deployment: Deployment, image: Image) -> str | None:
+        """The digest that ran before it. Raises Refused if it is a deployment of something else."""
+        target = self._named(deployment)
+        if target != image.digest:
+            raise Refused(f"{deployment.id} is under way, of {target or 'an image that ECS does not name'}")
+        return self.fleet.digest_before(deployment)
+
+    def _named(self, deployment: Deployment) -> str | None:
+        """The digest of what it deploys, which ECS does not name before it has begun."""
+        deadline = self.clock() + APPEAR_SECONDS
+        while (digest := self.fleet.digest_of(deployment.target.arn)) is None and self.clock() < deadline:
+            self._look_away()
+        return digest
+
+    def _begin(self, image: Image, before: str | None) -> Deployment:
+        checks = self.check(image)
+        self.observer.checked(checks)
+        if not passed(checks):
+            raise Refused("what is marked NG does not hold: nothing was changed")
+        known = {deployment.arn for deployment in self.fleet.history()}
+        self.observer.recorded("deploy", f"{before or 'nothing'} → {image.digest}")
+        self.step = Step.MOVING
+        self.images.move(self.fleet.place.live_tag, image.digest)
+        self.step = Step.STARTING
+        self.fleet.start()
+        deployment = self._appeared(known)
+        self.step = Step.FOLLOWING
+        return deployment
+
+    def _appeared(self, known: set[str]) -> Deployment:
+        """What ECS tells lags behind what it was told: the new deployment is the one that was not there before."""
+        deadline = self.clock() + APPEAR_SECONDS
+        while True:
+            for deployment in self.fleet.history():
+                if deployment.arn not in known:
+                    return deployment
+            if self.clock() > deadline:
+                raise DeploymentFailed("ECS was told to deploy, and shows no deployment: look at the service's events")
+            self._look_away()
+
+    def _follow(self, deployment: Deployment) -> Deployment:
+        """To its end, or to a pause that is left alone."""
+        self.step = Step.FOLLOWING
+        answered: set[str] = set()
+        back = told = False
+        while True:
+            self.observer.saw(deployment)
+            if deployment.status.is_over:
+                return deployment
+            if not back and deployment.status in GOING_ON and (reason := self.rejected(deployment)) is not None:
+                self.observer.said(f"rolling back: {reason}")
+                back = True
+            pause = deployment.pause
+            if pause is not None and not back and pause.id not in answered:
+                answered.add(pause.id)
+                with self.lock.kept():
+                    answer = self.at_pause(deployment)
+                if answer is Answer.LEAVE:
+                    return deployment
+                if answer is Answer.GO_ON:
+                    self._tell(partial(self.fleet.go_on, deployment, pause))
+                back = answer is Answer.TURN_BACK
+            if back and not told:
+                told = self._tell(partial(self.fleet.turn_back, deployment))
+            self._look_away()
+            deployment = self.fleet.deployment(deployment.arn) or deployment
+
+    def _tell(self, word: Callable[[], None]) -> bool:
+        """False if it came too late: the next look shows what has become of the deployment."""
+        try:
+            word()
+        except TooLate as error:
+            self.observer.said(str(error))
+            return False
+        return True
+
+    def _look_away(self) -> None:
+        self.pause()
+        self.lock.extend()
+
+    def _end(self, deployment: Deployment, image: Image, before: str | None) -> Outcome:
+        if not deployment.status.is_over:
+            return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
+        self.step = Step.RESTORING
+        if deployment.status is Status.SUCCESSFUL:
+            if before != image.digest:
+                self._remember(before)
+            self.observer.recorded("deployed", image.digest)
+        else:
+            self._restore(deployment, image.digest, before)
+            self.observer.recorded(
+                "rolled back", f"{deployment.status}: {deployment.rollback_reason or deployment.reason}"
+            )
+        self.step = Step.DONE
+        return Outcome(deployment=deployment, digest=image.digest, before=before)
+
+    def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
+        """Puts the tag back on what runs, or the next task would start the image that was turned down. Somebody else's
+        tag is left alone, and so is a deployment's that took the place of this one."""
+        tag = self.fleet.place.live_tag
+        if before is None or self.images.digest_of(tag) != failed:
+            return
+        newer = self.fleet.under_way()
+        if newer is not None and newer.created_at > deployment.created_at:
+            self.observer.said(f"{newer.id} has taken its place: {tag} is left to it")
+            return
+        self.images.move(tag, before)
+        self.observer.said(f"{tag} is back on {before}")
+
+    def _remember(self, before: str | None) -> None:
+        """Keeps the way back. A deployment that nobody followed to its end has left that to whoever comes next."""
+        tag = self.fleet.place.previous_tag
+        if before is not None and self.images.digest_of(tag) != before:
+            self.images.move(tag, before)

@@ -1,0 +1,288 @@
+"""A service as ECS knows it: its deployments, their stages, what is running, and the calls that change it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from orderctl.deploy.errors import Refused, TooLate
+from orderctl.deploy.place import Place
+
+MAX_DESCRIBED = 20  # service deployments in one DescribeServiceDeployments, ECS
+
+LATE = frozenset({"ConflictException", "InvalidParameterException"})
+"""What ECS says to a word for a deployment that is over, or for a pause that is."""
+
+
+class Status(StrEnum):
+    """Of a deployment."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESSFUL = "SUCCESSFUL"
+    STOP_REQUESTED = "STOP_REQUESTED"
+    STOPPED = "STOPPED"
+    ROLLBACK_REQUESTED = "ROLLBACK_REQUESTED"
+    ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
+    ROLLBACK_SUCCESSFUL = "ROLLBACK_SUCCESSFUL"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+
+    @property
+    def is_over(self) -> bool:
+        return self in {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED}
+
+
+UNDER_WAY = tuple(status for status in Status if not status.is_over)
+
+
+class Stage(StrEnum):
+    """Of a deployment, in their order."""
+
+    RECONCILE_SERVICE = "RECONCILE_SERVICE"
+    PRE_SCALE_UP = "PRE_SCALE_UP"
+    SCALE_UP = "SCALE_UP"
+    POST_SCALE_UP = "POST_SCALE_UP"
+    TEST_TRAFFIC_SHIFT = "TEST_TRAFFIC_SHIFT"
+    POST_TEST_TRAFFIC_SHIFT = "POST_TEST_TRAFFIC_SHIFT"
+    PRODUCTION_TRAFFIC_SHIFT = "PRODUCTION_TRAFFIC_SHIFT"
+    POST_PRODUCTION_TRAFFIC_SHIFT = "POST_PRODUCTION_TRAFFIC_SHIFT"
+    BAKE_TIME = "BAKE_TIME"
+    CLEAN_UP = "CLEAN_UP"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revision:
+    """One side of a deployment: what it was asked to run, and what it does. Weights are per cent."""
+
+    arn: str
+    requested: int = 0
+    running: int = 0
+    pending: int = 0
+    test_weight: float = 0.0
+    production_weight: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook:
+    """A pause that waits for somebody."""
+
+    id: str
+    expires_at: datetime | None
+    timeout_action: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    arn: str
+    status: Status
+    stage: Stage | None
+    reason: str
+    created_at: datetime
+    finished_at: datetime | None
+    target: Revision
+    sources: tuple[Revision, ...]
+    pause: Hook | None
+    triggered_alarms: tuple[str, ...]
+    bake_minutes: int
+    rollback_reason: str
+
+    @property
+    def id(self) -> str:
+        return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    arn: str
+    strategy: str
+    task_definition: str
+    desired: int
+    running: int
+    alarms: tuple[str, ...]
+    """Those that roll a deployment back."""
+    production_rule: str | None
+    test_rule: str | None
+    target_groups: tuple[str, ...]
+    revisions: tuple[str, ...]
+    """Those that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
+    events: tuple[str, ...]
+    """The newest first."""
+
+    @property
+    def current_revision(self) -> str | None:
+        """None if there is none, or more than one."""
+        return self.revisions[0] if len(self.revisions) == 1 else None
+
+
+class Fleet:
+    """Every call that orderctl makes of ECS. `ecs` is a boto3 client."""
+
+    def __init__(self, ecs: Any, place: Place) -> None:
+        self._ecs = ecs
+        self.place = place
+
+    def describe(self) -> Service:
+        """Raises Refused if there is no such service."""
+        try:
+            answer = self._ecs.describe_services(cluster=self.place.cluster, services=[self.place.service])
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ClusterNotFoundException":
+                raise Refused(
+                    f"there is no cluster {self.place.cluster}: is {self.place.environment} deployed?"
+                ) from None
+            raise
+        active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
+        if not active:
+            raise Refused(f"there is no service {self.place.service} in the cluster {self.place.cluster}")
+        return _service(active[0])
+
+    def architecture(self, service: Service) -> str:
+        """What its tasks run on, as images name it: `arm64` or `amd64`."""
+        answer = self._ecs.describe_task_definition(taskDefinition=service.task_definition)
+        platform = answer["taskDefinition"].get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
+        return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
+
+    def digest_of(self, revision_arn: str) -> str | None:
+        """Of the image that a revision's tasks started from: what its tag meant when its deployment began."""
+        answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
+        for revision in answer["serviceRevisions"]:
+            for image in revision.get("containerImages", ()):
+                if image["containerName"] == self.place.kind:
+                    digest: str | None = image.get("imageDigest")
+                    return digest
+        return None
+
+    def digest_before(self, deployment: Deployment) -> str | None:
+        """Of what it replaces: of its sources, the one that customers are on."""
+        sources = sorted(deployment.sources, key=lambda source: source.production_weight, reverse=True)
+        digests = (self.digest_of(source.arn) for source in sources)
+        return next((digest for digest in digests if digest is not None), None)
+
+    def replaced_by(self, digest: str) -> str | None:
+        """The digest that ran before this one, as far as ECS remembers its deployments."""
+        for deployment in self.history():
+            if deployment.status is Status.SUCCESSFUL:
+                before = self.digest_before(deployment)
+                if before not in {None, digest}:
+                    return before
+        return None
+
+    def history(self, limit: int = MAX_DESCRIBED) -> list[Deployment]:
+        """The newest first."""
+        return self._listed(limit=limit)
+
+    def under_way(self) -> Deployment | None:
+        """The deployment that has not come to its end."""
+        found = self._listed(statuses=UNDER_WAY, limit=1)
+        return next((deployment for deployment in found if not deployment.status.is_over), None)
+
+    def deployment(self, arn: str) -> Deployment | None:
+        """None for as long as ECS does not know of it: what it tells lags behind what it was told."""
+        found = self._described([arn])
+        return found[0] if found else None
+
+    def start(self) -> None:
+        """Begins a deployment of whatever the live tag points to now."""
+        self._ecs.update_service(cluster=self.place.cluster, service=self.place.service, forceNewDeployment=True)
+
+    def go_on(self, deployment: Deployment, hook: Hook) -> None:
+        """Raises TooLate."""
+        self._answer(deployment, hook, "CONTINUE")
+
+    def turn_back(self, deployment: Deployment) -> None:
+        """Rolls it back, from wherever it is. Raises TooLate."""
+        if deployment.pause is not None:
+            self._answer(deployment, deployment.pause, "ROLLBACK")
+            return
+        with _in_time(deployment):
+            self._ecs.stop_service_deployment(serviceDeploymentArn=deployment.arn, stopType="ROLLBACK")
+
+    def _answer(self, deployment: Deployment, hook: Hook, action: str) -> None:
+        with _in_time(deployment):
+            self._ecs.continue_service_deployment(serviceDeploymentArn=deployment.arn, hookId=hook.id, action=action)
+
+    def _listed(self, *, limit: int, statuses: Sequence[Status] = ()) -> list[Deployment]:
+        answer = self._ecs.list_service_deployments(
+            cluster=self.place.cluster,
+            service=self.place.service,
+            maxResults=min(limit, MAX_DESCRIBED),
+            **({"status": [str(status) for status in statuses]} if statuses else {}),
+        )
+        arns = [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
+        return sorted(self._described(arns), key=lambda deployment: deployment.created_at, reverse=True)
+
+    def _described(self, arns: Sequence[str]) -> list[Deployment]:
+        if not arns:
+            return []
+        answer = self._ecs.describe_service_deployments(serviceDeploymentArns=list(arns))
+        return [_deployment(each) for each in answer["serviceDeployments"]]
+
+
+@contextmanager
+def _in_time(deployment: Deployment) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in LATE:
+            raise
+        raise TooLate(f"{deployment.id}: ECS does not take it any more: {error.response['Error']['Message']}") from None
+
+
+def _service(told: Mapping[str, Any]) -> Service:
+    configuration = told.get("deploymentConfiguration", {})
+    balancer: Mapping[str, Any] = next(iter(told.get("loadBalancers", ())), {})
+    advanced = balancer.get("advancedConfiguration", {})
+    groups = (balancer.get("targetGroupArn"), advanced.get("alternateTargetGroupArn"))
+    return Service(
+        arn=told["serviceArn"],
+        strategy=configuration.get("strategy", "ROLLING"),
+        task_definition=told["taskDefinition"],
+        desired=told["desiredCount"],
+        running=told["runningCount"],
+        alarms=tuple(configuration.get("alarms", {}).get("alarmNames", ())),
+        production_rule=advanced.get("productionListenerRule"),
+        test_rule=advanced.get("testListenerRule"),
+        target_groups=tuple(group for group in groups if group),
+        revisions=tuple(revision["arn"] for revision in told.get("currentServiceRevisions", ())),
+        events=tuple(event["message"] for event in told.get("events", ())),
+    )
+
+
+def _deployment(told: Mapping[str, Any]) -> Deployment:
+    waiting = [hook for hook in told.get("lifecycleHookDetails", ()) if hook["status"] == "AWAITING_ACTION"]
+    stage = told.get("lifecycleStage")
+    return Deployment(
+        arn=told["serviceDeploymentArn"],
+        status=Status(told["status"]),
+        stage=Stage(stage) if stage else None,
+        reason=told.get("statusReason", ""),
+        created_at=told["createdAt"],
+        finished_at=told.get("finishedAt"),
+        target=_revision(told["targetServiceRevision"]),
+        sources=tuple(_revision(source) for source in told.get("sourceServiceRevisions", ())),
+        pause=_hook(waiting[0]) if waiting else None,
+        triggered_alarms=tuple(told.get("alarms", {}).get("triggeredAlarmNames", ())),
+        bake_minutes=told.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
+        rollback_reason=told.get("rollback", {}).get("reason", ""),
+    )
+
+
+def _revision(told: Mapping[str, Any]) -> Revision:
+    return Revision(
+        arn=told["arn"],
+        requested=told.get("requestedTaskCount", 0),
+        running=told.get("runningTaskCount", 0),
+        pending=told.get("pendingTaskCount", 0),
+        test_weight=told.get("requestedTestTrafficWeight", 0.0),
+        production_weight=told.get("requestedProductionTrafficWeight", 0.0),
+    )
+
+
+def _hook(told: Mapping[str, Any]) -> Hook:
+    return Hook(
+        id=told["hookId"], expires_at=told.get("expiresAt"), timeout_action=told.get("timeoutAction", "ROLLBACK")
+    )

@@ -1,0 +1,42 @@
+"""A service that nobody shall deploy for now, and why: kept beside its lock, until somebody lifts it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orderctl.deploy.place import Place
+
+AT = "pause"
+
+
+@dataclass(frozen=True)
+class Pause:
+    actor: str
+    reason: str
+    since: str
+
+
+class Freeze:
+    """`dynamodb` is a boto3 client."""
+
+    def __init__(self, dynamodb: Any, table: str, place: Place) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._place = place
+
+    def get(self) -> Pause | None:
+        """Read strongly: who begins a deployment must see a pause that has just been set."""
+        item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
+        return Pause(item["actor"]["S"], item["reason"]["S"], item["since"]["S"]) if item else None
+
+    def set(self, pause: Pause) -> None:
+        """In place of an earlier one."""
+        told = {"actor": pause.actor, "reason": pause.reason, "since": pause.since}
+        item = {**self._key, **{name: {"S": value} for name, value in told.items()}}
+        self._dynamodb.put_item(TableName=self._table, Item=item)
+
+    def lift(self) -> None:
+        self._dynamodb.delete_item(TableName=self._table, Key=self._key)
+
+    @property
+    def _key(self) -> dict[str, dict[str, str]]:
+        return {"subject": {"S": f"pause#{self._place.subject}"}, "at": {"S": AT}}

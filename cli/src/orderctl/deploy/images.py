@@ -1,0 +1,182 @@
+"""The images of a service in ECR: what a tag points to, whether an image may run, and moving a tag."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import httpx
+from botocore.exceptions import ClientError
+
+from orderctl.deploy.errors import ImageNotFound
+
+INDEX_TYPES = frozenset(
+    {
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.oci.image.index.v1+json",
+    }
+)
+MANIFEST_TYPES = (
+    *sorted(INDEX_TYPES),
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+)
+ATTESTATION = "unknown"
+"""The architecture of an index's entry that describes an image instead of being one."""
+
+CONFIG_TIMEOUT = 10.0
+
+REVISION_LABEL = "org.opencontainers.image.revision"
+VERSION_LABEL = "org.opencontainers.image.version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What the scan of an image found. `status` is ECR's: COMPLETE, IN_PROGRESS, FAILED, …; "" without a scan."""
+
+    status: str = ""
+    findings: Mapping[str, int] = field(default_factory=dict)
+    """How many, by severity: CRITICAL, HIGH, …"""
+
+    @property
+    def is_complete(self) -> bool:
+        return self.status in {"COMPLETE", "ACTIVE"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    digest: str
+    tags: tuple[str, ...]
+    media_type: str
+    pushed_at: datetime | None = None
+    architectures: Mapping[str, str] = field(default_factory=dict)
+    """Digest of the manifest for each architecture, such as `arm64`."""
+
+    @property
+    def is_index(self) -> bool:
+        return self.media_type in INDEX_TYPES
+
+    @property
+    def commit(self) -> str | None:
+        """As its tag says: `sha-<commit>`."""
+        return next((tag.removeprefix("sha-") for tag in self.tags if tag.startswith("sha-")), None)
+
+
+class Images:
+    """One repository. `ecr` is a boto3 client."""
+
+    def __init__(self, ecr: Any, repository: str) -> None:
+        self._ecr = ecr
+        self.repository = repository
+
+    def digest_of(self, tag: str) -> str | None:
+        """None if nothing has the tag."""
+        described = self._describe({"imageTag": tag})
+        return None if described is None else str(described["imageDigest"])
+
+    def get(self, reference: str) -> Image:
+        """By tag, or by digest (`sha256:…`). Raises ImageNotFound."""
+        described = self._describe(_identifier(reference))
+        if described is None:
+            raise ImageNotFound(self.repository, reference)
+        digest = described["imageDigest"]
+        manifest, media_type = self._manifest({"imageDigest": digest})
+        return Image(
+            digest=digest,
+            tags=tuple(sorted(described.get("imageTags", ()))),
+            media_type=media_type,
+            pushed_at=described.get("imagePushedAt"),
+            architectures=self._architectures(digest, manifest, media_type),
+        )
+
+    def scan_of(self, digest: str) -> Scan:
+        """Of one manifest: an index has no scan of its own, each image in it has."""
+        try:
+            answer = self._ecr.describe_image_scan_findings(
+                repositoryName=self.repository, imageId={"imageDigest": digest}
+            )
+        except ClientError as error:
+            if _code(error) == "ScanNotFoundException":
+                return Scan()
+            raise
+        findings = answer.get("imageScanFindings", {}).get("findingSeverityCounts", {})
+        return Scan(status=answer["imageScanStatus"]["status"], findings=findings)
+
+    def labels_of(self, image: Image) -> Mapping[str, str]:
+        """What the build wrote on it, such as its commit; the same on every architecture."""
+        digest = next(iter(image.architectures.values()), image.digest)
+        manifest, _ = self._manifest({"imageDigest": digest})
+        return dict(self._config(manifest).get("config", {}).get("Labels") or {})
+
+    def move(self, tag: str, digest: str) -> None:
+        """Points the tag at an image that is there: an index goes as a whole, with all its architectures.
+
+        Raises:
+            ImageNotFound: if the repository does not have it.
+        """
+        manifest, media_type = self._raw_manifest({"imageDigest": digest})
+        try:
+            self._ecr.put_image(
+                repositoryName=self.repository,
+                imageManifest=manifest,
+                imageManifestMediaType=media_type,
+                imageTag=tag,
+                imageDigest=digest,
+            )
+        except ClientError as error:
+            if _code(error) != "ImageAlreadyExistsException":  # which means that the tag is there already
+                raise
+
+    def _describe(self, identifier: Mapping[str, str]) -> dict[str, Any] | None:
+        try:
+            answer = self._ecr.describe_images(repositoryName=self.repository, imageIds=[dict(identifier)])
+        except ClientError as error:
+            if _code(error) == "ImageNotFoundException":
+                return None
+            raise
+        details: list[dict[str, Any]] = answer["imageDetails"]
+        return details[0] if details else None
+
+    def _raw_manifest(self, identifier: Mapping[str, str]) -> tuple[str, str]:
+        answer = self._ecr.batch_get_image(
+            repositoryName=self.repository, imageIds=[dict(identifier)], acceptedMediaTypes=list(MANIFEST_TYPES)
+        )
+        if not answer.get("images"):
+            raise ImageNotFound(self.repository, next(iter(identifier.values())))
+        image = answer["images"][0]
+        media_type = image.get("imageManifestMediaType") or json.loads(image["imageManifest"])["mediaType"]
+        return str(image["imageManifest"]), str(media_type)
+
+    def _manifest(self, identifier: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+        text, media_type = self._raw_manifest(identifier)
+        return json.loads(text), media_type
+
+    def _architectures(self, digest: str, manifest: Mapping[str, Any], media_type: str) -> dict[str, str]:
+        if media_type in INDEX_TYPES:
+            return dict(_entries(manifest))
+        return {str(self._config(manifest)["architecture"]): digest}
+
+    def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """The document that a manifest names: what it is built for, its labels."""
+        located = self._ecr.get_download_url_for_layer(
+            repositoryName=self.repository, layerDigest=manifest["config"]["digest"]
+        )
+        answer = httpx.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+
+def _entries(index: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in index["manifests"]:
+        architecture = entry.get("platform", {}).get("architecture", ATTESTATION)
+        if architecture != ATTESTATION:
+            yield architecture, entry["digest"]
+
+
+def _identifier(reference: str) -> dict[str, str]:
+    return {"imageDigest": reference} if reference.startswith("sha256:") else {"imageTag": reference}
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])

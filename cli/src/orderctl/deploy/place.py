@@ -1,0 +1,54 @@
+"""Where a service runs: the names that infrastructure gives to cluster, service, repository and tags."""
+
+from dataclasses import dataclass
+
+API, PROCESSOR = SERVICES = ("order-api", "order-processor")
+FEATURE_PREFIX = "feat-"
+FEATURE_HOST = "dev"
+"""Whose cluster feature environments share."""
+PROTECTED = "prod"
+
+
+@dataclass(frozen=True)
+class Place:
+    environment: str
+    kind: str
+    """`order-api` or `order-processor`."""
+
+    @property
+    def is_feature(self) -> bool:
+        return self.environment.startswith(FEATURE_PREFIX)
+
+    @property
+    def cluster(self) -> str:
+        return FEATURE_HOST if self.is_feature else self.environment
+
+    @property
+    def service(self) -> str:
+        return f"{self.environment}-{self.kind}" if self.is_feature else self.kind
+
+    @property
+    def repository(self) -> str:
+        return self.kind
+
+    @property
+    def live_tag(self) -> str:
+        """What tasks start from."""
+        return f"live-{self.environment}"
+
+    @property
+    def previous_tag(self) -> str:
+        """What was live before the last deployment that succeeded: where a rollback goes."""
+        return f"previous-{self.environment}"
+
+    @property
+    def table_prefix(self) -> str:
+        return f"{self.environment}-"
+
+    @property
+    def subject(self) -> str:
+        """Under which the table of operations keeps what was done to it."""
+        return f"deployment#{self.environment}#{self.kind}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.environment}"

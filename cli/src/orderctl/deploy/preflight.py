@@ -1,0 +1,79 @@
+"""What must hold before anything is changed, each as a line that says OK, SKIP or NG."""
+
+from collections.abc import Iterator, Sequence
+
+from orderctl.deploy.alarms import Alarms
+from orderctl.deploy.checks import Check, Verdict
+from orderctl.deploy.fleet import Fleet, Service
+from orderctl.deploy.freeze import Pause
+from orderctl.deploy.images import Image, Images
+from orderctl.deploy.traffic import Traffic
+
+DEFAULT_BLOCKING = ("CRITICAL",)
+"""Severities of findings that keep an image from being deployed."""
+
+
+def check_image(
+    images: Images, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
+) -> Iterator[Check]:
+    """May it run here?"""
+    manifest = image.architectures.get(architecture)
+    if manifest is None:
+        built_for = ", ".join(sorted(image.architectures)) or "nothing"
+        yield Check("architecture", Verdict.NG, f"the tasks are {architecture}; the image is built for {built_for}")
+        yield Check("scan", Verdict.SKIP, "there is no image to look at")
+        return
+    yield Check("architecture", Verdict.OK, architecture)
+    scan = images.scan_of(manifest)
+    found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
+    if not scan.status:
+        yield Check("scan", Verdict.SKIP, "it was not scanned")
+    elif scan.status == "FAILED":
+        yield Check("scan", Verdict.NG, "its scan failed: push it again, or look at why in ECR")
+    elif not scan.is_complete:
+        yield Check("scan", Verdict.NG, f"its scan is {scan.status}: wait for it")
+    elif found:
+        listed = ", ".join(f"{count} {severity}" for severity, count in found.items())
+        yield Check("scan", Verdict.NG, f"it has findings: {listed}")
+    else:
+        every = ", ".join(f"{count} {severity}" for severity, count in sorted(scan.findings.items()))
+        yield Check("scan", Verdict.OK, every or "no findings")
+
+
+def check_freeze(pause: Pause | None) -> Check:
+    """Has somebody asked that nobody deploys it?"""
+    if pause is None:
+        return Check("not paused", Verdict.OK, "nobody keeps it from being deployed")
+    return Check("not paused", Verdict.NG, f"{pause.actor} has paused it since {pause.since}: {pause.reason}")
+
+
+def check_service(fleet: Fleet, service: Service, alarms: Alarms, traffic: Traffic) -> Iterator[Check]:
+    """Is it in a state from which a deployment can begin, and be rolled back?"""
+    under_way = fleet.under_way()
+    if under_way is None:
+        yield Check("no deployment", Verdict.OK, "none is under way")
+    else:
+        yield Check(
+            "no deployment", Verdict.NG, f"{under_way.id} is under way: {under_way.status} {under_way.stage or ''}"
+        )
+    if service.running < service.desired:
+        yield Check("tasks", Verdict.NG, f"{service.running} of {service.desired} run: repair that first")
+    elif service.desired == 0:
+        yield Check("tasks", Verdict.SKIP, "it is scaled to nothing")
+    else:
+        yield Check("tasks", Verdict.OK, f"{service.running} of {service.desired} run")
+    yield _check_alarms(service, alarms)
+    yield from traffic.check(service)
+
+
+def _check_alarms(service: Service, alarms: Alarms) -> Check:
+    if not service.alarms:
+        return Check("alarms", Verdict.SKIP, "no alarm rolls it back")
+    states = alarms.states(service.alarms)
+    missing = [name for name in service.alarms if name not in states]
+    ringing = [name for name, state in states.items() if state == "ALARM"]
+    if missing:
+        return Check("alarms", Verdict.NG, f"{', '.join(missing)} does not exist, so it cannot roll anything back")
+    if ringing:  # ECS looks at changes only: an alarm that is on already would roll nothing back
+        return Check("alarms", Verdict.NG, f"{', '.join(ringing)} is on already, and would roll nothing back")
+    return Check("alarms", Verdict.OK, ", ".join(service.alarms))

@@ -1,0 +1,52 @@
+"""How a service stands: what its tag means, what runs, and whether these are the same."""
+
+from dataclasses import dataclass
+
+from orderctl.deploy.fleet import Deployment, Service
+from orderctl.deploy.site import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    service: Service
+    live: str | None
+    """Digest of the live tag: what the next task starts."""
+    previous: str | None
+    """Digest that ran before: as ECS remembers it, else as the tag does, which outlives ECS's memory of 90 days."""
+    images: tuple[str, ...]
+    """Digests that the tasks run: one, or two while a deployment is under way; none if it is scaled to nothing."""
+    under_way: Deployment | None
+
+    @property
+    def running(self) -> str | None:
+        """None if it is not one image."""
+        return self.images[0] if len(self.images) == 1 else None
+
+    @property
+    def drift(self) -> str | None:
+        """Why the tag and the tasks differ, and what to do; None if they do not, or a deployment is about it."""
+        if self.under_way is not None:
+            return None
+        if len(self.images) > 1:
+            return "two images run, and no deployment is under way: deploy one of them"
+        if self.running is None or self.live == self.running:
+            return None
+        if self.live is None:
+            return "no image has the live tag: a task that stops could not be started again"
+        return (
+            "the next task would start another image than those that run: deploy it, or put the tag back by `rollback`"
+        )
+
+
+def state_of(site: Site) -> State:
+    service = site.fleet.describe()
+    digests = [site.fleet.digest_of(revision) for revision in service.revisions]
+    images = tuple(dict.fromkeys(digest for digest in digests if digest is not None))
+    before = site.fleet.replaced_by(images[0]) if len(images) == 1 else None
+    return State(
+        service=service,
+        live=site.images.digest_of(site.place.live_tag),
+        previous=before or site.images.digest_of(site.place.previous_tag),
+        images=images,
+        under_way=site.fleet.under_way(),
+    )

@@ -1,0 +1,71 @@
+"""How the load balancer sends requests to blue and green."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orderctl.deploy.checks import Check, Verdict
+from orderctl.deploy.errors import Refused
+from orderctl.deploy.fleet import Service
+
+ALL = 100
+
+
+class Traffic:
+    """`elb` is a boto3 client of Elastic Load Balancing, version 2."""
+
+    def __init__(self, elb: Any) -> None:
+        self._elb = elb
+
+    def weights(self, rule_arn: str) -> dict[str, int]:
+        """Per cent of a rule's requests, by the ARN of the target group."""
+        rule = self._elb.describe_rules(RuleArns=[rule_arn])["Rules"][0]
+        (action,) = (action for action in rule["Actions"] if action["Type"] == "forward")
+        groups = action.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": action["TargetGroupArn"]}]
+        total = sum(group.get("Weight", 1) for group in groups) or 1
+        return {group["TargetGroupArn"]: round(ALL * group.get("Weight", 1) / total) for group in groups}
+
+    def healthy(self, group_arn: str) -> tuple[int, int]:
+        """Targets that are healthy, and all of them."""
+        told = self._elb.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
+        states = [target["TargetHealth"]["State"] for target in told]
+        return states.count("healthy"), sum(state != "draining" for state in states)
+
+    def test_url(self, service: Service) -> str:
+        """Where the green side answers before it has traffic. Raises Refused if it answers nowhere."""
+        if service.test_rule is None:
+            raise Refused("the service has no test listener: --test-url")
+        rule = self._elb.describe_rules(RuleArns=[service.test_rule])["Rules"][0]
+        hosts = [value for condition in rule["Conditions"] for value in _hosts(condition)]
+        listener = service.test_rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+        port = self._elb.describe_listeners(ListenerArns=[listener])["Listeners"][0]["Port"]
+        return f"https://{hosts[0]}:{port}"
+
+    def check(self, service: Service) -> Iterator[Check]:
+        """One group must have all requests, and healthy targets: from anything else there is no clean way back."""
+        if service.production_rule is None:
+            yield Check("traffic", Verdict.SKIP, "it has none to shift")
+            return
+        weights = self.weights(service.production_rule)
+        unknown = set(weights) - set(service.target_groups)
+        live = [group for group, weight in weights.items() if weight == ALL]
+        if unknown or len(live) != 1:
+            yield Check(
+                "traffic", Verdict.NG, f"the rule sends {_shown(weights)}: one of its two groups should have all"
+            )
+            return
+        healthy, targets = self.healthy(live[0])
+        verdict = Verdict.OK if healthy and healthy == targets else Verdict.NG
+        yield Check("traffic", verdict, f"all to {_group(live[0])}, {healthy} of {targets} targets healthy")
+
+
+def _hosts(condition: Mapping[str, Any]) -> list[str]:
+    return list(condition.get("HostHeaderConfig", {}).get("Values", ()))
+
+
+def _shown(weights: Mapping[str, int]) -> str:
+    return ", ".join(f"{weight} % to {_group(group)}" for group, weight in weights.items())
+
+
+def _group(arn: str) -> str:
+    """Its name: `arn:…:targetgroup/<name>/<id>`."""
+    return arn.split("/")[1]

@@ -1,0 +1,36 @@
+"""Names of things in ECS, elastic load balancing and CloudWatch, as AWS writes them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Arns:
+    region: str
+    account: str
+
+    def of(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+    def cluster(self, name: str) -> str:
+        return self.of("ecs", f"cluster/{name}")
+
+    def service(self, cluster: str, name: str) -> str:
+        return self.of("ecs", f"service/{cluster}/{name}")
+
+    def deployment(self, cluster: str, service: str, deployment_id: str) -> str:
+        return self.of("ecs", f"service-deployment/{cluster}/{service}/{deployment_id}")
+
+    def revision(self, cluster: str, service: str, revision_id: str) -> str:
+        return self.of("ecs", f"service-revision/{cluster}/{service}/{revision_id}")
+
+    def task(self, cluster: str, task_id: str) -> str:
+        return self.of("ecs", f"task/{cluster}/{task_id}")
+
+    def task_definition(self, name: str) -> str:
+        """`family:revision`."""
+        return self.of("ecs", f"task-definition/{name}")
+
+
+def last(name_or_arn: str) -> str:
+    """The name, of a name or an ARN."""
+    return name_or_arn.rpartition("/")[2]

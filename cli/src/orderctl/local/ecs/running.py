@@ -1,0 +1,198 @@
+"""The fake as one thing that is started and stopped: in this process, on threads of its own."""
+
+import asyncio
+import functools
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore.session
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import ServiceModel
+
+from orderctl import aws_models
+from orderctl.local.ecs.alarms import Alarms
+from orderctl.local.ecs.api import EcsApi
+from orderctl.local.ecs.arns import Arns
+from orderctl.local.ecs.balancer import Balancer
+from orderctl.local.ecs.cloud import AwsCloud
+from orderctl.local.ecs.engine import Engine
+from orderctl.local.ecs.faults import READS
+from orderctl.local.ecs.gateway import Gateway
+from orderctl.local.ecs.registry import Registry
+from orderctl.local.ecs.seed import Seed, plant, standard
+from orderctl.local.ecs.server import BLOBS, Server
+from orderctl.local.ecs.timing import Clock, HandClock, Timing, utc_now
+from orderctl.local.emulator import HOST
+from orderctl.local.stack import KEY, REGION
+
+log = structlog.get_logger(__name__)
+
+ACCOUNT = "000000000000"
+"""The embedded AWS's."""
+
+SERVED = ("ecs", "ecr", "elbv2", "cloudwatch")
+"""botocore's names of what is served here."""
+
+TICK_SECONDS = 0.05
+
+
+@functools.cache
+def fake_session() -> boto3.Session:
+    """For clients of the fake, with `endpoint_url`. One for all: reading the models takes half a second."""
+    return aws_models.session(region=REGION, access_key=KEY, secret_key=KEY)
+
+
+@functools.cache
+def _model(service: str) -> ServiceModel:
+    return aws_models.teach(botocore.session.Session()).get_service_model(service)
+
+
+def _client(service: str, endpoint: str) -> Any:
+    session: Any = fake_session()  # whose stubs take literal names only
+    return session.client(service, endpoint_url=endpoint)
+
+
+@dataclass(frozen=True)
+class Ecs:
+    """A running fake. The methods are also at `POST /_ecs/…`, their arguments as the JSON body."""
+
+    address: str
+    endpoints: Mapping[str, str]
+    """By botocore's service name, for a client's `endpoint_url`."""
+    engine: Engine
+    cloud: AwsCloud
+    registry: Registry
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of one of the services; the caller closes it."""
+        return _client(service, self.endpoints[service])
+
+    def throttle(self, operation: str, calls: int) -> None:
+        self.engine.faults.throttle(operation, calls)
+
+    def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
+        with self.engine.lock:
+            self.engine.faults.lag(calls, operations)
+
+    def break_image(self, digest: str, reason: str = "Essential container in task exited") -> None:
+        self.engine.faults.break_image(digest, reason)
+
+    def mend_image(self, digest: str) -> None:
+        self.engine.faults.mend_image(digest)
+
+    def set_alarm(self, name: str, state: str) -> None:
+        self.cloud.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by hand")
+
+    def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
+        self.registry.set_findings(repository, digest, findings)
+
+    def step(self, seconds: float) -> None:
+        """Moves a hand clock on; all that falls due on the way happens."""
+        self.engine.step(seconds)
+
+    def skip(self) -> bool:
+        """Moves a hand clock to the next moment at which something is due; False if nothing ever is."""
+        return self.engine.skip()
+
+    @property
+    def admin(self) -> dict[str, Any]:
+        return {
+            "alarm": self.set_alarm,
+            "break-image": self.break_image,
+            "findings": self.set_findings,
+            "lag": self.lag,
+            "mend-image": self.mend_image,
+            "throttle": self.throttle,
+        }
+
+
+@contextmanager
+def running_ecs(
+    seed: Seed | None = None,
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    clock: Clock = utc_now,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Iterator[Ecs]:
+    """Serves until the block ends. A hand clock stands still but for `step` and `skip`.
+
+    `elsewhere` names endpoints of `ecr`, `elbv2` or `cloudwatch` that ECS shall work with in place of the ones here.
+    """
+    with socket.create_server((HOST, port)) as listener:
+        address = f"http://{HOST}:{listener.getsockname()[1]}"
+        endpoints = {**dict.fromkeys(SERVED, address), **(elsewhere or {})}
+        arns = Arns(REGION, ACCOUNT)
+        cloud = AwsCloud(*(_client(name, endpoints[name]) for name in SERVED[1:]))
+        engine = Engine(arns, cloud, clock, Timing(speed))
+        registry = Registry(arns, clock, f"{address}{BLOBS}")
+        apis = (EcsApi(engine), registry, Balancer(arns), Alarms(arns, clock))
+        gateway = Gateway(apis, {api.name: _model(api.name) for api in apis}, engine.faults)
+        ecs = Ecs(address, endpoints, engine, cloud, registry)
+        with Server(listener, gateway, ecs.admin, registry.blob) as server, _serving(server):
+            try:
+                plant(standard() if seed is None else seed, engine, cloud)
+                log.info("listening", host=HOST, port=listener.getsockname()[1])  # once all is there
+                with _ticking(engine):
+                    yield ecs
+            finally:
+                for client in (cloud.ecr, cloud.elbv2, cloud.cloudwatch):
+                    client.close()
+
+
+@asynccontextmanager
+async def open_ecs(
+    seed: Seed | None = None,
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    clock: Clock = utc_now,
+    elsewhere: Mapping[str, str] | None = None,
+) -> AsyncIterator[Ecs]:
+    """`running_ecs` for a caller with an event loop."""
+    running = running_ecs(seed, port=port, speed=speed, clock=clock, elsewhere=elsewhere)
+    ecs = await asyncio.to_thread(running.__enter__)
+    try:
+        yield ecs
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+@contextmanager
+def _serving(server: Server) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": TICK_SECONDS}, name="ecs")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def _ticking(engine: Engine) -> Iterator[None]:
+    if isinstance(engine.clock, HandClock):
+        yield
+        return
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(TICK_SECONDS):
+            try:
+                engine.tick()
+            except (BotoCoreError, ClientError) as error:
+                log.warning("the rest of AWS does not answer; tried again", error=str(error))
+
+    thread = threading.Thread(target=tick, name="ecs-ticks")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

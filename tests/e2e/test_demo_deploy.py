@@ -1,0 +1,71 @@
+"""`orderctl local demo-deploy` and `orderctl local ecs`, run as a person runs them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.waiting import eventually
+
+ORDERCTL = [sys.executable, "-m", "orderctl.main"]
+
+
+def test_the_demo_of_deployments_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [*ORDERCTL, "local", "demo-deploy", "--state", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    told = iter(ended.stdout.splitlines())
+    for expected in (
+        "$ orderctl deploy order-api",
+        "scale up",
+        "waits for a word",
+        "placed, placed again as one, and read",
+        "bake time",
+        "successful",
+        "$ orderctl status order-api",
+        "$ orderctl deploy order-api",
+        "NG   ready",
+        "live-dev is back on",
+        "$ orderctl status order-api",
+        "$ orderctl deploy order-processor",
+        "successful",
+        "drift         none",
+        "What became of the deployments",
+        "rolled back",
+        "Everything went as it should",
+    ):
+        assert any(expected in line for line in told), f"{expected} is not told, or not in its turn:\n{ended.stdout}"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_fake_is_there_until_ctrl_c(tmp_path: Path) -> None:
+    """What it prints is what another terminal needs."""
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        serving = subprocess.Popen(
+            [*ORDERCTL, "local", "ecs", "--state", str(tmp_path / "state"), "--speed", "600"], stdout=file
+        )
+    try:
+        await eventually(lambda: "Ctrl-C stops it" in output.read_text() or serving.poll() is not None, "the variables")
+        lines = [line.removeprefix("export ") for line in output.read_text().splitlines() if line.startswith("export ")]
+        environment = {**os.environ, **dict(line.split("=", 1) for line in lines)}
+        command = [*ORDERCTL, "deploy", "order-processor", "--env", "dev", "--tag", "sha-5d6e7f8"]
+        environment["ORDER_DEPLOY_LOOK_SECONDS"] = "0.05"
+        deployed = await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert deployed.returncode == 0, deployed.stderr
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(30) == 0
+        assert "everything has ended" in output.read_text()
+    finally:
+        serving.kill()
+        serving.wait()

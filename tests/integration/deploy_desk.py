@@ -1,0 +1,255 @@
+"""An operator's desk: `orderctl` on the fake of ECS and the embedded AWS, with a clock that each look moves on."""
+
+import functools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from typer.testing import CliRunner, Result
+
+from order_shared.tables import OPERATIONS, order_queue
+from orderctl import aws_models
+from orderctl.commands.deployment import options, pace, running
+from orderctl.deploy.audit import AuditLog
+from orderctl.deploy.fleet import Fleet
+from orderctl.deploy.images import Images
+from orderctl.deploy.lock import Holder, Lock
+from orderctl.deploy.place import Place
+from orderctl.local.ecs import Ecs, HandClock, fake_session, running_ecs, standard
+from orderctl.local.ecs_stack import EMBEDDED, endpoints_of, variables
+from orderctl.local.emulator import HOST, start_emulator
+from orderctl.local.processes import ProcessGroup
+from orderctl.local.provision import create_queue, create_table
+from orderctl.local.stack import KEY, REGION
+from orderctl.main import app
+
+FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"
+API, PROCESSOR = "order-api", "order-processor"
+
+Call = tuple[str, str]
+"""botocore's names of a service and an operation."""
+
+
+@dataclass
+class Wire:
+    """Every call that a verb makes. What is in `before` and `after` is done at calls of that operation."""
+
+    calls: list[Call] = field(default_factory=list)
+    requests: list[tuple[Call, dict[str, Any]]] = field(default_factory=list)
+    before: dict[str, Callable[[], None]] = field(default_factory=dict)
+    after: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
+    """Gets the answer, and may change it."""
+
+    def asks(self, model: Any, **_: Any) -> None:
+        if model.name in self.before:
+            self.before[model.name]()
+
+    def means(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        call = (model.service_model.service_name, model.name)
+        self.calls.append(call)
+        self.requests.append((call, params))
+
+    def answers(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        if model.name in self.after:
+            self.after[model.name](parsed)
+
+
+@functools.cache
+def session() -> boto3.Session:
+    """One for all tests: reading botocore's models takes longer than a deployment."""
+    return aws_models.session(region=REGION, access_key=KEY, secret_key=KEY)
+
+
+class GreenSide:
+    """What answers as the green fleet does, through the test listener; `wait`, if set, is waited for first."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.asked = 0
+        self.wait: threading.Event | None = None
+        self.url = ""
+
+    @contextmanager
+    def serve(self) -> Iterator[None]:
+        green = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                green.asked += 1
+                if green.wait is not None:
+                    green.wait.wait()
+                self.send_response(200 if green.is_ready else 503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                pass
+
+        with ThreadingHTTPServer((HOST, 0), Handler) as server:
+            self.url = f"http://{HOST}:{server.server_port}"
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+@dataclass
+class Desk:
+    """`place` is the API's; `on_look` is done before each look at ECS."""
+
+    ecs: Ecs
+    environment: dict[str, str]
+    green: GreenSide
+    place: Place
+    embedded: str
+    wire: Wire = field(default_factory=Wire)
+    on_look: Callable[[], None] = lambda: None
+
+    def run(self, *words: str, answer: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(words), input=answer, env=self.environment)
+
+    def deploy(self, tag: str, *words: str, service: str = API, answer: str | None = None) -> Result:
+        """By itself, with the green side that is here."""
+        how = ("--auto", "--test-url", self.green.url) if answer is None else ("--test-url", self.green.url)
+        return self.run("deploy", service, "--env", self.place.environment, "--tag", tag, *how, *words, answer=answer)
+
+    def verb(self, name: str, *words: str, service: str = API) -> Result:
+        return self.run(name, service, "--env", self.place.environment, *words)
+
+    def status(self, service: str = API) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.verb("status", "--json", service=service).stdout)
+        return told
+
+    def look(self) -> None:
+        self.on_look()
+        self.ecs.skip()
+
+    def finish(self) -> None:
+        """Until no deployment is under way, with nobody at the desk."""
+        while any(service.ongoing for service in self.ecs.engine.state.services.values()):
+            assert self.ecs.skip(), "nothing is ever due, and a deployment is under way"
+
+    def come_to_pause(self) -> None:
+        ongoing = self.ecs.engine.state.services[self.place.cluster, API].ongoing
+        assert ongoing is not None
+        while ongoing.awaiting is None:
+            assert self.ecs.skip(), "nothing is ever due, and no pause has come"
+
+    def stage(self, service: str = API) -> str:
+        """Of the deployment that is under way."""
+        deployment = self.ecs.engine.state.services[self.place.cluster, service].ongoing
+        return str(deployment.stage) if deployment is not None else ""
+
+    def digest(self, tag: str, service: str = API) -> str | None:
+        return Images(self.ecs.client("ecr"), service).digest_of(tag)
+
+    def state(self, service: str = API) -> tuple[str | None, str | None]:
+        """Digests: of the live tag, and of what runs, if that is one image."""
+        place = Place(self.place.environment, service)
+        fleet = Fleet(self.ecs.client("ecs"), place)
+        revision = fleet.describe().current_revision
+        return self.digest(place.live_tag, service), fleet.digest_of(revision) if revision else None
+
+    def lock(self, what: str = "deploy something") -> Lock:
+        """Of somebody else."""
+        return Lock(self.aws("dynamodb"), self.operations, self.place, Holder("another-run", "ada", what))
+
+    def audit(self, service: str = API) -> list[tuple[str, str]]:
+        """Verb and detail of each record, the oldest first."""
+        place = Place(self.place.environment, service)
+        log = AuditLog(self.aws("dynamodb"), self.operations, place, "nobody", lambda: datetime.now(UTC))
+        return [(entry.verb, entry.detail) for entry in reversed(list(log.latest(20)))]
+
+    def aws(self, service: str) -> Any:
+        """A client of the embedded AWS."""
+        return _client(service, self.embedded)
+
+    @property
+    def operations(self) -> str:
+        return self.place.table_prefix + OPERATIONS.name
+
+
+@contextmanager
+def embedded_aws(logs: Path) -> Iterator[str]:
+    """Its endpoint."""
+    with ProcessGroup(logs) as group:
+        yield start_emulator(group, services=EMBEDDED)[1]
+
+
+@contextmanager
+def open_desk(embedded: str, environment: str = "dev") -> Iterator[Desk]:
+    """Both services run FIRST. Nobody has deployed anything yet, and no letter is dead."""
+    place, green = Place(environment, API), GreenSide()
+    empty_operations(embedded, place.table_prefix)
+    clock = HandClock(datetime.now(UTC))
+    with (
+        running_ecs(standard(environment), clock=clock) as ecs,
+        green.serve(),
+        pytest.MonkeyPatch.context() as monkeypatch,
+    ):
+        for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
+            monkeypatch.delenv(name, raising=False)
+        desk = Desk(ecs, variables(endpoints_of(ecs.address, embedded)), green, place, embedded)
+        # Time is the fake's: with each look it comes to what is due next. And models are read once.
+        monkeypatch.setattr(pace, "look_away", desk.look)
+        shared = session()
+        monkeypatch.setattr(aws_models, "session", lambda **_: shared)
+        with _recorded(desk.wire, shared):
+            yield desk
+
+
+def give_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody can be asked: Typer's runner has no terminal."""
+    for module in (options, running):
+        monkeypatch.setattr(module, "can_ask", lambda: True)
+
+
+@contextmanager
+def _recorded(wire: Wire, shared: boto3.Session) -> Iterator[None]:
+    hooks: dict[str, Callable[..., None]] = {
+        "before-call": wire.asks,
+        "before-parameter-build": wire.means,
+        "after-call": wire.answers,
+    }
+    events: Any = shared.events
+    for event, hook in hooks.items():
+        events.register(event, hook)
+    try:
+        yield
+    finally:
+        for event, hook in hooks.items():
+            events.unregister(event, hook)
+
+
+def empty_operations(endpoint: str, prefix: str) -> None:
+    """Locks, audit records and dead letters of an environment."""
+    _make_once(endpoint, prefix)
+    dynamodb, sqs = (_client(service, endpoint) for service in ("dynamodb", "sqs"))
+    table = prefix + OPERATIONS.name
+    for item in dynamodb.scan(TableName=table)["Items"]:
+        dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("subject", "at")})
+    dead = order_queue(prefix).dead_letter_name
+    sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=dead)["QueueUrl"])
+
+
+@functools.cache
+def _make_once(endpoint: str, prefix: str) -> None:
+    create_table(_client("dynamodb", endpoint), OPERATIONS, prefix + OPERATIONS.name)
+    create_queue(_client("sqs", endpoint), order_queue(prefix))
+
+
+def _client(service: str, endpoint: str) -> Any:
+    """Of ours, which no verb's calls are mixed with."""
+    made: Any = fake_session()
+    return made.client(service, endpoint_url=endpoint)

@@ -1,0 +1,287 @@
+"""What can be wrong with an image, with a service and with AWS, and what a deployment does then."""
+
+import json
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orderctl.deploy.errors import Locked
+from orderctl.deploy.lock import HELD_SECONDS
+from orderctl.local.ecs.engine import TaskDefinition
+from orderctl.local.ecs.images import push_image, tag_image
+from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, embedded_aws, give_terminal, open_desk
+
+DONE, FAILED, REFUSED, UNDER_WAY = 0, 1, 3, 4
+ERRORS_ALARM = "dev-order-api-api-errors"
+FAKED = {"ecs", "ecr", "elbv2", "cloudwatch"}
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def desk(embedded: str) -> Iterator[Desk]:
+    with open_desk(embedded) as opened:
+        yield opened
+
+
+def refused(desk: Desk, tag: str, why: str) -> None:
+    before = desk.state()
+    ended = desk.deploy(tag)
+    assert (ended.exit_code, why in ended.stderr) == (REFUSED, True), ended.output
+    assert desk.state() == before
+    assert desk.audit() == []
+
+
+def test_an_image_for_another_architecture_stays_out(desk: Desk) -> None:
+    push_image(desk.ecs.client("ecr"), API, "sha-0000001", labels={}, platforms=("amd64",))
+    refused(desk, "sha-0000001", "the tasks are arm64; the image is built for amd64")
+
+
+def test_findings_keep_an_image_out(desk: Desk) -> None:
+    def find(answer: dict[str, Any]) -> None:
+        answer["imageScanFindings"]["findingSeverityCounts"] = {"CRITICAL": 2, "LOW": 7}
+
+    desk.wire.after["DescribeImageScanFindings"] = find
+    refused(desk, SECOND, "it has findings: 2 CRITICAL")
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [("FAILED", "its scan failed"), ("IN_PROGRESS", "its scan is IN_PROGRESS: wait for it")]
+)
+def test_a_scan_that_has_not_ended_well_keeps_an_image_out(desk: Desk, status: str, why: str) -> None:
+    def fail(answer: dict[str, Any]) -> None:
+        answer["imageScanStatus"]["status"] = status
+
+    desk.wire.after["DescribeImageScanFindings"] = fail
+    refused(desk, SECOND, why)
+
+
+def test_an_alarm_that_is_on_already_keeps_everything_out(desk: Desk) -> None:
+    desk.ecs.set_alarm(ERRORS_ALARM, "ALARM")
+    refused(desk, SECOND, "is on already, and would roll nothing back")
+
+
+def test_another_image_under_way_keeps_this_one_out(desk: Desk) -> None:
+    desk.deploy(SECOND, "--no-wait")
+    ended = desk.deploy(FIRST)
+    assert (ended.exit_code, f"is under way, of {desk.digest(SECOND)}" in ended.stderr) == (REFUSED, True)
+    assert desk.digest("live-dev") == desk.digest(SECOND)
+
+
+def test_the_same_image_under_way_is_followed(desk: Desk) -> None:
+    desk.deploy(SECOND, "--no-wait")
+    ended = desk.deploy(SECOND)
+    assert (ended.exit_code, "going on with it" in ended.stderr) == (DONE, True)
+    assert desk.digest("previous-dev") == desk.digest(FIRST)
+
+
+def test_somebody_elses_lock_says_whose(desk: Desk) -> None:
+    lock = desk.lock("deploy sha-9999999")
+    lock.take()
+    refused(desk, SECOND, "ada has been at order-api in dev for 0 s: deploy sha-9999999")
+    lock.release()
+    assert desk.deploy(SECOND).exit_code == DONE
+
+
+def test_whoever_comes_meanwhile_is_told_to_wait(desk: Desk) -> None:
+    found: list[str] = []
+
+    def come() -> None:
+        with pytest.raises(Locked) as error:
+            desk.lock().take()
+        found.append(str(error.value))
+
+    desk.on_look = come
+    assert desk.deploy(SECOND).exit_code == DONE
+    assert all(f"deploy {SECOND}" in told for told in found)
+    desk.lock().take()
+
+
+def test_a_lock_that_is_lost_is_told(desk: Desk) -> None:
+    def lose() -> None:
+        later = desk.lock()
+        later._now = lambda: later_than_held
+        later.take()
+        desk.on_look = lambda: None
+
+    later_than_held = desk.ecs.engine.clock().timestamp() + HELD_SECONDS + 60
+    desk.on_look = lose
+    ended = desk.deploy(SECOND)
+    assert (ended.exit_code, "the lock on order-api in dev is lost" in ended.stderr) == (FAILED, True)
+    assert "orderctl status" in ended.stderr
+
+
+def test_throttled_calls_are_made_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))  # it waits between attempts
+    assert desk.deploy(SECOND).exit_code == DONE
+    operations = {operation for service, operation in desk.wire.calls if service in FAKED}
+    assert len(operations) > 12
+    for operation in operations:
+        desk.ecs.throttle(operation, 2)
+    assert desk.deploy(FIRST).exit_code == DONE
+    assert desk.state() == (desk.digest(FIRST),) * 2
+
+
+def test_an_aws_that_does_not_recover_leaves_word_of_how_things_stand(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    desk.ecs.throttle("UpdateService", 100)
+    ended = desk.deploy(SECOND)
+    assert ended.exit_code == FAILED
+    assert "the tag has moved, and ECS may have been told" in ended.stderr
+    assert desk.verb("status").exit_code == FAILED  # drift
+    desk.ecs.throttle("UpdateService", -desk.ecs.engine.faults._throttled["UpdateService"])
+    assert desk.deploy(SECOND).exit_code == DONE
+
+
+@pytest.mark.parametrize(("calls", "is_good"), [(1, True), (4, True), (3, False)])
+def test_answers_that_lag_behind_are_waited_for(desk: Desk, calls: int, *, is_good: bool) -> None:
+    desk.ecs.lag(calls)
+    desk.green.is_ready = is_good
+    assert desk.deploy(SECOND).exit_code == (DONE if is_good else FAILED)
+    desk.ecs.lag(0)
+    assert desk.state() == (desk.digest(SECOND if is_good else FIRST),) * 2
+
+
+def test_an_alarm_during_the_bake_rolls_back_and_the_tag_goes_with_it(desk: Desk) -> None:
+    def ring() -> None:
+        if desk.stage() == "BAKE_TIME":
+            desk.ecs.set_alarm(ERRORS_ALARM, "ALARM")
+
+    desk.on_look = ring
+    ended = desk.deploy(SECOND)
+    assert (ended.exit_code, f"alarms: {ERRORS_ALARM}" in ended.stderr) == (FAILED, True)
+    assert desk.state() == (desk.digest(FIRST),) * 2
+    assert "ECS  (service order-api)" in ended.stderr
+
+
+def test_a_word_that_comes_after_the_pause_is_over_comes_to_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody is asked, thinks for longer than the pause lasts, and says yes."""
+    give_terminal(monkeypatch)
+    desk.wire.before["ContinueServiceDeployment"] = desk.finish
+    ended = desk.deploy(SECOND, answer="y\n")
+    assert (ended.exit_code, "ECS does not take it any more" in ended.stderr) == (FAILED, True)
+    assert desk.state() == (desk.digest(FIRST),) * 2
+
+
+def test_a_deployment_that_went_on_during_the_test_is_still_turned_down(desk: Desk) -> None:
+    """Its green side fails, and at that moment somebody says `continue`."""
+
+    def go_on() -> None:
+        del desk.wire.before["ContinueServiceDeployment"]
+        desk.verb("continue")
+        desk.ecs.skip()
+
+    desk.green.is_ready = False
+    desk.wire.before["ContinueServiceDeployment"] = go_on
+    assert desk.deploy(SECOND).exit_code == FAILED
+    assert ("ecs", "StopServiceDeployment") in desk.wire.calls
+    assert desk.state() == (desk.digest(FIRST),) * 2
+
+
+def test_a_processor_that_leaves_dead_letters_goes_back(desk: Desk) -> None:
+    def leave_letter() -> None:
+        if desk.stage(PROCESSOR) == "BAKE_TIME":
+            sqs = desk.aws("sqs")
+            sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName="dev-orders-dead")["QueueUrl"], MessageBody="{}")
+            desk.on_look = lambda: None
+
+    desk.on_look = leave_letter
+    ended = desk.deploy(SECOND, service=PROCESSOR)
+    assert (ended.exit_code, "1 more dead letters" in ended.stderr) == (FAILED, True)
+    assert desk.state(PROCESSOR) == (desk.digest(FIRST, PROCESSOR),) * 2
+
+
+def test_tasks_that_do_not_start_go_back_and_the_events_say_why(desk: Desk) -> None:
+    broken = desk.digest(SECOND, PROCESSOR)
+    assert broken is not None
+    desk.ecs.break_image(broken, "exec format error")
+    ended = desk.deploy(SECOND, service=PROCESSOR)
+    assert (ended.exit_code, "circuit breaker" in ended.stderr) == (FAILED, True)
+    assert desk.state(PROCESSOR) == (desk.digest(FIRST, PROCESSOR),) * 2
+
+
+def test_a_deployment_that_takes_its_place_keeps_its_tag(desk: Desk) -> None:
+    """Such as Terraform's, of a new task definition with the same tag."""
+
+    def replace() -> None:
+        if desk.stage(PROCESSOR) == "BAKE_TIME":
+            desk.ecs.client("ecs").update_service(cluster="dev", service=PROCESSOR, forceNewDeployment=True)
+            desk.on_look = lambda: None
+
+    desk.on_look = replace
+    ended = desk.deploy(SECOND, service=PROCESSOR)
+    assert (ended.exit_code, "has taken its place" in ended.stderr) == (FAILED, True)
+    desk.finish()
+    assert desk.state(PROCESSOR) == (desk.digest(SECOND, PROCESSOR),) * 2
+
+
+def test_two_images_without_a_deployment_are_drift(desk: Desk) -> None:
+    """As one leaves them that was stopped without being rolled back."""
+    desk.deploy(SECOND, "--no-wait")
+    desk.come_to_pause()
+    service = desk.ecs.engine.state.services["dev", API]
+    deployment = service.ongoing
+    assert deployment is not None
+    deployment.status = type(deployment.status).STOPPED
+    told = desk.status()
+    assert "two images run" in told["drift"]
+    assert desk.verb("rollback").exit_code == REFUSED
+    assert desk.deploy(SECOND).exit_code == DONE
+    assert desk.state() == (desk.digest(SECOND),) * 2
+
+
+def test_a_service_without_tasks_is_deployed_and_has_no_drift(desk: Desk) -> None:
+    desk.ecs.client("ecs").update_service(cluster="dev", service=PROCESSOR, desiredCount=0)
+    while desk.ecs.skip():
+        pass
+    assert desk.status(PROCESSOR)["drift"] is None
+    ended = desk.deploy(SECOND, service=PROCESSOR)
+    assert (ended.exit_code, "SKIP tasks: it is scaled to nothing" in ended.stderr) == (DONE, True)
+
+
+def stand_beside(desk: Desk, environment: str) -> None:
+    """A processor of another environment in the same account, which runs FIRST."""
+    live, clean = f"live-{environment}", desk.ecs.engine.state
+    digest = desk.digest(FIRST, PROCESSOR)
+    assert digest is not None
+    tag_image(desk.ecs.client("ecr"), PROCESSOR, live, digest)
+    (dev,) = (each for each in clean.task_definitions.values() if each.family == f"dev-{PROCESSOR}")
+    content: Mapping[str, Any] = json.loads(json.dumps(dev.content).replace("live-dev", live))
+    desk.ecs.engine.create_service(
+        cluster=environment,
+        name=PROCESSOR,
+        task_definition=TaskDefinition(f"{environment}-{PROCESSOR}", 1, content),
+        desired=2,
+        configuration=clean.services["dev", PROCESSOR].configuration,
+        balancing=None,
+    )
+
+
+def test_what_dev_runs_is_promoted_by_its_digest(desk: Desk, embedded: str) -> None:
+    with open_desk(embedded, "uat"):
+        pass  # its table and queue stay
+    stand_beside(desk, "uat")
+    promote = ("promote", PROCESSOR, "--from", "dev", "--to", "uat")
+    assert "nothing to do" in desk.run(*promote).stderr
+    desk.deploy(SECOND, "--no-wait", service=PROCESSOR)
+    under_way = desk.run(*promote)
+    assert (under_way.exit_code, "dev is being deployed" in under_way.stderr) == (REFUSED, True)
+    desk.finish()
+    assert desk.run(*promote, "--dry-run").exit_code == DONE
+    told = json.loads(desk.run(*promote, "--json").stdout)
+    assert (told["environment"], told["changed"]) == ("uat", True)
+    assert told["image"] == desk.digest("live-uat", PROCESSOR) == desk.digest(SECOND, PROCESSOR)
+
+    push_image(desk.ecs.client("ecr"), PROCESSOR, "live-dev", labels={"drift": "yes"})
+    drifted = desk.run(*promote)
+    assert (drifted.exit_code, "dev has drifted" in drifted.stderr) == (REFUSED, True)

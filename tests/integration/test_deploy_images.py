@@ -1,0 +1,121 @@
+"""Images, scans and tags, against the fake's registry; what may be deployed."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orderctl.deploy.alarms import Alarms
+from orderctl.deploy.checks import Check, Verdict
+from orderctl.deploy.errors import ImageNotFound, Refused
+from orderctl.deploy.fleet import Fleet
+from orderctl.deploy.images import REVISION_LABEL, Images
+from orderctl.deploy.place import Place
+from orderctl.deploy.preflight import check_image, check_service
+from orderctl.deploy.traffic import Traffic
+from orderctl.local.ecs import Build, Ecs, running_ecs
+from orderctl.local.ecs.images import push_image
+
+PLACE = Place("dev", "order-api")
+
+
+@pytest.fixture(scope="module")
+def ecs() -> Iterator[Ecs]:
+    with running_ecs() as running:
+        yield running
+
+
+@pytest.fixture
+def images(ecs: Ecs) -> Images:
+    return Images(ecs.client("ecr"), PLACE.repository)
+
+
+@pytest.fixture
+def fleet(ecs: Ecs) -> Fleet:
+    return Fleet(ecs.client("ecs"), PLACE)
+
+
+def verdicts(checks: Iterator[Check]) -> dict[str, Verdict]:
+    return {check.name: check.verdict for check in checks}
+
+
+def test_an_index_is_known_by_tag_and_by_digest(images: Images) -> None:
+    image = images.get("sha-1a2b3c4")
+    assert image == images.get(image.digest)
+    assert image.is_index
+    assert set(image.architectures) == {"amd64", "arm64"}
+    assert image.commit == "1a2b3c4"
+    assert images.labels_of(image)[REVISION_LABEL] == "1a2b3c4"
+
+
+def test_an_image_for_one_architecture_says_which(ecs: Ecs, images: Images) -> None:
+    digest = push_image(ecs.client("ecr"), PLACE.repository, "sha-0000001", labels={}, platforms=("amd64",))
+    image = images.get(digest)
+    assert set(image.architectures) == {"amd64"}
+    assert verdicts(check_image(images, image, "arm64")) == {"architecture": Verdict.NG, "scan": Verdict.SKIP}
+
+
+@pytest.mark.parametrize("reference", ["sha-nobody", "sha256:" + "0" * 64])
+def test_one_that_is_not_there_is_named(images: Images, reference: str) -> None:
+    with pytest.raises(ImageNotFound, match=f"order-api has no image {reference}"):
+        images.get(reference)
+
+
+def test_a_tag_moves_whole_and_may_be_there_already(images: Images) -> None:
+    second = images.get("sha-5d6e7f8")
+    images.move("live-elsewhere", second.digest)
+    images.move("live-elsewhere", second.digest)
+    assert images.get("live-elsewhere").architectures == second.architectures
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict"),
+    [({}, Verdict.OK), ({"HIGH": 3}, Verdict.OK), ({"CRITICAL": 1, "LOW": 9}, Verdict.NG), (None, Verdict.SKIP)],
+)
+def test_critical_findings_keep_an_image_out(
+    ecs: Ecs, images: Images, findings: dict[str, int] | None, verdict: Verdict
+) -> None:
+    build = Build(commit=f"f{abs(hash(str(findings))):x}"[:7])
+    image = images.get(push_image(ecs.client("ecr"), PLACE.repository, build.tag, labels={}, platforms=build.platforms))
+    ecs.set_findings(PLACE.repository, image.architectures["arm64"], findings)
+    assert verdicts(check_image(images, image, "arm64")) == {"architecture": Verdict.OK, "scan": verdict}
+
+
+def test_a_service_at_rest_is_ready(ecs: Ecs, fleet: Fleet) -> None:
+    checks = check_service(fleet, fleet.describe(), Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
+    assert verdicts(checks) == dict.fromkeys(("no deployment", "tasks", "alarms", "traffic"), Verdict.OK)
+
+
+def test_an_alarm_that_is_on_already_would_roll_nothing_back(ecs: Ecs, fleet: Fleet) -> None:
+    service = fleet.describe()
+    ecs.set_alarm(service.alarms[0], "ALARM")
+    checks = check_service(fleet, service, Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
+    assert verdicts(checks)["alarms"] is Verdict.NG
+    ecs.set_alarm(service.alarms[0], "OK")
+
+
+def test_weights_between_two_groups_are_no_start(ecs: Ecs, fleet: Fleet) -> None:
+    service = fleet.describe()
+    elb = ecs.client("elbv2")
+    assert service.production_rule is not None
+    halves = [{"TargetGroupArn": group, "Weight": 50} for group in service.target_groups]
+    whole = [{**half, "Weight": weight} for half, weight in zip(halves, (100, 0), strict=True)]
+    forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": halves}}]
+    elb.modify_rule(RuleArn=service.production_rule, Actions=forward)
+    checks = check_service(fleet, service, Alarms(ecs.client("cloudwatch")), Traffic(elb))
+    assert verdicts(checks)["traffic"] is Verdict.NG
+    forward[0]["ForwardConfig"] = {"TargetGroups": whole}
+    elb.modify_rule(RuleArn=service.production_rule, Actions=forward)
+
+
+def test_the_tasks_architecture_is_named_as_images_name_it(fleet: Fleet) -> None:
+    assert fleet.architecture(fleet.describe()) == "arm64"
+
+
+def test_the_green_side_answers_where_the_test_listener_is(ecs: Ecs, fleet: Fleet) -> None:
+    assert Traffic(ecs.client("elbv2")).test_url(fleet.describe()) == "https://api.dev.example.com:8443"
+
+
+def test_a_service_without_traffic_has_no_test_listener(ecs: Ecs) -> None:
+    processor = Fleet(ecs.client("ecs"), Place("dev", "order-processor")).describe()
+    with pytest.raises(Refused, match="--test-url"):
+        Traffic(ecs.client("elbv2")).test_url(processor)

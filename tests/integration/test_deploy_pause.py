@@ -1,0 +1,75 @@
+"""A service that nobody shall deploy: `pause`, and `continue`."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.deploy_desk import FIRST, SECOND, Desk, embedded_aws, open_desk
+
+DONE, REFUSED, UNDER_WAY = 0, 3, 4
+REASON = ("--reason", "incident 42")
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def desk(embedded: str) -> Iterator[Desk]:
+    with open_desk(embedded) as opened:
+        yield opened
+
+
+def test_nobody_deploys_what_is_paused_until_it_is_lifted(desk: Desk) -> None:
+    assert desk.verb("pause", *REASON).exit_code == DONE
+    refused = desk.deploy(SECOND)
+    assert refused.exit_code == REFUSED
+    assert "has paused it since" in refused.stderr
+    assert "incident 42" in refused.stderr
+    assert desk.state() == (desk.digest(FIRST),) * 2
+    assert desk.verb("continue").exit_code == DONE
+    assert desk.deploy(SECOND).exit_code == DONE
+    assert [verb for verb, _ in desk.audit()] == ["pause", "continue", "deploy", "deployed"]
+
+
+def test_status_and_verify_tell_it(desk: Desk) -> None:
+    told = json.loads(desk.verb("pause", *REASON, "--json").stdout)
+    assert told["paused"] == desk.status()["paused"] == "incident 42"
+    assert "incident 42" in desk.verb("status").stdout
+    assert desk.verb("verify", "--tag", SECOND).exit_code == REFUSED
+
+
+def test_a_green_side_that_waits_goes_on_only_when_it_is_lifted(desk: Desk) -> None:
+    def pause_once() -> None:
+        desk.on_look = lambda: None
+        assert desk.verb("pause", *REASON).exit_code == DONE
+
+    desk.on_look = pause_once
+    left = desk.deploy(SECOND)
+    assert left.exit_code == UNDER_WAY
+    assert "it has passed, and is paused" in left.stderr
+    assert desk.verb("continue").exit_code == DONE
+    desk.finish()
+    assert desk.state() == (desk.digest(SECOND),) * 2
+    assert desk.status()["paused"] is None
+
+
+def test_the_way_back_is_open_all_the_same(desk: Desk) -> None:
+    desk.deploy(SECOND)
+    desk.verb("pause", *REASON)
+    assert desk.verb("rollback", "--auto", "--test-url", desk.green.url).exit_code == DONE
+    assert desk.state() == (desk.digest(FIRST),) * 2
+
+
+def test_a_dry_run_pauses_nothing(desk: Desk) -> None:
+    assert "nothing was changed" in desk.verb("pause", *REASON, "--dry-run").stderr
+    assert desk.status()["paused"] is None
+
+
+def test_there_must_be_something_to_continue(desk: Desk) -> None:
+    refused = desk.verb("continue")
+    assert refused.exit_code == REFUSED
+    assert "nobody has paused it" in refused.stderr

@@ -1,0 +1,18 @@
+"""Where the verbs work: by AWS's own variables, and only there."""
+
+import pytest
+
+from orderctl.deploy.errors import Refused
+from orderctl.deploy.site import Site
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "ORDER_ACCOUNT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+
+
+def test_without_a_region_it_says_what_is_missing() -> None:
+    with pytest.raises(Refused, match="AWS_REGION"):
+        Site.open("dev", "order-api")
