@@ -10,6 +10,7 @@ from infra.constructs.logs import LogGroup
 from infra.constructs.workspace import Workspace
 
 ACCEPTED = '{ $.event = "request" && $.method = "POST" && $.route = "/v1/orders" && $.status = 202 }'
+FAILED = '{ $.event = "handler_crashed" }'
 OUTBOX = '{ $.event = "outbox" }'
 
 
@@ -22,6 +23,7 @@ class LogMetrics:
         self._filter("AcceptMilliseconds", api, ACCEPTED, "$.ms", "Milliseconds")
         self._filter("OrdersParked", processor, OUTBOX, "$.parked", "Count")
         self._filter("OldestOpenSeconds", processor, OUTBOX, "$.oldest_open_seconds", "Seconds")
+        self._filter("FailedMessages", processor, FAILED, "1", "Count")
 
     def _filter(self, metric: str, group: LogGroup, pattern: str, value: str, unit: str) -> None:
         CloudwatchLogMetricFilter(

@@ -54,3 +54,4 @@ class DataOutputs:
     queue_age_alarm_name: str
     dead_letters_alarm_name: str
     no_processor_alarm_name: str
+    failures_alarm_name: str

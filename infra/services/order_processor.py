@@ -57,6 +57,7 @@ class OrderProcessor(ServiceWorkspace):
             alarms=EcsServiceAlarms(
                 alarm_names=[
                     self.data.dead_letters_alarm_name,
+                    self.data.failures_alarm_name,
                     self.data.no_processor_alarm_name,
                     self.data.queue_age_alarm_name,
                 ],

@@ -39,8 +39,11 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
         ),
         ("Seconds the oldest message waits", [queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")]),
         (
-            "Dead letters",
-            [queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")],
+            "Dead letters, and messages that failed a minute",
+            [
+                queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum"),
+                log_metric(environment.name, "FailedMessages", "Sum"),
+            ],
         ),
         (
             "Write units a minute",

@@ -21,6 +21,8 @@ REPORT_MINUTES = 2
 """A processor says how the outbox is once a minute, and a bit: each period of two has a word."""
 SILENT_MINUTES = 6
 """Without a word for so long no processor runs."""
+FAILED_MESSAGES = 5
+"""Outages, throttles and conflicts are no failures: they are foreseen."""
 THROTTLED_EVENTS = 50
 THROTTLED_MINUTES = 3
 
@@ -71,6 +73,7 @@ class Data:
             queue_age_alarm_name=self._queue_age(self._queue).alarm_name,
             dead_letters_alarm_name=self._dead_letters(self._queue).alarm_name,
             no_processor_alarm_name=self._silent().alarm_name,
+            failures_alarm_name=self._failures().alarm_name,
         )
 
     def _table_arn(self, table: Table) -> str:
@@ -108,6 +111,16 @@ class Data:
             minutes=SILENT_MINUTES,
             missing="notBreaching" if stands_by else "breaching",
             below=True,
+        )
+
+    def _failures(self) -> CloudwatchMetricAlarm:
+        return self._alarms.above(
+            "failures",
+            f"Processors fail with more than {FAILED_MESSAGES} messages a minute, for a reason that nobody foresaw.",
+            "failed",
+            {"failed": log_metric(self._environment.name, "FailedMessages", "Sum")},
+            threshold=FAILED_MESSAGES,
+            minutes=2,
         )
 
     def _reported(self, name: str, stat: str, minutes: int) -> Metric:

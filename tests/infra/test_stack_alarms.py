@@ -12,6 +12,7 @@ import pytest
 from order_api import middleware
 from order_api.schemas import V1
 from order_processor import sweeper
+from order_shared.messaging import consumer
 from tests.infra.synthesis import Resource, Stack, every, none, of_kind
 
 MOST_METRICS = 10  # CloudWatch, of one alarm
@@ -21,6 +22,7 @@ FUNCTIONS = {"FILL", "IF"}
 SUPPORTING = {
     "queue_age_alarm": (60, 3, "notBreaching"),
     "dead_letters_alarm": (60, 1, "notBreaching"),
+    "failures_alarm": (60, 2, "notBreaching"),
     "parked_alarm": (120, 1, "notBreaching"),
     "oldest_open_alarm": (900, 1, "notBreaching"),
     "throttles_alarm": (180, 1, "notBreaching"),
@@ -127,12 +129,16 @@ class TestAlarms:
 
 class TestLogMetrics:
     def test_they_are_read_out_of_lines_that_services_write(self) -> None:
-        told = {"request": logged(middleware, "request"), "outbox": logged(sweeper, "outbox")}
+        told = {
+            "request": logged(middleware, "request"),
+            "outbox": logged(sweeper, "outbox"),
+            "handler_crashed": logged(consumer, "handler_crashed"),
+        }
         for each in every("aws_cloudwatch_log_metric_filter"):
             fields = re.findall(r"\$\.(\w+)", each["pattern"] + each["metric_transformation"]["value"])
             (event,) = re.findall(r'\$\.event = "(\w+)"', each["pattern"])
             assert set(fields) - {"event"} <= told[event], str(each)
-            service = {"request": "order_api", "outbox": "order_processor"}[event]
+            service = "order_api" if event == "request" else "order_processor"
             assert each["log_group_name"] == f"${{aws_cloudwatch_log_group.{service}_logs.name}}", str(each)
 
     def test_accepted_orders_are_those_that_the_api_answers_so(self) -> None:

@@ -117,6 +117,7 @@ ALARMS = {
     "order-processor": {
         "outputs.dead_letters_alarm_name",
         "outputs.no_processor_alarm_name",
+        "outputs.failures_alarm_name",
         "outputs.queue_age_alarm_name",
     },
 }

@@ -84,7 +84,7 @@ def test_the_same_image_under_way_is_followed(desk: Desk) -> None:
 def test_somebody_elses_lock_says_whose(desk: Desk) -> None:
     lock = desk.lock("deploy sha-9999999")
     lock.take()
-    refused(desk, SECOND, "ada has been at order-api in dev for 0 s: deploy sha-9999999")
+    refused(desk, SECOND, ": deploy sha-9999999. If nobody is, the lock frees itself in ")
     lock.release()
     assert desk.deploy(SECOND).exit_code == DONE
 
@@ -159,7 +159,7 @@ def test_an_alarm_during_the_bake_rolls_back_and_the_tag_goes_with_it(desk: Desk
     ended = desk.deploy(SECOND)
     assert (ended.exit_code, f"alarms: {ERRORS_ALARM}" in ended.stderr) == (FAILED, True)
     assert desk.state() == (desk.digest(FIRST),) * 2
-    assert "ECS  (service order-api)" in ended.stderr
+    assert "ECS: (service order-api)" in ended.stderr
 
 
 def test_a_word_that_comes_after_the_pause_is_over_comes_to_nothing(

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -21,8 +21,11 @@ STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.NG: "red"}
 class Report:
     """Everything goes to stderr: stdout is for the answer."""
 
-    def __init__(self, audit: AuditLog) -> None:
+    def __init__(self, audit: AuditLog, events: Callable[[], Sequence[str]] = tuple) -> None:
+        """`events` tells the service's latest, the newest first."""
         self._audit = audit
+        self._events = events
+        self._known: frozenset[str] | None = None
         self._last = ""
         self._began = time.monotonic()
         self._bake_began: float | None = None
@@ -70,10 +73,19 @@ class Report:
         if line != self._last:
             self._last = line
             errors.print(f"  {self._elapsed():>5}  {line}", soft_wrap=True)
+        self._show_events()
         if deployment.stage is Stage.BAKE_TIME and self._bake_began is None:
             self._bake_began = time.monotonic()
         if self._spinner is not None:
             self._spinner.update(f"{self._elapsed()}  {self._waiting_for(deployment)}")
+
+    def _show_events(self) -> None:
+        """Those that were not there at the first look."""
+        latest = self._events()
+        for event in reversed(latest):
+            if self._known is not None and event not in self._known:
+                errors.print(f"  {self._elapsed():>5}  ECS: {event}", style="dim", soft_wrap=True)
+        self._known = frozenset(latest)
 
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)

@@ -31,7 +31,6 @@ from orderctl.deploy.site import Site
 from orderctl.deploy.smoke import Smoke
 
 TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - where it is, not what it is
-SHOWN_EVENTS = 3
 
 LEFT = {
     Step.LOOKING: "nothing was changed",
@@ -63,7 +62,7 @@ def ship(site: Site, reference: str, how: How) -> None:
     image = site.images.get(reference)
     named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
     announce(site, f"deploy {named}")
-    report = Report(site.audit)
+    report = Report(site.audit, lambda: site.fleet.describe().events)
     if how.dry_run:
         look(site, report, image, as_json=how.as_json, while_paused=how.while_paused)
         report.said("nothing was changed")
@@ -152,9 +151,6 @@ def _end(site: Site, outcome: Outcome, *, as_json: bool) -> None:
         errors.print(
             "it is under way: `orderctl wait` follows it, `orderctl continue` and `orderctl abort` end a pause"
         )
-    elif not outcome.succeeded:
-        for event in site.fleet.describe().events[:SHOWN_EVENTS]:
-            errors.print(f"  ECS  {event}", style="dim", soft_wrap=True)
     answer(of_outcome(site, outcome), as_json=as_json)
     if not outcome.over:
         raise typer.Exit(STILL_BAKING)

@@ -48,7 +48,7 @@ def wait(
         if deployment is None:
             raise Refused(f"nothing is under way for {site.place}")
         announce(site, f"wait for {deployment.id}")
-        report = Report(site.audit)
+        report = Report(site.audit, lambda: site.fleet.describe().events)
         with report.live():
             report.saw(deployment)
             while not _arrived(deployment, until):
