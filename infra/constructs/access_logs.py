@@ -16,10 +16,10 @@ from cdktn_provider_aws.s3_bucket_server_side_encryption_configuration import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
 )
 
-from infra.constructs.naming import name
 from infra.constructs.policies import Statement, document
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
+from infra.naming import name
 
 BUCKET_PREFIX_LENGTH = 36  # the provider adds what makes it unique in the world
 

@@ -1,6 +1,6 @@
 """Alarms: each says what is wrong and where its runbook is, and tells the topic when it begins and when it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cdktn_provider_aws.cloudwatch_metric_alarm import (
@@ -23,6 +23,11 @@ class Metric:
     stat: str
     dimensions: Mapping[str, str] = field(default_factory=dict)
     period: int = MINUTE
+
+
+def filled_sum(metrics: Iterable[str]) -> str:
+    """The expression that adds metrics up by their ids; one that says nothing counts as none."""
+    return " + ".join(f"FILL({key}, 0)" for key in metrics)
 
 
 @dataclass(frozen=True, kw_only=True)

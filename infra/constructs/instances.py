@@ -31,12 +31,12 @@ from cdktn_provider_aws.launch_template import (
 from cdktn_provider_aws.security_group import SecurityGroup
 from cdktn_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
 
-from infra.constructs.naming import ROLE_LENGTH, name
 from infra.constructs.network import ANYWHERE, HTTPS, Network
 from infra.constructs.policies import trust
 from infra.constructs.roles import Role
 from infra.constructs.workspace import ROLE_PATH, Workspace
 from infra.environments import Architecture, Environment
+from infra.naming import ROLE_LENGTH, name
 
 MANAGED_POLICIES = (
     "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role",

@@ -21,10 +21,10 @@ from cdktn_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEg
 from cdktn_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 
 from infra.constructs.access_logs import AccessLogs
-from infra.constructs.naming import TARGET_GROUP_LENGTH, name
 from infra.constructs.network import ANYWHERE, HTTPS, Network
 from infra.constructs.workspace import Workspace
 from infra.environments import ORGANISATION, Environment
+from infra.naming import TARGET_GROUP_LENGTH, name
 
 HTTP = 80
 TEST_PORT = 8443

@@ -6,9 +6,9 @@ from cdktn_provider_aws.iam_role import IamRole
 from cdktn_provider_aws.iam_role_policy import IamRolePolicy
 from cdktn_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
 
-from infra.constructs.naming import ROLE_LENGTH, name
 from infra.constructs.policies import Statement, document
 from infra.constructs.workspace import ROLE_PATH, Workspace
+from infra.naming import ROLE_LENGTH, name
 
 if TYPE_CHECKING:
     from cdktn import ITerraformDependable

@@ -12,10 +12,10 @@ from cdktn_provider_aws.lb_listener_rule import (
 from cdktn_provider_aws.lb_target_group import LbTargetGroup, LbTargetGroupHealthCheck
 
 from infra.constructs.load_balancer import API_PORT
-from infra.constructs.naming import TARGET_GROUP_LENGTH, name, rule_priority
 from infra.constructs.outputs import PlatformOutputs
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment, Strategy
+from infra.naming import TARGET_GROUP_LENGTH, name, rule_priority
 
 DEREGISTRATION_SECONDS = 30
 """For requests under way when a task goes; the API answers none that takes longer."""

@@ -1,11 +1,9 @@
 """Which environment belongs to a branch."""
 
-import hashlib
 import re
 
 from infra.environments import FEATURE_PREFIX, MAX_NAME_LENGTH
-
-DIGEST_LENGTH = 6
+from infra.naming import shortened
 
 
 def environment_of_branch(branch: str) -> str:
@@ -15,7 +13,4 @@ def environment_of_branch(branch: str) -> str:
     """
     words = re.sub(r"[^a-z0-9]+", "-", branch.lower()).strip("-")
     name = words if words.startswith(FEATURE_PREFIX) else FEATURE_PREFIX + words
-    if len(name) <= MAX_NAME_LENGTH:
-        return name
-    digest = hashlib.sha256(branch.encode()).hexdigest()[:DIGEST_LENGTH]
-    return f"{name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1].rstrip('-')}-{digest}"
+    return shortened(name, MAX_NAME_LENGTH, of=branch)

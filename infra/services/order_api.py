@@ -1,30 +1,26 @@
 """The workspace of order-api: tasks, traffic, alarms, scaling. Images come by tag: Terraform never ships one."""
 
-from cdktn import App, TerraformResourceLifecycle
+from cdktn import App
 from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from cdktn_provider_aws.ecs_service import (
-    EcsService,
-    EcsServiceAlarms,
-    EcsServiceDeploymentCircuitBreaker,
     EcsServiceDeploymentConfiguration,
     EcsServiceDeploymentConfigurationLifecycleHook,
     EcsServiceDeploymentConfigurationLifecycleHookTimeoutConfiguration,
     EcsServiceLoadBalancer,
     EcsServiceLoadBalancerAdvancedConfiguration,
-    EcsServiceNetworkConfiguration,
 )
 from cdktn_provider_aws.lb_target_group import LbTargetGroup
 
-from infra.constructs.alarms import Alarms, Metric
+from infra.constructs.alarms import Alarms, Metric, filled_sum
 from infra.constructs.load_balancer import API_PORT
 from infra.constructs.log_metrics import log_metric
 from infra.constructs.policies import Statement, trust
 from infra.constructs.roles import Role
-from infra.constructs.scaling import Scaling
 from infra.constructs.service_groups import service_security_group
 from infra.constructs.task import Container, Task
 from infra.constructs.traffic import Traffic
 from infra.environments import Environment, Strategy
+from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
 from infra.stacks import Kind
 
@@ -51,55 +47,24 @@ class OrderApi(ServiceWorkspace):
         infrastructure = self._infrastructure_role(traffic) if traffic.test_rule is not None else None
         alarms = [alarm.alarm_name for alarm in self._alarms(traffic)]
         self._alarm_without_tasks(traffic)
-        service = EcsService(
+        scaling = run_service(
             self,
-            "service",
-            name=self.service_name,
-            cluster=self.platform.cluster_arn,
-            task_definition=task.definition.arn,
-            desired_count=environment.api.minimum,
-            capacity_provider_strategy=self.capacity_strategy(),
-            ordered_placement_strategy=self.placement(),
-            # Without it a change of the capacity cannot be planned. It acts only when something else is updated.
-            force_new_deployment=True,
-            availability_zone_rebalancing="ENABLED",
-            deployment_minimum_healthy_percent=100,
-            deployment_maximum_percent=200,
-            deployment_configuration=self._deployment(environment),
-            # Tasks that never start trip no alarm, and a stage may last for a day.
-            deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
-            alarms=EcsServiceAlarms(alarm_names=alarms, enable=True, rollback=True),
-            health_check_grace_period_seconds=60,
-            enable_execute_command=environment.exec,
-            enable_ecs_managed_tags=True,
-            propagate_tags="SERVICE",
-            network_configuration=EcsServiceNetworkConfiguration(
-                subnets=list(self.platform.private_subnet_ids), security_groups=[group.id], assign_public_ip=False
-            ),
-            load_balancer=[self._target(traffic, infrastructure)],
-            # Autoscaling moves the count.
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
-            depends_on=[
-                *traffic.rules,
-                *task.execution_role.policies,
-                *task.task_role.policies,
-                *(infrastructure.policies if infrastructure else ()),
-            ],
-        )
-        scaling = Scaling(
-            self,
-            service,
-            cluster=self.platform.cluster_name,
-            name=self.service_name,
+            task,
+            security_group_id=group.id,
             minimum=environment.api.minimum,
             maximum=environment.api.maximum,
+            deployment=self._deployment(environment),
+            alarm_names=alarms,
+            needs=[*traffic.rules, *(infrastructure.policies if infrastructure else ())],
+            health_check_grace_period_seconds=60,
+            load_balancer=[self._target(traffic, infrastructure)],
         )
         # AWS's own metric of requests per target is of one group; here customers move from one to the other.
         requests = {
             f"requests_{number}": self._metric(group, "RequestCountPerTarget", "Sum")
             for number, group in enumerate(traffic.target_groups)
         }
-        scaling.track("requests", " + ".join(f"FILL({key}, 0)" for key in requests), requests, REQUESTS_PER_TASK)
+        scaling.track("requests", filled_sum(requests), requests, REQUESTS_PER_TASK)
         scaling.track_cpu()
 
     def _container(self) -> Container:
@@ -220,8 +185,8 @@ class OrderApi(ServiceWorkspace):
         groups = list(enumerate(traffic.target_groups))
         errors = {f"errors_{n}": self._metric(group, "HTTPCode_Target_5XX_Count", "Sum") for n, group in groups}
         requests = {f"requests_{n}": self._metric(group, "RequestCount", "Sum") for n, group in groups}
-        every = " + ".join(f"FILL({key}, 0)" for key in requests)
-        failed = " + ".join(f"FILL({key}, 0)" for key in errors)
+        every = filled_sum(requests)
+        failed = filled_sum(errors)
         return [
             alarms.above(
                 "api_errors",
@@ -251,7 +216,7 @@ class OrderApi(ServiceWorkspace):
         Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).above(
             "no_api",
             "No task of the API is healthy: nobody can order.",
-            " + ".join(f"FILL({key}, 0)" for key in healthy),
+            filled_sum(healthy),
             healthy,
             threshold=1,
             minutes=2,

@@ -1,20 +1,15 @@
 """The workspace of order-processor: it has no traffic to shift, so it rolls, and its alarms roll it back."""
 
-from cdktn import App, TerraformResourceLifecycle
-from cdktn_provider_aws.ecs_service import (
-    EcsService,
-    EcsServiceAlarms,
-    EcsServiceDeploymentCircuitBreaker,
-    EcsServiceDeploymentConfiguration,
-    EcsServiceNetworkConfiguration,
-)
+from cdktn import App
+from cdktn_provider_aws.ecs_service import EcsServiceDeploymentConfiguration
 
 from infra.constructs.alarms import Metric
 from infra.constructs.policies import Statement
-from infra.constructs.scaling import Scaling, running_tasks
+from infra.constructs.scaling import running_tasks
 from infra.constructs.service_groups import service_security_group
 from infra.constructs.task import Container, Task
 from infra.environments import Environment
+from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
 from infra.stacks import Kind
 
@@ -37,50 +32,19 @@ class OrderProcessor(ServiceWorkspace):
         group = service_security_group(self, environment, self.platform, service=SERVICE, port=None)
         minimum = 0 if self.stands_by else environment.processor.minimum
         maximum = 0 if self.stands_by else environment.processor.maximum
-        service = EcsService(
+        scaling = run_service(
             self,
-            "service",
-            name=self.service_name,
-            cluster=self.platform.cluster_arn,
-            task_definition=task.definition.arn,
-            desired_count=minimum,
-            capacity_provider_strategy=self.capacity_strategy(),
-            ordered_placement_strategy=self.placement(),
-            # Without it a change of the capacity cannot be planned. It acts only when something else is updated.
-            force_new_deployment=True,
-            availability_zone_rebalancing="ENABLED",
-            # The new tasks take their part of the queue before an old one is told to drain.
-            deployment_minimum_healthy_percent=100,
-            deployment_maximum_percent=200,
-            deployment_configuration=EcsServiceDeploymentConfiguration(strategy="ROLLING"),
-            deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
-            alarms=EcsServiceAlarms(
-                alarm_names=[
-                    self.data.dead_letters_alarm_name,
-                    self.data.failures_alarm_name,
-                    self.data.no_processor_alarm_name,
-                    self.data.queue_age_alarm_name,
-                ],
-                enable=True,
-                rollback=True,
-            ),
-            enable_execute_command=environment.exec,
-            enable_ecs_managed_tags=True,
-            propagate_tags="SERVICE",
-            network_configuration=EcsServiceNetworkConfiguration(
-                subnets=list(self.platform.private_subnet_ids), security_groups=[group.id], assign_public_ip=False
-            ),
-            # Autoscaling moves the count.
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
-            depends_on=[*task.execution_role.policies, *task.task_role.policies],
-        )
-        scaling = Scaling(
-            self,
-            service,
-            cluster=self.platform.cluster_name,
-            name=self.service_name,
+            task,
+            security_group_id=group.id,
             minimum=minimum,
             maximum=maximum,
+            deployment=EcsServiceDeploymentConfiguration(strategy="ROLLING"),
+            alarm_names=[
+                self.data.dead_letters_alarm_name,
+                self.data.failures_alarm_name,
+                self.data.no_processor_alarm_name,
+                self.data.queue_age_alarm_name,
+            ],
         )
         scaling.track(
             "backlog",

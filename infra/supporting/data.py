@@ -2,7 +2,7 @@
 
 from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 
-from infra.constructs.alarms import MINUTE, Alarms, Metric
+from infra.constructs.alarms import MINUTE, Alarms, Metric, filled_sum
 from infra.constructs.data import QueuePair, TableWithReplicas
 from infra.constructs.log_metrics import LogMetrics, log_metric
 from infra.constructs.logs import LogGroup
@@ -10,7 +10,8 @@ from infra.constructs.outputs import DataOutputs
 from infra.constructs.secrets import CURSOR_SECRETS, PAYMENT_API_KEY, make_secrets
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
-from order_shared.tables import TABLES, Queue, Table, order_queue
+from infra.stacks import SERVICES
+from order_shared.tables import IDEMPOTENCY, INVENTORY, OPERATIONS, ORDERS, TABLES, Queue, Table, order_queue
 
 QUEUE_AGE_SECONDS = 300
 OLDEST_OPEN_SECONDS = 900
@@ -45,21 +46,20 @@ class Data:
         if stack.region == environment.regions[0]:
             for table in TABLES:
                 TableWithReplicas(stack, environment, table, key_arn=data_key_arn, replica_key_arns=replica_key_arns)
-        self._queue = order_queue(environment.table_prefix)
-        queues = QueuePair(stack, self._queue, key_arn=data_key_arn)
+        queue = order_queue(environment.table_prefix)
+        queues = QueuePair(stack, queue, key_arn=data_key_arn)
         secrets = make_secrets(stack, environment, key_arn=data_key_arn)
         api_logs, processor_logs = (
-            LogGroup(stack, service, key_arn=logs_key_arn, days=environment.log_days)
-            for service in ("order-api", "order-processor")
+            LogGroup(stack, service, key_arn=logs_key_arn, days=environment.log_days) for service in SERVICES
         )
         LogMetrics(stack, api=api_logs, processor=processor_logs)
         self._alarms = Alarms(stack=stack, topic_arn=topic_arn)
         self._operator_alarms()
         self.outputs = DataOutputs(
-            orders_table_arn=self._table_arn(TABLES[0]),
-            inventory_table_arn=self._table_arn(TABLES[1]),
-            idempotency_table_arn=self._table_arn(TABLES[2]),
-            operations_table_arn=self._table_arn(TABLES[3]),
+            orders_table_arn=self._table_arn(ORDERS),
+            inventory_table_arn=self._table_arn(INVENTORY),
+            idempotency_table_arn=self._table_arn(IDEMPOTENCY),
+            operations_table_arn=self._table_arn(OPERATIONS),
             queue_arn=queues.queue.arn,
             queue_name=queues.queue.name,
             dead_letter_queue_arn=queues.dead_letters.arn,
@@ -70,8 +70,8 @@ class Data:
             api_log_group_arn=api_logs.arn,
             processor_log_group_name=processor_logs.group.name,
             processor_log_group_arn=processor_logs.arn,
-            queue_age_alarm_name=self._queue_age(self._queue).alarm_name,
-            dead_letters_alarm_name=self._dead_letters(self._queue).alarm_name,
+            queue_age_alarm_name=self._queue_age(queue).alarm_name,
+            dead_letters_alarm_name=self._dead_letters(queue).alarm_name,
             no_processor_alarm_name=self._silent().alarm_name,
             failures_alarm_name=self._failures().alarm_name,
         )
@@ -147,7 +147,7 @@ class Data:
         self._alarms.above(
             "throttles",
             "DynamoDB throttles: orders are late, or refused before they are acknowledged.",
-            " + ".join(f"FILL({key}, 0)" for key in throttles),
+            filled_sum(throttles),
             throttles,
             threshold=THROTTLED_EVENTS,
             minutes=THROTTLED_MINUTES,
@@ -158,11 +158,7 @@ class Data:
                 "no_orders",
                 f"No order was accepted for {quiet} minutes.",
                 "accepted",
-                {
-                    "accepted": log_metric(
-                        self._environment.name, "AcceptMilliseconds", "SampleCount", period=quiet * 60
-                    )
-                },
+                {"accepted": self._reported("AcceptMilliseconds", "SampleCount", quiet)},
                 threshold=1,
                 minutes=quiet,
                 missing="breaching",
@@ -177,7 +173,7 @@ def queue_metric(queue_name: str, metric: str, stat: str) -> Metric:
 def throttle_metrics(environment: Environment) -> dict[str, Metric]:
     """Refused reads and writes of each table, and of each index that orders write."""
     metrics = {}
-    for table in TABLES[:3]:
+    for table in (ORDERS, INVENTORY, IDEMPOTENCY):
         dimensions = {"TableName": environment.table_prefix + table.name}
         for way in ("Read", "Write"):
             metrics[f"{table.name}_{way.lower()}"] = _throttled(way, dimensions)

@@ -103,6 +103,16 @@ def confirm(site: Site, question: str, *, yes: bool) -> None:
         raise Refused("nothing was changed")
 
 
+def agreed(site: Site, what: str, question: str, *, dry_run: bool, yes: bool) -> bool:
+    """Says what will be done and where, and asks if it must; False if it was only to be said."""
+    announce(site, what)
+    if dry_run:
+        errors.print("nothing was changed")
+        return False
+    confirm(site, question, yes=yes)
+    return True
+
+
 def can_ask() -> bool:
     return sys.stdin.isatty()
 

@@ -12,8 +12,7 @@ from orderctl.commands.deployment.options import (
     JsonOption,
     ServiceArgument,
     YesOption,
-    announce,
-    confirm,
+    agreed,
     reported,
 )
 from orderctl.deploy.site import Site
@@ -42,11 +41,8 @@ def pause(
     """
     with reported(LEFT):
         site = Site.open(env, service)
-        announce(site, f"pause: {reason}")
-        if dry_run:
-            errors.print("nothing was changed")
+        if not agreed(site, f"pause: {reason}", "keep it from being deployed?", dry_run=dry_run, yes=yes):
             return
-        confirm(site, "keep it from being deployed?", yes=yes)
         site.audit.record("pause", reason)
         paused = site.pause(reason)
         errors.print("nobody deploys it until `orderctl continue`")

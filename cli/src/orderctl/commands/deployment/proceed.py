@@ -16,8 +16,7 @@ from orderctl.commands.deployment.options import (
     JsonOption,
     ServiceArgument,
     YesOption,
-    announce,
-    confirm,
+    agreed,
     reported,
 )
 from orderctl.deploy.errors import Refused
@@ -52,11 +51,10 @@ def proceed(
         if hook is None and paused is None:
             raise Refused(_nothing_waits(site, deployment))
         waiting = deployment.id if deployment is not None and hook is not None else None
-        announce(site, f"continue {waiting}" if waiting else f"lift the pause: {paused.reason if paused else ''}")
-        if dry_run:
-            errors.print("nothing was changed")
+        what = f"continue {waiting}" if waiting else f"lift the pause: {paused.reason if paused else ''}"
+        question = "give the green side the customers?" if waiting else "let it be deployed again?"
+        if not agreed(site, what, question, dry_run=dry_run, yes=yes):
             return
-        confirm(site, "give the green side the customers?" if waiting else "let it be deployed again?", yes=yes)
         site.audit.record("continue", waiting or "pause lifted")
         site.freeze.lift()
         if deployment is None or hook is None:
@@ -96,11 +94,8 @@ def abort(
     with reported(LEFT):
         site = Site.open(env, service)
         deployment = _under_way(site)
-        announce(site, f"abort {deployment.id}")
-        if dry_run:
-            errors.print("nothing was changed")
+        if not agreed(site, f"abort {deployment.id}", "roll it back?", dry_run=dry_run, yes=yes):
             return
-        confirm(site, "roll it back?", yes=yes)
         site.audit.record("abort", f"{deployment.id}: {reason}")
         site.fleet.turn_back(deployment)
         _put_back(site, deployment)

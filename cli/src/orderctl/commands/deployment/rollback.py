@@ -1,6 +1,5 @@
 """`orderctl rollback`: back to what ran before."""
 
-from orderctl.commands.common import errors
 from orderctl.commands.deployment.answers import answer
 from orderctl.commands.deployment.options import (
     AutoOption,
@@ -11,8 +10,7 @@ from orderctl.commands.deployment.options import (
     TestUrlOption,
     WaitOption,
     YesOption,
-    announce,
-    confirm,
+    agreed,
     reported,
 )
 from orderctl.commands.deployment.running import How, ship
@@ -59,11 +57,8 @@ def rollback(
 
 def _put_back(site: Site, digest: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     tag = site.place.live_tag
-    announce(site, f"put {tag} back on {digest}, which runs")
-    if dry_run:
-        errors.print("nothing was changed")
+    if not agreed(site, f"put {tag} back on {digest}, which runs", f"put {tag} back?", dry_run=dry_run, yes=yes):
         return
-    confirm(site, f"put {tag} back?", yes=yes)
     lock = site.lock("rollback of the tag")
     try:
         lock.take()

@@ -9,12 +9,17 @@ _HASH_LENGTH = 6
 
 
 def name(*parts: str, limit: int) -> str:
-    """The parts, joined by dashes. What would be too long is cut, and ends in a hash of the whole name."""
+    """The parts, joined by dashes, and not too long."""
     whole = "-".join(parts)
-    if len(whole) <= limit:
-        return whole
-    digest = sha256(whole.encode()).hexdigest()[:_HASH_LENGTH]
-    return f"{whole[: limit - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
+    return shortened(whole, limit, of=whole)
+
+
+def shortened(text: str, limit: int, *, of: str) -> str:
+    """What would be too long is cut, and ends in a hash of what it is the name `of`."""
+    if len(text) <= limit:
+        return text
+    digest = sha256(of.encode()).hexdigest()[:_HASH_LENGTH]
+    return f"{text[: limit - _HASH_LENGTH - 1].rstrip('-')}-{digest}"
 
 
 def rule_priority(environment: str) -> int:

@@ -1,0 +1,72 @@
+"""What both services are in ECS: on which capacity, how they are replaced, how many of them run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cdktn import ITerraformDependable, TerraformResourceLifecycle
+from cdktn_provider_aws.ecs_service import (
+    EcsService,
+    EcsServiceAlarms,
+    EcsServiceDeploymentCircuitBreaker,
+    EcsServiceDeploymentConfiguration,
+    EcsServiceNetworkConfiguration,
+)
+
+from infra.constructs.scaling import Scaling
+from infra.constructs.task import Task
+from infra.services.workspace import ServiceWorkspace
+
+
+def run_service(
+    stack: ServiceWorkspace,
+    task: Task,
+    *,
+    security_group_id: str,
+    minimum: int,
+    maximum: int,
+    deployment: EcsServiceDeploymentConfiguration,
+    alarm_names: Sequence[str],
+    needs: Sequence[ITerraformDependable] = (),
+    **traffic: Any,
+) -> Scaling:
+    """`alarm_names` roll a deployment back; `needs` go after the service; `traffic` is for one that has some."""
+    service = EcsService(
+        stack,
+        "service",
+        name=stack.service_name,
+        cluster=stack.platform.cluster_arn,
+        task_definition=task.definition.arn,
+        desired_count=minimum,
+        capacity_provider_strategy=stack.capacity_strategy(),
+        ordered_placement_strategy=stack.placement(),
+        # Without it a change of the capacity cannot be planned. It acts only when something else is updated.
+        force_new_deployment=True,
+        availability_zone_rebalancing="ENABLED",
+        # The new tasks take their part of the load before an old one is told to drain.
+        deployment_minimum_healthy_percent=100,
+        deployment_maximum_percent=200,
+        deployment_configuration=deployment,
+        # Tasks that never start trip no alarm, and a stage may last for a day.
+        deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
+        alarms=EcsServiceAlarms(alarm_names=list(alarm_names), enable=True, rollback=True),
+        enable_execute_command=stack.environment.exec,
+        enable_ecs_managed_tags=True,
+        propagate_tags="SERVICE",
+        network_configuration=EcsServiceNetworkConfiguration(
+            subnets=list(stack.platform.private_subnet_ids),
+            security_groups=[security_group_id],
+            assign_public_ip=False,
+        ),
+        # Autoscaling moves the count.
+        lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
+        depends_on=[*needs, *task.execution_role.policies, *task.task_role.policies],
+        **traffic,
+    )
+    return Scaling(
+        stack,
+        service,
+        cluster=stack.platform.cluster_name,
+        name=stack.service_name,
+        minimum=minimum,
+        maximum=maximum,
+    )
