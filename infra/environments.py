@@ -184,6 +184,22 @@ class Payments:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Traces:
+    """Where both services send their traces, by OTLP over HTTPS."""
+
+    collector: str
+    """With egress `endpoints` it is inside the VPC: the way out is port 443."""
+    share: float = 0.1
+    """Of the requests. Their callers do not decide; the processor follows the API."""
+
+    def __post_init__(self) -> None:
+        if not self.collector.startswith("https://"):
+            raise ValueError(f"the collector of traces is {self.collector!r}: it is reached by https only")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"the share of requests that are traced is {self.share}: above 0, and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tokens:
     """Who issues the customers' tokens: `ORDER_JWT_…`, see docs/authentication.md."""
 
@@ -240,6 +256,8 @@ class Environment:
     processor: ServiceSize = field(default_factory=ServiceSize)
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
+    traces: Traces | None = None
+    """None: there are none, and they cost nothing."""
     certificate_domain: str | None = None
     """Takes the newest issued ACM certificate of this domain, which must cover the API's names. Without one, a
     certificate is made and proved in the zone: free, renewed by itself."""

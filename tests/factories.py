@@ -44,6 +44,7 @@ def make_order(
     due_in: timedelta = timedelta(seconds=15),
     reference: str | None = None,
     payment_token: str | None = None,
+    traceparent: str | None = None,
 ) -> Order:
     """A pending order; at a new instant unless `at` is given."""
     customer = customer or make_customer()
@@ -55,6 +56,7 @@ def make_order(
         due_at=to_millis(at + due_in),
         reference=reference,
         payment_token=payment_token,
+        traceparent=traceparent,
     )
 
 

@@ -12,6 +12,7 @@ from order_shared.idempotency import Claim, ClaimTaken
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.inventory.models import Product, StockedProduct, consolidation, spread
 from order_shared.messaging.queue import (
+    Depth,
     EntryFailure,
     OutgoingMessage,
     QueueUnavailable,
@@ -277,6 +278,11 @@ class MemoryQueue:
             if index not in refused:
                 self.messages = [stored for stored in self.messages if stored.receipt != receipt]
         return failures
+
+    async def depth(self) -> Depth:
+        await self._request()
+        now = time.monotonic()
+        return Depth(sum(stored.visible_at <= now for stored in self.messages), len(self.dead_letters))
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
         await self._request()

@@ -107,8 +107,8 @@ class OrderProcessor(ServiceWorkspace):
                     resources=[data.queue_arn],
                 ),
                 Statement(
-                    sid="BuryTheUnreadable",
-                    actions=["sqs:GetQueueUrl", "sqs:SendMessage"],
+                    sid="DeadLetters",
+                    actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
                     resources=[data.dead_letter_queue_arn],
                 ),
                 self.use_data_key(),

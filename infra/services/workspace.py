@@ -44,6 +44,20 @@ class ServiceWorkspace(Workspace):
             "ORDER_QUEUE_NAME": self.data.queue_name,
             "ORDER_DLQ_NAME": self.data.dead_letter_queue_name,
             "ORDER_HOME_REGION": self.environment.home,
+            **self._tracing(),
+        }
+
+    def _tracing(self) -> Mapping[str, str]:
+        """OpenTelemetry's own variables. The API decides which requests are traced, and the processor follows it."""
+        traces = self.environment.traces
+        if traces is None:
+            return {}
+        where = {"deployment.environment.name": self.environment.name, "cloud.region": self.region}
+        decides = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": str(traces.share)}
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": traces.collector,
+            "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in where.items()),
+            **(decides if self.service is Kind.ORDER_API else {}),
         }
 
     def use_data_key(self) -> Statement:

@@ -26,6 +26,9 @@ SHARDS = {"SPLIT": 2}
 TRIES = 3
 """How often a script is run until it passes the point: a request may fall together with another, or not be needed."""
 
+COUNTS = {"GetQueueUrl", "GetQueueAttributes"}
+"""What a processor asks once a minute, wherever it is then."""
+
 SETTINGS = {"ORDER_SWEEP_BASE_SECONDS": "2"}
 
 
@@ -200,7 +203,9 @@ class CrashPoint:
 
 
 def has_effect(call: Call, answer: Answer) -> bool:
-    """False for a poll or a look that found nothing: how many of them there are, time alone decides."""
+    """False for a count, a poll or a look that found nothing: how many of them there are, time alone decides."""
+    if call.operation in COUNTS:
+        return False
     if call.operation == RECEIVE:
         return bool(answer.content.get("Messages"))
     if call.operation == "Query":

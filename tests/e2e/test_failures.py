@@ -116,6 +116,9 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
         async with open_shop(stack) as again:
             same_shop = type(again)(again.http, again.issuer, shop.tenant)
             assert {order["status"] for order in await same_shop.all_ended(ids)} == {"confirmed"}
+        api = stack.children["order-api"].process
+        api.send_signal(signal.SIGINT)  # a developer's Ctrl-C is the same
+        assert api.wait(DRAIN_SECONDS) == 0
 
 
 async def _start(stack: Stack) -> None:

@@ -36,7 +36,8 @@ class Recorder:
     async def call(self, operation: str, payload: Mapping[str, Any]) -> "Answer":
         queue = str(payload.get("QueueName") or payload.get("QueueUrl"))
         self.asked.add((operation.removesuffix("Batch"), queue))
-        return Answer(json.dumps({"QueueUrl": queue}).encode())
+        answer = {"QueueUrl": queue, "Attributes": {"ApproximateNumberOfMessages": "0"}}
+        return Answer(json.dumps(answer).encode())
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ QUEUE_METHODS: dict[str, Callable[[SqsQueue], Coroutine[Any, Any, object]]] = {
     "receive": lambda queue: queue.receive(1, 0, 30),
     "delete": lambda queue: queue.delete(["receipt"]),
     "change_visibility": lambda queue: queue.change_visibility([Visibility("receipt", 0)]),
+    "depth": lambda queue: queue.depth(),
     "ping": lambda queue: queue.ping(),
 }
 

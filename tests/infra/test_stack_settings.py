@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
 from order_shared.config import Settings
+from order_shared.tracing import are_wanted
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
 
@@ -40,12 +41,31 @@ def load(container: Container, monkeypatch: pytest.MonkeyPatch) -> Settings:
         return SETTINGS[container.service]()
 
 
-def test_every_variable_is_a_setting() -> None:
+def test_every_variable_is_a_setting_or_opentelemetrys() -> None:
     none(
         f"{container}: {name} is no setting of {container.service}"
         for container in containers()
         for name in given(container).keys() - variables(SETTINGS[container.service])
+        if not name.startswith("OTEL_")
     )
+
+
+def test_there_are_traces_where_the_environment_says_where_to() -> None:
+    none(
+        f"{container}: {container.settings}"
+        for container in containers()
+        if are_wanted(container.settings) is (container.environment.traces is None)
+    )
+
+
+def test_the_api_decides_what_is_traced_and_the_processor_follows() -> None:
+    """A sampler that is not given follows whoever sent the message; a caller's wish is not the API's business."""
+    samplers = {
+        container.service: container.settings.get("OTEL_TRACES_SAMPLER")
+        for container in containers()
+        if container.environment.traces is not None
+    }
+    assert samplers == {"order-api": "traceidratio", "order-processor": None}
 
 
 def test_no_setting_is_given_twice() -> None:

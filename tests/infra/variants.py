@@ -23,6 +23,7 @@ from infra.environments import (
     OnDemand,
     Payments,
     Provisioned,
+    Traces,
     environment_of,
     feature_of,
 )
@@ -55,6 +56,7 @@ def variants() -> dict[str, Environment]:
         "two-regions": two_regions,
         "failed-over": replace(two_regions, active_region=SECOND_REGION),
         "own-certificate": replace(DEV, certificate_domain="orders.example.com"),
+        "traced": replace(DEV, traces=Traces(collector="https://traces.internal.example.com")),
         "feature-on-instances": feature_of("feat-x", replace(DEV, capacity=Capacity.EC2)),
     }
 

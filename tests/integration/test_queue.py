@@ -1,6 +1,6 @@
 """What every queue does."""
 
-from order_shared.messaging.queue import OutgoingMessage, Queue, Visibility
+from order_shared.messaging.queue import Depth, OutgoingMessage, Queue, Visibility
 
 
 async def test_what_is_sent_is_received_and_hidden(queue: Queue) -> None:
@@ -44,6 +44,14 @@ async def test_a_delivery_that_is_no_longer_ours_is_gone(queue: Queue) -> None:
 async def test_dead_letters_do_not_meet_the_work(queue: Queue) -> None:
     assert await queue.dead_letter([OutgoingMessage("bad", {"reason": "not_an_event"})]) == []
     assert await queue.receive(10, 0, 30) == []
+
+
+async def test_the_depth_is_of_what_waits(queue: Queue) -> None:
+    assert await queue.depth() == Depth(work=0, dead=0)
+    await queue.send([OutgoingMessage("one"), OutgoingMessage("two"), OutgoingMessage("three")])
+    await queue.dead_letter([OutgoingMessage("bad", {"reason": "not_an_event"})])
+    assert len(await queue.receive(1, 1, 30)) == 1
+    assert await queue.depth() == Depth(work=2, dead=1)
 
 
 async def test_ping(queue: Queue) -> None:

@@ -33,7 +33,7 @@ from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.events import Event
 from order_shared.order.models import Customer, Order, OrderStatus
 from tests.factories import NOON, make_product, make_stock_claim
-from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
+from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import MemoryGateway
 
 if TYPE_CHECKING:
@@ -132,6 +132,8 @@ class WorkflowMachine(RuleBasedStateMachine):
             sweep_base=BASE,
             cancel_window=timedelta(hours=24),
             accept_deadline=timedelta(seconds=30),
+            on_accepted=lambda: None,
+            on_ended=lambda *_: None,
         )
         work = Workflow(
             cast("OrderRepository", Mortal(self.orders, self.plan)),
@@ -148,6 +150,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             ProcessorMetrics(),
             clock=self.clock,
             lag_ms=lambda: 0,
+            depth=MemoryQueue().depth,
             base=BASE,
             interval=timedelta(seconds=1),
         )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import aioboto3
 
@@ -15,6 +16,9 @@ from order_shared.messaging.queue import Queue
 from order_shared.operations import AuditTrail, DynamoAuditTrail
 from order_shared.order.repository import DynamoOrderRepository, OrderRepository
 from order_shared.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,14 @@ async def open_adapters(
     deadline: float,
     pollers: int = 0,
     session: aioboto3.Session | None = None,
+    tracing: "Tracing | None" = None,
 ) -> AsyncIterator[Adapters]:
     """Nothing is connected until it is first used. `deadline` bounds each storage call, retries included."""
     session = session or aioboto3.Session()
-    retries = RetryPolicy(deadline=deadline, on_retry=metrics.retried)
+    retries = RetryPolicy(deadline=deadline, on_retry=metrics.dynamodb_retried)
     async with (
         open_dynamo(
-            session, region=settings.aws_region, endpoint=settings.dynamodb_endpoint, retries=retries
+            session, region=settings.aws_region, endpoint=settings.dynamodb_endpoint, retries=retries, tracing=tracing
         ) as dynamo,
         open_sqs(
             session,
@@ -48,6 +53,7 @@ async def open_adapters(
             region=settings.aws_region,
             endpoint=settings.sqs_endpoint,
             pollers=pollers,
+            on_retry=metrics.sqs_retried,
         ) as queue,
     ):
         yield Adapters(

@@ -66,17 +66,17 @@ EXAMPLE_ORDER = Order(
     ),
     currency="EUR",
     reference="PO-2026-0042",
+    traceparent=TRACE,
     timeline=(TimelineEntry(OrderStatus.PENDING, PLACED_AT),),
 )
 """The order that the documents show, just placed. Its id carries its time, as every id does."""
 
 EXAMPLES: Mapping[str, Event] = {
-    "order.placed.v1": OrderPlaced.of(EXAMPLE_ORDER, TRACE),
+    "order.placed.v1": OrderPlaced.of(EXAMPLE_ORDER),
     "order.cancel_requested.v1": OrderCancelRequested.of(
         EXAMPLE_ORDER.confirm(from_text("2026-01-31T09:05:00.250000Z")).request_cancel(
             from_text("2026-01-31T10:00:00.000000Z"), due_at=to_millis(PLACED_AT)
         ),
-        TRACE,
     ),
 }
 

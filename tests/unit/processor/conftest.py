@@ -92,6 +92,7 @@ class Outbox:
             self.metrics,
             clock=self.clock,
             lag_ms=lambda: self.lag_ms,
+            depth=self.queue.depth,
             base=BASE,
             interval=interval,
         )

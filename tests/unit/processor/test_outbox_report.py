@@ -1,4 +1,4 @@
-"""The line `outbox`: how the outbox is, once a minute, for alarms made of log lines."""
+"""The minute's report: the line `outbox`, for alarms made of log lines, and the gauges of outbox and queue."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from order_processor import sweeper as sweeper_module
 from order_processor.sweeper import REPORT_EVERY
 from order_shared.exceptions import StorageUnavailable
+from order_shared.messaging.queue import Depth, OutgoingMessage
 from order_shared.order.repository import OpenOrder
-from tests.fakes import MemoryOrderRepository
+from tests.fakes import MemoryOrderRepository, MemoryQueue
 from tests.unit.processor.conftest import Outbox
 from tests.waiting import eventually
 
@@ -116,3 +118,74 @@ async def test_it_is_said_after_the_first_look(outbox: Outbox) -> None:
         sweeper.stop()
         await running
     assert said(logs) == [(0, 300.0)]
+
+
+def gauge(outbox: Outbox, name: str, **labels: str) -> float | None:
+    return outbox.metrics.registry.get_sample_value(name, labels)
+
+
+async def test_the_oldest_stays_measured_until_the_next_report(outbox: Outbox) -> None:
+    """A scrape may come at any time of the minute."""
+    sweeper = outbox.sweeper()
+    await outbox.accept()
+    outbox.clock.advance(timedelta(hours=1))
+    await outbox.accept()
+    await sweeper.sweep()
+    await sweeper.report()
+    await sweeper.sweep()
+    await sweeper.report()
+    assert gauge(outbox, "order_open_oldest_seconds") == 3600
+    outbox.clock.advance(REPORT_EVERY)
+    await sweeper.report()
+    assert gauge(outbox, "order_open_oldest_seconds") == 0
+
+
+async def test_the_oldest_that_sqs_did_not_take_is_measured(outbox: Outbox) -> None:
+    sweeper = outbox.sweeper()
+    await outbox.accept()
+    outbox.queue.down = True
+    outbox.clock.advance(timedelta(minutes=5))
+    await sweeper.sweep()
+    await sweeper.report()
+    assert gauge(outbox, "order_unsent_oldest_seconds") == 300
+    outbox.queue.down = False
+    outbox.clock.advance(REPORT_EVERY)
+    await sweeper.sweep()
+    await sweeper.report()
+    assert gauge(outbox, "order_unsent_oldest_seconds") == 0
+    assert gauge(outbox, "order_open_oldest_seconds") == 360
+
+
+async def test_a_report_says_when_it_was(outbox: Outbox) -> None:
+    await outbox.sweeper().report()
+    assert gauge(outbox, "order_outbox_report_timestamp_seconds") == outbox.clock().timestamp()
+
+
+async def test_the_queues_are_counted(outbox: Outbox) -> None:
+    await outbox.queue.send([OutgoingMessage("one"), OutgoingMessage("two")])
+    await outbox.queue.dead_letter([OutgoingMessage("bad")])
+    await outbox.sweeper().report()
+    assert gauge(outbox, "order_queue_messages", queue="work") == 2
+    assert gauge(outbox, "order_queue_messages", queue="dead") == 1
+
+
+class SilentQueue(MemoryQueue):
+    async def depth(self) -> Depth:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.parametrize("queue", [MemoryQueue(down=True), SilentQueue()], ids=["down", "silent"])
+async def test_a_queue_that_cannot_be_counted_holds_up_no_report(
+    outbox: Outbox, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeper_module, "COUNT_SECONDS", 0.01)  # a test waits no two seconds
+    sweeper = outbox.sweeper()
+    await outbox.queue.send([OutgoingMessage("one")])
+    await sweeper.report()
+    outbox.queue = queue
+    outbox.clock.advance(REPORT_EVERY)
+    with capture_logs() as logs:
+        await outbox.sweeper().report()
+    assert [entry["event"] for entry in logs] == ["outbox", "queue_not_counted"]
+    assert gauge(outbox, "order_queue_messages", queue="work") == 1, "what was counted last stands"

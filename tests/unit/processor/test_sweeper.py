@@ -154,19 +154,6 @@ async def test_it_holds_back_while_the_queues_delay_explains_why(
     assert await outbox.sweeper().sweep() == sent
 
 
-async def test_the_age_of_the_oldest_overdue_order_is_measured(outbox: Outbox) -> None:
-    def oldest() -> float | None:
-        return outbox.metrics.registry.get_sample_value("order_open_oldest_seconds")
-
-    await outbox.accept()
-    outbox.clock.advance(timedelta(hours=1))
-    await outbox.accept()
-    await outbox.sweeper().sweep()
-    assert oldest() == 3600
-    await outbox.sweeper().sweep()
-    assert oldest() == 0
-
-
 async def test_it_stops_when_told(outbox: Outbox) -> None:
     sweeper = outbox.sweeper()
     sweeper.stop()

@@ -124,6 +124,12 @@ def test_once_a_reader_is_dropped_its_version_is_refused() -> None:
         contracted.upgraded(items[0])
 
 
+def test_the_trace_is_stored_and_the_release_before_goes_without() -> None:
+    order = make_order(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    assert to_order(to_item(order)) == order
+    assert read_by_release_1(to_item(order)) == replace(order, traceparent=None)
+
+
 def test_what_a_later_release_adds_is_ignored() -> None:
     order = replace(make_order(), parked=Parked(LATER, "overdue"))
     item = to_item(order)

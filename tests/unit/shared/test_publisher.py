@@ -25,12 +25,12 @@ async def test_an_offered_event_is_sent_soon() -> None:
 
 
 async def test_many_offers_go_in_batches_of_ten() -> None:
-    queue = MemoryQueue()
-    publisher = Publisher(queue)
+    queue, told = MemoryQueue(), list[int]()
+    publisher = Publisher(queue, on_batch=told.append)
     for _ in range(25):
         publisher.offer(OrderPlaced.of(make_order()))
     await publisher.close(5)
-    assert queue.batches == [10, 10, 5]
+    assert queue.batches == told == [10, 10, 5]
 
 
 async def test_every_refused_entry_is_counted() -> None:

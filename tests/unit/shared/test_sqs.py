@@ -1,7 +1,7 @@
 """Batches as SQS takes them, and its answers as it gives them: per entry, and never all or nothing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from order_shared.aws.service import SQS, JsonService
 from order_shared.aws.sqs import SqsQueue, open_sqs
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
+    Depth,
     EntryFailure,
     OutgoingMessage,
     QueueUnavailable,
@@ -92,7 +93,9 @@ class RefreshableCredentials(StaticCredentials):
         return True
 
 
-def make_queue(wire: Wire, credentials: Credentials | None = None) -> SqsQueue:
+def make_queue(
+    wire: Wire, credentials: Credentials | None = None, *, on_retry: Callable[[str], None] = lambda _: None
+) -> SqsQueue:
     service = JsonService(
         SQS,
         wire,
@@ -100,7 +103,7 @@ def make_queue(wire: Wire, credentials: Credentials | None = None) -> SqsQueue:
         region="eu-central-1",
         url=URL("http://sqs.test/"),
     )
-    return SqsQueue("orders", "orders-dead", service=service, polls=service)
+    return SqsQueue("orders", "orders-dead", service=service, polls=service, on_retry=on_retry)
 
 
 async def send(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
@@ -154,6 +157,24 @@ async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any,
     assert first == second
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    list(
+        zip(
+            PASSING,
+            ["throttled", "throttled", "credentials", "server_error", "network", "network", "timeout"],
+            strict=True,
+        )
+    ),
+    ids=repr,
+)
+async def test_what_is_sent_once_more_is_told_with_its_reason(answer: Answer, reason: str) -> None:
+    wire, told = Wire(), list[str]()
+    wire.script = [answer]
+    await send(make_queue(wire, on_retry=told.append), "a")
+    assert told == [reason]
+
+
 @BATCHES
 @pytest.mark.parametrize("answers", [[answer] * 2 for answer in PASSING] + [[answer] for answer in LASTING], ids=repr)
 async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any, answers: list[Answer]) -> None:
@@ -162,6 +183,13 @@ async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any
     with pytest.raises(QueueUnavailable):
         await batch(make_queue(wire), "abcd")
     assert len(wire.sent) == len(answers)
+
+
+async def test_the_depth_is_asked_of_both_queues() -> None:
+    wire = Wire()
+    wire.script = [ok({"Attributes": {"ApproximateNumberOfMessages": count}}) for count in ("7", "2")]
+    assert await make_queue(wire).depth() == Depth(work=7, dead=2)
+    assert [content["QueueUrl"].rpartition("/")[2] for _, content in wire.sent] == ["orders", "orders-dead"]
 
 
 @pytest.mark.parametrize("answer", [*PASSING, *LASTING], ids=repr)

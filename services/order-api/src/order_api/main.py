@@ -4,22 +4,24 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import version
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from order_api import api, openapi, problems
 from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier
 from order_api.config import ApiSettings
 from order_api.connections import connections
 from order_api.cursors import CursorCodec
-from order_api.dependencies import Services, required_scopes
+from order_api.dependencies import OPERATIONAL, Services, required_scopes
 from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
 from order_api.middleware import Admission, RequestContext
@@ -34,6 +36,10 @@ from order_shared.logging import configure_logging
 from order_shared.memory import freeze_heap
 from order_shared.messaging.publisher import Publisher
 from order_shared.net import listen
+from order_shared.tracing import open_tracing
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -48,19 +54,30 @@ def create_app(
     adapters: Adapters | None = None,
     keys: KeySource | None = None,
     clock: Clock | None = None,
+    tracing: "Tracing | None" = None,
 ) -> FastAPI:
     """The application. Tests hand it adapters of their own; otherwise it opens AWS's when it starts."""
     metrics = ApiMetrics()
+    metrics.name_build("order-api", settings.commit)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opening: AbstractAsyncContextManager[Adapters] = (
             nullcontext(adapters)
             if adapters
-            else open_adapters(settings, metrics, deadline=settings.accept_deadline_seconds)
+            else open_adapters(settings, metrics, deadline=settings.accept_deadline_seconds, tracing=tracing)
         )
-        async with opening as parts, aiohttp.ClientSession() as http:
-            publisher = Publisher(parts.queue, on_failure=metrics.publish_failures.inc)
+        async with (
+            opening as parts,
+            aiohttp.ClientSession() as http,
+            aclosing(tracing) if tracing else nullcontext(),
+        ):
+            publisher = Publisher(
+                parts.queue,
+                on_batch=metrics.publish_batch.observe,
+                on_failure=metrics.publish_failures.inc,
+                tracing=tracing,
+            )
             verifier = TokenVerifier(keys or JwksClient(settings.jwks_url, http), _token_rules(settings))
             app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock())
             yield
@@ -71,7 +88,7 @@ def create_app(
         version=version("order-api"),
         description="Orders are durable before the answer, and each takes effect once.",
         lifespan=lifespan,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # what there is to tell is told by ours
+        telemetry=_telemetry(tracing),
         redirect_slashes=False,  # a path that is nearly right is a 404, and a problem like any other
     )
     api.mount(app)
@@ -85,8 +102,22 @@ def create_app(
         body_seconds=settings.request_timeout_seconds,
         metrics=metrics,
     )
-    app.add_middleware(RequestContext, metrics=metrics)  # the last one added is the outermost
+    app.add_middleware(RequestContext, metrics=metrics, tracing=tracing)  # the last one added is the outermost
     return app
+
+
+def _telemetry(tracing: "Tracing | None") -> TelemetryConfig:
+    """The framework makes the span of each request; metrics and logs are ours."""
+    if tracing is None:
+        return {"tracing": False, "metrics": False, "logs": False}
+    return {
+        "tracer_provider": tracing.provider,
+        "operation_spans": False,
+        "metrics": False,
+        "logs": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope.get("path") in OPERATIONAL,
+    }
 
 
 def _token_rules(settings: ApiSettings) -> TokenRules:
@@ -118,6 +149,8 @@ def _wire(
             sweep_base=timedelta(seconds=settings.sweep_base_seconds),
             cancel_window=settings.cancel_window,
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
+            on_accepted=metrics.accepted.inc,
+            on_ended=metrics.order_ended,
         ),
         products=ProductService(adapters.inventory, cursors, clock),
         tokens=verifier,
@@ -165,10 +198,11 @@ def make_server(settings: ApiSettings, app: FastAPI) -> Server:
 def run() -> None:
     settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
-    # Before uvicorn listens to it, SIGTERM ends at once; after its shutdown, uvicorn raises it again: a good end too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Before uvicorn listens to them they end it at once; after its shutdown, uvicorn raises them again: a good end too.
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: sys.exit(0))
     with listen(settings.host, settings.port) as listener:
-        server = make_server(settings, create_app(settings))
+        server = make_server(settings, create_app(settings, tracing=open_tracing("order-api", settings.commit)))
         server.run(sockets=[listener])
     if not server.started:
         sys.exit(STARTUP_FAILED)

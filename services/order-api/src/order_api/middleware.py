@@ -5,6 +5,7 @@ import re
 import time
 import uuid
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +25,10 @@ from order_api.metrics import ApiMetrics
 from order_api.problems import INTERNAL_ERROR, error_response, problem_response
 from order_api.schemas import V1
 from order_shared.exceptions import PlatformError
+from order_shared.tracing import TRACEPARENT, trace_id_of
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +38,10 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class RequestContext:
     """The outermost. What is inside may add to `state["answer_headers"]`, which every answer carries, errors too."""
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, tracing: "Tracing | None") -> None:
         self._app = app
         self._metrics = metrics
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -44,15 +50,22 @@ class RequestContext:
         started = time.perf_counter()
         request_id = _request_id(scope)
         answer_headers = [(b"x-request-id", request_id.encode())]
-        scope.setdefault("state", {}).update(request_id=request_id, answer_headers=answer_headers)
+        traceparent = self._tracing.traceparent() if self._tracing else _traceparent(scope)
+        scope.setdefault("state", {}).update(
+            request_id=request_id, answer_headers=answer_headers, traceparent=traceparent
+        )
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        if traceparent is not None:
+            structlog.contextvars.bind_contextvars(trace_id=trace_id_of(traceparent))
         status = 0
 
         async def tagged_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._tracing is not None:
+                    self._tracing.describe(structlog.contextvars.get_contextvars())
                 message["headers"] = [*message.get("headers", ()), *answer_headers]
             await send(message)
 
@@ -69,7 +82,7 @@ class RequestContext:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.requests.labels(route, scope["method"], str(status)).inc()
+        self._metrics.requests(route, scope["method"], str(status)).inc()
         if status == HTTPStatus.ACCEPTED and route == f"{V1}/orders":
             self._metrics.accept_seconds.observe(seconds)
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
@@ -136,6 +149,7 @@ class Admission:
         answer_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
         if not allowance.granted:
             raise RateLimited(allowance.retry_after)
+        structlog.contextvars.bind_contextvars(tenant=identity.customer.tenant)
         scope["state"]["identity"] = identity
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
@@ -169,6 +183,12 @@ class Admission:
 def _request_id(scope: Scope) -> str:
     given = _header(scope, b"x-request-id") or ""
     return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _traceparent(scope: Scope) -> str | None:
+    """The trace that the caller names, if that is what it is."""
+    given = _header(scope, b"traceparent")
+    return given if given and TRACEPARENT.fullmatch(given) else None
 
 
 def _declared_length(scope: Scope) -> int:

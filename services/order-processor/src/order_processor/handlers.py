@@ -1,9 +1,10 @@
 """Which flow answers which event. What a flow raises decides about its message; see `messaging.consumer`."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from order_processor.order import flows
 from order_processor.order.flows import Workflow
@@ -11,7 +12,11 @@ from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
 from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
+from order_shared.tracing import trace_id_of
 from order_shared.versions import UnknownItemVersion
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 Flow = Callable[[Any, Delivery, Workflow], Awaitable[None]]
 """The first argument is the event that the flow stands beside below."""
@@ -25,26 +30,37 @@ dead letters after 50, as if something were wrong with it."""
 log = structlog.get_logger(__name__)
 
 
-def make_handler(work: Workflow) -> Handler:
+def make_handler(work: Workflow, tracing: "Tracing | None" = None) -> Handler:
     async def handle(delivery: Delivery) -> None:
         try:
             event = parse_event(delivery.message.body)
         except UnreadableEvent as error:
             raise Unprocessable(error.reason, error.detail) from error
         # Never unbound: the consumer handles each message in a task, and so in a context, of its own.
-        structlog.contextvars.bind_contextvars(order_id=event.subject, tenant=event.tenantid)
-        try:
-            await HANDLERS[type(event)](event, delivery, work)
-        except UnreadableEvent as error:
-            raise Unprocessable(error.reason, error.detail) from error
-        except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
-            if delivery.message.receive_count < LET_GO_AFTER:
-                raise
-            log.warning("message_let_go", error=str(error))  # the sweeper says it again
-        except PlatformError:
-            raise  # foreseen, as a lost lease is: it says nothing against the order
-        except Exception:
-            await flows.note_failure(event.customer, event.subject, work)
-            raise
+        bind_contextvars(order_id=event.subject, tenant=event.tenantid)
+        if trace_id := trace_id_of(event.traceparent):
+            bind_contextvars(trace_id=trace_id)
+        if tracing is None:
+            await _carry_out(event, delivery, work)
+            return
+        with tracing.handling(event, delivery):
+            await _carry_out(event, delivery, work)
 
     return handle
+
+
+async def _carry_out(event: Event, delivery: Delivery, work: Workflow) -> None:
+    """What is left of an error says what becomes of the message."""
+    try:
+        await HANDLERS[type(event)](event, delivery, work)
+    except UnreadableEvent as error:
+        raise Unprocessable(error.reason, error.detail) from error
+    except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
+        if delivery.message.receive_count < LET_GO_AFTER:
+            raise
+        log.warning("message_let_go", error=str(error))  # the sweeper says it again
+    except PlatformError:
+        raise  # foreseen, as a lost lease is: it says nothing against the order
+    except Exception:
+        await flows.note_failure(event.customer, event.subject, work)
+        raise

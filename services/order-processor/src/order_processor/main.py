@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import socket
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import stripe
 import structlog
@@ -17,6 +18,7 @@ from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
 from order_processor.payments.gateway import PaymentGateway
 from order_processor.payments.stripe_gateway import StripeGateway
+from order_processor.payments.traced_gateway import TracedGateway
 from order_processor.sweeper import Sweeper
 from order_shared.adapters import Adapters, open_adapters
 from order_shared.clock import utc_now
@@ -27,6 +29,10 @@ from order_shared.memory import freeze_heap
 from order_shared.messaging.consumer import Consumer
 from order_shared.messaging.publisher import Publisher
 from order_shared.net import listen
+from order_shared.tracing import open_tracing
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -49,14 +55,22 @@ def run() -> None:
 async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
     """Processes until SIGTERM or SIGINT, then drains."""
     metrics = ProcessorMetrics()
+    metrics.name_build("order-processor", settings.commit)
+    tracing = open_tracing("order-processor", settings.commit)
     payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base)
     async with (
+        aclosing(tracing) if tracing else nullcontext(),
         aclosing(payments),
         open_adapters(
-            settings, metrics, deadline=settings.storage_deadline_seconds, pollers=settings.pollers
+            settings,
+            metrics,
+            deadline=settings.storage_deadline_seconds,
+            pollers=settings.pollers,
+            tracing=tracing,
         ) as adapters,
     ):
-        await _process(settings, adapters, payments, metrics, listener)
+        gateway = TracedGateway(payments, tracing) if tracing else payments
+        await _process(settings, adapters, gateway, metrics, listener, tracing)
 
 
 async def _process(
@@ -65,17 +79,24 @@ async def _process(
     payments: PaymentGateway,
     metrics: ProcessorMetrics,
     listener: socket.socket,
+    tracing: "Tracing | None",
 ) -> None:
     lease = timedelta(seconds=settings.lease_seconds)
     work = Workflow(adapters.orders, adapters.inventory, payments, utc_now, lease, metrics.order_ended)
-    consumer = Consumer(adapters.queue, make_handler(work), settings.consumer_options, metrics.consumer)
-    publisher = Publisher(adapters.queue, on_failure=metrics.publish_failures.inc)
+    consumer = Consumer(adapters.queue, make_handler(work, tracing), settings.consumer_options, metrics.consumer)
+    publisher = Publisher(
+        adapters.queue,
+        on_batch=metrics.publish_batch.observe,
+        on_failure=metrics.publish_failures.inc,
+        tracing=tracing,
+    )
     sweeper = Sweeper(
         adapters.orders,
         publisher,
         metrics,
         clock=utc_now,
         lag_ms=lambda: consumer.lag_ms,
+        depth=adapters.queue.depth,
         base=timedelta(seconds=settings.sweep_base_seconds),
         interval=timedelta(seconds=settings.sweep_interval_seconds),
     )

@@ -6,12 +6,12 @@ message that SQS acknowledged counts as a sweep: an outage postpones, and loses 
 
 It holds back as long as the queue's own delay explains why an order is still open.
 
-Once a minute it says how the outbox is, for alarms made of log lines.
+Once a minute it says how the outbox and the queue are, for metrics and for alarms made of log lines.
 """
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from order_shared.backoff import doubled
 from order_shared.clock import Clock, to_millis, to_text
 from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.publisher import Publisher
-from order_shared.messaging.queue import MAX_BATCH
+from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.order.events import event_of
 from order_shared.order.exceptions import StaleOrder
 from order_shared.order.models import parked_shard
@@ -40,6 +40,9 @@ PARK_AFTER = timedelta(hours=24)
 
 REPORT_EVERY = timedelta(minutes=1)
 """From one count of the parked orders, and the log line `outbox` that tells it, to the next."""
+
+COUNT_SECONDS = 2.0
+"""How long the sweeper waits to be told what waits in the queue."""
 
 SHARD_LIMIT = 100
 """Orders of one shard taken in one look; the rest follow in the next."""
@@ -62,19 +65,21 @@ class Sweeper:
         *,
         clock: Clock,
         lag_ms: Callable[[], int],
+        depth: Callable[[], Awaitable[Depth]],
         base: timedelta,
         interval: timedelta,
     ) -> None:
-        """`lag_ms` tells how long the newest message had waited; `base` is the first backoff."""
+        """`lag_ms` tells how long the newest message had waited, `depth` how many wait; `base` is the first backoff."""
         self._orders = orders
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
         self._lag_ms = lag_ms
+        self._depth = depth
         self._base = base
         self._interval = interval
         self._stopping = asyncio.Event()
-        self._oldest = 0.0
+        self._oldest = self._oldest_unsent = 0.0
         self._reported_at: datetime | None = None
 
     def stop(self) -> None:
@@ -103,36 +108,51 @@ class Sweeper:
         shards = list(range(OPEN_SHARDS))
         random.shuffle(shards)  # several sweepers start at different ones
         sent = 0
-        oldest = 0.0
         for shard in shards:
             entries = await self._orders.list_due(str(shard), now - hold_back, SHARD_LIMIT)
-            ages = [(self._clock() - entry.created_at).total_seconds() for entry in entries]
-            oldest = max([oldest, *ages])
+            self._oldest = max(self._oldest, self._oldest_of(entries))
             for start in range(0, len(entries), MAX_BATCH):
-                said = await asyncio.gather(*map(self._say_again, entries[start : start + MAX_BATCH]))
+                batch = entries[start : start + MAX_BATCH]
+                said = await asyncio.gather(*map(self._say_again, batch))
                 sent += said.count(Said.SENT)
-                if Said.NOT_TAKEN in said or self._stopping.is_set():
-                    self._measured(oldest)
+                unsent = [entry for entry, became in zip(batch, said, strict=True) if became is Said.NOT_TAKEN]
+                self._oldest_unsent = max(self._oldest_unsent, self._oldest_of(unsent))
+                if unsent or self._stopping.is_set():
                     return sent
-        self._measured(oldest)
         return sent
 
-    def _measured(self, oldest: float) -> None:
-        self._metrics.open_oldest.set(oldest)
-        self._oldest = max(self._oldest, oldest)
+    def _oldest_of(self, entries: Iterable[OpenOrder]) -> float:
+        """Age in seconds; 0 if there is none."""
+        return max(((self._clock() - entry.created_at).total_seconds() for entry in entries), default=0.0)
 
     async def report(self) -> None:
-        """Counts what is parked and logs it as `outbox`; does nothing if that was less than REPORT_EVERY ago.
+        """Measures outbox and queue, and logs `outbox`; does nothing if that was less than REPORT_EVERY ago.
 
         `oldest_open_seconds` is the age of the oldest order that any look since the last line found overdue: the one
-        that finds it makes it wait again, so the next one would not see it.
+        that finds it makes it wait again, so the next one would not see it. A gauge of each look would be back at 0
+        before it is scraped.
         """
         now = self._clock()
         if self._reported_at is not None and now - self._reported_at < REPORT_EVERY:
             return
+        self._metrics.open_oldest.set(self._oldest)
+        self._metrics.unsent_oldest.set(self._oldest_unsent)
         log.info("outbox", parked=await self.count_parked(), oldest_open_seconds=round(self._oldest, 1))
-        self._oldest = 0.0
+        self._oldest = self._oldest_unsent = 0.0
         self._reported_at = now
+        self._metrics.reported.set(now.timestamp())
+        await self._count_messages()
+
+    async def _count_messages(self) -> None:
+        """For metrics only: if SQS does not tell at once, what it told before stands."""
+        try:
+            async with asyncio.timeout(COUNT_SECONDS):
+                depth = await self._depth()
+        except (QueueUnavailable, TimeoutError) as error:
+            log.info("queue_not_counted", error=repr(error))
+            return
+        self._metrics.work.set(depth.work)
+        self._metrics.dead.set(depth.dead)
 
     async def count_parked(self) -> int:
         """Measures how many orders wait for an operator."""

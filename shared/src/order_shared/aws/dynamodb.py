@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import aioboto3
 import orjson
@@ -25,6 +25,9 @@ from order_shared.aws.encoding import WriteOperation, encoded
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import DYNAMODB, JsonService, open_service
 from order_shared.aws.session import BotocoreCredentials
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 Item = dict[str, Any]
 
@@ -194,7 +197,12 @@ def failed_conditions(error: TransactionCanceled) -> list[bool]:
 
 @asynccontextmanager
 async def open_dynamo(
-    session: aioboto3.Session, *, region: str, endpoint: str | None, retries: RetryPolicy
+    session: aioboto3.Session,
+    *,
+    region: str,
+    endpoint: str | None,
+    retries: RetryPolicy,
+    tracing: "Tracing | None" = None,
 ) -> AsyncIterator[Dynamo]:
     """A client for the life of the process, with a pool of its own."""
     async with open_service(
@@ -204,5 +212,6 @@ async def open_dynamo(
         endpoint=endpoint,
         timeout=REQUEST_TIMEOUT,
         connections=MAX_CONNECTIONS,
+        tracing=tracing,
     ) as service:
         yield Dynamo(DynamoClient.of(service), retries)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from aiodynamo.credentials import Credentials
@@ -20,6 +20,9 @@ from yarl import URL
 from order_shared.aws.http import open_http
 from order_shared.aws.signing import Signer
 from order_shared.clock import utc_now
+
+if TYPE_CHECKING:
+    from order_shared.tracing.spans import Tracing
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class JsonService:
         self.send = send
         self.region = region
         self._url = str(url)
+        self.name = service.name
         self._prefix = service.target_prefix
         self._signer = Signer(service.name, region, url)
 
@@ -87,8 +91,10 @@ async def open_service(
     endpoint: str | None,
     timeout: float,  # noqa: ASYNC109 - of each request
     connections: int,
+    tracing: "Tracing | None" = None,
 ) -> AsyncIterator[JsonService]:
     """The service in the region, or at the endpoint, with a pool of connections of its own."""
+    make = JsonService if tracing is None else tracing.service
     url = endpoint_url(service, region, endpoint)
     async with open_http(url, timeout=timeout, connections=connections) as send:
-        yield JsonService(service, send, credentials, region=region, url=url)
+        yield make(service, send, credentials, region=region, url=url)

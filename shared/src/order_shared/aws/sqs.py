@@ -1,7 +1,7 @@
 """SQS over its JSON protocol: one pool of connections for the long polls, one for all else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +15,7 @@ from order_shared.aws.session import BotocoreCredentials
 from order_shared.backoff import full_jitter
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
+    Depth,
     EntryFailure,
     OutgoingMessage,
     QueueUnavailable,
@@ -44,17 +45,30 @@ Json = dict[str, Any]
 
 
 class _Passing(QueueUnavailable):
-    """The same request may well succeed in a moment."""
+    """The same request may well succeed in a moment; `reason` says why, as a metric label."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code)
+        self.reason = reason
 
 
 class SqsQueue:
     """The work queue and its dead-letter queue. Names are resolved at first use, so SQS may be down at start."""
 
-    def __init__(self, name: str, dead_letter_name: str, *, service: JsonService, polls: JsonService) -> None:
+    def __init__(
+        self,
+        name: str,
+        dead_letter_name: str,
+        *,
+        service: JsonService,
+        polls: JsonService,
+        on_retry: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._names = {"work": name, "dead": dead_letter_name}
         self._urls: dict[str, str] = {}
         self._service = service
         self._polls = polls
+        self._on_retry = on_retry
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         return await self._send("work", messages)
@@ -93,6 +107,10 @@ class SqsQueue:
         entries = [{"ReceiptHandle": change.receipt, "VisibilityTimeout": change.seconds} for change in changes]
         return await self._batch("work", "ChangeMessageVisibilityBatch", entries)
 
+    async def depth(self) -> Depth:
+        """Not repeated: who counts will count again."""
+        return Depth(work=await self._waiting("work"), dead=await self._waiting("dead"))
+
     async def ping(self) -> None:
         """One real request; raises QueueUnavailable."""
         url = await self._url("work")
@@ -122,6 +140,12 @@ class SqsQueue:
             for entry in answer.get("Failed") or ()
         ]
 
+    async def _waiting(self, target: str) -> int:
+        attribute = "ApproximateNumberOfMessages"
+        request = {"QueueUrl": await self._url(target), "AttributeNames": [attribute]}
+        answer = await _call(self._service, "GetQueueAttributes", request)
+        return int(answer["Attributes"][attribute])
+
     async def _url(self, target: str) -> str:
         if target not in self._urls:
             answer = await self._call_twice("GetQueueUrl", {"QueueName": self._names[target]})
@@ -132,7 +156,8 @@ class SqsQueue:
         """Once more after what may pass: a connection that SQS had closed must not leave a message to the sweeper."""
         try:
             return await _call(self._service, operation, payload)
-        except _Passing:
+        except _Passing as error:
+            self._on_retry(error.reason)
             await asyncio.sleep(full_jitter(0, base=RETRY_BASE_SECONDS, cap=RETRY_BASE_SECONDS))
             return await _call(self._service, operation, payload)
 
@@ -145,21 +170,30 @@ async def _call(service: JsonService, operation: str, payload: Mapping[str, Any]
     except NoCredentialsFound as error:
         raise QueueUnavailable("NoCredentials") from error
     except (OSError, ValueError) as error:  # a time-out is an OSError
-        raise _Passing(type(error).__name__) from error
+        raise _Passing(type(error).__name__, "timeout" if isinstance(error, TimeoutError) else "network") from error
     if response.status == HTTPStatus.OK:
         return content
     code = str(content.get("__type", response.status)).rpartition("#")[2]
     if code in EXPIRED_CODES:
         service.credentials.invalidate()
-        raise _Passing(code)
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in THROTTLED_CODES:
-        raise _Passing(code)
+        raise _Passing(code, "credentials")
+    if code in THROTTLED_CODES:
+        raise _Passing(code, "throttled")
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise _Passing(code, "server_error")
     raise QueueUnavailable(code)
 
 
 @asynccontextmanager
 async def open_sqs(
-    session: aioboto3.Session, *, name: str, dead_letter_name: str, region: str, endpoint: str | None, pollers: int
+    session: aioboto3.Session,
+    *,
+    name: str,
+    dead_letter_name: str,
+    region: str,
+    endpoint: str | None,
+    pollers: int,
+    on_retry: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[SqsQueue]:
     """The queue, with its connections kept until the end of the block."""
     credentials = BotocoreCredentials(session)
@@ -174,4 +208,4 @@ async def open_sqs(
 
         service = await open_pool(timeout=REQUEST_TIMEOUT, connections=MAX_CONNECTIONS)
         polls = await open_pool(timeout=POLL_TIMEOUT, connections=pollers) if pollers else service
-        yield SqsQueue(name, dead_letter_name, service=service, polls=polls)
+        yield SqsQueue(name, dead_letter_name, service=service, polls=polls, on_retry=on_retry)

@@ -32,7 +32,8 @@ class EntryFailed(Exception):
 class Batcher(Generic[T]):
     """Entries of one kind on their way to one batched call.
 
-    `flush` takes 1 to 10 entries, returns the positions that failed and may raise QueueUnavailable.
+    `flush` takes 1 to 10 entries, returns the positions that failed and may raise QueueUnavailable. `on_batch` is
+    told how many they are.
     At most `capacity` entries wait and at most `concurrency` batches are under way.
     """
 
@@ -41,12 +42,14 @@ class Batcher(Generic[T]):
         flush: Callable[[Sequence[T]], Awaitable[list[EntryFailure]]],
         *,
         size: Callable[[T], int] = lambda _: 0,
+        on_batch: Callable[[int], None] = lambda _: None,
         linger: float = LINGER_SECONDS,
         capacity: int = 10_000,
         concurrency: int = 4,
     ) -> None:
         self._flush = flush
         self._size = size
+        self._on_batch = on_batch
         self._linger = linger
         self._capacity = capacity
         self._slots = asyncio.Semaphore(concurrency)
@@ -128,6 +131,7 @@ class Batcher(Generic[T]):
         return batch
 
     async def _send(self, batch: list[tuple[T, asyncio.Future[None]]]) -> None:
+        self._on_batch(len(batch))
         try:
             failures = {failure.index: failure for failure in await self._flush([entry for entry, _ in batch])}
         except Exception as error:

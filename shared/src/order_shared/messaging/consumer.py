@@ -168,6 +168,8 @@ class Consumer:
         self._metrics.received.observe(len(messages))
         now_ms = time.time_ns() // 1_000_000
         first_sent = [message.sent_at for message in messages if message.receive_count == 1]
+        for sent_at in first_sent:
+            self._metrics.wait_seconds.observe(max(0, now_ms - sent_at) / 1000)
         if first_sent:
             self._lag_ms = max(0, now_ms - max(first_sent))
         elif not messages:
@@ -191,7 +193,7 @@ class Consumer:
             keeps_permit = len(self._in_flight) > UNSETTLED_SHARE * self._options.concurrency
             if not keeps_permit:
                 self._permits.release()
-            self._metrics.messages.labels(await settle(delivery)).inc()
+            self._metrics.outcomes[await settle(delivery)].inc()
         finally:
             self._in_flight.discard(delivery)
             if keeps_permit:
@@ -199,6 +201,7 @@ class Consumer:
 
     async def _handle(self, delivery: Delivery) -> Settle:
         """What is to be done about the message now that it was handled."""
+        started = time.perf_counter()
         try:
             await self._handler(delivery)
         except Unprocessable as error:
@@ -208,10 +211,12 @@ class Consumer:
             return _let_go
         except PlatformError as error:
             log.warning("handler_failed", message_id=delivery.message.message_id, error=str(error))
-            return self._back_off
+            return partial(self._back_off, reason=type(error).__name__)
         except Exception:
             log.exception("handler_crashed", message_id=delivery.message.message_id)
-            return self._back_off
+            return partial(self._back_off, reason="crashed")
+        finally:
+            self._metrics.handle_seconds.observe(time.perf_counter() - started)
         return self._acknowledge
 
     async def _acknowledge(self, delivery: Delivery) -> str:
@@ -229,7 +234,8 @@ class Consumer:
             return "delete_failed"  # it comes again, and its effect is found to be done
         return "acknowledged"
 
-    async def _back_off(self, delivery: Delivery) -> str:
+    async def _back_off(self, delivery: Delivery, reason: str) -> str:
+        self._metrics.retries.labels(reason).inc()
         wait = full_jitter(
             delivery.message.receive_count - 1, base=self._options.retry_base, cap=self._options.retry_cap
         )
@@ -248,7 +254,7 @@ class Consumer:
             failures = None
             log.warning("bury_failed", message_id=message.message_id, error=str(unavailable))
         if failures != []:
-            return await self._back_off(delivery)
+            return await self._back_off(delivery, "not_buried")
         log.error("message_buried", message_id=message.message_id, reason=error.reason, detail=error.detail)
         await self._acknowledge(delivery)
         return "buried"
@@ -278,6 +284,7 @@ class Consumer:
     async def _extend(self, deliveries: Sequence[Delivery]) -> None:
         asked_at = time.monotonic()
         changes = [Visibility(each.message.receipt, self._options.visibility) for each in deliveries]
+        self._metrics.heartbeats.inc(len(deliveries))
         try:
             failures = {failure.index: failure for failure in await self._queue.change_visibility(changes)}
         except QueueUnavailable as error:

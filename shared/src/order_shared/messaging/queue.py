@@ -53,6 +53,14 @@ class EntryFailure:
     gone: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Messages that wait, in the work queue and as dead letters; SQS says so approximately."""
+
+    work: int
+    dead: int
+
+
 class QueueUnavailable(Exception):
     """The queue could not be reached, or refused the whole request."""
 
@@ -69,5 +77,7 @@ class Queue(Protocol):
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]: ...
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]: ...
+
+    async def depth(self) -> Depth: ...
 
     async def ping(self) -> None: ...

@@ -86,14 +86,14 @@ class OrderPlaced(_CloudEvent):
     data: PlacedData
 
     @classmethod
-    def of(cls, order: Order, traceparent: str | None = None) -> "OrderPlaced":
+    def of(cls, order: Order) -> "OrderPlaced":
         """The event of a pending order; a message sent again for the same order has the same `id`."""
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.placed",
                 "subject": order.order_id,
                 "time": order.created_at,
-                "traceparent": traceparent,
+                "traceparent": order.traceparent,
                 "tenantid": order.customer.tenant,
                 "data": {
                     "customer": order.customer.id,
@@ -141,6 +141,7 @@ class OrderPlaced(_CloudEvent):
             ),
             currency=self.data.currency,
             reference=self.data.reference,
+            traceparent=self.traceparent,
             timeline=(TimelineEntry(OrderStatus.PENDING, created_at),),
         )
 
@@ -151,13 +152,13 @@ class OrderCancelRequested(_CloudEvent):
     type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
 
     @classmethod
-    def of(cls, order: Order, traceparent: str | None = None) -> "OrderCancelRequested":
+    def of(cls, order: Order) -> "OrderCancelRequested":
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.cancel_requested",
                 "subject": order.order_id,
                 "time": order.cancel_requested_at or order.updated_at,
-                "traceparent": traceparent,
+                "traceparent": order.traceparent,
                 "tenantid": order.customer.tenant,
                 "data": {"customer": order.customer.id},
             }

@@ -140,9 +140,9 @@ def to_item(order: Order) -> Item:
         "timeline": [_timeline_item(entry) for entry in order.timeline],
         "item_version": ITEM_VERSION,
     }
-    if order.reference is not None:
-        item["reference"] = order.reference
-    return item | {name: value for name, stored in MUTABLE.items() if (value := stored(order)) is not None}
+    optional = {"reference": order.reference, "traceparent": order.traceparent}
+    optional |= {name: stored(order) for name, stored in MUTABLE.items()}
+    return item | {name: value for name, value in optional.items() if value is not None}
 
 
 def _timeline_item(entry: TimelineEntry) -> Item:
@@ -185,6 +185,7 @@ def to_order(item: Item) -> Order:
         lines=tuple(map(_line, item["lines"])),
         currency=item["currency"],
         reference=item.get("reference"),
+        traceparent=item.get("traceparent"),
         reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,
         timeline=tuple(
             TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]

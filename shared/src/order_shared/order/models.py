@@ -125,7 +125,8 @@ class Order:
 
     `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
     the fence it knows, so a stale worker's write fails. `payment_token` is what the customer pays with, and
-    is forgotten when the order ends; `payment_id` is the provider's name of the payment.
+    is forgotten when the order ends; `payment_id` is the provider's name of the payment. `traceparent` names the trace
+    of the request that placed it, for whoever goes on with it.
     """
 
     customer: Customer
@@ -138,6 +139,7 @@ class Order:
     lines: tuple[OrderLine, ...]
     currency: str
     reference: str | None = None
+    traceparent: str | None = None
     reason: Reason | None = None
     timeline: tuple[TimelineEntry, ...]
     due_at: int | None = None
@@ -161,6 +163,7 @@ class Order:
         due_at: int,
         reference: str | None = None,
         payment_token: str | None = None,
+        traceparent: str | None = None,
     ) -> "Order":
         """A new pending order of `(product, quantity)` pairs, one per product, at today's prices.
 
@@ -191,6 +194,7 @@ class Order:
             ),
             currency=currencies[0],
             reference=reference,
+            traceparent=traceparent,
             timeline=(TimelineEntry(OrderStatus.PENDING, at),),
             due_at=due_at,
             payment_token=payment_token,

@@ -30,12 +30,13 @@ ADMIN_SCOPE = "orders:admin"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a customer asks for; `quantities` are by SKU."""
+    """What a customer asks for; `quantities` are by SKU. `traceparent` names the trace of the request."""
 
     customer: Customer
     quantities: Mapping[str, int]
     reference: str | None = None
     payment_token: str | None = None
+    traceparent: str | None = None
 
     def fingerprint(self) -> str:
         """The same for the same request, whatever the order of its lines."""
@@ -61,6 +62,8 @@ class OrderService:
         sweep_base: timedelta,
         cancel_window: timedelta,
         accept_deadline: timedelta,
+        on_accepted: Callable[[], None],
+        on_ended: Callable[[Order, datetime], None],
     ) -> None:
         """`clock` never gives the same instant twice; an order falls due for a sweep `sweep_base` after it.
 
@@ -75,21 +78,23 @@ class OrderService:
         self._sweep_base = sweep_base
         self._cancel_window = cancel_window
         self._accept_deadline = accept_deadline
+        self._on_accepted = on_accepted
+        self._on_ended = on_ended
         self._stopping = False
         self._waiting = 0
 
-    async def place(self, wanted: Wanted, idempotency_key: str, traceparent: str | None = None) -> Placed:
+    async def place(self, wanted: Wanted, idempotency_key: str) -> Placed:
         """The order, stored. Work on it is offered to the queue; nobody waits for that.
 
         Raises UnknownSku, CurrencyMismatch, ReferenceTaken, IdempotencyKeyReused, StorageUnavailable.
         """
         try:
             async with asyncio.timeout(self._accept_deadline.total_seconds()):
-                return await self._place(wanted, idempotency_key, traceparent)
+                return await self._place(wanted, idempotency_key)
         except TimeoutError as error:
             raise StorageUnavailable("no answer within the deadline of accepting") from error
 
-    async def _place(self, wanted: Wanted, idempotency_key: str, traceparent: str | None) -> Placed:
+    async def _place(self, wanted: Wanted, idempotency_key: str) -> Placed:
         key = claim_key(wanted.customer, ClaimKind.ORDER, idempotency_key)
         mark = wanted.fingerprint()
         for _ in range(PLACE_ROUNDS):
@@ -106,7 +111,8 @@ class OrderService:
                 if order is None or earlier.subject != order.order_id:
                     return Placed(await self._orders.get(wanted.customer, earlier.subject), replayed=True)
                 # our own write, whose answer was lost on the way
-            self._publisher.offer(OrderPlaced.of(order, traceparent))
+            self._on_accepted()
+            self._publisher.offer(OrderPlaced.of(order))
             return Placed(order, replayed=False)
         raise StorageUnavailable("too many requests under one idempotency key at once")
 
@@ -176,6 +182,7 @@ class OrderService:
                 if order.status is OrderStatus.PENDING:
                     cancelled = order.cancel(now)
                     await self._orders.move(order, cancelled)
+                    self._on_ended(cancelled, now)
                     return cancelled
                 requested = order.request_cancel(now, due_at=to_millis(now + self._sweep_base))
                 requested = await self._orders.request_cancel(
@@ -210,4 +217,5 @@ class OrderService:
             due_at=to_millis(now + self._sweep_base),
             reference=wanted.reference,
             payment_token=wanted.payment_token,
+            traceparent=wanted.traceparent,
         )

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from structlog.contextvars import bind_contextvars
 
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import ScopedRoute, identity_of, requires, services_of
@@ -29,7 +30,6 @@ from order_api.schemas import V1
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
-from order_shared.telemetry import TRACEPARENT
 
 router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRoute)
 
@@ -52,10 +52,11 @@ async def place_order(body: OrderIn, request: Request) -> Response:
     Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
     """
     key = parse_idempotency_key(request.headers.get(HEADER))
-    traceparent = request.headers.get("traceparent")
-    trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else None
-    wanted = Wanted(identity_of(request).customer, body.quantities, body.reference, body.payment_token)
-    placed = await services_of(request).orders.place(wanted, key, trace)
+    wanted = Wanted(
+        identity_of(request).customer, body.quantities, body.reference, body.payment_token, request.state.traceparent
+    )
+    placed = await services_of(request).orders.place(wanted, key)
+    bind_contextvars(order_id=placed.order.order_id)
     headers = {"Location": f"{router.prefix}/{placed.order.order_id}", "ETag": etag(placed.order.version)}
     if placed.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -120,6 +121,7 @@ async def get_order(
         seconds=wait or 0,
         is_gone=request.is_disconnected,
     )
+    bind_contextvars(order_id=order.order_id)
     headers = {"ETag": etag(order.version)} | (
         {"Preference-Applied": f"wait={wait}"} if wait is not None and waited else {}
     )
@@ -145,5 +147,6 @@ async def cancel_order(
     """At once while nothing was done; otherwise stock and payment are undone soon. Asking again changes nothing."""
     wanted = None if if_match is None else versions(if_match)
     order = await services_of(request).orders.cancel(identity_of(request), order_id, wanted)
+    bind_contextvars(order_id=order.order_id)
     response.headers["ETag"] = etag(order.version)
     return OrderOut.of(order)

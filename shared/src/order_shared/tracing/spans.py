@@ -1,0 +1,194 @@
+"""What a process that traces does more: a span for each message sent, each message handled, each request to AWS.
+
+Names and attributes follow OpenTelemetry's conventions. Of an error a span says its kind only: texts may quote what no
+trace should hold, and the log lines with the same trace id have them.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Self
+
+import orjson
+from aiodynamo.credentials import Credentials
+from aiodynamo.http.types import HttpImplementation, Response
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from yarl import URL
+
+from order_shared.aws.service import JsonService, ServiceName
+from order_shared.messaging.delivery import Delivery
+from order_shared.order.events import Event
+
+PROPAGATOR = TraceContextTextMapPropagator()
+PROTOCOL = "http/protobuf"
+CLOSE_SECONDS = 3.0
+MESSAGING = {"messaging.system": "aws_sqs"}
+
+Sent = Callable[[str | None], None]
+"""Called once it is known whether SQS took the message: None, or a code that says why not."""
+
+
+class Tracing:
+    """The traces of one process. Whatever is wrong with the collector, the work goes on."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self.provider = provider
+        self._tracer = provider.get_tracer("order_shared")
+
+    @classmethod
+    def exporting(cls, service: str, version: str, environment: Mapping[str, str]) -> Self:
+        """As OpenTelemetry's variables say: where to, which share, under which name. Ends the process if it cannot."""
+        names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        if any((environment.get(name) or PROTOCOL) != PROTOCOL for name in names):
+            raise SystemExit(f"OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent by {PROTOCOL} only")
+        to_console = environment.get("OTEL_TRACES_EXPORTER") == "console"
+        exporter: SpanExporter = ConsoleSpanExporter() if to_console else OTLPSpanExporter()
+        named = Resource.create({"service.name": service, "service.version": version})
+        provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        return cls(provider)
+
+    async def aclose(self) -> None:
+        """Sends what is left, for at most CLOSE_SECONDS: a collector that hangs holds no process back."""
+        closing = threading.Thread(target=self.provider.shutdown, daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, CLOSE_SECONDS)
+
+    def traceparent(self) -> str | None:
+        """Of the span under way; None if there is none."""
+        return _traceparent(None)
+
+    def describe(self, bound: Mapping[str, str]) -> None:
+        """Says of the span under way what its log lines say; `order_id` becomes `order.id`."""
+        trace.get_current_span().set_attributes(
+            {name.replace("_", "."): value for name, value in bound.items() if name != "trace_id"}
+        )
+
+    def service(
+        self, service: ServiceName, send: HttpImplementation, credentials: Credentials, *, region: str, url: URL
+    ) -> JsonService:
+        """A `JsonService` each of whose requests is a span of what made it."""
+        return _TracedService(service, send, credentials, region=region, url=url, tracing=self)
+
+    @contextmanager
+    def client(self, name: str, attributes: Mapping[str, str]) -> Iterator[Span]:
+        """A request to somebody else, within what is under way."""
+        with (
+            self._tracer.start_as_current_span(
+                name, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
+            ) as span,
+            _telling_errors(span),
+        ):
+            yield span
+
+    def sending(self, event: Event) -> tuple[Event, Sent]:
+        """The event with the span of its sending for its `traceparent`; the span ends when it is told how that went.
+
+        It belongs to what is under way, as a request; a sweeper's to the trace that the order was placed in.
+        """
+        parent = None if trace.get_current_span().get_span_context().is_valid else _context_of(event)
+        span = self._tracer.start_span(
+            f"send {event.type}",
+            context=parent,
+            kind=SpanKind.PRODUCER,
+            attributes={**MESSAGING, "messaging.operation.type": "send", "order.id": event.subject},
+        )
+
+        def sent(error: str | None) -> None:
+            if error is not None:
+                _fail(span, error)
+            span.end()
+
+        return event.model_copy(update={"traceparent": _traceparent(trace.set_span_in_context(span))}), sent
+
+    @contextmanager
+    def handling(self, event: Event, delivery: Delivery) -> Iterator[None]:
+        """One delivery of a message: a child of its sending, however much later, and by whomever, it is handled."""
+        with (
+            self._tracer.start_as_current_span(
+                f"process {event.type}",
+                context=_context_of(event),
+                kind=SpanKind.CONSUMER,
+                attributes={
+                    **MESSAGING,
+                    "messaging.operation.type": "process",
+                    "messaging.message.id": delivery.message.message_id,
+                    "messaging.aws_sqs.receive_count": delivery.message.receive_count,
+                    "order.id": event.subject,
+                    "tenant": event.tenantid,
+                },
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span,
+            _telling_errors(span),
+        ):
+            yield
+
+
+class _TracedService(JsonService):
+    def __init__(
+        self,
+        service: ServiceName,
+        send: HttpImplementation,
+        credentials: Credentials,
+        *,
+        region: str,
+        url: URL,
+        tracing: Tracing,
+    ) -> None:
+        super().__init__(service, send, credentials, region=region, url=url)
+        self._tracing = tracing
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Response:
+        """Polls, sweeps and batches belong to no order's trace, and make none of their own."""
+        if not trace.get_current_span().is_recording():
+            return await super().call(operation, payload)
+        attributes = {"rpc.system": "aws-api", "rpc.service": self.name, "rpc.method": operation}
+        with self._tracing.client(f"{self.name}.{operation}", attributes) as span:
+            response = await super().call(operation, payload)
+            span.set_attribute("http.response.status_code", response.status)
+            if response.status >= HTTPStatus.BAD_REQUEST:
+                _fail(span, _error_code(response))
+            return response
+
+
+def _traceparent(context: Context | None) -> str | None:
+    """Of the span in the context, or in the current one."""
+    carrier: dict[str, str] = {}
+    PROPAGATOR.inject(carrier, context)
+    return carrier.get("traceparent")
+
+
+def _context_of(event: Event) -> Context:
+    return PROPAGATOR.extract({"traceparent": event.traceparent or ""})
+
+
+@contextmanager
+def _telling_errors(span: Span) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        _fail(span, type(error).__name__)
+        raise
+
+
+def _fail(span: Span, kind: str) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(StatusCode.ERROR)
+
+
+def _error_code(response: Response) -> str:
+    """As AWS names it, such as `TransactionCanceledException`; the status if it names none."""
+    try:
+        return str(orjson.loads(response.body)["__type"]).rpartition("#")[2]
+    except (ValueError, KeyError, TypeError):
+        return str(response.status)

@@ -1,0 +1,48 @@
+"""A choice that cannot be is refused when it is written down, with the reason."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from infra.environments import (
+    DEV,
+    PROD,
+    Deployment,
+    Egress,
+    Instances,
+    OnDemand,
+    Provisioned,
+    ServiceSize,
+    Traces,
+)
+
+REFUSED: dict[str, Callable[[], object]] = {
+    "names no environment: lower case": lambda: replace(DEV, name="Dev"),
+    "at most": lambda: replace(DEV, name="dev-" + "x" * 60),
+    "begins with one of": lambda: replace(DEV, name="test"),
+    "regions are one or more": lambda: replace(DEV, regions=("eu-central-1", "eu-central-1")),
+    "which is none of": lambda: replace(DEV, active_region="us-east-1"),
+    "log_days is 31": lambda: replace(DEV, log_days=31),
+    "quiet_minutes is 0": lambda: replace(DEV, quiet_minutes=0),
+    "no way to the internet": lambda: replace(PROD, egress=Egress.ENDPOINTS),
+    "billed on demand": lambda: replace(PROD, regions=("eu-central-1", "eu-west-1"), billing=Provisioned()),
+    "provisioned capacity goes from 9 to 3": lambda: Provisioned(minimum=9, maximum=3),
+    "utilization is 95": lambda: Provisioned(utilization=95),
+    "warm_writes is 100": lambda: OnDemand(warm_writes=100),
+    "instances go from 3 to 2": lambda: Instances(minimum=3, maximum=2),
+    "target_capacity is 0": lambda: Instances(target_capacity=0),
+    "in steps of 3 to 2": lambda: Instances(minimum_step=3, maximum_step=2),
+    "cpu is 300": lambda: ServiceSize(cpu=300),
+    "memory is 700": lambda: ServiceSize(cpu=512, memory=700),
+    "tasks go from 0": lambda: ServiceSize(minimum=0),
+    "bakes for 0 to 1440": lambda: Deployment(bake_minutes=1441),
+    "reached by https only": lambda: Traces(collector="http://traces.example.com"),
+    "above 0, and at most 1": lambda: Traces(collector="https://traces.example.com", share=0.0),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_cannot_be_is_refused(reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        REFUSED[reason]()

@@ -1,0 +1,82 @@
+"""Prometheus, if there is one here: its two programs, and a server for the time of a test."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from orderctl.local.emulator import HOST
+from orderctl.local.processes import ProcessGroup
+
+FETCHED = Path(".local/prometheus/usr/bin")
+"""Where `make prometheus` puts the programs."""
+
+START_SECONDS = 30.0
+
+
+def program(name: str) -> str | None:
+    """Where the program is; None if it is not here."""
+    return shutil.which(name) or shutil.which(name, path=FETCHED.resolve())
+
+
+needs_prometheus = pytest.mark.skipif(
+    program("prometheus") is None or program("promtool") is None,
+    reason="prometheus and promtool are neither on the path nor fetched: `make prometheus`",
+)
+
+
+class Prometheus:
+    """A running server, asked over its API."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def query(self, expr: str) -> list[dict[str, Any]]:
+        """The series of an expression now; fails with what Prometheus says against it."""
+        result: list[dict[str, Any]] = self._get("query", query=expr)["result"]
+        return result
+
+    def firing(self) -> set[str]:
+        return {alert["labels"]["alertname"] for alert in self._get("alerts")["alerts"] if alert["state"] == "firing"}
+
+    def rules(self) -> list[dict[str, Any]]:
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def _get(self, what: str, **parameters: str) -> dict[str, Any]:
+        answer = self._http.get(f"/api/v1/{what}", params=parameters).json()
+        assert answer["status"] == "success", answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+
+@contextmanager
+def running_prometheus(config: Path, state: Path) -> Iterator[Prometheus]:
+    """A server of this configuration, which keeps its data below `state`."""
+    command = program("prometheus")
+    assert command is not None, "the test is marked with needs_prometheus"
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        address = f"{HOST}:{probe.getsockname()[1]}"
+    arguments = [
+        f"--config.file={config}",
+        f"--storage.tsdb.path={state / 'data'}",
+        f"--web.listen-address={address}",
+        "--log.level=warn",
+    ]
+    with ProcessGroup(state / "logs") as group, httpx.Client(base_url=f"http://{address}") as http:
+        child = group.start("prometheus", [command, *arguments], dict(os.environ))
+        child.wait_until(lambda: _is_ready(http), "ready", START_SECONDS)
+        yield Prometheus(http)
+
+
+def _is_ready(http: httpx.Client) -> bool:
+    try:
+        return http.get("/-/ready").is_success
+    except httpx.TransportError:
+        return False

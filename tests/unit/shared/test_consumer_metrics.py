@@ -1,0 +1,110 @@
+"""What the consumer counts of the messages that pass through it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from order_shared.exceptions import StorageUnavailable
+from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.messaging.delivery import Delivery, Unprocessable
+from order_shared.messaging.queue import OutgoingMessage
+from order_shared.telemetry import ConsumerMetrics
+from tests.fakes import MemoryQueue
+from tests.waiting import eventually
+
+OPTIONS = ConsumerOptions(concurrency=8, wait=1, visibility=1, retry_base=0.0, drain=5.0)
+
+
+class Bench:
+    """A consumer over a queue in memory, and what it says."""
+
+    def __init__(self) -> None:
+        self.queue = MemoryQueue()
+        self.registry = CollectorRegistry()
+
+    def value(self, name: str, **labels: str) -> float:
+        value = self.registry.get_sample_value(name, labels)
+        return 0.0 if value is None else value
+
+    @asynccontextmanager
+    async def running(self, handler: Callable[[Delivery], Awaitable[None]]) -> AsyncIterator[None]:
+        consumer = Consumer(self.queue, handler, OPTIONS, ConsumerMetrics(self.registry))
+        task = asyncio.create_task(consumer.run())
+        try:
+            yield
+        finally:
+            consumer.stop()
+            await task
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_how_long_messages_waited_and_were_handled(bench: Bench) -> None:
+    await bench.queue.send([OutgoingMessage("old"), OutgoingMessage("new")])
+    bench.queue.messages[0].sent_at -= 60_000
+    seen: list[str] = []
+
+    async def handle(delivery: Delivery) -> None:
+        seen.append(delivery.message.body)
+        if delivery.is_first:
+            raise StorageUnavailable("once")
+
+    async with bench.running(handle):
+        await eventually(lambda: not bench.queue.messages)
+    assert len(seen) == 4
+    assert bench.value("order_message_wait_seconds_count") == 2, "a message that comes again did not wait all the time"
+    assert 60 <= bench.value("order_message_wait_seconds_sum") < 90
+    assert bench.value("order_handle_seconds_count") == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StorageUnavailable("DynamoDB: timeout"), "StorageUnavailable"),
+        (ZeroDivisionError(), "crashed"),
+        (Unprocessable("not_an_event", "-"), "not_buried"),
+    ],
+)
+async def test_what_comes_again_is_counted_by_its_reason(bench: Bench, error: Exception, reason: str) -> None:
+    await bench.queue.send([OutgoingMessage("a")])
+    bench.queue.dead_letters_down = True
+
+    async def fail_once(delivery: Delivery) -> None:
+        if delivery.is_first:
+            raise error
+
+    async with bench.running(fail_once):
+        await eventually(lambda: not bench.queue.messages)
+    assert bench.value("order_message_retries_total", reason=reason) == 1
+    assert bench.value("order_messages_total", outcome="retried") == 1
+    assert bench.value("order_messages_total", outcome="acknowledged") == 1
+
+
+async def test_heartbeats_are_counted(bench: Bench) -> None:
+    await bench.queue.send([OutgoingMessage("long")])
+    finish = asyncio.Event()
+
+    async def handle(_: Delivery) -> None:
+        await finish.wait()
+
+    async with bench.running(handle):
+        await eventually(lambda: bench.value("order_heartbeats_total") > 0)
+        assert bench.value("order_heartbeat_failures_total") == 0
+        bench.queue.down = True
+        await eventually(lambda: bench.value("order_heartbeat_failures_total") > 0)
+        assert bench.value("order_heartbeats_total") >= 2, "one that failed was sent"
+        bench.queue.down = False
+        finish.set()
+
+
+async def test_every_outcome_is_there_from_the_start(bench: Bench) -> None:
+    """A counter whose first value is 1 has no increase to alarm on."""
+    ConsumerMetrics(bench.registry)
+    for outcome in ("acknowledged", "retried", "buried", "lease_lost", "delete_failed"):
+        assert bench.registry.get_sample_value("order_messages_total", {"outcome": outcome}) == 0

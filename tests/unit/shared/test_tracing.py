@@ -1,0 +1,225 @@
+"""Traces: when there are any, what belongs to which, and that errors say their kind only."""
+
+import subprocess
+import sys
+
+import orjson
+import pytest
+from aiodynamo.credentials import Key, StaticCredentials
+from aiodynamo.http.types import Request, Response
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.context import attach, detach
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from yarl import URL
+
+from order_shared.aws.service import DYNAMODB, JsonService
+from order_shared.messaging.delivery import Delivery
+from order_shared.messaging.publisher import Publisher
+from order_shared.messaging.queue import ReceivedMessage
+from order_shared.order.events import Event, event_of, parse_event
+from order_shared.tracing import TRACEPARENT, are_wanted, open_tracing, trace_id_of
+from order_shared.tracing.spans import PROPAGATOR, Tracing
+from tests.factories import make_order
+from tests.fakes import MemoryQueue
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+CALLER = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
+
+
+class Traces:
+    """Tracing that is looked into."""
+
+    def __init__(self) -> None:
+        self._exporter = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.tracing = Tracing(provider)
+
+    @property
+    def spans(self) -> dict[str, ReadableSpan]:
+        return {span.name: span for span in self._exporter.get_finished_spans()}
+
+
+@pytest.fixture
+def traces() -> Traces:
+    return Traces()
+
+
+def ids(span: ReadableSpan) -> tuple[str, str | None]:
+    """Trace, and parent."""
+    assert span.context is not None
+    return f"{span.context.trace_id:032x}", span.parent and f"{span.parent.span_id:016x}"
+
+
+def span_id(span: ReadableSpan) -> str:
+    assert span.context is not None
+    return f"{span.context.span_id:016x}"
+
+
+def delivery_of(event: Event) -> Delivery:
+    return Delivery(ReceivedMessage("message-1", "receipt-1", event.to_json(), 2, sent_at=0), held_until=0)
+
+
+async def sent_by(tracing: Tracing, queue: MemoryQueue, traceparent: str | None) -> Event:
+    """The event as it is on the queue."""
+    await Publisher(queue, tracing=tracing).send(event_of(make_order(traceparent=traceparent)))
+    return parse_event(queue.messages[-1].message.body)
+
+
+class TestWhenThereAreAny:
+    @pytest.mark.parametrize(
+        ("environment", "wanted"),
+        [
+            ({}, False),
+            (ENDPOINT, True),
+            ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, True),
+            ({**ENDPOINT, "OTEL_SDK_DISABLED": "TRUE"}, False),
+            ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "none"}, False),
+            ({"OTEL_TRACES_EXPORTER": "otlp"}, False),
+            ({"OTEL_TRACES_EXPORTER": "console"}, True),
+        ],
+    )
+    def test_the_environment_says(self, environment: dict[str, str], wanted: bool) -> None:  # noqa: FBT001 - a case
+        assert are_wanted(environment) is wanted
+
+    @pytest.mark.parametrize(
+        ("name", "value"), [("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
+    )
+    def test_what_is_not_there_ends_the_process_at_its_start(
+        self, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for key, said in {**ENDPOINT, name: value}.items():
+            monkeypatch.setenv(key, said)
+        with pytest.raises(SystemExit, match=name):
+            open_tracing("order-api", "abc1234")
+
+    def test_without_any_nothing_of_them_is_imported(self) -> None:
+        program = (
+            "import sys, order_processor.main\n"
+            "from order_shared.tracing import open_tracing\n"
+            "assert open_tracing('order-processor', '1') is None\n"
+            "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True, env={})
+
+
+class TestTraceIds:
+    @given(st.text("0123456789abcdef-g", max_size=60) | st.none())
+    def test_only_a_traceparent_names_a_trace(self, text: str | None) -> None:
+        named = trace_id_of(text)
+        assert (named is not None) is bool(text and TRACEPARENT.fullmatch(text))
+
+    def test_it_is_the_second_part(self) -> None:
+        assert trace_id_of(CALLER) == TRACE_ID
+
+    @pytest.mark.parametrize("bad", ["", CALLER.upper(), CALLER + "\n", CALLER.replace(TRACE_ID, "0" * 32)])
+    def test_what_is_nearly_one_is_none(self, bad: str) -> None:
+        assert trace_id_of(bad) is None
+
+
+class TestMessages:
+    async def test_a_message_says_the_span_of_its_sending(self, traces: Traces) -> None:
+        event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
+        sending = traces.spans["send order.placed.v1"]
+        assert event.traceparent == f"00-{TRACE_ID}-{span_id(sending)}-01"
+        assert (sending.kind, ids(sending)) == (SpanKind.PRODUCER, (TRACE_ID, "00f067aa0ba902b7"))
+
+    async def test_a_message_that_is_sent_within_a_request_belongs_to_it(self, traces: Traces) -> None:
+        with traces.tracing.client("request", {}):
+            within = traces.tracing.traceparent()
+            event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
+        assert trace_id_of(event.traceparent) == trace_id_of(within) != TRACE_ID
+
+    async def test_its_handling_is_a_child_of_its_sending(self, traces: Traces) -> None:
+        event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
+        with traces.tracing.handling(event, delivery_of(event)):
+            pass
+        handling = traces.spans["process order.placed.v1"]
+        assert (handling.kind, ids(handling)) == (
+            SpanKind.CONSUMER,
+            (TRACE_ID, span_id(traces.spans["send order.placed.v1"])),
+        )
+        assert handling.attributes is not None
+        assert (handling.attributes["order.id"], handling.attributes["messaging.aws_sqs.receive_count"]) == (
+            event.subject,
+            2,
+        )
+
+    async def test_a_vendors_tracestate_is_no_part_of_a_message(self, traces: Traces) -> None:
+        context = PROPAGATOR.extract({"traceparent": CALLER, "tracestate": "vendor=1"})
+        attached = attach(context)
+        event = await sent_by(traces.tracing, MemoryQueue(), None)
+        detach(attached)
+        assert trace_id_of(event.traceparent) == TRACE_ID
+        assert "vendor" not in event.to_json()
+
+    @pytest.mark.parametrize("traceparent", [None, "rubbish"])
+    async def test_a_message_of_no_trace_begins_one(self, traces: Traces, traceparent: str | None) -> None:
+        event = await sent_by(traces.tracing, MemoryQueue(), traceparent)
+        _, parent = ids(traces.spans["send order.placed.v1"])
+        assert trace_id_of(event.traceparent) is not None
+        assert parent is None
+
+    async def test_a_message_that_was_not_taken_is_an_error(self, traces: Traces) -> None:
+        queue = MemoryQueue(refuse_next=1)
+        publisher = Publisher(queue, tracing=traces.tracing)
+        assert await publisher.send(event_of(make_order())) is False
+        sending = traces.spans["send order.placed.v1"]
+        assert sending.status.status_code is StatusCode.ERROR
+
+    async def test_a_trace_that_is_not_sampled_stays_so(self, traces: Traces) -> None:
+        event = await sent_by(traces.tracing, MemoryQueue(), CALLER[:-1] + "0")
+        assert event.traceparent is not None
+        assert event.traceparent.endswith("-00")
+        assert traces.spans == {}
+
+
+class TestErrors:
+    async def test_their_kind_is_said_and_not_their_text(self, traces: Traces) -> None:
+        event = event_of(make_order())
+        with pytest.raises(ValueError, match="a-secret"), traces.tracing.handling(event, delivery_of(event)):
+            raise ValueError("a-secret")
+        span = traces.spans["process order.placed.v1"]
+        assert span.status.status_code is StatusCode.ERROR
+        assert "ValueError" in span.to_json()
+        assert "a-secret" not in span.to_json()
+
+
+class TestRequestsToAws:
+    def service(self, tracing: Tracing, status: int, body: object) -> JsonService:
+        async def send(_: Request) -> Response:
+            return Response(status, orjson.dumps(body))
+
+        return tracing.service(
+            DYNAMODB, send, StaticCredentials(Key("a", "b")), region="eu-central-1", url=URL("https://aws.test")
+        )
+
+    async def test_each_is_a_span_of_what_makes_it(self, traces: Traces) -> None:
+        with traces.tracing.client("order", {}):
+            await self.service(traces.tracing, 200, {}).call("GetItem", {"Key": {"S": "ada"}})
+        call = traces.spans["dynamodb.GetItem"]
+        assert (call.kind, ids(call)[1]) == (SpanKind.CLIENT, span_id(traces.spans["order"]))
+        assert "ada" not in call.to_json()
+
+    async def test_by_itself_it_is_none(self, traces: Traces) -> None:
+        await self.service(traces.tracing, 200, {}).call("Query", {})
+        assert traces.spans == {}
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            ({"__type": "com.amazonaws.dynamodb#TransactionCanceledException"}, "TransactionCanceledException"),
+            ([], "400"),
+        ],
+    )
+    async def test_an_error_is_named_as_aws_names_it(self, traces: Traces, body: object, kind: str) -> None:
+        with traces.tracing.client("order", {}):
+            await self.service(traces.tracing, 400, body).call("TransactWriteItems", {})
+        call = traces.spans["dynamodb.TransactWriteItems"]
+        assert call.attributes is not None
+        assert (call.status.status_code, call.attributes["error.type"]) == (StatusCode.ERROR, kind)
