@@ -2,7 +2,7 @@
 
 import typer
 
-from orderctl.commands import dlq, local, migrate, orders
+from orderctl.commands import dlq, local, migrate, orders, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
 from orderctl.commands.deployment.history import history
@@ -21,6 +21,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
 app.command()(migrate.migrate)
+app.command()(top.top)
 for verb in (deploy, promote, rollback, pause, abort, status, history, verify, diff, wait):
     app.command(rich_help_panel=DEPLOYING)(verb)
 app.command("continue", rich_help_panel=DEPLOYING)(proceed)

@@ -1,0 +1,42 @@
+"""What the platform still owes an end, as the index `open_orders` shows it: 32 small queries, no scan."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+
+from order_shared.order.models import parked_shard
+from order_shared.order.repository import FOR_EVER, OpenOrder, OrderRepository
+from order_shared.tables import OPEN_SHARDS
+
+SHARD_LIMIT = 100
+"""Entries that are read of each shard: those that fall due first. Orders beyond them are not counted."""
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """`swept` are open and looked after by the platform, `parked` wait for an operator."""
+
+    swept: Sequence[OpenOrder]
+    parked: Sequence[OpenOrder]
+    capped: bool
+    """There may be more than these."""
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Since when the platform has owed the longest."""
+        return min((entry.created_at for entry in self.swept), default=None)
+
+
+async def read_outbox(orders: OrderRepository) -> Outbox:
+    """Raises StorageUnavailable."""
+    swept, parked = await asyncio.gather(
+        _read(orders, map(str, range(OPEN_SHARDS))), _read(orders, map(parked_shard, range(OPEN_SHARDS)))
+    )
+    capped = any(len(shard) == SHARD_LIMIT for shard in (*swept, *parked))
+    return Outbox(list(chain.from_iterable(swept)), list(chain.from_iterable(parked)), capped)
+
+
+async def _read(orders: OrderRepository, shards: Iterable[str]) -> list[list[OpenOrder]]:
+    return await asyncio.gather(*(orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in shards))

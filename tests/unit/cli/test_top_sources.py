@@ -1,0 +1,144 @@
+"""What is asked at a look, and what becomes of it if something does not answer."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from typer.testing import CliRunner
+
+from order_shared.exceptions import StorageUnavailable
+from orderctl.local.stack import local_settings
+from orderctl.main import app
+from orderctl.operate.target import StackNotRunning
+from orderctl.operate.top import sources
+from orderctl.operate.top.exposition import Sample
+from orderctl.operate.top.outbox import Outbox
+from orderctl.operate.top.queues import Depth, Queues
+from orderctl.operate.top.sources import Down, Look, Sources, Stored
+from orderctl.operate.top.tasks import API, PROCESSOR, Task, local_tasks
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+GOOD, BROKEN, GARBLED, GONE = (Task(API, f"http://{name}") for name in ("good", "broken", "garbled", "gone"))
+STORED = Stored(Outbox([], [], capped=False), [])
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetQueueAttributes")
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    assert request.url.path == "/metrics"
+    match request.url.host:
+        case "good":
+            return httpx.Response(200, text="order_parked 3\n")
+        case "broken":
+            return httpx.Response(503)
+        case "garbled":
+            return httpx.Response(200, text="<html>moved</html>")
+    raise httpx.ConnectError("nobody listens", request=request)
+
+
+async def look(*tasks: Task, depth: Callable[[], Awaitable[Depth]], read: Callable[[], Awaitable[Stored]]) -> Look:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        return await Sources(http, tasks, depth, read).look()
+
+
+async def some_depth() -> Depth:
+    return Depth(5, 2, 1)
+
+
+async def some_orders() -> Stored:
+    return STORED
+
+
+async def test_every_source_is_seen_whatever_the_others_do() -> None:
+    seen = await look(GOOD, BROKEN, GARBLED, GONE, depth=some_depth, read=some_orders)
+    good = seen.tasks[GOOD]
+    assert isinstance(good, Sample)
+    assert good.gauge("order_parked") == 3.0
+    faults = [each.fault for each in seen.tasks.values() if isinstance(each, Down)]
+    assert faults == ["HTTP 503", "ValueError", "ConnectError"]
+    assert (seen.queues, seen.stored) == (Depth(5, 2, 1), STORED)
+
+
+async def test_queues_and_storage_may_be_down() -> None:
+    async def denied() -> Depth:
+        raise DENIED
+
+    async def unavailable() -> Stored:
+        raise StorageUnavailable("network")
+
+    seen = await look(GOOD, depth=denied, read=unavailable)
+    assert isinstance(seen.tasks[GOOD], Sample)
+    assert seen.queues == Down("AccessDenied", str(DENIED))
+    assert isinstance(seen.stored, Down)
+    assert seen.stored.fault == "StorageUnavailable"
+
+
+async def test_what_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang() -> Depth:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    monkeypatch.setattr(sources, "PATIENCE_SECONDS", 0.01)  # so that the test does not wait either
+    seen = await look(depth=hang, read=some_orders)
+    assert seen.queues == Down("TimeoutError", "")
+
+
+class TwoQueues:
+    """As much of an SQS client as is asked: work 5 visible and 2 in flight, dead letters 3 and 1."""
+
+    def __init__(self) -> None:
+        self.resolved: list[str] = []
+
+    async def get_queue_url(self, **request: str) -> dict[str, str]:
+        self.resolved.append(request["QueueName"])
+        return {"QueueUrl": f"http://sqs/{request['QueueName']}"}
+
+    async def get_queue_attributes(self, **request: Any) -> dict[str, dict[str, str]]:
+        counts = ("3", "1") if request["QueueUrl"].endswith("-dead") else ("5", "2")
+        return {"Attributes": dict(zip(request["AttributeNames"], counts, strict=True))}
+
+
+async def test_hidden_dead_letters_count_and_names_are_resolved_once() -> None:
+    client = TwoQueues()
+    queues = Queues(cast("SQSClient", client), local_settings("http://sqs"))
+    assert await queues.depth() == await queues.depth() == Depth(visible=5, in_flight=2, dead_letters=4)
+    assert sorted(client.resolved) == ["local-orders", "local-orders-dead"]
+
+
+def test_the_tasks_of_the_local_stack_are_in_its_file(tmp_path: Path) -> None:
+    with pytest.raises(StackNotRunning):
+        local_tasks(tmp_path)
+    (tmp_path / "stack.json").write_text(json.dumps({"api": "http://a:8000/", "processor": "http://b:8081"}))
+    tasks = local_tasks(tmp_path)
+    assert [(task.service, task.metrics_url) for task in tasks] == [
+        (API, "http://a:8000/metrics"),
+        (PROCESSOR, "http://b:8081/metrics"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--local", "--api", "http://a"], "--local finds its own tasks"),
+        (["--local", "--processor", "http://a"], "--local finds its own tasks"),
+        (["--tenant", "acme"], "go together"),
+        (["--customer", "ada"], "go together"),
+        (["--every", "0.1"], "--every"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options: list[str], told: str) -> None:
+    refused = CliRunner().invoke(app, ["top", *options])
+    assert refused.exit_code == 2
+    assert told in " ".join(refused.output.replace("│", "").split())
+
+
+def test_help_teaches() -> None:
+    shown = CliRunner().invoke(app, ["top", "--help"])
+    assert shown.exit_code == 0
+    assert "Name the tasks themselves, not their load balancer" in " ".join(shown.output.split())
