@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,7 @@ from tests.infra.containers import Container, containers
 from tests.infra.synthesis import ROOT
 
 SERVICES = ("order-api", "order-processor")
+DOCKERFILES = [*(f"services/{service}/Dockerfile" for service in SERVICES), "cli/Dockerfile"]
 AGENT = {"/managed-agents", "/var/lib/amazon", "/var/log/amazon"}
 """Where ECS Exec's agent writes, as root."""
 
@@ -55,23 +59,57 @@ def test_port_and_health_check_are_the_tasks(service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_the_process_knows_its_commit(service: str) -> None:
+    assert "ORDER_COMMIT=${COMMIT}" in values(service, "ENV")
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_one_process_and_one_layer_over_the_base(service: str) -> None:
     assert len(values(service, "COPY")) == 1
     assert not values(service, "RUN")
     assert values(service, "ENTRYPOINT") == [json.dumps([service])]
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_base_can_be_named_from_outside(service: str) -> None:
-    dockerfile = (ROOT / "services" / service / "Dockerfile").read_text()
-    first = next(line for line in dockerfile.splitlines() if line and not line.startswith("#"))
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_the_base_can_be_named_from_outside(dockerfile: str) -> None:
+    first = next(line for line in (ROOT / dockerfile).read_text().splitlines() if line and not line.startswith("#"))
     assert first == "ARG PYTHON_IMAGE=python:3.13-slim"
 
 
-@pytest.mark.parametrize("service", SERVICES)
-def test_the_images_are_built_with_the_uv_that_the_lock_is_made_with(service: str) -> None:
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_the_images_are_built_with_the_uv_that_the_lock_is_made_with(dockerfile: str) -> None:
     (version,) = re.findall(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert f"uv=={version}\n" in (ROOT / "services" / service / "Dockerfile").read_text()
+    assert f"uv=={version}\n" in (ROOT / dockerfile).read_text()
+
+
+def test_builds_are_given_what_images_copy_and_nothing_else() -> None:
+    """`.dockerignore` leaves out everything but what is named there."""
+    everything, *lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] != "#"]
+    given = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    left_out = {line for line in lines if not line.startswith("!")}
+    assert (everything, left_out) == ("*", {"**/__pycache__", "**/.venv"})
+    assert given == {path.partition("/")[0] for dockerfile in DOCKERFILES for path in copied(dockerfile)}
+
+
+def copied(dockerfile: str) -> set[str]:
+    """The paths of the context that an image's build reads."""
+    text = (ROOT / dockerfile).read_text().replace("\\\n", " ")
+    copies = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ") and "--from=" not in line]
+    return {*re.findall(r"type=bind,source=([^,\s]+)", text), *(path for paths in copies for path in paths)}
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_hadolint_finds_nothing(dockerfile: str) -> None:
+    """What is exempted, and why, is in `.hadolint.yaml`."""
+    hadolint = Path(sys.executable).with_name("hadolint")
+    found = subprocess.run(
+        [hadolint, "--no-color", "--failure-threshold", "style", dockerfile],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_the_images_differ_in_their_service_only() -> None:

@@ -1,16 +1,25 @@
-"""The embedded AWS: ministack, run from an environment of its own, on the loopback only."""
+"""The embedded AWS: ministack, run from an environment of its own.
+
+`python -m orderctl.local.emulator --port 4566` becomes it.
+"""
 
 import os
 import socket
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import httpx
+import structlog
 
+from order_shared.logging import configure_logging
+from orderctl.local.address import LOOPBACK, part_options
 from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 
-HOST = "127.0.0.1"
+log = structlog.get_logger(__name__)
+
+HOST = LOOPBACK
 START_TRIES = 3
 READY_SECONDS = 30.0
 DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
@@ -29,17 +38,7 @@ def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SER
         raise EmulatorMissing
     for attempt in range(1, START_TRIES + 1):
         port = _free_port()
-        environment = {
-            "PATH": os.environ.get("PATH", ""),
-            "HOME": os.environ.get("HOME", ""),
-            "BIND_HOST": HOST,
-            "GATEWAY_PORT": str(port),
-            "SERVICES": ",".join(services),
-            "IOT_MTLS_ENABLED": "0",
-            "SFTP_ENABLED": "0",
-            "LOG_LEVEL": "WARNING",
-        }
-        child = group.start("emulator", [str(EXECUTABLE)], environment)
+        child = group.start("emulator", [str(EXECUTABLE)], _environment(HOST, port, services))
         endpoint = f"http://{HOST}:{port}"
         try:
             child.wait_until(partial(_is_ready, endpoint), "ready", READY_SECONDS)
@@ -49,6 +48,20 @@ def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SER
             continue  # somebody else may have taken the port between our look and its start
         return child, endpoint
     raise AssertionError("the loop above returns or raises")
+
+
+def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:
+    """Nothing of ours: what is in our environment may be meant for AWS itself."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": os.environ.get("HOME", ""),
+        "BIND_HOST": host,
+        "GATEWAY_PORT": str(port),
+        "SERVICES": ",".join(services),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+    }
 
 
 def _is_ready(endpoint: str) -> bool:
@@ -62,3 +75,18 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    options = part_options("The embedded AWS.").parse_args()
+    if not EXECUTABLE.exists():
+        sys.exit(str(EmulatorMissing()))
+    port = options.port or _free_port()
+    configure_logging("INFO")
+    log.info("starting", host=options.host, port=port)
+    command = [str(EXECUTABLE)]
+    os.execve(EXECUTABLE, command, _environment(options.host, port, DEFAULT_SERVICES))  # noqa: S606 - our own program
+
+
+if __name__ == "__main__":
+    main()

@@ -1,8 +1,13 @@
-"""The local stack's own token issuer: a key of its own, its public half over HTTP, tokens for development."""
+"""The local stack's own token issuer: a key of its own, its public half over HTTP, tokens for development.
+
+`python -m orderctl.local.issuer --key FILE --port 0` publishes the key set, and logs `listening` with its port.
+"""
 
 import contextlib
 import json
 import os
+import signal
+import sys
 import tempfile
 import threading
 import time
@@ -12,10 +17,17 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from order_shared.logging import configure_logging
+from orderctl.local.address import LOOPBACK, part_options
+
+log = structlog.get_logger(__name__)
 
 ISSUER = "https://issuer.order-platform.local"
 AUDIENCE = "order-api"
@@ -67,8 +79,8 @@ class Issuer:
         return jwt.encode(claims, self.private_key, algorithm=ALGORITHM, headers={"kid": KEY_ID})
 
     @contextlib.contextmanager
-    def serve(self) -> Iterator[str]:
-        """Publishes the key set on a free port of the loopback; gives its URL."""
+    def serve(self, host: str = LOOPBACK, port: int = 0) -> Iterator[str]:
+        """Publishes the key set while the block runs, at any path; gives its URL. Port 0 takes any free one."""
         document = json.dumps(self.key_set).encode()
 
         class Handler(BaseHTTPRequestHandler):
@@ -82,11 +94,26 @@ class Issuer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        with ThreadingHTTPServer((host, port), Handler) as server:
             thread = threading.Thread(target=server.serve_forever, daemon=True)
             thread.start()
             try:
-                yield f"http://127.0.0.1:{server.server_port}/.well-known/jwks.json"
+                yield f"http://{host}:{server.server_port}/.well-known/jwks.json"
             finally:
                 server.shutdown()
                 thread.join()
+
+
+def main() -> None:
+    parser = part_options("The local token issuer.")
+    parser.add_argument("--key", type=Path, required=True, help="its private key; made if it is not there")
+    options = parser.parse_args()
+    configure_logging("INFO")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Issuer.at(options.key).serve(options.host, options.port) as url:
+        log.info("listening", host=options.host, port=urlsplit(url).port)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

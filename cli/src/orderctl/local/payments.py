@@ -5,7 +5,6 @@ Unlike Stripe it never saves a 5xx under an idempotency key, so that the same ca
 `GET /_sandbox/intents` lists every payment, for checkers.
 """
 
-import argparse
 import asyncio
 import os
 import signal
@@ -20,9 +19,10 @@ from aiohttp import web
 
 from order_shared.logging import configure_logging
 from order_shared.net import listen
+from orderctl.local.address import LOOPBACK, part_options
 from orderctl.local.processes import Child, ProcessGroup
 
-HOST = "127.0.0.1"
+HOST = LOOPBACK
 API_KEY = "sk_test_local"
 API_KEY_PREFIX = "Bearer sk_test_"
 READY_SECONDS = 30.0
@@ -257,6 +257,7 @@ class Api:
                 web.post("/v1/refunds", self._serve(self.refund)),
                 web.get("/v1/refunds", self._serve(self.list_refunds)),
                 web.get("/_sandbox/intents", self.list_intents),
+                web.get("/healthz", self.healthz),
             ]
         )
         return app
@@ -282,6 +283,9 @@ class Api:
 
     async def list_intents(self, _: web.Request) -> web.Response:
         return web.json_response([intent.to_row() for intent in self._bank.intents.values()])
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
 
     def _serve(self, work: Work) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
@@ -318,21 +322,20 @@ def start_payments(
     group: ProcessGroup, port: int = 0, *, slow_seconds: float = SLOW_SECONDS, name: str = "payments"
 ) -> tuple[Child, str]:
     """Starts the sandbox; the process and its base URL. Raises ChildFailed."""
-    options = ["--port", str(port), "--slow-seconds", str(slow_seconds)]
+    options = ["--host", HOST, "--port", str(port), "--slow-seconds", str(slow_seconds)]
     child = group.start(name, [sys.executable, "-m", "orderctl.local.payments", *options], dict(os.environ))
     child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
     return child, f"http://{HOST}:{child.listening_port()}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The local payment sandbox.")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
+    parser = part_options("The local payment sandbox.")
     parser.add_argument("--slow-seconds", type=float, default=SLOW_SECONDS, help=f"how long {Token.SLOW} takes")
     options = parser.parse_args()
     configure_logging("INFO")
     app = Api(Bank(options.slow_seconds)).make_app()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
-    with listen(HOST, options.port) as listener:
+    with listen(options.host, options.port) as listener:
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=DRAIN_SECONDS)
 
 

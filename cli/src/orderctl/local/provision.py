@@ -1,12 +1,17 @@
-"""Makes the tables and queues of `order_shared.tables`. Any number of processes may do so at once."""
+"""Makes the tables and queues of `order_shared.tables`. Any number of processes may do so at once.
+
+`python -m orderctl.local.provision` makes them where AWS_ENDPOINT_URL says. On AWS itself they are Terraform's.
+"""
 
 import json
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
 
+from order_shared.config import Settings, load_settings
 from order_shared.tables import TABLES, Index, Key, Queue, Table, order_queue
 
 if TYPE_CHECKING:
@@ -95,3 +100,15 @@ def _projection(index: Index) -> dict[str, Any]:
     if index.include:
         return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(index.include)}
     return {"ProjectionType": "KEYS_ONLY"}
+
+
+def main() -> None:
+    settings = load_settings(Settings)
+    if settings.aws_endpoint_url is None:
+        sys.exit("AWS_ENDPOINT_URL is not set: tables on AWS itself are Terraform's")
+    session = boto3.Session(region_name=settings.aws_region)
+    provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)
+
+
+if __name__ == "__main__":
+    main()

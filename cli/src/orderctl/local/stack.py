@@ -52,6 +52,25 @@ def local_settings(endpoint: str) -> Settings:
     )
 
 
+def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
+    """What the services are told, but for where payments are made. `env/local.env` says the same in containers."""
+    return {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": aws,
+        "ORDER_ENV": "local",
+        "ORDER_TABLE_PREFIX": TABLE_PREFIX,
+        "ORDER_JWT_ISSUER": ISSUER,
+        "ORDER_JWT_AUDIENCE": AUDIENCE,
+        "ORDER_JWKS_URL": jwks_url,
+        "ORDER_CURSOR_SECRETS": cursor_secrets,
+        "ORDER_RECEIVE_WAIT_SECONDS": "1",  # a cancelled long poll of the emulator still takes messages
+        "ORDER_DRAIN_SECONDS": "10",
+        "ORDER_PAYMENT_API_KEY": API_KEY,
+    }
+
+
 @dataclass
 class Stack:
     """A running stack. Addresses are base URLs."""
@@ -130,19 +149,7 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
         with issuer.serve() as jwks_url:
             environment = {
                 **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ORDER_"))},
-                "AWS_ACCESS_KEY_ID": KEY,
-                "AWS_SECRET_ACCESS_KEY": KEY,
-                "AWS_REGION": REGION,
-                "AWS_ENDPOINT_URL": endpoint,
-                "ORDER_ENV": "local",
-                "ORDER_TABLE_PREFIX": TABLE_PREFIX,
-                "ORDER_JWT_ISSUER": ISSUER,
-                "ORDER_JWT_AUDIENCE": AUDIENCE,
-                "ORDER_JWKS_URL": jwks_url,
-                "ORDER_CURSOR_SECRETS": secrets.token_hex(32),
-                "ORDER_RECEIVE_WAIT_SECONDS": "1",  # a cancelled long poll of the emulator still takes messages
-                "ORDER_DRAIN_SECONDS": "10",
-                "ORDER_PAYMENT_API_KEY": API_KEY,
+                **service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=secrets.token_hex(32)),
                 **(overrides or {}),
             }
             yield Stack(group, issuer, issuer_key, endpoint, environment, {"emulator": emulator})

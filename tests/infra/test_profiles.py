@@ -1,0 +1,91 @@
+"""Each environment's settings are a file, and say what infra and the local stack give their services."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from infra.environments import ENVIRONMENTS
+from order_api.config import ApiSettings
+from order_processor.config import ProcessorSettings
+from orderctl.local.stack import service_settings
+from tests.infra.containers import Container, containers
+from tests.infra.profiles import LOCAL, profiles, settings_of
+from tests.infra.synthesis import REFERENCE, Stack, stack_of
+from tests.infra.test_stack_settings import SECRET, variables
+
+OF_THE_TASK = re.compile(r"ORDER_(HOST|PORT)|OTEL_.*")
+"""Where a container listens is its own, and what runs elsewhere sends the environment no traces."""
+
+SECRETS = {"ORDER_CURSOR_SECRETS", "ORDER_PAYMENT_API_KEY"}
+PLATFORM = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+"""AWS's own, which no settings read."""
+
+
+def resolved(stack: Stack, value: str) -> str:
+    """As Terraform will write it: an output of `supporting` is the attribute of a resource there."""
+    if not REFERENCE.fullmatch(value):
+        return value
+    supporting = stack_of(stack.variant, "supporting", stack.region)
+    output: str = supporting.outputs[value.rstrip("}").rpartition(".")[2]]
+    address, _, attribute = output.strip("${}").rpartition(".")
+    return str(supporting.the(address)[attribute])
+
+
+def given(container: Container) -> dict[str, str]:
+    stack = container.task.stack
+    settings = container.settings.items()
+    return {name: resolved(stack, value) for name, value in settings if not OF_THE_TASK.fullmatch(name)}
+
+
+def at_home(name: str) -> list[Container]:
+    """Those of an environment that write."""
+    home = ENVIRONMENTS[name].home
+    stacks = ((container, container.task.stack) for container in containers())
+    return [container for container, stack in stacks if (stack.variant, stack.region) == (name, home)]
+
+
+def test_every_environment_has_a_profile_and_so_has_this_machine() -> None:
+    assert profiles().keys() == {LOCAL, *ENVIRONMENTS}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_a_profile_says_what_infra_gives_the_tasks(name: str) -> None:
+    api, processor = sorted(at_home(name), key=lambda container: container.service)
+    assert settings_of(name) == {**given(api), **given(processor)}
+
+
+def test_the_local_profile_says_what_make_up_gives_the_services() -> None:
+    """But for the addresses: containers have names. compose.yaml's test looks at those."""
+    profile = settings_of(LOCAL)
+    aws, jwks_url, payments = (
+        profile[name] for name in ("AWS_ENDPOINT_URL", "ORDER_JWKS_URL", "ORDER_PAYMENT_API_BASE")
+    )
+    told = service_settings(aws=aws, jwks_url=jwks_url, cursor_secrets=profile["ORDER_CURSOR_SECRETS"])
+    assert profile == {**told, "ORDER_PAYMENT_API_BASE": payments}
+
+
+def test_each_profile_has_tables_of_its_own() -> None:
+    prefixes = {name: settings_of(name)["ORDER_TABLE_PREFIX"] for name in profiles()}
+    assert prefixes == {name: f"{name}-" for name in profiles()}
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_a_shell_reads_the_same(name: str) -> None:
+    command = ["bash", "-euc", 'set -a; . "$0"; exec env -0', str(profiles()[name])]
+    shell = {"PATH": os.environ["PATH"]}
+    told = subprocess.run(command, env=shell, stdout=subprocess.PIPE, text=True, check=True).stdout
+    read = dict(line.split("=", 1) for line in told.split("\0") if line)
+    assert settings_of(name).items() <= read.items()
+
+
+@pytest.mark.parametrize("name", profiles())
+def test_both_services_start_with_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = variables(ApiSettings) | variables(ProcessorSettings)
+    for setting in known:
+        monkeypatch.delenv(setting, raising=False)
+    for setting, value in {**dict.fromkeys(SECRETS, SECRET), **settings_of(name)}.items():
+        monkeypatch.setenv(setting, value)
+    assert settings_of(name).keys() - PLATFORM <= known
+    assert ApiSettings().env == ProcessorSettings().env == name
