@@ -12,7 +12,8 @@ from order_shared.tables import OPERATIONS, order_queue
 from orderctl.deploy.place import API, PROCESSOR, SERVICES, Place
 from tests.infra.policies import Statement, statements_of
 from tests.infra.synthesis import FEATURE, REFERENCE, Stack, none, of_kind, stack_of
-from tests.integration.deploy_desk import SECOND, Call, Desk, embedded_aws, open_desk
+from tests.integration.deploy_desk import SECOND, Desk, ground
+from tests.integration.deploy_wire import Call
 
 HOSTS = ("dev", "uat", "prod")
 ENVIRONMENTS = (*HOSTS, FEATURE)
@@ -31,7 +32,7 @@ Request = tuple[Call, dict[str, Any]]
 @pytest.fixture(scope="module")
 def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
     """Of every verb on both services, with good ends and bad ones."""
-    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint, open_desk(endpoint) as desk:
+    with ground(tmp_path_factory.mktemp("deployments")) as opened, opened.desk() as desk:
         for service in SERVICES:
             assert desk.deploy(SECOND, service=service).exit_code == 0
         for verb in ("status", "history", "verify"):

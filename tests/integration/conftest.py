@@ -21,6 +21,7 @@ from orderctl.local.stack import REGION, local_aio_session, local_session
 from tests import engines
 from tests.factories import NOON, make_tenant
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.integration.deploy_desk import Desk, Ground, ground
 
 PREFIX = "contract-"
 OLD_ENGINE_MAX_LINES = 9  # DynamoDB Local of 2020 takes 10 items in a transaction; DynamoDB takes 100
@@ -42,6 +43,19 @@ def emulator_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     with engines.emulator(tmp_path_factory.mktemp("emulator")) as endpoint:
         _create_tables(endpoint)
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def deploy_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ground(tmp_path_factory.mktemp("deployments")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(deploy_ground: Ground) -> Iterator[Desk]:
+    """An operator's, in dev."""
+    with deploy_ground.desk() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

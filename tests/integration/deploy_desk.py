@@ -4,14 +4,13 @@ import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -28,44 +27,11 @@ from orderctl.local.ecs_stack import EMBEDDED, endpoints_of, variables
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.processes import ProcessGroup
 from orderctl.local.provision import create_queue, create_table
-from orderctl.local.stack import KEY, REGION
 from orderctl.main import app
+from tests.integration.deploy_wire import Wire, session
 
 FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"
 API, PROCESSOR = "order-api", "order-processor"
-
-Call = tuple[str, str]
-"""botocore's names of a service and an operation."""
-
-
-@dataclass
-class Wire:
-    """Every call that a verb makes. What is in `before` and `after` is done at calls of that operation."""
-
-    calls: list[Call] = field(default_factory=list)
-    requests: list[tuple[Call, dict[str, Any]]] = field(default_factory=list)
-    before: dict[str, Callable[[], None]] = field(default_factory=dict)
-    after: dict[str, Callable[[dict[str, Any]], None]] = field(default_factory=dict)
-    """Gets the answer, and may change it."""
-
-    def asks(self, model: Any, **_: Any) -> None:
-        if model.name in self.before:
-            self.before[model.name]()
-
-    def means(self, params: dict[str, Any], model: Any, **_: Any) -> None:
-        call = (model.service_model.service_name, model.name)
-        self.calls.append(call)
-        self.requests.append((call, params))
-
-    def answers(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        if model.name in self.after:
-            self.after[model.name](parsed)
-
-
-@functools.cache
-def session() -> boto3.Session:
-    """One for all tests: reading botocore's models takes longer than a deployment."""
-    return aws_models.session(region=REGION, access_key=KEY, secret_key=KEY)
 
 
 class GreenSide:
@@ -152,12 +118,12 @@ class Desk:
         return str(deployment.stage) if deployment is not None else ""
 
     def digest(self, tag: str, service: str = API) -> str | None:
-        return Images(self.ecs.client("ecr"), service).digest_of(tag)
+        return Images(_client("ecr", self.ecs.address), service).digest_of(tag)
 
     def state(self, service: str = API) -> tuple[str | None, str | None]:
         """Digests: of the live tag, and of what runs, if that is one image."""
         place = Place(self.place.environment, service)
-        fleet = Fleet(self.ecs.client("ecs"), place)
+        fleet = Fleet(_client("ecs", self.ecs.address), place)
         revision = fleet.describe().current_revision
         return self.digest(place.live_tag, service), fleet.digest_of(revision) if revision else None
 
@@ -180,56 +146,52 @@ class Desk:
         return self.place.table_prefix + OPERATIONS.name
 
 
-@contextmanager
-def embedded_aws(logs: Path) -> Iterator[str]:
-    """Its endpoint."""
-    with ProcessGroup(logs) as group:
-        yield start_emulator(group, services=EMBEDDED)[1]
+class Ground:
+    """What desks stand on: the embedded AWS, and for each environment a fake of ECS, as fresh for each desk as new."""
+
+    def __init__(self, embedded: str, stack: ExitStack) -> None:
+        self.embedded = embedded
+        self._stack = stack
+        self._fakes: dict[str, Ecs] = {}
+
+    def fake(self, environment: str = "dev") -> Ecs:
+        """Both services run their first image. Its clock is moved by hand, and stands at now."""
+        if environment not in self._fakes:
+            running = running_ecs(standard(environment), clock=HandClock(datetime.now(UTC)))
+            self._fakes[environment] = self._stack.enter_context(running)
+        ecs = self._fakes[environment]
+        ecs.reset()
+        assert isinstance(ecs.engine.clock, HandClock)
+        ecs.engine.clock.now = datetime.now(UTC)
+        return ecs
+
+    @contextmanager
+    def desk(self, environment: str = "dev") -> Iterator[Desk]:
+        """Both services run FIRST. Nobody has deployed anything yet, and no letter is dead."""
+        place, green, ecs = Place(environment, API), GreenSide(), self.fake(environment)
+        empty_operations(self.embedded, place.table_prefix)
+        with green.serve(), pytest.MonkeyPatch.context() as monkeypatch:
+            for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
+                monkeypatch.delenv(name, raising=False)
+            desk = Desk(ecs, variables(endpoints_of(ecs.address, self.embedded)), green, place, self.embedded)
+            # Time is the fake's: with each look it comes to what is due next. And models are read once.
+            monkeypatch.setattr(pace, "look_away", desk.look)
+            shared = session()
+            monkeypatch.setattr(aws_models, "session", lambda **_: shared)
+            with shared.tapped(desk.wire):
+                yield desk
 
 
 @contextmanager
-def open_desk(embedded: str, environment: str = "dev") -> Iterator[Desk]:
-    """Both services run FIRST. Nobody has deployed anything yet, and no letter is dead."""
-    place, green = Place(environment, API), GreenSide()
-    empty_operations(embedded, place.table_prefix)
-    clock = HandClock(datetime.now(UTC))
-    with (
-        running_ecs(standard(environment), clock=clock) as ecs,
-        green.serve(),
-        pytest.MonkeyPatch.context() as monkeypatch,
-    ):
-        for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
-            monkeypatch.delenv(name, raising=False)
-        desk = Desk(ecs, variables(endpoints_of(ecs.address, embedded)), green, place, embedded)
-        # Time is the fake's: with each look it comes to what is due next. And models are read once.
-        monkeypatch.setattr(pace, "look_away", desk.look)
-        shared = session()
-        monkeypatch.setattr(aws_models, "session", lambda **_: shared)
-        with _recorded(desk.wire, shared):
-            yield desk
+def ground(logs: Path) -> Iterator[Ground]:
+    with ProcessGroup(logs) as group, ExitStack() as stack:
+        yield Ground(start_emulator(group, services=EMBEDDED)[1], stack)
 
 
 def give_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody can be asked: Typer's runner has no terminal."""
     for module in (options, running):
         monkeypatch.setattr(module, "can_ask", lambda: True)
-
-
-@contextmanager
-def _recorded(wire: Wire, shared: boto3.Session) -> Iterator[None]:
-    hooks: dict[str, Callable[..., None]] = {
-        "before-call": wire.asks,
-        "before-parameter-build": wire.means,
-        "after-call": wire.answers,
-    }
-    events: Any = shared.events
-    for event, hook in hooks.items():
-        events.register(event, hook)
-    try:
-        yield
-    finally:
-        for event, hook in hooks.items():
-            events.unregister(event, hook)
 
 
 def empty_operations(endpoint: str, prefix: str) -> None:
@@ -249,6 +211,7 @@ def _make_once(endpoint: str, prefix: str) -> None:
     create_queue(_client("sqs", endpoint), order_queue(prefix))
 
 
+@functools.cache
 def _client(service: str, endpoint: str) -> Any:
     """Of ours, which no verb's calls are mixed with."""
     made: Any = fake_session()

@@ -1,33 +1,27 @@
 """What can be wrong with an image, with a service and with AWS, and what a deployment does then."""
 
 import json
-from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from orderctl.deploy.errors import Locked
-from orderctl.deploy.lock import HELD_SECONDS
 from orderctl.local.ecs.engine import TaskDefinition
 from orderctl.local.ecs.images import push_image, tag_image
-from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, embedded_aws, give_terminal, open_desk
+from tests.integration.deploy_desk import (
+    API,
+    FIRST,
+    PROCESSOR,
+    SECOND,
+    Desk,
+    Ground,
+    empty_operations,
+    give_terminal,
+)
 
 DONE, FAILED, REFUSED, UNDER_WAY = 0, 1, 3, 4
 ERRORS_ALARM = "dev-order-api-api-errors"
 FAKED = {"ecs", "ecr", "elbv2", "cloudwatch"}
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def desk(embedded: str) -> Iterator[Desk]:
-    with open_desk(embedded) as opened:
-        yield opened
 
 
 def refused(desk: Desk, tag: str, why: str) -> None:
@@ -79,42 +73,6 @@ def test_the_same_image_under_way_is_followed(desk: Desk) -> None:
     ended = desk.deploy(SECOND)
     assert (ended.exit_code, "going on with it" in ended.stderr) == (DONE, True)
     assert desk.digest("previous-dev") == desk.digest(FIRST)
-
-
-def test_somebody_elses_lock_says_whose(desk: Desk) -> None:
-    lock = desk.lock("deploy sha-9999999")
-    lock.take()
-    refused(desk, SECOND, ": deploy sha-9999999. If nobody is, the lock frees itself in ")
-    lock.release()
-    assert desk.deploy(SECOND).exit_code == DONE
-
-
-def test_whoever_comes_meanwhile_is_told_to_wait(desk: Desk) -> None:
-    found: list[str] = []
-
-    def come() -> None:
-        with pytest.raises(Locked) as error:
-            desk.lock().take()
-        found.append(str(error.value))
-
-    desk.on_look = come
-    assert desk.deploy(SECOND).exit_code == DONE
-    assert all(f"deploy {SECOND}" in told for told in found)
-    desk.lock().take()
-
-
-def test_a_lock_that_is_lost_is_told(desk: Desk) -> None:
-    def lose() -> None:
-        later = desk.lock()
-        later._now = lambda: later_than_held
-        later.take()
-        desk.on_look = lambda: None
-
-    later_than_held = desk.ecs.engine.clock().timestamp() + HELD_SECONDS + 60
-    desk.on_look = lose
-    ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "the lock on order-api in dev is lost" in ended.stderr) == (FAILED, True)
-    assert "orderctl status" in ended.stderr
 
 
 def test_throttled_calls_are_made_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +183,22 @@ def test_a_deployment_that_takes_its_place_keeps_its_tag(desk: Desk) -> None:
     assert desk.state(PROCESSOR) == (desk.digest(SECOND, PROCESSOR),) * 2
 
 
+def test_a_service_that_is_all_down_can_be_repaired_by_another_image(desk: Desk) -> None:
+    """Such as one whose first image never came up: it has nothing to go back to."""
+
+    def nothing_runs(answer: dict[str, Any]) -> None:
+        for service in answer["services"]:
+            service["runningCount"] = 0
+
+    def nothing_is_there(answer: dict[str, Any]) -> None:
+        answer["TargetHealthDescriptions"] = []
+
+    desk.wire.after |= {"DescribeServices": nothing_runs, "DescribeTargetHealth": nothing_is_there}
+    ended = desk.deploy(SECOND)
+    assert ended.exit_code == DONE, ended.output
+    assert "SKIP tasks: 0 of 2 run: nothing can be lost" in ended.stderr
+
+
 def test_two_images_without_a_deployment_are_drift(desk: Desk) -> None:
     """As one leaves them that was stopped without being rolled back."""
     desk.deploy(SECOND, "--no-wait")
@@ -256,7 +230,7 @@ def stand_beside(desk: Desk, environment: str) -> None:
     assert digest is not None
     tag_image(desk.ecs.client("ecr"), PROCESSOR, live, digest)
     (dev,) = (each for each in clean.task_definitions.values() if each.family == f"dev-{PROCESSOR}")
-    content: Mapping[str, Any] = json.loads(json.dumps(dev.content).replace("live-dev", live))
+    content: dict[str, Any] = json.loads(json.dumps(dev.content).replace("live-dev", live))
     desk.ecs.engine.create_service(
         cluster=environment,
         name=PROCESSOR,
@@ -267,9 +241,8 @@ def stand_beside(desk: Desk, environment: str) -> None:
     )
 
 
-def test_what_dev_runs_is_promoted_by_its_digest(desk: Desk, embedded: str) -> None:
-    with open_desk(embedded, "uat"):
-        pass  # its table and queue stay
+def test_what_dev_runs_is_promoted_by_its_digest(desk: Desk, deploy_ground: Ground) -> None:
+    empty_operations(deploy_ground.embedded, "uat-")
     stand_beside(desk, "uat")
     promote = ("promote", PROCESSOR, "--from", "dev", "--to", "uat")
     assert "nothing to do" in desk.run(*promote).stderr
@@ -285,3 +258,40 @@ def test_what_dev_runs_is_promoted_by_its_digest(desk: Desk, embedded: str) -> N
     push_image(desk.ecs.client("ecr"), PROCESSOR, "live-dev", labels={"drift": "yes"})
     drifted = desk.run(*promote)
     assert (drifted.exit_code, "dev has drifted" in drifted.stderr) == (REFUSED, True)
+
+
+def test_a_green_side_that_cannot_be_reached_waits_for_a_word(desk: Desk) -> None:
+    def by_path_only(answer: dict[str, Any]) -> None:
+        for rule in answer["Rules"]:
+            rule["Conditions"] = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/*"]}}]
+
+    desk.wire.after["DescribeRules"] = by_path_only
+    left = desk.run("deploy", API, "--env", "dev", "--tag", SECOND, "--auto")
+    assert left.exit_code == UNDER_WAY
+    assert "it cannot be tested, and waits: the rule of the test listener names no host: --test-url" in left.stderr
+    assert desk.deploy(SECOND).exit_code == DONE
+
+
+def test_a_dead_letter_that_somebody_has_been_reading_is_not_a_new_one(desk: Desk) -> None:
+    def put_down() -> None:
+        if desk.stage(PROCESSOR) == "BAKE_TIME":
+            sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+            desk.on_look = lambda: None
+
+    sqs = desk.aws("sqs")
+    url = sqs.get_queue_url(QueueName="dev-orders-dead")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    (letter,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=600)["Messages"]
+    handle = letter["ReceiptHandle"]
+    desk.on_look = put_down
+    assert desk.deploy(SECOND, service=PROCESSOR).exit_code == DONE
+
+
+def test_a_stage_that_is_new_to_orderctl_is_no_stage(desk: Desk) -> None:
+    def invent(answer: dict[str, Any]) -> None:
+        for deployment in answer["serviceDeployments"]:
+            deployment["lifecycleStage"] = "PRE_PRODUCTION_TRAFFIC_SHIFT"
+
+    desk.deploy(SECOND, "--no-wait")
+    desk.wire.after["DescribeServiceDeployments"] = invent
+    assert desk.status()["stage"] is None

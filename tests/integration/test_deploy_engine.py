@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,10 +13,8 @@ from orderctl.deploy.errors import DeploymentFailed, Refused
 from orderctl.deploy.fleet import Deployment, Fleet, Stage, Status
 from orderctl.deploy.images import Images
 from orderctl.deploy.place import Place
-from orderctl.local.ecs import Ecs, HandClock, running_ecs
-
-FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"
-START = datetime(2026, 1, 1, tzinfo=UTC)
+from orderctl.local.ecs import Ecs
+from tests.integration.deploy_desk import FIRST, SECOND, Ground
 
 
 class Watcher:
@@ -90,8 +88,11 @@ class Desk:
     def look_away(self) -> None:
         self.ecs.skip()
 
-    def deploy(self, tag: str) -> Outcome:
-        return self.engine.deploy(self.images.get(tag))
+    def lose_lock(self) -> None:
+        self.lock.lost = True
+
+    def deploy(self, tag: str, *, wait: bool = True) -> Outcome:
+        return self.engine.deploy(self.images.get(tag), wait=wait)
 
     def digest(self, tag: str) -> str | None:
         return self.images.digest_of(tag)
@@ -106,22 +107,14 @@ class Desk:
         return self.fleet.digest_of(revision) if revision else None
 
 
-@contextmanager
-def desk(kind: str) -> Iterator[Desk]:
-    with running_ecs(clock=HandClock(START)) as ecs:
-        yield Desk(ecs, Place("dev", kind))
+@pytest.fixture
+def api(deploy_ground: Ground) -> Desk:
+    return Desk(deploy_ground.fake(), Place("dev", "order-api"))
 
 
 @pytest.fixture
-def api() -> Iterator[Desk]:
-    with desk("order-api") as opened:
-        yield opened
-
-
-@pytest.fixture
-def processor() -> Iterator[Desk]:
-    with desk("order-processor") as opened:
-        yield opened
+def processor(deploy_ground: Ground) -> Desk:
+    return Desk(deploy_ground.fake(), Place("dev", "order-processor"))
 
 
 def test_a_good_image_is_deployed(api: Desk) -> None:
@@ -131,7 +124,7 @@ def test_a_good_image_is_deployed(api: Desk) -> None:
     assert api.running == api.live == api.digest(SECOND)
     assert api.digest("previous-dev") == before
     assert api.watcher.stages.index(Stage.POST_TEST_TRAFFIC_SHIFT) < api.watcher.stages.index(Stage.BAKE_TIME)
-    assert [verb for verb, _ in api.watcher.audit] == ["deploy", "deployed"]
+    assert [verb for verb, _ in api.watcher.audit] == ["deploy", "continue", "deployed"]
     assert (api.engine.step, api.lock.held) == (Step.DONE, False)
 
 
@@ -142,7 +135,7 @@ def test_one_that_fails_its_test_goes_back_and_the_tag_with_it(api: Desk) -> Non
     assert outcome.deployment is not None
     assert outcome.deployment.status is Status.ROLLBACK_SUCCESSFUL
     assert api.running == api.live == before
-    assert [verb for verb, _ in api.watcher.audit] == ["deploy", "rolled back"]
+    assert [verb for verb, _ in api.watcher.audit] == ["deploy", "turn back", "rolled back"]
 
 
 def test_an_image_that_does_not_start_goes_back(processor: Desk) -> None:
@@ -159,6 +152,8 @@ def test_what_is_seen_during_the_roll_rolls_it_back(processor: Desk) -> None:
     outcome = processor.deploy(SECOND)
     assert not outcome.succeeded
     assert "rolling back: 3 more dead letters" in processor.watcher.messages
+    verb, detail = processor.watcher.audit[1]
+    assert (verb, detail.endswith(": 3 more dead letters")) == ("turn back", True)
     assert processor.live == processor.digest(FIRST)
 
 
@@ -192,6 +187,14 @@ def test_another_image_waits_for_a_deployment_to_end(api: Desk) -> None:
         api.deploy(FIRST)
 
 
+def test_what_ecs_does_not_name_yet_is_what_the_tag_means(api: Desk) -> None:
+    api.deploy(SECOND, wait=False)
+    api.engine.pause = api.lose_lock  # at the first look, of which there is none
+    assert not api.deploy(SECOND, wait=False).over
+    with pytest.raises(Refused, match=f"is under way, of {api.digest(SECOND)}"):
+        api.deploy(FIRST)
+
+
 def test_an_interruption_after_the_tag_moved_is_made_good_by_the_same_command(api: Desk) -> None:
     digest = api.digest(SECOND)
     assert digest is not None
@@ -201,7 +204,7 @@ def test_an_interruption_after_the_tag_moved_is_made_good_by_the_same_command(ap
 
 
 def test_a_lost_lock_ends_it_and_says_so(api: Desk) -> None:
-    api.lock.lost = True
+    api.engine.pause = api.lose_lock
     with pytest.raises(DeploymentFailed, match="the lock is lost"):
         api.deploy(SECOND)
     assert api.engine.step is Step.FOLLOWING
@@ -212,7 +215,8 @@ def test_what_ecs_tells_late_is_waited_for(api: Desk) -> None:
     assert api.deploy(SECOND).succeeded
 
 
-def test_throttled_calls_are_made_again(api: Desk) -> None:
+def test_throttled_calls_are_made_again(api: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))  # it waits between attempts
     api.ecs.throttle("DescribeServiceDeployments", 2)
     assert api.deploy(SECOND).succeeded
 

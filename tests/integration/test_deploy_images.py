@@ -1,6 +1,9 @@
 """Images, scans and tags, against the fake's registry; what may be deployed."""
 
+import traceback
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,9 +11,9 @@ from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.errors import ImageNotFound, Refused
 from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.images import REVISION_LABEL, Images
+from orderctl.deploy.images import REVISION_LABEL, Images, Scan
 from orderctl.deploy.place import Place
-from orderctl.deploy.preflight import check_image, check_service
+from orderctl.deploy.preflight import check_image, check_scan, check_service
 from orderctl.deploy.traffic import Traffic
 from orderctl.local.ecs import Build, Ecs, running_ecs
 from orderctl.local.ecs.images import push_image
@@ -80,6 +83,60 @@ def test_critical_findings_keep_an_image_out(
     assert verdicts(check_image(images, image, "arm64")) == {"architecture": Verdict.OK, "scan": verdict}
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict", "told"),
+    [
+        ("ACTIVE", Verdict.OK, "no findings"),
+        ("PENDING", Verdict.NG, "wait for it"),
+        ("IN_PROGRESS", Verdict.NG, "wait for it"),
+        ("FAILED", Verdict.NG, "its scan failed (FAILED)"),
+        ("LIMIT_EXCEEDED", Verdict.NG, "its scan failed (LIMIT_EXCEEDED)"),
+        ("UNSUPPORTED_IMAGE", Verdict.SKIP, "ECR cannot scan it"),
+        ("SCAN_ELIGIBILITY_EXPIRED", Verdict.SKIP, "not scanned any more"),
+    ],
+)
+def test_what_became_of_a_scan_decides(status: str, verdict: Verdict, told: str) -> None:
+    check = check_scan(Scan(status=status))
+    assert (check.verdict, told in check.detail) == (verdict, True)
+
+
+def test_findings_count_even_of_a_scan_that_is_long_past() -> None:
+    scan = Scan(status="SCAN_ELIGIBILITY_EXPIRED", findings={"CRITICAL": 1})
+    assert check_scan(scan).verdict is Verdict.NG
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("{fake}/_ecs/blobs/none?Signature=key", "404"),
+        ("http://127.0.0.1:1/?Signature=key", "ConnectError"),
+    ],
+)
+def test_an_address_that_lets_anybody_read_an_image_is_not_told(
+    ecs: Ecs, images: Images, address: str, told: str
+) -> None:
+    digest = push_image(ecs.client("ecr"), PLACE.repository, "sha-0000002", labels={}, platforms=("arm64",))
+    manifest = images.get(digest).architectures["arm64"]
+    elsewhere = Images(Located(ecs.client("ecr"), address.format(fake=ecs.address)), PLACE.repository)
+    with pytest.raises(Refused, match=told) as refused:
+        elsewhere.get(manifest)
+    assert "Signature" not in "".join(traceback.format_exception(refused.value))
+
+
+class Located:
+    """A client of ECR whose layers are at one address."""
+
+    def __init__(self, ecr: Any, url: str) -> None:
+        self._ecr = ecr
+        self._url = url
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ecr, name)
+
+    def get_download_url_for_layer(self, **_: Any) -> dict[str, str]:
+        return {"downloadUrl": self._url}
+
+
 def test_a_service_at_rest_is_ready(ecs: Ecs, fleet: Fleet) -> None:
     checks = check_service(fleet, fleet.describe(), Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
     assert verdicts(checks) == dict.fromkeys(("no deployment", "tasks", "alarms", "traffic"), Verdict.OK)
@@ -105,6 +162,22 @@ def test_weights_between_two_groups_are_no_start(ecs: Ecs, fleet: Fleet) -> None
     assert verdicts(checks)["traffic"] is Verdict.NG
     forward[0]["ForwardConfig"] = {"TargetGroups": whole}
     elb.modify_rule(RuleArn=service.production_rule, Actions=forward)
+
+
+@pytest.mark.parametrize(
+    ("running", "verdicts_expected"),
+    [(2, {"targets": Verdict.NG}), (0, {"traffic": Verdict.OK})],
+    ids=["its tasks are elsewhere", "it has no tasks"],
+)
+def test_customers_sent_to_nobody_are_told_of_if_there_is_somebody(
+    ecs: Ecs, fleet: Fleet, running: int, verdicts_expected: dict[str, Verdict]
+) -> None:
+    service = replace(fleet.describe(), running=running)
+    empty = {service.target_groups[1]: 100}
+    traffic = Traffic(ecs.client("elbv2"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traffic, "weights", lambda _: empty)
+        assert verdicts(traffic.check(service)) == verdicts_expected
 
 
 def test_the_tasks_architecture_is_named_as_images_name_it(fleet: Fleet) -> None:

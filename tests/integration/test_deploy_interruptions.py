@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,10 +23,9 @@ from tests.integration.deploy_desk import (
     SECOND,
     Desk,
     GreenSide,
-    embedded_aws,
+    Ground,
     empty_operations,
     give_terminal,
-    open_desk,
 )
 from tests.waiting import eventually
 
@@ -40,25 +39,15 @@ CALLS = (
     ("PutImage", 1, "after", "ECS was not told: the same command goes on"),
     ("UpdateService", 1, "before", "ECS may have been told: the same command goes on"),
     ("UpdateService", 1, "after", "ECS may have been told: the same command goes on"),
-    ("UpdateItem", 1, "before", "the deployment goes on without you"),  # the lock, extended
+    ("UpdateItem", 1, "before", "nothing was changed"),  # the lock, extended
+    ("UpdateItem", 2, "before", "the deployment goes on without you"),  # and again
+    ("PutItem", 3, "before", "the deployment goes on without you"),  # the audit record of what the green side gets
     ("ContinueServiceDeployment", 1, "before", "the deployment goes on without you"),
     ("ContinueServiceDeployment", 1, "after", "the deployment goes on without you"),
     ("PutImage", 2, "before", "`orderctl status` says so"),  # the previous tag
-    ("PutItem", 3, "before", "`orderctl status` says so"),  # the audit record of its end
+    ("PutItem", 4, "before", "`orderctl status` says so"),  # the audit record of its end
 )
 """The operation, which of its calls, before it is sent or after it was answered, and what is said then."""
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def desk(embedded: str) -> Iterator[Desk]:
-    with open_desk(embedded) as opened:
-        yield opened
 
 
 def interrupt_at(desk: Desk, operation: str, number: int, sign: signal.Signals, *, after: bool) -> None:
@@ -162,16 +151,16 @@ def test_an_interrupted_abort_leaves_no_drift_unnoticed(desk: Desk) -> None:
     assert desk.state() == (desk.digest(FIRST),) * 2
 
 
-async def test_of_two_operators_at_once_one_is_told_about_the_other(embedded: str) -> None:
+async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_ground: Ground) -> None:
     """Two processes. Whoever has the lock is held at the test of the green side until the other has been refused."""
-    empty_operations(embedded, "dev-")
+    empty_operations(deploy_ground.embedded, "dev-")
     green = GreenSide()
     green.wait = threading.Event()
     async with open_ecs(speed=SPEED) as ecs:
         with green.serve():
             environment = {
                 **os.environ,
-                **variables(endpoints_of(ecs.address, embedded)),
+                **variables(endpoints_of(ecs.address, deploy_ground.embedded)),
                 "ORDER_DEPLOY_LOOK_SECONDS": "0.02",
             }
             command = [sys.executable, "-m", "orderctl.main", "deploy", API, "--env", "dev", "--auto"]

@@ -1,26 +1,13 @@
 """A service that nobody shall deploy: `pause`, and `continue`."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.deploy_desk import FIRST, SECOND, Desk, embedded_aws, open_desk
+from tests.integration.deploy_desk import FIRST, SECOND, Desk, give_terminal
 
 DONE, REFUSED, UNDER_WAY = 0, 3, 4
 REASON = ("--reason", "incident 42")
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def desk(embedded: str) -> Iterator[Desk]:
-    with open_desk(embedded) as opened:
-        yield opened
 
 
 def test_nobody_deploys_what_is_paused_until_it_is_lifted(desk: Desk) -> None:
@@ -32,7 +19,7 @@ def test_nobody_deploys_what_is_paused_until_it_is_lifted(desk: Desk) -> None:
     assert desk.state() == (desk.digest(FIRST),) * 2
     assert desk.verb("continue").exit_code == DONE
     assert desk.deploy(SECOND).exit_code == DONE
-    assert [verb for verb, _ in desk.audit()] == ["pause", "continue", "deploy", "deployed"]
+    assert [verb for verb, _ in desk.audit()] == ["pause", "continue", "deploy", "continue", "deployed"]
 
 
 def test_status_and_verify_tell_it(desk: Desk) -> None:
@@ -73,3 +60,23 @@ def test_there_must_be_something_to_continue(desk: Desk) -> None:
     refused = desk.verb("continue")
     assert refused.exit_code == REFUSED
     assert "nobody has paused it" in refused.stderr
+
+
+def test_a_word_that_comes_too_late_lifts_no_pause(desk: Desk) -> None:
+    desk.deploy(SECOND, "--no-wait")
+    desk.come_to_pause()
+    desk.verb("pause", *REASON)
+    desk.wire.before["ContinueServiceDeployment"] = desk.finish
+    assert desk.verb("continue").exit_code == REFUSED
+    assert desk.status()["paused"] == "incident 42"
+
+
+def test_whoever_is_asked_is_told_of_the_pause(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pause_once() -> None:
+        desk.on_look = lambda: None
+        desk.verb("pause", *REASON)
+
+    give_terminal(monkeypatch)
+    desk.on_look = pause_once
+    asked = desk.deploy(SECOND, answer="n\nn\n")
+    assert (asked.exit_code, "has paused it since" in asked.stderr) == (UNDER_WAY, True)

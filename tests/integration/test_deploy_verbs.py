@@ -6,33 +6,21 @@ from collections.abc import Iterator
 import pytest
 
 from orderctl.local.ecs.images import push_image
-from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, embedded_aws, give_terminal, open_desk
+from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, Ground, give_terminal
 
 DONE, FAILED, WRONG, REFUSED, UNDER_WAY = range(5)
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with embedded_aws(tmp_path_factory.mktemp("embedded")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(scope="module")
-def resting(embedded: str) -> Iterator[Desk]:
+def resting(deploy_ground: Ground) -> Iterator[Desk]:
     """One for all tests that change nothing."""
-    with open_desk(embedded, "uat") as opened:
+    with deploy_ground.desk("uat") as opened:
         yield opened
 
 
 @pytest.fixture
-def desk(embedded: str) -> Iterator[Desk]:
-    with open_desk(embedded) as opened:
-        yield opened
-
-
-@pytest.fixture
-def prod(embedded: str) -> Iterator[Desk]:
-    with open_desk(embedded, "prod") as opened:
+def prod(deploy_ground: Ground) -> Iterator[Desk]:
+    with deploy_ground.desk("prod") as opened:
         yield opened
 
 
@@ -47,7 +35,7 @@ def test_a_deployment_says_where_it_is_and_what_happens(desk: Desk) -> None:
     assert "SUCCESSFUL" in ended.stdout
     assert desk.state() == (desk.digest(SECOND),) * 2
     assert desk.digest("previous-dev") == before
-    assert [verb for verb, _ in desk.audit()] == ["deploy", "deployed"]
+    assert [verb for verb, _ in desk.audit()] == ["deploy", "continue", "deployed"]
     assert desk.green.asked == 1
 
 
@@ -72,7 +60,14 @@ def test_a_green_side_that_fails_its_test_gets_no_customers(desk: Desk) -> None:
     assert "live-dev is back on" in ended.stderr
     assert desk.state() == (desk.digest(FIRST),) * 2
     assert desk.verb("status").exit_code == DONE
-    assert [verb for verb, _ in desk.audit()] == ["deploy", "rolled back"]
+    assert [verb for verb, _ in desk.audit()] == ["deploy", "turn back", "rolled back"]
+
+
+def test_an_empty_token_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub gives a secret that is not there as an empty one."""
+    monkeypatch.setenv("ORDER_SMOKE_TOKEN", "")
+    ended = desk.deploy(SECOND)
+    assert (ended.exit_code, "set ORDER_SMOKE_TOKEN" in ended.stderr) == (DONE, True), ended.output
 
 
 def test_what_is_live_already_is_no_work(resting: Desk) -> None:

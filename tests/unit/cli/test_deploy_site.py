@@ -13,6 +13,9 @@ def _nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
 
 
-def test_without_a_region_it_says_what_is_missing() -> None:
+@pytest.mark.parametrize("told", [{}, {"AWS_REGION": ""}], ids=["not set", "empty"])
+def test_without_a_region_it_says_what_is_missing(told: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(Refused, match="AWS_REGION"):
         Site.open("dev", "order-api")

@@ -87,10 +87,17 @@ def _waits(hook: dict[str, Any]) -> bool:
     return bool(hook["status"] == "AWAITING_ACTION")
 
 
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Ecs]:
+    with running_ecs(standard(), clock=HandClock(NOON)) as ecs:
+        yield ecs
+
+
 @pytest.fixture
-def operator() -> Iterator[Operator]:
-    with running_ecs(standard(), clock=HandClock(NOON)) as ecs, ExitStack() as stack:
-        yield Operator(ecs, stack)
+def operator(fake: Ecs) -> Iterator[Operator]:
+    fake.reset()
+    with ExitStack() as stack:
+        yield Operator(fake, stack)
 
 
 def _code(call: Callable[..., Any], **arguments: Any) -> str:
@@ -99,7 +106,7 @@ def _code(call: Callable[..., Any], **arguments: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_a_tag_is_resolved_when_the_deployment_starts_and_not_when_it_is_asked_for(operator: Operator) -> None:
+def test_a_tag_is_resolved_when_the_first_task_starts_and_not_when_it_is_asked_for(operator: Operator) -> None:
     first, second = operator.digest("sha-1a2b3c4"), operator.digest("sha-5d6e7f8")
     arn = operator.deploy(API)
     revision = operator.look(arn)["targetServiceRevision"]["arn"]
@@ -107,8 +114,9 @@ def test_a_tag_is_resolved_when_the_deployment_starts_and_not_when_it_is_asked_f
 
     tag_image(operator.ecr, API, LIVE, second)
     operator.reach(arn, Stage.SCALE_UP)
-    tag_image(operator.ecr, API, LIVE, first)
+    assert "imageDigest" not in operator.revision(revision)["containerImages"][0]
     operator.reach(arn, Stage.POST_SCALE_UP)
+    tag_image(operator.ecr, API, LIVE, first)
 
     assert operator.revision(revision)["containerImages"][0]["imageDigest"] == second
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from orderctl.deploy.fleet import Deployment
 
-COUNT = "ApproximateNumberOfMessages"
+COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+"""With those that somebody is reading: they come back, and are no new ones."""
 
 
 class DeadLetterWatch:
@@ -26,5 +27,5 @@ class DeadLetterWatch:
 
     def _count(self) -> int:
         url = self._sqs.get_queue_url(QueueName=self._queue_name)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[COUNT])["Attributes"]
-        return int(attributes[COUNT])
+        attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))["Attributes"]
+        return sum(int(attributes[name]) for name in COUNTS)

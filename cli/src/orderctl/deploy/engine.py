@@ -15,8 +15,8 @@ from functools import partial
 from typing import Protocol
 
 from orderctl.deploy.checks import Check, passed
-from orderctl.deploy.errors import DeploymentFailed, Refused, TooLate
-from orderctl.deploy.fleet import Deployment, Fleet, Status
+from orderctl.deploy.errors import DeploymentFailed, ImageNotFound, Refused, TooLate
+from orderctl.deploy.fleet import UNDER_WAY, Deployment, Fleet, Status
 from orderctl.deploy.images import Image, Images
 
 APPEAR_SECONDS = 60.0
@@ -74,10 +74,16 @@ class Outcome:
     before: str | None
     changed: bool = True
     over: bool = True
+    turned_down: bool = False
+    """It was to go back. It may have come to its end before."""
+
+    @property
+    def is_live(self) -> bool:
+        return self.deployment is None or self.deployment.status is Status.SUCCESSFUL
 
     @property
     def succeeded(self) -> bool:
-        return self.deployment is None or self.deployment.status is Status.SUCCESSFUL
+        return self.is_live and not self.turned_down
 
 
 @dataclass(kw_only=True)
@@ -128,21 +134,23 @@ class Engine:
             before = running or self.fleet.digest_before(deployment)
         if not wait:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
-        return self._end(self._follow(deployment), image, before)
+        deployment, turned_down = self._follow(deployment)
+        if not deployment.status.is_over:
+            return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
+        self._end(deployment, image, before)
+        if turned_down and deployment.status is Status.SUCCESSFUL:
+            self.observer.said(
+                "it came to its end before it could be rolled back: "
+                f"`orderctl rollback {place.kind} --env {place.environment}` goes back"
+            )
+        return Outcome(deployment=deployment, digest=image.digest, before=before, turned_down=turned_down)
 
     def _resumable(self, deployment: Deployment, image: Image) -> str | None:
         """The digest that ran before it. Raises Refused if it is a deployment of something else."""
-        target = self._named(deployment)
+        target = self.fleet.digest_deployed(deployment, self.images.digest_of(self.fleet.place.live_tag))
         if target != image.digest:
-            raise Refused(f"{deployment.id} is under way, of {target or 'an image that ECS does not name'}")
+            raise Refused(f"{deployment.id} is under way, of {target or 'no image'}")
         return self.fleet.digest_before(deployment)
-
-    def _named(self, deployment: Deployment) -> str | None:
-        """The digest of what it deploys, which ECS does not name before it has begun."""
-        deadline = self.clock() + APPEAR_SECONDS
-        while (digest := self.fleet.digest_of(deployment.target.arn)) is None and self.clock() < deadline:
-            self._look_away()
-        return digest
 
     def _begin(self, image: Image, before: str | None) -> Deployment:
         checks = self.check(image)
@@ -150,6 +158,7 @@ class Engine:
         if not passed(checks):
             raise Refused("what is marked NG does not hold: nothing was changed")
         known = {deployment.arn for deployment in self.fleet.history()}
+        self.lock.extend()  # it is lost by now if looking took too long
         self.observer.recorded("deploy", f"{before or 'nothing'} → {image.digest}")
         self.step = Step.MOVING
         self.images.move(self.fleet.place.live_tag, image.digest)
@@ -170,30 +179,34 @@ class Engine:
                 raise DeploymentFailed("ECS was told to deploy, and shows no deployment: look at the service's events")
             self._look_away()
 
-    def _follow(self, deployment: Deployment) -> Deployment:
-        """To its end, or to a pause that is left alone."""
+    def _follow(self, deployment: Deployment) -> tuple[Deployment, bool]:
+        """To its end, or to a pause that is left alone; and whether it was turned down on the way."""
         self.step = Step.FOLLOWING
         answered: set[str] = set()
-        back = told = False
+        why: str | None = None
+        told = False
         while True:
             self.observer.saw(deployment)
             if deployment.status.is_over:
-                return deployment
-            if not back and deployment.status in GOING_ON and (reason := self.rejected(deployment)) is not None:
-                self.observer.said(f"rolling back: {reason}")
-                back = True
+                return deployment, why is not None
+            if why is None and deployment.status in GOING_ON and (why := self.rejected(deployment)) is not None:
+                self.observer.said(f"rolling back: {why}")
             pause = deployment.pause
-            if pause is not None and not back and pause.id not in answered:
+            if pause is not None and why is None and pause.id not in answered:
                 answered.add(pause.id)
                 with self.lock.kept():
                     answer = self.at_pause(deployment)
                 if answer is Answer.LEAVE:
-                    return deployment
+                    return deployment, False
                 if answer is Answer.GO_ON:
+                    self.observer.recorded("continue", deployment.id)
                     self._tell(partial(self.fleet.go_on, deployment, pause))
-                back = answer is Answer.TURN_BACK
-            if back and not told:
+                else:
+                    why = "turned down at its pause"
+            if why is not None and not told:
                 told = self._tell(partial(self.fleet.turn_back, deployment))
+                if told:  # afterwards: a trail that cannot be written must not keep a bad image
+                    self.observer.recorded("turn back", f"{deployment.id}: {why}")
             self._look_away()
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
@@ -210,9 +223,7 @@ class Engine:
         self.pause()
         self.lock.extend()
 
-    def _end(self, deployment: Deployment, image: Image, before: str | None) -> Outcome:
-        if not deployment.status.is_over:
-            return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
+    def _end(self, deployment: Deployment, image: Image, before: str | None) -> None:
         self.step = Step.RESTORING
         if deployment.status is Status.SUCCESSFUL:
             if before != image.digest:
@@ -224,23 +235,37 @@ class Engine:
                 "rolled back", f"{deployment.status}: {deployment.rollback_reason or deployment.reason}"
             )
         self.step = Step.DONE
-        return Outcome(deployment=deployment, digest=image.digest, before=before)
 
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
-        """Puts the tag back on what runs, or the next task would start the image that was turned down. Somebody else's
-        tag is left alone, and so is a deployment's that took the place of this one."""
+        """Puts the tag back on what runs, or the next deployment would ship the image that was turned down. Somebody
+        else's tag is left alone, and so is a deployment's that took the place of this one."""
         tag = self.fleet.place.live_tag
-        if before is None or self.images.digest_of(tag) != failed:
+        to = deployment.rollback_revision
+        back = (self.fleet.digest_of(to) if to else None) or before
+        if back is None or self.images.digest_of(tag) != failed:
             return
-        newer = self.fleet.under_way()
-        if newer is not None and newer.created_at > deployment.created_at:
+        newer = self._newer(deployment)
+        if newer is not None:
             self.observer.said(f"{newer.id} has taken its place: {tag} is left to it")
-            return
-        self.images.move(tag, before)
-        self.observer.said(f"{tag} is back on {before}")
+        elif self._moved(tag, back, otherwise=f"{tag} cannot go back"):
+            self.observer.said(f"{tag} is back on {back}")
+
+    def _newer(self, deployment: Deployment) -> Deployment | None:
+        """One that is under way or has succeeded since."""
+        newer = (each for each in self.fleet.history() if each.created_at > deployment.created_at)
+        return next((each for each in newer if each.status in {*UNDER_WAY, Status.SUCCESSFUL}), None)
 
     def _remember(self, before: str | None) -> None:
         """Keeps the way back. A deployment that nobody followed to its end has left that to whoever comes next."""
         tag = self.fleet.place.previous_tag
         if before is not None and self.images.digest_of(tag) != before:
-            self.images.move(tag, before)
+            self._moved(tag, before, otherwise="there is no way back")
+
+    def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
+        """False if the image is gone, which changes nothing of what became of the deployment."""
+        try:
+            self.images.move(tag, digest)
+        except ImageNotFound as error:
+            self.observer.said(f"{otherwise}: {error}")
+            return False
+        return True

@@ -89,10 +89,17 @@ class Deployment:
     triggered_alarms: tuple[str, ...]
     bake_minutes: int
     rollback_reason: str
+    rollback_revision: str | None
 
     @property
     def id(self) -> str:
         return self.arn.rpartition("/")[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    id: str
+    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +116,7 @@ class Service:
     target_groups: tuple[str, ...]
     revisions: tuple[str, ...]
     """Those that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
-    events: tuple[str, ...]
+    events: tuple[Event, ...]
     """The newest first."""
 
     @property
@@ -147,7 +154,7 @@ class Fleet:
         return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
 
     def digest_of(self, revision_arn: str) -> str | None:
-        """Of the image that a revision's tasks started from: what its tag meant when its deployment began."""
+        """Of the image that a revision's tasks run: what its tag meant when the first of them started; None before."""
         answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
         for revision in answer["serviceRevisions"]:
             for image in revision.get("containerImages", ()):
@@ -155,6 +162,10 @@ class Fleet:
                     digest: str | None = image.get("imageDigest")
                     return digest
         return None
+
+    def digest_deployed(self, deployment: Deployment, live: str | None) -> str | None:
+        """Of what it ships. Until its first task has started that is what the tag means: `live`."""
+        return self.digest_of(deployment.target.arn) or live
 
     def digest_before(self, deployment: Deployment) -> str | None:
         """Of what it replaces: of its sources, the one that customers are on."""
@@ -172,13 +183,12 @@ class Fleet:
         return None
 
     def history(self, limit: int = MAX_DESCRIBED) -> list[Deployment]:
-        """The newest first."""
+        """The newest first; at most MAX_DESCRIBED."""
         return self._listed(limit=limit)
 
     def under_way(self) -> Deployment | None:
         """The deployment that has not come to its end."""
-        found = self._listed(statuses=UNDER_WAY, limit=1)
-        return next((deployment for deployment in found if not deployment.status.is_over), None)
+        return next((each for each in self._listed(statuses=UNDER_WAY) if not each.status.is_over), None)
 
     def deployment(self, arn: str) -> Deployment | None:
         """None for as long as ECS does not know of it: what it tells lags behind what it was told."""
@@ -205,11 +215,11 @@ class Fleet:
         with _in_time(deployment):
             self._ecs.continue_service_deployment(serviceDeploymentArn=deployment.arn, hookId=hook.id, action=action)
 
-    def _listed(self, *, limit: int, statuses: Sequence[Status] = ()) -> list[Deployment]:
+    def _listed(self, *, limit: int = MAX_DESCRIBED, statuses: Sequence[Status] = ()) -> list[Deployment]:
         answer = self._ecs.list_service_deployments(
             cluster=self.place.cluster,
             service=self.place.service,
-            maxResults=min(limit, MAX_DESCRIBED),
+            maxResults=limit,
             **({"status": [str(status) for status in statuses]} if statuses else {}),
         )
         arns = [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
@@ -248,17 +258,17 @@ def _service(told: Mapping[str, Any]) -> Service:
         test_rule=advanced.get("testListenerRule"),
         target_groups=tuple(group for group in groups if group),
         revisions=tuple(revision["arn"] for revision in told.get("currentServiceRevisions", ())),
-        events=tuple(event["message"] for event in told.get("events", ())),
+        events=tuple(Event(id=event["id"], message=event["message"]) for event in told.get("events", ())),
     )
 
 
 def _deployment(told: Mapping[str, Any]) -> Deployment:
     waiting = [hook for hook in told.get("lifecycleHookDetails", ()) if hook["status"] == "AWAITING_ACTION"]
-    stage = told.get("lifecycleStage")
+    stage, rollback = told.get("lifecycleStage"), told.get("rollback", {})
     return Deployment(
         arn=told["serviceDeploymentArn"],
         status=Status(told["status"]),
-        stage=Stage(stage) if stage else None,
+        stage=Stage(stage) if stage in set(Stage) else None,  # there may be new ones: no reason to stop following
         reason=told.get("statusReason", ""),
         created_at=told["createdAt"],
         finished_at=told.get("finishedAt"),
@@ -267,7 +277,8 @@ def _deployment(told: Mapping[str, Any]) -> Deployment:
         pause=_hook(waiting[0]) if waiting else None,
         triggered_alarms=tuple(told.get("alarms", {}).get("triggeredAlarmNames", ())),
         bake_minutes=told.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
-        rollback_reason=told.get("rollback", {}).get("reason", ""),
+        rollback_reason=rollback.get("reason", ""),
+        rollback_revision=rollback.get("serviceRevisionArn"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
-from orderctl.deploy.errors import ImageNotFound
+from orderctl.deploy.errors import ImageNotFound, Refused
 
 INDEX_TYPES = frozenset(
     {
@@ -38,6 +38,10 @@ class Scan:
     status: str = ""
     findings: Mapping[str, int] = field(default_factory=dict)
     """How many, by severity: CRITICAL, HIGH, …"""
+
+    @property
+    def is_going_on(self) -> bool:
+        return self.status in {"IN_PROGRESS", "PENDING"}
 
     @property
     def is_complete(self) -> bool:
@@ -76,7 +80,7 @@ class Images:
         return None if described is None else str(described["imageDigest"])
 
     def get(self, reference: str) -> Image:
-        """By tag, or by digest (`sha256:…`). Raises ImageNotFound."""
+        """By tag, or by digest (`sha256:…`). Raises ImageNotFound, Refused."""
         described = self._describe(_identifier(reference))
         if described is None:
             raise ImageNotFound(self.repository, reference)
@@ -105,7 +109,9 @@ class Images:
 
     def labels_of(self, image: Image) -> Mapping[str, str]:
         """What the build wrote on it, such as its commit; the same on every architecture."""
-        digest = next(iter(image.architectures.values()), image.digest)
+        digest = next(iter(image.architectures.values()), None)
+        if digest is None:
+            return {}
         manifest, _ = self._manifest({"imageDigest": digest})
         return dict(self._config(manifest).get("config", {}).get("Labels") or {})
 
@@ -155,15 +161,21 @@ class Images:
     def _architectures(self, digest: str, manifest: Mapping[str, Any], media_type: str) -> dict[str, str]:
         if media_type in INDEX_TYPES:
             return dict(_entries(manifest))
-        return {str(self._config(manifest)["architecture"]): digest}
+        return {str(self._config(manifest).get("architecture", ATTESTATION)): digest}
 
     def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """The document that a manifest names: what it is built for, its labels."""
+        """The document that a manifest names: what it is built for, its labels. Raises Refused if it cannot be read."""
         located = self._ecr.get_download_url_for_layer(
             repositoryName=self.repository, layerDigest=manifest["config"]["digest"]
         )
-        answer = httpx.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
-        answer.raise_for_status()
+        unreadable = f"{self.repository}: what an image is built for cannot be read"
+        # The address is signed: whoever has it can read the layer, and httpx's own errors name it.
+        try:
+            answer = httpx.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
+        except httpx.HTTPError as error:
+            raise Refused(f"{unreadable}: {type(error).__name__}") from None
+        if not answer.is_success:
+            raise Refused(f"{unreadable}: {answer.status_code}")
         return dict(answer.json())
 
 

@@ -16,7 +16,8 @@ AT = "lock"
 """The range key of a lock; those of the audit trail beside it are times."""
 
 HELD_SECONDS = 120
-"""After its holder's last sign of life: a machine that died does not lock others out for longer."""
+"""After its holder's last sign of life: a machine that died does not lock others out for longer. Operators' clocks may
+differ by less than this; by more, a lock is taken from who lives, which then stops and says so."""
 
 EXTENDED_SECONDS = HELD_SECONDS / 4
 
@@ -87,7 +88,7 @@ class Lock:
             if not _refused(error):
                 raise
             raise DeploymentFailed(
-                f"the lock on {self._place} is lost: somebody else may be deploying it. The deployment goes on in ECS; "
+                f"the lock on {self._place} is lost: somebody else may be deploying it. "
                 f"`orderctl status {self._place.kind} --env {self._place.environment}` tells how it stands"
             ) from None
 
@@ -113,17 +114,14 @@ class Lock:
             thread.join()
 
     def release(self) -> None:
-        """Nothing happens if it is not ours any more."""
-        try:
+        """Nothing happens if it is not ours any more. What goes wrong changes nothing: it frees itself."""
+        with suppress(BotoCoreError, ClientError):
             self._dynamodb.delete_item(
                 TableName=self._table,
                 Key=self._key,
                 ConditionExpression="holder = :holder",
                 ExpressionAttributeValues={":holder": {"S": self._holder.id}},
             )
-        except ClientError as error:
-            if not _refused(error):
-                raise
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:

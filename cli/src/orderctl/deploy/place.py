@@ -33,7 +33,7 @@ class Place:
 
     @property
     def live_tag(self) -> str:
-        """What tasks start from."""
+        """What the next deployment ships."""
         return f"live-{self.environment}"
 
     @property

@@ -1,16 +1,23 @@
 """What must hold before anything is changed, each as a line that says OK, SKIP or NG."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.fleet import Fleet, Service
 from orderctl.deploy.freeze import Pause
-from orderctl.deploy.images import Image, Images
+from orderctl.deploy.images import Image, Images, Scan
 from orderctl.deploy.traffic import Traffic
 
 DEFAULT_BLOCKING = ("CRITICAL",)
 """Severities of findings that keep an image from being deployed."""
+
+NO_SCAN = {
+    "": "it was not scanned",
+    "UNSUPPORTED_IMAGE": "ECR cannot scan it",
+    "SCAN_ELIGIBILITY_EXPIRED": "it is so old that it is not scanned any more",
+}
+"""By ECR's status: waiting would not change it."""
 
 
 def check_image(
@@ -24,20 +31,25 @@ def check_image(
         yield Check("scan", Verdict.SKIP, "there is no image to look at")
         return
     yield Check("architecture", Verdict.OK, architecture)
-    scan = images.scan_of(manifest)
+    yield check_scan(images.scan_of(manifest), blocking)
+
+
+def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
+    """Is what was found in it clean enough?"""
     found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
-    if not scan.status:
-        yield Check("scan", Verdict.SKIP, "it was not scanned")
-    elif scan.status == "FAILED":
-        yield Check("scan", Verdict.NG, "its scan failed: push it again, or look at why in ECR")
-    elif not scan.is_complete:
-        yield Check("scan", Verdict.NG, f"its scan is {scan.status}: wait for it")
-    elif found:
-        listed = ", ".join(f"{count} {severity}" for severity, count in found.items())
-        yield Check("scan", Verdict.NG, f"it has findings: {listed}")
-    else:
-        every = ", ".join(f"{count} {severity}" for severity, count in sorted(scan.findings.items()))
-        yield Check("scan", Verdict.OK, every or "no findings")
+    if found:
+        return Check("scan", Verdict.NG, f"it has findings: {_counted(found)}")
+    if scan.status in NO_SCAN:
+        return Check("scan", Verdict.SKIP, NO_SCAN[scan.status])
+    if scan.is_going_on:
+        return Check("scan", Verdict.NG, f"its scan is {scan.status}: wait for it")
+    if not scan.is_complete:
+        return Check("scan", Verdict.NG, f"its scan failed ({scan.status}): push it again, or look at why in ECR")
+    return Check("scan", Verdict.OK, _counted(dict(sorted(scan.findings.items()))) or "no findings")
+
+
+def _counted(findings: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {severity}" for severity, count in findings.items())
 
 
 def check_freeze(pause: Pause | None) -> Check:
@@ -56,14 +68,20 @@ def check_service(fleet: Fleet, service: Service, alarms: Alarms, traffic: Traff
         yield Check(
             "no deployment", Verdict.NG, f"{under_way.id} is under way: {under_way.status} {under_way.stage or ''}"
         )
-    if service.running < service.desired:
-        yield Check("tasks", Verdict.NG, f"{service.running} of {service.desired} run: repair that first")
-    elif service.desired == 0:
-        yield Check("tasks", Verdict.SKIP, "it is scaled to nothing")
-    else:
-        yield Check("tasks", Verdict.OK, f"{service.running} of {service.desired} run")
+    yield _check_tasks(service)
     yield _check_alarms(service, alarms)
     yield from traffic.check(service)
+
+
+def _check_tasks(service: Service) -> Check:
+    how_many = f"{service.running} of {service.desired} run"
+    if service.desired == 0:
+        return Check("tasks", Verdict.SKIP, "it is scaled to nothing")
+    if service.running == 0:  # its first image may never have come up: another is the only way on
+        return Check("tasks", Verdict.SKIP, f"{how_many}: nothing can be lost")
+    if service.running < service.desired:
+        return Check("tasks", Verdict.NG, f"{how_many}: repair that first")
+    return Check("tasks", Verdict.OK, how_many)
 
 
 def _check_alarms(service: Service, alarms: Alarms) -> Check:

@@ -51,8 +51,8 @@ class Site:
         """
         if kind not in SERVICES:
             raise Refused(f"{kind} is no service: {', '.join(SERVICES)}")
-        session = aws_models.session(region=os.environ.get("AWS_REGION"))  # which botocore does not read
-        if session.region_name is None:
+        session = aws_models.session(region=os.environ.get("AWS_REGION") or None)  # which botocore does not read
+        if not session.region_name:
             raise Refused("no region is set: AWS_REGION")
         caller = session.client("sts", config=CALLS).get_caller_identity()
         expected = os.environ.get(EXPECTED_ACCOUNT)

@@ -10,7 +10,7 @@ from orderctl.deploy.site import Site
 class State:
     service: Service
     live: str | None
-    """Digest of the live tag: what the next task starts."""
+    """Digest of the live tag: what the next deployment ships. Tasks keep to the digest of theirs."""
     previous: str | None
     """Digest that ran before: as ECS remembers it, else as the tag does, which outlives ECS's memory of 90 days."""
     images: tuple[str, ...]
@@ -32,10 +32,8 @@ class State:
         if self.running is None or self.live == self.running:
             return None
         if self.live is None:
-            return "no image has the live tag: a task that stops could not be started again"
-        return (
-            "the next task would start another image than those that run: deploy it, or put the tag back by `rollback`"
-        )
+            return "no image has the live tag: there is nothing that the next deployment could ship"
+        return "the next deployment would ship another image than runs: deploy it, or put the tag back by `rollback`"
 
 
 def state_of(site: Site) -> State:

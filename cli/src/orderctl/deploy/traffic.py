@@ -31,17 +31,20 @@ class Traffic:
         return states.count("healthy"), sum(state != "draining" for state in states)
 
     def test_url(self, service: Service) -> str:
-        """Where the green side answers before it has traffic. Raises Refused if it answers nowhere."""
+        """Where the green side answers before it has traffic. Raises Refused if that cannot be told."""
         if service.test_rule is None:
             raise Refused("the service has no test listener: --test-url")
         rule = self._elb.describe_rules(RuleArns=[service.test_rule])["Rules"][0]
         hosts = [value for condition in rule["Conditions"] for value in _hosts(condition)]
+        if not hosts:
+            raise Refused("the rule of the test listener names no host: --test-url")
         listener = service.test_rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
         port = self._elb.describe_listeners(ListenerArns=[listener])["Listeners"][0]["Port"]
         return f"https://{hosts[0]}:{port}"
 
     def check(self, service: Service) -> Iterator[Check]:
-        """One group must have all requests, and healthy targets: from anything else there is no clean way back."""
+        """One group must have all requests, and nothing but healthy targets: from anything else there is no clean way
+        back. If no task runs it may have none."""
         if service.production_rule is None:
             yield Check("traffic", Verdict.SKIP, "it has none to shift")
             return
@@ -54,8 +57,9 @@ class Traffic:
             )
             return
         healthy, targets = self.healthy(live[0])
-        verdict = Verdict.OK if healthy and healthy == targets else Verdict.NG
-        yield Check("traffic", verdict, f"all to {_group(live[0])}, {healthy} of {targets} targets healthy")
+        detail = f"all to {_group(live[0])}, {healthy} of {targets} targets healthy"
+        is_good = healthy == targets and bool(targets) == bool(service.running)
+        yield Check("traffic", Verdict.OK, detail) if is_good else Check("targets", Verdict.NG, detail)
 
 
 def _hosts(condition: Mapping[str, Any]) -> list[str]:

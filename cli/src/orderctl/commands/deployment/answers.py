@@ -34,7 +34,7 @@ def of_outcome(site: Site, outcome: Outcome) -> dict[str, Row]:
         "status": str(deployment.status) if deployment else None,
         "image": outcome.digest,
         "before": outcome.before,
-        "changed": outcome.changed and outcome.succeeded,
+        "changed": outcome.changed and outcome.is_live,
         "over": outcome.over,
     }
 

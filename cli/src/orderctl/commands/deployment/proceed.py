@@ -19,7 +19,7 @@ from orderctl.commands.deployment.options import (
     agreed,
     reported,
 )
-from orderctl.deploy.errors import Refused
+from orderctl.deploy.errors import ImageNotFound, Refused
 from orderctl.deploy.fleet import Deployment
 from orderctl.deploy.site import Site
 
@@ -56,12 +56,13 @@ def proceed(
         if not agreed(site, what, question, dry_run=dry_run, yes=yes):
             return
         site.audit.record("continue", waiting or "pause lifted")
-        site.freeze.lift()
         if deployment is None or hook is None:
+            site.freeze.lift()
             errors.print("it may be deployed again")
             answer(of_pause(site, None), as_json=as_json)
             return
         site.fleet.go_on(deployment, hook)
+        site.freeze.lift()
         errors.print("it goes on; `orderctl wait` follows it")
         answer(of_deployment(site, deployment), as_json=as_json)
 
@@ -87,7 +88,7 @@ def abort(
     orderctl abort order-api --env prod --reason "orders look wrong"
 
     Whoever follows the deployment sees it end. The tag goes back at once, so
-    that no task starts the image again.
+    that nothing ships the image again.
 
     Exit codes: 0 it is being rolled back, 3 nothing is under way.
     """
@@ -106,10 +107,14 @@ def abort(
 def _put_back(site: Site, deployment: Deployment) -> None:
     """The tag, unless it means something else already."""
     tag = site.place.live_tag
-    before = site.fleet.digest_before(deployment)
-    if before is None or site.images.digest_of(tag) != site.fleet.digest_of(deployment.target.arn):
+    before, live = site.fleet.digest_before(deployment), site.images.digest_of(tag)
+    if before is None or live != site.fleet.digest_deployed(deployment, live):
         return
-    site.images.move(tag, before)
+    try:
+        site.images.move(tag, before)
+    except ImageNotFound as error:
+        errors.print(f"{tag} cannot go back: {error}", style="yellow", soft_wrap=True)
+        return
     errors.print(f"{tag} is back on {before}", soft_wrap=True)
 
 

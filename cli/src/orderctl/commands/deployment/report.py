@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orderctl.commands.common import errors
 from orderctl.deploy.audit import AuditLog
 from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.fleet import Deployment, Revision, Stage, Status
+from orderctl.deploy.fleet import Deployment, Event, Revision, Stage, Status
 
 if TYPE_CHECKING:
     from rich.status import Status as Spinner
@@ -21,7 +21,7 @@ STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.NG: "red"}
 class Report:
     """Everything goes to stderr: stdout is for the answer."""
 
-    def __init__(self, audit: AuditLog, events: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(self, audit: AuditLog, events: Callable[[], Sequence[Event]] = tuple) -> None:
         """`events` tells the service's latest, the newest first."""
         self._audit = audit
         self._events = events
@@ -83,9 +83,9 @@ class Report:
         """Those that were not there at the first look."""
         latest = self._events()
         for event in reversed(latest):
-            if self._known is not None and event not in self._known:
-                errors.print(f"  {self._elapsed():>5}  ECS: {event}", style="dim", soft_wrap=True)
-        self._known = frozenset(latest)
+            if self._known is not None and event.id not in self._known:
+                errors.print(f"  {self._elapsed():>5}  ECS: {event.message}", style="dim", soft_wrap=True)
+        self._known = frozenset(event.id for event in latest)
 
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
@@ -95,16 +95,15 @@ class Report:
         if deployment.pause is not None and deployment.pause.expires_at is not None:
             left = (deployment.pause.expires_at - datetime.now(UTC)).total_seconds()
             return f"paused; {max(0, left) / 60:.0f} min until it is rolled back"
-        if self._bake_began is not None:
+        if self._bake_began is not None and _at(deployment) is Stage.BAKE_TIME:
             left = deployment.bake_minutes * 60 - (time.monotonic() - self._bake_began)
             return f"baking; up to {max(0, left) / 60:.0f} min left"
-        return str(deployment.stage or deployment.status).lower().replace("_", " ")
+        return _shown(_at(deployment))
 
 
 def describe(deployment: Deployment) -> str:
     """One line: where it is, both fleets, what is wrong."""
-    at = deployment.stage if deployment.status is Status.IN_PROGRESS and deployment.stage else deployment.status
-    parts = [str(at).lower().replace("_", " "), f"green {_fleet(deployment.target)}"]
+    parts = [_shown(_at(deployment)), f"green {_fleet(deployment.target)}"]
     parts += [f"blue {_fleet(source)}" for source in deployment.sources]
     if deployment.pause is not None:
         parts.append("waits for a word")
@@ -112,6 +111,16 @@ def describe(deployment: Deployment) -> str:
         parts.append(f"alarms: {', '.join(deployment.triggered_alarms)}")
     reason = deployment.rollback_reason or (deployment.reason if deployment.status.is_over else "")
     return " · ".join([*parts, *([reason] if reason else [])])
+
+
+def _at(deployment: Deployment) -> Stage | Status:
+    """The stage stays where a rollback began."""
+    is_going_on = deployment.status is Status.IN_PROGRESS
+    return deployment.stage if is_going_on and deployment.stage is not None else deployment.status
+
+
+def _shown(at: Stage | Status) -> str:
+    return at.lower().replace("_", " ")
 
 
 def _fleet(revision: Revision) -> str:

@@ -37,7 +37,9 @@ def rollback(
 
     A deployment that is under way is ended with `orderctl abort` instead. If
     the tag means another image than the tasks run, only the tag is put back.
-    Otherwise it is `deploy` of what ran before, exit codes too.
+    Otherwise it is `deploy` of what ran before, exit codes too; but what is wrong
+    with the service now, a pause, and what a scan finds in the old image by now
+    do not keep it from going back.
     """
     with reported():
         site = Site.open(env, service)
@@ -51,7 +53,7 @@ def rollback(
             raise Refused(state.drift)
         if state.previous is None:
             raise Refused(f"nothing is known to have run before: {site.place.previous_tag} has no image")
-        how = How(auto=auto, wait=wait, dry_run=dry_run, yes=yes, test_url=test_url, as_json=as_json, while_paused=True)
+        how = How(auto=auto, wait=wait, dry_run=dry_run, yes=yes, test_url=test_url, as_json=as_json, is_way_back=True)
         ship(site, state.previous, how)
 
 
@@ -62,6 +64,9 @@ def _put_back(site: Site, digest: str, *, dry_run: bool, yes: bool, as_json: boo
     lock = site.lock("rollback of the tag")
     try:
         lock.take()
+        state = state_of(site)  # somebody may have begun before the lock was ours
+        if state.under_way is not None or state.running != digest:
+            raise Refused(f"{site.place} has changed meanwhile: `orderctl status` tells how it stands")
         site.audit.record("tag put back", digest)
         site.images.move(tag, digest)
     finally:

@@ -21,7 +21,7 @@ from orderctl.commands.deployment.options import (
     confirm,
 )
 from orderctl.commands.deployment.report import Report
-from orderctl.deploy.checks import Check, passed
+from orderctl.deploy.checks import Check, eased, passed
 from orderctl.deploy.engine import Answer, Engine, Outcome, Step
 from orderctl.deploy.errors import Refused
 from orderctl.deploy.fleet import Deployment
@@ -53,8 +53,8 @@ class How:
     yes: bool
     test_url: str | None
     as_json: bool
-    while_paused: bool = False
-    """A pause keeps others from deploying; a way back is open all the same."""
+    is_way_back: bool = False
+    """Then what is wrong with the service, or a pause, keeps nobody from it."""
 
 
 def ship(site: Site, reference: str, how: How) -> None:
@@ -64,7 +64,7 @@ def ship(site: Site, reference: str, how: How) -> None:
     announce(site, f"deploy {named}")
     report = Report(site.audit, lambda: site.fleet.describe().events)
     if how.dry_run:
-        look(site, report, image, as_json=how.as_json, while_paused=how.while_paused)
+        look(site, report, image, as_json=how.as_json, is_way_back=how.is_way_back)
         report.said("nothing was changed")
         return
     confirm(site, f"deploy {reference} to {site.place}?", yes=how.yes)
@@ -73,9 +73,10 @@ def ship(site: Site, reference: str, how: How) -> None:
         fleet=site.fleet,
         lock=site.lock(f"deploy {reference}"),
         observer=report,
-        check=lambda image: preflight(site, image, while_paused=how.while_paused),
+        check=lambda image: preflight(site, image, is_way_back=how.is_way_back),
         at_pause=_tested(site, report, how),
-        rejected=site.watch(),
+        # On the way back it is the image that still runs which leaves letters.
+        rejected=(lambda _: None) if how.is_way_back else site.watch(),
         pause=pace.look_away,
         clock=time.monotonic,
     )
@@ -83,9 +84,9 @@ def ship(site: Site, reference: str, how: How) -> None:
     _end(site, outcome, as_json=how.as_json)
 
 
-def look(site: Site, report: Report, image: Image, *, as_json: bool, while_paused: bool = False) -> None:
+def look(site: Site, report: Report, image: Image, *, as_json: bool, is_way_back: bool = False) -> None:
     """The preflight alone. Raises Refused if something does not hold."""
-    checks = preflight(site, image, while_paused=while_paused)
+    checks = preflight(site, image, is_way_back=is_way_back)
     report.checked(checks)
     if as_json:
         answer_json(of_checks(site, image.digest, checks))
@@ -93,27 +94,35 @@ def look(site: Site, report: Report, image: Image, *, as_json: bool, while_pause
         raise Refused("it would be refused")
 
 
-def preflight(site: Site, image: Image, *, while_paused: bool = False) -> list[Check]:
+def preflight(site: Site, image: Image, *, is_way_back: bool = False) -> list[Check]:
     service = site.fleet.describe()
-    return [
-        *(() if while_paused else (check_freeze(site.freeze.get()),)),
+    checks = [
+        check_freeze(site.freeze.get()),
         *check_image(site.images, image, site.fleet.architecture(service)),
         *check_service(site.fleet, service, site.alarms, site.traffic),
     ]
+    return eased(checks) if is_way_back else checks
 
 
 def _tested(site: Site, report: Report, how: How) -> Callable[[Deployment], Answer]:
     """At the pause: tests the green side, then goes on by itself, or asks."""
 
     def decide(_: Deployment) -> Answer:
-        url = how.test_url or site.traffic.test_url(site.fleet.describe())
-        checks = Smoke(url=url, token=os.environ.get(TOKEN_VARIABLE)).run()
+        try:
+            url = how.test_url or site.traffic.test_url(site.fleet.describe())
+        except Refused as error:
+            report.said(f"it cannot be tested, and waits: {error}")
+            return Answer.LEAVE
+        checks = Smoke(url=url, token=os.environ.get(TOKEN_VARIABLE) or None).run()
         report.said("the green side:")
         report.checked(checks)
         if not passed(checks):
             report.said("it has failed its test, and is rolled back")
             return Answer.TURN_BACK
-        if how.auto and not how.while_paused and site.freeze.get() is not None:
+        paused = None if how.is_way_back else site.freeze.get()
+        if paused is not None:
+            report.checked([check_freeze(paused)])
+        if how.auto and paused is not None:
             report.said("it has passed, and is paused: `orderctl continue` gives it the customers")
             return Answer.LEAVE
         if how.auto:

@@ -18,9 +18,9 @@ def status(service: ServiceArgument, *, env: EnvOption, as_json: JsonOption = Fa
     orderctl status order-api --env dev
     orderctl status order-api --env prod --json | jq .drift
 
-    Drift: the tag means another image than the tasks run, so that the next task
-    would differ from the others; or the tasks run two images, and no deployment
-    is about it.
+    Drift: the tag means another image than the tasks run, so that the next
+    deployment, also one by Terraform, would ship it; or the tasks run two images,
+    and no deployment is about it.
 
     Exit codes: 0 no drift, 1 drift.
     """

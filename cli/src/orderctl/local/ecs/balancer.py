@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 class Balancer:
     name = "elbv2"
+    changing = ("_balancers", "_listeners", "_rules", "_listener_of", "_groups", "_targets")
 
     def __init__(self, arns: Arns) -> None:
         self.lock = threading.RLock()

@@ -53,6 +53,8 @@ class State:
 class Engine:
     """Everything here holds the lock, which callers may take around more than one call."""
 
+    changing = ("state", "_routed", "_registered")
+
     def __init__(self, arns: Arns, cloud: Cloud, clock: Clock, timing: Timing) -> None:
         self.arns = arns
         self.clock = clock
@@ -174,7 +176,7 @@ class Engine:
         now, deployment = self.clock(), service.ongoing
         alarming: frozenset[str] = frozenset()
         if deployment is not None:
-            if deployment.status is Status.PENDING and deployment.due is not None and now >= deployment.due:
+            if fleet.starts_first(service, deployment.target, now):
                 self._resolve_images(deployment.target)
             alarming = self._cloud.alarming(deployment.configuration.alarms)
         machine.advance(service, now, Seen(alarming, self.faults.broken), self.timing)

@@ -23,6 +23,8 @@ READS = frozenset(
 
 
 class Faults:
+    changing = ("_throttled", "_lag", "_stale", "_stale_left", "broken")
+
     def __init__(self) -> None:
         self._throttled: Counter[str] = Counter()
         self._lag: dict[str, int] = {}

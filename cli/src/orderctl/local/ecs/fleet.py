@@ -31,6 +31,12 @@ def advance(service: Service, now: datetime, broken: Mapping[str, str], timing: 
         service.tasks.remove(task)
 
 
+def starts_first(service: Service, revision: Revision, now: datetime) -> bool:
+    """Is the first of a revision's tasks about to start? It is the one that finds out what the tag means."""
+    due = [task for task in service.tasks_of(revision) if task.due is not None and task.due <= now]
+    return None in revision.digests and any(task.status is TaskStatus.PENDING for task in due)
+
+
 def _start(service: Service, task: Task, now: datetime, broken: Mapping[str, str], timing: Timing) -> None:
     revision = service.revision(task.revision_id)
     reasons = [NO_IMAGE if digest is None else broken.get(digest) for digest in revision.digests]

@@ -64,6 +64,7 @@ def sha256(content: bytes) -> str:
 
 class Registry:
     name = "ecr"
+    changing = ("_repositories",)
 
     def __init__(self, arns: Arns, clock: Clock, blob_url: str) -> None:
         """`blob_url` is where layers are fetched from, by digest."""

@@ -27,6 +27,7 @@ from orderctl.local.ecs.gateway import Gateway
 from orderctl.local.ecs.registry import Registry
 from orderctl.local.ecs.seed import Seed, plant, standard
 from orderctl.local.ecs.server import BLOBS, Server
+from orderctl.local.ecs.snapshots import Snapshot
 from orderctl.local.ecs.timing import Clock, HandClock, Timing, utc_now
 from orderctl.local.emulator import HOST
 from orderctl.local.stack import KEY, REGION
@@ -68,10 +69,15 @@ class Ecs:
     engine: Engine
     cloud: AwsCloud
     registry: Registry
+    start: Snapshot
 
     def client(self, service: str) -> Any:
         """A boto3 client of one of the services; the caller closes it."""
         return _client(service, self.endpoints[service])
+
+    def reset(self) -> None:
+        """Everything is as it was at the start, but for the clock and for what is served elsewhere."""
+        self.start.restore()
 
     def throttle(self, operation: str, calls: int) -> None:
         self.engine.faults.throttle(operation, calls)
@@ -132,12 +138,15 @@ def running_ecs(
         cloud = AwsCloud(*(_client(name, endpoints[name]) for name in SERVED[1:]))
         engine = Engine(arns, cloud, clock, Timing(speed))
         registry = Registry(arns, clock, f"{address}{BLOBS}")
-        apis = (EcsApi(engine), registry, Balancer(arns), Alarms(arns, clock))
+        balancer, alarms = Balancer(arns), Alarms(arns, clock)
+        apis = (EcsApi(engine), registry, balancer, alarms)
         gateway = Gateway(apis, {api.name: _model(api.name) for api in apis}, engine.faults)
-        ecs = Ecs(address, endpoints, engine, cloud, registry)
+        start = Snapshot((engine, engine.faults, registry, balancer, alarms))
+        ecs = Ecs(address, endpoints, engine, cloud, registry, start)
         with Server(listener, gateway, ecs.admin, registry.blob) as server, _serving(server):
             try:
                 plant(standard() if seed is None else seed, engine, cloud)
+                start.take()
                 log.info("listening", host=HOST, port=listener.getsockname()[1])  # once all is there
                 with _ticking(engine):
                     yield ecs
