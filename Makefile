@@ -20,11 +20,6 @@ OPERATE = $(BIN)/python -m infra.operate
 WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
 HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
-# GitHub gives a secret that is not there as an empty one.
-ifeq ($(value ORDER_SMOKE_TOKEN),)
-unexport ORDER_SMOKE_TOKEN
-endif
-
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2
 
