@@ -91,6 +91,12 @@ def terminal(columns: int, rows: int) -> Iterator[Terminal]:
         os.close(opened.theirs)
 
 
+def shows(text: str, process: subprocess.Popen[bytes], screen: Terminal) -> bool:
+    shown = screen.read()
+    assert text in shown or process.poll() is None, shown
+    return text in shown
+
+
 def has_ended(process: subprocess.Popen[bytes], screen: Terminal) -> bool:
     screen.read()
     return process.poll() is not None
@@ -101,20 +107,22 @@ async def test_in_a_terminal_it_lives_until_ctrl_c(shop: Shop, state: Path) -> N
     (order_id,) = await shop.accepted(1)
     await shop.ended(order_id)
     whose = ("--tenant", shop.tenant, "--customer", "ada")
+    unsized = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     with terminal(80, 24) as screen:
         process = subprocess.Popen(
             [*TOP, str(state), *whose, "--every", "0.5", "--svg", str(state / "top.svg")],
             stdin=screen.theirs,
             stdout=screen.theirs,
             stderr=screen.theirs,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env=unsized | {"TERM": "xterm-256color"},
         )
         try:
-            await eventually(lambda: order_id in screen.read(), "the order")
+            await eventually(lambda: shows(order_id, process, screen), "the order")
             screen.resize(79, 24)
-            await eventually(lambda: "needs 80x24; this terminal is 79x24" in screen.read(), "what is needed")
+            needed = "needs 80x24; this terminal is 79x24"
+            await eventually(lambda: shows(needed, process, screen), needed)
             screen.resize(200, 50)
-            await eventually(lambda: order_id in screen.read(), "the order again")
+            await eventually(lambda: shows(order_id, process, screen), "the order again")
             process.send_signal(signal.SIGINT)
             await eventually(lambda: has_ended(process, screen), "the end")
         finally:
