@@ -27,7 +27,7 @@ from infra.stacks import Kind
 SERVICE = Kind.ORDER_API
 
 STOP_SECONDS = 60
-"""The API drains for 20 s and flushes for 5, after the load balancer has let go of it for 30."""
+"""The API drains for 20 s, flushes for 5, sends its last spans for 3: after the load balancer let go of it for 30."""
 
 REQUESTS_PER_TASK = 6000
 """Requests a minute that a task should serve: a quarter of what half a vCPU can (docs/scale.md)."""

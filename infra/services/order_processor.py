@@ -17,7 +17,7 @@ SERVICE = Kind.ORDER_PROCESSOR
 HEALTH_PORT = 8081
 
 STOP_SECONDS = 90
-"""The processor drains for 60 s and flushes for 5."""
+"""The processor drains for 60 s, gives back for 3, flushes for 5, and sends its last spans for 3."""
 
 BACKLOG_PER_TASK = 500
 """Messages that may wait for each task: two seconds of its work (docs/scale.md)."""

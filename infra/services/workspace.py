@@ -54,10 +54,11 @@ class ServiceWorkspace(Workspace):
             return {}
         where = {"deployment.environment.name": self.environment.name, "cloud.region": self.region}
         decides = {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": str(traces.share)}
+        follows = {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": traces.collector,
             "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in where.items()),
-            **(decides if self.service is Kind.ORDER_API else {}),
+            **(decides if self.service is Kind.ORDER_API else follows),
         }
 
     def use_data_key(self) -> Statement:

@@ -35,7 +35,7 @@ def customer() -> Dashboard:
                     ),
                     figure(
                         "To the end, p99",
-                        "From accepted to confirmed, rejected or cancelled.",
+                        "From accepted to confirmed or rejected; from the wish to cancel to cancelled.",
                         "order:end_seconds:p99_5m",
                         unit="s",
                     ),
@@ -86,7 +86,7 @@ def customer() -> Dashboard:
                     ),
                     graph(
                         "From accepted to its end",
-                        "Waiting in the queue, stock and payment. Late cancellations count from the beginning.",
+                        "Waiting in the queue, stock and payment. A cancellation counts from when it was asked for.",
                         {"p50": "order:end_seconds:p50_5m", "p99": "order:end_seconds:p99_5m"},
                         unit="s",
                     ),

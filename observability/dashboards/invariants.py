@@ -37,7 +37,7 @@ def invariants() -> Dashboard:
                     ),
                     figure(
                         "Orders in five minutes",
-                        "OrderNoOrders fires after half an hour without one.",
+                        "OrderNoOrders fires after half an hour without one, if a week ago there were ten.",
                         "sum(increase(order_accepted_total[5m]))",
                     ),
                     figure(

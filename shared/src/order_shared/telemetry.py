@@ -15,15 +15,18 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from order_shared.aws.retries import TRANSIENT
 from order_shared.messaging.queue import MAX_BATCH
 from order_shared.order.models import Order, OrderStatus
 
 EXPOSITION_CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 BATCH_BUCKETS = range(1, MAX_BATCH + 1)
-END_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0)
-HANDLE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+OUTAGE_BUCKETS = (300.0, 900.0, 3600.0, 21600.0, 86400.0)
+"""Of what an outage holds up: a quantile beyond the last bound would be shown as that bound."""
+END_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, *OUTAGE_BUCKETS)
+WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, *OUTAGE_BUCKETS)
+HANDLE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 END_STATUSES = (OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED)
 OUTCOMES = ("acknowledged", "retried", "buried", "lease_lost", "delete_failed")
@@ -39,6 +42,9 @@ class Metrics:
         self._aws_retries = Counter(
             "order_aws_retries", "Requests to AWS sent again, by reason.", ["service", "reason"], registry=self.registry
         )
+        for service in ("dynamodb", "sqs"):
+            for reason in TRANSIENT.values():
+                self._aws_retries.labels(service, reason)  # from the start: its first increase is not missed
         self.publish_batch = Histogram(
             "order_publish_batch_messages", "Messages per send.", buckets=BATCH_BUCKETS, registry=self.registry
         )
@@ -49,7 +55,10 @@ class Metrics:
         # Bound once: a look-up costs more than the count. And a series that is there from the start misses no increase.
         self._ended = {status: ended.labels(status) for status in END_STATUSES}
         self._end_seconds = Histogram(
-            "order_end_seconds", "From accepted to an end state.", buckets=END_BUCKETS, registry=self.registry
+            "order_end_seconds",
+            "From accepted, or from the wish to cancel, to an end state.",
+            buckets=END_BUCKETS,
+            registry=self.registry,
         )
 
     def name_build(self, service: str, commit: str) -> None:
@@ -65,7 +74,7 @@ class Metrics:
 
     def order_ended(self, order: Order, at: datetime) -> None:
         self._ended[order.status].inc()
-        self._end_seconds.observe(max(0.0, (at - order.created_at).total_seconds()))
+        self._end_seconds.observe(max(0.0, (at - order.open_since).total_seconds()))
 
     def exposition(self) -> bytes:
         """The text form that Prometheus scrapes."""
@@ -79,6 +88,7 @@ class ConsumerMetrics:
         self.retries = Counter(
             "order_message_retries", "Messages that are to come again, by reason.", ["reason"], registry=registry
         )
+        self.retries.labels("crashed")  # from the start: its first increase is not missed
         self.received = Histogram(
             "order_receive_batch_messages", "Messages per receive.", buckets=range(11), registry=registry
         )

@@ -17,6 +17,7 @@ from order_api.config import ApiSettings
 from order_api.main import create_app
 from order_shared.adapters import Adapters
 from order_shared.clock import UniqueClock
+from order_shared.tracing.spans import Tracing
 from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 
@@ -87,11 +88,16 @@ def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) ->
 async def open_api(
     make_orders: Callable[[MemoryStore], MemoryOrderRepository] = MemoryOrderRepository,
     settings: ApiSettings = SETTINGS,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
     orders, inventory, queue = make_orders(store), MemoryInventoryRepository(store), MemoryQueue()
     app = create_app(
-        settings, adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()), keys=KnownKeys(), clock=store.clock
+        settings,
+        adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()),
+        keys=KnownKeys(),
+        clock=store.clock,
+        tracing=tracing,
     )
     transport = httpx.ASGITransport(app=app)
     async with (

@@ -30,6 +30,14 @@ async def test_an_order_that_the_api_cancels_has_ended(api: Api) -> None:
     assert "order_end_seconds_count 1.0" in said
 
 
+async def test_callers_cannot_make_series_by_inventing_methods(api: Api) -> None:
+    for method in ("PROPFIND", "M-SEARCH", "UNLOCK"):
+        await api.http.request(method, "/v1/orders", headers=api.headers())
+    said = [line for line in await lines(api) if line.startswith("order_http_requests_total{")]
+    assert [line for line in said if "PROPFIND" in line or "M-SEARCH" in line or "UNLOCK" in line] == []
+    assert len([line for line in said if 'method="other"' in line and line.endswith(" 3.0")]) == 1
+
+
 async def test_the_build_is_named(api: Api) -> None:
     (build,) = [line for line in await lines(api) if line.startswith("order_build_info{")]
     assert 'service="order-api"' in build

@@ -10,10 +10,13 @@ from structlog.testing import capture_logs
 
 from order_processor import sweeper as sweeper_module
 from order_processor.sweeper import REPORT_EVERY
+from order_shared.clock import to_millis
 from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.queue import Depth, OutgoingMessage
+from order_shared.order.models import Order
 from order_shared.order.repository import OpenOrder
-from tests.fakes import MemoryOrderRepository, MemoryQueue
+from tests.factories import make_product, make_stock_claim
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue
 from tests.unit.processor.conftest import Outbox
 from tests.waiting import eventually
 
@@ -85,6 +88,43 @@ async def test_the_oldest_is_of_all_looks_since_the_last_line(outbox: Outbox) ->
 async def test_what_sqs_does_not_take_is_told_too(outbox: Outbox) -> None:
     await outbox.accept()
     outbox.queue.down = True
+    outbox.clock.advance(timedelta(minutes=5))
+    sweeper = outbox.sweeper()
+    with capture_logs() as logs:
+        await sweeper.sweep()
+        await sweeper.report()
+    assert said(logs) == [(0, 300.0)]
+
+
+async def test_a_late_cancellation_is_as_old_as_its_request(outbox: Outbox) -> None:
+    """The customer has waited since then, however old the order is."""
+    order = await outbox.accept()
+    inventory = MemoryInventoryRepository(outbox.orders._store)
+    await inventory.put(make_product(sku=order.lines[0].sku))
+    await inventory.adjust("acme", order.lines[0].sku, 10, make_stock_claim("acme", order.lines[0].sku))
+    confirmed = order.confirm(outbox.clock())
+    await outbox.orders.move(order, confirmed)
+    outbox.clock.advance(timedelta(hours=20))
+    asked = confirmed.request_cancel(outbox.clock(), due_at=to_millis(outbox.clock()))
+    await outbox.orders.request_cancel(asked, version=None)
+    outbox.clock.advance(timedelta(seconds=40))
+    outbox.queue.down = True
+    sweeper = outbox.sweeper()
+    with capture_logs() as logs:
+        await sweeper.sweep()
+        await sweeper.report()
+    assert said(logs) == [(0, 40.0)]
+    assert gauge(outbox, "order_unsent_oldest_seconds") == 40.0
+
+
+class CannotPostpone(MemoryOrderRepository):
+    async def postpone(self, *_: object, **__: object) -> Order | None:
+        raise StorageUnavailable("DynamoDB: timeout")
+
+
+async def test_an_order_that_cannot_be_swept_is_as_old_as_it_is(outbox: Outbox) -> None:
+    outbox.orders = CannotPostpone(outbox.orders._store)
+    await outbox.accept()
     outbox.clock.advance(timedelta(minutes=5))
     sweeper = outbox.sweeper()
     with capture_logs() as logs:
@@ -167,6 +207,13 @@ async def test_the_queues_are_counted(outbox: Outbox) -> None:
     await outbox.sweeper().report()
     assert gauge(outbox, "order_queue_messages", queue="work") == 2
     assert gauge(outbox, "order_queue_messages", queue="dead") == 1
+
+
+async def test_queues_that_were_never_counted_are_not_said_to_be_empty(outbox: Outbox) -> None:
+    """Such as by a role that may not ask yet."""
+    outbox.queue.down = True
+    await outbox.sweeper().report()
+    assert gauge(outbox, "order_queue_messages", queue="dead") is None
 
 
 class SilentQueue(MemoryQueue):

@@ -4,9 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from order_processor.sweeper import BACKOFF_CAP
-from order_shared.clock import to_millis
+from order_shared.clock import to_millis, to_text
 from order_shared.exceptions import StorageUnavailable
 from order_shared.order.events import OrderPlaced, parse_event
 from order_shared.order.models import Order
@@ -84,19 +85,26 @@ async def test_a_look_ends_with_the_first_batch_that_sqs_does_not_take(outbox: O
     assert 1 <= len(postponed) <= 10
 
 
-async def test_one_order_that_cannot_be_swept_does_not_keep_the_others_waiting(outbox: Outbox) -> None:
+@pytest.mark.parametrize("error", [StorageUnavailable("DynamoDB: timeout"), KeyError("lines")], ids=repr)
+async def test_one_order_that_cannot_be_swept_does_not_keep_the_others_waiting(
+    outbox: Outbox, error: Exception
+) -> None:
     class Broken(MemoryOrderRepository):
         async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
-            if entry.customer_key == "acme#broken":
-                raise KeyError("lines")
+            if entry.customer_key == "acme#eve@example.com":
+                raise error
             return await super().postpone(entry, due_at, sweeps=sweeps)
 
     outbox.orders = Broken(outbox.orders._store)
-    broken = make_order(customer=make_customer(id="broken"), at=outbox.clock(), due_in=BASE)
+    broken = make_order(customer=make_customer(id="eve@example.com"), at=outbox.clock(), due_in=BASE)
     await outbox.orders.add(broken, make_claim(broken))
     await outbox.accept()
     outbox.clock.advance(BASE + JUST_AFTER)
-    assert await outbox.sweeper().sweep() == 1
+    with capture_logs() as logs:
+        assert await outbox.sweeper().sweep() == 1
+    (line,) = [entry for entry in logs if entry["event"] == "order_not_swept"]
+    assert (line["tenant"], line["created_at"]) == ("acme", to_text(broken.created_at))
+    assert "eve@" not in repr(line), "who a customer is, no log says"
 
 
 async def test_sweepers_do_not_all_begin_at_the_same_hot_shard(outbox: Outbox) -> None:

@@ -13,6 +13,7 @@ from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
@@ -22,6 +23,7 @@ from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.events import Event, event_of, parse_event
 from order_shared.tracing import TRACEPARENT, are_wanted, open_tracing, trace_id_of
+from order_shared.tracing.sampling import drawn_by_lot
 from order_shared.tracing.spans import PROPAGATOR, Tracing
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
@@ -97,6 +99,16 @@ class TestWhenThereAreAny:
             monkeypatch.setenv(key, said)
         with pytest.raises(SystemExit, match=name):
             open_tracing("order-api", "abc1234")
+
+    async def test_the_protocol_of_traces_goes_before_that_of_all_signals(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
+        for key, value in {**ENDPOINT, **said}.items():
+            monkeypatch.setenv(key, value)
+        tracing = open_tracing("order-api", "abc1234")
+        assert tracing is not None
+        await tracing.aclose()
 
     def test_without_any_nothing_of_them_is_imported(self) -> None:
         program = (
@@ -177,6 +189,50 @@ class TestMessages:
         assert event.traceparent is not None
         assert event.traceparent.endswith("-00")
         assert traces.spans == {}
+
+
+class TestTheShare:
+    """A caller names the id of its trace: one below every bound, and one above."""
+
+    CALLERS = (f"00-{'a' * 16}{'0' * 16}-00f067aa0ba902b7-00", f"00-{'a' * 16}{'f' * 16}-00f067aa0ba902b7-01")
+
+    def kept(self, sampler: Sampler, caller: str, *, requests: int) -> int:
+        """Of so many requests of the caller, each with a span within; a request is kept whole or not at all."""
+        provider = TracerProvider(sampler=drawn_by_lot(sampler))
+        tracer = provider.get_tracer("tests")
+        kept = 0
+        for _ in range(requests):
+            context = PROPAGATOR.extract({"traceparent": caller})
+            with tracer.start_as_current_span("request", context=context) as request:
+                within = tracer.start_span("within")
+                assert request.is_recording() is within.is_recording()
+                kept += request.is_recording()
+        return kept
+
+    @pytest.mark.parametrize("caller", CALLERS, ids=["lowest", "highest"])
+    def test_no_caller_decides_whether_it_is_traced(self, caller: str) -> None:
+        assert 0 < self.kept(TraceIdRatioBased(0.5), caller, requests=200) < 200
+        assert self.kept(TraceIdRatioBased(0.0), caller, requests=20) == 0
+        assert self.kept(TraceIdRatioBased(1.0), caller, requests=20) == 20
+
+    def test_a_sampler_that_follows_its_callers_is_left(self) -> None:
+        assert drawn_by_lot(DEFAULT_ON) is DEFAULT_ON
+
+    async def test_the_environments_share_is_drawn(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """One in 10^12: an id of zeros is below that too."""
+        for key, value in {
+            **ENDPOINT,
+            "OTEL_TRACES_SAMPLER": "traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "1e-12",
+        }.items():
+            monkeypatch.setenv(key, value)
+        tracing = open_tracing("order-api", "abc1234")
+        assert tracing is not None
+        attached = attach(PROPAGATOR.extract({"traceparent": self.CALLERS[0]}))
+        with tracing.client("request", {}) as span:
+            assert not span.is_recording()
+        detach(attached)
+        await tracing.aclose()
 
 
 class TestErrors:

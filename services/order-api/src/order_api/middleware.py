@@ -22,7 +22,7 @@ from order_api.limits import (
     TenantBuckets,
 )
 from order_api.metrics import ApiMetrics
-from order_api.problems import INTERNAL_ERROR, error_response, problem_response
+from order_api.problems import INTERNAL_ERROR, METHODS, error_response, problem_response
 from order_api.schemas import V1
 from order_shared.exceptions import PlatformError
 from order_shared.tracing import TRACEPARENT, trace_id_of
@@ -82,7 +82,8 @@ class RequestContext:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.requests(route, scope["method"], str(status)).inc()
+        method = scope["method"] if scope["method"] in METHODS else "other"  # HTTP has dozens, and each makes a series
+        self._metrics.requests(route, method, str(status)).inc()
         if status == HTTPStatus.ACCEPTED and route == f"{V1}/orders":
             self._metrics.accept_seconds.observe(seconds)
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))

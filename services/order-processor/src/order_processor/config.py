@@ -21,7 +21,8 @@ class ProcessorSettings(Settings):
     """How long a message stays hidden unless it is extended."""
     retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     drain_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """For what was begun when SIGTERM came. The task's stop time-out is at least ten seconds longer, for the flush."""
+    """For what was begun when SIGTERM came. The task's stop time-out is at least 15 seconds longer: for giving back
+    what did not finish, for the flush, and for the last traces."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
     """How long a paid order is its worker's. Longer than all time-outs of one payment together, so that an owner who

@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+from order_shared.messaging.queue import Depth
 from order_shared.telemetry import ConsumerMetrics, Metrics
 
 
@@ -26,5 +27,9 @@ class ProcessorMetrics(Metrics):
             "When the outbox was last looked through and counted.",
             registry=self.registry,
         )
-        waiting = Gauge("order_queue_messages", "Messages that wait, by queue.", ["queue"], registry=self.registry)
-        self.work, self.dead = waiting.labels("work"), waiting.labels("dead")
+        self._queued = Gauge("order_queue_messages", "Messages that wait, by queue.", ["queue"], registry=self.registry)
+
+    def queues_counted(self, depth: Depth) -> None:
+        """What was never counted is not said: a 0 would mean that there are none."""
+        self._queued.labels("work").set(depth.work)
+        self._queued.labels("dead").set(depth.dead)

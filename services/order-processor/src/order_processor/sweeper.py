@@ -11,7 +11,7 @@ Once a minute it says how the outbox and the queue are, for metrics and for alar
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,6 +27,7 @@ from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.order.events import event_of
 from order_shared.order.exceptions import StaleOrder
+from order_shared.order.items import to_customer
 from order_shared.order.models import parked_shard
 from order_shared.order.repository import FOR_EVER, OpenOrder, OrderRepository
 from order_shared.tables import OPEN_SHARDS
@@ -110,20 +111,12 @@ class Sweeper:
         sent = 0
         for shard in shards:
             entries = await self._orders.list_due(str(shard), now - hold_back, SHARD_LIMIT)
-            self._oldest = max(self._oldest, self._oldest_of(entries))
             for start in range(0, len(entries), MAX_BATCH):
-                batch = entries[start : start + MAX_BATCH]
-                said = await asyncio.gather(*map(self._say_again, batch))
+                said = await asyncio.gather(*map(self._say_again, entries[start : start + MAX_BATCH]))
                 sent += said.count(Said.SENT)
-                unsent = [entry for entry, became in zip(batch, said, strict=True) if became is Said.NOT_TAKEN]
-                self._oldest_unsent = max(self._oldest_unsent, self._oldest_of(unsent))
-                if unsent or self._stopping.is_set():
+                if Said.NOT_TAKEN in said or self._stopping.is_set():
                     return sent
         return sent
-
-    def _oldest_of(self, entries: Iterable[OpenOrder]) -> float:
-        """Age in seconds; 0 if there is none."""
-        return max(((self._clock() - entry.created_at).total_seconds() for entry in entries), default=0.0)
 
     async def report(self) -> None:
         """Measures outbox and queue, and logs `outbox`; does nothing if that was less than REPORT_EVERY ago.
@@ -151,8 +144,7 @@ class Sweeper:
         except (QueueUnavailable, TimeoutError) as error:
             log.info("queue_not_counted", error=repr(error))
             return
-        self._metrics.work.set(depth.work)
-        self._metrics.dead.set(depth.dead)
+        self._metrics.queues_counted(depth)
 
     async def count_parked(self) -> int:
         """Measures how many orders wait for an operator."""
@@ -169,9 +161,11 @@ class Sweeper:
         except StaleOrder:
             pass  # somebody is at work on it
         except StorageUnavailable as error:
-            log.warning("order_not_swept", customer_key=entry.customer_key, error=str(error))
+            self._oldest = max(self._oldest, self._age(entry.created_at))
+            log.warning("order_not_swept", **_named(entry), error=str(error))
         except Exception:
-            log.exception("order_not_swept", customer_key=entry.customer_key, created_at=to_text(entry.created_at))
+            self._oldest = max(self._oldest, self._age(entry.created_at))
+            log.exception("order_not_swept", **_named(entry))
         return Said.SKIPPED
 
     async def _try_to_say_again(self, entry: OpenOrder) -> Said:
@@ -180,6 +174,7 @@ class Sweeper:
         order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
             return Said.SKIPPED  # ended, or another sweeper's
+        self._oldest = max(self._oldest, self._age(order.open_since))
         if self._clock() - order.open_since > PARK_AFTER:
             await self._orders.move(order, order.park(self._clock(), "overdue"))
             log.error("order_parked", order_id=order.order_id, reason="overdue")
@@ -189,9 +184,19 @@ class Sweeper:
             log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
             return Said.SENT
         moved = replace(entry, due_at=due_at, sweeps=entry.sweeps + 1)
+        self._oldest_unsent = max(self._oldest_unsent, self._age(order.open_since))
         await self._orders.postpone(moved, to_millis(self._clock() + self._base), sweeps=entry.sweeps)
         return Said.NOT_TAKEN
+
+    def _age(self, since: datetime) -> float:
+        """In seconds."""
+        return (self._clock() - since).total_seconds()
 
     def _backoff_ms(self, sweeps: int) -> int:
         seconds = doubled(sweeps, base=self._base.total_seconds(), cap=BACKOFF_CAP.total_seconds())
         return int(seconds * 1000)
+
+
+def _named(entry: OpenOrder) -> dict[str, str]:
+    """As the log may name an order whose id is not known: who its customer is, no line says."""
+    return {"tenant": to_customer(entry.customer_key).tenant, "created_at": to_text(entry.created_at)}

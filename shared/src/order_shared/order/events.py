@@ -152,13 +152,14 @@ class OrderCancelRequested(_CloudEvent):
     type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
 
     @classmethod
-    def of(cls, order: Order) -> "OrderCancelRequested":
+    def of(cls, order: Order, *, traceparent: str | None = None) -> "OrderCancelRequested":
+        """In the trace that asks for it; if that is not known, in the one that the order was placed in."""
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.cancel_requested",
                 "subject": order.order_id,
                 "time": order.cancel_requested_at or order.updated_at,
-                "traceparent": order.traceparent,
+                "traceparent": traceparent or order.traceparent,
                 "tenantid": order.customer.tenant,
                 "data": {"customer": order.customer.id},
             }

@@ -18,7 +18,8 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import Span as RecordedSpan
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -27,11 +28,13 @@ from yarl import URL
 from order_shared.aws.service import JsonService, ServiceName
 from order_shared.messaging.delivery import Delivery
 from order_shared.order.events import Event
+from order_shared.tracing.sampling import drawn_by_lot
 
 PROPAGATOR = TraceContextTextMapPropagator()
 PROTOCOL = "http/protobuf"
 CLOSE_SECONDS = 3.0
 MESSAGING = {"messaging.system": "aws_sqs"}
+QUERY = "url.query"
 
 Sent = Callable[[str | None], None]
 """Called once it is known whether SQS took the message: None, or a code that says why not."""
@@ -42,18 +45,21 @@ class Tracing:
 
     def __init__(self, provider: TracerProvider) -> None:
         self.provider = provider
+        provider.add_span_processor(_WithoutQueries())
         self._tracer = provider.get_tracer("order_shared")
 
     @classmethod
     def exporting(cls, service: str, version: str, environment: Mapping[str, str]) -> Self:
         """As OpenTelemetry's variables say: where to, which share, under which name. Ends the process if it cannot."""
         names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-        if any((environment.get(name) or PROTOCOL) != PROTOCOL for name in names):
+        given = [environment[name] for name in names if environment.get(name)]
+        if given and given[0] != PROTOCOL:
             raise SystemExit(f"OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent by {PROTOCOL} only")
         to_console = environment.get("OTEL_TRACES_EXPORTER") == "console"
         exporter: SpanExporter = ConsoleSpanExporter() if to_console else OTLPSpanExporter()
         named = Resource.create({"service.name": service, "service.version": version})
         provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+        provider.sampler = drawn_by_lot(provider.sampler)
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return cls(provider)
 
@@ -132,6 +138,14 @@ class Tracing:
             _telling_errors(span),
         ):
             yield
+
+
+class _WithoutQueries(SpanProcessor):
+    """The framework notes a request's query, in which a caller may have put anything: a search, even a token."""
+
+    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+        if QUERY in (span.attributes or ()):
+            span.set_attribute(QUERY, "REDACTED")
 
 
 class _TracedService(JsonService):

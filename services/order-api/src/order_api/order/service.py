@@ -163,11 +163,13 @@ class OrderService:
         """Whoever waits for an order is answered within a second; may be called from a signal handler."""
         self._stopping = True
 
-    async def cancel(self, identity: Identity, order_id: str, versions: Collection[int] | None) -> Order:
+    async def cancel(
+        self, identity: Identity, order_id: str, versions: Collection[int] | None, *, traceparent: str | None = None
+    ) -> Order:
         """The order, cancelled or with its cancellation asked for; asking again changes nothing.
 
         `versions`, if given, are those at which the caller wants it cancelled. What holds stock is undone by the
-        processor. Raises OrderNotFound, NotCancellable, VersionMismatch.
+        processor; `traceparent` names the trace of the request. Raises OrderNotFound, NotCancellable, VersionMismatch.
         """
         for _ in range(CANCEL_ROUNDS):
             order = await self.get(identity, order_id)
@@ -190,7 +192,7 @@ class OrderService:
                 )
             except StaleOrder:
                 continue  # the processor was faster: look again
-            self._publisher.offer(OrderCancelRequested.of(requested))
+            self._publisher.offer(OrderCancelRequested.of(requested, traceparent=traceparent))
             return requested
         raise StorageUnavailable(f"order {order_id} changes too fast")
 

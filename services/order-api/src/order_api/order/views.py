@@ -146,7 +146,9 @@ async def cancel_order(
 ) -> OrderOut:
     """At once while nothing was done; otherwise stock and payment are undone soon. Asking again changes nothing."""
     wanted = None if if_match is None else versions(if_match)
-    order = await services_of(request).orders.cancel(identity_of(request), order_id, wanted)
+    order = await services_of(request).orders.cancel(
+        identity_of(request), order_id, wanted, traceparent=request.state.traceparent
+    )
     bind_contextvars(order_id=order.order_id)
     response.headers["ETag"] = etag(order.version)
     return OrderOut.of(order)

@@ -1,0 +1,82 @@
+"""What the trace of a request says, and what it must not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from order_shared.order.events import parse_event
+from order_shared.tracing import trace_id_of
+from order_shared.tracing.spans import Tracing
+from tests.unit.api.conftest import Api, open_api
+from tests.waiting import eventually
+
+
+class Watched:
+    """Traces that are looked into."""
+
+    def __init__(self) -> None:
+        self._exporter = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.tracing = Tracing(provider)
+
+    def spans(self, name: str) -> list[ReadableSpan]:
+        return [span for span in self._exporter.get_finished_spans() if span.name == name]
+
+
+def said(span: ReadableSpan) -> Mapping[str, Any]:
+    assert span.attributes is not None
+    return span.attributes
+
+
+async def test_a_request_says_its_order_and_not_who_asked() -> None:
+    watched = Watched()
+    async with open_api(tracing=watched.tracing) as api:
+        await api.put_product("TEA", units=5)
+        order = await api.post_order(
+            {"lines": [{"sku": "TEA", "quantity": 1}], "reference": "a-reference", "payment_token": "pm_card_visa"},
+            headers=api.headers(customer="ada@example.com"),
+        )
+        await eventually(lambda: bool(api.queue.messages))
+    (request,) = watched.spans("POST /v1/orders")
+    assert said(request)["order.id"] == order.json()["id"]
+    assert said(request)["request.id"] == order.headers["X-Request-Id"]
+    assert said(request)["tenant"] == "acme"
+    text = request.to_json()
+    assert [secret for secret in ("ada", "pm_card_visa", "a-reference", "key-1", "Bearer") if secret in text] == []
+    (message,) = api.queue.messages
+    assert request.context is not None
+    assert trace_id_of(parse_event(message.message.body).traceparent) == f"{request.context.trace_id:032x}"
+
+
+async def test_a_query_is_not_said_since_a_caller_may_put_anything_there() -> None:
+    watched = Watched()
+    async with open_api(tracing=watched.tracing) as api:
+        await api.http.get("/v1/orders?q=my+illness&access_token=eyJ-a-secret", headers=api.headers())
+    (request,) = watched.spans("GET /v1/orders")
+    assert said(request)["url.query"] == "REDACTED"
+    assert [secret for secret in ("illness", "a-secret") if secret in request.to_json()] == []
+
+
+async def test_probes_have_no_trace() -> None:
+    watched = Watched()
+    async with open_api(tracing=watched.tracing) as api:
+        await api.http.get("/readyz")
+    assert watched.spans("GET /readyz") == watched.spans("GET") == []
+
+
+async def test_without_traces_a_cancellation_carries_the_one_its_request_names(api: Api) -> None:
+    """So that the log lines of both services say the same, as they do of an order that is placed."""
+    await api.put_product("TEA", units=5)
+    placing = {**api.headers(), "traceparent": f"00-{'a' * 32}-00f067aa0ba902b7-01"}
+    order_id = (await api.post_order({"lines": [{"sku": "TEA", "quantity": 1}]}, headers=placing)).json()["id"]
+    (order,) = api.store.orders.values()
+    await api.orders.move(order, order.confirm(order.created_at))
+    cancelling = {**api.headers(), "traceparent": f"00-{'b' * 32}-00f067aa0ba902b7-01"}
+    await api.http.post(f"/v1/orders/{order_id}/cancel", headers=cancelling)
+    await eventually(lambda: len(api.queue.messages) == 2)
+    said = [parse_event(each.message.body).traceparent for each in api.queue.messages]
+    assert said == [placing["traceparent"], cancelling["traceparent"]]

@@ -1,0 +1,52 @@
+"""What both services count of orders and of AWS."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from order_shared.aws.retries import TRANSIENT
+from order_shared.order.models import Order
+from order_shared.telemetry import Metrics
+from tests.factories import NOON, make_order
+
+DAY = timedelta(hours=24)
+
+
+def seconds_to_the_end(order: Order) -> float | None:
+    metrics = Metrics()
+    metrics.order_ended(order, order.updated_at)
+    return metrics.registry.get_sample_value("order_end_seconds_sum")
+
+
+def confirmed(after: timedelta) -> Order:
+    return make_order(at=NOON).confirm(NOON + after)
+
+
+def test_an_order_ends_so_long_after_it_was_accepted() -> None:
+    assert seconds_to_the_end(confirmed(timedelta(seconds=2))) == 2
+
+
+def test_a_cancellation_takes_as_long_as_its_customer_waits_for_it() -> None:
+    """Not as long as the order had been confirmed: a change of mind makes no order slow."""
+    asked_for = confirmed(timedelta(seconds=2)).request_cancel(NOON + DAY, due_at=0)
+    assert seconds_to_the_end(asked_for.cancel(NOON + DAY + timedelta(seconds=3))) == 3
+
+
+def test_an_operators_retry_does_not_make_the_wait_before_it_unseen() -> None:
+    retried = replace(make_order(at=NOON), retried_at=NOON + DAY)
+    assert seconds_to_the_end(retried.confirm(NOON + DAY)) == DAY.total_seconds()
+
+
+def test_an_order_that_is_open_for_a_day_is_within_the_buckets() -> None:
+    metrics = Metrics()
+    metrics.order_ended(confirmed(DAY), NOON + DAY)
+    assert metrics.registry.get_sample_value("order_end_seconds_bucket", {"le": "86400.0"}) == 1
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sqs"])
+def test_retries_are_there_from_the_start(service: str) -> None:
+    """A counter whose first value is 200 has no increase to alarm on."""
+    registry = Metrics().registry
+    for reason in TRANSIENT.values():
+        assert registry.get_sample_value("order_aws_retries_total", {"service": service, "reason": reason}) == 0
