@@ -62,6 +62,12 @@ class Service:
         return [(address, int(host), int(container)) for address, host, container in ports]
 
     @property
+    def writable(self) -> set[str]:
+        """Paths in the container that everybody there may write."""
+        paths = (each.partition(":") for each in self.body.get("tmpfs", []))
+        return {path for path, _, options in paths if options == "mode=1777"}
+
+    @property
     def mounts(self) -> list[tuple[str, str, str]]:
         """Path here, path in the container, mode."""
         return [(source, target, mode) for source, target, mode in (each.split(":") for each in self.body["volumes"])]

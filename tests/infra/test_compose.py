@@ -1,8 +1,10 @@
 """compose.yaml starts the whole platform, in order, and as unprivileged as in production. No engine is needed here."""
 
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from graphlib import TopologicalSorter
 from importlib.util import find_spec
@@ -77,6 +79,40 @@ def test_prometheus_finds_every_service_and_grafana_finds_prometheus() -> None:
     ((_, _, port),) = services()["prometheus"].published
     assert source["url"] == f"http://prometheus:{port}"
     assert "prometheus" in _before("grafana")
+
+
+def test_each_of_the_others_finds_what_it_is_given() -> None:
+    """Where their images look for it."""
+    given = {target: source for name in ("prometheus", "grafana") for source, target, _ in services()[name].mounts}
+    (path,) = (ROOT / "observability" / "grafana" / "provisioning" / "dashboards").iterdir()
+    (provider,) = yaml.safe_load(path.read_text())["providers"]
+    assert given == {
+        "/etc/prometheus": "./observability/prometheus",
+        "/etc/grafana/provisioning": "./observability/grafana/provisioning",
+        provider["options"]["path"]: "./observability/grafana/dashboards",
+    }
+
+
+WRITTEN = {"prometheus": {"/prometheus"}, "grafana": {"/var/lib/grafana", "/tmp"}}  # noqa: S108 - the containers'
+
+
+@pytest.mark.parametrize("service", services().values(), ids=str)
+def test_what_a_container_writes_it_may_write(service: Service) -> None:
+    written = WRITTEN.get(service.name, {"/tmp"})  # noqa: S108 - the container's
+    if "--key" in service.body.get("command", []):
+        key = service.command[service.command.index("--key") + 1]
+        written = written | {f"/src/{key.rpartition('/')[0]}"}
+    assert service.writable == written
+
+
+@pytest.mark.parametrize("service", [each for each in services().values() if not each.is_one_shot], ids=str)
+def test_a_health_check_asks_the_service_itself(service: Service) -> None:
+    check = service.body["healthcheck"]["test"]
+    asked = re.findall(rf"http://{LOOPBACK}:(\d+)/", check[-1])
+    if service.is_ours and not asked:
+        assert check[1:] == json.loads(values("order-api", "HEALTHCHECK")[0].partition("CMD ")[2])
+    else:
+        assert asked == [str(container) for _, _, container in service.published]
 
 
 @pytest.mark.parametrize("service", services().values(), ids=str)
@@ -155,6 +191,14 @@ def test_a_service_has_time_to_drain(name: str) -> None:
     assert float(settings_of(LOCAL)["ORDER_DRAIN_SECONDS"]) < patience < float(body["stop_grace_period"].rstrip("s"))
 
 
+@pytest.mark.parametrize("service", ours(), ids=str)
+def test_every_source_that_the_image_has_is_that_of_this_folder(service: Service) -> None:
+    """`client` too, which orderctl uses."""
+    members = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    sources = {path.relative_to(ROOT) for member in members for path in ROOT.glob(f"{member}/src")}
+    assert {source for source, _, _ in service.mounts} == {f"./{source}" for source in sources}
+
+
 @pytest.mark.parametrize("name", ["prometheus", "grafana"])
 def test_what_others_build_is_pinned(name: str) -> None:
     assert re.fullmatch(r"[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", services()[name].body["image"])
@@ -163,9 +207,15 @@ def test_what_others_build_is_pinned(name: str) -> None:
 def test_nobody_can_sign_in_to_grafana() -> None:
     environment = services()["grafana"].environment
     assert not any("PASSWORD" in name for name in environment)
+    assert environment["GF_AUTH_ANONYMOUS_ENABLED"] == "true"
     assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
     assert environment["GF_AUTH_BASIC_ENABLED"] == "false"
     assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+
+
+def test_grafana_keeps_the_data_source_that_its_image_has() -> None:
+    """It is a plugin there, and an update of it would have to write."""
+    assert services()["grafana"].environment["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
 
 
 def test_all_of_ours_are_one_image_whose_user_is_productions() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
-    for name in ("aws", "docker", "git", "openssl", "orderctl", "python"):
+    for name in ("aws", "docker", "git", "openssl", "orderctl", "python", "sleep"):
         path = tmp_path / name
         path.write_text(PROGRAM)
         path.chmod(0o755)
@@ -77,7 +78,8 @@ def bench(tmp_path: Path) -> Bench:
         {
             "get-caller-identity": "111122223333",
             "git rev-parse": "5d6e7f8",
-            "--accepted-media-types": json.dumps(INDEX),
+            "images[0].imageManifest": json.dumps(INDEX),
+            "describe-image-scan-findings": "COMPLETE",
         },
     )
 
@@ -114,6 +116,11 @@ class TestPush:
         assert bench.make("push", AWS_REGION="").returncode != 0
         assert not bench.calls("docker")
 
+    def test_of_the_account_that_was_named(self, bench: Bench) -> None:
+        bench.answers["length(images)"] = "0"
+        assert bench.make("push", ORDER_ACCOUNT_ID="111122223333").returncode == 0
+        assert len(bench.calls("docker buildx build")) == 2
+
 
 def test_images_are_built_without_aws(bench: Bench) -> None:
     assert bench.make("images", PLATFORMS="linux/amd64").returncode == 0
@@ -123,10 +130,53 @@ def test_images_are_built_without_aws(bench: Bench) -> None:
     assert not bench.calls("aws")
 
 
-def test_the_scan_of_each_architecture_is_waited_for(bench: Bench) -> None:
-    assert bench.make("scan").returncode == 0
-    waits = bench.calls("aws ecr wait image-scan-complete")
-    assert [wait.rpartition("=")[2] for wait in waits] == ["sha256:arm", "sha256:intel"] * 2
+@pytest.mark.parametrize("target", ["push", "begin"])
+def test_another_account_than_the_one_named_is_left_alone(bench: Bench, target: str) -> None:
+    result = bench.make(target, ORDER_ACCOUNT_ID="444455556666")
+    assert result.returncode != 0
+    assert "111122223333, and ORDER_ACCOUNT_ID says 444455556666" in result.stdout
+    assert bench.calls("aws") == bench.calls("get-caller-identity")
+    assert not bench.calls("docker")
+
+
+class TestScan:
+    def test_of_each_architecture(self, bench: Bench) -> None:
+        assert bench.make("scan").returncode == 0
+        looks = bench.calls("aws ecr describe-image-scan-findings")
+        assert re.findall(r"imageDigest=(\S+)", "\n".join(looks)) == ["sha256:arm", "sha256:intel"] * 2
+
+    @pytest.mark.parametrize("status", ["ACTIVE", "UNSUPPORTED_IMAGE", "FAILED"])
+    def test_what_waiting_would_not_change_is_not_waited_for(self, bench: Bench, status: str) -> None:
+        """Inspector's scans go on for ever; what a status means for a deployment `orderctl deploy` knows."""
+        bench.answers["describe-image-scan-findings"] = status
+        result = bench.make("scan")
+        assert result.returncode == 0
+        assert result.stdout.count(f"its scan is {status}") == 4
+        assert not bench.calls("sleep")
+
+    @pytest.mark.parametrize("answer", ["IN_PROGRESS", "FAIL"])
+    def test_one_that_does_not_begin_or_end_is_waited_for_and_then_fails(self, bench: Bench, answer: str) -> None:
+        bench.answers["describe-image-scan-findings"] = answer
+        result = bench.make("scan")
+        assert result.returncode != 0
+        assert "order-processor: sha256:arm is not scanned after five minutes" in result.stdout
+        assert bench.calls("sleep") == ["sleep 5"] * 60
+
+    def test_one_that_ends_meanwhile_is_done(self, bench: Bench) -> None:
+        bench.answers["describe-image-scan-findings"] = "PENDING"
+        (bench.here / "sleep").write_text('#!/bin/bash\nsed -i s/PENDING/COMPLETE/ "$ANSWERS"\n')
+        result = bench.make("scan")
+        assert result.returncode == 0
+        assert len(bench.calls("describe-image-scan-findings")) == 1 + 4
+
+
+@pytest.mark.parametrize("target", ["scan", "begin"])
+def test_images_that_were_not_pushed_are_missed_by_name(bench: Bench, target: str) -> None:
+    bench.answers |= {"images[0].imageManifest": "None", "list-secret-version-ids": "1", "length(images)": "0"}
+    result = bench.make(target)
+    assert result.returncode != 0
+    assert f"order-processor:{TAG} is not in the registry" in result.stdout
+    assert not bench.calls("put-image")
 
 
 class TestShip:
@@ -150,8 +200,8 @@ class TestShip:
         ]
 
 
-class TestBeginFeature:
-    def test_a_new_one_gets_secrets_and_images(self, bench: Bench) -> None:
+class TestBegin:
+    def test_a_feature_gets_secrets_and_images(self, bench: Bench) -> None:
         bench.answers |= {
             "list-secret-version-ids": "0",
             "openssl rand": "random",
@@ -168,6 +218,16 @@ class TestBeginFeature:
         puts = bench.calls("put-image")
         assert len(puts) == 2
         assert all("--image-tag live-feat-login" in put and json.dumps(INDEX) in put for put in puts)
+
+    def test_no_other_gets_the_payment_key_of_dev(self, bench: Bench) -> None:
+        """With a provider's test key, prod would confirm orders that nobody has paid."""
+        bench.answers |= {"list-secret-version-ids": "0", "openssl rand": "random", "get-secret-value": "sk_test"}
+        result = bench.make("begin", "ENV=prod")
+        assert result.returncode != 0
+        assert "prod/payment-api-key has no value" in result.stdout
+        assert not bench.calls("get-secret-value")
+        assert len(bench.calls("put-secret-value")) == 1
+        assert not bench.calls("put-image")
 
     def test_one_that_is_there_keeps_its_own(self, bench: Bench) -> None:
         bench.answers |= {"list-secret-version-ids": "1", "length(images)": "1"}

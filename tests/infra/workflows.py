@@ -121,7 +121,7 @@ def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
     for matrix in _matrices(job):
         values = {f"inputs.{name}": value for name, value in inputs.items()} | matrix
         if job.called is not None:
-            given = {name: _filled(value, values) for name, value in job.body.get("with", {}).items()}
+            given = {name: filled(value, values) for name, value in job.body.get("with", {}).items()}
             for each in job.called.jobs:
                 yield from _sign_ins(each, given)
         for step in job.steps:
@@ -129,8 +129,8 @@ def _sign_ins(job: Job, inputs: Mapping[str, str]) -> Iterator[SignIn]:
                 environment = job.body.get("environment")
                 yield SignIn(
                     str(job),
-                    _filled(environment, values) if environment else None,
-                    _role({name: _filled(value, values) for name, value in step["with"].items()}),
+                    filled(environment, values) if environment else None,
+                    _role({name: filled(value, values) for name, value in step["with"].items()}),
                 )
 
 
@@ -144,11 +144,11 @@ def _role(inputs: Mapping[str, str]) -> str:
     action = yaml.safe_load((GITHUB / "actions" / "sign-in" / "action.yml").read_text())
     (step,) = action["runs"]["steps"]
     values = {f"inputs.{name}": value for name, value in inputs.items()}
-    return _filled(
+    return filled(
         step["with"]["role-to-assume"], values | {"env.ORDER_ACCOUNT_ID": "account", "env.AWS_REGION": "region"}
     )
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
+def filled(text: str, values: Mapping[str, str]) -> str:
     """With the values that are known; what is not stays as it is."""
     return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda match: values.get(match[1], match[0]), text)

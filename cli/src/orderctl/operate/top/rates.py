@@ -76,5 +76,5 @@ def quantile(buckets: Sequence[tuple[float, float]], q: float) -> float | None:
             break
         if count >= rank:
             return lower + (bound - lower) * (rank - below) / (count - below)
-        lower, below = bound, max(below, count)
+        lower, below = bound, count
     return lower
