@@ -40,7 +40,8 @@ async def test_one_order_is_one_trace_over_both_services(tmp_path: Path) -> None
 
                 collector.answering.clear()
                 await shop.ended((await shop.post()).json()["id"])
-            exits = [await asyncio.to_thread(stack.children[service].stop) for service in (API, PROCESSOR)]
+            stops = (asyncio.to_thread(stack.children[service].stop) for service in (API, PROCESSOR))
+            exits = await asyncio.gather(*stops)
             assert exits == [0, 0]  # a collector that hangs keeps nobody from ending
 
 
