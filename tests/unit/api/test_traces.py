@@ -3,28 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace import ReadableSpan
 
 from order_shared.order.events import parse_event
 from order_shared.tracing import trace_id_of
-from order_shared.tracing.spans import Tracing
+from tests.traces import Traces
 from tests.unit.api.conftest import Api, open_api
 from tests.waiting import eventually
-
-
-class Watched:
-    """Traces that are looked into."""
-
-    def __init__(self) -> None:
-        self._exporter = InMemorySpanExporter()
-        provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracing = Tracing(provider)
-
-    def spans(self, name: str) -> list[ReadableSpan]:
-        return [span for span in self._exporter.get_finished_spans() if span.name == name]
 
 
 def said(span: ReadableSpan) -> Mapping[str, Any]:
@@ -33,7 +18,7 @@ def said(span: ReadableSpan) -> Mapping[str, Any]:
 
 
 async def test_a_request_says_its_order_and_not_who_asked() -> None:
-    watched = Watched()
+    watched = Traces()
     async with open_api(tracing=watched.tracing) as api:
         await api.put_product("TEA", units=5)
         order = await api.post_order(
@@ -41,7 +26,7 @@ async def test_a_request_says_its_order_and_not_who_asked() -> None:
             headers=api.headers(customer="ada@example.com"),
         )
         await eventually(lambda: bool(api.queue.messages))
-    (request,) = watched.spans("POST /v1/orders")
+    request = watched.spans["POST /v1/orders"]
     assert said(request)["order.id"] == order.json()["id"]
     assert said(request)["request.id"] == order.headers["X-Request-Id"]
     assert said(request)["tenant"] == "acme"
@@ -53,19 +38,19 @@ async def test_a_request_says_its_order_and_not_who_asked() -> None:
 
 
 async def test_a_query_is_not_said_since_a_caller_may_put_anything_there() -> None:
-    watched = Watched()
+    watched = Traces()
     async with open_api(tracing=watched.tracing) as api:
         await api.http.get("/v1/orders?q=my+illness&access_token=eyJ-a-secret", headers=api.headers())
-    (request,) = watched.spans("GET /v1/orders")
+    request = watched.spans["GET /v1/orders"]
     assert said(request)["url.query"] == "REDACTED"
     assert [secret for secret in ("illness", "a-secret") if secret in request.to_json()] == []
 
 
 async def test_probes_have_no_trace() -> None:
-    watched = Watched()
+    watched = Traces()
     async with open_api(tracing=watched.tracing) as api:
         await api.http.get("/readyz")
-    assert watched.spans("GET /readyz") == watched.spans("GET") == []
+    assert watched.spans == {}
 
 
 async def test_without_traces_a_cancellation_carries_the_one_its_request_names(api: Api) -> None:

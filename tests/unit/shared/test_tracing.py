@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
@@ -27,24 +25,11 @@ from order_shared.tracing.sampling import drawn_by_lot
 from order_shared.tracing.spans import PROPAGATOR, Tracing
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
+from tests.traces import Traces
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
-
-
-class Traces:
-    """Tracing that is looked into."""
-
-    def __init__(self) -> None:
-        self._exporter = InMemorySpanExporter()
-        provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracing = Tracing(provider)
-
-    @property
-    def spans(self) -> dict[str, ReadableSpan]:
-        return {span.name: span for span in self._exporter.get_finished_spans()}
 
 
 @pytest.fixture
