@@ -107,21 +107,16 @@ SERVICES ?= order-processor order-api
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
 TAG ?= sha-$(COMMIT)
-BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) --provenance=mode=max --sbom=true \
+# What the images are made of and how, as entries of their index.
+ATTESTATIONS ?= --provenance=mode=max --sbom=true
+BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) $(ATTESTATIONS) \
 	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' services/$$service/pyproject.toml)
 INDEX = application/vnd.oci.image.index.v1+json
-IMAGES = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --repository-name $$service
-COUNT_TAGGED = $(IMAGES) --query 'length(images)' --image-ids imageTag=
-READ_INDEX = index=$$($(IMAGES) --query 'images[0].imageManifest' --image-ids imageTag=$(TAG)); \
-	[ "$$index" != None ] || { echo "$$service:$(TAG) is not in the registry: make push"; exit 1; }
-# An attestation's architecture is unknown.
-DIGESTS = import json, sys; \
-	[print(each["digest"]) for each in json.load(sys.stdin)["manifests"] if each["platform"]["architecture"] != "unknown"]
-SCAN_STATUS = aws ecr describe-image-scan-findings --repository-name $$service --image-id imageDigest=$$digest \
-	--no-paginate --output text --query imageScanStatus.status
+COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
+	--repository-name $$service --image-ids imageTag=$(TAG)
 
 ##@ Ship it (of COMMIT, as TAG=sha-…; ENV, YES=1; AWS_REGION and credentials as AWS's own tools take them)
-.PHONY: images right-account push scan ship settle begin branch-environment plan-summary reap-gone
+.PHONY: images right-account push ship settle begin branch-environment plan-summary reap-gone
 images: ## Build both images for PLATFORMS, with what they are made of and how, into .local/images (docker buildx)
 	@mkdir -p .local/images
 	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
@@ -136,26 +131,8 @@ push: right-account ## Build them and push them as TAG to ECR; one that is there
 	@registry=$$(aws sts get-caller-identity --query Account --output text).dkr.ecr.$${AWS_REGION:?is not set}.amazonaws.com; \
 	aws ecr get-login-password | docker login --username AWS --password-stdin $$registry; \
 	for service in $(SERVICES); do \
-		there=$$($(COUNT_TAGGED)$(TAG)); \
+		there=$$($(COUNT_PUSHED)); \
 		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$$service:$(TAG); else echo "$$service:$(TAG) is there"; fi; \
-	done
-
-# `aws ecr wait` knows neither Inspector's scans, which never end, nor images that cannot be scanned. To ask for a scan
-# that has not begun is an error.
-scan: ## Wait until ECR has scanned what was pushed as TAG; whoever deploys it reads what was found (aws)
-	@for service in $(SERVICES); do \
-		$(READ_INDEX); \
-		digests=$$($(PYTHON) -c '$(DIGESTS)' <<<"$$index"); \
-		for digest in $$digests; do \
-			for look in {1..60}; do \
-				status=$$($(SCAN_STATUS)) || status=PENDING; \
-				case $$status in \
-					PENDING|IN_PROGRESS) sleep 5;; \
-					*) echo "$$service: $$digest: its scan is $$status"; continue 2;; \
-				esac; \
-			done; \
-			echo "$$service: $$digest is not scanned after five minutes"; exit 1; \
-		done; \
 	done
 
 ship: setup ## Deploy TAG to ENV, the processor first: it reads what the API of either version writes (SERVICES=order-api)
@@ -164,27 +141,8 @@ ship: setup ## Deploy TAG to ENV, the processor first: it reads what the API of 
 settle: setup ## Follow what `make deploy-services` has set going in ENV until it is live; nothing is nothing to do
 	@$(MAKE) ship TAG=live-$(ENV)
 
-begin: right-account ## Give a new environment secrets, where they have no value yet, and images of TAG (aws, openssl)
-	@for secret in cursor-secrets payment-api-key; do \
-		versions=$$(aws secretsmanager list-secret-version-ids --secret-id $(ENV)/$$secret --output text \
-			--query 'length(Versions || `[]`)'); \
-		if [ "$$versions" != 0 ]; then continue; fi; \
-		case $(ENV)/$$secret in \
-			*/cursor-secrets) value=$$(openssl rand -hex 32);; \
-			feat-*) value=$$(aws secretsmanager get-secret-value --secret-id dev/$$secret --query SecretString --output text);; \
-			*) echo "$(ENV)/$$secret has no value, and only you know it: put it there first"; exit 1;; \
-		esac; \
-		aws secretsmanager put-secret-value --secret-id $(ENV)/$$secret --secret-string "$$value" >/dev/null; \
-		echo "$(ENV)/$$secret has its value"; \
-	done
-	@for service in $(SERVICES); do \
-		live=$$($(COUNT_TAGGED)live-$(ENV)); \
-		if [ "$$live" != 0 ]; then continue; fi; \
-		$(READ_INDEX); \
-		aws ecr put-image --repository-name $$service --image-tag live-$(ENV) \
-			--image-manifest "$$index" --image-manifest-media-type $(INDEX) >/dev/null; \
-		echo "$$service: live-$(ENV) is $(TAG)"; \
-	done
+begin: setup ## Give a new environment secrets, where they have no value yet, and images of TAG, where none is live
+	@$(OPERATE) begin $(WHERE) --tag $(TAG) $(if $(DRY_RUN),--dry-run)
 
 branch-environment: ## Print which environment belongs to a branch, as environment=NAME (BRANCH=feat/login)
 	@$(PYTHON) -c 'import os; from infra.operate.features import environment_of_branch as name; \

@@ -2,6 +2,7 @@
 
 import typer
 
+from infra.operate.begin import begin
 from infra.operate.bootstrap import bootstrap
 from infra.operate.deploy import deploy
 from infra.operate.destroy import destroy
@@ -12,7 +13,7 @@ from infra.operate.site import Site
 from infra.operate.synth import synth
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-for verb in (bootstrap, synth, plan, deploy, destroy, output, reap):
+for verb in (bootstrap, synth, plan, deploy, begin, destroy, output, reap):
     app.command()(verb)
 
 
@@ -27,7 +28,8 @@ def main() -> None:
     \b
     python -m infra.operate bootstrap --env dev
     python -m infra.operate deploy --env dev --only supporting
-    (push the images)
+    (push the images, as sha-…)
+    python -m infra.operate begin --env dev --tag sha-…
     python -m infra.operate deploy --env dev --only services
 
     Credentials are AWS's own: a profile, the environment, a role.

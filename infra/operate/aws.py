@@ -34,6 +34,9 @@ class Account:
     def ecr(self, region: str) -> Any:
         return self.session.client("ecr", region_name=region)
 
+    def secretsmanager(self, region: str) -> Any:
+        return self.session.client("secretsmanager", region_name=region)
+
 
 def account_of_caller(site: Site, region: str) -> Account:
     """Asks STS.

@@ -39,8 +39,9 @@ def deploy(
     is applied.
 
     It ships no image: tasks run what stands under the tag `live-ENV`. In an
-    empty account the registry has none yet, so begin with --only supporting,
-    push the images, and go on with --only services.
+    empty account the registry has none yet: first --only supporting, then push
+    the images, give them to the environment with `begin`, and go on with --only
+    services.
 
     \b
     python -m infra.operate deploy --env dev --only supporting

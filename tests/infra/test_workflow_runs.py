@@ -16,7 +16,7 @@ FEATURE = {**OURS, "needs.name.outputs.environment": "feat-login"}
 
 CHECKS = ["check/check: check", *(f"check/test: {each}" for each in ("dynamodb-local", "prometheus", "test"))]
 CHECKS += ["check/images: images"]
-PUSHES = ["images/push: push", "images/push: scan"]
+PUSHES = ["images/push: push"]
 SHIPS = ["images: ship order-processor", "images: ship order-api"]
 """The processor first: it reads what the API of either version writes."""
 

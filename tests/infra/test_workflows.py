@@ -151,6 +151,19 @@ def test_what_is_deployed_is_what_was_pushed() -> None:
     assert workflow("environment.yml").body["env"]["TAG"] == pushed == "sha-${{ github.sha }}"
 
 
+def test_each_image_is_scanned_as_it_was_built_by_a_job_that_signs_in_nowhere() -> None:
+    """What looks into images is not ours, and reads a database from the internet."""
+    scans = [(job, step) for job in jobs() for step in job.steps if "anchore/scan-action" in step.get("uses", "")]
+    assert {step["with"]["image"] for _, step in scans} == {
+        f"oci-archive:.local/images/{path.parent.name}.tar" for path in ROOT.glob("services/*/Dockerfile")
+    }
+    for job, step in scans:
+        assert not job.signs_in
+        (built,) = (each for each in job.steps if each.get("run") == "make images")
+        assert job.steps.index(built) < job.steps.index(step)
+        assert built["env"]["ATTESTATIONS"] == "--provenance=false"
+
+
 def test_tests_run_on_every_python_from_the_oldest_to_that_of_the_images() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     oldest = int(re.fullmatch(r">=3\.(\d+)", project["requires-python"])[1])  # type: ignore[index]  # else it fails

@@ -44,10 +44,11 @@ def deploy(
     orderctl deploy order-processor --env prod --tag sha-5d6e7f8
 
     Looks first whether the image may run there, and whether the service is in a
-    state to go back to. Then it points the tag live-ENV at the image, tells
-    ECS, and follows what happens. order-api pauses before it has customers: its
-    green side is tested through the test listener, and then it goes on (--auto)
-    or asks. After any rollback the tag goes back too.
+    state to go back to; ECR's scan of the image is waited for, ten minutes at
+    most. Then it points the tag live-ENV at the image, tells ECS, and follows
+    what happens. order-api pauses before it has customers: its green side is
+    tested through the test listener, and then it goes on (--auto) or asks.
+    After any rollback the tag goes back too.
 
     Only one operator at a time. Ctrl-C leaves the deployment to ECS and says
     which command goes on; the same command, given again, follows what is under

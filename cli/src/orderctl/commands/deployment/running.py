@@ -21,6 +21,7 @@ from orderctl.commands.deployment.options import (
     confirm,
 )
 from orderctl.commands.deployment.report import Report
+from orderctl.commands.deployment.scanning import await_scan
 from orderctl.deploy.checks import Check, eased, passed
 from orderctl.deploy.engine import Answer, Engine, Outcome, Step
 from orderctl.deploy.errors import Refused
@@ -68,6 +69,8 @@ def ship(site: Site, reference: str, how: How) -> None:
         report.said("nothing was changed")
         return
     confirm(site, f"deploy {reference} to {site.place}?", yes=how.yes)
+    if not how.is_way_back:
+        await_scan(site, image, report)  # before the lock, which keeps others out
     engine = Engine(
         images=site.images,
         fleet=site.fleet,

@@ -1,0 +1,28 @@
+"""Waits for ECR's scan of an image, which begins when the image is pushed and takes minutes."""
+
+from orderctl.commands.deployment import pace
+from orderctl.commands.deployment.report import Report
+from orderctl.deploy.images import Image, Scan
+from orderctl.deploy.site import Site
+
+MAX_LOOKS = round(600 / pace.LOOK_SECONDS)
+"""Ten minutes, at the usual pace. A scan that still goes on then is refused by the preflight."""
+MAX_LOOKS_FOR_NONE = round(60 / pace.LOOK_SECONDS)
+"""A minute. An image that was just pushed has no scan yet; one that has none by then gets none."""
+
+
+def await_scan(site: Site, image: Image, report: Report) -> None:
+    """Returns once the scan has ended, or the time is up: what that means the preflight says. Raises Refused."""
+    manifest = image.architectures.get(site.fleet.architecture(site.fleet.describe()))
+    if manifest is None:
+        return  # there is nothing that could run here
+    for look in range(MAX_LOOKS):
+        if not _is_awaited(site.images.scan_of(manifest), look):
+            return
+        if look == 0:
+            report.said("ECR has not scanned it yet: that is waited for, ten minutes at most")
+        pace.look_away()
+
+
+def _is_awaited(scan: Scan, look: int) -> bool:
+    return scan.is_going_on or (not scan.status and look < MAX_LOOKS_FOR_NONE)

@@ -1,0 +1,56 @@
+"""The first values of an environment's secrets. None is said, logged or given to another program."""
+
+import secrets as randomness
+from collections.abc import Callable
+from typing import Any
+
+from infra.environments import Environment
+from infra.operate.exceptions import Refused
+from infra.operate.request import Verb, command
+from infra.stacks import App
+
+CURSOR_SECRETS = "cursor-secrets"
+PAYMENT_API_KEY = "payment-api-key"
+SECRETS = (CURSOR_SECRETS, PAYMENT_API_KEY)
+"""`<environment>/<name>`, as the supporting stack makes them."""
+
+CURSOR_SECRET_BYTES = 32
+
+Change = Callable[[], object]
+
+
+def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Change | None]:
+    """By the name of each secret what gives it a value; None for one that has a value, which stays.
+
+    Raises:
+        Refused: if a secret is not there, or lacks a value that only an operator knows.
+    """
+    names = {secret: f"{environment.name}/{secret}" for secret in SECRETS}
+    return {
+        name: None if _has_value(secretsmanager, name) else _change(secretsmanager, environment, secret, name)
+        for secret, name in names.items()
+    }
+
+
+def _change(secretsmanager: Any, environment: Environment, secret: str, name: str) -> Change:
+    if secret == CURSOR_SECRETS:
+        return lambda: _put(secretsmanager, name, randomness.token_hex(CURSOR_SECRET_BYTES))
+    # With a provider's test key prod would confirm orders that nobody has paid: only a feature gets another's.
+    source = name if environment.host is None else f"{environment.host}/{secret}"
+    if source == name or not _has_value(secretsmanager, source):
+        raise Refused(f"{source} has no value, and only you know it: put it there first")
+    return lambda: _put(secretsmanager, name, secretsmanager.get_secret_value(SecretId=source)["SecretString"])
+
+
+def _put(secretsmanager: Any, name: str, value: str) -> None:
+    secretsmanager.put_secret_value(SecretId=name, SecretString=value)
+
+
+def _has_value(secretsmanager: Any, name: str) -> bool:
+    try:
+        described = secretsmanager.describe_secret(SecretId=name)
+    except secretsmanager.exceptions.ResourceNotFoundException as error:
+        owner = name.partition("/")[0]
+        line = command(Verb.DEPLOY, owner, App.SUPPORTING)
+        raise Refused(f"there is no secret {name}; first run: {line}") from error
+    return bool(described.get("VersionIdsToStages"))
