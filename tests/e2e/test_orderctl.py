@@ -161,11 +161,22 @@ async def test_a_child_that_dies_during_the_demo_is_reported(tmp_path: Path) -> 
     await nothing_left(pids)
 
 
-@pytest.mark.parametrize("command", [[], ["local"], *(["local", verb] for verb in ("up", "demo", "seed", "token"))])
-def test_help_teaches(command: list[str]) -> None:
-    answer = orderctl(*command, "--help")
-    assert answer.returncode == 0
-    assert "Usage" in answer.stdout
+def test_help_teaches() -> None:
+    answer = orderctl("--help")
+    assert (answer.returncode, "Usage" in answer.stdout) == (0, True)
+
+
+VERBS = (
+    *("local", "local up", "local demo", "local seed", "local token"),
+    *("orders", "orders post", "orders get", "orders list", "orders cancel", "orders watch"),
+    *("orders show", "orders retry", "orders reject"),
+)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb_teaches(verb: str) -> None:
+    answer = CliRunner().invoke(app, [*verb.split(), "--help"])
+    assert (answer.exit_code, "Usage" in answer.output) == (0, True)
 
 
 def get(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -205,16 +216,6 @@ async def park(stack: Stack, customer: Customer, order_id: str) -> None:
     async with open_adapters(stack.settings, Metrics(), deadline=10.0, session=stack.aio_session) as adapters:
         order = await adapters.orders.get(customer, order_id)
         await adapters.orders.move(order, order.park(order.created_at, "overdue"))
-
-
-VERBS = ("post", "get", "list", "cancel", "watch", "show", "retry", "reject")
-
-
-@pytest.mark.parametrize("command", [["orders"], *(["orders", verb] for verb in VERBS)])
-def test_help_of_orders_teaches(command: list[str]) -> None:
-    answer = CliRunner().invoke(app, [*command, "--help"])
-    assert answer.exit_code == 0
-    assert "Usage" in answer.output
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ writes `FOLDER/<variant>/<app>/stacks/<stack>/cdk.tf.json`.
 
 import sys
 from dataclasses import replace
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 
 from infra import environments
@@ -37,13 +37,13 @@ HCP = "hcp"
 
 
 def choices() -> dict[str, Environment]:
-    """Each egress with each capacity and each billing, on prod; the name says which."""
+    """Each egress with each capacity, and each billing with each of both, on prod; the name says which."""
     billings: tuple[OnDemand | Provisioned, ...] = (OnDemand(warm_writes=20_000), Provisioned())
     return {
         f"{egress}-{capacity}-{billing.__class__.__name__.lower()}": replace(
             PROD, egress=egress, capacity=capacity, billing=billing, payments=INSIDE
         )
-        for egress, capacity, billing in product(Egress, Capacity, billings)
+        for (egress, capacity), billing in zip(product(Egress, Capacity), cycle(billings), strict=False)
     }
 
 
