@@ -15,6 +15,7 @@ from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.models import Order
+from order_shared.tracing.spans import Tracing
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import MemoryGateway
@@ -85,10 +86,10 @@ class Outbox:
     metrics: ProcessorMetrics
     lag_ms: int = 0
 
-    def sweeper(self, interval: timedelta = timedelta(seconds=1)) -> Sweeper:
+    def sweeper(self, interval: timedelta = timedelta(seconds=1), *, tracing: Tracing | None = None) -> Sweeper:
         return Sweeper(
             self.orders,
-            Publisher(self.queue),
+            Publisher(self.queue, tracing=tracing),
             self.metrics,
             clock=self.clock,
             lag_ms=lambda: self.lag_ms,
@@ -97,8 +98,8 @@ class Outbox:
             interval=interval,
         )
 
-    async def accept(self) -> Order:
-        order = make_order(at=self.clock(), due_in=BASE)
+    async def accept(self, *, traceparent: str | None = None) -> Order:
+        order = make_order(at=self.clock(), due_in=BASE, traceparent=traceparent)
         await self.orders.add(order, make_claim(order))
         return order
 

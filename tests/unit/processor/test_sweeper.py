@@ -12,8 +12,10 @@ from order_shared.exceptions import StorageUnavailable
 from order_shared.order.events import OrderPlaced, parse_event
 from order_shared.order.models import Order
 from order_shared.order.repository import OpenOrder
+from order_shared.tracing import trace_id_of
 from tests.factories import make_claim, make_customer, make_order
 from tests.fakes import MemoryOrderRepository, MemoryStore
+from tests.traces import Traces
 from tests.unit.processor.conftest import BASE, Outbox
 from tests.waiting import eventually
 
@@ -25,6 +27,18 @@ async def test_an_order_that_is_not_due_is_left_alone(outbox: Outbox) -> None:
     outbox.clock.advance(BASE)
     assert await outbox.sweeper().sweep() == 0
     assert outbox.queue.messages == []
+
+
+async def test_what_is_said_again_belongs_to_the_trace_of_its_request(outbox: Outbox) -> None:
+    traces, request = Traces(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await outbox.accept(traceparent=request)
+    outbox.clock.advance(timedelta(minutes=1))
+    assert await outbox.sweeper(tracing=traces.tracing).sweep() == 1
+    (message,) = outbox.queue.messages
+    assert trace_id_of(parse_event(message.message.body).traceparent) == trace_id_of(request)
+    sending = traces.spans["send order.placed.v1"]
+    assert sending.parent is not None
+    assert f"{sending.parent.span_id:016x}" == "00f067aa0ba902b7"
 
 
 async def test_an_overdue_order_is_said_again(outbox: Outbox) -> None:

@@ -49,6 +49,22 @@ def test_a_traceback_shows_no_local_variable(capsys: pytest.CaptureFixture[str])
     assert "a-secret" not in line
 
 
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_lines_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", Terminal(screen, write_through=True))
+    configure_logging("INFO")
+    structlog.get_logger("ours").info("order_ended", order_id="ord_1")
+    logging.getLogger("a.library").warning("%s things", 3)
+    ours, library = screen.getvalue().decode().splitlines()
+    assert ("order_ended" in ours, "ord_1" in ours, "3 things" in library) == (True, True, True)
+    assert not ours.startswith("{")
+
+
 class FullDisk(io.BytesIO):
     def write(self, _: object) -> int:
         raise OSError(errno.ENOSPC, "no space left")

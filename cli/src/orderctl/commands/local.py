@@ -222,6 +222,7 @@ def _print_addresses(stack: Stack, state: Path) -> None:
     ):
         lines.add_row(name, Text(address, style="bold"))
     lines.add_row("a token", "orderctl local token --tenant acme --customer ada")
+    lines.add_row("how it is doing", "orderctl top --local")
     console.print(Panel(lines, title="the order platform is running; Ctrl-C stops it", expand=False))
 
 
