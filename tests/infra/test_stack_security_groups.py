@@ -39,9 +39,7 @@ def test_every_rule_is_one_of_these() -> None:
 
 def test_who_is_let_in() -> None:
     expected = {
-        "supporting": {
-            ("load_balancer_security_group", port, source) for port in OPEN_TO_ALL for source in (ANYWHERE,)
-        },
+        "supporting": {("load_balancer_security_group", port, ANYWHERE) for port in OPEN_TO_ALL},
         "order-api": {("security_group", 8080, "the load balancer")},
         "order-processor": set(),
     }
