@@ -116,19 +116,17 @@ COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output 
 	--repository-name $$service --image-ids imageTag=$(TAG)
 
 ##@ Ship it (of COMMIT, as TAG=sha-…; ENV, YES=1; AWS_REGION and credentials as AWS's own tools take them)
-.PHONY: images right-account push ship settle begin branch-environment plan-summary reap-gone
+.PHONY: images push ship settle begin branch-environment plan-summary reap-gone
 images: ## Build both images for PLATFORMS, with what they are made of and how, into .local/images (docker buildx)
 	@mkdir -p .local/images
 	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
 
-right-account:
+push: ## Build them and push them as TAG to ECR; one that is there already is left (aws, docker buildx)
+	@[ -z "$$(git status --porcelain)" ] || { echo "there are changes that $(TAG) does not have: commit them first"; exit 1; }
 	@account=$$(aws sts get-caller-identity --query Account --output text); \
 	[ "$${ORDER_ACCOUNT_ID:-$$account}" = "$$account" ] || \
-		{ echo "these credentials are of account $$account, and ORDER_ACCOUNT_ID says $$ORDER_ACCOUNT_ID"; exit 1; }
-
-push: right-account ## Build them and push them as TAG to ECR; one that is there already is left (aws, docker buildx)
-	@[ -z "$$(git status --porcelain)" ] || { echo "there are changes that $(TAG) does not have: commit them first"; exit 1; }
-	@registry=$$(aws sts get-caller-identity --query Account --output text).dkr.ecr.$${AWS_REGION:?is not set}.amazonaws.com; \
+		{ echo "these credentials are of account $$account, and ORDER_ACCOUNT_ID says $$ORDER_ACCOUNT_ID"; exit 1; }; \
+	registry=$$account.dkr.ecr.$${AWS_REGION:?is not set}.amazonaws.com; \
 	aws ecr get-login-password | docker login --username AWS --password-stdin $$registry; \
 	for service in $(SERVICES); do \
 		there=$$($(COUNT_PUSHED)); \

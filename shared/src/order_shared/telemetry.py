@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from order_shared.aws.retries import TRANSIENT
 from order_shared.messaging.queue import MAX_BATCH
-from order_shared.order.models import Order, OrderStatus
+from order_shared.order.models import ENDED, Order
 
 EXPOSITION_CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -28,7 +28,6 @@ END_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, *OUTAGE_BUCKETS)
 HANDLE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-END_STATUSES = (OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED)
 OUTCOMES = ("acknowledged", "retried", "buried", "lease_lost", "delete_failed")
 
 
@@ -53,7 +52,7 @@ class Metrics:
         )
         ended = Counter("order_ended", "Orders by end state.", ["status"], registry=self.registry)
         # Bound once: a look-up costs more than the count. And a series that is there from the start misses no increase.
-        self._ended = {status: ended.labels(status) for status in END_STATUSES}
+        self._ended = {status: ended.labels(status) for status in ENDED}
         self._end_seconds = Histogram(
             "order_end_seconds",
             "From accepted, or from the wish to cancel, to an end state.",
