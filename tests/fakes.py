@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
 from order_shared.clock import Clock, utc_now
@@ -93,7 +93,7 @@ class MemoryOrderRepository:
         # Like DynamoDB, it has not looked beyond the last one that was wanted.
         return OrderSlice(ordered[:limit], more=len(ordered) >= limit)
 
-    async def move(self, before: Order, after: Order) -> None:
+    async def move(self, before: Order, after: Order) -> Order:
         key = (before.customer.key, before.created_at)
         stored = self._store.orders.get(key)
         if stored is None or _identity(stored) != _identity(before):
@@ -111,7 +111,12 @@ class MemoryOrderRepository:
                 self._store.stock[before.customer.tenant, line.sku][line.shard] += direction * line.quantity
         if before.reference is not None and after.status in FREES_REFERENCE:
             self._store.claims.pop(reference_claim(before).key, None)
-        self._store.orders[key] = replace(after, version=stored.version + after.version - before.version)
+        # What did not change stays as it is stored: others may have written it meanwhile.
+        changed = {each.name: getattr(after, each.name) for each in fields(Order)}
+        changed = {name: value for name, value in changed.items() if value != getattr(before, name)}
+        changed["version"] = stored.version + after.version - before.version
+        self._store.orders[key] = replace(stored, **changed)
+        return self._store.orders[key]
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         key = (requested.customer.key, requested.created_at)

@@ -3,71 +3,135 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from order_processor.payments.gateway import PaymentDeclined, PaymentUnavailable
-from orderctl.local.payments import Status, Token
+from order_processor.payments.gateway import (
+    FailureReason,
+    IdempotencyKeySpent,
+    Payment,
+    PaymentDeclined,
+    PaymentStatus,
+    PaymentUnavailable,
+)
+from order_processor.payments.stripe_gateway import idempotency_key
+from order_shared.money.charges import AmountNotChargeable, provider_amount
+from order_shared.order.payments import Charge, PaymentCall
+from orderctl.local.payments.bank import Token
 
 
 @dataclass
-class _Payment:
+class FakePayment:
+    """`amount` is in the provider's units of `currency`."""
+
     order_id: str
     amount: int
-    status: Status = Status.REQUIRES_PAYMENT_METHOD
+    currency: str
+    status: PaymentStatus = PaymentStatus.OPEN
+    declined: str | None = None
     has_failed: bool = False
-    refusal: str | None = None
-    """Replayed, as under the idempotency key."""
 
 
 @dataclass
 class MemoryGateway:
-    """`charged` and `refunded` are by order id, in minor units; `unavailable` makes every call fail."""
+    """`charged` and `refunded` are by order id, in the provider's units; `unavailable` makes every call fail.
+
+    The calls in `refusing` are refused for a fault of ours, and the refusal is saved under the idempotency key.
+    """
 
     unavailable: bool = False
+    refusing: set[PaymentCall] = field(default_factory=set)
     charged: dict[str, int] = field(default_factory=dict)
     refunded: dict[str, int] = field(default_factory=dict)
-    _payments: dict[str, _Payment] = field(default_factory=dict)
+    payments: dict[str, FakePayment] = field(default_factory=dict)
+    failures: dict[str, IdempotencyKeySpent] = field(default_factory=dict)
+    """What an idempotency key replays, if that is a failure."""
+    created: dict[str, tuple[tuple[int, str], str]] = field(default_factory=dict)
+    """By idempotency key: the amount and currency it was used with, and the payment that it made."""
 
-    async def create(self, order_id: str, *, amount: int, currency: str) -> str:  # noqa: ARG002 - one till for all
-        await self._request()
-        payment_id = f"pi_{order_id}"
-        self._payments.setdefault(payment_id, _Payment(order_id, amount))
+    async def create(self, charge: Charge) -> str:
+        key = await self._begin(charge, PaymentCall.CREATE)
+        try:
+            amount = provider_amount(charge.amount, charge.currency)
+        except AmountNotChargeable as error:
+            raise PaymentDeclined("amount_not_chargeable") from error
+        parameters = (amount, charge.currency)
+        if key not in self.created:
+            payment_id = f"pi_{charge.order_id}_{len(self.payments)}"
+            self.payments[payment_id] = FakePayment(charge.order_id, *parameters)
+            self.created[key] = parameters, payment_id
+        used_with, payment_id = self.created[key]
+        if used_with != parameters:
+            raise IdempotencyKeySpent("used with other parameters", FailureReason.REFUSED, PaymentCall.CREATE)
         return payment_id
 
-    async def confirm(self, order_id: str, payment_id: str, token: str) -> None:
+    async def retrieve(self, charge: Charge) -> Payment:
         await self._request()
-        payment = self._find(payment_id)
-        if payment.status is Status.SUCCEEDED:
-            return
-        if payment.status is Status.CANCELED:
-            raise PaymentDeclined("payment_canceled")
-        if token == Token.FAILS_ONCE and not payment.has_failed:
+        payment = self._find(charge)
+        try:
+            amount = provider_amount(charge.amount, charge.currency)
+        except AmountNotChargeable:
+            amount = -1
+        return Payment(
+            status=payment.status,
+            matches=(payment.amount, payment.currency) == (amount, charge.currency),
+            declined=payment.declined if payment.status is PaymentStatus.OPEN else None,
+        )
+
+    async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        key = await self._begin(charge, PaymentCall.CONFIRM)
+        payment = self._find(charge)
+        if payment.status is not PaymentStatus.OPEN:
+            return payment.status
+        if token in {Token.FAILS_ONCE, Token.SAVES_500} and not payment.has_failed:
             payment.has_failed = True
-            raise PaymentUnavailable("fails once")
-        payment.refusal = payment.refusal or _refusal(token)
-        if payment.refusal is not None:
-            raise PaymentDeclined(payment.refusal)
-        payment.status = Status.SUCCEEDED
-        self.charged[order_id] = self.charged.get(order_id, 0) + payment.amount
+            if token == Token.FAILS_ONCE:
+                raise PaymentUnavailable("fails once", FailureReason.PROVIDER_ERROR)
+            self._save_failure(key, FailureReason.PROVIDER_ERROR, PaymentCall.CONFIRM)
+        payment.declined = payment.declined or _refusal(token)
+        if payment.declined is not None:
+            raise PaymentDeclined(payment.declined)
+        payment.status = PaymentStatus.SUCCEEDED
+        self.charged[payment.order_id] = self.charged.get(payment.order_id, 0) + payment.amount
+        return payment.status
 
-    async def void(self, order_id: str, payment_id: str) -> None:
+    async def cancel(self, charge: Charge) -> PaymentStatus:
+        await self._begin(charge, PaymentCall.CANCEL)
+        payment = self._find(charge)
+        if payment.status is PaymentStatus.OPEN:
+            payment.status = PaymentStatus.CANCELLED
+        return payment.status
+
+    async def refund(self, charge: Charge) -> None:
+        await self._begin(charge, PaymentCall.REFUND)
+        payment = self._find(charge)
+        if payment.status is not PaymentStatus.SUCCEEDED:
+            raise PaymentUnavailable("nothing was taken", FailureReason.REFUSED)
+        self.refunded[payment.order_id] = self.charged[payment.order_id]
+
+    async def _begin(self, charge: Charge, call: PaymentCall) -> str:
+        """Return the call's key. Raise what is saved under it, or what this call is refused with."""
         await self._request()
-        payment = self._find(payment_id)
-        if payment.status is not Status.SUCCEEDED:
-            payment.status = Status.CANCELED
-        elif order_id not in self.refunded:
-            self.refunded[order_id] = payment.amount
+        key = idempotency_key(charge, call)
+        if key in self.failures:
+            raise self.failures[key]
+        if call in self.refusing:
+            self._save_failure(key, FailureReason.REFUSED, call)
+        return key
 
-    def _find(self, payment_id: str) -> _Payment:
-        if payment_id not in self._payments:
-            raise PaymentUnavailable(f"there is no payment {payment_id}")
-        return self._payments[payment_id]
+    def _save_failure(self, key: str, reason: FailureReason, call: PaymentCall) -> None:
+        self.failures[key] = IdempotencyKeySpent(f"{call} {reason}", reason, call)
+        raise self.failures[key]
+
+    def _find(self, charge: Charge) -> FakePayment:
+        if charge.payment_id not in self.payments:
+            raise PaymentUnavailable(f"there is no payment {charge.payment_id}", FailureReason.REFUSED)
+        return self.payments[charge.payment_id]
 
     async def _request(self) -> None:
         await asyncio.sleep(0)
         if self.unavailable:
-            raise PaymentUnavailable("down")
+            raise PaymentUnavailable("down", FailureReason.NO_RESPONSE)
 
 
 def _refusal(token: str) -> str | None:
     if token == Token.DECLINED:
         return "card_declined"
-    return None if token in {Token.WORKS, Token.SLOW, Token.FAILS_ONCE} else "resource_missing"
+    return None if token in {Token.WORKS, Token.SLOW, Token.FAILS_ONCE, Token.SAVES_500} else "resource_missing"

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from orderctl.local.payments import Token
+from orderctl.local.payments.bank import Token
 from tests.chaos.customers import Customer
 from tests.chaos.history import Fault, Purchase
 from tests.chaos.proxy import Clear, Plan

@@ -11,7 +11,7 @@ import aiohttp
 
 from order_shared.backoff import full_jitter
 from orderctl.local.issuer import Issuer
-from orderctl.local.payments import Token
+from orderctl.local.payments.bank import Token
 from tests.chaos.history import History, Outcome, Purchase, Verb
 from tests.waiting import eventually
 

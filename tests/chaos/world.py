@@ -9,7 +9,7 @@ import aiohttp
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from orderctl.local.issuer import Issuer
-from orderctl.local.payments import start_payments
+from orderctl.local.payments.process import start_payments
 from orderctl.local.provision import provision
 from orderctl.local.stack import REGION, Stack, local_aio_session, local_session
 from tests.chaos.books import Books

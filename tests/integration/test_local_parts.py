@@ -12,7 +12,7 @@ import pytest
 from order_shared.tables import TABLES
 from orderctl.local import provision
 from orderctl.local.issuer import ALGORITHM, AUDIENCE, Issuer
-from orderctl.local.payments import start_payments
+from orderctl.local.payments.process import start_payments
 from orderctl.local.processes import Child, ProcessGroup
 from orderctl.local.stack import KEY, REGION, local_session
 from tests.waiting import eventually

@@ -24,9 +24,11 @@ from order_shared.exceptions import StorageUnavailable
 from order_shared.inventory.repository import DynamoInventoryRepository
 from order_shared.migrations import MigratedTable, Migration, Segment
 from order_shared.operations import DynamoAuditTrail
+from order_shared.order import items
 from order_shared.order.exceptions import StaleOrder
-from order_shared.order.items import ITEM_VERSION, item_key, to_item
+from order_shared.order.items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
 from order_shared.order.models import Customer, Order
+from order_shared.order.payments import PaymentCall, Undo, UndoKind
 from order_shared.order.repository import FOR_EVER, DynamoOrderRepository
 from order_shared.tables import ORDERS, TABLES, TableNames
 from order_shared.versions import UnknownItemVersion, Versions, version_of
@@ -41,7 +43,7 @@ from tests.waiting import eventually
 
 WHOLE = Segment(0, 1)
 FAST = 1_000_000.0
-FUTURE = ITEM_VERSION + 1
+FUTURE = UNDO_VERSION + 1
 MANY = 50
 MINUTE = timedelta(minutes=1)
 
@@ -181,8 +183,36 @@ async def test_an_order_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
         await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
     assert await shop.item(order) == item
     tally = await shop.backfill().rewrite(from_start=True)
-    assert (tally.rewritten, tally.newer_than(ITEM_VERSION)) == (0, 1)
+    assert (tally.rewritten, tally.newer_than(UNDO_VERSION)) == (0, 1)
     assert await shop.item(order) == item
+
+
+async def test_the_last_release_leaves_an_order_that_is_undone_to_this_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would confirm what is being undone, and knows one idempotency key per call."""
+    order = make_order(payment_token="pm_card_visa")
+    await shop.orders.add(order, make_claim(order))
+    undone = order.begin_undo(Undo(UndoKind.REPLACE))
+    assert version_of(await shop.item(order)) == ITEM_VERSION
+    stored = await shop.orders.move(order, undone)
+    assert (stored, version_of(await shop.item(order))) == (undone, UNDO_VERSION)
+    last_release = Versions("orders", ITEM_VERSION, UPGRADES)
+    monkeypatch.setattr(items, "VERSIONS", last_release)
+    monkeypatch.setattr(items, "OF_KNOWN_VERSION", last_release.known())
+    with pytest.raises(UnknownItemVersion):
+        await shop.orders.get(order.customer, order.order_id)
+    with pytest.raises(StaleOrder):
+        await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
+
+
+async def test_a_backfill_does_not_raise_what_no_order_needs(shop: Shop) -> None:
+    plain, numbered = make_order(), make_order().with_next_attempt(PaymentCall.CREATE)
+    for order in (plain, numbered):
+        await shop.put(to_item(order))
+    tally = await shop.backfill().rewrite(from_start=True)
+    assert (tally.rewritten, tally.older_than(ITEM_VERSION)) == (0, 0)
+    assert [version_of(await shop.item(order)) for order in (plain, numbered)] == [ITEM_VERSION, UNDO_VERSION]
 
 
 async def test_a_sweep_leaves_an_order_of_a_newer_release_to_the_newer(shop: Shop) -> None:
@@ -489,7 +519,7 @@ def test_newer_items_are_told(environment: Environment) -> None:
     environment(put)
     told = command("--dry-run")
     assert told.exit_code == 0, told.output
-    assert "orders: 1 of a newer version than 2 are left as they are" in told.output
+    assert "orders: 1 of a newer version than 3 are left as they are" in told.output
 
 
 @pytest.mark.usefixtures("environment")

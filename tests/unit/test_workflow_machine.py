@@ -1,9 +1,9 @@
 """The whole workflow as a state machine, over the fakes and a clock of our own.
 
 Hypothesis interleaves what may happen to orders: they are placed, told of once, twice, late or never; a worker is
-killed before or after any of its writes or payments; the provider is down; customers cancel; time passes; clocks
-disagree. Whatever the order of events: stock and money agree with the orders at every step, and once the
-weather clears, every order ends.
+killed before or after any of its writes or payments; the provider is down, or refuses our requests; a payment is
+cancelled by hand, or has another amount; customers cancel; time passes; clocks disagree. Whatever the order of
+events: stock and money agree with the orders at every step, and once the weather clears, every order ends.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from order_api.product.catalogue import Catalogue
 from order_processor.handlers import make_handler
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
+from order_processor.payments.gateway import PaymentStatus
 from order_processor.sweeper import Sweeper
 from order_shared.clock import UniqueClock, to_micros
 from order_shared.exceptions import PlatformError
@@ -32,9 +33,10 @@ from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.events import Event
 from order_shared.order.models import Customer, Order, OrderStatus
+from order_shared.order.payments import PaymentCall
 from tests.factories import NOON, make_product, make_stock_claim
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
-from tests.fakes_payments import MemoryGateway
+from tests.fakes_payments import FakePayment, MemoryGateway
 
 if TYPE_CHECKING:
     from order_shared.inventory.repository import InventoryRepository
@@ -46,7 +48,7 @@ BASE = timedelta(seconds=15)
 LEASE = timedelta(seconds=60)
 SHARDS = 3
 INITIAL_STOCK = 40
-TOKENS = [None, "pm_card_visa", "pm_card_chargeDeclined", "pm_sandbox_fails_once"]
+TOKENS = [None, "pm_card_visa", "pm_card_chargeDeclined", "pm_sandbox_fails_once", "pm_sandbox_saves_500"]
 
 
 class Crashed(BaseException):
@@ -142,6 +144,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             lambda: self.clock() + self.skew,
             LEASE,
             lambda *_: None,
+            lambda _: None,
         )
         self.handle = make_handler(work)
         self.sweeper = Sweeper(
@@ -227,6 +230,25 @@ class WorkflowMachine(RuleBasedStateMachine):
     def break_or_mend_the_provider(self, *, down: bool) -> None:
         self.payments.unavailable = down
 
+    @rule(call=st.sampled_from(PaymentCall), refused=st.booleans())
+    def refuse_our_requests_or_accept_them(self, call: PaymentCall, *, refused: bool) -> None:
+        """Each refusal is saved under the idempotency key that it met."""
+        (self.payments.refusing.add if refused else self.payments.refusing.discard)(call)
+
+    @rule(which=st.integers(0, 50))
+    def cancel_a_payment_by_hand(self, which: int) -> None:
+        if payments := self.open_payments():
+            payments[which % len(payments)].status = PaymentStatus.CANCELLED
+
+    @rule(which=st.integers(0, 50))
+    def change_a_payments_amount(self, which: int) -> None:
+        """As if a release that counts the currency in other units had created it."""
+        if payments := self.open_payments():
+            payments[which % len(payments)].amount += 1
+
+    def open_payments(self) -> list[FakePayment]:
+        return [payment for payment in self.payments.payments.values() if payment.status is PaymentStatus.OPEN]
+
     @invariant()
     def stock_agrees_with_the_orders(self) -> None:
         held = sum(line.quantity for order in self.all_orders() if order.holds_stock for line in order.lines)
@@ -255,6 +277,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         """The weather clears: everything works again, and nobody helps."""
         self.plan.disarm()
         self.payments.unavailable = False
+        self.payments.refusing.clear()
         self.skew = timedelta()
         for _ in range(20):
             if not any(order.is_open for order in self.all_orders()):

@@ -1,13 +1,14 @@
 """Settings that both services read, each from the environment, each in one typed place.
 
-Every variable has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials) keep
+A blank or a line end around a value, as an editor or `echo` leaves it in a secret, is not part of it. Every variable
+has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials) keep
 their names. Nothing is read at import: a process makes its settings once, in `main`.
 """
 
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from order_shared.tables import TableNames, order_queue
@@ -56,11 +57,20 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_names(cls, values: dict[str, object]) -> dict[str, object]:
+    def _stripped_with_default_names(cls, values: dict[str, object]) -> dict[str, object]:
+        values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
         prefix = values.get("table_prefix") or f"{values.get('env') or Environment.LOCAL}-"
         queue = order_queue(str(prefix))
         defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _printable(cls, value: object) -> object:
+        """No setting holds a control character, and an HTTP header could not carry it."""
+        if isinstance(value, str) and not value.isprintable():
+            raise ValueError("it has a line end or another control character within")
+        return value
 
     @property
     def tables(self) -> TableNames:
@@ -85,7 +95,10 @@ def load_settings(kind: type[S]) -> S:
     try:
         return kind()
     except ValidationError as error:
-        faults = [f"  {_variable(kind, fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        faults = [
+            f"  {_variable(kind, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_url=False)
+        ]
         raise SystemExit("\n".join(["the settings do not hold:", *faults])) from None
 
 

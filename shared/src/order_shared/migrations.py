@@ -102,6 +102,11 @@ class Migration:
     def newest(self) -> int:
         return self._versions.newest
 
+    @property
+    def readable(self) -> int:
+        """The newest version that this release reads; items above `newest` that it reads need no rewriting."""
+        return self._versions.readable
+
     async def count_roughly(self) -> int:
         """As AWS counts it, some hours ago. Raises TableMissing."""
         try:

@@ -27,26 +27,36 @@ class UnknownItemVersion(PlatformError):
 
 @dataclass(frozen=True)
 class Versions:
-    """The forms of one kind of item: `upgrades[n]` makes version n + 1 of version n, up to `newest`."""
+    """The forms of one kind of item: `upgrades[n]` makes version n + 1 of version n, up to `newest`.
+
+    `marked` is a version above `newest` that has the same form and attributes that older releases do not know. Single
+    writes give it to the items that need it; the backfill does not.
+    """
 
     kind: str
     newest: int
     upgrades: Mapping[int, Upgrade]
+    marked: int | None = None
+
+    @property
+    def readable(self) -> int:
+        """The newest version that this release reads."""
+        return self.newest if self.marked is None else self.marked
 
     def upgraded(self, item: Item) -> Item:
         """The item in its newest form; the argument is not changed. Raises UnknownItemVersion."""
         version = version_of(item)
-        while version != self.newest:
+        while version not in {self.newest, self.marked}:
             upgrade = self.upgrades.get(version)
             if upgrade is None:
-                raise UnknownItemVersion(self.kind, version, min(self.upgrades), self.newest)
+                raise UnknownItemVersion(self.kind, version, min(self.upgrades), self.readable)
             version += 1
             item = {**upgrade(item), "item_version": version}
         return item
 
     def known(self) -> Condition:
         """For writes that are made without a read: the stored item, if there is one, is of no newer version."""
-        return F("item_version").does_not_exist() | F("item_version").lte(self.newest)
+        return F("item_version").does_not_exist() | F("item_version").lte(self.readable)
 
 
 def version_of(item: Item) -> int:

@@ -95,6 +95,35 @@ class TestPlace:
         body = {"lines": [{"sku": "TEA", "quantity": 1}, {"sku": "CUP", "quantity": 1}]}
         problem_of(await api.post_order(body), 422, "currency_mismatch")
 
+    @pytest.mark.parametrize(
+        ("price", "currency", "detail"),
+        [
+            (1234, "KWD", "1.234 KWD cannot be charged exactly"),
+            (12, "EUR", "0.12 EUR is below 0.50 EUR"),
+            (1000, "XCG", "the payment provider does not charge in XCG"),
+        ],
+    )
+    async def test_a_total_that_cannot_be_charged_is_refused_if_it_is_to_be_paid(
+        self, api: Api, price: int, currency: str, detail: str
+    ) -> None:
+        await api.put_product("TEA", unit_price=price, currency=currency)
+        body = {"lines": [{"sku": "TEA", "quantity": 1}]}
+        problem = problem_of(
+            await api.post_order({**body, "payment_token": "pm_card_visa"}), 422, "amount_not_chargeable"
+        )
+        assert problem["detail"].startswith(detail)
+        assert not api.store.orders
+        assert (await api.post_order(body)).status_code == 202, "a shop without payments may have any price"
+
+    async def test_ten_of_what_cannot_be_charged_alone_can_be(self, api: Api) -> None:
+        await api.put_product("TEA", unit_price=1234, currency="KWD")
+        body = {"lines": [{"sku": "TEA", "quantity": 10}], "payment_token": "pm_card_visa"}
+        assert (await api.post_order(body)).status_code == 202
+
+    async def test_a_free_order_needs_no_charge(self, api: Api) -> None:
+        await api.put_product("TEA", unit_price=0, currency="XCG")
+        assert (await api.post_order({**BODY, "payment_token": "pm_card_visa"})).status_code == 202
+
     async def test_a_reference_is_taken_once(self, api: Api) -> None:
         await api.put_product("TEA")
         await api.post_order(BODY, key="first")

@@ -46,6 +46,9 @@ async def test_shards_only_grow(api: Api) -> None:
         {"unit_price": 10_000_001},
         {"unit_price": 5.9},
         {"currency": "eur"},
+        {"currency": "ZZZ"},
+        {"currency": "XAU"},
+        {"currency": ""},
         {"stock_shards": 17},
         {"stock_shards": 0},
         {"available": 5},
@@ -55,6 +58,13 @@ async def test_a_bad_product_is_refused(api: Api, fault: dict[str, Any]) -> None
     response = await api.http.put("/v1/products/TEA", json={**TEA, **fault}, headers=api.headers())
     problem = problem_of(response, 400, "validation_failed")
     assert [error["pointer"] for error in problem["errors"]] == [f"/{field}" for field in fault]
+
+
+async def test_a_currency_that_does_not_exist_is_refused_in_a_sentence(api: Api) -> None:
+    response = await api.http.put("/v1/products/TEA", json={**TEA, "currency": "ZZZ"}, headers=api.headers())
+    (error,) = problem_of(response, 400, "validation_failed")["errors"]
+    assert error["code"] == "unknown_currency"
+    assert error["detail"] == "a currency is three capital letters of ISO 4217, such as EUR, and this is none of them"
 
 
 async def test_a_bad_sku_is_refused(api: Api) -> None:

@@ -1,7 +1,8 @@
 """A processor's parts over one store in memory, and a sweeper's."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,12 +10,14 @@ import pytest
 
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
+from order_processor.payments.gateway import Payment, PaymentStatus
 from order_processor.sweeper import Sweeper
 from order_shared.clock import UniqueClock
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.order.models import Order
+from order_shared.order.payments import Charge
 from order_shared.tracing.spans import Tracing
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
@@ -30,29 +33,69 @@ def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> D
     return Delivery(message, held_until=time.monotonic() + held)
 
 
+@dataclass
 class ScriptedGateway(MemoryGateway):
-    """A gateway before whose confirmations something may happen."""
+    """A gateway at whose calls something else may happen, once each.
 
-    before_confirm: Callable[[], Awaitable[None]] | None = None
+    `before` a call by its name, or `after` it: when the provider has done it and its answer is on the way.
+    """
 
-    async def confirm(self, order_id: str, payment_id: str, token: str) -> None:
-        if self.before_confirm is not None:
-            hook, self.before_confirm = self.before_confirm, None
+    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    after: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    async def create(self, charge: Charge) -> str:
+        async with self._around("create"):
+            return await super().create(charge)
+
+    async def retrieve(self, charge: Charge) -> Payment:
+        async with self._around("retrieve"):
+            return await super().retrieve(charge)
+
+    async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        async with self._around("confirm"):
+            return await super().confirm(charge, token)
+
+    async def cancel(self, charge: Charge) -> PaymentStatus:
+        async with self._around("cancel"):
+            return await super().cancel(charge)
+
+    async def refund(self, charge: Charge) -> None:
+        async with self._around("refund"):
+            await super().refund(charge)
+
+    @asynccontextmanager
+    async def _around(self, call: str) -> AsyncIterator[None]:
+        self.calls.append(call)
+        if hook := self.before.pop(call, None):
             await hook()
-        await super().confirm(order_id, payment_id, token)
+        try:
+            yield
+        finally:
+            if hook := self.after.pop(call, None):
+                await hook()
 
 
 @dataclass
 class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     ended: list[Order] = field(default_factory=list)
+    payment_failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.orders = MemoryOrderRepository(self.store)
         self.inventory = MemoryInventoryRepository(self.store)
         self.payments = ScriptedGateway()
         self.clock = UniqueClock()
-        self.work = Workflow(self.orders, self.inventory, self.payments, self.clock, LEASE, self._on_ended)
+        self.work = Workflow(
+            self.orders,
+            self.inventory,
+            self.payments,
+            self.clock,
+            LEASE,
+            self._on_ended,
+            self.payment_failures.append,
+        )
 
     def _on_ended(self, order: Order, _: datetime) -> None:
         self.ended.append(order)

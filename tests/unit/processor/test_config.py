@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from order_processor.config import ProcessorSettings
 from order_processor.main import run
+from order_shared.config import load_settings
 
 
 def settings(**overrides: object) -> ProcessorSettings:
@@ -23,6 +24,24 @@ def test_each_of_several_pollers_has_room_for_a_whole_poll(pollers: int, concurr
 def test_what_cannot_work_is_refused(overrides: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         settings(**overrides)
+
+
+@pytest.mark.parametrize("key", ["sk_test_1\n", " sk_test_1", "sk_test_1\r\n"])
+def test_a_key_is_taken_without_what_stands_around_it(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("ORDER_PAYMENT_API_KEY", key)
+    assert load_settings(ProcessorSettings).payment_api_key.get_secret_value() == "sk_test_1"
+
+
+@pytest.mark.parametrize("key", ["", " ", "\n", "sk_tëst", "sk test", "sk\ntest", "“sk_test”"])
+def test_a_key_that_cannot_be_sent_keeps_the_processor_from_starting(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Every payment would fail as if the provider did not answer, and `/readyz` would say that all is well."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("ORDER_PAYMENT_API_KEY", key)
+    with pytest.raises(SystemExit) as end:
+        load_settings(ProcessorSettings)
+    assert "ORDER_PAYMENT_API_KEY: " in str(end.value)
+    assert not key.strip() or key.strip() not in str(end.value)
 
 
 def test_it_does_not_start_outside_the_home_region(monkeypatch: pytest.MonkeyPatch) -> None:

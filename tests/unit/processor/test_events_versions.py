@@ -96,7 +96,7 @@ class OfNewerRelease(MemoryOrderRepository):
         await super().get(customer, order_id)
         raise UnknownItemVersion("orders", 9, 0, 2)
 
-    async def move(self, before: Order, after: Order) -> None:  # noqa: ARG002 - the protocol's
+    async def move(self, before: Order, after: Order) -> Order:  # noqa: ARG002 - the protocol's
         raise StaleOrder(before.order_id)
 
 

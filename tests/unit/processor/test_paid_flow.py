@@ -12,6 +12,7 @@ from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.delivery import LeaseLost
 from order_shared.order.events import OrderCancelRequested, OrderPlaced, event_of
 from order_shared.order.models import Order, OrderStatus, ReasonCode
+from order_shared.order.payments import Charge
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.factories import make_order, make_product
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore
@@ -114,9 +115,8 @@ async def test_after_a_crash_the_lease_runs_out_and_another_carries_on(world: Wo
     stale = order.reserve(world.clock(), owner="crashed", lease_until=world.clock() - timedelta(seconds=1))
     await world.orders.move(order, stale)
     if noted:
-        payment_id = await world.payments.create(order.order_id, amount=order.total, currency=order.currency)
-        await world.orders.move(stale, stale.with_payment(payment_id))
-        await world.payments.confirm(order.order_id, payment_id, WORKS)
+        paid = await world.orders.move(stale, stale.with_payment(await world.payments.create(stale.charge)))
+        await world.payments.confirm(paid.charge, WORKS)
     await tell(world, order)
     assert (await world.stored(order)).status is OrderStatus.CONFIRMED
     assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
@@ -129,7 +129,7 @@ async def test_no_money_moves_before_the_payment_is_noted(world: World) -> None:
     async def look() -> None:
         noted.append((await world.stored(order)).payment_id)
 
-    world.payments.before_confirm = look
+    world.payments.before["confirm"] = look
     await tell(world, order)
     assert noted == [(await world.stored(order)).payment_id]
     assert noted != [None]
@@ -138,11 +138,9 @@ async def test_no_money_moves_before_the_payment_is_noted(world: World) -> None:
 class ForgetfulGateway(MemoryGateway):
     """A provider that has forgotten every idempotency key: to create again is another payment."""
 
-    async def create(self, order_id: str, *, amount: int, currency: str) -> str:
-        first = await super().create(order_id, amount=amount, currency=currency)
-        payment_id = f"{first}.{len(self._payments)}"
-        self._payments[payment_id] = replace(self._payments[first])
-        return payment_id
+    async def create(self, charge: Charge) -> str:
+        self.created.clear()
+        return await super().create(charge)
 
 
 class LossyOrders(MemoryOrderRepository):
@@ -153,12 +151,14 @@ class LossyOrders(MemoryOrderRepository):
         self._left = lost
         self._applied = applied
 
-    async def move(self, before: Order, after: Order) -> None:
+    async def move(self, before: Order, after: Order) -> Order:
         self._left -= 1
+        stored = before
         if self._left != 0 or self._applied:
-            await super().move(before, after)
+            stored = await super().move(before, after)
         if self._left == 0:
             raise StorageUnavailable("DynamoDB: timeout")
+        return stored
 
 
 @pytest.mark.parametrize("applied", [False, True])
@@ -230,7 +230,7 @@ class TestCancel:
 
     async def test_asked_for_while_it_is_paid_it_is_not_confirmed(self, world: World) -> None:
         order = await accepted(world)
-        world.payments.before_confirm = lambda: request_cancel(world, order)
+        world.payments.before["confirm"] = lambda: request_cancel(world, order)
         await tell(world, order)
         assert (await world.stored(order)).status is OrderStatus.CANCELLED
         assert world.payments.refunded == {order.order_id: order.total}

@@ -130,6 +130,24 @@ def test_all_faults_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(str(end.value).splitlines()) == 3
 
 
+@pytest.mark.parametrize("around", ["{}\n", " {}", "\t{}\r\n"], ids=["line end", "blank", "tab"])
+def test_what_stands_around_a_value_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
+    """As an editor, or `echo`, leaves it in a secret."""
+    monkeypatch.setenv("ORDER_TABLE_PREFIX", around.format("mine-"))
+    monkeypatch.setenv("ORDER_PORT", around.format("8080"))
+    monkeypatch.setenv("AWS_REGION", around.format("eu-west-1"))
+    settings = load_settings(Settings)
+    assert (settings.table_prefix, settings.port, settings.aws_region) == ("mine-", 8080, "eu-west-1")
+
+
+def test_a_line_end_within_a_value_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_QUEUE_NAME", "s3cret\norders")
+    with pytest.raises(SystemExit) as end:
+        load_settings(Settings)
+    assert "ORDER_QUEUE_NAME: " in str(end.value)
+    assert "s3cret" not in str(end.value)
+
+
 def test_settings_do_not_change() -> None:
     settings = load_settings(Settings)
     with pytest.raises(ValidationError):

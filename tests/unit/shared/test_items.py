@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.aws.dynamodb import Item
-from order_shared.order.items import ITEM_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
+from order_shared.order.items import ITEM_VERSION, UNDO_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
 from order_shared.order.models import Customer, Order, Parked, Reason, ReasonCode
+from order_shared.order.payments import PaymentCall, Undo, UndoKind
 from order_shared.versions import UnknownItemVersion, Versions, version_of
 from tests.factories import NOON, make_order, make_product
 from tests.releases import read_by_release_1, stored_by_release_1, without_version
@@ -19,6 +20,7 @@ from tests.releases import read_by_release_1, stored_by_release_1, without_versi
 LATER = NOON + timedelta(minutes=3)
 SOON = timedelta(seconds=60)
 ABSENT = object()
+VERSION_FIELD = "item_version"
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
 
@@ -34,9 +36,9 @@ def lives(draw: st.DrawFn) -> list[Order]:
             for n, (name, price, quantity) in enumerate(lines)
         ],
         reference=draw(st.none() | names),
-        payment_token=draw(st.none() | names),
         at=NOON,
     )
+    pending = replace(pending, payment_token=draw(st.none() | names))
     failed = replace(pending, attempts=draw(st.integers(0, 9)), sweeps=draw(st.integers(0, 20)))
     parked = failed.park(LATER, "overdue")
     retried = parked.unpark(LATER, due_at=1)
@@ -107,11 +109,11 @@ def test_every_version_up_to_the_newest_is_read() -> None:
     assert list(UPGRADES) == list(range(ITEM_VERSION))
 
 
-@pytest.mark.parametrize("version", [ITEM_VERSION + 1, -1])
+@pytest.mark.parametrize("version", [UNDO_VERSION + 1, -1])
 def test_an_item_of_an_unknown_version_is_refused_by_name(version: int) -> None:
     item = to_item(make_order(reference="to Grandma")) | {"item_version": version}
     before = deepcopy(item)
-    with pytest.raises(UnknownItemVersion, match=f"version {version}, and this release reads 0 to {ITEM_VERSION}"):
+    with pytest.raises(UnknownItemVersion, match=f"version {version}, and this release reads 0 to {UNDO_VERSION}"):
         to_order(item)
     assert item == before
 
@@ -143,3 +145,28 @@ def test_a_move_leaves_the_version_as_it_is() -> None:
     order = make_order()
     for after in (order.confirm(LATER), order.reserve(LATER, owner="me", lease_until=LATER + SOON)):
         assert "item_version" not in (changes(order, after).debug() or "")
+
+
+@settings(max_examples=25, deadline=None)
+@given(lives(), st.sampled_from(UndoKind), st.none() | names, st.sampled_from(PaymentCall))
+def test_attempts_and_the_decision_to_undo_survive_their_item(
+    life: list[Order], kind: UndoKind, code: str | None, call: PaymentCall
+) -> None:
+    for order in life:
+        for changed in (order.begin_undo(Undo(kind, code)), order.with_next_attempt(call), order.without_payment()):
+            assert to_order(to_item(changed)) == changed
+            assert to_item(changed)["item_version"] == UNDO_VERSION
+        assert to_item(order)["item_version"] == ITEM_VERSION
+
+
+def test_the_write_that_first_needs_it_gives_the_version_and_no_later_one() -> None:
+    order = make_order(payment_token="pm_card_visa")
+    numbered = order.with_next_attempt(PaymentCall.CONFIRM)
+    assert VERSION_FIELD not in _changed(order, order.with_payment("pi_1"))
+    assert VERSION_FIELD in _changed(order, numbered)
+    assert VERSION_FIELD not in _changed(numbered, numbered.with_next_attempt(PaymentCall.CONFIRM))
+    assert VERSION_FIELD not in _changed(numbered, numbered.begin_undo(Undo(UndoKind.CANCEL)))
+
+
+def _changed(before: Order, after: Order) -> str:
+    return str(changes(before, after).set_updates)

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from order_client import Order, OrderClient, OrderStatus
+from order_shared.money.currencies import format_amount
 from orderctl.commands.common import StateOption, console, errors
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
 from orderctl.local.stack import DEFAULT_STATE
@@ -119,10 +120,12 @@ def list_orders(connection: Connection, wanted: Wanted, *, as_json: bool) -> Non
     if as_json:
         typer.echo(json.dumps([order.model_dump(mode="json") for order in orders]))
         return
-    table = Table("placed", "order, reference", "status", "minor units", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table = Table("placed", "order, reference", "status", "total", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for order in orders:
         named = Text.assemble(order.id, *([("\n" + order.reference, "dim")] if order.reference else []))
-        table.add_row(f"{order.created_at:%Y-%m-%d %H:%M}", named, order.status, f"{order.total} {order.currency}")
+        table.add_row(
+            f"{order.created_at:%Y-%m-%d %H:%M}", named, order.status, format_amount(order.total, order.currency)
+        )
     console.print(table if orders else "there are no such orders")
 
 
@@ -208,7 +211,7 @@ def _print(order: Order, *, as_json: bool) -> None:
         "status": order.status,
         "version": str(order.version),
         "reference": order.reference or "-",
-        "total": f"{order.total} {order.currency}, in minor units",
+        "total": format_amount(order.total, order.currency),
         "reason": f"{order.reason.code}: {order.reason.detail}" if order.reason else "-",
     }.items():
         grid.add_row(name, value)

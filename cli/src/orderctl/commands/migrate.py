@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from order_shared.migrations import MigratedTable
+from order_shared.migrations import MigratedTable, Migration
 from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
 from orderctl.local.stack import DEFAULT_STATE
 from orderctl.operate.migrate import Backfill, Site, Tally, open_site
@@ -97,7 +97,7 @@ async def _run(
                 tally = await _backfill(
                     site, table, progress, rate=rate, actor=target.actor, reason=reason, from_start=from_start
                 )
-            _tell(table, tally, site.migrations[table].newest, dry_run=reason is None)
+            _tell(table, tally, site.migrations[table], dry_run=reason is None)
 
 
 async def _backfill(
@@ -133,7 +133,8 @@ def _announce(target: Target, tables: list[MigratedTable], rate: float) -> None:
     console.print(f"     rate  {rate:g} items per second", soft_wrap=True)
 
 
-def _tell(table: MigratedTable, tally: Tally, newest: int, *, dry_run: bool) -> None:
+def _tell(table: MigratedTable, tally: Tally, migration: Migration, *, dry_run: bool) -> None:
+    newest = migration.newest
     if dry_run:
         counts = ", ".join(f"{count} of version {version}" for version, count in sorted(tally.versions.items()))
         older = tally.older_than(newest)
@@ -142,10 +143,10 @@ def _tell(table: MigratedTable, tally: Tally, newest: int, *, dry_run: bool) -> 
         console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}", soft_wrap=True)
     else:
         console.print(f"{table}: nothing was left to read (--from-start looks at every item again)", soft_wrap=True)
-    if newer := tally.newer_than(newest):
+    if newer := tally.newer_than(migration.readable):
         errors.print(
-            f"{table}: {newer} of a newer version than {newest} are left as they are: this orderctl is older than "
-            "what wrote them",
+            f"{table}: {newer} of a newer version than {migration.readable} are left as they are: this orderctl is "
+            "older than what wrote them",
             style="yellow",
             soft_wrap=True,
         )

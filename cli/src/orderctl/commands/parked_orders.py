@@ -8,6 +8,7 @@ from rich.table import Table
 
 from order_shared.adapters import Adapters
 from order_shared.clock import to_text, utc_now
+from order_shared.money.currencies import format_amount
 from order_shared.operations import Operation
 from order_shared.order.models import Order
 from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
@@ -110,7 +111,7 @@ def _confirmed(target: Target, verb: str, tenant: str, order_id: str, *, yes: bo
 
 
 def _line(order: Order) -> str:
-    return f"{order.order_id} of {order.customer.key}, {order.status}, {order.total} {order.currency}"
+    return f"{order.order_id} of {order.customer.key}, {order.status}, {format_amount(order.total, order.currency)}"
 
 
 def _summary(order: Order) -> dict[str, str | int]:
@@ -131,7 +132,7 @@ def _details(order: Order) -> dict[str, str]:
         "customer": order.customer.key,
         "status": str(order.status),
         "version, fence": f"{order.version}, {order.fence}",
-        "total": f"{order.total} {order.currency}",
+        "total": format_amount(order.total, order.currency),
         "lines": ", ".join(f"{line.quantity} {line.sku} (shard {line.shard})" for line in order.lines),
         "reference": order.reference or "-",
         "reason": order.reason.detail if order.reason else "-",

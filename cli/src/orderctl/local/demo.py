@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from order_client import Order, OrderClient, OrderClientError
+from order_shared.money.currencies import format_amount
 from orderctl.local.issuer import Issuer
 
 TENANT = "acme"
@@ -69,7 +70,7 @@ async def _normal_and_replayed(shop: OrderClient) -> list[Row]:
     expect(order.status == "confirmed", f"the order became {order.status}")
     after = await _available(shop, NORMAL_SKU)
     expect(after == before - 2, f"stock of {NORMAL_SKU} went from {before} to {after} for 2 units")
-    price = f"{order.total / 100:.2f} {order.currency}"
+    price = format_amount(order.total, order.currency)
     return [
         Row("one", order.id, order.status, f"{price}, stock {before} to {after}", seconds_to_end(order)),
         Row("again", again.id, order.status, "replayed: same key, same order"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import aioboto3
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from order_shared.adapters import open_adapters
 from order_shared.clock import utc_now
@@ -20,6 +20,7 @@ from order_shared.config import Settings
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, fingerprint
 from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
 from order_shared.inventory.repository import InventoryRepository
+from order_shared.money.currencies import known_currency
 from order_shared.order.models import Customer
 from order_shared.patterns import NAME_PATTERN, SKU_PATTERN, TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
@@ -36,7 +37,7 @@ class SeedProduct(BaseModel):
     sku: Annotated[str, Field(pattern=f"^{SKU_PATTERN}$")]
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN)]
     unit_price: Annotated[int, Field(ge=0, le=MAX_UNIT_PRICE)]
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    currency: Annotated[str, AfterValidator(known_currency)]
     stock: Annotated[int, Field(ge=0)]
     stock_shards: Annotated[int, Field(ge=1, le=MAX_STOCK_SHARDS)] = 1
 

@@ -17,7 +17,8 @@ import httpx
 from order_shared.config import Environment, Settings
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
-from orderctl.local.payments import API_KEY, start_payments
+from orderctl.local.payments.api import API_KEY
+from orderctl.local.payments.process import start_payments
 from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 from orderctl.local.provision import provision
 

@@ -22,6 +22,7 @@ from order_api.regions import NotHomeRegion
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
+from order_shared.money.charges import AmountNotChargeable
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 from order_shared.versions import UnknownItemVersion
 
@@ -97,6 +98,9 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     InsufficientStock: ProblemKind(HTTPStatus.CONFLICT, "insufficient_stock", "Not enough in stock"),
     UnknownSku: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_sku", "No such product"),
     CurrencyMismatch: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "currency_mismatch", "More than one currency"),
+    AmountNotChargeable: ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "amount_not_chargeable", "The total cannot be charged"
+    ),
     NotCancellable: ProblemKind(HTTPStatus.CONFLICT, "not_cancellable", "The order cannot be cancelled"),
     VersionMismatch: ProblemKind(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", "The order is at another version"),
     IdempotencyKeyReused: ProblemKind(

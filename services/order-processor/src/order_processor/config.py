@@ -1,8 +1,9 @@
 """The processor's settings, on top of those both services share. Times are in seconds."""
 
+import re
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from order_shared.aws.dynamodb import MAX_CONNECTIONS
 from order_shared.config import Settings
@@ -28,12 +29,20 @@ class ProcessorSettings(Settings):
     """How long a paid order is its worker's. Longer than all time-outs of one payment together, so that an owner who
     is alive is not overtaken; shorter is slower, never wrong: the fence decides."""
     payment_api_key: SecretStr
-    """The payment provider's secret key."""
+    """The payment provider's secret key: ASCII, without blanks."""
     payment_api_base: str | None = None
     """Where the provider's API is, if not where its SDK knows it to be."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Between two looks at the open orders."""
+
+    @field_validator("payment_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr) -> SecretStr:
+        """A key that cannot be sent would fail every payment as if the provider did not answer."""
+        if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("a key has at least one character, all of them ASCII, and no blank")
+        return key
 
     @model_validator(mode="after")
     def _drain_outlasts_a_poll(self) -> Self:

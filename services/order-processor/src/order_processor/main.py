@@ -82,7 +82,9 @@ async def _process(
     tracing: "Tracing | None",
 ) -> None:
     lease = timedelta(seconds=settings.lease_seconds)
-    work = Workflow(adapters.orders, adapters.inventory, payments, utc_now, lease, metrics.order_ended)
+    work = Workflow(
+        adapters.orders, adapters.inventory, payments, utc_now, lease, metrics.order_ended, metrics.payment_failed
+    )
     consumer = Consumer(adapters.queue, make_handler(work, tracing), settings.consumer_options, metrics.consumer)
     publisher = Publisher(
         adapters.queue,

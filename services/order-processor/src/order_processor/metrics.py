@@ -2,6 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
+from order_processor.payments.gateway import FailureReason
 from order_shared.messaging.queue import Depth
 from order_shared.telemetry import ConsumerMetrics, Metrics
 
@@ -22,12 +23,23 @@ class ProcessorMetrics(Metrics):
         )
         self.parked = Gauge("order_parked", "Open orders that wait for an operator.", registry=self.registry)
         self.sweeps = Counter("order_sweeps", "Messages sent again by a sweep.", registry=self.registry)
+        self._payment_failures = Counter(
+            "order_payment_failures",
+            "Payment calls that settled nothing, by reason; `refused` is a fault of ours.",
+            ["reason"],
+            registry=self.registry,
+        )
+        for reason in FailureReason:
+            self._payment_failures.labels(reason)  # a counter that begins with its first failure has no rate
         self.reported = Gauge(
             "order_outbox_report_timestamp_seconds",
             "When the outbox was last looked through and counted.",
             registry=self.registry,
         )
         self._queued = Gauge("order_queue_messages", "Messages that wait, by queue.", ["queue"], registry=self.registry)
+
+    def payment_failed(self, reason: str) -> None:
+        self._payment_failures.labels(reason).inc()
 
     def queues_counted(self, depth: Depth) -> None:
         """What was never counted is not said: a 0 would mean that there are none."""

@@ -1,5 +1,6 @@
 """How an order is stored: the item, what changes in it, and the conditions of its writes.
 
+    version 3   has `payment_attempts` or `undo`, which version 2 does not know: it leaves such an order alone
     version 2   has no `total`: it is the sum of the lines, and two copies can disagree
     version 1   has it; nobody reads it
     version 0   says no version
@@ -8,6 +9,7 @@ A new version keeps to the rules of `docs/evolution.md`.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -27,9 +29,12 @@ from order_shared.order.models import (
     ReasonCode,
     TimelineEntry,
 )
+from order_shared.order.payments import PaymentAttempts, Undo, UndoKind
 from order_shared.versions import Upgrade, Versions, as_it_is
 
 ITEM_VERSION = 2
+UNDO_VERSION = 3
+"""Given to an order by the write that first stores an attempt number above 0 or an undo, and by no other."""
 
 
 def _without_total(item: Item) -> Item:
@@ -37,7 +42,7 @@ def _without_total(item: Item) -> Item:
 
 
 UPGRADES: Mapping[int, Upgrade] = {0: as_it_is, 1: _without_total}
-VERSIONS = Versions("orders", ITEM_VERSION, UPGRADES)
+VERSIONS = Versions("orders", ITEM_VERSION, UPGRADES, marked=UNDO_VERSION)
 OF_KNOWN_VERSION = VERSIONS.known()
 
 ORDER_ABSENT = F("customer_key").does_not_exist()
@@ -56,6 +61,8 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "lease_until": lambda order: order.lease_until,
     "payment_token": lambda order: order.payment_token,
     "payment_id": lambda order: order.payment_id,
+    "payment_attempts": lambda order: _attempts_item(order.payment_attempts),
+    "undo": lambda order: order.undo and _undo_item(order.undo),
     "attempts": lambda order: order.attempts or None,
     "parked": lambda order: order.parked and {"at": to_text(order.parked.at), "reason": order.parked.reason},
     "retried_at": lambda order: order.retried_at and to_text(order.retried_at),
@@ -75,12 +82,13 @@ OPEN_ATTRIBUTES = frozenset(
         "attempts",
         "parked",
         "retried_at",
+        "undo",
     }
 )
 """What an order has only until it ends."""
 
 
-FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline")}
+FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline", "item_version")}
 
 
 def item_key(customer_key: str, created_at: datetime) -> Item:
@@ -113,11 +121,17 @@ def changes(before: Order, after: Order) -> UpdateExpression:
                 removed.add(FIELDS[name])
         elif value != stored(before):
             updates.append((FIELDS[name], Value(value)))
+    if _needs_undo_version(after) and not _needs_undo_version(before):
+        updates.append((FIELDS["item_version"], Value(UNDO_VERSION)))
     if after.version != before.version:
         updates.append((FIELDS["version"], Modify(after.version - before.version)))
     if new_entries := after.timeline[len(before.timeline) :]:
         updates.append((FIELDS["timeline"], Append([_timeline_item(entry) for entry in new_entries])))
     return UpdateExpression(updates, removed)
+
+
+def _needs_undo_version(order: Order) -> bool:
+    return order.undo is not None or not order.payment_attempts.is_first
 
 
 def to_item(order: Order) -> Item:
@@ -138,7 +152,7 @@ def to_item(order: Order) -> Item:
         ],
         "currency": order.currency,
         "timeline": [_timeline_item(entry) for entry in order.timeline],
-        "item_version": ITEM_VERSION,
+        "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
     }
     optional = {"reference": order.reference, "traceparent": order.traceparent}
     optional |= {name: stored(order) for name, stored in MUTABLE.items()}
@@ -152,6 +166,16 @@ def _timeline_item(entry: TimelineEntry) -> Item:
 def _reason_item(reason: Reason) -> Item:
     item: Item = {"code": str(reason.code), "detail": reason.detail}
     return item if reason.sku is None else {**item, "sku": reason.sku}
+
+
+def _attempts_item(attempts: PaymentAttempts) -> Item | None:
+    """The numbers above 0, by call."""
+    return {name: number for name, number in asdict(attempts).items() if number} or None
+
+
+def _undo_item(undo: Undo) -> Item:
+    item: Item = {"kind": str(undo.kind)}
+    return item if undo.code is None else {**item, "code": undo.code}
 
 
 def to_customer(customer_key: str) -> Customer:
@@ -196,6 +220,8 @@ def to_order(item: Item) -> Order:
         lease_until=item.get("lease_until"),
         payment_token=item.get("payment_token"),
         payment_id=item.get("payment_id"),
+        payment_attempts=PaymentAttempts(**item.get("payment_attempts", {})),
+        undo=Undo(UndoKind(undo["kind"]), undo.get("code")) if (undo := item.get("undo")) else None,
         attempts=item.get("attempts", 0),
         parked=Parked(from_text(parked["at"]), parked["reason"]) if (parked := item.get("parked")) else None,
         retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,

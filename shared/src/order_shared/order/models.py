@@ -21,8 +21,10 @@ from zlib import crc32
 
 from order_shared.clock import to_millis
 from order_shared.inventory.models import Product
+from order_shared.money.charges import provider_amount
 from order_shared.order.exceptions import CurrencyMismatch, InvalidTransition
 from order_shared.order.ids import OrderId, new_order_id
+from order_shared.order.payments import NO_ATTEMPTS, Charge, PaymentAttempts, PaymentCall, Undo
 from order_shared.tables import OPEN_SHARDS
 
 MAX_ATTEMPTS = 10
@@ -125,8 +127,8 @@ class Order:
 
     `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
     the fence it knows, so a stale worker's write fails. `payment_token` is what the customer pays with, and
-    is forgotten when the order ends; `payment_id` is the provider's name of the payment. `traceparent` names the trace
-    of the request that placed it, for whoever goes on with it.
+    is forgotten when the order ends; `payment_id` is the provider's name of the payment. `undo` is the decision to undo
+    that payment. `traceparent` names the trace of the request that placed it, for whoever goes on with it.
     """
 
     customer: Customer
@@ -148,6 +150,8 @@ class Order:
     lease_until: int | None = None
     payment_token: str | None = None
     payment_id: str | None = None
+    payment_attempts: PaymentAttempts = NO_ATTEMPTS
+    undo: Undo | None = None
     cancel_requested_at: datetime | None = None
     attempts: int = 0
     parked: Parked | None = None
@@ -167,14 +171,14 @@ class Order:
     ) -> "Order":
         """A new pending order of `(product, quantity)` pairs, one per product, at today's prices.
 
-        Raises CurrencyMismatch.
+        Raises CurrencyMismatch, and AmountNotChargeable for an order that is to be paid.
         """
         lines = tuple(lines)
         currencies = sorted({product.currency for product, _ in lines})
         if len(currencies) != 1:
             raise CurrencyMismatch(currencies)
         order_id = new_order_id(at)
-        return cls(
+        order = cls(
             customer=customer,
             order_id=order_id,
             created_at=at,
@@ -199,6 +203,9 @@ class Order:
             due_at=due_at,
             payment_token=payment_token,
         )
+        if order.must_be_paid:
+            provider_amount(order.total, order.currency)
+        return order
 
     @property
     def total(self) -> int:
@@ -265,8 +272,30 @@ class Order:
         """Back into the outbox, as if nothing had been tried yet."""
         return replace(self, parked=None, attempts=0, sweeps=0, due_at=due_at, retried_at=at)
 
+    @property
+    def charge(self) -> Charge:
+        return Charge(
+            order_id=self.order_id,
+            amount=self.total,
+            currency=self.currency,
+            payment_id=self.payment_id,
+            attempts=self.payment_attempts,
+        )
+
     def with_payment(self, payment_id: str) -> "Order":
         return replace(self, payment_id=payment_id)
+
+    def without_payment(self) -> "Order":
+        """Its payment is cancelled for good; the next one is created under another idempotency key."""
+        return replace(self.with_next_attempt(PaymentCall.CREATE), payment_id=None, undo=None)
+
+    def with_next_attempt(self, call: PaymentCall) -> "Order":
+        """The provider's saved answer to this call settles nothing; the next attempt takes another idempotency key."""
+        return replace(self, payment_attempts=self.payment_attempts.raised(call))
+
+    def begin_undo(self, undo: Undo) -> "Order":
+        """Decide to undo the payment; from now on it cannot be confirmed."""
+        return replace(self, undo=undo)
 
     def request_cancel(self, at: datetime, *, due_at: int) -> "Order":
         """What only the processor can undo is asked of it; the order goes back to the outbox until it is done."""
@@ -277,7 +306,7 @@ class Order:
         return replace(requested, due_at=due_at, sweeps=0, parked=None)
 
     def confirm(self, at: datetime) -> "Order":
-        if self.cancel_requested_at is not None:
+        if self.cancel_requested_at is not None or self.undo is not None:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
         return self._become(OrderStatus.CONFIRMED, at)
 
@@ -292,7 +321,7 @@ class Order:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:
             changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None, "payment_token": None}
-            changes |= {"attempts": 0, "parked": None, "retried_at": None}
+            changes |= {"attempts": 0, "parked": None, "retried_at": None, "undo": None}
         at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
         return replace(
             self,

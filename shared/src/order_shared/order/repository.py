@@ -105,8 +105,11 @@ class OrderRepository(Protocol):
         Strongly consistent.
         """
 
-    async def move(self, before: Order, after: Order) -> None:
-        """Writes what has changed, with all that it means: stock taken or given back, a reference freed.
+    async def move(self, before: Order, after: Order) -> Order:
+        """Write what has changed, with all that it means: stock taken or given back, a reference freed.
+
+        Return the order as it is stored then. It may know more than `after`: a payment that another owner noted between
+        our read and our taking over is in it.
 
         Raises StaleOrder if the stored order is not `before` any more, else OutOfStock; nothing is written.
         """
@@ -188,15 +191,14 @@ class DynamoOrderRepository:
         page = await self._dynamo.query_page(self._tables.orders, condition, limit=limit, descending=descending)
         return OrderSlice([to_order(item) for item in page.items], more=page.last_evaluated_key is not None)
 
-    async def move(self, before: Order, after: Order) -> None:
+    async def move(self, before: Order, after: Order) -> Order:
         key = item_key(before.customer.key, before.created_at)
         expression, condition = changes(before, after), still(before)
         stock = self._stock_operations(before, after)
         freed = self._freed_reference(before, after)
         try:
             if not stock and not freed:
-                await self._dynamo.update(self._tables.orders, key, expression, condition=condition)
-                return
+                return to_order(await self._dynamo.update(self._tables.orders, key, expression, condition=condition))
             update = Update(self._tables.orders, key, expression, condition)
             await self._dynamo.transact_write([update, *stock, *freed])
         except ConditionalCheckFailed as error:
@@ -209,6 +211,7 @@ class DynamoOrderRepository:
             if not short:
                 raise  # none of these is foreseen
             raise OutOfStock(short) from error
+        return after  # its stock changed hands with the status, so nobody else wrote in between
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED

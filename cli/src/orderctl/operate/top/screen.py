@@ -7,6 +7,7 @@ from rich.align import AlignMethod
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from order_shared.money.currencies import format_amount
 from orderctl.operate.top import figures
 from orderctl.operate.top.last_orders import COUNT
 from orderctl.operate.top.view import OrderLine, Quantiles, Source, View
@@ -100,7 +101,7 @@ def _order(order: OrderLine) -> Text:
         _fit(order.tenant, 10),
         " ",
         _fit(status, 10, STATUS_STYLES.get(status, "")),
-        _fit(f"{order.total} {order.currency}", 14, align="right"),
+        _fit(format_amount(order.total, order.currency), 14, align="right"),
         _fit(figures.age(order.age_seconds), 8, align="right"),
     )
 

@@ -30,6 +30,7 @@ from order_api.regions import NotHomeRegion
 from order_shared.exceptions import PlatformError
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
+from order_shared.money.charges import AmountNotChargeable
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 
 KINDS: Mapping[str, ProblemKind] = {
@@ -73,6 +74,7 @@ _SAMPLES: tuple[PlatformError, ...] = (
     InsufficientStock(SKU, 3),
     UnknownSku([SKU]),
     CurrencyMismatch(["EUR", "USD"]),
+    AmountNotChargeable("0.30 EUR is below 0.50 EUR, the least that the payment provider charges"),
     NotCancellable(REJECTED),
     VersionMismatch(CONFIRMED.version),
     IdempotencyKeyReused(),

@@ -18,6 +18,7 @@ from order_shared.exceptions import StorageUnavailable
 from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
 from order_shared.inventory.exceptions import UnknownSku
 from order_shared.messaging.publisher import Publisher
+from order_shared.money.charges import AmountNotChargeable
 from order_shared.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, OrderNotFound, ReferenceTaken, StaleOrder
 from order_shared.order.models import Customer, Order, OrderStatus
@@ -86,7 +87,8 @@ class OrderService:
     async def place(self, wanted: Wanted, idempotency_key: str) -> Placed:
         """The order, stored. Work on it is offered to the queue; nobody waits for that.
 
-        Raises UnknownSku, CurrencyMismatch, ReferenceTaken, IdempotencyKeyReused, StorageUnavailable.
+        Raises UnknownSku, CurrencyMismatch, AmountNotChargeable, ReferenceTaken, IdempotencyKeyReused,
+        StorageUnavailable.
         """
         try:
             async with asyncio.timeout(self._accept_deadline.total_seconds()):
@@ -102,7 +104,14 @@ class OrderService:
             try:
                 order = await self._new_order(wanted)
                 await self._orders.add(order, Claim(key, order.order_id, mark, expiry(order.created_at)))
-            except (UnknownSku, CurrencyMismatch, ReferenceTaken, ClaimTaken, OrderInstantTaken) as error:
+            except (
+                UnknownSku,
+                CurrencyMismatch,
+                AmountNotChargeable,
+                ReferenceTaken,
+                ClaimTaken,
+                OrderInstantTaken,
+            ) as error:
                 earlier = await earlier_claim(self._orders.find_claim, key, mark, self._clock)
                 if earlier is None:
                     if isinstance(error, ClaimTaken | OrderInstantTaken):

@@ -29,6 +29,7 @@ from order_api.problems import answers
 from order_api.schemas import V1
 from order_shared.idempotency import IdempotencyKeyReused
 from order_shared.inventory.exceptions import UnknownSku
+from order_shared.money.charges import AmountNotChargeable
 from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 
 router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRoute)
@@ -41,7 +42,14 @@ router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRou
     response_model=OrderOut,
     responses={
         202: {"headers": LOCATION | ETAG},
-        **answers(IdempotencyKeyMissing, IdempotencyKeyReused, UnknownSku, CurrencyMismatch, ReferenceTaken),
+        **answers(
+            IdempotencyKeyMissing,
+            IdempotencyKeyReused,
+            UnknownSku,
+            CurrencyMismatch,
+            AmountNotChargeable,
+            ReferenceTaken,
+        ),
     },
     openapi_extra=KEY_HEADER,
 )

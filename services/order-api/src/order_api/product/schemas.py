@@ -7,18 +7,35 @@ from pydantic_core import PydanticCustomError
 
 from order_api.schemas import Instant, Integer, Request, Resource, typename
 from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
+from order_shared.money.currencies import DECIMALS, UnknownCurrency, known_currency
 from order_shared.patterns import TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
 
 MAX_DELTA = 1_000_000_000
 
 
+def _real_currency(currency: str) -> str:
+    try:
+        return known_currency(currency)
+    except UnknownCurrency as error:
+        raise PydanticCustomError("unknown_currency", "{sentence}", {"sentence": str(error)}) from None
+
+
 class ProductIn(Request):
     name: Annotated[
         str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN, examples=["Green tea, 100 g"])
     ]
-    unit_price: Annotated[Integer, Field(ge=0, le=MAX_UNIT_PRICE, description="Minor units.", examples=[590])]
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["EUR"])]
+    unit_price: Annotated[
+        Integer,
+        Field(
+            ge=0, le=MAX_UNIT_PRICE, description="Minor units of ISO 4217: 590 is 5.90 EUR, or 590 JPY.", examples=[590]
+        ),
+    ]
+    currency: Annotated[
+        str,
+        Field(description="A code of ISO 4217.", examples=["EUR"], json_schema_extra={"enum": sorted(DECIMALS)}),
+        AfterValidator(_real_currency),
+    ]
     stock_shards: Annotated[
         Integer | None,
         Field(

@@ -7,7 +7,8 @@ crash at any point: the conditions decide.
     pending ──► confirmed                    nothing to pay: stock and order in one transaction
     pending ──► reserved ──► confirmed       stock held under a lease, payment taken, confirmed
                     │ declined, cancelled
-                    └──► the payment undone, then stock given back in the write that ends the order
+                    └──► the decision to undo written, the payment undone, then stock given back in the write that
+                         ends the order
 """
 
 import uuid
@@ -18,7 +19,13 @@ from functools import cached_property
 
 import structlog
 
-from order_processor.payments.gateway import PaymentDeclined, PaymentGateway, PaymentUnavailable
+from order_processor.payments.gateway import (
+    IdempotencyKeySpent,
+    PaymentDeclined,
+    PaymentGateway,
+    PaymentStatus,
+    PaymentUnavailable,
+)
 from order_shared.clock import Clock
 from order_shared.exceptions import StorageUnavailable
 from order_shared.inventory.repository import InventoryRepository
@@ -26,6 +33,7 @@ from order_shared.messaging.delivery import Delivery, Unprocessable
 from order_shared.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
 from order_shared.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
+from order_shared.order.payments import Undo, UndoKind
 from order_shared.order.repository import OrderRepository
 
 log = structlog.get_logger(__name__)
@@ -44,6 +52,8 @@ class Workflow:
     clock: Clock
     lease: timedelta
     on_ended: Callable[[Order, datetime], None]
+    on_payment_failure: Callable[[str], None]
+    """Called with the reason of each payment call that settled nothing."""
 
 
 async def place(event: OrderPlaced, delivery: Delivery, work: Workflow) -> None:
@@ -77,6 +87,7 @@ class _Attempt:
     def __init__(self, delivery: Delivery, work: Workflow) -> None:
         self._delivery = delivery
         self._work = work
+        self._created: str | None = None
 
     @cached_property
     def _owner(self) -> str:
@@ -104,11 +115,14 @@ class _Attempt:
         if order.lease_owner != self._owner:
             return await self._move(order, order.take_over(owner=self._owner, lease_until=self._lease_until()))
         try:
+            if order.undo is not None:
+                return await self._undo(order, order.undo)
             if order.cancel_requested_at is not None:
                 return await self._cancel(order)
             return await self._pay(order)
-        except PaymentUnavailable:
-            await self._let_go(order)
+        except PaymentUnavailable as error:
+            self._work.on_payment_failure(error.reason)
+            await self._postpone(order, error)
             raise
 
     async def _take_stock(self, order: Order) -> Order | None:
@@ -125,49 +139,93 @@ class _Attempt:
         return await self._move(order, order.reject(self._work.clock(), _out_of_stock(short)))
 
     async def _pay(self, order: Order) -> Order | None:
-        """Three effects that a crash may part, each safe to repeat: the payment made, noted, confirmed.
+        """Three effects that a crash may part, each safe to repeat: the payment created, noted, confirmed.
 
-        It is noted before any money can move, so that whoever takes over finds it.
+        It is noted before any money can move, so that whoever takes over finds it. A payment that this attempt has not
+        created itself is read first: it may have ended, or be of another amount.
         """
-        payments = self._work.payments
-        token = order.payment_token
+        payments, token = self._work.payments, order.payment_token
         if token is None:
             raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved without one")
         self._delivery.ensure_held()
         try:
             if order.payment_id is None:
-                payment_id = await payments.create(order.order_id, amount=order.total, currency=order.currency)
-                return await self._move(order, order.with_payment(payment_id))
-            await payments.confirm(order.order_id, order.payment_id, token)
+                self._created = await payments.create(order.charge)
+                return await self._move(order, order.with_payment(self._created))
+            status = PaymentStatus.OPEN
+            if order.payment_id != self._created:
+                payment = await payments.retrieve(order.charge)
+                if payment.declined is not None:
+                    return await self._decline(order, payment.declined)
+                if payment.status is not PaymentStatus.CANCELLED and not payment.matches:
+                    return await self._replace(order, payment.status)
+                status = payment.status
+            if status is PaymentStatus.OPEN:
+                self._delivery.ensure_held()
+                status = await payments.confirm(order.charge, token)
         except PaymentDeclined as declined:
-            await self._undo_payment(order)
-            reason = Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {declined.code}")
-            return await self._move(order, order.reject(self._work.clock(), reason))
+            return await self._decline(order, declined.code)
+        if status is PaymentStatus.CANCELLED:  # by none of us, or undo would say so
+            return await self._move(order, order.without_payment())
         return await self._move(order, order.confirm(self._work.clock()))
 
-    async def _cancel(self, order: Order) -> Order | None:
-        await self._undo_payment(order)
-        return await self._move(order, order.cancel(self._work.clock()))
+    async def _decline(self, order: Order, code: str) -> Order | None:
+        """Without a payment no money can have moved, and there is nothing to undo."""
+        undo = Undo(UndoKind.REJECT, code)
+        if order.payment_id is None:
+            return await self._move(order, order.reject(self._work.clock(), _declined(undo)))
+        return await self._move(order, order.begin_undo(undo))
 
-    async def _undo_payment(self, order: Order) -> None:
+    async def _replace(self, order: Order, status: PaymentStatus) -> Order | None:
+        """Money that was taken in another amount is an operator's to judge: nobody here knows why it was."""
+        if status is PaymentStatus.SUCCEEDED:
+            return await self._park(order, "payment_amount_differs")
+        return await self._move(order, order.begin_undo(Undo(UndoKind.REPLACE)))
+
+    async def _cancel(self, order: Order) -> Order | None:
+        if order.payment_id is None:
+            return await self._move(order, order.cancel(self._work.clock()))
+        return await self._move(order, order.begin_undo(Undo(UndoKind.CANCEL)))
+
+    async def _undo(self, order: Order, undo: Undo) -> Order | None:
         """Before stock goes back, no money may be held, nor be able to move any more."""
-        if order.payment_id is not None:
+        is_cancelled = order.cancel_requested_at is not None
+        if undo.kind is UndoKind.REPLACE and is_cancelled:
+            return await self._move(order, order.begin_undo(Undo(UndoKind.CANCEL)))
+        self._delivery.ensure_held()
+        status = await self._work.payments.cancel(order.charge)
+        if undo.kind is UndoKind.REPLACE:
+            if status is PaymentStatus.SUCCEEDED:
+                return await self._park(order, "payment_amount_differs")
+            return await self._move(order, order.without_payment())
+        if status is PaymentStatus.SUCCEEDED:
             self._delivery.ensure_held()
-            await self._work.payments.void(order.order_id, order.payment_id)
+            await self._work.payments.refund(order.charge)
+        now = self._work.clock()
+        return await self._move(order, order.cancel(now) if is_cancelled else order.reject(now, _declined(undo)))
+
+    async def _park(self, order: Order, reason: str) -> Order | None:
+        parked = await self._move(order, order.release().park(self._work.clock(), reason))
+        log.error("order_parked", order_id=order.order_id, reason=reason)
+        return parked
 
     async def _move(self, before: Order, after: Order) -> Order | None:
+        """Write the next step; return the order as it is stored then, or None once it has ended."""
         self._delivery.ensure_held()
-        await self._work.orders.move(before, after)
-        if not after.is_open:
-            self._work.on_ended(after, after.updated_at)
-            log.info("order_ended", status=after.status)
+        stored = await self._work.orders.move(before, after)
+        if not stored.is_open:
+            self._work.on_ended(stored, stored.updated_at)
+            log.info("order_ended", status=stored.status)
             return None
-        return after
+        return stored
 
-    async def _let_go(self, order: Order) -> None:
-        """So that the next delivery need not wait for the end of our lease."""
+    async def _postpone(self, order: Order, error: PaymentUnavailable) -> None:
+        """End the lease, so that the next delivery need not wait for it, and take the next key if this one is spent."""
+        postponed = order.release()
+        if isinstance(error, IdempotencyKeySpent):
+            postponed = postponed.with_next_attempt(error.call)
         try:
-            await self._work.orders.move(order, order.release())
+            await self._work.orders.move(order, postponed)
         except (StaleOrder, StorageUnavailable):
             log.info("lease_not_released", order_id=order.order_id)
 
@@ -192,6 +250,10 @@ async def _read(customer: Customer, order_id: str, work: Workflow) -> Order:
         return await work.orders.get(customer, order_id)
     except OrderNotFound as error:
         raise Unprocessable("order_not_found", str(error)) from error
+
+
+def _declined(undo: Undo) -> Reason:
+    return Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}")
 
 
 def _out_of_stock(line: OrderLine) -> Reason:

@@ -1,20 +1,31 @@
-"""The port over Stripe's PaymentIntents, by the official SDK.
-
-What Stripe says of an error may quote the payment token, so none of its texts leaves this module: our errors carry
-the kind, the status, the code and the request id, and are raised `from None`.
-"""
+"""The port over Stripe's PaymentIntents, by the official SDK."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import httpx
 import stripe
 import structlog
 
-from order_processor.payments.gateway import PaymentDeclined, PaymentUnavailable
-from order_shared.exceptions import PlatformError
+from order_processor.payments.gateway import (
+    FailureReason,
+    IdempotencyKeySpent,
+    Payment,
+    PaymentDeclined,
+    PaymentStatus,
+    PaymentUnavailable,
+)
+from order_processor.payments.stripe_errors import (
+    declined_code,
+    describe,
+    failure_reason,
+    is_customers,
+    is_saved,
+    unavailable,
+)
+from order_processor.payments.stripe_http import HttpxClient
+from order_shared.money.charges import AmountNotChargeable, provider_amount
+from order_shared.order.payments import Charge, PaymentCall
 
 log = structlog.get_logger(__name__)
 
@@ -22,11 +33,18 @@ CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0
 NETWORK_RETRIES = 1
 DEADLINE_SECONDS = 15.0
-"""One call of the port, with retries and lookups; create, confirm and void together stay below the lease of 60 s."""
+"""One call of the port, with retries and lookups. An order that is taken over, confirmed and undone makes four."""
 
-UNEXPECTED_STATE = "payment_intent_unexpected_state"
 ALREADY_REFUNDED = "charge_already_refunded"
-MISSING = "resource_missing"
+FAILED_REFUND = frozenset({"failed", "canceled"})
+STATUSES = {
+    "succeeded": PaymentStatus.SUCCEEDED,
+    "canceled": PaymentStatus.CANCELLED,
+    "requires_payment_method": PaymentStatus.OPEN,
+    "requires_confirmation": PaymentStatus.OPEN,
+    "requires_action": PaymentStatus.OPEN,
+}
+"""By Stripe's. `processing` and `requires_capture` are in none of ours: money may still move."""
 
 
 class StripeGateway:
@@ -40,7 +58,7 @@ class StripeGateway:
         connect_seconds: float = CONNECT_SECONDS,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        self._http = _HttpxClient(connect_seconds, request_seconds)
+        self._http = HttpxClient(connect_seconds, request_seconds)
         stripe_client = stripe.StripeClient(
             api_key,
             base_addresses={"api": api_base.rstrip("/")} if api_base else {},
@@ -50,146 +68,177 @@ class StripeGateway:
         self._intents = stripe_client.v1.payment_intents
         self._refunds = stripe_client.v1.refunds
 
-    async def create(self, order_id: str, *, amount: int, currency: str) -> str:
-        async with _calling(_refused):
-            intent = await self._intents.create_async(
-                {
-                    "amount": amount,
-                    "currency": currency.lower(),
-                    "metadata": {"order_id": order_id},
-                    "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-                },
-                {"idempotency_key": f"{order_id}:create"},
-            )
+    async def create(self, charge: Charge) -> str:
+        amount = _provider_amount(charge)
+        async with _deadline():
+            try:
+                intent = await self._intents.create_async(
+                    {
+                        "amount": amount,
+                        "currency": charge.currency.lower(),
+                        "metadata": {"order_id": charge.order_id},
+                        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+                    },
+                    {"idempotency_key": idempotency_key(charge, PaymentCall.CREATE)},
+                )
+            except stripe.StripeError as error:
+                if code := declined_code(error):
+                    raise PaymentDeclined(code) from None
+                raise _unsettled(error, PaymentCall.CREATE) from None
         return intent.id
 
-    async def confirm(self, order_id: str, payment_id: str, token: str) -> None:
-        async with _calling(_refused):
-            status = await self._confirm(order_id, payment_id, token)
-            if status != "succeeded":  # a replayed answer tells how it was, not how it is
-                status = await self._status(payment_id)
-        match status:
-            case "succeeded":
-                return
-            case "canceled":
-                raise PaymentDeclined("payment_canceled")
-            case "requires_action":  # the customer is not here to act
-                raise PaymentDeclined("authentication_required")
-            case _:
-                raise PaymentUnavailable(f"payment {payment_id} is {status}")
+    async def retrieve(self, charge: Charge) -> Payment:
+        async with _deadline():
+            return await self._retrieve(charge)
 
-    async def void(self, order_id: str, payment_id: str) -> None:
-        async with _calling(_unavailable):
-            status = await self._status(payment_id)
-            if status not in {"succeeded", "canceled"}:
-                status = await self._cancel(order_id, payment_id)
-            if status == "succeeded":
-                await self._refund(order_id, payment_id)
-            elif status != "canceled":
-                raise PaymentUnavailable(f"payment {payment_id} cannot be cancelled while {status}")
+    async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        failure: stripe.StripeError | None = None
+        async with _deadline():
+            try:
+                intent = await self._intents.confirm_async(
+                    _payment_id(charge),
+                    {"payment_method": token, "off_session": True},
+                    {"idempotency_key": idempotency_key(charge, PaymentCall.CONFIRM)},
+                )
+                if intent.status == "succeeded":
+                    return PaymentStatus.SUCCEEDED
+            except stripe.StripeError as error:
+                if code := declined_code(error):
+                    raise PaymentDeclined(code) from None
+                failure = error
+            # Neither yes nor no, or how it was when the key was first used: the payment itself tells how it is.
+            payment = await self._retrieve(charge, failure)
+        if payment.declined is not None:
+            raise PaymentDeclined(payment.declined)
+        if payment.status is PaymentStatus.OPEN:
+            raise _unsettled(failure, PaymentCall.CONFIRM)
+        return payment.status
+
+    async def cancel(self, charge: Charge) -> PaymentStatus:
+        async with _deadline():
+            status = (await self._retrieve(charge)).status
+            if status is not PaymentStatus.OPEN:
+                return status
+            try:
+                intent = await self._intents.cancel_async(
+                    _payment_id(charge), {}, {"idempotency_key": idempotency_key(charge, PaymentCall.CANCEL)}
+                )
+            except stripe.StripeError as error:  # it may have succeeded meanwhile
+                status = (await self._retrieve(charge, error)).status
+                if status is PaymentStatus.OPEN:
+                    raise _unsettled(error, PaymentCall.CANCEL) from None
+                return status
+            if intent.status != "canceled":
+                raise _unsettled(None, PaymentCall.CANCEL)
+            return PaymentStatus.CANCELLED
+
+    async def refund(self, charge: Charge) -> None:
+        failure: stripe.StripeError | None = None
+        async with _deadline():
+            try:
+                refund = await self._refunds.create_async(
+                    {"payment_intent": _payment_id(charge)},
+                    {"idempotency_key": idempotency_key(charge, PaymentCall.REFUND)},
+                )
+                if refund.status not in FAILED_REFUND:
+                    return
+            except stripe.StripeError as error:
+                if error.code == ALREADY_REFUNDED:
+                    return
+                failure = error
+            if await self._is_refunded(charge, failure):
+                return
+        raise _unsettled(failure, PaymentCall.REFUND)
 
     async def aclose(self) -> None:
         await self._http.close_async()
 
-    async def _confirm(self, order_id: str, payment_id: str, token: str) -> str | None:
-        """The status that the answer names; None if only the payment itself can tell."""
+    async def _retrieve(self, charge: Charge, failure: stripe.StripeError | None = None) -> Payment:
+        """Read the payment. If it cannot be read, `failure` is what led here and is the cause to report."""
         try:
-            intent = await self._intents.confirm_async(
-                payment_id,
-                {"payment_method": token, "off_session": True},
-                {"idempotency_key": f"{order_id}:confirm"},
-            )
-        except (
-            stripe.APIError,
-            stripe.IdempotencyError,
-        ) as error:  # Stripe may replay a 5xx for as long as the key lives
-            log.warning("payment unclear", order_id=order_id, payment_id=payment_id, reason=_describe(error))
-            return None
-        except stripe.InvalidRequestError as error:
-            if error.code != UNEXPECTED_STATE:
-                raise
-            return None
-        return intent.status
+            intent = await self._intents.retrieve_async(_payment_id(charge))
+        except stripe.StripeError as error:
+            raise unavailable(failure or error) from None
+        status = STATUSES.get(intent.status)
+        if status is None:
+            raise PaymentUnavailable(f"payment {intent.id} is {intent.status}", FailureReason.PENDING)
+        return Payment(
+            status=status,
+            matches=_is_of(charge, intent),
+            declined=_declined(intent) if status is PaymentStatus.OPEN else None,
+        )
 
-    async def _status(self, payment_id: str) -> str:
-        return (await self._intents.retrieve_async(payment_id)).status
-
-    async def _cancel(self, order_id: str, payment_id: str) -> str:
+    async def _is_refunded(self, charge: Charge, failure: stripe.StripeError | None) -> bool:
+        """All of it: somebody may have refunded a part by hand."""
+        payment_id = _payment_id(charge)
         try:
-            intent = await self._intents.cancel_async(payment_id, {}, {"idempotency_key": f"{order_id}:cancel"})
-        except stripe.InvalidRequestError:  # it may have succeeded meanwhile
-            return await self._status(payment_id)
-        return intent.status
+            intent = await self._intents.retrieve_async(payment_id)
+            refunds = await self._refunds.list_async({"payment_intent": payment_id, "limit": 100})
+        except stripe.StripeError as error:
+            raise unavailable(failure or error) from None
+        refunded = sum(refund.amount for refund in refunds.data if refund.status not in FAILED_REFUND)
+        return refunded >= intent.amount_received
 
-    async def _refund(self, order_id: str, payment_id: str) -> None:
-        try:
-            refund = await self._refunds.create_async(
-                {"payment_intent": payment_id}, {"idempotency_key": f"{order_id}:refund"}
-            )
-        except stripe.InvalidRequestError as error:
-            if error.code != ALREADY_REFUNDED:
-                raise
-        else:
-            if refund.status in {"failed", "canceled"}:
-                raise PaymentUnavailable(f"the refund of payment {payment_id} {refund.status}")
+
+def idempotency_key(charge: Charge, call: PaymentCall) -> str:
+    """The key of a call's present attempt.
+
+    An order's first payment keeps the keys without a number that every release has used, so that two releases at work
+    on one order share them.
+    """
+    number = getattr(charge.attempts, call.value)
+    if call is PaymentCall.CREATE:
+        return f"{charge.order_id}:create:{number}" if number else f"{charge.order_id}:create"
+    if charge.attempts.create == 0 and number == 0:
+        return f"{charge.order_id}:{call}"
+    return f"{charge.order_id}:{call}:{charge.payment_id}:{number}"
+
+
+def _is_of(charge: Charge, intent: stripe.PaymentIntent) -> bool:
+    try:
+        amount = provider_amount(charge.amount, charge.currency)
+    except AmountNotChargeable:
+        return False
+    return (intent.amount, intent.currency.upper()) == (amount, charge.currency)
+
+
+def _declined(intent: stripe.PaymentIntent) -> str | None:
+    if intent.status == "requires_action":  # the customer is not here to act
+        return "authentication_required"
+    error = getattr(intent, "last_payment_error", None)
+    # Stripe leaves out what an error does not have, and the SDK's objects raise for it.
+    kind, code, param = (getattr(error, name, None) for name in ("type", "code", "param"))
+    return (code or kind) if is_customers(kind, code, param) else None
+
+
+def _provider_amount(charge: Charge) -> int:
+    """Orders are checked when they are placed; one of an older release may still not be chargeable."""
+    try:
+        return provider_amount(charge.amount, charge.currency)
+    except AmountNotChargeable:
+        raise PaymentDeclined("amount_not_chargeable") from None
+
+
+def _payment_id(charge: Charge) -> str:
+    if charge.payment_id is None:
+        raise ValueError(f"order {charge.order_id} has no payment yet")
+    return charge.payment_id
+
+
+def _unsettled(error: stripe.StripeError | None, call: PaymentCall) -> PaymentUnavailable:
+    """The call had no effect. If Stripe saved its answer, only another key can have one."""
+    if error is None:
+        return IdempotencyKeySpent(f"the {call} of the payment failed", FailureReason.PROVIDER_ERROR, call)
+    if is_saved(error):
+        log.warning("payment_attempt_failed", call=call, error=describe(error))
+        return IdempotencyKeySpent(describe(error), failure_reason(error), call)
+    return unavailable(error)
 
 
 @asynccontextmanager
-async def _calling(failure: Callable[[stripe.StripeError], PlatformError]) -> AsyncIterator[None]:
-    """One call of the port: under its deadline, Stripe's errors as ours."""
+async def _deadline() -> AsyncIterator[None]:
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
     except TimeoutError:
-        raise PaymentUnavailable(f"no answer within {DEADLINE_SECONDS:.0f} s") from None
-    except stripe.StripeError as error:
-        raise failure(error) from None
-
-
-def _refused(error: stripe.StripeError) -> PlatformError:
-    """A payment that is missing is a fault of ours, such as another account's API key, not the customer's."""
-    if isinstance(error, stripe.CardError | stripe.InvalidRequestError) and not (
-        error.code == MISSING and error.param == "intent"
-    ):
-        return PaymentDeclined(error.code or "invalid_request")
-    return _unavailable(error)
-
-
-def _unavailable(error: stripe.StripeError) -> PlatformError:
-    return PaymentUnavailable(_describe(error))
-
-
-def _describe(error: stripe.StripeError) -> str:
-    parts = [type(error).__name__, error.http_status, error.code, error.request_id]
-    return " ".join(str(part) for part in parts if part is not None)
-
-
-class _HttpxClient(stripe.HTTPClient):
-    """The SDK's own has no time-out over a whole request, and passes the body in httpx's deprecated way."""
-
-    name = "httpx"
-
-    def __init__(self, connect_seconds: float, request_seconds: float) -> None:
-        super().__init__()
-        self._request_seconds = request_seconds
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(request_seconds, connect=connect_seconds),
-            limits=httpx.Limits(max_connections=None),  # as many as messages are handled at once
-        )
-
-    async def request_async(
-        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
-    ) -> tuple[bytes, int, Mapping[str, str]]:
-        try:
-            async with asyncio.timeout(self._request_seconds):
-                response = await self._client.request(method, url, headers=headers, content=post_data)
-        except (httpx.HTTPError, TimeoutError) as error:
-            name = type(error).__name__
-            raise stripe.APIConnectionError(name, should_retry=True) from error  # type: ignore[no-untyped-call] # SDK's
-        return response.content, response.status_code, response.headers
-
-    async def sleep_async(self, secs: float) -> None:
-        await asyncio.sleep(secs)
-
-    async def close_async(self) -> None:
-        await self._client.aclose()
+        raise PaymentUnavailable(f"no answer within {DEADLINE_SECONDS:.0f} s", FailureReason.NO_RESPONSE) from None

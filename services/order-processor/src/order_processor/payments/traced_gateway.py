@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from order_processor.payments.gateway import PaymentGateway
+from order_processor.payments.gateway import Payment, PaymentGateway, PaymentStatus
+from order_shared.order.payments import Charge
 
 if TYPE_CHECKING:
     from order_shared.tracing.spans import Tracing
@@ -13,14 +14,22 @@ class TracedGateway:
         self._gateway = gateway
         self._tracing = tracing
 
-    async def create(self, order_id: str, *, amount: int, currency: str) -> str:
-        with self._tracing.client("payment.create", {"order.id": order_id}):
-            return await self._gateway.create(order_id, amount=amount, currency=currency)
+    async def create(self, charge: Charge) -> str:
+        with self._tracing.client("payment.create", {"order.id": charge.order_id}):
+            return await self._gateway.create(charge)
 
-    async def confirm(self, order_id: str, payment_id: str, token: str) -> None:
-        with self._tracing.client("payment.confirm", {"order.id": order_id}):
-            await self._gateway.confirm(order_id, payment_id, token)
+    async def retrieve(self, charge: Charge) -> Payment:
+        with self._tracing.client("payment.retrieve", {"order.id": charge.order_id}):
+            return await self._gateway.retrieve(charge)
 
-    async def void(self, order_id: str, payment_id: str) -> None:
-        with self._tracing.client("payment.void", {"order.id": order_id}):
-            await self._gateway.void(order_id, payment_id)
+    async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        with self._tracing.client("payment.confirm", {"order.id": charge.order_id}):
+            return await self._gateway.confirm(charge, token)
+
+    async def cancel(self, charge: Charge) -> PaymentStatus:
+        with self._tracing.client("payment.cancel", {"order.id": charge.order_id}):
+            return await self._gateway.cancel(charge)
+
+    async def refund(self, charge: Charge) -> None:
+        with self._tracing.client("payment.refund", {"order.id": charge.order_id}):
+            await self._gateway.refund(charge)

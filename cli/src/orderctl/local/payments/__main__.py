@@ -1,0 +1,29 @@
+"""The sandbox's own process: `python -m orderctl.local.payments --port 0`."""
+
+import signal
+import sys
+
+from aiohttp import web
+
+from order_shared.logging import configure_logging
+from order_shared.net import listen
+from orderctl.local.address import part_options
+from orderctl.local.payments.api import Api
+from orderctl.local.payments.bank import SLOW_SECONDS, Bank, Token
+
+DRAIN_SECONDS = 5.0
+
+
+def main() -> None:
+    parser = part_options("The local payment sandbox.")
+    parser.add_argument("--slow-seconds", type=float, default=SLOW_SECONDS, help=f"how long {Token.SLOW} takes")
+    options = parser.parse_args()
+    configure_logging("INFO")
+    app = Api(Bank(options.slow_seconds)).make_app()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
+    with listen(options.host, options.port) as listener:
+        web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

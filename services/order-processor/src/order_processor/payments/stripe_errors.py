@@ -1,0 +1,86 @@
+"""What Stripe's errors mean: whose fault they are, and whether Stripe saved them under the idempotency key.
+
+An allow list names the errors that are the customer's; every other one is ours or Stripe's, and rejects no order.
+What Stripe says of an error may quote the payment token, so none of its texts leaves this package: ours carry the kind,
+the status, the code and the request id.
+"""
+
+from http import HTTPStatus
+
+import stripe
+
+from order_processor.payments.gateway import FailureReason, PaymentUnavailable
+
+CUSTOMER_CODES = frozenset(
+    {
+        "amount_too_large",
+        "amount_too_small",
+        "authentication_required",
+        "payment_intent_action_required",
+        "payment_intent_authentication_failure",
+        "payment_intent_incompatible_payment_method",
+        "payment_intent_payment_attempt_expired",
+        "payment_intent_payment_attempt_failed",
+        "payment_method_bank_account_blocked",
+        "payment_method_billing_details_address_missing",
+        "payment_method_currency_mismatch",
+        "payment_method_customer_decline",
+        "payment_method_invalid_parameter",
+        "payment_method_invalid_parameter_testmode",
+        "payment_method_provider_decline",
+        "payment_method_restricted",
+        "payment_method_unexpected_state",
+        "payment_method_unsupported_type",
+    }
+)
+"""Errors of a request that are about the customer's payment method, or about the amount. Errors of the type
+`card_error` are the customer's whatever their code. Source: https://docs.stripe.com/error-codes"""
+
+CARD_ERROR = "card_error"
+MISSING = "resource_missing"
+NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
+"""Stripe answers these before it begins with the request: the same key works once their cause is gone."""
+
+
+def declined_code(error: stripe.StripeError) -> str | None:
+    """Return the code of an error that is the customer's; None for any other."""
+    if isinstance(error, stripe.CardError):
+        return error.code or "card_error"
+    if not isinstance(error, stripe.InvalidRequestError):
+        return None
+    return error.code if is_customers(None, error.code, error.param) else None
+
+
+def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
+    """Whether an error of this type, code and parameter is the customer's.
+
+    A payment method that does not exist is; a payment that does not exist is ours, such as another account's API key.
+    """
+    return kind == CARD_ERROR or code in CUSTOMER_CODES or (code == MISSING and param == "payment_method")
+
+
+def is_saved(error: stripe.StripeError) -> bool:
+    """Whether Stripe may replay this error under the idempotency key. To take it for saved costs one new key."""
+    return (
+        error.http_status is not None
+        and error.http_status >= HTTPStatus.BAD_REQUEST
+        and (error.http_status not in NOT_SAVED)
+    )
+
+
+def failure_reason(error: stripe.StripeError) -> FailureReason:
+    status = error.http_status
+    if status is None or status < HTTPStatus.BAD_REQUEST:
+        return FailureReason.NO_RESPONSE
+    if status in {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}:
+        return FailureReason.THROTTLED
+    return FailureReason.PROVIDER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else FailureReason.REFUSED
+
+
+def unavailable(error: stripe.StripeError) -> PaymentUnavailable:
+    return PaymentUnavailable(describe(error), failure_reason(error))
+
+
+def describe(error: stripe.StripeError) -> str:
+    parts = [type(error).__name__, error.http_status, error.code, error.request_id]
+    return " ".join(str(part) for part in parts if part is not None)

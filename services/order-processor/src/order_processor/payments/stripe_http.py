@@ -1,0 +1,39 @@
+"""The HTTP client under Stripe's SDK."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import stripe
+
+
+class HttpxClient(stripe.HTTPClient):
+    """The SDK's own has no time-out over a whole request, and passes the body in httpx's deprecated way."""
+
+    name = "httpx"
+
+    def __init__(self, connect_seconds: float, request_seconds: float) -> None:
+        super().__init__()
+        self._request_seconds = request_seconds
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(request_seconds, connect=connect_seconds),
+            limits=httpx.Limits(max_connections=None),  # as many as messages are handled at once
+        )
+
+    async def request_async(
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
+        try:
+            async with asyncio.timeout(self._request_seconds):
+                response = await self._client.request(method, url, headers=headers, content=post_data)
+        except (httpx.HTTPError, TimeoutError) as error:
+            name = type(error).__name__
+            raise stripe.APIConnectionError(name, should_retry=True) from error  # type: ignore[no-untyped-call] # SDK's
+        return response.content, response.status_code, response.headers
+
+    async def sleep_async(self, secs: float) -> None:
+        await asyncio.sleep(secs)
+
+    async def close_async(self) -> None:
+        await self._client.aclose()

@@ -1,0 +1,91 @@
+"""What an order stores of its payment: attempt numbers, the decision to undo, and what a take-over finds."""
+
+from datetime import timedelta
+
+import pytest
+
+from order_shared.clock import to_millis
+from order_shared.order.exceptions import StaleOrder
+from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
+from order_shared.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
+from tests.factories import make_claim, make_order, make_product, make_stock_claim
+from tests.integration.conftest import Storage
+
+LEASE = timedelta(minutes=1)
+DECLINED = Undo(UndoKind.REJECT, "card_declined")
+
+
+@pytest.fixture
+async def reserved(storage: Storage) -> Order:
+    """A paid order in the hands of its first owner, with a payment noted."""
+    await storage.inventory.put(make_product(tenant=storage.tenant))
+    await storage.inventory.adjust(storage.tenant, "TEA", 10, make_stock_claim(storage.tenant, "TEA"))
+    order = make_order(
+        customer=Customer(storage.tenant, "ada"),
+        lines=[(make_product(tenant=storage.tenant), 3)],
+        payment_token="pm_card_visa",
+    )
+    await storage.orders.add(order, make_claim(order, at=storage.clock()))
+    held = order.reserve(order.created_at, owner="first", lease_until=order.created_at + LEASE)
+    return await storage.orders.move(order, held)
+
+
+async def stored(storage: Storage, order: Order) -> Order:
+    return await storage.orders.get(order.customer, order.order_id)
+
+
+async def test_a_move_returns_what_is_stored(storage: Storage, reserved: Order) -> None:
+    noted = await storage.orders.move(reserved, reserved.with_payment("pi_1"))
+    assert noted == await stored(storage, reserved) == reserved.with_payment("pi_1")
+
+
+async def test_whoever_takes_over_gets_what_was_written_since_it_read(storage: Storage, reserved: Order) -> None:
+    """The first owner's writes do not change the fence, so the take-over of an older read succeeds."""
+    noted = await storage.orders.move(reserved, reserved.with_payment("pi_1"))
+    await storage.orders.move(noted, noted.begin_undo(DECLINED))
+    until = reserved.created_at + 2 * LEASE
+    taken = await storage.orders.move(reserved, reserved.take_over(owner="second", lease_until=until))
+    assert (taken.lease_owner, taken.payment_id, taken.undo) == ("second", "pi_1", DECLINED)
+    assert taken == await stored(storage, reserved)
+
+
+async def test_attempt_numbers_and_the_decision_to_undo_are_read_back(storage: Storage, reserved: Order) -> None:
+    before = reserved
+    for after in (
+        reserved.with_next_attempt(PaymentCall.CREATE),
+        reserved.with_next_attempt(PaymentCall.CREATE).with_next_attempt(PaymentCall.REFUND),
+        reserved.with_payment("pi_1").begin_undo(DECLINED),
+        reserved.with_payment("pi_1").begin_undo(Undo(UndoKind.CANCEL)),
+        reserved.with_payment("pi_1").begin_undo(Undo(UndoKind.REPLACE)).without_payment(),
+    ):
+        before = await storage.orders.move(before, after)
+        assert before == await stored(storage, reserved)
+        assert (before.payment_attempts, before.undo) == (after.payment_attempts, after.undo)
+        assert before.version == reserved.version, "a customer sees nothing of it"
+    assert (before.payment_id, before.payment_attempts) == (None, PaymentAttempts(create=1))
+
+
+async def test_the_former_owner_cannot_decide_to_undo(storage: Storage, reserved: Order) -> None:
+    until = reserved.created_at + 2 * LEASE
+    taken = await storage.orders.move(reserved, reserved.take_over(owner="second", lease_until=until))
+    with pytest.raises(StaleOrder):
+        await storage.orders.move(reserved, reserved.begin_undo(DECLINED))
+    assert (await stored(storage, taken)).undo is None
+
+
+async def test_the_decision_is_forgotten_when_the_order_ends(storage: Storage, reserved: Order) -> None:
+    undone = await storage.orders.move(reserved, reserved.with_payment("pi_1").begin_undo(DECLINED))
+    reason = Reason(ReasonCode.PAYMENT_DECLINED, "the payment was declined: card_declined")
+    ended = await storage.orders.move(undone, undone.reject(undone.updated_at, reason))
+    assert ended == await stored(storage, undone)
+    assert (ended.status, ended.undo, ended.payment_id) == (OrderStatus.REJECTED, None, "pi_1")
+    assert (await storage.inventory.get(storage.tenant, "TEA")).available == 10
+
+
+async def test_parked_with_the_lease_released_it_waits_for_an_operator(storage: Storage, reserved: Order) -> None:
+    parked = reserved.release().park(reserved.updated_at, "payment_amount_differs")
+    await storage.orders.move(reserved, parked)
+    assert await stored(storage, reserved) == parked
+    retried = parked.unpark(parked.updated_at, due_at=to_millis(parked.updated_at))
+    await storage.orders.move(parked, retried)
+    assert not retried.is_leased(retried.updated_at, to_others_than="second")

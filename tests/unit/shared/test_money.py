@@ -1,0 +1,134 @@
+"""Amounts of every currency: written for people, and in the payment provider's units."""
+
+from fractions import Fraction
+
+import iso4217
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from order_shared.money.charges import (
+    CHARGEABLE,
+    MAXIMUM,
+    AmountNotChargeable,
+    provider_amount,
+    provider_unit,
+)
+from order_shared.money.currencies import (
+    DECIMALS,
+    WITHDRAWN_DECIMALS,
+    UnknownCurrency,
+    decimals_of,
+    format_amount,
+    known_currency,
+)
+
+
+def test_the_currencies_are_those_of_iso_4217_that_a_price_can_have() -> None:
+    assert set(DECIMALS) == {each.code for each in iso4217.Currency if each.exponent is not None}
+    assert {"EUR", "JPY", "KWD", "CLF"} <= set(DECIMALS)
+    assert not {"XAU", "XTS", "XXX", "ZZZ"} & set(DECIMALS)
+
+
+def test_withdrawn_currencies_are_read_and_not_taken_anew() -> None:
+    assert not WITHDRAWN_DECIMALS.keys() & DECIMALS.keys()
+    for code in WITHDRAWN_DECIMALS:
+        assert decimals_of(code) == 2
+        with pytest.raises(UnknownCurrency):
+            known_currency(code)
+
+
+def test_every_currency_that_the_provider_charges_in_has_decimals_of_its_own() -> None:
+    assert {code for code in CHARGEABLE if decimals_of(code) is None} == set()
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        (890, "EUR", "8.90 EUR"),
+        (5, "EUR", "0.05 EUR"),
+        (0, "EUR", "0.00 EUR"),
+        (-1290, "EUR", "-12.90 EUR"),
+        (-5, "EUR", "-0.05 EUR"),
+        (1290, "JPY", "1290 JPY"),
+        (1234, "KWD", "1.234 KWD"),
+        (12345, "CLF", "1.2345 CLF"),
+        (1234, "ANG", "12.34 ANG"),
+        (1234, "ZZZ", "1234 minor units of ZZZ"),
+    ],
+)
+def test_an_amount_is_written_for_people(amount: int, currency: str, written: str) -> None:
+    assert format_amount(amount, currency) == written
+
+
+@pytest.mark.parametrize(
+    ("total", "currency", "amount"),
+    [
+        (1234, "EUR", 1234),
+        (1234, "JPY", 1234),
+        (5000, "ISK", 500_000),
+        (5000, "UGX", 500_000),
+        (5000, "MGA", 50),
+        (12_340, "KWD", 12_340),
+        (1234, "HUF", None),
+        (17_500, "HUF", 17_500),
+        (1234, "TWD", 1234),
+        (1234, "ANG", 1234),
+    ],
+)
+def test_a_total_is_counted_as_the_provider_counts_it(total: int, currency: str, amount: int | None) -> None:
+    if amount is None:
+        with pytest.raises(AmountNotChargeable):
+            provider_amount(total, currency)
+    else:
+        assert provider_amount(total, currency) == amount
+
+
+@pytest.mark.parametrize(
+    ("total", "currency", "sentence"),
+    [
+        (1234, "KWD", "1.234 KWD cannot be charged exactly: the payment provider takes KWD in multiples of 0.010 KWD"),
+        (1234, "MGA", "12.34 MGA cannot be charged exactly: the payment provider takes MGA in multiples of 1 MGA"),
+        (49, "EUR", "0.49 EUR is below 0.50 EUR, the least that the payment provider charges"),
+        (49, "JPY", "49 JPY is below 50 JPY, the least that the payment provider charges"),
+        (
+            500_000_000_000,
+            "UGX",
+            "500000000000 UGX is above 9999999999.99 UGX, the most that the payment provider charges",
+        ),
+        (
+            100,
+            "XCG",
+            (
+                "the payment provider does not charge in XCG: place the order without payment_token, or price its "
+                "products in another currency"
+            ),
+        ),
+        (
+            100,
+            "ZZZ",
+            (
+                "the payment provider does not charge in ZZZ: place the order without payment_token, or price its "
+                "products in another currency"
+            ),
+        ),
+    ],
+)
+def test_a_total_that_cannot_be_charged_is_refused_in_a_sentence(total: int, currency: str, sentence: str) -> None:
+    with pytest.raises(AmountNotChargeable) as refused:
+        provider_amount(total, currency)
+    assert str(refused.value) == sentence
+
+
+@given(st.sampled_from(sorted(CHARGEABLE)), st.integers(1, 10**14))
+def test_what_is_asked_for_is_exactly_what_is_owed(currency: str, total: int) -> None:
+    try:
+        amount = provider_amount(total, currency)
+    except AmountNotChargeable:
+        return
+    unit, decimals = provider_unit(currency), decimals_of(currency)
+    assert unit is not None
+    assert decimals is not None
+    assert Fraction(amount, 10**unit.decimals) == Fraction(total, 10**decimals)
+    assert amount % unit.step == 0
+    assert unit.minimum <= amount <= MAXIMUM
