@@ -59,6 +59,12 @@ def processor() -> Dashboard:
                         unit="ops",
                     ),
                     graph(
+                        "Payment calls that settled nothing",
+                        "`refused` is a fault of ours, such as a wrong API key; paid orders wait meanwhile.",
+                        {"{{reason}}": "sum by (reason) (rate(order_payment_failures_total[$__rate_interval]))"},
+                        unit="ops",
+                    ),
+                    graph(
                         "What handling one takes",
                         "Stock and payment, without the wait.",
                         {

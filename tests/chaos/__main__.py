@@ -26,7 +26,7 @@ from tests.chaos.crashes import ONE_OF_EACH, SCENES, Lane, Scene, Step, find_poi
 from tests.chaos.crashes import SETTINGS as LANE_SETTINGS
 from tests.chaos.faults import ALL_KINDS
 from tests.chaos.history import Fault
-from tests.chaos.scenarios import Result, run_cancels, run_crowd, run_outage
+from tests.chaos.scenarios import Result, run_cancels, run_crowd, run_outage, run_refusals
 from tests.chaos.world import TWO_OF_EACH, World, open_world
 
 TABLE_WIDTH = 130
@@ -38,6 +38,7 @@ MIXED = "faults, all mixed"
 CANCELS = "cancels that race with processing"
 OUTAGE_SECONDS = 60.0
 OUTAGE = f"payment provider away for {OUTAGE_SECONDS:.0f} s"
+REFUSALS = f"payment provider refuses our requests for {OUTAGE_SECONDS:.0f} s"
 OUTAGE_CUSTOMERS = 100
 OUTAGE_SETTINGS = {"ORDER_RETRY_CAP_SECONDS": "8"}
 CANCELS_AT_ONCE = 1_000
@@ -111,11 +112,16 @@ async def run_all(stack: Stack, options: argparse.Namespace, report: Report) -> 
     async def be_without_provider(world: World) -> None:
         report.add(await run_outage(world, OUTAGE, OUTAGE_CUSTOMERS, OUTAGE_SECONDS))
 
+    async def be_refused(world: World) -> None:
+        report.add(await run_refusals(world, REFUSALS, OUTAGE_CUSTOMERS, OUTAGE_SECONDS))
+
     async with asyncio.TaskGroup() as group:
         for number in range(min(CROWD_WORLDS, len(waiting))):
             group.create_task(in_world(stack, f"crowd{number}-", run_crowds))
         if options.only in OUTAGE:
             group.create_task(in_world(stack, "outage-", be_without_provider, OUTAGE_SETTINGS))
+        if options.only in REFUSALS:
+            group.create_task(in_world(stack, "refusals-", be_refused, OUTAGE_SETTINGS))
         group.create_task(run_crashes(stack, options.only, report))
 
 
@@ -189,7 +195,14 @@ def main() -> int:
             uvloop.run(run_all(stack, options, report))
     if not report.results:
         parser.error(f"no scenario and no crash point has {options.only!r} in its name; a run lists them all")
-    rows = [*(scene.name for scene in SCENES), *(f"fault, {kind}" for kind in ALL_KINDS), MIXED, OUTAGE, CANCELS]
+    rows = [
+        *(scene.name for scene in SCENES),
+        *(f"fault, {kind}" for kind in ALL_KINDS),
+        MIXED,
+        OUTAGE,
+        REFUSALS,
+        CANCELS,
+    ]
     console.print(report.table(rows))
     verdict = "nothing lost, nothing doubled" if report.holds else f"FAILED; the logs are in {STATE}/logs"
     console.print(f"{verdict}; {time.monotonic() - started:.0f} s")

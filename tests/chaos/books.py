@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from order_shared.aws.dynamodb import Dynamo
+from order_shared.order.events import event_of
 from order_shared.order.items import item_key, to_order
 from order_shared.order.models import Order
+from order_shared.order.repository import DynamoOrderRepository
 from order_shared.tables import TableNames, order_queue
+from orderctl.local.payments.api import API_KEY
 from tests.chaos.history import Payment
 from tests.waiting import eventually
 
@@ -51,6 +54,28 @@ class Books:
         self._bank = bank
         self._done_with = "-"
         self._http = http
+        self.repository = DynamoOrderRepository(dynamo, self._tables)
+
+    async def find(self, order_id: str) -> Order:
+        items = [item async for item in self._dynamo.client.scan(self._tables.orders, consistent_read=True)]
+        (order,) = [order for order in map(to_order, items) if order.order_id == order_id]
+        return order
+
+    async def ask_provider(self, path: str, form: dict[str, str], key: str) -> dict[str, Any]:
+        """What a worker would ask the provider, past the proxy."""
+        headers = {"Authorization": f"Bearer {API_KEY}", "Idempotency-Key": key}
+        async with self._http.post(f"{self._bank}{path}", data=form, headers=headers) as response:
+            response.raise_for_status()
+            answer: dict[str, Any] = await response.json()
+            return answer
+
+    async def publish(self, order: Order) -> None:
+        """Send the message of an order once more."""
+        await asyncio.to_thread(self._send, event_of(order).to_json())
+
+    def _send(self, body: str) -> None:
+        url = self._sqs.get_queue_url(QueueName=self._queue.name)["QueueUrl"]
+        self._sqs.send_message(QueueUrl=url, MessageBody=body)
 
     async def orders(self, tenant: str) -> list[Order]:
         items = [item async for item in self._dynamo.client.scan(self._tables.orders, consistent_read=True)]

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from order_shared.clock import to_millis, utc_now
 from orderctl.local.payments.bank import Token
-from tests.chaos.customers import Customer
+from tests.chaos.customers import PRICE, Customer
 from tests.chaos.history import Fault, Purchase
 from tests.chaos.proxy import Clear, Plan
 from tests.chaos.scenarios import Result, Trial
-from tests.chaos.wire import RECEIVE, Answer, Call, Forward, Reset, failed_entries, json_answer
+from tests.chaos.wire import RECEIVE, Answer, Call, Forward, Reset, failed_entries, json_answer, payment_error
 from tests.chaos.world import API, PROCESSOR, World
 from tests.waiting import eventually
 
@@ -30,6 +31,9 @@ COUNTS = {"GetQueueUrl", "GetQueueAttributes"}
 """What a processor asks once a minute, wherever it is then."""
 
 SETTINGS = {"ORDER_SWEEP_BASE_SECONDS": "2"}
+CONFIRM = "POST /v1/payment_intents/{id}/confirm"
+HELD_BACK_SECONDS = 30.0
+LATER_THAN_ANY = 2**53
 
 
 class Stage:
@@ -63,6 +67,33 @@ class Stage:
 
     async def quiet(self) -> None:
         await self._trial.become_quiet()
+
+    async def create_payment(self, order_id: str, *, amount: int) -> str:
+        """What a worker of the last release has created under its key: a payment of `amount`; return its id."""
+        form = {"amount": str(amount), "currency": "eur", "metadata[order_id]": order_id}
+        created = await self.world.books.ask_provider("/v1/payment_intents", form, f"{order_id}:create")
+        return str(created["id"])
+
+    async def note_payment(self, order_id: str, payment_id: str) -> None:
+        """As a worker that has crashed since left it: reserved, with this payment, its lease over."""
+        books, now = self.world.books, utc_now()
+        order = await books.find(order_id)
+        held = await books.repository.move(order, order.reserve(now, owner="crashed", lease_until=now))
+        await books.repository.move(held, held.with_payment(payment_id))
+
+    async def cancel_payment(self, payment_id: str) -> None:
+        """By hand, at the provider."""
+        await self.world.books.ask_provider(f"/v1/payment_intents/{payment_id}/cancel", {}, f"{payment_id}:by-hand")
+
+    async def publish_after_the_lease(self, order_id: str) -> None:
+        """The order's message comes once more when its owner's lease is over, or the order has ended."""
+
+        async def is_over() -> bool:
+            order = await self.world.books.find(order_id)
+            return not order.is_open or (order.lease_until or LATER_THAN_ANY) < to_millis(utc_now())
+
+        await eventually(is_over, "the end of the lease", patience=60, pause=0.05)
+        await self.world.books.publish(await self.world.books.find(order_id))
 
 
 Script = Callable[[Stage], Awaitable[None]]
@@ -134,6 +165,68 @@ async def refunded(stage: Stage) -> None:
     await stage.cancel(order_id)
 
 
+async def provider_saves_a_500(stage: Stage) -> None:
+    stage.begin()
+    await stage.place({"PLENTY": 1}, Token.SAVES_500)
+
+
+async def payment_of_another_amount(stage: Stage) -> None:
+    """As if a release that counts the currency in other units had created it."""
+    stage.world.pause(PROCESSOR)
+    order_id = await stage.place({"PLENTY": 1}, Token.WORKS)
+    await stage.note_payment(order_id, await stage.create_payment(order_id, amount=PRICE * 100))
+    stage.begin()
+    stage.world.resume(PROCESSOR)
+
+
+async def payment_of_another_amount_not_noted(stage: Stage) -> None:
+    stage.world.pause(PROCESSOR)
+    order_id = await stage.place({"PLENTY": 1}, Token.WORKS)
+    await stage.create_payment(order_id, amount=PRICE * 100)
+    stage.begin()
+    stage.world.resume(PROCESSOR)
+
+
+async def payment_cancelled_by_hand(stage: Stage) -> None:
+    stage.world.pause(PROCESSOR)
+    order_id = await stage.place({"PLENTY": 1}, Token.WORKS)
+    payment_id = await stage.create_payment(order_id, amount=PRICE)
+    await stage.note_payment(order_id, payment_id)
+    await stage.cancel_payment(payment_id)
+    stage.begin()
+    stage.world.resume(PROCESSOR)
+
+
+async def declined_beside_a_success(stage: Stage) -> None:
+    """Played in LateDecline: the first worker's lease ends, the next one confirms, then the first one is declined."""
+    stage.begin()
+    order_id = await stage.place({"PLENTY": 1}, Token.WORKS)
+    await stage.publish_after_the_lease(order_id)
+
+
+class LateDecline:
+    """The first confirmation of each payment is held back until another one has succeeded, and is then declined."""
+
+    def __init__(self) -> None:
+        self._succeeded: dict[str, asyncio.Event] = {}
+
+    async def meet(self, call: Call, forward: Forward) -> Answer:
+        if call.operation != CONFIRM:
+            return await forward(call)
+        succeeded = self._succeeded.get(call.path)
+        if succeeded is None:
+            succeeded = self._succeeded[call.path] = asyncio.Event()
+            try:
+                async with asyncio.timeout(HELD_BACK_SECONDS):
+                    await succeeded.wait()
+            except TimeoutError:
+                raise Reset from None
+            return payment_error("card_error", status=402, code="insufficient_funds")
+        answer = await forward(call)
+        succeeded.set()
+        return answer
+
+
 class LostSends:
     """What the API sends to the queue is lost: only a sweep can find the order."""
 
@@ -156,7 +249,7 @@ class Scene:
 
     @property
     def name(self) -> str:
-        lost = "" if self.weather is CLEAR else ", message lost"
+        lost = ", message lost" if isinstance(self.weather, LostSends) else ""
         return "killed, " + self.script.__name__.replace("_", " ") + lost
 
 
@@ -166,6 +259,11 @@ SCENES = (
     Scene(paid),
     Scene(declined),
     Scene(provider_fails_once),
+    Scene(provider_saves_a_500),
+    Scene(payment_of_another_amount),
+    Scene(payment_of_another_amount_not_noted),
+    Scene(payment_cancelled_by_hand),
+    Scene(declined_beside_a_success, weather=LateDecline()),
     Scene(stock_brought_together),
     Scene(out_of_stock),
     Scene(cancelled_while_pending, (API, PROCESSOR)),
@@ -223,6 +321,7 @@ class Director:
         self._has_begun = False
         self.has_polled = False
         self.seen: Counter[tuple[str, str]] = Counter()
+        self.begun: Counter[tuple[str, str]] = Counter()
         self.steps: list[Step] = []
         self.killed = asyncio.Event()
 
@@ -231,6 +330,7 @@ class Director:
         self._point = point
         self._has_begun = False
         self.seen = Counter()
+        self.begun = Counter()
         self.steps = []
         self.killed = asyncio.Event()
 
@@ -241,6 +341,7 @@ class Director:
         self.has_polled |= call.operation == RECEIVE
         if self._is_at_point(call, after=False):
             self._strike(call.caller)
+        self.begun[call.caller, call.operation] += self._has_begun
         answer = await self._weather.meet(call, forward)
         if self._has_begun and has_effect(call, answer):
             if self._is_at_point(call, after=True):
@@ -256,9 +357,13 @@ class Director:
             return False
         if (call.caller, call.operation, after) != (point.process, point.operation, point.after):
             return False
-        # A poll that began before the scene may have brought its message: then it is before the next one.
-        passed = self.seen[call.caller, call.operation]
-        return passed == point.ordinal if after else passed >= point.ordinal
+        if after:
+            return self.seen[call.caller, call.operation] == point.ordinal
+        # Of looks that may find nothing only those are counted that found something. Of all else what has begun counts:
+        # two workers' requests may be under way at once. A poll that began before the scene may have brought its
+        # message: then it is before the next one.
+        passed = self.seen if call.operation in {RECEIVE, "Query"} else self.begun
+        return passed[call.caller, call.operation] >= point.ordinal
 
     def _strike(self, process: str) -> None:
         self.killed.set()

@@ -15,13 +15,14 @@ from tests.chaos.customers import Customer, Shop, go_shopping
 from tests.chaos.faults import Weather
 from tests.chaos.history import Evidence, Fault, History, Outcome, Purchase, Verb, Verdict, judge
 from tests.chaos.proxy import Clear, Plan
-from tests.chaos.wire import PAYMENTS, Answer, Call, Forward, Reset
+from tests.chaos.wire import PAYMENTS, Answer, Call, Forward, Reset, payment_error
 from tests.chaos.world import World
 from tests.waiting import eventually
 
 AT_ONCE = 32
 CANCELLED_WITHIN_SECONDS = 0.3
 QUIET_SECONDS = 90.0
+UNAUTHORIZED = 401
 STOCK = {"COMMON": 10_000, "HOT": 60, "RARE": 15}
 SHARDS = {"HOT": 4, "RARE": 2}
 """HOT and RARE run out in the middle of the crowd, HOT's stock shards at different times."""
@@ -158,6 +159,75 @@ class Outage:
             self.refused += 1
             raise Reset
         return await forward(call)
+
+
+class Refusals:
+    """The payment provider refuses our requests, for reasons that no customer has given it.
+
+    Like Stripe it saves such an answer under the request's idempotency key, except a 401, and replays it also when it
+    has ceased to refuse.
+    """
+
+    ANSWERS = (
+        payment_error("invalid_request_error", status=400, code="account_invalid"),
+        payment_error("invalid_request_error", status=400, code="parameter_unknown"),
+        payment_error("invalid_request_error", status=401),
+        payment_error("invalid_request_error", status=403),
+    )
+
+    def __init__(self, seed: str) -> None:
+        self._dice = Random(seed)  # noqa: S311 - reproducible, not secret
+        self._saved: dict[str, Answer] = {}
+        self.refusing = False
+        self.refused = 0
+
+    async def meet(self, call: Call, forward: Forward) -> Answer:
+        if call.service != PAYMENTS:
+            return await forward(call)
+        key = call.headers.get("Idempotency-Key")
+        if key in self._saved:
+            return self._saved[key]
+        if not self.refusing:
+            return await forward(call)
+        self.refused += 1
+        answer = self._dice.choice(self.ANSWERS)
+        if key is not None and answer.status != UNAUTHORIZED:
+            self._saved[key] = answer
+        return answer
+
+
+async def run_refusals(world: World, name: str, customers: int, seconds: float) -> Result:
+    """In the middle of a burst of paid orders the provider refuses all requests; a third of the customers cancel.
+
+    No order is rejected for it: each is confirmed, or cancelled as its customer wants.
+    """
+    trial = Trial(world, name, STOCK, SHARDS)
+    refusals = Refusals(name)
+    wishes: Counter[str] = Counter()
+
+    async def buy(number: int) -> None:
+        dice = Random(f"{name}/{number}")  # noqa: S311 - reproducible, not secret
+        await asyncio.sleep(dice.uniform(0, 4))  # the burst
+        purchase = Purchase(f"c{number}", {"COMMON": 1}, is_paid=True)
+        customer = Customer(trial.shop, trial.history, purchase, dice, patient=True)
+        order_id = await customer.place(Token.WORKS)
+        cancels = number % 3 == 0 and order_id is not None
+        wishes["cancelled" if cancels else "confirmed"] += 1
+        if cancels and order_id is not None:
+            await asyncio.sleep(dice.uniform(0, 2))  # before, during or after its payment
+            await customer.cancel(order_id)
+
+    async with trial.under(refusals, refusals):
+        burst = asyncio.gather(*map(buy, range(customers)))
+        await eventually(lambda: trial.history.count(Verb.PLACE, Outcome.OK) >= customers // 3, "a third of the burst")
+        refusals.refusing = True
+        await asyncio.sleep(seconds)
+        refusals.refusing = False
+        await burst
+    result = await trial.result(refusals.refused)
+    if result.ends != wishes:
+        result.verdict.add(Fault.OTHER, f"{dict(wishes)} were wanted, and the ends are {dict(result.ends)}")
+    return result
 
 
 async def run_outage(world: World, name: str, customers: int, seconds: float) -> Result:

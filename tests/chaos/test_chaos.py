@@ -8,7 +8,7 @@ import pytest
 from orderctl.local.stack import Stack, running_infrastructure
 from tests.chaos.crashes import ONE_OF_EACH, SETTINGS, Lane, Scene, find_points, paid
 from tests.chaos.faults import ALL_KINDS
-from tests.chaos.scenarios import run_crowd
+from tests.chaos.scenarios import run_crowd, run_refusals
 from tests.chaos.world import open_world
 
 LANES = 4
@@ -26,6 +26,13 @@ async def test_a_crowd_under_all_kinds_of_fault_and_a_kill(stack: Stack) -> None
     assert result.verdict.details == []
     assert result.orders >= 30
     assert result.injected >= 40
+
+
+async def test_a_provider_that_refuses_our_requests_rejects_no_order(stack: Stack) -> None:
+    async with open_world(stack, "refusals-") as world:
+        result = await run_refusals(world, "refusals", customers=15, seconds=2)
+    assert result.verdict.details == []
+    assert result.injected > 0
 
 
 async def test_a_processor_killed_at_each_request_of_a_paid_order(stack: Stack) -> None:

@@ -122,6 +122,7 @@ class _Attempt:
             return await self._pay(order)
         except PaymentUnavailable as error:
             self._work.on_payment_failure(error.reason)
+            log.warning("payment_call_failed", reason=error.reason, error=str(error))
             await self._postpone(order, error)
             raise
 

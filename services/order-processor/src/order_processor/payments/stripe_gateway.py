@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import stripe
-import structlog
 
 from order_processor.payments.gateway import (
     FailureReason,
@@ -26,8 +25,6 @@ from order_processor.payments.stripe_errors import (
 from order_processor.payments.stripe_http import HttpxClient
 from order_shared.money.charges import AmountNotChargeable, provider_amount
 from order_shared.order.payments import Charge, PaymentCall
-
-log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0
@@ -230,7 +227,6 @@ def _unsettled(error: stripe.StripeError | None, call: PaymentCall) -> PaymentUn
     if error is None:
         return IdempotencyKeySpent(f"the {call} of the payment failed", FailureReason.PROVIDER_ERROR, call)
     if is_saved(error):
-        log.warning("payment_attempt_failed", call=call, error=describe(error))
         return IdempotencyKeySpent(describe(error), failure_reason(error), call)
     return unavailable(error)
 
