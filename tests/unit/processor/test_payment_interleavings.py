@@ -283,6 +283,14 @@ class TestAnotherAmount:
         assert world.payments.charged == {order.order_id: 1_500_000}
         assert world.payments.payments[held.payment_id or ""].status is PaymentStatus.CANCELLED
 
+    async def test_that_it_was_declined_says_nothing_of_the_right_amount(self, world: World) -> None:
+        order = await accepted(world, currency="MGA", price=5000)
+        held = await reserved_with_payment(world, order, amount=order.total)
+        world.payments.payments[held.payment_id or ""].declined = "insufficient_funds"
+        await handle(world, order)
+        assert (await world.stored(order)).status is OrderStatus.CONFIRMED
+        assert world.payments.charged == {order.order_id: 150}
+
     async def test_created_but_not_noted_it_costs_a_key(self, world: World) -> None:
         """The old key belongs to the old amount, which the provider calls an idempotency error."""
         order = await accepted(world, currency="ISK", price=5000)

@@ -156,10 +156,10 @@ class _Attempt:
             status = PaymentStatus.OPEN
             if order.payment_id != self._created:
                 payment = await payments.retrieve(order.charge)
-                if payment.declined is not None:
-                    return await self._decline(order, payment.declined)
                 if payment.status is not PaymentStatus.CANCELLED and not payment.matches:
                     return await self._replace(order, payment.status)
+                if payment.declined is not None:
+                    return await self._decline(order, payment.declined)
                 status = payment.status
             if status is PaymentStatus.OPEN:
                 self._delivery.ensure_held()
