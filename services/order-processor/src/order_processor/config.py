@@ -26,8 +26,8 @@ class ProcessorSettings(Settings):
     what did not finish, for the flush, and for the last traces."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    """How long a paid order is its worker's. The longer, the less often a slow owner that is alive is overtaken, and the
-    later the order of a dead one is carried on. It decides on double work only: the fence keeps both right."""
+    """How long a paid order is its worker's. The longer, the less often a slow worker that is alive is overtaken, and
+    the later the order of a dead one is carried on. The fence keeps both right."""
     payment_api_key: SecretStr
     """The payment provider's secret key: ASCII, without blanks."""
     payment_api_base: str | None = None
