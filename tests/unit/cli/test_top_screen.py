@@ -149,7 +149,7 @@ def test_what_is_down_is_told_in_a_word() -> None:
 def test_an_order_is_one_line_that_names_it_in_full() -> None:
     parked, confirmed = (line for line in shown(BUSY).splitlines() if line.startswith("ord_"))
     assert parked.split() == ["ord_01a20054ea637231a2dd4d5a2a41bd52", "acme", "parked", "11.80", "EUR", "1", "h"]
-    assert confirmed.split() == ["ord_01a20054ea637231a2dd4d5a2a41bd53", "globex", "confirmed", "590", "EUR", "2", "s"]
+    assert confirmed.split() == ["ord_01a20054ea637231a2dd4d5a2a41bd53", "globex", "confirmed", "5.90", "EUR", "2", "s"]
 
 
 def test_what_is_not_known_is_no_zero() -> None:
