@@ -11,6 +11,7 @@ from order_shared.clock import to_text, utc_now
 from order_shared.money.currencies import format_amount
 from order_shared.operations import Operation
 from order_shared.order.models import Order
+from order_shared.order.payments import PaymentCall
 from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
 from orderctl.local.stack import DEFAULT_STATE
 from orderctl.operate import orders as parked_orders
@@ -126,6 +127,12 @@ def _summary(order: Order) -> dict[str, str | int]:
     }
 
 
+def _payment_attempts(order: Order) -> str:
+    """The provider calls that needed more than one idempotency key, and how many keys are spent."""
+    spent = {call: getattr(order.payment_attempts, call) for call in PaymentCall}
+    return ", ".join(f"{call} {number}" for call, number in spent.items() if number) or "-"
+
+
 def _details(order: Order) -> dict[str, str]:
     return {
         "order": order.order_id,
@@ -137,6 +144,8 @@ def _details(order: Order) -> dict[str, str]:
         "reference": order.reference or "-",
         "reason": order.reason.detail if order.reason else "-",
         "payment": order.payment_id or ("to be taken" if order.must_be_paid else "-"),
+        "payment attempts": _payment_attempts(order),
+        "undo": " ".join(filter(None, (order.undo.kind, order.undo.code))) if order.undo else "-",
         "parked": f"{order.parked.reason}, {to_text(order.parked.at)}" if order.parked else "-",
         "sweeps, attempts": f"{order.sweeps}, {order.attempts}",
     }
