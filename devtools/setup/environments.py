@@ -1,0 +1,128 @@
+"""The project's environments, and the stamp of each: what it was made of, written once it was made."""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devtools.setup.uv import PYTHON, Uv
+
+STAMP = "setup.stamp"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment of a project: `folder` and `project` are relative to the root."""
+
+    name: str
+    project: str
+    folder: str
+    options: tuple[str, ...] = ()
+
+
+PROJECTS = (".", "cli/emulator", "infra", "tests/bench/peers")
+"""Folders with a lock of their own."""
+
+
+def environments(root: Path) -> dict[str, Environment]:
+    """Return the environments by name. That of a package has what the package declares, and nothing else."""
+    packages = [_pyproject(path)["project"]["name"] for path in _members(root)]
+    every = (
+        Environment("workspace", ".", ".venv"),
+        Environment("emulator", "cli/emulator", "cli/emulator/.venv"),
+        Environment("infra", "infra", "infra/.venv"),
+        Environment("peers", "tests/bench/peers", ".local/bench/peers"),
+        *(Environment(each, ".", f".local/alone/{each}", ("--no-dev", "--package", each)) for each in packages),
+    )
+    return {each.name: each for each in every}
+
+
+def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> None:
+    """Make the environment, unless its stamp says that it is as it would be made."""
+    folder = root / environment.folder
+    stamp = folder / STAMP
+    wanted = _made_of(environment, root, uv_version)
+    if _is_complete(folder, wanted):
+        return
+    sys.stderr.write(f"making the environment {environment.folder}\n")
+    stamp.unlink(missing_ok=True)
+    if uv.has_mirror or (folder.exists() and not _has_interpreter(folder)):
+        uv.run("venv", "--quiet", "--clear", str(folder))
+    if uv.has_mirror:
+        _install_from_mirror(environment, folder, uv)
+    uv.run("sync", "--quiet", "--frozen", "--project", environment.project, *environment.options, environment=folder)
+    _write(stamp, {"made of": wanted, "packages": sorted(_packages(folder))})
+
+
+def _install_from_mirror(environment: Environment, folder: Path, uv: Uv) -> None:
+    """Install the locked versions from the caller's index: `uv sync` takes them from the addresses in the lock only.
+
+    The hashes of the lock are required. What is installed then, `uv sync` finds, and needs no address for.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        locked = str(Path(temporary, "requirements.txt"))
+        what = ("--frozen", "--no-emit-workspace", "--project", environment.project, *environment.options)
+        uv.run("export", "--quiet", *what, "--output-file", locked)
+        options = ("--quiet", "--no-deps", "--require-hashes", "--python", str(folder / "bin" / "python"))
+        uv.run("pip", "install", *options, "--requirement", locked)
+
+
+def _made_of(environment: Environment, root: Path, uv_version: str) -> dict[str, Any]:
+    return {
+        "folder": str(root / environment.folder),  # an environment that was moved names its old place
+        "python": f"{PYTHON} {sys.version}",
+        "uv": uv_version,
+        "options": list(environment.options),
+        "inputs": {str(path.relative_to(root)): _digest(path) for path in _inputs(root / environment.project)},
+    }
+
+
+def _inputs(project: Path) -> list[Path]:
+    """Return the lock, and the pyproject.toml of the project and of its workspace's members."""
+    return [project / "uv.lock", project / "pyproject.toml", *_members(project)]
+
+
+def _members(project: Path) -> list[Path]:
+    workspace = _pyproject(project / "pyproject.toml").get("tool", {}).get("uv", {}).get("workspace", {})
+    return [path for each in workspace.get("members", ()) for path in sorted(project.glob(f"{each}/pyproject.toml"))]
+
+
+def _pyproject(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _is_complete(folder: Path, wanted: dict[str, Any]) -> bool:
+    """Return whether the environment was made of this, and still has its interpreter and its packages."""
+    try:
+        stamped = json.loads((folder / STAMP).read_text(encoding="utf-8"))
+        made_of, packages = stamped["made of"], set(stamped["packages"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return made_of == wanted and _has_interpreter(folder) and packages <= _packages(folder)
+
+
+def _has_interpreter(folder: Path) -> bool:
+    """Return whether it is an environment whose link to an interpreter leads to one."""
+    return (folder / "pyvenv.cfg").is_file() and os.access(folder / "bin" / "python", os.X_OK)
+
+
+def _packages(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("lib/python*/site-packages/*.dist-info")}
+
+
+def _write(stamp: Path, content: dict[str, Any]) -> None:
+    written = stamp.with_suffix(".new")
+    with contextlib.ExitStack() as undo:
+        undo.callback(written.unlink, missing_ok=True)
+        written.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        written.replace(stamp)

@@ -1,0 +1,94 @@
+"""uv: found on the path, or installed into `.local/uv`; called with what is kept of the caller's settings."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from devtools.setup import settings
+
+VERSION = "0.13.8"
+PYTHON = Path(sys.executable).resolve()
+"""The interpreter that was asked for; that of an activated environment is what it was made from."""
+CANNOT_INSTALL = "cannot install uv: this needs Python's venv module (Debian: python3-venv) and a package index"
+
+
+class UvFailed(Exception):
+    """A call of uv or pip that failed; what it says is on the terminal."""
+
+
+def find_uv(root: Path, environ: Mapping[str, str]) -> Path:
+    """Return an installed uv; install one into `.local/uv` if there is none."""
+    on_path = shutil.which("uv", path=environ.get("PATH"))
+    if on_path:
+        return Path(on_path)
+    ours = root / ".local" / "uv"
+    uv = ours / "bin" / "uv"
+    if not uv.exists() or version_of(uv).split()[:2] != ["uv", VERSION]:
+        _install_uv(ours, environ)
+    return uv
+
+
+def version_of(uv: Path) -> str:
+    """Return what `uv --version` says; empty if it does not run."""
+    try:
+        return subprocess.run([uv, "--version"], capture_output=True, text=True, check=False, env={}).stdout.strip()
+    except OSError:
+        return ""
+
+
+def _install_uv(folder: Path, environ: Mapping[str, str]) -> None:
+    sys.stderr.write(f"uv is not installed: putting {VERSION} into {folder}\n")
+    ours = settings.without_settings(environ)
+    read_by_pip = ("PIP_CONFIG_FILE", *map(settings.pip_variable, settings.KEPT_BY_PIP))
+    theirs = {name: environ[name] for name in read_by_pip if environ.get(name)}
+    pip = [str(folder / "bin" / "python"), "-I", "-m", "pip"]
+    try:
+        subprocess.run(
+            [sys.executable, "-I", "-m", "venv", "--clear", str(folder)], env=ours, check=True, stdout=sys.stderr
+        )
+        listing = subprocess.run(
+            [*pip, "config", "list"], env=ours | theirs, check=True, stdout=subprocess.PIPE, text=True
+        )
+        kept = settings.pip_variables(listing.stdout)
+        subprocess.run(
+            [*pip, "install", "--quiet", "--disable-pip-version-check", f"uv=={VERSION}"],
+            env=ours | kept | {"PIP_CONFIG_FILE": os.devnull},
+            check=True,
+            stdout=sys.stderr,
+        )
+    except subprocess.CalledProcessError as error:
+        raise UvFailed(CANNOT_INSTALL) from error
+
+
+class Uv:
+    """Calls of uv in the project's folder with what is kept of the caller's settings.
+
+    Without `index` the caller's indexes are left out as well: what they are changes a lock.
+    """
+
+    def __init__(self, root: Path, path: Path, environ: Mapping[str, str], *, index: bool = True) -> None:
+        self._root = root
+        self._path = path
+        variables = settings.uv_variables(environ, index=index)
+        self._configuration = settings.uv_configuration(environ, index=index)
+        self.has_mirror = settings.has_mirror(variables, self._configuration)
+        self._environ = settings.without_settings(environ)
+        self._environ |= {"UV_SYSTEM_CERTS": "1", **variables}
+        self._environ |= {"UV_PYTHON": str(PYTHON), "UV_PYTHON_DOWNLOADS": "never"}
+
+    def run(self, *arguments: str, environment: Path | None = None) -> None:
+        """Run a command of uv; with `environment` as the project's environment."""
+        with tempfile.TemporaryDirectory() as folder:
+            configuration = Path(folder, "uv.toml")  # may have credentials of an index: nobody else can read it
+            configuration.write_text(settings.to_toml(self._configuration), encoding="utf-8")
+            environ = {**self._environ, "UV_CONFIG_FILE": str(configuration)}
+            if environment is not None:
+                environ["UV_PROJECT_ENVIRONMENT"] = str(environment)
+            command = [str(self._path), *arguments]
+            done = subprocess.run(command, cwd=self._root, env=environ, check=False, stdout=sys.stderr)
+        if done.returncode:
+            raise UvFailed(f"uv {' '.join(arguments)}: exit code {done.returncode}")
