@@ -1,8 +1,15 @@
-"""What every run says of itself."""
+"""What every run has in common: surroundings, time limits, and how failures are shown."""
 
-import structlog
+from tests import surroundings
 
-from tests import engines
+surroundings.settle()  # first: typer and rich read the environment when they are imported
+
+import structlog  # noqa: E402
+
+from tests import engines  # noqa: E402
+from tests.timeouts import pytest_timeout_set_timer  # noqa: E402
+
+__all__ = ["pytest_report_header", "pytest_timeout_set_timer"]
 
 structlog.configure(
     processors=[

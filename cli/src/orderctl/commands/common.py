@@ -1,7 +1,6 @@
 """What the verbs that operate an environment share: which one it is, and how a failure is told."""
 
 import contextlib
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from order_shared.exceptions import PlatformError, StorageUnavailable
 from orderctl.operate.target import StackNotRunning, Target, WrongRegion
+from orderctl.signals import interruptible
 
 console = Console(highlight=False, markup=False, emoji=False)
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -39,9 +39,9 @@ def reported_failures() -> Iterator[None]:
 
     Exit codes: 1 it could not be done, 2 it was asked for wrongly (from Typer), 130 interrupted.
     """
-    before = {sign: signal.signal(sign, _interrupt) for sign in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        yield
+        with interruptible():
+            yield
     except StorageUnavailable as error:
         errors.print(f"{error}: is the environment up, and may you use its tables?", style="red")
         raise typer.Exit(1) from error
@@ -54,10 +54,3 @@ def reported_failures() -> Iterator[None]:
     except KeyboardInterrupt as error:
         errors.print("interrupted", style="yellow")
         raise typer.Exit(130) from error
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt

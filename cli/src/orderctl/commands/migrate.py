@@ -1,7 +1,6 @@
 """`orderctl migrate`: rewrites what is stored in the form of older releases."""
 
 import asyncio
-import signal
 from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from orderctl.commands.common import LocalOption, StateOption, console, errors, 
 from orderctl.local.stack import DEFAULT_STATE
 from orderctl.operate.migrate import Backfill, Site, Tally, open_site
 from orderctl.operate.target import Target
+from orderctl.signals import ending_signals
 
 
 class TableChoice(StrEnum):
@@ -77,7 +77,7 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 
     async def main() -> None:
         task = asyncio.current_task()
-        for sign in (signal.SIGTERM, signal.SIGHUP):
+        for sign in ending_signals():
             asyncio.get_running_loop().add_signal_handler(sign, lambda: task and task.cancel())
         await work
 

@@ -1,5 +1,6 @@
 """Child processes that end with us: started in one group, watched, stopped in reverse order."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from orderctl.local import guard
+from orderctl.signals import defaults_for_children
 
 STOP_SECONDS = 25.0  # longer than any service drains and flushes
 POLL_SECONDS = 0.02
@@ -92,8 +94,10 @@ class ProcessGroup:
         self.logs = log_directory
         self._children: list[Child] = []
         self._guard: subprocess.Popen[str] | None = None
+        self._entered = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        self._entered.enter_context(defaults_for_children())
         self.logs.mkdir(parents=True, exist_ok=True)
         self._guard = subprocess.Popen(
             [sys.executable, "-I", guard.__file__], stdin=subprocess.PIPE, text=True, process_group=0
@@ -127,12 +131,13 @@ class ProcessGroup:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for child in reversed(self._children):
-            if child.process.poll() is None:
-                child.stop()
-        self._tell("done")
-        self._pipe.close()
-        self._running_guard.wait()
+        with self._entered:
+            for child in reversed(self._children):
+                if child.process.poll() is None:
+                    child.stop()
+            self._tell("done")
+            self._pipe.close()
+            self._running_guard.wait()
 
     @property
     def _running_guard(self) -> subprocess.Popen[str]:

@@ -1,11 +1,9 @@
 """What the verbs of a deployment are asked with, and how they end."""
 
 import contextlib
-import signal
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -15,6 +13,7 @@ from orderctl.commands.common import errors
 from orderctl.deploy import place
 from orderctl.deploy.errors import DeployError, Refused
 from orderctl.deploy.site import Site
+from orderctl.signals import interruptible
 
 DONE, FAILED, REFUSED, STILL_BAKING, INTERRUPTED = 0, 1, 3, 4, 130
 """Exit codes; 2 is Typer's, for what was asked for wrongly."""
@@ -67,7 +66,7 @@ JsonOption = Annotated[
 def reported(left: str = "nothing was changed") -> Iterator[None]:
     """Turns what went wrong into a line on stderr and an exit code. `left` is how an interruption leaves things."""
     try:
-        with _interruptible():
+        with interruptible():
             yield
     except Refused as error:
         errors.print(str(error), style="red", soft_wrap=True)
@@ -115,18 +114,3 @@ def agreed(site: Site, what: str, question: str, *, dry_run: bool, yes: bool) ->
 
 def can_ask() -> bool:
     return sys.stdin.isatty()
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM, as CI sends it, and a closed terminal end it as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {sign: signal.signal(sign, interrupt) for sign in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)

@@ -1,0 +1,61 @@
+"""Signals: which of them end a command, and what a child process starts with."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+SET_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""Signals that Python itself ignores, and that `subprocess` restores for children."""
+
+
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that end a command as Ctrl-C does.
+
+    SIGHUP is one of them unless it is ignored, as under `nohup`: then the command outlives its terminal.
+    """
+    survives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [signal.SIGTERM] if survives_terminal else [signal.SIGTERM, signal.SIGHUP]
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt in the block at a signal that ends a command."""
+    before = {number: signal.signal(number, _interrupt) for number in ending_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def defaults_for_children() -> Iterator[None]:
+    """Let children that are started in the block have every signal at its default, and none blocked.
+
+    A child inherits an ignored signal, and would not end when it is sent; it does not inherit a handler. So what this
+    process ignores is handled by doing nothing. Signals belong to the main thread: in others this changes nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = signal.valid_signals() - SET_BY_PYTHON
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else _do_nothing)
+    mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Handle a signal that the caller wanted to be ignored."""

@@ -1,0 +1,78 @@
+"""Surroundings of the suite: the same for its tests, and for every process that they start, wherever it runs.
+
+A test must not depend on what a terminal, a CI runner, a developer's AWS configuration or a proxy sets, and a child
+must not inherit an ignored signal: under `nohup`, and on many runners, it would never end at the SIGINT of its test.
+"""
+
+import locale
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+KEPT = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME"),
+        *("JAVA_HOME", "DYNAMODB_LOCAL_HOME", "LD_LIBRARY_PATH"),
+    }
+)
+KEPT_PREFIXES = ("PYTEST_", "PYENV_", "COVERAGE_", "COV_CORE_")
+"""What finds programs and writable folders, and what pytest and its plugins tell their own processes."""
+
+FIXED = {
+    "LANG": "C.UTF-8",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+SET_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""Signals that Python itself ignores, and that `subprocess` restores for children."""
+
+
+def settle() -> None:
+    """Fix the environment and the signals of this process. Must come before anything reads them at import."""
+    os.environ.update(cleaned(os.environ))
+    for name in [name for name in os.environ if not _is_known(name)]:
+        del os.environ[name]
+    time.tzset()
+    locale.setlocale(locale.LC_ALL, "")
+    reset_signals()
+
+
+def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what is kept of an environment, with what is fixed."""
+    return {name: value for name, value in environ.items() if _is_known(name)} | FIXED
+
+
+def _is_known(name: str) -> bool:
+    return name in KEPT or name in FIXED or name.startswith(KEPT_PREFIXES)
+
+
+def reset_signals() -> None:
+    """Let children start with every signal at its default and none blocked, and this process as on a terminal.
+
+    A program inherits an ignored signal, but not a handler: a handler that does nothing keeps this process from being
+    ended by SIGHUP, as `nohup` wants it, and gives its children the default.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for number in signal.valid_signals() - SET_BY_PYTHON:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, TAKES_EFFECT.get(number, _do_nothing))
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+    """Handle a signal that the caller wanted to be ignored."""
+
+
+TAKES_EFFECT: Mapping[int, Callable[[int, FrameType | None], object] | signal.Handlers] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGCHLD: signal.SIG_DFL,
+}
+"""Signals that tests send to their own process, or that tell of the end of a child."""
