@@ -89,6 +89,9 @@ class Uv:
             if environment is not None:
                 environ["UV_PROJECT_ENVIRONMENT"] = str(environment)
             command = [str(self._path), *arguments]
-            done = subprocess.run(command, cwd=self._root, env=environ, check=False, stdout=sys.stderr)
+            try:
+                done = subprocess.run(command, cwd=self._root, env=environ, check=False, stdout=sys.stderr)
+            except OSError as error:
+                raise UvFailed(f"cannot run uv: {error}") from error
         if done.returncode:
             raise UvFailed(f"uv {' '.join(arguments)}: exit code {done.returncode}")
