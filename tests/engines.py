@@ -5,15 +5,30 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
+import boto3
 import httpx
 
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.processes import ProcessGroup
+from orderctl.local.stack import local_session
 
 DYNAMODB_LOCAL_HOME = Path(os.environ.get("DYNAMODB_LOCAL_HOME", ".local/dynamodb-local"))
 START_SECONDS = 60.0
+
+
+@cache
+def client(service: Literal["dynamodb", "sqs"], endpoint: str) -> Any:
+    """Return a client of boto3 for an engine: one for all tests, since to make one takes longer than most of them."""
+    return _session().client(service, endpoint_url=endpoint)
+
+
+@cache
+def _session() -> boto3.Session:
+    return local_session()
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 
 from order_shared.tables import order_queue
-from orderctl.local.stack import TABLE_PREFIX, Stack, local_session, running_infrastructure, running_stack
+from orderctl.local.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
+from tests import engines
 from tests.e2e.conftest import QUICK, open_shop
 from tests.e2e.gate import gate_before
 from tests.waiting import eventually
@@ -150,7 +151,7 @@ def _ended_count(stack: Stack) -> float:
 
 
 def _hidden_messages(stack: Stack) -> int:
-    sqs = local_session().client("sqs", endpoint_url=stack.aws)
+    sqs = engines.client("sqs", stack.aws)
     url = sqs.get_queue_url(QueueName=order_queue(TABLE_PREFIX).name)["QueueUrl"]
     answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"])
     return int(answer["Attributes"]["ApproximateNumberOfMessagesNotVisible"])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 import pytest
 
@@ -26,6 +27,7 @@ NETWORK = (
 CHURNS = re.compile(r"aws_(ecs|lb|dynamodb|sqs|autoscaling|launch|sns|wafv2|cloudwatch_metric)")
 
 
+@cache
 def graph(stack: Stack) -> Mapping[str, set[str]]:
     """Each address with those that it names, by reference or in `depends_on`."""
     known = {resource.address for resource in stack.resources()}

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -58,6 +59,7 @@ QUEUE_METHODS: dict[str, Callable[[SqsQueue], Coroutine[Any, Any, object]]] = {
 }
 
 
+@cache
 def queue_accesses(service: str) -> set[tuple[str, str]]:
     """The actions, and the outputs that name the queues' ARNs."""
     used = methods_used(service, "queue", public_methods(SqsQueue))
@@ -77,6 +79,7 @@ async def _done(work: Coroutine[Any, Any, object]) -> None:
     await work
 
 
+@cache
 def table_accesses(service: str) -> set[tuple[str, str]]:
     """The actions, and the outputs that name the tables' ARNs, with the index."""
     return {(f"dynamodb:{access.action}", _resource(access)) for access in storage_accesses(service)}

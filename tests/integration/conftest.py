@@ -17,7 +17,7 @@ from order_shared.order.repository import DynamoOrderRepository, OrderRepository
 from order_shared.tables import TABLES, TableNames
 from order_shared.tables import Queue as QueueDefinition
 from orderctl.local.provision import create_queue, create_table
-from orderctl.local.stack import REGION, local_aio_session, local_session
+from orderctl.local.stack import REGION, local_aio_session
 from tests import engines
 from tests.factories import NOON, make_tenant
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
@@ -68,7 +68,7 @@ def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def _create_tables(endpoint: str) -> None:
-    dynamodb = local_session().client("dynamodb", endpoint_url=endpoint)
+    dynamodb = engines.client("dynamodb", endpoint)
     for table in TABLES:
         create_table(dynamodb, table, PREFIX + table.name)
 
@@ -118,7 +118,7 @@ async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         return
     endpoint = request.getfixturevalue("emulator_endpoint")
     definition = QueueDefinition(name=f"{tmp_path.name}-orders", dead_letter_name=f"{tmp_path.name}-orders-dead")
-    create_queue(local_session().client("sqs", endpoint_url=endpoint), definition)
+    create_queue(engines.client("sqs", endpoint), definition)
     async with open_sqs(
         local_aio_session(),
         name=definition.name,

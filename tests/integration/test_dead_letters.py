@@ -18,10 +18,11 @@ from order_shared.order.models import Customer, Order
 from order_shared.tables import Queue
 from orderctl.commands import common, dlq
 from orderctl.local.provision import create_queue
-from orderctl.local.stack import KEY, REGION, local_session
+from orderctl.local.stack import KEY, REGION
 from orderctl.operate.dead_letters import DeadLetters, QueueFailed
 from orderctl.operate.letters import Letter, Result
 from orderctl.operate.target import Target
+from tests import engines
 from tests.factories import make_claim, make_order, make_product, make_tenant
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Office:
 
 @pytest.fixture
 def office(emulator_endpoint: str, tmp_path: Path) -> Iterator[Office]:
-    client = local_session().client("sqs", endpoint_url=emulator_endpoint)
+    client = engines.client("sqs", emulator_endpoint)
     names = Queue(name=f"{tmp_path.name}-work", dead_letter_name=f"{tmp_path.name}-dead")
     create_queue(client, names)
     yield Office(client, names)

@@ -18,7 +18,8 @@ from order_shared.inventory.repository import DynamoInventoryRepository
 from order_shared.order.repository import DynamoOrderRepository
 from order_shared.tables import TABLES, TableNames
 from orderctl.local.provision import create_table
-from orderctl.local.stack import REGION, local_aio_session, local_session
+from orderctl.local.stack import REGION, local_aio_session
+from tests import engines
 from tests.fakes import MemoryAuditTrail, MemoryQueue
 from tests.unit.api.conftest import problem_of
 from tests.unit.api.isolation import (
@@ -62,7 +63,7 @@ def endpoint(request: pytest.FixtureRequest) -> Iterator[str | None]:
         yield None
         return
     address: str = request.getfixturevalue("emulator_endpoint")
-    dynamodb = local_session().client("dynamodb", endpoint_url=address)
+    dynamodb = engines.client("dynamodb", address)
     for table in TABLES:
         create_table(dynamodb, table, PREFIX + table.name)
     yield address
@@ -87,7 +88,7 @@ async def open_real_world(endpoint: str, tables: TableNames) -> AsyncIterator[Wo
 
 
 def scan(endpoint: str) -> Snapshot:
-    dynamodb = local_session().client("dynamodb", endpoint_url=endpoint)
+    dynamodb = engines.client("dynamodb", endpoint)
     stored = {}
     for table in TABLES:
         keys = [table.hash_key, *([table.range_key] if table.range_key else [])]

@@ -14,7 +14,8 @@ from orderctl.local import provision
 from orderctl.local.issuer import ALGORITHM, AUDIENCE, Issuer
 from orderctl.local.payments.process import start_payments
 from orderctl.local.processes import Child, ProcessGroup
-from orderctl.local.stack import KEY, REGION, local_session
+from orderctl.local.stack import KEY, REGION
+from tests import engines
 from tests.waiting import eventually
 
 PREFIX = "parts-"
@@ -79,7 +80,7 @@ def test_tables_are_made_where_the_environment_says(emulator_endpoint: str, monk
         monkeypatch.setenv(name, value)
     provision.main()
     provision.main()
-    names = local_session().client("dynamodb", endpoint_url=emulator_endpoint).list_tables()["TableNames"]
+    names = engines.client("dynamodb", emulator_endpoint).list_tables()["TableNames"]
     assert {f"{PREFIX}{table.name}" for table in TABLES} <= set(names)
 
 

@@ -34,9 +34,10 @@ from order_shared.tables import ORDERS, TABLES, TableNames
 from order_shared.versions import UnknownItemVersion, Versions, version_of
 from orderctl.commands import common
 from orderctl.local.provision import create_table
-from orderctl.local.stack import KEY, REGION, local_aio_session, local_session
+from orderctl.local.stack import KEY, REGION, local_aio_session
 from orderctl.main import app
 from orderctl.operate.migrate import Backfill
+from tests import engines
 from tests.factories import make_claim, make_order, make_product, make_stock_claim
 from tests.releases import stored_by_release_1, without_version
 from tests.waiting import eventually
@@ -115,10 +116,9 @@ async def opened(endpoint: str, tables: TableNames) -> AsyncIterator[Shop]:
 
 
 def created(endpoint: str, prefix: str) -> TableNames:
-    dynamodb = local_session().client("dynamodb", endpoint_url=endpoint)
+    dynamodb = engines.client("dynamodb", endpoint)
     for table in TABLES:
         create_table(dynamodb, table, prefix + table.name)
-    dynamodb.close()
     return TableNames.with_prefix(prefix)
 
 
