@@ -1,15 +1,12 @@
 """`orderctl local demo-deploy` and `orderctl local ecs`, run as a person runs them."""
 
-import asyncio
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.commands import ORDERCTL, orderctl
 from tests.waiting import eventually
-
-ORDERCTL = [sys.executable, "-m", "orderctl.main"]
 
 
 def test_the_demo_of_deployments_ends_well_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -57,12 +54,9 @@ async def test_the_fake_is_there_until_ctrl_c(tmp_path: Path) -> None:
         await eventually(lambda: "Ctrl-C stops it" in output.read_text() or serving.poll() is not None, "the variables")
         lines = [line.removeprefix("export ") for line in output.read_text().splitlines() if line.startswith("export ")]
         environment = {**os.environ, **dict(line.split("=", 1) for line in lines)}
-        command = [*ORDERCTL, "deploy", "order-processor", "--env", "dev", "--tag", "sha-5d6e7f8"]
         environment["ORDER_DEPLOY_LOOK_SECONDS"] = "0.05"
-        deployed = await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert deployed.returncode == 0, deployed.stderr
+        deployed = orderctl("deploy", "order-processor", "--env", "dev", "--tag", "sha-5d6e7f8", environ=environment)
+        assert deployed.returncode == 0, deployed.stdout
         serving.send_signal(signal.SIGINT)
         assert serving.wait(30) == 0
         assert "everything has ended" in output.read_text()

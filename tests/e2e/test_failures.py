@@ -3,10 +3,12 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import httpx
+import pytest
 
 from order_shared.tables import order_queue
 from orderctl.local.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
@@ -74,32 +76,39 @@ async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_k
             await _stop(stack)
 
 
-async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    with running_stack(tmp_path, overrides=QUICK) as stack:
-        async with open_shop(stack) as shop:
-            await shop.stock("TEA", 150)
-            ids = await shop.accepted(200)
-            await eventually(lambda: _ended_count(stack) >= 20, "the first ends")
-            stack.children["order-processor"].process.kill()
-            stack.children["order-processor"].process.wait()
-            stack.start_processor()
-            orders = await shop.all_ended(ids)
-            assert Counter(order["status"] for order in orders) == {"confirmed": 150, "rejected": 50}
-            assert await shop.available("TEA") == 0
+@pytest.fixture(scope="module")
+def sturdy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose processor is stopped and started again."""
+    with running_stack(tmp_path_factory.mktemp("sturdy"), overrides=QUICK) as started:
+        yield started
 
 
-async def test_a_processor_told_to_stop_drains_and_leaves_no_message_hidden(tmp_path: Path) -> None:
-    with running_stack(tmp_path) as stack:
-        async with open_shop(stack) as shop:
-            await shop.stock("TEA", 1000)
-            ids = await shop.accepted(200)
-            processor = stack.children["order-processor"].process
-            processor.send_signal(signal.SIGTERM)
-            assert processor.wait(DRAIN_SECONDS) == 0
-            assert _hidden_messages(stack) == 0, "a message waits for its visibility time-out"
-            stack.start_processor()
-            assert {order["status"] for order in await shop.all_ended(ids)} == {"confirmed"}
-            assert await shop.available("TEA") == 800
+async def test_a_processor_told_to_stop_drains_and_leaves_no_message_hidden(sturdy: Stack) -> None:
+    async with open_shop(sturdy) as shop:
+        await shop.stock("TEA", 1000)
+        ids = await shop.accepted(200)
+        processor = sturdy.children["order-processor"].process
+        processor.send_signal(signal.SIGTERM)
+        assert processor.wait(DRAIN_SECONDS) == 0
+        assert _hidden_messages(sturdy) == 0, "a message waits for its visibility time-out"
+        sturdy.start_processor()
+        assert {order["status"] for order in await shop.all_ended(ids)} == {"confirmed"}
+        assert await shop.available("TEA") == 800
+
+
+async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_nothing(sturdy: Stack) -> None:
+    """After the test of hidden messages: a killed processor leaves some."""
+    async with open_shop(sturdy) as shop:
+        await shop.stock("TEA", 150)
+        before = _ended_count(sturdy)
+        ids = await shop.accepted(200)
+        await eventually(lambda: _ended_count(sturdy) >= before + 20, "the first ends")
+        sturdy.children["order-processor"].process.kill()
+        sturdy.children["order-processor"].process.wait()
+        sturdy.start_processor()
+        orders = await shop.all_ended(ids)
+        assert Counter(order["status"] for order in orders) == {"confirmed": 150, "rejected": 50}
+        assert await shop.available("TEA") == 0
 
 
 async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ SAMPLE = (
     "tests/unit/cli/test_deploy_help.py",
     "tests/unit/shared/test_config.py",
     "tests/infra/test_operate_refusals.py::test_a_host_stays_while_feature_environments_stand",
-    "tests/e2e/test_orderctl.py::test_what_was_asked_for_wrongly_is_told",
+    "tests/e2e/test_orderctl_orders.py::test_what_was_asked_for_wrongly_is_told",
 )
 """Tests of what is printed, and of settings."""
 

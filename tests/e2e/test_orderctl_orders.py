@@ -1,0 +1,129 @@
+"""`orderctl orders`: what customers and operators see and do, on a running stack."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from order_shared.adapters import open_adapters
+from order_shared.order.models import Customer
+from order_shared.telemetry import Metrics
+from orderctl.local.stack import Stack, published, running_infrastructure
+from orderctl.main import app
+from tests.commands import orderctl
+from tests.e2e.conftest import Shop, open_shop
+from tests.waiting import eventually
+
+
+async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
+    with running_infrastructure(tmp_path) as stack:
+        stack.start_payments()
+        stack.start_api()
+        async with open_shop(stack) as shop:
+            await shop.stock("TEA", 5)
+            order_id = (await shop.post()).json()["id"]
+            await park(stack, Customer(shop.tenant, "ada"), order_id)
+            with published(stack, tmp_path / "stack.json"):
+                where = ("--local", "--state", str(tmp_path))
+                listed = json.loads(orderctl("orders", "list", "--parked", "--json", *where).stdout)
+                assert [(each["order"], each["parked_for"]) for each in listed] == [(order_id, "overdue")]
+                decided = ("--tenant", shop.tenant, "--reason", "the bug is fixed", "--yes")
+                retried = orderctl("orders", "retry", order_id, *decided, *where)
+                assert retried.returncode == 0, retried.stdout
+                shown = orderctl("orders", "show", order_id, "--tenant", shop.tenant, *where).stdout
+                assert "the bug is fixed" in " ".join(shown.split())
+                again = orderctl("orders", "retry", order_id, *decided, *where)
+                assert (again.returncode, "is not parked" in again.stdout) == (1, True)
+            stack.start_processor()
+            assert (await shop.ended(order_id))["status"] == "confirmed"
+
+
+async def park(stack: Stack, customer: Customer, order_id: str) -> None:
+    async with open_adapters(stack.settings, Metrics(), deadline=10.0, session=stack.aio_session) as adapters:
+        order = await adapters.orders.get(customer, order_id)
+        await adapters.orders.move(order, order.park(order.created_at, "overdue"))
+
+
+@pytest.fixture
+def as_ada(stack: Stack, shop: Shop, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """The options by which orderctl speaks to the running stack as a customer of the shop."""
+    (tmp_path / "issuer.pem").symlink_to(stack.issuer_key)
+    with published(stack, tmp_path / "stack.json"):
+        yield ("--local", "--state", str(tmp_path), "--tenant", shop.tenant, "--customer", "ada")
+
+
+async def test_a_customer_posts_follows_lists_and_cancels(shop: Shop, as_ada: tuple[str, ...]) -> None:
+    await shop.stock("TEA", 5)
+    posted = orderctl("orders", "post", "TEA=1", "TEA=1", "--reference", "PO-1", "--wait", "--json", *as_ada)
+    assert posted.returncode == 0, posted.stdout
+    order = json.loads(posted.stdout)
+    assert (order["status"], order["lines"][0]["quantity"]) == ("confirmed", 2)
+
+    watched = orderctl("orders", "watch", order["id"], *as_ada)
+    assert [line.split()[-1] for line in watched.stdout.splitlines()] == ["pending", "confirmed"]
+
+    listed = orderctl("orders", "list", "--q", "po-1", "--status", "confirmed", "--since", "1h", *as_ada)
+    assert order["id"] in listed.stdout
+    assert json.loads(orderctl("orders", "list", "--until", "2026-01-31", "--json", *as_ada).stdout) == []
+
+    stale = orderctl("orders", "cancel", order["id"], "--version", "1", *as_ada)
+    assert (stale.returncode, "version_mismatch" in stale.stdout) == (1, True)
+    assert orderctl("orders", "cancel", order["id"], "--version", "2", *as_ada).returncode == 0
+    await eventually(lambda: "cancelled" in orderctl("orders", "get", order["id"], *as_ada).stdout)
+    assert await shop.available("TEA") == 5
+
+
+async def test_a_customer_may_repeat_an_order_under_its_key(shop: Shop, as_ada: tuple[str, ...]) -> None:
+    await shop.stock("TEA", 5)
+    answers = [orderctl("orders", "post", "TEA=1", "--key", "mine", *as_ada).stdout for _ in range(2)]
+    assert ["placed before" in answer for answer in answers] == [False, True]
+    assert len((await shop.http.get("/v1/orders", headers=shop.headers())).json()["items"]) == 1
+
+
+async def test_an_order_that_is_rejected_is_told(shop: Shop, as_ada: tuple[str, ...]) -> None:
+    await shop.stock("TEA", 5)
+    answer = orderctl("orders", "post", "TEA=6", "--wait", *as_ada)
+    assert (answer.returncode, "out_of_stock" in answer.stdout) == (1, True)
+
+
+async def test_what_the_api_refuses_is_told(as_ada: tuple[str, ...]) -> None:
+    answer = orderctl("orders", "post", "NO-SUCH-TEA=1", *as_ada)
+    assert answer.returncode == 1
+    assert answer.stdout.startswith("unknown_sku: ")
+    assert "request id" in answer.stdout
+    assert "Traceback" not in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["post", "TEA"], 2, "SKU=QUANTITY"),
+        (["post", "TEA=two"], 2, "SKU=QUANTITY"),
+        (["list", "--since", "yesterday"], 2, "24h"),
+        (["list", "--parked", "--q", "TEA"], 2, "--limit"),
+        (["get", "ord_1", "--local"], 2, "--tenant"),
+        (["get", "ord_1", "--tenant", "acme"], 2, "--local"),
+        (["get", "ord_1"], 1, "ORDER_API_URL"),
+    ],
+)
+def test_what_was_asked_for_wrongly_is_told(
+    arguments: list[str], code: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ORDER_API_URL", raising=False)
+    answer = CliRunner().invoke(app, ["orders", *arguments])
+    assert (answer.exit_code, told in answer.output) == (code, True), answer.output
+
+
+def test_the_key_is_handed_over_when_the_outcome_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:  # 501 to whatever it is asked
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        monkeypatch.setenv("ORDER_API_URL", f"http://127.0.0.1:{stranger.server_port}")
+        monkeypatch.setenv("ORDER_TOKEN", "token")
+        answer = CliRunner().invoke(app, ["orders", "post", "TEA=1", "--key", "mine"])
+        stranger.shutdown()
+    assert answer.exit_code == 1
+    assert "--key mine" in answer.output
