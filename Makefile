@@ -166,7 +166,7 @@ setup-infra: setup ## Make infra's environment, which is apart
 test: setup-infra ## Run every test that needs no Docker and no AWS account
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: setup-infra ## Lint, types, layers, lock, and each package imported alone
+check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each package imported alone
 	$(SETUP) check-locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -174,6 +174,7 @@ check: setup-infra ## Lint, types, layers, lock, and each package imported alone
 	infra/.venv/bin/mypy --config-file infra/pyproject.toml
 	$(BIN)/lint-imports
 	$(MAKE) workflows
+	$(BIN)/python -m tests.infra.checkov
 	@for package in $(PACKAGES); do \
 		$(SETUP) install $$package; .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; \
 	done

@@ -159,10 +159,24 @@ def _reads(stack: Stack, environment: Environment) -> list[str]:
     return [registry, *(Stack(stack.owner, region, Kind.SUPPORTING).key for region in others)]
 
 
+class SharedClients(boto3.Session):
+    """A session that makes each client once: to make one takes longer than most tests of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clients: dict[str, Any] = {}
+
+    def client(self, *arguments: Any, **options: Any) -> Any:
+        key = repr((arguments, options))
+        if key not in self._clients:
+            self._clients[key] = super().client(*arguments, **options)
+        return self._clients[key]
+
+
 @pytest.fixture(scope="session")
 def aws_session() -> boto3.Session:
-    """One for all tests: it reads botocore's models once, which takes longer than anything else here."""
-    return boto3.Session()
+    """One for all tests: it reads botocore's models once, too."""
+    return SharedClients()
 
 
 @pytest.fixture

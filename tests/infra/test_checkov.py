@@ -1,92 +1,35 @@
-"""Checkov over every stack: what fails is what infra/checkov.yaml leaves out, with a reason for each."""
+"""What `make check` says of checkov's report. Checkov is run there: it takes longer than all other tests of stacks."""
 
-import json
 import re
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from tests.infra.checkov import findings, skips
+from tests.infra.synthesis import ROOT
 
-from tests.infra.synthesis import ROOT, folder_of, stacks
-
-CHECKOV = ROOT / "infra" / ".venv" / "bin" / "checkov"
-CONFIGURATION = ROOT / "infra" / "checkov.yaml"
-SKIP = re.compile(r"  - (CKV2?_AWS_\d+)")
-REASON = re.compile(r"  # .*\w{3,}.*\.")
-SECONDS = 300
+FAILED = {"CKV_AWS_1": "a bucket is open: /dev/cdk.tf.json, aws_s3_bucket.state"}
 
 
-def skips() -> dict[str, bool]:
-    """Each check that is left out, and whether a comment right above it says why."""
-    lines = CONFIGURATION.read_text().splitlines()
-    start = lines.index("skip-check:")
-    found = {}
-    for above, line in zip(lines[start:], lines[start + 1 :], strict=False):
-        skip = SKIP.fullmatch(line)
-        assert skip or REASON.fullmatch(line), f"neither a check nor a reason: {line}"
-        if skip:
-            found[skip[1]] = REASON.fullmatch(above) is not None
-    return found
+def test_what_fails_as_it_may_is_no_finding() -> None:
+    assert findings(FAILED, {"CKV_AWS_1": True}) == []
 
 
-def unskipped() -> str:
-    """The configuration, without what it leaves out."""
-    return CONFIGURATION.read_text().partition("skip-check:")[0]
+def test_a_check_that_fails_is_a_finding() -> None:
+    assert findings(FAILED, {}) == [f"CKV_AWS_1 fails: {FAILED['CKV_AWS_1']}"]
 
 
-def different() -> Iterator[tuple[str, str]]:
-    """Each stack that has a resource which none before it has: most choices touch a few. Its name, and its text."""
-    seen: set[tuple[str, str]] = set()
-    for stack in stacks():
-        resources = {(each.address, json.dumps(each.body, sort_keys=True)) for each in stack.resources()}
-        if not resources <= seen:
-            seen |= resources
-            yield f"{stack.variant}-{stack.name}", (folder_of(stack) / "cdk.tf.json").read_text()
+def test_a_check_that_is_left_out_in_vain_is_a_finding() -> None:
+    assert findings({}, {"CKV_AWS_1": True}) == ["CKV_AWS_1 is left out, and does not fail"]
 
 
-def failing(folder: Path) -> dict[str, str]:
-    """The checks that fail when none is left out, and the first resource that each fails for."""
-    for name, text in different():
-        (folder / name).mkdir()
-        (folder / name / "cdk.tf.json").write_text(text)
-    configuration = folder / "checkov.yaml"
-    configuration.write_text(unskipped())
-    done = checkov("--config-file", str(configuration), "--directory", str(folder), "--output", "json")
-    report = json.loads(done.stdout)
-    assert report["summary"]["parsing_errors"] == 0
-    assert report["summary"]["passed"] > 0
-    found: dict[str, str] = {}
-    for check in report["results"]["failed_checks"]:
-        found.setdefault(check["check_id"], f"{check['check_name']}: {check['file_path']}, {check['resource']}")
-    return found
-
-
-def checkov(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([CHECKOV, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return failing(tmp_path_factory.mktemp("checkov"))
+def test_a_check_that_is_left_out_without_a_reason_is_a_finding() -> None:
+    assert findings(FAILED, {"CKV_AWS_1": False}) == ["CKV_AWS_1 is left out without a reason"]
 
 
 def test_every_skip_has_its_reason() -> None:
-    without = [check for check, reason in skips().items() if not reason]
-    assert not without
+    assert skips()
+    assert [check for check, has_reason in skips().items() if not has_reason] == []
 
 
-def test_nothing_fails_that_is_not_left_out(found: dict[str, str]) -> None:
-    assert not [f"{check}: {where}" for check, where in found.items() if check not in skips()]
-
-
-def test_nothing_is_left_out_that_does_not_fail(found: dict[str, str]) -> None:
-    assert not skips().keys() - found.keys()
-
-
-def test_checkov_takes_the_configuration(tmp_path: Path) -> None:
-    """As an operator runs it, on the environment that leaves most to choice."""
-    (dev,) = [stack for stack in stacks() if (stack.variant, stack.kind) == ("dev", "supporting")]
-    (tmp_path / "cdk.tf.json").write_text((folder_of(dev) / "cdk.tf.json").read_text())
-    done = checkov("--config-file", str(CONFIGURATION), "--directory", str(tmp_path))
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_make_check_runs_it() -> None:
+    steps = subprocess.run(["make", "--dry-run", "check"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"python -m tests\.infra\.checkov$", steps, re.MULTILINE)

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 from typer.testing import Result
@@ -179,12 +180,10 @@ def test_an_answer_that_does_not_come_is_no_lack(ground: Ground, call: str) -> N
     def refuse(**_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "you may not"}}, call)
 
-    events: Any = ground.desk.site.session().events
-    events.register(f"before-call.{call}", refuse)
-    try:
-        result = ground.begin("feat-login", "--tag", TAG)
-    finally:
-        events.unregister(f"before-call.{call}", refuse)
+    session: Any = boto3.Session()
+    session.events.register(f"before-call.{call}", refuse)
+    ground.desk.site = replace(ground.desk.site, session=lambda: session)
+    result = ground.begin("feat-login", "--tag", TAG)
     assert (result.exit_code, "you may not" in result.stderr) == (1, True)
     assert ground.value("feat-login/cursor-secrets") is None
 
