@@ -4,7 +4,10 @@ from tests import surroundings
 
 surroundings.settle()  # first: typer and rich read the environment when they are imported
 
+from functools import cache  # noqa: E402
+
 import structlog  # noqa: E402
+import typer.testing  # noqa: E402
 
 from tests import engines  # noqa: E402
 from tests.timeouts import pytest_timeout_set_timer  # noqa: E402
@@ -19,6 +22,9 @@ structlog.configure(
     ]
 )
 """Tracebacks without the values of all variables, which take seconds to render."""
+
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+"""Builds the tree of orderctl's commands once, not for each invocation, which takes longer than most commands."""
 
 
 def pytest_report_header() -> str:

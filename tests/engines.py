@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import boto3
-import httpx
 
 from orderctl.local.emulator import HOST, start_emulator
+from orderctl.local.probe import status_of
 from orderctl.local.processes import ProcessGroup
 from orderctl.local.stack import local_session
 
 DYNAMODB_LOCAL_HOME = Path(os.environ.get("DYNAMODB_LOCAL_HOME", ".local/dynamodb-local"))
 START_SECONDS = 60.0
+
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of Java for minutes of work: its optimizing compiler would take more CPU than it saves."""
 
 
 @cache
@@ -57,6 +60,7 @@ def dynamodb_local(logs: Path) -> Iterator[str]:
     home = DYNAMODB_LOCAL_HOME.resolve()
     command = [
         "java",
+        *SHORT_LIVED,
         f"-Djava.library.path={home / 'DynamoDBLocal_lib'}",
         "-jar",
         str(home / "DynamoDBLocal.jar"),
@@ -68,13 +72,5 @@ def dynamodb_local(logs: Path) -> Iterator[str]:
     with ProcessGroup(logs) as group:
         child = group.start("dynamodb-local", command, dict(os.environ))
         endpoint = f"http://{HOST}:{port}"
-        child.wait_until(lambda: _is_up(endpoint), "ready", START_SECONDS)
+        child.wait_until(lambda: status_of(endpoint) is not None, "ready", START_SECONDS)
         yield endpoint
-
-
-def _is_up(endpoint: str) -> bool:
-    try:
-        httpx.get(endpoint, timeout=2.0)
-    except httpx.TransportError:
-        return False
-    return True

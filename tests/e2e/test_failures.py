@@ -13,7 +13,7 @@ import pytest
 from order_shared.tables import order_queue
 from orderctl.local.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
 from tests import engines
-from tests.e2e.conftest import QUICK, open_shop
+from tests.e2e.conftest import QUICK, Shop, open_shop
 from tests.e2e.gate import gate_before
 from tests.waiting import eventually
 
@@ -31,14 +31,14 @@ async def test_with_sqs_down_orders_are_accepted_and_confirmed_once_it_is_back(t
 
                 await sqs.shut()
                 ids = await shop.accepted(40)
-                await eventually(lambda: _readiness(stack, "degraded"), "degraded readiness")
+                await eventually(lambda: _readiness(shop, "degraded"), "degraded readiness")
                 assert {(await shop.get(order_id)).json()["status"] for order_id in ids} == {"pending"}
 
                 await sqs.open()
                 orders = await shop.all_ended(ids)
                 assert Counter(order["status"] for order in orders) == {"confirmed": 40}
                 assert await shop.available("TEA") == 59
-                await eventually(lambda: _readiness(stack, "ok"), "recovered readiness")
+                await eventually(lambda: _readiness(shop, "ok"), "recovered readiness")
                 stack.ensure_alive()
             await _stop(stack)
 
@@ -102,7 +102,7 @@ async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_not
         await shop.stock("TEA", 150)
         before = _ended_count(sturdy)
         ids = await shop.accepted(200)
-        await eventually(lambda: _ended_count(sturdy) >= before + 20, "the first ends")
+        await eventually(lambda: _ended_count(sturdy) >= before + 20, "the first ends", pause=0.05)
         sturdy.children["order-processor"].process.kill()
         sturdy.children["order-processor"].process.wait()
         sturdy.start_processor()
@@ -143,9 +143,8 @@ async def _stop(stack: Stack) -> None:
         assert await asyncio.to_thread(stack.children[name].stop) == 0
 
 
-async def _readiness(stack: Stack, sqs: str) -> bool:
-    async with httpx.AsyncClient() as http:
-        response = await http.get(f"{stack.api}/readyz")
+async def _readiness(shop: Shop, sqs: str) -> bool:
+    response = await shop.http.get("/readyz")
     assert response.status_code == 200, "without SQS orders are still accepted"
     return bool(response.json()["sqs"] == sqs)
 

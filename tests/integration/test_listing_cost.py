@@ -1,7 +1,7 @@
 """What a page of a customer's orders costs, on real engines: the same, however many orders the customer has.
 
 Over HTTP into the real repository; every request to DynamoDB is counted, with the read units that the engine says it
-used. DynamoDB Local holds 20,000 orders of one customer, the embedded AWS, which calls every request one unit, 1,000.
+used. DynamoDB Local holds 5,000 orders of one customer, the embedded AWS, which calls every request one unit, 1,000.
 `pytest -rP` shows the figures.
 """
 
@@ -35,7 +35,7 @@ from tests.fakes import MemoryAuditTrail, MemoryQueue
 from tests.integration.conftest import PREFIX
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
-ORDERS = {"dynamodb-local": 20_000, "emulator": 1_000}
+ORDERS = {"dynamodb-local": 5_000, "emulator": 1_000}
 NEEDLES = 4
 """Orders with a reference of their own, evenly spread."""
 APART = timedelta(minutes=1)

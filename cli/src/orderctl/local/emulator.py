@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import httpx
 import structlog
 
 from order_shared.logging import configure_logging
 from orderctl.local.address import LOOPBACK, part_options
+from orderctl.local.probe import is_ready
 from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SER
         child = group.start("emulator", [str(EXECUTABLE)], _environment(HOST, port, services))
         endpoint = f"http://{HOST}:{port}"
         try:
-            child.wait_until(partial(_is_ready, endpoint), "ready", READY_SECONDS)
+            child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
         except ChildFailed:
             if attempt == START_TRIES:
                 raise
@@ -62,13 +62,6 @@ def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
     }
-
-
-def _is_ready(endpoint: str) -> bool:
-    try:
-        return httpx.get(f"{endpoint}/_ministack/ready", timeout=2.0).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def _free_port() -> int:

@@ -8,17 +8,18 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import aioboto3
 import boto3
-import httpx
 
 from order_shared.config import Environment, Settings
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
 from orderctl.local.payments.api import API_KEY
 from orderctl.local.payments.process import start_payments
+from orderctl.local.probe import is_ready
 from orderctl.local.processes import Child, ChildFailed, ProcessGroup
 from orderctl.local.provision import provision
 
@@ -118,7 +119,7 @@ class Stack:
         self.children[name] = child
         child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
         address = f"http://{HOST}:{child.listening_port()}"
-        child.wait_until(lambda: _answers(f"{address}/readyz"), "ready", READY_SECONDS)
+        child.wait_until(partial(is_ready, f"{address}/readyz"), "ready", READY_SECONDS)
         return address
 
     def ensure_alive(self) -> None:
@@ -188,10 +189,3 @@ def published(stack: Stack, path: Path) -> Iterator[None]:
         yield
     finally:
         path.unlink(missing_ok=True)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=3.0).is_success
-    except httpx.TransportError:
-        return False
