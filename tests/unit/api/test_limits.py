@@ -4,8 +4,6 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
@@ -13,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from order_api.config import ApiSettings
-from order_api.connections import MAX_HEAD_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_PIPELINED, MAX_TARGET_BYTES
+from order_api.connections import MAX_MESSAGE_BYTES
 from order_api.limits import MAX_BODY_BYTES, TenantBuckets
-from order_api.main import make_server
+from order_api.refusals import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, MAX_TARGET_BYTES
 from order_shared.healthcheck import find_fault
-from order_shared.net import listen
 from order_shared.order.models import Customer, Order
 from tests.fakes import MemoryOrderRepository, MemoryStore
-from tests.unit.api.conftest import SETTINGS, Api, issuer, make_app, open_api, problem_of
+from tests.unit.api.conftest import SETTINGS, Api, issuer, open_api, problem_of
+from tests.unit.api.sockets import connected, exchange, head, post_head, problem_in, serving, with_settings
 
 POLICY = re.compile(r'"default";q=(\d+);w=(\d+)')
 LEFT = re.compile(r'"default";r=(\d+);t=(\d+)')
@@ -34,10 +32,6 @@ class Time:
 
     def __call__(self) -> float:
         return self.now
-
-
-def with_settings(**changes: Any) -> ApiSettings:
-    return SETTINGS.model_copy(update=changes)
 
 
 def two_requests() -> ApiSettings:
@@ -212,61 +206,6 @@ async def test_a_body_nested_deeply_is_a_bad_request(api: Api, make: Callable[[i
         problem_of(await api.http.post("/v1/orders", content=content, headers=headers), 400, "validation_failed")
 
 
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Connect = Callable[[], Any]
-
-
-@asynccontextmanager
-async def serving(**changes: Any) -> AsyncIterator[int]:
-    """The port of a real server in this process, with these settings."""
-    settings = with_settings(**{"keep_alive_seconds": 5} | changes)
-    server = make_server(settings, make_app(settings))
-    with listen("127.0.0.1", 0) as socket:
-        running = asyncio.create_task(server.serve([socket]))
-        try:
-            yield socket.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await running
-
-
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Connection]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-def head(path: str = "/healthz", *headers: str, method: str = "GET") -> bytes:
-    return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: api.test", *headers, "", ""]).encode()
-
-
-def post_head(*headers: str) -> bytes:
-    token = f"Authorization: Bearer {issuer().token('acme', 'ada')}"
-    return head("/v1/orders", token, "Idempotency-Key: k", "Content-Type: application/json", *headers, method="POST")
-
-
-async def said(port: int, *parts: bytes) -> bytes:
-    """All that the server says to this until it closes the connection."""
-    async with connected(port) as (reader, writer):
-        for part in parts:
-            writer.write(part)
-        return await reader.read()
-
-
-def problem_in(answer: bytes) -> dict[str, Any]:
-    """The one problem of an answer that ends the connection."""
-    top, _, body = answer.partition(b"\r\n\r\n")
-    assert b"content-type: application/problem+json" in top.lower(), answer
-    assert b"connection: close" in top.lower()
-    problem: dict[str, Any] = json.loads(body)
-    assert top.startswith(f"HTTP/1.1 {problem['status']} ".encode())
-    assert f"x-request-id: {problem['request_id']}".encode() in top.lower()
-    return problem
-
-
 @pytest.mark.parametrize(
     ("sent", "status", "code"),
     [
@@ -287,14 +226,16 @@ def problem_in(answer: bytes) -> dict[str, Any]:
 )
 async def test_a_head_out_of_bounds_is_a_problem_and_the_end(sent: bytes, status: int, code: str) -> None:
     async with serving() as port:
-        problem = problem_in(await said(port, sent))
+        problem = problem_in(await exchange(port, sent))
         assert (problem["status"], problem["code"]) == (status, code)
 
 
 async def test_a_head_within_bounds_is_answered() -> None:
     filler = [f"X-{number}: {'x' * 300}" for number in range(MAX_HEADERS - 10)]
     async with serving() as port:
-        answer = await said(port, head("/healthz?" + "x" * (MAX_TARGET_BYTES - 100), "Connection: close", *filler[:70]))
+        answer = await exchange(
+            port, head("/healthz?" + "x" * (MAX_TARGET_BYTES - 100), "Connection: close", *filler[:70])
+        )
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
@@ -305,7 +246,7 @@ async def test_a_head_within_bounds_is_answered() -> None:
 )
 async def test_a_head_that_does_not_come_is_not_waited_for(sent: bytes) -> None:
     async with serving(request_timeout_seconds=0.1) as port:
-        assert await said(port, sent) == b""
+        assert await exchange(port, sent) == b""
 
 
 async def test_the_containers_health_check_is_within_the_limits() -> None:
@@ -329,7 +270,7 @@ async def test_a_head_that_comes_in_drops_is_cut_off() -> None:
 @pytest.mark.parametrize("headers", [["Content-Length: 100"], ["Transfer-Encoding: chunked"]])
 async def test_a_body_that_does_not_come_is_a_408(headers: list[str]) -> None:
     async with serving(request_timeout_seconds=0.1) as port:
-        problem = problem_in(await said(port, post_head(*headers), b"1\r\n{"))
+        problem = problem_in(await exchange(port, post_head(*headers), b"1\r\n{"))
         assert (problem["status"], problem["code"], problem["retryable"]) == (408, "request_timeout", True)
 
 
@@ -348,7 +289,7 @@ async def test_slow_bodies_do_not_keep_others_out() -> None:
 
 async def test_a_body_that_nobody_reads_does_not_keep_the_connection() -> None:
     async with serving(request_timeout_seconds=0.1) as port:
-        answer = await said(port, head("/healthz", "Content-Length: 100"), b"{")
+        answer = await exchange(port, head("/healthz", "Content-Length: 100"), b"{")
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n"), "answered, and closed when the rest did not come"
 
 
@@ -369,14 +310,14 @@ async def test_what_follows_a_chunked_body_is_no_header() -> None:
         sent = (
             post_head("Transfer-Encoding: chunked", "Connection: close") + b"2\r\n{}\r\n0\r\nX-Request-Id: mine\r\n\r\n"
         )
-        answer = await said(port, sent)
+        answer = await exchange(port, sent)
         assert answer.startswith(b"HTTP/1.1 400 ")
         assert b"x-request-id: mine" not in answer
 
 
 async def test_an_idle_connection_is_closed_after_a_while() -> None:
     async with serving(keep_alive_seconds=1) as port:
-        assert (await said(port, head())).startswith(b"HTTP/1.1 200 OK\r\n")
+        assert (await exchange(port, head())).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 async def test_a_connection_serves_many_requests() -> None:
@@ -390,13 +331,13 @@ async def test_a_connection_serves_many_requests() -> None:
 
 async def test_requests_in_a_row_are_answered_in_their_order() -> None:
     async with serving() as port:
-        answer = await said(port, head() * 10 + head("/healthz", "Connection: close"))
+        answer = await exchange(port, head() * 10 + head("/healthz", "Connection: close"))
         assert answer.count(b"HTTP/1.1 200 OK\r\n") == 11
 
 
 async def test_who_sends_requests_without_waiting_for_answers_is_cut_off() -> None:
     async with serving() as port:
-        answer = await said(port, head() * 10 * MAX_PIPELINED)
+        answer = await exchange(port, head() * 10 * MAX_PIPELINED)
         assert answer.count(b"HTTP/1.1 200 OK\r\n") <= 1 + MAX_PIPELINED
 
 
@@ -407,7 +348,9 @@ async def test_an_answer_before_the_body_leaves_the_connection_for_another_reque
         writer.write(b"{}")
         await reader.readuntil(b"}")
         for _ in range(3):
-            await said(port, head()[:20])  # closed by the deadline of a head: so long, and thrice, the other is idle
+            await exchange(
+                port, head()[:20]
+            )  # closed by the deadline of a head: so long, and thrice, the other is idle
         writer.write(head())
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
 

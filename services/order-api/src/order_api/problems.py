@@ -75,7 +75,7 @@ UNAVAILABLE = ProblemKind(
 )
 INTERNAL_ERROR = ProblemKind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Internal error", retryable=True)
 UNAUTHENTICATED = ProblemKind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Not authenticated")
-MALFORMED = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not HTTP")
+MALFORMED = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not valid HTTP")
 TARGET_TOO_LONG = ProblemKind(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The path and query are too long")
 HEAD_TOO_LARGE = ProblemKind(
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request_header_fields_too_large", "The headers are too large"

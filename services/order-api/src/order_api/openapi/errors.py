@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from order_api import problems
 from order_api.auth import InsufficientScope, Unauthenticated
-from order_api.connections import BOUNDS
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import is_write
 from order_api.idempotency import IdempotencyKeyMissing
@@ -26,6 +25,7 @@ from order_api.problems import (
     error_response,
     problem_response,
 )
+from order_api.refusals import DOCUMENTED
 from order_api.regions import NotHomeRegion
 from order_shared.exceptions import PlatformError
 from order_shared.idempotency import IdempotencyKeyReused
@@ -46,7 +46,7 @@ KINDS: Mapping[str, ProblemKind] = {
 UNROUTED = frozenset(kind.code for kind in problems.FRAMEWORK_PROBLEMS.values()) - {VALIDATION_FAILED.code}
 """Answered where the document has no operation: to another path or method."""
 
-OF_THE_CONNECTION = frozenset(kind.code for kind in BOUNDS)
+OF_THE_CONNECTION = frozenset(refusal.kind.code for refusal in DOCUMENTED)
 """Refused before the path is known, and the connection is closed. Any request can meet them."""
 OF_ANY = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
 OF_A_BODY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
@@ -88,7 +88,7 @@ SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for 
 DETAILS: Mapping[str, str] = {
     "internal_error": "Something went wrong on our side; the request id leads us to it.",
     "temporarily_unavailable": "Please try again in a moment.",
-    **{kind.code: detail for kind, detail in BOUNDS.items()},
+    **{refusal.kind.code: refusal.detail for refusal in DOCUMENTED},
 }
 """What is said where no error of ours says it, by code."""
 

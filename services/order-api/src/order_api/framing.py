@@ -1,0 +1,220 @@
+"""Request framing: where a request ends, and refusal of requests about whose end two parsers could disagree.
+
+A proxy that reads a request otherwise than this server lets one client's bytes become another client's request (request
+smuggling). httptools alone is not strict enough: it stops at a request that offers an upgrade, so that the body is read
+as the next request, and it accepts request lines, transfer codings and trailers that RFC 9112 does not allow.
+"""
+
+import re
+
+from httptools import HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from order_api.refusals import (
+    CONTENT_LENGTH,
+    HOST,
+    LONG_HEAD,
+    LONG_TARGET,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    MAX_PIPELINED,
+    MAX_TARGET_BYTES,
+    NOT_HTTP,
+    TARGET,
+    TRAILER,
+    TRANSFER_ENCODING,
+    TUNNEL,
+    Refused,
+)
+
+CHECKED_HEADERS = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
+NO_TRAILERS = CHECKED_HEADERS | {b"connection", b"upgrade"}
+"""Headers that RFC 9110, section 6.5.1, does not allow after a chunked body: they decide how the request is read."""
+MAX_LENGTH_DIGITS = 20
+HOST_VALUE = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::\d*)?[ \t]*")
+EMPTY_LINE = b"\r\n\r\n"
+"""Ends every head, and every chunked body."""
+
+
+class FramedConnection(HttpToolsProtocol):
+    """uvicorn's connection, with a parser that is fed piece by piece: no message begins within a piece.
+
+    Therefore the bytes of a head are known, and its request line can be compared with what the parser made of it.
+    """
+
+    _in_head = True
+    _in_body = False
+    _received = 0
+    """Bytes of the current message so far, empty lines before it included."""
+    _head = b""
+    """Bytes of the current head that came in earlier pieces."""
+    _piece = b""
+    """Bytes of the current head, up to the end of the piece that is being parsed."""
+    _last_bytes = b""
+    _has_host = False
+    _known_host: bytes | None = None
+    _chunked = False
+    _length = 0
+    """Bytes of a body with Content-Length that are still to come."""
+    _keep_alive = True
+
+    def parse(self, data: bytes) -> None:
+        """Feed the parser piece by piece; raise HttpParserError for what is refused."""
+        start, size = 0, len(data)
+        while start < size:
+            body = 0
+            if self._in_body and self._length:
+                end = min(start + self._length, size)
+            elif start == 0 and data[0] in b"\r\n":
+                end = self._end_of_line_begun(data)
+            else:
+                end = data.find(EMPTY_LINE, start) + 4
+                if end < 4:
+                    end = size
+                elif end < size and not self._in_body:
+                    body = min(_length_in(data, start, end), size - end)
+                    end += body
+            piece = data[start:end]
+            self._received += end - start - body  # the head alone: its size has a limit of its own
+            self._piece = self._head + piece if self._head else piece
+            try:
+                self.parser.feed_data(piece)
+            except HttpParserUpgrade as stopped:
+                self._read_again_without_offer(piece[stopped.args[0] :])
+            if self._in_body:
+                self._received += body
+                self._head = b""
+            else:
+                self._head = self._piece
+            start = end
+        if self._in_head or (self._in_body and not self._length):
+            self._last_bytes = data[-3:] if size >= 3 else (self._last_bytes + data)[-3:]
+
+    def _end_of_line_begun(self, data: bytes) -> int:
+        """Return where an empty line ends that began in earlier data, or else where the next one ends, or the data."""
+        before = len(self._last_bytes)
+        found = (self._last_bytes + data).find(EMPTY_LINE)
+        return len(data) if found < 0 else found + 4 - before
+
+    def _read_again_without_offer(self, rest: bytes) -> None:
+        """Ignore an offer to upgrade (RFC 9110, section 7.8), for which the parser has skipped the body."""
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self._piece = b"\r\n".join([*lines, b"", b""])
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.feed_data(self._piece + rest)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, and drop a trailer; replaces uvicorn's own method, to save a call for each header."""
+        name = name.lower()
+        if self._in_head:
+            if name in CHECKED_HEADERS:
+                self._check_header(name, value)
+            self.headers.append((name, value))
+        elif name in NO_TRAILERS:
+            raise Refused(TRAILER)
+
+    def _check_header(self, name: bytes, value: bytes) -> None:
+        if name == b"host":
+            if self._has_host or (value != self._known_host and not HOST_VALUE.fullmatch(value)):
+                raise Refused(HOST)
+            self._has_host, self._known_host = True, value
+        elif name == b"content-length":
+            if len(value) > MAX_LENGTH_DIGITS:
+                raise Refused(CONTENT_LENGTH)
+            self._length = int(value)
+        elif name == b"transfer-encoding":
+            if self._chunked or value.lower() != b"chunked":
+                raise Refused(TRANSFER_ENCODING)
+            self._chunked = True
+        elif value.lower() == b"100-continue":
+            self.expect_100_continue = True
+
+    def on_headers_complete(self) -> None:
+        if len(self.url) > MAX_TARGET_BYTES:
+            raise Refused(LONG_TARGET)
+        if self._received > MAX_HEAD_BYTES or len(self.headers) > MAX_HEADERS:
+            raise Refused(LONG_HEAD)
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise Refused(NOT_HTTP)
+        method = self.parser.get_method()
+        self._check_head(method)
+        self._has_host = self._chunked = False
+        if self.parser.should_upgrade():
+            if method == b"CONNECT":
+                raise Refused(TUNNEL)
+            return  # still in the head, which is read again
+        super().on_headers_complete()
+        self._in_head, self._in_body = False, True
+        if self.expect_100_continue:
+            # A client that gets its response instead of `100 Continue` may send the body or not (RFC 9110, 10.1.1).
+            self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
+
+    def _check_head(self, method: bytes) -> None:
+        """Compare the request line as sent with what the parser made of it, and check what its version requires."""
+        line, head = b"%s %s HTTP/1.1\r\n" % (method, self.url), self._piece
+        if not head.startswith(line):
+            head = _without_empty_lines(head)
+        if head.startswith(line):
+            if not self._has_host:
+                raise Refused(HOST)
+        elif not head.startswith(line[:-3] + b"0\r\n"):
+            raise Refused(NOT_HTTP)
+        elif self._chunked:
+            raise Refused(TRANSFER_ENCODING)
+        if not self.url.isascii():
+            raise Refused(TARGET)
+
+    def on_body(self, body: bytes) -> None:
+        if self._length:
+            self._length -= len(body)
+        if self.expect_100_continue:
+            self._body_comes()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        if self._in_head:
+            return  # the head of a request with an offer, which is read again
+        if self.expect_100_continue:
+            self._body_comes()
+        self._in_body = False
+        self._received = 0
+        self._piece = b""
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
+
+    def _body_comes(self) -> None:
+        """Keep the connection after all: where this request ends is certain."""
+        if not self.cycle.response_started:
+            self.cycle.keep_alive = self._keep_alive
+
+
+def _length_in(data: bytes, start: int, end: int) -> int:
+    """Return the Content-Length of a head in its usual spellings, or 0: then the body comes in a piece of its own."""
+    at = data.find(b"\r\nContent-Length: ", start, end)
+    if at < 0:
+        at = data.find(b"\r\ncontent-length: ", start, end)
+        if at < 0:
+            return 0
+    value = data[at + 18 : data.find(b"\r", at + 18)]
+    return int(value) if value.isdigit() and len(value) <= MAX_LENGTH_DIGITS else 0
+
+
+def _without_empty_lines(head: bytes) -> bytes:
+    """Drop empty lines before a request line, which a server should ignore (RFC 9112, section 2.2)."""
+    rest = head.lstrip(b"\r\n")
+    dropped = len(head) - len(rest)
+    return rest if dropped % 2 == 0 and head.startswith(b"\r\n" * (dropped // 2)) else head

@@ -1,0 +1,84 @@
+"""Answers to requests that never reach the application: one problem, after which the connection closes."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import structlog
+
+from order_api.problems import (
+    FRAMEWORK_PROBLEMS,
+    HEAD_TOO_LARGE,
+    MALFORMED,
+    METHODS,
+    TARGET_TOO_LONG,
+    ProblemKind,
+    problem_response,
+)
+
+log = structlog.get_logger(__name__)
+
+MAX_TARGET_BYTES = 8 * 1024
+"""Longest path and query together."""
+MAX_HEAD_BYTES = 32 * 1024
+"""Longest path, query and headers together."""
+MAX_HEADERS = 100
+MAX_PIPELINED = 16
+"""Requests that wait on one connection for the one before them; a client that sends more is cut off."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Problem kind, and the sentence that tells the client what to change."""
+
+    kind: ProblemKind
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """Raised in a callback of the parser to stop it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+LONG_HEAD = Refusal(
+    HEAD_TOO_LARGE, f"Path, query and headers may have {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers at most."
+)
+LONG_TARGET = Refusal(TARGET_TOO_LONG, f"Path and query may have {MAX_TARGET_BYTES} bytes at most.")
+NOT_HTTP = Refusal(MALFORMED, "The bytes received are not a valid HTTP/1.1 request.")
+HOST = Refusal(
+    MALFORMED, "Send exactly one Host header that names the API's host, for example `Host: api.example.com`."
+)
+TARGET = Refusal(MALFORMED, "Percent-encode every character of the path and query that is not visible ASCII.")
+CONTENT_LENGTH = Refusal(
+    MALFORMED, "Send one Content-Length header with the body's size in bytes, as a decimal number."
+)
+TRANSFER_ENCODING = Refusal(
+    MALFORMED,
+    "Send `Transfer-Encoding: chunked`, once and in HTTP/1.1, or Content-Length; other codings are not supported.",
+)
+TRAILER = Refusal(MALFORMED, "Send this header before the body; it is not allowed in the trailers of a chunked body.")
+TUNNEL = Refusal(
+    FRAMEWORK_PROBLEMS[HTTPStatus.METHOD_NOT_ALLOWED],
+    "CONNECT is not supported: the API opens no tunnels.",
+    {"Allow": ", ".join(METHODS)},
+)
+
+DOCUMENTED = (LONG_HEAD, LONG_TARGET, NOT_HTTP)
+"""The refusals that the API's document shows: one for each problem code that any request can meet."""
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """Log the refusal, and return the whole response as bytes."""
+    kind, request_id = refusal.kind, uuid.uuid4().hex
+    log.warning("connection_refused", code=kind.code, detail=refusal.detail, request_id=request_id)
+    scope = {"path": "", "state": {"request_id": request_id}}
+    headers = {**refusal.headers, "X-Request-Id": request_id, "Connection": "close"}
+    response = problem_response(scope, kind, refusal.detail, headers=headers)
+    status = f"HTTP/1.1 {kind.status.value} {kind.status.phrase}\r\n".encode()
+    lines = [b"%s: %s\r\n" % header for header in response.raw_headers]
+    return b"".join([status, *lines, b"\r\n", bytes(response.body)])

@@ -1,0 +1,1 @@
+"""Differential test of request framing: where a request ends for order-api, and where it ends for h11."""
