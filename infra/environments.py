@@ -351,7 +351,7 @@ DEV = Environment(
         jwks_url="https://login-dev.example.com/.well-known/jwks.json",
         audience="orders-dev",
     ),
-    deployment=Deployment(bake_minutes=2),
+    deployment=Deployment(bake_minutes=7),
     log_days=14,
 )
 

@@ -78,11 +78,12 @@ class AccessLogs:
             bucket=self.bucket.id,
             policy=document(
                 Statement(
+                    # The path names the account; AWS's form has no condition:
+                    # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
                     sid="LoadBalancerWrites",
                     actions=["s3:PutObject"],
                     resources=[f"{self.bucket.arn}/AWSLogs/{stack.account_id}/*"],
                     principals={"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
-                    conditions={"StringEquals": {"aws:SourceAccount": stack.account_id}},
                 ),
                 Statement(
                     sid="OnlyOverTls",

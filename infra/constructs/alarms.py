@@ -1,4 +1,4 @@
-"""Alarms: each says what is wrong and where its runbook is, and tells the topic when it begins and when it ends."""
+"""CloudWatch alarms from `infra/alarms.py`, each with its runbook and a notification when it begins and ends."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,51 +9,40 @@ from cdktn_provider_aws.cloudwatch_metric_alarm import (
     CloudwatchMetricAlarmMetricQueryMetric,
 )
 
+from infra.alarms import Alarm
 from infra.constructs.workspace import Workspace
-
-MINUTE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One CloudWatch metric, by the minute unless it says otherwise."""
+    """One CloudWatch metric with its statistic."""
 
     namespace: str
     name: str
     stat: str
     dimensions: Mapping[str, str] = field(default_factory=dict)
-    period: int = MINUTE
 
 
 def filled_sum(metrics: Iterable[str]) -> str:
-    """The expression that adds metrics up by their ids; one that says nothing counts as none."""
+    """Return the expression that adds up sparse metrics by their ids: one without data counts as 0.
+
+    Only for metrics that are reported when something happens (errors, throttles), and for a colour that may be idle.
+    """
     return " + ".join(f"FILL({key}, 0)" for key in metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
-    """Makes the alarms of one environment, all on one topic."""
+    """The alarms of one stack, all on one topic."""
 
     stack: Workspace
     topic_arn: str
 
-    def above(
-        self,
-        label: str,
-        description: str,
-        expression: str,
-        metrics: Mapping[str, Metric],
-        *,
-        threshold: float,
-        minutes: int,
-        missing: str = "notBreaching",
-        below: bool = False,
-    ) -> CloudwatchMetricAlarm:
-        """Alarms while the expression over `metrics` is above the threshold (or `below` it) in each of `minutes`.
-
-        `missing` is what no data means: `breaching` where silence is the fault.
-        """
-        queries = [CloudwatchMetricAlarmMetricQuery(id="value", expression=expression, label=label, return_data=True)]
+    def make(self, alarm: Alarm, expression: str, metrics: Mapping[str, Metric]) -> CloudwatchMetricAlarm:
+        """Make the alarm on an expression over `metrics`, which it names by their keys."""
+        queries = [
+            CloudwatchMetricAlarmMetricQuery(id="value", expression=expression, label=alarm.label, return_data=True)
+        ]
         queries += [
             CloudwatchMetricAlarmMetricQuery(
                 id=key,
@@ -61,24 +50,22 @@ class Alarms:
                     namespace=metric.namespace,
                     metric_name=metric.name,
                     dimensions=metric.dimensions,
-                    period=metric.period,
+                    period=alarm.period,
                     stat=metric.stat,
                 ),
             )
             for key, metric in metrics.items()
         ]
-        periods = {metric.period for metric in metrics.values()}
-        count = max(1, minutes * MINUTE // max(periods))
         return CloudwatchMetricAlarm(
             self.stack,
-            f"{label}_alarm",
-            alarm_name="-".join((self.stack.owner, label.replace("_", "-"))),
-            alarm_description=f"{description} See docs/operations.md.",
-            comparison_operator="LessThanThreshold" if below else "GreaterThanThreshold",
-            threshold=threshold,
-            evaluation_periods=count,
-            datapoints_to_alarm=count,
-            treat_missing_data=missing,
+            f"{alarm.label}_alarm",
+            alarm_name=f"{self.stack.owner}-{alarm.name}",
+            alarm_description=f"{alarm.description} See docs/operations.md.",
+            comparison_operator="LessThanThreshold" if alarm.below else "GreaterThanThreshold",
+            threshold=alarm.threshold,
+            evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.datapoints,
+            treat_missing_data=alarm.missing,
             metric_query=queries,
             alarm_actions=[self.topic_arn],
             ok_actions=[self.topic_arn],

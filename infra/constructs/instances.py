@@ -57,7 +57,7 @@ class InstanceCapacity:
         cluster: EcsCluster,
         provider_name: str,
     ) -> None:
-        template = _launch_template(stack, environment, network)
+        template, egress = _launch_template(stack, environment, network)
         group = AutoscalingGroup(
             stack,
             "instances",
@@ -86,7 +86,7 @@ class InstanceCapacity:
                 ),
             ],
             lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
-            depends_on=[cluster],  # which its instances look for by name
+            depends_on=[cluster, egress],  # instances look for the cluster by its name, over HTTPS
         )
         self.provider = EcsCapacityProvider(
             stack,
@@ -107,7 +107,10 @@ class InstanceCapacity:
         )
 
 
-def _launch_template(stack: Workspace, environment: Environment, network: Network) -> LaunchTemplate:
+def _launch_template(
+    stack: Workspace, environment: Environment, network: Network
+) -> tuple[LaunchTemplate, VpcSecurityGroupEgressRule]:
+    """Return the template of instances, and the rule that lets them out, which it does not name."""
     role = Role(
         stack,
         "instance",
@@ -132,7 +135,7 @@ def _launch_template(stack: Workspace, environment: Environment, network: Networ
         description="The agent on instances: HTTPS out, nothing in",
         vpc_id=network.vpc.id,
     )
-    VpcSecurityGroupEgressRule(
+    egress = VpcSecurityGroupEgressRule(
         stack,
         "instances_egress",
         security_group_id=security_group.id,
@@ -148,7 +151,7 @@ def _launch_template(stack: Workspace, environment: Environment, network: Networ
         "instance_image",
         name=f"/aws/service/ecs/optimized-ami/amazon-linux-2023/{architecture}recommended/image_id",
     )
-    return LaunchTemplate(
+    template = LaunchTemplate(
         stack,
         "instance_template",
         name=f"{environment.name}-instances",
@@ -175,6 +178,7 @@ def _launch_template(stack: Workspace, environment: Environment, network: Networ
         user_data=base64.b64encode(_user_data(environment.name).encode()).decode(),
         update_default_version=True,
     )
+    return template, egress
 
 
 def _user_data(cluster_name: str) -> str:

@@ -50,6 +50,7 @@ def logs_key(stack: Workspace) -> Key:
         actions=[*USE_KEY],
         resources=["*"],
         principals={"Service": f"logs.{stack.region}.amazonaws.com"},
+        # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": stack.arn("logs", "log-group:*")}},
         wildcard="a key's policy is about that key alone",
     )
@@ -62,6 +63,7 @@ def data_key(stack: Workspace) -> Key:
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=["*"],
         principals={"Service": "cloudwatch.amazonaws.com"},
+        # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
         conditions={"StringEquals": {"aws:SourceAccount": stack.account_id}},
         wildcard="a key's policy is about that key alone",
     )

@@ -56,7 +56,8 @@ class LoadBalancer:
             desync_mitigation_mode="strictest",
             enable_deletion_protection=environment.protected,
             access_logs=LbAccessLogs(bucket=logs.bucket.id, enabled=True),
-            depends_on=[logs.policy],
+            # A VPC without its gateway has no public load balancer: AWS refuses to create one.
+            depends_on=[logs.policy, network.internet_gateway],
         )
         self.zone = DataAwsRoute53Zone(stack, "zone", name=ORGANISATION.domain)
         certificate_arn = self._certificate_arn()
@@ -70,7 +71,7 @@ class LoadBalancer:
             self._stack,
             "load_balancer_security_group",
             name=f"{self._environment.name}-load-balancer",
-            description="HTTPS in, and on to the API's port",
+            description="HTTPS in, and on to the API port",
             vpc_id=network.vpc.id,
         )
         open_ports = [("http", HTTP, ANYWHERE), ("https", HTTPS, ANYWHERE)]
@@ -90,7 +91,7 @@ class LoadBalancer:
             self._stack,
             "load_balancer_egress",
             security_group_id=group.id,
-            description="The API's port within the VPC",
+            description="The API port within the VPC",
             cidr_ipv4=self._environment.cidr,
             ip_protocol="tcp",
             from_port=API_PORT,
@@ -163,7 +164,7 @@ class LoadBalancer:
                 LbListenerDefaultAction(
                     type="fixed-response",
                     fixed_response=LbListenerDefaultActionFixedResponse(
-                        content_type="application/problem+json",
+                        content_type="application/json",
                         status_code="404",
                         message_body='{"title": "Not found", "status": 404, "code": "not_found"}',
                     ),

@@ -5,7 +5,7 @@ from cdktn_provider_aws.cloudwatch_log_metric_filter import (
     CloudwatchLogMetricFilterMetricTransformation,
 )
 
-from infra.constructs.alarms import MINUTE, Metric
+from infra.constructs.alarms import Metric
 from infra.constructs.logs import LogGroup
 from infra.constructs.workspace import Workspace
 
@@ -38,9 +38,9 @@ class LogMetrics:
         )
 
 
-def log_metric(environment: str, name: str, stat: str, *, period: int = MINUTE) -> Metric:
+def log_metric(environment: str, name: str, stat: str) -> Metric:
     """One of an environment's metrics above."""
-    return Metric(namespace=_namespace(environment), name=name, stat=stat, period=period)
+    return Metric(namespace=_namespace(environment), name=name, stat=stat)
 
 
 def _namespace(environment: str) -> str:

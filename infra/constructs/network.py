@@ -184,6 +184,7 @@ class Network:
             self._stack,
             "flow_log",
             description="Writes the VPC's flow log",
+            # Condition: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
             trust=trust("vpc-flow-logs.amazonaws.com", {"StringEquals": {"aws:SourceAccount": self._stack.account_id}}),
             statements=(
                 Statement(

@@ -118,6 +118,7 @@ def _definition(stack: Workspace, container: Container, volumes: Mapping[str, st
 
 
 def _trust(stack: Workspace) -> str:
+    # Condition: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
     return trust("ecs-tasks.amazonaws.com", {"StringEquals": {"aws:SourceAccount": stack.account_id}})
 
 

@@ -11,6 +11,7 @@ from cdktn_provider_aws.ecs_service import (
 )
 from cdktn_provider_aws.lb_target_group import LbTargetGroup
 
+from infra.alarms import API_ERRORS, API_LATENCY, API_ROLLBACK, NO_API, slowest_minutes
 from infra.constructs.alarms import Alarms, Metric, filled_sum
 from infra.constructs.load_balancer import API_PORT
 from infra.constructs.log_metrics import log_metric
@@ -32,10 +33,8 @@ STOP_SECONDS = 60
 REQUESTS_PER_TASK = 6000
 """Requests a minute that a task should serve: a quarter of what half a vCPU can (docs/scale.md)."""
 
-MAX_ERROR_PER_CENT = 1
 FEWEST_REQUESTS = 20
 """A minute with fewer is no ground for a share of errors."""
-MAX_P99_MILLISECONDS = 1000
 
 
 class OrderApi(ServiceWorkspace):
@@ -50,7 +49,7 @@ class OrderApi(ServiceWorkspace):
         scaling = run_service(
             self,
             task,
-            security_group_id=group.id,
+            group=group,
             minimum=environment.api.minimum,
             maximum=environment.api.maximum,
             deployment=self._deployment(environment),
@@ -116,7 +115,9 @@ class OrderApi(ServiceWorkspace):
     def _deployment(self, environment: Environment) -> EcsServiceDeploymentConfiguration:
         deployment = environment.deployment
         if deployment.strategy is Strategy.ROLLING:
-            return EcsServiceDeploymentConfiguration(strategy="ROLLING")
+            return EcsServiceDeploymentConfiguration(
+                strategy="ROLLING", bake_time_in_minutes=str(slowest_minutes(API_ROLLBACK))
+            )
         return EcsServiceDeploymentConfiguration(
             strategy="BLUE_GREEN",
             bake_time_in_minutes=str(deployment.bake_minutes),
@@ -153,7 +154,9 @@ class OrderApi(ServiceWorkspace):
             self,
             "order_api_infrastructure",
             description="Lets ECS move traffic between blue and green",
-            trust=trust("ecs.amazonaws.com", {"StringEquals": {"aws:SourceAccount": self.account_id}}),
+            # Without a condition, as AWS has it:
+            # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
+            trust=trust("ecs.amazonaws.com"),
             statements=(
                 Statement(
                     sid="MoveTraffic",
@@ -188,22 +191,14 @@ class OrderApi(ServiceWorkspace):
         every = filled_sum(requests)
         failed = filled_sum(errors)
         return [
-            alarms.above(
-                "api_errors",
-                f"More than {MAX_ERROR_PER_CENT} % of the API's answers are 5xx.",
+            alarms.make(
+                API_ERRORS,
                 f"IF({every} > {FEWEST_REQUESTS}, 100 * ({failed}) / ({every}), 0)",
                 {**errors, **requests},
-                threshold=MAX_ERROR_PER_CENT,
-                minutes=2,
             ),
-            # Not the balancer's response time: who waits for an order to end keeps his request open.
-            alarms.above(
-                "api_latency",
-                f"One order in a hundred takes more than {MAX_P99_MILLISECONDS} ms to be accepted.",
-                "accept",
-                {"accept": log_metric(self.environment.name, "AcceptMilliseconds", "p99")},
-                threshold=MAX_P99_MILLISECONDS,
-                minutes=3,
+            # Not the balancer's response time: a client that waits for its order to finish keeps the request open.
+            alarms.make(
+                API_LATENCY, "accept", {"accept": log_metric(self.environment.name, "AcceptMilliseconds", "p99")}
             ),
         ]
 
@@ -213,16 +208,9 @@ class OrderApi(ServiceWorkspace):
             f"healthy_{n}": self._metric(group, "HealthyHostCount", "Maximum")
             for n, group in enumerate(traffic.target_groups)
         }
-        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).above(
-            "no_api",
-            "No task of the API is healthy: nobody can order.",
-            filled_sum(healthy),
-            healthy,
-            threshold=1,
-            minutes=2,
-            missing="breaching",
-            below=True,
-        )
+        # Of two colours either may be idle, and then reports nothing. A single fleet must always report.
+        expression = filled_sum(healthy) if len(healthy) > 1 else next(iter(healthy))
+        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(NO_API, expression, healthy)
 
     def _metric(self, group: LbTargetGroup, metric: str, stat: str) -> Metric:
         """What the load balancer counts of one fleet."""

@@ -3,6 +3,7 @@
 from cdktn import App
 from cdktn_provider_aws.ecs_service import EcsServiceDeploymentConfiguration
 
+from infra.alarms import PROCESSOR_ROLLBACK, slowest_minutes
 from infra.constructs.alarms import Metric
 from infra.constructs.policies import Statement
 from infra.constructs.scaling import running_tasks
@@ -35,10 +36,12 @@ class OrderProcessor(ServiceWorkspace):
         scaling = run_service(
             self,
             task,
-            security_group_id=group.id,
+            group=group,
             minimum=minimum,
             maximum=maximum,
-            deployment=EcsServiceDeploymentConfiguration(strategy="ROLLING"),
+            deployment=EcsServiceDeploymentConfiguration(
+                strategy="ROLLING", bake_time_in_minutes=str(slowest_minutes(PROCESSOR_ROLLBACK))
+            ),
             alarm_names=[
                 self.data.dead_letters_alarm_name,
                 self.data.failures_alarm_name,
@@ -48,7 +51,7 @@ class OrderProcessor(ServiceWorkspace):
         )
         scaling.track(
             "backlog",
-            "waiting / FILL(tasks, 1)",
+            "waiting / tasks",
             {
                 "waiting": Metric(
                     namespace="AWS/SQS",

@@ -13,6 +13,7 @@ from cdktn_provider_aws.ecs_service import (
 )
 
 from infra.constructs.scaling import Scaling
+from infra.constructs.service_groups import ServiceGroup
 from infra.constructs.task import Task
 from infra.services.workspace import ServiceWorkspace
 
@@ -21,7 +22,7 @@ def run_service(
     stack: ServiceWorkspace,
     task: Task,
     *,
-    security_group_id: str,
+    group: ServiceGroup,
     minimum: int,
     maximum: int,
     deployment: EcsServiceDeploymentConfiguration,
@@ -54,12 +55,12 @@ def run_service(
         propagate_tags="SERVICE",
         network_configuration=EcsServiceNetworkConfiguration(
             subnets=list(stack.platform.private_subnet_ids),
-            security_groups=[security_group_id],
+            security_groups=[group.id],
             assign_public_ip=False,
         ),
         # Autoscaling moves the count.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
-        depends_on=[*needs, *task.execution_role.policies, *task.task_role.policies],
+        depends_on=[*needs, *group.rules, *task.execution_role.policies, *task.task_role.policies],
         **traffic,
     )
     return Scaling(

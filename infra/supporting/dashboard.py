@@ -9,7 +9,7 @@ from infra.constructs.alarms import Metric
 from infra.constructs.log_metrics import log_metric
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
-from infra.supporting.data import queue_metric, throttle_metrics
+from infra.supporting.data import THROTTLED_TABLES, queue_metric, throttle_metrics
 from order_shared.tables import TABLES, order_queue
 
 WIDTH, HEIGHT, COLUMNS = 8, 6, 3
@@ -57,7 +57,10 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
                 for table in TABLES
             ],
         ),
-        ("Requests that DynamoDB throttled", list(throttle_metrics(environment).values())),
+        (
+            "Requests that DynamoDB throttled",
+            [metric for table in THROTTLED_TABLES for metric in throttle_metrics(environment, table).values()],
+        ),
         (
             "CPU of the tasks, per cent",
             [

@@ -1,8 +1,21 @@
 """What every environment has of its own, a feature's too: tables, queues, secrets, logs, and the alarms on them."""
 
+from dataclasses import replace
+
 from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 
-from infra.constructs.alarms import MINUTE, Alarms, Metric, filled_sum
+from infra.alarms import (
+    DEAD_LETTERS,
+    FAILURES,
+    NO_PROCESSOR,
+    OLDEST_OPEN,
+    PARKED,
+    QUEUE_AGE,
+    THROTTLES,
+    Missing,
+    no_orders,
+)
+from infra.constructs.alarms import Alarms, Metric, filled_sum
 from infra.constructs.data import QueuePair, TableWithReplicas
 from infra.constructs.log_metrics import LogMetrics, log_metric
 from infra.constructs.logs import LogGroup
@@ -13,19 +26,8 @@ from infra.environments import Environment
 from infra.stacks import SERVICES
 from order_shared.tables import IDEMPOTENCY, INVENTORY, OPERATIONS, ORDERS, TABLES, Queue, Table, order_queue
 
-QUEUE_AGE_SECONDS = 300
-OLDEST_OPEN_SECONDS = 900
-"""The sweeper says an order again after 15 s, and doubles: one that is open for so long was said six times."""
-SWEEP_MINUTES = 15
-"""Between two looks at an order that stays open, at most: shorter periods would miss it."""
-REPORT_MINUTES = 2
-"""A processor says how the outbox is once a minute, and a bit: each period of two has a word."""
-SILENT_MINUTES = 6
-"""Without a word for so long no processor runs."""
-FAILED_MESSAGES = 5
-"""Outages, throttles and conflicts are no failures: they are foreseen."""
-THROTTLED_EVENTS = 50
-THROTTLED_MINUTES = 3
+THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
+"""The tables that orders read and write; the one of operators is not among them."""
 
 
 class Data:
@@ -81,112 +83,48 @@ class Data:
         return self._stack.arn("dynamodb", f"table/{self._environment.table_prefix}{table.name}")
 
     def _queue_age(self, queue: Queue) -> CloudwatchMetricAlarm:
-        return self._alarms.above(
-            "queue_age",
-            f"The oldest message waits for more than {QUEUE_AGE_SECONDS} s: too few processors, or they fail.",
-            "age",
-            {"age": queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")},
-            threshold=QUEUE_AGE_SECONDS,
-            minutes=3,
-        )
+        age = queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")
+        return self._alarms.make(QUEUE_AGE, "age", {"age": age})
 
     def _dead_letters(self, queue: Queue) -> CloudwatchMetricAlarm:
-        return self._alarms.above(
-            "dead_letters",
-            "There are dead letters: messages that no version of the processor can read.",
-            "letters",
-            {"letters": queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")},
-            threshold=0,
-            minutes=1,
-        )
+        letters = queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")
+        return self._alarms.make(DEAD_LETTERS, "letters", {"letters": letters})
 
     def _silent(self) -> CloudwatchMetricAlarm:
         stands_by = self._stack.region != self._environment.home
-        return self._alarms.above(
-            "no_processor",
-            f"No processor has said anything for {SILENT_MINUTES} minutes: orders are accepted, and wait.",
-            "reports",
-            {"reports": self._reported("OldestOpenSeconds", "SampleCount", REPORT_MINUTES)},
-            threshold=1,
-            minutes=SILENT_MINUTES,
-            missing="notBreaching" if stands_by else "breaching",
-            below=True,
-        )
+        alarm = replace(NO_PROCESSOR, missing=Missing.NOT_BREACHING) if stands_by else NO_PROCESSOR
+        return self._alarms.make(alarm, "reports", {"reports": self._logged("OldestOpenSeconds", "SampleCount")})
 
     def _failures(self) -> CloudwatchMetricAlarm:
-        return self._alarms.above(
-            "failures",
-            f"Processors fail with more than {FAILED_MESSAGES} messages a minute, for a reason that nobody foresaw.",
-            "failed",
-            {"failed": log_metric(self._environment.name, "FailedMessages", "Sum")},
-            threshold=FAILED_MESSAGES,
-            minutes=2,
-        )
+        return self._alarms.make(FAILURES, "failed", {"failed": self._logged("FailedMessages", "Sum")})
 
-    def _reported(self, name: str, stat: str, minutes: int) -> Metric:
-        return log_metric(self._environment.name, name, stat, period=minutes * MINUTE)
+    def _logged(self, name: str, stat: str) -> Metric:
+        return log_metric(self._environment.name, name, stat)
 
     def _operator_alarms(self) -> None:
-        self._alarms.above(
-            "parked",
-            "An order is parked: it waits for an operator.",
-            "parked",
-            {"parked": self._reported("OrdersParked", "Maximum", REPORT_MINUTES)},
-            threshold=0,
-            minutes=REPORT_MINUTES,
-        )
-        self._alarms.above(
-            "oldest_open",
-            f"An order is open for more than {OLDEST_OPEN_SECONDS // 60} minutes.",
-            "oldest",
-            {"oldest": self._reported("OldestOpenSeconds", "Maximum", SWEEP_MINUTES)},
-            threshold=OLDEST_OPEN_SECONDS,
-            minutes=SWEEP_MINUTES,
-        )
-        throttles = throttle_metrics(self._environment)
-        self._alarms.above(
-            "throttles",
-            "DynamoDB throttles: orders are late, or refused before they are acknowledged.",
-            filled_sum(throttles),
-            throttles,
-            threshold=THROTTLED_EVENTS,
-            minutes=THROTTLED_MINUTES,
-        )
+        self._alarms.make(PARKED, "parked", {"parked": self._logged("OrdersParked", "Maximum")})
+        self._alarms.make(OLDEST_OPEN, "oldest", {"oldest": self._logged("OldestOpenSeconds", "Maximum")})
+        for table in THROTTLED_TABLES:
+            metrics = throttle_metrics(self._environment, table)
+            self._alarms.make(THROTTLES[table.name], filled_sum(metrics), metrics)
         quiet = self._environment.quiet_minutes
         if quiet and self._stack.region == self._environment.home:
-            self._alarms.above(
-                "no_orders",
-                f"No order was accepted for {quiet} minutes.",
-                "accepted",
-                {"accepted": self._reported("AcceptMilliseconds", "SampleCount", quiet)},
-                threshold=1,
-                minutes=quiet,
-                missing="breaching",
-                below=True,
-            )
+            accepted = self._logged("AcceptMilliseconds", "SampleCount")
+            self._alarms.make(no_orders(quiet), "accepted", {"accepted": accepted})
 
 
 def queue_metric(queue_name: str, metric: str, stat: str) -> Metric:
     return Metric(namespace="AWS/SQS", name=metric, stat=stat, dimensions={"QueueName": queue_name})
 
 
-def throttle_metrics(environment: Environment) -> dict[str, Metric]:
-    """Refused reads and writes of each table, and of each index that orders write."""
-    metrics = {}
-    for table in (ORDERS, INVENTORY, IDEMPOTENCY):
-        dimensions = {"TableName": environment.table_prefix + table.name}
-        for way in ("Read", "Write"):
-            metrics[f"{table.name}_{way.lower()}"] = _throttled(way, dimensions)
-        for index in table.indexes:
-            metrics[index.name] = _throttled("Write", {**dimensions, "GlobalSecondaryIndexName": index.name})
+def throttle_metrics(environment: Environment, table: Table) -> dict[str, Metric]:
+    """Return the refused reads and writes of a table, and the refused writes of each of its indexes."""
+    dimensions = {"TableName": environment.table_prefix + table.name}
+    metrics = {f"{table.name}_{way.lower()}": _throttled(way, dimensions) for way in ("Read", "Write")}
+    for index in table.indexes:
+        metrics[index.name] = _throttled("Write", {**dimensions, "GlobalSecondaryIndexName": index.name})
     return metrics
 
 
 def _throttled(way: str, dimensions: dict[str, str]) -> Metric:
-    return Metric(
-        namespace="AWS/DynamoDB",
-        name=f"{way}ThrottleEvents",
-        stat="Sum",
-        dimensions=dimensions,
-        period=THROTTLED_MINUTES * MINUTE,
-    )
+    return Metric(namespace="AWS/DynamoDB", name=f"{way}ThrottleEvents", stat="Sum", dimensions=dimensions)
