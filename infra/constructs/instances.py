@@ -115,6 +115,7 @@ def _launch_template(
         stack,
         "instance",
         description="Instances that join the cluster",
+        # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html
         trust=trust("ec2.amazonaws.com"),
         managed_policy_arns=MANAGED_POLICIES,
     )

@@ -1,5 +1,7 @@
 """The workspace of order-api: tasks, traffic, alarms, scaling. Images come by tag: Terraform never ships one."""
 
+from collections.abc import Mapping
+
 from cdktn import App
 from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from cdktn_provider_aws.ecs_service import (
@@ -188,7 +190,7 @@ class OrderApi(ServiceWorkspace):
         groups = list(enumerate(traffic.target_groups))
         errors = {f"errors_{n}": self._metric(group, "HTTPCode_Target_5XX_Count", "Sum") for n, group in groups}
         requests = {f"requests_{n}": self._metric(group, "RequestCount", "Sum") for n, group in groups}
-        every = filled_sum(requests)
+        every = _of_all_fleets(requests)
         failed = filled_sum(errors)
         return [
             alarms.make(
@@ -208,9 +210,7 @@ class OrderApi(ServiceWorkspace):
             f"healthy_{n}": self._metric(group, "HealthyHostCount", "Maximum")
             for n, group in enumerate(traffic.target_groups)
         }
-        # Of two colours either may be idle, and then reports nothing. A single fleet must always report.
-        expression = filled_sum(healthy) if len(healthy) > 1 else next(iter(healthy))
-        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(NO_API, expression, healthy)
+        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(NO_API, _of_all_fleets(healthy), healthy)
 
     def _metric(self, group: LbTargetGroup, metric: str, stat: str) -> Metric:
         """What the load balancer counts of one fleet."""
@@ -223,3 +223,8 @@ class OrderApi(ServiceWorkspace):
                 "TargetGroup": group.arn_suffix,
             },
         )
+
+
+def _of_all_fleets(metrics: Mapping[str, Metric]) -> str:
+    """Return the sum over the fleets. Of two either may be idle, and then reports nothing; a single one must report."""
+    return filled_sum(metrics) if len(metrics) > 1 else next(iter(metrics))

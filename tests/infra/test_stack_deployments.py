@@ -2,6 +2,7 @@
 
 import pytest
 
+from infra.alarms import API_ROLLBACK, PROCESSOR_ROLLBACK
 from infra.environments import PROD, Strategy
 from tests.infra.synthesis import Resource, Stack, every, none, of_kind
 
@@ -130,6 +131,23 @@ def test_alarms_roll_back(kind: str) -> None:
         assert (alarms["enable"], alarms["rollback"]) == (True, True), str(service)
         found = {".".join(name.removesuffix("}").rsplit(".", 2)[-2:]) for name in alarms["alarm_names"]}
         assert found == ALARMS[kind], str(service)
+
+
+ROLLBACK = {"order-api": API_ROLLBACK, "order-processor": PROCESSOR_ROLLBACK}
+
+
+@pytest.mark.parametrize("kind", ROLLBACK)
+def test_a_deployment_bakes_until_its_slowest_alarm_could_be_on(kind: str) -> None:
+    """An alarm that comes on after the bake rolls nothing back."""
+    assert {f"{alarm.label}_alarm" for alarm in ROLLBACK[kind]} == {
+        name.removeprefix("outputs.").removesuffix("_name").removesuffix(".alarm") for name in ALARMS[kind]
+    }
+    slowest = max(ROLLBACK[kind], key=lambda alarm: alarm.minutes)
+    none(
+        f"{service}: {slowest.name} needs {slowest.minutes} minutes"
+        for service in services(kind)
+        if int(service["deployment_configuration"]["bake_time_in_minutes"]) < slowest.minutes
+    )
 
 
 def test_no_deployment_leaves_fewer_tasks_than_there_were() -> None:

@@ -129,25 +129,3 @@ def test_data_outlives_the_cluster_and_the_load_balancer() -> None:
         for address in addresses(stack, "aws_dynamodb_table", "aws_sqs_queue", "aws_secretsmanager_secret"):
             needed = needed_by(stack, address)
             assert not [each for each in needed if re.match(r"aws_(ecs|lb|vpc|subnet)", each)], f"{stack}: {address}"
-
-
-def test_flow_logs_are_written_as_long_as_they_may_be() -> None:
-    for stack in of_kind("supporting", where=lambda stack: not stack.environment.is_feature):
-        assert "aws_iam_role_policy.flow_log_policy" in needed_by(stack, "aws_flow_log.vpc_flow_log"), str(stack)
-
-
-def test_the_internet_is_there_before_nat() -> None:
-    for gateway in every("aws_nat_gateway"):
-        needed = needed_by(gateway.stack, gateway.address)
-        assert "aws_internet_gateway.internet_gateway" in needed, str(gateway)
-
-
-def test_instances_may_join_before_they_start() -> None:
-    """An instance without the policies of its role never joins, and ECS waits for it."""
-    for group in every("aws_autoscaling_group"):
-        attached = addresses(group.stack, "aws_iam_role_policy_attachment") & {
-            "aws_iam_role_policy_attachment.instance_managed_0",
-            "aws_iam_role_policy_attachment.instance_managed_1",
-        }
-        assert len(attached) == 2, str(group)
-        assert attached <= needed_by(group.stack, group.address), str(group)

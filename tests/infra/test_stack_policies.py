@@ -139,18 +139,6 @@ def test_open_statements_of_keys_are_about_one_key() -> None:
     )
 
 
-def test_whoever_is_not_of_this_account_is_named_by_a_condition() -> None:
-    """AWS's services act for other accounts too."""
-    conditional = {"aws:SourceAccount", "kms:EncryptionContext:aws:logs:arn"}
-    none(
-        f"{statement}: {statement.principals}"
-        for statement in allowed()
-        if "Service" in statement.principals
-        and statement.principals["Service"] != "ec2.amazonaws.com"  # it takes a role for our own instances only
-        and not any(conditional & keys.keys() for keys in statement.conditions.values())
-    )
-
-
 def test_nobody_unnamed_is_let_in() -> None:
     none(
         f"{statement}: {statement.principals}"

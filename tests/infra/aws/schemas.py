@@ -5,13 +5,14 @@ cfn-lint ships the schemas. Its package is read as files: importing it takes sec
 
 import importlib.util
 import json
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.infra.aws.mapping import NO_PROPERTY, PROPERTIES, TYPES
+import regex
+
+from tests.infra.aws.mapping import PROPERTIES, TRANSLATED, TYPES
 from tests.infra.aws.values import Count, Scalar, Value
 
 REGION = "eu-central-1"
@@ -32,90 +33,93 @@ def member_named(members: Iterable[str], argument: str) -> str | None:
     return next((by_name[name] for name in (wanted, f"{wanted}s", f"{wanted}es") if name in by_name), None)
 
 
-def properties_of(value: Value | Count) -> list[Json] | None:
-    """Return the schemas of an argument's property, several where alternatives are allowed; None if there is none."""
-    steps = _steps(value.kind, value.path)
-    if steps is None:
-        return None
-    root = schema(TYPES[value.kind])
+def properties_of(value: Value | Count) -> list[tuple[Json, Json]]:
+    """Return an argument's property, with the schema that it is of: several where a list's elements differ."""
+    if value.kind not in TYPES or ".".join(value.path) in TRANSLATED.get(value.kind, {}):
+        return []
+    name, steps = _property(value.kind, value.path)
+    root = schema(name)
     nodes = [root]
     for step in steps:
-        nodes = [found for node in nodes for found in _member(root, node, step)]
-    return nodes or None
+        nodes = [found for node in nodes for found in _member(root, node, step, owner=name)]
+    return [(root, node) for node in nodes]
 
 
 def fault_of(value: Value) -> str | None:
     """Return what the schema has against a value; None if nothing, or if the value is a reference."""
-    alternatives = properties_of(value)
-    if not alternatives or not value.is_known:
+    if not value.is_known:
         return None
-    faults = [_fault(node, value.value) for node in alternatives]
-    return None if None in faults else faults[0]
+    faults = [_fault(root, node, value.value) for root, node in properties_of(value)]
+    return None if None in faults else next(iter(faults), None)
 
 
 def count_fault_of(count: Count) -> str | None:
-    """Return what the schema has against the length of a list; None if nothing."""
-    for node in properties_of(count) or []:
+    """Return what the schema has against the length of a list; None if nothing. An empty list is not sent."""
+    for _, node in properties_of(count) if count.number else []:
         least, most = node.get("minItems", 0), node.get("maxItems", count.number)
         if not least <= count.number <= most:
             return f"{least} to {most} elements are allowed"
     return None
 
 
-def _steps(kind: str, path: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the names of the properties down to an argument, as the mapping has them."""
-    if kind not in TYPES:
-        return None
-    for length in range(len(path), 0, -1):
-        argument = ".".join(path[:length])
-        if argument in NO_PROPERTY.get(kind, {}):
-            return None
-        if argument in PROPERTIES.get(kind, {}):
-            mapped = PROPERTIES[kind][argument]
-            return (*(mapped.split(".") if mapped else ()), *path[length:])
-    return path
+def _property(kind: str, path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the CloudFormation type of an argument, and the names down to its property."""
+    exceptions = PROPERTIES.get(kind, {})
+    for length in range(len(path), -1, -1):
+        mapped = exceptions.get(".".join(path[:length]))
+        if mapped is not None:
+            name, _, steps = mapped.rpartition("#")
+            return name or TYPES[kind], (*filter(None, steps.split(".")), *path[length:])
+    return TYPES[kind], path
 
 
-def _member(root: Json, node: Json, name: str) -> Iterator[Json]:
-    for each in _alternatives(root, node):
-        if each.get("type") == "array" or "items" in each:
-            yield from _member(root, each.get("items", {}), name)
-        else:
-            properties: Json = each.get("properties", {})
-            found = member_named(properties, name)
-            if found:
-                yield from _alternatives(root, properties[found])
+def _member(root: Json, node: Json, name: str, *, owner: str) -> Iterator[Json]:
+    node = _resolved(root, node)
+    if "items" in node:
+        yield from _member(root, node["items"], name, owner=owner)
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        for each in node.get(keyword, []):
+            yield from _member(root, each, name, owner=owner)
+    properties: Json = node.get("properties", {})
+    found = member_named(properties, name)
+    if found is None and name == "name" and node is root:
+        found = member_named(properties, f"{owner.rsplit('::', 1)[-1]}Name")
+    if found:
+        yield _resolved(root, properties[found])
 
 
-def _alternatives(root: Json, node: Json) -> Iterator[Json]:
-    """The node itself, and each of the alternatives that it allows."""
+def _resolved(root: Json, node: Json) -> Json:
     while "$ref" in node:
         target = root
         for part in node["$ref"].removeprefix("#/").split("/"):
             target = target[part]
         node = target
-    yield node
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        for each in node.get(keyword, []):
-            yield from _alternatives(root, each)
+    return node
 
 
-def _fault(node: Json, value: Scalar) -> str | None:
-    items = node.get("items")
-    if isinstance(items, dict):
-        return _fault(items, value)
+def _fault(root: Json, node: Json, value: Scalar) -> str | None:
+    node = _resolved(root, node)
+    if isinstance(node.get("items"), dict):
+        return _fault(root, node["items"], value)
+    for keyword in ("anyOf", "oneOf"):
+        faults = [_fault(root, each, value) for each in node.get(keyword, [])]
+        if faults and None not in faults:
+            return faults[0]
     types = node.get("type", [])
     types = {types} if isinstance(types, str) else set(types)
-    if types & {"integer", "number"} and not types & {"string"}:
+    if types and types <= {"integer", "number"}:
         return _number_fault(node, value)
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    if "boolean" in types and text not in {"true", "false"}:
-        return "a boolean is required"
-    if "enum" in node and value not in node["enum"] and text not in node["enum"]:
-        return f"none of {', '.join(map(str, node['enum']))}"
+    return _text_fault(node, types, str(value).lower() if isinstance(value, bool) else str(value))
+
+
+def _text_fault(node: Json, types: set[str], text: str) -> str | None:
+    if types == {"boolean"} and text not in {"true", "false"}:
+        return "true or false is required"
+    if "enum" in node and text not in {str(each) for each in node["enum"]}:
+        return f"allowed: {', '.join(map(str, node['enum']))}"
     if not node.get("minLength", 0) <= len(text) <= node.get("maxLength", len(text)):
         return f"{node.get('minLength', 0)} to {node.get('maxLength')} characters are allowed"
-    if "pattern" in node and not re.search(node["pattern"], text):
+    if "pattern" in node and not regex.search(node["pattern"], text):
         return f"does not match {node['pattern']}"
     return None
 
@@ -128,15 +132,14 @@ def _number_fault(node: Json, value: Scalar) -> str | None:
     if not node.get("minimum", number) <= number <= node.get("maximum", number):
         return f"{node.get('minimum')} to {node.get('maximum')} is allowed"
     if "enum" in node and number not in node["enum"]:
-        return f"none of {', '.join(map(str, node['enum']))}"
+        return f"allowed: {', '.join(map(str, node['enum']))}"
     return None
 
 
 @cache
 def schema(name: str) -> Json:
     """Return the schema of a CloudFormation type. KeyError if there is none."""
-    folder = _folder()
-    found: Json = json.loads((folder / "resources" / f"{_files()[name]}.json").read_text())
+    found: Json = json.loads((_folder() / "resources" / f"{_files()[name]}.json").read_text())
     return found
 
 

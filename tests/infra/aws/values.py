@@ -104,10 +104,14 @@ def _nested(kind: str, path: tuple[str, ...], node: Any) -> Any:
     if isinstance(node, dict) and path[-1] in MAPS:
         name_key, value_key = MAPS[path[-1]]
         return [{name_key: name, value_key: value} for name, value in node.items()]
+    return _inside(kind, path, node)
+
+
+def _inside(kind: str, path: tuple[str, ...], node: Any) -> Any:
     if isinstance(node, dict):
         return {name: _nested(kind, (*path, name), member) for name, member in node.items()}
     if isinstance(node, list):
-        return [_nested(kind, path, element) if not isinstance(element, str) else element for element in node]
+        return [_inside(kind, path, element) for element in node]
     return node
 
 

@@ -1,0 +1,72 @@
+"""What AWS's own pages say of arguments that neither a schema nor a model of an API describes in full."""
+
+from tests.infra.aws.rules import Fact, all_of, between, boolean, length, matches, one_of, reference
+
+EC2_TEXT = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}"
+"""No apostrophe, no quotation mark, no `%`, `<`, `>` and no letter beyond ASCII."""
+
+AUTHORIZE = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html"
+BALANCER = "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html"
+TARGETS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetGroupAttribute.html"
+LIFECYCLE = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html"
+AWSLOGS = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/specify-log-config.html"
+REDRIVE = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html"
+TLS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html"
+TRUNKING = "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-eni.html"
+
+REFRESH = "https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_RefreshPreferences.html"
+
+AWS_FACTS: dict[str, dict[str, Fact]] = {
+    "aws_autoscaling_group": {
+        "instance_refresh.preferences.min_healthy_percentage": Fact(between(0, 100), REFRESH),
+        "instance_refresh.preferences.scale_in_protected_instances": Fact(one_of("Refresh", "Ignore", "Wait"), REFRESH),
+        "instance_refresh.strategy": Fact(one_of("Rolling"), REFRESH),
+    },
+    "aws_ecr_lifecycle_policy": {
+        "policy.rules.action.type": Fact(one_of("expire"), LIFECYCLE),
+        "policy.rules.description": Fact(length(0, 256), LIFECYCLE),
+        "policy.rules.rulePriority": Fact(between(1, 10_000), LIFECYCLE),
+        "policy.rules.selection.countNumber": Fact(between(1, 100_000), LIFECYCLE),
+        "policy.rules.selection.countType": Fact(one_of("imageCountMoreThan", "sinceImagePushed"), LIFECYCLE),
+        "policy.rules.selection.countUnit": Fact(one_of("days"), LIFECYCLE),
+        "policy.rules.selection.tagPatternList": Fact(matches(r"[^*]*(\*[^*]*){0,4}"), LIFECYCLE),
+        "policy.rules.selection.tagStatus": Fact(one_of("tagged", "untagged", "any"), LIFECYCLE),
+    },
+    "aws_ecs_account_setting_default": {
+        "name": Fact(one_of("awsvpcTrunking"), TRUNKING),
+        "value": Fact(one_of("enabled", "disabled"), TRUNKING),
+    },
+    "aws_ecs_task_definition": {
+        "container_definitions.logConfiguration.options.awslogs-group": Fact(reference, AWSLOGS),
+        "container_definitions.logConfiguration.options.awslogs-region": Fact(
+            matches(r"[a-z]{2}(-[a-z]+)+-\d"), AWSLOGS
+        ),
+        "container_definitions.logConfiguration.options.awslogs-stream-prefix": Fact(matches("[^:*]+"), AWSLOGS),
+        "container_definitions.logConfiguration.options.max-buffer-size": Fact(matches("[0-9]+[bkmg]?"), AWSLOGS),
+        "container_definitions.logConfiguration.options.mode": Fact(one_of("blocking", "non-blocking"), AWSLOGS),
+    },
+    "aws_lb": {
+        "access_logs.bucket": Fact(reference, BALANCER),
+        "access_logs.enabled": Fact(boolean, BALANCER),
+        "desync_mitigation_mode": Fact(one_of("monitor", "defensive", "strictest"), BALANCER),
+        "drop_invalid_header_fields": Fact(boolean, BALANCER),
+        "enable_deletion_protection": Fact(boolean, BALANCER),
+        "idle_timeout": Fact(between(1, 4000), BALANCER),
+    },
+    "aws_lb_listener": {
+        "ssl_policy": Fact(matches(r"ELBSecurityPolicy-TLS13-1-[0123](-[A-Za-z0-9]+)*-\d{4}-\d{2}"), TLS),
+    },
+    "aws_lb_target_group": {
+        "deregistration_delay": Fact(between(0, 3600), TARGETS),
+        "load_balancing_algorithm_type": Fact(
+            one_of("round_robin", "least_outstanding_requests", "weighted_random"), TARGETS
+        ),
+    },
+    "aws_security_group": {"description": Fact(matches(EC2_TEXT), AUTHORIZE)},
+    "aws_sqs_queue_redrive_allow_policy": {
+        "redrive_allow_policy.redrivePermission": Fact(one_of("allowAll", "denyAll", "byQueue"), REDRIVE),
+        "redrive_allow_policy.sourceQueueArns": Fact(reference, REDRIVE),
+    },
+    "aws_vpc_security_group_egress_rule": {"description": Fact(matches(EC2_TEXT), AUTHORIZE)},
+    "aws_vpc_security_group_ingress_rule": {"description": Fact(all_of(length(1, 255), matches(EC2_TEXT)), AUTHORIZE)},
+}
