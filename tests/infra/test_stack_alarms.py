@@ -64,7 +64,7 @@ def expression(alarm: Resource) -> str:
 
 def late_periods(alarm: Resource) -> int:
     """The newest periods of an alarm whose metrics may still be under way."""
-    period = next(iter(metrics(alarm).values()))["period"]
+    (period,) = {int(metric["period"]) for metric in metrics(alarm).values()}
     return ceil(LATE_MINUTES * 60 / period)
 
 

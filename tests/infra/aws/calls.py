@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import botocore.session
-from botocore.model import Shape
+from botocore.model import ListShape, Shape, StringShape, StructureShape
 
 from orderctl import aws_models
 from tests.infra.aws.rules import is_accepted
@@ -171,7 +171,7 @@ def faults_of(resource: Resource) -> Iterator[str]:
     """Yield what the model of its call has against a resource's arguments, each with the member's name."""
     call = CALLS[resource.kind]
     shape = _service(call.service).operation_model(call.operation).input_shape
-    assert shape is not None
+    assert isinstance(shape, StructureShape)
     request: dict[str, Any] = dict(call.adds)
     yield from _fill(call, shape, request, request_of(resource), ())
     yield from _faults(shape, request, call.operation)
@@ -188,7 +188,7 @@ def _service(name: str) -> Any:
 
 
 def _fill(
-    call: Call, shape: Shape, into: dict[str, Any], block: dict[str, Any], path: tuple[str, ...]
+    call: Call, shape: StructureShape, into: dict[str, Any], block: dict[str, Any], path: tuple[str, ...]
 ) -> Iterator[str]:
     """Add a block's arguments to a structure; yield those that it has no member for."""
     for argument, value in block.items():
@@ -202,7 +202,7 @@ def _fill(
         *outer, last = (mapped or argument).split(".")
         target, inside = into, shape
         for name in outer:
-            target, inside = target.setdefault(name, {}), inside.members[name]
+            target, inside = target.setdefault(name, {}), _structure(inside.members[name])
         member = member_named(inside.members, last)
         if member is None:
             yield f"{call.operation} has no member for {'.'.join(place)}"
@@ -213,10 +213,10 @@ def _fill(
 def _set(
     call: Call, shape: Shape, target: dict[str, Any], member: str, value: Any, path: tuple[str, ...]
 ) -> Iterator[str]:
-    if shape.type_name == "structure" and not isinstance(value, str):
+    if isinstance(shape, StructureShape) and not isinstance(value, str):
         inner = target.setdefault(member, {})
         yield from _fill(call, shape, inner, _one(value), path)
-    elif shape.type_name == "list" and shape.member.type_name == "structure":
+    elif isinstance(shape, ListShape) and isinstance(shape.member, StructureShape):
         blocks = value if isinstance(value, list) else [value]
         elements: list[dict[str, Any]] = [{} for _ in blocks]
         for element, block in zip(elements, blocks, strict=True):
@@ -224,6 +224,11 @@ def _set(
         target[member] = elements
     else:
         target[member] = value
+
+
+def _structure(shape: Shape) -> StructureShape:
+    assert isinstance(shape, StructureShape)
+    return shape
 
 
 def _one(value: Any) -> dict[str, Any]:
@@ -235,23 +240,23 @@ def _one(value: Any) -> dict[str, Any]:
 def _faults(shape: Shape, value: Any, place: str) -> Iterator[str]:
     if isinstance(value, str) and "${" in value:
         return
-    if shape.type_name == "structure":
+    if isinstance(shape, StructureShape):
         for name in shape.required_members:
             if name not in value:
                 yield f"{place}.{name} is missing"
         for name, member in value.items():
             yield from _faults(shape.members[name], member, f"{place}.{name}")
-    elif shape.type_name == "list":
+    elif isinstance(shape, ListShape):
         yield from _limits(shape, len(value), place, "elements")
         for element in value:
             yield from _faults(shape.member, element, place)
-    elif shape.type_name == "string":
+    elif isinstance(shape, StringShape):
         yield from _text_faults(shape, str(value), place)
     elif shape.type_name in {"integer", "long", "double", "float"}:
         yield from _limits(shape, float(value), place, "")
 
 
-def _text_faults(shape: Shape, text: str, place: str) -> Iterator[str]:
+def _text_faults(shape: StringShape, text: str, place: str) -> Iterator[str]:
     allowed = shape.enum
     pattern = shape.metadata.get("pattern")
     yield from _limits(shape, len(text), place, "characters")

@@ -47,11 +47,11 @@ def _listed(node: Any) -> list[Any]:
 
 
 def _queries(member: str) -> Callable[[Resource], int]:
-    return lambda alarm: sum(member in query for query in alarm["metric_query"])
+    return lambda alarm: len([query for query in alarm["metric_query"] if member in query])
 
 
 def _watched_seconds(alarm: Resource) -> int:
-    periods = [query["metric"]["period"] for query in alarm["metric_query"] if "metric" in query]
+    periods: list[int] = [query["metric"]["period"] for query in alarm["metric_query"] if "metric" in query]
     return int(alarm["evaluation_periods"]) * max(periods)
 
 
@@ -71,19 +71,19 @@ def _bytes(argument: str) -> Callable[[Resource], int]:
 
 def _policies_of(role: Resource) -> int:
     attached = role.stack.resources("aws_iam_role_policy_attachment")
-    return sum(each["role"] == f"${{{role.address}.name}}" for each in attached)
+    return len([each for each in attached if each["role"] == f"${{{role.address}.name}}"])
 
 
 def _rules_of(group: Resource) -> int:
     kinds = ("aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule")
     reference = f"${{{group.address}.id}}"
-    return max(sum(rule["security_group_id"] == reference for rule in group.stack.resources(kind)) for kind in kinds)
+    return max(
+        len([rule for rule in group.stack.resources(kind) if rule["security_group_id"] == reference]) for kind in kinds
+    )
 
 
 def _condition_values(rule: Resource) -> int:
-    return sum(
-        len(values) for condition in rule["condition"] for part in condition.values() for values in [part["values"]]
-    )
+    return sum(len(part["values"]) for condition in rule["condition"] for part in condition.values())
 
 
 def _projected(table: Resource) -> int:
