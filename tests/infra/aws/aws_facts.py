@@ -1,9 +1,9 @@
-"""What AWS's own pages say of arguments that neither a schema nor a model of an API describes in full."""
+"""Facts of AWS's own pages on arguments that neither a schema nor the model of an API describes in full."""
 
 from tests.infra.aws.rules import Fact, all_of, between, boolean, length, matches, one_of, reference
 
 EC2_TEXT = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}"
-"""No apostrophe, no quotation mark, no `%`, `<`, `>` and no letter beyond ASCII."""
+"""Characters of group and rule descriptions: no apostrophe, no quotation mark, no letter beyond ASCII."""
 
 AUTHORIZE = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html"
 BALANCER = "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerAttribute.html"

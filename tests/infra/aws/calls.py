@@ -26,9 +26,8 @@ class Call:
     service: str
     operation: str
     members: dict[str, str] = field(default_factory=dict)
-    """By argument, the member below that of the argument's block; `Outer.Inner` nests. An empty one is left out."""
-    adds: dict[str, str] = field(default_factory=dict)
-    """What the provider adds by itself, so that the call is complete."""
+    """Member of each argument whose name differs, below the member of its block: `Outer.Inner` nests, `.` is the
+    block's own structure, and an argument without a member belongs to another call."""
 
 
 CALLS = {
@@ -172,7 +171,7 @@ def faults_of(resource: Resource) -> Iterator[str]:
     call = CALLS[resource.kind]
     shape = _service(call.service).operation_model(call.operation).input_shape
     assert isinstance(shape, StructureShape)
-    request: dict[str, Any] = dict(call.adds)
+    request: dict[str, Any] = {}
     yield from _fill(call, shape, request, request_of(resource), ())
     yield from _faults(shape, request, call.operation)
 

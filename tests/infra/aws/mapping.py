@@ -1,7 +1,7 @@
-"""Which CloudFormation type and property each Terraform type and argument is.
+"""CloudFormation's type of each Terraform type, and its property of each argument.
 
-Names are matched without case, underscores and a plural's ending, and `name` also as `<Type>Name`; only what differs
-is listed. A property of another type is written `AWS::Service::Type#Property`.
+Names are matched without case, underscores and a plural's ending, and `name` also as `<Type>Name`. Only exceptions are
+listed. A property of another type is written `AWS::Service::Type#Property`.
 """
 
 TYPES = {
@@ -75,7 +75,7 @@ UNCOVERED = {
 TRANSLATED = {
     "aws_ecs_service": {"network_configuration.assign_public_ip": "true and false become ENABLED and DISABLED"},
 }
-"""Arguments whose value the provider turns into another one, so that the property's schema says nothing of it."""
+"""Arguments whose value the provider translates: the schema of the property describes the translation."""
 
 PROPERTIES: dict[str, dict[str, str]] = {
     "aws_appautoscaling_policy": {"name": "PolicyName"},
@@ -216,4 +216,4 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "security_group_id": "GroupId",
     },
 }
-"""Property of each argument whose name does not say it. A block's exception holds for what is in the block too."""
+"""Property of each argument whose name differs from it. An exception for a block holds for its arguments too."""

@@ -1,5 +1,5 @@
-"""What the AWS provider itself demands of the arguments that we set, which neither AWS nor `terraform validate` with
-the schema alone would say. Each row names the file of hashicorp/terraform-provider-aws in which it was read.
+"""Rules of the AWS provider itself for the arguments that we set. `terraform validate` applies them only with the
+provider's binary. Each row names the file of hashicorp/terraform-provider-aws in which it was read.
 """
 
 from dataclasses import dataclass

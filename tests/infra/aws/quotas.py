@@ -1,4 +1,4 @@
-"""AWS's fixed quotas: how much of something one resource may have, each with its page."""
+"""AWS's fixed quotas and names: how much of something one resource may have, each with its page."""
 
 import json
 from collections.abc import Callable
@@ -168,7 +168,7 @@ QUOTAS = (
 )
 
 RULES_PER_LISTENER = 100
-"""Without the default rule: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
+"""Rules besides the default one: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html."""
 
 ROLE_NAME = r"[\w+=,.@-]{1,64}"
 

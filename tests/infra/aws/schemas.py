@@ -16,7 +16,7 @@ from tests.infra.aws.mapping import PROPERTIES, TRANSLATED, TYPES
 from tests.infra.aws.values import Count, Scalar, Value
 
 REGION = "eu-central-1"
-"""Whose schemas are read. They differ between regions only where a whole type is missing."""
+"""Region whose schemas are read: regions differ only in the types that they have."""
 
 Json = dict[str, Any]
 

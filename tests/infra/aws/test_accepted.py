@@ -1,4 +1,4 @@
-"""AWS and its provider would accept every value that the stacks set: what an apply would say, said without an account.
+"""Checks that AWS and its provider accept every value that the stacks set, without an account.
 
 `values.py` finds the values. They are checked against CloudFormation's schemas (`schemas.py`, `mapping.py`), what AWS's
 pages say beyond them (`aws_facts.py`), botocore's models of the API calls (`calls.py`), AWS's fixed quotas and names
@@ -149,7 +149,7 @@ class TestProvider:
 
 
 class TestTheChecksThemselves:
-    """Each refuses what stopped an apply before, so that none of them passes for want of looking."""
+    """Each check refuses a wrong value, so that none of them passes because it looks at nothing."""
 
     APOSTROPHE = Value("aws_security_group", ("description",), "The API's port", "example")
     CONTENT_TYPE = Value(

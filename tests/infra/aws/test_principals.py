@@ -1,7 +1,7 @@
-"""AWS's services that may use what is ours: each under the condition that AWS documents, and under no other.
+"""Conditions on AWS's services: each is the one that AWS documents, and there is no other.
 
-A key that a service does not send makes a condition false, and the service is refused: on the first apply for the load
-balancer's log and for the role by which ECS shifts traffic.
+A condition on a key that the service does not send is false, and refuses the service. Two such conditions would have
+stopped the load balancer's access log and the role by which ECS shifts traffic.
 """
 
 import re
@@ -20,7 +20,7 @@ class Documented:
     page: str
     operator: str = ""
     key: str = ""
-    """Of the condition; none if the page has none."""
+    """Key of the condition; empty if the page has none."""
 
     @property
     def condition(self) -> set[tuple[str, str]]:
@@ -53,7 +53,7 @@ DOCUMENTED = {
         f"{DOCS}/vpc/latest/userguide/flow-logs-iam-role.html", *ACCOUNT
     ),
 }
-"""By service and kind of resource."""
+"""Documented form by service and kind of resource."""
 
 
 def allowing_a_service() -> list[tuple[tuple[str, str], Statement]]:
