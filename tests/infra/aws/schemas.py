@@ -139,19 +139,20 @@ def _number_fault(node: Json, value: Scalar) -> str | None:
 @cache
 def schema(name: str) -> Json:
     """Return the schema of a CloudFormation type. KeyError if there is none."""
-    found: Json = json.loads((_folder() / "resources" / f"{_files()[name]}.json").read_text())
+    found: Json = json.loads((package() / "schemas" / "resources" / f"{_files()[name]}.json").read_text())
     return found
 
 
 @cache
 def _files() -> dict[str, str]:
-    found: dict[str, str] = json.loads((_folder() / "providers" / f"{REGION}.json").read_text())
+    found: dict[str, str] = json.loads((package() / "schemas" / "providers" / f"{REGION}.json").read_text())
     return found
 
 
 @cache
-def _folder() -> Path:
+def package() -> Path:
+    """Return the folder of what cfn-lint ships of AWS's."""
     spec = importlib.util.find_spec("cfnlint")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "data" / "schemas"
+    return Path(spec.origin).parent / "data"
