@@ -45,7 +45,7 @@ class Alarm:
     """N."""
     missing: Missing = Missing.NOT_BREACHING
     delay_minutes: int = 0
-    """Minutes from the fault until its metric can breach."""
+    """Minutes that pass before the periods begin to count: the metric must grow first, or CloudWatch looks back."""
 
     @property
     def name(self) -> str:
@@ -83,6 +83,7 @@ NO_PROCESSOR = Alarm(
     datapoints=3,
     periods=3,
     missing=Missing.BREACHING,
+    delay_minutes=4,  # CloudWatch looks two periods further back before empty periods count
 )
 FAILURES = Alarm(
     # Outages, throttles and conflicts are expected, and are not counted.

@@ -28,6 +28,7 @@ def statements() -> Iterator[Statement]:
     return (statement for stack in stacks() for statement in statements_in(stack))
 
 
+@cache
 def exists(action: str) -> bool:
     service, _, name = action.lower().partition(":")
     return any(fnmatchcase(known, name) for known in services().get(service, {}).get("Actions", {}))
