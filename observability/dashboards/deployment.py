@@ -8,7 +8,7 @@ BUILD = "* on (job, instance) group_left (commit) order_build_info"
 """Gives a series of one task the commit that it was built from."""
 
 BY_COMMIT = "sum by (commit)"
-ROUTES = 'route!~"/healthz|/readyz|/metrics"'
+ROUTES = 'route!~"/healthz|/serving|/readyz|/metrics"'
 REQUESTS = f"{BY_COMMIT} (rate(order_http_requests_total{{{ROUTES}}}[$__rate_interval]) {BUILD})"
 ERRORS = f'{BY_COMMIT} (rate(order_http_requests_total{{{ROUTES}, status=~"5.."}}[$__rate_interval]) {BUILD})'
 

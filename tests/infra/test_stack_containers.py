@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from order_api.main import FLUSH_SECONDS as API_FLUSH_SECONDS
-from order_api.main import GRACEFUL_SHUTDOWN_SECONDS
+from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
 from order_processor.config import ProcessorSettings
 from order_processor.main import FLUSH_SECONDS as PROCESSOR_FLUSH_SECONDS
 from order_shared import healthcheck

@@ -27,7 +27,9 @@ from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 ADMIN = "orders:admin"
 SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMIN)
 
-PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"})
+PUBLIC = frozenset(
+    {"/healthz", "/serving", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+)
 """Read by whoever likes: nothing that they show is anybody's."""
 
 COMMON, OWN, MORE, NOBODYS = "TEA", "POT", "CUP", "PAN"

@@ -85,7 +85,7 @@ async def test_an_order_that_is_as_you_know_it_is_answered_as_documented(api: Ap
     assert_documented("getOrder", response)
 
 
-@pytest.mark.parametrize("name", ["healthz", "readyz", "metrics"])
+@pytest.mark.parametrize("name", ["healthz", "serving", "readyz", "metrics"])
 async def test_health_answers_as_documented(api: Api, name: str) -> None:
     response = await api.http.send(example_request(name))
     assert response.is_success

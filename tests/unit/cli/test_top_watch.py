@@ -89,6 +89,7 @@ def test_machines_requests_are_not_customers() -> None:
             at,
             f'order_http_requests_total{{route="/v1/orders",method="POST",status="202"}} {number}',
             f'order_http_requests_total{{route="/v1/orders",method="GET",status="503"}} {number}',
+            f'order_http_requests_total{{route="/serving",method="GET",status="503"}} {100 * number}',
             f'order_http_requests_total{{route="/readyz",method="GET",status="503"}} {100 * number}',
             f'order_http_requests_total{{route="/metrics",method="GET",status="200"}} {100 * number}',
         )

@@ -33,6 +33,9 @@ class ApiSettings(Settings):
     """Requests under way at once in one process. Any more are answered 503 at once, rather than late."""
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """How long a client may take to send its head, and again its body, and how long to take up an answer."""
+    lame_duck_seconds: Annotated[float, Field(ge=0)] = 0.0
+    """How long the process goes on serving after SIGTERM, with `/serving` 503 and `Connection: close`, before it closes
+    its listener. Behind a load balancer longer than the target group needs to notice: interval times threshold."""
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
     """How long an idle connection stays open. Longer than the load balancer's 60 s, so that it never meets a close."""
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from order_api.auth import Identity, InsufficientScope, TokenVerifier
+from order_api.health.lifecycle import Lifecycle
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
 from order_api.product.service import ProductService
@@ -29,6 +30,7 @@ class Services:
     products: ProductService
     tokens: TokenVerifier
     readiness: Readiness
+    lifecycle: Lifecycle
     metrics: ApiMetrics
     home_elsewhere: str | None
     """The region that writes, if it is not this one."""
@@ -80,7 +82,7 @@ class ScopedRoute(APIRoute):
         return answer_if_allowed
 
 
-OPERATIONAL = frozenset({"/healthz", "/readyz", "/metrics"})
+OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
 """For probes and scrapers inside the network: no token, and no limit that would make a busy process look dead."""
 PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 """Every path that asks for no token."""

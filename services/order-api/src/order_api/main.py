@@ -1,39 +1,36 @@
 """The composition root of the API, and its process."""
 
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import version
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from order_api import api, openapi, problems
 from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier
 from order_api.config import ApiSettings
-from order_api.connections import connections
 from order_api.cursors import CursorCodec
 from order_api.dependencies import OPERATIONAL, Services, required_scopes
+from order_api.health.lifecycle import Lifecycle
 from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
 from order_api.middleware import Admission, RequestContext
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
+from order_api.server import make_server
 from order_shared.adapters import Adapters, open_adapters
 from order_shared.clock import Clock, UniqueClock
 from order_shared.config import load_settings
 from order_shared.health import Readiness
 from order_shared.logging import configure_logging
-from order_shared.memory import freeze_heap
 from order_shared.messaging.publisher import Publisher
 from order_shared.net import listen
 from order_shared.tracing import open_tracing
@@ -44,7 +41,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 5.0
-GRACEFUL_SHUTDOWN_SECONDS = 20
 STARTUP_FAILED = 3
 
 
@@ -59,6 +55,7 @@ def create_app(
     """The application. Tests hand it adapters of their own; otherwise it opens AWS's when it starts."""
     metrics = ApiMetrics()
     metrics.name_build("order-api", settings.commit)
+    lifecycle = Lifecycle()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -79,7 +76,7 @@ def create_app(
                 tracing=tracing,
             )
             verifier = TokenVerifier(keys or JwksClient(settings.jwks_url, http), _token_rules(settings))
-            app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock())
+            app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle)
             yield
             await publisher.close(FLUSH_SECONDS)
 
@@ -101,8 +98,11 @@ def create_app(
         max_in_flight=settings.max_in_flight,
         body_seconds=settings.request_timeout_seconds,
         metrics=metrics,
+        release=settings.commit,
     )
-    app.add_middleware(RequestContext, metrics=metrics, tracing=tracing)  # the last one added is the outermost
+    app.add_middleware(
+        RequestContext, metrics=metrics, tracing=tracing, lifecycle=lifecycle
+    )  # the last one added is the outermost
     return app
 
 
@@ -137,6 +137,7 @@ def _wire(
     publisher: Publisher,
     metrics: ApiMetrics,
     clock: Clock,
+    lifecycle: Lifecycle,
 ) -> Services:
     cursors = CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets])
     return Services(
@@ -155,43 +156,9 @@ def _wire(
         products=ProductService(adapters.inventory, cursors, clock),
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
+        lifecycle=lifecycle,
         metrics=metrics,
         home_elsewhere=settings.home_elsewhere,
-    )
-
-
-class Server(uvicorn.Server):
-    """Freezes the heap when it begins to serve; when it is told to stop, it answers those who wait for an order."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        super().__init__(config)
-        self._app = app
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        freeze_heap()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.started:
-            self._app.state.services.orders.stop_waiting()
-        super().handle_exit(sig, frame)
-
-
-def make_server(settings: ApiSettings, app: FastAPI) -> Server:
-    """The server of an application, within the limits of the settings; it listens to nothing yet."""
-    return Server(
-        uvicorn.Config(
-            app,
-            http=connections(settings.request_timeout_seconds),
-            ws="none",
-            timeout_keep_alive=settings.keep_alive_seconds,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # nobody here asks for the caller's address
-            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
-        ),
-        app,
     )
 
 

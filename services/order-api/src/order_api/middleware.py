@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from order_api.auth import TokenVerifier, bearer_token
 from order_api.dependencies import OPERATIONAL
+from order_api.health.lifecycle import Lifecycle
 from order_api.limits import (
     MAX_BODY_BYTES,
     BodyTooLarge,
@@ -33,15 +34,17 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+CLOSE = (b"connection", b"close")
 
 
 class RequestContext:
     """The outermost. What is inside may add to `state["answer_headers"]`, which every answer carries, errors too."""
 
-    def __init__(self, app: ASGIApp, metrics: ApiMetrics, tracing: "Tracing | None") -> None:
+    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics, tracing: "Tracing | None", lifecycle: Lifecycle) -> None:
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
+        self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,6 +69,8 @@ class RequestContext:
                 status = message["status"]
                 if self._tracing is not None:
                     self._tracing.describe(structlog.contextvars.get_contextvars())
+                if self._lifecycle.is_stopping:  # the load balancer must open no request on this connection again
+                    answer_headers.append(CLOSE)
                 message["headers"] = [*message.get("headers", ()), *answer_headers]
             await send(message)
 
@@ -86,7 +91,9 @@ class RequestContext:
         self._metrics.requests(route, method, str(status)).inc()
         if status == HTTPStatus.ACCEPTED and route == f"{V1}/orders":
             self._metrics.accept_seconds.observe(seconds)
-        log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+        is_probe = status == HTTPStatus.OK and route in OPERATIONAL  # several a second: they would bury the others
+        tell = log.debug if is_probe else log.info
+        tell("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Refused(BaseException):
@@ -111,6 +118,7 @@ class Admission:
         max_in_flight: int,
         body_seconds: float,
         metrics: ApiMetrics,
+        release: str,
     ) -> None:
         self._app = app
         self._buckets = buckets
@@ -119,6 +127,7 @@ class Admission:
         self._in_flight = 0
         self._body_seconds = body_seconds
         self._refused = metrics.refused
+        self._release = (b"order-release", release.encode())
         metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,11 +150,12 @@ class Admission:
             self._in_flight -= 1
 
     async def _identify(self, scope: Scope) -> None:
-        """Who asks, and whether its tenant may; the answer tells what is left."""
+        """Find out who asks and whether its tenant may. The response names the release and what the tenant has left."""
         answer_headers = scope["state"]["answer_headers"]
         answer_headers.append(self._policy)
         tokens: TokenVerifier = scope["app"].state.services.tokens
         identity = await tokens.verify(bearer_token(_header(scope, b"authorization")))
+        answer_headers.append(self._release)
         allowance = self._buckets.take(identity.customer.tenant)
         answer_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
         if not allowance.granted:

@@ -14,7 +14,7 @@ from orderctl.operate.top.tasks import SERVICES, Task
 from orderctl.operate.top.view import Latency, OpenOrders, OrderLine, PerSecond, Quantiles, Queue, Source, View
 
 HISTORY = 80
-OPERATIONAL = frozenset({"/healthz", "/readyz", "/metrics"})
+OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
 """Routes that machines ask for, this one too."""
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from order_api.cursors import CursorCodec
+from order_api.health.lifecycle import Phase
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
 from order_shared.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
@@ -93,6 +94,11 @@ _CHANGES = {"delivery": StockIn(delta=100), "loss": StockIn(delta=-3)}
 _ORDER_LINKS = {name: _link(name, "order_id", "id") for name in ("getOrder", "cancelOrder")}
 _PRODUCT_LINKS = {name: _link(name, "sku", "sku") for name in ("getProduct", "adjustStock")}
 
+_PHASE = {
+    "type": "object",
+    "properties": {"status": {"type": "string", "enum": [phase.value for phase in Phase]}},
+    "required": ["status"],
+}
 _PART = {"type": "string", "enum": ["ok", "degraded", "unavailable"]}
 _REPORT = {
     "type": "object",
@@ -161,6 +167,16 @@ SAMPLES: Mapping[str, Samples] = {
                 {"alive": {"status": "ok"}},
                 {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]},
             )
+        }
+    ),
+    "serving": Samples(
+        {
+            "200": Shown("The process takes requests.", {"serving": {"status": Phase.SERVING.value}}, _PHASE),
+            "503": Shown(
+                "The process has not been ready yet, or has been told to stop.",
+                {phase.value: {"status": phase.value} for phase in (Phase.STARTING, Phase.STOPPING)},
+                _PHASE,
+            ),
         }
     ),
     "readyz": Samples(

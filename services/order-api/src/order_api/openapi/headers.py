@@ -25,6 +25,11 @@ COMPONENTS: dict[str, Any] = {
         "schema": {"type": "string", "format": "uri-reference"},
         "example": example_path("/v1/orders/{order_id}"),
     },
+    "Order-Release": {
+        "description": "The release that served the request: the commit it was built from.",
+        "schema": {"type": "string"},
+        "example": "1f0c3a9be4d27f6a5b8c90d1e2f3a4b5c6d7e8f9",
+    },
     "Preference-Applied": {
         "description": "What of `Prefer` was heeded.",
         "schema": {"type": "string"},
@@ -70,6 +75,7 @@ def complete_headers(operation: dict[str, Any]) -> None:
         if "security" in operation and status not in BEFORE_THE_APPLICATION:
             headers["RateLimit-Policy"] = {}
             if status != "401":
+                headers["Order-Release"] = {}
                 headers["RateLimit"] = {}
         if replays and status.startswith("2"):
             headers["Idempotent-Replayed"] = {}

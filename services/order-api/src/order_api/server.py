@@ -1,0 +1,87 @@
+"""The HTTP server of the process: its limits, and how it stops.
+
+SIGTERM ─► lame duck: serve on, `/serving` 503, `Connection: close` ─► close the listener ─► drain ─► end
+"""
+
+import signal
+import socket
+import time
+from types import FrameType
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from order_api.config import ApiSettings
+from order_api.connections import connections
+from order_api.dependencies import Services
+from order_shared.memory import freeze_heap
+
+log = structlog.get_logger(__name__)
+
+GRACEFUL_SHUTDOWN_SECONDS = 20
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with a frozen heap and a lame duck: after the first signal it serves on for `lame_duck_seconds`.
+
+    A second signal ends the lame duck at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, *, lame_duck_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._lame_duck_seconds = lame_duck_seconds
+        self._signal: int = signal.SIGTERM
+        self._closes_at: float | None = None
+
+    @property
+    def _services(self) -> Services:
+        services: Services = self._app.state.services
+        return services
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        freeze_heap()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin the lame duck. Runs as a signal handler, which must not write logs."""
+        if not self.started or self._closes_at is not None or not self._lame_duck_seconds:
+            self._close(sig, frame)
+            return
+        self._services.lifecycle.stop()
+        self._signal = sig
+        self._closes_at = time.monotonic() + self._lame_duck_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second; True ends its main loop."""
+        if self._closes_at is not None and not self.should_exit and time.monotonic() >= self._closes_at:
+            log.info("lame_duck_over", seconds=self._lame_duck_seconds)
+            self._close(self._signal, None)
+        return await super().on_tick(counter)
+
+    def _close(self, sig: int, frame: FrameType | None) -> None:
+        """Answer those who wait for an order, and let uvicorn close the listener and drain."""
+        if self.started:
+            self._services.lifecycle.stop()
+            self._services.orders.stop_waiting()
+        super().handle_exit(sig, frame)
+
+
+def make_server(settings: ApiSettings, app: FastAPI) -> Server:
+    """The server of an application, within the limits of the settings; it listens to nothing yet."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=connections(settings.request_timeout_seconds),
+            ws="none",
+            timeout_keep_alive=settings.keep_alive_seconds,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # nobody here asks for the caller's address
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        ),
+        app,
+        lame_duck_seconds=settings.lame_duck_seconds,
+    )
