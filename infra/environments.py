@@ -8,6 +8,7 @@ Standard library only. What a choice costs a month stands beside it; `costs.py` 
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 FEATURE_PREFIX = "feat-"
 
@@ -24,6 +25,15 @@ ZONES = 3
 """Availability zones of a VPC."""
 
 PLACEHOLDER_DOMAIN = "example.com"
+
+PROVIDER_HOST = "api.stripe.com"
+"""Of the payment provider's API on the internet."""
+
+
+def is_https(address: str) -> bool:
+    """Whether an address is one of https with a host."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" and bool(parts.hostname)
 
 
 class Egress(StrEnum):
@@ -180,7 +190,17 @@ class Deployment:
 @dataclass(frozen=True, kw_only=True)
 class Payments:
     api_base: str | None = None
-    """Where the payment provider's API is, if not on the internet: a proxy inside the VPC."""
+    """Where the payment provider's API is, if not on the internet: a proxy inside the VPC, by https. The processor gets
+    no other address than this one, and the provider's own without it."""
+
+    def __post_init__(self) -> None:
+        if self.api_base is not None and not is_https(self.api_base):
+            raise ValueError("payments.api_base is reached by https only: write it as https://payments.internal")
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the provider is reached without a way to the internet."""
+        return self.api_base is not None and urlsplit(self.api_base).hostname != PROVIDER_HOST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +229,13 @@ class Tokens:
     audience_claim: str = "aud"
     tenant_claim: str = "tenant"
     scope_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if not is_https(self.jwks_url):
+            raise ValueError(
+                f"tokens.jwks_url is {self.jwks_url!r}: keys are fetched by https only, such as "
+                "https://login.example.com/.well-known/jwks.json"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,10 +324,10 @@ class Environment:
             )
         if self.quiet_minutes is not None and not 1 <= self.quiet_minutes <= MAX_QUIET_MINUTES:
             raise ValueError(f"{self.name}: quiet_minutes is {self.quiet_minutes}: 1 to {MAX_QUIET_MINUTES}")
-        if self.egress is Egress.ENDPOINTS and self.payments.api_base is None:
+        if self.egress is Egress.ENDPOINTS and not self.payments.is_inside:
             raise ValueError(
                 f"{self.name}: egress 'endpoints' has no way to the internet, so the payment provider needs an "
-                "address inside the VPC: set payments.api_base"
+                "address inside the VPC: set payments.api_base, such as https://payments.internal"
             )
         if len(self.regions) > 1 and isinstance(self.billing, Provisioned):
             raise ValueError(f"{self.name}: replicated tables are billed on demand here; billing is provisioned")

@@ -8,6 +8,7 @@ from cdktn_provider_aws.lb_listener_rule import (
     LbListenerRuleActionForwardTargetGroup,
     LbListenerRuleCondition,
     LbListenerRuleConditionHostHeader,
+    LbListenerRuleConditionPathPattern,
 )
 from cdktn_provider_aws.lb_target_group import LbTargetGroup, LbTargetGroupHealthCheck
 
@@ -20,9 +21,18 @@ from infra.naming import TARGET_GROUP_LENGTH, name, rule_priority
 DEREGISTRATION_SECONDS = 30
 """For requests under way when a task goes; the API answers none that takes longer."""
 
-READY_INTERVAL = 30
-READY_FAILURES = 10
-"""A task goes after five minutes without DynamoDB: a blip must not cycle the whole fleet."""
+PUBLIC_PATHS = ("/v1/*", "/pages/*")
+"""The paths that the internet reaches. With the host a rule has three condition values of at most five, and ECS moves
+one production rule only. Health checks go to the tasks directly, whatever the rules say."""
+
+SERVING = "/serving"
+CHECK_SECONDS = 5
+CHECK_TIMEOUT_SECONDS = 4
+CHECKS = 2
+"""Consecutive health checks that change a target's state. ELB's least values for both interval and threshold."""
+
+LAME_DUCK_SECONDS = 20
+"""How long a task goes on serving after SIGTERM: twice as long as the target group needs to notice `/serving` 503."""
 
 
 class Traffic:
@@ -53,11 +63,11 @@ class Traffic:
             deregistration_delay=str(DEREGISTRATION_SECONDS),
             load_balancing_algorithm_type="least_outstanding_requests",
             health_check=LbTargetGroupHealthCheck(
-                path="/readyz",
-                interval=READY_INTERVAL,
-                timeout=5,
-                healthy_threshold=2,
-                unhealthy_threshold=READY_FAILURES,
+                path=SERVING,
+                interval=CHECK_SECONDS,
+                timeout=CHECK_TIMEOUT_SECONDS,
+                healthy_threshold=CHECKS,
+                unhealthy_threshold=CHECKS,
                 matcher="200",
             ),
         )
@@ -71,7 +81,8 @@ class Traffic:
             condition=[
                 LbListenerRuleCondition(
                     host_header=LbListenerRuleConditionHostHeader(values=[self._environment.api_host])
-                )
+                ),
+                LbListenerRuleCondition(path_pattern=LbListenerRuleConditionPathPattern(values=list(PUBLIC_PATHS))),
             ],
             action=[
                 LbListenerRuleAction(

@@ -21,7 +21,7 @@ from infra.constructs.policies import Statement, trust
 from infra.constructs.roles import Role
 from infra.constructs.service_groups import service_security_group
 from infra.constructs.task import Container, Task
-from infra.constructs.traffic import Traffic
+from infra.constructs.traffic import LAME_DUCK_SECONDS, Traffic
 from infra.environments import Environment, Strategy
 from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
@@ -30,7 +30,7 @@ from infra.stacks import Kind
 SERVICE = Kind.ORDER_API
 
 STOP_SECONDS = 60
-"""The API drains for 20 s, flushes for 5, sends its last spans for 3: after the load balancer let go of it for 30."""
+"""The API serves on for 20 s as a lame duck, drains for 20, flushes for 5 and sends its last spans for 3."""
 
 REQUESTS_PER_TASK = 6000
 """Requests a minute that a task should serve: a quarter of what half a vCPU can (docs/scale.md)."""
@@ -77,6 +77,7 @@ class OrderApi(ServiceWorkspace):
             size=self.environment.api,
             settings={
                 **self.settings(),
+                "ORDER_LAME_DUCK_SECONDS": str(LAME_DUCK_SECONDS),
                 "ORDER_JWT_ISSUER": tokens.issuer,
                 "ORDER_JWKS_URL": tokens.jwks_url,
                 "ORDER_JWT_AUDIENCE": tokens.audience,

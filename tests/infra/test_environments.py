@@ -12,6 +12,7 @@ from infra.environments import (
     Egress,
     Instances,
     OnDemand,
+    Payments,
     Provisioned,
     ServiceSize,
     Traces,
@@ -26,6 +27,11 @@ REFUSED: dict[str, Callable[[], object]] = {
     "log_days is 31": lambda: replace(DEV, log_days=31),
     "quiet_minutes is 0": lambda: replace(DEV, quiet_minutes=0),
     "no way to the internet": lambda: replace(PROD, egress=Egress.ENDPOINTS),
+    "set payments.api_base, such as https://payments.internal": lambda: replace(
+        PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://api.stripe.com")
+    ),
+    "payments.api_base is reached by https only": lambda: Payments(api_base="http://payments.internal"),
+    "keys are fetched by https only": lambda: replace(DEV.tokens, jwks_url="http://login.example.com/keys"),
     "billed on demand": lambda: replace(PROD, regions=("eu-central-1", "eu-west-1"), billing=Provisioned()),
     "provisioned capacity goes from 9 to 3": lambda: Provisioned(minimum=9, maximum=3),
     "utilization is 95": lambda: Provisioned(utilization=95),

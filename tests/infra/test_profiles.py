@@ -13,7 +13,7 @@ from orderctl.local.stack import service_settings
 from tests.infra.containers import Container, containers
 from tests.infra.profiles import LOCAL, profiles, settings_of
 from tests.infra.synthesis import REFERENCE, Stack, stack_of
-from tests.infra.test_stack_settings import SECRET, variables
+from tests.infra.test_stack_settings import SECRET, payment_key, variables
 
 OF_THE_TASK = re.compile(r"ORDER_(HOST|PORT)|OTEL_.*")
 """Where a container listens is its own, and what runs elsewhere sends the environment no traces."""
@@ -85,7 +85,7 @@ def test_both_services_start_with_it(name: str, monkeypatch: pytest.MonkeyPatch)
     known = variables(ApiSettings) | variables(ProcessorSettings)
     for setting in known:
         monkeypatch.delenv(setting, raising=False)
-    for setting, value in {**dict.fromkeys(SECRETS, SECRET), **settings_of(name)}.items():
+    for setting, value in {**dict.fromkeys(SECRETS, SECRET), **payment_key(name), **settings_of(name)}.items():
         monkeypatch.setenv(setting, value)
     assert settings_of(name).keys() - PLATFORM <= known
     assert ApiSettings().env == ProcessorSettings().env == name

@@ -10,14 +10,17 @@ from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
 from order_processor.config import ProcessorSettings
 from order_processor.main import FLUSH_SECONDS as PROCESSOR_FLUSH_SECONDS
 from order_shared import healthcheck
+from order_shared.tracing.spans import CLOSE_SECONDS
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import none
 
 PORTS = {"order-api": 8080, "order-processor": 8081}
 FARGATE_STOP_SECONDS = 120  # AWS's most
 DRAIN_SECONDS = {
-    "order-api": GRACEFUL_SHUTDOWN_SECONDS + API_FLUSH_SECONDS,
-    "order-processor": ProcessorSettings.model_fields["drain_seconds"].default + PROCESSOR_FLUSH_SECONDS,
+    "order-api": GRACEFUL_SHUTDOWN_SECONDS + API_FLUSH_SECONDS + CLOSE_SECONDS,
+    "order-processor": ProcessorSettings.model_fields["drain_seconds"].default
+    + PROCESSOR_FLUSH_SECONDS
+    + CLOSE_SECONDS,
 }
 
 TMP = "/tmp"  # noqa: S108 - the container's
@@ -28,6 +31,11 @@ SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|CREDENTIAL|(^|_)KEY($|_)|PRIVAT
 SECRET_VALUE = re.compile(r"(sk|rk|pk)_(live|test)_|AKIA|-----BEGIN|eyJ[\w-]+\.")
 SECRET_ARN = re.compile(r"\$\{data\.terraform_remote_state\.state_\w+_supporting_\w+\.outputs\.\w+_arn\}")
 """A secret's whole ARN, as `supporting` published it."""
+
+
+def lame_duck(container: Container) -> float:
+    """Seconds for which it goes on serving after SIGTERM."""
+    return float(container.settings.get("ORDER_LAME_DUCK_SECONDS", 0))
 
 
 def numeric_user(container: Container) -> bool:
@@ -119,8 +127,8 @@ RULES: dict[str, Callable[[Container], bool]] = {
     "has an init process": lambda container: container.body["linuxParameters"]["initProcessEnabled"] is True,
     "has no secret in its environment": no_secret_in_the_environment,
     "takes secrets by ARN": secrets_by_arn,
-    "has time to drain and to flush": lambda container: (
-        DRAIN_SECONDS[container.service] < container.body["stopTimeout"] <= FARGATE_STOP_SECONDS
+    "has time for its lame duck, to drain and to flush": lambda container: (
+        lame_duck(container) + DRAIN_SECONDS[container.service] < container.body["stopTimeout"] <= FARGATE_STOP_SECONDS
     ),
     "checks its health": checks_its_health,
     "listens to one port": one_port,

@@ -100,7 +100,8 @@ def test_groups_take_tasks_by_address_when_they_are_ready() -> None:
     for group in every("aws_lb_target_group"):
         check = group["health_check"]
         assert (group["target_type"], group["port"], group["protocol"]) == ("ip", 8080, "HTTP"), str(group)
-        assert (check["path"], check["interval"], check["unhealthy_threshold"]) == ("/readyz", 30, 10), str(group)
+        assert check["path"] == "/serving", str(group)
+        assert (check["interval"], check["healthy_threshold"], check["unhealthy_threshold"]) == (5, 2, 2), str(group)
         assert check["matcher"] == "200", str(group)
         assert check["timeout"] < check["interval"], str(group)
 

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from infra.environments import Egress
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
 from order_shared.config import Settings
@@ -10,8 +11,10 @@ from order_shared.tracing import are_wanted
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
 
+PAYMENT_KEY = "ORDER_PAYMENT_API_KEY"
 SETTINGS: dict[str, type[Settings]] = {"order-api": ApiSettings, "order-processor": ProcessorSettings}
 SECRET = "what-an-operator-has-put-in"
+LIVE_KEY, TEST_KEY = "sk_live_of_an_operator", "sk_test_of_an_operator"
 
 
 def variables(kind: type[Settings]) -> set[str]:
@@ -29,14 +32,25 @@ def variables(kind: type[Settings]) -> set[str]:
 def given(container: Container) -> dict[str, str]:
     """As the process sees it: references resolved, secrets filled in."""
     settings = {name: REFERENCE.sub("resolved", value) for name, value in container.settings.items()}
-    return {**settings, **dict.fromkeys(container.secrets, SECRET)}
+    return {
+        **settings,
+        **dict.fromkeys(container.secrets, SECRET),
+        **payment_key(container.environment.stage, container),
+    }
 
 
-def load(container: Container, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def payment_key(stage: str, container: Container | None = None) -> dict[str, str]:
+    """The payment provider's key that an environment takes, for containers that have one."""
+    if container is not None and PAYMENT_KEY not in container.secrets:
+        return {}
+    return {PAYMENT_KEY: LIVE_KEY if stage == "prod" else TEST_KEY}
+
+
+def load(container: Container, monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
     with monkeypatch.context() as patch:
         for name in variables(ApiSettings) | variables(ProcessorSettings):
             patch.delenv(name, raising=False)
-        for name, value in given(container).items():
+        for name, value in {**given(container), **changes}.items():
             patch.setenv(name, value)
         return SETTINGS[container.service]()
 
@@ -120,6 +134,46 @@ def test_the_payment_provider_is_where_the_environment_says(monkeypatch: pytest.
         if settings.payment_api_base != container.environment.payments.api_base:
             faults.append(f"{container}: {settings.payment_api_base}, not {container.environment.payments.api_base}")
     none(faults)
+
+
+def test_prod_takes_live_payment_keys_only_and_every_other_environment_test_keys_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    faults = []
+    for container in containers():
+        if container.service != "order-processor":
+            continue
+        wrong = TEST_KEY if container.environment.name.partition("-")[0] == "prod" else LIVE_KEY
+        try:
+            load(container, monkeypatch, ORDER_PAYMENT_API_KEY=wrong)
+        except ValidationError as error:
+            assert wrong not in str(error)
+        else:
+            faults.append(f"{container}: takes {wrong}")
+    none(faults)
+
+
+def test_payments_and_key_sets_are_reached_by_https_only() -> None:
+    none(
+        f"{container}: {name} is {value}"
+        for container in containers()
+        for name, value in container.settings.items()
+        if name in {"ORDER_PAYMENT_API_BASE", "ORDER_JWKS_URL"} and not value.startswith("https://")
+    )
+
+
+def test_without_a_way_to_the_internet_payments_go_to_an_address_of_the_environment() -> None:
+    closed = [
+        container
+        for container in containers()
+        if container.environment.egress is Egress.ENDPOINTS and container.service == "order-processor"
+    ]
+    assert closed
+    none(
+        f"{container}: {container.settings}"
+        for container in closed
+        if "ORDER_PAYMENT_API_BASE" not in container.settings
+    )
 
 
 def test_each_setting_has_its_own_secret() -> None:

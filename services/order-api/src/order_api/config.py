@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from order_shared.config import Settings
+from order_shared.config import Environment, Settings
 
 MIN_SECRET_LENGTH = 16
 
@@ -52,6 +52,17 @@ class ApiSettings(Settings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _not_forged_on_the_way(cls, address: str, info: ValidationInfo) -> str:
+        """Who can change the keys on their way can sign tokens of any tenant."""
+        if info.data.get("env") is not Environment.LOCAL and not address.startswith("https://"):
+            raise ValueError(
+                "it must begin with https:// unless ORDER_ENV is local, such as "
+                "https://login.example.com/.well-known/jwks.json"
+            )
+        return address
 
     @field_validator("jwt_audience")
     @classmethod

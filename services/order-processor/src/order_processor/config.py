@@ -3,12 +3,16 @@
 import re
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from order_shared.aws.dynamodb import MAX_CONNECTIONS
-from order_shared.config import Settings
+from order_shared.config import Environment, Settings
 from order_shared.messaging.consumer import ConsumerOptions
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
+
+LIVE_KEYS = ("sk_live_", "rk_live_")
+"""How the payment provider's secret and restricted keys begin that move real money."""
+TEST_KEYS = ("sk_test_", "rk_test_")
 
 
 class ProcessorSettings(Settings):
@@ -29,9 +33,9 @@ class ProcessorSettings(Settings):
     """How long a paid order is its worker's. The longer, the less often a slow worker that is alive is overtaken, and
     the later the order of a dead one is carried on. The fence keeps both right."""
     payment_api_key: SecretStr
-    """The payment provider's secret key: ASCII, without blanks."""
+    """The payment provider's secret key: ASCII, without blanks. A live one in prod, a test key everywhere else."""
     payment_api_base: str | None = None
-    """Where the provider's API is, if not where its SDK knows it to be."""
+    """Where the provider's API is, if not where its SDK knows it to be. By https, but for the local stack."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Between two looks at the open orders."""
@@ -43,6 +47,27 @@ class ProcessorSettings(Settings):
         if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
             raise ValueError("a key has at least one character, all of them ASCII, and no blank")
         return key
+
+    @field_validator("payment_api_key")
+    @classmethod
+    def _moves_real_money_in_prod_only(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        env = info.data.get("env")
+        kind, prefixes = ("live", LIVE_KEYS) if env is Environment.PROD else ("test", TEST_KEYS)
+        if env is not None and not key.get_secret_value().startswith(prefixes):
+            raise ValueError(f"with ORDER_ENV={env} it must be a {kind} key, such as {'… or '.join(prefixes)}…")
+        return key
+
+    @field_validator("payment_api_base")
+    @classmethod
+    def _not_in_the_clear(cls, address: str | None, info: ValidationInfo) -> str | None:
+        """The API key goes there with every request."""
+        if not address or info.data.get("env") is Environment.LOCAL:
+            return address
+        if not re.match(r"https://[^/]", address):
+            raise ValueError(
+                "it must begin with https:// unless ORDER_ENV is local, such as https://payments.internal.example.com"
+            )
+        return address
 
     @model_validator(mode="after")
     def _drain_outlasts_a_poll(self) -> Self:

@@ -1,0 +1,43 @@
+"""Settings of the API that only the local stack may have."""
+
+import pytest
+
+from order_api.config import ApiSettings
+from order_shared.config import load_settings
+
+KEYS = "http://login.example.com/.well-known/jwks.json"
+
+
+@pytest.fixture(autouse=True)
+def _complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_REGION": "eu-central-1",
+        "ORDER_JWT_ISSUER": "https://login.example.com/",
+        "ORDER_JWT_AUDIENCE": "orders",
+        "ORDER_CURSOR_SECRETS": "a-secret-for-tests",
+        "ORDER_JWKS_URL": KEYS,
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("env", ["dev", "uat", "prod"])
+def test_keys_are_fetched_by_https_outside_of_the_local_stack(monkeypatch: pytest.MonkeyPatch, env: str) -> None:
+    monkeypatch.setenv("ORDER_ENV", env)
+    with pytest.raises(SystemExit) as end:
+        load_settings(ApiSettings)
+    assert str(end.value).endswith(
+        "\n  ORDER_JWKS_URL: it must begin with https:// unless ORDER_ENV is local, such as "
+        "https://login.example.com/.well-known/jwks.json"
+    )
+    monkeypatch.setenv("ORDER_JWKS_URL", KEYS.replace("http:", "https:"))
+    assert load_settings(ApiSettings).env == env
+
+
+def test_the_local_stack_fetches_keys_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_ENV", "local")
+    assert load_settings(ApiSettings).jwks_url == KEYS
+
+
+def test_there_is_no_lame_duck_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_ENV", "local")
+    assert load_settings(ApiSettings).lame_duck_seconds == 0
