@@ -22,6 +22,7 @@ from orderctl.deploy.fleet import Fleet
 from orderctl.deploy.images import Images
 from orderctl.deploy.lock import Holder, Lock
 from orderctl.deploy.place import Place
+from orderctl.deploy.smoke import RELEASE
 from orderctl.local.ecs import Ecs, HandClock, fake_session, running_ecs, standard
 from orderctl.local.ecs_stack import EMBEDDED, endpoints_of, variables
 from orderctl.local.emulator import HOST, start_emulator
@@ -35,9 +36,10 @@ API, PROCESSOR = "order-api", "order-processor"
 
 
 class GreenSide:
-    """What answers as the green fleet does, through the test listener; `wait`, if set, is waited for first."""
+    """What answers in place of a fleet's tasks; `wait`, if set, is waited for first."""
 
-    def __init__(self) -> None:
+    def __init__(self, release: str = SECOND.removeprefix("sha-")) -> None:
+        self.release = release
         self.is_ready = True
         self.asked = 0
         self.wait: threading.Event | None = None
@@ -52,9 +54,24 @@ class GreenSide:
                 green.asked += 1
                 if green.wait is not None:
                     green.wait.wait()
-                self.send_response(200 if green.is_ready else 503)
-                self.send_header("Content-Length", "0")
+                self._answer(200)
+
+            def do_PUT(self) -> None:
+                self._answer(200)
+
+            def do_POST(self) -> None:
+                self._answer(202)
+
+            def _answer(self, status: int) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                is_known = "Authorization" in self.headers
+                body = b'{"id": "ord_1"}' if is_known and green.is_ready else b""
+                self.send_response(503 if not green.is_ready else status if is_known else 401)
+                if is_known:
+                    self.send_header(RELEASE, green.release)
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass
@@ -81,14 +98,21 @@ class Desk:
     embedded: str
     wire: Wire = field(default_factory=Wire)
     on_look: Callable[[], None] = lambda: None
+    waits: int = 0
+    """How often the smoke test has waited for the listener."""
 
     def run(self, *words: str, answer: str | None = None) -> Result:
         return CliRunner().invoke(app, list(words), input=answer, env=self.environment)
 
     def deploy(self, tag: str, *words: str, service: str = API, answer: str | None = None) -> Result:
-        """By itself, with the green side that is here."""
-        how = ("--auto", "--test-url", self.green.url) if answer is None else ("--test-url", self.green.url)
+        """By itself, with the test listener of the fake, behind which the green side answers."""
+        how = ("--auto", "--test-url", self.test_url) if answer is None else ("--test-url", self.test_url)
         return self.run("deploy", service, "--env", self.place.environment, "--tag", tag, *how, *words, answer=answer)
+
+    @property
+    def test_url(self) -> str:
+        """Where the fake's test listener answers, by the rule that the deployment moves."""
+        return self.ecs.test_url(self.place.environment)
 
     def verb(self, name: str, *words: str, service: str = API) -> Result:
         return self.run(name, service, "--env", self.place.environment, *words)
@@ -96,6 +120,9 @@ class Desk:
     def status(self, service: str = API) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.verb("status", "--json", service=service).stdout)
         return told
+
+    def on_wait(self) -> None:
+        self.waits += 1
 
     def look(self) -> None:
         self.on_look()
@@ -174,8 +201,10 @@ class Ground:
             for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
                 monkeypatch.delenv(name, raising=False)
             desk = Desk(ecs, variables(endpoints_of(ecs.address, self.embedded)), green, place, self.embedded)
+            ecs.serve(green.url)
             # Time is the fake's: with each look it comes to what is due next. And models are read once.
             monkeypatch.setattr(pace, "look_away", desk.look)
+            monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
             monkeypatch.setattr(aws_models, "session", lambda **_: shared)
             with shared.tapped(desk.wire):

@@ -47,7 +47,7 @@ def test_a_green_side_that_waits_goes_on_only_when_it_is_lifted(desk: Desk) -> N
 def test_the_way_back_is_open_all_the_same(desk: Desk) -> None:
     desk.deploy(SECOND)
     desk.verb("pause", *REASON)
-    assert desk.verb("rollback", "--auto", "--test-url", desk.green.url).exit_code == DONE
+    assert desk.verb("rollback", "--auto", "--test-url", desk.test_url).exit_code == DONE
     assert desk.state() == (desk.digest(FIRST),) * 2
 
 

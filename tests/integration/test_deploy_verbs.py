@@ -30,7 +30,7 @@ def test_a_deployment_says_where_it_is_and_what_happens(desk: Desk) -> None:
     assert ended.exit_code == DONE, ended.output
     for told in ("account  000000000000", "region  eu-central-1", "cluster  dev", "service  order-api"):
         assert told in ended.stderr
-    for told in ("OK   scan", "scale up", "100 % of the traffic", "waits for a word", "OK   ready", "bake time"):
+    for told in ("OK   scan", "scale up", "100 % of the traffic", "waits for a word", "OK   reachable", "bake time"):
         assert told in ended.stderr
     assert "SUCCESSFUL" in ended.stdout
     assert desk.state() == (desk.digest(SECOND),) * 2
@@ -191,7 +191,7 @@ def test_a_rollback_goes_to_what_ran_before_and_back_again(desk: Desk) -> None:
     assert (refused.exit_code, "previous-dev has no image" in refused.stderr) == (REFUSED, True)
     desk.deploy(SECOND)
     for tag in (FIRST, SECOND):
-        assert desk.verb("rollback", "--auto", "--test-url", desk.green.url).exit_code == DONE
+        assert desk.verb("rollback", "--auto", "--test-url", desk.test_url).exit_code == DONE
         assert desk.state() == (desk.digest(tag),) * 2
 
 

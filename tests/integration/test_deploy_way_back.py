@@ -34,7 +34,7 @@ def test_a_rollback_is_open_when_everything_is_bad(desk: Desk) -> None:
     desk.deploy(SECOND)
     everything_is_bad(desk)
     assert desk.deploy(FIRST).exit_code == REFUSED
-    ended = desk.verb("rollback", "--auto", "--test-url", desk.green.url)
+    ended = desk.verb("rollback", "--auto", "--test-url", desk.test_url)
     assert ended.exit_code == DONE, ended.output
     for told in ("SKIP tasks: 0 of 2 run", "SKIP alarms", "SKIP targets", "SKIP scan: it has findings: 1 CRITICAL"):
         assert told in ended.stderr
@@ -51,7 +51,7 @@ def test_a_rollback_to_an_image_that_cannot_run_here_is_refused(desk: Desk) -> N
 
     desk.deploy(SECOND)
     desk.wire.after |= {"DescribeTaskDefinition": is_another, "BatchGetImage": is_not_built_for_it}
-    ended = desk.verb("rollback", "--auto", "--test-url", desk.green.url)
+    ended = desk.verb("rollback", "--auto", "--test-url", desk.test_url)
     assert (ended.exit_code, "NG   architecture" in ended.stderr) == (REFUSED, True)
 
 

@@ -6,59 +6,138 @@ import httpx
 import pytest
 
 from orderctl.deploy.checks import Check, Verdict, passed
-from orderctl.deploy.smoke import Smoke
+from orderctl.deploy.smoke import ORDERS, RELEASE, RELEASE_ATTEMPTS, Smoke
 
 TOKEN = "of-a-test-tenant"
+GREEN, BLUE = "5d6e7f8", "1a2b3c4"
+EVERY_PATH = [
+    "GET /v1/orders",
+    "GET /v1/orders?limit=1",
+    "PUT /v1/products/SMOKE-TEST",
+    "POST /v1/orders",
+    "POST /v1/orders",
+    "GET /v1/orders/ord_0",
+]
 
 
 class Api:
-    """As the green side answers. `says` replaces the answer to a method and path."""
+    """As the green side answers. `says` replaces the answer to a method and path for whoever has a token."""
 
-    def __init__(self) -> None:
+    def __init__(self, release: str | None = GREEN) -> None:
         self.asked: list[httpx.Request] = []
         self.says: dict[tuple[str, str], httpx.Response] = {}
         self.orders: dict[str, str] = {}
+        self.release = release
+        self.pauses = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
-        said = self.says.get((request.method, request.url.path))
-        if said is not None:
-            return said
+        if "Authorization" not in request.headers:
+            return self.says.get(("GET", "without a token"), httpx.Response(401))
+        answer = self.says.get((request.method, request.url.raw_path.decode())) or self._answer(request)
+        if self.release is not None:
+            answer.headers[RELEASE] = self.release
+        return answer
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             key = request.headers["Idempotency-Key"]
             return httpx.Response(202, json={"id": self.orders.setdefault(key, f"ord_{len(self.orders)}")})
         return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2]})
 
-    def test(self, *, is_known: bool = True) -> dict[str, Check]:
-        token = TOKEN if is_known else None
-        checks = Smoke(url="https://green", token=token, transport=httpx.MockTransport(self)).run()
-        return {check.name: check for check in checks}
+    def pause(self) -> None:
+        self.pauses += 1
+
+    def test(
+        self, *, is_known: bool = True, release: str | None = GREEN, may_be_unnamed: bool = False
+    ) -> dict[str, Check]:
+        smoke = Smoke(
+            url="https://green",
+            token=TOKEN if is_known else None,
+            release=release,
+            may_be_unnamed=may_be_unnamed,
+            pause=self.pause,
+            transport=httpx.MockTransport(self),
+        )
+        return {check.name: check for check in smoke.run()}
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{each.method} {each.url.raw_path.decode()}" for each in self.asked]
 
 
-def test_a_good_one_is_ready_and_places_one_order() -> None:
+def test_a_good_one_asks_for_a_token_names_its_release_and_places_one_order() -> None:
     api = Api()
-    assert passed(list(api.test().values()))
-    assert [f"{each.method} {each.url.path}" for each in api.asked] == [
-        "GET /readyz",
-        "PUT /v1/products/SMOKE-TEST",
-        "POST /v1/orders",
-        "POST /v1/orders",
-        "GET /v1/orders/ord_0",
-    ]
-    assert {each.headers.get("Authorization") for each in api.asked[1:]} == {f"Bearer {TOKEN}"}
-    assert json.loads(api.asked[2].content) == json.loads(api.asked[3].content)
+    checks = api.test()
+    assert {name: check.verdict for name, check in checks.items()} == dict.fromkeys(
+        ("reachable", "release", "order"), Verdict.OK
+    )
+    assert checks["release"].detail == GREEN
+    assert api.paths == EVERY_PATH
+    assert [each.headers.get("Authorization") for each in api.asked] == [None, *[f"Bearer {TOKEN}"] * 5]
+    assert json.loads(api.asked[3].content) == json.loads(api.asked[4].content)
 
 
-def test_without_a_token_it_ends_at_readiness() -> None:
+def test_it_asks_for_nothing_that_production_does_not_expose() -> None:
+    api = Api()
+    api.test()
+    assert {each.url.path.split("/")[1] for each in api.asked} == {"v1"}
+
+
+def test_without_a_token_it_ends_once_the_api_has_asked_for_one() -> None:
     api = Api()
     assert api.test(is_known=False)["order"].verdict is Verdict.SKIP
-    assert [each.url.path for each in api.asked] == ["/readyz"]
+    assert api.paths == ["GET /v1/orders"]
+
+
+def test_another_release_that_goes_on_answering_fails() -> None:
+    api = Api(BLUE)
+    failed = api.test()["release"]
+    assert (failed.verdict, failed.detail) == (Verdict.NG, f"release {BLUE} answered instead of {GREEN}")
+    assert api.pauses == RELEASE_ATTEMPTS - 1
+    assert {each.method for each in api.asked} == {"GET"}, "an order was placed with another release"
+
+
+def test_a_listener_that_still_sends_to_blue_is_given_time() -> None:
+    class Late(Api):
+        def pause(self) -> None:
+            super().pause()
+            self.release = GREEN if self.pauses == 3 else BLUE
+
+    api = Late(BLUE)
+    assert passed(list(api.test().values()))
+    assert api.pauses == 3
+
+
+def test_another_release_in_between_fails() -> None:
+    class Shared(Api):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            self.release = BLUE if request.method == "PUT" else GREEN
+            return super().__call__(request)
+
+    assert f"PUT /v1/products/SMOKE-TEST: release {BLUE} answered" in Shared().test()["release"].detail
+
+
+def test_a_release_from_before_the_header_passes_on_the_way_back_only() -> None:
+    failed = Api(None).test()["release"]
+    assert (failed.verdict, "sends no Order-Release" in failed.detail) == (Verdict.NG, True)
+    checks = Api(None).test(may_be_unnamed=True)
+    assert (checks["release"].verdict, checks["order"].verdict) == (Verdict.SKIP, Verdict.OK)
+    assert Api(BLUE).test(may_be_unnamed=True)["release"].verdict is Verdict.NG
+
+
+def test_an_image_that_names_no_commit_is_tested_all_the_same() -> None:
+    checks = Api(BLUE).test(release=None)
+    assert (checks["release"].verdict, checks["order"].verdict) == (Verdict.SKIP, Verdict.OK)
 
 
 @pytest.mark.parametrize(
     ("method", "path", "answer", "told"),
     [
-        ("GET", "/readyz", httpx.Response(503, text="no table"), "GET /readyz answers 503: no table"),
+        ("GET", "without a token", httpx.Response(404), f"GET {ORDERS} answers 404 instead of asking for a token"),
+        ("GET", "without a token", httpx.Response(200), f"GET {ORDERS} answers 200 instead of asking for a token"),
+        ("GET", "without a token", httpx.Response(503, text="no table"), "503 instead of asking for a token: no table"),
+        ("GET", "/v1/orders?limit=1", httpx.Response(503, text="no table"), "limit=1 answers 503: no table"),
         ("PUT", "/v1/products/SMOKE-TEST", httpx.Response(401), "answers 401"),
         ("POST", "/v1/orders", httpx.Response(500, text="x" * 1000), "POST /v1/orders answers 500: " + "x" * 200),
         ("GET", "/v1/orders/ord_0", httpx.Response(404), "answers 404"),
@@ -76,19 +155,18 @@ def test_the_first_wrong_answer_ends_it(method: str, path: str, answer: httpx.Re
 
 
 def test_one_key_must_give_one_order() -> None:
-    ids = iter(range(9))
-    api = Api()
+    class Forgetful(Api):
+        def _answer(self, request: httpx.Request) -> httpx.Response:
+            self.orders.clear() if len(self.asked) % 2 else self.orders.setdefault("other", "ord_other")
+            return super()._answer(request)
 
-    def forgetful(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(202, json={"id": f"ord_{next(ids)}"}) if request.method == "POST" else api(request)
-
-    checks = Smoke(url="https://green", token="token", transport=httpx.MockTransport(forgetful)).run()
-    assert "one key gave two orders" in checks[-1].detail
+    assert "one key gave two orders" in Forgetful().test()["order"].detail
 
 
 def test_what_does_not_answer_at_all_fails() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 
-    (check,) = Smoke(url="https://green", transport=httpx.MockTransport(refuse)).run()
-    assert (check.name, check.verdict) == ("ready", Verdict.NG)
+    smoke = Smoke(url="https://green", release=GREEN, pause=lambda: None, transport=httpx.MockTransport(refuse))
+    (check,) = smoke.run()
+    assert (check.name, check.verdict) == ("reachable", Verdict.NG)

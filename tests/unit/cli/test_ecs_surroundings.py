@@ -120,7 +120,8 @@ def test_rules_groups_and_listeners_are_found(ecs: Ecs) -> None:
     assert [listener["Port"] for listener in listeners] == [443, 8443]
     assert rules[0]["Conditions"][0]["HostHeaderConfig"]["Values"] == ["api.dev.example.com"]
     assert rules[0]["IsDefault"] is False
-    assert groups[0]["HealthCheckPath"] == "/readyz"
+    assert rules[0]["Conditions"][1]["PathPatternConfig"]["Values"] == ["/v1/*", "/pages/*"]
+    assert groups[0]["HealthCheckPath"] == "/serving"
     assert _code(elbv2.describe_rules, RuleArns=["nope"]) == "RuleNotFound"
 
 

@@ -115,6 +115,10 @@ class Images:
         manifest, _ = self._manifest({"imageDigest": digest})
         return dict(self._config(manifest).get("config", {}).get("Labels") or {})
 
+    def commit_of(self, image: Image) -> str | None:
+        """The commit that the image was built from, by its tag or else by its label; None if neither names one."""
+        return image.commit or self.labels_of(image).get(REVISION_LABEL) or None
+
     def move(self, tag: str, digest: str) -> None:
         """Points the tag at an image that is there: an index goes as a whole, with all its architectures.
 

@@ -13,9 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from orderctl.local.demo import expect
 from orderctl.local.ecs.images import REVISION_LABEL, push_image
+from orderctl.local.ecs.routing import listener_url
 from orderctl.local.ecs.running import fake_session
+from orderctl.local.ecs.seed import TEST_PORT, api_host
+from orderctl.local.ecs.server import ADMIN
 from orderctl.local.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
 from orderctl.local.emulator import HOST
 from orderctl.local.stack import running_infrastructure
@@ -27,7 +32,7 @@ COMMAND_SECONDS = 60.0
 
 API, PROCESSOR = "order-api", "order-processor"
 FIRST, GOOD, BAD = "sha-1a2b3c4", "sha-5d6e7f8", "sha-bad0000"
-"""Tags of images: what runs at the start, a good one, and one whose API never becomes ready."""
+"""Tags of images: what runs at the start, a good one, and one whose API answers 503."""
 DONE, FAILED = 0, 1
 """Exit codes of `orderctl deploy`."""
 
@@ -102,8 +107,8 @@ def run_deploy_demo(folder: Path, tell: Tell, show: Tell) -> list[Row]:
     tell("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API as the green side")
     with (
         running_ecs_stack(folder / "ecs", speed=SPEED) as account,
-        running_infrastructure(folder / "api") as stack,
-        _never_ready() as broken,
+        running_infrastructure(folder / "api", {"ORDER_COMMIT": GOOD.removeprefix("sha-")}) as stack,
+        _unavailable() as broken,
     ):
         stack.start_api()
         token = stack.issuer.token("smoke-test", "orderctl")
@@ -113,10 +118,13 @@ def run_deploy_demo(folder: Path, tell: Tell, show: Tell) -> list[Row]:
             "ORDER_DEPLOY_LOOK_SECONDS": LOOK_SECONDS,
             "ORDER_SMOKE_TOKEN": token,
         }
-        demonstration = Demonstration(Terminal(environment, tell, show), _tags(account))
+        tags = _tags(account)
+        _serve(account, {GOOD: stack.api, BAD: broken}, tags)
+        url = listener_url(account.ecs_address, port=TEST_PORT, host=api_host(ENVIRONMENT))
+        demonstration = Demonstration(Terminal(environment, tell, show), tags)
         return [
-            demonstration.deploys("good", API, GOOD, "--auto", "--test-url", stack.api),
-            demonstration.turns_down("not ready", API, BAD, GOOD, "--auto", "--test-url", broken),
+            demonstration.deploys("good", API, GOOD, "--auto", "--test-url", url),
+            demonstration.turns_down("unavailable", API, BAD, GOOD, "--auto", "--test-url", url),
             demonstration.deploys("a worker", PROCESSOR, GOOD),
         ]
 
@@ -141,13 +149,21 @@ def _tags(account: EcsStack) -> dict[str, str]:
     }
 
 
+def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) -> None:
+    """Lets an address answer in place of the tasks of each image; `urls` by tag, `tags` by digest."""
+    for digest, tag in tags.items():
+        if tag in urls:
+            told = {"url": urls[tag], "digest": digest}
+            httpx.post(f"{account.ecs_address}{ADMIN}serve", json=told).raise_for_status()
+
+
 @contextlib.contextmanager
-def _never_ready() -> Iterator[str]:
+def _unavailable() -> Iterator[str]:
     """The green side of a bad image: it answers 503 to everything. Its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = b'{"title": "not ready", "detail": "the table orders cannot be reached"}'
+            body = b'{"title": "Temporarily unavailable", "detail": "the table orders cannot be reached"}'
             self.send_response(503)
             self.send_header("Content-Type", "application/problem+json")
             self.send_header("Content-Length", str(len(body)))

@@ -54,9 +54,10 @@ def deploy(
     which command goes on; the same command, given again, follows what is under
     way.
 
-    The test places an order if ORDER_SMOKE_TOKEN has a token for it; otherwise
-    it ends at readiness. ORDER_ACCOUNT_ID keeps a command out of every other
-    AWS account.
+    With a token in ORDER_SMOKE_TOKEN the test checks that the new release
+    answers, and places an order; without one it only checks that the API
+    answers and asks for a token. ORDER_ACCOUNT_ID keeps a command out of
+    every other AWS account.
 
     Exit codes: 0 done, 1 failed or rolled back, 2 asked for wrongly, 3 refused
     and nothing changed, 4 under way (--no-wait, or a pause that nobody could be

@@ -9,4 +9,14 @@ LOOK_VARIABLE = "ORDER_DEPLOY_LOOK_SECONDS"
 
 
 def look_away() -> None:
+    """Wait between two looks at ECS."""
+    _sleep()
+
+
+def wait_for_listener() -> None:
+    """Wait between two attempts of the smoke test: a load balancer needs some seconds to follow a changed rule."""
+    _sleep()
+
+
+def _sleep() -> None:
     time.sleep(float(os.environ.get(LOOK_VARIABLE, LOOK_SECONDS)))

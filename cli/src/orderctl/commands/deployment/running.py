@@ -77,7 +77,7 @@ def ship(site: Site, reference: str, how: How) -> None:
         lock=site.lock(f"deploy {reference}"),
         observer=report,
         check=lambda image: preflight(site, image, is_way_back=how.is_way_back),
-        at_pause=_tested(site, report, how),
+        at_pause=_tested(site, report, image, how),
         # On the way back it is the image that still runs which leaves letters.
         rejected=(lambda _: None) if how.is_way_back else site.watch(),
         pause=pace.look_away,
@@ -107,16 +107,24 @@ def preflight(site: Site, image: Image, *, is_way_back: bool = False) -> list[Ch
     return eased(checks) if is_way_back else checks
 
 
-def _tested(site: Site, report: Report, how: How) -> Callable[[Deployment], Answer]:
+def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Deployment], Answer]:
     """At the pause: tests the green side, then goes on by itself, or asks."""
 
     def decide(_: Deployment) -> Answer:
         try:
             url = how.test_url or site.traffic.test_url(site.fleet.describe())
+            release = site.images.commit_of(image)
         except Refused as error:
             report.said(f"it cannot be tested, and waits: {error}")
             return Answer.LEAVE
-        checks = Smoke(url=url, token=os.environ.get(TOKEN_VARIABLE) or None).run()
+        checks = Smoke(
+            url=url,
+            token=os.environ.get(TOKEN_VARIABLE) or None,
+            release=release,
+            # What ran before this header existed must stay reachable by `rollback`.
+            may_be_unnamed=how.is_way_back,
+            pause=pace.wait_for_listener,
+        ).run()
         report.said("the green side:")
         report.checked(checks)
         if not passed(checks):

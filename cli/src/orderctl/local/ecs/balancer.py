@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from orderctl.local.ecs import conditions
 from orderctl.local.ecs.arns import Arns
 from orderctl.local.ecs.errors import ApiError
 
@@ -99,6 +100,7 @@ class Balancer:
         resource = request["ListenerArn"].partition(":listener/")[2]
         arn = self._arn(f"listener-rule/{resource}/{_id()}")
         self._ensure_groups(request["Actions"])
+        conditions.ensure_known(request["Conditions"])
         self._rules[arn] = {
             "RuleArn": arn,
             "Priority": str(request["Priority"]),
@@ -118,6 +120,7 @@ class Balancer:
     def modify_rule(self, request: Json) -> Json:
         rule = self._find(self._rules, request["RuleArn"], "Rule")
         self._ensure_groups(request.get("Actions", []))
+        conditions.ensure_known(request.get("Conditions", []))
         rule.update({key: request[key] for key in ("Actions", "Conditions") if key in request})
         return {"Rules": [rule]}
 
@@ -139,6 +142,26 @@ class Balancer:
         healthy = {"State": "healthy"}
         targets = self._targets[group["TargetGroupArn"]].values()
         return {"TargetHealthDescriptions": [{"Target": target, "TargetHealth": healthy} for target in targets]}
+
+    def action(self, port: int, *, host: str, path: str) -> Json:
+        """What the listener of a port does with a request: the action of the first rule that takes it, by priority.
+
+        Raises ApiError if no listener has the port.
+        """
+        with self.lock:
+            listener = next((each for each in self._listeners.values() if each["Port"] == port), None)
+            if listener is None:
+                raise ApiError("ListenerNotFound", f"No listener has port {port}")
+            rules = [self._rules[arn] for arn, of in self._listener_of.items() if of == listener["ListenerArn"]]
+            for rule in sorted(rules, key=lambda rule: int(rule["Priority"])):
+                if conditions.takes(rule["Conditions"], host=host, path=path):
+                    return dict(rule["Actions"][-1])
+            return dict(listener["DefaultActions"][-1])
+
+    def addresses(self, group_arn: str) -> list[str]:
+        """Addresses of a group's targets."""
+        with self.lock:
+            return list(self._targets[group_arn])
 
     def _ensure_groups(self, actions: list[Json]) -> None:
         for action in actions:

@@ -25,7 +25,8 @@ from orderctl.local.ecs.engine import Engine
 from orderctl.local.ecs.faults import READS
 from orderctl.local.ecs.gateway import Gateway
 from orderctl.local.ecs.registry import Registry
-from orderctl.local.ecs.seed import Seed, plant, standard
+from orderctl.local.ecs.routing import Routing, listener_url
+from orderctl.local.ecs.seed import TEST_PORT, Seed, api_host, plant, standard
 from orderctl.local.ecs.server import BLOBS, Server
 from orderctl.local.ecs.snapshots import Snapshot
 from orderctl.local.ecs.timing import Clock, HandClock, Timing, utc_now
@@ -69,6 +70,7 @@ class Ecs:
     engine: Engine
     cloud: AwsCloud
     registry: Registry
+    routing: Routing
     start: Snapshot
 
     def client(self, service: str) -> Any:
@@ -98,6 +100,13 @@ class Ecs:
     def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
         self.registry.set_findings(repository, digest, findings)
 
+    def serve(self, url: str, digest: str | None = None) -> None:
+        self.routing.serve(url, digest)
+
+    def test_url(self, environment: str) -> str:
+        """Where the test listener answers under the API's name."""
+        return listener_url(self.address, port=TEST_PORT, host=api_host(environment))
+
     def step(self, seconds: float) -> None:
         """Moves a hand clock on; all that falls due on the way happens."""
         self.engine.step(seconds)
@@ -114,6 +123,7 @@ class Ecs:
             "findings": self.set_findings,
             "lag": self.lag,
             "mend-image": self.mend_image,
+            "serve": self.serve,
             "throttle": self.throttle,
         }
 
@@ -141,9 +151,10 @@ def running_ecs(
         balancer, alarms = Balancer(arns), Alarms(arns, clock)
         apis = (EcsApi(engine), registry, balancer, alarms)
         gateway = Gateway(apis, {api.name: _model(api.name) for api in apis}, engine.faults)
-        start = Snapshot((engine, engine.faults, registry, balancer, alarms))
-        ecs = Ecs(address, endpoints, engine, cloud, registry, start)
-        with Server(listener, gateway, ecs.admin, registry.blob) as server, _serving(server):
+        routing = Routing(balancer, engine)
+        start = Snapshot((engine, engine.faults, registry, balancer, alarms, routing))
+        ecs = Ecs(address, endpoints, engine, cloud, registry, routing, start)
+        with Server(listener, gateway, routing, ecs.admin, registry.blob) as server, _serving(server):
             try:
                 plant(standard() if seed is None else seed, engine, cloud)
                 start.take()

@@ -14,6 +14,8 @@ PORT = 8080
 HTTPS_PORT = 443
 TEST_PORT = 8443
 VPC = "vpc-0a1b2c3d"
+PUBLIC_PATHS = ["/v1/*", "/pages/*"]
+"""Of the API, as infra forwards them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,11 @@ def standard(environment: str = "dev", *, bake_minutes: int = 10, pause_minutes:
             ),
         ),
     )
+
+
+def api_host(environment: str) -> str:
+    """The name by which customers call the API."""
+    return f"api.{environment}.example.com"
 
 
 def plant(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
@@ -166,7 +173,7 @@ def _balancing(elbv2: Any, engine: Engine, seed: Seed, service: ServiceSeed, lis
                 Port=PORT,
                 VpcId=VPC,
                 TargetType="ip",
-                HealthCheckPath="/readyz",
+                HealthCheckPath="/serving",
             )["TargetGroups"][0]["TargetGroupArn"]
         )
         for colour in ("blue", "green")
@@ -177,7 +184,8 @@ def _balancing(elbv2: Any, engine: Engine, seed: Seed, service: ServiceSeed, lis
             ListenerArn=listener,
             Priority=100,
             Conditions=[
-                {"Field": "host-header", "HostHeaderConfig": {"Values": [f"api.{seed.environment}.example.com"]}}
+                {"Field": "host-header", "HostHeaderConfig": {"Values": [api_host(seed.environment)]}},
+                {"Field": "path-pattern", "PathPatternConfig": {"Values": PUBLIC_PATHS}},
             ],
             Actions=[{"Type": "forward", "ForwardConfig": {"TargetGroups": weights}}],
         )["Rules"][0]["RuleArn"]

@@ -1,4 +1,4 @@
-"""The fake over HTTP, on the loopback: the APIs at `/`, what tests make go wrong at `/_ecs/…`."""
+"""The fake over HTTP, on the loopback: APIs at `/`, faults that tests ask for at `/_ecs/…`, listeners at `/_lb/…`."""
 
 import json
 import socket
@@ -11,6 +11,7 @@ import structlog
 
 from orderctl.local.ecs.errors import ApiError
 from orderctl.local.ecs.gateway import JSON_TYPE, Answer, Gateway
+from orderctl.local.ecs.routing import LISTENERS, Request, Routing
 from orderctl.local.ecs.shapes import AnswerInvalid
 
 log = structlog.get_logger(__name__)
@@ -30,12 +31,18 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, listener: socket.socket, gateway: Gateway, admin: Admin, blob: Callable[[str], bytes | None]
+        self,
+        listener: socket.socket,
+        gateway: Gateway,
+        routing: Routing,
+        admin: Admin,
+        blob: Callable[[str], bytes | None],
     ) -> None:
         super().__init__(listener.getsockname(), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self.gateway = gateway
+        self.routing = routing
         self.admin = admin
         self.blob = blob
 
@@ -46,11 +53,20 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # or a body waits until its head is acknowledged, 40 ms later
 
     def do_GET(self) -> None:
+        if self.path.startswith(LISTENERS):
+            self._route()
+            return
         blob = self.server.blob(self.path.removeprefix(f"{BLOBS}/"))
         self._send(Answer(HTTPStatus.NOT_FOUND, PLAIN, b"{}") if blob is None else Answer(200, BLOB_TYPE, blob))
 
+    def do_PUT(self) -> None:
+        self._route()
+
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith(LISTENERS):
+            self._route()
+            return
+        body = self._body()
         if self.path.startswith(ADMIN):
             self._send(self._administer(self.path.removeprefix(ADMIN), body))
             return
@@ -59,6 +75,16 @@ class _Handler(BaseHTTPRequestHandler):
         except AnswerInvalid as error:
             log.exception("the fake's answer is not one of AWS's")
             self._send(Answer(500, JSON_TYPE, json.dumps({"__type": "AnswerInvalid", "message": str(error)}).encode()))
+
+    def _route(self) -> None:
+        request = Request(self.command, self.path, dict(self.headers), self._body())
+        try:
+            self._send(self.server.routing.answer(request))
+        except ApiError as error:
+            self._send(_said(HTTPStatus.NOT_FOUND, str(error)))
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def _administer(self, name: str, body: bytes) -> Answer:
         action = self.server.admin.get(name)
@@ -74,6 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(answer.body)
 
