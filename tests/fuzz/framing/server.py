@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from order_api.main import make_server
+from order_api.server import make_server
 from tests.fuzz.framing.messages import Request
 from tests.fuzz.framing.strict import Reading
 from tests.unit.api.conftest import SETTINGS

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from order_api.config import ApiSettings
-from order_api.main import make_server
+from order_api.server import make_server
 from order_shared.net import listen
 from tests.unit.api.conftest import SETTINGS, issuer, make_app
 

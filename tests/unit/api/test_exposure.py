@@ -6,7 +6,7 @@ import pytest
 
 from order_api.dependencies import OPERATIONAL, PUBLIC
 from tests.unit.api.conftest import SETTINGS, Api, open_api
-from tests.unit.api.test_limits import head, said, serving
+from tests.unit.api.sockets import exchange, head, serving
 
 RELEASE = "Order-Release"
 COMMIT = "1f0c3a9be4d27f6a5b8c90d1e2f3a4b5c6d7e8f9"
@@ -25,7 +25,7 @@ def disguised(path: str) -> list[str]:
 async def test_no_forwarded_path_reaches_what_is_inside_only(path: str) -> None:
     async with serving() as port:
         for spelling in disguised(path):
-            answer = await said(port, head(spelling, "Connection: close"))
+            answer = await exchange(port, head(spelling, "Connection: close"))
             assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 404 ")), spelling
 
 
