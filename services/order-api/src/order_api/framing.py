@@ -63,7 +63,6 @@ class FramedConnection(HttpToolsProtocol):
         """Feed the parser piece by piece; raise HttpParserError for what is refused."""
         start, size = 0, len(data)
         while start < size:
-            body = 0
             if self._in_body and self._length:
                 end = min(start + self._length, size)
             elif start == 0 and data[0] in b"\r\n":
@@ -72,21 +71,17 @@ class FramedConnection(HttpToolsProtocol):
                 end = data.find(EMPTY_LINE, start) + 4
                 if end < 4:
                     end = size
-                elif end < size and not self._in_body:
-                    body = min(_length_in(data, start, end), size - end)
-                    end += body
             piece = data[start:end]
-            self._received += end - start - body  # the head alone: its size has a limit of its own
+            self._received += end - start
             self._piece = self._head + piece if self._head else piece
             try:
                 self.parser.feed_data(piece)
             except HttpParserUpgrade as stopped:
                 self._read_again_without_offer(piece[stopped.args[0] :])
-            if self._in_body:
-                self._received += body
-                self._head = b""
-            else:
+            if not self._in_body:
                 self._head = self._piece
+            elif self._head:
+                self._head = b""
             start = end
         if self._in_head or (self._in_body and not self._length):
             self._last_bytes = data[-3:] if size >= 3 else (self._last_bytes + data)[-3:]
@@ -200,17 +195,6 @@ class FramedConnection(HttpToolsProtocol):
         """Keep the connection after all: where this request ends is certain."""
         if not self.cycle.response_started:
             self.cycle.keep_alive = self._keep_alive
-
-
-def _length_in(data: bytes, start: int, end: int) -> int:
-    """Return the Content-Length of a head in its usual spellings, or 0: then the body comes in a piece of its own."""
-    at = data.find(b"\r\nContent-Length: ", start, end)
-    if at < 0:
-        at = data.find(b"\r\ncontent-length: ", start, end)
-        if at < 0:
-            return 0
-    value = data[at + 18 : data.find(b"\r", at + 18)]
-    return int(value) if value.isdigit() and len(value) <= MAX_LENGTH_DIGITS else 0
 
 
 def _without_empty_lines(head: bytes) -> bytes:
