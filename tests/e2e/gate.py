@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
@@ -26,21 +26,35 @@ class Gate:
 
     async def shut(self) -> None:
         if self._server is not None:
-            self._server.close()
+            server, self._server = self._server, None
+            server.close()
             for pipe in self._pipes:
                 pipe.cancel()
-            await self._server.wait_closed()
-            self._server = None
+            await asyncio.gather(*self._pipes, return_exceptions=True)
+            await server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._pipes.add(task)
         task.add_done_callback(self._pipes.discard)
-        with contextlib.closing(writer), contextlib.suppress(OSError, asyncio.CancelledError):
+        with _closed(writer), contextlib.suppress(OSError, asyncio.CancelledError):
+            if self._server is None:  # shut after the connection was accepted
+                return
             there_reader, there_writer = await asyncio.open_connection(*self._target)
-            with contextlib.closing(there_writer):
+            with _closed(there_writer):
                 await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
+
+
+@contextlib.contextmanager
+def _closed(writer: asyncio.StreamWriter) -> Iterator[None]:
+    """Close the connection after the block; at once if that was broken off, or it would outlive its event loop."""
+    try:
+        yield
+    except BaseException:
+        writer.transport.abort()
+        raise
+    writer.close()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -15,9 +15,7 @@ from orderctl.local.stack import TABLE_PREFIX, Stack, running_infrastructure, ru
 from tests import engines
 from tests.e2e.conftest import QUICK, Shop, open_shop
 from tests.e2e.gate import gate_before
-from tests.waiting import eventually
-
-DRAIN_SECONDS = 10.0  # what the local stack sets
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 
 async def test_with_sqs_down_orders_are_accepted_and_confirmed_once_it_is_back(tmp_path: Path) -> None:
@@ -89,7 +87,7 @@ async def test_a_processor_told_to_stop_drains_and_leaves_no_message_hidden(stur
         ids = await shop.accepted(200)
         processor = sturdy.children["order-processor"].process
         processor.send_signal(signal.SIGTERM)
-        assert processor.wait(DRAIN_SECONDS) == 0
+        assert processor.wait(PATIENCE_SECONDS) == 0
         assert _hidden_messages(sturdy) == 0, "a message waits for its visibility time-out"
         sturdy.start_processor()
         assert {order["status"] for order in await shop.all_ended(ids)} == {"confirmed"}
@@ -119,7 +117,7 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
             ids = await shop.accepted(10)
             api = stack.children["order-api"].process
             api.send_signal(signal.SIGTERM)
-            assert api.wait(DRAIN_SECONDS) == 0
+            assert api.wait(PATIENCE_SECONDS) == 0
         stack.start_payments()
         stack.start_api()
         stack.start_processor()
@@ -128,7 +126,7 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
             assert {order["status"] for order in await same_shop.all_ended(ids)} == {"confirmed"}
         api = stack.children["order-api"].process
         api.send_signal(signal.SIGINT)  # a developer's Ctrl-C is the same
-        assert api.wait(DRAIN_SECONDS) == 0
+        assert api.wait(PATIENCE_SECONDS) == 0
 
 
 async def _start(stack: Stack) -> None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from orderctl.main import app
 from tests.commands import ORDERCTL, orderctl
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 IGNORING = ["bash", "-c", 'trap "" INT HUP; exec "$@"', "bash"]
 """Starts a command as `nohup … &` in a script does."""
@@ -84,7 +84,7 @@ async def test_ctrl_c_ends_it_and_everything_with_it(tmp_path: Path) -> None:
 
 async def ends_well(process: subprocess.Popen[str], by: signal.Signals, described: Described, state: Path) -> None:
     process.send_signal(by)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     assert str(described["api"]) in output
     await nothing_left(pids_of(described))
@@ -103,7 +103,7 @@ async def test_a_child_that_dies_is_reported_and_ends_everything(tmp_path: Path)
     with started_up(tmp_path) as process:
         pids = pids_of(await running(process, tmp_path))
         os.kill(pids["emulator"], signal.SIGKILL)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
         assert process.returncode == 1
         assert "emulator ended with exit code -9" in output
         await nothing_left(pids)
@@ -152,7 +152,7 @@ async def test_a_child_that_dies_during_the_demo_is_reported(tmp_path: Path) -> 
         (published,) = tmp_path.glob("demo-*/stack.json")
         pids = pids_of(json.loads(published.read_text()))
         os.kill(pids["order-processor"], signal.SIGKILL)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 1
     assert "order-processor ended with exit code -9" in output
     assert "Traceback" not in output

@@ -1,6 +1,7 @@
 """plan, deploy, destroy, output and synth when all goes well: which commands run, where, in which order."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_what_terraform_says_is_shown(desk: Desk, capfd: pytest.CaptureFixture[s
     assert result.exit_code == 0
     assert f"terraform says: apply of order-api-{HOME}" in capfd.readouterr().out
     assert f"stack 1 of 1: order-api-{HOME}" in result.stderr
-    assert "deployed in 0 s, 0 s in all" in result.stderr
+    assert re.search(r"deployed in \d+ s, \d+ s in all", result.stderr)
 
 
 def test_the_name_of_the_environment_is_asked_for(desk: Desk) -> None:

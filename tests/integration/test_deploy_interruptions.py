@@ -27,7 +27,7 @@ from tests.integration.deploy_desk import (
     empty_operations,
     give_terminal,
 )
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 3, 130
 SPEED = 2000.0
@@ -171,7 +171,7 @@ async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_groun
             ]
             await eventually(lambda: any(each.poll() is not None for each in operators), "the end of one of them")
             green.wait.set()
-            told = [each.communicate(timeout=30)[1] for each in operators]
+            told = [each.communicate(timeout=PATIENCE_SECONDS)[1] for each in operators]
         codes = [each.returncode for each in operators]
         assert sorted(codes) == [DONE, REFUSED], told
         assert f"deploy {SECOND}. If nobody is, the lock frees itself" in told[codes.index(REFUSED)]

@@ -40,7 +40,7 @@ from orderctl.operate.migrate import Backfill
 from tests import engines
 from tests.factories import make_claim, make_order, make_product, make_stock_claim
 from tests.releases import stored_by_release_1, without_version
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 WHOLE = Segment(0, 1)
 FAST = 1_000_000.0
@@ -556,7 +556,7 @@ def test_a_signal_ends_it_and_the_next_run_goes_on(environment: Environment, sig
     try:
         environment(begun)
         process.send_signal(sign)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
     assert process.returncode == 130, output
