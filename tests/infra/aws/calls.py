@@ -135,6 +135,7 @@ CALLS = {
             "action.forward.target_group": "TargetGroups",
             "action.forward.target_group.arn": "TargetGroupArn",
             "condition.host_header": "HostHeaderConfig",
+            "condition.path_pattern": "PathPatternConfig",
         },
     ),
     "aws_lb_target_group": Call(

@@ -166,6 +166,7 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "action.forward": "Actions.ForwardConfig",
         "action.forward.target_group.arn": "Actions.ForwardConfig.TargetGroups.TargetGroupArn",
         "condition.host_header": "Conditions.HostHeaderConfig",
+        "condition.path_pattern": "Conditions.PathPatternConfig",
     },
     "aws_lb_target_group": {
         "health_check.healthy_threshold": "HealthyThresholdCount",

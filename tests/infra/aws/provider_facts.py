@@ -86,6 +86,7 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
     "aws_lb_listener_rule": {
         "action.forward.target_group.weight": Fact(between(0, 999), RULE),
         "condition.host_header.values": Fact(length(1, 128), RULE),
+        "condition.path_pattern.values": Fact(length(1, 128), RULE),
         "priority": Fact(between(1, 50_000), RULE),
     },
     "aws_lb_target_group": {
