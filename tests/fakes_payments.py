@@ -62,6 +62,13 @@ class MemoryGateway:
             raise IdempotencyKeySpent("used with other parameters", FailureReason.REFUSED, PaymentCall.CREATE)
         return payment_id
 
+    def recreate(self, payment: FakePayment, *, by: int) -> None:
+        """Let a payment have been created with an amount that differs by so much: its key knows that amount too."""
+        payment.amount += by
+        for key, (_, payment_id) in self.created.items():
+            if self.payments[payment_id] is payment:
+                self.created[key] = (payment.amount, payment.currency), payment_id
+
     async def retrieve(self, charge: Charge) -> Payment:
         await self._request()
         payment = self._find(charge)

@@ -242,9 +242,9 @@ class WorkflowMachine(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 50))
     def change_a_payments_amount(self, which: int) -> None:
-        """As if a release that counts the currency in other units had created it."""
+        """As if a release that counts the currency in other units had created it, under its idempotency key."""
         if payments := self.open_payments():
-            payments[which % len(payments)].amount += 1
+            self.payments.recreate(payments[which % len(payments)], by=1)
 
     def open_payments(self) -> list[FakePayment]:
         return [payment for payment in self.payments.payments.values() if payment.status is PaymentStatus.OPEN]
