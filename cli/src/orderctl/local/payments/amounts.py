@@ -1,7 +1,7 @@
 """Amounts as Stripe reads them: https://docs.stripe.com/currencies.
 
-The sandbox keeps this reading apart from what the services know of it, so that a wrong table of theirs charges a wrong
-amount here, where a test sees it.
+This table is separate from the one that the services use. A wrong entry in theirs therefore charges a wrong amount in
+the sandbox, and a test fails.
 """
 
 TWO_DECIMALS = (

@@ -118,7 +118,7 @@ class _Attempt:
             if order.undo is not None:
                 return await self._undo(order, order.undo)
             if order.cancel_requested_at is not None:
-                return await self._cancel(order)
+                return await self._begin_undo(order, Undo(UndoKind.CANCEL))
             return await self._pay(order)
         except PaymentUnavailable as error:
             self._work.on_payment_failure(error.reason)
@@ -157,55 +157,51 @@ class _Attempt:
             if order.payment_id != self._created:
                 payment = await payments.retrieve(order.charge)
                 if payment.status is not PaymentStatus.CANCELLED and not payment.matches:
-                    return await self._replace(order, payment.status)
+                    if payment.status is PaymentStatus.SUCCEEDED:
+                        return await self._park_for_amount(order)
+                    return await self._begin_undo(order, Undo(UndoKind.REPLACE))
                 if payment.declined is not None:
-                    return await self._decline(order, payment.declined)
+                    return await self._begin_undo(order, Undo(UndoKind.REJECT, payment.declined))
                 status = payment.status
             if status is PaymentStatus.OPEN:
                 self._delivery.ensure_held()
                 status = await payments.confirm(order.charge, token)
         except PaymentDeclined as declined:
-            return await self._decline(order, declined.code)
+            return await self._begin_undo(order, Undo(UndoKind.REJECT, declined.code))
         if status is PaymentStatus.CANCELLED:  # by none of us, or undo would say so
             return await self._move(order, order.without_payment())
         return await self._move(order, order.confirm(self._work.clock()))
 
-    async def _decline(self, order: Order, code: str) -> Order | None:
-        """Without a payment no money can have moved, and there is nothing to undo."""
-        undo = Undo(UndoKind.REJECT, code)
-        if order.payment_id is None:
-            return await self._move(order, order.reject(self._work.clock(), _declined(undo)))
-        return await self._move(order, order.begin_undo(undo))
-
-    async def _replace(self, order: Order, status: PaymentStatus) -> Order | None:
-        """Money that was taken in another amount is an operator's to judge: nobody here knows why it was."""
-        if status is PaymentStatus.SUCCEEDED:
-            return await self._park(order, "payment_amount_differs")
-        return await self._move(order, order.begin_undo(Undo(UndoKind.REPLACE)))
-
-    async def _cancel(self, order: Order) -> Order | None:
-        if order.payment_id is None:
-            return await self._move(order, order.cancel(self._work.clock()))
-        return await self._move(order, order.begin_undo(Undo(UndoKind.CANCEL)))
+    async def _begin_undo(self, order: Order, undo: Undo) -> Order | None:
+        """Write the decision to undo. Without a payment no money can have moved, and the order ends at once."""
+        after = order.begin_undo(undo) if order.payment_id is not None else self._undone(order, undo)
+        return await self._move(order, after)
 
     async def _undo(self, order: Order, undo: Undo) -> Order | None:
         """Before stock goes back, no money may be held, nor be able to move any more."""
-        is_cancelled = order.cancel_requested_at is not None
-        if undo.kind is UndoKind.REPLACE and is_cancelled:
-            return await self._move(order, order.begin_undo(Undo(UndoKind.CANCEL)))
+        if undo.kind is UndoKind.REPLACE and order.cancel_requested_at is not None:
+            return await self._begin_undo(order, Undo(UndoKind.CANCEL))
         self._delivery.ensure_held()
         status = await self._work.payments.cancel(order.charge)
         if undo.kind is UndoKind.REPLACE:
             if status is PaymentStatus.SUCCEEDED:
-                return await self._park(order, "payment_amount_differs")
+                return await self._park_for_amount(order)
             return await self._move(order, order.without_payment())
         if status is PaymentStatus.SUCCEEDED:
             self._delivery.ensure_held()
             await self._work.payments.refund(order.charge)
-        now = self._work.clock()
-        return await self._move(order, order.cancel(now) if is_cancelled else order.reject(now, _declined(undo)))
+        return await self._move(order, self._undone(order, undo))
 
-    async def _park(self, order: Order, reason: str) -> Order | None:
+    def _undone(self, order: Order, undo: Undo) -> Order:
+        """A customer was told that a requested cancellation is carried out, whatever else led to the undo."""
+        now = self._work.clock()
+        if order.cancel_requested_at is not None:
+            return order.cancel(now)
+        return order.reject(now, Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}"))
+
+    async def _park_for_amount(self, order: Order) -> Order | None:
+        """Money that was taken in another amount is an operator's to judge: nobody here knows why it was."""
+        reason = "payment_amount_differs"
         parked = await self._move(order, order.release().park(self._work.clock(), reason))
         log.error("order_parked", order_id=order.order_id, reason=reason)
         return parked
@@ -251,10 +247,6 @@ async def _read(customer: Customer, order_id: str, work: Workflow) -> Order:
         return await work.orders.get(customer, order_id)
     except OrderNotFound as error:
         raise Unprocessable("order_not_found", str(error)) from error
-
-
-def _declined(undo: Undo) -> Reason:
-    return Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}")
 
 
 def _out_of_stock(line: OrderLine) -> Reason:

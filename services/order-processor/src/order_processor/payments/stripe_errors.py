@@ -45,7 +45,7 @@ NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.
 def declined_code(error: stripe.StripeError) -> str | None:
     """Return the code of an error that is the customer's; None for any other."""
     if isinstance(error, stripe.CardError):
-        return error.code or "card_error"
+        return error.code or CARD_ERROR
     if not isinstance(error, stripe.InvalidRequestError):
         return None
     return error.code if is_customers(None, error.code, error.param) else None
