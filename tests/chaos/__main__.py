@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from orderctl.local.stack import Stack, running_infrastructure
-from tests.chaos.crashes import ONE_OF_EACH, SCENES, Lane, Scene, Step, find_points
+from tests.chaos.crashes import ONE_OF_EACH, Lane, Step, find_points
 from tests.chaos.crashes import SETTINGS as LANE_SETTINGS
 from tests.chaos.faults import ALL_KINDS
 from tests.chaos.history import Fault
 from tests.chaos.scenarios import Result, run_cancels, run_crowd, run_outage, run_refusals
+from tests.chaos.scenes import SCENES, Scene
 from tests.chaos.world import TWO_OF_EACH, World, open_world
 
 TABLE_WIDTH = 130

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from orderctl.local.stack import Stack, running_infrastructure
-from tests.chaos.crashes import ONE_OF_EACH, SETTINGS, Lane, Scene, find_points, paid
+from tests.chaos.crashes import ONE_OF_EACH, SETTINGS, Lane, find_points
 from tests.chaos.faults import ALL_KINDS
 from tests.chaos.scenarios import run_crowd, run_refusals
+from tests.chaos.scenes import Scene, paid
 from tests.chaos.world import open_world
 
 LANES = 4
