@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from types import FrameType
 
+from orderctl.signals import do_nothing, ignored_signals
+
 KEPT = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME"),
@@ -29,9 +31,6 @@ FIXED = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-
-SET_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
-"""Signals that Python itself ignores, and that `subprocess` restores for children."""
 
 
 def settle() -> None:
@@ -61,14 +60,9 @@ def reset_signals() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    for number in signal.valid_signals() - SET_BY_PYTHON:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, TAKES_EFFECT.get(number, _do_nothing))
+    for number in ignored_signals():
+        signal.signal(number, TAKES_EFFECT.get(number, do_nothing))
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal that the caller wanted to be ignored."""
 
 
 TAKES_EFFECT: Mapping[int, Callable[[int, FrameType | None], object] | signal.Handlers] = {

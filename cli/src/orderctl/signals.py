@@ -30,6 +30,11 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def ignored_signals() -> list[int]:
+    """Return the signals that this process ignores because its caller does."""
+    return [each for each in signal.valid_signals() - SET_BY_PYTHON if signal.getsignal(each) is signal.SIG_IGN]
+
+
 @contextlib.contextmanager
 def defaults_for_children() -> Iterator[None]:
     """Let children that are started in the block have every signal at its default, and none blocked.
@@ -40,10 +45,9 @@ def defaults_for_children() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = signal.valid_signals() - SET_BY_PYTHON
-    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    ignored = ignored_signals()
     for number in ignored:
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else _do_nothing)
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else do_nothing)
     mask = signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
         yield
@@ -57,5 +61,5 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _do_nothing(_number: int, _frame: FrameType | None) -> None:
+def do_nothing(_number: int, _frame: FrameType | None) -> None:
     """Handle a signal that the caller wanted to be ignored."""
