@@ -1,6 +1,5 @@
 """The project's environments, and the stamp of each: what it was made of, written once it was made."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -121,8 +120,7 @@ def _packages(folder: Path) -> set[str]:
 
 
 def _write(stamp: Path, content: dict[str, Any]) -> None:
+    """Write a file as a whole or not at all."""
     written = stamp.with_suffix(".new")
-    with contextlib.ExitStack() as undo:
-        undo.callback(written.unlink, missing_ok=True)
-        written.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        written.replace(stamp)
+    written.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    written.replace(stamp)

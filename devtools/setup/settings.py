@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-PYPI = "https://pypi.org/simple"
-
 KEPT_VARIABLES = frozenset(
     {
         *("UV_CACHE_DIR", "UV_NO_CACHE", "UV_OFFLINE", "UV_LINK_MODE", "UV_LOCK_TIMEOUT"),
@@ -83,8 +81,8 @@ def uv_configuration(environ: Mapping[str, str], *, index: bool = True) -> dict[
     return merged
 
 
-def has_mirror(variables: Mapping[str, str], configuration: Mapping[str, Any]) -> bool:
-    """Return whether the caller has another default index than PyPI, or none."""
+def has_mirror(variables: Mapping[str, str], configuration: Mapping[str, Any], locked: str) -> bool:
+    """Return whether the caller has another default index than the `locked` one, or none."""
     indexes = configuration.get("index", [])
     defaults = [
         variables.get("UV_DEFAULT_INDEX"),
@@ -92,7 +90,7 @@ def has_mirror(variables: Mapping[str, str], configuration: Mapping[str, Any]) -
         configuration.get("index-url"),
         *(each.get("url") for each in indexes if isinstance(each, dict) and each.get("default")),
     ]
-    return bool(configuration.get("no-index")) or any(each and each.rstrip("/") != PYPI for each in defaults)
+    return bool(configuration.get("no-index")) or any(each and each.rstrip("/") != locked for each in defaults)
 
 
 def to_toml(configuration: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """uv: found on the path, or installed into `.local/uv`; called with what is kept of the caller's settings."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,12 @@ def _install_uv(folder: Path, environ: Mapping[str, str]) -> None:
         raise UvFailed(CANNOT_INSTALL) from error
 
 
+def _locked_index(root: Path) -> str:
+    """Return the package index that the lock names; empty if it names none."""
+    named = re.search(r'registry = "([^"]+)"', (root / "uv.lock").read_text(encoding="utf-8"))
+    return named[1].rstrip("/") if named else ""
+
+
 class Uv:
     """Calls of uv in the project's folder with what is kept of the caller's settings.
 
@@ -75,7 +82,7 @@ class Uv:
         self._path = path
         variables = settings.uv_variables(environ, index=index)
         self._configuration = settings.uv_configuration(environ, index=index)
-        self.has_mirror = settings.has_mirror(variables, self._configuration)
+        self.has_mirror = settings.has_mirror(variables, self._configuration, _locked_index(root))
         self._environ = settings.without_settings(environ)
         self._environ |= {"UV_SYSTEM_CERTS": "1", **variables}
         self._environ |= {"UV_PYTHON": str(PYTHON), "UV_PYTHON_DOWNLOADS": "never"}

@@ -38,7 +38,7 @@ requires-dist = [{{ name = "tiny" }}]
 [[package]]
 name = "tiny"
 version = "1.0"
-source = {{ registry = "https://pypi.org/simple" }}
+source = {{ registry = "https://index.invalid/simple" }}
 wheels = [{{ url = "https://files.pypi.invalid/{name}", hash = "sha256:{digest}" }}]
 """
 """The address of the wheel cannot be reached, as behind a mirror."""
