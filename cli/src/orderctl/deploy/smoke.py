@@ -74,7 +74,7 @@ class Smoke:
         yield Check("order", Verdict.OK, f"{first}: placed, placed again as one, and read")
 
     def _release(self, http: httpx.Client) -> Check:
-        """Wait until the release that is deployed answers. Raises _Unexpected if another one goes on answering."""
+        """Wait until the release that is deployed answers. Raise _Unexpected if another one goes on answering."""
         answer = _ask(http, "release", "GET", f"{ORDERS}?limit=1")
         for _ in range(RELEASE_ATTEMPTS - 1):
             if self._difference(answer) is None:
@@ -91,7 +91,7 @@ class Smoke:
         return Check("release", Verdict.OK, self.release)
 
     def _ask(self, http: httpx.Client, what: str, method: str, path: str, **request: Any) -> httpx.Response:
-        """Raises _Unexpected if the answer is missing, not a success, or another release's."""
+        """Send a request as the smoke test's customer. Raise _Unexpected unless this release answers with success."""
         answer = _ask(http, what, method, path, **request)
         difference = self._difference(answer)
         if difference is not None:
@@ -115,7 +115,7 @@ class _Unexpected(Exception):
 
 
 def _ensure_asks_for_token(http: httpx.Client) -> None:
-    """Raises _Unexpected unless the API answers, and serves nobody without a token."""
+    """Send a request without a token. Raise _Unexpected unless the API refuses it."""
     answer = _send(http, "reachable", "GET", ORDERS)
     if answer.status_code != UNAUTHENTICATED:
         told = f"answers {answer.status_code} instead of asking for a token: {answer.text[:SHOWN]}"
@@ -123,7 +123,7 @@ def _ensure_asks_for_token(http: httpx.Client) -> None:
 
 
 def _ask(http: httpx.Client, what: str, method: str, path: str, **request: Any) -> httpx.Response:
-    """Raises _Unexpected if it is not answered, or not well."""
+    """Send a request. Raise _Unexpected unless the response is a success."""
     answer = _send(http, what, method, path, **request)
     if not answer.is_success:
         raise _Unexpected(what, f"{method} {path} answers {answer.status_code}: {answer.text[:SHOWN]}")
@@ -138,7 +138,7 @@ def _send(http: httpx.Client, what: str, method: str, path: str, **request: Any)
 
 
 def _id(order: httpx.Response) -> str:
-    """Raises _Unexpected if it is no order."""
+    """Return the id of the order in a response. Raise _Unexpected if it has none."""
     try:
         return str(order.json()["id"])
     except (ValueError, KeyError, TypeError):
