@@ -19,7 +19,7 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
 MAX_QUIET_MINUTES = 1440  # a CloudWatch period
 
 STAGES = ("dev", "uat", "prod")
-"""What the services know how to behave as."""
+"""The values that the services accept as `ORDER_ENV` here."""
 
 ZONES = 3
 """Availability zones of a VPC."""
@@ -27,11 +27,11 @@ ZONES = 3
 PLACEHOLDER_DOMAIN = "example.com"
 
 PROVIDER_HOST = "api.stripe.com"
-"""Of the payment provider's API on the internet."""
+"""The host of the payment provider's API on the internet."""
 
 
 def is_https(address: str) -> bool:
-    """Whether an address is one of https with a host."""
+    """True if the address is an https URL with a host."""
     parts = urlsplit(address)
     return parts.scheme == "https" and bool(parts.hostname)
 
@@ -199,7 +199,7 @@ class Payments:
 
     @property
     def is_inside(self) -> bool:
-        """Whether the provider is reached without a way to the internet."""
+        """True if the provider is reached inside the VPC, without internet access."""
         return self.api_base is not None and urlsplit(self.api_base).hostname != PROVIDER_HOST
 
 

@@ -90,7 +90,7 @@ class Uv:
     def run(self, *arguments: str, environment: Path | None = None) -> None:
         """Run a command of uv; with `environment` as the project's environment."""
         with tempfile.TemporaryDirectory() as folder:
-            configuration = Path(folder, "uv.toml")  # may have credentials of an index: nobody else can read it
+            configuration = Path(folder, "uv.toml")  # may hold an index's credentials; the folder is private
             configuration.write_text(settings.to_toml(self._configuration), encoding="utf-8")
             environ = {**self._environ, "UV_CONFIG_FILE": str(configuration)}
             if environment is not None:

@@ -118,8 +118,8 @@ def _ensure_asks_for_token(http: httpx.Client) -> None:
     """Send a request without a token. Raise _Unexpected unless the API refuses it."""
     answer = _send(http, "reachable", "GET", ORDERS)
     if answer.status_code != UNAUTHENTICATED:
-        told = f"answers {answer.status_code} instead of asking for a token: {answer.text[:SHOWN]}"
-        raise _Unexpected("reachable", f"GET {ORDERS} {told}")
+        difference = f"answers {answer.status_code} instead of asking for a token: {answer.text[:SHOWN]}"
+        raise _Unexpected("reachable", f"GET {ORDERS} {difference}")
 
 
 def _ask(http: httpx.Client, what: str, method: str, path: str, **request: Any) -> httpx.Response:

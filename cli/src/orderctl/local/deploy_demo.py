@@ -153,8 +153,8 @@ def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) 
     """Lets an address answer in place of the tasks of each image; `urls` by tag, `tags` by digest."""
     for digest, tag in tags.items():
         if tag in urls:
-            told = {"url": urls[tag], "digest": digest}
-            httpx.post(f"{account.ecs_address}{ADMIN}serve", json=told).raise_for_status()
+            arguments = {"url": urls[tag], "digest": digest}
+            httpx.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()
 
 
 @contextlib.contextmanager

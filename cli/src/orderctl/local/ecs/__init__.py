@@ -11,8 +11,8 @@ What AWS documents is as documented. Our reading, where it says nothing:
 - a rollback goes to the revision that customers were on at the start, and `lifecycleStage` stays where it began;
 - a pause that ends in a rollback on request is FAILED.
 
-Tasks are names only: nothing runs. Requests to a listener are routed by its rules, to what stands in for the tasks of
-an image (`routing.py`). Hooks are pauses only; strategies are two.
+Tasks run nothing. Requests to a listener follow its rules, to the address that was set for the tasks' image
+(`routing.py`). The only hooks are pauses; the strategies are rolling and blue/green.
 """
 
 from orderctl.local.ecs.model import Configuration, HookAction, PauseHook, Stage, Status, Strategy

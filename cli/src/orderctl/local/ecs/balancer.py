@@ -144,7 +144,7 @@ class Balancer:
         return {"TargetHealthDescriptions": [{"Target": target, "TargetHealth": healthy} for target in targets]}
 
     def action(self, port: int, *, host: str, path: str) -> Json:
-        """What the listener of a port does with a request: the action of the first rule that takes it, by priority.
+        """The action of the first rule, by priority, that matches the request; the listener's default if none does.
 
         Raises ApiError if no listener has the port.
         """
@@ -159,7 +159,7 @@ class Balancer:
             return dict(listener["DefaultActions"][-1])
 
     def addresses(self, group_arn: str) -> list[str]:
-        """Addresses of a group's targets."""
+        """The addresses of a target group's targets."""
         with self.lock:
             return list(self._targets[group_arn])
 

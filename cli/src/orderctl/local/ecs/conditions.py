@@ -1,8 +1,8 @@
-"""Conditions of listener rules: which requests a rule takes.
+"""Conditions of listener rules: which requests a rule matches.
 
-As Elastic Load Balancing documents them: a rule takes a request if each of its conditions has a value that matches.
-`*` stands for any characters and `?` for exactly one. Hosts match in any case, paths as they are written, and only the
-path of an address is looked at, not its query.
+As Elastic Load Balancing documents them: a rule matches a request if each of its conditions has a matching value.
+In a value, `*` matches any number of characters and `?` exactly one. Hosts are compared without regard to case, paths
+case-sensitively. The query string is ignored.
 """
 
 import re
@@ -12,18 +12,18 @@ from typing import Any
 from orderctl.local.ecs.errors import ApiError
 
 CONFIGS = {"host-header": "HostHeaderConfig", "path-pattern": "PathPatternConfig"}
-"""The fields that the fake knows, and where the values of each are."""
+"""The condition fields that the fake supports, and the member of a condition that holds each one's values."""
 
 
 def ensure_known(conditions: Sequence[Mapping[str, Any]]) -> None:
-    """Raises ApiError for a condition that the fake could not evaluate."""
+    """Check that the fake can evaluate each condition. Raises ApiError for one that it cannot."""
     for condition in conditions:
         if condition.get("Field") not in CONFIGS or not _values(condition):
             raise ApiError("InvalidConfigurationRequest", f"The fake knows no condition {condition.get('Field')!r}.")
 
 
 def takes(conditions: Sequence[Mapping[str, Any]], *, host: str, path: str) -> bool:
-    """Whether a rule with these conditions takes a request. `path` is without its query."""
+    """True if a rule with these conditions matches the request. `path` is without its query string."""
     asked = {"host-header": host.lower(), "path-pattern": path}
     return all(
         any(_matches(value, asked[condition["Field"]], condition["Field"]) for value in _values(condition))

@@ -1,8 +1,8 @@
-"""Requests through the fake's load balancer: listener, rules, target group, and what stands in for the target.
+"""Requests through the fake's load balancer: from listener to rule, target group and target.
 
     /_lb/8443/api.dev.example.com/v1/orders   is   https://api.dev.example.com:8443/v1/orders
 
-Tasks of the fake are names only. `serve` says which address answers in place of the tasks of an image.
+The fake's tasks run nothing. `serve` sets the address that answers in place of the tasks of an image.
 """
 
 import random
@@ -22,11 +22,11 @@ TIMEOUT = 10.0
 HTML = "text/html"
 NOT_SENT_ON = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
 NOT_SENT_BACK = frozenset({"content-encoding", "content-type", "date", "server", *NOT_SENT_ON})
-"""Headers that belong to one connection, or that the fake writes itself."""
+"""Headers that apply to one connection only, or that the fake writes itself."""
 
 
 def listener_url(address: str, *, port: int, host: str) -> str:
-    """Where the listener of a port answers, under a host, for a fake at this address."""
+    """The URL at which a fake at `address` serves its listener on `port` for requests to `host`."""
     return f"{address}{LISTENERS}{port}/{host}"
 
 
@@ -34,7 +34,7 @@ def listener_url(address: str, *, port: int, host: str) -> str:
 class Request:
     method: str
     target: str
-    """As it was sent: path and query, with the listener before them."""
+    """The request target as it was sent: `/_lb/{port}/{host}`, then path and query."""
     headers: Mapping[str, str]
     body: bytes
 
@@ -52,7 +52,7 @@ class Routing:
         self._upstreams[digest] = url
 
     def answer(self, request: Request) -> Answer:
-        """What the listener answers: the target's response, or the load balancer's own."""
+        """Forward a request as the listener's rules say. Returns the target's response, or the load balancer's own."""
         port, _, rest = request.target.removeprefix(LISTENERS).partition("/")
         host, slash, target = rest.partition("/")
         if not port.isdecimal():
@@ -66,7 +66,7 @@ class Routing:
         return _forward(request, f"{target_url}{slash}{target}", host)
 
     def _target(self, action: Json) -> str | None:
-        """The address of a target that the action leads to, by the weights of its groups; None without a target."""
+        """Pick a target by the weights of the action's target groups. Returns its URL, or None if there is no target."""
         groups = action["ForwardConfig"]["TargetGroups"]
         weights = [group.get("Weight", 1) for group in groups]
         if not any(weights):

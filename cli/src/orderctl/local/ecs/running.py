@@ -1,4 +1,4 @@
-"""The fake as one thing that is started and stopped: in this process, on threads of its own."""
+"""Starts and stops the whole fake, in this process, on its own threads."""
 
 import asyncio
 import functools
@@ -36,17 +36,17 @@ from orderctl.local.stack import KEY, REGION
 log = structlog.get_logger(__name__)
 
 ACCOUNT = "000000000000"
-"""The embedded AWS's."""
+"""The account id of the embedded AWS."""
 
 SERVED = ("ecs", "ecr", "elbv2", "cloudwatch")
-"""botocore's names of what is served here."""
+"""The services that the fake serves, by botocore's names."""
 
 TICK_SECONDS = 0.05
 
 
 @functools.cache
 def fake_session() -> boto3.Session:
-    """For clients of the fake, with `endpoint_url`. One for all: reading the models takes half a second."""
+    """The boto3 session for clients of the fake, which set `endpoint_url`. Shared: loading its models takes 0.5 s."""
     return aws_models.session(region=REGION, access_key=KEY, secret_key=KEY)
 
 

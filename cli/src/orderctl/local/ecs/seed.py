@@ -1,4 +1,4 @@
-"""What the fake has at the start, as Terraform would have left it: repositories, images, rules, alarms, services."""
+"""The fake's initial state, as Terraform would leave it: repositories, images, rules, alarms, services."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ HTTPS_PORT = 443
 TEST_PORT = 8443
 VPC = "vpc-0a1b2c3d"
 PUBLIC_PATHS = ["/v1/*", "/pages/*"]
-"""Of the API, as infra forwards them."""
+"""The paths that the API's listener rule forwards, as infra declares them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ def _alarms(cloudwatch: Any, names: Sequence[str]) -> None:
 
 
 def _listeners(elbv2: Any, environment: str) -> tuple[str, str]:
-    """Of production and of tests."""
+    """Create a load balancer. Returns the ARNs of its production listener and its test listener."""
     balancer = elbv2.create_load_balancer(Name=environment)["LoadBalancers"][0]["LoadBalancerArn"]
     nothing = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
     production, test = (
