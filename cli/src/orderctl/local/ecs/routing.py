@@ -66,7 +66,7 @@ class Routing:
         return _forward(request, f"{target_url}{slash}{target}", host)
 
     def _target(self, action: Json) -> str | None:
-        """Pick a target by the weights of the action's target groups. Returns its URL, or None if there is no target."""
+        """Pick a target by the weights of the action's target groups. Returns its URL, or None if there is none."""
         groups = action["ForwardConfig"]["TargetGroups"]
         weights = [group.get("Weight", 1) for group in groups]
         if not any(weights):
