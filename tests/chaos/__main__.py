@@ -33,6 +33,7 @@ from tests.chaos.world import TWO_OF_EACH, World, open_world
 TABLE_WIDTH = 130
 STATE = Path(".local/chaos")
 CROWD_WORLDS = 2
+RECORDING_WORLDS = 2
 LANES = 6
 KILLS = 2
 MIXED = "faults, all mixed"
@@ -129,16 +130,20 @@ async def run_all(stack: Stack, options: argparse.Namespace, report: Report) -> 
 async def run_crashes(stack: Stack, only: str, report: Report) -> None:
     """Scenes are recorded first; then several lanes share the points."""
     scenes = [scene for scene in SCENES if only in scene.name or only.startswith(scene.name)]
+    unrecorded = list(scenes)
     recorded: dict[Scene, list[Step]] = {}
 
     async def record(world: World) -> None:
         lane = Lane(world)
-        for scene in scenes:
+        while unrecorded:
+            scene = unrecorded.pop(0)
             recorded[scene] = await lane.record(scene)
 
-    if scenes:
-        await in_world(stack, "record-", record, LANE_SETTINGS, ONE_OF_EACH)
-    points = [point for point in find_points(recorded) if only in str(point)]
+    async with asyncio.TaskGroup() as group:
+        for number in range(min(RECORDING_WORLDS, len(scenes))):
+            group.create_task(in_world(stack, f"record{number}-", record, LANE_SETTINGS, ONE_OF_EACH))
+    in_order = {scene: recorded[scene] for scene in scenes}
+    points = [point for point in find_points(in_order) if only in str(point)]
     console.print(f"found  {len(points)} crash points in {len(scenes)} scenes")
 
     async def run_points(world: World) -> None:

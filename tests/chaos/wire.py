@@ -17,7 +17,8 @@ PAYMENTS = "Payments"
 TRANSACTION = "TransactWriteItems"
 UPDATE = "UpdateItem"
 RECEIVE = "ReceiveMessage"
-BATCHES = frozenset({"SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"})
+CHANGE_VISIBILITY = "ChangeMessageVisibilityBatch"
+BATCHES = frozenset({"SendMessageBatch", "DeleteMessageBatch", CHANGE_VISIBILITY})
 
 PAYMENT_ID = re.compile(r"/pi_\w+")
 KEYS = {table.name: [key.name for key in (table.hash_key, table.range_key) if key] for table in TABLES}

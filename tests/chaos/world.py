@@ -20,12 +20,13 @@ API = "api"
 PROCESSOR = "processor"
 TWO_OF_EACH = ("api-1", "api-2", "processor-1", "processor-2")
 SLOW_SECONDS = 1.0  # for the sandbox's slow card
+VISIBILITY_SECONDS = 4  # longer than any retry is postponed, so that a heartbeat can be told from a postponement
 
 IMPATIENT = {
     "ORDER_SWEEP_BASE_SECONDS": "1",
     "ORDER_SWEEP_INTERVAL_SECONDS": "0.5",
     "ORDER_LEASE_SECONDS": "2",
-    "ORDER_VISIBILITY_SECONDS": "4",
+    "ORDER_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
     "ORDER_RETRY_CAP_SECONDS": "2",
     "ORDER_STORAGE_DEADLINE_SECONDS": "5",
 }
