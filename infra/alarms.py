@@ -6,6 +6,10 @@ CloudWatch looks at the last `periods` periods of an alarm, and `datapoints` of 
 - An alarm on a fault looks at `LATE_MINUTES` more than the periods that must breach: late ones do not hide the fault.
 - An alarm on silence needs every period to be silent, over more than `LATE_MINUTES`: late ones are no silence.
 
+An alarm on silence goes to INSUFFICIENT_DATA instead of ALARM, and notifies then. Nothing has reported before a first
+start either: an alarm that took this for a breach would be in ALARM from its creation, and refuse the first deployments
+(decision 26). `tests/infra/alarms` simulates the evaluation of every alarm.
+
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html, and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
 """
@@ -24,8 +28,12 @@ class Missing(StrEnum):
 
     NOT_BREACHING = "notBreaching"
     """For metrics that are reported only when something happens."""
-    BREACHING = "breaching"
-    """For metrics that must exist: silence is the fault."""
+    INSUFFICIENT = "missing"
+    """For metrics that must exist: silence is the fault, and once nothing is left the alarm is INSUFFICIENT_DATA."""
+
+
+EXTRA_PERIODS = 2
+"""Periods further back than N that CloudWatch looks at before it takes a metric for silent, as in its own example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +53,7 @@ class Alarm:
     """N."""
     missing: Missing = Missing.NOT_BREACHING
     delay_minutes: int = 0
-    """Minutes that pass before the periods begin to count: the metric must grow first, or CloudWatch looks back."""
+    """Minutes that pass before the periods begin to count, since the metric must grow first."""
 
     @property
     def name(self) -> str:
@@ -55,7 +63,8 @@ class Alarm:
     @property
     def minutes(self) -> int:
         """Minutes from the fault until the alarm is on, at most."""
-        return self.delay_minutes + self.periods * self.period // MINUTE
+        extra = EXTRA_PERIODS if self.missing is Missing.INSUFFICIENT else 0
+        return self.delay_minutes + (self.periods + extra) * self.period // MINUTE
 
 
 QUEUE_AGE = Alarm(
@@ -76,14 +85,13 @@ DEAD_LETTERS = Alarm(
 NO_PROCESSOR = Alarm(
     # A processor reports once a minute, and a bit: each period of two minutes has a report.
     label="no_processor",
-    description="No processor has reported for 6 minutes: orders are accepted, and wait.",
+    description="No processor has reported for 10 minutes: orders are accepted, and wait.",
     threshold=1,
     below=True,
     period=2 * MINUTE,
     datapoints=3,
     periods=3,
-    missing=Missing.BREACHING,
-    delay_minutes=4,  # CloudWatch looks two periods further back before empty periods count
+    missing=Missing.INSUFFICIENT,
 )
 FAILURES = Alarm(
     # Outages, throttles and conflicts are expected, and are not counted.
@@ -92,6 +100,23 @@ FAILURES = Alarm(
     threshold=5,
     datapoints=2,
     periods=6,
+)
+FAILED_HANDLINGS = Alarm(
+    # One period of three minutes holds all attempts at ten orders, which come at growing intervals.
+    label="failed_handlings",
+    description="More than 5 % of the handlings of messages fail, and at least 10 within 3 minutes.",
+    threshold=5,
+    period=3 * MINUTE,
+    datapoints=1,
+    periods=3,
+)
+PAYMENTS_REFUSED = Alarm(
+    label="payments_refused",
+    description="The payment provider refuses our requests: a wrong key, as a rule. Paid orders wait.",
+    threshold=5,
+    period=3 * MINUTE,
+    datapoints=1,
+    periods=3,
 )
 PARKED = Alarm(
     label="parked",
@@ -137,19 +162,20 @@ API_LATENCY = Alarm(
     periods=7,
 )
 NO_API = Alarm(
+    # More than LATE_MINUTES by the time that a new task needs to become healthy.
     label="no_api",
     description="No task of the API is healthy: nobody can order.",
     threshold=1,
     below=True,
-    datapoints=5,
-    periods=5,
-    missing=Missing.BREACHING,
+    datapoints=6,
+    periods=6,
+    missing=Missing.INSUFFICIENT,
 )
 
 API_ROLLBACK = (API_ERRORS, API_LATENCY)
 """The alarms that roll back a deployment of order-api."""
-PROCESSOR_ROLLBACK = (DEAD_LETTERS, FAILURES, NO_PROCESSOR, QUEUE_AGE)
-"""The alarms that roll back a deployment of order-processor."""
+PROCESSOR_ROLLBACK = (DEAD_LETTERS, FAILED_HANDLINGS, FAILURES, PAYMENTS_REFUSED, QUEUE_AGE)
+"""The alarms that roll back a deployment of order-processor. ECS itself replaces a processor that hangs or ends."""
 
 
 def no_orders(quiet_minutes: int) -> Alarm:
@@ -164,7 +190,7 @@ def no_orders(quiet_minutes: int) -> Alarm:
         period=period,
         datapoints=periods,
         periods=periods,
-        missing=Missing.BREACHING,
+        missing=Missing.INSUFFICIENT,
     )
 
 

@@ -9,7 +9,7 @@ from cdktn_provider_aws.cloudwatch_metric_alarm import (
     CloudwatchMetricAlarmMetricQueryMetric,
 )
 
-from infra.alarms import Alarm
+from infra.alarms import Alarm, Missing
 from infra.constructs.workspace import Workspace
 
 
@@ -69,4 +69,5 @@ class Alarms:
             metric_query=queries,
             alarm_actions=[self.topic_arn],
             ok_actions=[self.topic_arn],
+            insufficient_data_actions=[self.topic_arn] if alarm.missing is Missing.INSUFFICIENT else None,
         )

@@ -11,11 +11,12 @@ from infra.constructs.workspace import Workspace
 
 ACCEPTED = '{ $.event = "request" && $.method = "POST" && $.route = "/v1/orders" && $.status = 202 }'
 FAILED = '{ $.event = "handler_crashed" }'
+HANDLINGS = '{ $.event = "handlings" }'
 OUTBOX = '{ $.event = "outbox" }'
 
 
 class LogMetrics:
-    """`AcceptMilliseconds` of each order that the API accepted, and what processors say of the outbox each minute."""
+    """`AcceptMilliseconds` of each order that the API accepted, and what processors report once a minute."""
 
     def __init__(self, stack: Workspace, *, api: LogGroup, processor: LogGroup) -> None:
         self._stack = stack
@@ -24,6 +25,9 @@ class LogMetrics:
         self._filter("OrdersParked", processor, OUTBOX, "$.parked", "Count")
         self._filter("OldestOpenSeconds", processor, OUTBOX, "$.oldest_open_seconds", "Seconds")
         self._filter("FailedMessages", processor, FAILED, "1", "Count")
+        self._filter("Handlings", processor, HANDLINGS, "$.handled", "Count")
+        self._filter("FailedHandlings", processor, HANDLINGS, "$.failed", "Count")
+        self._filter("PaymentsRefused", processor, HANDLINGS, "$.payments_refused", "Count")
 
     def _filter(self, metric: str, group: LogGroup, pattern: str, value: str, unit: str) -> None:
         CloudwatchLogMetricFilter(

@@ -53,5 +53,6 @@ class DataOutputs:
     processor_log_group_arn: str
     queue_age_alarm_name: str
     dead_letters_alarm_name: str
-    no_processor_alarm_name: str
+    failed_handlings_alarm_name: str
+    payments_refused_alarm_name: str
     failures_alarm_name: str

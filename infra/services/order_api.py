@@ -19,6 +19,7 @@ from infra.constructs.load_balancer import API_PORT
 from infra.constructs.log_metrics import log_metric
 from infra.constructs.policies import Statement, trust
 from infra.constructs.roles import Role
+from infra.constructs.scaling import running_tasks
 from infra.constructs.service_groups import service_security_group
 from infra.constructs.task import Container, Task
 from infra.constructs.traffic import LAME_DUCK_SECONDS, Traffic
@@ -211,7 +212,11 @@ class OrderApi(ServiceWorkspace):
             f"healthy_{n}": self._metric(group, "HealthyHostCount", "Maximum")
             for n, group in enumerate(traffic.target_groups)
         }
-        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(NO_API, _of_all_fleets(healthy), healthy)
+        # Without a running task there is no data point at all: of silence, not of zeros that FILL made.
+        tasks = {"tasks": running_tasks(self.platform.cluster_name, self.service_name)}
+        Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(
+            NO_API, f"IF(tasks >= 1, {_of_all_fleets(healthy)}, 0)", {**healthy, **tasks}
+        )
 
     def _metric(self, group: LbTargetGroup, metric: str, stat: str) -> Metric:
         """What the load balancer counts of one fleet."""

@@ -44,8 +44,9 @@ class OrderProcessor(ServiceWorkspace):
             ),
             alarm_names=[
                 self.data.dead_letters_alarm_name,
+                self.data.failed_handlings_alarm_name,
                 self.data.failures_alarm_name,
-                self.data.no_processor_alarm_name,
+                self.data.payments_refused_alarm_name,
                 self.data.queue_age_alarm_name,
             ],
         )

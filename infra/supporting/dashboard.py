@@ -46,6 +46,10 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
             ],
         ),
         (
+            "Handlings, failures and payments refused a minute",
+            [log_metric(environment.name, name, "Sum") for name in ("Handlings", "FailedHandlings", "PaymentsRefused")],
+        ),
+        (
             "Write units a minute",
             [
                 Metric(

@@ -6,10 +6,12 @@ from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 
 from infra.alarms import (
     DEAD_LETTERS,
+    FAILED_HANDLINGS,
     FAILURES,
     NO_PROCESSOR,
     OLDEST_OPEN,
     PARKED,
+    PAYMENTS_REFUSED,
     QUEUE_AGE,
     THROTTLES,
     Missing,
@@ -28,6 +30,9 @@ from order_shared.tables import IDEMPOTENCY, INVENTORY, OPERATIONS, ORDERS, TABL
 
 THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
 """The tables that orders read and write; the one of operators is not among them."""
+
+FEWEST_FAILED_HANDLINGS = 10
+"""Within three minutes; fewer may be one order's attempts, and no ground for a share."""
 
 
 class Data:
@@ -74,8 +79,9 @@ class Data:
             processor_log_group_arn=processor_logs.arn,
             queue_age_alarm_name=self._queue_age(queue).alarm_name,
             dead_letters_alarm_name=self._dead_letters(queue).alarm_name,
-            no_processor_alarm_name=self._silent().alarm_name,
             failures_alarm_name=self._failures().alarm_name,
+            failed_handlings_alarm_name=self._failed_handlings().alarm_name,
+            payments_refused_alarm_name=self._payments_refused().alarm_name,
         )
 
     def _table_arn(self, table: Table) -> str:
@@ -90,18 +96,27 @@ class Data:
         letters = queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")
         return self._alarms.make(DEAD_LETTERS, "letters", {"letters": letters})
 
-    def _silent(self) -> CloudwatchMetricAlarm:
-        stands_by = self._stack.region != self._environment.home
-        alarm = replace(NO_PROCESSOR, missing=Missing.NOT_BREACHING) if stands_by else NO_PROCESSOR
-        return self._alarms.make(alarm, "reports", {"reports": self._logged("OldestOpenSeconds", "SampleCount")})
-
     def _failures(self) -> CloudwatchMetricAlarm:
         return self._alarms.make(FAILURES, "failed", {"failed": self._logged("FailedMessages", "Sum")})
+
+    def _failed_handlings(self) -> CloudwatchMetricAlarm:
+        # Both come of one log line, so that either is late only if both are.
+        return self._alarms.make(
+            FAILED_HANDLINGS,
+            f"IF(failed >= {FEWEST_FAILED_HANDLINGS}, 100 * failed / handled, 0)",
+            {"failed": self._logged("FailedHandlings", "Sum"), "handled": self._logged("Handlings", "Sum")},
+        )
+
+    def _payments_refused(self) -> CloudwatchMetricAlarm:
+        return self._alarms.make(PAYMENTS_REFUSED, "refused", {"refused": self._logged("PaymentsRefused", "Sum")})
 
     def _logged(self, name: str, stat: str) -> Metric:
         return log_metric(self._environment.name, name, stat)
 
     def _operator_alarms(self) -> None:
+        stands_by = self._stack.region != self._environment.home
+        no_processor = replace(NO_PROCESSOR, missing=Missing.NOT_BREACHING) if stands_by else NO_PROCESSOR
+        self._alarms.make(no_processor, "reports", {"reports": self._logged("OldestOpenSeconds", "SampleCount")})
         self._alarms.make(PARKED, "parked", {"parked": self._logged("OrdersParked", "Maximum")})
         self._alarms.make(OLDEST_OPEN, "oldest", {"oldest": self._logged("OldestOpenSeconds", "Maximum")})
         for table in THROTTLED_TABLES:

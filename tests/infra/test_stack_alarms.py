@@ -13,7 +13,7 @@ import pytest
 from infra.alarms import LATE_MINUTES
 from order_api import middleware
 from order_api.schemas import V1
-from order_processor import sweeper
+from order_processor import handling_report, sweeper
 from order_shared.messaging import consumer
 from tests.infra.synthesis import ROOT, Resource, Stack, every, none, of_kind
 
@@ -23,18 +23,20 @@ SUPPORTING = {
     "queue_age_alarm": (60, 2, 6, "notBreaching"),
     "dead_letters_alarm": (60, 1, 5, "notBreaching"),
     "failures_alarm": (60, 2, 6, "notBreaching"),
+    "failed_handlings_alarm": (180, 1, 3, "notBreaching"),
+    "payments_refused_alarm": (180, 1, 3, "notBreaching"),
     "parked_alarm": (120, 1, 3, "notBreaching"),
     "oldest_open_alarm": (900, 1, 2, "notBreaching"),
     "throttles_orders_alarm": (180, 1, 3, "notBreaching"),
     "throttles_inventory_alarm": (180, 1, 3, "notBreaching"),
     "throttles_idempotency_alarm": (180, 1, 3, "notBreaching"),
-    "no_processor_alarm": (120, 3, 3, "breaching"),
-    "no_orders_alarm": (300, 6, 6, "breaching"),
+    "no_processor_alarm": (120, 3, 3, "missing"),
+    "no_orders_alarm": (300, 6, 6, "missing"),
 }
 API = {
     "api_errors_alarm": (60, 2, 6, "notBreaching"),
     "api_latency_alarm": (60, 3, 7, "notBreaching"),
-    "no_api_alarm": (60, 5, 5, "breaching"),
+    "no_api_alarm": (60, 6, 6, "missing"),
 }
 """Seconds of a period, how many of how many periods breach, and how an empty one counts where orders are written."""
 
@@ -156,6 +158,12 @@ class TestAlarms:
     def test_ids_are_as_cloudwatch_wants_them(self) -> None:
         none(f"{alarm}: {name}" for alarm in alarms() for name in metrics(alarm) if not re.fullmatch(r"[a-z]\w*", name))
 
+    def test_silence_notifies_too(self) -> None:
+        """Without data an alarm on silence is INSUFFICIENT_DATA; the others are OK then."""
+        for alarm in alarms():
+            silent = alarm["treat_missing_data"] == "missing"
+            assert alarm.get("insufficient_data_actions") == (alarm["alarm_actions"] if silent else None), str(alarm)
+
     def test_somebody_is_told_of_the_beginning_and_of_the_end(self) -> None:
         topic = re.compile(
             r"\$\{(aws_sns_topic\.alarm_topic\.arn|data\.terraform_remote_state\.\w+\.outputs\.alarm_topic_arn)\}"
@@ -189,6 +197,7 @@ class TestLogMetrics:
             "request": logged(middleware, "request"),
             "outbox": logged(sweeper, "outbox"),
             "handler_crashed": logged(consumer, "handler_crashed"),
+            "handlings": logged(handling_report, "handlings"),
         }
         for each in every("aws_cloudwatch_log_metric_filter"):
             fields = re.findall(r"\$\.(\w+)", each["pattern"] + each["metric_transformation"]["value"])

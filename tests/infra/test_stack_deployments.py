@@ -118,8 +118,9 @@ ALARMS = {
     "order-api": {"api_errors_alarm.alarm_name", "api_latency_alarm.alarm_name"},
     "order-processor": {
         "outputs.dead_letters_alarm_name",
-        "outputs.no_processor_alarm_name",
+        "outputs.failed_handlings_alarm_name",
         "outputs.failures_alarm_name",
+        "outputs.payments_refused_alarm_name",
         "outputs.queue_age_alarm_name",
     },
 }

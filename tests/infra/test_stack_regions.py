@@ -69,7 +69,7 @@ def test_the_api_reads_in_both(variant: str) -> None:
 def test_silence_alarms_only_where_orders_are_written(variant: str) -> None:
     for region in (FIRST, SECOND):
         alarms = stack_of(variant, "supporting", region).resources("aws_cloudwatch_metric_alarm")
-        silent = {alarm.name for alarm in alarms if alarm["treat_missing_data"] == "breaching"}
+        silent = {alarm.name for alarm in alarms if alarm["treat_missing_data"] == "missing"}
         assert silent == ({"no_processor_alarm", "no_orders_alarm"} if region == HOME[variant] else set()), region
 
 

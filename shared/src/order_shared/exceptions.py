@@ -9,6 +9,11 @@ PlatformError
 class PlatformError(Exception):
     """Base of every error that this platform raises on purpose."""
 
+    @property
+    def cause(self) -> str:
+        """The error's stable name in metrics and log lines."""
+        return type(self).__name__
+
 
 class DomainError(PlatformError):
     """The request is well formed, but the state of the business does not allow it."""

@@ -28,7 +28,7 @@ END_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, *OUTAGE_BUCKETS)
 HANDLE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
-OUTCOMES = ("acknowledged", "retried", "buried", "lease_lost", "delete_failed")
+OUTCOMES = ("acknowledged", "deferred", "retried", "buried", "lease_lost", "delete_failed")
 
 
 class Metrics:
@@ -85,7 +85,10 @@ class ConsumerMetrics:
         messages = Counter("order_messages", "Messages by what became of them.", ["outcome"], registry=registry)
         self.outcomes = {outcome: messages.labels(outcome) for outcome in OUTCOMES}
         self.retries = Counter(
-            "order_message_retries", "Messages that are to come again, by reason.", ["reason"], registry=registry
+            "order_message_retries",
+            "Handlings that failed, by reason: the message comes again, or its order waits in the outbox.",
+            ["reason"],
+            registry=registry,
         )
         self.retries.labels("crashed")  # from the start: its first increase is not missed
         self.received = Histogram(

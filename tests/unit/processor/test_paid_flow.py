@@ -9,7 +9,7 @@ import pytest
 from order_processor.handlers import LET_GO_AFTER, make_handler
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.delivery import LeaseLost
+from order_shared.messaging.delivery import Deferred, LeaseLost
 from order_shared.order.events import OrderCancelRequested, OrderPlaced, event_of
 from order_shared.order.models import Order, OrderStatus, ReasonCode
 from order_shared.order.payments import Charge
@@ -275,7 +275,9 @@ async def test_in_a_long_outage_a_message_is_let_go_before_sqs_takes_it_for_dead
     body = event_of(order).to_json()
     with pytest.raises(PaymentUnavailable):
         await handle(delivery_with(body, receive_count=LET_GO_AFTER - 1))
-    await handle(delivery_with(body, receive_count=LET_GO_AFTER))
+    with pytest.raises(Deferred) as deferred:
+        await handle(delivery_with(body, receive_count=LET_GO_AFTER))
+    assert deferred.value.cause == "payment_no_response"
     assert MAX_RECEIVE_COUNT > LET_GO_AFTER
     stored = await world.stored(order)
     assert stored.is_open

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from order_shared.exceptions import StorageUnavailable
 from order_shared.messaging.consumer import Consumer, ConsumerOptions
-from order_shared.messaging.delivery import Delivery, Unprocessable
+from order_shared.messaging.delivery import Deferred, Delivery, LeaseLost, Unprocessable
 from order_shared.messaging.queue import OutgoingMessage
 from order_shared.telemetry import ConsumerMetrics
 from tests.fakes import MemoryQueue
@@ -24,6 +24,7 @@ class Bench:
     def __init__(self) -> None:
         self.queue = MemoryQueue()
         self.registry = CollectorRegistry()
+        self.causes: list[str | None] = []
 
     def value(self, name: str, **labels: str) -> float:
         value = self.registry.get_sample_value(name, labels)
@@ -31,7 +32,7 @@ class Bench:
 
     @asynccontextmanager
     async def running(self, handler: Callable[[Delivery], Awaitable[None]]) -> AsyncIterator[None]:
-        consumer = Consumer(self.queue, handler, OPTIONS, ConsumerMetrics(self.registry))
+        consumer = Consumer(self.queue, handler, OPTIONS, ConsumerMetrics(self.registry), self.causes.append)
         task = asyncio.create_task(consumer.run())
         try:
             yield
@@ -86,6 +87,41 @@ async def test_what_comes_again_is_counted_by_its_reason(bench: Bench, error: Ex
     assert bench.value("order_messages_total", outcome="acknowledged") == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "cause", "outcome"),
+    [
+        (Deferred("payment_refused"), "payment_refused", "deferred"),
+        (Unprocessable("not_an_event", "-"), "unprocessable", "buried"),
+        (LeaseLost("1"), None, "lease_lost"),
+    ],
+)
+async def test_a_handling_that_is_not_tried_again(
+    bench: Bench, error: Exception, cause: str | None, outcome: str
+) -> None:
+    await bench.queue.send([OutgoingMessage("a")])
+
+    async def fail(_: Delivery) -> None:
+        raise error
+
+    async with bench.running(fail):
+        await eventually(lambda: bench.value("order_messages_total", outcome=outcome) == 1)
+    assert bench.causes == [cause] * (cause is not None)
+    assert bench.value("order_message_retries_total", reason=str(cause)) == (outcome == "deferred")
+
+
+async def test_each_handling_is_reported_with_the_cause_of_its_failure(bench: Bench) -> None:
+    await bench.queue.send([OutgoingMessage("a")])
+    errors = [StorageUnavailable("DynamoDB: timeout"), ZeroDivisionError()]
+
+    async def fail_twice(_: Delivery) -> None:
+        if errors:
+            raise errors.pop(0)
+
+    async with bench.running(fail_twice):
+        await eventually(lambda: not bench.queue.messages)
+    assert bench.causes == ["StorageUnavailable", "crashed", None]
+
+
 async def test_heartbeats_are_counted(bench: Bench) -> None:
     await bench.queue.send([OutgoingMessage("long")])
     finish = asyncio.Event()
@@ -107,5 +143,5 @@ async def test_what_is_alarmed_on_is_there_from_the_start(bench: Bench) -> None:
     """A counter whose first value is 1 has no increase to alarm on."""
     ConsumerMetrics(bench.registry)
     assert bench.registry.get_sample_value("order_message_retries_total", {"reason": "crashed"}) == 0
-    for outcome in ("acknowledged", "retried", "buried", "lease_lost", "delete_failed"):
+    for outcome in ("acknowledged", "deferred", "retried", "buried", "lease_lost", "delete_failed"):
         assert bench.registry.get_sample_value("order_messages_total", {"outcome": outcome}) == 0

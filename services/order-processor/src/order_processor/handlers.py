@@ -10,7 +10,7 @@ from order_processor.order import flows
 from order_processor.order.flows import Workflow
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.exceptions import PlatformError, StorageUnavailable
-from order_shared.messaging.delivery import Delivery, Handler, Unprocessable
+from order_shared.messaging.delivery import Deferred, Delivery, Handler, Unprocessable
 from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
 from order_shared.tracing import trace_id_of
 from order_shared.versions import UnknownItemVersion
@@ -58,7 +58,8 @@ async def _carry_out(event: Event, delivery: Delivery, work: Workflow) -> None:
     except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
         if delivery.message.receive_count < LET_GO_AFTER:
             raise
-        log.warning("message_let_go", error=str(error))  # the sweeper says it again
+        log.warning("message_let_go", error=str(error))
+        raise Deferred(error.cause) from error
     except PlatformError:
         raise  # foreseen, as a lost lease is: it says nothing against the order
     except Exception:

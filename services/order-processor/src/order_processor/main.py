@@ -13,6 +13,7 @@ import uvloop
 
 from order_processor.config import ProcessorSettings
 from order_processor.handlers import make_handler
+from order_processor.handling_report import HandlingReport
 from order_processor.health import health_server
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
@@ -85,7 +86,10 @@ async def _process(
     work = Workflow(
         adapters.orders, adapters.inventory, payments, utc_now, lease, metrics.order_ended, metrics.payment_failed
     )
-    consumer = Consumer(adapters.queue, make_handler(work, tracing), settings.consumer_options, metrics.consumer)
+    handlings = HandlingReport()
+    consumer = Consumer(
+        adapters.queue, make_handler(work, tracing), settings.consumer_options, metrics.consumer, handlings.count
+    )
     publisher = Publisher(
         adapters.queue,
         on_batch=metrics.publish_batch.observe,
@@ -119,8 +123,10 @@ async def _process(
         log.info("processing", queue=settings.queue_name)
         freeze_heap()
         async with asyncio.TaskGroup() as group:
+            reporting = group.create_task(handlings.run())
             sweeping = group.create_task(sweeper.run())
             await consumer.run()
             sweeping.cancel()  # it was told to stop; by now only what does not answer can hold it
+            reporting.cancel()
         await publisher.close(FLUSH_SECONDS)
         log.info("drained")

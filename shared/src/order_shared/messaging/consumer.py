@@ -3,6 +3,7 @@
     poll ─► handle ─► acknowledge            deleted, in batches
               ├─ Unprocessable ─► bury       to the dead letters with a reason, then deleted
               ├─ LeaseLost ─► let go         it is somebody else's by now
+              ├─ Deferred ─► acknowledge     deleted: its order waits in the outbox
               └─ any other ─► back off       visible again after a jittered wait
     a heartbeat extends whatever takes longer than half its visibility
 
@@ -22,7 +23,7 @@ import structlog
 from order_shared.backoff import full_jitter
 from order_shared.exceptions import PlatformError
 from order_shared.messaging.batcher import Batcher, EntryFailed
-from order_shared.messaging.delivery import Delivery, Handler, LeaseLost, Unprocessable
+from order_shared.messaging.delivery import Deferred, Delivery, Handler, LeaseLost, Unprocessable
 from order_shared.messaging.queue import (
     MAX_BATCH,
     OutgoingMessage,
@@ -49,6 +50,9 @@ permits, and a queue that cannot be told brings no more."""
 RELEASE_SECONDS = 3.0
 """For giving back what did not finish, after the drain time."""
 
+CRASHED = "crashed"
+"""The cause of a failure by an unexpected error."""
+
 ERROR_PAUSE_CAP = 5.0  # seconds between polls of a queue that cannot be reached
 
 
@@ -69,6 +73,14 @@ class ConsumerOptions:
     poll_grace: float = 10.0
 
 
+OnHandled = Callable[[str | None], None]
+"""Called after each handling of a message that was still ours: with the cause of its failure, or None."""
+
+
+def ignore_outcome(_cause: str | None) -> None:
+    """Count nothing."""
+
+
 Settle = Callable[[Delivery], Awaitable[str]]
 """Tells the queue what became of a message; the outcome, as the metrics name it."""
 
@@ -76,11 +88,19 @@ Settle = Callable[[Delivery], Awaitable[str]]
 class Consumer:
     """Runs until `stop`; then finishes what it has begun, gives the rest back, and returns."""
 
-    def __init__(self, queue: Queue, handler: Handler, options: ConsumerOptions, metrics: ConsumerMetrics) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        handler: Handler,
+        options: ConsumerOptions,
+        metrics: ConsumerMetrics,
+        on_handled: OnHandled = ignore_outcome,
+    ) -> None:
         self._queue = queue
         self._handler = handler
         self._options = options
         self._metrics = metrics
+        self._on_handled = on_handled
         self._permits = asyncio.Semaphore(options.concurrency)
         self._deletes: Batcher[str] = Batcher(queue.delete, linger=DELETE_LINGER)
         self._visibility_changes: Batcher[Visibility] = Batcher(queue.change_visibility)
@@ -204,19 +224,26 @@ class Consumer:
         started = time.perf_counter()
         try:
             await self._handler(delivery)
+        except Deferred as error:
+            self._on_handled(error.cause)
+            return partial(self._defer, cause=error.cause)
         except Unprocessable as error:
+            self._on_handled("unprocessable")
             return partial(self._bury, error=error)
         except LeaseLost:
             log.warning("lease_lost", message_id=delivery.message.message_id)
             return _let_go
         except PlatformError as error:
             log.warning("handler_failed", message_id=delivery.message.message_id, error=str(error))
-            return partial(self._back_off, reason=type(error).__name__)
+            self._on_handled(error.cause)
+            return partial(self._back_off, reason=error.cause)
         except Exception:
             log.exception("handler_crashed", message_id=delivery.message.message_id)
-            return partial(self._back_off, reason="crashed")
+            self._on_handled(CRASHED)
+            return partial(self._back_off, reason=CRASHED)
         finally:
             self._metrics.handle_seconds.observe(time.perf_counter() - started)
+        self._on_handled(None)
         return self._acknowledge
 
     async def _acknowledge(self, delivery: Delivery) -> str:
@@ -233,6 +260,11 @@ class Consumer:
             log.warning("delete_failed", message_id=delivery.message.message_id)
             return "delete_failed"  # it comes again, and its effect is found to be done
         return "acknowledged"
+
+    async def _defer(self, delivery: Delivery, cause: str) -> str:
+        self._metrics.retries.labels(cause).inc()
+        outcome = await self._acknowledge(delivery)
+        return "deferred" if outcome == "acknowledged" else outcome
 
     async def _back_off(self, delivery: Delivery, reason: str) -> str:
         self._metrics.retries.labels(reason).inc()

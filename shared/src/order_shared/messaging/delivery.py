@@ -18,6 +18,18 @@ class Unprocessable(PlatformError):
         self.detail = detail
 
 
+class Deferred(PlatformError):
+    """The order waits in the outbox: acknowledge its message, and the sweeper publishes it again. `cause` says why."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self._cause = cause
+
+    @property
+    def cause(self) -> str:
+        return self._cause
+
+
 class LeaseLost(PlatformError):
     """The message became visible to others; what it asks for is theirs to do."""
 

@@ -45,6 +45,10 @@ class PaymentUnavailable(PlatformError):
         super().__init__(message)
         self.reason = reason
 
+    @property
+    def cause(self) -> str:
+        return f"payment_{self.reason}"
+
 
 class IdempotencyKeySpent(PaymentUnavailable):
     """The provider replays this answer for as long as the key lives, and the call had no effect."""
