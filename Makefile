@@ -184,7 +184,7 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 
 docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
-	@$(BIN)/python -m order_shared.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
+	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 
 snapshot: setup-infra ## Write the list of each environment's resources anew, for review

@@ -10,4 +10,4 @@ find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d \
     ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} +
 rm -rf "$packages/boto3/data" "$packages/boto3/examples"
 # Compiled is what the service imports when it starts, traced or not, since the running container can write nothing.
-PYTHONDONTWRITEBYTECODE= "$environment/bin/python" -c "import $module, order_shared.healthcheck, order_shared.tracing.spans"
+PYTHONDONTWRITEBYTECODE= "$environment/bin/python" -c "import $module, order_shared.healthcheck, order_shared.runtime.tracing.spans"

@@ -4,10 +4,10 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from order_shared.clock import UniqueClock, to_millis
-from order_shared.idempotency import Claim, ClaimKind, claim_key, expiry
-from order_shared.inventory.models import Product
-from order_shared.order.models import Customer, Order
+from order_shared.domain.clock import UniqueClock, to_millis
+from order_shared.domain.idempotency import Claim, ClaimKind, claim_key, expiry
+from order_shared.domain.inventory.models import Product
+from order_shared.domain.order.models import Customer, Order
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 

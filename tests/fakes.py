@@ -7,10 +7,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 
-from order_shared.clock import Clock, utc_now
-from order_shared.idempotency import Claim, ClaimTaken
-from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.inventory.models import Product, StockedProduct, consolidation, spread
+from order_shared.domain.clock import Clock, utc_now
+from order_shared.domain.idempotency import Claim, ClaimTaken
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
+from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
+from order_shared.domain.order.exceptions import (
+    OrderInstantTaken,
+    OrderNotFound,
+    OutOfStock,
+    ReferenceTaken,
+    StaleOrder,
+)
+from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
 from order_shared.messaging.queue import (
     Depth,
     EntryFailure,
@@ -19,10 +27,8 @@ from order_shared.messaging.queue import (
     ReceivedMessage,
     Visibility,
 )
-from order_shared.operations import Operation
-from order_shared.order.exceptions import OrderInstantTaken, OrderNotFound, OutOfStock, ReferenceTaken, StaleOrder
-from order_shared.order.models import FREES_REFERENCE, Customer, Order
-from order_shared.order.repository import OpenOrder, OrderSlice, Window, reference_claim
+from order_shared.storage.audit_trail import Operation
+from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_claim
 
 
 class HandClock:

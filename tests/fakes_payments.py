@@ -12,8 +12,8 @@ from order_processor.payments.gateway import (
     PaymentUnavailable,
 )
 from order_processor.payments.stripe_gateway import idempotency_key
-from order_shared.money.charges import AmountNotChargeable, provider_amount
-from order_shared.order.payments import Charge, PaymentCall
+from order_shared.domain.money.charges import AmountNotChargeable, provider_amount
+from order_shared.domain.order.payments import Charge, PaymentCall
 from orderctl.local.payments.bank import Token
 
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AfterValidator, BaseModel, TypeAdapter
 
 from order_shared.aws.dynamodb import Item
-from order_shared.clock import from_text, to_text
-from order_shared.order.events import EVENT_TYPES, Event, OrderPlaced, PlacedData, PlacedLine
-from order_shared.order.ids import OrderId
-from order_shared.order.models import (
+from order_shared.domain.clock import from_text, to_text
+from order_shared.domain.order.events import EVENT_TYPES, Event, OrderPlaced, PlacedData, PlacedLine
+from order_shared.domain.order.ids import OrderId
+from order_shared.domain.order.models import (
     Customer,
     Order,
     OrderLine,

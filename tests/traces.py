@@ -4,7 +4,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from order_shared.tracing.spans import Tracing
+from order_shared.runtime.tracing.spans import SpanTracing
 
 
 class Traces:
@@ -14,7 +14,7 @@ class Traces:
         self._exporter = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
-        self.tracing = Tracing(provider)
+        self.tracing = SpanTracing(provider)
 
     @property
     def spans(self) -> dict[str, ReadableSpan]:

@@ -36,7 +36,7 @@ class ServiceWorkspace(Workspace):
         return self.region != self.environment.home
 
     def settings(self) -> Mapping[str, str]:
-        """What both services are told: `order_shared.config.Settings`."""
+        """What both services are told: `order_shared.runtime.config.Settings`."""
         return {
             "AWS_REGION": self.region,
             "ORDER_ENV": self.environment.stage,

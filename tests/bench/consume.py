@@ -15,9 +15,9 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from order_shared.inventory.models import Product
-from order_shared.order.events import OrderPlaced
-from order_shared.order.models import Customer, Order
+from order_shared.domain.inventory.models import Product
+from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.models import Customer, Order
 from tests.bench.figures import Figure, Say
 from tests.bench.machines import Lab, Machine, open_lab
 from tests.bench.peers.tally import TALLY_BYTES

@@ -19,7 +19,7 @@ from itertools import cycle
 from urllib.parse import urlsplit
 
 from order_processor.config import ProcessorSettings
-from order_shared.order.models import OrderStatus
+from order_shared.domain.order.models import OrderStatus
 from order_shared.tables import OPEN_ORDERS_INDEX
 from orderctl.local.stack import running_infrastructure
 from tests.bench.figures import Figure, Say

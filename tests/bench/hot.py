@@ -19,8 +19,8 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from order_shared.inventory.repository import product_key
-from order_shared.order.models import OrderStatus
+from order_shared.domain.order.models import OrderStatus
+from order_shared.storage.inventory import product_key
 from order_shared.tables import TableNames
 from orderctl.local.stack import local_session, running_infrastructure
 from tests.bench.conflicts import HOLD_SECONDS, Cause, Conflicts

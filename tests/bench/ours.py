@@ -15,12 +15,12 @@ import uvloop
 from order_processor.config import ProcessorSettings
 from order_processor.metrics import ProcessorMetrics
 from order_shared.aws.sqs import open_sqs
-from order_shared.config import load_settings
-from order_shared.logging import configure_logging
-from order_shared.messaging.consumer import Consumer
+from order_shared.domain.order.events import Event, OrderCancelRequested, OrderPlaced, parse_event
+from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.delivery import Delivery, Handler
-from order_shared.net import listen
-from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, parse_event
+from order_shared.runtime.config import load_settings
+from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.sockets import listen
 from tests.bench.peers.tally import count
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from infra.prices import Prices
-from order_shared.inventory.models import consolidation
+from order_shared.domain.inventory.models import consolidation
 
 KB = 1024
 MILLION = 1_000_000

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.prices import Prices
-from order_shared.clock import to_millis
-from order_shared.inventory.models import Product
-from order_shared.order.items import to_item
-from order_shared.order.models import Customer, Order
+from order_shared.domain.clock import to_millis
+from order_shared.domain.inventory.models import Product
+from order_shared.domain.order.models import Customer, Order
+from order_shared.storage.order_items import to_item
 from tests.bench.prices import (
     KINDS,
     LINE_BYTES,

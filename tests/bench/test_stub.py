@@ -13,8 +13,8 @@ from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import SQS, open_service
 from order_shared.aws.session import BotocoreCredentials
 from order_shared.aws.sqs import SqsQueue, open_sqs
-from order_shared.inventory.repository import DynamoInventoryRepository
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS, OutgoingMessage, Visibility
+from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.tables import TableNames
 from orderctl.local.issuer import Issuer
 from orderctl.local.processes import ProcessGroup

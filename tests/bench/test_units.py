@@ -9,10 +9,10 @@ from aiodynamo.expressions import F
 from aiodynamo.operations import Delete, Operation, Put, Update
 from multidict import CIMultiDict
 
-from order_shared.aws.claims import put_claim
-from order_shared.inventory.repository import product_key, stock_record, take_stock
-from order_shared.order.items import ORDER_ABSENT, changes, item_key, still, to_item
-from order_shared.order.models import Order
+from order_shared.domain.order.models import Order
+from order_shared.storage.idempotency_records import put_claim
+from order_shared.storage.inventory import product_key, stock_record, take_stock
+from order_shared.storage.order_items import ORDER_ABSENT, changes, item_key, still, to_item
 from order_shared.tables import INVENTORY, ORDERS
 from tests.bench.units import Item, Ledger, index_units, item_size, updated, write_units
 from tests.chaos.wire import TRANSACTION, UPDATE, Call, Json

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
-from order_shared.order.models import Order, OrderStatus
+from order_shared.domain.order.models import Order, OrderStatus
 
 
 class Verb(StrEnum):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
-from order_shared.clock import to_millis, utc_now
+from order_shared.domain.clock import to_millis, utc_now
 from orderctl.local.payments.bank import Token
 from tests.chaos.customers import PRICE, Customer
 from tests.chaos.history import Purchase

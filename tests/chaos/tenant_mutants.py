@@ -44,27 +44,27 @@ def removal(path: Path, what: str, *edits: tuple[str, str]) -> Removal:
 
 REMOVALS = (
     removal(
-        SHARED / "order/models.py",
+        SHARED / "domain/order/models.py",
         "tenant out of the key of a customer",
         ('return f"{self.tenant}#{self.id}"', 'return f"-#{self.id}"'),
     ),
     removal(
-        SHARED / "order/models.py",
+        SHARED / "domain/order/models.py",
         "customer out of the key of a customer",
         ('return f"{self.tenant}#{self.id}"', 'return f"{self.tenant}#-"'),
     ),
     removal(
-        SHARED / "order/items.py",
+        SHARED / "storage/order_items.py",
         "tenant out of a customer read back",
         ("return Customer(tenant, customer)", 'return Customer("-", customer)'),
     ),
     removal(
-        SHARED / "order/repository.py",
+        SHARED / "storage/orders.py",
         "tenant out of the look-up by id",
         ("if owner is None or owner.tenant != tenant:", "if owner is None:"),
     ),
     removal(
-        SHARED / "order/repository.py",
+        SHARED / "storage/orders.py",
         "tenant out of the claim of a reference",
         (
             "claim_key(order.customer, ClaimKind.REFERENCE",
@@ -72,7 +72,7 @@ REMOVALS = (
         ),
     ),
     removal(
-        SHARED / "order/repository.py",
+        SHARED / "storage/orders.py",
         "customer out of the claim of a reference",
         (
             "claim_key(order.customer, ClaimKind.REFERENCE",
@@ -80,12 +80,12 @@ REMOVALS = (
         ),
     ),
     removal(
-        SHARED / "idempotency.py",
+        SHARED / "domain/idempotency.py",
         "tenant out of the key of every claim",
         ('return f"{customer.key}#{kind}', 'return f"{customer.id}#{kind}'),
     ),
     removal(
-        SHARED / "idempotency.py",
+        SHARED / "domain/idempotency.py",
         "customer out of the key of every claim",
         ('return f"{customer.key}#{kind}', 'return f"{customer.tenant}#{kind}'),
     ),
@@ -110,12 +110,12 @@ REMOVALS = (
         ("claim_key(caller, ", 'claim_key(Customer(caller.tenant, "-"), '),
     ),
     removal(
-        SHARED / "inventory/repository.py",
+        SHARED / "storage/inventory.py",
         "tenant out of the key of a product",
         ('return f"{tenant}#{sku}"', 'return f"-#{sku}"'),
     ),
     removal(
-        SHARED / "inventory/repository.py",
+        SHARED / "storage/inventory.py",
         "tenant out of the key of stock",
         (
             '{"product_key": product_key(tenant, sku), "record": stock_record(shard)}',
@@ -123,7 +123,7 @@ REMOVALS = (
         ),
     ),
     removal(
-        SHARED / "inventory/repository.py",
+        SHARED / "storage/inventory.py",
         "tenant out of the index of products",
         (
             'HashKey("tenant", tenant) & RangeKey("sku").gt(after) if after else HashKey("tenant", tenant)',

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from order_shared.order.models import Order, Reason, ReasonCode
+from order_shared.domain.order.models import Order, Reason, ReasonCode
 from tests.chaos.books import Watch
 from tests.chaos.history import Evidence, Fault, History, Outcome, Payment, Purchase, Verb, judge
 from tests.factories import NOON, make_customer, make_order

@@ -20,8 +20,8 @@ ENCODER = Path("shared/src/order_shared/aws/encoding.py")
 OF_DEPLOYMENTS = {Path("cli/src/orderctl/deploy/lock.py"), Path("cli/src/orderctl/deploy/audit.py")}
 """They touch no order, and speak by boto3: test_deploy_lock.py and test_deploy_audit.py take away each of their
 conditions."""
-ITEMS = Path("shared/src/order_shared/order/items.py")
-REPOSITORY = Path("shared/src/order_shared/order/repository.py")
+ITEMS = Path("shared/src/order_shared/storage/order_items.py")
+REPOSITORY = Path("shared/src/order_shared/storage/orders.py")
 
 
 def found(tmp_path: Path, source: str, **others: str) -> list[Mutant]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from order_shared.adapters import open_adapters
-from order_shared.order.models import Customer
-from order_shared.telemetry import Metrics
+from order_shared.domain.order.models import Customer
+from order_shared.runtime.adapters import open_adapters
+from order_shared.runtime.metrics import Metrics
 from orderctl.local.stack import Stack, published, running_infrastructure
 from orderctl.main import app
 from tests.commands import orderctl

@@ -10,7 +10,7 @@ import yaml
 
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
-from order_shared.config import Settings
+from order_shared.runtime.config import Settings
 from tests.infra.profiles import LOCAL, settings_of
 from tests.infra.synthesis import ROOT
 

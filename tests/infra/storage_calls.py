@@ -15,10 +15,10 @@ from textwrap import dedent
 from types import FunctionType, ModuleType
 
 from order_shared import tables
-from order_shared.aws import claims
 from order_shared.aws.dynamodb import Dynamo
-from order_shared.inventory import repository as inventory_repository
-from order_shared.order import repository as order_repository
+from order_shared.storage import idempotency_records as claims
+from order_shared.storage import inventory as inventory_repository
+from order_shared.storage import orders as order_repository
 
 DYNAMO_CALLS = {
     "get": "GetItem",

@@ -95,7 +95,7 @@ class TestPush:
         assert "order-processor" in build
 
     def test_changes_that_the_commit_does_not_have_are_not_pushed_in_its_name(self, bench: Bench) -> None:
-        bench.answers["git status"] = " M shared/src/order_shared/config.py"
+        bench.answers["git status"] = " M shared/src/order_shared/runtime/config.py"
         result = bench.make("push")
         assert result.returncode != 0
         assert "commit them first" in result.stdout

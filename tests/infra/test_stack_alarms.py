@@ -14,7 +14,7 @@ from infra.alarms import LATE_MINUTES
 from order_api import middleware
 from order_api.schemas import V1
 from order_processor import handling_report, sweeper
-from order_shared.messaging import consumer
+from order_shared.messaging.consumer import consumer
 from tests.infra.synthesis import ROOT, Resource, Stack, every, none, of_kind
 
 FUNCTIONS = {"FILL", "IF"}

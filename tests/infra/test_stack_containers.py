@@ -10,7 +10,7 @@ from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
 from order_processor.config import ProcessorSettings
 from order_processor.main import FLUSH_SECONDS as PROCESSOR_FLUSH_SECONDS
 from order_shared import healthcheck
-from order_shared.tracing.spans import CLOSE_SECONDS
+from order_shared.runtime.tracing.spans import CLOSE_SECONDS
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import none
 

@@ -12,7 +12,7 @@ import pytest
 
 from order_shared.aws.sqs import SqsQueue
 from order_shared.messaging.queue import OutgoingMessage, Visibility
-from order_shared.operations import DynamoAuditTrail
+from order_shared.storage.audit_trail import DynamoAuditTrail
 from order_shared.tables import TABLES
 from tests.infra.containers import Container, containers
 from tests.infra.policies import Statement, statements_of

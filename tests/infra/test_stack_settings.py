@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from infra.environments import Egress
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
-from order_shared.config import Settings
-from order_shared.tracing import are_wanted
+from order_shared.runtime.config import Settings
+from order_shared.runtime.tracing import are_wanted
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
 

@@ -10,10 +10,10 @@ import pytest
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.sqs import open_sqs
-from order_shared.inventory.repository import DynamoInventoryRepository, InventoryRepository
+from order_shared.domain.order.models import MAX_LINES
 from order_shared.messaging.queue import Queue
-from order_shared.order.models import MAX_LINES
-from order_shared.order.repository import DynamoOrderRepository, OrderRepository
+from order_shared.storage.inventory import DynamoInventoryRepository, InventoryRepository
+from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.tables import TABLES, TableNames
 from order_shared.tables import Queue as QueueDefinition
 from orderctl.local.provision import create_queue, create_table

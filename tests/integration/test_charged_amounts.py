@@ -16,10 +16,10 @@ import pytest
 
 from order_processor.handlers import make_handler
 from order_processor.payments.stripe_gateway import StripeGateway
-from order_shared.money.charges import AmountNotChargeable
-from order_shared.money.currencies import WITHDRAWN_DECIMALS
-from order_shared.order.events import event_of
-from order_shared.order.models import Order, OrderStatus
+from order_shared.domain.money.charges import AmountNotChargeable
+from order_shared.domain.money.currencies import WITHDRAWN_DECIMALS
+from order_shared.domain.order.events import event_of
+from order_shared.domain.order.models import Order, OrderStatus
 from orderctl.local.payments.api import API_KEY
 from orderctl.local.payments.bank import Token
 from orderctl.local.payments.process import start_payments

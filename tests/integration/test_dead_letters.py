@@ -11,10 +11,10 @@ import pytest
 from typer.testing import CliRunner
 from typer.testing import Result as Invocation
 
-from order_shared.adapters import Adapters
-from order_shared.operations import Operation
-from order_shared.order.events import OrderPlaced
-from order_shared.order.models import Customer, Order
+from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.models import Customer, Order
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.audit_trail import Operation
 from order_shared.tables import Queue
 from orderctl.commands import common, dlq
 from orderctl.local.provision import create_queue

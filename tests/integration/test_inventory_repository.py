@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from order_shared.idempotency import ClaimTaken
-from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
+from order_shared.domain.idempotency import ClaimTaken
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from tests.factories import make_product, make_stock_claim
 from tests.integration.conftest import Storage
 

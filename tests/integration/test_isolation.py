@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from order_shared.adapters import Adapters
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.inventory.repository import DynamoInventoryRepository
-from order_shared.order.repository import DynamoOrderRepository
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TABLES, TableNames
 from orderctl.local.provision import create_table
 from orderctl.local.stack import REGION, local_aio_session

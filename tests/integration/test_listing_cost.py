@@ -21,13 +21,13 @@ from aiodynamo.models import BatchWriteRequest
 
 from order_api.main import create_app
 from order_api.order.listing import MAX_EXAMINED, MAX_READS
-from order_shared.adapters import Adapters
 from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.inventory.repository import DynamoInventoryRepository
-from order_shared.order.items import to_item
-from order_shared.order.models import Customer, OrderStatus
-from order_shared.order.repository import DynamoOrderRepository
+from order_shared.domain.order.models import Customer, OrderStatus
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.order_items import to_item
+from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TableNames
 from orderctl.local.stack import REGION, local_aio_session
 from tests.factories import NOON, make_order, make_product, make_tenant

@@ -20,18 +20,18 @@ from typer.testing import Result as Invocation
 
 from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.exceptions import StorageUnavailable
-from order_shared.inventory.repository import DynamoInventoryRepository
-from order_shared.migrations import MigratedTable, Migration, Segment
-from order_shared.operations import DynamoAuditTrail
-from order_shared.order import items
-from order_shared.order.exceptions import StaleOrder
-from order_shared.order.items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
-from order_shared.order.models import Customer, Order
-from order_shared.order.payments import PaymentCall, Undo, UndoKind
-from order_shared.order.repository import FOR_EVER, DynamoOrderRepository
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.domain.order.models import Customer, Order
+from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.storage import order_items as items
+from order_shared.storage.audit_trail import DynamoAuditTrail
+from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
+from order_shared.storage.migrations import MigratedTable, Migration, Segment
+from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
+from order_shared.storage.orders import FOR_EVER, DynamoOrderRepository
 from order_shared.tables import ORDERS, TABLES, TableNames
-from order_shared.versions import UnknownItemVersion, Versions, version_of
 from orderctl.commands import common
 from orderctl.local.provision import create_table
 from orderctl.local.stack import KEY, REGION, local_aio_session

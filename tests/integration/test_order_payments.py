@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from order_shared.clock import to_millis
-from order_shared.order.exceptions import StaleOrder
-from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
-from order_shared.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
+from order_shared.domain.clock import to_millis
+from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
+from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
 from tests.factories import make_claim, make_order, make_product, make_stock_claim
 from tests.integration.conftest import Storage
 

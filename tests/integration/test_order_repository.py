@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 from aiodynamo.errors import AIODynamoError, TransactionCanceled
 
-from order_shared.clock import UniqueClock, to_millis
-from order_shared.idempotency import KEY_LIFETIME, ClaimTaken
-from order_shared.order.exceptions import (
+from order_shared.domain.clock import UniqueClock, to_millis
+from order_shared.domain.idempotency import KEY_LIFETIME, ClaimTaken
+from order_shared.domain.order.exceptions import (
     OrderInstantTaken,
     OrderNotFound,
     OutOfStock,
     ReferenceTaken,
     StaleOrder,
 )
-from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
-from order_shared.order.repository import FOR_EVER, OpenOrder, Window, reference_claim
+from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
+from order_shared.storage.orders import FOR_EVER, OpenOrder, Window, reference_claim
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
 from tests.integration.conftest import Storage
 

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from order_shared.adapters import Adapters
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.operations import DynamoAuditTrail, Operation
-from order_shared.order.events import OrderCancelRequested, OrderPlaced, parse_event
-from order_shared.order.models import Customer, Order, OrderStatus, ReasonCode
+from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, parse_event
+from order_shared.domain.order.models import Customer, Order, OrderStatus, ReasonCode
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
 from orderctl.local.stack import REGION, local_aio_session
 from orderctl.operate.orders import NotParked, list_parked, reject, retry
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim, make_tenant

@@ -22,7 +22,7 @@ from order_processor.payments.gateway import (
     PaymentUnavailable,
 )
 from order_processor.payments.stripe_gateway import StripeGateway
-from order_shared.order.payments import Charge, PaymentAttempts, PaymentCall
+from order_shared.domain.order.payments import Charge, PaymentAttempts, PaymentCall
 from orderctl.local.payments.api import API_KEY
 from orderctl.local.payments.bank import Token
 from orderctl.local.payments.process import HOST, start_payments

@@ -6,7 +6,7 @@ from prometheus_client.metrics_core import Metric
 
 from order_api.metrics import ApiMetrics
 from order_processor.metrics import ProcessorMetrics
-from order_shared.telemetry import Metrics
+from order_shared.runtime.metrics import Metrics
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",), "gauge": ("",)}
 

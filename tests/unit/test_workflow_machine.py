@@ -27,21 +27,21 @@ from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
 from order_processor.payments.gateway import PaymentStatus
 from order_processor.sweeper import Sweeper
-from order_shared.clock import UniqueClock, to_micros
-from order_shared.exceptions import PlatformError
+from order_shared.domain.clock import UniqueClock, to_micros
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.order.events import Event
+from order_shared.domain.order.models import Customer, Order, OrderStatus
+from order_shared.domain.order.payments import PaymentCall
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.queue import ReceivedMessage
-from order_shared.order.events import Event
-from order_shared.order.models import Customer, Order, OrderStatus
-from order_shared.order.payments import PaymentCall
 from tests.factories import NOON, make_product, make_stock_claim
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import FakePayment, MemoryGateway
 
 if TYPE_CHECKING:
-    from order_shared.inventory.repository import InventoryRepository
     from order_shared.messaging.publisher import Publisher
-    from order_shared.order.repository import OrderRepository
+    from order_shared.storage.inventory import InventoryRepository
+    from order_shared.storage.orders import OrderRepository
 
 ADA = Customer("acme", "ada")
 BASE = timedelta(seconds=15)

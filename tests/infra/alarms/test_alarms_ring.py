@@ -16,7 +16,7 @@ import pytest
 from infra import alarms
 from infra.alarms import LATE_MINUTES, PROCESSOR_ROLLBACK, Alarm
 from order_shared.backoff import doubled
-from order_shared.messaging.consumer import ConsumerOptions
+from order_shared.messaging.consumer.options import ConsumerOptions
 from tests.infra.alarms.evaluation import ALARM, INSUFFICIENT, OK, AlarmDefinition, Metric, Samples, states
 from tests.infra.alarms.lateness import Lateness, all_alike, arrivals, latenesses
 from tests.infra.alarms.scenarios import BEGIN, FAULTS, MINUTES, UNDISTURBED, Scenario, fault

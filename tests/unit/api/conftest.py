@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from order_api.auth import KeySource, SigningKey
 from order_api.config import ApiSettings
 from order_api.main import create_app
-from order_shared.adapters import Adapters
-from order_shared.clock import UniqueClock
-from order_shared.tracing.spans import Tracing
+from order_shared.domain.clock import UniqueClock
+from order_shared.runtime.adapters import Adapters
+from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 
@@ -88,7 +88,7 @@ def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) ->
 async def open_api(
     make_orders: Callable[[MemoryStore], MemoryOrderRepository] = MemoryOrderRepository,
     settings: ApiSettings = SETTINGS,
-    tracing: Tracing | None = None,
+    tracing: Tracing = NO_TRACING,
 ) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
     orders, inventory, queue = make_orders(store), MemoryInventoryRepository(store), MemoryQueue()

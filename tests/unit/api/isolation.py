@@ -17,9 +17,9 @@ from fastapi.routing import iter_route_contexts
 
 from order_api.config import ApiSettings
 from order_api.main import create_app
-from order_shared.adapters import Adapters
-from order_shared.clock import UniqueClock
-from order_shared.order.ids import new_order_id
+from order_shared.domain.clock import UniqueClock
+from order_shared.domain.order.ids import new_order_id
+from order_shared.runtime.adapters import Adapters
 from tests.factories import NOON, make_tenant
 from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer

@@ -8,7 +8,7 @@ from typing import Any
 
 from order_api.config import ApiSettings
 from order_api.server import make_server
-from order_shared.net import listen
+from order_shared.runtime.sockets import listen
 from tests.unit.api.conftest import SETTINGS, issuer, make_app
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -40,8 +40,8 @@ from order_api.auth import (
     Unauthenticated,
 )
 from order_api.config import ApiSettings
-from order_shared.config import load_settings
-from order_shared.order.models import Customer
+from order_shared.domain.order.models import Customer
+from order_shared.runtime.config import load_settings
 from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.unit.api.conftest import SETTINGS, make_app
 from tests.unit.api.conftest import issuer as known_issuer

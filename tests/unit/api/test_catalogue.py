@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from order_api.product.catalogue import CACHE_SIZE, FRESH_SECONDS, OVERDUE_SECONDS, Catalogue
-from order_shared.exceptions import StorageUnavailable
-from order_shared.inventory.exceptions import UnknownSku
-from order_shared.inventory.models import Product
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.inventory.exceptions import UnknownSku
+from order_shared.domain.inventory.models import Product
 from tests.factories import make_product
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
-    from order_shared.inventory.repository import InventoryRepository
+    from order_shared.storage.inventory import InventoryRepository
 
 
 @dataclass

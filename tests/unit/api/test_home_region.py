@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from order_shared.order.models import Customer, Order
+from order_shared.domain.order.models import Customer, Order
 from tests.factories import make_claim, make_order, make_product
 from tests.unit.api.conftest import SETTINGS, Api, open_api, problem_of
 from tests.unit.api.described import (

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_api.order.listing import MAX_EXAMINED, MAX_READS
-from order_shared.order.models import Customer, Order, OrderStatus
-from order_shared.order.repository import OrderSlice, Window
+from order_shared.domain.order.models import Customer, Order, OrderStatus
+from order_shared.storage.orders import OrderSlice, Window
 from tests.factories import NOON, make_customer, make_order, make_product
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.unit.api.conftest import Api, open_api, problem_of

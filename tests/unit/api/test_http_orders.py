@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from order_shared.exceptions import StorageUnavailable
-from order_shared.idempotency import KEY_LIFETIME, Claim, ClaimTaken
-from order_shared.order.events import OrderCancelRequested, parse_event
-from order_shared.order.models import Customer, Order, OrderStatus, Reason, ReasonCode, TimelineEntry
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.idempotency import KEY_LIFETIME, Claim, ClaimTaken
+from order_shared.domain.order.events import OrderCancelRequested, parse_event
+from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode, TimelineEntry
 from tests.fakes import MemoryOrderRepository
 from tests.unit.api.conftest import Api, open_api, problem_of
 from tests.waiting import eventually

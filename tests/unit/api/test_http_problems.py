@@ -12,9 +12,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from order_api.auth import KeysUnavailable, SigningKey
 from order_api.dependencies import ScopedRoute, required_scopes, requires
 from order_api.main import create_app
-from order_shared.adapters import Adapters
-from order_shared.exceptions import StorageUnavailable
-from order_shared.order.models import Customer, Order
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.models import Customer, Order
+from order_shared.runtime.adapters import Adapters
 from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, make_app, problem_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from order_api.order.service import OrderService
 from order_api.order.waiting import MAX_WAIT_SECONDS, pauses
-from order_shared.order.models import Customer, Order
+from order_shared.domain.order.models import Customer, Order
 from tests.factories import make_claim, make_order
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.unit.api.conftest import Api, open_api, problem_of

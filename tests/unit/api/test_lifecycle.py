@@ -13,8 +13,8 @@ from fastapi import FastAPI
 
 from order_api.health.lifecycle import Lifecycle, Phase
 from order_api.server import Server, make_server
-from order_shared.health import Readiness
-from order_shared.net import listen
+from order_shared.runtime.readiness import Readiness
+from order_shared.runtime.sockets import listen
 from tests.unit.api.conftest import SETTINGS, issuer, make_app
 from tests.waiting import eventually
 

@@ -14,8 +14,8 @@ from order_api.config import ApiSettings
 from order_api.connections import MAX_MESSAGE_BYTES
 from order_api.limits import MAX_BODY_BYTES, TenantBuckets
 from order_api.refusals import MAX_HEAD_BYTES, MAX_HEADERS, MAX_PIPELINED, MAX_TARGET_BYTES
+from order_shared.domain.order.models import Customer, Order
 from order_shared.healthcheck import find_fault
-from order_shared.order.models import Customer, Order
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.unit.api.conftest import SETTINGS, Api, issuer, open_api, problem_of
 from tests.unit.api.sockets import connected, exchange, head, post_head, problem_in, serving, with_settings

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from order_api.order.schemas import OrderIn, OrderQuery
-from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, OrderStatus
+from order_shared.domain.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, OrderStatus
 
 LINE = {"sku": "TEA", "quantity": 1}
 

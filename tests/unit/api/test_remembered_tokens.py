@@ -8,7 +8,7 @@ import pytest
 
 from order_api import auth
 from order_api.auth import LEEWAY_SECONDS, InvalidToken, KeysUnavailable, SigningKey, TokenRules, TokenVerifier
-from order_shared.order.models import Customer
+from order_shared.domain.order.models import Customer
 from orderctl.local.issuer import AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.unit.api.conftest import issuer as known_issuer
 

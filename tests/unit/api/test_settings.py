@@ -3,7 +3,7 @@
 import pytest
 
 from order_api.config import ApiSettings
-from order_shared.config import load_settings
+from order_shared.runtime.config import load_settings
 
 KEYS = "http://login.example.com/.well-known/jwks.json"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from order_shared.order.events import parse_event
-from order_shared.tracing import trace_id_of
+from order_shared.domain.order.events import parse_event
+from order_shared.runtime.tracing import trace_id_of
 from tests.traces import Traces
 from tests.unit.api.conftest import Api, open_api
 from tests.waiting import eventually

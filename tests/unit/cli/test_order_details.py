@@ -1,6 +1,6 @@
 """What an operator is shown of an order as it is stored."""
 
-from order_shared.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
 from orderctl.commands.parked_orders import _details
 from tests.factories import make_order
 

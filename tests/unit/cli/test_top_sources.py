@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
-from order_shared.exceptions import StorageUnavailable
+from order_shared.domain.errors import StorageUnavailable
 from orderctl.local.stack import local_settings
 from orderctl.main import app
 from orderctl.operate.target import StackNotRunning

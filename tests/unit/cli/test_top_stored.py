@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from order_shared.order.models import Customer, Order
+from order_shared.domain.order.models import Customer, Order
 from orderctl.operate.top import outbox
 from orderctl.operate.top.last_orders import COUNT, of_customer, of_open
 from orderctl.operate.top.outbox import read_outbox

@@ -7,7 +7,7 @@ import pytest
 
 from order_api.metrics import ApiMetrics
 from order_processor.metrics import ProcessorMetrics
-from order_shared.order.repository import OpenOrder
+from order_shared.storage.orders import OpenOrder
 from orderctl.operate.top.exposition import Sample
 from orderctl.operate.top.outbox import Outbox
 from orderctl.operate.top.queues import Depth

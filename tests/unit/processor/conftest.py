@@ -12,13 +12,13 @@ from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import Workflow
 from order_processor.payments.gateway import Payment, PaymentStatus
 from order_processor.sweeper import Sweeper
-from order_shared.clock import UniqueClock
+from order_shared.domain.clock import UniqueClock
+from order_shared.domain.order.models import Order
+from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
-from order_shared.order.models import Order
-from order_shared.order.payments import Charge
-from order_shared.tracing.spans import Tracing
+from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import MemoryGateway
@@ -129,10 +129,10 @@ class Outbox:
     metrics: ProcessorMetrics
     lag_ms: int = 0
 
-    def sweeper(self, interval: timedelta = timedelta(seconds=1), *, tracing: Tracing | None = None) -> Sweeper:
+    def sweeper(self, interval: timedelta = timedelta(seconds=1), *, tracing: Tracing = NO_TRACING) -> Sweeper:
         return Sweeper(
             self.orders,
-            Publisher(self.queue, tracing=tracing),
+            tracing.publisher(Publisher(self.queue)),
             self.metrics,
             clock=self.clock,
             lag_ms=lambda: self.lag_ms,

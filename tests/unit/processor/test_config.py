@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from order_processor.config import ProcessorSettings
 from order_processor.main import run
-from order_shared.config import load_settings
+from order_shared.runtime.config import load_settings
 
 
 def settings(**overrides: object) -> ProcessorSettings:

@@ -10,14 +10,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from order_processor.handlers import LET_GO_AFTER, make_handler
-from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.domain.order import events
+from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.domain.order.models import MAX_ATTEMPTS, Customer, Order, OrderStatus
+from order_shared.messaging.consumer.consumer import Consumer
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
+from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import OutgoingMessage
-from order_shared.order import events
-from order_shared.order.events import OrderPlaced
-from order_shared.order.exceptions import StaleOrder
-from order_shared.order.models import MAX_ATTEMPTS, Customer, Order, OrderStatus
-from order_shared.telemetry import ConsumerMetrics
-from order_shared.versions import UnknownItemVersion
+from order_shared.storage.item_schema import UnknownItemVersion
 from tests.factories import make_order
 from tests.fakes import MemoryOrderRepository, MemoryQueue
 from tests.releases import EVENT_TYPES_OF_NEXT_RELEASE, NextOrderPlaced

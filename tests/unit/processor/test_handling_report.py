@@ -13,13 +13,14 @@ from order_processor import handling_report
 from order_processor.handlers import make_handler
 from order_processor.handling_report import HandlingReport
 from order_processor.payments.gateway import FailureReason, PaymentUnavailable
-from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import event_of
+from order_shared.domain.order.payments import PaymentCall
+from order_shared.messaging.consumer.consumer import Consumer
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
+from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import OutgoingMessage
-from order_shared.order.events import event_of
-from order_shared.order.payments import PaymentCall
-from order_shared.telemetry import ConsumerMetrics
-from order_shared.versions import UnknownItemVersion
+from order_shared.storage.item_schema import UnknownItemVersion
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
 from tests.unit.processor.conftest import World

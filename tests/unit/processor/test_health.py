@@ -4,9 +4,9 @@ import httpx
 import pytest
 
 from order_processor.health import health_server
-from order_shared.health import Readiness
-from order_shared.net import listen
-from order_shared.telemetry import Metrics
+from order_shared.runtime.metrics import Metrics
+from order_shared.runtime.readiness import Readiness
+from order_shared.runtime.sockets import listen
 
 
 async def answers() -> None:

@@ -10,11 +10,11 @@ from structlog.testing import capture_logs
 
 from order_processor import sweeper as sweeper_module
 from order_processor.sweeper import REPORT_EVERY
-from order_shared.clock import to_millis
-from order_shared.exceptions import StorageUnavailable
+from order_shared.domain.clock import to_millis
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.models import Order
 from order_shared.messaging.queue import Depth, OutgoingMessage
-from order_shared.order.models import Order
-from order_shared.order.repository import OpenOrder
+from order_shared.storage.orders import OpenOrder
 from tests.factories import make_product, make_stock_claim
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue
 from tests.unit.processor.conftest import Outbox

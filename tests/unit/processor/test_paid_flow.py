@@ -8,11 +8,11 @@ import pytest
 
 from order_processor.handlers import LET_GO_AFTER, make_handler
 from order_processor.payments.gateway import PaymentUnavailable
-from order_shared.exceptions import StorageUnavailable
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, event_of
+from order_shared.domain.order.models import Order, OrderStatus, ReasonCode
+from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred, LeaseLost
-from order_shared.order.events import OrderCancelRequested, OrderPlaced, event_of
-from order_shared.order.models import Order, OrderStatus, ReasonCode
-from order_shared.order.payments import Charge
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.factories import make_order, make_product
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore

@@ -13,18 +13,18 @@ import pytest
 
 from order_processor.handlers import make_handler
 from order_processor.payments.gateway import PaymentDeclined, PaymentStatus, PaymentUnavailable
-from order_shared.exceptions import PlatformError
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.order.events import event_of
+from order_shared.domain.order.models import Customer, Order, OrderStatus, ReasonCode
+from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
 from order_shared.messaging.delivery import Handler
-from order_shared.order.events import event_of
-from order_shared.order.models import Customer, Order, OrderStatus, ReasonCode
-from order_shared.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
 from tests.factories import NOON, make_order, make_product
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore
 from tests.unit.processor.conftest import LEASE, World, delivery_with
 
 if TYPE_CHECKING:
     from order_processor.payments.gateway import PaymentGateway
-    from order_shared.order.repository import OrderRepository
+    from order_shared.storage.orders import OrderRepository
 
 WORKS = "pm_card_visa"
 DECLINED = "pm_card_chargeDeclined"

@@ -3,7 +3,7 @@
 import pytest
 
 from order_processor.config import ProcessorSettings
-from order_shared.config import load_settings
+from order_shared.runtime.config import load_settings
 
 KINDS = {"live": ("sk_live_1", "rk_live_1"), "test": ("sk_test_1", "rk_test_1")}
 TAKEN = {"local": "test", "dev": "test", "uat": "test", "prod": "live"}

@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from order_processor.handlers import make_handler
-from order_shared.exceptions import StorageUnavailable
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.models import MAX_ATTEMPTS, Order, OrderStatus, ReasonCode
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
-from order_shared.order.events import OrderPlaced
-from order_shared.order.models import MAX_ATTEMPTS, Order, OrderStatus, ReasonCode
-from order_shared.order.repository import reference_claim
+from order_shared.storage.orders import reference_claim
 from tests.factories import make_order, make_product
 from tests.fakes import MemoryInventoryRepository
 from tests.unit.processor.conftest import World, delivery_with

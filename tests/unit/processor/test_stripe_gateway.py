@@ -20,7 +20,7 @@ from order_processor.payments.gateway import (
     PaymentUnavailable,
 )
 from order_processor.payments.stripe_gateway import StripeGateway
-from order_shared.order.payments import Charge, PaymentAttempts, PaymentCall
+from order_shared.domain.order.payments import Charge, PaymentAttempts, PaymentCall
 
 INTENT = "pi_1"
 CREATE = "POST /v1/payment_intents"

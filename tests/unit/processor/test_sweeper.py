@@ -7,12 +7,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from order_processor.sweeper import BACKOFF_CAP
-from order_shared.clock import to_millis, to_text
-from order_shared.exceptions import StorageUnavailable
-from order_shared.order.events import OrderPlaced, parse_event
-from order_shared.order.models import Order
-from order_shared.order.repository import OpenOrder
-from order_shared.tracing import trace_id_of
+from order_shared.domain.clock import to_millis, to_text
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import OrderPlaced, parse_event
+from order_shared.domain.order.models import Order
+from order_shared.runtime.tracing import trace_id_of
+from order_shared.storage.orders import OpenOrder
 from tests.factories import make_claim, make_customer, make_order
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.traces import Traces

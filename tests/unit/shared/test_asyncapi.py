@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from order_shared import asyncapi
-from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.documents import asyncapi
+from order_shared.domain.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, event_of, parse_event
+from order_shared.domain.order.ids import created_at_of
+from order_shared.messaging.consumer.consumer import Consumer
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
+from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.delivery import Delivery, Unprocessable
 from order_shared.messaging.queue import OutgoingMessage
-from order_shared.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, event_of, parse_event
-from order_shared.order.ids import created_at_of
-from order_shared.telemetry import ConsumerMetrics
 from tests.documents import assert_committed, faults, printed_by, resolved
 from tests.factories import NOON, make_order
 from tests.fakes import MemoryQueue
@@ -39,7 +40,7 @@ def references(part: Any) -> Iterator[str]:
 
 
 def test_the_committed_document_is_what_the_command_prints() -> None:
-    assert_committed("asyncapi.json", printed_by("order_shared.asyncapi"))
+    assert_committed("asyncapi.json", printed_by("order_shared.documents.asyncapi"))
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.clock import (
+from order_shared.domain.clock import (
     EPOCH,
     MAX_MICROS,
     UniqueClock,

@@ -5,7 +5,7 @@ import os
 import pytest
 from pydantic import ValidationError
 
-from order_shared.config import Environment, Settings, load_settings
+from order_shared.runtime.config import Environment, Settings, load_settings
 from order_shared.tables import TableNames
 
 

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.consumer import UNSETTLED_SHARE, Consumer, ConsumerOptions
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.messaging.consumer.consumer import UNSETTLED_SHARE, Consumer
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
+from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
 from order_shared.messaging.queue import (
     MAX_BATCH,
@@ -19,7 +21,6 @@ from order_shared.messaging.queue import (
     ReceivedMessage,
     Visibility,
 )
-from order_shared.telemetry import ConsumerMetrics
 from tests.fakes import MemoryQueue
 from tests.waiting import eventually
 

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import pytest
 from prometheus_client import CollectorRegistry
 
-from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.consumer import Consumer, ConsumerOptions
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.messaging.consumer.consumer import Consumer
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
+from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.delivery import Deferred, Delivery, LeaseLost, Unprocessable
 from order_shared.messaging.queue import OutgoingMessage
-from order_shared.telemetry import ConsumerMetrics
 from tests.fakes import MemoryQueue
 from tests.waiting import eventually
 
@@ -69,7 +70,7 @@ async def test_how_long_messages_waited_and_were_handled(bench: Bench) -> None:
     [
         (StorageUnavailable("DynamoDB: timeout"), "StorageUnavailable"),
         (ZeroDivisionError(), "crashed"),
-        (Unprocessable("not_an_event", "-"), "not_buried"),
+        (Unprocessable("not_an_event", "-"), "not_dead_lettered"),
     ],
 )
 async def test_what_comes_again_is_counted_by_its_reason(bench: Bench, error: Exception, reason: str) -> None:
@@ -91,7 +92,7 @@ async def test_what_comes_again_is_counted_by_its_reason(bench: Bench, error: Ex
     ("error", "cause", "outcome"),
     [
         (Deferred("payment_refused"), "payment_refused", "deferred"),
-        (Unprocessable("not_an_event", "-"), "unprocessable", "buried"),
+        (Unprocessable("not_an_event", "-"), "unprocessable", "dead_lettered"),
         (LeaseLost("1"), None, "lease_lost"),
     ],
 )
@@ -143,5 +144,5 @@ async def test_what_is_alarmed_on_is_there_from_the_start(bench: Bench) -> None:
     """A counter whose first value is 1 has no increase to alarm on."""
     ConsumerMetrics(bench.registry)
     assert bench.registry.get_sample_value("order_message_retries_total", {"reason": "crashed"}) == 0
-    for outcome in ("acknowledged", "deferred", "retried", "buried", "lease_lost", "delete_failed"):
+    for outcome in ("acknowledged", "deferred", "retried", "dead_lettered", "lease_lost", "delete_failed"):
         assert bench.registry.get_sample_value("order_messages_total", {"outcome": outcome}) == 0

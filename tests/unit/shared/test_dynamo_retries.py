@@ -20,12 +20,12 @@ from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import DYNAMODB, JsonService
 from order_shared.aws.session import BotocoreCredentials
-from order_shared.clock import to_text
-from order_shared.exceptions import StorageUnavailable
-from order_shared.inventory.repository import DynamoInventoryRepository
-from order_shared.order.items import to_item
-from order_shared.order.models import Order
-from order_shared.order.repository import DynamoOrderRepository, OpenOrder
+from order_shared.domain.clock import to_text
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.models import Order
+from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.order_items import to_item
+from order_shared.storage.orders import DynamoOrderRepository, OpenOrder
 from order_shared.tables import TableNames
 from tests.factories import NOON, make_claim, make_order
 

@@ -11,11 +11,11 @@ from aiodynamo.operations import ConditionCheck, Delete, Put, Update
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.aws.claims import delete_claim, put_claim
 from order_shared.aws.encoding import UnsupportedWrite, WriteOperation, encoded
-from order_shared.inventory.repository import return_stock, take_stock
-from order_shared.order.items import ORDER_ABSENT, changes, item_key, still, to_item
-from order_shared.order.models import Order, Reason, ReasonCode
+from order_shared.domain.order.models import Order, Reason, ReasonCode
+from order_shared.storage.idempotency_records import delete_claim, put_claim
+from order_shared.storage.inventory import return_stock, take_stock
+from order_shared.storage.order_items import ORDER_ABSENT, changes, item_key, still, to_item
 from tests.factories import NOON, make_claim, make_order
 
 PLACEHOLDER = re.compile(r"[#:][nv]\d+")

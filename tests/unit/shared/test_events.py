@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.clock import to_text
-from order_shared.order import events
-from order_shared.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, parse_event
-from order_shared.order.models import Customer, Order
+from order_shared.domain.clock import to_text
+from order_shared.domain.order import events
+from order_shared.domain.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, parse_event
+from order_shared.domain.order.models import Customer, Order
 from tests.factories import NOON, make_customer, make_order, make_product
 from tests.releases import EVENT_TYPES_OF_NEXT_RELEASE, NextOrderPlaced
 

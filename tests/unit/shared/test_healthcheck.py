@@ -13,9 +13,9 @@ import pytest
 
 from order_processor.health import health_server
 from order_shared import healthcheck
-from order_shared.health import Readiness
-from order_shared.net import listen
-from order_shared.telemetry import Metrics
+from order_shared.runtime.metrics import Metrics
+from order_shared.runtime.readiness import Readiness
+from order_shared.runtime.sockets import listen
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

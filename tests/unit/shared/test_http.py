@@ -18,7 +18,7 @@ from yarl import URL
 
 from order_shared.aws import http
 from order_shared.aws.http import open_http
-from order_shared.clock import utc_now
+from order_shared.domain.clock import utc_now
 from tests.waiting import eventually
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.clock import MICROSECOND, from_micros
-from order_shared.idempotency import KEY_LIFETIME, Claim, ClaimKind, claim_key, expiry, fingerprint, to_seconds
-from order_shared.order.models import Customer
+from order_shared.domain.clock import MICROSECOND, from_micros
+from order_shared.domain.idempotency import KEY_LIFETIME, Claim, ClaimKind, claim_key, expiry, fingerprint, to_seconds
+from order_shared.domain.order.models import Customer
 from tests.factories import NOON, make_customer
 
 Json = None | int | str | list["Json"] | dict[str, "Json"]

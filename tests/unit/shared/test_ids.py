@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.clock import EPOCH, MAX_MICROS, from_micros
-from order_shared.order.exceptions import InvalidOrderId
-from order_shared.order.ids import PREFIX, created_at_of, new_order_id
+from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros
+from order_shared.domain.order.exceptions import InvalidOrderId
+from order_shared.domain.order.ids import PREFIX, created_at_of, new_order_id
 
 instants = st.integers(0, MAX_MICROS).map(from_micros)
 

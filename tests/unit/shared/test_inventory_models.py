@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.inventory.models import StockedProduct, consolidation, spread
+from order_shared.domain.inventory.models import StockedProduct, consolidation, spread
 from tests.factories import make_product
 
 stocks = st.lists(st.integers(0, 100), min_size=1, max_size=16)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.aws.dynamodb import Item
-from order_shared.order.items import ITEM_VERSION, UNDO_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
-from order_shared.order.models import Customer, Order, Parked, Reason, ReasonCode
-from order_shared.order.payments import PaymentCall, Undo, UndoKind
-from order_shared.versions import UnknownItemVersion, Versions, version_of
+from order_shared.domain.order.models import Customer, Order, Parked, Reason, ReasonCode
+from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
+from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
 from tests.factories import NOON, make_order, make_product
 from tests.releases import read_by_release_1, stored_by_release_1, without_version
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from order_shared.order.items import to_item
-from order_shared.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.storage.order_items import to_item
 from tests import last_release
 from tests.factories import make_order
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from order_shared.logging import configure_logging
+from order_shared.runtime.logging import configure_logging
 
 
 @pytest.fixture(autouse=True)

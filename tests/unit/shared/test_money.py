@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from order_shared.money.charges import (
+from order_shared.domain.money.charges import (
     CHARGEABLE,
     MAXIMUM,
     AmountNotChargeable,
     provider_amount,
     provider_unit,
 )
-from order_shared.money.currencies import (
+from order_shared.domain.money.currencies import (
     DECIMALS,
     WITHDRAWN_DECIMALS,
     UnknownCurrency,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.clock import to_millis
-from order_shared.order.exceptions import CurrencyMismatch, InvalidTransition
-from order_shared.order.ids import created_at_of
-from order_shared.order.models import (
+from order_shared.domain.clock import to_millis
+from order_shared.domain.order.exceptions import CurrencyMismatch, InvalidTransition
+from order_shared.domain.order.ids import created_at_of
+from order_shared.domain.order.models import (
     ENDED,
     LEASE_GRACE_MS,
     TRANSITIONS,

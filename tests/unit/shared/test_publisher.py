@@ -1,7 +1,7 @@
 """Saying events: never waiting, never failing, and never losing count of what SQS did not take."""
 
+from order_shared.domain.order.events import OrderPlaced, parse_event
 from order_shared.messaging.publisher import Publisher
-from order_shared.order.events import OrderPlaced, parse_event
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
 

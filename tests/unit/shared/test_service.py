@@ -13,7 +13,7 @@ from yarl import URL
 from order_shared.aws import session as aws_session
 from order_shared.aws.service import DYNAMODB, SQS, endpoint_url
 from order_shared.aws.session import BotocoreCredentials
-from order_shared.clock import utc_now
+from order_shared.domain.clock import utc_now
 
 if TYPE_CHECKING:
     import aioboto3

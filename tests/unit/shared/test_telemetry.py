@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from order_shared.aws.retries import TRANSIENT
-from order_shared.order.models import Order
-from order_shared.telemetry import Metrics
+from order_shared.domain.order.models import Order
+from order_shared.runtime.metrics import Metrics
 from tests.factories import NOON, make_order
 
 DAY = timedelta(hours=24)

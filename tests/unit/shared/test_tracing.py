@@ -15,14 +15,14 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler, TraceIdRatioBa
 from opentelemetry.trace import SpanKind, StatusCode
 from yarl import URL
 
-from order_shared.aws.service import DYNAMODB, JsonService
+from order_shared.aws.service import DYNAMODB, JsonService, Transport
+from order_shared.domain.order.events import Event, event_of, parse_event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
-from order_shared.order.events import Event, event_of, parse_event
-from order_shared.tracing import TRACEPARENT, are_wanted, open_tracing, trace_id_of
-from order_shared.tracing.sampling import drawn_by_lot
-from order_shared.tracing.spans import PROPAGATOR, Tracing
+from order_shared.runtime.tracing import TRACEPARENT, are_wanted, open_tracing, trace_id_of
+from order_shared.runtime.tracing.sampling import drawn_by_lot
+from order_shared.runtime.tracing.spans import PROPAGATOR, SpanTracing
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
 from tests.traces import Traces
@@ -52,9 +52,9 @@ def delivery_of(event: Event) -> Delivery:
     return Delivery(ReceivedMessage("message-1", "receipt-1", event.to_json(), 2, sent_at=0), held_until=0)
 
 
-async def sent_by(tracing: Tracing, queue: MemoryQueue, traceparent: str | None) -> Event:
+async def sent_by(tracing: SpanTracing, queue: MemoryQueue, traceparent: str | None) -> Event:
     """The event as it is on the queue."""
-    await Publisher(queue, tracing=tracing).send(event_of(make_order(traceparent=traceparent)))
+    await tracing.publisher(Publisher(queue)).send(event_of(make_order(traceparent=traceparent)))
     return parse_event(queue.messages[-1].message.body)
 
 
@@ -92,14 +92,14 @@ class TestWhenThereAreAny:
         for key, value in {**ENDPOINT, **said}.items():
             monkeypatch.setenv(key, value)
         tracing = open_tracing("order-api", "abc1234")
-        assert tracing is not None
+        assert isinstance(tracing, SpanTracing)
         await tracing.aclose()
 
     def test_without_any_nothing_of_them_is_imported(self) -> None:
         program = (
             "import sys, order_processor.main\n"
-            "from order_shared.tracing import open_tracing\n"
-            "assert open_tracing('order-processor', '1') is None\n"
+            "from order_shared.runtime.tracing import open_tracing\n"
+            "assert open_tracing('order-processor', '1').provider is None\n"
             "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
         )
         subprocess.run([sys.executable, "-c", program], check=True, env={})
@@ -164,7 +164,7 @@ class TestMessages:
 
     async def test_a_message_that_was_not_taken_is_an_error(self, traces: Traces) -> None:
         queue = MemoryQueue(refuse_next=1)
-        publisher = Publisher(queue, tracing=traces.tracing)
+        publisher = traces.tracing.publisher(Publisher(queue))
         assert await publisher.send(event_of(make_order())) is False
         sending = traces.spans["send order.placed.v1"]
         assert sending.status.status_code is StatusCode.ERROR
@@ -212,7 +212,7 @@ class TestTheShare:
         }.items():
             monkeypatch.setenv(key, value)
         tracing = open_tracing("order-api", "abc1234")
-        assert tracing is not None
+        assert isinstance(tracing, SpanTracing)
         attached = attach(PROPAGATOR.extract({"traceparent": self.CALLERS[0]}))
         with tracing.client("request", {}) as span:
             assert not span.is_recording()
@@ -232,12 +232,13 @@ class TestErrors:
 
 
 class TestRequestsToAws:
-    def service(self, tracing: Tracing, status: int, body: object) -> JsonService:
+    def service(self, tracing: SpanTracing, status: int, body: object) -> Transport:
         async def send(_: Request) -> Response:
             return Response(status, orjson.dumps(body))
 
-        return tracing.service(
-            DYNAMODB, send, StaticCredentials(Key("a", "b")), region="eu-central-1", url=URL("https://aws.test")
+        credentials = StaticCredentials(Key("a", "b"))
+        return tracing.transport(
+            JsonService(DYNAMODB, send, credentials, region="eu-central-1", url=URL("https://aws.test"))
         )
 
     async def test_each_is_a_span_of_what_makes_it(self, traces: Traces) -> None:

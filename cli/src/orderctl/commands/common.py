@@ -9,7 +9,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from order_shared.exceptions import PlatformError, StorageUnavailable
+from order_shared.domain.errors import PlatformError, StorageUnavailable
 from orderctl.operate.target import StackNotRunning, Target, WrongRegion
 from orderctl.signals import interruptible
 

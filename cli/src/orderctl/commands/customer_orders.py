@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from order_client import Order, OrderClient, OrderStatus
-from order_shared.money.currencies import format_amount
+from order_shared.domain.money.currencies import format_amount
 from orderctl.commands.common import StateOption, console, errors
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
 from orderctl.local.stack import DEFAULT_STATE

@@ -12,10 +12,10 @@ import typer
 from rich import box
 from rich.table import Table
 
-from order_shared.adapters import Adapters
-from order_shared.clock import to_text, utc_now
-from order_shared.operations import Operation
-from order_shared.order.exceptions import OrderNotFound
+from order_shared.domain.clock import to_text, utc_now
+from order_shared.domain.order.exceptions import OrderNotFound
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.audit_trail import Operation
 from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
 from orderctl.local.stack import DEFAULT_STATE, local_session
 from orderctl.operate.dead_letters import DeadLetters, open_dead_letters

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from order_shared.config import Settings
+from order_shared.runtime.config import Settings
 from orderctl.commands.common import console, reported_failures
 from orderctl.commands.local_deploy import demonstrate_deploy, serve_ecs
 from orderctl.local.demo import DemoFailed, Row, run_demo

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from order_shared.migrations import MigratedTable, Migration
+from order_shared.storage.migrations import MigratedTable, Migration
 from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
 from orderctl.local.stack import DEFAULT_STATE
 from orderctl.operate.migrate import Backfill, Site, Tally, open_site

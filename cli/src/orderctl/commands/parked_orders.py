@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from order_shared.adapters import Adapters
-from order_shared.clock import to_text, utc_now
-from order_shared.money.currencies import format_amount
-from order_shared.operations import Operation
-from order_shared.order.models import Order
-from order_shared.order.payments import PaymentCall
+from order_shared.domain.clock import to_text, utc_now
+from order_shared.domain.money.currencies import format_amount
+from order_shared.domain.order.models import Order
+from order_shared.domain.order.payments import PaymentCall
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.audit_trail import Operation
 from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
 from orderctl.local.stack import DEFAULT_STATE
 from orderctl.operate import orders as parked_orders

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from order_shared.order.models import Customer
+from order_shared.domain.order.models import Customer
 from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
 from orderctl.local.stack import DEFAULT_STATE
 from orderctl.operate.top.screen import HEIGHT, WIDTH, Screen

@@ -1,4 +1,4 @@
-"""What was done to a service, in the trail that `order_shared.operations` reads."""
+"""What was done to a service, in the trail that `order_shared.storage.audit_trail` reads."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from order_shared.clock import MICROSECOND, from_text, to_text
+from order_shared.domain.clock import MICROSECOND, from_text, to_text
 from orderctl.deploy.place import Place
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from order_client import Order, OrderClient, OrderClientError
-from order_shared.money.currencies import format_amount
+from order_shared.domain.money.currencies import format_amount
 from orderctl.local.issuer import Issuer
 
 TENANT = "acme"

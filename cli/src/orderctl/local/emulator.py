@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from order_shared.logging import configure_logging
+from order_shared.runtime.logging import configure_logging
 from orderctl.local.address import LOOPBACK, part_options
 from orderctl.local.probe import is_ready
 from orderctl.local.processes import Child, ChildFailed, ProcessGroup

@@ -24,7 +24,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from order_shared.logging import configure_logging
+from order_shared.runtime.logging import configure_logging
 from orderctl.local.address import LOOPBACK, part_options
 
 log = structlog.get_logger(__name__)

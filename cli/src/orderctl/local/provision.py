@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from order_shared.config import Settings, load_settings
+from order_shared.runtime.config import Settings, load_settings
 from order_shared.tables import TABLES, Index, Key, Queue, Table, order_queue
 
 if TYPE_CHECKING:

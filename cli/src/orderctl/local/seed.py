@@ -14,17 +14,17 @@ from typing import Annotated
 import aioboto3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from order_shared.adapters import open_adapters
-from order_shared.clock import utc_now
-from order_shared.config import Settings
-from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, fingerprint
-from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
-from order_shared.inventory.repository import InventoryRepository
-from order_shared.money.currencies import known_currency
-from order_shared.order.models import Customer
-from order_shared.patterns import NAME_PATTERN, SKU_PATTERN, TEXT_PATTERN
+from order_shared.domain.clock import utc_now
+from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, fingerprint
+from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
+from order_shared.domain.money.currencies import known_currency
+from order_shared.domain.order.models import Customer
+from order_shared.runtime.adapters import open_adapters
+from order_shared.runtime.config import Settings
+from order_shared.runtime.metrics import Metrics
+from order_shared.runtime.validation import NAME_PATTERN, SKU_PATTERN, TEXT_PATTERN
+from order_shared.storage.inventory import InventoryRepository
 from order_shared.tables import MAX_STOCK_SHARDS
-from order_shared.telemetry import Metrics
 
 SEEDER = "seed"
 """The customer in whose name stock is seeded; its claims never expire."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import aioboto3
 import boto3
 
-from order_shared.config import Environment, Settings
+from order_shared.runtime.config import Environment, Settings
 from orderctl.local.emulator import HOST, start_emulator
 from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
 from orderctl.local.payments.api import API_KEY

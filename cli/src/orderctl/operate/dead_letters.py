@@ -18,10 +18,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from order_shared.aws.sqs import GONE_CODES
-from order_shared.clock import Clock, utc_now
-from order_shared.config import Settings
-from order_shared.exceptions import PlatformError
+from order_shared.domain.clock import Clock, utc_now
+from order_shared.domain.errors import PlatformError
 from order_shared.messaging.queue import MAX_BATCH, MAX_BATCH_BYTES
+from order_shared.runtime.config import Settings
 from orderctl.operate.letters import Letter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
 
 if TYPE_CHECKING:

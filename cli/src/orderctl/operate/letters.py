@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from order_shared.clock import from_micros
-from order_shared.order.events import UnreadableEvent, parse_event
-from order_shared.order.models import Customer
+from order_shared.domain.clock import from_micros
+from order_shared.domain.order.events import UnreadableEvent, parse_event
+from order_shared.domain.order.models import Customer
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef

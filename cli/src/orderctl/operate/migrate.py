@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from order_shared.aws.dynamodb import Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.clock import Clock, utc_now
-from order_shared.migrations import Checkpoint, MigratedTable, Migration, Segment
-from order_shared.operations import AuditTrail, DynamoAuditTrail, Operation
-from order_shared.versions import version_of
+from order_shared.domain.clock import Clock, utc_now
+from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
+from order_shared.storage.item_schema import version_of
+from order_shared.storage.migrations import Checkpoint, MigratedTable, Migration, Segment
 from orderctl.operate.target import STORAGE_DEADLINE, Target
 
 SEGMENTS = 8

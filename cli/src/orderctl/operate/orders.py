@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from order_shared.adapters import Adapters
-from order_shared.clock import to_millis
-from order_shared.exceptions import DomainError
+from order_shared.domain.clock import to_millis
+from order_shared.domain.errors import DomainError
+from order_shared.domain.order.events import event_of
+from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonCode, parked_shard
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
-from order_shared.operations import Operation
-from order_shared.order.events import event_of
-from order_shared.order.models import Order, OrderStatus, Reason, ReasonCode, parked_shard
-from order_shared.order.repository import FOR_EVER
+from order_shared.runtime.adapters import Adapters
+from order_shared.storage.audit_trail import Operation
+from order_shared.storage.orders import FOR_EVER
 from order_shared.tables import OPEN_SHARDS
 
 RETRY_DUE = timedelta(seconds=15)

@@ -12,9 +12,9 @@ from typing import TypeVar
 import aioboto3
 import boto3
 
-from order_shared.adapters import Adapters, open_adapters
-from order_shared.config import Settings, load_settings
-from order_shared.telemetry import Metrics
+from order_shared.runtime.adapters import Adapters, open_adapters
+from order_shared.runtime.config import Settings, load_settings
+from order_shared.runtime.metrics import Metrics
 from orderctl.local.stack import STACK_FILE, local_aio_session, local_settings
 
 T = TypeVar("T")

@@ -21,9 +21,9 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from order_shared.exceptions import PlatformError
-from order_shared.order.models import Customer
-from order_shared.patterns import NAME_PATTERN
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.order.models import Customer
+from order_shared.runtime.validation import NAME_PATTERN
 
 log = structlog.get_logger(__name__)
 

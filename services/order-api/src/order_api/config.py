@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
-from order_shared.config import Environment, Settings
+from order_shared.runtime.config import Environment, Settings
 
 MIN_SECRET_LENGTH = 16
 

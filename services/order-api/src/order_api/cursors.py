@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from order_shared.exceptions import PlatformError
+from order_shared.domain.errors import PlatformError
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from order_api.order.service import OrderService
 from order_api.product.service import ProductService
 from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
-from order_shared.health import Readiness
+from order_shared.runtime.readiness import Readiness
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from order_shared.clock import Clock
-from order_shared.exceptions import PlatformError
-from order_shared.idempotency import Claim, IdempotencyKeyReused
+from order_shared.domain.clock import Clock
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.idempotency import Claim, IdempotencyKeyReused
 
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 _BARE = re.compile(r"[!-~](?:[ -~]*[!-~])?")

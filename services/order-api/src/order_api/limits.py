@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
-from order_shared.exceptions import PlatformError
+from order_shared.domain.errors import PlatformError
 
 MAX_BODY_BYTES = 64 * 1024
 

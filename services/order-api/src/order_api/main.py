@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from datetime import timedelta
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -26,17 +25,15 @@ from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
 from order_api.server import make_server
-from order_shared.adapters import Adapters, open_adapters
-from order_shared.clock import Clock, UniqueClock
-from order_shared.config import load_settings
-from order_shared.health import Readiness
-from order_shared.logging import configure_logging
-from order_shared.messaging.publisher import Publisher
-from order_shared.net import listen
-from order_shared.tracing import open_tracing
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
+from order_shared.domain.clock import Clock, UniqueClock
+from order_shared.messaging.publisher import EventPublisher, Publisher
+from order_shared.runtime.adapters import Adapters, open_adapters
+from order_shared.runtime.config import load_settings
+from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.readiness import Readiness
+from order_shared.runtime.sockets import listen
+from order_shared.runtime.tracing import open_tracing
+from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +47,7 @@ def create_app(
     adapters: Adapters | None = None,
     keys: KeySource | None = None,
     clock: Clock | None = None,
-    tracing: "Tracing | None" = None,
+    tracing: Tracing = NO_TRACING,
 ) -> FastAPI:
     """The application. Tests hand it adapters of their own; otherwise it opens AWS's when it starts."""
     metrics = ApiMetrics()
@@ -67,13 +64,10 @@ def create_app(
         async with (
             opening as parts,
             aiohttp.ClientSession() as http,
-            aclosing(tracing) if tracing else nullcontext(),
+            aclosing(tracing),
         ):
-            publisher = Publisher(
-                parts.queue,
-                on_batch=metrics.publish_batch.observe,
-                on_failure=metrics.publish_failures.inc,
-                tracing=tracing,
+            publisher = tracing.publisher(
+                Publisher(parts.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
             )
             verifier = TokenVerifier(keys or JwksClient(settings.jwks_url, http), _token_rules(settings))
             app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle)
@@ -106,9 +100,9 @@ def create_app(
     return app
 
 
-def _telemetry(tracing: "Tracing | None") -> TelemetryConfig:
+def _telemetry(tracing: Tracing) -> TelemetryConfig:
     """The framework makes the span of each request; metrics and logs are ours."""
-    if tracing is None:
+    if tracing.provider is None:
         return {"tracing": False, "metrics": False, "logs": False}
     return {
         "tracer_provider": tracing.provider,
@@ -134,7 +128,7 @@ def _wire(
     settings: ApiSettings,
     adapters: Adapters,
     verifier: TokenVerifier,
-    publisher: Publisher,
+    publisher: EventPublisher,
     metrics: ApiMetrics,
     clock: Clock,
     lifecycle: Lifecycle,

@@ -4,7 +4,7 @@ from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from order_shared.telemetry import Metrics
+from order_shared.runtime.metrics import Metrics
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

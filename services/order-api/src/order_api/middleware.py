@@ -5,7 +5,6 @@ import re
 import time
 import uuid
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,11 +24,9 @@ from order_api.limits import (
 from order_api.metrics import ApiMetrics
 from order_api.problems import INTERNAL_ERROR, METHODS, error_response, problem_response
 from order_api.schemas import V1
-from order_shared.exceptions import PlatformError
-from order_shared.tracing import TRACEPARENT, trace_id_of
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
+from order_shared.domain.errors import PlatformError
+from order_shared.runtime.tracing import TRACEPARENT, trace_id_of
+from order_shared.runtime.tracing.port import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +37,7 @@ CLOSE = (b"connection", b"close")
 class RequestContext:
     """The outermost. What is inside may add to `state["answer_headers"]`, which every answer carries, errors too."""
 
-    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics, tracing: "Tracing | None", lifecycle: Lifecycle) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics, tracing: Tracing, lifecycle: Lifecycle) -> None:
         self._app = app
         self._metrics = metrics
         self._tracing = tracing
@@ -53,7 +50,7 @@ class RequestContext:
         started = time.perf_counter()
         request_id = _request_id(scope)
         answer_headers = [(b"x-request-id", request_id.encode())]
-        traceparent = self._tracing.traceparent() if self._tracing else _traceparent(scope)
+        traceparent = self._tracing.traceparent() or _traceparent(scope)
         scope.setdefault("state", {}).update(
             request_id=request_id, answer_headers=answer_headers, traceparent=traceparent
         )
@@ -67,8 +64,7 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if self._tracing is not None:
-                    self._tracing.describe(structlog.contextvars.get_contextvars())
+                self._tracing.describe(structlog.contextvars.get_contextvars())
                 if self._lifecycle.is_stopping:  # the load balancer must open no request on this connection again
                     answer_headers.append(CLOSE)
                 message["headers"] = [*message.get("headers", ()), *answer_headers]

@@ -19,12 +19,12 @@ from order_api.idempotency import IdempotencyKeyMissing
 from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.regions import NotHomeRegion
-from order_shared.exceptions import PlatformError, StorageUnavailable
-from order_shared.idempotency import IdempotencyKeyReused
-from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
-from order_shared.money.charges import AmountNotChargeable
-from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
-from order_shared.versions import UnknownItemVersion
+from order_shared.domain.errors import PlatformError, StorageUnavailable
+from order_shared.domain.idempotency import IdempotencyKeyReused
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
+from order_shared.domain.money.charges import AmountNotChargeable
+from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.storage.item_schema import UnknownItemVersion
 
 log = structlog.get_logger(__name__)
 

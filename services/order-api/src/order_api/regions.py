@@ -1,6 +1,6 @@
 """Where writes go: uniqueness and transactions do not cross regions, so one region takes them all."""
 
-from order_shared.exceptions import PlatformError
+from order_shared.domain.errors import PlatformError
 
 
 class NotHomeRegion(PlatformError):

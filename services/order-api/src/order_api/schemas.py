@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from order_api.cursors import MAX_CURSOR_LENGTH
-from order_shared.clock import EPOCH, to_text
+from order_shared.domain.clock import EPOCH, to_text
 
 V1 = "/v1"
 """Where this version of the contract is mounted."""

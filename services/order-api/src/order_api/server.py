@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from order_api.config import ApiSettings
 from order_api.connections import connections
 from order_api.dependencies import Services
-from order_shared.memory import freeze_heap
+from order_shared.runtime.gc_tuning import freeze_heap
 
 log = structlog.get_logger(__name__)
 

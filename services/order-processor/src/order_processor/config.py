@@ -6,9 +6,9 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from order_shared.aws.dynamodb import MAX_CONNECTIONS
-from order_shared.config import Environment, Settings
-from order_shared.messaging.consumer import ConsumerOptions
+from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
+from order_shared.runtime.config import Environment, Settings
 
 LIVE_KEYS = ("sk_live_", "rk_live_")
 """How the payment provider's secret and restricted keys begin that move real money."""

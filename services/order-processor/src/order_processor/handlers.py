@@ -1,7 +1,7 @@
 """Which flow answers which event. What a flow raises decides about its message; see `messaging.consumer`."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -9,14 +9,12 @@ from structlog.contextvars import bind_contextvars
 from order_processor.order import flows
 from order_processor.order.flows import Workflow
 from order_processor.payments.gateway import PaymentUnavailable
-from order_shared.exceptions import PlatformError, StorageUnavailable
+from order_shared.domain.errors import PlatformError, StorageUnavailable
+from order_shared.domain.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
 from order_shared.messaging.delivery import Deferred, Delivery, Handler, Unprocessable
-from order_shared.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
-from order_shared.tracing import trace_id_of
-from order_shared.versions import UnknownItemVersion
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
+from order_shared.runtime.tracing import trace_id_of
+from order_shared.runtime.tracing.port import NO_TRACING, Tracing
+from order_shared.storage.item_schema import UnknownItemVersion
 
 Flow = Callable[[Any, Delivery, Workflow], Awaitable[None]]
 """The first argument is the event that the flow stands beside below."""
@@ -30,7 +28,7 @@ dead letters after 50, as if something were wrong with it."""
 log = structlog.get_logger(__name__)
 
 
-def make_handler(work: Workflow, tracing: "Tracing | None" = None) -> Handler:
+def make_handler(work: Workflow, tracing: Tracing = NO_TRACING) -> Handler:
     async def handle(delivery: Delivery) -> None:
         try:
             event = parse_event(delivery.message.body)
@@ -40,9 +38,6 @@ def make_handler(work: Workflow, tracing: "Tracing | None" = None) -> Handler:
         bind_contextvars(order_id=event.subject, tenant=event.tenantid)
         if trace_id := trace_id_of(event.traceparent):
             bind_contextvars(trace_id=trace_id)
-        if tracing is None:
-            await _carry_out(event, delivery, work)
-            return
         with tracing.handling(event, delivery):
             await _carry_out(event, delivery, work)
 

@@ -6,8 +6,8 @@ from collections import Counter
 import structlog
 
 from order_processor.payments.gateway import FailureReason
-from order_shared.exceptions import StorageUnavailable
-from order_shared.versions import UnknownItemVersion
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.storage.item_schema import UnknownItemVersion
 
 log = structlog.get_logger(__name__)
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from order_shared.health import Readiness
-from order_shared.telemetry import EXPOSITION_CONTENT_TYPE, Metrics
+from order_shared.runtime.metrics import EXPOSITION_CONTENT_TYPE, Metrics
+from order_shared.runtime.readiness import Readiness
 
 
 @asynccontextmanager

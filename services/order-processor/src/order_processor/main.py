@@ -3,9 +3,8 @@
 import asyncio
 import signal
 import socket
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import stripe
 import structlog
@@ -21,19 +20,17 @@ from order_processor.payments.gateway import PaymentGateway
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_processor.payments.traced_gateway import TracedGateway
 from order_processor.sweeper import Sweeper
-from order_shared.adapters import Adapters, open_adapters
-from order_shared.clock import utc_now
-from order_shared.config import load_settings
-from order_shared.health import Readiness
-from order_shared.logging import configure_logging
-from order_shared.memory import freeze_heap
-from order_shared.messaging.consumer import Consumer
+from order_shared.domain.clock import utc_now
+from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.publisher import Publisher
-from order_shared.net import listen
-from order_shared.tracing import open_tracing
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
+from order_shared.runtime.adapters import Adapters, open_adapters
+from order_shared.runtime.config import load_settings
+from order_shared.runtime.gc_tuning import freeze_heap
+from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.readiness import Readiness
+from order_shared.runtime.sockets import listen
+from order_shared.runtime.tracing import open_tracing
+from order_shared.runtime.tracing.port import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +57,7 @@ async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
     tracing = open_tracing("order-processor", settings.commit)
     payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base)
     async with (
-        aclosing(tracing) if tracing else nullcontext(),
+        aclosing(tracing),
         aclosing(payments),
         open_adapters(
             settings,
@@ -70,8 +67,7 @@ async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
             tracing=tracing,
         ) as adapters,
     ):
-        gateway = TracedGateway(payments, tracing) if tracing else payments
-        await _process(settings, adapters, gateway, metrics, listener, tracing)
+        await _process(settings, adapters, TracedGateway(payments, tracing), metrics, listener, tracing)
 
 
 async def _process(
@@ -80,7 +76,7 @@ async def _process(
     payments: PaymentGateway,
     metrics: ProcessorMetrics,
     listener: socket.socket,
-    tracing: "Tracing | None",
+    tracing: Tracing,
 ) -> None:
     lease = timedelta(seconds=settings.lease_seconds)
     work = Workflow(
@@ -90,11 +86,8 @@ async def _process(
     consumer = Consumer(
         adapters.queue, make_handler(work, tracing), settings.consumer_options, metrics.consumer, handlings.count
     )
-    publisher = Publisher(
-        adapters.queue,
-        on_batch=metrics.publish_batch.observe,
-        on_failure=metrics.publish_failures.inc,
-        tracing=tracing,
+    publisher = tracing.publisher(
+        Publisher(adapters.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
     )
     sweeper = Sweeper(
         adapters.orders,

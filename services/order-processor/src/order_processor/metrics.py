@@ -3,8 +3,9 @@
 from prometheus_client import Counter, Gauge
 
 from order_processor.payments.gateway import FailureReason
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.queue import Depth
-from order_shared.telemetry import ConsumerMetrics, Metrics
+from order_shared.runtime.metrics import Metrics
 
 
 class ProcessorMetrics(Metrics):

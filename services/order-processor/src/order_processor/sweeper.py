@@ -21,15 +21,15 @@ import structlog
 
 from order_processor.metrics import ProcessorMetrics
 from order_shared.backoff import doubled
-from order_shared.clock import Clock, to_millis, to_text
-from order_shared.exceptions import StorageUnavailable
-from order_shared.messaging.publisher import Publisher
+from order_shared.domain.clock import Clock, to_millis, to_text
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import event_of
+from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.domain.order.models import parked_shard
+from order_shared.messaging.publisher import EventPublisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
-from order_shared.order.events import event_of
-from order_shared.order.exceptions import StaleOrder
-from order_shared.order.items import to_customer
-from order_shared.order.models import parked_shard
-from order_shared.order.repository import FOR_EVER, OpenOrder, OrderRepository
+from order_shared.storage.order_items import to_customer
+from order_shared.storage.orders import FOR_EVER, OpenOrder, OrderRepository
 from order_shared.tables import OPEN_SHARDS
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,7 @@ class Sweeper:
     def __init__(
         self,
         orders: OrderRepository,
-        publisher: Publisher,
+        publisher: EventPublisher,
         metrics: ProcessorMetrics,
         *,
         clock: Clock,

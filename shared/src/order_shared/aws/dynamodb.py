@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import aioboto3
 import orjson
@@ -23,11 +23,8 @@ from aiodynamo.utils import dy2py
 
 from order_shared.aws.encoding import WriteOperation, encoded
 from order_shared.aws.retries import RetryPolicy
-from order_shared.aws.service import DYNAMODB, JsonService, open_service
+from order_shared.aws.service import DYNAMODB, Decorate, Transport, open_service, undecorated
 from order_shared.aws.session import BotocoreCredentials
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
 
 Item = dict[str, Any]
 
@@ -41,10 +38,10 @@ MAX_CONNECTIONS = 200
 class DynamoClient(Client):
     """aiodynamo's requests and answers; how they are sent is ours."""
 
-    service: JsonService = field(kw_only=True)
+    service: Transport = field(kw_only=True)
 
     @classmethod
-    def of(cls, service: JsonService) -> Self:
+    def of(cls, service: Transport) -> Self:
         return cls(service.send, service.credentials, service.region, numeric_type=int, service=service)
 
     async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,7 +199,7 @@ async def open_dynamo(
     region: str,
     endpoint: str | None,
     retries: RetryPolicy,
-    tracing: "Tracing | None" = None,
+    decorate: Decorate = undecorated,
 ) -> AsyncIterator[Dynamo]:
     """A client for the life of the process, with a pool of its own."""
     async with open_service(
@@ -212,6 +209,6 @@ async def open_dynamo(
         endpoint=endpoint,
         timeout=REQUEST_TIMEOUT,
         connections=MAX_CONNECTIONS,
-        tracing=tracing,
+        decorate=decorate,
     ) as service:
         yield Dynamo(DynamoClient.of(service), retries)

@@ -22,7 +22,7 @@ from aiodynamo.errors import (
 )
 
 from order_shared.backoff import full_jitter
-from order_shared.exceptions import StorageUnavailable
+from order_shared.domain.errors import StorageUnavailable
 
 T = TypeVar("T")
 

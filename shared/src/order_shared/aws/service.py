@@ -3,11 +3,11 @@
 A botocore client does the same for about five times the CPU: it checks, routes and parses by models of every service.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import orjson
 from aiodynamo.credentials import Credentials
@@ -19,10 +19,7 @@ from yarl import URL
 
 from order_shared.aws.http import open_http
 from order_shared.aws.signing import Signer
-from order_shared.clock import utc_now
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
+from order_shared.domain.clock import utc_now
 
 
 @dataclass(frozen=True)
@@ -58,6 +55,32 @@ def _resolver() -> EndpointResolver:
     return EndpointResolver(create_loader().load_data("endpoints"))
 
 
+class Transport(Protocol):
+    """Sends requests to one AWS service, each once. `JsonService` is the real one, and decorators wrap it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def region(self) -> str: ...
+
+    @property
+    def send(self) -> HttpImplementation: ...
+
+    @property
+    def credentials(self) -> Credentials: ...
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Response:
+        """Return the response, whatever its status. Raises NoCredentialsFound, and OSError if there is none."""
+
+
+Decorate = Callable[[Transport], Transport]
+
+
+def undecorated(transport: Transport) -> Transport:
+    return transport
+
+
 class JsonService:
     """Without retries: who calls knows what may be sent twice. `send` is the seam below: tests script it."""
 
@@ -91,10 +114,9 @@ async def open_service(
     endpoint: str | None,
     timeout: float,  # noqa: ASYNC109 - of each request
     connections: int,
-    tracing: "Tracing | None" = None,
-) -> AsyncIterator[JsonService]:
+    decorate: Decorate = undecorated,
+) -> AsyncIterator[Transport]:
     """The service in the region, or at the endpoint, with a pool of connections of its own."""
-    make = JsonService if tracing is None else tracing.service
     url = endpoint_url(service, region, endpoint)
     async with open_http(url, timeout=timeout, connections=connections) as send:
-        yield make(service, send, credentials, region=region, url=url)
+        yield decorate(JsonService(service, send, credentials, region=region, url=url))

@@ -10,7 +10,7 @@ import aioboto3
 import orjson
 from aiodynamo.errors import NoCredentialsFound
 
-from order_shared.aws.service import SQS, JsonService, open_service
+from order_shared.aws.service import SQS, Transport, open_service
 from order_shared.aws.session import BotocoreCredentials
 from order_shared.backoff import full_jitter
 from order_shared.messaging.queue import (
@@ -60,8 +60,8 @@ class SqsQueue:
         name: str,
         dead_letter_name: str,
         *,
-        service: JsonService,
-        polls: JsonService,
+        service: Transport,
+        polls: Transport,
         on_retry: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._names = {"work": name, "dead": dead_letter_name}
@@ -162,7 +162,7 @@ class SqsQueue:
             return await _call(self._service, operation, payload)
 
 
-async def _call(service: JsonService, operation: str, payload: Mapping[str, Any]) -> Json:
+async def _call(service: Transport, operation: str, payload: Mapping[str, Any]) -> Json:
     """The content of the answer. Raises QueueUnavailable."""
     try:
         response = await service.call(operation, payload)
@@ -199,7 +199,7 @@ async def open_sqs(
     credentials = BotocoreCredentials(session)
     async with AsyncExitStack() as stack:
 
-        async def open_pool(*, timeout: float, connections: int) -> JsonService:  # noqa: ASYNC109 - of each request
+        async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - of each request
             return await stack.enter_async_context(
                 open_service(
                     SQS, credentials, region=region, endpoint=endpoint, timeout=timeout, connections=connections

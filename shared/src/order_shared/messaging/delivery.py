@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from order_shared.exceptions import PlatformError
+from order_shared.domain.errors import PlatformError
 from order_shared.messaging.queue import ReceivedMessage
 
 

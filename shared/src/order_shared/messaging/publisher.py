@@ -5,19 +5,36 @@ A send that is lost is harmless. The order stays in `open_orders`, and the sweep
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
 
+from order_shared.domain.order.events import Event
 from order_shared.messaging.batcher import LINGER_SECONDS, Batcher, EntryFailed
 from order_shared.messaging.queue import OutgoingMessage, Queue
-from order_shared.order.events import Event
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Sent, Tracing
 
 log = structlog.get_logger(__name__)
+
+
+Settled = Callable[[str | None], None]
+"""Called once it is known whether SQS took a message: with None, or with a code that says why not."""
+
+
+def ignore(_error: str | None) -> None:
+    """Do nothing about a message that is settled."""
+
+
+class EventPublisher(Protocol):
+    """Publishes events. `Publisher` is the real one, and decorators wrap it."""
+
+    def offer(self, event: Event, on_settled: Settled = ignore) -> None:
+        """Send the event soon, if possible. Never waits and never fails."""
+
+    async def send(self, event: Event, on_settled: Settled = ignore) -> bool:
+        """Return True once SQS has acknowledged the message, and False if it may not have taken it."""
+
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
+        """Send what was offered, for at most `timeout` seconds; the sweeper sends the rest."""
 
 
 class Publisher:
@@ -29,60 +46,42 @@ class Publisher:
         capacity: int = 10_000,
         on_batch: Callable[[int], None] = lambda _: None,
         on_failure: Callable[[], None] = lambda: None,
-        tracing: "Tracing | None" = None,
     ) -> None:
         self._batcher: Batcher[OutgoingMessage] = Batcher(
             queue.send, size=lambda message: message.size, on_batch=on_batch, linger=linger, capacity=capacity
         )
         self._on_failure = on_failure
-        self._tracing = tracing
 
-    def offer(self, event: Event) -> None:
-        """Sends it soon, if it can; never waits and never fails."""
-        message, sent = self._message(event)
-        outcome = self._batcher.offer(message)
+    def offer(self, event: Event, on_settled: Settled = ignore) -> None:
+        outcome = self._batcher.offer(OutgoingMessage(event.to_json()))
         if outcome is None:
-            sent("buffer_full")
+            self._settle(event, on_settled, "buffer_full")
             return
 
         def check(done: asyncio.Future[None]) -> None:
             error = None if done.cancelled() else done.exception()
-            sent(None if error is None else str(error))
+            self._settle(event, on_settled, None if error is None else str(error))
 
         outcome.add_done_callback(check)
 
-    async def send(self, event: Event) -> bool:
-        """True once SQS has acknowledged the message; False if it may not have taken it."""
-        message, sent = self._message(event)
+    async def send(self, event: Event, on_settled: Settled = ignore) -> bool:
         try:
-            await self._batcher.submit(message)
+            await self._batcher.submit(OutgoingMessage(event.to_json()))
         except EntryFailed as error:
-            sent(str(error))
+            self._settle(event, on_settled, str(error))
             return False
-        sent(None)
+        self._settle(event, on_settled, None)
         return True
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
-        """Flushes what was offered, for at most `timeout` seconds; the sweeper takes the rest."""
         try:
             async with asyncio.timeout(timeout):
                 await self._batcher.close()
         except TimeoutError:
             log.warning("publisher_not_flushed", timeout=timeout)
 
-    def _message(self, event: Event) -> tuple[OutgoingMessage, "Sent"]:
-        """What is sent, and who is to be told whether SQS took it."""
-        if self._tracing is None:
-            return OutgoingMessage(event.to_json()), partial(self._check, event)
-        event, span_sent = self._tracing.sending(event)
-
-        def sent(error: str | None) -> None:
-            span_sent(error)
-            self._check(event, error)
-
-        return OutgoingMessage(event.to_json()), sent
-
-    def _check(self, event: Event, error: str | None) -> None:
+    def _settle(self, event: Event, on_settled: Settled, error: str | None) -> None:
+        on_settled(error)
         if error is not None:
             self._on_failure()
             log.warning("publish_failed", order_id=event.subject, code=error)

@@ -4,7 +4,7 @@ import argparse
 import signal
 import threading
 
-from order_shared.logging import configure_logging
+from order_shared.runtime.logging import configure_logging
 from orderctl.local.ecs.running import running_ecs
 from orderctl.local.ecs.seed import standard
 

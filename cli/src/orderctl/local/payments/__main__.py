@@ -5,8 +5,8 @@ import sys
 
 from aiohttp import web
 
-from order_shared.logging import configure_logging
-from order_shared.net import listen
+from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.sockets import listen
 from orderctl.local.address import part_options
 from orderctl.local.payments.api import Api
 from orderctl.local.payments.bank import SLOW_SECONDS, Bank, Token

@@ -7,10 +7,10 @@ from heapq import nlargest
 from operator import attrgetter
 
 from order_shared.aws.dynamodb import Dynamo
-from order_shared.clock import EPOCH, utc_now
-from order_shared.order.items import to_order
-from order_shared.order.models import Customer, Order
-from order_shared.order.repository import OpenOrder, OrderRepository, Window
+from order_shared.domain.clock import EPOCH, utc_now
+from order_shared.domain.order.models import Customer, Order
+from order_shared.storage.order_items import to_order
+from order_shared.storage.orders import OpenOrder, OrderRepository, Window
 
 COUNT = 6
 

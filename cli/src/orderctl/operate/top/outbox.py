@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from order_shared.order.models import parked_shard
-from order_shared.order.repository import FOR_EVER, OpenOrder, OrderRepository
+from order_shared.domain.order.models import parked_shard
+from order_shared.storage.orders import FOR_EVER, OpenOrder, OrderRepository
 from order_shared.tables import OPEN_SHARDS
 
 SHARD_LIMIT = 100

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from order_shared.config import Settings
+from order_shared.runtime.config import Settings
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

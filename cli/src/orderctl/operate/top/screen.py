@@ -7,7 +7,7 @@ from rich.align import AlignMethod
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from order_shared.money.currencies import format_amount
+from order_shared.domain.money.currencies import format_amount
 from orderctl.operate.top import figures
 from orderctl.operate.top.last_orders import COUNT
 from orderctl.operate.top.view import OrderLine, Quantiles, Source, View

@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.clock import utc_now
-from order_shared.order.models import Customer, Order
-from order_shared.order.repository import DynamoOrderRepository, OrderRepository
+from order_shared.domain.clock import utc_now
+from order_shared.domain.order.models import Customer, Order
+from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.tables import TableNames
 from orderctl.operate.target import Target
 from orderctl.operate.top import last_orders

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from order_shared.clock import to_text
+from order_shared.domain.clock import to_text
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from order_shared.order.models import ENDED, Order
+from order_shared.domain.order.models import ENDED, Order
 from orderctl.operate.top.exposition import Sample
 from orderctl.operate.top.queues import Depth
 from orderctl.operate.top.rates import Labels, Rates

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from order_shared.health import Readiness
+from order_shared.runtime.readiness import Readiness
 
 
 class Phase(StrEnum):

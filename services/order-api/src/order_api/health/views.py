@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse
 
 from order_api.dependencies import services_of
 from order_api.health.lifecycle import Phase
-from order_shared.telemetry import EXPOSITION_CONTENT_TYPE
+from order_shared.runtime.metrics import EXPOSITION_CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
 

@@ -27,11 +27,11 @@ from order_api.problems import (
 )
 from order_api.refusals import DOCUMENTED
 from order_api.regions import NotHomeRegion
-from order_shared.exceptions import PlatformError
-from order_shared.idempotency import IdempotencyKeyReused
-from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
-from order_shared.money.charges import AmountNotChargeable
-from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.idempotency import IdempotencyKeyReused
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
+from order_shared.domain.money.charges import AmountNotChargeable
+from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 
 KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind

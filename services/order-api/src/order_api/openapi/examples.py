@@ -10,11 +10,11 @@ from order_api.cursors import CursorCodec
 from order_api.health.lifecycle import Phase
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
-from order_shared.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
-from order_shared.clock import to_text
-from order_shared.health import Report
-from order_shared.inventory.models import StockedProduct
-from order_shared.order.models import Reason, ReasonCode
+from order_shared.documents.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
+from order_shared.domain.clock import to_text
+from order_shared.domain.inventory.models import StockedProduct
+from order_shared.domain.order.models import Reason, ReasonCode
+from order_shared.runtime.readiness import Report
 
 SOON = PLACED_AT + timedelta(milliseconds=240)
 PENDING = EXAMPLE_ORDER

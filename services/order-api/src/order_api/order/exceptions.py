@@ -8,8 +8,8 @@ PlatformError
 
 from collections.abc import Sequence
 
-from order_shared.exceptions import PlatformError
-from order_shared.order.models import Order
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.order.models import Order
 
 
 class UnsupportedSort(PlatformError):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from order_api.order.exceptions import UnsupportedSort
-from order_shared.clock import EPOCH, MAX_MICROS, from_micros, to_text
-from order_shared.order.models import Customer, Order, OrderStatus
-from order_shared.order.repository import OrderRepository, Window
+from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros, to_text
+from order_shared.domain.order.models import Customer, Order, OrderStatus
+from order_shared.storage.orders import OrderRepository, Window
 
 SORTS = {"-created_at": True, "created_at": False}
 """Those that the table's range key backs, and whether each descends."""

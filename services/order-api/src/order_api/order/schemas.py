@@ -6,8 +6,15 @@ from pydantic import Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
 from order_api.schemas import Instant, InstantIn, Integer, PageQuery, Request, Resource, typename
-from order_shared.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, Order, OrderStatus, ReasonCode
-from order_shared.patterns import SKU_PATTERN, TEXT_PATTERN
+from order_shared.domain.order.models import (
+    MAX_LINES,
+    MAX_QUANTITY,
+    MAX_REFERENCE_LENGTH,
+    Order,
+    OrderStatus,
+    ReasonCode,
+)
+from order_shared.runtime.validation import SKU_PATTERN, TEXT_PATTERN
 
 Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 

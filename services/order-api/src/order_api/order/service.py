@@ -13,16 +13,22 @@ from order_api.order.exceptions import NotCancellable, VersionMismatch
 from order_api.order.listing import Listing, find
 from order_api.order.waiting import MAX_WAITING, wait_until
 from order_api.product.catalogue import Catalogue
-from order_shared.clock import Clock, from_text, to_millis, to_text
-from order_shared.exceptions import StorageUnavailable
-from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
-from order_shared.inventory.exceptions import UnknownSku
-from order_shared.messaging.publisher import Publisher
-from order_shared.money.charges import AmountNotChargeable
-from order_shared.order.events import OrderCancelRequested, OrderPlaced
-from order_shared.order.exceptions import CurrencyMismatch, OrderInstantTaken, OrderNotFound, ReferenceTaken, StaleOrder
-from order_shared.order.models import Customer, Order, OrderStatus
-from order_shared.order.repository import OrderRepository
+from order_shared.domain.clock import Clock, from_text, to_millis, to_text
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
+from order_shared.domain.inventory.exceptions import UnknownSku
+from order_shared.domain.money.charges import AmountNotChargeable
+from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
+from order_shared.domain.order.exceptions import (
+    CurrencyMismatch,
+    OrderInstantTaken,
+    OrderNotFound,
+    ReferenceTaken,
+    StaleOrder,
+)
+from order_shared.domain.order.models import Customer, Order, OrderStatus
+from order_shared.messaging.publisher import EventPublisher
+from order_shared.storage.orders import OrderRepository
 
 PLACE_ROUNDS = 5
 CANCEL_ROUNDS = 3
@@ -56,7 +62,7 @@ class OrderService:
         self,
         orders: OrderRepository,
         catalogue: Catalogue,
-        publisher: Publisher,
+        publisher: EventPublisher,
         cursors: CursorCodec,
         *,
         clock: Clock,

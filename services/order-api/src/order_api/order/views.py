@@ -27,10 +27,10 @@ from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
 from order_api.order.service import Wanted
 from order_api.problems import answers
 from order_api.schemas import V1
-from order_shared.idempotency import IdempotencyKeyReused
-from order_shared.inventory.exceptions import UnknownSku
-from order_shared.money.charges import AmountNotChargeable
-from order_shared.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.domain.idempotency import IdempotencyKeyReused
+from order_shared.domain.inventory.exceptions import UnknownSku
+from order_shared.domain.money.charges import AmountNotChargeable
+from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 
 router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRoute)
 

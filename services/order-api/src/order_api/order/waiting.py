@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
-from order_shared.order.models import Order
+from order_shared.domain.order.models import Order
 
 MAX_WAIT_SECONDS = 20
 """Well below the idle time-outs on the way: a load balancer's is 60 s."""

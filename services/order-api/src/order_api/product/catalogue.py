@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from order_shared.inventory.exceptions import UnknownSku
-from order_shared.inventory.models import Product
-from order_shared.inventory.repository import InventoryRepository
+from order_shared.domain.inventory.exceptions import UnknownSku
+from order_shared.domain.inventory.models import Product
+from order_shared.storage.inventory import InventoryRepository
 
 FRESH_SECONDS = 4.0
 OVERDUE_SECONDS = 1.0

@@ -6,9 +6,9 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from order_api.schemas import Instant, Integer, Request, Resource, typename
-from order_shared.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
-from order_shared.money.currencies import DECIMALS, UnknownCurrency, known_currency
-from order_shared.patterns import TEXT_PATTERN
+from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
+from order_shared.domain.money.currencies import DECIMALS, UnknownCurrency, known_currency
+from order_shared.runtime.validation import TEXT_PATTERN
 from order_shared.tables import MAX_STOCK_SHARDS
 
 MAX_DELTA = 1_000_000_000

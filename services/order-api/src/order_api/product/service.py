@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from order_api.cursors import CursorCodec, Page
 from order_api.idempotency import earlier_claim
-from order_shared.clock import Clock
-from order_shared.exceptions import StorageUnavailable
-from order_shared.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
-from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound
-from order_shared.inventory.models import Product, StockedProduct
-from order_shared.inventory.repository import InventoryRepository
-from order_shared.order.models import Customer
+from order_shared.domain.clock import Clock
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound
+from order_shared.domain.inventory.models import Product, StockedProduct
+from order_shared.domain.order.models import Customer
+from order_shared.storage.inventory import InventoryRepository
 
 ADJUST_ROUNDS = 3
 

@@ -10,9 +10,9 @@ from order_api.idempotency import HEADER, KEY_HEADER, IdempotencyKeyMissing, par
 from order_api.problems import answers
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
 from order_api.schemas import V1, PageQuery
-from order_shared.idempotency import IdempotencyKeyReused
-from order_shared.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.patterns import SKU_PATTERN
+from order_shared.domain.idempotency import IdempotencyKeyReused
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
+from order_shared.runtime.validation import SKU_PATTERN
 
 router = APIRouter(prefix=f"{V1}/products", tags=["products"], route_class=ScopedRoute)
 

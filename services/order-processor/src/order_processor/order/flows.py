@@ -26,15 +26,15 @@ from order_processor.payments.gateway import (
     PaymentStatus,
     PaymentUnavailable,
 )
-from order_shared.clock import Clock
-from order_shared.exceptions import StorageUnavailable
-from order_shared.inventory.repository import InventoryRepository
+from order_shared.domain.clock import Clock
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
+from order_shared.domain.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
+from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
+from order_shared.domain.order.payments import Undo, UndoKind
 from order_shared.messaging.delivery import Delivery, Unprocessable
-from order_shared.order.events import OrderCancelRequested, OrderPlaced
-from order_shared.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
-from order_shared.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
-from order_shared.order.payments import Undo, UndoKind
-from order_shared.order.repository import OrderRepository
+from order_shared.storage.inventory import InventoryRepository
+from order_shared.storage.orders import OrderRepository
 
 log = structlog.get_logger(__name__)
 

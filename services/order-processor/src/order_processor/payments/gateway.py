@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from order_shared.exceptions import PlatformError
-from order_shared.order.payments import Charge, PaymentCall
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.order.payments import Charge, PaymentCall
 
 
 class PaymentDeclined(PlatformError):

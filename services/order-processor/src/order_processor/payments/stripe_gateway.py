@@ -23,8 +23,8 @@ from order_processor.payments.stripe_errors import (
     unavailable,
 )
 from order_processor.payments.stripe_http import HttpxClient
-from order_shared.money.charges import AmountNotChargeable, provider_amount
-from order_shared.order.payments import Charge, PaymentCall
+from order_shared.domain.money.charges import AmountNotChargeable, provider_amount
+from order_shared.domain.order.payments import Charge, PaymentCall
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0

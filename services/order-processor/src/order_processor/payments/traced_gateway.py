@@ -1,16 +1,12 @@
 """The port over another gateway, each call a span of the order's trace."""
 
-from typing import TYPE_CHECKING
-
 from order_processor.payments.gateway import Payment, PaymentGateway, PaymentStatus
-from order_shared.order.payments import Charge
-
-if TYPE_CHECKING:
-    from order_shared.tracing.spans import Tracing
+from order_shared.domain.order.payments import Charge
+from order_shared.runtime.tracing.port import Tracing
 
 
 class TracedGateway:
-    def __init__(self, gateway: PaymentGateway, tracing: "Tracing") -> None:
+    def __init__(self, gateway: PaymentGateway, tracing: Tracing) -> None:
         self._gateway = gateway
         self._tracing = tracing
 

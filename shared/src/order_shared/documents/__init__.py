@@ -1,0 +1,1 @@
+"""Generated documents. `make docs` writes them; no service imports this."""

@@ -1,0 +1,75 @@
+"""Claims: items of their own that make something unique, written in the same transaction as what they guard.
+
+Uniqueness cannot live in the orders table: its range key is a time, so `attribute_not_exists` there guards
+one microsecond only. A claim is read back only on conflict:
+
+    first request   put claim ──────── accepted
+    the same again  put claim ─ taken ─ read ─ same fingerprint  → the first answer again
+    another body    put claim ─ taken ─ read ─ other fingerprint → refused
+    24 h later      put claim ──────── accepted (expired; DynamoDB's own deletion may lag two days,
+                                       so the condition checks the time too)
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from order_shared.domain.clock import to_micros
+from order_shared.domain.errors import DomainError
+from order_shared.domain.order.models import Customer
+
+KEY_LIFETIME = timedelta(hours=24)
+
+
+class ClaimKind(StrEnum):
+    ORDER = "order"
+    STOCK = "stock"
+    REFERENCE = "reference"
+
+
+class ClaimTaken(DomainError):
+    """The claim was there already: read it, to see for whom."""
+
+
+class IdempotencyKeyReused(DomainError):
+    def __init__(self) -> None:
+        super().__init__("this idempotency key was used for a request with another body")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`key` is the item's hash key; `subject` is the order id or SKU it was taken for.
+
+    `fingerprint` tells one request from another under the same key; None where only the key counts.
+    `expires_at` is in epoch seconds; None never expires.
+    """
+
+    key: str
+    subject: str
+    fingerprint: str | None
+    expires_at: int | None
+
+    def is_live(self, now: datetime) -> bool:
+        return self.expires_at is None or self.expires_at >= to_seconds(now)
+
+
+def to_seconds(at: datetime) -> int:
+    return to_micros(at) // 1_000_000
+
+
+def expiry(now: datetime) -> int:
+    return to_seconds(now + KEY_LIFETIME)
+
+
+def claim_key(customer: Customer, kind: ClaimKind, value: str) -> str:
+    return f"{customer.key}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def fingerprint(payload: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical form of a validated request; the prefix names the form."""
+    canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"v1:{hashlib.sha256(canonical.encode()).hexdigest()}"

@@ -1,0 +1,37 @@
+"""What can go wrong with products and stock.
+
+DomainError
+├── ProductNotFound     no such product in this tenant
+├── UnknownSku          an order names products that do not exist
+├── InsufficientStock   an adjustment would take the stock below zero
+└── StockShardsShrunk   `stock_shards` only grows
+"""
+
+from collections.abc import Sequence
+
+from order_shared.domain.errors import DomainError
+
+
+class ProductNotFound(DomainError):
+    def __init__(self, sku: str) -> None:
+        super().__init__(f"there is no product {sku}")
+        self.sku = sku
+
+
+class UnknownSku(DomainError):
+    def __init__(self, skus: Sequence[str]) -> None:
+        super().__init__(f"there is no product {', '.join(skus)}")
+        self.skus = tuple(skus)
+
+
+class InsufficientStock(DomainError):
+    def __init__(self, sku: str, available: int) -> None:
+        super().__init__(f"only {available} of {sku} are in stock")
+        self.sku = sku
+        self.available = available
+
+
+class StockShardsShrunk(DomainError):
+    def __init__(self, sku: str, wanted: int) -> None:
+        super().__init__(f"{sku} already has more than {wanted} stock shards, and their number only grows")
+        self.sku = sku

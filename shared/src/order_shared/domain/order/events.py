@@ -1,0 +1,207 @@
+"""What is said on the queue about orders: structured CloudEvents 1.0, versioned by their type.
+
+A compatible change keeps the type, and readers ignore fields they do not know. A breaking one gets a new
+type, and `EVENT_TYPES` then holds both for as long as old messages may live: 14 days in the queue, and as long
+again among the dead letters. It is read everywhere before it is said anywhere; see `docs/evolution.md`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+
+from order_shared.domain.clock import to_text
+from order_shared.domain.errors import PlatformError
+from order_shared.domain.order.exceptions import InvalidOrderId
+from order_shared.domain.order.ids import OrderId, created_at_of
+from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, TimelineEntry
+
+SOURCE = "/order-platform/orders"
+
+EventTime = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str)]
+
+
+class UnreadableEvent(PlatformError):
+    """The message is no event that this version knows; `reason` is a stable code."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PlacedLine(_Wire):
+    sku: str
+    name: str
+    quantity: Annotated[int, Field(ge=1)]
+    unit_price: Annotated[int, Field(ge=0)]
+    shard: Annotated[int, Field(ge=0)]
+
+
+class OrderData(_Wire):
+    customer: str
+
+
+class PlacedData(OrderData):
+    """Enough to process the order without reading it. Names no secret and no payment token."""
+
+    lines: Annotated[tuple[PlacedLine, ...], Field(min_length=1)]
+    currency: str
+    total: int
+    reference: str | None = None
+    paid: bool = False
+    """It has to be paid for, so it is read before anything is done: a message names no payment token."""
+
+
+class _CloudEvent(_Wire):
+    """What every message says. `subject` is the order id."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str = SOURCE
+    subject: str
+    time: EventTime
+    datacontenttype: Literal["application/json"] = "application/json"
+    traceparent: str | None = None
+    tenantid: str
+    data: OrderData
+
+    @property
+    def customer(self) -> Customer:
+        return Customer(self.tenantid, self.data.customer)
+
+    def to_json(self) -> str:
+        """ASCII only: SQS refuses some characters that JSON admits."""
+        return self.model_dump_json(exclude_none=True, ensure_ascii=True)
+
+
+class OrderPlaced(_CloudEvent):
+    """An order was accepted and is stored."""
+
+    type: Literal["order.placed.v1"] = "order.placed.v1"
+    data: PlacedData
+
+    @classmethod
+    def of(cls, order: Order) -> "OrderPlaced":
+        """The event of a pending order; a message sent again for the same order has the same `id`."""
+        return cls.model_validate(
+            {
+                "id": f"{order.order_id}.placed",
+                "subject": order.order_id,
+                "time": order.created_at,
+                "traceparent": order.traceparent,
+                "tenantid": order.customer.tenant,
+                "data": {
+                    "customer": order.customer.id,
+                    "lines": [
+                        {
+                            "sku": line.sku,
+                            "name": line.name,
+                            "quantity": line.quantity,
+                            "unit_price": line.unit_price,
+                            "shard": line.shard,
+                        }
+                        for line in order.lines
+                    ],
+                    "currency": order.currency,
+                    "total": order.total,
+                    "reference": order.reference,
+                    "paid": order.must_be_paid,
+                },
+            }
+        )
+
+    def order(self) -> Order:
+        """The pending order as it was when this was said. Raises UnreadableEvent for an impossible id."""
+        try:
+            created_at = created_at_of(self.subject)
+        except InvalidOrderId as error:
+            raise UnreadableEvent("invalid_event", "subject: not an order id") from error
+        return Order(
+            customer=self.customer,
+            order_id=OrderId(self.subject),
+            created_at=created_at,
+            updated_at=created_at,
+            status=OrderStatus.PENDING,
+            version=1,
+            fence=0,
+            lines=tuple(
+                OrderLine(
+                    sku=line.sku,
+                    name=line.name,
+                    quantity=line.quantity,
+                    unit_price=line.unit_price,
+                    shard=line.shard,
+                )
+                for line in self.data.lines
+            ),
+            currency=self.data.currency,
+            reference=self.data.reference,
+            traceparent=self.traceparent,
+            timeline=(TimelineEntry(OrderStatus.PENDING, created_at),),
+        )
+
+
+class OrderCancelRequested(_CloudEvent):
+    """A customer wants an order undone that holds stock; the order itself says so too."""
+
+    type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
+
+    @classmethod
+    def of(cls, order: Order, *, traceparent: str | None = None) -> "OrderCancelRequested":
+        """In the trace that asks for it; if that is not known, in the one that the order was placed in."""
+        return cls.model_validate(
+            {
+                "id": f"{order.order_id}.cancel_requested",
+                "subject": order.order_id,
+                "time": order.cancel_requested_at or order.updated_at,
+                "traceparent": traceparent or order.traceparent,
+                "tenantid": order.customer.tenant,
+                "data": {"customer": order.customer.id},
+            }
+        )
+
+
+Event = OrderPlaced | OrderCancelRequested
+
+EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
+    "order.placed.v1": TypeAdapter(OrderPlaced),
+    "order.cancel_requested.v1": TypeAdapter(OrderCancelRequested),
+}
+"""By type. The adapter of another version ends in the class above (an `AfterValidator` makes it), so that only
+this table knows of versions."""
+
+
+def event_of(order: Order) -> Event:
+    """What there is to say about an open order."""
+    return OrderPlaced.of(order) if order.cancel_requested_at is None else OrderCancelRequested.of(order)
+
+
+class _Envelope(_Wire):
+    specversion: str
+    type: str
+
+
+def parse_event(body: str) -> Event:
+    """The event in a message body; raises UnreadableEvent with `not_an_event`, `unknown_type` or `invalid_event`."""
+    try:
+        envelope = _Envelope.model_validate_json(body)
+    except ValidationError as error:
+        raise UnreadableEvent("not_an_event", _summary(error)) from error
+    adapter = EVENT_TYPES.get(envelope.type)
+    if adapter is None:
+        raise UnreadableEvent("unknown_type", ascii(envelope.type[:100]))
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        raise UnreadableEvent("invalid_event", _summary(error)) from error
+
+
+def _summary(error: ValidationError) -> str:
+    """Where the body is wrong, without its content: bodies may hold what logs must not."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"

@@ -1,0 +1,334 @@
+"""The order and its state machine. Pure: no I/O, no clock; the time comes in.
+
+        ┌──────────► rejected ◄──┐
+        │                        │
+    pending ──► reserved ──► (compensation)
+        │          │
+        │          ▼
+        ├──────► confirmed ──► cancelled
+        └────────────────────────▲
+
+Each transition gives a new order whose `version` and `fence` are one higher; the repository writes it only
+if the stored order is still the one it came from.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from zlib import crc32
+
+from order_shared.domain.clock import to_millis
+from order_shared.domain.inventory.models import Product
+from order_shared.domain.money.charges import provider_amount
+from order_shared.domain.order.exceptions import CurrencyMismatch, InvalidTransition
+from order_shared.domain.order.ids import OrderId, new_order_id
+from order_shared.domain.order.payments import NO_ATTEMPTS, Charge, PaymentAttempts, PaymentCall, Undo
+from order_shared.tables import OPEN_SHARDS
+
+MAX_ATTEMPTS = 10
+"""Errors that nobody foresaw, until an order is parked. Outages, throttles and time-outs never count."""
+
+MAX_LINES = 50
+MAX_QUANTITY = 1000
+MAX_REFERENCE_LENGTH = 100
+LEASE_GRACE_MS = 5000
+"""A reserved order falls due this long after its lease: a sweep is news, not a rival."""
+
+
+def parked_shard(shard: int) -> str:
+    """Where the outbox keeps what waits for an operator: beside the shards that are swept."""
+    return f"parked#{shard:02d}"
+
+
+class OrderStatus(StrEnum):
+    PENDING = "pending"
+    RESERVED = "reserved"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.PENDING: frozenset(
+        {OrderStatus.RESERVED, OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED}
+    ),
+    OrderStatus.RESERVED: frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED}),
+    OrderStatus.CONFIRMED: frozenset({OrderStatus.CANCELLED}),
+    OrderStatus.REJECTED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+}
+
+ENDED = frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED})
+HOLDS_STOCK = frozenset({OrderStatus.RESERVED, OrderStatus.CONFIRMED})
+FREES_REFERENCE = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELLED})
+
+
+class ReasonCode(StrEnum):
+    OUT_OF_STOCK = "out_of_stock"
+    PAYMENT_DECLINED = "payment_declined"
+    REJECTED_BY_OPERATOR = "rejected_by_operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who an order belongs to; both parts come from the verified token."""
+
+    tenant: str
+    id: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.tenant}#{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """`quantity` of one product at the price of the moment of ordering, from stock shard `shard`."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price: int
+    shard: int
+
+    @property
+    def amount(self) -> int:
+        return self.quantity * self.unit_price
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an order was not carried out."""
+
+    code: ReasonCode
+    detail: str
+    sku: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The platform has stopped trying by itself; an operator decides. It is no status: what is held stays held."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    status: OrderStatus
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order as it stands. `due_at` and `lease_until` are epoch milliseconds; amounts are minor units.
+
+    `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
+    the fence it knows, so a stale worker's write fails. `payment_token` is what the customer pays with, and
+    is forgotten when the order ends; `payment_id` is the provider's name of the payment. `undo` is the decision to undo
+    that payment. `traceparent` names the trace of the request that placed it, for whoever goes on with it.
+    """
+
+    customer: Customer
+    order_id: OrderId
+    created_at: datetime
+    updated_at: datetime
+    status: OrderStatus
+    version: int
+    fence: int
+    lines: tuple[OrderLine, ...]
+    currency: str
+    reference: str | None = None
+    traceparent: str | None = None
+    reason: Reason | None = None
+    timeline: tuple[TimelineEntry, ...]
+    due_at: int | None = None
+    sweeps: int = 0
+    lease_owner: str | None = None
+    lease_until: int | None = None
+    payment_token: str | None = None
+    payment_id: str | None = None
+    payment_attempts: PaymentAttempts = NO_ATTEMPTS
+    undo: Undo | None = None
+    cancel_requested_at: datetime | None = None
+    attempts: int = 0
+    parked: Parked | None = None
+    retried_at: datetime | None = None
+
+    @classmethod
+    def place(
+        cls,
+        customer: Customer,
+        lines: Iterable[tuple[Product, int]],
+        *,
+        at: datetime,
+        due_at: int,
+        reference: str | None = None,
+        payment_token: str | None = None,
+        traceparent: str | None = None,
+    ) -> "Order":
+        """A new pending order of `(product, quantity)` pairs, one per product, at today's prices.
+
+        Raises CurrencyMismatch, and AmountNotChargeable for an order that is to be paid.
+        """
+        lines = tuple(lines)
+        currencies = sorted({product.currency for product, _ in lines})
+        if len(currencies) != 1:
+            raise CurrencyMismatch(currencies)
+        order_id = new_order_id(at)
+        order = cls(
+            customer=customer,
+            order_id=order_id,
+            created_at=at,
+            updated_at=at,
+            status=OrderStatus.PENDING,
+            version=1,
+            fence=0,
+            lines=tuple(
+                OrderLine(
+                    sku=product.sku,
+                    name=product.name,
+                    quantity=quantity,
+                    unit_price=product.unit_price,
+                    shard=product.shard_for(order_id),
+                )
+                for product, quantity in lines
+            ),
+            currency=currencies[0],
+            reference=reference,
+            traceparent=traceparent,
+            timeline=(TimelineEntry(OrderStatus.PENDING, at),),
+            due_at=due_at,
+            payment_token=payment_token,
+        )
+        if order.must_be_paid:
+            provider_amount(order.total, order.currency)
+        return order
+
+    @property
+    def total(self) -> int:
+        return sum(line.amount for line in self.lines)
+
+    @property
+    def is_open(self) -> bool:
+        """True while the platform still owes the customer an end; such orders are swept."""
+        return self.status not in ENDED or (
+            self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
+        )
+
+    @property
+    def must_be_paid(self) -> bool:
+        return self.payment_token is not None and self.total > 0
+
+    @property
+    def holds_stock(self) -> bool:
+        return self.status in HOLDS_STOCK
+
+    @property
+    def open_shard(self) -> str:
+        shard = crc32(self.order_id.encode()) % OPEN_SHARDS
+        return str(shard) if self.parked is None else parked_shard(shard)
+
+    @property
+    def open_since(self) -> datetime:
+        """Since when the platform owes what it still owes; an operator's retry begins anew."""
+        return max(filter(None, (self.created_at, self.cancel_requested_at, self.retried_at)))
+
+    def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
+        """Stock is held for the order; `owner` alone may carry it on until the lease runs out."""
+        until = to_millis(lease_until)
+        return self._become(
+            OrderStatus.RESERVED, at, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS
+        )
+
+    def is_leased(self, at: datetime, *, to_others_than: str) -> bool:
+        """Somebody else may be at work on it."""
+        return (
+            self.lease_owner not in {None, to_others_than}
+            and self.lease_until is not None
+            and self.lease_until >= to_millis(at)
+        )
+
+    def take_over(self, *, owner: str, lease_until: datetime) -> "Order":
+        """A new owner carries it on; the old one's writes fail from now on. Nothing that a customer sees."""
+        until = to_millis(lease_until)
+        return replace(self, fence=self.fence + 1, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS)
+
+    def release(self) -> "Order":
+        """Its owner lets go before the lease ends, so that the next attempt need not wait for that."""
+        return replace(self, lease_until=0)
+
+    def failed(self, at: datetime) -> "Order":
+        """One more attempt ended in an error that nobody foresaw; after too many the order is parked."""
+        order = replace(self, attempts=self.attempts + 1)
+        return order.park(at, "unexpected_errors") if order.attempts >= MAX_ATTEMPTS else order
+
+    def park(self, at: datetime, reason: str) -> "Order":
+        return replace(self, parked=Parked(at, reason))
+
+    def unpark(self, at: datetime, *, due_at: int) -> "Order":
+        """Back into the outbox, as if nothing had been tried yet."""
+        return replace(self, parked=None, attempts=0, sweeps=0, due_at=due_at, retried_at=at)
+
+    @property
+    def charge(self) -> Charge:
+        return Charge(
+            order_id=self.order_id,
+            amount=self.total,
+            currency=self.currency,
+            payment_id=self.payment_id,
+            attempts=self.payment_attempts,
+        )
+
+    def with_payment(self, payment_id: str) -> "Order":
+        return replace(self, payment_id=payment_id)
+
+    def without_payment(self) -> "Order":
+        """Its payment is cancelled for good; the next one is created under another idempotency key."""
+        return replace(self.with_next_attempt(PaymentCall.CREATE), payment_id=None, undo=None)
+
+    def with_next_attempt(self, call: PaymentCall) -> "Order":
+        """The provider's saved answer to this call settles nothing; the next attempt takes another idempotency key."""
+        return replace(self, payment_attempts=self.payment_attempts.raised(call))
+
+    def begin_undo(self, undo: Undo) -> "Order":
+        """Decide to undo the payment; from now on it cannot be confirmed."""
+        return replace(self, undo=undo)
+
+    def request_cancel(self, at: datetime, *, due_at: int) -> "Order":
+        """What only the processor can undo is asked of it; the order goes back to the outbox until it is done."""
+        if self.cancel_requested_at is not None or not self.holds_stock:
+            raise InvalidTransition(self.order_id, self.status, OrderStatus.CANCELLED)
+        at = max(at, self.updated_at)
+        requested = replace(self, version=self.version + 1, updated_at=at, cancel_requested_at=at)
+        return replace(requested, due_at=due_at, sweeps=0, parked=None)
+
+    def confirm(self, at: datetime) -> "Order":
+        if self.cancel_requested_at is not None or self.undo is not None:
+            raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
+        return self._become(OrderStatus.CONFIRMED, at)
+
+    def reject(self, at: datetime, reason: Reason) -> "Order":
+        return self._become(OrderStatus.REJECTED, at, reason=reason)
+
+    def cancel(self, at: datetime) -> "Order":
+        return self._become(OrderStatus.CANCELLED, at)
+
+    def _become(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
+        if status not in TRANSITIONS[self.status]:
+            raise InvalidTransition(self.order_id, self.status, status)
+        if status in ENDED:
+            changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None, "payment_token": None}
+            changes |= {"attempts": 0, "parked": None, "retried_at": None, "undo": None}
+        at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
+        return replace(
+            self,
+            status=status,
+            version=self.version + 1,
+            fence=self.fence + 1,
+            updated_at=at,
+            timeline=(*self.timeline, TimelineEntry(status, at)),
+            **changes,
+        )

@@ -1,0 +1,1 @@
+"""The consumer of a queue: polling and handling, settlement, heartbeat."""

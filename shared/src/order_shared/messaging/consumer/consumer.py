@@ -1,0 +1,241 @@
+"""Consumer: takes messages off the queue and sees each one through.
+
+    poll ─► handle ─► acknowledge
+              ├─ Unprocessable ─► dead-letter
+              ├─ LeaseLost ─► drop           somebody else has it by now
+              ├─ Deferred ─► defer           its order waits in the outbox
+              └─ any other ─► back off
+
+A poll never asks for more messages than there are free permits, so nothing received waits for its turn while
+its visibility runs out. A message holds its permit while it is handled, and not while the queue is told what became
+of it, unless very many wait for that.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import structlog
+
+from order_shared.backoff import full_jitter
+from order_shared.domain.errors import PlatformError
+from order_shared.messaging.consumer.heartbeat import Heartbeat
+from order_shared.messaging.consumer.metrics import ConsumerMetrics
+from order_shared.messaging.consumer.options import ConsumerOptions
+from order_shared.messaging.consumer.settlement import Settle, Settlement, drop
+from order_shared.messaging.delivery import Deferred, Delivery, Handler, LeaseLost, Unprocessable
+from order_shared.messaging.queue import MAX_BATCH, Queue, QueueUnavailable, ReceivedMessage
+
+log = structlog.get_logger(__name__)
+
+HELD_SHARE = 0.9
+"""Share of a new message's visibility that is counted on: SQS began to count before its answer came."""
+
+UNSETTLED_SHARE = 10
+"""How many times `concurrency` messages may wait for settlement. Beyond, they hold their permits, so that no more are
+received while the queue cannot be told."""
+
+RELEASE_SECONDS = 3.0
+"""Time to release what did not finish, after the drain time."""
+
+CRASHED = "crashed"
+"""The cause of a failure by an unexpected error."""
+
+ERROR_SLEEP_CAP = 5.0  # seconds between polls of a queue that cannot be reached
+
+OnHandled = Callable[[str | None], None]
+"""Called after each handling of a message that was still ours: with the cause of its failure, or None."""
+
+
+def ignore_outcome(_cause: str | None) -> None:
+    """Count nothing."""
+
+
+class Consumer:
+    """Runs until `stop`; then finishes what has begun, releases the rest, and returns."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        handler: Handler,
+        options: ConsumerOptions,
+        metrics: ConsumerMetrics,
+        on_handled: OnHandled = ignore_outcome,
+    ) -> None:
+        self._queue = queue
+        self._handler = handler
+        self._options = options
+        self._metrics = metrics
+        self._on_handled = on_handled
+        self._permits = asyncio.Semaphore(options.concurrency)
+        self._settlement = Settlement(queue, options, metrics)
+        self._in_flight: set[Delivery] = set()
+        self._heartbeat = Heartbeat(queue, self._in_flight, metrics, visibility=options.visibility)
+        metrics.in_flight.set_function(lambda: len(self._in_flight))
+        self._stopping = asyncio.Event()
+        self._stopped_at = 0.0
+        self._last_loops = [time.monotonic()] * options.pollers
+        self._lag_ms = 0
+
+    @property
+    def idle_seconds(self) -> float:
+        """Time since the last turn of the poller that has been silent longest: the process's health."""
+        return time.monotonic() - min(self._last_loops)
+
+    @property
+    def lag_ms(self) -> int:
+        """Time that the newest first delivery had waited in the queue; 0 when the queue ran empty."""
+        return self._lag_ms
+
+    def stop(self) -> None:
+        if not self._stopping.is_set():
+            self._stopped_at = time.monotonic()
+            self._stopping.set()
+            for _ in range(self._options.pollers):
+                self._permits.release()  # wakes a poller that waits for one, so that it ends
+
+    async def run(self) -> None:
+        """Consume until `stop`. An error of a poller or of the heartbeat that is not the queue's ends this."""
+        async with asyncio.TaskGroup() as group:
+            heartbeat = group.create_task(self._heartbeat.run())
+            pollers = [group.create_task(self._poll(number)) for number in range(self._options.pollers)]
+            await self._stopping.wait()
+            await asyncio.wait(pollers, timeout=self._drain_left())
+            for poller in pollers:
+                poller.cancel()
+            unfinished = await self._finish()
+            heartbeat.cancel()
+            await asyncio.wait([heartbeat])  # a late beat would hide again what is released
+            await self._release(unfinished)
+
+    async def _poll(self, number: int) -> None:
+        errors = 0
+        while not self._stopping.is_set():
+            self._last_loops[number] = time.monotonic()
+            permits = await self._take_permits()
+            messages: list[ReceivedMessage] = []
+            try:
+                if not self._stopping.is_set():
+                    messages = await self._receive(permits)
+                    self._observe(messages)
+                errors = 0
+            except QueueUnavailable as error:
+                log.warning("receive_failed", error=str(error))
+                await self._sleep(full_jitter(errors, base=0.2, cap=ERROR_SLEEP_CAP))
+                errors += 1
+            for _ in range(permits - len(messages)):
+                self._permits.release()
+            held_until = time.monotonic() + HELD_SHARE * self._options.visibility
+            deliveries = [Delivery(message, held_until) for message in messages]
+            if self._stopping.is_set():
+                await self._settlement.release(deliveries)
+                for _ in deliveries:
+                    self._permits.release()
+            else:
+                for delivery in deliveries:
+                    self._start(delivery)
+
+    async def _receive(self, limit: int) -> list[ReceivedMessage]:
+        """Poll once, within a time limit: a poll that never ends would be a poller that silently died."""
+        try:
+            async with asyncio.timeout(self._options.wait + self._options.poll_grace):
+                return await self._queue.receive(limit, self._options.wait, self._options.visibility)
+        except TimeoutError:
+            raise QueueUnavailable("no_end_of_poll") from None
+
+    async def _take_permits(self) -> int:
+        """Wait for one permit, and take up to ten of those that are free."""
+        await self._permits.acquire()
+        taken = 1
+        while taken < MAX_BATCH and not self._permits.locked():
+            await self._permits.acquire()
+            taken += 1
+        return taken
+
+    def _observe(self, messages: Sequence[ReceivedMessage]) -> None:
+        self._metrics.received.observe(len(messages))
+        now_ms = time.time_ns() // 1_000_000
+        first_sent = [message.sent_at for message in messages if message.receive_count == 1]
+        for sent_at in first_sent:
+            self._metrics.wait_seconds.observe(max(0, now_ms - sent_at) / 1000)
+        if first_sent:
+            self._lag_ms = max(0, now_ms - max(first_sent))
+        elif not messages:
+            self._lag_ms = 0
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but no longer than until `stop`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+    def _start(self, delivery: Delivery) -> None:
+        self._in_flight.add(delivery)
+        delivery.task = asyncio.create_task(self._process(delivery))
+
+    async def _process(self, delivery: Delivery) -> None:
+        keeps_permit = True
+        try:
+            settle = await self._handle(delivery)
+            keeps_permit = len(self._in_flight) > UNSETTLED_SHARE * self._options.concurrency
+            if not keeps_permit:
+                self._permits.release()
+            self._metrics.outcomes[await settle(delivery)].inc()
+        finally:
+            self._in_flight.discard(delivery)
+            if keeps_permit:
+                self._permits.release()
+
+    async def _handle(self, delivery: Delivery) -> Settle:
+        """Handle the message, and return how it is settled."""
+        started = time.perf_counter()
+        settlement = self._settlement
+        try:
+            await self._handler(delivery)
+        except Deferred as error:
+            self._on_handled(error.cause)
+            return partial(settlement.defer, cause=error.cause)
+        except Unprocessable as error:
+            self._on_handled("unprocessable")
+            return partial(settlement.dead_letter, error=error)
+        except LeaseLost:
+            log.warning("lease_lost", message_id=delivery.message.message_id)
+            return drop
+        except PlatformError as error:
+            log.warning("handler_failed", message_id=delivery.message.message_id, error=str(error))
+            self._on_handled(error.cause)
+            return partial(settlement.back_off, reason=error.cause)
+        except Exception:
+            log.exception("handler_crashed", message_id=delivery.message.message_id)
+            self._on_handled(CRASHED)
+            return partial(settlement.back_off, reason=CRASHED)
+        finally:
+            self._metrics.handle_seconds.observe(time.perf_counter() - started)
+        self._on_handled(None)
+        return settlement.acknowledge
+
+    def _drain_left(self) -> float:
+        return max(0.0, self._options.drain - (time.monotonic() - self._stopped_at))
+
+    async def _finish(self) -> list[Delivery]:
+        """Let what has begun finish until the drain time is over. Return what did not, cancelled."""
+        tasks = {delivery.task: delivery for delivery in self._in_flight if delivery.task}
+        if not tasks:
+            return []
+        _, unfinished = await asyncio.wait(tasks, timeout=self._drain_left())
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+        return [tasks[task] for task in unfinished]
+
+    async def _release(self, deliveries: Sequence[Delivery]) -> None:
+        """Release what did not finish. Never takes much longer than the drain time: the queue may not answer."""
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                await self._settlement.release(deliveries)
+                await self._settlement.close()
+        except TimeoutError:
+            log.warning("drain_cut_short", messages=len(deliveries))  # they come again after their visibility

@@ -1,0 +1,40 @@
+"""The metrics of a consumer. Every name begins with `order_`, as those in `order_shared.runtime.metrics`."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+OUTAGE_BUCKETS = (300.0, 900.0, 3600.0, 21600.0, 86400.0)
+"""Bounds for what an outage delays: a quantile beyond the last bound would be shown as that bound."""
+WAIT_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, *OUTAGE_BUCKETS)
+HANDLE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+OUTCOMES = ("acknowledged", "deferred", "retried", "dead_lettered", "lease_lost", "delete_failed")
+
+
+class ConsumerMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        messages = Counter("order_messages", "Messages by what became of them.", ["outcome"], registry=registry)
+        self.outcomes = {outcome: messages.labels(outcome) for outcome in OUTCOMES}
+        self.retries = Counter(
+            "order_message_retries",
+            "Handlings that failed, by reason: the message comes again, or its order waits in the outbox.",
+            ["reason"],
+            registry=registry,
+        )
+        self.retries.labels("crashed")  # exists from the start, so that its first increase is seen
+        self.received = Histogram(
+            "order_receive_batch_messages", "Messages per receive.", buckets=range(11), registry=registry
+        )
+        self.in_flight = Gauge("order_messages_in_flight", "Messages received and not yet settled.", registry=registry)
+        self.wait_seconds = Histogram(
+            "order_message_wait_seconds",
+            "Time from sent to received for the first time.",
+            buckets=WAIT_BUCKETS,
+            registry=registry,
+        )
+        self.handle_seconds = Histogram(
+            "order_handle_seconds", "Time to handle one message.", buckets=HANDLE_BUCKETS, registry=registry
+        )
+        self.heartbeats = Counter("order_heartbeats", "Extensions of a message's visibility.", registry=registry)
+        self.heartbeat_failures = Counter(
+            "order_heartbeat_failures", "Extensions of a message's visibility that failed.", registry=registry
+        )

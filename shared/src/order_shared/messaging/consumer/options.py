@@ -1,0 +1,20 @@
+"""How a consumer polls, retries and drains."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsumerOptions:
+    """At most `concurrency` messages are handled at once. All times are in seconds.
+
+    A poll is cancelled `poll_grace` after its `wait`. What has begun when the consumer stops has `drain` to finish.
+    """
+
+    concurrency: int = 64
+    pollers: int = 1
+    wait: int = 20
+    visibility: int = 30
+    retry_base: float = 1.0
+    retry_cap: float = 300.0
+    drain: float = 60.0
+    poll_grace: float = 10.0

@@ -1,0 +1,155 @@
+"""What a process that traces does more: a span for each message sent, each message handled, each request to AWS.
+
+Names and attributes follow OpenTelemetry's conventions. Of an error a span says its kind only: texts may quote what no
+trace should hold, and the log lines with the same trace id have them.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Self
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import Span as RecordedSpan
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from order_shared.aws.service import Transport
+from order_shared.domain.order.events import Event
+from order_shared.messaging.delivery import Delivery
+from order_shared.messaging.publisher import EventPublisher, Settled
+from order_shared.runtime.tracing.sampling import drawn_by_lot
+from order_shared.runtime.tracing.span_errors import fail, noting_errors
+from order_shared.runtime.tracing.traced_publisher import TracedPublisher
+from order_shared.runtime.tracing.traced_transport import TracedTransport
+
+PROPAGATOR = TraceContextTextMapPropagator()
+PROTOCOL = "http/protobuf"
+CLOSE_SECONDS = 3.0
+MESSAGING = {"messaging.system": "aws_sqs"}
+QUERY = "url.query"
+
+
+class SpanTracing:
+    """The traces of one process. Whatever is wrong with the collector, the work goes on."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self.provider = provider
+        provider.add_span_processor(_WithoutQueries())
+        self._tracer = provider.get_tracer("order_shared")
+
+    @classmethod
+    def exporting(cls, service: str, version: str, environment: Mapping[str, str]) -> Self:
+        """As OpenTelemetry's variables say: where to, which share, under which name. Ends the process if it cannot."""
+        names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        given = [environment[name] for name in names if environment.get(name)]
+        if given and given[0] != PROTOCOL:
+            raise SystemExit(f"OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent by {PROTOCOL} only")
+        to_console = environment.get("OTEL_TRACES_EXPORTER") == "console"
+        exporter: SpanExporter = ConsoleSpanExporter() if to_console else OTLPSpanExporter()
+        named = Resource.create({"service.name": service, "service.version": version})
+        provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+        provider.sampler = drawn_by_lot(provider.sampler)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        return cls(provider)
+
+    async def aclose(self) -> None:
+        """Sends what is left, for at most CLOSE_SECONDS: a collector that hangs holds no process back."""
+        closing = threading.Thread(target=self.provider.shutdown, daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, CLOSE_SECONDS)
+
+    def traceparent(self) -> str | None:
+        """Of the span under way; None if there is none."""
+        return _traceparent(None)
+
+    def describe(self, bound: Mapping[str, str]) -> None:
+        """Says of the span under way what its log lines say; `order_id` becomes `order.id`."""
+        trace.get_current_span().set_attributes(
+            {name.replace("_", "."): value for name, value in bound.items() if name != "trace_id"}
+        )
+
+    def transport(self, transport: Transport) -> Transport:
+        return TracedTransport(transport, self)
+
+    def publisher(self, publisher: EventPublisher) -> EventPublisher:
+        return TracedPublisher(publisher, self)
+
+    @contextmanager
+    def client(self, name: str, attributes: Mapping[str, str]) -> Iterator[Span]:
+        """A request to somebody else, within what is under way."""
+        with (
+            self._tracer.start_as_current_span(
+                name, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
+            ) as span,
+            noting_errors(span),
+        ):
+            yield span
+
+    def sending(self, event: Event) -> tuple[Event, Settled]:
+        """The event with the span of its sending for its `traceparent`; the span ends when it is told how that went.
+
+        It belongs to what is under way, as a request; a sweeper's to the trace that the order was placed in.
+        """
+        parent = None if trace.get_current_span().get_span_context().is_valid else _context_of(event)
+        span = self._tracer.start_span(
+            f"send {event.type}",
+            context=parent,
+            kind=SpanKind.PRODUCER,
+            attributes={**MESSAGING, "messaging.operation.type": "send", "order.id": event.subject},
+        )
+
+        def sent(error: str | None) -> None:
+            if error is not None:
+                fail(span, error)
+            span.end()
+
+        return event.model_copy(update={"traceparent": _traceparent(trace.set_span_in_context(span))}), sent
+
+    @contextmanager
+    def handling(self, event: Event, delivery: Delivery) -> Iterator[None]:
+        """One delivery of a message: a child of its sending, however much later, and by whomever, it is handled."""
+        with (
+            self._tracer.start_as_current_span(
+                f"process {event.type}",
+                context=_context_of(event),
+                kind=SpanKind.CONSUMER,
+                attributes={
+                    **MESSAGING,
+                    "messaging.operation.type": "process",
+                    "messaging.message.id": delivery.message.message_id,
+                    "messaging.aws_sqs.receive_count": delivery.message.receive_count,
+                    "order.id": event.subject,
+                    "tenant": event.tenantid,
+                },
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span,
+            noting_errors(span),
+        ):
+            yield
+
+
+class _WithoutQueries(SpanProcessor):
+    """The framework notes a request's query, in which a caller may have put anything: a search, even a token."""
+
+    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+        if QUERY in (span.attributes or ()):
+            span.set_attribute(QUERY, "REDACTED")
+
+
+def _traceparent(context: Context | None) -> str | None:
+    """Of the span in the context, or in the current one."""
+    carrier: dict[str, str] = {}
+    PROPAGATOR.inject(carrier, context)
+    return carrier.get("traceparent")
+
+
+def _context_of(event: Event) -> Context:
+    return PROPAGATOR.extract({"traceparent": event.traceparent or ""})

@@ -1,0 +1,1 @@
+"""Stored items: the only code that knows what a table holds."""

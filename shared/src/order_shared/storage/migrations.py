@@ -1,0 +1,167 @@
+"""Rewrites stored items of older versions, one at a time, while everything else goes on.
+
+A rewrite is one update of the attributes that differ between the two forms. Its condition names the version it came
+from and each of those attributes as it was read, so it takes nothing back that somebody else wrote meanwhile; what
+it does not change is not in it, so an order may move at the same time. Rewriting twice changes nothing.
+
+How far a backfill has come stands in the operations table, per segment of the scan:
+
+    subject  migration#orders#2      table and version
+    at       segment#03/08
+    after    the key of the last item that was seen to; absent when none was
+    done     true once the segment has been seen to
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import and_
+
+from aiodynamo.errors import ConditionalCheckFailed, TableNotFound
+from aiodynamo.expressions import Condition, F, UpdateExpression
+from aiodynamo.utils import dy2py, py2dy
+
+from order_shared.aws.dynamodb import Dynamo, Item
+from order_shared.domain.errors import PlatformError, StorageUnavailable
+from order_shared.storage.inventory import VERSIONS as INVENTORY_VERSIONS
+from order_shared.storage.item_schema import Versions, version_of
+from order_shared.storage.order_items import VERSIONS as ORDER_VERSIONS
+from order_shared.tables import INVENTORY, ORDERS, Table, TableNames
+
+REWRITE_ROUNDS = 8
+"""How often an item is read again because others changed it meanwhile."""
+
+
+class TableMissing(PlatformError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no table {name}")
+
+
+class MigratedTable(StrEnum):
+    """Those whose items carry a version."""
+
+    ORDERS = "orders"
+    INVENTORY = "inventory"
+
+
+DEFINITIONS: dict[MigratedTable, tuple[Table, Versions]] = {
+    MigratedTable.ORDERS: (ORDERS, ORDER_VERSIONS),
+    MigratedTable.INVENTORY: (INVENTORY, INVENTORY_VERSIONS),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One of `of` parts of a table that can be scanned side by side; `number` counts from 0."""
+
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"segment#{self.number:02d}/{self.of:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All items of a segment up to the key `after` have been seen to; None: none yet."""
+
+    after: Item | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """What one request of a scan gives; `after` is where the next goes on, None at the end of the segment."""
+
+    items: list[Item]
+    after: Item | None
+
+
+class Migration:
+    """The items of one table on their way to the newest version. All methods raise StorageUnavailable."""
+
+    def __init__(
+        self, dynamo: Dynamo, name: str, operations: str, definition: Table, versions: Versions, *, subject: str
+    ) -> None:
+        self._dynamo = dynamo
+        self._name = name
+        self._operations = operations
+        self._hash_key = definition.hash_key.name
+        self._keys = [key.name for key in (definition.hash_key, definition.range_key) if key]
+        self._versions = versions
+        self._subject = subject
+
+    @classmethod
+    def of(cls, dynamo: Dynamo, tables: TableNames, table: MigratedTable) -> "Migration":
+        definition, versions = DEFINITIONS[table]
+        name = {MigratedTable.ORDERS: tables.orders, MigratedTable.INVENTORY: tables.inventory}[table]
+        subject = f"migration#{table}#{versions.newest}"
+        return cls(dynamo, name, tables.operations, definition, versions, subject=subject)
+
+    @property
+    def newest(self) -> int:
+        return self._versions.newest
+
+    @property
+    def readable(self) -> int:
+        """The newest version that this release reads; items above `newest` that it reads need no rewriting."""
+        return self._versions.readable
+
+    async def count_roughly(self) -> int:
+        """As AWS counts it, some hours ago. Raises TableMissing."""
+        try:
+            description = await self._dynamo.retries.run(lambda: self._dynamo.client.describe_table(self._name))
+        except TableNotFound as error:
+            raise TableMissing(self._name) from error
+        return description.item_count or 0
+
+    async def read(self, segment: Segment, after: Item | None, limit: int) -> ItemPage:
+        """Up to `limit` items; consistent, so that nothing that was stored before is overlooked."""
+        payload = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "Segment": segment.number,
+            "TotalSegments": segment.of,
+            "Limit": limit,
+            **({"ExclusiveStartKey": py2dy(after)} if after else {}),
+        }
+        client = self._dynamo.client
+        answer = await self._dynamo.retries.run(lambda: client.send_request(action="Scan", payload=payload))
+        last = answer.get("LastEvaluatedKey")
+        items = [dy2py(item, client.numeric_type) for item in answer["Items"]]
+        return ItemPage(items, dy2py(last, client.numeric_type) if last else None)
+
+    async def rewrite(self, item: Item) -> bool:
+        """Writes an item of an older version in the newest form; False if there is no need (any more)."""
+        key = {name: item[name] for name in self._keys}
+        stored: Item | None = item
+        for _ in range(REWRITE_ROUNDS):
+            if stored is None or version_of(stored) >= self.newest:
+                return False
+            try:
+                await self._write(key, stored, self._versions.upgraded(stored))
+            except ConditionalCheckFailed:
+                stored = await self._dynamo.get(self._name, key)
+            else:
+                return True
+        raise StorageUnavailable(f"the item {key} of {self._name} changes too fast")
+
+    async def _write(self, key: Item, before: Item, after: Item) -> None:
+        differing = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        condition: Condition = F(self._hash_key).exists()
+        updates: list[UpdateExpression] = []
+        for name in differing:
+            condition &= F(name).equals(before[name]) if name in before else F(name).does_not_exist()
+            updates.append(F(name).set(after[name]) if name in after else F(name).remove())
+        await self._dynamo.update(self._name, key, reduce(and_, updates), condition=condition)
+
+    async def checkpoint(self, segment: Segment) -> Checkpoint:
+        found = await self._dynamo.get(self._operations, {"subject": self._subject, "at": str(segment)})
+        return Checkpoint(found.get("after"), found["done"]) if found else Checkpoint()
+
+    async def save(self, segment: Segment, checkpoint: Checkpoint) -> None:
+        """Two operators at once may overwrite each other's: either is true."""
+        item: Item = {"subject": self._subject, "at": str(segment), "done": checkpoint.done}
+        if checkpoint.after is not None:
+            item["after"] = checkpoint.after
+        await self._dynamo.retries.run(lambda: self._dynamo.client.put_item(self._operations, item))

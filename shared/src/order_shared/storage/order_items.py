@@ -1,0 +1,229 @@
+"""How an order is stored: the item, what changes in it, and the conditions of its writes.
+
+    version 3   has `payment_attempts` or `undo`, which version 2 does not know: it leaves such an order alone
+    version 2   has no `total`: it is the sum of the lines, and two copies can disagree
+    version 1   has it; nobody reads it
+    version 0   says no version
+
+A new version keeps to the rules of `docs/evolution.md`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from aiodynamo.expressions import Append, Condition, F, Modify, SetAction, UpdateExpression, Value
+
+from order_shared.aws.dynamodb import Item
+from order_shared.domain.clock import from_text, to_text
+from order_shared.domain.order.ids import OrderId
+from order_shared.domain.order.models import (
+    HOLDS_STOCK,
+    Customer,
+    Order,
+    OrderLine,
+    OrderStatus,
+    Parked,
+    Reason,
+    ReasonCode,
+    TimelineEntry,
+)
+from order_shared.domain.order.payments import PaymentAttempts, Undo, UndoKind
+from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
+
+ITEM_VERSION = 2
+UNDO_VERSION = 3
+"""Given to an order by the write that first stores an attempt number above 0 or an undo, and by no other."""
+
+
+def _without_total(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name != "total"}
+
+
+UPGRADES: Mapping[int, Upgrade] = {0: as_it_is, 1: _without_total}
+VERSIONS = Versions("orders", ITEM_VERSION, UPGRADES, marked=UNDO_VERSION)
+OF_KNOWN_VERSION = VERSIONS.known()
+
+ORDER_ABSENT = F("customer_key").does_not_exist()
+CANCEL_NOT_REQUESTED = F("cancel_requested_at").does_not_exist()
+HOLDS_STOCK_STORED = F("status").is_in([str(status) for status in sorted(HOLDS_STOCK)])
+
+MUTABLE: Mapping[str, Callable[[Order], Any]] = {
+    "status": lambda order: str(order.status),
+    "fence": lambda order: order.fence,
+    "updated_at": lambda order: to_text(order.updated_at),
+    "reason": lambda order: order.reason and _reason_item(order.reason),
+    "open_shard": lambda order: order.open_shard if order.is_open else None,
+    "due_at": lambda order: order.due_at,
+    "sweeps": lambda order: order.sweeps if order.is_open else None,
+    "lease_owner": lambda order: order.lease_owner,
+    "lease_until": lambda order: order.lease_until,
+    "payment_token": lambda order: order.payment_token,
+    "payment_id": lambda order: order.payment_id,
+    "payment_attempts": lambda order: _attempts_item(order.payment_attempts),
+    "undo": lambda order: order.undo and _undo_item(order.undo),
+    "attempts": lambda order: order.attempts or None,
+    "parked": lambda order: order.parked and {"at": to_text(order.parked.at), "reason": order.parked.reason},
+    "retried_at": lambda order: order.retried_at and to_text(order.retried_at),
+    "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
+}
+"""Attributes that change in an order's life, in their stored form; None is not stored. `version` and `timeline`
+change too, by what is added to them."""
+
+OPEN_ATTRIBUTES = frozenset(
+    {
+        "open_shard",
+        "due_at",
+        "sweeps",
+        "lease_owner",
+        "lease_until",
+        "payment_token",
+        "attempts",
+        "parked",
+        "retried_at",
+        "undo",
+    }
+)
+"""What an order has only until it ends."""
+
+
+FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline", "item_version")}
+
+
+def item_key(customer_key: str, created_at: datetime) -> Item:
+    return {"customer_key": customer_key, "created_at": to_text(created_at)}
+
+
+def still(order: Order) -> Condition:
+    """The stored order is the one we know: same id, state and owner, and nobody has asked to cancel it since.
+
+    It is of no newer version than ours: a first attempt is made without a read.
+    """
+    condition = FIELDS["order_id"].equals(order.order_id) & FIELDS["status"].equals(str(order.status))
+    condition &= FIELDS["fence"].equals(order.fence) & OF_KNOWN_VERSION
+    if order.lease_owner is not None:
+        condition &= FIELDS["lease_owner"].equals(order.lease_owner)
+    if order.cancel_requested_at is None:
+        condition &= CANCEL_NOT_REQUESTED
+    return condition
+
+
+def changes(before: Order, after: Order) -> UpdateExpression:
+    """What makes the stored order `after`. `version` is counted up where it is stored: others count it too."""
+    updates: list[tuple[F, SetAction]] = []
+    removed: set[F] = set()
+    ends = not after.is_open
+    for name, stored in MUTABLE.items():
+        value = stored(after)
+        if value is None:
+            if (ends and name in OPEN_ATTRIBUTES) or stored(before) is not None:
+                removed.add(FIELDS[name])
+        elif value != stored(before):
+            updates.append((FIELDS[name], Value(value)))
+    if _needs_undo_version(after) and not _needs_undo_version(before):
+        updates.append((FIELDS["item_version"], Value(UNDO_VERSION)))
+    if after.version != before.version:
+        updates.append((FIELDS["version"], Modify(after.version - before.version)))
+    if new_entries := after.timeline[len(before.timeline) :]:
+        updates.append((FIELDS["timeline"], Append([_timeline_item(entry) for entry in new_entries])))
+    return UpdateExpression(updates, removed)
+
+
+def _needs_undo_version(order: Order) -> bool:
+    return order.undo is not None or not order.payment_attempts.is_first
+
+
+def to_item(order: Order) -> Item:
+    item: Item = {
+        "customer_key": order.customer.key,
+        "created_at": to_text(order.created_at),
+        "order_id": order.order_id,
+        "version": order.version,
+        "lines": [
+            {
+                "sku": line.sku,
+                "name": line.name,
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+                "shard": line.shard,
+            }
+            for line in order.lines
+        ],
+        "currency": order.currency,
+        "timeline": [_timeline_item(entry) for entry in order.timeline],
+        "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
+    }
+    optional = {"reference": order.reference, "traceparent": order.traceparent}
+    optional |= {name: stored(order) for name, stored in MUTABLE.items()}
+    return item | {name: value for name, value in optional.items() if value is not None}
+
+
+def _timeline_item(entry: TimelineEntry) -> Item:
+    return {"status": str(entry.status), "at": to_text(entry.at)}
+
+
+def _reason_item(reason: Reason) -> Item:
+    item: Item = {"code": str(reason.code), "detail": reason.detail}
+    return item if reason.sku is None else {**item, "sku": reason.sku}
+
+
+def _attempts_item(attempts: PaymentAttempts) -> Item | None:
+    """The numbers above 0, by call."""
+    return {name: number for name, number in asdict(attempts).items() if number} or None
+
+
+def _undo_item(undo: Undo) -> Item:
+    item: Item = {"kind": str(undo.kind)}
+    return item if undo.code is None else {**item, "code": undo.code}
+
+
+def to_customer(customer_key: str) -> Customer:
+    tenant, _, customer = customer_key.partition("#")
+    return Customer(tenant, customer)
+
+
+def _line(item: Item) -> OrderLine:
+    """Ignores what it does not know, so that a later version may add to it."""
+    return OrderLine(
+        sku=item["sku"],
+        name=item["name"],
+        quantity=item["quantity"],
+        unit_price=item["unit_price"],
+        shard=item["shard"],
+    )
+
+
+def to_order(item: Item) -> Order:
+    """The order in an item of any version. Raises UnknownItemVersion."""
+    item = VERSIONS.upgraded(item)
+    reason = item.get("reason")
+    return Order(
+        customer=to_customer(item["customer_key"]),
+        order_id=OrderId(item["order_id"]),
+        created_at=from_text(item["created_at"]),
+        updated_at=from_text(item["updated_at"]),
+        status=OrderStatus(item["status"]),
+        version=item["version"],
+        fence=item["fence"],
+        lines=tuple(map(_line, item["lines"])),
+        currency=item["currency"],
+        reference=item.get("reference"),
+        traceparent=item.get("traceparent"),
+        reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,
+        timeline=tuple(
+            TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]
+        ),
+        due_at=item.get("due_at"),
+        sweeps=item.get("sweeps", 0),
+        lease_owner=item.get("lease_owner"),
+        lease_until=item.get("lease_until"),
+        payment_token=item.get("payment_token"),
+        payment_id=item.get("payment_id"),
+        payment_attempts=PaymentAttempts(**item.get("payment_attempts", {})),
+        undo=Undo(UndoKind(undo["kind"]), undo.get("code")) if (undo := item.get("undo")) else None,
+        attempts=item.get("attempts", 0),
+        parked=Parked(from_text(parked["at"]), parked["reason"]) if (parked := item.get("parked")) else None,
+        retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,
+        cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
+    )

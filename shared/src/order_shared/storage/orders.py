@@ -1,0 +1,306 @@
+"""Orders in their table, and the only code that reads or writes them; `items.py` has their stored form.
+
+Orders table: hash `customer_key` = `{tenant}#{customer}`, range `created_at`, read back from the order id.
+While an order is open it also has `open_shard` and `due_at`, and so stands in the sparse index
+`open_orders`: the outbox. What an index says is a hint; the write that follows is guarded by its condition.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
+from aiodynamo.expressions import F, HashKey, KeyCondition, RangeKey
+from aiodynamo.operations import Delete, Put, Update
+
+from order_shared.aws.dynamodb import Dynamo, failed_conditions
+from order_shared.domain.clock import EPOCH, MICROSECOND, Clock, from_text, to_text, utc_now
+from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key
+from order_shared.domain.order.exceptions import (
+    InvalidOrderId,
+    OrderInstantTaken,
+    OrderNotFound,
+    OutOfStock,
+    ReferenceTaken,
+    StaleOrder,
+)
+from order_shared.domain.order.ids import created_at_of
+from order_shared.domain.order.models import (
+    FREES_REFERENCE,
+    Customer,
+    Order,
+)
+from order_shared.storage.idempotency_records import delete_claim, get_claim, put_claim
+from order_shared.storage.inventory import return_stock, take_stock
+from order_shared.storage.order_items import (
+    CANCEL_NOT_REQUESTED,
+    HOLDS_STOCK_STORED,
+    OF_KNOWN_VERSION,
+    ORDER_ABSENT,
+    changes,
+    item_key,
+    still,
+    to_customer,
+    to_item,
+    to_order,
+)
+from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
+
+if TYPE_CHECKING:
+    from order_shared.aws.encoding import WriteOperation
+
+FOR_EVER = 2**53
+"""As a due time: later than any."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An entry of the outbox, as the index shows it."""
+
+    customer_key: str
+    created_at: datetime
+    open_shard: str
+    due_at: int
+    sweeps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` (inclusive) to `end` (exclusive)."""
+
+    start: datetime
+    end: datetime
+
+    def beyond(self, position: datetime, *, descending: bool) -> "Window":
+        """What is left of it for who has come to `position`, an instant within."""
+        return Window(self.start, position) if descending else Window(position + MICROSECOND, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSlice:
+    """What one read of a window gives. Unless `more`, the window holds nothing beyond it; if `more`, it may."""
+
+    orders: list[Order]
+    more: bool
+
+
+class OrderRepository(Protocol):
+    """All methods raise StorageUnavailable when the outcome is unknown."""
+
+    async def add(self, order: Order, claim: Claim) -> None:
+        """Stores a pending order, its idempotency claim and its reference, or nothing.
+
+        Raises OrderInstantTaken, ClaimTaken, ReferenceTaken; the first that holds.
+        """
+
+    async def get(self, customer: Customer, order_id: str) -> Order:
+        """Strongly consistent. Raises OrderNotFound, for another customer's order and an impossible id too."""
+
+    async def get_by_id(self, tenant: str, order_id: str) -> Order:
+        """For staff who hold only an id; a new order may take a moment to be found. Raises OrderNotFound."""
+
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
+        """The customer's orders created within the window, by time: one read of up to `limit`, or of 1 MB.
+
+        Strongly consistent.
+        """
+
+    async def move(self, before: Order, after: Order) -> Order:
+        """Write what has changed, with all that it means: stock taken or given back, a reference freed.
+
+        Return the order as it is stored then. It may know more than `after`: a payment that another owner noted between
+        our read and our taking over is in it.
+
+        Raises StaleOrder if the stored order is not `before` any more, else OutOfStock; nothing is written.
+        """
+
+    async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
+        """Writes a request to cancel an order that holds stock, whoever is at work on it; the order as it is then.
+
+        Raises StaleOrder if it holds no stock, if that was asked before, or if it is not at `version`.
+        """
+
+    async def find_claim(self, key: str) -> Claim | None:
+        """Strongly consistent; an expired claim is returned too."""
+
+    async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+        """Open orders of one shard that fell due before an instant (epoch milliseconds), oldest first."""
+
+    async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
+        """Moves the due time of an open order; None if somebody else was faster or it has ended."""
+
+    async def get_entry(self, entry: OpenOrder) -> Order | None:
+        """The order behind an entry of the outbox; strongly consistent."""
+
+    async def ping(self) -> None:
+        """One real read; raises whatever is in the way."""
+
+
+def reference_claim(order: Order) -> Claim:
+    key = claim_key(order.customer, ClaimKind.REFERENCE, order.reference or "")
+    return Claim(key, order.order_id, fingerprint=None, expires_at=None)
+
+
+class DynamoOrderRepository:
+    def __init__(self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now) -> None:
+        self._dynamo = dynamo
+        self._tables = tables
+        self._clock = clock
+
+    async def add(self, order: Order, claim: Claim) -> None:
+        now = self._clock()
+        operations: list[WriteOperation] = [
+            Put(self._tables.orders, to_item(order), ORDER_ABSENT),
+            put_claim(self._tables.idempotency, claim, now),
+        ]
+        if order.reference is not None:
+            operations.append(put_claim(self._tables.idempotency, reference_claim(order), now))
+        try:
+            await self._dynamo.transact_write(operations)
+        except TransactionCanceled as error:
+            instant_taken, claim_taken, *_ = failed_conditions(error)
+            if claim_taken:
+                raise ClaimTaken(claim.key) from error
+            if instant_taken:
+                raise OrderInstantTaken(order.order_id) from error
+            raise ReferenceTaken(order.reference or "") from error
+
+    async def get(self, customer: Customer, order_id: str) -> Order:
+        created_at = _created_at(order_id)
+        item = await self._dynamo.get(self._tables.orders, item_key(customer.key, created_at))
+        if item is None or item["order_id"] != order_id:
+            raise OrderNotFound(order_id)
+        return to_order(item)
+
+    async def get_by_id(self, tenant: str, order_id: str) -> Order:
+        _created_at(order_id)
+        hints = await self._dynamo.query(
+            self._tables.orders, HashKey("order_id", order_id), index=ORDERS_BY_ID_INDEX, limit=1
+        )
+        owner = to_customer(hints[0]["customer_key"]) if hints else None
+        if owner is None or owner.tenant != tenant:
+            raise OrderNotFound(order_id)
+        return await self.get(owner, order_id)
+
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
+        last = to_text(window.end - MICROSECOND)
+        first = to_text(window.start)
+        if first > last:
+            return OrderSlice([], more=False)
+        condition: KeyCondition = HashKey("customer_key", customer.key) & RangeKey("created_at").between(first, last)
+        page = await self._dynamo.query_page(self._tables.orders, condition, limit=limit, descending=descending)
+        return OrderSlice([to_order(item) for item in page.items], more=page.last_evaluated_key is not None)
+
+    async def move(self, before: Order, after: Order) -> Order:
+        key = item_key(before.customer.key, before.created_at)
+        expression, condition = changes(before, after), still(before)
+        stock = self._stock_operations(before, after)
+        freed = self._freed_reference(before, after)
+        try:
+            if not stock and not freed:
+                return to_order(await self._dynamo.update(self._tables.orders, key, expression, condition=condition))
+            update = Update(self._tables.orders, key, expression, condition)
+            await self._dynamo.transact_write([update, *stock, *freed])
+        except ConditionalCheckFailed as error:
+            raise StaleOrder(before.order_id) from error
+        except TransactionCanceled as error:
+            stale, *failed = failed_conditions(error)
+            if stale:
+                raise StaleOrder(before.order_id) from error
+            short = [line.sku for line, missing in zip(before.lines, failed[: len(stock)], strict=False) if missing]
+            if not short:
+                raise  # none of these is foreseen
+            raise OutOfStock(short) from error
+        return after  # its stock changed hands with the status, so nobody else wrote in between
+
+    async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
+        condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED
+        condition &= OF_KNOWN_VERSION
+        if version is not None:
+            condition &= F("version").equals(version)
+        try:
+            item = await self._dynamo.update(
+                self._tables.orders,
+                item_key(requested.customer.key, requested.created_at),
+                F("cancel_requested_at").set(to_text(requested.updated_at))
+                & F("updated_at").set(to_text(requested.updated_at))
+                & F("version").change(1)
+                & F("open_shard").set(requested.open_shard)
+                & F("due_at").set(requested.due_at)
+                & F("sweeps").set(0)
+                & F("parked").remove(),
+                condition=condition,
+            )
+        except ConditionalCheckFailed as error:
+            raise StaleOrder(requested.order_id) from error
+        return to_order(item)
+
+    def _stock_operations(self, before: Order, after: Order) -> list[Update]:
+        """Per line: its units taken, if the order comes to hold stock; given back, if it ceases to."""
+        if before.holds_stock == after.holds_stock:
+            return []
+        change = take_stock if after.holds_stock else return_stock
+        tenant = before.customer.tenant
+        return [
+            change(self._tables.inventory, tenant, line.sku, shard=line.shard, quantity=line.quantity)
+            for line in before.lines
+        ]
+
+    def _freed_reference(self, before: Order, after: Order) -> list[Delete]:
+        if before.reference is None or after.status not in FREES_REFERENCE:
+            return []
+        return [delete_claim(self._tables.idempotency, reference_claim(before).key, before.order_id)]
+
+    async def find_claim(self, key: str) -> Claim | None:
+        return await get_claim(self._dynamo, self._tables.idempotency, key)
+
+    async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+        items = await self._dynamo.query(
+            self._tables.orders,
+            HashKey("open_shard", open_shard) & RangeKey("due_at").lt(before),
+            index=OPEN_ORDERS_INDEX,
+            limit=limit,
+        )
+        return [
+            OpenOrder(
+                customer_key=item["customer_key"],
+                created_at=from_text(item["created_at"]),
+                open_shard=item["open_shard"],
+                due_at=item["due_at"],
+                sweeps=item.get("sweeps", 0),
+            )
+            for item in items
+        ]
+
+    async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
+        key = item_key(entry.customer_key, entry.created_at)
+        try:
+            item = await self._dynamo.update(
+                self._tables.orders,
+                key,
+                F("due_at").set(due_at) & F("sweeps").set(sweeps),
+                condition=F("due_at").equals(entry.due_at)
+                & F("open_shard").equals(entry.open_shard)
+                & OF_KNOWN_VERSION,
+            )
+        except ConditionalCheckFailed:
+            # If it is just as we wanted it, this was our own write, repeated after its answer was lost.
+            stored = await self._dynamo.get(self._tables.orders, key) or {}
+            if (stored.get("due_at"), stored.get("sweeps")) != (due_at, sweeps):
+                return None
+            item = stored
+        return to_order(item)
+
+    async def get_entry(self, entry: OpenOrder) -> Order | None:
+        item = await self._dynamo.get(self._tables.orders, item_key(entry.customer_key, entry.created_at))
+        return to_order(item) if item else None
+
+    async def ping(self) -> None:
+        await self._dynamo.ping(self._tables.orders, item_key("-", EPOCH))
+
+
+def _created_at(order_id: str) -> datetime:
+    try:
+        return created_at_of(order_id)
+    except InvalidOrderId as error:
+        raise OrderNotFound(order_id[:60]) from error
