@@ -15,7 +15,7 @@ _unique_now = UniqueClock()
 
 
 def make_customer(tenant: str = "acme", id: str = "ada") -> Customer:  # noqa: A002 - the field's name
-    return Customer(tenant, id)
+    return Customer(tenant=tenant, id=id)
 
 
 def make_tenant() -> str:
@@ -62,13 +62,18 @@ def make_order(
 
 def make_claim(order: Order, key: str | None = None, fingerprint: str = "v1:test", at: datetime | None = None) -> Claim:
     return Claim(
-        claim_key(order.customer, ClaimKind.ORDER, key or uuid.uuid4().hex),
-        order.order_id,
-        fingerprint,
-        expiry(at or order.created_at),
+        key=claim_key(order.customer, ClaimKind.ORDER, key or uuid.uuid4().hex),
+        subject=order.order_id,
+        fingerprint=fingerprint,
+        expires_at=expiry(at or order.created_at),
     )
 
 
 def make_stock_claim(tenant: str, sku: str, key: str | None = None) -> Claim:
-    customer = Customer(tenant, "keeper")
-    return Claim(claim_key(customer, ClaimKind.STOCK, key or uuid.uuid4().hex), sku, "v1:test", expiry(_unique_now()))
+    customer = Customer(tenant=tenant, id="keeper")
+    return Claim(
+        key=claim_key(customer, ClaimKind.STOCK, key or uuid.uuid4().hex),
+        subject=sku,
+        fingerprint="v1:test",
+        expires_at=expiry(_unique_now()),
+    )

@@ -147,7 +147,13 @@ class MemoryOrderRepository:
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
         due = [
-            OpenOrder(order.customer.key, order.created_at, order.open_shard, order.due_at, order.sweeps)
+            OpenOrder(
+                customer_key=order.customer.key,
+                created_at=order.created_at,
+                open_shard=order.open_shard,
+                due_at=order.due_at,
+                sweeps=order.sweeps,
+            )
             for order in self._store.orders.values()
             if order.due_at is not None and order.open_shard == open_shard and order.due_at < before
         ]
@@ -293,7 +299,7 @@ class MemoryQueue:
     async def depth(self) -> Depth:
         await self._request()
         now = time.monotonic()
-        return Depth(sum(stored.visible_at <= now for stored in self.messages), len(self.dead_letters))
+        return Depth(work=sum(stored.visible_at <= now for stored in self.messages), dead=len(self.dead_letters))
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
         await self._request()
@@ -317,7 +323,11 @@ class MemoryQueue:
         stored.receipt = uuid.uuid4().hex
         stored.visible_at = visible_at
         return ReceivedMessage(
-            stored.message_id, stored.receipt, stored.message.body, stored.receive_count, stored.sent_at
+            message_id=stored.message_id,
+            receipt=stored.receipt,
+            body=stored.message.body,
+            receive_count=stored.receive_count,
+            sent_at=stored.sent_at,
         )
 
     def _refusals(self, entries: int) -> list[EntryFailure]:

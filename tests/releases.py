@@ -75,7 +75,7 @@ def read_by_release_1(item: Item) -> Order:
     tenant, _, customer = item["customer_key"].partition("#")
     reason, parked = item.get("reason"), item.get("parked")
     return Order(
-        customer=Customer(tenant, customer),
+        customer=Customer(tenant=tenant, id=customer),
         order_id=OrderId(item["order_id"]),
         created_at=from_text(item["created_at"]),
         updated_at=from_text(item["updated_at"]),

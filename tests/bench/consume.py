@@ -215,7 +215,7 @@ def order_bodies() -> list[str]:
     ]
     orders = (
         Order.place(
-            Customer("acme", f"customer-{number}"),
+            Customer(tenant="acme", id=f"customer-{number}"),
             [(products[number % 20], 1 + number % 3), (products[(number + 7) % 20], 2)],
             at=START + timedelta(milliseconds=number),
             due_at=0,

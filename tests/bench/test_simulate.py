@@ -185,7 +185,7 @@ class TestCost:
             Product(tenant="acme", sku=f"TEA-GREEN-{n:03}", name=name, unit_price=1290, currency="EUR", updated_at=at)
             for n in range(lines)
         ]
-        customer = Customer("acme", "c" * 36)
+        customer = Customer(tenant="acme", id="c" * 36)
         order = Order.place(customer, [(each, 2) for each in products], at=at, due_at=to_millis(at)).confirm(at)
         size = item_size(py2dy(to_item(order)) or {})
         assert size == pytest.approx(ORDER_BYTES + lines * line_bytes, rel=0.01)

@@ -26,7 +26,7 @@ async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
         async with open_shop(stack) as shop:
             await shop.stock("TEA", 5)
             order_id = (await shop.post()).json()["id"]
-            await park(stack, Customer(shop.tenant, "ada"), order_id)
+            await park(stack, Customer(tenant=shop.tenant, id="ada"), order_id)
             with published(stack, tmp_path / "stack.json"):
                 where = ("--local", "--state", str(tmp_path))
                 listed = json.loads(orderctl("orders", "list", "--parked", "--json", *where).stdout)

@@ -133,7 +133,7 @@ def audit_of(target: Target, message_id: str) -> list[Operation]:
 
 def place(target: Target) -> Order:
     """A stored pending order."""
-    order = make_order(customer=Customer(make_tenant(), "ada"), reference="to Grandma")
+    order = make_order(customer=Customer(tenant=make_tenant(), id="ada"), reference="to Grandma")
 
     async def add(adapters: Adapters) -> None:
         await adapters.orders.add(order, make_claim(order))
@@ -176,7 +176,9 @@ def test_list_shows_what_and_why_and_hides_nothing_for_long(office: Office) -> N
 @pytest.mark.usefixtures("environment")
 def test_show_redacts_what_customers_wrote_unless_told_not_to(office: Office) -> None:
     order = make_order(
-        customer=Customer("acme", "ada-lovelace"), lines=[(make_product(name="Truss"), 1)], reference="to Grandma"
+        customer=Customer(tenant="acme", id="ada-lovelace"),
+        lines=[(make_product(name="Truss"), 1)],
+        reference="to Grandma",
     )
     message_id = office.bury_order(order)
     redacted, full = run("show", message_id).output, run("show", message_id, "--unredacted").output

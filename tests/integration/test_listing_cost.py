@@ -91,7 +91,7 @@ class Shop:
 def shop(request: pytest.FixtureRequest) -> Shop:
     engine: str = request.param
     endpoint = request.getfixturevalue(f"{engine.replace('-', '_')}_endpoint")
-    customer = Customer(make_tenant(), "ada")
+    customer = Customer(tenant=make_tenant(), id="ada")
     started = time.perf_counter()
     items = list(_items(customer, ORDERS[engine]))
     asyncio.run(_load(endpoint, items))

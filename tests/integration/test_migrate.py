@@ -42,7 +42,7 @@ from tests.factories import make_claim, make_order, make_product, make_stock_cla
 from tests.releases import stored_by_release_1, without_version
 from tests.waiting import PATIENCE_SECONDS, eventually
 
-WHOLE = Segment(0, 1)
+WHOLE = Segment(number=0, of=1)
 FAST = 1_000_000.0
 FUTURE = UNDO_VERSION + 1
 MANY = 50
@@ -79,7 +79,7 @@ class Shop:
 
     async def old(self, order: Order | None = None, *, version: int = 1) -> Order:
         """An order as an earlier release stored it; each of another customer, so that all segments have some."""
-        order = order or make_order(customer=Customer("acme", uuid.uuid4().hex))
+        order = order or make_order(customer=Customer(tenant="acme", id=uuid.uuid4().hex))
         item = stored_by_release_1(order)
         await self.put(item if version else without_version(item))
         return order

@@ -21,7 +21,7 @@ async def reserved(storage: Storage) -> Order:
     await storage.inventory.put(make_product(tenant=storage.tenant))
     await storage.inventory.adjust(storage.tenant, "TEA", 10, make_stock_claim(storage.tenant, "TEA"))
     order = make_order(
-        customer=Customer(storage.tenant, "ada"),
+        customer=Customer(tenant=storage.tenant, id="ada"),
         lines=[(make_product(tenant=storage.tenant), 3)],
         payment_token="pm_card_visa",
     )

@@ -37,7 +37,7 @@ async def available(storage: Storage, sku: str) -> int:
 
 def order_of(storage: Storage, *skus: str, quantity: int = 1, reference: str | None = None) -> Order:
     return make_order(
-        customer=Customer(storage.tenant, "ada"),
+        customer=Customer(tenant=storage.tenant, id="ada"),
         lines=[(make_product(tenant=storage.tenant, sku=sku), quantity) for sku in skus or ("TEA",)],
         reference=reference,
     )
@@ -93,7 +93,7 @@ class TestAdd:
 
     async def test_another_customer_may_use_the_same_reference(self, storage: Storage) -> None:
         first = await added(storage, order_of(storage, reference="PO-7"))
-        await added(storage, make_order(customer=Customer(storage.tenant, "bob"), reference=first.reference))
+        await added(storage, make_order(customer=Customer(tenant=storage.tenant, id="bob"), reference=first.reference))
 
     async def test_a_reference_never_expires(self, storage: Storage) -> None:
         await added(storage, order_of(storage, reference="PO-7"))
@@ -123,7 +123,7 @@ class TestAdd:
         )
         assert outcomes.count(None) == 1
         assert sum(isinstance(outcome, ClaimTaken) for outcome in outcomes) == 29
-        window = Window(NOON - timedelta(days=3650), NOON + timedelta(days=3650))
+        window = Window(start=NOON - timedelta(days=3650), end=NOON + timedelta(days=3650))
         stored = (await real_storage.orders.list_orders(orders[0].customer, window, limit=50, descending=True)).orders
         assert len(stored) == 1
 
@@ -131,14 +131,14 @@ class TestAdd:
 class TestGet:
     async def test_the_order_of_another_customer_is_not_found(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
-        for stranger in (Customer(storage.tenant, "bob"), Customer("elsewhere", "ada")):
+        for stranger in (Customer(tenant=storage.tenant, id="bob"), Customer(tenant="elsewhere", id="ada")):
             with pytest.raises(OrderNotFound):
                 await storage.orders.get(stranger, order.order_id)
 
     @pytest.mark.parametrize("order_id", ["", "ord_", "ord_xyz", "ord_" + "f" * 32, "../etc/passwd", "ord_" + "0" * 32])
     async def test_an_impossible_id_is_not_found(self, storage: Storage, order_id: str) -> None:
         with pytest.raises(OrderNotFound):
-            await storage.orders.get(Customer(storage.tenant, "ada"), order_id)
+            await storage.orders.get(Customer(tenant=storage.tenant, id="ada"), order_id)
 
     async def test_another_id_of_the_same_instant_is_not_found(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
@@ -157,13 +157,13 @@ class TestGet:
 
 class TestList:
     async def orders_at(self, storage: Storage, *offsets: timedelta) -> list[Order]:
-        customer = Customer(storage.tenant, "ada")
+        customer = Customer(tenant=storage.tenant, id="ada")
         return [await added(storage, make_order(customer=customer, at=NOON + offset)) for offset in offsets]
 
     async def listed(self, storage: Storage, start: datetime, end: datetime, **options: object) -> list[Order]:
-        customer = Customer(storage.tenant, "ada")
+        customer = Customer(tenant=storage.tenant, id="ada")
         defaults: dict[str, object] = {"limit": 100, "descending": True}
-        read = await storage.orders.list_orders(customer, Window(start, end), **(defaults | options))  # type: ignore[arg-type]  # options of the test
+        read = await storage.orders.list_orders(customer, Window(start=start, end=end), **(defaults | options))  # type: ignore[arg-type]  # options of the test
         return read.orders
 
     async def test_a_window_has_its_start_and_not_its_end(self, storage: Storage) -> None:
@@ -187,7 +187,7 @@ class TestList:
         self, storage: Storage, limit: int, *, descending: bool
     ) -> None:
         orders = await self.orders_at(storage, *(MICROSECOND * number for number in range(5)))
-        window, seen, more = Window(NOON, NOON + SECOND), list[Order](), True
+        window, seen, more = Window(start=NOON, end=NOON + SECOND), list[Order](), True
         while more:
             read = await storage.orders.list_orders(orders[0].customer, window, limit=limit, descending=descending)
             assert len(read.orders) == min(limit, len(orders) - len(seen))
@@ -196,13 +196,13 @@ class TestList:
         assert seen == (orders[::-1] if descending else orders)
 
     async def test_an_order_is_listed_as_it_is_now(self, storage: Storage) -> None:
-        order = await added(storage, make_order(customer=Customer(storage.tenant, "ada"), at=NOON))
+        order = await added(storage, make_order(customer=Customer(tenant=storage.tenant, id="ada"), at=NOON))
         cancelled = order.cancel(NOON)
         await storage.orders.move(order, cancelled)
         assert await self.listed(storage, NOON, NOON + SECOND) == [cancelled]
 
     async def test_only_the_customers_own(self, storage: Storage) -> None:
-        await added(storage, make_order(customer=Customer(storage.tenant, "bob"), at=NOON))
+        await added(storage, make_order(customer=Customer(tenant=storage.tenant, id="bob"), at=NOON))
         assert await self.listed(storage, NOON, NOON + SECOND) == []
 
 
@@ -350,7 +350,10 @@ class TestMove:
         await stock(real_storage, "TEA", 60)
         clock = UniqueClock()
         orders = [
-            await added(real_storage, make_order(customer=Customer(real_storage.tenant, f"buyer-{number}"), at=clock()))
+            await added(
+                real_storage,
+                make_order(customer=Customer(tenant=real_storage.tenant, id=f"buyer-{number}"), at=clock()),
+            )
             for number in range(100)
         ]
         outcomes = await asyncio.gather(
@@ -369,7 +372,7 @@ class TestCarryingOn:
     async def reserved(self, storage: Storage) -> Order:
         await stock(storage, "TEA", 10)
         order = make_order(
-            customer=Customer(storage.tenant, "ada"),
+            customer=Customer(tenant=storage.tenant, id="ada"),
             lines=[(make_product(tenant=storage.tenant), 3)],
             payment_token="pm_card_visa",
         )

@@ -29,7 +29,7 @@ class Desk:
         self.adapters = Adapters(storage.orders, storage.inventory, self.queue, self.audit)
 
     async def parked(self, *, reserved: bool = False) -> Order:
-        customer = Customer(self.storage.tenant, "ada")
+        customer = Customer(tenant=self.storage.tenant, id="ada")
         product = make_product(tenant=customer.tenant)
         order = make_order(customer=customer, lines=[(product, 2)], payment_token="pm_card_visa")
         await self.storage.orders.add(order, make_claim(order, at=self.storage.clock()))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from order_shared.storage.inventory import InventoryRepository
     from order_shared.storage.orders import OrderRepository
 
-ADA = Customer("acme", "ada")
+ADA = Customer(tenant="acme", id="ada")
 BASE = timedelta(seconds=15)
 LEASE = timedelta(seconds=60)
 SHARDS = 3
@@ -168,7 +168,11 @@ class WorkflowMachine(RuleBasedStateMachine):
     @rule(quantity=st.integers(1, 12), token=st.sampled_from(TOKENS), said=st.booleans())
     def place(self, quantity: int, token: str | None, *, said: bool) -> None:
         self.mail.down = not said
-        self.run(self.service.place(Wanted(ADA, {"TEA": quantity}, payment_token=token), uuid.uuid4().hex))
+        self.run(
+            self.service.place(
+                Wanted(customer=ADA, quantities={"TEA": quantity}, payment_token=token), uuid.uuid4().hex
+            )
+        )
         self.mail.down = False
 
     @rule(which=st.integers(0, 50), keep=st.booleans(), first=st.booleans())
@@ -297,7 +301,9 @@ class WorkflowMachine(RuleBasedStateMachine):
         return list(self.store.orders.values())
 
     def deliver(self, body: str, *, receive_count: int) -> None:
-        message = ReceivedMessage(uuid.uuid4().hex, "receipt", body, receive_count, sent_at=0)
+        message = ReceivedMessage(
+            message_id=uuid.uuid4().hex, receipt="receipt", body=body, receive_count=receive_count, sent_at=0
+        )
         try:
             self.run(self.handle(Delivery(message, held_until=time.monotonic() + 3600)))
         except PlatformError:

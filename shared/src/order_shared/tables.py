@@ -44,7 +44,7 @@ class Table:
     ttl_attribute: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Queue:
     """A standard queue with the dead-letter queue beside it."""
 
@@ -95,7 +95,7 @@ OPERATIONS = Table(name="operations", hash_key=Key("subject"), range_key=Key("at
 TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TableNames:
     """The names of one environment's tables."""
 
@@ -106,7 +106,7 @@ class TableNames:
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
-        return cls(*(prefix + table.name for table in TABLES))
+        return cls(**{table.name: prefix + table.name for table in TABLES})
 
 
 def order_queue(prefix: str) -> Queue:

@@ -134,7 +134,7 @@ async def refusal_of(verifier: TokenVerifier, token: str) -> str:
 
 async def test_a_token_of_the_issuer_names_customer_and_scopes(issuer: Issuer, verifier: TokenVerifier) -> None:
     identity = await verifier.verify(issuer.token("acme", "ada"))
-    assert identity.customer == Customer("acme", "ada")
+    assert identity.customer == Customer(tenant="acme", id="ada")
     assert identity.scopes == set(ALL_SCOPES.split())
 
 
@@ -264,7 +264,7 @@ async def test_a_name_with_other_characters_is_refused(
 @pytest.mark.parametrize("name", ["a", "x" * 128, "auth0|64b.7", "ada@example.com", "urn:acme:7", "A_b-C"])
 async def test_the_names_that_issuers_give_are_taken(issuer: Issuer, verifier: TokenVerifier, name: str) -> None:
     identity = await verifier.verify(signed(issuer, tenant=name, sub=name))
-    assert identity.customer == Customer(name, name)
+    assert identity.customer == Customer(tenant=name, id=name)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def cognito(issuer: Issuer) -> TokenVerifier:
 
 async def test_an_access_token_of_cognito_names_customer_and_scopes(issuer: Issuer, cognito: TokenVerifier) -> None:
     identity = await cognito.verify(signed(issuer, **of_cognito()))
-    assert identity.customer == Customer("acme", "ada")
+    assert identity.customer == Customer(tenant="acme", id="ada")
     assert identity.scopes == {"orders:read", "orders:write"}, "only those of our resource server"
 
 
@@ -493,7 +493,7 @@ def keys_named(issuer: Issuer, *key_ids: str) -> dict[str, object]:
 
 async def test_the_published_key_verifies_the_issuer_s_tokens(issuer: Issuer, client: JwksClient) -> None:
     identity = await TokenVerifier(client, RULES).verify(issuer.token("acme", "ada"))
-    assert identity.customer == Customer("acme", "ada")
+    assert identity.customer == Customer(tenant="acme", id="ada")
 
 
 async def test_nothing_is_fetched_before_it_is_needed(client: JwksClient, published: KeyServer) -> None:

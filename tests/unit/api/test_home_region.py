@@ -19,7 +19,7 @@ from tests.unit.api.described import (
 
 HOME = "eu-central-1"
 REPLICA = SETTINGS.model_copy(update={"home_region": HOME, "aws_region": "eu-west-1"})
-ADA = Customer("acme", "ada")
+ADA = Customer(tenant="acme", id="ada")
 WRITES = [name for name in BELOW_V1 if OPERATIONS[name][0] != "GET"]
 
 

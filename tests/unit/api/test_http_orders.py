@@ -56,7 +56,7 @@ class TestPlace:
     async def test_the_order_is_stored_for_the_customer_of_the_token(self, api: Api) -> None:
         await api.put_product("TEA")
         order_id = (await api.post_order(BODY)).json()["id"]
-        assert (await api.orders.get(Customer("acme", "ada"), order_id)).order_id == order_id
+        assert (await api.orders.get(Customer(tenant="acme", id="ada"), order_id)).order_id == order_id
 
     async def test_work_is_offered_with_the_trace_of_the_request(self, api: Api) -> None:
         await api.put_product("TEA")
@@ -208,7 +208,7 @@ class TestReplay:
     async def test_a_replay_shows_the_order_as_it_is_now(self, api: Api) -> None:
         await api.put_product("TEA", units=10)
         order_id = (await api.post_order(BODY)).json()["id"]
-        order = await api.orders.get(Customer("acme", "ada"), order_id)
+        order = await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
         await api.orders.move(order, order.confirm(order.created_at))
         again = await api.post_order(BODY)
         assert (again.json()["status"], again.headers["ETag"]) == ("confirmed", '"2"')
@@ -297,7 +297,7 @@ class TestCancel:
         await api.put_product("TEA", units=10)
         order_id: str = (await api.post_order(BODY)).json()["id"]
         if confirmed:
-            order = await api.orders.get(Customer("acme", "ada"), order_id)
+            order = await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
             await api.orders.move(order, order.confirm(order.created_at))
         return order_id
 
@@ -319,7 +319,7 @@ class TestCancel:
         assert response.json()["cancel_requested_at"] == response.json()["updated_at"]
         await eventually(lambda: len(api.queue.messages) == 2)
         assert isinstance(parse_event(api.queue.messages[1].message.body), OrderCancelRequested)
-        stored = await api.orders.get(Customer("acme", "ada"), order_id)
+        stored = await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
         assert stored.cancel_requested_at is not None
         assert stored.is_open
 
@@ -350,13 +350,13 @@ class TestCancel:
 
     async def test_a_rejected_order_cannot_be_cancelled(self, api: Api) -> None:
         order_id = await self.placed(api)
-        order = await api.orders.get(Customer("acme", "ada"), order_id)
+        order = await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
         await api.orders.move(order, order.reject(order.created_at, Reason(ReasonCode.OUT_OF_STOCK, "-")))
         problem_of(await self.cancel(api, order_id), 409, "not_cancellable")
 
     async def test_a_confirmed_order_cannot_be_cancelled_after_the_window(self, api: Api) -> None:
         order_id = await self.placed(api)
-        order = await api.orders.get(Customer("acme", "ada"), order_id)
+        order = await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
         confirmed = order.confirm(order.created_at)
         long_ago = confirmed.timeline[-1].at - timedelta(hours=25)
         aged = replace(confirmed, timeline=(confirmed.timeline[0], TimelineEntry(OrderStatus.CONFIRMED, long_ago)))
@@ -379,7 +379,7 @@ class TestPayment:
     async def test_the_token_is_stored_and_never_shown(self, api: Api) -> None:
         await api.put_product("TEA")
         response = await api.post_order({**BODY, "payment_token": "pm_card_visa"})
-        order = await api.orders.get(Customer("acme", "ada"), response.json()["id"])
+        order = await api.orders.get(Customer(tenant="acme", id="ada"), response.json()["id"])
         assert order.payment_token == "pm_card_visa"
         await eventually(lambda: len(api.queue.messages) == 1)
         assert "pm_card_visa" not in response.text + api.queue.messages[0].message.body

@@ -16,7 +16,7 @@ from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.unit.api.conftest import Api, open_api, problem_of
 from tests.waiting import eventually
 
-ADA = Customer("acme", "ada")
+ADA = Customer(tenant="acme", id="ada")
 
 
 class CountingOrders(MemoryOrderRepository):

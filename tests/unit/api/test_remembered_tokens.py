@@ -72,8 +72,8 @@ def verifier(keys: Keys, clock: Clock) -> TokenVerifier:
 async def test_a_signature_is_checked_once(issuer: Issuer, verifier: TokenVerifier, counted: list[str]) -> None:
     ada, ben = issuer.token("acme", "ada"), issuer.token("acme", "ben")
     for _ in range(3):
-        assert (await verifier.verify(ada)).customer == Customer("acme", "ada")
-        assert (await verifier.verify(ben)).customer == Customer("acme", "ben")
+        assert (await verifier.verify(ada)).customer == Customer(tenant="acme", id="ada")
+        assert (await verifier.verify(ben)).customer == Customer(tenant="acme", id="ben")
     assert counted == [ada, ben]
 
 

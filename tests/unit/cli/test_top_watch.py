@@ -126,7 +126,9 @@ def test_without_storage_the_processors_word_is_taken_and_not_added_up() -> None
 
 def test_open_orders_are_told_as_they_are_stored() -> None:
     def entry(seconds: int) -> OpenOrder:
-        return OpenOrder("acme#ada", NOON - timedelta(seconds=seconds), "1", 0, 0)
+        return OpenOrder(
+            customer_key="acme#ada", created_at=NOON - timedelta(seconds=seconds), open_shard="1", due_at=0, sweeps=0
+        )
 
     stored = Stored(Outbox([entry(5), entry(90)], [entry(9000)], capped=True), [])
     orders = seen(look({WORKER: said(0.0, "order_parked 7")}, stored=stored)).open_orders

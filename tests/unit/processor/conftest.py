@@ -29,7 +29,9 @@ BASE = timedelta(seconds=15)
 
 
 def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
-    message = ReceivedMessage("message-1", "receipt-1", body, receive_count, sent_at=0)
+    message = ReceivedMessage(
+        message_id="message-1", receipt="receipt-1", body=body, receive_count=receive_count, sent_at=0
+    )
     return Delivery(message, held_until=time.monotonic() + held)
 
 

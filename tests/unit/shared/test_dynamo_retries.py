@@ -198,7 +198,7 @@ async def test_a_call_that_hangs_ends_soon_after_the_deadline() -> None:
 class TestLostAnswers:
     """The first attempt was applied, its answer lost; the repetition fails the condition that it changed itself."""
 
-    ENTRY = OpenOrder("acme#ada", NOON, "3", due_at=1000, sweeps=0)
+    ENTRY = OpenOrder(customer_key="acme#ada", created_at=NOON, open_shard="3", due_at=1000, sweeps=0)
 
     async def postpone(self, stored: Item) -> Order | None:
         found = Response(200, json.dumps({"Item": py2dy(stored)}).encode())

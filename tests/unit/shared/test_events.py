@@ -28,7 +28,10 @@ def orders(draw: st.DrawFn) -> Order:
         for n, (name, price, quantity) in enumerate(lines)
     ]
     return make_order(
-        customer=Customer(draw(names), draw(names)), lines=products, reference=draw(st.none() | names), at=NOON
+        customer=Customer(tenant=draw(names), id=draw(names)),
+        lines=products,
+        reference=draw(st.none() | names),
+        at=NOON,
     )
 
 

@@ -73,7 +73,7 @@ def test_a_fingerprint_names_its_form_and_stays_what_it_is() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_claim_lives_until_the_last_microsecond_of_its_last_second(micros: int) -> None:
-    claim = Claim("key", "subject", None, expires_at=expiry(from_micros(micros)))
+    claim = Claim(key="key", subject="subject", fingerprint=None, expires_at=expiry(from_micros(micros)))
     first_dead = from_micros((expiry(from_micros(micros)) + 1) * 1_000_000)
     assert claim.is_live(from_micros(micros))
     assert claim.is_live(first_dead - MICROSECOND)
@@ -81,7 +81,7 @@ def test_a_claim_lives_until_the_last_microsecond_of_its_last_second(micros: int
 
 
 def test_a_key_lives_for_a_day() -> None:
-    claim = Claim("key", "subject", "v1:x", expires_at=expiry(NOON))
+    claim = Claim(key="key", subject="subject", fingerprint="v1:x", expires_at=expiry(NOON))
     assert timedelta(hours=24) == KEY_LIFETIME
     assert claim.expires_at == to_seconds(NOON) + 24 * 3600
     assert claim.is_live(NOON + KEY_LIFETIME)
@@ -89,7 +89,7 @@ def test_a_key_lives_for_a_day() -> None:
 
 
 def test_a_claim_without_an_end_lives_for_good() -> None:
-    assert Claim("key", "subject", None, expires_at=None).is_live(NOON.replace(year=9999))
+    assert Claim(key="key", subject="subject", fingerprint=None, expires_at=None).is_live(NOON.replace(year=9999))
 
 
 @settings(max_examples=200, deadline=None)
@@ -97,7 +97,7 @@ def test_a_claim_without_an_end_lives_for_good() -> None:
 def test_claims_meet_only_for_the_same_customer_kind_and_value(
     one: tuple[str, str, ClaimKind, str], other: tuple[str, str, ClaimKind, str]
 ) -> None:
-    keys = [claim_key(Customer(tenant, name), kind, value) for tenant, name, kind, value in (one, other)]
+    keys = [claim_key(Customer(tenant=tenant, id=name), kind, value) for tenant, name, kind, value in (one, other)]
     assert (keys[0] == keys[1]) == (one == other)
 
 

@@ -30,7 +30,7 @@ def lives(draw: st.DrawFn) -> list[Order]:
     """One order at each moment of a life."""
     lines = draw(st.lists(st.tuples(names, st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=4))
     pending = make_order(
-        customer=Customer("acme", draw(names)),
+        customer=Customer(tenant="acme", id=draw(names)),
         lines=[
             (make_product(sku=f"SKU-{n}", name=name, unit_price=price, stock_shards=16), quantity)
             for n, (name, price, quantity) in enumerate(lines)

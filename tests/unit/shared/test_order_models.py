@@ -202,4 +202,4 @@ def test_orders_spread_over_all_open_shards_and_no_others() -> None:
 
 def test_a_customer_key_names_tenant_and_customer() -> None:
     assert make_customer("acme", "ada").key == "acme#ada"
-    assert Customer("a", "b:c").key != Customer("a:b", "c").key
+    assert Customer(tenant="a", id="b:c").key != Customer(tenant="a:b", id="c").key

@@ -36,7 +36,12 @@ def test_there_are_four_tables_by_these_keys() -> None:
 
 def test_a_prefix_stands_before_each_name() -> None:
     names = TableNames.with_prefix("uat-blue-")
-    assert names == TableNames("uat-blue-orders", "uat-blue-inventory", "uat-blue-idempotency", "uat-blue-operations")
+    assert names == TableNames(
+        orders="uat-blue-orders",
+        inventory="uat-blue-inventory",
+        idempotency="uat-blue-idempotency",
+        operations="uat-blue-operations",
+    )
 
 
 def test_the_dead_letter_queue_stands_beside_the_work_queue() -> None:

@@ -49,7 +49,10 @@ def span_id(span: ReadableSpan) -> str:
 
 
 def delivery_of(event: Event) -> Delivery:
-    return Delivery(ReceivedMessage("message-1", "receipt-1", event.to_json(), 2, sent_at=0), held_until=0)
+    return Delivery(
+        ReceivedMessage(message_id="message-1", receipt="receipt-1", body=event.to_json(), receive_count=2, sent_at=0),
+        held_until=0,
+    )
 
 
 async def sent_by(tracing: SpanTracing, queue: MemoryQueue, traceparent: str | None) -> Event:

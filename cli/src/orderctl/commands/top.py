@@ -84,7 +84,7 @@ def top(
         sources = open_sources(
             target,
             local_tasks(state) if local else named,
-            customer=Customer(tenant, customer) if tenant and customer else None,
+            customer=Customer(tenant=tenant, id=customer) if tenant and customer else None,
             small=local,
         )
         settings = target.settings

@@ -91,8 +91,10 @@ async def load_product(inventory: InventoryRepository, seed: SeedProduct) -> boo
                 updated_at=utc_now(),
             )
         )
-    key = claim_key(Customer(seed.tenant, SEEDER), ClaimKind.STOCK, seed.sku)
-    claim = Claim(key, seed.sku, fingerprint({"sku": seed.sku, "delta": seed.stock}), expires_at=None)
+    key = claim_key(Customer(tenant=seed.tenant, id=SEEDER), ClaimKind.STOCK, seed.sku)
+    claim = Claim(
+        key=key, subject=seed.sku, fingerprint=fingerprint({"sku": seed.sku, "delta": seed.stock}), expires_at=None
+    )
     try:
         await inventory.adjust(seed.tenant, seed.sku, seed.stock, claim)
     except ClaimTaken:

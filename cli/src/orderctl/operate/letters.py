@@ -85,7 +85,7 @@ def to_letter(message: "MessageTypeDef") -> Letter:
         receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
         type=event.type if event else None,
         order_id=event.subject if event else None,
-        customer=Customer(event.tenantid, event.data.customer) if event else None,
+        customer=Customer(tenant=event.tenantid, id=event.data.customer) if event else None,
     )
 
 

@@ -56,7 +56,7 @@ class Backfill:
         on_progress: Callable[[Tally], None] = _nothing,
     ) -> None:
         self._migration = migration
-        self._segments = [Segment(number, segments) for number in range(segments)]
+        self._segments = [Segment(number=number, of=segments) for number in range(segments)]
         self._pace = _Pace(rate, monotonic, sleep)
         self._page = max(1, min(MAX_PAGE, int(rate)))
         self._on_progress = on_progress

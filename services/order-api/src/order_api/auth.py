@@ -297,7 +297,7 @@ class TokenVerifier:
         for name, value in ((rules.tenant_claim, tenant), ("sub", customer)):
             if not isinstance(value, str) or not NAME.fullmatch(value):
                 raise InvalidToken(f"the token's claim {name} is missing or has characters that are not allowed")
-        return Identity(Customer(str(tenant), str(customer)), self._scopes(claims.get("scope", "")))
+        return Identity(Customer(tenant=str(tenant), id=str(customer)), self._scopes(claims.get("scope", "")))
 
     def _scopes(self, scope: object) -> frozenset[str]:
         """Without the issuer's prefix; those of other APIs do not count."""

@@ -61,7 +61,7 @@ class Problem(BaseModel):
     home_region: str | None = Field(None, description="With `not_home_region`: the region that would carry it out.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProblemKind:
     status: HTTPStatus
     code: str
@@ -69,57 +69,90 @@ class ProblemKind:
     retryable: bool = False
 
 
-VALIDATION_FAILED = ProblemKind(HTTPStatus.BAD_REQUEST, "validation_failed", "The request is not valid")
-UNAVAILABLE = ProblemKind(
-    HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable", "Temporarily unavailable", retryable=True
+VALIDATION_FAILED = ProblemKind(
+    status=HTTPStatus.BAD_REQUEST, code="validation_failed", title="The request is not valid"
 )
-INTERNAL_ERROR = ProblemKind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Internal error", retryable=True)
-UNAUTHENTICATED = ProblemKind(HTTPStatus.UNAUTHORIZED, "unauthenticated", "Not authenticated")
-MALFORMED = ProblemKind(HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not valid HTTP")
-TARGET_TOO_LONG = ProblemKind(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The path and query are too long")
+UNAVAILABLE = ProblemKind(
+    status=HTTPStatus.SERVICE_UNAVAILABLE,
+    code="temporarily_unavailable",
+    title="Temporarily unavailable",
+    retryable=True,
+)
+INTERNAL_ERROR = ProblemKind(
+    status=HTTPStatus.INTERNAL_SERVER_ERROR, code="internal_error", title="Internal error", retryable=True
+)
+UNAUTHENTICATED = ProblemKind(status=HTTPStatus.UNAUTHORIZED, code="unauthenticated", title="Not authenticated")
+MALFORMED = ProblemKind(status=HTTPStatus.BAD_REQUEST, code="malformed_request", title="The request is not valid HTTP")
+TARGET_TOO_LONG = ProblemKind(
+    status=HTTPStatus.REQUEST_URI_TOO_LONG, code="uri_too_long", title="The path and query are too long"
+)
 HEAD_TOO_LARGE = ProblemKind(
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "request_header_fields_too_large", "The headers are too large"
+    status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    code="request_header_fields_too_large",
+    title="The headers are too large",
 )
 
 PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     Unauthenticated: UNAUTHENTICATED,
     InvalidToken: UNAUTHENTICATED,
-    InsufficientScope: ProblemKind(HTTPStatus.FORBIDDEN, "insufficient_scope", "The token's scope does not suffice"),
-    NotHomeRegion: ProblemKind(HTTPStatus.MISDIRECTED_REQUEST, "not_home_region", "This region only reads"),
+    InsufficientScope: ProblemKind(
+        status=HTTPStatus.FORBIDDEN, code="insufficient_scope", title="The token's scope does not suffice"
+    ),
+    NotHomeRegion: ProblemKind(
+        status=HTTPStatus.MISDIRECTED_REQUEST, code="not_home_region", title="This region only reads"
+    ),
     IdempotencyKeyMissing: ProblemKind(
-        HTTPStatus.BAD_REQUEST, "idempotency_key_missing", "The header Idempotency-Key is missing"
+        status=HTTPStatus.BAD_REQUEST, code="idempotency_key_missing", title="The header Idempotency-Key is missing"
     ),
-    InvalidCursor: ProblemKind(HTTPStatus.BAD_REQUEST, "invalid_cursor", "The cursor is not valid here"),
-    UnsupportedSort: ProblemKind(HTTPStatus.BAD_REQUEST, "unsupported_sort", "This order of sorting is not supported"),
+    InvalidCursor: ProblemKind(
+        status=HTTPStatus.BAD_REQUEST, code="invalid_cursor", title="The cursor is not valid here"
+    ),
+    UnsupportedSort: ProblemKind(
+        status=HTTPStatus.BAD_REQUEST, code="unsupported_sort", title="This order of sorting is not supported"
+    ),
     StockShardsShrunk: VALIDATION_FAILED,
-    OrderNotFound: ProblemKind(HTTPStatus.NOT_FOUND, "order_not_found", "No such order"),
-    ProductNotFound: ProblemKind(HTTPStatus.NOT_FOUND, "product_not_found", "No such product"),
-    ReferenceTaken: ProblemKind(HTTPStatus.CONFLICT, "reference_taken", "The reference is taken"),
-    InsufficientStock: ProblemKind(HTTPStatus.CONFLICT, "insufficient_stock", "Not enough in stock"),
-    UnknownSku: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_sku", "No such product"),
-    CurrencyMismatch: ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "currency_mismatch", "More than one currency"),
-    AmountNotChargeable: ProblemKind(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "amount_not_chargeable", "The total cannot be charged"
+    OrderNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="order_not_found", title="No such order"),
+    ProductNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="product_not_found", title="No such product"),
+    ReferenceTaken: ProblemKind(status=HTTPStatus.CONFLICT, code="reference_taken", title="The reference is taken"),
+    InsufficientStock: ProblemKind(status=HTTPStatus.CONFLICT, code="insufficient_stock", title="Not enough in stock"),
+    UnknownSku: ProblemKind(status=HTTPStatus.UNPROCESSABLE_ENTITY, code="unknown_sku", title="No such product"),
+    CurrencyMismatch: ProblemKind(
+        status=HTTPStatus.UNPROCESSABLE_ENTITY, code="currency_mismatch", title="More than one currency"
     ),
-    NotCancellable: ProblemKind(HTTPStatus.CONFLICT, "not_cancellable", "The order cannot be cancelled"),
-    VersionMismatch: ProblemKind(HTTPStatus.PRECONDITION_FAILED, "version_mismatch", "The order is at another version"),
+    AmountNotChargeable: ProblemKind(
+        status=HTTPStatus.UNPROCESSABLE_ENTITY, code="amount_not_chargeable", title="The total cannot be charged"
+    ),
+    NotCancellable: ProblemKind(
+        status=HTTPStatus.CONFLICT, code="not_cancellable", title="The order cannot be cancelled"
+    ),
+    VersionMismatch: ProblemKind(
+        status=HTTPStatus.PRECONDITION_FAILED, code="version_mismatch", title="The order is at another version"
+    ),
     IdempotencyKeyReused: ProblemKind(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", "The idempotency key was used for another request"
+        status=HTTPStatus.UNPROCESSABLE_ENTITY,
+        code="idempotency_key_reused",
+        title="The idempotency key was used for another request",
     ),
     StorageUnavailable: UNAVAILABLE,
     UnknownItemVersion: UNAVAILABLE,
     KeysUnavailable: UNAVAILABLE,
     Overloaded: UNAVAILABLE,
-    RateLimited: ProblemKind(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", "Too many requests", retryable=True),
-    BodyTooLarge: ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", "The body is too large"),
-    BodyTooSlow: ProblemKind(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The body came too slowly", retryable=True),
+    RateLimited: ProblemKind(
+        status=HTTPStatus.TOO_MANY_REQUESTS, code="rate_limited", title="Too many requests", retryable=True
+    ),
+    BodyTooLarge: ProblemKind(
+        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="payload_too_large", title="The body is too large"
+    ),
+    BodyTooSlow: ProblemKind(
+        status=HTTPStatus.REQUEST_TIMEOUT, code="request_timeout", title="The body came too slowly", retryable=True
+    ),
 }
 
 FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
     HTTPStatus.BAD_REQUEST: VALIDATION_FAILED,
-    HTTPStatus.NOT_FOUND: ProblemKind(HTTPStatus.NOT_FOUND, "not_found", "No such path"),
+    HTTPStatus.NOT_FOUND: ProblemKind(status=HTTPStatus.NOT_FOUND, code="not_found", title="No such path"),
     HTTPStatus.METHOD_NOT_ALLOWED: ProblemKind(
-        HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "The path does not answer this method"
+        status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed", title="The path does not answer this method"
     ),
 }
 """The framework's own errors that can happen. Any other is named after its status phrase."""
@@ -247,7 +280,9 @@ def _pointer(fault: Mapping[str, Any]) -> str:
 
 async def _framework_error(request: Request, error: HTTPException) -> JSONResponse:
     status = HTTPStatus(error.status_code)
-    kind = FRAMEWORK_PROBLEMS.get(status) or ProblemKind(status, status.phrase.lower().replace(" ", "_"), status.phrase)
+    kind = FRAMEWORK_PROBLEMS.get(status) or ProblemKind(
+        status=status, code=status.phrase.lower().replace(" ", "_"), title=status.phrase
+    )
     headers = dict(error.headers or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods_of(request))

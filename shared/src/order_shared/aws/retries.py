@@ -60,7 +60,7 @@ def transient_reason(error: Exception) -> str | None:
     return next((reason for kind, reason in TRANSIENT.items() if isinstance(error, kind)), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
     """Retries with full jitter inside a deadline for the whole call. Times are in seconds.
 

@@ -22,7 +22,7 @@ from order_shared.aws.signing import Signer
 from order_shared.domain.clock import utc_now
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServiceName:
     """How a service is named: in its host and its signatures, and before each operation."""
 
@@ -30,8 +30,8 @@ class ServiceName:
     target_prefix: str
 
 
-DYNAMODB = ServiceName("dynamodb", "DynamoDB_20120810")
-SQS = ServiceName("sqs", "AmazonSQS")
+DYNAMODB = ServiceName(name="dynamodb", target_prefix="DynamoDB_20120810")
+SQS = ServiceName(name="sqs", target_prefix="AmazonSQS")
 
 
 def endpoint_url(service: ServiceName, region: str, endpoint: str | None) -> URL:

@@ -53,7 +53,7 @@ EXAMPLE_PRODUCTS = (
 )
 
 EXAMPLE_ORDER = Order(
-    customer=Customer("acme", "ada"),
+    customer=Customer(tenant="acme", id="ada"),
     order_id=OrderId("ord_019c134c666070789b8f3c5d7e9f0123"),
     created_at=PLACED_AT,
     updated_at=PLACED_AT,

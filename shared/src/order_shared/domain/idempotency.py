@@ -40,7 +40,7 @@ class IdempotencyKeyReused(DomainError):
         super().__init__("this idempotency key was used for a request with another body")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """`key` is the item's hash key; `subject` is the order id or SKU it was taken for.
 

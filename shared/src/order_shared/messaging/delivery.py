@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from order_shared.domain.errors import PlatformError
 from order_shared.messaging.queue import ReceivedMessage
@@ -43,6 +43,7 @@ class Delivery:
 
     message: ReceivedMessage
     held_until: float
+    _: KW_ONLY
     lost: bool = False
     settled: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)

@@ -22,7 +22,7 @@ class OutgoingMessage:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedMessage:
     """`receipt` names this delivery, not the message; `sent_at` is in epoch milliseconds."""
 
@@ -53,7 +53,7 @@ class EntryFailure:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
     """Messages that wait, in the work queue and as dead letters; SQS says so approximately."""
 

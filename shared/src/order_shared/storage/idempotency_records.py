@@ -35,4 +35,6 @@ async def get_claim(dynamo: Dynamo, table: str, key: str) -> Claim | None:
 
 
 def _to_claim(item: Item) -> Claim:
-    return Claim(item["key"], item["subject"], item.get("fingerprint"), item.get("expires_at"))
+    return Claim(
+        key=item["key"], subject=item["subject"], fingerprint=item.get("fingerprint"), expires_at=item.get("expires_at")
+    )

@@ -50,7 +50,7 @@ DEFINITIONS: dict[MigratedTable, tuple[Table, Versions]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One of `of` parts of a table that can be scanned side by side; `number` counts from 0."""
 

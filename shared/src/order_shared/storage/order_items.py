@@ -140,16 +140,7 @@ def to_item(order: Order) -> Item:
         "created_at": to_text(order.created_at),
         "order_id": order.order_id,
         "version": order.version,
-        "lines": [
-            {
-                "sku": line.sku,
-                "name": line.name,
-                "quantity": line.quantity,
-                "unit_price": line.unit_price,
-                "shard": line.shard,
-            }
-            for line in order.lines
-        ],
+        "lines": [line.values() for line in order.lines],
         "currency": order.currency,
         "timeline": [_timeline_item(entry) for entry in order.timeline],
         "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
@@ -180,18 +171,7 @@ def _undo_item(undo: Undo) -> Item:
 
 def to_customer(customer_key: str) -> Customer:
     tenant, _, customer = customer_key.partition("#")
-    return Customer(tenant, customer)
-
-
-def _line(item: Item) -> OrderLine:
-    """Ignores what it does not know, so that a later version may add to it."""
-    return OrderLine(
-        sku=item["sku"],
-        name=item["name"],
-        quantity=item["quantity"],
-        unit_price=item["unit_price"],
-        shard=item["shard"],
-    )
+    return Customer(tenant=tenant, id=customer)
 
 
 def to_order(item: Item) -> Order:
@@ -206,7 +186,7 @@ def to_order(item: Item) -> Order:
         status=OrderStatus(item["status"]),
         version=item["version"],
         fence=item["fence"],
-        lines=tuple(map(_line, item["lines"])),
+        lines=tuple(map(OrderLine.of, item["lines"])),
         currency=item["currency"],
         reference=item.get("reference"),
         traceparent=item.get("traceparent"),

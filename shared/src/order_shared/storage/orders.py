@@ -53,7 +53,7 @@ FOR_EVER = 2**53
 """As a due time: later than any."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
     """An entry of the outbox, as the index shows it."""
 
@@ -64,7 +64,7 @@ class OpenOrder:
     sweeps: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """From `start` (inclusive) to `end` (exclusive)."""
 
@@ -73,7 +73,9 @@ class Window:
 
     def beyond(self, position: datetime, *, descending: bool) -> "Window":
         """What is left of it for who has come to `position`, an instant within."""
-        return Window(self.start, position) if descending else Window(position + MICROSECOND, self.end)
+        return (
+            Window(start=self.start, end=position) if descending else Window(start=position + MICROSECOND, end=self.end)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class OrderRepository(Protocol):
 
 def reference_claim(order: Order) -> Claim:
     key = claim_key(order.customer, ClaimKind.REFERENCE, order.reference or "")
-    return Claim(key, order.order_id, fingerprint=None, expires_at=None)
+    return Claim(key=key, subject=order.order_id, fingerprint=None, expires_at=None)
 
 
 class DynamoOrderRepository:

@@ -25,7 +25,9 @@ by_time = attrgetter("created_at")
 
 async def of_customer(orders: OrderRepository, customer: Customer) -> list[Order]:
     """A customer's, whatever became of them: one query. Raises StorageUnavailable."""
-    found = await orders.list_orders(customer, Window(EPOCH, utc_now() + FUTURE), limit=COUNT, descending=True)
+    found = await orders.list_orders(
+        customer, Window(start=EPOCH, end=utc_now() + FUTURE), limit=COUNT, descending=True
+    )
     return found.orders
 
 

@@ -27,7 +27,7 @@ READ_GROWTH = 4
 END_OF_TIME = from_micros(MAX_MICROS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Listing:
     """What a customer wants listed: created from `start` to before `end`, in one of `statuses` if there are any.
 
@@ -47,7 +47,7 @@ class Listing:
 
     @property
     def window(self) -> Window:
-        return Window(max(self.start or EPOCH, EPOCH), self.end or END_OF_TIME)
+        return Window(start=max(self.start or EPOCH, EPOCH), end=self.end or END_OF_TIME)
 
     @property
     def descending(self) -> bool:

@@ -142,16 +142,7 @@ class OrderOut(Resource):
             created_at=order.created_at,
             updated_at=order.updated_at,
             reference=order.reference,
-            lines=[
-                OrderLineOut(
-                    sku=line.sku,
-                    name=line.name,
-                    quantity=line.quantity,
-                    unit_price=line.unit_price,
-                    amount=line.amount,
-                )
-                for line in order.lines
-            ],
+            lines=[OrderLineOut.model_validate(line, from_attributes=True) for line in order.lines],
             currency=order.currency,
             total=order.total,
             reason=ReasonOut(code=order.reason.code, detail=order.reason.detail, sku=order.reason.sku)

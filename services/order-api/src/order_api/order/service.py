@@ -35,7 +35,7 @@ CANCEL_ROUNDS = 3
 ADMIN_SCOPE = "orders:admin"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What a customer asks for; `quantities` are by SKU. `traceparent` names the trace of the request."""
 
@@ -109,7 +109,9 @@ class OrderService:
             order: Order | None = None
             try:
                 order = await self._new_order(wanted)
-                await self._orders.add(order, Claim(key, order.order_id, mark, expiry(order.created_at)))
+                await self._orders.add(
+                    order, Claim(key=key, subject=order.order_id, fingerprint=mark, expires_at=expiry(order.created_at))
+                )
             except (
                 UnknownSku,
                 CurrencyMismatch,

@@ -61,7 +61,11 @@ async def place_order(body: OrderIn, request: Request) -> Response:
     """
     key = parse_idempotency_key(request.headers.get(HEADER))
     wanted = Wanted(
-        identity_of(request).customer, body.quantities, body.reference, body.payment_token, request.state.traceparent
+        customer=identity_of(request).customer,
+        quantities=body.quantities,
+        reference=body.reference,
+        payment_token=body.payment_token,
+        traceparent=request.state.traceparent,
     )
     placed = await services_of(request).orders.place(wanted, key)
     bind_contextvars(order_id=placed.order.order_id)
@@ -82,7 +86,7 @@ async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -
     for the same customer, filters and sort only.
     """
     listing = Listing(
-        identity_of(request).customer,
+        customer=identity_of(request).customer,
         start=query.created_at_gte,
         end=query.created_at_lt,
         statuses=query.status,

@@ -18,7 +18,7 @@ OVERDUE_SECONDS = 1.0
 CACHE_SIZE = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Entry:
     product: Product
     fresh_until: float
@@ -61,4 +61,6 @@ class Catalogue:
             self._cache.clear()
         fresh_until = now + FRESH_SECONDS
         for sku, product in products.items():
-            self._cache[tenant, sku] = _Entry(product, fresh_until, fresh_until + OVERDUE_SECONDS)
+            self._cache[tenant, sku] = _Entry(
+                product=product, fresh_until=fresh_until, known_until=fresh_until + OVERDUE_SECONDS
+            )

@@ -63,7 +63,12 @@ class ProductService:
         mark = fingerprint({"sku": sku, "delta": delta})
         for _ in range(ADJUST_ROUNDS):
             try:
-                await self._inventory.adjust(caller.tenant, sku, delta, Claim(key, sku, mark, expiry(self._clock())))
+                await self._inventory.adjust(
+                    caller.tenant,
+                    sku,
+                    delta,
+                    Claim(key=key, subject=sku, fingerprint=mark, expires_at=expiry(self._clock())),
+                )
             except (ProductNotFound, InsufficientStock, ClaimTaken) as error:
                 if await earlier_claim(self._inventory.find_claim, key, mark, self._clock) is None:
                     if isinstance(error, ClaimTaken):

@@ -6,7 +6,7 @@ again among the dead letters. It is read everywhere before it is said anywhere; 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 
@@ -72,7 +72,7 @@ class _CloudEvent(_Wire):
 
     @property
     def customer(self) -> Customer:
-        return Customer(self.tenantid, self.data.customer)
+        return Customer(tenant=self.tenantid, id=self.data.customer)
 
     def to_json(self) -> str:
         """ASCII only: SQS refuses some characters that JSON admits."""
@@ -97,16 +97,7 @@ class OrderPlaced(_CloudEvent):
                 "tenantid": order.customer.tenant,
                 "data": {
                     "customer": order.customer.id,
-                    "lines": [
-                        {
-                            "sku": line.sku,
-                            "name": line.name,
-                            "quantity": line.quantity,
-                            "unit_price": line.unit_price,
-                            "shard": line.shard,
-                        }
-                        for line in order.lines
-                    ],
+                    "lines": [line.values() for line in order.lines],
                     "currency": order.currency,
                     "total": order.total,
                     "reference": order.reference,
@@ -129,16 +120,7 @@ class OrderPlaced(_CloudEvent):
             status=OrderStatus.PENDING,
             version=1,
             fence=0,
-            lines=tuple(
-                OrderLine(
-                    sku=line.sku,
-                    name=line.name,
-                    quantity=line.quantity,
-                    unit_price=line.unit_price,
-                    shard=line.shard,
-                )
-                for line in self.data.lines
-            ),
+            lines=tuple(OrderLine.of(vars(line)) for line in self.data.lines),
             currency=self.data.currency,
             reference=self.data.reference,
             traceparent=self.traceparent,
@@ -168,12 +150,13 @@ class OrderCancelRequested(_CloudEvent):
 
 Event = OrderPlaced | OrderCancelRequested
 
+EVENT_CLASSES: tuple[type[Event], ...] = get_args(Event)
+
 EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
-    "order.placed.v1": TypeAdapter(OrderPlaced),
-    "order.cancel_requested.v1": TypeAdapter(OrderCancelRequested),
+    event.model_fields["type"].default: TypeAdapter(event) for event in EVENT_CLASSES
 }
-"""By type. The adapter of another version ends in the class above (an `AfterValidator` makes it), so that only
-this table knows of versions."""
+"""The adapter of each type that is read. That of another version is added here and ends in the class above (an
+`AfterValidator` makes it), so that only this table knows of versions."""
 
 
 def event_of(order: Order) -> Event:

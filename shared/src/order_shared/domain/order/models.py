@@ -13,10 +13,11 @@ if the stored order is still the one it came from.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from operator import attrgetter
+from typing import Any, Self
 from zlib import crc32
 
 from order_shared.domain.clock import to_millis
@@ -71,7 +72,7 @@ class ReasonCode(StrEnum):
     REJECTED_BY_OPERATOR = "rejected_by_operator"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
     """Who an order belongs to; both parts come from the verified token."""
 
@@ -93,9 +94,24 @@ class OrderLine:
     unit_price: int
     shard: int
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """Return the line with these values by the names of its fields; other values are ignored."""
+        return cls(**{name: values[name] for name in LINE_FIELDS})
+
     @property
     def amount(self) -> int:
         return self.quantity * self.unit_price
+
+    def values(self) -> dict[str, Any]:
+        """Return the fields' values by their names: the form of a line in messages and items."""
+        return dict(zip(LINE_FIELDS, _line_values(self), strict=True))
+
+
+LINE_FIELDS = tuple(field.name for field in fields(OrderLine))
+"""The only list of a line's fields. Whatever stores or sends a line is made from it."""
+
+_line_values = attrgetter(*LINE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
