@@ -18,6 +18,7 @@ ECS = "https://docs.aws.amazon.com/general/latest/gr/ecs-service.html"
 ECS_NETWORK = "https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html"
 ELB = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html"
 IAM = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
+"""Its lists of the sizes of policies could not be read: 6,144 and 10,240 are as others quote them from it."""
 
 DAY = 24 * 3600
 
