@@ -39,6 +39,11 @@ def between(least: int, most: int) -> Rule:
     )
 
 
+def at_least(least: int) -> Rule:
+    """Allow whole numbers from this one on, also when they are written as text."""
+    return lambda value: None if str(value).isdecimal() and int(value) >= least else f"at least {least} is required"
+
+
 def length(least: int, most: int) -> Rule:
     """Allow texts of a number of characters."""
     return lambda value: None if least <= len(str(value)) <= most else f"{least} to {most} characters are allowed"
@@ -72,8 +77,3 @@ def cidr(value: Scalar) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def all_of(*rules: Rule) -> Rule:
-    """Allow what each of several rules allows."""
-    return lambda value: next((fault for rule in rules if (fault := rule(value))), None)

@@ -15,7 +15,7 @@ from tests.infra.aws import calls
 from tests.infra.aws.aws_facts import AWS_FACTS
 from tests.infra.aws.mapping import PROPERTIES, TYPES, UNCOVERED
 from tests.infra.aws.provider_facts import PROVIDER_FACTS, RELATIONS, REPLACING
-from tests.infra.aws.quotas import NAMES, QUOTAS, RULES_PER_LISTENER, Quota
+from tests.infra.aws.quotas import NAMES, QUOTAS, RULES_PER_BALANCER, Quota
 from tests.infra.aws.relations import fault_of_relation
 from tests.infra.aws.rules import Fact, reference
 from tests.infra.aws.schemas import count_fault_of, fault_of, properties_of
@@ -111,9 +111,10 @@ class TestAws:
             if (number := quota.count(resource)) > quota.most
         )
 
-    def test_a_listener_has_room_for_its_rules(self) -> None:
-        found = Counter((rule.stack.variant, rule["listener_arn"]) for rule in every("aws_lb_listener_rule"))
-        assert max(found.values()) <= RULES_PER_LISTENER
+    def test_a_load_balancer_has_room_for_the_rules_of_its_listeners(self) -> None:
+        listeners = ((rule.stack.variant, rule["listener_arn"]) for rule in every("aws_lb_listener_rule"))
+        balancers = Counter((variant, listener.rpartition(".outputs.")[0]) for variant, listener in listeners)
+        assert max(balancers.values()) <= RULES_PER_BALANCER
 
     def test_the_models_of_its_apis_accept_every_call(self) -> None:
         none(

@@ -28,9 +28,11 @@ class Documented:
 
 
 ACCOUNT = ("StringEquals", "aws:SourceAccount")
+"""AWS recommends `aws:SourceArn` beside it, which would be narrower: our policies do not have it."""
 
 DOCUMENTED = {
     ("cloudwatch.amazonaws.com", "aws_kms_key"): Documented(f"{DOCS}/sns/latest/dg/sns-key-management.html", *ACCOUNT),
+    # The editions that could be read have `aws:SourceArn` for alarms. They do not say that alarms send the account too.
     ("cloudwatch.amazonaws.com", "aws_sns_topic_policy"): Documented(
         f"{DOCS}/sns/latest/dg/sns-access-policy-use-cases.html", *ACCOUNT
     ),
