@@ -23,7 +23,7 @@ def alarm_topic(stack: Workspace, *, key_arn: str) -> str:
                 resources=[topic.arn],
                 principals={"Service": "cloudwatch.amazonaws.com"},
                 # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account_id}},
+                conditions={"ArnLike": {"aws:SourceArn": stack.arn("cloudwatch", "alarm:*")}},
             )
         ),
     )

@@ -32,9 +32,8 @@ ACCOUNT = ("StringEquals", "aws:SourceAccount")
 
 DOCUMENTED = {
     ("cloudwatch.amazonaws.com", "aws_kms_key"): Documented(f"{DOCS}/sns/latest/dg/sns-key-management.html", *ACCOUNT),
-    # The editions that could be read have `aws:SourceArn` for alarms. They do not say that alarms send the account too.
     ("cloudwatch.amazonaws.com", "aws_sns_topic_policy"): Documented(
-        f"{DOCS}/sns/latest/dg/sns-access-policy-use-cases.html", *ACCOUNT
+        f"{DOCS}/sns/latest/dg/sns-access-policy-use-cases.html", "ArnLike", "aws:SourceArn"
     ),
     ("ec2.amazonaws.com", "aws_iam_role"): Documented(f"{DOCS}/AmazonECS/latest/developerguide/instance_IAM_role.html"),
     ("ecs-tasks.amazonaws.com", "aws_iam_role"): Documented(
