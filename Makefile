@@ -183,7 +183,8 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	done
 
 docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
-	@$(BIN)/python -m order_api.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
+	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \
+		mv .local/openapi.json services/order-api/src/order_api/openapi.json
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 

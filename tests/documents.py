@@ -10,7 +10,7 @@ from typing import Any
 
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
 
 
 @cache
@@ -22,11 +22,11 @@ def printed_by(module: str) -> str:
 
 def assert_committed(name: str, made: str) -> None:
     """Fails with what to do, and with the first difference, unless the committed document is the one made."""
-    path = DOCS / name
+    path = ROOT / name
     committed = path.read_text(encoding="utf-8") if path.exists() else "{}"
     if committed != made:
         where = first_difference(json.loads(committed), json.loads(made)) or "in how it is written only"
-        raise AssertionError(f"docs/{name} is not what the code says: run `make docs`. First difference: {where}")
+        raise AssertionError(f"{name} is not what the code says: run `make docs`. First difference: {where}")
 
 
 def first_difference(committed: Any, made: Any, at: str = "") -> str | None:

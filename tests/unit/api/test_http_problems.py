@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from order_api.auth import KeysUnavailable, SigningKey
-from order_api.dependencies import ScopedRoute, required_scopes, requires
+from order_api.dependencies import ScopedRoute, declared_access, requires
 from order_api.main import create_app
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
@@ -71,7 +71,7 @@ async def test_a_route_without_a_scope_is_no_route() -> None:
         ("/healthz", scoped, ScopedRoute),  # nobody is known there
     ):
         with pytest.raises(TypeError, match=path):
-            _ = required_scopes(app_with(route, path, endpoint))
+            _ = declared_access(app_with(route, path, endpoint))
 
 
 async def test_every_route_below_v1_is_among_those_tried_here() -> None:

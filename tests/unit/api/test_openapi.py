@@ -2,21 +2,26 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
-from order_api.openapi.errors import DETAILS, KINDS, SAMPLES, UNROUTED
+from order_api.openapi.errors import DETAILS, KINDS, SAMPLES
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.texts import TAGS
+from order_api.problems import FRAMEWORK_PROBLEMS, VALIDATION_FAILED
 from order_api.schemas import Resource
 from orderctl.local.issuer import ALL_SCOPES
 from tests.documents import assert_committed, faults, first_difference, printed_by
 from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, answer_of, media_of, operation_of
 
 WITHOUT_BODY = {"304"}
+UNROUTED = {kind.code for kind in FRAMEWORK_PROBLEMS.values()} - {VALIDATION_FAILED.code}
+"""Answered where the document has no operation: to another path or method."""
 VALUES = {"ReasonOut", "TimelineEntryOut"}
 """Parts of an order that are no resources of their own, and have no `__typename`."""
 
@@ -50,13 +55,23 @@ def answer_schemas() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_the_committed_document_is_what_the_command_prints() -> None:
-    assert_committed("openapi.json", printed_by("order_api.openapi"))
+@pytest.mark.parametrize("path", ["docs/openapi.json", "services/order-api/src/order_api/openapi.json"])
+def test_the_committed_document_is_what_the_command_prints(path: str) -> None:
+    assert_committed(path, printed_by("order_api.openapi"))
 
 
 def test_the_application_serves_the_document_that_the_command_prints() -> None:
     printed = json.loads(printed_by("order_api.openapi"))
     assert first_difference(printed, DOCUMENT) is None
+
+
+def test_the_service_does_not_import_what_builds_the_document() -> None:
+    program = (
+        "import sys, order_api.main\n"
+        "built = ('order_api.openapi', 'order_shared.documents')\n"
+        "assert not [name for name in sys.modules if name.startswith(built)]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_it_is_a_valid_openapi_document() -> None:

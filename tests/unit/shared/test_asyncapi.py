@@ -40,7 +40,7 @@ def references(part: Any) -> Iterator[str]:
 
 
 def test_the_committed_document_is_what_the_command_prints() -> None:
-    assert_committed("asyncapi.json", printed_by("order_shared.documents.asyncapi"))
+    assert_committed("docs/asyncapi.json", printed_by("order_shared.documents.asyncapi"))
 
 
 def test_every_reference_leads_somewhere() -> None:

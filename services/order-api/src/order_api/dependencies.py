@@ -17,6 +17,7 @@ from order_api.order.service import OrderService
 from order_api.product.service import ProductService
 from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
+from order_shared.domain.errors import PlatformError
 from order_shared.runtime.readiness import Readiness
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -45,32 +46,43 @@ def identity_of(request: Request) -> Identity:
     return cast("Identity", request.scope["state"]["identity"])
 
 
-_SCOPES: dict[Callable[..., Any], str] = {}
+@dataclass(frozen=True)
+class Access:
+    """The scope that an endpoint's caller needs, and the errors of its own that the endpoint can answer with."""
+
+    scope: str
+    errors: tuple[type[PlatformError], ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        """True if the endpoint changes anything."""
+        return self.scope.endswith(":write")
 
 
-def requires(scope: str) -> Callable[[Endpoint], Endpoint]:
-    """Says the scope that an endpoint's caller needs; its route is a ScopedRoute."""
+_ACCESS: dict[Callable[..., Any], Access] = {}
 
-    def note(endpoint: Endpoint) -> Endpoint:
-        _SCOPES[endpoint] = scope
+
+def requires(scope: str, *errors: type[PlatformError]) -> Callable[[Endpoint], Endpoint]:
+    """Declare an endpoint's scope and errors. Its route is a ScopedRoute.
+
+    The errors are those of the endpoint itself: the ones that any request with a token can meet need no declaration.
+    """
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        _ACCESS[endpoint] = Access(scope, errors)
         return endpoint
 
-    return note
-
-
-def is_write(scope: str) -> bool:
-    """Whether what asks for this scope changes anything."""
-    return scope.endswith(":write")
+    return declare
 
 
 class ScopedRoute(APIRoute):
     """Asks for the scope of its endpoint, and to write for the home region, before anything of the request is read."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        answer, scope = super().get_route_handler(), _SCOPES.get(self.endpoint)
-        if scope is None:
+        answer, access = super().get_route_handler(), _ACCESS.get(self.endpoint)
+        if access is None:
             raise TypeError(f"{self.path} must say which scope it requires")
-        writes = is_write(scope)
+        scope, writes = access.scope, access.writes
 
         async def answer_if_allowed(request: Request) -> Response:
             if scope not in identity_of(request).scopes:
@@ -88,9 +100,9 @@ PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/red
 """Every path that asks for no token."""
 
 
-def required_scopes(app: FastAPI) -> Mapping[Callable[..., Any], str]:
-    """The scope of each endpoint. Raises TypeError for a route that neither asks for one nor stands in PUBLIC."""
-    required: dict[Callable[..., Any], str] = {}
+def declared_access(app: FastAPI) -> Mapping[Callable[..., Any], Access]:
+    """Return the access of each endpoint. Raises TypeError for a route that neither declares one nor is PUBLIC."""
+    declared: dict[Callable[..., Any], Access] = {}
     for context in iter_route_contexts(app.routes):
         path, endpoint, route = context.path or "", context.endpoint, context.original_route
         is_scoped = isinstance(route, ScopedRoute)
@@ -98,5 +110,5 @@ def required_scopes(app: FastAPI) -> Mapping[Callable[..., Any], str]:
             continue
         if not is_scoped or endpoint is None or not path.startswith(f"{V1}/"):
             raise TypeError(f"{path} must stand below {V1} and ask for a scope, or be public")
-        required[endpoint] = _SCOPES[endpoint]
-    return required
+        declared[endpoint] = _ACCESS[endpoint]
+    return declared

@@ -12,11 +12,11 @@ import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from order_api import api, openapi, problems
+from order_api import api, document, problems
 from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier
 from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
-from order_api.dependencies import OPERATIONAL, Services, required_scopes
+from order_api.dependencies import OPERATIONAL, Services, declared_access
 from order_api.health.lifecycle import Lifecycle
 from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
@@ -84,8 +84,8 @@ def create_app(
     )
     api.mount(app)
     problems.install(app)
-    openapi.install(app)
-    required_scopes(app)  # every route asks for a scope, or is public
+    document.install(app)
+    declared_access(app)  # every route asks for a scope, or is public
     app.add_middleware(
         Admission,
         buckets=TenantBuckets(rate=settings.rate_limit_per_second, burst=settings.rate_limit_burst),

@@ -166,23 +166,6 @@ HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
 }
 
 
-def answers(*errors: type[PlatformError]) -> dict[int | str, dict[str, Any]]:
-    """What a route declares of the errors it can answer, for the documentation."""
-    kinds = [
-        PROBLEMS[error] for error in (*errors, Unauthenticated, InsufficientScope, RateLimited, StorageUnavailable)
-    ]
-    kinds.append(VALIDATION_FAILED)
-    by_status: dict[int, list[str]] = {}
-    for kind in kinds:
-        codes = by_status.setdefault(kind.status, [])
-        if kind.code not in codes:
-            codes.append(kind.code)
-    return {
-        status: {"model": Problem, "description": " or ".join(f"`{code}`" for code in codes)}
-        for status, codes in sorted(by_status.items())
-    }
-
-
 def problem_response(
     scope: Mapping[str, Any],
     kind: ProblemKind,

@@ -1,7 +1,7 @@
-"""The OpenAPI document, made true: FastAPI's own, completed from what the code really answers.
+"""Builds the OpenAPI document: FastAPI's own, completed from what the code really answers. No service imports this.
 
 routes ─► FastAPI's document ─► each operation: id, scope, parameters as they are
-                                └► each answer: schema, examples, headers, the errors' codes
+                                └► each answer: schema, examples, headers, the declared errors
 """
 
 from importlib.metadata import version
@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
-from order_api.dependencies import required_scopes
-from order_api.openapi.errors import KINDS, complete_errors
+from order_api.dependencies import declared_access
+from order_api.openapi.errors import KINDS, PROBLEM_SCHEMAS, complete_errors
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.headers import complete_headers
 from order_api.openapi.operations import BEARER, complete_examples, complete_operation
@@ -22,19 +22,8 @@ FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 SERVERS: list[dict[str, str | Any]] = [{"url": "/", "description": "Where this document comes from."}]
 
 
-def install(app: FastAPI) -> None:
-    """Makes it the document of the app, at `/openapi.json` and behind `/docs`; made once, when it is asked for."""
-
-    def made() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = document(app)
-        return app.openapi_schema
-
-    app.openapi = made  # type: ignore[method-assign]  # FastAPI's documented way
-
-
 def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of the app's routes; equal for equal code."""
+    """Return the OpenAPI 3.1 document of the app's routes; equal for equal code."""
     made = get_openapi(
         title=TITLE,
         version=version("order-api"),
@@ -43,14 +32,15 @@ def document(app: FastAPI) -> dict[str, Any]:
         tags=TAGS,
         servers=SERVERS,
     )
-    scopes = required_scopes(app)
+    declared = declared_access(app)
+    made["components"]["schemas"] |= PROBLEM_SCHEMAS
     for context in iter_route_contexts(app.routes):
         for method in context.methods or ():
             operation = made["paths"].get(context.path_format, {}).get(method.lower())
             if operation is not None:
-                scope = scopes.get(context.endpoint) if context.endpoint else None
-                complete_operation(operation, str(context.name), scope)
-                complete_errors(operation, str(context.path_format), made["components"]["schemas"])
+                access = declared.get(context.endpoint) if context.endpoint else None
+                complete_operation(operation, str(context.name), access.scope if access else None)
+                complete_errors(operation, str(context.path_format), access, made["components"]["schemas"])
                 complete_examples(operation)
                 complete_headers(operation)
     components = made["components"]

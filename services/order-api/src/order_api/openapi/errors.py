@@ -1,17 +1,19 @@
 """The errors of each operation: every code that it can answer, with the problem that the code really makes of it."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from fastapi.encoders import jsonable_encoder
+from fastapi.openapi.models import Schema
+from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from order_api import problems
 from order_api.auth import InsufficientScope, Unauthenticated
 from order_api.cursors import InvalidCursor
-from order_api.dependencies import is_write
+from order_api.dependencies import Access
 from order_api.idempotency import IdempotencyKeyMissing
 from order_api.limits import BodyTooLarge, BodyTooSlow, RateLimited
 from order_api.openapi.examples import CONFIRMED, REFERENCE, REJECTED, REQUEST_ID, SKU, example_path
@@ -20,6 +22,7 @@ from order_api.problems import (
     MEDIA_TYPE,
     PROBLEMS,
     VALIDATION_FAILED,
+    Problem,
     ProblemError,
     ProblemKind,
     error_response,
@@ -42,9 +45,6 @@ KINDS: Mapping[str, ProblemKind] = {
     )
 }
 """Every kind of problem that the code knows, by its code."""
-
-UNROUTED = frozenset(kind.code for kind in problems.FRAMEWORK_PROBLEMS.values()) - {VALIDATION_FAILED.code}
-"""Answered where the document has no operation: to another path or method."""
 
 OF_THE_CONNECTION = frozenset(refusal.kind.code for refusal in DOCUMENTED)
 """Refused before the path is known, and the connection is closed. Any request can meet them."""
@@ -92,21 +92,23 @@ DETAILS: Mapping[str, str] = {
 }
 """What is said where no error of ours says it, by code."""
 
-_CODE = re.compile(r"`([a-z_]+)`")
+PROBLEM_SCHEMAS: Mapping[str, Any] = {
+    name: jsonable_encoder(Schema(**schema), by_alias=True, exclude_none=True)
+    for name, schema in models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")[
+        1
+    ]["$defs"].items()
+}
+"""The schema of every error answer and of its parts, in the form that FastAPI gives its own."""
 
 
-def complete_errors(operation: dict[str, Any], path: str, schemas: Mapping[str, Any]) -> None:
-    """Replaces what the route declares of errors by answers with an example per code."""
+def complete_errors(operation: dict[str, Any], path: str, access: Access | None, schemas: Mapping[str, Any]) -> None:
+    """Add an answer for each status of the errors that the operation can meet, with an example per code."""
     responses: dict[str, Any] = operation["responses"]
-    codes = {code for answer in responses.values() if _is_problem(answer) for code in _declared(answer)}
-    codes |= OF_THE_CONNECTION | {kind.code for kind in KINDS.values() if kind.status in _common(operation)}
-    if _fault(operation, schemas) is None:
-        codes.discard(VALIDATION_FAILED.code)  # nothing is sent that could be wrong
-    kept = {
-        status: answer
-        for status, answer in responses.items()
-        if not _is_problem(answer) and "HTTPValidationError" not in str(answer)
-    }
+    codes = {PROBLEMS[error].code for error in access.errors} if access else set()
+    codes |= OF_THE_CONNECTION | {kind.code for kind in KINDS.values() if kind.status in _common(operation, access)}
+    if access and _fault(operation, schemas) is not None:
+        codes.add(VALIDATION_FAILED.code)
+    kept = {status: answer for status, answer in responses.items() if "HTTPValidationError" not in str(answer)}
     by_status: dict[int, list[ProblemKind]] = {}
     for code in sorted(codes):
         by_status.setdefault(KINDS[code].status, []).append(KINDS[code])
@@ -114,28 +116,17 @@ def complete_errors(operation: dict[str, Any], path: str, schemas: Mapping[str, 
     operation["responses"] = dict(sorted({**made, **kept}.items()))
 
 
-def _common(operation: Mapping[str, Any]) -> frozenset[HTTPStatus]:
+def _common(operation: Mapping[str, Any], access: Access | None) -> frozenset[HTTPStatus]:
+    """Return the statuses that need no declaration."""
     of_a_body = OF_A_BODY if "requestBody" in operation else frozenset()
-    scope = _scope(operation)
-    of_a_token = OF_A_TOKEN if scope else frozenset()
-    of_a_write = OF_A_WRITE if scope and is_write(scope) else frozenset()
+    of_a_token = OF_A_TOKEN if access else frozenset()
+    of_a_write = OF_A_WRITE if access and access.writes else frozenset()
     return OF_ANY | of_a_body | of_a_token | of_a_write
 
 
 def _scope(operation: Mapping[str, Any]) -> str | None:
     """What its caller needs, if anything."""
     return str(operation["security"][0]["bearer"][0]) if "security" in operation else None
-
-
-def _is_problem(answer: Mapping[str, Any]) -> bool:
-    return any(
-        media.get("schema") == {"$ref": "#/components/schemas/Problem"} for media in answer.get("content", {}).values()
-    )
-
-
-def _declared(answer: Mapping[str, Any]) -> list[str]:
-    """The codes that `problems.answers` wrote into the description."""
-    return _CODE.findall(answer["description"])
 
 
 def _answer(

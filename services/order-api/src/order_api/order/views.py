@@ -25,7 +25,6 @@ from order_api.order.headers import (
 from order_api.order.listing import Listing
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
 from order_api.order.service import Wanted
-from order_api.problems import answers
 from order_api.schemas import V1
 from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import UnknownSku
@@ -40,20 +39,18 @@ router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRou
     status_code=202,
     summary="Place an order",
     response_model=OrderOut,
-    responses={
-        202: {"headers": LOCATION | ETAG},
-        **answers(
-            IdempotencyKeyMissing,
-            IdempotencyKeyReused,
-            UnknownSku,
-            CurrencyMismatch,
-            AmountNotChargeable,
-            ReferenceTaken,
-        ),
-    },
+    responses={202: {"headers": LOCATION | ETAG}},
     openapi_extra=KEY_HEADER,
 )
-@requires("orders:write")
+@requires(
+    "orders:write",
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    UnknownSku,
+    CurrencyMismatch,
+    AmountNotChargeable,
+    ReferenceTaken,
+)
 async def place_order(body: OrderIn, request: Request) -> Response:
     """Durable before the answer, and carried out soon after; `GET` the `Location` to see how it goes.
 
@@ -76,8 +73,8 @@ async def place_order(body: OrderIn, request: Request) -> Response:
     return Response(content, HTTPStatus.ACCEPTED, headers, media_type="application/json")
 
 
-@router.get("", summary="List your orders, newest first", responses=answers(InvalidCursor, UnsupportedSort))
-@requires("orders:read")
+@router.get("", summary="List your orders, newest first")
+@requires("orders:read", InvalidCursor, UnsupportedSort)
 async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -> OrderPage:
     """Your own, whatever your scopes: `orders:admin` opens the orders of others by id only.
 
@@ -108,10 +105,9 @@ async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -
     responses={
         200: {"headers": ETAG | APPLIED},
         304: {"description": "It is still as `If-None-Match` says; no body.", "headers": ETAG | APPLIED},
-        **answers(OrderNotFound),
     },
 )
-@requires("orders:read")
+@requires("orders:read", OrderNotFound)
 async def get_order(
     order_id: str,
     request: Request,
@@ -147,9 +143,9 @@ async def get_order(
     "/{order_id}/cancel",
     status_code=202,
     summary="Cancel an order",
-    responses={202: {"headers": ETAG}, **answers(OrderNotFound, NotCancellable, VersionMismatch)},
+    responses={202: {"headers": ETAG}},
 )
-@requires("orders:write")
+@requires("orders:write", OrderNotFound, NotCancellable, VersionMismatch)
 async def cancel_order(
     order_id: str,
     request: Request,

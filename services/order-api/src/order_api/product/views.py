@@ -7,7 +7,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import ScopedRoute, identity_of, requires, services_of
 from order_api.idempotency import HEADER, KEY_HEADER, IdempotencyKeyMissing, parse_idempotency_key
-from order_api.problems import answers
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
 from order_api.schemas import V1, PageQuery
 from order_shared.domain.idempotency import IdempotencyKeyReused
@@ -19,8 +18,8 @@ router = APIRouter(prefix=f"{V1}/products", tags=["products"], route_class=Scope
 SkuPath = Annotated[str, Path(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 
 
-@router.get("", summary="List products by SKU", responses=answers(InvalidCursor))
-@requires("products:read")
+@router.get("", summary="List products by SKU")
+@requires("products:read", InvalidCursor)
 async def list_products(query: Annotated[PageQuery, Query()], request: Request) -> ProductPage:
     page = await services_of(request).products.list_products(
         identity_of(request).customer.tenant, limit=query.limit, cursor=query.cursor
@@ -32,15 +31,15 @@ async def list_products(query: Annotated[PageQuery, Query()], request: Request) 
     )
 
 
-@router.get("/{sku}", summary="Look at a product and its stock", responses=answers(ProductNotFound))
-@requires("products:read")
+@router.get("/{sku}", summary="Look at a product and its stock")
+@requires("products:read", ProductNotFound)
 async def get_product(sku: SkuPath, request: Request) -> StockedProductOut:
     stocked = await services_of(request).products.get(identity_of(request).customer.tenant, sku)
     return StockedProductOut.of_stocked(stocked)
 
 
-@router.put("/{sku}", summary="Create or replace a product", responses=answers(StockShardsShrunk))
-@requires("products:write")
+@router.put("/{sku}", summary="Create or replace a product")
+@requires("products:write", StockShardsShrunk)
 async def put_product(sku: SkuPath, body: ProductIn, request: Request) -> StockedProductOut:
     """The stock stays as it is. A price holds for orders from some seconds after the change."""
     stocked = await services_of(request).products.put(
@@ -57,10 +56,9 @@ async def put_product(sku: SkuPath, body: ProductIn, request: Request) -> Stocke
 @router.post(
     "/{sku}/stock",
     summary="Add to the stock, or take away",
-    responses=answers(IdempotencyKeyMissing, IdempotencyKeyReused, ProductNotFound, InsufficientStock),
     openapi_extra=KEY_HEADER,
 )
-@requires("products:write")
+@requires("products:write", IdempotencyKeyMissing, IdempotencyKeyReused, ProductNotFound, InsufficientStock)
 async def adjust_stock(
     sku: SkuPath,
     body: StockIn,
