@@ -8,10 +8,10 @@ import pytest
 from aiodynamo.expressions import F
 from aiodynamo.operations import Update
 
+from order_shared.aws.credentials import BotocoreCredentials
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import SQS, open_service
-from order_shared.aws.session import BotocoreCredentials
 from order_shared.aws.sqs import SqsQueue, open_sqs
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS, OutgoingMessage, Visibility
 from order_shared.storage.inventory import DynamoInventoryRepository

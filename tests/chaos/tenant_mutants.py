@@ -56,7 +56,7 @@ REMOVALS = (
     removal(
         SHARED / "storage/order_items.py",
         "tenant out of a customer read back",
-        ("return Customer(tenant, customer)", 'return Customer("-", customer)'),
+        ("return Customer(tenant=tenant, id=customer)", 'return Customer(tenant="-", id=customer)'),
     ),
     removal(
         SHARED / "storage/orders.py",
@@ -68,7 +68,7 @@ REMOVALS = (
         "tenant out of the claim of a reference",
         (
             "claim_key(order.customer, ClaimKind.REFERENCE",
-            'claim_key(Customer("-", order.customer.id), ClaimKind.REFERENCE',
+            'claim_key(Customer(tenant="-", id=order.customer.id), ClaimKind.REFERENCE',
         ),
     ),
     removal(
@@ -76,7 +76,7 @@ REMOVALS = (
         "customer out of the claim of a reference",
         (
             "claim_key(order.customer, ClaimKind.REFERENCE",
-            'claim_key(Customer(order.customer.tenant, "-"), ClaimKind.REFERENCE',
+            'claim_key(Customer(tenant=order.customer.tenant, id="-"), ClaimKind.REFERENCE',
         ),
     ),
     removal(
@@ -92,22 +92,22 @@ REMOVALS = (
     removal(
         API / "order/service.py",
         "tenant out of the idempotency key of an order",
-        ("claim_key(wanted.customer, ", 'claim_key(Customer("-", wanted.customer.id), '),
+        ("claim_key(wanted.customer, ", 'claim_key(Customer(tenant="-", id=wanted.customer.id), '),
     ),
     removal(
         API / "order/service.py",
         "customer out of the idempotency key of an order",
-        ("claim_key(wanted.customer, ", 'claim_key(Customer(wanted.customer.tenant, "-"), '),
+        ("claim_key(wanted.customer, ", 'claim_key(Customer(tenant=wanted.customer.tenant, id="-"), '),
     ),
     removal(
         API / "product/service.py",
         "tenant out of the idempotency key of a change of stock",
-        ("claim_key(caller, ", 'claim_key(Customer("-", caller.id), '),
+        ("claim_key(caller, ", 'claim_key(Customer(tenant="-", id=caller.id), '),
     ),
     removal(
         API / "product/service.py",
         "customer out of the idempotency key of a change of stock",
-        ("claim_key(caller, ", 'claim_key(Customer(caller.tenant, "-"), '),
+        ("claim_key(caller, ", 'claim_key(Customer(tenant=caller.tenant, id="-"), '),
     ),
     removal(
         SHARED / "storage/inventory.py",

@@ -16,10 +16,10 @@ from aiodynamo.utils import py2dy
 from botocore.exceptions import CredentialRetrievalError
 from yarl import URL
 
+from order_shared.aws.credentials import BotocoreCredentials
 from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import DYNAMODB, JsonService
-from order_shared.aws.session import BotocoreCredentials
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order
@@ -53,6 +53,18 @@ TRANSIENT: list[Answer] = [
     refusal("TransactionConflictException"),
     refusal("TransactionInProgressException"),
     refusal("ExpiredTokenException"),
+    refusal("UnrecognizedClientException"),
+    refusal("AccessDeniedException"),
+    refusal("InvalidSignatureException"),
+    refusal("ReplicatedWriteConflictException"),
+    refusal("RequestTimeout", 408),
+    Response(408, b""),
+    Response(429, b""),
+    Response(403, b"<html>a proxy's</html>"),
+    Response(302, b""),
+    Response(400, b""),
+    Response(200, b"[]"),
+    Response(200, b"<html>a portal's</html>"),
     cancelled("TransactionConflict", "None"),
     cancelled("ConditionalCheckFailed", "TransactionConflict"),
     cancelled("None", "ThrottlingError"),
@@ -71,6 +83,9 @@ class Wire:
     def __init__(self, *script: Answer) -> None:
         self._script = list(script)
         self.sent: list[dict[str, Any]] = []
+
+    def then(self, *script: Answer) -> None:
+        self._script = list(script)
 
     async def __call__(self, request: Request) -> Response:
         assert request.body is not None
@@ -111,6 +126,37 @@ async def test_what_may_pass_is_sent_again_with_the_same_token_and_bytes(answer:
     assert wire.sent[0] == wire.sent[1] == wire.sent[2]
     assert wire.sent[0]["ClientRequestToken"]
     assert len(reasons) == 2
+
+
+async def test_no_more_than_four_attempts_are_made() -> None:
+    wire = Wire(*[Response(500, b"")] * 10)
+    with pytest.raises(StorageUnavailable, match="server_error, after 4 attempts"):
+        await make_dynamo(wire).transact_write([PUT])
+    assert len(wire.sent) == 4
+
+
+async def test_conflicts_are_bounded_by_the_deadline_alone() -> None:
+    """They show that DynamoDB is well: a hot product must not be refused while it sells."""
+    wire = Wire(*[cancelled("TransactionConflict")] * 20)
+    await make_dynamo(wire).transact_write([PUT])
+    assert len(wire.sent) == 21
+
+
+async def test_an_outage_is_not_met_with_a_multiple_of_the_load() -> None:
+    """The quota of the process is spent after a hundred retries, and grows again by what succeeds."""
+    wire = Wire(*[Response(500, b"")] * 2100)
+    dynamo = make_dynamo(wire)
+    for _ in range(2000):
+        with pytest.raises(StorageUnavailable):
+            await dynamo.transact_write([PUT])
+    assert 2000 < len(wire.sent) <= 1.1 * 2000
+    await dynamo.transact_write([PUT])
+    wire.sent.clear()
+    for _ in range(10):
+        await dynamo.transact_write([PUT])
+    wire.then(Response(500, b""))
+    await dynamo.transact_write([PUT])
+    assert len(wire.sent) == 12
 
 
 async def test_each_transaction_has_a_token_of_its_own() -> None:

@@ -242,6 +242,22 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(*, in_one_piece:
     assert server.connections == 2
 
 
+async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1000)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"64\r\n" + b"x" * 100 + b"\r\n")
+            await writer.drain()
+
+    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
+        with pytest.raises(ConnectionResetError, match="larger than 1000 bytes"):
+            await post(send, url)
+        await eventually(lambda: server.open == 0)
+
+
 async def test_there_are_never_more_connections_than_allowed() -> None:
     async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=3) as send:
         answers = await asyncio.gather(*(post(send, url, b"x" * size) for size in range(50)))

@@ -139,12 +139,18 @@ PASSING: list[Answer] = [
     refusal("RequestThrottled"),
     refusal("ThrottlingException"),
     refusal("ExpiredToken", 403),
+    refusal("AccessDeniedException", 403),
     Response(500, b""),
     Response(503, b"<html>no JSON</html>"),
+    Response(403, b"<html>a proxy's</html>"),
+    Response(302, b""),
+    Response(400, b""),
+    Response(200, b"[]"),
+    Response(200, b"<html>a portal's</html>"),
     ConnectionResetError(),
     TimeoutError(),
 ]
-LASTING: list[Answer] = [refusal("QueueDoesNotExist"), refusal("AccessDeniedException", 403)]
+LASTING: list[Answer] = [refusal("QueueDoesNotExist")]
 
 
 @BATCHES
@@ -162,7 +168,11 @@ async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any,
     list(
         zip(
             PASSING,
-            ["throttled", "throttled", "credentials", "server_error", "network", "network", "timeout"],
+            [
+                *("throttled", "throttled", "credentials", "access_denied", "server_error", "server_error"),
+                *("network",) * 6,
+                "timeout",
+            ],
             strict=True,
         )
     ),

@@ -15,16 +15,17 @@ from typing import Any, Self
 import aioboto3
 import orjson
 from aiodynamo.client import Client
-from aiodynamo.errors import ExpiredToken, ItemNotFound, Throttled, TransactionCanceled, exception_from_response
+from aiodynamo.errors import ItemNotFound, Throttled, TransactionCanceled, exception_from_response
 from aiodynamo.expressions import Condition, KeyCondition, UpdateExpression
 from aiodynamo.models import BatchGetRequest, Page, ReturnValues, Select
 from aiodynamo.operations import Get
 from aiodynamo.utils import dy2py
 
+from order_shared.aws.credentials import BotocoreCredentials
 from order_shared.aws.encoding import WriteOperation, encoded
+from order_shared.aws.errors import error_code
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import DYNAMODB, Decorate, Transport, open_service, undecorated
-from order_shared.aws.session import BotocoreCredentials
 
 Item = dict[str, Any]
 
@@ -49,14 +50,15 @@ class DynamoClient(Client):
         response = await self.service.call(action, payload)
         if response.status == HTTPStatus.OK:
             try:
-                answer: dict[str, Any] = orjson.loads(response.body)
+                answer = orjson.loads(response.body)
             except orjson.JSONDecodeError as fault:
                 raise ConnectionError("the answer is not JSON") from fault  # not of DynamoDB's making
+            if not isinstance(answer, dict):
+                raise ConnectionError("the answer is no JSON object")
             return answer
-        error = exception_from_response(response.status, response.body)
-        if isinstance(error, ExpiredToken):
-            self.credentials.invalidate()
-        raise error
+        if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and error_code(response.body) is None:
+            raise ConnectionError(f"the answer {response.status} is not DynamoDB's")  # a proxy's, or a captive portal's
+        raise exception_from_response(response.status, response.body)
 
 
 @dataclass(frozen=True)

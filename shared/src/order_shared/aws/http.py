@@ -18,6 +18,8 @@ from yarl import URL
 CONNECT_TIMEOUT = 1.0
 TAKE_TIMEOUT = 1.5
 """Until there is a connection, new or free."""
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""DynamoDB answers with 16 MB at most, and SQS with less: more is somebody else's answer."""
 MAX_IDLE_SECONDS = 15.0
 """A connection that rested for longer is not used again: the other side may be about to close it."""
 
@@ -29,6 +31,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
+        self._received = 0
         self._answer: asyncio.Future[Response] | None = None
         self._keeps_alive = True
         self.idle_since = 0.0
@@ -73,8 +76,14 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._body = []
+        self._received = 0
 
     def on_body(self, body: bytes) -> None:
+        self._received += len(body)
+        if self._received > MAX_ANSWER_BYTES:
+            self._fail(ConnectionResetError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes"))
+            self.abort()
+            return
         self._body.append(body)
 
     def on_message_complete(self) -> None:

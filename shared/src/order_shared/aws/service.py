@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import orjson
@@ -17,6 +18,8 @@ from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 from yarl import URL
 
+from order_shared.aws.credentials import BotocoreCredentials
+from order_shared.aws.errors import refuses_key
 from order_shared.aws.http import open_http
 from order_shared.aws.signing import Signer
 from order_shared.domain.clock import utc_now
@@ -102,7 +105,13 @@ class JsonService:
             raise NoCredentialsFound
         body = orjson.dumps(payload)
         headers = self._signer.headers(key, f"{self._prefix}.{operation}", body, utc_now())
-        return await self.send(Request("POST", self._url, headers, body))
+        response = await self.send(Request("POST", self._url, headers, body))
+        if response.status != HTTPStatus.OK and refuses_key(response.status, response.body):
+            if isinstance(self.credentials, BotocoreCredentials):
+                self.credentials.refuse(key)
+            else:
+                self.credentials.invalidate()
+        return response
 
 
 @asynccontextmanager

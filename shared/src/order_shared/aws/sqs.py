@@ -9,9 +9,12 @@ from typing import Any
 import aioboto3
 import orjson
 from aiodynamo.errors import NoCredentialsFound
+from botocore.retries.quota import RetryQuota
 
+from order_shared.aws.credentials import BotocoreCredentials
+from order_shared.aws.errors import TRANSIENT_CODES, error_code
+from order_shared.aws.retries import RETRY_COST, SUCCESS_REFUND, TIMEOUT_COST, new_quota
 from order_shared.aws.service import SQS, Transport, open_service
-from order_shared.aws.session import BotocoreCredentials
 from order_shared.backoff import full_jitter
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
@@ -38,9 +41,6 @@ GONE_CODES = frozenset(
 )
 """The delivery is not ours any more. For a delete that is what was wanted."""
 
-THROTTLED_CODES = frozenset({"RequestThrottled", "Throttling", "ThrottlingException", "ThrottledException"})
-EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"})
-
 Json = dict[str, Any]
 
 
@@ -63,7 +63,9 @@ class SqsQueue:
         service: Transport,
         polls: Transport,
         on_retry: Callable[[str], None] = lambda _: None,
+        quota: RetryQuota | None = None,
     ) -> None:
+        self._quota = quota or new_quota()
         self._names = {"work": name, "dead": dead_letter_name}
         self._urls: dict[str, str] = {}
         self._service = service
@@ -155,33 +157,46 @@ class SqsQueue:
     async def _call_twice(self, operation: str, payload: Mapping[str, Any]) -> Json:
         """Once more after what may pass: a connection that SQS had closed must not leave a message to the sweeper."""
         try:
-            return await _call(self._service, operation, payload)
+            answer = await _call(self._service, operation, payload)
         except _Passing as error:
+            if not self._quota.acquire(TIMEOUT_COST if error.reason == "timeout" else RETRY_COST):
+                raise
             self._on_retry(error.reason)
             await asyncio.sleep(full_jitter(0, base=RETRY_BASE_SECONDS, cap=RETRY_BASE_SECONDS))
-            return await _call(self._service, operation, payload)
+            answer = await _call(self._service, operation, payload)
+        self._quota.release(SUCCESS_REFUND)
+        return answer
 
 
 async def _call(service: Transport, operation: str, payload: Mapping[str, Any]) -> Json:
     """The content of the answer. Raises QueueUnavailable."""
     try:
         response = await service.call(operation, payload)
-        content: Json = orjson.loads(response.body) if response.body else {}
     except NoCredentialsFound as error:
         raise QueueUnavailable("NoCredentials") from error
-    except (OSError, ValueError) as error:  # a time-out is an OSError
+    except OSError as error:  # a time-out is one
         raise _Passing(type(error).__name__, "timeout" if isinstance(error, TimeoutError) else "network") from error
     if response.status == HTTPStatus.OK:
-        return content
-    code = str(content.get("__type", response.status)).rpartition("#")[2]
-    if code in EXPIRED_CODES:
-        service.credentials.invalidate()
-        raise _Passing(code, "credentials")
-    if code in THROTTLED_CODES:
-        raise _Passing(code, "throttled")
+        return _content(response.body)
+    code = error_code(response.body)
+    if code is not None and code in TRANSIENT_CODES:
+        raise _Passing(code, TRANSIENT_CODES[code])
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _Passing(code, "server_error")
+        raise _Passing(code or str(response.status), "server_error")
+    if code is None:
+        raise _Passing(f"status {response.status}", "network")  # a proxy's answer, not SQS's
     raise QueueUnavailable(code)
+
+
+def _content(body: bytes) -> Json:
+    """Return what SQS answers. Raises _Passing for what only somebody else can have answered."""
+    try:
+        content = orjson.loads(body) if body else {}
+    except ValueError as error:
+        raise _Passing("not JSON", "network") from error
+    if not isinstance(content, dict):
+        raise _Passing("no JSON object", "network")
+    return content
 
 
 @asynccontextmanager
@@ -194,6 +209,7 @@ async def open_sqs(
     endpoint: str | None,
     pollers: int,
     on_retry: Callable[[str], None] = lambda _: None,
+    quota: RetryQuota | None = None,
 ) -> AsyncIterator[SqsQueue]:
     """The queue, with its connections kept until the end of the block."""
     credentials = BotocoreCredentials(session)
@@ -208,4 +224,4 @@ async def open_sqs(
 
         service = await open_pool(timeout=REQUEST_TIMEOUT, connections=MAX_CONNECTIONS)
         polls = await open_pool(timeout=POLL_TIMEOUT, connections=pollers) if pollers else service
-        yield SqsQueue(name, dead_letter_name, service=service, polls=polls, on_retry=on_retry)
+        yield SqsQueue(name, dead_letter_name, service=service, polls=polls, on_retry=on_retry, quota=quota)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import aioboto3
 
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy
+from order_shared.aws.retries import RetryPolicy, new_quota
 from order_shared.aws.sqs import open_sqs
 from order_shared.messaging.queue import Queue
 from order_shared.runtime.config import Settings
@@ -38,7 +38,8 @@ async def open_adapters(
 ) -> AsyncIterator[Adapters]:
     """Nothing is connected until it is first used. `deadline` bounds each storage call, retries included."""
     session = session or aioboto3.Session()
-    retries = RetryPolicy(deadline=deadline, on_retry=metrics.dynamodb_retried)
+    quota = new_quota()  # of the process: what DynamoDB has used up, SQS has not
+    retries = RetryPolicy(deadline=deadline, on_retry=metrics.dynamodb_retried, quota=quota)
     async with (
         open_dynamo(
             session,
@@ -55,6 +56,7 @@ async def open_adapters(
             endpoint=settings.sqs_endpoint,
             pollers=pollers,
             on_retry=metrics.sqs_retried,
+            quota=quota,
         ) as queue,
     ):
         yield Adapters(

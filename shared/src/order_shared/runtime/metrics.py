@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from order_shared.aws.retries import TRANSIENT
+from order_shared.aws.retries import REASONS
 from order_shared.domain.order.models import ENDED, Order
 from order_shared.messaging.consumer.metrics import OUTAGE_BUCKETS
 from order_shared.messaging.queue import MAX_BATCH
@@ -36,7 +36,7 @@ class Metrics:
             "order_aws_retries", "Requests to AWS sent again, by reason.", ["service", "reason"], registry=self.registry
         )
         for service in ("dynamodb", "sqs"):
-            for reason in TRANSIENT.values():
+            for reason in REASONS:
                 self._aws_retries.labels(service, reason)  # from the start: its first increase is not missed
         self.publish_batch = Histogram(
             "order_publish_batch_messages", "Messages per send.", buckets=BATCH_BUCKETS, registry=self.registry

@@ -1,0 +1,115 @@
+"""Credentials by botocore's own chain, fetched once for all callers, and loaded anew when AWS refuses them."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import aioboto3
+from aiobotocore.session import AioSession
+from aiodynamo.credentials import Credentials, Key
+from aiodynamo.errors import NoCredentialsFound
+from botocore.credentials import RefreshableCredentials
+from botocore.exceptions import BotoCoreError
+
+if TYPE_CHECKING:
+    from aiobotocore.credentials import AioCredentials
+    from aiodynamo.http.types import HttpImplementation
+
+PATIENCE = 1.0
+"""Seconds that a caller without a key waits for the fetch. The fetch itself goes on for as long as botocore tries."""
+
+FETCH_PAUSE = 1.0
+"""Seconds from the end of a fetch that brought nothing new to the next one."""
+
+
+class BotocoreCredentials(Credentials):
+    """botocore's chain (environment, profile, SSO, web identity, process, container) for aiodynamo's protocol.
+
+    One fetch is under way at most, and it goes on while callers give up. A key that still holds is used meanwhile.
+    """
+
+    def __init__(self, session: aioboto3.Session) -> None:
+        self._session = session
+        self._source: AioCredentials | None = None
+        self._key: Key | None = None
+        self._refused: Key | None = None
+        self._fetch: asyncio.Task[None] | None = None
+        self._next_fetch_at = 0.0
+        self._failure = "there are none"
+
+    async def get_key(self, http: "HttpImplementation") -> Key | None:  # noqa: ARG002 - aiodynamo's protocol
+        """Return the key to sign with. Raises NoCredentialsFound if there is none in time."""
+        key = self._key
+        if key is not None and key != self._refused and not self._ends_within(None):
+            return key
+        fetch = self._start_fetch()
+        if key is not None and not self._ends_within(0):
+            return key
+        if fetch is not None:
+            await asyncio.wait([fetch], timeout=PATIENCE)
+            if not fetch.done():
+                raise NoCredentialsFound(f"none within {PATIENCE:g} s; the request for them goes on")
+        if self._key is None or self._ends_within(0):
+            raise NoCredentialsFound(self._failure)
+        return self._key
+
+    def refuse(self, key: Key) -> None:
+        """Note that AWS refuses this key: credentials are loaded anew from their source, past every cache.
+
+        If the source gives the same key again, the key is used again: AWS may not know it everywhere yet.
+        """
+        if key != self._key or key == self._refused:
+            return
+        self._refused = key
+        self._key = self._source = None
+        self._next_fetch_at = 0.0
+
+    def invalidate(self) -> bool:
+        if self._key is not None:
+            self.refuse(self._key)
+        return True
+
+    def is_disabled(self) -> bool:
+        return False
+
+    def _ends_within(self, seconds: int | None) -> bool:
+        """Return whether the key ends within so many seconds; for None, whether botocore would renew it."""
+        return isinstance(self._source, RefreshableCredentials) and self._source.refresh_needed(seconds)
+
+    def _start_fetch(self) -> asyncio.Task[None] | None:
+        """Return the fetch under way, begun now if need be; None while one that brought nothing is not long ago."""
+        if self._fetch is None and time.monotonic() >= self._next_fetch_at:
+            self._fetch = asyncio.create_task(self._run_fetch())
+        return self._fetch
+
+    async def _run_fetch(self) -> None:
+        before = self._key
+        if before is not None and before == self._refused:
+            self._source = None
+        try:
+            self._key = await self._load() or self._key
+        except (BotoCoreError, RuntimeError, OSError) as error:  # passes, as a rule
+            self._failure = str(error)
+        finally:
+            self._fetch = None
+        if self._key in {before, self._refused}:
+            self._next_fetch_at = time.monotonic() + FETCH_PAUSE
+
+    async def _load(self) -> Key | None:
+        if self._source is None:
+            self._source = await self._open_source()
+        if self._source is None:
+            return None
+        frozen = await self._source.get_frozen_credentials()
+        if not frozen.access_key or not frozen.secret_key:
+            return None
+        return Key(frozen.access_key, frozen.secret_key, frozen.token)
+
+    async def _open_source(self) -> "AioCredentials | None":
+        """Return the session's credentials; once they were refused, those of a new session, which has no cache yet."""
+        source: AioCredentials | None
+        source = await self._session.get_credentials()  # type: ignore[misc]  # a coroutine; the stub is boto3's
+        if self._refused is None or source is None or source.method == "explicit":
+            return source
+        profile = self._session.profile_name
+        return await AioSession(profile=None if profile == "default" else profile).get_credentials()
