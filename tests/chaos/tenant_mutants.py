@@ -165,12 +165,12 @@ REMOVALS = (
     removal(
         API / "auth.py",
         "tenant out of the identity",
-        ("Customer(str(tenant), str(customer))", 'Customer("-", str(customer))'),
+        ("Customer(tenant=str(tenant), id=str(customer))", 'Customer(tenant="-", id=str(customer))'),
     ),
     removal(
         API / "auth.py",
         "customer out of the identity",
-        ("Customer(str(tenant), str(customer))", 'Customer(str(tenant), "-")'),
+        ("Customer(tenant=str(tenant), id=str(customer))", 'Customer(tenant=str(tenant), id="-")'),
     ),
     removal(
         API / "auth.py",
