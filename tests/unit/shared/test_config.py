@@ -65,6 +65,21 @@ def test_names_given_in_code_follow_the_same_rules() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_DYNAMODB"])
+def test_an_empty_endpoint_of_aws_counts_as_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, " ")
+    settings = load_settings(Settings)
+    assert (settings.dynamodb_endpoint, settings.sqs_endpoint) == (None, None)
+
+
+def test_an_empty_region_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "")
+    with pytest.raises(SystemExit, match="AWS_REGION"):
+        load_settings(Settings)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert load_settings(Settings).aws_region == "eu-west-1"
+
+
 def test_the_region_may_have_its_other_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

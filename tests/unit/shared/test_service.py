@@ -18,6 +18,19 @@ def test_without_an_endpoint_the_region_says_where_it_is(region: str, host: str)
     assert endpoint_url(SQS, region, None) == URL(f"https://{host}/")
 
 
+@pytest.mark.parametrize(
+    ("variable", "host"),
+    [
+        ("AWS_USE_FIPS_ENDPOINT", "sqs-fips.us-east-1.amazonaws.com"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "sqs.us-east-1.api.aws"),
+    ],
+)
+def test_awss_own_settings_choose_the_variant(monkeypatch: pytest.MonkeyPatch, variable: str, host: str) -> None:
+    monkeypatch.setenv(variable, "true")
+    assert endpoint_url(SQS, "us-east-1", None) == URL(f"https://{host}/")
+    assert endpoint_url(SQS, "us-east-1", "http://127.0.0.1:4566") == URL("http://127.0.0.1:4566")
+
+
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "https://aws.test", "http://[::1]:8000/"])
 def test_an_endpoint_is_taken_as_it_is(endpoint: str) -> None:
     assert endpoint_url(DYNAMODB, "eu-central-1", endpoint) == URL(endpoint)

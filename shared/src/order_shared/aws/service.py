@@ -16,6 +16,7 @@ from aiodynamo.errors import NoCredentialsFound
 from aiodynamo.http.types import HttpImplementation, Request, Response
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
+from botocore.session import Session
 from yarl import URL
 
 from order_shared.aws.credentials import BotocoreCredentials
@@ -38,12 +39,20 @@ SQS = ServiceName(name="sqs", target_prefix="AmazonSQS")
 
 
 def endpoint_url(service: ServiceName, region: str, endpoint: str | None) -> URL:
-    """Where the service is: at the endpoint, if one is given, else where botocore knows it to be in the region.
+    """Return the endpoint, if one is given, or else the address that botocore knows for the region.
 
-    Raises ValueError for a region that nobody knows, and for an endpoint that is more than a scheme, a host and a port.
+    The address is FIPS's or the dual stack's if AWS's own settings ask for it (`AWS_USE_FIPS_ENDPOINT`,
+    `AWS_USE_DUALSTACK_ENDPOINT`, or the same in a profile). Raises ValueError for an unknown region, and for an
+    endpoint that is more than a scheme, a host and a port.
     """
     if endpoint is None:
-        found = _resolver().construct_endpoint(service.name, region)
+        session = Session()
+        found = _resolver().construct_endpoint(
+            service.name,
+            region,
+            use_fips_endpoint=bool(session.get_config_variable("use_fips_endpoint")),
+            use_dualstack_endpoint=bool(session.get_config_variable("use_dualstack_endpoint")),
+        )
         if found is None:
             raise ValueError(f"AWS is not known to have a region {region}")
         return URL(f"https://{found['hostname']}/")

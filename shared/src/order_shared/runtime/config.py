@@ -5,10 +5,11 @@ has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credential
 their names. Nothing is read at import: a process makes its settings once, in `main`.
 """
 
+import os
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from order_shared.tables import TableNames, order_queue
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     dlq_name: str = ""
     """Name of the dead-letter queue; `{table_prefix}orders-dead` if not set."""
 
-    aws_region: Annotated[str, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))]
+    aws_region: Annotated[str, Field(validation_alias="AWS_REGION")]
     aws_endpoint_url: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL")] = None
     aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
     aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
     @classmethod
     def _stripped_with_default_names(cls, values: dict[str, object]) -> dict[str, object]:
         values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+        # An empty variable of AWS's counts as one that is not set, as in AWS's own tools.
+        values = {name: value for name, value in values.items() if value != "" or not name.startswith("AWS_")}
+        if (other_name := os.environ.get("AWS_DEFAULT_REGION", "").strip()) and "aws_region" not in values:
+            values.setdefault("AWS_REGION", other_name)
         prefix = values.get("table_prefix") or f"{values.get('env') or Environment.LOCAL}-"
         queue = order_queue(str(prefix))
         defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
