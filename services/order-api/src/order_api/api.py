@@ -1,4 +1,4 @@
-"""Where each feature is mounted."""
+"""Mounts the router of each feature."""
 
 from fastapi import FastAPI
 
@@ -8,6 +8,6 @@ from order_api.product.views import router as products
 
 
 def mount(app: FastAPI) -> None:
-    """A router carries its whole prefix, version included, so that a route knows its own path."""
+    """Include every router. Each carries its whole prefix, version included, so that a route knows its own path."""
     for router in (orders, products, health):
         app.include_router(router)

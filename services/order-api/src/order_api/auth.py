@@ -1,4 +1,4 @@
-"""Who asks: bearer tokens verified against the issuer's published keys.
+"""Authentication: bearer tokens verified against the issuer's published keys.
 
 The tenant and the customer come from the verified token and from nowhere else. `docs/authentication.md` shows how
 to use an issuer, and every answer.
@@ -33,22 +33,22 @@ ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     "P-384": ("ES384",),
     "Ed25519": ("EdDSA",),
 }
-"""By key type, or curve. Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
+"""Algorithms by key type or curve. Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
 
 LEEWAY_SECONDS = 30
-"""How far the issuer's clock may be from ours."""
+"""Allowed difference between the issuer's clock and ours."""
 NAME = re.compile(NAME_PATTERN)
 MAX_TOKEN_LENGTH = 8192
 MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
 MAX_VERIFIED = 10_000
-"""Tokens remembered: ten megabytes."""
+"""Verified tokens kept in memory: ten megabytes."""
 
 KEY_LIFETIME = 300.0
-"""Seconds until the key set is asked for again, while requests go on with the keys there are."""
+"""Seconds until the key set is fetched again, while requests go on with the known keys."""
 KEY_TRUST = 600.0
-"""Seconds after which a request waits for the key set instead: nobody has asked for long, and keys may be gone."""
+"""Seconds after which a request waits for the key set: after a long rest, keys may have been withdrawn."""
 MIN_REFETCH = 5.0
 """Seconds between two fetches, so that made-up key ids do not turn into requests, nor an outage into a queue."""
 FETCH_TIMEOUT = 3.0
@@ -57,15 +57,15 @@ MAX_WAITING = 100
 MAX_KEY_SET_BYTES = 256 * 1024
 MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)
-"""Below, a key can be broken; above, each signature takes long to check."""
+"""Allowed key sizes: a smaller key can be broken, and a larger one makes each signature slow to check."""
 
 
 class Unauthenticated(PlatformError):
-    """No token."""
+    """The request has no bearer token."""
 
 
 class InvalidToken(Unauthenticated):
-    """A token that does not hold."""
+    """The bearer token is not valid."""
 
 
 class InsufficientScope(PlatformError):
@@ -75,11 +75,11 @@ class InsufficientScope(PlatformError):
 
 
 class KeysUnavailable(PlatformError):
-    """The issuer's keys could not be fetched, and the one that is wanted is not known."""
+    """The issuer's keys could not be fetched, and the required key is not known."""
 
 
 def bearer_token(authorization: str | None) -> str:
-    """The token in the header Authorization; raises Unauthenticated if there is none."""
+    """Return the token of the Authorization header. Raises Unauthenticated if there is none."""
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("send a bearer token in the header Authorization")
@@ -101,7 +101,7 @@ class SigningKey:
 
     @classmethod
     def of(cls, jwk: Mapping[str, Any]) -> Self:
-        """Raises ValueError or jwt.PyJWTError for a key that no signature here may be checked with."""
+        """Return the key of a JWK. Raises ValueError or jwt.PyJWTError if it must not verify signatures here."""
         of_type = ALGORITHMS.get(str(jwk.get("kty") if jwk.get("kty") == "RSA" else jwk.get("crv")), ())
         algorithms = tuple(name for name in of_type if jwk.get("alg", name) == name)
         if not algorithms or jwk.get("use", "sig") != "sig" or "d" in jwk:
@@ -114,7 +114,7 @@ class SigningKey:
 
 class KeySource(Protocol):
     async def get(self, key_id: str) -> SigningKey | None:
-        """The issuer's key of this id. Raises KeysUnavailable."""
+        """Return the issuer's key with this id. Raises KeysUnavailable."""
 
 
 class JwksClient:
@@ -131,7 +131,7 @@ class JwksClient:
         self._waiting = 0
 
     async def get(self, key_id: str) -> SigningKey | None:
-        """A known key at once; an unknown one, or the first after a long rest, waits for the issuer.
+        """Return a known key at once. An unknown one, or the first after a long rest, waits for the issuer.
 
         While the issuer does not answer, known keys go on and an unknown one is KeysUnavailable: it may be new.
         """
@@ -150,7 +150,7 @@ class JwksClient:
         return key
 
     def _refresh(self) -> asyncio.Task[None] | None:
-        """The fetch under way, begun now if the last one was not a moment ago."""
+        """Return the fetch under way. A new one begins unless the last one was a moment ago."""
         now = time.monotonic()
         if self._fetching is None and now - self._tried_at >= MIN_REFETCH:
             self._tried_at = now
@@ -167,7 +167,7 @@ class JwksClient:
             self._waiting -= 1
 
     async def _fetch(self) -> None:
-        """A failure keeps what is known."""
+        """Fetch the key set. After a failure the known keys stay."""
         try:
             self._keys = _usable_keys(json.loads(await self._document()))
             self._fetched_at = time.monotonic()
@@ -192,7 +192,7 @@ class JwksClient:
 
 
 def _usable_keys(document: Any) -> dict[str, SigningKey]:
-    """By key id. What is not for signatures, symmetric, or of a kind nobody here knows is left out."""
+    """Return the usable keys by key id, without those for encryption, symmetric ones and unknown types."""
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise ValueError(f"the document holds no list of at most {MAX_KEYS} keys")
@@ -211,7 +211,7 @@ def _is_key_id(value: object) -> bool:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """To find the key by. The library checks it once more, with the signature; twice is a third of all the work."""
+    """Return the token's header, which names the key. The library parses it once more when it checks the signature."""
     part = token.partition(".")[0]
     header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     if not isinstance(header, dict):
@@ -221,7 +221,7 @@ def _header(token: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRules:
-    """What a token must say, and where it says it."""
+    """Required claims of a token, and the names of these claims."""
 
     issuer: str
     audiences: tuple[str, ...]
@@ -235,11 +235,11 @@ class _Verified(NamedTuple):
     key_id: str
     key: SigningKey
     until: float
-    """Epoch seconds."""
+    """Expiry in epoch seconds."""
 
 
 class TokenVerifier:
-    """A token that holds is remembered, by its digest, for as long as it holds and its key is the issuer's."""
+    """Verifies tokens. A valid one is remembered by its digest until it expires or its key is withdrawn."""
 
     def __init__(self, keys: KeySource, rules: TokenRules, *, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
@@ -250,7 +250,7 @@ class TokenVerifier:
         self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Identity:
-        """Raises InvalidToken, with a reason that tells nothing secret, and KeysUnavailable."""
+        """Return the identity of a valid token. Raises KeysUnavailable, and InvalidToken with a public reason."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken("the token is too long")
         digest = hashlib.sha256(token.encode()).digest()
@@ -281,7 +281,7 @@ class TokenVerifier:
         return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
-        """Only what holds, so that strangers take no room; the one longest known makes way."""
+        """Remember a valid token. Invalid ones are never stored, and the oldest entry is dropped first."""
         self._verified.pop(digest, None)
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
@@ -300,7 +300,7 @@ class TokenVerifier:
         return Identity(Customer(tenant=str(tenant), id=str(customer)), self._scopes(claims.get("scope", "")))
 
     def _scopes(self, scope: object) -> frozenset[str]:
-        """Without the issuer's prefix; those of other APIs do not count."""
+        """Return the scopes without the issuer's prefix. Scopes of other APIs are ignored."""
         if not isinstance(scope, str) or len(scope) > MAX_SCOPE_LENGTH:
             raise InvalidToken("the token's claim scope is not text, or too long")
         named = scope.split()

@@ -30,14 +30,14 @@ class Page(Generic[T]):
 
 class CursorCodec:
     def __init__(self, secrets: Sequence[str]) -> None:
-        """The first secret signs, all of them verify."""
+        """Sign with the first secret, and verify with all of them."""
         newest_last = list(reversed(secrets))  # as itsdangerous wants them
         self._serializer = URLSafeSerializer(newest_last, salt="cursor")
 
     def page(
         self, found: Sequence[T], limit: int, scope: Mapping[str, str], position_of: Callable[[T], str]
     ) -> Page[T]:
-        """The first `limit` of what was found; whoever looks for one more than that learns whether there are more."""
+        """Return the first `limit` items. A caller that finds one more than that knows that there is a next page."""
         items = list(found[:limit])
         more = len(found) > limit
         return Page(items, self.encode(position_of(items[-1]), scope) if more else None)
@@ -46,7 +46,7 @@ class CursorCodec:
         return self._serializer.dumps([_digest(scope), position])
 
     def decode(self, cursor: str, scope: Mapping[str, str]) -> str:
-        """The position; raises InvalidCursor for a forged cursor or one of another scope."""
+        """Return the position. Raises InvalidCursor for a forged cursor, and for one of another list."""
         try:
             digest, position = self._serializer.loads(cursor)
         except (BadData, ValueError, TypeError) as error:

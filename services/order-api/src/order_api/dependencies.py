@@ -1,6 +1,6 @@
-"""What views work with: the services, who asks, which scope each route asks for, and where it may write.
+"""Dependencies of views: the services, the caller's identity, and the scope and errors that a route declares.
 
-None of it is a dependency of the framework's: each of those costs a request as much as two signatures.
+They are not FastAPI dependencies: each of those costs a request as much as two signatures.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -25,7 +25,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Services:
-    """All that the views call, made by the composition root."""
+    """Services that the views call. The composition root makes them."""
 
     orders: OrderService
     products: ProductService
@@ -42,7 +42,7 @@ def services_of(request: Request) -> Services:
 
 
 def identity_of(request: Request) -> Identity:
-    """Whom the middleware found to ask."""
+    """Return the caller's identity, which the middleware has verified."""
     return cast("Identity", request.scope["state"]["identity"])
 
 
@@ -76,7 +76,7 @@ def requires(scope: str, *errors: type[PlatformError]) -> Callable[[Endpoint], E
 
 
 class ScopedRoute(APIRoute):
-    """Asks for the scope of its endpoint, and to write for the home region, before anything of the request is read."""
+    """Route that checks the scope, and the region of a write, before the request is parsed."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer, access = super().get_route_handler(), _ACCESS.get(self.endpoint)
@@ -95,9 +95,10 @@ class ScopedRoute(APIRoute):
 
 
 OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
-"""For probes and scrapers inside the network: no token, and no limit that would make a busy process look dead."""
+"""Paths for probes and scrapers inside the network. They need no token, and no limit applies to them: a busy process
+must not look dead."""
 PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
-"""Every path that asks for no token."""
+"""Every path that needs no token."""
 
 
 def declared_access(app: FastAPI) -> Mapping[Callable[..., Any], Access]:

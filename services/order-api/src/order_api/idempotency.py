@@ -1,4 +1,4 @@
-"""The header Idempotency-Key, and what a request means whose key was used before."""
+"""The Idempotency-Key header, and requests whose key was used before."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ class IdempotencyKeyMissing(PlatformError):
 
 
 def parse_idempotency_key(header: str | None) -> str:
-    """The key of a quoted string or a bare value; raises IdempotencyKeyMissing if there is none that counts."""
+    """Return the key, given as a quoted string or bare. Raises IdempotencyKeyMissing if there is no valid one."""
     text = (header or "").strip(" \t")
     if quoted := _QUOTED.fullmatch(text):
         text = re.sub(r'\\(["\\])', r"\1", quoted[1])
@@ -47,10 +47,10 @@ KEY_HEADER: dict[str, Any] = {
 async def earlier_claim(
     find: Callable[[str], Awaitable[Claim | None]], key: str, fingerprint: str, clock: Clock
 ) -> Claim | None:
-    """The live claim under this key, if the request is the one that took it; None if there is no live one.
+    """Return the live claim under this key if the same request took it, and None if there is no live one.
 
-    Asked before any error that depends on stored data is answered, so that a repeated request gets its first
-    answer whatever has changed since. Raises IdempotencyKeyReused.
+    Call it before responding with an error that depends on stored data: a repeated request gets its first response,
+    whatever has changed since. Raises IdempotencyKeyReused.
     """
     claim = await find(key)
     if claim is None or not claim.is_live(clock()):

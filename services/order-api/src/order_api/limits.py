@@ -1,4 +1,4 @@
-"""How much a tenant may ask, and how much of one request is taken.
+"""Limits on the requests of a tenant, and on the size of one request.
 
 Every count is this process's own: behind a load balancer a tenant has as much of each process. Nothing here waits or
 locks, since all of it runs in one event loop.
@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class LimitExceeded(PlatformError):
-    """A limit of ours; `limit` is its name among the metrics."""
+    """A request was refused by a limit. `limit` is its label in the metrics."""
 
     limit: ClassVar[str]
 
@@ -51,14 +51,14 @@ class BodyTooSlow(LimitExceeded):
 
 
 class Allowance(NamedTuple):
-    """What is left after a request: `reset` and `retry_after` are seconds, rounded up."""
+    """Remaining allowance after a request. `reset` and `retry_after` are in seconds, rounded up."""
 
     granted: bool
     remaining: int
     reset: int
-    """Until the bucket is full again."""
+    """Seconds until the bucket is full again."""
     retry_after: int
-    """Until a request that was refused is granted; 0 for one that was granted."""
+    """Seconds until a refused request would be granted; 0 for one that was granted."""
 
 
 class TenantBuckets:
@@ -80,7 +80,7 @@ class TenantBuckets:
         """The value of the header RateLimit-Policy."""
 
     def take(self, tenant: str) -> Allowance:
-        """A token for one request, if there is one."""
+        """Take a token for one request, if there is one."""
         now = self._clock()
         full_at = max(self._full_at.get(tenant, now), now)
         taken = full_at + self._interval
@@ -99,7 +99,7 @@ class TenantBuckets:
         )
 
     def _forget_full(self, now: float) -> None:
-        """Two of the oldest at most: one comes per request, so they go faster than they come."""
+        """Forget up to two of the oldest full buckets: one is added per request, so they never pile up."""
         for _ in range(2):
             tenant, full_at = next(iter(self._full_at.items()))
             if full_at > now:
@@ -107,5 +107,5 @@ class TenantBuckets:
             del self._full_at[tenant]
 
     def __len__(self) -> int:
-        """How many tenants are remembered."""
+        """Return the number of tenants that are remembered."""
         return len(self._full_at)

@@ -1,4 +1,4 @@
-"""The composition root of the API, and its process."""
+"""Composition root of the API, and entry point of its process."""
 
 import signal
 import sys
@@ -49,7 +49,7 @@ def create_app(
     clock: Clock | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> FastAPI:
-    """The application. Tests hand it adapters of their own; otherwise it opens AWS's when it starts."""
+    """Return the application. It opens AWS's adapters at its start, unless tests pass their own."""
     metrics = ApiMetrics()
     metrics.name_build("order-api", settings.commit)
     lifecycle = Lifecycle()
@@ -101,7 +101,7 @@ def create_app(
 
 
 def _telemetry(tracing: Tracing) -> TelemetryConfig:
-    """The framework makes the span of each request; metrics and logs are ours."""
+    """Let FastAPI make the span of each request. Metrics and logs are our own."""
     if tracing.provider is None:
         return {"tracing": False, "metrics": False, "logs": False}
     return {

@@ -1,4 +1,4 @@
-"""What the API counts, besides what both services count."""
+"""Metrics of the API, besides those that both services have."""
 
 from functools import cache
 

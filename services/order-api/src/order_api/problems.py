@@ -1,4 +1,4 @@
-"""The only map from errors to HTTP: every error answer is `application/problem+json` (RFC 9457)."""
+"""Maps errors to HTTP. Every error response is `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
         status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed", title="The path does not answer this method"
     ),
 }
-"""The framework's own errors that can happen. Any other is named after its status phrase."""
+"""Problems of the framework's own errors by status. Any other is named after its status phrase."""
 
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
@@ -198,7 +198,7 @@ def problem_response(
 
 
 def install(app: FastAPI) -> None:
-    """Makes every error of the app, the framework's own included, a problem."""
+    """Turn every error of the app, the framework's own included, into a problem response."""
     handlers: dict[type[Exception], Callable[[Request, Any], Any]] = {
         PlatformError: _platform_error,
         RequestValidationError: _validation_error,
@@ -213,7 +213,7 @@ async def _platform_error(request: Request, error: PlatformError) -> JSONRespons
 
 
 def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONResponse:
-    """The answer to one of our own errors; raises it again if it is not meant for a customer."""
+    """Return the response to one of our own errors. Raises the error again if it is not meant for a customer."""
     kind = PROBLEMS.get(type(error))
     if kind is None:
         raise error  # an internal error, and logged as one
@@ -231,7 +231,7 @@ def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONRespon
 
 
 def _headers(error: PlatformError) -> Mapping[str, str]:
-    """What the status alone does not say. RFC 6750 names what is wrong with a token."""
+    """Return the headers that depend on the error itself. RFC 6750 names what is wrong with a token."""
     match error:
         case InvalidToken():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -273,7 +273,7 @@ async def _framework_error(request: Request, error: HTTPException) -> JSONRespon
 
 
 def _methods_of(request: Request) -> list[str]:
-    """What the path answers, over all its routes: the framework names those of the first only."""
+    """Return the methods of a path over all its routes: the framework names those of the first only."""
     scopes = {method: {**request.scope, "method": method} for method in METHODS}
     routes = request.app.routes
     return [

@@ -1,4 +1,4 @@
-"""Where writes go: uniqueness and transactions do not cross regions, so one region takes them all."""
+"""The region that writes: uniqueness and transactions do not cross regions, so one region takes all writes."""
 
 from order_shared.domain.errors import PlatformError
 

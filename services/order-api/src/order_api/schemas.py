@@ -1,4 +1,4 @@
-"""What every resource of the wire has in common."""
+"""Base schemas and types that every resource uses."""
 
 import re
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from order_api.cursors import MAX_CURSOR_LENGTH
 from order_shared.domain.clock import EPOCH, to_text
 
 V1 = "/v1"
-"""Where this version of the contract is mounted."""
+"""Path prefix of this version of the API."""
 
 Instant = Annotated[
     datetime,
@@ -41,7 +41,7 @@ RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|
 
 
 def _is_written_out(value: object) -> object:
-    """A bare number is no time, although pydantic would take it for seconds since 1970."""
+    """Refuse a bare number, which pydantic would take for seconds since 1970."""
     if not isinstance(value, str) or not RFC_3339.fullmatch(value):
         raise PydanticCustomError("datetime_format", "a time as in RFC 3339 is wanted, such as 2026-01-31T09:05:00Z")
     return value
@@ -58,7 +58,7 @@ def _in_range(at: datetime) -> datetime:
 
 
 InstantIn = Annotated[AwareDatetime, BeforeValidator(_is_written_out), AfterValidator(_in_range)]
-"""A time with its zone, read as UTC."""
+"""Time with a zone, converted to UTC."""
 
 
 def _whole(value: object) -> object:
@@ -66,17 +66,17 @@ def _whole(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_whole)]
-"""JSON knows numbers only: 2.0 is 2."""
+"""Whole number. JSON does not tell integers from floats, so 2.0 is accepted as 2."""
 
 
 class Request(BaseModel):
-    """A body: strict about types, and an unknown field is a mistake that is told."""
+    """Request body: strict about types, and an unknown field is an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
 class Resource(BaseModel):
-    """Part of an answer. What has a default is always there all the same."""
+    """Part of a response. Fields with a default are always present."""
 
     model_config = ConfigDict(
         frozen=True, serialize_by_alias=True, validate_by_name=True, json_schema_serialization_defaults_required=True
@@ -84,12 +84,12 @@ class Resource(BaseModel):
 
 
 def typename(name: str) -> Any:
-    """The `__typename` of a resource."""
+    """Return the `__typename` field of a resource."""
     return Field(default=name, alias="__typename", examples=[name])
 
 
 class PageQuery(BaseModel):
-    """The query of a list; a parameter that nobody knows is a mistake that is told."""
+    """Query parameters of a list. An unknown parameter is an error."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The HTTP server of the process: its limits, and how it stops.
+"""HTTP server of the process: its limits, and how it stops.
 
 SIGTERM ─► lame duck: serve on, `/serving` 503, `Connection: close` ─► close the listener ─► drain ─► end
 """
@@ -54,14 +54,14 @@ class Server(uvicorn.Server):
         self._closes_at = time.monotonic() + self._lame_duck_seconds
 
     async def on_tick(self, counter: int) -> bool:
-        """Called by uvicorn ten times a second; True ends its main loop."""
+        """Check for the end of the lame duck. uvicorn calls this ten times a second; True ends its main loop."""
         if self._closes_at is not None and not self.should_exit and time.monotonic() >= self._closes_at:
             log.info("lame_duck_over", seconds=self._lame_duck_seconds)
             self._close(self._signal, None)
         return await super().on_tick(counter)
 
     def _close(self, sig: int, frame: FrameType | None) -> None:
-        """Answer those who wait for an order, and let uvicorn close the listener and drain."""
+        """Release callers that wait for an order, and let uvicorn close the listener and drain."""
         if self.started:
             self._services.lifecycle.stop()
             self._services.orders.stop_waiting()
@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
 
 
 def make_server(settings: ApiSettings, app: FastAPI) -> Server:
-    """The server of an application, within the limits of the settings; it listens to nothing yet."""
+    """Return the server of an application with the limits of the settings. It does not listen yet."""
     return Server(
         uvicorn.Config(
             app,

@@ -1,4 +1,4 @@
-"""What can be wrong with a request about orders.
+"""Errors of requests about orders.
 
 PlatformError
 ├── UnsupportedSort   no index backs it

@@ -1,4 +1,4 @@
-"""The headers by which a customer says what was seen of an order, and how long to wait for news."""
+"""Request headers for conditional requests and for waiting: If-Match, If-None-Match, Prefer."""
 
 import re
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ IfMatch = Annotated[
 ETAG: dict[str, Any] = {"ETag": {}}
 LOCATION: dict[str, Any] = {"Location": {}}
 APPLIED: dict[str, Any] = {"Preference-Applied": {}}
-"""What a route's answers carry; `openapi.headers` describes each."""
+"""Response headers of a route; `openapi.headers` describes each."""
 
 
 def etag(version: int) -> str:
@@ -43,19 +43,19 @@ def etag(version: int) -> str:
 
 
 def is_among(version: int, tags: Sequence[str]) -> bool:
-    """Whether If-None-Match names this version. The comparison is weak: a `W/` makes no difference."""
+    """Return whether If-None-Match names this version. The comparison is weak: a `W/` makes no difference."""
     return any(line.strip() == "*" or str(version) in re.findall(r'"([^"]*)"', line) for line in tags)
 
 
 def versions(if_match: Sequence[str]) -> set[int] | None:
-    """The versions of strong ETags; None for `*`, which any version matches."""
+    """Return the versions of strong ETags, or None for `*`, which any version matches."""
     if any(line.strip() == "*" for line in if_match):
         return None
     return {int(version) for line in if_match for version in re.findall(r'(?<!W/)"(\d{1,18})"', line)}
 
 
 def wait_of(prefer: Sequence[str]) -> int | None:
-    """The seconds of the first `wait`, bounded; None if there is none, or none that can be read (RFC 7240)."""
+    """Return the bounded seconds of the first valid `wait` preference, or None if there is none (RFC 7240)."""
     for preference in _PREFERENCE.findall(",".join(prefer)):
         if _IS_WAIT.match(preference):
             wait = _WAIT.fullmatch(preference)

@@ -1,8 +1,8 @@
-"""A customer's orders page by page: filtered, and no more read for one page than its budget allows.
+"""Lists a customer's orders page by page, with filters and a budget of reads per page.
 
-The range key gives the time window and the sort; filters are looked at here, order by order. A page ends when it is
-full, when the window does, or when the budget does: then it is short, perhaps empty, and its cursor leads on from the
-last order that was looked at.
+The range key gives the time window and the sort; filters are applied here, order by order. A page ends when it is full,
+at the end of the window, or when its budget is spent: then it is short or empty, and its cursor continues after the
+last order that was examined.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.storage.orders import OrderRepository, Window
 
 SORTS = {"-created_at": True, "created_at": False}
-"""Those that the table's range key backs, and whether each descends."""
+"""Sorts that the table's range key supports, each with whether it descends."""
 
 MAX_EXAMINED = 500
-"""Orders looked at for one page, however rare the matches are: of two lines each, 60 read units and 30 ms of CPU;
-of fifty lines each, what `MAX_READS` allows, about ten times as much."""
+"""Orders examined for one page at most: with two lines each they cost 60 read units and 30 ms of CPU, with fifty lines
+each about ten times as much, which `MAX_READS` bounds."""
 MAX_READS = 5
-"""Requests for one page; each reads 1 MB at most, so that huge orders do not outgrow the budget either."""
+"""Queries for one page at most. Each reads up to 1 MB, so huge orders stay within the budget too."""
 READ_GROWTH = 4
-"""Each read is so many times the one before: dense matches cost little, and sparse ones few round trips."""
+"""Growth of the limit from one query to the next: frequent matches cost little, and rare ones few round trips."""
 END_OF_TIME = from_micros(MAX_MICROS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What a customer wants listed: created from `start` to before `end`, in one of `statuses` if there are any.
+    """Query of a customer's orders: created from `start` to before `end`, in one of `statuses` if there are any.
 
-    `q` is a part of the reference or of a SKU, in whatever case. Raises UnsupportedSort.
+    `q` is a part of the reference or of a SKU; upper and lower case are alike. Raises UnsupportedSort.
     """
 
     customer: Customer
@@ -58,7 +58,7 @@ class Listing:
         return bool(self.statuses) or self.q is not None
 
     def scope(self) -> Mapping[str, str]:
-        """All that a cursor depends on."""
+        """Everything that a cursor depends on."""
         return {
             "list": "orders",
             "customer": self.customer.key,
@@ -77,14 +77,14 @@ class Listing:
 
 @dataclass(frozen=True)
 class Found:
-    """`resume_at` is the instant of the last order that was looked at; None if there is nothing beyond it."""
+    """Orders found. `resume_at` is the time of the last order that was examined, or None at the end of the list."""
 
     orders: list[Order]
     resume_at: datetime | None
 
 
 async def find(orders: OrderRepository, listing: Listing, *, limit: int, resume_at: datetime | None) -> Found:
-    """Up to `limit` orders of the listing, from beyond `resume_at`; without filters, in one read."""
+    """Return up to `limit` orders after `resume_at`. Without filters one query suffices."""
     window = listing.window
     found: list[Order] = []
     examined = 0

@@ -1,4 +1,4 @@
-"""Orders on the wire."""
+"""Request and response schemas of orders."""
 
 from typing import Annotated, Literal, Self
 
@@ -20,7 +20,7 @@ Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"
 
 
 MAX_LINES_SENT = 10 * MAX_LINES
-"""Before lines of the same SKU are merged: what is wrong with each of thousands would take long to find and to tell."""
+"""Limit before lines of the same SKU are merged: reporting the faults of thousands of lines would take long."""
 
 
 class OrderLineIn(Request):
@@ -67,7 +67,7 @@ class OrderIn(Request):
 
     @property
     def quantities(self) -> dict[str, int]:
-        """Units by SKU."""
+        """Quantities by SKU."""
         return self._quantities
 
 

@@ -1,4 +1,4 @@
-"""The use cases of customers: place an order, look at one, list them."""
+"""Use cases of customers: place an order, read, list and cancel orders."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping

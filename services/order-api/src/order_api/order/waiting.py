@@ -1,4 +1,4 @@
-"""Looking at an order until it is as somebody wants it: few reads, and none for who has gone."""
+"""Waiting for an order to reach a state: few reads, and none for a caller that has disconnected."""
 
 import asyncio
 import time
@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from order_shared.domain.order.models import Order
 
 MAX_WAIT_SECONDS = 20
-"""Well below the idle time-outs on the way: a load balancer's is 60 s."""
+"""Well below the idle time-outs between us and the client: the load balancer's is 60 s."""
 MAX_WAITING = 500
-"""Callers who wait at once in one process, well below `max_in_flight`; any more are answered as things are."""
+"""Callers that wait at once in one process, well below `max_in_flight`. Others get the order as it is."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between two reads, without end: most orders end at once, and the others are not asked after often.
+    """Yield the seconds between two reads, without end: short ones first, since most orders end at once.
 
-    In `MAX_WAIT_SECONDS` there are 23 of them at most.
+    `MAX_WAIT_SECONDS` has room for 23 of them at most.
     """
     pause = FIRST_PAUSE
     while True:
@@ -33,7 +33,7 @@ async def wait_until(
     seconds: float,
     gave_up: Callable[[], Awaitable[bool]],
 ) -> Order:
-    """The order once it is `done`, or as it is after `seconds`, or when the wait is given up."""
+    """Return the order once it is `done`, after `seconds`, or when the wait is given up."""
     deadline = time.monotonic() + seconds
     for pause in pauses():
         left = deadline - time.monotonic()

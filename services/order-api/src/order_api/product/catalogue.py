@@ -1,8 +1,8 @@
-"""What can be ordered, at what price: kept in the process for five seconds at most, hits only.
+"""Cache of products and prices in the process: for five seconds at most, and only for products that exist.
 
-fresh       4 s   taken as it is
-overdue     1 s   one request reads it anew; the others go on with what is known
-forgotten         whoever needs it reads it
+fresh       4 s   used as it is
+overdue     1 s   one request reads it again; the others use the known price
+forgotten         the next request that needs it reads it
 """
 
 import time
@@ -22,12 +22,12 @@ CACHE_SIZE = 10_000
 class _Entry:
     product: Product
     fresh_until: float
-    """On the monotonic clock. Moved on by the request that reads the product anew, so that it is the only one."""
+    """Monotonic time. The request that reads the product again moves it on, so that no other one does."""
     known_until: float
 
 
 class Catalogue:
-    """A product that does not exist is asked for each time, so a new one can be ordered at once."""
+    """A product that does not exist is looked up each time, so a new one can be ordered at once."""
 
     def __init__(self, inventory: InventoryRepository, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._inventory = inventory
@@ -35,7 +35,7 @@ class Catalogue:
         self._cache: dict[tuple[str, str], _Entry] = {}
 
     async def get(self, tenant: str, skus: Collection[str]) -> dict[str, Product]:
-        """All of these products by SKU; raises UnknownSku naming those that do not exist."""
+        """Return all of these products by SKU. Raises UnknownSku with those that do not exist."""
         now = self._monotonic()
         found: dict[str, Product] = {}
         missing: list[str] = []

@@ -1,4 +1,4 @@
-"""Products on the wire."""
+"""Request and response schemas of products."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""The use cases of those who run a shop: products and their stock."""
+"""Use cases of shops: products and their stock."""
 
 from dataclasses import dataclass
 
@@ -28,11 +28,11 @@ class ProductService:
         self._clock = clock
 
     async def get(self, tenant: str, sku: str) -> StockedProduct:
-        """Raises ProductNotFound."""
+        """Return a product with its stock. Raises ProductNotFound."""
         return await self._inventory.get(tenant, sku)
 
     async def list_products(self, tenant: str, *, limit: int, cursor: str | None) -> Page[Product]:
-        """By SKU. Raises InvalidCursor."""
+        """Return a page of products, sorted by SKU. Raises InvalidCursor."""
         scope = {"list": "products", "tenant": tenant}
         after = None if cursor is None else self._cursors.decode(cursor, scope)
         products = await self._inventory.list_products(tenant, after=after, limit=limit + 1)
@@ -41,7 +41,7 @@ class ProductService:
     async def put(
         self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None
     ) -> StockedProduct:
-        """Creates or replaces; without `stock_shards` their number stays. Raises StockShardsShrunk."""
+        """Create or replace a product. Without `stock_shards` their number stays. Raises StockShardsShrunk."""
         if stock_shards is None:
             known = await self._inventory.get_products(tenant, [sku])
             stock_shards = known[sku].stock_shards if sku in known else 1
@@ -58,7 +58,7 @@ class ProductService:
         return await self._inventory.get(tenant, sku)
 
     async def adjust_stock(self, caller: Customer, sku: str, delta: int, idempotency_key: str) -> Adjusted:
-        """Changes the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
+        """Change the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
         key = claim_key(caller, ClaimKind.STOCK, idempotency_key)
         mark = fingerprint({"sku": sku, "delta": delta})
         for _ in range(ADJUST_ROUNDS):
