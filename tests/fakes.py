@@ -29,6 +29,7 @@ from order_shared.messaging.queue import (
 )
 from order_shared.storage.audit_trail import Operation
 from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_claim
+from order_shared.storage.outbox import open_shard_of
 
 
 class HandClock:
@@ -150,19 +151,19 @@ class MemoryOrderRepository:
             OpenOrder(
                 customer_key=order.customer.key,
                 created_at=order.created_at,
-                open_shard=order.open_shard,
+                open_shard=open_shard_of(order),
                 due_at=order.due_at,
                 sweeps=order.sweeps,
             )
             for order in self._store.orders.values()
-            if order.due_at is not None and order.open_shard == open_shard and order.due_at < before
+            if order.due_at is not None and open_shard_of(order) == open_shard and order.due_at < before
         ]
         return sorted(due, key=lambda entry: entry.due_at)[:limit]
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
         key = (entry.customer_key, entry.created_at)
         stored = self._store.orders[key]
-        if (stored.due_at, stored.open_shard) != (entry.due_at, entry.open_shard):
+        if (stored.due_at, open_shard_of(stored)) != (entry.due_at, entry.open_shard):
             return None
         self._store.orders[key] = replace(stored, due_at=due_at, sweeps=sweeps)
         return self._store.orders[key]

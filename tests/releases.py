@@ -24,6 +24,7 @@ from order_shared.domain.order.models import (
     ReasonCode,
     TimelineEntry,
 )
+from order_shared.storage.outbox import open_shard_of
 
 LINE_FIELDS = ("sku", "name", "quantity", "unit_price", "shard")
 
@@ -48,7 +49,7 @@ def stored_by_release_1(order: Order) -> Item:
     optional: Item = {
         "reference": order.reference,
         "reason": reason and {"code": str(reason.code), "detail": reason.detail},
-        "open_shard": order.open_shard if order.is_open else None,
+        "open_shard": open_shard_of(order) if order.is_open else None,
         "due_at": order.due_at,
         "sweeps": order.sweeps if order.is_open else None,
         "lease_owner": order.lease_owner,

@@ -31,6 +31,7 @@ from order_shared.storage.item_schema import UnknownItemVersion, Versions, versi
 from order_shared.storage.migrations import MigratedTable, Migration, Segment
 from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
 from order_shared.storage.orders import FOR_EVER, DynamoOrderRepository
+from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl.commands import common
 from orderctl.local.provision import create_table
@@ -220,7 +221,7 @@ async def test_a_sweep_leaves_an_order_of_a_newer_release_to_the_newer(shop: Sho
     item = await shop.put(to_item(order) | {"item_version": FUTURE})
     entry = next(
         entry
-        for entry in await shop.orders.list_due(order.open_shard, FOR_EVER, 10)
+        for entry in await shop.orders.list_due(open_shard_of(order), FOR_EVER, 10)
         if entry.customer_key == order.customer.key
     )
     assert await shop.orders.postpone(entry, entry.due_at + 900_000, sweeps=entry.sweeps + 1) is None

@@ -19,6 +19,7 @@ from order_shared.domain.order.exceptions import (
 )
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
 from order_shared.storage.orders import FOR_EVER, OpenOrder, Window, reference_claim
+from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
 from tests.integration.conftest import Storage
 
@@ -445,7 +446,7 @@ class TestCarryingOn:
         await storage.orders.move(reserved, confirmed)
         requested = await storage.orders.request_cancel(self.request(confirmed), version=None)
         assert requested.due_at is not None
-        entries = await storage.orders.list_due(requested.open_shard, requested.due_at + 1, 10_000)
+        entries = await storage.orders.list_due(open_shard_of(requested), requested.due_at + 1, 10_000)
         assert requested.customer.key in [entry.customer_key for entry in entries]
         taken = requested.take_over(owner="second", lease_until=requested.updated_at + self.LEASE)
         await storage.orders.move(requested, taken)
@@ -537,7 +538,7 @@ class TestOutbox:
         assert await self.due(storage, order, FOR_EVER) == []
         (entry,) = await self.due(storage, parked, FOR_EVER)
         assert entry.open_shard.startswith("parked#")
-        assert await storage.orders.postpone(replace(entry, open_shard=order.open_shard), 1, sweeps=1) is None
+        assert await storage.orders.postpone(replace(entry, open_shard=open_shard_of(order)), 1, sweeps=1) is None
         retried = parked.unpark(order.created_at + SECOND, due_at=order.due_at)
         await storage.orders.move(parked, retried)
         assert await storage.orders.get(order.customer, order.order_id) == retried
@@ -562,7 +563,7 @@ class TestOutbox:
 
     async def due(self, storage: Storage, order: Order, before: int) -> list[OpenOrder]:
         """Entries of this test's own order: the shards are everybody's."""
-        entries = await storage.orders.list_due(order.open_shard, before, 10_000)
+        entries = await storage.orders.list_due(open_shard_of(order), before, 10_000)
         return [entry for entry in entries if entry.customer_key == order.customer.key]
 
 

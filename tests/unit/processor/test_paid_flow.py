@@ -13,6 +13,7 @@ from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, 
 from order_shared.domain.order.models import Order, OrderStatus, ReasonCode
 from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred, LeaseLost
+from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.factories import make_order, make_product
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore
@@ -252,7 +253,7 @@ class TestCancel:
         order = await accepted(world)
         await tell(world, order)
         await request_cancel(world, order)
-        shard = (await world.stored(order)).open_shard
+        shard = open_shard_of(await world.stored(order))
         assert len(await world.orders.list_due(shard, 1, 10)) == 1
         await tell(world, order)
         assert await world.orders.list_due(shard, 1, 10) == []

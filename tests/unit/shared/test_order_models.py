@@ -22,7 +22,6 @@ from order_shared.domain.order.models import (
     Reason,
     ReasonCode,
 )
-from order_shared.tables import OPEN_SHARDS
 from tests.factories import NOON, make_customer, make_order, make_product
 
 REASON = Reason(ReasonCode.OUT_OF_STOCK, "not enough tea", "TEA")
@@ -194,10 +193,6 @@ def test_an_order_has_one_currency() -> None:
     with pytest.raises(CurrencyMismatch) as refusal:
         make_order(lines=lines)
     assert refusal.value.currencies == ("EUR", "USD")
-
-
-def test_orders_spread_over_all_open_shards_and_no_others() -> None:
-    assert {make_order().open_shard for _ in range(500)} == {str(shard) for shard in range(OPEN_SHARDS)}
 
 
 def test_a_customer_key_names_tenant_and_customer() -> None:

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from order_shared.domain.clock import to_millis
 from order_shared.domain.errors import DomainError
 from order_shared.domain.order.events import event_of
-from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonCode, parked_shard
+from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonCode
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
 from order_shared.storage.orders import FOR_EVER
-from order_shared.tables import OPEN_SHARDS
+from order_shared.storage.outbox import PARKED_SHARDS
 
 RETRY_DUE = timedelta(seconds=15)
 
@@ -23,8 +23,8 @@ class NotParked(DomainError):
 async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
     """Up to `limit` parked orders, those parked longest first."""
     orders: list[Order] = []
-    for shard in range(OPEN_SHARDS):
-        for entry in await adapters.orders.list_due(parked_shard(shard), FOR_EVER, limit):
+    for shard in PARKED_SHARDS:
+        for entry in await adapters.orders.list_due(shard, FOR_EVER, limit):
             order = await adapters.orders.get_entry(entry)
             if order is not None and order.parked is not None:
                 orders.append(order)

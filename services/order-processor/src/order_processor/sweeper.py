@@ -25,12 +25,11 @@ from order_shared.domain.clock import Clock, to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import event_of
 from order_shared.domain.order.exceptions import StaleOrder
-from order_shared.domain.order.models import parked_shard
 from order_shared.messaging.publisher import EventPublisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.storage.order_items import to_customer
 from order_shared.storage.orders import FOR_EVER, OpenOrder, OrderRepository
-from order_shared.tables import OPEN_SHARDS
+from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
 
 log = structlog.get_logger(__name__)
 
@@ -106,11 +105,11 @@ class Sweeper:
         """One look at all shards; the number of messages sent. Ends early when SQS does not take them."""
         now = to_millis(self._clock())
         hold_back = min(self._lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
-        shards = list(range(OPEN_SHARDS))
+        shards = list(SWEPT_SHARDS)
         random.shuffle(shards)  # several sweepers start at different ones
         sent = 0
         for shard in shards:
-            entries = await self._orders.list_due(str(shard), now - hold_back, SHARD_LIMIT)
+            entries = await self._orders.list_due(shard, now - hold_back, SHARD_LIMIT)
             for start in range(0, len(entries), MAX_BATCH):
                 said = await asyncio.gather(*map(self._say_again, entries[start : start + MAX_BATCH]))
                 sent += said.count(Said.SENT)
@@ -148,8 +147,7 @@ class Sweeper:
 
     async def count_parked(self) -> int:
         """Measures how many orders wait for an operator."""
-        shards = [parked_shard(shard) for shard in range(OPEN_SHARDS)]
-        entries = [await self._orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in shards]
+        entries = [await self._orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in PARKED_SHARDS]
         parked = sum(map(len, entries))
         self._metrics.parked.set(parked)
         return parked

@@ -31,6 +31,7 @@ from order_shared.domain.order.models import (
 )
 from order_shared.domain.order.payments import PaymentAttempts, Undo, UndoKind
 from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
+from order_shared.storage.outbox import open_shard_of
 
 ITEM_VERSION = 2
 UNDO_VERSION = 3
@@ -54,7 +55,7 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "fence": lambda order: order.fence,
     "updated_at": lambda order: to_text(order.updated_at),
     "reason": lambda order: order.reason and _reason_item(order.reason),
-    "open_shard": lambda order: order.open_shard if order.is_open else None,
+    "open_shard": lambda order: open_shard_of(order) if order.is_open else None,
     "due_at": lambda order: order.due_at,
     "sweeps": lambda order: order.sweeps if order.is_open else None,
     "lease_owner": lambda order: order.lease_owner,

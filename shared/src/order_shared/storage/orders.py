@@ -44,6 +44,7 @@ from order_shared.storage.order_items import (
     to_item,
     to_order,
 )
+from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ class DynamoOrderRepository:
                 F("cancel_requested_at").set(to_text(requested.updated_at))
                 & F("updated_at").set(to_text(requested.updated_at))
                 & F("version").change(1)
-                & F("open_shard").set(requested.open_shard)
+                & F("open_shard").set(open_shard_of(requested))
                 & F("due_at").set(requested.due_at)
                 & F("sweeps").set(0)
                 & F("parked").remove(),

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from order_shared.domain.order.models import parked_shard
 from order_shared.storage.orders import FOR_EVER, OpenOrder, OrderRepository
-from order_shared.tables import OPEN_SHARDS
+from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
 
 SHARD_LIMIT = 100
 """Entries that are read of each shard: those that fall due first. Orders beyond them are not counted."""
@@ -31,9 +30,7 @@ class Outbox:
 
 async def read_outbox(orders: OrderRepository) -> Outbox:
     """Raises StorageUnavailable."""
-    swept, parked = await asyncio.gather(
-        _read(orders, map(str, range(OPEN_SHARDS))), _read(orders, map(parked_shard, range(OPEN_SHARDS)))
-    )
+    swept, parked = await asyncio.gather(_read(orders, SWEPT_SHARDS), _read(orders, PARKED_SHARDS))
     capped = any(len(shard) == SHARD_LIMIT for shard in (*swept, *parked))
     return Outbox(list(chain.from_iterable(swept)), list(chain.from_iterable(parked)), capped)
 

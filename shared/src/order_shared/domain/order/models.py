@@ -18,7 +18,6 @@ from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Self
-from zlib import crc32
 
 from order_shared.domain.clock import to_millis
 from order_shared.domain.inventory.models import Product
@@ -26,7 +25,6 @@ from order_shared.domain.money.charges import provider_amount
 from order_shared.domain.order.exceptions import CurrencyMismatch, InvalidTransition
 from order_shared.domain.order.ids import OrderId, new_order_id
 from order_shared.domain.order.payments import NO_ATTEMPTS, Charge, PaymentAttempts, PaymentCall, Undo
-from order_shared.tables import OPEN_SHARDS
 
 MAX_ATTEMPTS = 10
 """Errors that nobody foresaw, until an order is parked. Outages, throttles and time-outs never count."""
@@ -36,11 +34,6 @@ MAX_QUANTITY = 1000
 MAX_REFERENCE_LENGTH = 100
 LEASE_GRACE_MS = 5000
 """A reserved order falls due this long after its lease: a sweep is news, not a rival."""
-
-
-def parked_shard(shard: int) -> str:
-    """Where the outbox keeps what waits for an operator: beside the shards that are swept."""
-    return f"parked#{shard:02d}"
 
 
 class OrderStatus(StrEnum):
@@ -241,11 +234,6 @@ class Order:
     @property
     def holds_stock(self) -> bool:
         return self.status in HOLDS_STOCK
-
-    @property
-    def open_shard(self) -> str:
-        shard = crc32(self.order_id.encode()) % OPEN_SHARDS
-        return str(shard) if self.parked is None else parked_shard(shard)
 
     @property
     def open_since(self) -> datetime:
