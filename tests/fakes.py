@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from order_shared.domain.clock import Clock, utc_now
 from order_shared.domain.idempotency import Claim, ClaimTaken
@@ -18,7 +19,8 @@ from order_shared.domain.order.exceptions import (
     ReferenceTaken,
     StaleOrder,
 )
-from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
+from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order, Parking, Schedule
+from order_shared.domain.order.payments import PaymentState
 from order_shared.messaging.queue import (
     Depth,
     EntryFailure,
@@ -30,6 +32,9 @@ from order_shared.messaging.queue import (
 from order_shared.storage.audit_trail import Operation
 from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_claim
 from order_shared.storage.outbox import open_shard_of
+
+STORED_BY_FIELD = (Schedule, Parking, PaymentState)
+"""The value objects of an order whose fields are attributes of their own, written one by one."""
 
 
 class HandClock:
@@ -118,11 +123,8 @@ class MemoryOrderRepository:
                 self._store.stock[before.customer.tenant, line.sku][line.shard] += direction * line.quantity
         if before.reference is not None and after.status in FREES_REFERENCE:
             self._store.claims.pop(reference_claim(before).key, None)
-        # What did not change stays as it is stored: others may have written it meanwhile.
-        changed = {each.name: getattr(after, each.name) for each in fields(Order)}
-        changed = {name: value for name, value in changed.items() if value != getattr(before, name)}
-        changed["version"] = stored.version + after.version - before.version
-        self._store.orders[key] = replace(stored, **changed)
+        version = stored.version + after.version - before.version
+        self._store.orders[key] = replace(_merged(stored, before, after), version=version)
         return self._store.orders[key]
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
@@ -137,9 +139,8 @@ class MemoryOrderRepository:
             cancel_requested_at=requested.cancel_requested_at,
             updated_at=requested.updated_at,
             version=stored.version + 1,
-            due_at=requested.due_at,
-            sweeps=0,
-            parked=None,
+            schedule=requested.schedule,
+            parking=replace(stored.parking, parked=None),
         )
         return self._store.orders[key]
 
@@ -152,20 +153,22 @@ class MemoryOrderRepository:
                 customer_key=order.customer.key,
                 created_at=order.created_at,
                 open_shard=open_shard_of(order),
-                due_at=order.due_at,
-                sweeps=order.sweeps,
+                due_at=order.schedule.due_at,
+                sweeps=order.schedule.sweeps,
             )
             for order in self._store.orders.values()
-            if order.due_at is not None and open_shard_of(order) == open_shard and order.due_at < before
+            if order.schedule.due_at is not None
+            and open_shard_of(order) == open_shard
+            and order.schedule.due_at < before
         ]
         return sorted(due, key=lambda entry: entry.due_at)[:limit]
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
         key = (entry.customer_key, entry.created_at)
         stored = self._store.orders[key]
-        if (stored.due_at, open_shard_of(stored)) != (entry.due_at, entry.open_shard):
+        if (stored.schedule.due_at, open_shard_of(stored)) != (entry.due_at, entry.open_shard):
             return None
-        self._store.orders[key] = replace(stored, due_at=due_at, sweeps=sweeps)
+        self._store.orders[key] = replace(stored, schedule=Schedule(due_at=due_at, sweeps=sweeps))
         return self._store.orders[key]
 
     async def get_entry(self, entry: OpenOrder) -> Order | None:
@@ -181,7 +184,21 @@ class MemoryOrderRepository:
 
 def _identity(order: Order) -> tuple[object, ...]:
     """What a write's condition names."""
-    return order.order_id, order.status, order.fence, order.lease_owner, order.cancel_requested_at is None
+    owner = order.lease and order.lease.owner
+    return order.order_id, order.status, order.fence, owner, order.cancel_requested_at is None
+
+
+def _merged(stored: Any, before: Any, after: Any) -> Any:
+    """Return `stored` with every field that differs between `before` and `after`, also of its value objects.
+
+    The other fields stay as they are stored: another owner may have written them meanwhile.
+    """
+    changed: dict[str, Any] = {}
+    for name in (each.name for each in fields(after)):
+        old, new = getattr(before, name), getattr(after, name)
+        if new != old:
+            changed[name] = _merged(getattr(stored, name), old, new) if isinstance(new, STORED_BY_FIELD) else new
+    return replace(stored, **changed)
 
 
 class MemoryInventoryRepository:

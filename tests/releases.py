@@ -16,14 +16,18 @@ from order_shared.domain.order.events import EVENT_TYPES, Event, OrderPlaced, Pl
 from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.models import (
     Customer,
+    Lease,
     Order,
     OrderLine,
     OrderStatus,
     Parked,
+    Parking,
     Reason,
     ReasonCode,
+    Schedule,
     TimelineEntry,
 )
+from order_shared.domain.order.payments import PaymentState
 from order_shared.storage.outbox import open_shard_of
 
 LINE_FIELDS = ("sku", "name", "quantity", "unit_price", "shard")
@@ -31,7 +35,7 @@ LINE_FIELDS = ("sku", "name", "quantity", "unit_price", "shard")
 
 def stored_by_release_1(order: Order) -> Item:
     """An item of version 1."""
-    reason, parked = order.reason, order.parked
+    reason, parked = order.reason, order.parking.parked
     item: Item = {
         "customer_key": order.customer.key,
         "created_at": to_text(order.created_at),
@@ -50,15 +54,15 @@ def stored_by_release_1(order: Order) -> Item:
         "reference": order.reference,
         "reason": reason and {"code": str(reason.code), "detail": reason.detail},
         "open_shard": open_shard_of(order) if order.is_open else None,
-        "due_at": order.due_at,
-        "sweeps": order.sweeps if order.is_open else None,
-        "lease_owner": order.lease_owner,
-        "lease_until": order.lease_until,
-        "payment_token": order.payment_token,
-        "payment_id": order.payment_id,
-        "attempts": order.attempts or None,
+        "due_at": order.schedule.due_at,
+        "sweeps": order.schedule.sweeps if order.is_open else None,
+        "lease_owner": order.lease and order.lease.owner,
+        "lease_until": order.lease and order.lease.until,
+        "payment_token": order.payment.token,
+        "payment_id": order.payment.id,
+        "attempts": order.parking.attempts or None,
         "parked": parked and {"at": to_text(parked.at), "reason": parked.reason},
-        "retried_at": order.retried_at and to_text(order.retried_at),
+        "retried_at": order.parking.retried_at and to_text(order.parking.retried_at),
         "cancel_requested_at": order.cancel_requested_at and to_text(order.cancel_requested_at),
     }
     if reason is not None and reason.sku is not None:
@@ -90,15 +94,14 @@ def read_by_release_1(item: Item) -> Order:
         timeline=tuple(
             TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]
         ),
-        due_at=item.get("due_at"),
-        sweeps=item.get("sweeps", 0),
-        lease_owner=item.get("lease_owner"),
-        lease_until=item.get("lease_until"),
-        payment_token=item.get("payment_token"),
-        payment_id=item.get("payment_id"),
-        attempts=item.get("attempts", 0),
-        parked=Parked(from_text(parked["at"]), parked["reason"]) if parked else None,
-        retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,
+        schedule=Schedule(due_at=item.get("due_at"), sweeps=item.get("sweeps", 0)),
+        lease=Lease(owner=item["lease_owner"], until=item["lease_until"]) if "lease_owner" in item else None,
+        payment=PaymentState(token=item.get("payment_token"), id=item.get("payment_id")),
+        parking=Parking(
+            attempts=item.get("attempts", 0),
+            parked=Parked(from_text(parked["at"]), parked["reason"]) if parked else None,
+            retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,
+        ),
         cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
     )
 

@@ -119,7 +119,7 @@ def judge(history: History, evidence: Evidence) -> Verdict:
     _judge_payments(history, evidence, verdict)
     for order in evidence.orders:
         if order.is_open:
-            verdict.add(Fault.STUCK, f"{order.order_id} is {order.status} and open, parked: {order.parked}")
+            verdict.add(Fault.STUCK, f"{order.order_id} is {order.status} and open, parked: {order.parking.parked}")
     if evidence.messages or evidence.letters:
         verdict.add(
             Fault.STUCK, f"{evidence.messages} messages, {evidence.letters} dead", evidence.messages + evidence.letters

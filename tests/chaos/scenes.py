@@ -45,7 +45,7 @@ class Stage:
 
     async def is_being_paid(self) -> None:
         async def has_payment() -> bool:
-            return any(order.payment_id for order in await self.world.books.orders(self._trial.shop.tenant))
+            return any(order.payment.id for order in await self.world.books.orders(self._trial.shop.tenant))
 
         await eventually(has_payment, "an order with a payment", patience=60, pause=0.05)
 
@@ -74,7 +74,8 @@ class Stage:
 
         async def is_over() -> bool:
             order = await self.world.books.find(order_id)
-            return not order.is_open or (order.lease_until or LATER_THAN_ANY) < to_millis(utc_now())
+            until = order.lease.until if order.lease else None
+            return not order.is_open or (until or LATER_THAN_ANY) < to_millis(utc_now())
 
         await eventually(is_over, "the end of the lease", patience=60, pause=0.05)
         await self.world.books.publish(await self.world.books.find(order_id))

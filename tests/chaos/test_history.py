@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from order_shared.domain.order.models import Order, Reason, ReasonCode
+from order_shared.domain.order.payments import PaymentState
 from tests.chaos.books import Watch
 from tests.chaos.history import Evidence, Fault, History, Outcome, Payment, Purchase, Verb, judge
 from tests.factories import NOON, make_customer, make_order
@@ -13,7 +14,7 @@ QUANTITY = 2
 
 
 def confirmed(order: Order, payment_id: str | None = None) -> Order:
-    return replace(order.confirm(NOON), payment_id=payment_id)
+    return replace(order.confirm(NOON), payment=PaymentState(id=payment_id))
 
 
 def make_history(*outcomes: tuple[Verb, Outcome, str | None], is_paid: bool = False) -> History:

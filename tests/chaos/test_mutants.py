@@ -141,7 +141,7 @@ def test_every_condition_of_an_order_is_found(real: list[Mutant]) -> None:
         'FIELDS["status"].equals(str(order.status))',
         'FIELDS["fence"].equals(order.fence)',
         "OF_KNOWN_VERSION",
-        'FIELDS["lease_owner"].equals(order.lease_owner)',
+        'FIELDS["lease_owner"].equals(order.lease.owner)',
         "CANCEL_NOT_REQUESTED",
     ]
     in_repository = {condition_of(mutant) for mutant in real if mutant.path == REPOSITORY}

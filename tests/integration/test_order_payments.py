@@ -6,7 +6,7 @@ import pytest
 
 from order_shared.domain.clock import to_millis
 from order_shared.domain.order.exceptions import StaleOrder
-from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
+from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode
 from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
 from tests.factories import make_claim, make_order, make_product, make_stock_claim
 from tests.integration.conftest import Storage
@@ -45,7 +45,8 @@ async def test_whoever_takes_over_gets_what_was_written_since_it_read(storage: S
     await storage.orders.move(noted, noted.begin_undo(DECLINED))
     until = reserved.created_at + 2 * LEASE
     taken = await storage.orders.move(reserved, reserved.take_over(owner="second", lease_until=until))
-    assert (taken.lease_owner, taken.payment_id, taken.undo) == ("second", "pi_1", DECLINED)
+    assert taken.lease == Lease(owner="second", until=to_millis(until))
+    assert (taken.payment.id, taken.payment.undo) == ("pi_1", DECLINED)
     assert taken == await stored(storage, reserved)
 
 
@@ -60,9 +61,9 @@ async def test_attempt_numbers_and_the_decision_to_undo_are_read_back(storage: S
     ):
         before = await storage.orders.move(before, after)
         assert before == await stored(storage, reserved)
-        assert (before.payment_attempts, before.undo) == (after.payment_attempts, after.undo)
+        assert (before.payment.attempts, before.payment.undo) == (after.payment.attempts, after.payment.undo)
         assert before.version == reserved.version, "a customer sees nothing of it"
-    assert (before.payment_id, before.payment_attempts) == (None, PaymentAttempts(create=1))
+    assert (before.payment.id, before.payment.attempts) == (None, PaymentAttempts(create=1))
 
 
 async def test_the_former_owner_cannot_decide_to_undo(storage: Storage, reserved: Order) -> None:
@@ -70,7 +71,7 @@ async def test_the_former_owner_cannot_decide_to_undo(storage: Storage, reserved
     taken = await storage.orders.move(reserved, reserved.take_over(owner="second", lease_until=until))
     with pytest.raises(StaleOrder):
         await storage.orders.move(reserved, reserved.begin_undo(DECLINED))
-    assert (await stored(storage, taken)).undo is None
+    assert (await stored(storage, taken)).payment.undo is None
 
 
 async def test_the_decision_is_forgotten_when_the_order_ends(storage: Storage, reserved: Order) -> None:
@@ -78,7 +79,7 @@ async def test_the_decision_is_forgotten_when_the_order_ends(storage: Storage, r
     reason = Reason(ReasonCode.PAYMENT_DECLINED, "the payment was declined: card_declined")
     ended = await storage.orders.move(undone, undone.reject(undone.updated_at, reason))
     assert ended == await stored(storage, undone)
-    assert (ended.status, ended.undo, ended.payment_id) == (OrderStatus.REJECTED, None, "pi_1")
+    assert (ended.status, ended.payment.undo, ended.payment.id) == (OrderStatus.REJECTED, None, "pi_1")
     assert (await storage.inventory.get(storage.tenant, "TEA")).available == 10
 
 
@@ -88,4 +89,5 @@ async def test_parked_with_the_lease_released_it_waits_for_an_operator(storage: 
     assert await stored(storage, reserved) == parked
     retried = parked.unpark(parked.updated_at, due_at=to_millis(parked.updated_at))
     await storage.orders.move(parked, retried)
-    assert not retried.is_leased(retried.updated_at, to_others_than="second")
+    assert retried.lease is not None
+    assert not retried.lease.excludes("second", retried.updated_at)

@@ -17,7 +17,7 @@ from order_shared.domain.order.exceptions import (
     ReferenceTaken,
     StaleOrder,
 )
-from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode
+from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode, Schedule
 from order_shared.storage.orders import FOR_EVER, OpenOrder, Window, reference_claim
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
@@ -255,7 +255,7 @@ class TestMove:
         reserved = order.reserve(order.created_at, owner="worker-1", lease_until=order.created_at + SECOND)
         await storage.orders.move(order, reserved)
         assert await storage.orders.get(order.customer, order.order_id) == reserved
-        usurped = replace(reserved, lease_owner="worker-2")
+        usurped = replace(reserved, lease=Lease(owner="worker-2", until=0))
         with pytest.raises(StaleOrder):
             await storage.orders.move(usurped, usurped.confirm(order.created_at))
         confirmed = reserved.confirm(order.created_at)
@@ -404,7 +404,12 @@ class TestCarryingOn:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("order_id", "another"), ("status", OrderStatus.CONFIRMED), ("fence", 2), ("lease_owner", "second")],
+        [
+            ("order_id", "another"),
+            ("status", OrderStatus.CONFIRMED),
+            ("fence", 2),
+            ("lease", Lease(owner="second", until=0)),
+        ],
     )
     async def test_who_is_wrong_about_one_thing_cannot_write(self, storage: Storage, name: str, value: Any) -> None:
         reserved = await self.reserved(storage)
@@ -421,12 +426,12 @@ class TestCarryingOn:
 
     async def test_the_payment_token_is_forgotten_when_the_order_ends(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
-        assert (await self.stored(storage, reserved)).payment_token == "pm_card_visa"
+        assert (await self.stored(storage, reserved)).payment.token == "pm_card_visa"
         await storage.orders.move(reserved, reserved.with_payment("pi_1"))
         noted = await self.stored(storage, reserved)
         await storage.orders.move(noted, noted.confirm(noted.updated_at))
         ended = await self.stored(storage, reserved)
-        assert (ended.payment_token, ended.payment_id) == (None, "pi_1")
+        assert (ended.payment.token, ended.payment.id) == (None, "pi_1")
 
     async def test_a_request_to_cancel_stops_the_owner_at_the_next_write(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
@@ -445,8 +450,8 @@ class TestCarryingOn:
         confirmed = reserved.confirm(reserved.updated_at)
         await storage.orders.move(reserved, confirmed)
         requested = await storage.orders.request_cancel(self.request(confirmed), version=None)
-        assert requested.due_at is not None
-        entries = await storage.orders.list_due(open_shard_of(requested), requested.due_at + 1, 10_000)
+        assert requested.schedule.due_at is not None
+        entries = await storage.orders.list_due(open_shard_of(requested), requested.schedule.due_at + 1, 10_000)
         assert requested.customer.key in [entry.customer_key for entry in entries]
         taken = requested.take_over(owner="second", lease_until=requested.updated_at + self.LEASE)
         await storage.orders.move(requested, taken)
@@ -496,19 +501,19 @@ class TestCarryingOn:
 class TestOutbox:
     async def test_an_open_order_is_listed_once_it_is_due(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
-        assert order.due_at is not None
-        assert await self.due(storage, order, order.due_at) == []
-        (entry,) = await self.due(storage, order, order.due_at + 1)
+        assert order.schedule.due_at is not None
+        assert await self.due(storage, order, order.schedule.due_at) == []
+        (entry,) = await self.due(storage, order, order.schedule.due_at + 1)
         assert (entry.customer_key, entry.created_at) == (order.customer.key, order.created_at)
-        assert (entry.due_at, entry.sweeps) == (order.due_at, 0)
+        assert (entry.due_at, entry.sweeps) == (order.schedule.due_at, 0)
         assert await storage.orders.get_entry(entry) == order
 
     async def test_an_ended_order_leaves_the_outbox(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = await added(storage, order_of(storage, "TEA"))
-        assert order.due_at is not None
+        assert order.schedule.due_at is not None
         await storage.orders.move(order, order.confirm(order.created_at))
-        assert await self.due(storage, order, order.due_at + 1) == []
+        assert await self.due(storage, order, order.schedule.due_at + 1) == []
 
     async def test_a_reserved_order_falls_due_after_its_lease(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
@@ -520,18 +525,18 @@ class TestOutbox:
 
     async def test_of_two_who_postpone_one_wins_and_gets_the_order(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
-        assert order.due_at is not None
-        (entry,) = await self.due(storage, order, order.due_at + 1)
-        later = order.due_at + 60_000
+        assert order.schedule.due_at is not None
+        (entry,) = await self.due(storage, order, order.schedule.due_at + 1)
+        later = order.schedule.due_at + 60_000
         won = await storage.orders.postpone(entry, later, sweeps=1)
-        assert won == replace(order, due_at=later, sweeps=1)
+        assert won == replace(order, schedule=Schedule(due_at=later, sweeps=1))
         assert await storage.orders.postpone(entry, later + 1, sweeps=1) is None
         (moved,) = await self.due(storage, order, later + 1)
         assert (moved.due_at, moved.sweeps) == (later, 1)
 
     async def test_a_parked_order_leaves_the_swept_shards_and_comes_back(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
-        assert order.due_at is not None
+        assert order.schedule.due_at is not None
         parked = order.failed(order.created_at).park(order.created_at, "overdue")
         await storage.orders.move(order, parked)
         assert await storage.orders.get(order.customer, order.order_id) == parked
@@ -539,10 +544,10 @@ class TestOutbox:
         (entry,) = await self.due(storage, parked, FOR_EVER)
         assert entry.open_shard.startswith("parked#")
         assert await storage.orders.postpone(replace(entry, open_shard=open_shard_of(order)), 1, sweeps=1) is None
-        retried = parked.unpark(order.created_at + SECOND, due_at=order.due_at)
+        retried = parked.unpark(order.created_at + SECOND, due_at=order.schedule.due_at)
         await storage.orders.move(parked, retried)
         assert await storage.orders.get(order.customer, order.order_id) == retried
-        assert len(await self.due(storage, order, order.due_at + 1)) == 1
+        assert len(await self.due(storage, order, order.schedule.due_at + 1)) == 1
 
     async def test_a_parked_order_may_be_cancelled_and_forgets_that_it_was_parked(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
@@ -550,16 +555,16 @@ class TestOutbox:
         await storage.orders.move(order, parked)
         await storage.orders.move(parked, parked.cancel(order.created_at))
         stored = await storage.orders.get(order.customer, order.order_id)
-        assert (stored.parked, stored.status) == (None, OrderStatus.CANCELLED)
+        assert (stored.parking.parked, stored.status) == (None, OrderStatus.CANCELLED)
         assert await self.due(storage, parked, FOR_EVER) == []
 
     async def test_an_ended_order_cannot_be_postponed(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = await added(storage, order_of(storage, "TEA"))
-        assert order.due_at is not None
-        (entry,) = await self.due(storage, order, order.due_at + 1)
+        assert order.schedule.due_at is not None
+        (entry,) = await self.due(storage, order, order.schedule.due_at + 1)
         await storage.orders.move(order, order.confirm(order.created_at))
-        assert await storage.orders.postpone(entry, order.due_at + 60_000, sweeps=1) is None
+        assert await storage.orders.postpone(entry, order.schedule.due_at + 60_000, sweeps=1) is None
 
     async def due(self, storage: Storage, order: Order, before: int) -> list[OpenOrder]:
         """Entries of this test's own order: the shards are everybody's."""

@@ -7,7 +7,7 @@ import pytest
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, parse_event
-from order_shared.domain.order.models import Customer, Order, OrderStatus, ReasonCode
+from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
 from orderctl.local.stack import REGION, local_aio_session
@@ -64,7 +64,8 @@ async def test_a_retried_order_is_open_as_if_nothing_had_been_tried(desk: Desk) 
     order = await desk.parked()
     assert await retry(desk.adapters, order, actor="op", reason="fixed", at=order.created_at + LATER)
     stored = await desk.stored(order)
-    assert (stored.parked, stored.attempts, stored.sweeps, stored.status) == (None, 0, 0, OrderStatus.PENDING)
+    assert (stored.parking, stored.schedule.sweeps) == (Parking(retried_at=order.created_at + LATER), 0)
+    assert stored.status is OrderStatus.PENDING
     assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderPlaced)
     (operation,) = await desk.audit.of(order.order_id)
     assert (operation.verb, operation.actor, operation.reason) == ("orders.retry", "op", "fixed")
@@ -74,7 +75,7 @@ async def test_with_sqs_down_a_retry_is_left_to_the_sweeper(desk: Desk) -> None:
     order = await desk.parked()
     desk.queue.down = True
     assert not await retry(desk.adapters, order, actor="op", reason="fixed", at=order.created_at + LATER)
-    assert (await desk.stored(order)).due_at is not None
+    assert (await desk.stored(order)).schedule.due_at is not None
 
 
 async def test_a_rejected_pending_order_has_ended(desk: Desk) -> None:
@@ -91,7 +92,7 @@ async def test_what_holds_stock_is_left_to_the_processor_to_undo(desk: Desk) -> 
     after = await reject(desk.adapters, order, actor="op", reason="hopeless", at=order.created_at + LATER)
     stored = await desk.stored(order)
     assert after == stored
-    assert (stored.status, stored.parked, stored.is_open) == (OrderStatus.RESERVED, None, True)
+    assert (stored.status, stored.parking.parked, stored.is_open) == (OrderStatus.RESERVED, None, True)
     assert stored.cancel_requested_at is not None
     assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderCancelRequested)
 

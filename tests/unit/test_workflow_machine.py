@@ -267,7 +267,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             kept = charged - self.payments.refunded.get(order.order_id, 0)
             assert charged in {0, order.total}, "charged twice"
             if not order.is_open:
-                confirmed = order.status is OrderStatus.CONFIRMED and order.payment_id is not None
+                confirmed = order.status is OrderStatus.CONFIRMED and order.payment.id is not None
                 assert kept == (order.total if confirmed else 0)
 
     @invariant()

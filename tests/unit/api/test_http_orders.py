@@ -380,7 +380,7 @@ class TestPayment:
         await api.put_product("TEA")
         response = await api.post_order({**BODY, "payment_token": "pm_card_visa"})
         order = await api.orders.get(Customer(tenant="acme", id="ada"), response.json()["id"])
-        assert order.payment_token == "pm_card_visa"
+        assert order.payment.token == "pm_card_visa"
         await eventually(lambda: len(api.queue.messages) == 1)
         assert "pm_card_visa" not in response.text + api.queue.messages[0].message.body
 

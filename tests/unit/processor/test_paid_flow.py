@@ -10,7 +10,7 @@ from order_processor.handlers import LET_GO_AFTER, make_handler
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, event_of
-from order_shared.domain.order.models import Order, OrderStatus, ReasonCode
+from order_shared.domain.order.models import Order, OrderStatus, ReasonCode, Schedule
 from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred, LeaseLost
 from order_shared.storage.outbox import open_shard_of
@@ -52,8 +52,8 @@ async def test_a_paid_order_is_reserved_charged_and_confirmed(world: World) -> N
     stored = await world.stored(order)
     assert [entry.status for entry in stored.timeline] == ["pending", "reserved", "confirmed"]
     assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
-    assert stored.payment_id is not None
-    assert (stored.payment_token, stored.lease_owner, stored.due_at) == (None, None, None)
+    assert stored.payment.id is not None
+    assert (stored.payment.token, stored.lease, stored.schedule) == (None, None, Schedule())
 
 
 async def test_a_message_names_no_payment_token(world: World) -> None:
@@ -128,11 +128,11 @@ async def test_no_money_moves_before_the_payment_is_noted(world: World) -> None:
     noted: list[str | None] = []
 
     async def look() -> None:
-        noted.append((await world.stored(order)).payment_id)
+        noted.append((await world.stored(order)).payment.id)
 
     world.payments.before["confirm"] = look
     await tell(world, order)
-    assert noted == [(await world.stored(order)).payment_id]
+    assert noted == [(await world.stored(order)).payment.id]
     assert noted != [None]
 
 
@@ -282,5 +282,5 @@ async def test_in_a_long_outage_a_message_is_let_go_before_sqs_takes_it_for_dead
     assert MAX_RECEIVE_COUNT > LET_GO_AFTER
     stored = await world.stored(order)
     assert stored.is_open
-    assert stored.due_at is not None
-    assert stored.attempts == 0
+    assert stored.schedule.due_at is not None
+    assert stored.parking.attempts == 0

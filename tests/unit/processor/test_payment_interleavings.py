@@ -15,8 +15,8 @@ from order_processor.handlers import make_handler
 from order_processor.payments.gateway import PaymentDeclined, PaymentStatus, PaymentUnavailable
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.events import event_of
-from order_shared.domain.order.models import Customer, Order, OrderStatus, ReasonCode
-from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
+from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
+from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, PaymentState, Undo, UndoKind
 from order_shared.messaging.delivery import Handler
 from tests.factories import NOON, make_order, make_product
 from tests.fakes import HandClock, MemoryOrderRepository, MemoryStore
@@ -95,7 +95,7 @@ async def assert_confirmed(world: World, order: Order) -> Order:
 
 async def assert_ended_without_money(world: World, order: Order, status: OrderStatus) -> Order:
     stored = await world.stored(order)
-    assert (stored.status, stored.undo) == (status, None)
+    assert (stored.status, stored.payment.undo) == (status, None)
     assert (kept(world, order), await world.available("TEA")) == (0, 10)
     return stored
 
@@ -167,7 +167,7 @@ class TestTwoWorkers:
         noted = held.with_payment(payment_id)
         world.work = replace(world.work, orders=RacedOrders(world.store, lambda: world.orders.move(held, noted)))
         await make_handler(world.work)(delivery_with(event_of(held).to_json()))
-        assert (await assert_confirmed(world, order)).payment_id == payment_id
+        assert (await assert_confirmed(world, order)).payment.id == payment_id
         assert len(world.payments.payments) == 1
 
     async def test_whoever_finds_the_decision_to_undo_only_undoes(self, world: World) -> None:
@@ -204,7 +204,7 @@ class TestTwoWorkers:
         seen: list[Undo | None] = []
 
         async def look() -> None:
-            seen.append((await world.stored(order)).undo)
+            seen.append((await world.stored(order)).payment.undo)
 
         world.payments.before |= {"cancel": look, "refund": look}
         await handle(world, order)
@@ -230,7 +230,7 @@ class TestSavedAnswers:
         with pytest.raises(PaymentUnavailable):
             await handle(world, order)
         held = await world.stored(order)
-        assert (held.status, held.payment_attempts) == (OrderStatus.RESERVED, PaymentAttempts(confirm=1))
+        assert (held.status, held.payment.attempts) == (OrderStatus.RESERVED, PaymentAttempts(confirm=1))
         await handle(world, order)
         await assert_confirmed(world, order)
 
@@ -251,8 +251,8 @@ class TestSavedAnswers:
             with pytest.raises(PaymentUnavailable):
                 await handle(world, order)
         waiting = await world.stored(order)
-        assert (waiting.is_open, waiting.parked, waiting.attempts) == (True, None, 0)
-        assert getattr(waiting.payment_attempts, call) == 3
+        assert (waiting.is_open, waiting.parking) == (True, Parking())
+        assert getattr(waiting.payment.attempts, call) == 3
         assert world.payment_failures == ["refused"] * 3
         world.payments.refusing.clear()
         ended = await handle_until_ended(world, order, clock)
@@ -266,7 +266,7 @@ class TestSavedAnswers:
         world.payments.unavailable = True
         with pytest.raises(PaymentUnavailable):
             await handle(world, order)
-        assert (await world.stored(order)).payment_attempts == PaymentAttempts()
+        assert (await world.stored(order)).payment.attempts == PaymentAttempts()
         assert world.payment_failures == ["no_response"]
 
 
@@ -279,14 +279,14 @@ class TestAnotherAmount:
         await handle(world, order)
         stored = await world.stored(order)
         assert stored.status is OrderStatus.CONFIRMED
-        assert stored.payment_id != held.payment_id
+        assert stored.payment.id != held.payment.id
         assert world.payments.charged == {order.order_id: 1_500_000}
-        assert world.payments.payments[held.payment_id or ""].status is PaymentStatus.CANCELLED
+        assert world.payments.payments[held.payment.id or ""].status is PaymentStatus.CANCELLED
 
     async def test_that_it_was_declined_says_nothing_of_the_right_amount(self, world: World) -> None:
         order = await accepted(world, currency="MGA", price=5000)
         held = await reserved_with_payment(world, order, amount=order.total)
-        world.payments.payments[held.payment_id or ""].declined = "insufficient_funds"
+        world.payments.payments[held.payment.id or ""].declined = "insufficient_funds"
         await handle(world, order)
         assert (await world.stored(order)).status is OrderStatus.CONFIRMED
         assert world.payments.charged == {order.order_id: 150}
@@ -307,8 +307,8 @@ class TestAnotherAmount:
         await world.payments.confirm(held.charge, WORKS)
         await handle(world, order)
         parked = await world.stored(order)
-        assert parked.parked is not None
-        assert (parked.status, parked.parked.reason) == (OrderStatus.RESERVED, "payment_amount_differs")
+        assert parked.parking.parked is not None
+        assert (parked.status, parked.parking.parked.reason) == (OrderStatus.RESERVED, "payment_amount_differs")
         await request_cancel(world, order)
         await handle(world, order)
         await assert_ended_without_money(world, order, OrderStatus.CANCELLED)
@@ -323,7 +323,7 @@ class TestAnotherAmount:
         world.payments.before["cancel"] = a_worker_of_the_last_release_confirms
         await handle(world, order)
         parked = await world.stored(order)
-        assert parked.parked is not None
+        assert parked.parking.parked is not None
         assert kept(world, order) == order.total
         await request_cancel(world, order)
         await handle_until_ended(world, order, clock)
@@ -343,13 +343,13 @@ class TestAnotherAmount:
         world.payments.refusing.add(PaymentCall.CANCEL)
         with pytest.raises(PaymentUnavailable):
             await handle(world, order)
-        assert (await world.stored(order)).undo == Undo(UndoKind.REPLACE)
+        assert (await world.stored(order)).payment.undo == Undo(UndoKind.REPLACE)
 
     async def test_a_total_that_cannot_be_charged_is_rejected_without_a_charge(self, world: World) -> None:
         """An older release has accepted it; nobody can take 0.41 ariary."""
         await world.stock("TEA", 10)
         product = make_product(sku="TEA", unit_price=12347, currency="MGA")
-        order = await world.accept(replace(make_order(lines=[(product, 3)]), payment_token=WORKS))
+        order = await world.accept(replace(make_order(lines=[(product, 3)]), payment=PaymentState(token=WORKS)))
         await handle(world, order)
         stored = await assert_ended_without_money(world, order, OrderStatus.REJECTED)
         assert stored.reason is not None
@@ -363,8 +363,8 @@ class TestReadings:
         await world.payments.cancel(held.charge)
         await handle(world, order)
         stored = await assert_confirmed(world, order)
-        assert stored.payment_id != held.payment_id
-        assert stored.payment_attempts == PaymentAttempts(create=1)
+        assert stored.payment.id != held.payment.id
+        assert stored.payment.attempts == PaymentAttempts(create=1)
 
     async def test_cancelled_just_before_it_is_confirmed_it_is_no_decline_either(self, world: World) -> None:
         order = await accepted(world)
@@ -379,7 +379,7 @@ class TestReadings:
     async def test_the_last_error_of_the_payment_is_a_decline(self, world: World) -> None:
         order = await accepted(world)
         held = await reserved_with_payment(world, order)
-        world.payments.payments[held.payment_id or ""].declined = "insufficient_funds"
+        world.payments.payments[held.payment.id or ""].declined = "insufficient_funds"
         await handle(world, order)
         await assert_ended_without_money(world, order, OrderStatus.REJECTED)
         assert "confirm" not in world.payments.calls
@@ -500,7 +500,7 @@ async def test_killed_at_each_of_its_calls_the_order_ends_right(
         ended = await handle_until_ended(world, order, clock)
         expected = SITUATIONS[situation]
         assert ended.status is expected, f"killed at call {nth}"
-        units = world.payments.payments[ended.payment_id].amount if ended.payment_id else 0
+        units = world.payments.payments[ended.payment.id].amount if ended.payment.id else 0
         is_confirmed = expected is OrderStatus.CONFIRMED
         assert kept(world, order) == (units if is_confirmed else 0), f"killed at call {nth}"
         assert await world.available("TEA") == (7 if is_confirmed else 10), f"killed at call {nth}"

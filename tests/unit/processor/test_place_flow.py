@@ -8,7 +8,7 @@ import pytest
 from order_processor.handlers import make_handler
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderPlaced
-from order_shared.domain.order.models import MAX_ATTEMPTS, Order, OrderStatus, ReasonCode
+from order_shared.domain.order.models import MAX_ATTEMPTS, Order, OrderStatus, Parking, ReasonCode
 from order_shared.messaging.delivery import Delivery, LeaseLost, Unprocessable
 from order_shared.storage.orders import reference_claim
 from tests.factories import make_order, make_product
@@ -148,12 +148,13 @@ async def test_an_order_that_always_fails_is_parked_and_then_left_alone(world: W
     order = await world.accept(order_of(("TEA", 1)))
     world.work = replace(world.work, inventory=BrokenInventory(world.store))
     for _ in range(MAX_ATTEMPTS):
-        assert (await world.stored(order)).parked is None
+        assert (await world.stored(order)).parking.parked is None
         with pytest.raises(ZeroDivisionError):
             await deliver(world, delivery_of(order, receive_count=2))
     stored = await world.stored(order)
-    assert stored.parked is not None
-    assert (stored.parked.reason, stored.attempts, stored.status) == ("unexpected_errors", MAX_ATTEMPTS, order.status)
+    assert stored.parking.parked is not None
+    assert (stored.parking.parked.reason, stored.parking.attempts) == ("unexpected_errors", MAX_ATTEMPTS)
+    assert stored.status is order.status
     await deliver(world, delivery_of(order, receive_count=2))
     assert await world.stored(order) == stored
 
@@ -164,7 +165,7 @@ async def test_a_message_that_was_received_often_was_not_tried_often(world: Worl
     with pytest.raises(ZeroDivisionError):
         await deliver(world, delivery_of(order, receive_count=MAX_ATTEMPTS * 4))
     stored = await world.stored(order)
-    assert (stored.attempts, stored.parked) == (1, None)
+    assert stored.parking == Parking(attempts=1)
 
 
 async def test_an_outage_is_no_attempt(world: World) -> None:
@@ -177,4 +178,4 @@ async def test_an_outage_is_no_attempt(world: World) -> None:
     for _ in range(MAX_ATTEMPTS * 2):
         with pytest.raises(StorageUnavailable):
             await deliver(world, delivery_of(order, receive_count=2))
-    assert (await world.stored(order)).attempts == 0
+    assert (await world.stored(order)).parking.attempts == 0

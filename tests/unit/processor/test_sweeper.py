@@ -10,7 +10,7 @@ from order_processor.sweeper import BACKOFF_CAP
 from order_shared.domain.clock import to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderPlaced, parse_event
-from order_shared.domain.order.models import Order
+from order_shared.domain.order.models import Order, Schedule
 from order_shared.runtime.tracing import trace_id_of
 from order_shared.storage.orders import OpenOrder
 from tests.factories import make_claim, make_customer, make_order
@@ -49,18 +49,18 @@ async def test_an_overdue_order_is_said_again(outbox: Outbox) -> None:
     event = parse_event(stored.message.body)
     assert isinstance(event, OrderPlaced)
     assert event.order().lines == order.lines
-    assert (await outbox.stored(order)).sweeps == 1
+    assert (await outbox.stored(order)).schedule.sweeps == 1
 
 
 async def test_the_wait_doubles_up_to_its_cap(outbox: Outbox) -> None:
     order = await outbox.accept()
     waits: list[timedelta] = []
     for _ in range(9):
-        due_at = (await outbox.stored(order)).due_at
+        due_at = (await outbox.stored(order)).schedule.due_at
         assert due_at is not None
         outbox.clock.advance(timedelta(milliseconds=due_at - to_millis(outbox.clock())) + JUST_AFTER)
         assert await outbox.sweeper().sweep() == 1
-        due_at = (await outbox.stored(order)).due_at
+        due_at = (await outbox.stored(order)).schedule.due_at
         assert due_at is not None
         waits.append(timedelta(milliseconds=due_at - to_millis(outbox.clock())))
     assert waits[:6] == [BASE * 2**n for n in range(6)]
@@ -80,7 +80,7 @@ async def test_an_outage_of_sqs_does_not_count_as_a_sweep(outbox: Outbox) -> Non
         outbox.clock.advance(BASE + JUST_AFTER)
         assert await outbox.sweeper().sweep() == 0
     stored = await outbox.stored(order)
-    assert (stored.sweeps, stored.due_at) == (0, to_millis(outbox.clock() + BASE))
+    assert stored.schedule == Schedule(due_at=to_millis(outbox.clock() + BASE), sweeps=0)
     outbox.queue.down = False
     outbox.clock.advance(BASE + JUST_AFTER)
     assert await outbox.sweeper().sweep() == 1
@@ -95,7 +95,7 @@ async def test_a_look_ends_with_the_first_batch_that_sqs_does_not_take(outbox: O
     outbox.clock.advance(BASE + JUST_AFTER)
     due = to_millis(outbox.clock())
     assert await outbox.sweeper().sweep() == 0
-    postponed = [order for order in orders if ((await outbox.stored(order)).due_at or 0) > due]
+    postponed = [order for order in orders if ((await outbox.stored(order)).schedule.due_at or 0) > due]
     assert 1 <= len(postponed) <= 10
 
 
@@ -192,8 +192,8 @@ class TestParking:
         order = await self.overdue(outbox)
         assert await outbox.sweeper().sweep() == 0
         stored = await outbox.stored(order)
-        assert stored.parked is not None
-        assert stored.parked.reason == "overdue"
+        assert stored.parking.parked is not None
+        assert stored.parking.parked.reason == "overdue"
         assert (stored.status, stored.version, stored.is_open) == (order.status, order.version, True)
         outbox.clock.advance(timedelta(days=30))
         assert await outbox.sweeper().sweep() == 0

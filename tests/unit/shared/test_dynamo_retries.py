@@ -22,7 +22,7 @@ from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.service import DYNAMODB, JsonService
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.models import Order
+from order_shared.domain.order.models import Order, Schedule
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository, OpenOrder
@@ -255,7 +255,7 @@ class TestLostAnswers:
     async def test_our_own_postponement_is_recognised(self) -> None:
         order = make_order()
         stored = {**to_item(order), "due_at": 2000, "sweeps": 1}
-        assert await self.postpone(stored) == replace(order, due_at=2000, sweeps=1)
+        assert await self.postpone(stored) == replace(order, schedule=Schedule(due_at=2000, sweeps=1))
 
     async def test_somebody_elses_is_not_taken_for_ours(self) -> None:
         assert await self.postpone({**to_item(make_order()), "due_at": 2001, "sweeps": 1}) is None

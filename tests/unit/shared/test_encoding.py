@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.aws.encoding import UnsupportedWrite, WriteOperation, encoded
-from order_shared.domain.order.models import Order, Reason, ReasonCode
+from order_shared.domain.order.models import Order, Parking, Reason, ReasonCode
 from order_shared.storage.idempotency_records import delete_claim, put_claim
 from order_shared.storage.inventory import return_stock, take_stock
 from order_shared.storage.order_items import ORDER_ABSENT, changes, item_key, still, to_item
@@ -97,7 +97,7 @@ RESERVED = PENDING.reserve(LATER, owner="me", lease_until=LATER)
         (PENDING, RESERVED),
         (RESERVED, RESERVED.with_payment("pi_1")),
         (RESERVED, RESERVED.confirm(LATER)),
-        (RESERVED, replace(RESERVED, attempts=9).failed(LATER)),
+        (RESERVED, replace(RESERVED, parking=Parking(attempts=9)).failed(LATER)),
     ],
 )
 def test_every_change_of_an_order_means_what_aiodynamo_makes_of_it(before: Order, after: Order) -> None:

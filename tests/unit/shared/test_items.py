@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.aws.dynamodb import Item
-from order_shared.domain.order.models import Customer, Order, Parked, Reason, ReasonCode
-from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.domain.order.models import Customer, Order, Parking, Reason, ReasonCode
+from order_shared.domain.order.payments import PaymentCall, PaymentState, Undo, UndoKind
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
 from tests.factories import NOON, make_order, make_product
@@ -38,8 +38,9 @@ def lives(draw: st.DrawFn) -> list[Order]:
         reference=draw(st.none() | names),
         at=NOON,
     )
-    pending = replace(pending, payment_token=draw(st.none() | names))
-    failed = replace(pending, attempts=draw(st.integers(0, 9)), sweeps=draw(st.integers(0, 20)))
+    pending = replace(pending, payment=PaymentState(token=draw(st.none() | names)))
+    swept = replace(pending, schedule=replace(pending.schedule, sweeps=draw(st.integers(0, 20))))
+    failed = replace(swept, parking=Parking(attempts=draw(st.integers(0, 9))))
     parked = failed.park(LATER, "overdue")
     retried = parked.unpark(LATER, due_at=1)
     reserved = failed.reserve(LATER, owner=draw(names), lease_until=LATER + SOON)
@@ -133,7 +134,7 @@ def test_the_trace_is_stored_and_the_release_before_goes_without() -> None:
 
 
 def test_what_a_later_release_adds_is_ignored() -> None:
-    order = replace(make_order(), parked=Parked(LATER, "overdue"))
+    order = make_order().park(LATER, "overdue")
     item = to_item(order)
     item |= {"gift": True}
     for part in (item["lines"][0], item["timeline"][0], item["parked"]):

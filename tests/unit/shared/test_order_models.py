@@ -17,11 +17,15 @@ from order_shared.domain.order.models import (
     LEASE_GRACE_MS,
     TRANSITIONS,
     Customer,
+    Lease,
     Order,
     OrderStatus,
+    Parking,
     Reason,
     ReasonCode,
+    Schedule,
 )
+from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, PaymentState, Undo, UndoKind
 from tests.factories import NOON, make_customer, make_order, make_product
 
 REASON = Reason(ReasonCode.OUT_OF_STOCK, "not enough tea", "TEA")
@@ -95,13 +99,12 @@ def test_a_timeline_only_grows_and_never_runs_back(walk: list[tuple[OrderStatus,
 @given(walks)
 def test_an_ended_order_is_neither_leased_nor_due(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for order in walked(walk):
-        left_over = (order.due_at, order.lease_owner, order.lease_until)
         if order.status in ENDED:
             assert not order.is_open
-            assert (*left_over, order.sweeps) == (None, None, None, 0)
+            assert (order.schedule, order.lease) == (Schedule(), None)
         else:
             assert order.is_open
-            assert order.due_at is not None
+            assert order.schedule.due_at is not None
 
 
 @settings(max_examples=40, deadline=None)
@@ -150,19 +153,47 @@ def test_the_table_of_transitions_is_complete() -> None:
 
 def test_a_reserved_order_falls_due_after_its_lease() -> None:
     order = make_order(at=NOON).reserve(NOON, owner="worker", lease_until=NOON + LEASE)
-    assert (order.lease_owner, order.lease_until) == ("worker", to_millis(NOON + LEASE))
-    assert order.due_at == to_millis(NOON + LEASE) + LEASE_GRACE_MS
+    assert order.lease == Lease(owner="worker", until=to_millis(NOON + LEASE))
+    assert order.schedule.due_at == to_millis(NOON + LEASE) + LEASE_GRACE_MS
 
 
 def test_an_ended_order_forgets_its_sweeps() -> None:
-    swept = replace(make_order(), sweeps=7)
-    assert swept.confirm(NOON).sweeps == 0
+    swept = replace(make_order(), schedule=Schedule(sweeps=7))
+    assert swept.confirm(NOON).schedule == Schedule()
+
+
+def test_an_ended_order_keeps_the_payment_and_forgets_the_token_and_the_undo() -> None:
+    order = make_order(payment_token="pm_card_visa").with_payment("pi_1").with_next_attempt(PaymentCall.CONFIRM)
+    ended = order.begin_undo(Undo(UndoKind.CANCEL)).cancel(NOON)
+    assert ended.payment == PaymentState(id="pi_1", attempts=PaymentAttempts(confirm=1))
+
+
+def test_an_ended_order_forgets_its_attempts_and_its_parking() -> None:
+    parked = make_order().unpark(NOON, due_at=1).failed(NOON).park(NOON, "overdue")
+    assert parked.cancel(NOON).parking == Parking()
+
+
+@pytest.mark.parametrize(("owner", "after", "excluded"), [("me", 0, True), ("worker", 0, False), ("me", 1, False)])
+def test_a_lease_excludes_others_until_it_runs_out(owner: str, after: int, *, excluded: bool) -> None:
+    lease = Lease(owner="worker", until=to_millis(NOON))
+    assert lease.excludes(owner, NOON + timedelta(milliseconds=after)) is excluded
+
+
+def test_a_released_lease_names_its_owner_and_excludes_nobody() -> None:
+    order = make_order().reserve(NOON, owner="worker", lease_until=NOON + LEASE).release()
+    assert order.lease == Lease(owner="worker", until=0)
+    assert not order.lease.excludes("me", NOON)
+
+
+def test_an_order_without_a_lease_has_none_to_release() -> None:
+    order = make_order()
+    assert order.release() == order
 
 
 def test_a_new_order_is_pending_and_due() -> None:
     order = make_order(at=NOON, due_in=timedelta(seconds=15))
     assert (order.status, order.version, order.fence) == (OrderStatus.PENDING, 1, 0)
-    assert order.due_at == to_millis(NOON) + 15_000
+    assert order.schedule.due_at == to_millis(NOON) + 15_000
     assert order.created_at == order.updated_at == created_at_of(order.order_id) == NOON
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from order_shared.aws.retries import TRANSIENT
-from order_shared.domain.order.models import Order
+from order_shared.domain.order.models import Order, Parking
 from order_shared.runtime.metrics import Metrics
 from tests.factories import NOON, make_order
 
@@ -34,7 +34,7 @@ def test_a_cancellation_takes_as_long_as_its_customer_waits_for_it() -> None:
 
 
 def test_an_operators_retry_does_not_make_the_wait_before_it_unseen() -> None:
-    retried = replace(make_order(at=NOON), retried_at=NOON + DAY)
+    retried = replace(make_order(at=NOON), parking=Parking(retried_at=NOON + DAY))
     assert seconds_to_the_end(retried.confirm(NOON + DAY)) == DAY.total_seconds()
 
 

@@ -116,24 +116,26 @@ def _line(order: Order) -> str:
 
 
 def _summary(order: Order) -> dict[str, str | int]:
+    parked = order.parking.parked
     return {
         "order": order.order_id,
         "tenant": order.customer.tenant,
         "customer": order.customer.id,
         "status": str(order.status),
-        "parked_for": order.parked.reason if order.parked else "-",
-        "since": to_text(order.parked.at) if order.parked else "-",
-        "attempts": order.attempts,
+        "parked_for": parked.reason if parked else "-",
+        "since": to_text(parked.at) if parked else "-",
+        "attempts": order.parking.attempts,
     }
 
 
 def _payment_attempts(order: Order) -> str:
     """The provider calls that needed more than one idempotency key, and how many keys are spent."""
-    spent = {call: getattr(order.payment_attempts, call) for call in PaymentCall}
+    spent = {call: getattr(order.payment.attempts, call) for call in PaymentCall}
     return ", ".join(f"{call} {number}" for call, number in spent.items() if number) or "-"
 
 
 def _details(order: Order) -> dict[str, str]:
+    parked, undo = order.parking.parked, order.payment.undo
     return {
         "order": order.order_id,
         "customer": order.customer.key,
@@ -143,9 +145,9 @@ def _details(order: Order) -> dict[str, str]:
         "lines": ", ".join(f"{line.quantity} {line.sku} (shard {line.shard})" for line in order.lines),
         "reference": order.reference or "-",
         "reason": order.reason.detail if order.reason else "-",
-        "payment": order.payment_id or ("to be taken" if order.must_be_paid else "-"),
+        "payment": order.payment.id or ("to be taken" if order.must_be_paid else "-"),
         "payment attempts": _payment_attempts(order),
-        "undo": " ".join(filter(None, (order.undo.kind, order.undo.code))) if order.undo else "-",
-        "parked": f"{order.parked.reason}, {to_text(order.parked.at)}" if order.parked else "-",
-        "sweeps, attempts": f"{order.sweeps}, {order.attempts}",
+        "undo": " ".join(filter(None, (undo.kind, undo.code))) if undo else "-",
+        "parked": f"{parked.reason}, {to_text(parked.at)}" if parked else "-",
+        "sweeps, attempts": f"{order.schedule.sweeps}, {order.parking.attempts}",
     }

@@ -1,6 +1,7 @@
 """Orders that the platform has stopped trying by itself, and what an operator can do about them."""
 
 from datetime import datetime, timedelta
+from operator import itemgetter
 
 from order_shared.domain.clock import to_millis
 from order_shared.domain.errors import DomainError
@@ -22,13 +23,13 @@ class NotParked(DomainError):
 
 async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
     """Up to `limit` parked orders, those parked longest first."""
-    orders: list[Order] = []
+    found: list[tuple[datetime, Order]] = []
     for shard in PARKED_SHARDS:
         for entry in await adapters.orders.list_due(shard, FOR_EVER, limit):
             order = await adapters.orders.get_entry(entry)
-            if order is not None and order.parked is not None:
-                orders.append(order)
-    return sorted(orders, key=lambda order: order.parked.at if order.parked else order.created_at)[:limit]
+            if order is not None and order.parking.parked is not None:
+                found.append((order.parking.parked.at, order))
+    return [order for _, order in sorted(found, key=itemgetter(0))[:limit]]
 
 
 async def retry(adapters: Adapters, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
@@ -36,7 +37,7 @@ async def retry(adapters: Adapters, order: Order, *, actor: str, reason: str, at
 
     Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
     """
-    if order.parked is None:
+    if order.parking.parked is None:
         raise NotParked(order)
     await _record(adapters, order, "orders.retry", actor, reason, at)
     retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
@@ -49,7 +50,7 @@ async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, a
 
     Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
     """
-    if order.parked is None:
+    if order.parking.parked is None:
         raise NotParked(order)
     await _record(adapters, order, "orders.reject", actor, reason, at)
     if order.status is OrderStatus.PENDING:
@@ -68,7 +69,8 @@ async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, a
 
 
 async def _record(adapters: Adapters, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
-    detail = f"{order.status}, parked for {order.parked.reason if order.parked else '-'}"
+    parked = order.parking.parked
+    detail = f"{order.status}, parked for {parked.reason if parked else '-'}"
     await adapters.audit.record(
         Operation(subject=order.order_id, at=at, actor=actor, verb=verb, reason=reason, detail=detail)
     )

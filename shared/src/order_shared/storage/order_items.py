@@ -21,15 +21,18 @@ from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.models import (
     HOLDS_STOCK,
     Customer,
+    Lease,
     Order,
     OrderLine,
     OrderStatus,
     Parked,
+    Parking,
     Reason,
     ReasonCode,
+    Schedule,
     TimelineEntry,
 )
-from order_shared.domain.order.payments import PaymentAttempts, Undo, UndoKind
+from order_shared.domain.order.payments import NO_ATTEMPTS, PaymentAttempts, PaymentState, Undo, UndoKind
 from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
 from order_shared.storage.outbox import open_shard_of
 
@@ -56,17 +59,17 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "updated_at": lambda order: to_text(order.updated_at),
     "reason": lambda order: order.reason and _reason_item(order.reason),
     "open_shard": lambda order: open_shard_of(order) if order.is_open else None,
-    "due_at": lambda order: order.due_at,
-    "sweeps": lambda order: order.sweeps if order.is_open else None,
-    "lease_owner": lambda order: order.lease_owner,
-    "lease_until": lambda order: order.lease_until,
-    "payment_token": lambda order: order.payment_token,
-    "payment_id": lambda order: order.payment_id,
-    "payment_attempts": lambda order: _attempts_item(order.payment_attempts),
-    "undo": lambda order: order.undo and _undo_item(order.undo),
-    "attempts": lambda order: order.attempts or None,
-    "parked": lambda order: order.parked and {"at": to_text(order.parked.at), "reason": order.parked.reason},
-    "retried_at": lambda order: order.retried_at and to_text(order.retried_at),
+    "due_at": lambda order: order.schedule.due_at,
+    "sweeps": lambda order: order.schedule.sweeps if order.is_open else None,
+    "lease_owner": lambda order: order.lease and order.lease.owner,
+    "lease_until": lambda order: order.lease and order.lease.until,
+    "payment_token": lambda order: order.payment.token,
+    "payment_id": lambda order: order.payment.id,
+    "payment_attempts": lambda order: _attempts_item(order.payment.attempts),
+    "undo": lambda order: order.payment.undo and _undo_item(order.payment.undo),
+    "attempts": lambda order: order.parking.attempts or None,
+    "parked": lambda order: order.parking.parked and _parked_item(order.parking.parked),
+    "retried_at": lambda order: order.parking.retried_at and to_text(order.parking.retried_at),
     "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
 }
 """Attributes that change in an order's life, in their stored form; None is not stored. `version` and `timeline`
@@ -103,8 +106,8 @@ def still(order: Order) -> Condition:
     """
     condition = FIELDS["order_id"].equals(order.order_id) & FIELDS["status"].equals(str(order.status))
     condition &= FIELDS["fence"].equals(order.fence) & OF_KNOWN_VERSION
-    if order.lease_owner is not None:
-        condition &= FIELDS["lease_owner"].equals(order.lease_owner)
+    if order.lease is not None:
+        condition &= FIELDS["lease_owner"].equals(order.lease.owner)
     if order.cancel_requested_at is None:
         condition &= CANCEL_NOT_REQUESTED
     return condition
@@ -132,7 +135,7 @@ def changes(before: Order, after: Order) -> UpdateExpression:
 
 
 def _needs_undo_version(order: Order) -> bool:
-    return order.undo is not None or not order.payment_attempts.is_first
+    return order.payment.undo is not None or not order.payment.attempts.is_first
 
 
 def to_item(order: Order) -> Item:
@@ -170,6 +173,10 @@ def _undo_item(undo: Undo) -> Item:
     return item if undo.code is None else {**item, "code": undo.code}
 
 
+def _parked_item(parked: Parked) -> Item:
+    return {"at": to_text(parked.at), "reason": parked.reason}
+
+
 def to_customer(customer_key: str) -> Customer:
     tenant, _, customer = customer_key.partition("#")
     return Customer(tenant=tenant, id=customer)
@@ -195,16 +202,28 @@ def to_order(item: Item) -> Order:
         timeline=tuple(
             TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]
         ),
-        due_at=item.get("due_at"),
-        sweeps=item.get("sweeps", 0),
-        lease_owner=item.get("lease_owner"),
-        lease_until=item.get("lease_until"),
-        payment_token=item.get("payment_token"),
-        payment_id=item.get("payment_id"),
-        payment_attempts=PaymentAttempts(**item.get("payment_attempts", {})),
-        undo=Undo(UndoKind(undo["kind"]), undo.get("code")) if (undo := item.get("undo")) else None,
-        attempts=item.get("attempts", 0),
-        parked=Parked(from_text(parked["at"]), parked["reason"]) if (parked := item.get("parked")) else None,
-        retried_at=from_text(retried) if (retried := item.get("retried_at")) else None,
+        schedule=Schedule(due_at=item.get("due_at"), sweeps=item.get("sweeps", 0)),
+        lease=Lease(owner=owner, until=item["lease_until"]) if (owner := item.get("lease_owner")) else None,
+        payment=_to_payment(item),
+        parking=_to_parking(item),
         cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
+    )
+
+
+def _to_payment(item: Item) -> PaymentState:
+    attempts, undo = item.get("payment_attempts"), item.get("undo")
+    return PaymentState(
+        token=item.get("payment_token"),
+        id=item.get("payment_id"),
+        attempts=PaymentAttempts(**attempts) if attempts else NO_ATTEMPTS,
+        undo=Undo(UndoKind(undo["kind"]), undo.get("code")) if undo else None,
+    )
+
+
+def _to_parking(item: Item) -> Parking:
+    parked, retried = item.get("parked"), item.get("retried_at")
+    return Parking(
+        attempts=item.get("attempts", 0),
+        parked=Parked(from_text(parked["at"]), parked["reason"]) if parked else None,
+        retried_at=from_text(retried) if retried else None,
     )

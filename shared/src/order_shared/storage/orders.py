@@ -229,7 +229,7 @@ class DynamoOrderRepository:
                 & F("updated_at").set(to_text(requested.updated_at))
                 & F("version").change(1)
                 & F("open_shard").set(open_shard_of(requested))
-                & F("due_at").set(requested.due_at)
+                & F("due_at").set(requested.schedule.due_at)
                 & F("sweeps").set(0)
                 & F("parked").remove(),
                 condition=condition,

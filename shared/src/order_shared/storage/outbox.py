@@ -11,5 +11,5 @@ PARKED_SHARDS = tuple(f"parked#{shard:02d}" for shard in range(OPEN_SHARDS))
 
 def open_shard_of(order: Order) -> str:
     """Return the partition that holds the order while it is open."""
-    shards = SWEPT_SHARDS if order.parked is None else PARKED_SHARDS
+    shards = SWEPT_SHARDS if order.parking.parked is None else PARKED_SHARDS
     return shards[crc32(order.order_id.encode()) % OPEN_SHARDS]

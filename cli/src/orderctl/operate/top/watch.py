@@ -137,7 +137,7 @@ def _line(order: Order, at: datetime) -> OrderLine:
         id=order.order_id,
         tenant=order.customer.tenant,
         status=str(order.status),
-        parked=order.parked is not None,
+        parked=order.parking.parked is not None,
         total=order.total,
         currency=order.currency,
         age_seconds=_age(order.created_at, at),

@@ -72,11 +72,11 @@ async def note_failure(customer: Customer, order_id: str, work: Workflow) -> Non
     """Counts an error that nobody foresaw; an order that has too many of them is parked."""
     try:
         order = await work.orders.get(customer, order_id)
-        if order.is_open and order.parked is None:
+        if order.is_open and order.parking.parked is None:
             failed = order.failed(work.clock())
             await work.orders.move(order, failed)
-            if failed.parked is not None:
-                log.error("order_parked", order_id=order_id, reason=failed.parked.reason)
+            if (parked := failed.parking.parked) is not None:
+                log.error("order_parked", order_id=order_id, reason=parked.reason)
     except (OrderNotFound, StaleOrder, StorageUnavailable) as error:
         log.info("failure_not_noted", order_id=order_id, error=str(error))
 
@@ -106,17 +106,17 @@ class _Attempt:
 
     async def _step(self, order: Order) -> Order | None:
         """The order after the next step; None when there is nothing left to do here. Raises StaleOrder."""
-        if not order.is_open or order.parked is not None:
+        if not order.is_open or order.parking.parked is not None:
             return None
-        if order.lease_owner is not None and order.is_leased(self._work.clock(), to_others_than=self._owner):
+        if order.lease is not None and order.lease.excludes(self._owner, self._work.clock()):
             return None  # whoever holds it carries it on, and if not, it falls due after the lease
         if order.status is OrderStatus.PENDING:
             return await self._take_stock(order)
-        if order.lease_owner != self._owner:
+        if order.lease is None or order.lease.owner != self._owner:
             return await self._move(order, order.take_over(owner=self._owner, lease_until=self._lease_until()))
         try:
-            if order.undo is not None:
-                return await self._undo(order, order.undo)
+            if order.payment.undo is not None:
+                return await self._undo(order, order.payment.undo)
             if order.cancel_requested_at is not None:
                 return await self._begin_undo(order, Undo(UndoKind.CANCEL))
             return await self._pay(order)
@@ -145,16 +145,16 @@ class _Attempt:
         It is noted before any money can move, so that whoever takes over finds it. A payment that this attempt has not
         created itself is read first: it may have ended, or be of another amount.
         """
-        payments, token = self._work.payments, order.payment_token
+        payments, token = self._work.payments, order.payment.token
         if token is None:
             raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved without one")
         self._delivery.ensure_held()
         try:
-            if order.payment_id is None:
+            if order.payment.id is None:
                 self._created = await payments.create(order.charge)
                 return await self._move(order, order.with_payment(self._created))
             status = PaymentStatus.OPEN
-            if order.payment_id != self._created:
+            if order.payment.id != self._created:
                 payment = await payments.retrieve(order.charge)
                 if payment.status is not PaymentStatus.CANCELLED and not payment.matches:
                     if payment.status is PaymentStatus.SUCCEEDED:
@@ -174,7 +174,7 @@ class _Attempt:
 
     async def _begin_undo(self, order: Order, undo: Undo) -> Order | None:
         """Write the decision to undo. Without a payment no money can have moved, and the order ends at once."""
-        after = order.begin_undo(undo) if order.payment_id is not None else self._undone(order, undo)
+        after = order.begin_undo(undo) if order.payment.id is not None else self._undone(order, undo)
         return await self._move(order, after)
 
     async def _undo(self, order: Order, undo: Undo) -> Order | None:

@@ -24,7 +24,7 @@ from order_shared.domain.inventory.models import Product
 from order_shared.domain.money.charges import provider_amount
 from order_shared.domain.order.exceptions import CurrencyMismatch, InvalidTransition
 from order_shared.domain.order.ids import OrderId, new_order_id
-from order_shared.domain.order.payments import NO_ATTEMPTS, Charge, PaymentAttempts, PaymentCall, Undo
+from order_shared.domain.order.payments import NO_PAYMENT, Charge, PaymentCall, PaymentState, Undo
 
 MAX_ATTEMPTS = 10
 """Errors that nobody foresaw, until an order is parked. Outages, throttles and time-outs never count."""
@@ -124,6 +124,42 @@ class Parked:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parking:
+    """The attempts that ended in an unexpected error, and the parking that too many of them lead to.
+
+    `retried_at` is when an operator last put the parked order back into the outbox.
+    """
+
+    attempts: int = 0
+    parked: Parked | None = None
+    retried_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right of `owner` alone to work on the order until `until`: epoch milliseconds, 0 after release."""
+
+    owner: str
+    until: int
+
+    def excludes(self, owner: str, at: datetime) -> bool:
+        """Return whether another owner than `owner` may be at work on the order at `at`."""
+        return self.owner != owner and self.until >= to_millis(at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When an open order falls due for the sweeper (epoch milliseconds), and how many sweeps it has had."""
+
+    due_at: int | None = None
+    sweeps: int = 0
+
+
+NOT_DUE = Schedule()
+NOT_PARKED = Parking()
+
+
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
     status: OrderStatus
@@ -132,12 +168,11 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order as it stands. `due_at` and `lease_until` are epoch milliseconds; amounts are minor units.
+    """An order as it stands. Amounts are minor units.
 
     `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
-    the fence it knows, so a stale worker's write fails. `payment_token` is what the customer pays with, and
-    is forgotten when the order ends; `payment_id` is the provider's name of the payment. `undo` is the decision to undo
-    that payment. `traceparent` names the trace of the request that placed it, for whoever goes on with it.
+    the fence it knows, so a stale worker's write fails. `traceparent` names the trace of the request that placed the
+    order. `schedule`, `lease` and `parking` are reset when the order ends.
     """
 
     customer: Customer
@@ -153,18 +188,11 @@ class Order:
     traceparent: str | None = None
     reason: Reason | None = None
     timeline: tuple[TimelineEntry, ...]
-    due_at: int | None = None
-    sweeps: int = 0
-    lease_owner: str | None = None
-    lease_until: int | None = None
-    payment_token: str | None = None
-    payment_id: str | None = None
-    payment_attempts: PaymentAttempts = NO_ATTEMPTS
-    undo: Undo | None = None
+    schedule: Schedule = NOT_DUE
+    lease: Lease | None = None
+    payment: PaymentState = NO_PAYMENT
+    parking: Parking = NOT_PARKED
     cancel_requested_at: datetime | None = None
-    attempts: int = 0
-    parked: Parked | None = None
-    retried_at: datetime | None = None
 
     @classmethod
     def place(
@@ -209,8 +237,8 @@ class Order:
             reference=reference,
             traceparent=traceparent,
             timeline=(TimelineEntry(OrderStatus.PENDING, at),),
-            due_at=due_at,
-            payment_token=payment_token,
+            schedule=Schedule(due_at=due_at),
+            payment=NO_PAYMENT if payment_token is None else PaymentState(token=payment_token),
         )
         if order.must_be_paid:
             provider_amount(order.total, order.currency)
@@ -229,7 +257,7 @@ class Order:
 
     @property
     def must_be_paid(self) -> bool:
-        return self.payment_token is not None and self.total > 0
+        return self.payment.token is not None and self.total > 0
 
     @property
     def holds_stock(self) -> bool:
@@ -238,43 +266,31 @@ class Order:
     @property
     def open_since(self) -> datetime:
         """Since when the platform owes what it still owes; an operator's retry begins anew."""
-        return max(filter(None, (self.created_at, self.cancel_requested_at, self.retried_at)))
+        return max(filter(None, (self.created_at, self.cancel_requested_at, self.parking.retried_at)))
 
     def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
         """Stock is held for the order; `owner` alone may carry it on until the lease runs out."""
-        until = to_millis(lease_until)
-        return self._become(
-            OrderStatus.RESERVED, at, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS
-        )
-
-    def is_leased(self, at: datetime, *, to_others_than: str) -> bool:
-        """Somebody else may be at work on it."""
-        return (
-            self.lease_owner not in {None, to_others_than}
-            and self.lease_until is not None
-            and self.lease_until >= to_millis(at)
-        )
+        return self._become(OrderStatus.RESERVED, at, **self._lease_changes(owner, lease_until))
 
     def take_over(self, *, owner: str, lease_until: datetime) -> "Order":
         """A new owner carries it on; the old one's writes fail from now on. Nothing that a customer sees."""
-        until = to_millis(lease_until)
-        return replace(self, fence=self.fence + 1, lease_owner=owner, lease_until=until, due_at=until + LEASE_GRACE_MS)
+        return replace(self, fence=self.fence + 1, **self._lease_changes(owner, lease_until))
 
     def release(self) -> "Order":
         """Its owner lets go before the lease ends, so that the next attempt need not wait for that."""
-        return replace(self, lease_until=0)
+        return self if self.lease is None else replace(self, lease=replace(self.lease, until=0))
 
     def failed(self, at: datetime) -> "Order":
         """One more attempt ended in an error that nobody foresaw; after too many the order is parked."""
-        order = replace(self, attempts=self.attempts + 1)
-        return order.park(at, "unexpected_errors") if order.attempts >= MAX_ATTEMPTS else order
+        order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1))
+        return order.park(at, "unexpected_errors") if order.parking.attempts >= MAX_ATTEMPTS else order
 
     def park(self, at: datetime, reason: str) -> "Order":
-        return replace(self, parked=Parked(at, reason))
+        return replace(self, parking=replace(self.parking, parked=Parked(at, reason)))
 
     def unpark(self, at: datetime, *, due_at: int) -> "Order":
         """Back into the outbox, as if nothing had been tried yet."""
-        return replace(self, parked=None, attempts=0, sweeps=0, due_at=due_at, retried_at=at)
+        return replace(self, parking=Parking(retried_at=at), schedule=Schedule(due_at=due_at))
 
     @property
     def charge(self) -> Charge:
@@ -282,35 +298,41 @@ class Order:
             order_id=self.order_id,
             amount=self.total,
             currency=self.currency,
-            payment_id=self.payment_id,
-            attempts=self.payment_attempts,
+            payment_id=self.payment.id,
+            attempts=self.payment.attempts,
         )
 
     def with_payment(self, payment_id: str) -> "Order":
-        return replace(self, payment_id=payment_id)
+        return self._change_payment(id=payment_id)
 
     def without_payment(self) -> "Order":
         """Its payment is cancelled for good; the next one is created under another idempotency key."""
-        return replace(self.with_next_attempt(PaymentCall.CREATE), payment_id=None, undo=None)
+        return self._change_payment(attempts=self.payment.attempts.raised(PaymentCall.CREATE), id=None, undo=None)
 
     def with_next_attempt(self, call: PaymentCall) -> "Order":
         """The provider's saved answer to this call settles nothing; the next attempt takes another idempotency key."""
-        return replace(self, payment_attempts=self.payment_attempts.raised(call))
+        return self._change_payment(attempts=self.payment.attempts.raised(call))
 
     def begin_undo(self, undo: Undo) -> "Order":
         """Decide to undo the payment; from now on it cannot be confirmed."""
-        return replace(self, undo=undo)
+        return self._change_payment(undo=undo)
 
     def request_cancel(self, at: datetime, *, due_at: int) -> "Order":
         """What only the processor can undo is asked of it; the order goes back to the outbox until it is done."""
         if self.cancel_requested_at is not None or not self.holds_stock:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CANCELLED)
         at = max(at, self.updated_at)
-        requested = replace(self, version=self.version + 1, updated_at=at, cancel_requested_at=at)
-        return replace(requested, due_at=due_at, sweeps=0, parked=None)
+        return replace(
+            self,
+            version=self.version + 1,
+            updated_at=at,
+            cancel_requested_at=at,
+            schedule=Schedule(due_at=due_at),
+            parking=replace(self.parking, parked=None),
+        )
 
     def confirm(self, at: datetime) -> "Order":
-        if self.cancel_requested_at is not None or self.undo is not None:
+        if self.cancel_requested_at is not None or self.payment.undo is not None:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
         return self._become(OrderStatus.CONFIRMED, at)
 
@@ -320,12 +342,20 @@ class Order:
     def cancel(self, at: datetime) -> "Order":
         return self._become(OrderStatus.CANCELLED, at)
 
+    def _lease_changes(self, owner: str, lease_until: datetime) -> dict[str, Any]:
+        """Return the changes that give `owner` the lease and make the order due after it."""
+        until = to_millis(lease_until)
+        schedule = replace(self.schedule, due_at=until + LEASE_GRACE_MS)
+        return {"lease": Lease(owner=owner, until=until), "schedule": schedule}
+
+    def _change_payment(self, **changes: Any) -> "Order":
+        return replace(self, payment=replace(self.payment, **changes))
+
     def _become(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
         if status not in TRANSITIONS[self.status]:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:
-            changes |= {"due_at": None, "sweeps": 0, "lease_owner": None, "lease_until": None, "payment_token": None}
-            changes |= {"attempts": 0, "parked": None, "retried_at": None, "undo": None}
+            changes |= {"schedule": NOT_DUE, "lease": None, "parking": NOT_PARKED, "payment": self.payment.ended()}
         at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
         return replace(
             self,

@@ -63,6 +63,26 @@ class Undo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentState:
+    """How an order is paid. `token` is what the customer pays with, `id` the provider's name of the payment.
+
+    The default is the state of an order with nothing to pay.
+    """
+
+    token: str | None = None
+    id: str | None = None
+    attempts: PaymentAttempts = NO_ATTEMPTS
+    undo: Undo | None = None
+
+    def ended(self) -> "PaymentState":
+        """Return what the order keeps of its payment when it ends: not the token, nor the decision to undo."""
+        return self if self.token is None and self.undo is None else replace(self, token=None, undo=None)
+
+
+NO_PAYMENT = PaymentState()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """What the provider is asked about: the order's total, and the payment that stands for it so far.
 
