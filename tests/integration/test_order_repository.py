@@ -433,6 +433,20 @@ class TestCarryingOn:
         ended = await self.stored(storage, reserved)
         assert (ended.payment.token, ended.payment.id) == (None, "pi_1")
 
+    async def test_taking_over_keeps_the_sweeps_counted_since_the_order_was_read(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        (entry,) = [
+            entry
+            for entry in await storage.orders.list_due(open_shard_of(reserved), FOR_EVER, 10_000)
+            if entry.customer_key == reserved.customer.key
+        ]
+        await storage.orders.postpone(entry, entry.due_at + 60_000, sweeps=1)
+        until = reserved.updated_at + 2 * self.LEASE
+        taken = reserved.take_over(owner="second", lease_until=until)
+        stored = await storage.orders.move(reserved, taken)
+        assert stored.schedule == Schedule(due_at=taken.schedule.due_at, sweeps=1)
+        assert stored == await self.stored(storage, reserved)
+
     async def test_a_request_to_cancel_stops_the_owner_at_the_next_write(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         requested = await storage.orders.request_cancel(self.request(reserved), version=None)
