@@ -98,6 +98,10 @@ class Director:
     def begin(self) -> None:
         self._has_begun = True
 
+    def end(self) -> None:
+        """Kill nobody any more: from now on nobody would start a killed process again."""
+        self._point = None
+
     async def meet(self, call: Call, forward: Forward) -> Answer:
         self.has_polled |= call.operation == RECEIVE
         if self._is_at_point(call, after=False):
@@ -199,6 +203,7 @@ class Lane:
             except AssertionError as error:
                 failure = str(error)
             await trial.become_quiet()
+            director.end()
             if not director.killed.is_set():
                 reviving.cancel()
             await asyncio.wait([reviving])
