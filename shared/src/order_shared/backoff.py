@@ -1,13 +1,13 @@
-"""How long to wait before trying again."""
+"""Waits between attempts."""
 
 import random
 
 
 def full_jitter(attempt: int, *, base: float, cap: float) -> float:
-    """Seconds to wait after failed attempt number `attempt` (from 0): those who collided part ways."""
+    """Return the seconds to wait after failed attempt number `attempt` (from 0), spread at random."""
     return random.uniform(0, doubled(attempt, base=base, cap=cap))  # noqa: S311 - spreads load, guards nothing
 
 
 def doubled(attempt: int, *, base: float, cap: float) -> float:
-    """`base`, twice that, four times that …, never more than `cap`."""
+    """Return `base` doubled `attempt` times, at most `cap`."""
     return min(cap, base * 2.0 ** min(attempt, 30))

@@ -1,4 +1,4 @@
-"""The one definition of every table, index and queue. Standard library only: infrastructure imports it too."""
+"""Definition of every table, index and queue. Standard library only: infrastructure imports it too."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ OPEN_SHARDS = 16
 MAX_STOCK_SHARDS = 16
 
 MAX_RECEIVE_COUNT = 50
-"""SQS's own redrive is the last line only: the consumer moves what it cannot read by itself, at once."""
+"""Receives after which SQS moves a message to the dead letters: a last resort, since the consumer does so itself."""
 
 MESSAGE_RETENTION_SECONDS = 14 * 24 * 3600  # SQS's maximum
 
@@ -90,7 +90,7 @@ INVENTORY = Table(
 IDEMPOTENCY = Table(name="idempotency", hash_key=Key("key"), ttl_attribute="expires_at")
 
 OPERATIONS = Table(name="operations", hash_key=Key("subject"), range_key=Key("at"))
-"""What operators did, to what, when and why."""
+"""Table of operators' actions: what, to what, when and why."""
 
 TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS)
 

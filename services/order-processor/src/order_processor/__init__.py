@@ -1,1 +1,1 @@
-"""Consumes the order queue: moves stock, confirms, and sweeps what was left open."""
+"""Consumes the order queue: takes stock and payment, confirms orders, and sweeps those left open."""

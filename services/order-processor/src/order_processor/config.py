@@ -11,7 +11,7 @@ from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
 from order_shared.runtime.config import Environment, Settings
 
 LIVE_KEYS = ("sk_live_", "rk_live_")
-"""How the payment provider's secret and restricted keys begin that move real money."""
+"""Prefixes of the payment provider's secret and restricted keys that move real money."""
 TEST_KEYS = ("sk_test_", "rk_test_")
 
 
@@ -21,29 +21,29 @@ class ProcessorSettings(Settings):
     pollers: Annotated[int, Field(ge=1, le=16)] = 1
     """Each takes up to ten messages, so `concurrency` is at least ten for each if there is more than one."""
     receive_wait_seconds: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = MAX_WAIT_SECONDS
-    """How long a poll waits for a message; a SIGTERM waits for the open poll."""
+    """Time that a poll waits for a message. SIGTERM waits for the open poll."""
     visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
-    """How long a message stays hidden unless it is extended."""
+    """Time that a message stays hidden unless it is extended."""
     retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     drain_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """For what was begun when SIGTERM came. The task's stop time-out is at least 15 seconds longer: for giving back
-    what did not finish, for the flush, and for the last traces."""
+    """Time to finish what has begun when SIGTERM comes. The task's stop time-out is at least 15 seconds longer, to
+    release the rest, to flush messages, and to send the last traces."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    """How long a paid order is its worker's. The longer, the less often a slow worker that is alive is overtaken, and
-    the later the order of a dead one is carried on. The fence keeps both right."""
+    """Time that a worker holds a paid order. A longer lease overtakes fewer slow workers, and delays the orders of dead
+    ones. The fence keeps both cases correct."""
     payment_api_key: SecretStr
     """The payment provider's secret key: ASCII, without blanks. A live one in prod, a test key everywhere else."""
     payment_api_base: str | None = None
-    """Where the provider's API is, if not where its SDK knows it to be. By https, but for the local stack."""
+    """Address of the provider's API, if it is not the SDK's default. It is https outside the local stack."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Between two looks at the open orders."""
+    """Time between two sweeps of the open orders."""
 
     @field_validator("payment_api_key")
     @classmethod
     def _fits_a_header(cls, key: SecretStr) -> SecretStr:
-        """A key that cannot be sent would fail every payment as if the provider did not answer."""
+        """Refuse a key that no header can carry: every payment would fail as if the provider did not respond."""
         if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
             raise ValueError("a key has at least one character, all of them ASCII, and no blank")
         return key
@@ -60,7 +60,7 @@ class ProcessorSettings(Settings):
     @field_validator("payment_api_base")
     @classmethod
     def _not_in_the_clear(cls, address: str | None, info: ValidationInfo) -> str | None:
-        """The API key goes there with every request."""
+        """Refuse plain HTTP: the API key is sent with every request."""
         if not address or info.data.get("env") is Environment.LOCAL:
             return address
         if not re.match(r"https://[^/]", address):

@@ -1,4 +1,4 @@
-"""Which flow answers which event. What a flow raises decides about its message; see `messaging.consumer`."""
+"""Maps events to flows. The error that a flow raises decides about its message; see `messaging.consumer`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

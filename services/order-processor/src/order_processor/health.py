@@ -1,4 +1,4 @@
-"""The processor's own HTTP port: is it alive, is it ready, how is it doing."""
+"""HTTP port of the processor: liveness, readiness and metrics."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -19,9 +19,9 @@ async def health_server(
     idle_seconds: Callable[[], float],
     max_idle_seconds: float,
 ) -> AsyncIterator[None]:
-    """Serves `/healthz`, `/readyz` and `/metrics` on the listener while the block runs.
+    """Serve `/healthz`, `/readyz` and `/metrics` on the listener while the block runs.
 
-    `/healthz` is about the pollers: it fails once one of them has not come round for `max_idle_seconds`.
+    `/healthz` watches the pollers: it fails once one of them has made no turn for `max_idle_seconds`.
     """
 
     async def healthz(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The composition root of the processor, and its process."""
+"""Composition root of the processor, and entry point of its process."""
 
 import asyncio
 import signal
@@ -35,7 +35,7 @@ from order_shared.runtime.tracing.port import Tracing
 log = structlog.get_logger(__name__)
 
 MAX_IDLE_SECONDS = 90.0
-"""A poller that has not come round for so long is stuck; longer than a long poll and its time-outs."""
+"""Time without a turn after which a poller is stuck: longer than a long poll and its time-outs."""
 
 FLUSH_SECONDS = 5.0
 
@@ -51,7 +51,7 @@ def run() -> None:
 
 
 async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
-    """Processes until SIGTERM or SIGINT, then drains."""
+    """Process messages until SIGTERM or SIGINT, then drain."""
     metrics = ProcessorMetrics()
     metrics.name_build("order-processor", settings.commit)
     tracing = open_tracing("order-processor", settings.commit)

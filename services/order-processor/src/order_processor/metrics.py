@@ -1,4 +1,4 @@
-"""What the processor counts, besides what both services count."""
+"""Metrics of the processor, besides those that both services have."""
 
 from prometheus_client import Counter, Gauge
 
@@ -43,6 +43,6 @@ class ProcessorMetrics(Metrics):
         self._payment_failures.labels(reason).inc()
 
     def queues_counted(self, depth: Depth) -> None:
-        """What was never counted is not said: a 0 would mean that there are none."""
+        """Set the depths of the queues. They are not exposed before the first count: 0 would mean none."""
         self._queued.labels("work").set(depth.work)
         self._queued.labels("dead").set(depth.dead)

@@ -1,4 +1,4 @@
-"""Says again what was lost: every order that is still open after its due time.
+"""Republishes the message of every order that is still open after its due time.
 
 Every processor sweeps. For each of 16 shards of the index `open_orders`, an overdue order's due time is
 moved on by a conditional write, with doubling backoff; whoever wins that write sends the message. Only a
@@ -36,16 +36,16 @@ log = structlog.get_logger(__name__)
 BACKOFF_CAP = timedelta(minutes=15)
 MAX_HOLD_BACK = timedelta(minutes=10)
 PARK_AFTER = timedelta(hours=24)
-"""Nothing open ever expires: what is open for so long is parked, seen and retried by an operator."""
+"""Age at which an open order is parked, so that an operator decides. Nothing open ever expires."""
 
 REPORT_EVERY = timedelta(minutes=1)
-"""From one count of the parked orders, and the log line `outbox` that tells it, to the next."""
+"""Interval of the log line `outbox`, and of the count of parked orders that it contains."""
 
 COUNT_SECONDS = 2.0
-"""How long the sweeper waits to be told what waits in the queue."""
+"""Time limit for counting the messages of the queue."""
 
 SHARD_LIMIT = 100
-"""Orders of one shard taken in one look; the rest follow in the next."""
+"""Orders of one shard per sweep; the rest follow in the next one."""
 
 
 class Said(Enum):
@@ -83,11 +83,11 @@ class Sweeper:
         self._reported_at: datetime | None = None
 
     def stop(self) -> None:
-        """Ends the present look after the batch it is at."""
+        """End the current sweep after the batch that it is at."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Sweeps until `stop`. Whatever goes wrong ends one look, never the sweeper."""
+        """Sweep until `stop`. An error ends one sweep, and never the sweeper."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
@@ -102,7 +102,7 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """One look at all shards; the number of messages sent. Ends early when SQS does not take them."""
+        """Sweep all shards once, and return the number of messages sent. Ends early when SQS takes none."""
         now = to_millis(self._clock())
         hold_back = min(self._lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
         shards = list(SWEPT_SHARDS)
@@ -118,7 +118,7 @@ class Sweeper:
         return sent
 
     async def report(self) -> None:
-        """Measures outbox and queue, and logs `outbox`; does nothing if that was less than REPORT_EVERY ago.
+        """Measure outbox and queue, and log `outbox`, unless that was less than REPORT_EVERY ago.
 
         `oldest_open_seconds` is the age of the oldest order that any look since the last line found overdue: the one
         that finds it makes it wait again, so the next one would not see it. A gauge of each look would be back at 0
@@ -136,7 +136,7 @@ class Sweeper:
         await self._count_messages()
 
     async def _count_messages(self) -> None:
-        """For metrics only: if SQS does not tell at once, what it told before stands."""
+        """Count the messages for the metrics. If SQS does not respond in time, the last count stays."""
         try:
             async with asyncio.timeout(COUNT_SECONDS):
                 depth = await self._depth()
@@ -146,14 +146,14 @@ class Sweeper:
         self._metrics.queues_counted(depth)
 
     async def count_parked(self) -> int:
-        """Measures how many orders wait for an operator."""
+        """Count the orders that wait for an operator, and set the metric."""
         entries = [await self._orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in PARKED_SHARDS]
         parked = sum(map(len, entries))
         self._metrics.parked.set(parked)
         return parked
 
     async def _say_again(self, entry: OpenOrder) -> Said:
-        """One order that cannot be swept does not keep the others waiting."""
+        """Sweep one order. If that fails, the others go on."""
         try:
             return await self._try_to_say_again(entry)
         except StaleOrder:
@@ -187,7 +187,7 @@ class Sweeper:
         return Said.NOT_TAKEN
 
     def _age(self, since: datetime) -> float:
-        """In seconds."""
+        """Return the age in seconds."""
         return (self._clock() - since).total_seconds()
 
     def _backoff_ms(self, sweeps: int) -> int:
@@ -196,5 +196,5 @@ class Sweeper:
 
 
 def _named(entry: OpenOrder) -> dict[str, str]:
-    """As the log may name an order whose id is not known: who its customer is, no line says."""
+    """Return what the log may say of an order whose id is not known. It never names the customer."""
     return {"tenant": to_customer(entry.customer_key).tenant, "created_at": to_text(entry.created_at)}

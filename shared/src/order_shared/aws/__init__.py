@@ -1,1 +1,1 @@
-"""The AWS clients: one session, one retry policy, one adapter per service."""
+"""Adapters of the ports over DynamoDB and SQS: one credential chain, one retry policy, one adapter per service."""

@@ -77,7 +77,7 @@ class BotocoreCredentials(Credentials):
         return isinstance(self._source, RefreshableCredentials) and self._source.refresh_needed(seconds)
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
-        """Return the fetch under way, begun now if need be; None while one that brought nothing is not long ago."""
+        """Return the fetch under way, or a new one; None if the last one brought nothing a moment ago."""
         if self._fetch is None and time.monotonic() >= self._next_fetch_at:
             self._fetch = asyncio.create_task(self._run_fetch())
         return self._fetch

@@ -31,13 +31,13 @@ Item = dict[str, Any]
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 REQUEST_TIMEOUT = 2.5
-"""With the time-outs for credentials and for a connection it is `RetryPolicy.attempt_limit`."""
+"""Seconds. With the time-outs for credentials and for a connection it is `RetryPolicy.attempt_limit`."""
 MAX_CONNECTIONS = 200
 
 
 @dataclass(frozen=True)
 class DynamoClient(Client):
-    """aiodynamo's requests and answers; how they are sent is ours."""
+    """aiodynamo's client over our own transport."""
 
     service: Transport = field(kw_only=True)
 
@@ -46,7 +46,7 @@ class DynamoClient(Client):
         return cls(service.send, service.credentials, service.region, numeric_type=int, service=service)
 
     async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """One attempt. Raises what the service answers as aiodynamo's errors."""
+        """Make one attempt. Raises the service's errors as aiodynamo's."""
         response = await self.service.call(action, payload)
         if response.status == HTTPStatus.OK:
             try:
@@ -63,7 +63,7 @@ class DynamoClient(Client):
 
 @dataclass(frozen=True)
 class Dynamo:
-    """The few calls that the repositories make, with retries. All numbers are integers.
+    """Calls of DynamoDB that the repositories make, with retries. All numbers are integers.
 
     Each raises StorageUnavailable at the deadline. Conditions that fail come through as aiodynamo's
     ConditionalCheckFailed and TransactionCanceled: only the repository knows what they mean.
@@ -73,14 +73,14 @@ class Dynamo:
     retries: RetryPolicy
 
     async def get(self, table: str, key: Item) -> Item | None:
-        """Strongly consistent; None if there is no such item."""
+        """Return the item, or None if it does not exist. Strongly consistent."""
         try:
             return await self.retries.run(lambda: self.client.get_item(table, key, consistent_read=True))
         except ItemNotFound:
             return None
 
     async def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Those of up to 100 items that exist, in no order; strongly consistent."""
+        """Return the existing ones of up to 100 items, in no order. Strongly consistent."""
         found: list[Item] = []
         wanted = list(keys)
 
@@ -105,7 +105,7 @@ class Dynamo:
         index: str | None = None,
         descending: bool = False,
     ) -> list[Item]:
-        """Up to `limit` items, in as many requests as it takes; strongly consistent except on an index."""
+        """Return up to `limit` items, in as many requests as needed. Strongly consistent except on an index."""
         found: list[Item] = []
         start_key: Item | None = None
         while len(found) < limit:
@@ -133,7 +133,7 @@ class Dynamo:
         descending: bool = False,
         start_key: Item | None = None,
     ) -> Page:
-        """What one request gives: up to `limit` items, or as many as 1 MB holds; consistent as `query` is."""
+        """Return the page of one request: up to `limit` items, or as many as 1 MB holds; consistent as `query` is."""
         return await self.retries.run(
             partial(
                 self.client.query_single_page,
@@ -149,9 +149,9 @@ class Dynamo:
         )
 
     async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:
-        """The item as it is after the update. Raises ConditionalCheckFailed.
+        """Update the item and return it as it is then. Raises ConditionalCheckFailed.
 
-        A repeat after a lost answer fails its condition too: the caller treats that as news to read.
+        A repeat after a lost answer fails its condition too, so the caller reads the item again.
         """
         item = await self.retries.run(
             lambda: self.client.update_item(
@@ -161,7 +161,7 @@ class Dynamo:
         return item or {}
 
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
-        """All or none. Raises TransactionCanceled with positional reasons."""
+        """Write all or nothing. Raises TransactionCanceled with positional reasons."""
         payload = {
             "ClientRequestToken": str(uuid.uuid4()),
             "TransactItems": [encoded(operation) for operation in operations],
@@ -169,7 +169,7 @@ class Dynamo:
         await self.retries.run(lambda: self.client.send_request(action="TransactWriteItems", payload=payload))
 
     async def transact_get(self, gets: Sequence[Get]) -> list[Item | None]:
-        """One snapshot of several items, in their order; None for each that does not exist."""
+        """Return one snapshot of several items, in their order, with None for each that does not exist."""
         payload = {"TransactItems": [get.to_request_payload() for get in gets]}
         answer = await self.retries.run(lambda: self.client.send_request(action="TransactGetItems", payload=payload))
         return [
@@ -178,15 +178,15 @@ class Dynamo:
         ]
 
     async def ping(self, table: str, key: Item) -> None:
-        """One real read, without retries, of an item that need not exist."""
+        """Read an item once, without retries. It need not exist."""
         with suppress(ItemNotFound):
             await self.client.get_item(table, key)
 
 
 def failed_conditions(error: TransactionCanceled) -> list[bool]:
-    """For each operation of the transaction, whether its condition failed.
+    """Return for each operation of a cancelled transaction whether its condition failed.
 
-    Raises the error again if none did: then it was cancelled for something that no caller foresees.
+    Raises the error again if none did: the reason is one that no caller expects.
     """
     failed = [reason is not None and reason.code == CONDITION_FAILED for reason in error.cancellation_reasons]
     if not any(failed):
@@ -203,7 +203,7 @@ async def open_dynamo(
     retries: RetryPolicy,
     decorate: Decorate = undecorated,
 ) -> AsyncIterator[Dynamo]:
-    """A client for the life of the process, with a pool of its own."""
+    """Open a client for the life of the process, with its own connection pool."""
     async with open_service(
         DYNAMODB,
         BotocoreCredentials(session),

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 class UnsupportedWrite(ValueError):
-    """A mistake of ours: it names part of an attribute, or writes nothing."""
+    """The write names part of an attribute, or writes nothing: a programming error."""
 
 
 class _Placeholders(Parameters):
@@ -42,7 +42,7 @@ class _Placeholders(Parameters):
 
 
 def encoded(write: WriteOperation) -> Json:
-    """An element of `TransactItems`. Raises UnsupportedWrite."""
+    """Return a write as an element of `TransactItems`. Raises UnsupportedWrite."""
     placeholders = _Placeholders()
     content: Json = {"TableName": write.table}
     if isinstance(write, Put):
@@ -60,7 +60,7 @@ def encoded(write: WriteOperation) -> Json:
 
 
 def to_dynamo(value: Any) -> Json:
-    """One value with its type. What is not among the usual types is aiodynamo's to convert, or to refuse."""
+    """Return a value with its DynamoDB type. aiodynamo converts or refuses unusual types."""
     kind = type(value)
     if kind is str:
         return {"S": value}

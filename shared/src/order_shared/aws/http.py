@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as AWS's JSON services need: POST over connections that are kept, one request at a time on each.
+"""HTTP/1.1 client for AWS's JSON services: POST over kept connections, one request at a time on each.
 
 A general client costs a third of all CPU that is spent on an order; see `docs/decisions/0011`. Parsing is httptools'.
 """
@@ -17,15 +17,15 @@ from yarl import URL
 
 CONNECT_TIMEOUT = 1.0
 TAKE_TIMEOUT = 1.5
-"""Until there is a connection, new or free."""
+"""Seconds until a connection is free or opened."""
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """DynamoDB answers with 16 MB at most, and SQS with less: more is somebody else's answer."""
 MAX_IDLE_SECONDS = 15.0
-"""A connection that rested for longer is not used again: the other side may be about to close it."""
+"""Idle time after which a connection is not used again: the server may be about to close it."""
 
 
 class _Connection(asyncio.Protocol):
-    """Its methods named `on_…` are called by the parser."""
+    """One connection. The parser calls the methods named `on_…`."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -41,7 +41,7 @@ class _Connection(asyncio.Protocol):
         return self._keeps_alive and self._transport is not None and not self._transport.is_closing()
 
     async def exchange(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - a timer costs less
-        """Raises OSError if the connection or the time ends before the answer does."""
+        """Send a request and return the response. Raises OSError if the connection or the time ends before."""
         if self._transport is None:
             raise ConnectionResetError("the connection is closed")
         loop = asyncio.get_running_loop()
@@ -109,7 +109,7 @@ class _Pool:
         self._tls = ssl.create_default_context() if url.scheme == "https" else None
 
     async def send(self, request: Request) -> Response:
-        """Raises OSError, TimeoutError among them: the outcome is then unknown.
+        """Send a request. After an OSError, TimeoutError included, the outcome is unknown.
 
         It may take TAKE_TIMEOUT to get a connection, and `timeout` to get an answer.
         """
@@ -129,7 +129,7 @@ class _Pool:
         return response
 
     async def _take(self) -> _Connection:
-        """A connection, with the permit to use it."""
+        """Return a connection, with the permit to use it."""
         if not self._permits.locked():
             await self._permits.acquire()
             if connection := self._rested():
@@ -175,7 +175,7 @@ def _encode(request: Request, path: str) -> bytes:
 
 @asynccontextmanager
 async def open_http(url: URL, *, timeout: float, connections: int) -> AsyncIterator[HttpImplementation]:  # noqa: ASYNC109 - of each request
-    """Requests to one host over a pool of its own; `timeout` is for an answer, in seconds."""
+    """Open a connection pool for one host. `timeout` is the time limit of a response, in seconds."""
     pool = _Pool(url, timeout=timeout, connections=connections)
     try:
         yield pool.send

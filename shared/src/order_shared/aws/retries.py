@@ -1,4 +1,4 @@
-"""When to ask DynamoDB again: what is transient, how long to wait, when to stop."""
+"""Retries of DynamoDB requests: which errors are transient, how long to wait, when to stop."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ TRANSIENT_CANCELLATIONS = {
 
 
 def transient_reason(error: Exception) -> str | None:
-    """Why the same bytes may succeed next time, as a metric label; None if they will not."""
+    """Return why the same request may succeed next time, as a metric label; None if it will not."""
     if isinstance(error, TransactionCanceled):
         codes = (reason.code for reason in error.cancellation_reasons if reason)
         return next((TRANSIENT_CANCELLATIONS[code] for code in codes if code in TRANSIENT_CANCELLATIONS), None)
@@ -112,7 +112,7 @@ class RetryPolicy:
     quota: RetryQuota = field(default_factory=new_quota)
 
     async def run(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Raises StorageUnavailable when no more attempt is allowed, and at once whatever is not transient."""
+        """Make the call. Raises StorageUnavailable when no attempt is left, and any other error at once."""
         started = time.monotonic()
         retries = failures = spent = 0
         while True:

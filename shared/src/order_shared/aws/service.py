@@ -1,4 +1,4 @@
-"""An AWS service as both adapters speak to it: JSON in, JSON out, signed, sent once.
+"""Client of an AWS JSON service, which both adapters use: signed, and sent once.
 
 A botocore client does the same for about five times the CPU: it checks, routes and parses by models of every service.
 """
@@ -28,7 +28,7 @@ from order_shared.domain.clock import utc_now
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceName:
-    """How a service is named: in its host and its signatures, and before each operation."""
+    """Names of a service: in its host and signatures, and before each operation."""
 
     name: str
     target_prefix: str
@@ -94,7 +94,7 @@ def undecorated(transport: Transport) -> Transport:
 
 
 class JsonService:
-    """Without retries: who calls knows what may be sent twice. `send` is the seam below: tests script it."""
+    """Transport without retries: the caller knows which requests can be repeated. Tests script `send`."""
 
     def __init__(
         self, service: ServiceName, send: HttpImplementation, credentials: Credentials, *, region: str, url: URL
@@ -108,7 +108,7 @@ class JsonService:
         self._signer = Signer(service.name, region, url)
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Response:
-        """The answer, whatever its status. Raises NoCredentialsFound, and OSError (a time-out too) if there is none."""
+        """Return the response, whatever its status. Raises NoCredentialsFound, and OSError if there is none."""
         key = await self.credentials.get_key(self.send)
         if key is None:
             raise NoCredentialsFound
@@ -134,7 +134,7 @@ async def open_service(
     connections: int,
     decorate: Decorate = undecorated,
 ) -> AsyncIterator[Transport]:
-    """The service in the region, or at the endpoint, with a pool of connections of its own."""
+    """Open the service in the region, or at the endpoint, with its own connection pool."""
     url = endpoint_url(service, region, endpoint)
     async with open_http(url, timeout=timeout, connections=connections) as send:
         yield decorate(JsonService(service, send, credentials, region=region, url=url))

@@ -26,7 +26,7 @@ class Signer:
         self._derived: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, key: Key, target: str, body: bytes, at: datetime) -> dict[str, str]:
-        """Those that a POST of `body` to the operation `target` at this time (UTC) is to carry."""
+        """Return the headers of a POST of `body` to the operation `target` at this time (UTC)."""
         timestamp = at.strftime("%Y%m%dT%H%M%SZ")
         date = timestamp[:8]
         token, names = "", NAMES

@@ -1,4 +1,4 @@
-"""SQS over its JSON protocol: one pool of connections for the long polls, one for all else."""
+"""SQS over its JSON protocol: one connection pool for long polls, and one for all other requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ GONE_CODES = frozenset(
         "AWS.SimpleQueueService.MessageNotInflight",
     }
 )
-"""The delivery is not ours any more. For a delete that is what was wanted."""
+"""Codes of a delivery that is not ours any more. For a delete they are as good as success."""
 
 Json = dict[str, Any]
 
@@ -79,7 +79,7 @@ class SqsQueue:
         return await self._send("dead", messages)
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        """Not repeated here: what a lost answer took stays hidden, and the consumer polls again."""
+        """Poll once. After a lost response its messages stay hidden, and the consumer polls again."""
         answer = await _call(
             self._polls,
             "ReceiveMessage",
@@ -110,11 +110,11 @@ class SqsQueue:
         return await self._batch("work", "ChangeMessageVisibilityBatch", entries)
 
     async def depth(self) -> Depth:
-        """Not repeated: who counts will count again."""
+        """Count the waiting messages once: the caller counts again later."""
         return Depth(work=await self._waiting("work"), dead=await self._waiting("dead"))
 
     async def ping(self) -> None:
-        """One real request; raises QueueUnavailable."""
+        """Make one request. Raises QueueUnavailable."""
         url = await self._url("work")
         await _call(self._service, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["QueueArn"]})
 
@@ -131,7 +131,7 @@ class SqsQueue:
         return await self._batch(target, "SendMessageBatch", entries)
 
     async def _batch(self, target: str, operation: str, entries: Sequence[Json]) -> list[EntryFailure]:
-        """Entries are named by their position: two deliveries of one message have the same message id."""
+        """Send a batch whose entries are named by position, since two deliveries of a message share its id."""
         payload = {
             "QueueUrl": await self._url(target),
             "Entries": [{"Id": str(index), **entry} for index, entry in enumerate(entries)],
@@ -155,7 +155,7 @@ class SqsQueue:
         return self._urls[target]
 
     async def _call_twice(self, operation: str, payload: Mapping[str, Any]) -> Json:
-        """Once more after what may pass: a connection that SQS had closed must not leave a message to the sweeper."""
+        """Make the request, and once more after a transient error, such as a connection that SQS had closed."""
         try:
             answer = await _call(self._service, operation, payload)
         except _Passing as error:
@@ -169,7 +169,7 @@ class SqsQueue:
 
 
 async def _call(service: Transport, operation: str, payload: Mapping[str, Any]) -> Json:
-    """The content of the answer. Raises QueueUnavailable."""
+    """Make one request, and return the content of the response. Raises QueueUnavailable."""
     try:
         response = await service.call(operation, payload)
     except NoCredentialsFound as error:
@@ -211,7 +211,7 @@ async def open_sqs(
     on_retry: Callable[[str], None] = lambda _: None,
     quota: RetryQuota | None = None,
 ) -> AsyncIterator[SqsQueue]:
-    """The queue, with its connections kept until the end of the block."""
+    """Open the queue, with its connections kept until the end of the block."""
     credentials = BotocoreCredentials(session)
     async with AsyncExitStack() as stack:
 

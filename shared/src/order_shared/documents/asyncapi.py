@@ -93,15 +93,15 @@ class _Written(GenerateJsonSchema):
         return default is not None or super().field_is_required(field, total)
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
-        """A title that repeats the field's name says nothing."""
+        """Leave out titles, which repeat the names of fields."""
         return False
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
-        """What is not known is left out; null is never written."""
+        """Leave out null: an unknown value is left out of the message."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
-        """Without the default null of what may be left out."""
+        """Leave out the default null of optional fields."""
         inner: CoreSchema = schema["schema"]
         return self.generate_inner(inner) if schema.get("default") is None else super().default_schema(schema)
 

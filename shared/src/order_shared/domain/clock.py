@@ -1,4 +1,4 @@
-"""Time as the platform writes it: aware UTC, whole microseconds, one sortable text form.
+"""Times of the platform: aware UTC, whole microseconds, one sortable text form.
 
 `datetime.isoformat` drops zero microseconds unless it is told not to, and what it writes then sorts wrongly; so there
 is one format here, and all arithmetic is on integers.
@@ -15,7 +15,7 @@ _TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 MAX_MICROS = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 Clock = Callable[[], datetime]
-"""Returns the present as aware UTC. Parts that need the time are handed one, so tests can own it."""
+"""Returns the current time as aware UTC. Functions that need the time take a clock, so that tests control it."""
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -25,7 +25,7 @@ def utc_now() -> datetime:
 
 
 def to_micros(at: datetime) -> int:
-    """Microseconds since 1970 of an aware datetime; exact."""
+    """Return the microseconds since 1970 of an aware datetime, exactly."""
     return (at - EPOCH) // MICROSECOND
 
 
@@ -39,12 +39,12 @@ def to_millis(at: datetime) -> int:
 
 @lru_cache(maxsize=1024)  # what is written of an order names the same few instants again and again
 def to_text(at: datetime) -> str:
-    """`2026-01-31T09:05:00.000120Z`: sorts as text in the order of time."""
+    """Return a text such as `2026-01-31T09:05:00.000120Z`, which sorts in the order of time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_text(text: str) -> datetime:
-    """The reverse of `to_text`; raises ValueError on any other form."""
+    """Return the time of a text that `to_text` wrote. Raises ValueError for any other form."""
     if not _TEXT.fullmatch(text):  # `fromisoformat` takes other forms too, and they sort wrongly
         raise ValueError(f"{text!r:.60} is not a time such as 2026-01-31T09:05:00.000120Z")
     return datetime.fromisoformat(text)

@@ -32,7 +32,7 @@ class ClaimKind(StrEnum):
 
 
 class ClaimTaken(DomainError):
-    """The claim was there already: read it, to see for whom."""
+    """The claim exists already: read it to see for whom."""
 
 
 class IdempotencyKeyReused(DomainError):
@@ -70,6 +70,6 @@ def claim_key(customer: Customer, kind: ClaimKind, value: str) -> str:
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
-    """SHA-256 over the canonical form of a validated request; the prefix names the form."""
+    """Return the SHA-256 of the canonical form of a validated request; the prefix names the form."""
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"v1:{hashlib.sha256(canonical.encode()).hexdigest()}"

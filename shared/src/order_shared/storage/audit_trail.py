@@ -1,4 +1,4 @@
-"""The audit trail: what an operator did, to what, when and why. Written once, never changed."""
+"""Audit trail of operators' actions: what, to what, when and why. Entries are never changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from order_shared.domain.clock import MICROSECOND, from_text, to_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """`subject` is what it was done to, such as an order id or a message id; `detail` names no secret."""
+    """One action. `subject` is its object, such as an order id or a message id; `detail` contains no secret."""
 
     subject: str
     at: datetime
@@ -26,10 +26,10 @@ class Operation:
 
 class AuditTrail(Protocol):
     async def record(self, operation: Operation) -> None:
-        """Raises StorageUnavailable if it may not have been written."""
+        """Write an entry. Raises StorageUnavailable if it may not have been written."""
 
     async def of(self, subject: str, limit: int = 100) -> list[Operation]:
-        """What was done to the subject, oldest first."""
+        """Return the actions on the subject, oldest first."""
 
 
 class DynamoAuditTrail:

@@ -1,4 +1,4 @@
-"""How a claim is stored. Used by every repository whose transactions carry one."""
+"""Stored form of claims, for every repository whose transactions carry one."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ CLAIM_FREE = F("key").does_not_exist()
 
 
 def put_claim(table: str, claim: Claim, now: datetime) -> Put:
-    """Takes the claim if nobody holds it. One that expires may be taken over once it has."""
+    """Return the write that takes the claim if nobody holds it. An expired claim can be taken over."""
     item: Item = {"key": claim.key, "subject": claim.subject}
     free = CLAIM_FREE
     if claim.fingerprint is not None:
@@ -24,12 +24,12 @@ def put_claim(table: str, claim: Claim, now: datetime) -> Put:
 
 
 def delete_claim(table: str, key: str, subject: str) -> Delete:
-    """Gives the claim up, if it is still the subject's."""
+    """Return the write that deletes the claim if it is still the subject's."""
     return Delete(table, {"key": key}, CLAIM_FREE | F("subject").equals(subject))
 
 
 async def get_claim(dynamo: Dynamo, table: str, key: str) -> Claim | None:
-    """Strongly consistent; an expired claim is returned too."""
+    """Return the claim, also an expired one. Strongly consistent."""
     item = await dynamo.get(table, {"key": key})
     return _to_claim(item) if item else None
 

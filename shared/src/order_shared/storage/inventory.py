@@ -33,32 +33,32 @@ VERSIONS = Versions("inventory", ITEM_VERSION, UPGRADES)
 PRODUCT_RECORD = "product"
 AVAILABLE = F("available")
 STOCK_ROUNDS = 8
-"""How often a change that depends on several shards is planned anew when others move the stock meanwhile."""
+"""Attempts of a change that depends on several shards, when others move the stock meanwhile."""
 
 
 class InventoryRepository(Protocol):
-    """All methods raise StorageUnavailable when the outcome is unknown."""
+    """Port of products and stock. All methods raise StorageUnavailable when the outcome is unknown."""
 
     async def get(self, tenant: str, sku: str) -> StockedProduct:
-        """Strongly consistent. Raises ProductNotFound."""
+        """Return the product with its stock. Strongly consistent. Raises ProductNotFound."""
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
-        """Those of the products that exist, by SKU; strongly consistent."""
+        """Return the existing ones of these products by SKU. Strongly consistent."""
 
     async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
-        """In the order of SKUs, those above `after`; may lag a moment behind `put`."""
+        """Return the products above `after`, sorted by SKU. The list may lag a moment behind `put`."""
 
     async def put(self, product: Product) -> None:
-        """Creates or replaces the product; keeps its stock. Raises StockShardsShrunk."""
+        """Create or replace the product, and keep its stock. Raises StockShardsShrunk."""
 
     async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
-        """Adds `delta` to the stock, once per claim. Raises ProductNotFound, InsufficientStock, ClaimTaken."""
+        """Add `delta` to the stock, once per claim. Raises ProductNotFound, InsufficientStock, ClaimTaken."""
 
     async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        """Brings `quantity` together in one shard; False if all shards together hold less."""
+        """Move stock until one shard holds `quantity`. Return False if all shards together hold less."""
 
     async def find_claim(self, key: str) -> Claim | None:
-        """Strongly consistent; an expired claim is returned too."""
+        """Return the claim, also an expired one. Strongly consistent."""
 
 
 def product_key(tenant: str, sku: str) -> str:
@@ -70,12 +70,12 @@ def stock_record(shard: int) -> str:
 
 
 def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Part of a transaction: takes `quantity` from the shard if it is there."""
+    """Return the write that takes `quantity` from the shard if it has as much."""
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(-quantity), AVAILABLE.gte(quantity))
 
 
 def return_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Part of a transaction: gives `quantity` back to the shard it was taken from; fails if that is not there."""
+    """Return the write that gives `quantity` back to the shard it came from. It fails if the shard does not exist."""
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(quantity))
 
 
@@ -188,7 +188,7 @@ class DynamoInventoryRepository:
         return await get_claim(self._dynamo, self._tables.idempotency, key)
 
     async def _snapshot(self, tenant: str, sku: str) -> list[int]:
-        """The stock of all shards at one instant: no decision may rest on a half-seen transfer.
+        """Return the stock of all shards at one instant, so that no decision rests on half of a transfer.
 
         Raises ProductNotFound.
         """
@@ -198,7 +198,7 @@ class DynamoInventoryRepository:
 
 
 def _available(item: Item | None) -> int:
-    """Of a stock record; one that is not there, or not yet, holds nothing."""
+    """Return the stock of a record. One that does not exist (yet) holds nothing."""
     return int(VERSIONS.upgraded(item)["available"]) if item else 0
 
 

@@ -19,7 +19,7 @@ changes after the item is stored: the backfill guards nothing else."""
 
 
 class UnknownItemVersion(PlatformError):
-    """Other code than this can read the item, which is left as it is: a newer release, as a rule."""
+    """Only other code can read the item, usually a newer release. The item is left as it is."""
 
     def __init__(self, kind: str, version: Any, oldest: int, newest: int) -> None:
         super().__init__(f"{kind}: an item of version {version!r:.20}, and this release reads {oldest} to {newest}")
@@ -40,11 +40,11 @@ class Versions:
 
     @property
     def readable(self) -> int:
-        """The newest version that this release reads."""
+        """Return the newest version that this release reads."""
         return self.newest if self.marked is None else self.marked
 
     def upgraded(self, item: Item) -> Item:
-        """The item in its newest form; the argument is not changed. Raises UnknownItemVersion."""
+        """Return the item in its newest form, without changing the argument. Raises UnknownItemVersion."""
         version = version_of(item)
         while version not in {self.newest, self.marked}:
             upgrade = self.upgrades.get(version)
@@ -55,7 +55,7 @@ class Versions:
         return item
 
     def known(self) -> Condition:
-        """For writes that are made without a read: the stored item, if there is one, is of no newer version."""
+        """Return the condition of writes without a read: the stored item, if any, is of no newer version."""
         return F("item_version").does_not_exist() | F("item_version").lte(self.readable)
 
 
@@ -65,5 +65,5 @@ def version_of(item: Item) -> int:
 
 
 def as_it_is(item: Item) -> Item:
-    """The upgrade from version 0 to 1, which only counts the version."""
+    """Upgrade an item from version 0 to 1, which only adds the version."""
     return item

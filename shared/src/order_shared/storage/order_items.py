@@ -38,7 +38,7 @@ from order_shared.storage.outbox import open_shard_of
 
 ITEM_VERSION = 2
 UNDO_VERSION = 3
-"""Given to an order by the write that first stores an attempt number above 0 or an undo, and by no other."""
+"""Version that the write sets which first stores an attempt number above 0 or an undo."""
 
 
 def _without_total(item: Item) -> Item:
@@ -89,7 +89,7 @@ OPEN_ATTRIBUTES = frozenset(
         "undo",
     }
 )
-"""What an order has only until it ends."""
+"""Attributes that an order has only until it ends."""
 
 
 FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline", "item_version")}
@@ -100,7 +100,7 @@ def item_key(customer_key: str, created_at: datetime) -> Item:
 
 
 def still(order: Order) -> Condition:
-    """The stored order is the one we know: same id, state and owner, and nobody has asked to cancel it since.
+    """Return the condition that the stored order is the known one: id, state, owner, and no cancellation since.
 
     It is of no newer version than ours: a first attempt is made without a read.
     """
@@ -114,7 +114,7 @@ def still(order: Order) -> Condition:
 
 
 def changes(before: Order, after: Order) -> UpdateExpression:
-    """What makes the stored order `after`. `version` is counted up where it is stored: others count it too."""
+    """Return the update that makes the stored order `after`. It adds to `version`, since others do so too."""
     updates: list[tuple[F, SetAction]] = []
     removed: set[F] = set()
     ends = not after.is_open
@@ -164,7 +164,7 @@ def _reason_item(reason: Reason) -> Item:
 
 
 def _attempts_item(attempts: PaymentAttempts) -> Item | None:
-    """The numbers above 0, by call."""
+    """Return the numbers above 0 by call."""
     return {name: number for name, number in asdict(attempts).items() if number} or None
 
 
@@ -183,7 +183,7 @@ def to_customer(customer_key: str) -> Customer:
 
 
 def to_order(item: Item) -> Order:
-    """The order in an item of any version. Raises UnknownItemVersion."""
+    """Return the order of an item of any version. Raises UnknownItemVersion."""
     item = VERSIONS.upgraded(item)
     reason = item.get("reason")
     return Order(

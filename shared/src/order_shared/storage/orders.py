@@ -1,4 +1,4 @@
-"""Orders in their table, and the only code that reads or writes them; `items.py` has their stored form.
+"""Orders in their table, and the only code that reads or writes them; `order_items.py` has their stored form.
 
 Orders table: hash `customer_key` = `{tenant}#{customer}`, range `created_at`, read back from the order id.
 While an order is open it also has `open_shard` and `due_at`, and so stands in the sparse index
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from order_shared.aws.encoding import WriteOperation
 
 FOR_EVER = 2**53
-"""As a due time: later than any."""
+"""Due time that is later than any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,13 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """From `start` (inclusive) to `end` (exclusive)."""
+    """Window of time from `start` (inclusive) to `end` (exclusive)."""
 
     start: datetime
     end: datetime
 
     def beyond(self, position: datetime, *, descending: bool) -> "Window":
-        """What is left of it for who has come to `position`, an instant within."""
+        """Return the rest of the window after `position`, an instant within it."""
         return (
             Window(start=self.start, end=position) if descending else Window(start=position + MICROSECOND, end=self.end)
         )
@@ -81,29 +81,29 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class OrderSlice:
-    """What one read of a window gives. Unless `more`, the window holds nothing beyond it; if `more`, it may."""
+    """Orders of one read of a window. Only with `more` the window may hold others."""
 
     orders: list[Order]
     more: bool
 
 
 class OrderRepository(Protocol):
-    """All methods raise StorageUnavailable when the outcome is unknown."""
+    """Port of orders. All methods raise StorageUnavailable when the outcome is unknown."""
 
     async def add(self, order: Order, claim: Claim) -> None:
-        """Stores a pending order, its idempotency claim and its reference, or nothing.
+        """Store a pending order, its idempotency claim and its reference, or nothing.
 
         Raises OrderInstantTaken, ClaimTaken, ReferenceTaken; the first that holds.
         """
 
     async def get(self, customer: Customer, order_id: str) -> Order:
-        """Strongly consistent. Raises OrderNotFound, for another customer's order and an impossible id too."""
+        """Return the order. Strongly consistent. Raises OrderNotFound, also for another customer's order."""
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
-        """For staff who hold only an id; a new order may take a moment to be found. Raises OrderNotFound."""
+        """Return a tenant's order by its id alone. A new one may not be found at once. Raises OrderNotFound."""
 
     async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
-        """The customer's orders created within the window, by time: one read of up to `limit`, or of 1 MB.
+        """Return the customer's orders created within the window, by time: one read of up to `limit`, or of 1 MB.
 
         Strongly consistent.
         """
@@ -118,25 +118,25 @@ class OrderRepository(Protocol):
         """
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
-        """Writes a request to cancel an order that holds stock, whoever is at work on it; the order as it is then.
+        """Write a request to cancel an order that holds stock, whoever works on it; return the order as it is then.
 
         Raises StaleOrder if it holds no stock, if that was asked before, or if it is not at `version`.
         """
 
     async def find_claim(self, key: str) -> Claim | None:
-        """Strongly consistent; an expired claim is returned too."""
+        """Return the claim, also an expired one. Strongly consistent."""
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
-        """Open orders of one shard that fell due before an instant (epoch milliseconds), oldest first."""
+        """Return the open orders of a shard that were due before a time (epoch milliseconds), oldest first."""
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
-        """Moves the due time of an open order; None if somebody else was faster or it has ended."""
+        """Move the due time of an open order. Return None if somebody else was faster or the order has ended."""
 
     async def get_entry(self, entry: OpenOrder) -> Order | None:
-        """The order behind an entry of the outbox; strongly consistent."""
+        """Return the order of an entry of the outbox. Strongly consistent."""
 
     async def ping(self) -> None:
-        """One real read; raises whatever is in the way."""
+        """Read once. Raises any error of the read."""
 
 
 def reference_claim(order: Order) -> Claim:
@@ -239,7 +239,7 @@ class DynamoOrderRepository:
         return to_order(item)
 
     def _stock_operations(self, before: Order, after: Order) -> list[Update]:
-        """Per line: its units taken, if the order comes to hold stock; given back, if it ceases to."""
+        """Yield the writes of the lines' stock: taken if the order begins to hold stock, returned if it ceases to."""
         if before.holds_stock == after.holds_stock:
             return []
         change = take_stock if after.holds_stock else return_stock

@@ -39,12 +39,12 @@ from order_shared.storage.orders import OrderRepository
 log = structlog.get_logger(__name__)
 
 ROUNDS = 12
-"""How many steps and new decisions one delivery may take, before the message waits for its next turn."""
+"""Steps that one delivery may take, before its message waits for the next one."""
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """What flows work with. A paid order is held under a `lease` while it is worked on."""
+    """Dependencies of flows. A paid order is held under a `lease` while it is worked on."""
 
     orders: OrderRepository
     inventory: InventoryRepository
@@ -57,7 +57,7 @@ class Workflow:
 
 
 async def place(event: OrderPlaced, delivery: Delivery, work: Workflow) -> None:
-    """The first delivery of an order with nothing to pay is tried without a read: the event says how it was."""
+    """Process a placed order. The first delivery of an unpaid one needs no read: the event has its data."""
     order = event.order()
     if event.data.paid or not delivery.is_first:
         order = await _read(order.customer, order.order_id, work)
@@ -69,7 +69,7 @@ async def cancel(event: OrderCancelRequested, delivery: Delivery, work: Workflow
 
 
 async def note_failure(customer: Customer, order_id: str, work: Workflow) -> None:
-    """Counts an error that nobody foresaw; an order that has too many of them is parked."""
+    """Count an unexpected error of an order. An order with too many of them is parked."""
     try:
         order = await work.orders.get(customer, order_id)
         if order.is_open and order.parking.parked is None:
@@ -105,7 +105,7 @@ class _Attempt:
         raise StorageUnavailable(f"order {order.order_id} changes too fast")
 
     async def _step(self, order: Order) -> Order | None:
-        """The order after the next step; None when there is nothing left to do here. Raises StaleOrder."""
+        """Return the order after the next step, or None when nothing is left to do here. Raises StaleOrder."""
         if not order.is_open or order.parking.parked is not None:
             return None
         if order.lease is not None and order.lease.excludes(self._owner, self._work.clock()):
@@ -140,7 +140,7 @@ class _Attempt:
         return await self._move(order, order.reject(self._work.clock(), _out_of_stock(short)))
 
     async def _pay(self, order: Order) -> Order | None:
-        """Three effects that a crash may part, each safe to repeat: the payment created, noted, confirmed.
+        """Take the payment in three effects, each safe to repeat after a crash: create it, note it, confirm it.
 
         It is noted before any money can move, so that whoever takes over finds it. A payment that this attempt has not
         created itself is read first: it may have ended, or be of another amount.
@@ -178,7 +178,7 @@ class _Attempt:
         return await self._move(order, after)
 
     async def _undo(self, order: Order, undo: Undo) -> Order | None:
-        """Before stock goes back, no money may be held, nor be able to move any more."""
+        """Undo the payment. Stock is returned only when no money is held and none can move any more."""
         if undo.kind is UndoKind.REPLACE and order.cancel_requested_at is not None:
             return await self._begin_undo(order, Undo(UndoKind.CANCEL))
         self._delivery.ensure_held()
@@ -193,14 +193,14 @@ class _Attempt:
         return await self._move(order, self._undone(order, undo))
 
     def _undone(self, order: Order, undo: Undo) -> Order:
-        """A customer was told that a requested cancellation is carried out, whatever else led to the undo."""
+        """Return the ended order after an undo: cancelled if the customer has asked for that, else rejected."""
         now = self._work.clock()
         if order.cancel_requested_at is not None:
             return order.cancel(now)
         return order.reject(now, Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}"))
 
     async def _park_for_amount(self, order: Order) -> Order | None:
-        """Money that was taken in another amount is an operator's to judge: nobody here knows why it was."""
+        """Park an order whose payment has another amount: only an operator can find out why."""
         reason = "payment_amount_differs"
         parked = await self._move(order, order.release().park(self._work.clock(), reason))
         log.error("order_parked", order_id=order.order_id, reason=reason)
@@ -227,7 +227,7 @@ class _Attempt:
             log.info("lease_not_released", order_id=order.order_id)
 
     async def _cannot_be_gathered(self, order: Order, error: OutOfStock) -> OrderLine | None:
-        """The first line whose stock is short over all its shards; None once it was brought together."""
+        """Return the first line whose stock is short over all its shards, or None once it was consolidated."""
         for line in order.lines:
             if line.sku in error.skus:
                 self._delivery.ensure_held()

@@ -1,1 +1,1 @@
-"""Taking a customer's money for an order, once, and giving it back."""
+"""Payments: taking the money for an order once, and refunding it."""

@@ -23,7 +23,7 @@ class PaymentDeclined(PlatformError):
 
 
 class FailureReason(StrEnum):
-    """Why a payment call settled nothing."""
+    """Reason of a payment call that settled nothing."""
 
     NO_RESPONSE = "no_response"
     """The provider did not answer in time, or something between us answered in its place."""

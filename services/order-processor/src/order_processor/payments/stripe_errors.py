@@ -1,4 +1,4 @@
-"""What Stripe's errors mean: whose fault they are, and whether Stripe saved them under the idempotency key.
+"""Classification of Stripe's errors: whose fault they are, and whether Stripe saved them under the idempotency key.
 
 An allow list names the errors that are the customer's; every other one is ours or Stripe's, and rejects no order.
 What Stripe says of an error may quote the payment token, so none of its texts leaves this package: ours carry the kind,
@@ -52,7 +52,7 @@ def declined_code(error: stripe.StripeError) -> str | None:
 
 
 def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
-    """Whether an error of this type, code and parameter is the customer's.
+    """Return whether an error of this type, code and parameter is the customer's.
 
     A payment method that does not exist is; a payment that does not exist is ours, such as another account's API key.
     """
@@ -60,7 +60,7 @@ def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
 
 
 def is_saved(error: stripe.StripeError) -> bool:
-    """Whether Stripe may replay this error under the idempotency key. To take it for saved costs one new key."""
+    """Return whether Stripe may replay this error under the idempotency key. A wrong True costs one new key."""
     return (
         error.http_status is not None
         and error.http_status >= HTTPStatus.BAD_REQUEST

@@ -30,7 +30,7 @@ CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0
 NETWORK_RETRIES = 1
 DEADLINE_SECONDS = 15.0
-"""One call of the port, with retries and lookups. An order that is taken over, confirmed and undone makes four."""
+"""Time limit of one call of the port, with retries and lookups. An order makes at most four calls in one handling."""
 
 ALREADY_REFUNDED = "charge_already_refunded"
 FAILED_REFUND = frozenset({"failed", "canceled"})
@@ -41,11 +41,11 @@ STATUSES = {
     "requires_confirmation": PaymentStatus.OPEN,
     "requires_action": PaymentStatus.OPEN,
 }
-"""By Stripe's. `processing` and `requires_capture` are in none of ours: money may still move."""
+"""Our status by Stripe's. `processing` and `requires_capture` have none: money may still move."""
 
 
 class StripeGateway:
-    """One connection pool; `aclose` ends it. `api_base` None means Stripe itself."""
+    """Gateway over Stripe's API with one connection pool, which `aclose` ends. `api_base` None is Stripe's own."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class StripeGateway:
         )
 
     async def _is_refunded(self, charge: Charge, failure: stripe.StripeError | None) -> bool:
-        """All of it: somebody may have refunded a part by hand."""
+        """Return whether all of it was refunded: somebody may have refunded a part by hand."""
         payment_id = _payment_id(charge)
         try:
             intent = await self._intents.retrieve_async(payment_id)
@@ -209,7 +209,7 @@ def _declined(intent: stripe.PaymentIntent) -> str | None:
 
 
 def _provider_amount(charge: Charge) -> int:
-    """Orders are checked when they are placed; one of an older release may still not be chargeable."""
+    """Return the amount in the provider's units. An order of an older release may not be chargeable."""
     try:
         return provider_amount(charge.amount, charge.currency)
     except AmountNotChargeable:
@@ -223,7 +223,7 @@ def _payment_id(charge: Charge) -> str:
 
 
 def _unsettled(error: stripe.StripeError | None, call: PaymentCall) -> PaymentUnavailable:
-    """The call had no effect. If Stripe saved its answer, only another key can have one."""
+    """Return the error of a call without effect. If Stripe saved its answer, only another key can succeed."""
     if error is None:
         return IdempotencyKeySpent(f"the {call} of the payment failed", FailureReason.PROVIDER_ERROR, call)
     if is_saved(error):

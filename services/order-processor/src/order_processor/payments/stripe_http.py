@@ -9,7 +9,7 @@ import stripe
 
 
 class HttpxClient(stripe.HTTPClient):
-    """The SDK's own has no time-out over a whole request, and passes the body in httpx's deprecated way."""
+    """HTTP client for Stripe's SDK, whose own has no time-out over a whole request."""
 
     name = "httpx"
 

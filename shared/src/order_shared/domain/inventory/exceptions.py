@@ -1,4 +1,4 @@
-"""What can go wrong with products and stock.
+"""Errors of products and stock.
 
 DomainError
 ├── ProductNotFound     no such product in this tenant

@@ -11,7 +11,7 @@ MAX_NAME_LENGTH = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """What a tenant sells. `unit_price` is in minor units of `currency` (ISO 4217).
+    """Product of a tenant. `unit_price` is in minor units of `currency` (ISO 4217).
 
     `stock_shards` items hold its stock, so that many buyers of one product do not queue for one item.
     """
@@ -25,7 +25,7 @@ class Product:
     updated_at: datetime
 
     def shard_for(self, order_id: str) -> int:
-        """The shard that this order takes its stock from; the same one each time it is asked."""
+        """Return the shard that this order takes its stock from, always the same one."""
         return crc32(f"{order_id}#{self.sku}".encode()) % self.stock_shards
 
 
@@ -42,7 +42,7 @@ class StockedProduct:
 
 
 def spread(delta: int, stock: Sequence[int]) -> list[int]:
-    """How a change of `delta` is shared out over the shards.
+    """Return the change of each shard that adds up to `delta`.
 
     An addition goes to all alike, the first ones taking the remainder; a removal empties the fullest
     first. The caller has checked that a removal does not exceed the sum.
@@ -60,7 +60,7 @@ def spread(delta: int, stock: Sequence[int]) -> list[int]:
 
 
 def consolidation(wanted: int, into: int, stock: Sequence[int]) -> dict[int, int] | None:
-    """What to move from each other shard so that shard `into` holds `wanted`; None if all hold too little."""
+    """Return what to move from each other shard so that `into` holds `wanted`; None if their sum is too small."""
     missing = wanted - stock[into]
     if sum(stock) < wanted:
         return None

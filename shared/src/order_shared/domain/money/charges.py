@@ -1,4 +1,4 @@
-"""What the payment provider can charge: its currencies, its units, and its limits.
+"""Amounts that the payment provider can charge: its currencies, units and limits.
 
 The provider counts some currencies in other units than ISO 4217 does, and takes only multiples of a step in others.
 Source: https://docs.stripe.com/currencies (currencies, zero-decimal and special cases, minimum and maximum amounts; the
