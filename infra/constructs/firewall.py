@@ -2,8 +2,12 @@
 
 import json
 
-from cdktn import Fn, Token
-from cdktn_provider_aws.cloudcontrolapi_resource import CloudcontrolapiResource
+from cdktn_provider_aws.wafv2_web_acl import (
+    Wafv2WebAcl,
+    Wafv2WebAclDefaultAction,
+    Wafv2WebAclDefaultActionAllow,
+    Wafv2WebAclVisibilityConfig,
+)
 from cdktn_provider_aws.wafv2_web_acl_association import Wafv2WebAclAssociation
 from cdktn_provider_aws.wafv2_web_acl_logging_configuration import (
     Wafv2WebAclLoggingConfiguration,
@@ -27,30 +31,29 @@ MANAGED = {
 }
 """Rule groups of AWS, and which of their rules only count."""
 
+SAMPLED = False
+"""Samples would show whole requests, tokens with them."""
+
 
 class Firewall:
     def __init__(
         self, stack: Workspace, environment: Environment, *, load_balancer_arn: str, logs_key_arn: str
     ) -> None:
         name = f"{environment.name}-orders"
-        # Rules are a tree without a fixed depth, which no resource of the provider types: docs/decisions/0014.
-        acl = CloudcontrolapiResource(
+        acl = Wafv2WebAcl(
             stack,
             "web_acl",
-            type_name="AWS::WAFv2::WebACL",
-            desired_state=json.dumps(
-                {
-                    "Name": name,
-                    "Scope": "REGIONAL",
-                    "DefaultAction": {"Allow": {}},
-                    "VisibilityConfig": _visibility(name),
-                    "Rules": [_rate(environment.waf_rate), *_managed()],
-                    "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
-                }
+            name=name,
+            description=f"Before the load balancer of {environment.name}",
+            scope="REGIONAL",
+            default_action=Wafv2WebAclDefaultAction(allow=Wafv2WebAclDefaultActionAllow()),
+            visibility_config=Wafv2WebAclVisibilityConfig(
+                cloudwatch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=SAMPLED
             ),
+            # Rules are a tree without a fixed depth, which no block of the provider types: docs/decisions/0026.
+            rule_json=json.dumps([_rate(environment.waf_rate), *_managed()]),
         )
-        acl_arn = Token.as_string(Fn.lookup(Fn.jsondecode(acl.properties), "Arn"))
-        Wafv2WebAclAssociation(stack, "web_acl_association", resource_arn=load_balancer_arn, web_acl_arn=acl_arn)
+        Wafv2WebAclAssociation(stack, "web_acl_association", resource_arn=load_balancer_arn, web_acl_arn=acl.arn)
         # WAF takes only groups whose name begins so.
         logs = LogGroup(
             stack,
@@ -62,7 +65,7 @@ class Firewall:
         Wafv2WebAclLoggingConfiguration(
             stack,
             "web_acl_logging",
-            resource_arn=acl_arn,
+            resource_arn=acl.arn,
             log_destination_configs=[logs.arn],
             # Requests that nothing objects to are in the load balancer's own log, for a fifteenth of the price.
             logging_filter=Wafv2WebAclLoggingConfigurationLoggingFilter(
@@ -107,13 +110,7 @@ def _managed() -> list[dict[str, object]]:
         {
             "Name": rules,
             "Priority": priority,
-            "Statement": {
-                "ManagedRuleGroupStatement": {
-                    "VendorName": "AWS",
-                    "Name": rules,
-                    "RuleActionOverrides": [{"Name": rule, "ActionToUse": {"Count": {}}} for rule in counted],
-                }
-            },
+            "Statement": {"ManagedRuleGroupStatement": {"VendorName": "AWS", "Name": rules, **_counting(counted)}},
             "OverrideAction": {"None": {}},
             "VisibilityConfig": _visibility(rules),
         }
@@ -121,6 +118,11 @@ def _managed() -> list[dict[str, object]]:
     ]
 
 
+def _counting(rules: tuple[str, ...]) -> dict[str, object]:
+    """Return the overrides of rules that only count; none for none, so that AWS gives back what was sent."""
+    overrides = [{"Name": rule, "ActionToUse": {"Count": {}}} for rule in rules]
+    return {"RuleActionOverrides": overrides} if overrides else {}
+
+
 def _visibility(metric: str) -> dict[str, object]:
-    # Samples would show whole requests, tokens with them.
-    return {"CloudWatchMetricsEnabled": True, "MetricName": metric, "SampledRequestsEnabled": False}
+    return {"CloudWatchMetricsEnabled": True, "MetricName": metric, "SampledRequestsEnabled": SAMPLED}

@@ -92,7 +92,6 @@ NAMED = {
     "aws_acm_certificate",
     "aws_acm_certificate_validation",
     "aws_appautoscaling_policy",
-    "aws_cloudcontrolapi_resource",
     "aws_cloudwatch_dashboard",
     "aws_cloudwatch_log_group",
     "aws_cloudwatch_log_metric_filter",
@@ -138,6 +137,7 @@ NAMED = {
     "aws_vpc_endpoint",
     "aws_vpc_security_group_egress_rule",
     "aws_vpc_security_group_ingress_rule",
+    "aws_wafv2_web_acl",
     "aws_wafv2_web_acl_association",
     "aws_wafv2_web_acl_logging_configuration",
 }

@@ -58,8 +58,8 @@ def test_custom_metrics() -> None:
 
 
 def test_firewall_rules() -> None:
-    for acl in every("aws_cloudcontrolapi_resource"):
-        assert len(json.loads(acl["desired_state"])["Rules"]) == q.FIREWALL_RULES, str(acl)
+    for acl in every("aws_wafv2_web_acl"):
+        assert len(json.loads(acl["rule_json"])) == q.FIREWALL_RULES, str(acl)
 
 
 def test_volumes() -> None:

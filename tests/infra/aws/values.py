@@ -17,11 +17,11 @@ MAPS = {"tags": ("key", "value"), "dimensions": ("name", "value")}
 """Arguments that are maps in Terraform and lists of pairs in AWS, with the names of the pair's members."""
 
 DOCUMENTS = {
-    ("aws_cloudcontrolapi_resource", "desired_state"),
     ("aws_ecr_lifecycle_policy", "policy"),
     ("aws_ecs_task_definition", "container_definitions"),
     ("aws_sqs_queue", "redrive_policy"),
     ("aws_sqs_queue_redrive_allow_policy", "redrive_allow_policy"),
+    ("aws_wafv2_web_acl", "rule_json"),
 }
 """Arguments whose JSON text is looked into, member by member. Policies and dashboards have tests of their own."""
 
