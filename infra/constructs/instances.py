@@ -28,12 +28,12 @@ from cdktn_provider_aws.launch_template import (
     LaunchTemplateMonitoring,
     LaunchTemplateTagSpecifications,
 )
-from cdktn_provider_aws.security_group import SecurityGroup
 from cdktn_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
 
 from infra.constructs.network import ANYWHERE, HTTPS, Network
 from infra.constructs.policies import trust
 from infra.constructs.roles import Role
+from infra.constructs.security_groups import egress_rule, security_group
 from infra.constructs.workspace import ROLE_PATH, Workspace
 from infra.environments import Architecture, Environment
 from infra.naming import ROLE_LENGTH, name
@@ -129,23 +129,14 @@ def _launch_template(
         depends_on=role.policies,
     )
     # Tasks have interfaces and groups of their own: this one is of the agent alone.
-    security_group = SecurityGroup(
+    group = security_group(
         stack,
         "instances_security_group",
-        name=f"{environment.name}-instances",
+        prefix=f"{environment.name}-instances",
         description="The agent on instances: HTTPS out, nothing in",
         vpc_id=network.vpc.id,
     )
-    egress = VpcSecurityGroupEgressRule(
-        stack,
-        "instances_egress",
-        security_group_id=security_group.id,
-        description="AWS",
-        cidr_ipv4=ANYWHERE,
-        ip_protocol="tcp",
-        from_port=HTTPS,
-        to_port=HTTPS,
-    )
+    egress = egress_rule(stack, "instances_egress", group, HTTPS, description="AWS", cidr_ipv4=ANYWHERE)
     architecture = "arm64/" if environment.architecture is Architecture.ARM64 else ""
     image = DataAwsSsmParameter(
         stack,
@@ -159,7 +150,7 @@ def _launch_template(
         image_id=image.value,
         instance_type=environment.instances.type,
         iam_instance_profile=LaunchTemplateIamInstanceProfile(arn=profile.arn),
-        vpc_security_group_ids=[security_group.id],
+        vpc_security_group_ids=[group.id],
         monitoring=LaunchTemplateMonitoring(enabled=True),
         # Tokens only, and one hop: a task never reaches the instance's credentials.
         metadata_options=LaunchTemplateMetadataOptions(

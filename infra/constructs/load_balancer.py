@@ -17,11 +17,10 @@ from cdktn_provider_aws.route53_record import (
     Route53RecordWeightedRoutingPolicy,
 )
 from cdktn_provider_aws.security_group import SecurityGroup
-from cdktn_provider_aws.vpc_security_group_egress_rule import VpcSecurityGroupEgressRule
-from cdktn_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 
 from infra.constructs.access_logs import AccessLogs
 from infra.constructs.network import ANYWHERE, HTTPS, Network
+from infra.constructs.security_groups import egress_rule, ingress_rule, security_group
 from infra.constructs.workspace import Workspace
 from infra.environments import ORGANISATION, Environment
 from infra.naming import TARGET_GROUP_LENGTH, name
@@ -67,35 +66,29 @@ class LoadBalancer:
         self._record()
 
     def _security_group(self, network: Network) -> SecurityGroup:
-        group = SecurityGroup(
+        group = security_group(
             self._stack,
             "load_balancer_security_group",
-            name=f"{self._environment.name}-load-balancer",
+            prefix=f"{self._environment.name}-load-balancer",
             description="HTTPS in, and on to the API port",
             vpc_id=network.vpc.id,
+            keep_description=True,  # the groups of services let it in
         )
         open_ports = [("http", HTTP, ANYWHERE), ("https", HTTPS, ANYWHERE)]
-        open_ports += [(f"test_{number}", TEST_PORT, cidr) for number, cidr in enumerate(self._environment.test_cidrs)]
+        # By their network: a label that another network takes over would meet the rule that still holds it.
+        open_ports += [(f"test_{_label(cidr)}", TEST_PORT, cidr) for cidr in self._environment.test_cidrs]
         for label, port, cidr in open_ports:
-            VpcSecurityGroupIngressRule(
-                self._stack,
-                f"load_balancer_{label}_ingress",
-                security_group_id=group.id,
-                description="Only to be redirected" if port == HTTP else "HTTPS",
-                cidr_ipv4=cidr,
-                ip_protocol="tcp",
-                from_port=port,
-                to_port=port,
+            description = "Only to be redirected" if port == HTTP else "HTTPS"
+            ingress_rule(
+                self._stack, f"load_balancer_{label}_ingress", group, port, description=description, cidr_ipv4=cidr
             )
-        VpcSecurityGroupEgressRule(
+        egress_rule(
             self._stack,
             "load_balancer_egress",
-            security_group_id=group.id,
+            group,
+            API_PORT,
             description="The API port within the VPC",
             cidr_ipv4=self._environment.cidr,
-            ip_protocol="tcp",
-            from_port=API_PORT,
-            to_port=API_PORT,
         )
         return group
 
@@ -115,16 +108,15 @@ class LoadBalancer:
             validation_method="DNS",
         )
         certificate.add_override("lifecycle", {"create_before_destroy": True})
-        # One record proves a domain in all regions, for ever: it is the first region's.
-        owns_proof = self._stack.region == self._environment.regions[0]
         return AcmCertificateValidation(
             self._stack,
             "certificate_validation",
             certificate_arn=certificate.arn,
-            validation_record_fqdns=[self._proof(certificate).fqdn] if owns_proof else None,
+            validation_record_fqdns=[self._proof(certificate).fqdn],
         ).certificate_arn
 
     def _proof(self, certificate: AcmCertificate) -> Route53Record:
+        """Write the record that proves the domain: the same in each region, and any of them may write it first."""
         proof = certificate.domain_validation_options.get(0)
         return Route53Record(
             self._stack,
@@ -134,6 +126,7 @@ class LoadBalancer:
             type=proof.resource_record_type,
             records=[proof.resource_record_value],
             ttl=300,
+            allow_overwrite=True,
         )
 
     def _redirect(self) -> None:
@@ -173,8 +166,10 @@ class LoadBalancer:
         )
 
     def _record(self) -> None:
-        """Where customers find it. Of several regions, the one that writes gets all the traffic."""
-        weighted = len(self._environment.regions) > 1
+        """Make the name that customers find it by. Of several regions, the one that writes gets all the traffic.
+
+        It has a weight in one region too: a simple record and a weighted one of the same name refuse each other.
+        """
         weight = 100 if self._stack.region == self._environment.home else 0
         Route53Record(
             self._stack,
@@ -188,6 +183,10 @@ class LoadBalancer:
                 # An idle colour has no target, which counts as unhealthy; and no check shall decide who writes.
                 evaluate_target_health=False,
             ),
-            set_identifier=self._stack.region if weighted else None,
-            weighted_routing_policy=Route53RecordWeightedRoutingPolicy(weight=weight) if weighted else None,
+            set_identifier=self._stack.region,
+            weighted_routing_policy=Route53RecordWeightedRoutingPolicy(weight=weight),
         )
+
+
+def _label(cidr: str) -> str:
+    return cidr.replace(".", "_").replace("/", "_")

@@ -10,17 +10,16 @@ from cdktn_provider_aws.nat_gateway import NatGateway
 from cdktn_provider_aws.route import Route
 from cdktn_provider_aws.route_table import RouteTable
 from cdktn_provider_aws.route_table_association import RouteTableAssociation
-from cdktn_provider_aws.security_group import SecurityGroup
 from cdktn_provider_aws.subnet import Subnet
 from cdktn_provider_aws.vpc import Vpc
 from cdktn_provider_aws.vpc_endpoint import VpcEndpoint
-from cdktn_provider_aws.vpc_security_group_ingress_rule import VpcSecurityGroupIngressRule
 
 from infra.constructs.logs import LogGroup
 from infra.constructs.policies import Statement, trust
 from infra.constructs.roles import Role
+from infra.constructs.security_groups import ingress_rule, security_group
 from infra.constructs.workspace import Workspace
-from infra.environments import ZONES, Capacity, Egress, Environment
+from infra.environments import ZONES, Egress, Environment
 
 ANYWHERE = "0.0.0.0/0"
 HTTPS = 443
@@ -40,7 +39,7 @@ def endpoint_services(environment: Environment) -> tuple[str, ...]:
     """The interface endpoints of an environment; each costs by the hour in each zone."""
     if environment.egress is not Egress.ENDPOINTS:
         return ()
-    on_instances = environment.capacity is Capacity.EC2
+    on_instances = environment.has_instances
     shells = SHELL_SERVICES if environment.exec or on_instances else ()
     instances = INSTANCE_SERVICES if on_instances else ()
     return (*TASK_SERVICES, *shells, *instances)
@@ -149,22 +148,20 @@ class Network:
         services = endpoint_services(self._environment)
         if not services:
             return
-        group = SecurityGroup(
+        group = security_group(
             self._stack,
             "endpoints_security_group",
-            name=f"{self._environment.name}-endpoints",
+            prefix=f"{self._environment.name}-endpoints",
             description="Interface endpoints: HTTPS from within the VPC",
             vpc_id=self.vpc.id,
         )
-        VpcSecurityGroupIngressRule(
+        ingress_rule(
             self._stack,
             "endpoints_ingress",
-            security_group_id=group.id,
+            group,
+            HTTPS,
             description="HTTPS from within the VPC",
             cidr_ipv4=self._environment.cidr,
-            ip_protocol="tcp",
-            from_port=HTTPS,
-            to_port=HTTPS,
         )
         for service in services:
             VpcEndpoint(

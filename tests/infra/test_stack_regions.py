@@ -3,6 +3,7 @@
 import pytest
 
 from infra.environments import PROD
+from infra.stacks import stacks_of
 from tests.infra.synthesis import FAILED_OVER, TWO_REGIONS, every, none, stack_of, stacks
 
 FIRST, SECOND = "eu-central-1", "eu-west-1"
@@ -82,9 +83,34 @@ def test_customers_go_to_the_region_that_writes(variant: str) -> None:
         assert record["alias"]["evaluate_target_health"] is False
 
 
-def test_one_region_is_not_weighed() -> None:
-    record = stack_of("prod", "supporting").the("aws_route53_record.record")
-    assert "weighted_routing_policy" not in record.body
+def test_a_record_has_a_weight_in_one_region_too() -> None:
+    """A simple record and a weighted one of the same name refuse each other: a second region could not be added."""
+    none(
+        f"{record}: {record.get('set_identifier')} {record.get('weighted_routing_policy')}"
+        for record in every("aws_route53_record", where=lambda stack: len(stack.environment.regions) == 1)
+        if record.name == "record"
+        and (record["set_identifier"], record["weighted_routing_policy"]) != (record.stack.region, {"weight": 100})
+    )
+
+
+@VARIANTS
+def test_no_region_waits_for_a_proof_that_a_later_one_writes(variant: str) -> None:
+    """A certificate is issued once its proof stands: the stack that waits writes it, or one that is deployed before."""
+    written: set[str] = set()
+    for place in stacks_of(stack_of(variant, "supporting", FIRST).environment):
+        stack = stack_of(variant, place.kind, place.region)
+        proofs = [each for each in stack.resources("aws_route53_record") if each.name == "certificate_proof"]
+        domains = {each["domain_name"] for each in stack.resources("aws_acm_certificate")}
+        written |= domains if proofs else set()
+        assert domains <= written, str(stack)
+
+
+def test_each_region_may_write_the_same_proof() -> None:
+    none(
+        str(record)
+        for record in every("aws_route53_record")
+        if record.name == "certificate_proof" and record.get("allow_overwrite") is not True
+    )
 
 
 @VARIANTS
