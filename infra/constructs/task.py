@@ -82,11 +82,15 @@ class Task:
             task_role_arn=self.task_role.arn,
             volume=[EcsTaskDefinitionVolume(name=name) for name in volumes],
             container_definitions=json.dumps([_definition(stack, container, volumes)]),
+            # A rollback goes back to the revision before, which must still be registered.
+            skip_destroy=True,
         )
 
 
 def _definition(stack: Workspace, container: Container, volumes: Mapping[str, str]) -> dict[str, object]:
     settings = {**container.settings, "ORDER_HOST": "0.0.0.0", "ORDER_PORT": str(container.port)}  # noqa: S104
+    # ECS drops an entry without a value, and every plan would then register the task anew. Services default to it.
+    given = {name: value for name, value in settings.items() if value}
     return {
         "name": container.service,
         "image": container.image,
@@ -99,7 +103,7 @@ def _definition(stack: Workspace, container: Container, volumes: Mapping[str, st
         "mountPoints": [
             {"sourceVolume": name, "containerPath": path, "readOnly": False} for name, path in volumes.items()
         ],
-        "environment": [{"name": name, "value": value} for name, value in sorted(settings.items())],
+        "environment": [{"name": name, "value": value} for name, value in sorted(given.items())],
         "secrets": [{"name": name, "valueFrom": arn} for name, arn in sorted(container.secrets.items())],
         "healthCheck": {"command": HEALTH_CHECK, "interval": 10, "timeout": 5, "retries": 3, "startPeriod": 30},
         "stopTimeout": container.stop_timeout,

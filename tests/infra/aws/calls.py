@@ -44,7 +44,6 @@ CALLS = {
             "protect_from_scale_in": "NewInstancesProtectedFromScaleIn",
         },
     ),
-    "aws_cloudcontrolapi_resource": Call("wafv2", "CreateWebACL", {"type_name": "", "desired_state": "."}),
     "aws_cloudwatch_log_metric_filter": Call(
         "logs",
         "PutMetricFilter",
@@ -95,7 +94,7 @@ CALLS = {
             "ordered_placement_strategy": "placementStrategy",
         },
     ),
-    "aws_ecs_task_definition": Call("ecs", "RegisterTaskDefinition"),
+    "aws_ecs_task_definition": Call("ecs", "RegisterTaskDefinition", {"skip_destroy": ""}),
     "aws_iam_instance_profile": Call("iam", "CreateInstanceProfile", {"name": "InstanceProfileName", "role": ""}),
     "aws_iam_policy": Call("iam", "CreatePolicy", {"name": "PolicyName", "policy": "PolicyDocument"}),
     "aws_iam_role": Call("iam", "CreateRole", {"assume_role_policy": "AssumeRolePolicyDocument", "name": "RoleName"}),
@@ -154,6 +153,7 @@ CALLS = {
         },
     ),
     "aws_secretsmanager_secret": Call("secretsmanager", "CreateSecret", {"recovery_window_in_days": ""}),
+    "aws_wafv2_web_acl": Call("wafv2", "CreateWebACL", {"rule_json": "Rules"}),
     "aws_wafv2_web_acl_logging_configuration": Call(
         "wafv2",
         "PutLoggingConfiguration",

@@ -9,7 +9,6 @@ TYPES = {
     "aws_appautoscaling_policy": "AWS::ApplicationAutoScaling::ScalingPolicy",
     "aws_appautoscaling_target": "AWS::ApplicationAutoScaling::ScalableTarget",
     "aws_autoscaling_group": "AWS::AutoScaling::AutoScalingGroup",
-    "aws_cloudcontrolapi_resource": "AWS::WAFv2::WebACL",
     "aws_cloudwatch_dashboard": "AWS::CloudWatch::Dashboard",
     "aws_cloudwatch_log_group": "AWS::Logs::LogGroup",
     "aws_cloudwatch_log_metric_filter": "AWS::Logs::MetricFilter",
@@ -61,6 +60,7 @@ TYPES = {
     "aws_vpc_endpoint": "AWS::EC2::VPCEndpoint",
     "aws_vpc_security_group_egress_rule": "AWS::EC2::SecurityGroupEgress",
     "aws_vpc_security_group_ingress_rule": "AWS::EC2::SecurityGroupIngress",
+    "aws_wafv2_web_acl": "AWS::WAFv2::WebACL",
     "aws_wafv2_web_acl_association": "AWS::WAFv2::WebACLAssociation",
     "aws_wafv2_web_acl_logging_configuration": "AWS::WAFv2::LoggingConfiguration",
 }
@@ -83,7 +83,6 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "launch_template.id": "LaunchTemplate.LaunchTemplateId",
         "protect_from_scale_in": "NewInstancesProtectedFromScaleIn",
     },
-    "aws_cloudcontrolapi_resource": {"desired_state": ""},
     "aws_cloudwatch_log_metric_filter": {
         "metric_transformation.name": "MetricTransformations.MetricName",
         "metric_transformation.namespace": "MetricTransformations.MetricNamespace",
@@ -199,7 +198,7 @@ PROPERTIES: dict[str, dict[str, str]] = {
             "BucketEncryption.ServerSideEncryptionConfiguration.ServerSideEncryptionByDefault"
         ),
     },
-    "aws_security_group": {"description": "GroupDescription", "name": "GroupName"},
+    "aws_security_group": {"description": "GroupDescription", "name_prefix": "GroupName"},
     "aws_sns_topic_policy": {"arn": "Topics", "policy": "PolicyDocument"},
     "aws_sqs_queue": {
         "message_retention_seconds": "MessageRetentionPeriod",
@@ -216,5 +215,6 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "referenced_security_group_id": "SourceSecurityGroupId",
         "security_group_id": "GroupId",
     },
+    "aws_wafv2_web_acl": {"rule_json": "Rules"},
 }
 """Property of each argument whose name differs from it. An exception for a block holds for its arguments too."""

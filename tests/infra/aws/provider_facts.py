@@ -12,12 +12,12 @@ ALARM_CONSTANTS = "internal/service/cloudwatch/consts.go"
 BALANCER = "internal/service/elbv2/load_balancer.go"
 BALANCER_NAMES = "internal/service/elbv2/validate.go"
 BUCKET = "website/docs/r/s3_bucket.html.markdown"
-CLOUD_CONTROL = "internal/service/cloudcontrol/resource.go"
 GROUP = "internal/service/ec2/vpc_security_group.go"
 INGRESS = "internal/service/ec2/vpc_security_group_ingress_rule.go"
 INSTANCES = "website/docs/r/autoscaling_group.html.markdown"
 LISTENER = "internal/service/elbv2/listener.go"
 LISTENER_PAGE = "website/docs/r/lb_listener.html.markdown"
+RECORD = "internal/service/route53/record.go"
 RULE = "internal/service/elbv2/listener_rule.go"
 SECRET = "website/docs/r/secretsmanager_secret.html.markdown"
 SECRET_NAME = "internal/service/secretsmanager/validate.go"
@@ -26,6 +26,8 @@ TABLE = "internal/service/dynamodb/table.go"
 TABLE_PAGE = "website/docs/r/dynamodb_table.html.markdown"
 TABLE_STREAM = "internal/service/dynamodb/validate.go"
 TARGETS = "internal/service/elbv2/target_group.go"
+TASK = "internal/service/ecs/task_definition.go"
+WEB_ACL = "internal/service/wafv2/web_acl.go"
 
 PERCENTILE = r"p\d{1,2}(\.\d{1,2})?|p100"
 
@@ -36,9 +38,6 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
     },
     "aws_autoscaling_group": {
         "force_delete": Fact(boolean, INSTANCES),
-    },
-    "aws_cloudcontrolapi_resource": {
-        "type_name": Fact(matches("[0-9A-Za-z]{2,64}(::[0-9A-Za-z]{2,64}){2}"), CLOUD_CONTROL),
     },
     "aws_cloudwatch_metric_alarm": {
         "alarm_description": Fact(length(0, 1024), ALARM),
@@ -64,7 +63,6 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
         "stream_enabled": Fact(boolean, TABLE),
         "stream_view_type": Fact(one_of("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"), TABLE),
     },
-    "aws_ecr_repository": {"force_delete": Fact(boolean, BINDINGS)},
     "aws_ecs_service": {
         "availability_zone_rebalancing": Fact(one_of("ENABLED", "DISABLED"), SERVICE),
         "deployment_configuration.strategy": Fact(one_of("ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"), SERVICE),
@@ -73,6 +71,7 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
         "network_configuration.assign_public_ip": Fact(boolean, SERVICE),
         "propagate_tags": Fact(one_of("SERVICE", "TASK_DEFINITION"), SERVICE),
     },
+    "aws_ecs_task_definition": {"skip_destroy": Fact(boolean, TASK)},
     "aws_launch_template": {"update_default_version": Fact(boolean, BINDINGS)},
     "aws_lb": {
         "internal": Fact(boolean, BALANCER),
@@ -107,6 +106,7 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
         "port": Fact(between(1, 65535), TARGETS),
         "target_type": Fact(one_of("instance", "ip", "lambda", "alb"), TARGETS),
     },
+    "aws_route53_record": {"allow_overwrite": Fact(boolean, RECORD)},
     "aws_s3_bucket": {
         "bucket_prefix": Fact(matches("[a-z0-9][a-z0-9.-]{0,36}"), BUCKET),
         "force_destroy": Fact(boolean, BUCKET),
@@ -117,7 +117,8 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
     },
     "aws_security_group": {
         "description": Fact(length(0, 255), GROUP),
-        "name": Fact(matches("(?!sg-).{0,255}"), GROUP),
+        # The provider adds 26 characters.
+        "name_prefix": Fact(matches("(?!sg-).{0,229}"), GROUP),
     },
     # The provider allows -1 for a port as well, which only ICMP has.
     "aws_vpc_security_group_egress_rule": {
@@ -129,6 +130,10 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
         "cidr_ipv4": Fact(cidr, INGRESS),
         "from_port": Fact(between(0, 65535), INGRESS),
         "to_port": Fact(between(0, 65535), INGRESS),
+    },
+    "aws_wafv2_web_acl": {
+        "description": Fact(length(1, 256), WEB_ACL),
+        "name": Fact(matches("[0-9A-Za-z_-]{1,128}"), WEB_ACL),
     },
 }
 
@@ -194,16 +199,3 @@ RELATIONS = (
         for way in ("ingress", "egress")
     ),
 )
-
-REPLACING: dict[str, tuple[tuple[str, ...], str]] = {
-    "aws_cloudwatch_metric_alarm": (("alarm_name",), ALARM),
-    "aws_dynamodb_table": (("hash_key", "name", "range_key"), TABLE),
-    "aws_lb": (("internal", "load_balancer_type", "name"), BALANCER),
-    "aws_lb_listener": (("load_balancer_arn",), LISTENER),
-    "aws_lb_listener_rule": (("listener_arn",), RULE),
-    "aws_lb_target_group": (("name", "port", "protocol", "target_type", "vpc_id"), TARGETS),
-    "aws_security_group": (("description", "name", "vpc_id"), GROUP),
-    "aws_vpc_security_group_egress_rule": (("security_group_id",), INGRESS),
-    "aws_vpc_security_group_ingress_rule": (("security_group_id",), INGRESS),
-}
-"""Arguments whose change destroys the resource and makes another one (`ForceNew`), and where that was read."""

@@ -62,6 +62,24 @@ def count_fault_of(count: Count) -> str | None:
     return None
 
 
+def is_create_only(value: Value) -> bool:
+    """Return whether AWS fixes an argument's property when the resource is created."""
+    if value.kind not in TYPES:
+        return False
+    name, steps = _property(value.kind, value.path)
+    root = schema(name)
+    node, path = root, ""
+    for step in steps:
+        found = _member_name(root, node, step, owner=name)
+        if found is None:
+            return False
+        path = f"{path}/{found}"
+        if f"/properties{path}" in root.get("createOnlyProperties", []):
+            return True
+        node = _resolved(root, _resolved(root, node)["properties"][found])
+    return False
+
+
 def _property(kind: str, path: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Return the CloudFormation type of an argument, and the names down to its property."""
     exceptions = PROPERTIES.get(kind, {})
@@ -80,12 +98,17 @@ def _member(root: Json, node: Json, name: str, *, owner: str) -> Iterator[Json]:
     for keyword in ("anyOf", "oneOf", "allOf"):
         for each in node.get(keyword, []):
             yield from _member(root, each, name, owner=owner)
+    found = _member_name(root, node, name, owner=owner)
+    if found:
+        yield _resolved(root, node["properties"][found])
+
+
+def _member_name(root: Json, node: Json, name: str, *, owner: str) -> str | None:
     properties: Json = node.get("properties", {})
     found = member_named(properties, name)
     if found is None and name == "name" and node is root:
-        found = member_named(properties, f"{owner.rsplit('::', 1)[-1]}Name")
-    if found:
-        yield _resolved(root, properties[found])
+        return member_named(properties, f"{owner.rsplit('::', 1)[-1]}Name")
+    return found
 
 
 def _resolved(root: Json, node: Json) -> Json:

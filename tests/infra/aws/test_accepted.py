@@ -14,7 +14,7 @@ import pytest
 from tests.infra.aws import calls
 from tests.infra.aws.aws_facts import AWS_FACTS
 from tests.infra.aws.mapping import PROPERTIES, TYPES, UNCOVERED
-from tests.infra.aws.provider_facts import PROVIDER_FACTS, RELATIONS, REPLACING
+from tests.infra.aws.provider_facts import PROVIDER_FACTS, RELATIONS
 from tests.infra.aws.quotas import NAMES, QUOTAS, RULES_PER_BALANCER, Quota
 from tests.infra.aws.relations import fault_of_relation
 from tests.infra.aws.rules import Fact, reference
@@ -136,17 +136,6 @@ class TestProvider:
             for resource in every(relation.kind)
             for fault in fault_of_relation(relation, resource)
         )
-
-    def test_no_choice_replaces_a_resource(self) -> None:
-        """Of one environment: a change of its egress, capacity or billing updates what stands, and never remakes it."""
-        found: dict[tuple[str, ...], set[str]] = {}
-        for kind, (arguments, _) in REPLACING.items():
-            for resource in every(kind):
-                stack = resource.stack
-                for argument in arguments:
-                    place = (stack.environment.name, stack.name, resource.address, argument)
-                    found.setdefault(place, set()).add(json.dumps(resource.get(argument)))
-        none(f"{' '.join(place)}: {sorted(texts)}" for place, texts in found.items() if len(texts) > 1)
 
 
 class TestTheChecksThemselves:
