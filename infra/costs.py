@@ -152,7 +152,7 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
     """The way out is the host's; what goes through it is whose it is."""
     hours = 0 if environment.is_feature else q.HOURS
     if environment.egress is Egress.ENDPOINTS:
-        on_instances = environment.capacity is Capacity.EC2
+        on_instances = environment.has_instances
         count = q.TASK_ENDPOINTS + q.SHELL_ENDPOINTS * (environment.exec or on_instances)
         count += q.INSTANCE_ENDPOINTS * on_instances
         yield Part("Interface endpoints", "hour", hours * ZONES * count, prices.endpoint_hour)

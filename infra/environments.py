@@ -8,6 +8,7 @@ Standard library only. What a choice costs a month stands beside it; `costs.py` 
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 FEATURE_PREFIX = "feat-"
@@ -98,6 +99,9 @@ class Provisioned:
     """Read and write units a second of each table and index, at least."""
     maximum: int = 1000
     utilization: int = 60
+    indexes_change: bool = False
+    """True in a plan that changes how a table is billed or which indexes it has: Terraform then writes the indexes, and
+    sets their capacity to `minimum`. Otherwise it leaves them to autoscaling. The operators' commands find out."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.minimum <= self.maximum:
@@ -106,20 +110,10 @@ class Provisioned:
             raise ValueError(f"utilization is {self.utilization}: DynamoDB's autoscaling takes 20 to 90 per cent")
 
 
-NEW_TABLE_WRITES = 4000
-
-
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
-    """DynamoDB capacity by the request: about 1 at rest, 0.76 per million write units. Takes twice the former peak."""
-
-    warm_writes: int | None = None
-    """Write units a second that each table and index takes at once, without warming up to it: for a sale. New tables
-    take 4,000. Paid once when it is raised."""
-
-    def __post_init__(self) -> None:
-        if self.warm_writes is not None and self.warm_writes < NEW_TABLE_WRITES:
-            raise ValueError(f"warm_writes is {self.warm_writes}: a new table takes {NEW_TABLE_WRITES} as it is")
+    """DynamoDB capacity by the request: about 1 at rest, 0.76 per million write units. Takes twice the former peak, and
+    4,000 write units a second when it is new; `python -m infra.operate warm` raises it before a sale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,6 +270,9 @@ class Environment:
     egress: Egress = Egress.NAT_SINGLE
     capacity: Capacity = Capacity.FARGATE
     instances: Instances = field(default_factory=Instances)
+    keep_instances: bool = False
+    """Keeps the instances and their capacity provider beside another `capacity`: for the time in which services leave
+    `Capacity.EC2`. Unset it once none of the cluster's services asks for them; `deploy` refuses before that."""
     architecture: Architecture = Architecture.ARM64
     insights: Insights = Insights.DISABLED
     billing: OnDemand | Provisioned = field(default_factory=OnDemand)
@@ -329,13 +326,29 @@ class Environment:
                 f"{self.name}: egress 'endpoints' has no way to the internet, so the payment provider needs an "
                 "address inside the VPC: set payments.api_base, such as https://payments.internal"
             )
+        self._check_test_cidrs()
         if len(self.regions) > 1 and isinstance(self.billing, Provisioned):
             raise ValueError(f"{self.name}: replicated tables are billed on demand here; billing is provisioned")
+
+    def _check_test_cidrs(self) -> None:
+        """Raise ValueError for a network that EC2 refuses, or that would get two rules."""
+        for number, cidr in enumerate(self.test_cidrs):
+            try:
+                ip_network(cidr)
+            except ValueError as error:
+                raise ValueError(f"{self.name}: test_cidrs has {cidr!r}: {error}") from error
+            if cidr in self.test_cidrs[:number]:
+                raise ValueError(f"{self.name}: test_cidrs has {cidr} twice: name each network once")
 
     @property
     def home(self) -> str:
         """The region whose services write; all tenants are at home there."""
         return self.active_region or self.regions[0]
+
+    @property
+    def has_instances(self) -> bool:
+        """True if the cluster has instances of ours, whether or not new tasks start on them."""
+        return self.capacity is Capacity.EC2 or self.keep_instances
 
     @property
     def is_feature(self) -> bool:
@@ -449,6 +462,7 @@ def feature_of(name: str, host: Environment) -> Environment:
         regions=(host.home,),
         active_region=None,
         capacity=host.capacity if host.capacity is Capacity.EC2 else Capacity.FARGATE_SPOT,
+        keep_instances=False,
         billing=OnDemand(),
         api=ServiceSize(minimum=1, maximum=1),
         processor=ServiceSize(minimum=1, maximum=1),

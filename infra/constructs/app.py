@@ -3,11 +3,12 @@
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from cdktn import App
 
-from infra.environments import Environment, UnknownEnvironment, environment_of
+from infra.environments import Environment, Provisioned, UnknownEnvironment, environment_of
 
 TERRAFORM_VERSIONS = ">= 1.10"
 """The first that locks state in S3 without a table."""
@@ -25,9 +26,14 @@ def synthesize(build: Callable[[App, Environment], None], description: str | Non
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--env", required=True, help="dev, uat, prod or feat-…")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
+    parser.add_argument(
+        "--indexes-change", action="store_true", help="let Terraform write the indexes of provisioned tables"
+    )
     arguments = parser.parse_args()
     try:
         environment = environment_of(arguments.env)
     except UnknownEnvironment as unknown:
         sys.exit(str(unknown))
+    if arguments.indexes_change and isinstance(environment.billing, Provisioned):
+        environment = replace(environment, billing=replace(environment.billing, indexes_change=True))
     write(build, environment, arguments.out)

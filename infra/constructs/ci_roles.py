@@ -18,6 +18,10 @@ READ_ONLY = (
 CI_PATH = f"/{PROJECT}-ci/"
 """Of its own roles, which CI may not change."""
 
+DEPLOY_SESSION_SECONDS = 7200
+"""A deployment waits for the scan, the start, the tests and the bake: in prod some 50 minutes, and more when it rolls
+back. The sign-in of the workflows asks for as long."""
+
 POWER_USER = "arn:aws:iam::aws:policy/PowerUserAccess"
 
 ROLE_USERS = (
@@ -63,6 +67,7 @@ class CiRoles:
             statements=deploy_statements(stack, registry, data, data_key),
             path=CI_PATH,
             bounded=False,
+            session_seconds=DEPLOY_SESSION_SECONDS,
         )
         Role(
             stack,
@@ -193,7 +198,6 @@ def _read_settings() -> Statement:
         sid="ReadSettings",
         actions=[
             "application-autoscaling:ListTagsForResource",
-            "cloudformation:GetResource",
             "sns:GetSubscriptionAttributes",
             "ssm:GetParameter",
         ],

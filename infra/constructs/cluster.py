@@ -47,7 +47,7 @@ class Cluster:
         # Both, whatever is chosen: feature environments run on Spot where their host runs on Fargate.
         providers = [FARGATE, FARGATE_SPOT]
         ready: list[ITerraformDependable] = []
-        if environment.capacity is Capacity.EC2:
+        if environment.has_instances:
             instances = InstanceCapacity(
                 stack,
                 environment,

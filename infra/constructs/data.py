@@ -13,12 +13,10 @@ from cdktn_provider_aws.dynamodb_table import (
     DynamodbTable,
     DynamodbTableAttribute,
     DynamodbTableGlobalSecondaryIndex,
-    DynamodbTableGlobalSecondaryIndexWarmThroughput,
     DynamodbTablePointInTimeRecovery,
     DynamodbTableReplica,
     DynamodbTableServerSideEncryption,
     DynamodbTableTtl,
-    DynamodbTableWarmThroughput,
 )
 from cdktn_provider_aws.sqs_queue import SqsQueue
 from cdktn_provider_aws.sqs_queue_policy import SqsQueuePolicy
@@ -30,8 +28,6 @@ from infra.environments import Environment, OnDemand, Provisioned
 from order_shared.tables import Index, Key, Queue, Table
 
 RECOVERY_DAYS = 35  # DynamoDB's maximum
-WARM_READS = 12_000
-"""What a new table takes anyway; DynamoDB wants both numbers when one is set."""
 
 VISIBILITY_SECONDS = 30
 """A queue's default; the processor names its own with every receive."""
@@ -53,7 +49,6 @@ class TableWithReplicas:
         self._stack = stack
         self._table = table
         billing = environment.billing
-        provisioned = isinstance(billing, Provisioned)
         self.table = DynamodbTable(
             stack,
             f"{table.name}_table",
@@ -65,13 +60,7 @@ class TableWithReplicas:
             range_key=table.range_key.name if table.range_key else None,
             attribute=[DynamodbTableAttribute(name=key.name, type=key.type.value) for key in _keys(table)],
             global_secondary_index=[_index(index, billing) for index in table.indexes],
-            warm_throughput=(
-                DynamodbTableWarmThroughput(
-                    read_units_per_second=WARM_READS, write_units_per_second=billing.warm_writes
-                )
-                if isinstance(billing, OnDemand) and billing.warm_writes
-                else None
-            ),
+            # No warm throughput: DynamoDB raises it with use, and a plan would lower it by replacing the table.
             ttl=DynamodbTableTtl(attribute_name=table.ttl_attribute, enabled=True) if table.ttl_attribute else None,
             server_side_encryption=DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key_arn),
             point_in_time_recovery=DynamodbTablePointInTimeRecovery(
@@ -93,8 +82,7 @@ class TableWithReplicas:
             ],
             lifecycle=TerraformResourceLifecycle(
                 prevent_destroy=environment.protected,
-                # Autoscaling moves them.
-                ignore_changes=(["read_capacity", "write_capacity", "global_secondary_index"] if provisioned else None),
+                ignore_changes=_moved_by_autoscaling(billing),
             ),
         )
         if isinstance(billing, Provisioned):
@@ -194,7 +182,6 @@ def _keys(table: Table) -> list[Key]:
 
 def _index(index: Index, billing: OnDemand | Provisioned) -> DynamodbTableGlobalSecondaryIndex:
     provisioned = billing.minimum if isinstance(billing, Provisioned) else None
-    warm = billing.warm_writes if isinstance(billing, OnDemand) else None
     return DynamodbTableGlobalSecondaryIndex(
         name=index.name,
         hash_key=index.hash_key.name,
@@ -203,11 +190,16 @@ def _index(index: Index, billing: OnDemand | Provisioned) -> DynamodbTableGlobal
         non_key_attributes=list(index.include) or None,
         read_capacity=provisioned,
         write_capacity=provisioned,
-        warm_throughput=(
-            DynamodbTableGlobalSecondaryIndexWarmThroughput(
-                read_units_per_second=WARM_READS, write_units_per_second=warm
-            )
-            if warm
-            else None
-        ),
     )
+
+
+def _moved_by_autoscaling(billing: OnDemand | Provisioned) -> list[str] | None:
+    """Return the arguments that Terraform leaves as they are.
+
+    Of an index it can ignore only everything: then it neither makes a new index nor gives an index the capacity that it
+    needs when the table leaves on demand.
+    """
+    if isinstance(billing, OnDemand):
+        return None
+    table = ["read_capacity", "write_capacity"]
+    return table if billing.indexes_change else [*table, "global_secondary_index"]

@@ -1,5 +1,6 @@
 """KMS keys: ours, rotated each year, and usable only through the service they are for."""
 
+from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.kms_alias import KmsAlias
 from cdktn_provider_aws.kms_key import KmsKey
 
@@ -21,9 +22,16 @@ WAITING_DAYS = 30
 
 class Key:
     def __init__(
-        self, stack: Workspace, purpose: str, *, description: str, services: tuple[Statement, ...] = ()
+        self,
+        stack: Workspace,
+        purpose: str,
+        *,
+        description: str,
+        services: tuple[Statement, ...] = (),
+        protected: bool = False,
     ) -> None:
-        """`services` are what AWS's own services may do with it, for which no role of ours can stand in."""
+        """`services` are what AWS's own services may do with it, for which no role of ours can stand in. A protected
+        key refuses to go, since whatever it encrypts goes with it."""
         self.key = KmsKey(
             stack,
             f"{purpose}_key",
@@ -31,6 +39,7 @@ class Key:
             enable_key_rotation=True,
             deletion_window_in_days=WAITING_DAYS,
             policy=document(_owner(stack), *services),
+            lifecycle=TerraformResourceLifecycle(prevent_destroy=protected),
         )
         KmsAlias(
             stack,
@@ -44,7 +53,7 @@ class Key:
         return self.key.arn
 
 
-def logs_key(stack: Workspace) -> Key:
+def logs_key(stack: Workspace, *, protected: bool) -> Key:
     service = Statement(
         sid="LogGroups",
         actions=[*USE_KEY],
@@ -54,10 +63,10 @@ def logs_key(stack: Workspace) -> Key:
         conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": stack.arn("logs", "log-group:*")}},
         wildcard="a key's policy is about that key alone",
     )
-    return Key(stack, "logs", description=f"Log groups of {stack.owner}", services=(service,))
+    return Key(stack, "logs", description=f"Log groups of {stack.owner}", services=(service,), protected=protected)
 
 
-def data_key(stack: Workspace) -> Key:
+def data_key(stack: Workspace, *, protected: bool) -> Key:
     service = Statement(
         sid="AlarmsToTopic",
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
@@ -67,7 +76,13 @@ def data_key(stack: Workspace) -> Key:
         conditions={"StringEquals": {"aws:SourceAccount": stack.account_id}},
         wildcard="a key's policy is about that key alone",
     )
-    return Key(stack, "data", description=f"Tables, queues, secrets and alarms of {stack.owner}", services=(service,))
+    return Key(
+        stack,
+        "data",
+        description=f"Tables, queues, secrets and alarms of {stack.owner}",
+        services=(service,),
+        protected=protected,
+    )
 
 
 def _owner(stack: Workspace) -> Statement:

@@ -37,7 +37,7 @@ class Repository:
             ],
             image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
-            force_delete=True,  # asked for by name, and last of all: `destroy --registry`
+            # Never `force_delete`: a replacement would take every environment's images. `destroy --registry` does.
         )
         EcrLifecyclePolicy(
             stack,

@@ -30,6 +30,7 @@ class Role:
         managed_policy_arns: tuple[str, ...] = (),
         path: str = ROLE_PATH,
         bounded: bool = True,
+        session_seconds: int | None = None,
     ) -> None:
         dashed = label.replace("_", "-")
         self.role = IamRole(
@@ -40,6 +41,7 @@ class Role:
             description=description,
             assume_role_policy=trust,
             permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if bounded else None,
+            max_session_duration=session_seconds,
         )
         self.policies: list[ITerraformDependable] = [
             IamRolePolicyAttachment(stack, f"{label}_managed_{number}", role=self.role.name, policy_arn=arn)

@@ -23,8 +23,8 @@ class Supporting(Workspace):
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, Stack(environment.name, region, Kind.SUPPORTING))
-        data_key_arn = data_key(self).arn
-        logs_key_arn = logs_key(self).arn
+        data_key_arn = data_key(self, protected=environment.protected).arn
+        logs_key_arn = logs_key(self, protected=environment.protected).arn
         topic_arn = alarm_topic(self, key_arn=data_key_arn)
         flow_log = LogGroup(self, "vpc-flow", key_arn=logs_key_arn, days=environment.log_days)
         network = Network(self, environment, flow_log)

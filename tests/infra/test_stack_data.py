@@ -37,7 +37,7 @@ def expected_index(index: Index) -> dict[str, Any]:
 
 def is_as(table: Table, resource: Resource) -> bool:
     ttl = {"attribute_name": table.ttl_attribute, "enabled": True} if table.ttl_attribute else None
-    capacity = {"read_capacity", "write_capacity", "warm_throughput"}
+    capacity = {"read_capacity", "write_capacity"}
     indexes = [
         {"range_key": None, **{name: value for name, value in index.items() if name not in capacity}}
         for index in resource["global_secondary_index"]
@@ -92,9 +92,6 @@ def test_on_demand() -> None:
         if isinstance(billing, OnDemand):
             assert table["billing_mode"] == "PAY_PER_REQUEST", str(table)
             assert "read_capacity" not in table.body, str(table)
-            warm = [each.get("warm_throughput") for each in (table, *table["global_secondary_index"])]
-            writes = [each and each["write_units_per_second"] for each in warm]
-            assert writes == [billing.warm_writes] * len(warm), str(table)
             assert not table.stack.resources("aws_appautoscaling_target"), str(table)
 
 

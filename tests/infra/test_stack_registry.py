@@ -88,7 +88,6 @@ def test_images_are_scanned_and_go_with_their_registry() -> None:
         str(repository)
         for repository in repositories()
         if repository["image_scanning_configuration"] != {"scan_on_push": True}
-        or repository["force_delete"] is not True
     )
 
 

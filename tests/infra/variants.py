@@ -38,7 +38,7 @@ HCP = "hcp"
 
 def choices() -> dict[str, Environment]:
     """Each egress with each capacity, and each billing with each of both, on prod; the name says which."""
-    billings: tuple[OnDemand | Provisioned, ...] = (OnDemand(warm_writes=20_000), Provisioned())
+    billings: tuple[OnDemand | Provisioned, ...] = (OnDemand(), Provisioned())
     return {
         f"{egress}-{capacity}-{billing.__class__.__name__.lower()}": replace(
             PROD, egress=egress, capacity=capacity, billing=billing, payments=INSIDE
