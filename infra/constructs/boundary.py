@@ -1,5 +1,6 @@
 """What an account has once in all regions: the boundary that no role of ours outgrows, and CI's identity provider."""
 
+from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
 from cdktn_provider_aws.iam_policy import IamPolicy
 
@@ -48,6 +49,8 @@ def make_boundary(stack: Workspace) -> None:
                 wildcard="a boundary allows nothing by itself: it caps what the roles' own policies name exactly",
             )
         ),
+        # Another text would replace it, and IAM deletes no boundary that roles have.
+        lifecycle=TerraformResourceLifecycle(ignore_changes=["description"]),
     )
 
 

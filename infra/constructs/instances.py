@@ -104,6 +104,8 @@ class InstanceCapacity:
                     instance_warmup_period=WARMUP_SECONDS,
                 ),
             ),
+            # When it goes, the cluster leaves it first: ECS deletes none that a cluster has.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
 
 

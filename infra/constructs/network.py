@@ -2,6 +2,7 @@
 
 import ipaddress
 
+from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.default_security_group import DefaultSecurityGroup
 from cdktn_provider_aws.eip import Eip
 from cdktn_provider_aws.flow_log import FlowLog
@@ -122,6 +123,8 @@ class Network:
                     allocation_id=address.allocation_id,
                     subnet_id=self.public_subnets[zone].id,
                     depends_on=[self.internet_gateway],
+                    # When one goes, the routes of its zone turn to another first.
+                    lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
                 )
             )
         for zone, table in enumerate(self.private_routes if gateways else ()):

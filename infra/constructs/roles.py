@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.iam_role import IamRole
 from cdktn_provider_aws.iam_role_policy import IamRolePolicy
 from cdktn_provider_aws.iam_role_policy_attachment import IamRolePolicyAttachment
@@ -31,8 +32,12 @@ class Role:
         path: str = ROLE_PATH,
         bounded: bool = True,
         session_seconds: int | None = None,
+        leaves_last: bool = False,
     ) -> None:
+        """`leaves_last` is for a role that a resource may stop using while it stays: it goes after the change of that
+        resource, and not before it."""
         dashed = label.replace("_", "-")
+        lifecycle = TerraformResourceLifecycle(create_before_destroy=True) if leaves_last else None
         self.role = IamRole(
             stack,
             f"{label}_role",
@@ -42,6 +47,7 @@ class Role:
             assume_role_policy=trust,
             permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if bounded else None,
             max_session_duration=session_seconds,
+            lifecycle=lifecycle,
         )
         self.policies: list[ITerraformDependable] = [
             IamRolePolicyAttachment(stack, f"{label}_managed_{number}", role=self.role.name, policy_arn=arn)
@@ -49,7 +55,14 @@ class Role:
         ]
         if statements:
             self.policies.append(
-                IamRolePolicy(stack, f"{label}_policy", name=dashed, role=self.role.id, policy=document(*statements))
+                IamRolePolicy(
+                    stack,
+                    f"{label}_policy",
+                    name=dashed,
+                    role=self.role.id,
+                    policy=document(*statements),
+                    lifecycle=lifecycle,
+                )
             )
 
     @property

@@ -70,6 +70,8 @@ class Traffic:
                 unhealthy_threshold=CHECKS,
                 matcher="200",
             ),
+            # A service that rolls from now on leaves green: it goes after the service and the rule have left it.
+            lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
 
     def _rule(self, label: str, listener_arn: str) -> LbListenerRule:
@@ -96,5 +98,7 @@ class Traffic:
                 )
             ],
             # From here on the weights are ECS's: a plan must not send customers back to the old fleet.
-            lifecycle=TerraformResourceLifecycle(ignore_changes=["action"] if len(self.target_groups) > 1 else None),
+            lifecycle=TerraformResourceLifecycle(
+                create_before_destroy=True, ignore_changes=["action"] if len(self.target_groups) > 1 else None
+            ),
         )

@@ -161,6 +161,7 @@ class OrderApi(ServiceWorkspace):
             # Without a condition, as AWS has it:
             # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
             trust=trust("ecs.amazonaws.com"),
+            leaves_last=True,  # a service that rolls from now on has no such role
             statements=(
                 Statement(
                     sid="MoveTraffic",

@@ -26,11 +26,14 @@ PYTHON = ROOT / "infra" / ".venv" / "bin" / "python"
 SECONDS = 150  # less than the limit of the test that is the first to need the stacks
 
 ALL = "environments.pickle"
+CHANGES = "changes"
 WRITE = f"""
 import pickle, sys
 from pathlib import Path
+from tests.infra.planning import states
 from tests.infra.variants import DEV, HCP, main, variants
 folder = Path(sys.argv[1])
+states.main(folder / "{CHANGES}")
 main(folder)
 (folder / "{ALL}").write_bytes(pickle.dumps({{**variants(), HCP: DEV}}))
 """
@@ -156,6 +159,14 @@ def stacks() -> tuple[Stack, ...]:
     ]
     assert {stack.variant for stack in found} == set(environments)
     return tuple(found)
+
+
+@cache
+def stack_in(state: str, kind: str) -> Stack:
+    """Return a stack of prod as it is before or after a change: one of `planning/states.py`."""
+    (path,) = (_written() / CHANGES / state).glob(f"*/stacks/{kind}-*/cdk.tf.json")
+    app = path.relative_to(_written()).parts[2]
+    return Stack(state, ENVIRONMENTS["prod"], app, path.parent.name, json.loads(path.read_text()))
 
 
 @cache

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.infra.graph import needed_by
 from tests.infra.synthesis import Resource, every, none, stacks
-from tests.infra.test_stack_order import needed_by
 
 
 @dataclass(frozen=True)

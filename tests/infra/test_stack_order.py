@@ -1,14 +1,11 @@
 """What depends on what inside a stack: it is made after that, and destroyed before."""
 
 import re
-from collections.abc import Mapping
-from functools import cache
 
 import pytest
 
-from tests.infra.synthesis import Stack, every, of_kind, stacks, strings
-
-ADDRESS = re.compile(r"\b(aws_[a-z0-9_]+\.\w+)")
+from tests.infra.graph import Graph, needed_by
+from tests.infra.synthesis import Stack, every, of_kind, stacks
 
 SERVICES = ("order-api", "order-processor")
 NETWORK = (
@@ -27,41 +24,13 @@ NETWORK = (
 CHURNS = re.compile(r"aws_(ecs|lb|dynamodb|sqs|autoscaling|launch|sns|wafv2|cloudwatch_metric)")
 
 
-@cache
-def graph(stack: Stack) -> Mapping[str, set[str]]:
-    """Each address with those that it names, by reference or in `depends_on`."""
-    known = {resource.address for resource in stack.resources()}
-    return {
-        resource.address: {
-            address
-            for text in strings({name: part for name, part in resource.body.items() if name != "//"})
-            if "${" in text or text in known
-            for address in ADDRESS.findall(text)
-            if address in known and address != resource.address
-        }
-        for resource in stack.resources()
-    }
-
-
-def needed_by(stack: Stack, address: str) -> set[str]:
-    """All that an address depends on, directly or not."""
-    edges = graph(stack)
-    found: set[str] = set()
-    waiting = [address]
-    while waiting:
-        for each in edges[waiting.pop()] - found:
-            found.add(each)
-            waiting.append(each)
-    return found
-
-
 def addresses(stack: Stack, *kinds: str) -> set[str]:
     return {resource.address for kind in kinds for resource in stack.resources(kind)}
 
 
 def test_nothing_depends_on_itself() -> None:
     for stack in stacks():
-        assert all(address not in needed_by(stack, address) for address in graph(stack)), str(stack)
+        assert all(address not in needed_by(stack, address) for address in Graph.of(stack).needs), str(stack)
 
 
 def test_depends_on_names_what_there_is() -> None:
