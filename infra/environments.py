@@ -360,6 +360,15 @@ class Environment:
         return "dev" if self.is_feature else self.name.partition("-")[0]
 
     @property
+    def cluster(self) -> str:
+        """Name of the ECS cluster, which a feature environment shares with its host."""
+        return self.host or self.name
+
+    def service_name(self, service: str) -> str:
+        """Return a service's name within the cluster."""
+        return f"{self.name}-{service}" if self.is_feature else service
+
+    @property
     def table_prefix(self) -> str:
         return f"{self.name}-"
 

@@ -10,6 +10,7 @@ from infra.constructs.logs import LogGroup
 from infra.constructs.network import Network
 from infra.constructs.workspace import Workspace
 from infra.environments import Capacity, Environment, Insights
+from infra.naming import insights_log_group, instances_provider
 
 if TYPE_CHECKING:
     from cdktn import ITerraformDependable
@@ -21,7 +22,7 @@ FARGATE_SPOT = "FARGATE_SPOT"
 def capacity_provider(capacity: Capacity, cluster_owner: str) -> str:
     """The name of the capacity provider that a service asks for."""
     names = {Capacity.FARGATE: FARGATE, Capacity.FARGATE_SPOT: FARGATE_SPOT}
-    return names.get(capacity) or f"{cluster_owner}-instances"
+    return names.get(capacity) or instances_provider(cluster_owner)
 
 
 class Cluster:
@@ -34,7 +35,7 @@ class Cluster:
                 "container-insights",
                 key_arn=logs_key_arn,
                 days=environment.log_days,
-                name=f"/aws/ecs/containerinsights/{environment.name}/performance",
+                name=insights_log_group(environment.name),
             )
             first.append(insights.group)
         self.cluster = EcsCluster(

@@ -11,9 +11,10 @@ from infra.operate.plan import plan
 from infra.operate.reap import reap
 from infra.operate.site import Site
 from infra.operate.synth import synth
+from infra.operate.warm import warm
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-for verb in (bootstrap, synth, plan, deploy, begin, destroy, output, reap):
+for verb in (bootstrap, synth, plan, deploy, begin, warm, destroy, output, reap):
     app.command()(verb)
 
 

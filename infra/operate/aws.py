@@ -28,14 +28,18 @@ class Account:
     def state_bucket(self, region: str) -> str:
         return f"{self.state_bucket_prefix}-{region}"
 
+    def client(self, service: str, region: str) -> Any:
+        make: Any = self.session.client  # typed by the name of each service
+        return make(service, region_name=region)
+
     def s3(self, region: str) -> Any:
-        return self.session.client("s3", region_name=region)
+        return self.client("s3", region)
 
     def ecr(self, region: str) -> Any:
-        return self.session.client("ecr", region_name=region)
+        return self.client("ecr", region)
 
     def secretsmanager(self, region: str) -> Any:
-        return self.session.client("secretsmanager", region_name=region)
+        return self.client("secretsmanager", region)
 
 
 def account_of_caller(site: Site, region: str) -> Account:

@@ -5,6 +5,7 @@ import typer
 from infra.operate.conditions import explain_unready, unready
 from infra.operate.console import confirm, reported, require_answer
 from infra.operate.exceptions import Refused
+from infra.operate.leftovers import remove_insights_log
 from infra.operate.options import (
     DryRunOption,
     EnvOption,
@@ -18,7 +19,7 @@ from infra.operate.plan import show_plans
 from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.operate.work import Work, prepare
-from infra.stacks import Stack
+from infra.stacks import Kind, Stack
 
 
 def deploy(
@@ -75,6 +76,8 @@ def deploy(
 
 
 def _deploy_one(work: Work, stack: Stack) -> None:
+    if stack.kind is Kind.SUPPORTING and not stack.is_feature and stack not in work.standing:
+        remove_insights_log(work.account.client("logs", stack.region), work.request.environment)
     work.terraform.init(stack)
     work.terraform.carry_out(stack, destroy=False)
 

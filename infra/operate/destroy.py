@@ -8,7 +8,8 @@ from infra.environments import Environment
 from infra.operate.conditions import require_nothing_above
 from infra.operate.console import confirm, errors, reported, require_answer
 from infra.operate.exceptions import Refused
-from infra.operate.image_tags import remove_image_tags
+from infra.operate.image_tags import remove_image_tags, remove_images
+from infra.operate.leftovers import kept, left_behind, remove_insights_log
 from infra.operate.options import (
     DryRunOption,
     EnvOption,
@@ -23,7 +24,7 @@ from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.operate.site import Site
 from infra.operate.work import Work, prepare
-from infra.stacks import Stack
+from infra.stacks import Kind, Stack
 
 
 def destroy(
@@ -59,6 +60,10 @@ def destroy(
     while something still stands on what is to go: services on their supporting
       stack, feature environments on dev, any environment on the registry.
 
+    The key of prod's data stays for as long as the backups of its deleted
+    tables, 35 days; it says how to end it. What proves a certificate's domain
+    stays while another region needs it.
+
     Of an environment that is half gone, what still stands goes. If a stack
     fails, give the same command again. Ctrl-C lets Terraform end what it has
     begun and write its state; press it once.
@@ -93,14 +98,22 @@ def carry_out(site: Site, request: Request, *, yes: bool) -> None:
     require_nothing_above(work.stacks, work.standing, request.environment)
     confirm(request.environment, yes=yes)
     in_turn(work, work.stacks, lambda stack: _destroy_one(work, stack), done="destroyed")
+    for line in left_behind(work):
+        errors.print(line, style="yellow")
     if request.environment.is_feature and request.only is None:
         for tag in remove_image_tags(work.account, request.environment):
             errors.print(f"{tag} is taken off its image", style="dim")
 
 
 def _destroy_one(work: Work, stack: Stack) -> None:
+    if stack.kind is Kind.REGISTRY:
+        remove_images(work.account.ecr(stack.region))
     work.terraform.init(stack)
+    for address in kept(work, stack):
+        work.terraform.forget(stack, address)
     work.terraform.carry_out(stack, destroy=True)
+    if stack.kind is Kind.SUPPORTING and not stack.is_feature:
+        remove_insights_log(work.account.client("logs", stack.region), work.request.environment)
 
 
 def _require_unprotected(environment: Environment) -> None:

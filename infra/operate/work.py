@@ -8,6 +8,7 @@ from infra.environments import Environment
 from infra.operate.aws import Account, account_of_caller
 from infra.operate.console import announce, errors, span
 from infra.operate.exceptions import Refused
+from infra.operate.live import look
 from infra.operate.request import Request, Verb
 from infra.operate.site import Site
 from infra.operate.state import standing_stacks
@@ -45,7 +46,7 @@ def prepare(site: Site, request: Request) -> Work:
     A destruction, and the outputs, are about what stands: other stacks are left out. Nothing is changed yet.
 
     Raises:
-        Refused: if something that this needs is not there.
+        Refused: if something that this needs is not there, or what stands must not be changed so.
         Failed: if the stacks cannot be written.
     """
     stacks = request.stacks()
@@ -66,7 +67,8 @@ def prepare(site: Site, request: Request) -> Work:
     if request.verb in (Verb.DESTROY, Verb.OUTPUT):
         stacks = _those_that_stand(stacks, standing)
     terraform = _terraform(site, account, environment.name, executable)
-    _write(site, environment, terraform, stacks)
+    options = look(account, environment, stacks, standing) if request.verb in (Verb.PLAN, Verb.DEPLOY) else ()
+    _write(site, environment, terraform, stacks, options)
     reads = {stack: reads_of(terraform.folder_of(stack)) for stack in stacks}
     if further := set(_regions(other for read in reads.values() for other in read)) - set(regions):
         standing |= standing_stacks(site, account, environment.name, sorted(further), request.concerns)
@@ -86,11 +88,13 @@ def _terraform(site: Site, account: Account, environment: str, executable: str) 
     )
 
 
-def _write(site: Site, environment: Environment, terraform: Terraform, stacks: Sequence[Stack]) -> None:
+def _write(
+    site: Site, environment: Environment, terraform: Terraform, stacks: Sequence[Stack], options: Sequence[str]
+) -> None:
     """Raises Refused if a stack has a state that waits to be saved."""
     apps = list(dict.fromkeys(stack.app for stack in stacks))
     if apps:
-        synthesis = synthesize(site, environment, terraform.folder, apps)
+        synthesis = synthesize(site, environment, terraform.folder, apps, options)
         errors.print(f"the stacks were written in {span(synthesis.seconds)}", style="dim")
     for stack in stacks:
         if lost := terraform.explain_lost_state(stack):

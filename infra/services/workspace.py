@@ -28,7 +28,7 @@ class ServiceWorkspace(Workspace):
     @property
     def service_name(self) -> str:
         """Within the cluster, which a feature environment shares with its host."""
-        return f"{self.environment.name}-{self.service}" if self.environment.is_feature else self.service
+        return self.environment.service_name(self.service)
 
     @property
     def stands_by(self) -> bool:

@@ -38,6 +38,7 @@ with (here / "calls.jsonl").open("a") as calls:
     print(json.dumps(call), file=calls)
 does = json.loads((here / "does.json").read_text()).get(f"{{verb}} {{stack}}", {{}})
 told = json.dumps(does.get("outputs", {{}})) if verb == "output" else f"terraform says: {{verb}} of {{stack}}"
+told = does.get("says", told)
 print(told, flush=True)
 if verb == "plan" and any(each.startswith("-out=") for each in sys.argv):
     Path("stack.tfplan").write_text("planned")
@@ -72,7 +73,8 @@ app, name, out = sys.argv[2].split(".")[1], sys.argv[4], Path(sys.argv[6])
 here = Path(os.environ["FAKE_TERRAFORM"])
 with (here / "syntheses.jsonl").open("a") as calls:
     path, node = os.environ["PYTHONPATH"], os.environ.get("JSII_NODE")
-    print(json.dumps({{"app": app, "path": path, "folder": os.getcwd(), "node": node}}), file=calls)
+    call = {{"app": app, "path": path, "folder": os.getcwd(), "node": node, "options": sys.argv[7:]}}
+    print(json.dumps(call), file=calls)
 made_up = json.loads((here / "stacks.json").read_text())
 if app in made_up.get("broken", []):
     sys.exit("Traceback: the construct is wrong")
@@ -90,6 +92,11 @@ class Desk:
     here: Path
     s3: Any
     does: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """Return a client of the account: the one that the commands use, too."""
+        make: Any = self.site.session().client  # typed by the name of each service
+        return make(service, region_name=HOME)
 
     def run(self, *words: str, answer: str | None = None) -> Result:
         (self.here / "does.json").write_text(json.dumps(self.does))
@@ -132,6 +139,13 @@ class Desk:
                 apps[stack.app][stack.name] = {"data": {"terraform_remote_state": sources}}
             content[environment.name] = apps
         (self.here / "stacks.json").write_text(json.dumps(content))
+
+    def make_up_with(self, stack: Stack, resources: dict[str, Any]) -> None:
+        """Give a stack resources, beside what it reads."""
+        path = self.here / "stacks.json"
+        content = json.loads(path.read_text())
+        content[stack.owner][stack.app][stack.name]["resource"] = resources
+        path.write_text(json.dumps(content))
 
     def pretend(self, **changes: Any) -> None:
         """Changes of the organisation."""

@@ -222,7 +222,7 @@ def test_synth_runs_both_apps_in_their_own_environment(desk: Desk, tmp_path: Pat
     apps = ["supporting", "supporting", "services", "services"]
     assert sorted(written) == sorted(f"{app} {stack}" for app, stack in zip(apps, ORDER, strict=True))
     assert "4 stacks of dev, in" in result.stdout
-    expected = {"path": "shared/src:.", "folder": str(desk.site.root), "node": str(node)}
+    expected = {"path": "shared/src:.", "folder": str(desk.site.root), "node": str(node), "options": []}
     assert [each | {"app": ""} for each in desk.syntheses()] == [expected | {"app": ""}] * 2
     assert desk.calls() == []
 

@@ -1,0 +1,81 @@
+"""How the tables that stand are billed, and their indexes, beside what the code says."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from infra.environments import Environment, Provisioned
+from infra.operate.exceptions import Refused
+from order_shared.tables import TABLES, Table
+
+Definition = tuple[str, str | None, frozenset[str]]
+"""Hash key, range key, and the attributes that an index carries besides the keys."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One table as DynamoDB has it."""
+
+    billing: str
+    indexes: dict[str, Definition]
+
+
+def indexes_change(dynamodb: Any, environment: Environment) -> bool:
+    """Return whether a deployment changes how a table is billed, or which indexes it has.
+
+    Raises:
+        Refused: if an index changed under its name, or one goes in the step in which another comes.
+    """
+    found = False
+    for table in TABLES:
+        standing = _standing(dynamodb, environment.table_prefix + table.name)
+        if standing is not None:
+            _require_readable(table, standing.indexes)
+            found |= standing.billing != _billing(environment) or standing.indexes.keys() != _wanted(table).keys()
+    return found
+
+
+def _billing(environment: Environment) -> str:
+    return "PROVISIONED" if isinstance(environment.billing, Provisioned) else "PAY_PER_REQUEST"
+
+
+def _require_readable(table: Table, standing: dict[str, Definition]) -> None:
+    wanted = _wanted(table)
+    for name in sorted(standing.keys() & wanted.keys()):
+        if standing[name] != wanted[name]:
+            raise Refused(
+                f"the index {name} of {table.name} changed under its name: DynamoDB would delete it and build it anew, "
+                "and its readers would fail meanwhile. Give it a new name: docs/evolution.md, Indexes"
+            )
+    gone, new = sorted(standing.keys() - wanted.keys()), sorted(wanted.keys() - standing.keys())
+    if gone and new:
+        raise Refused(
+            f"{table.name} would lose the index {gone[0]} in the step in which it gets {new[0]}: first deploy both, "
+            "then the services that read the new one, and then take the old one away: docs/evolution.md, Indexes"
+        )
+
+
+def _wanted(table: Table) -> dict[str, Definition]:
+    return {
+        index.name: (
+            index.hash_key.name,
+            index.range_key.name if index.range_key else None,
+            frozenset(index.include),
+        )
+        for index in table.indexes
+    }
+
+
+def _standing(dynamodb: Any, name: str) -> Standing | None:
+    try:
+        table = dynamodb.describe_table(TableName=name)["Table"]
+    except dynamodb.exceptions.ResourceNotFoundException:
+        return None
+    return Standing(
+        table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+        {index["IndexName"]: _definition(index) for index in table.get("GlobalSecondaryIndexes", ())},
+    )
+
+
+def _definition(index: dict[str, Any]) -> Definition:
+    keys = {key["KeyType"]: key["AttributeName"] for key in index["KeySchema"]}
+    return keys["HASH"], keys.get("RANGE"), frozenset(index["Projection"].get("NonKeyAttributes", ()))

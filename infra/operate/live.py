@@ -1,0 +1,53 @@
+"""What a deployment is about to change, looked at where it stands: the code alone does not tell whether it may."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+from infra.environments import Environment, Provisioned, Strategy
+from infra.operate.aws import Account
+from infra.operate.console import errors
+from infra.operate.indexes import indexes_change
+from infra.operate.running import require_blue_is_live, require_instances_unused
+from infra.stacks import Kind, Stack
+
+INDEXES_CHANGE = "--indexes-change"
+
+
+def look(
+    account: Account, environment: Environment, stacks: Sequence[Stack], standing: AbstractSet[Stack]
+) -> tuple[str, ...]:
+    """Return what the apps have to be told to write the stacks.
+
+    Raises:
+        Refused: if the change of one of these stacks would stop what runs.
+    """
+    options: tuple[str, ...] = ()
+    for stack in stacks:
+        if stack not in standing:
+            continue
+        if stack.kind is Kind.SUPPORTING:
+            _look_at_instances(account, environment, stack)
+            options += _look_at_tables(account, environment, stack)
+        if stack.kind is Kind.ORDER_API and environment.deployment.strategy is Strategy.ROLLING:
+            ecs, elbv2 = (account.client(service, stack.region) for service in ("ecs", "elbv2"))
+            require_blue_is_live(ecs, elbv2, environment)
+    return options
+
+
+def _look_at_instances(account: Account, environment: Environment, stack: Stack) -> None:
+    if not environment.has_instances and not environment.is_feature:
+        require_instances_unused(account.client("ecs", stack.region), environment)
+
+
+def _look_at_tables(account: Account, environment: Environment, stack: Stack) -> tuple[str, ...]:
+    if stack.region != environment.regions[0]:
+        return ()
+    changes = indexes_change(account.client("dynamodb", stack.region), environment)
+    if not changes or not isinstance(environment.billing, Provisioned):
+        return ()
+    errors.print(
+        f"billing or indexes change: each index begins with {environment.billing.minimum} units, and autoscaling "
+        "raises it; deploy this in a quiet hour",
+        style="yellow",
+    )
+    return (INDEXES_CHANGE,)

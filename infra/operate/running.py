@@ -1,0 +1,78 @@
+"""What runs, and whether a deployment would take from under it what it runs on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from infra.environments import Environment
+from infra.naming import blue_target_group, instances_provider
+from infra.operate.exceptions import Refused
+from infra.stacks import Kind
+
+PAGE = 10  # DescribeServices takes no more
+
+
+def require_instances_unused(ecs: Any, environment: Environment) -> None:
+    """Raise Refused if a service asks for the instances that a deployment takes away."""
+    provider = instances_provider(environment.cluster)
+    users = [
+        service["serviceName"]
+        for service in _services(ecs, environment.cluster)
+        if any(provider == each["capacityProvider"] for each in _strategies(service))
+    ]
+    if users:
+        raise Refused(
+            f"{', '.join(users)} still run on the instances of {environment.cluster}, which this takes away. Set "
+            "keep_instances=True in infra/environments.py and deploy, supporting and services; take it out again when "
+            "no service asks for the instances"
+        )
+
+
+def require_blue_is_live(ecs: Any, elbv2: Any, environment: Environment) -> None:
+    """Raise Refused if green is live of a service that is to roll from now on: a deployment takes green away."""
+    name = environment.service_name(Kind.ORDER_API)
+    for service in _described(ecs, environment.cluster, [name]):
+        for target in service.get("loadBalancers", ()):
+            rule = target.get("advancedConfiguration", {}).get("productionListenerRule")
+            if rule and not _is_on_blue(elbv2, rule, environment):
+                raise Refused(
+                    f"green is live of {name}, and a service that rolls has blue only: every request would fail. Start "
+                    f"one more deployment, which takes over on blue: aws ecs update-service --cluster "
+                    f"{environment.cluster} --service {name} --force-new-deployment; follow it with `make settle "
+                    f"ENV={environment.name}`, and then deploy again"
+                )
+
+
+def _is_on_blue(elbv2: Any, rule: str, environment: Environment) -> bool:
+    blue = f":targetgroup/{blue_target_group(environment.name)}/"
+    (found,) = elbv2.describe_rules(RuleArns=[rule])["Rules"]
+    return all(
+        blue in group["TargetGroupArn"]
+        for action in found["Actions"]
+        for group in action.get("ForwardConfig", {}).get("TargetGroups", ())
+        if group.get("Weight", 1)
+    )
+
+
+def _strategies(service: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a service asks for, and what the tasks of its earlier deployments run on."""
+    for part in (service, *service.get("deployments", ())):
+        yield from part.get("capacityProviderStrategy", ())
+
+
+def _services(ecs: Any, cluster: str) -> Iterator[dict[str, Any]]:
+    try:
+        pages = list(ecs.get_paginator("list_services").paginate(cluster=cluster, PaginationConfig={"PageSize": PAGE}))
+    except ecs.exceptions.ClusterNotFoundException:
+        return
+    for page in pages:
+        yield from _described(ecs, cluster, page["serviceArns"])
+
+
+def _described(ecs: Any, cluster: str, names: list[str]) -> list[dict[str, Any]]:
+    if not names:
+        return []
+    try:
+        found = ecs.describe_services(cluster=cluster, services=names)["services"]
+    except ecs.exceptions.ClusterNotFoundException:
+        return []
+    return [service for service in found if service["status"] != "INACTIVE"]

@@ -1,0 +1,117 @@
+"""What a destruction leaves on purpose, what it takes that Terraform does not, and what AWS makes again."""
+
+from dataclasses import replace
+
+import pytest
+
+from infra import environments
+from infra.environments import DEV, PROD, Environment
+from infra.naming import insights_log_group
+from infra.operate.leftovers import DATA_KEY, PROOF
+from infra.stacks import ACCOUNT, SERVICES, Kind, Stack
+from tests.infra.conftest import HOME, Desk, stacks_named
+from tests.infra.synthesis import every, stack_of
+
+FAR = "eu-west-1"
+REGISTRY = Stack(ACCOUNT, HOME, Kind.REGISTRY)
+SUPPORTING = f"supporting-{HOME}"
+UNPROTECTED = replace(PROD, protected=False)
+
+
+def stands(desk: Desk, monkeypatch: pytest.MonkeyPatch, environment: Environment, *stacks: Stack) -> None:
+    """Let stacks of an environment stand, each with the key and the record that may stay."""
+    monkeypatch.setitem(environments.ENVIRONMENTS, environment.name, environment)
+    desk.make_up(environment)
+    desk.stand(*stacks)
+    for stack in stacks:
+        desk.does[f"state {stack.name}"] = {"says": f"{DATA_KEY}\n{PROOF}\naws_vpc.vpc"}
+
+
+def forgotten(desk: Desk) -> list[tuple[str, str]]:
+    """Return the stack and the address of what is taken out of a state."""
+    return [(call["stack"], call["arguments"][-1]) for call in desk.calls() if call["arguments"][:2] == ["state", "rm"]]
+
+
+def supporting(owner: str, region: str = HOME) -> Stack:
+    return Stack(owner, region, Kind.SUPPORTING)
+
+
+def test_the_key_of_prods_data_outlives_the_backups_of_its_tables(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 28. A key that Terraform deletes ends after 30 days, the backup of a deleted table after 35."""
+    stands(desk, monkeypatch, UNPROTECTED, supporting("prod"))
+    result = desk.run("destroy", "--env", "prod", "--yes")
+    assert result.exit_code == 0, result.output
+    assert forgotten(desk) == [(SUPPORTING, DATA_KEY)]
+    assert desk.applied() == [SUPPORTING]
+    assert "the key of prod's data in eu-central-1 stays for 35 days" in result.stderr
+
+
+def test_no_other_environment_leaves_a_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    stands(desk, monkeypatch, DEV, supporting("dev"))
+    assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
+    assert forgotten(desk) == []
+
+
+def test_the_proof_stays_while_another_region_needs_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row 19. The certificate of every region is renewed by the one record."""
+    desk.make_bucket(FAR)
+    stands(desk, monkeypatch, replace(DEV, regions=(HOME, FAR)), supporting("dev"), supporting("dev", FAR))
+    assert desk.run("destroy", "--env", "dev", "--region", HOME, "--yes").exit_code == 0
+    assert forgotten(desk) == [(SUPPORTING, PROOF)]
+
+
+def test_the_proof_goes_with_the_last_region(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.make_bucket(FAR)
+    stands(desk, monkeypatch, replace(DEV, regions=(HOME, FAR)), supporting("dev"), supporting("dev", FAR))
+    assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
+    assert forgotten(desk) == []
+
+
+def test_what_is_not_in_the_state_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a stack that is half gone."""
+    stands(desk, monkeypatch, UNPROTECTED, supporting("prod"))
+    desk.does[f"state {SUPPORTING}"] = {"says": "aws_vpc.vpc"}
+    assert desk.run("destroy", "--env", "prod", "--yes").exit_code == 0
+    assert forgotten(desk) == []
+
+
+def test_images_go_with_the_registry_and_never_otherwise(desk: Desk) -> None:
+    """Row 28. No stack says `force_delete`, so a replacement could not take them."""
+    ecr = desk.client("ecr")
+    for service in SERVICES:
+        ecr.create_repository(repositoryName=str(service))
+    desk.stand(*stacks_named("dev"), REGISTRY)
+    assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
+    assert len(ecr.describe_repositories()["repositories"]) == 2
+    for stack in stacks_named("dev"):
+        desk.keep(stack.key, {"resources": []})
+    desk.stand(REGISTRY)
+    assert desk.run("destroy", "--env", "dev", "--registry", "--only", "registry", "--yes").exit_code == 0
+    assert ecr.describe_repositories()["repositories"] == []
+    assert all("force_delete" not in repository.body for repository in every("aws_ecr_repository"))
+
+
+@pytest.mark.parametrize("verb", ["destroy", "deploy"])
+def test_the_log_group_that_comes_back_is_taken_away(desk: Desk, verb: str) -> None:
+    """Container Insights makes it while the cluster goes, and the next cluster's stack could not."""
+    logs = desk.client("logs")
+    logs.create_log_group(logGroupName=insights_log_group("uat"))
+    if verb == "destroy":
+        desk.stand(supporting("uat"))
+    assert desk.run(verb, "--env", "uat", "--yes").exit_code == 0
+    assert logs.describe_log_groups()["logGroups"] == []
+
+
+def test_the_log_group_of_a_cluster_that_stands_stays(desk: Desk) -> None:
+    logs = desk.client("logs")
+    logs.create_log_group(logGroupName=insights_log_group("uat"))
+    desk.stand(supporting("uat"))
+    assert desk.run("deploy", "--env", "uat", "--yes").exit_code == 0
+    assert len(logs.describe_log_groups()["logGroups"]) == 1
+
+
+def test_the_names_are_those_of_the_stacks() -> None:
+    stack = stack_of("prod", "supporting")
+    assert {DATA_KEY, PROOF} <= {resource.address for resource in stack.resources()}
+    assert stack.the("aws_cloudwatch_log_group.container_insights_logs")["name"] == insights_log_group("prod")
+    assert stack.one("aws_ecs_cluster")["name"] == stack.environment.cluster
