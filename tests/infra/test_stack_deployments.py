@@ -72,7 +72,7 @@ def test_both_rules_forward_to_both_groups_and_ecs_keeps_the_weights() -> None:
             assert action["type"] == "forward", str(rule)
             assert list(weights) == target_groups(stack), str(rule)
             assert sorted(weights.values()) == [0, 100], str(rule)
-            assert rule["lifecycle"] == {"ignore_changes": ["action"]}, str(rule)
+            assert rule["lifecycle"]["ignore_changes"] == ["action"], str(rule)
 
 
 def test_each_rule_is_on_its_listener() -> None:
