@@ -261,6 +261,8 @@ class Environment:
     regions: tuple[str, ...] = ("eu-central-1",)
     """The first owns the tables and never changes; the others hold replicas and stand by, and each costs about as much
     again. See docs/multi-region.md."""
+    leaving_regions: tuple[str, ...] = ()
+    """Former regions whose stacks still stand, until `destroy --region` has taken each of them away."""
     active_region: str | None = None
     """Whose services write, if not those of the first region: change it to fail over."""
     zones: tuple[str, str, str] = ("a", "b", "c")
@@ -313,6 +315,8 @@ class Environment:
             raise ValueError(f"{self.name!r} names no environment: it begins with one of {', '.join(STAGES)}")
         if not self.regions or len(set(self.regions)) < len(self.regions):
             raise ValueError(f"{self.name}: regions are one or more, each once; they are {self.regions}")
+        if set(self.leaving_regions) & set(self.regions):
+            raise ValueError(f"{self.name}: leaving_regions are {self.leaving_regions}: one of {self.regions} stays")
         if self.active_region is not None and self.active_region not in self.regions:
             raise ValueError(f"{self.name}: active_region is {self.active_region}, which is none of {self.regions}")
         if self.log_days not in LOG_DAYS:
@@ -469,6 +473,7 @@ def feature_of(name: str, host: Environment) -> Environment:
         name=name,
         host=host.name,
         regions=(host.home,),
+        leaving_regions=(),
         active_region=None,
         capacity=host.capacity if host.capacity is Capacity.EC2 else Capacity.FARGATE_SPOT,
         keep_instances=False,

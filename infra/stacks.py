@@ -92,6 +92,13 @@ def registry_regions(environment: Environment) -> tuple[str, ...]:
     return () if environment.is_feature else tuple(dict.fromkeys((ORGANISATION.region, *environment.regions)))
 
 
+def leaving_stacks(environment: Environment, region: str) -> tuple[Stack, ...]:
+    """Return the stacks of a region that the environment leaves, in the order of deploying."""
+    if region not in environment.leaving_regions:
+        return ()
+    return tuple(Stack(environment.name, region, kind) for kind in (Kind.SUPPORTING, *SERVICES))
+
+
 def stacks_of(environment: Environment) -> tuple[Stack, ...]:
     """In the order of deploying: what others read comes first.
 

@@ -70,6 +70,8 @@ def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
     if other.owner != stack.owner:
         return False
     holds_tables = environment.regions[0]
+    if stack.region in environment.leaving_regions:
+        return other.region == stack.region
     if other.kind is Kind.SUPPORTING:  # its tables are replicated under a key of this stack
         return other.region == holds_tables
     return other.region == stack.region or stack.region == holds_tables

@@ -9,6 +9,7 @@ from infra.operate.conditions import require_nothing_above
 from infra.operate.console import confirm, errors, reported, require_answer
 from infra.operate.exceptions import Refused
 from infra.operate.image_tags import remove_image_tags, remove_images
+from infra.operate.indexes import require_no_replica
 from infra.operate.leftovers import kept, left_behind, remove_insights_log
 from infra.operate.options import (
     DryRunOption,
@@ -64,6 +65,9 @@ def destroy(
     tables, 35 days; it says how to end it. What proves a certificate's domain
     stays while another region needs it.
 
+    A region that the environment leaves (`leaving_regions`) goes with --region,
+    of a protected environment too, once the tables have no replica there.
+
     Of an environment that is half gone, what still stands goes. If a stack
     fails, give the same command again. Ctrl-C lets Terraform end what it has
     begun and write its state; press it once.
@@ -85,7 +89,8 @@ def destroy(
 def carry_out(site: Site, request: Request, *, yes: bool) -> None:
     """Raises Refused, Failed, Interrupted."""
     require_organisation(site)
-    _require_unprotected(request.environment)
+    if not request.leaves:
+        _require_unprotected(request.environment)
     if not request.dry_run:
         require_answer(site, yes=yes)
     work = prepare(site, request)
@@ -96,6 +101,9 @@ def carry_out(site: Site, request: Request, *, yes: bool) -> None:
         show_plans(work)
         return
     require_nothing_above(work.stacks, work.standing, request.environment)
+    if request.leaves:
+        first = request.environment.regions[0]
+        require_no_replica(work.account.client("dynamodb", first), request.environment, str(request.region))
     confirm(request.environment, yes=yes)
     in_turn(work, work.stacks, lambda stack: _destroy_one(work, stack), done="destroyed")
     for line in left_behind(work):
@@ -109,6 +117,8 @@ def _destroy_one(work: Work, stack: Stack) -> None:
     if stack.kind is Kind.REGISTRY:
         remove_images(work.account.ecr(stack.region))
     work.terraform.init(stack)
+    if work.request.leaves and stack.kind is Kind.SUPPORTING:
+        work.terraform.carry_out(stack, destroy=False)  # it is protected until it is written otherwise
     for address in kept(work, stack):
         work.terraform.forget(stack, address)
     work.terraform.carry_out(stack, destroy=True)

@@ -1,10 +1,11 @@
-"""How the tables that stand are billed, and their indexes, beside what the code says."""
+"""The tables that stand: their billing, indexes and replicas, beside what the code says."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from infra.environments import Environment, Provisioned
 from infra.operate.exceptions import Refused
+from infra.operate.request import Verb, command
 from order_shared.tables import TABLES, Table
 
 Definition = tuple[str, str | None, frozenset[str]]
@@ -32,6 +33,19 @@ def indexes_change(dynamodb: Any, environment: Environment) -> bool:
             _require_readable(table, standing.indexes)
             found |= standing.billing != _billing(environment) or standing.indexes.keys() != _wanted(table).keys()
     return found
+
+
+def require_no_replica(dynamodb: Any, environment: Environment, region: str) -> None:
+    """Raise Refused if a table is still replicated to a region that goes: the replica is encrypted with its key."""
+    for table in TABLES:
+        name = environment.table_prefix + table.name
+        try:
+            replicas = dynamodb.describe_table(TableName=name)["Table"].get("Replicas", ())
+        except dynamodb.exceptions.ResourceNotFoundException:
+            continue
+        if any(replica["RegionName"] == region for replica in replicas):
+            line = command(Verb.DEPLOY, environment.name, "supporting")
+            raise Refused(f"{name} still has a replica in {region}; first run: {line}")
 
 
 def _billing(environment: Environment) -> str:

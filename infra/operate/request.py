@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from infra.environments import Environment
 from infra.operate.exceptions import Refused
-from infra.stacks import ACCOUNT, App, Kind, Stack, stacks_of
+from infra.stacks import ACCOUNT, App, Kind, Stack, leaving_stacks, stacks_of
 
 PROGRAM = "python -m infra.operate"
 
@@ -35,9 +35,13 @@ class Request:
         Raises:
             Refused: if there is none, or it is the registry and nobody said `--registry`.
         """
-        if self.region is not None:
-            require_region(self.environment, self.region)
-        chosen = tuple(stack for stack in stacks_of(self.environment) if self._wants(stack))
+        if self.leaves:
+            candidates = leaving_stacks(self.environment, str(self.region))
+        else:
+            candidates = stacks_of(self.environment)
+            if self.region is not None:
+                require_region(self.environment, self.region)
+        chosen = tuple(stack for stack in candidates if self._wants(stack))
         if not chosen:
             raise Refused(self._no_such_stack())
         if self.verb is Verb.DEPLOY and not self.dry_run:
@@ -51,6 +55,11 @@ class Request:
                 "it is destroyed only with --registry"
             )
         return spared[::-1]
+
+    @property
+    def leaves(self) -> bool:
+        """True for the end of a region that the environment leaves."""
+        return self.verb is Verb.DESTROY and self.region in self.environment.leaving_regions
 
     def _require_one_region_of_services(self, stacks: Sequence[Stack]) -> None:
         """Terraform does not wait for ECS: two regions in one go would both write while the former home still drains.

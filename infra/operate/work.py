@@ -54,7 +54,8 @@ def prepare(site: Site, request: Request) -> Work:
     environment = request.environment
     account = account_of_caller(site, environment.home)
     # A region that is down must not keep the others from being deployed; a destruction must know of everything.
-    regions = environment.regions if request.verb is Verb.DESTROY else _regions(stacks)
+    everywhere = (*environment.regions, *environment.leaving_regions)
+    regions = everywhere if request.verb is Verb.DESTROY else _regions(stacks)
     announce(
         site,
         account,

@@ -9,7 +9,7 @@ from infra.services.order_processor import OrderProcessor
 
 
 def build(app: App, environment: Environment) -> None:
-    for region in environment.regions:
+    for region in (*environment.regions, *environment.leaving_regions):
         OrderApi(app, environment, region)
         OrderProcessor(app, environment, region)
 

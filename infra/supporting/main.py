@@ -1,5 +1,7 @@
 """Writes the supporting stacks of an environment: `python -m infra.supporting.main --env dev --out DIR`."""
 
+from dataclasses import replace
+
 from cdktn import App
 
 from infra.constructs.app import synthesize
@@ -17,6 +19,8 @@ def build(app: App, environment: Environment) -> None:
         Registry(app, region)
     for region in environment.regions:
         Supporting(app, environment, region)
+    for region in environment.leaving_regions:
+        Supporting(app, replace(environment, protected=False), region)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from infra.environments import Environment, Organisation, environment_of
 from infra.operate.__main__ import app
 from infra.operate.site import Site
-from infra.stacks import ACCOUNT, App, Kind, Stack, stacks_of
+from infra.stacks import ACCOUNT, App, Kind, Stack, leaving_stacks, stacks_of
 
 HOME = "eu-central-1"
 MOTO_ACCOUNT = "123456789012"
@@ -139,6 +139,15 @@ class Desk:
                 apps[stack.app][stack.name] = {"data": {"terraform_remote_state": sources}}
             content[environment.name] = apps
         (self.here / "stacks.json").write_text(json.dumps(content))
+
+    def make_up_leaving(self, environment: Environment) -> None:
+        """Let the apps write the stacks of regions that an environment leaves, too."""
+        path = self.here / "stacks.json"
+        content = json.loads(path.read_text())
+        for region in environment.leaving_regions:
+            for stack in leaving_stacks(environment, region):
+                content[stack.owner][stack.app][stack.name] = {}
+        path.write_text(json.dumps(content))
 
     def make_up_with(self, stack: Stack, resources: dict[str, Any]) -> None:
         """Give a stack resources, beside what it reads."""

@@ -162,9 +162,9 @@ def stacks() -> tuple[Stack, ...]:
 
 
 @cache
-def stack_in(state: str, kind: str) -> Stack:
+def stack_in(state: str, kind: str, region: str = "eu-central-1") -> Stack:
     """Return a stack of prod as it is before or after a change: one of `planning/states.py`."""
-    (path,) = (_written() / CHANGES / state).glob(f"*/stacks/{kind}-*/cdk.tf.json")
+    (path,) = (_written() / CHANGES / state).glob(f"*/stacks/{kind}-{region}/cdk.tf.json")
     app = path.relative_to(_written()).parts[2]
     return Stack(state, ENVIRONMENTS["prod"], app, path.parent.name, json.loads(path.read_text()))
 

@@ -22,6 +22,7 @@ REFUSED: dict[str, Callable[[], object]] = {
     "at most": lambda: replace(DEV, name="dev-" + "x" * 60),
     "begins with one of": lambda: replace(DEV, name="test"),
     "regions are one or more": lambda: replace(DEV, regions=("eu-central-1", "eu-central-1")),
+    "one of .* stays": lambda: replace(DEV, leaving_regions=DEV.regions),
     "which is none of": lambda: replace(DEV, active_region="us-east-1"),
     "log_days is 31": lambda: replace(DEV, log_days=31),
     "quiet_minutes is 0": lambda: replace(DEV, quiet_minutes=0),

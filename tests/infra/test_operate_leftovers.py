@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from botocore.stub import Stubber
 
 from infra import environments
 from infra.environments import DEV, PROD, Environment
@@ -65,6 +66,45 @@ def test_the_proof_goes_with_the_last_region(desk: Desk, monkeypatch: pytest.Mon
     stands(desk, monkeypatch, replace(DEV, regions=(HOME, FAR)), supporting("dev"), supporting("dev", FAR))
     assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
     assert forgotten(desk) == []
+
+
+class TestLeavingARegion:
+    """The environment is protected and stays; one of its former regions goes."""
+
+    LEFT = replace(PROD, leaving_regions=(FAR,))
+    ENDED = (f"order-processor-{FAR}", f"order-api-{FAR}", f"supporting-{FAR}", f"supporting-{FAR}")
+    """The supporting stack is written without its protections, and then destroyed."""
+
+    @pytest.fixture
+    def left(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+        desk.make_bucket(FAR)
+        far = (Stack("prod", FAR, kind) for kind in (Kind.SUPPORTING, *SERVICES))
+        stands(desk, monkeypatch, self.LEFT, supporting("prod"), *far)
+        desk.make_up_leaving(self.LEFT)
+        return desk
+
+    def test_it_goes_alone(self, left: Desk) -> None:
+        result = left.run("destroy", "--env", "prod", "--region", FAR, "--yes")
+        assert result.exit_code == 0, result.output
+        assert left.applied() == [*self.ENDED]
+        assert forgotten(left) == [(f"supporting-{FAR}", DATA_KEY), (f"supporting-{FAR}", PROOF)]
+
+    def test_it_stays_while_tables_have_replicas_there(self, left: Desk) -> None:
+        """A replica is encrypted with the region's key."""
+        table = {"TableName": "prod-orders", "TableStatus": "ACTIVE", "Replicas": [{"RegionName": FAR}]}
+        with Stubber(left.client("dynamodb")) as answers:
+            answers.add_response("describe_table", {"Table": table}, {"TableName": "prod-orders"})
+            result = left.run("destroy", "--env", "prod", "--region", FAR, "--yes")
+        assert result.exit_code == 2
+        assert (
+            "prod-orders still has a replica in eu-west-1; first run: python -m infra.operate deploy" in result.stderr
+        )
+        assert not left.applied()
+
+    def test_the_others_are_as_protected_as_before(self, left: Desk) -> None:
+        result = left.run("destroy", "--env", "prod", "--yes")
+        assert result.exit_code == 2
+        assert "prod is protected" in result.stderr
 
 
 def test_what_is_not_in_the_state_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

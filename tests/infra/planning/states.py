@@ -16,6 +16,7 @@ from infra.services.main import build as build_services
 from infra.supporting import data
 from infra.supporting.main import build as build_supporting
 from order_shared.tables import ORDERS, TABLES, Index, Key, Table
+from tests.infra.variants import SECOND_REGION
 
 SUPPORTING, SERVICES = "supporting", "services"
 BUILDS = {SUPPORTING: build_supporting, SERVICES: build_services}
@@ -60,6 +61,7 @@ STATES = {
     "leaving-instances": State(environment=LEAVING),
     "three-test-networks": State(environment=replace(PROD, test_cidrs=NETWORKS)),
     "last-two-test-networks": State(environment=replace(PROD, test_cidrs=NETWORKS[1:])),
+    "leaving-a-region": State(environment=replace(PROD, leaving_regions=(SECOND_REGION,))),
     "one-nat-gateway": State(environment=replace(PROD, egress=Egress.NAT_SINGLE)),
     "services": State(app=SERVICES),
     "services-on-instances": State(app=SERVICES, environment=INSTANCES),

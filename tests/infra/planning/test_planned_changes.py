@@ -169,6 +169,16 @@ def test_one_region_less_updates_the_tables() -> None:
     assert set(found.actions) == addresses(found, Action.UPDATE, "aws_dynamodb_table")
 
 
+def test_a_region_that_is_left_refuses_to_go_no_longer() -> None:
+    """Its stack is written once more before it is destroyed: protections off, and nothing else that matters."""
+    found = plan(stack_of(TWO_REGIONS, SUPPORTING, SECOND), stack_in("leaving-a-region", SUPPORTING, SECOND))
+    assert not faults(found)
+    assert found.because["aws_lb.load_balancer"] == ("enable_deletion_protection",)
+    after = found.after
+    assert not [each for each in after.resources() if each.get("lifecycle", {}).get("prevent_destroy")]
+    assert not between("base", "leaving-a-region").actions
+
+
 def test_regions_hold_no_record_against_each_other() -> None:
     """Row 19. Route 53 refuses a second record of a name and type, unless each has an identifier or may overwrite."""
     records = [
