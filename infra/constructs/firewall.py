@@ -50,7 +50,7 @@ class Firewall:
             visibility_config=Wafv2WebAclVisibilityConfig(
                 cloudwatch_metrics_enabled=True, metric_name=name, sampled_requests_enabled=SAMPLED
             ),
-            # Rules are a tree without a fixed depth, which no block of the provider types: docs/decisions/0027.
+            # Rules are a tree without a fixed depth, which no block of the provider types: docs/decisions/0029.
             rule_json=json.dumps([_rate(environment.waf_rate), *_managed()]),
         )
         Wafv2WebAclAssociation(stack, "web_acl_association", resource_arn=load_balancer_arn, web_acl_arn=acl.arn)
