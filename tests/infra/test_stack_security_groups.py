@@ -100,3 +100,13 @@ def test_the_default_group_allows_nothing() -> None:
         assert default["vpc_id"] == f"${{{stack.one('aws_vpc').address}.id}}"
         assert not default.get("ingress"), str(default)
         assert not default.get("egress"), str(default)
+
+
+def test_a_group_and_its_rules_stand_until_their_successors_do() -> None:
+    """Row 18. A group has a prefix for that: AWS allows one of a name in a VPC."""
+    none(
+        f"{each}: {each.get('lifecycle')}"
+        for each in [*rules(), *every("aws_security_group")]
+        if not each.get("lifecycle", {}).get("create_before_destroy")
+    )
+    none(f"{group}: has a fixed name" for group in every("aws_security_group") if "name" in group.body)
