@@ -1,4 +1,4 @@
-"""Images that go with what they belong to: a feature environment's by their tags, the registry's all of them."""
+"""Removal of images: a feature environment loses its tags, and a destroyed registry all of its images."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The tables that stand: their billing, indexes and replicas, beside what the code says."""
+"""Billing, indexes and replicas of the live tables, compared with the code."""
 
 from dataclasses import dataclass
 from typing import Any

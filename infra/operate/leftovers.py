@@ -1,4 +1,4 @@
-"""What a destruction leaves on purpose, and what AWS makes again behind its back."""
+"""Resources that a destruction keeps on purpose, and a log group that AWS makes again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ PROOF = "aws_route53_record.certificate_proof"
 """The same record in every region of an environment: a certificate is renewed only as long as it stands."""
 
 BACKUP_DAYS = 35
-"""How long DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes ends after 30 days at most:
+"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes ends after 30:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_beforeyoubegin.html"""
 
 

@@ -1,4 +1,4 @@
-"""What a deployment is about to change, looked at where it stands: the code alone does not tell whether it may."""
+"""Checks of the live environment before a deployment: the code alone does not show what a change would stop."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""What runs, and whether a deployment would take from under it what it runs on."""
+"""Checks that a deployment does not remove what running services use: instances, and the target group with traffic."""
 
 from collections.abc import Iterator
 from typing import Any

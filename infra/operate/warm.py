@@ -1,4 +1,4 @@
-"""`warm`: what the tables take at once, before a sale. Terraform does not know of it."""
+"""`warm`: raises the warm throughput of the tables before a sale. Terraform does not manage it."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from infra.operate.options import DryRunOption, EnvOption, YesOption, environmen
 from order_shared.tables import OPERATIONS, TABLES
 
 NEW_TABLE = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
-"""What a new table takes at once. DynamoDB reports these numbers as if none were set."""
+"""Throughput of a new table. DynamoDB reports these numbers as if none were set."""
 
 WARMED = tuple(table.name for table in TABLES if table is not OPERATIONS)
 

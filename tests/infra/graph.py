@@ -1,4 +1,4 @@
-"""Which resource of a stack depends on which, as Terraform sees it: by reference, or by `depends_on`."""
+"""Dependencies between the resources of a stack, as Terraform sees them: by reference, or by `depends_on`."""
 
 import re
 from collections.abc import Mapping

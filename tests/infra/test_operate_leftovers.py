@@ -1,4 +1,4 @@
-"""What a destruction leaves on purpose, what it takes that Terraform does not, and what AWS makes again."""
+"""Resources that a destruction keeps, those that it removes besides Terraform, and a log group that AWS makes again."""
 
 from dataclasses import replace
 
@@ -108,7 +108,7 @@ class TestLeavingARegion:
 
 
 def test_what_is_not_in_the_state_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a stack that is half gone."""
+    """The stack may be half gone."""
     stands(desk, monkeypatch, UNPROTECTED, supporting("prod"))
     desk.does[f"state {SUPPORTING}"] = {"says": "aws_vpc.vpc"}
     assert desk.run("destroy", "--env", "prod", "--yes").exit_code == 0

@@ -1,4 +1,4 @@
-"""What a deployment looks at before it changes what runs: tables and their indexes, instances, and the live colour."""
+"""Checks of the live environment before a deployment: tables with their indexes, instances, and the live colour."""
 
 from collections.abc import Iterator
 from dataclasses import replace

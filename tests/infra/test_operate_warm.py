@@ -56,7 +56,7 @@ def test_a_dry_run_only_says_it(ground: Desk, requests: list[dict[str, Any]]) ->
 
 
 def test_what_is_as_high_stays(ground: Desk, requests: list[dict[str, Any]]) -> None:
-    """It can be raised only, and DynamoDB raises it by itself."""
+    """Warm throughput can only be raised, and DynamoDB raises it by itself."""
     high = {"ReadUnitsPerSecond": 40_000, "WriteUnitsPerSecond": 26_000}
     keys = [{"AttributeName": "key", "KeyType": "HASH"}]
     ground.client("dynamodb").delete_table(TableName="dev-idempotency")

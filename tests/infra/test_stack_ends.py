@@ -1,4 +1,4 @@
-"""How stacks end, and that a feature environment can come again under its name.
+"""The end of stacks, and a feature environment that comes again under its name.
 
 What Terraform removes last is what the others still need; what is protected refuses to go; and no name stays taken.
 """
@@ -36,7 +36,7 @@ FREED = {
     "internal/service/secretsmanager/secret.go",
     "aws_sqs_queue": "after 60 s, which the provider waits for: internal/service/sqs/queue.go",
 }
-"""When the name of a resource that is gone is free, for each type of a feature environment that has a fixed name."""
+"""The time at which a removed name is free again, for each type of a feature environment that has a fixed name."""
 
 AWS_WRITES = ("/aws/*", "aws-waf-logs-*")
 """Log groups that AWS's services write to by their name, and may make again."""

@@ -1,4 +1,4 @@
-"""What a plan must never do: lose data, stop what customers use, or stop half-way."""
+"""Faults of a plan: it would lose data, interrupt customers, or stop half-way."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ PRECIOUS = {
     "aws_kms_key": "all that it encrypts",
     "aws_lb": "its connections, and its address",
 }
-"""What goes with a resource when a plan replaces or removes it."""
+"""Types that no plan may replace or remove, and the loss if one did."""
 
 UNNOTICED = {
     "aws_acm_certificate_validation": "nothing of AWS's is made or removed",

@@ -1,4 +1,4 @@
-"""In which order Terraform makes and removes what a plan changes.
+"""The order in which Terraform makes and removes the resources of a plan.
 
 Steps are `make ADDRESS` (created, updated, or the successor of a replaced resource) and `remove ADDRESS` (deleted, or
 the one that is replaced). `create_before_destroy` holds for all that such a resource depends on, too. What a plan

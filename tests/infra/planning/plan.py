@@ -1,4 +1,4 @@
-"""What Terraform would do with each resource of a stack: computed from two states of it and the provider's facts.
+"""Terraform's action on each resource of a stack, computed from two states of the stack and the provider's facts.
 
 A plan compares the arguments of each resource. Text that names an attribute of another resource counts as changed if
 that attribute will only be known afterwards: because its resource is made or replaced, or is of a kind that does not

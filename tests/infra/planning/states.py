@@ -1,4 +1,4 @@
-"""Writes the stacks as they are before and after a change: run by `synthesis.py` in infra's own environment.
+"""Write the stacks as they are before and after a change: run by `synthesis.py` in infra's own environment.
 
 A state is an environment, with the tables and the rules of the firewall that its stacks are made of. Only the app that
 a change is about is written.
@@ -27,7 +27,7 @@ OTHER = Index("orders_by_reference", hash_key=Key("reference"))
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the stacks of one app are made of."""
+    """The values that the stacks of one app are made of."""
 
     app: str = SUPPORTING
     environment: Environment = PROD
