@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import boto3
 
-from orderctl.local.emulator import HOST, start_emulator
-from orderctl.local.probe import status_of
-from orderctl.local.processes import ProcessGroup
-from orderctl.local.stack import local_session
+from devstack.emulator import HOST, start_emulator
+from devstack.probe import status_of
+from devstack.processes import ProcessGroup
+from devstack.stack import local_session
 
 DYNAMODB_LOCAL_HOME = Path(os.environ.get("DYNAMODB_LOCAL_HOME", ".local/dynamodb-local"))
 START_SECONDS = 60.0

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from devstack.payments.bank import Token
 from order_processor.payments.gateway import (
     FailureReason,
     IdempotencyKeySpent,
@@ -14,7 +15,6 @@ from order_processor.payments.gateway import (
 from order_processor.payments.stripe_gateway import idempotency_key
 from order_shared.domain.money.charges import AmountNotChargeable, provider_amount
 from order_shared.domain.order.payments import Charge, PaymentCall
-from orderctl.local.payments.bank import Token
 
 
 @dataclass

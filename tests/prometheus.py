@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from orderctl.local.emulator import HOST
-from orderctl.local.processes import ProcessGroup
+from devstack.emulator import HOST
+from devstack.processes import ProcessGroup
 
 FETCHED = Path(".local/prometheus/usr/bin")
 """Where `make prometheus` puts the programs."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from types import FrameType
 
-from orderctl.signals import do_nothing, ignored_signals
+from devstack.signals import do_nothing, ignored_signals
 
 KEPT = frozenset(
     {

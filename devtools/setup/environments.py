@@ -25,7 +25,7 @@ class Environment:
     options: tuple[str, ...] = ()
 
 
-PROJECTS = (".", "cli/emulator", "infra", "tests/bench/peers")
+PROJECTS = (".", "devtools/devstack/emulator", "infra", "tests/bench/peers")
 """Folders with a lock of their own."""
 
 
@@ -34,7 +34,7 @@ def environments(root: Path) -> dict[str, Environment]:
     packages = [_pyproject(path)["project"]["name"] for path in _members(root)]
     every = (
         Environment("workspace", ".", ".venv"),
-        Environment("emulator", "cli/emulator", "cli/emulator/.venv"),
+        Environment("emulator", "devtools/devstack/emulator", "devtools/devstack/emulator/.venv"),
         Environment("infra", "infra", "infra/.venv"),
         Environment("peers", "tests/bench/peers", ".local/bench/peers"),
         *(Environment(each, ".", f".local/alone/{each}", ("--no-dev", "--package", each)) for each in packages),

@@ -18,10 +18,10 @@ from http import HTTPStatus
 from itertools import cycle
 from urllib.parse import urlsplit
 
+from devstack.stack import running_infrastructure
 from order_processor.config import ProcessorSettings
 from order_shared.domain.order.models import OrderStatus
 from order_shared.tables import OPEN_ORDERS_INDEX
-from orderctl.local.stack import running_infrastructure
 from tests.bench.figures import Figure, Say
 from tests.bench.load import closed_loop
 from tests.bench.machines import STATE

@@ -19,10 +19,10 @@ from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from devstack.stack import local_session, running_infrastructure
 from order_shared.domain.order.models import OrderStatus
 from order_shared.storage.inventory import product_key
 from order_shared.tables import TableNames
-from orderctl.local.stack import local_session, running_infrastructure
 from tests.bench.conflicts import HOLD_SECONDS, Cause, Conflicts
 from tests.bench.cost import DELETE, NORMAL, port_of
 from tests.bench.figures import Figure, Say

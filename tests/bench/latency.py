@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from aiodynamo.expressions import F
 from aiodynamo.operations import Put, Update
 
+from devstack.stack import REGION, local_aio_session
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from orderctl.local.stack import REGION, local_aio_session
 from tests.bench.figures import Figure, Say
 from tests.bench.load import closed_loop, open_loop, paced
 from tests.bench.machines import Lab, Machine, open_lab

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import psutil
 
-from orderctl.local.issuer import AUDIENCE, ISSUER, Issuer
-from orderctl.local.processes import Child, ProcessGroup
+from devstack.issuer import AUDIENCE, ISSUER, Issuer
+from devstack.processes import Child, ProcessGroup
 
 STATE = Path(".local/bench")
 PEERS = STATE / "peers" / "bin"

@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Sequence
 
-from orderctl.local.issuer import Issuer
+from devstack.issuer import Issuer
 
 Lines = dict[str, int]
 """Quantities by SKU."""

@@ -8,6 +8,9 @@ import pytest
 from aiodynamo.expressions import F
 from aiodynamo.operations import Update
 
+from devstack.issuer import Issuer
+from devstack.processes import ProcessGroup
+from devstack.stack import local_aio_session
 from order_shared.aws.credentials import BotocoreCredentials
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.aws.retries import RetryPolicy
@@ -16,9 +19,6 @@ from order_shared.aws.sqs import SqsQueue, open_sqs
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS, OutgoingMessage, Visibility
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.tables import TableNames
-from orderctl.local.issuer import Issuer
-from orderctl.local.processes import ProcessGroup
-from orderctl.local.stack import local_aio_session
 from tests.bench.machines import REGION, Lab, StubControl
 from tests.bench.stub import PRICE
 from tests.waiting import PATIENCE_SECONDS, eventually

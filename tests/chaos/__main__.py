@@ -21,7 +21,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from orderctl.local.stack import Stack, running_infrastructure
+from devstack.stack import Stack, running_infrastructure
 from tests.chaos.crashes import ONE_OF_EACH, Lane, Step, find_points
 from tests.chaos.crashes import SETTINGS as LANE_SETTINGS
 from tests.chaos.faults import ALL_KINDS

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
+from devstack.payments.api import API_KEY
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.order.events import event_of
 from order_shared.domain.order.models import Order
 from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TableNames, order_queue
-from orderctl.local.payments.api import API_KEY
 from tests.chaos.history import Payment
 from tests.waiting import eventually
 

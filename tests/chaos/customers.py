@@ -9,9 +9,9 @@ from typing import Any
 
 import aiohttp
 
+from devstack.issuer import Issuer
+from devstack.payments.bank import Token
 from order_shared.backoff import full_jitter
-from orderctl.local.issuer import Issuer
-from orderctl.local.payments.bank import Token
 from tests.chaos.history import History, Outcome, Purchase, Verb
 from tests.waiting import eventually
 

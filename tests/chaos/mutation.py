@@ -22,8 +22,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ("shared/src", "services/*/src", "cli/src")
-EMULATOR = Path("cli/emulator")
+SOURCES = ("shared/src", "services/*/src", "operations/src", "cli/src", "devtools/*/src")
+EMULATOR = Path("devtools/devstack/emulator")
 TIMEOUT_SECONDS = 600.0
 
 OUTCOMES = """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from orderctl.local.payments.bank import Token
+from devstack.payments.bank import Token
 from tests.chaos.customers import Customer, Shop, go_shopping
 from tests.chaos.faults import Weather
 from tests.chaos.history import Evidence, Fault, History, Outcome, Purchase, Verb, Verdict, judge

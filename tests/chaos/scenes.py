@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
+from devstack.payments.bank import Token
 from order_shared.domain.clock import to_millis, utc_now
-from orderctl.local.payments.bank import Token
 from tests.chaos.customers import PRICE, Customer
 from tests.chaos.history import Purchase
 from tests.chaos.proxy import Clear, Plan

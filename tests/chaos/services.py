@@ -15,7 +15,7 @@ import aiohttp
 
 import order_api.main
 import order_processor.main
-from orderctl.local.processes import find_listening_port
+from devstack.processes import find_listening_port
 from tests.waiting import eventually
 
 HOST = "127.0.0.1"

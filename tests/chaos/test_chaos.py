@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orderctl.local.stack import Stack, running_infrastructure
+from devstack.stack import Stack, running_infrastructure
 from tests.chaos.crashes import ONE_OF_EACH, SETTINGS, Lane, find_points
 from tests.chaos.faults import ALL_KINDS
 from tests.chaos.scenarios import run_crowd, run_refusals

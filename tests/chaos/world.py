@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
+from devstack.issuer import Issuer
+from devstack.payments.process import start_payments
+from devstack.provision import provision
+from devstack.stack import REGION, Stack, local_aio_session, local_session
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from orderctl.local.issuer import Issuer
-from orderctl.local.payments.process import start_payments
-from orderctl.local.provision import provision
-from orderctl.local.stack import REGION, Stack, local_aio_session, local_session
 from tests.chaos.books import Books
 from tests.chaos.proxy import Proxy, open_proxy
 from tests.chaos.services import Service

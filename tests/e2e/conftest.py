@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from orderctl.local.issuer import ALL_SCOPES, Issuer
-from orderctl.local.stack import Stack, running_stack
+from devstack.issuer import ALL_SCOPES, Issuer
+from devstack.stack import Stack, running_stack
 from tests.factories import make_tenant
 from tests.waiting import eventually
 

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from devstack.stack import Stack, running_infrastructure
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.models import Customer
 from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.metrics import Metrics
-from orderctl.local.stack import Stack, running_infrastructure
 from tests.e2e.conftest import QUICK, Shop, open_shop
 from tests.factories import make_claim, make_order
 from tests.observability.expressions import OBSERVABILITY, RULES, annotations, panels

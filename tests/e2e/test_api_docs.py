@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from orderctl.local.stack import Stack, published
+from devstack.stack import Stack, published
 from tests.e2e.conftest import Shop
 from tests.e2e.shell import run_commands
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from orderctl.local.issuer import Issuer
+from devstack.issuer import Issuer
 from tests.e2e.conftest import Shop
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
 from order_shared.tables import order_queue
-from orderctl.local.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
 from tests import engines
 from tests.e2e.conftest import QUICK, Shop, open_shop
 from tests.e2e.gate import gate_before

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from devstack.stack import Stack, published, running_infrastructure
 from order_shared.domain.order.models import Customer
 from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.metrics import Metrics
-from orderctl.local.stack import Stack, published, running_infrastructure
 from orderctl.main import app
 from tests.commands import orderctl
 from tests.e2e.conftest import Shop, open_shop

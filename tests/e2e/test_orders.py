@@ -6,7 +6,7 @@ from collections import Counter
 import httpx
 import pytest
 
-from orderctl.local.stack import Stack
+from devstack.stack import Stack
 from tests.e2e.conftest import Shop
 
 

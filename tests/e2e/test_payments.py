@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from orderctl.local.stack import Stack, running_infrastructure
+from devstack.stack import Stack, running_infrastructure
 from tests.e2e.conftest import QUICK, Shop, open_shop
 from tests.e2e.gate import gate_before
 from tests.waiting import eventually

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from orderctl.local.stack import Stack, published
+from devstack.stack import Stack, published
 from tests.e2e.conftest import Shop
 from tests.e2e.shell import run_commands
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from orderctl.local.stack import Stack, published
+from devstack.stack import Stack, published
 from tests.e2e.conftest import Shop
 from tests.waiting import eventually
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from orderctl.local.stack import Stack, running_stack
+from devstack.stack import Stack, running_stack
 from tests.e2e.collector import Collected, Collector, running_collector
 from tests.e2e.conftest import QUICK, open_shop
 from tests.waiting import eventually

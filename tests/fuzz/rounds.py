@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from orderctl.local.stack import running_stack
+from devstack.stack import running_stack
 
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 CONFIG = Path(__file__).parent / "schemathesis.toml"

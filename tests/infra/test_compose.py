@@ -20,7 +20,7 @@ from tests.infra.synthesis import ROOT
 from tests.infra.test_dockerfiles import values
 from tests.infra.test_stack_settings import variables
 
-DOCKERFILE = "cli/Dockerfile"
+DOCKERFILE = "devtools/devstack/Dockerfile"
 LOOPBACK = "127.0.0.1"
 PROFILE = "${PROFILE:-local}"
 
@@ -171,7 +171,7 @@ def test_secrets_of_a_profile_are_kept_out_of_git_and_of_images() -> None:
 
 
 @pytest.mark.parametrize("service", [each for each in ours() if each.name not in SETTINGS], ids=str)
-def test_a_part_is_a_module_of_orderctl(service: Service) -> None:
+def test_a_part_is_a_module_of_devstack(service: Service) -> None:
     python, option, module, *_ = service.command
     assert (python, option) == ("python", "-m")
     assert find_spec(module) is not None
@@ -203,7 +203,7 @@ def needed(name: str) -> float:
 
 @pytest.mark.parametrize("service", ours(), ids=str)
 def test_every_source_that_the_image_has_is_that_of_this_folder(service: Service) -> None:
-    """`client` too, which orderctl uses."""
+    """Those of the client and of operations too, which orderctl uses."""
     members = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
     sources = {path.relative_to(ROOT) for member in members for path in ROOT.glob(f"{member}/src")}
     assert {source for source, _, _ in service.mounts} == {f"./{source}" for source in sources}

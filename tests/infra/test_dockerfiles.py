@@ -13,7 +13,7 @@ from tests.infra.containers import Container, containers
 from tests.infra.synthesis import ROOT
 
 SERVICES = ("order-api", "order-processor")
-DOCKERFILES = [*(f"services/{service}/Dockerfile" for service in SERVICES), "cli/Dockerfile"]
+DOCKERFILES = [*(f"services/{service}/Dockerfile" for service in SERVICES), "devtools/devstack/Dockerfile"]
 AGENT = {"/managed-agents", "/var/lib/amazon", "/var/log/amazon"}
 """Where ECS Exec's agent writes, as root."""
 

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
+from devstack.stack import service_settings
 from infra.environments import ENVIRONMENTS
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
-from orderctl.local.stack import service_settings
 from tests.infra.containers import Container, containers
 from tests.infra.profiles import LOCAL, profiles, settings_of
 from tests.infra.synthesis import REFERENCE, Stack, stack_of

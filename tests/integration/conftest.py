@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from devstack.provision import create_queue, create_table
+from devstack.stack import REGION, local_aio_session
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.sqs import open_sqs
@@ -16,8 +18,6 @@ from order_shared.storage.inventory import DynamoInventoryRepository, InventoryR
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.tables import TABLES, TableNames
 from order_shared.tables import Queue as QueueDefinition
-from orderctl.local.provision import create_queue, create_table
-from orderctl.local.stack import REGION, local_aio_session
 from tests import engines
 from tests.factories import NOON, make_tenant
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore

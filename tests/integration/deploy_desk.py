@@ -14,6 +14,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from devstack.ecs_stack import EMBEDDED, endpoints_of, variables
+from devstack.emulator import HOST, start_emulator
+from devstack.processes import ProcessGroup
+from devstack.provision import create_queue, create_table
+from fake_ecs import Ecs, HandClock, fake_session, running_ecs, standard
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl import aws_models
 from orderctl.commands.deployment import options, pace, running
@@ -23,11 +28,6 @@ from orderctl.deploy.images import Images
 from orderctl.deploy.lock import Holder, Lock
 from orderctl.deploy.place import Place
 from orderctl.deploy.smoke import RELEASE
-from orderctl.local.ecs import Ecs, HandClock, fake_session, running_ecs, standard
-from orderctl.local.ecs_stack import EMBEDDED, endpoints_of, variables
-from orderctl.local.emulator import HOST, start_emulator
-from orderctl.local.processes import ProcessGroup
-from orderctl.local.provision import create_queue, create_table
 from orderctl.main import app
 from tests.integration.deploy_wire import Wire, session
 

@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import botocore.session
 
+from devstack.stack import KEY, REGION
 from orderctl import aws_models
-from orderctl.local.stack import KEY, REGION
 
 Call = tuple[str, str]
 """botocore's names of a service and an operation."""

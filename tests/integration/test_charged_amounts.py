@@ -14,16 +14,16 @@ import httpx
 import iso4217
 import pytest
 
+from devstack.payments.api import API_KEY
+from devstack.payments.bank import Token
+from devstack.payments.process import start_payments
+from devstack.processes import ProcessGroup
 from order_processor.handlers import make_handler
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.money.currencies import WITHDRAWN_DECIMALS
 from order_shared.domain.order.events import event_of
 from order_shared.domain.order.models import Order, OrderStatus
-from orderctl.local.payments.api import API_KEY
-from orderctl.local.payments.bank import Token
-from orderctl.local.payments.process import start_payments
-from orderctl.local.processes import ProcessGroup
 from tests.factories import make_order, make_product
 from tests.unit.processor.conftest import World, delivery_with
 

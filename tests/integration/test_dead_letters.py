@@ -11,17 +11,18 @@ import pytest
 from typer.testing import CliRunner
 from typer.testing import Result as Invocation
 
+from devstack.provision import create_queue
+from devstack.stack import KEY, REGION
+from order_operations.dead_letters import DeadLetters, QueueFailed
+from order_operations.letters import Letter, Result
+from order_operations.target import Target
 from order_shared.domain.order.events import OrderPlaced
 from order_shared.domain.order.models import Customer, Order
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
 from order_shared.tables import Queue
-from orderctl.commands import common, dlq
-from orderctl.local.provision import create_queue
-from orderctl.local.stack import KEY, REGION
-from orderctl.operate.dead_letters import DeadLetters, QueueFailed
-from orderctl.operate.letters import Letter, Result
-from orderctl.operate.target import Target
+from orderctl import terminal
+from orderctl.commands import dlq
 from tests import engines
 from tests.factories import make_claim, make_order, make_product, make_tenant
 
@@ -115,7 +116,7 @@ def environment(office: Office, emulator_endpoint: str, monkeypatch: pytest.Monk
         "ORDER_DLQ_NAME": office.names.dead_letter_name,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(common.console, "width", 200)
+    monkeypatch.setattr(terminal.console, "width", 200)
     return Target.of_environment()
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from orderctl.local.ecs.engine import TaskDefinition
-from orderctl.local.ecs.images import push_image, tag_image
+from fake_ecs.engine import TaskDefinition
+from fake_ecs.images import push_image, tag_image
 from tests.integration.deploy_desk import (
     API,
     FIRST,

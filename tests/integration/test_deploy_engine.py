@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from fake_ecs import Ecs
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.engine import Answer, Engine, Outcome, Step
 from orderctl.deploy.errors import DeploymentFailed, Refused
 from orderctl.deploy.fleet import Deployment, Fleet, Stage, Status
 from orderctl.deploy.images import Images
 from orderctl.deploy.place import Place
-from orderctl.local.ecs import Ecs
 from tests.integration.deploy_desk import FIRST, SECOND, Ground
 
 

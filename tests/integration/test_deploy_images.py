@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from fake_ecs import Build, Ecs, running_ecs
+from fake_ecs.images import push_image
 from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.errors import ImageNotFound, Refused
@@ -15,8 +17,6 @@ from orderctl.deploy.images import REVISION_LABEL, Images, Scan
 from orderctl.deploy.place import Place
 from orderctl.deploy.preflight import check_image, check_scan, check_service
 from orderctl.deploy.traffic import Traffic
-from orderctl.local.ecs import Build, Ecs, running_ecs
-from orderctl.local.ecs.images import push_image
 
 PLACE = Place("dev", "order-api")
 

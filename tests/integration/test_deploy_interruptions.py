@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from devstack.ecs_stack import endpoints_of, variables
+from fake_ecs import open_ecs
 from orderctl.deploy.fleet import Fleet
 from orderctl.deploy.place import Place
-from orderctl.local.ecs import open_ecs
-from orderctl.local.ecs_stack import endpoints_of, variables
 from tests.integration.deploy_desk import (
     API,
     FIRST,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orderctl.local.ecs.images import push_image
+from fake_ecs.images import push_image
 from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, Ground, give_terminal
 
 DONE, FAILED, WRONG, REFUSED, UNDER_WAY = range(5)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orderctl.local.ecs.images import tag_image
+from fake_ecs.images import tag_image
 from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk
 
 DONE, FAILED, REFUSED, UNDER_WAY = 0, 1, 3, 4

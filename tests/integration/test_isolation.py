@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from devstack.provision import create_table
+from devstack.stack import REGION, local_aio_session
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TABLES, TableNames
-from orderctl.local.provision import create_table
-from orderctl.local.stack import REGION, local_aio_session
 from tests import engines
 from tests.fakes import MemoryAuditTrail, MemoryQueue
 from tests.unit.api.conftest import problem_of

@@ -19,6 +19,7 @@ import httpx
 import pytest
 from aiodynamo.models import BatchWriteRequest
 
+from devstack.stack import REGION, local_aio_session
 from order_api.main import create_app
 from order_api.order.listing import MAX_EXAMINED, MAX_READS
 from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item, open_dynamo
@@ -29,7 +30,6 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TableNames
-from orderctl.local.stack import REGION, local_aio_session
 from tests.factories import NOON, make_order, make_product, make_tenant
 from tests.fakes import MemoryAuditTrail, MemoryQueue
 from tests.integration.conftest import PREFIX

@@ -18,6 +18,9 @@ from aiodynamo.expressions import Condition, F, UpdateExpression
 from typer.testing import CliRunner
 from typer.testing import Result as Invocation
 
+from devstack.provision import create_table
+from devstack.stack import KEY, REGION, local_aio_session
+from order_operations.migration import Backfill
 from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.errors import StorageUnavailable
@@ -33,11 +36,8 @@ from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADE
 from order_shared.storage.orders import FOR_EVER, DynamoOrderRepository
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
-from orderctl.commands import common
-from orderctl.local.provision import create_table
-from orderctl.local.stack import KEY, REGION, local_aio_session
+from orderctl import terminal
 from orderctl.main import app
-from orderctl.operate.migrate import Backfill
 from tests import engines
 from tests.factories import make_claim, make_order, make_product, make_stock_claim
 from tests.releases import stored_by_release_1, without_version
@@ -455,7 +455,7 @@ def environment(emulator_endpoint: str, tmp_path: Path, monkeypatch: pytest.Monk
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    for console in (common.console, common.errors):
+    for console in (terminal.console, terminal.errors):
         monkeypatch.setattr(console, "width", 200)
 
     def run(work: Callable[[Shop], Awaitable[Any]]) -> Any:

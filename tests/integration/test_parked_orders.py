@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
+from devstack.stack import REGION, local_aio_session
+from order_operations.parked_orders import NotParked, list_parked, reject, retry
 from order_shared.aws.dynamodb import open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, parse_event
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
-from orderctl.local.stack import REGION, local_aio_session
-from orderctl.operate.orders import NotParked, list_parked, reject, retry
 from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim, make_tenant
 from tests.fakes import MemoryAuditTrail, MemoryQueue
 from tests.integration.conftest import PREFIX, Storage

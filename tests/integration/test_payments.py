@@ -12,6 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.payments.api import API_KEY
+from devstack.payments.bank import Token
+from devstack.payments.process import HOST, start_payments
+from devstack.processes import ProcessGroup
 from order_processor.payments.gateway import (
     FailureReason,
     IdempotencyKeySpent,
@@ -23,10 +27,6 @@ from order_processor.payments.gateway import (
 )
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_shared.domain.order.payments import Charge, PaymentAttempts, PaymentCall
-from orderctl.local.payments.api import API_KEY
-from orderctl.local.payments.bank import Token
-from orderctl.local.payments.process import HOST, start_payments
-from orderctl.local.processes import ProcessGroup
 from tests.fakes_payments import MemoryGateway
 
 AMOUNT = 1999

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from devstack.provision import provision
+from devstack.stack import local_session
 from order_shared.tables import TABLES, Index, Table, order_queue
-from orderctl.local.provision import provision
-from orderctl.local.stack import local_session
 
 PREFIX = "provision-"
 

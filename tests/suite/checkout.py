@@ -85,15 +85,22 @@ def make_checkout(folder: Path) -> Checkout:
     """Copy what is needed, and put the stand-in first on the path."""
     root, records = folder / "checkout", folder / "records"
     records.mkdir(parents=True)
-    shutil.copytree(ROOT / "devtools", root / "devtools", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_set_up(root)
     shutil.copy(ROOT / "Makefile", root)
-    for pattern in ("pyproject.toml", "*/pyproject.toml", "services/*/pyproject.toml", "*/emulator/pyproject.toml"):
-        for path in ROOT.glob(pattern):
-            copy_project(path.parent, root)
-    copy_project(ROOT / "tests" / "bench" / "peers", root)
+    listed = subprocess.run(
+        ["git", "ls-files", "*pyproject.toml"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for path in listed.stdout.splitlines():
+        copy_project((ROOT / path).parent, root)
     (root / "tools").mkdir()
     write_stand_in(root / "tools" / "uv")
     return Checkout(root, records)
+
+
+def copy_set_up(root: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "devtools" / "setup", root / "devtools" / "setup", ignore=ignored)
+    shutil.copy(ROOT / "devtools" / "__init__.py", root / "devtools")
 
 
 def copy_project(project: Path, root: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devtools.setup.environments import PROJECTS
-from tests.suite.checkout import ROOT, Checkout, write_index, write_wheel
+from tests.suite.checkout import ROOT, Checkout, copy_set_up, write_index, write_wheel
 
 PYPROJECT = """
 [project]
@@ -49,7 +49,7 @@ def checkout(tmp_path: Path) -> Checkout:
     """A project that is locked to a wheel in its records."""
     root, records = tmp_path / "checkout", tmp_path / "records"
     records.mkdir()
-    shutil.copytree(ROOT / "devtools", root / "devtools", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_set_up(root)
     (root / "tools").mkdir()
     uv = shutil.which("uv") or str(ROOT / ".local" / "uv" / "bin" / "uv")
     (root / "tools" / "uv").symlink_to(uv)

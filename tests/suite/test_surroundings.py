@@ -105,7 +105,7 @@ subprocess.run([sys.executable, "-c", CHILD], check=True)
 """,
     "the local stack": """
 import os, pathlib, tempfile
-from orderctl.local.processes import ProcessGroup
+from devstack.processes import ProcessGroup
 with tempfile.TemporaryDirectory() as logs:
     with ProcessGroup(pathlib.Path(logs)) as group:
         child = group.start("child", [sys.executable, "-c", CHILD], dict(os.environ))

@@ -1,8 +1,10 @@
 """orderctl: one file per group of verbs; each verb only wires and shows."""
 
+from importlib.metadata import entry_points
+
 import typer
 
-from orderctl.commands import dlq, local, migrate, orders, top
+from orderctl.commands import dlq, migrate, orders, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
 from orderctl.commands.deployment.history import history
@@ -15,9 +17,10 @@ from orderctl.commands.deployment.verify import verify
 from orderctl.commands.deployment.wait import wait
 
 DEPLOYING = "Deploying"
+EXTENSIONS = "orderctl.commands"
+"""The entry points by which other packages add commands: `orderctl local` comes from devstack."""
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(local.app, name="local")
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
 app.command()(migrate.migrate)
@@ -25,6 +28,8 @@ app.command()(top.top)
 for verb in (deploy, promote, rollback, pause, abort, status, history, verify, diff, wait):
     app.command(rich_help_panel=DEPLOYING)(verb)
 app.command("continue", rich_help_panel=DEPLOYING)(proceed)
+for extension in entry_points(group=EXTENSIONS):
+    app.add_typer(extension.load(), name=extension.name)
 
 
 @app.callback()

@@ -12,13 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from devstack.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from order_api.auth import KeySource, SigningKey
 from order_api.config import ApiSettings
 from order_api.main import create_app
 from order_shared.domain.clock import UniqueClock
 from order_shared.runtime.adapters import Adapters
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
-from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 
 SETTINGS = ApiSettings(

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
+from devstack.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from order_api.auth import (
     KEY_LIFETIME,
     KEY_TRUST,
@@ -42,7 +43,6 @@ from order_api.auth import (
 from order_api.config import ApiSettings
 from order_shared.domain.order.models import Customer
 from order_shared.runtime.config import load_settings
-from orderctl.local.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.unit.api.conftest import SETTINGS, make_app
 from tests.unit.api.conftest import issuer as known_issuer
 

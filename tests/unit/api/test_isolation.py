@@ -17,9 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from devstack.issuer import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, Issuer
 from order_api.auth import LEEWAY_SECONDS
 from order_api.main import create_app
-from orderctl.local.issuer import ALGORITHM, AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.unit.api.conftest import SETTINGS, issuer, problem_of
 from tests.unit.api.isolation import (
     EXAMPLES,

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from openapi_spec_validator import validate
 
+from devstack.issuer import ALL_SCOPES
 from order_api.openapi.errors import DETAILS, KINDS, SAMPLES
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.texts import TAGS
 from order_api.problems import FRAMEWORK_PROBLEMS, VALIDATION_FAILED
 from order_api.schemas import Resource
-from orderctl.local.issuer import ALL_SCOPES
 from tests.documents import assert_committed, faults, first_difference, printed_by
 from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, answer_of, media_of, operation_of
 

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from devstack.issuer import ALL_SCOPES
 from order_api.openapi.texts import SCOPES
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
-from orderctl.local.issuer import ALL_SCOPES
 from tests.fakes import MemoryOrderRepository
 from tests.unit.api.conftest import Api, open_api
 from tests.unit.api.described import (

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import jwt
 import pytest
 
+from devstack.issuer import AUDIENCE, ISSUER, KEY_ID, Issuer
 from order_api import auth
 from order_api.auth import LEEWAY_SECONDS, InvalidToken, KeysUnavailable, SigningKey, TokenRules, TokenVerifier
 from order_shared.domain.order.models import Customer
-from orderctl.local.issuer import AUDIENCE, ISSUER, KEY_ID, Issuer
 from tests.unit.api.conftest import issuer as known_issuer
 
 RULES = TokenRules(issuer=ISSUER, audiences=(AUDIENCE,))

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from orderctl.operate.top import figures
-from orderctl.operate.top.screen import HEIGHT, WIDTH, Screen, lines
-from orderctl.operate.top.view import (
+from order_operations.live.view import (
     Latency,
     OpenOrders,
     OrderLine,
@@ -22,6 +20,8 @@ from orderctl.operate.top.view import (
     Source,
     View,
 )
+from orderctl.commands import top_figures as figures
+from orderctl.commands.top_screen import HEIGHT, WIDTH, Screen, lines
 from tests.factories import NOON
 
 

@@ -9,6 +9,7 @@ from aiodynamo.credentials import Credentials, Key, StaticCredentials
 from aiodynamo.http.types import Request, Response
 from yarl import URL
 
+from devstack.stack import local_aio_session
 from order_shared.aws import service as aws_service
 from order_shared.aws.http import open_http
 from order_shared.aws.service import SQS, JsonService
@@ -21,7 +22,6 @@ from order_shared.messaging.queue import (
     QueueUnavailable,
     Visibility,
 )
-from orderctl.local.stack import local_aio_session
 
 DUPLICATE = {
     "MessageId": "message-1",

@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from order_client import OrderClient, OrderClientError, Problem, Unavailable, Unreachable
-from orderctl.commands.common import errors, reported_failures
-from orderctl.operate.customer import ApiNotNamed, client_of_environment, client_of_local_stack
+from orderctl.profile import ApiNotNamed, StackProfile, client_of_environment
+from orderctl.terminal import errors, reported_failures
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Connection:
             return client_of_environment()
         if not self.tenant or not self.customer:
             raise typer.BadParameter("--local needs --tenant and --customer")
-        return client_of_local_stack(self.state, self.tenant, self.customer)
+        return StackProfile.at(self.state).client(self.tenant, self.customer)
 
     def run(self, work: Callable[[OrderClient], Awaitable[T]]) -> T:
         """Runs `work`; what goes wrong is told on stderr, and ends in exit code 1."""

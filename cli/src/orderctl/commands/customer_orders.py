@@ -13,9 +13,9 @@ from rich.text import Text
 
 from order_client import Order, OrderClient, OrderStatus
 from order_shared.domain.money.currencies import format_amount
-from orderctl.commands.common import StateOption, console, errors
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
-from orderctl.local.stack import DEFAULT_STATE
+from orderctl.profile import DEFAULT_STATE, StateOption
+from orderctl.terminal import console, errors
 
 MAX_PAGE = 100
 DURATION = re.compile(r"(\d{1,5})([mhd])")

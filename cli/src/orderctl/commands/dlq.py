@@ -1,26 +1,25 @@
 """`orderctl dlq`: the messages that the processor could not handle."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-import boto3
 import typer
 from rich import box
 from rich.table import Table
 
+from order_operations.dead_letters import DeadLetters, open_dead_letters
+from order_operations.letters import NO_REASON, Letter, Outcome, QueueInfo, Refusals, Result
+from order_operations.target import Target
 from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.order.exceptions import OrderNotFound
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
-from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
-from orderctl.local.stack import DEFAULT_STATE, local_session
-from orderctl.operate.dead_letters import DeadLetters, open_dead_letters
-from orderctl.operate.letters import NO_REASON, Letter, Outcome, QueueInfo, Refusals, Result
-from orderctl.operate.target import Target
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
+from orderctl.terminal import console, errors, reported_failures
 
 REDACTED_KEYS = frozenset({"customer", "reference", "name"})
 REDACTED = "•••"
@@ -55,7 +54,7 @@ def list_letters(
     A type of `unreadable` is a body that is no event this version knows. A reason of `-` says that SQS moved
     it by itself, after too many deliveries.
     """
-    with reported_failures(), _opened(make_target(local, state), local=local) as letters:
+    with reported_failures(), _opened(make_target(local, state)) as letters:
         found = letters.browse(limit)
         if as_json:
             typer.echo(json.dumps([_summary(letter) for letter in found], indent=2))
@@ -83,7 +82,7 @@ def show(
     Customer, reference and names are replaced by •••, and a body that is not a JSON object is not shown at
     all, unless you ask with --unredacted.
     """
-    with reported_failures(), _opened(make_target(local, state), local=local) as letters:
+    with reported_failures(), _opened(make_target(local, state)) as letters:
         letter = letters.find(message_id, limit)
         if letter is None:
             _tell_missing([message_id], limit)
@@ -116,7 +115,7 @@ def redrive(
     _require_reason(reason)
     with reported_failures():
         target = make_target(local, state)
-        with _opened(target, local=local) as letters:
+        with _opened(target) as letters:
             info = letters.info()
             _announce(target, info, f"to the work queue {target.settings.queue_name}, {rate:g} per second")
             _ask(f"Redrive {_how_many(select, info, limit)}?", yes=yes or dry_run)
@@ -145,7 +144,7 @@ def discard(
     _require_reason(reason)
     with reported_failures():
         target = make_target(local, state)
-        with _opened(target, local=local) as letters:
+        with _opened(target) as letters:
             info = letters.info()
             _announce(target, info, "deleted for good")
             _ask(f"Discard {_how_many(select, info, limit)}?", yes=yes or dry_run)
@@ -209,11 +208,8 @@ class _Verb:
             raise typer.Exit(1)
 
 
-@contextlib.contextmanager
-def _opened(target: Target, *, local: bool) -> Iterator[DeadLetters]:
-    session = local_session() if local else boto3.Session()
-    with open_dead_letters(session, target.settings, lambda text: errors.print(text, style="yellow")) as letters:
-        yield letters
+def _opened(target: Target) -> AbstractContextManager[DeadLetters]:
+    return open_dead_letters(target, lambda text: errors.print(text, style="yellow"))
 
 
 def _needed_by_open_orders(target: Target) -> Callable[[Sequence[Letter]], Refusals]:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from order_operations.migration import Backfill, Site, Tally, open_site
+from order_operations.target import Target
 from order_shared.storage.migrations import MigratedTable, Migration
-from orderctl.commands.common import LocalOption, StateOption, console, errors, make_target, reported_failures
-from orderctl.local.stack import DEFAULT_STATE
-from orderctl.operate.migrate import Backfill, Site, Tally, open_site
-from orderctl.operate.target import Target
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
 from orderctl.signals import ending_signals
+from orderctl.terminal import console, errors, reported_failures
 
 
 class TableChoice(StrEnum):

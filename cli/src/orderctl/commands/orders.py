@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from orderctl.commands import customer_orders, parked_orders
-from orderctl.commands.common import StateOption, make_target, reported_failures
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
 from orderctl.commands.customer_orders import (
     JsonOption,
@@ -15,7 +14,8 @@ from orderctl.commands.customer_orders import (
     StatusOption,
     UntilOption,
 )
-from orderctl.local.stack import DEFAULT_STATE
+from orderctl.profile import DEFAULT_STATE, StateOption, make_target
+from orderctl.terminal import reported_failures
 
 CUSTOMERS, OPERATORS = "As a customer", "As an operator"
 DEFAULT_LIMIT = 20

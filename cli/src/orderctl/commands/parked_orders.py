@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from order_operations import parked_orders
+from order_operations.target import Target
 from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.money.currencies import format_amount
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.payments import PaymentCall
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
-from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
-from orderctl.local.stack import DEFAULT_STATE
-from orderctl.operate import orders as parked_orders
-from orderctl.operate.target import Target
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
+from orderctl.terminal import console, reported_failures
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
 TenantOption = Annotated[str, typer.Option(help="The tenant whose order it is.")]

@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from order_operations.live.sources import Sources, open_sources
+from order_operations.live.tasks import API, PROCESSOR, Task
+from order_operations.live.view import View
+from order_operations.live.watch import Watch
 from order_shared.domain.order.models import Customer
-from orderctl.commands.common import LocalOption, StateOption, console, make_target, reported_failures
-from orderctl.local.stack import DEFAULT_STATE
-from orderctl.operate.top.screen import HEIGHT, WIDTH, Screen
-from orderctl.operate.top.sources import Sources, open_sources
-from orderctl.operate.top.tasks import API, PROCESSOR, Task, local_tasks
-from orderctl.operate.top.view import View
-from orderctl.operate.top.watch import Watch
+from orderctl.commands.top_screen import HEIGHT, WIDTH, Screen
+from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOption, make_target
+from orderctl.terminal import console, reported_failures
 
 FONT_FROM_ELSEWHERE = re.compile(r"\s*@font-face \{[^}]*\}")
 """Rich's pictures fetch a font from another site. Any monospaced one will do."""
@@ -83,7 +83,7 @@ def top(
         named = [*(Task(API, url) for url in api or ()), *(Task(PROCESSOR, url) for url in processor or ())]
         sources = open_sources(
             target,
-            local_tasks(state) if local else named,
+            StackProfile.at(state).tasks if local else named,
             customer=Customer(tenant=tenant, id=customer) if tenant and customer else None,
             small=local,
         )

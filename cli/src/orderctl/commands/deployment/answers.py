@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from orderctl.commands.common import console
 from orderctl.deploy.checks import Check, passed
 from orderctl.deploy.engine import Outcome
 from orderctl.deploy.fleet import Deployment
 from orderctl.deploy.freeze import Pause
 from orderctl.deploy.site import Site
+from orderctl.terminal import console
 
 Row = str | int | bool | None
 

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from orderctl.commands.common import console
 from orderctl.commands.deployment.answers import answer_json
 from orderctl.commands.deployment.options import EnvOption, JsonOption, ServiceArgument, announce, reported
 from orderctl.deploy.images import REVISION_LABEL, VERSION_LABEL, Image
 from orderctl.deploy.site import Site
+from orderctl.terminal import console
 
 
 def diff(

@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from orderctl.commands.common import console
 from orderctl.commands.deployment.answers import answer_json
 from orderctl.commands.deployment.options import EnvOption, JsonOption, ServiceArgument, reported
 from orderctl.deploy.site import Site
+from orderctl.terminal import console
 
 MAX_LIMIT = 20  # ECS describes so many at once
 

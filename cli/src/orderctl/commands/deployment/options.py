@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.commands.common import errors
 from orderctl.deploy import place
 from orderctl.deploy.errors import DeployError, Refused
 from orderctl.deploy.site import Site
 from orderctl.signals import interruptible
+from orderctl.terminal import errors
 
 DONE, FAILED, REFUSED, STILL_BAKING, INTERRUPTED = 0, 1, 3, 4, 130
 """Exit codes; 2 is Typer's, for what was asked for wrongly."""

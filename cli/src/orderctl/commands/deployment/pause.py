@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from orderctl.commands.common import errors
 from orderctl.commands.deployment.answers import answer, of_pause
 from orderctl.commands.deployment.options import (
     DryRunOption,
@@ -16,6 +15,7 @@ from orderctl.commands.deployment.options import (
     reported,
 )
 from orderctl.deploy.site import Site
+from orderctl.terminal import errors
 
 LEFT = "it may be paused; `orderctl status` says so"
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from orderctl.commands.common import errors
 from orderctl.commands.deployment.answers import answer, of_deployment, of_pause
 from orderctl.commands.deployment.options import (
     DryRunOption,
@@ -22,6 +21,7 @@ from orderctl.commands.deployment.options import (
 from orderctl.deploy.errors import ImageNotFound, Refused
 from orderctl.deploy.fleet import Deployment
 from orderctl.deploy.site import Site
+from orderctl.terminal import errors
 
 LEFT = "ECS may have been told; `orderctl status` shows how it stands"
 

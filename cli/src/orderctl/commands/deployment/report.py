@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orderctl.commands.common import errors
 from orderctl.deploy.audit import AuditLog
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.fleet import Deployment, Event, Revision, Stage, Status
+from orderctl.terminal import errors
 
 if TYPE_CHECKING:
     from rich.status import Status as Spinner

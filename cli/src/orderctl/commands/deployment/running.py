@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.commands.common import errors
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.answers import answer, answer_json, of_checks, of_outcome
 from orderctl.commands.deployment.options import (
@@ -30,6 +29,7 @@ from orderctl.deploy.images import Image
 from orderctl.deploy.preflight import check_freeze, check_image, check_service
 from orderctl.deploy.site import Site
 from orderctl.deploy.smoke import Smoke
+from orderctl.terminal import errors
 
 TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - where it is, not what it is
 

@@ -1,0 +1,112 @@
+"""Profiles: what orderctl connects to, and as whom. A local stack describes itself in `stack.json`; all else comes from
+the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import aioboto3
+import boto3
+import httpx
+import typer
+from pydantic import BaseModel
+
+from order_client import OrderClient
+from order_operations.live.tasks import API, PROCESSOR, Task
+from order_operations.target import Target, user
+from order_shared.runtime.config import Environment, Settings
+
+API_VARIABLE = "ORDER_API_URL"
+TOKEN_VARIABLE = "ORDER_TOKEN"  # noqa: S105 - the variable's name
+DEFAULT_STATE = Path(".local")
+STACK_FILE = "stack.json"
+
+LocalOption = Annotated[
+    bool,
+    typer.Option(
+        "--local",
+        help="Work on the stack that `orderctl local up` runs. "
+        "Otherwise on what AWS_REGION, AWS's credentials and ORDER_ENV or ORDER_TABLE_PREFIX say.",
+    ),
+]
+StateOption = Annotated[Path, typer.Option("--state", help="With --local: the stack's folder.")]
+
+
+class StackNotRunning(Exception):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"no stack is running: {what}. Start one with `orderctl local up`")
+
+
+class ApiNotNamed(Exception):
+    def __init__(self) -> None:
+        super().__init__(
+            f"which API, and as whom? Set {API_VARIABLE} and {TOKEN_VARIABLE}; "
+            "or use --local with --tenant and --customer"
+        )
+
+
+class StackProfile(BaseModel):
+    """The stack that `orderctl local up` runs. Addresses are base URLs."""
+
+    api: str
+    processor: str
+    aws: str
+    region: str
+    access_key: str
+    secret_key: str
+    table_prefix: str
+    token_url: str
+    client_secret: str
+
+    @classmethod
+    def at(cls, state: Path) -> "StackProfile":
+        """Read the profile of the stack in a folder. Raises StackNotRunning."""
+        try:
+            return cls.model_validate_json((state / STACK_FILE).read_bytes())
+        except FileNotFoundError:
+            raise StackNotRunning(f"{state / STACK_FILE} is not there") from None
+
+    @property
+    def tasks(self) -> list[Task]:
+        return [Task(API, self.api), Task(PROCESSOR, self.processor)]
+
+    def target(self) -> Target:
+        """Return the stack as operators work on it."""
+        settings = Settings(
+            env=Environment.LOCAL,
+            table_prefix=self.table_prefix,
+            aws_region=self.region,
+            aws_endpoint_url=self.aws,
+            aws_endpoint_url_dynamodb=None,
+            aws_endpoint_url_sqs=None,
+        )
+        keys = self.access_key, self.secret_key
+        sessions = aioboto3.Session(*keys, region_name=self.region), boto3.Session(*keys, region_name=self.region)
+        return Target(settings, *sessions, user())
+
+    def client(self, tenant: str, customer: str) -> OrderClient:
+        """Return a client of the API as a customer. Raises StackNotRunning."""
+        return OrderClient(self.api, self.token(tenant, customer))
+
+    def token(self, tenant: str, customer: str) -> str:
+        """Return a development token of the stack's issuer. Raises StackNotRunning."""
+        form = {"grant_type": "client_credentials", "client_secret": self.client_secret}
+        try:
+            answer = httpx.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
+            return str(answer.raise_for_status().json()["access_token"])
+        except httpx.HTTPError as error:
+            raise StackNotRunning(f"its token issuer at {self.token_url} does not answer: {error}") from error
+
+
+def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local
+    """Raises StackNotRunning, WrongRegion."""
+    return StackProfile.at(state).target() if local else Target.of_environment()
+
+
+def client_of_environment() -> OrderClient:
+    """Raises ApiNotNamed, and ValueError for an address that is none."""
+    address, token = os.environ.get(API_VARIABLE), os.environ.get(TOKEN_VARIABLE)
+    if not address or not token:
+        raise ApiNotNamed
+    return OrderClient(address, token)

@@ -1,0 +1,79 @@
+"""The bodies of `orderctl local ecs` and `orderctl local demo-deploy`."""
+
+import contextlib
+import shlex
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from devstack.deploy_demo import BAD, FIRST, GOOD, Row, run_deploy_demo
+from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
+from orderctl.terminal import console
+
+WATCH_SECONDS = 0.2
+
+
+def serve_ecs(state: Path, speed: float) -> None:
+    """Until Ctrl-C. Raises ChildFailed if a process ends by itself."""
+    with console.status("starting the fake of ECS and the embedded AWS"):
+        entered = contextlib.ExitStack()
+        stack = entered.enter_context(running_ecs_stack(state / "logs", speed=speed))
+    with entered:
+        _print_how_to(stack, speed)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                stack.group.ensure_alive()
+                time.sleep(WATCH_SECONDS)
+        console.print("stopping", style="dim")
+    console.print("everything has ended")
+
+
+def demonstrate_deploy(state: Path) -> None:
+    """Leaves nothing behind if all went well. Raises DemoFailed, ChildFailed."""
+    state.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="demo-deploy-", dir=state))
+    rows = run_deploy_demo(
+        folder,
+        tell=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
+        show=lambda text: console.print(text, soft_wrap=True),
+    )
+    console.print()
+    console.print(_table(rows))
+    console.print("Everything went as it should, and everything has ended.", style="green")
+    shutil.rmtree(folder)
+
+
+def _print_how_to(stack: EcsStack, speed: float) -> None:
+    """Lines that a shell takes as they are."""
+    console.print("# in another terminal:")
+    for name, value in {**stack.environment, "ORDER_DEPLOY_LOOK_SECONDS": "1"}.items():
+        console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True)
+    console.print(
+        f"""
+orderctl status order-api --env {ENVIRONMENT}
+orderctl deploy order-api --env {ENVIRONMENT} --tag {GOOD} --no-wait
+orderctl wait order-api --env {ENVIRONMENT} --for POST_TEST_TRAFFIC_SHIFT
+orderctl continue order-api --env {ENVIRONMENT}
+orderctl rollback order-processor --env {ENVIRONMENT}
+
+# {FIRST} runs. Nothing answers as the green side, so `deploy` without --no-wait needs --test-url.
+# Time runs {speed:g} times as fast. What goes wrong is up to you, such as an alarm:
+# curl {stack.ecs_address}/_ecs/alarm -d '{{"name": "dev-order-api-api-errors", "state": "ALARM"}}'
+# Ctrl-C stops it.""",
+        soft_wrap=True,
+    )
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(title="What became of the deployments", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("", "service", "image", "outcome", "now runs", "drift"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        outcome = Text(row.outcome, style="yellow" if row.image == BAD else "green")
+        table.add_row(row.what, row.service, row.image, outcome, row.runs, "none")
+    return table

@@ -1,0 +1,247 @@
+"""`orderctl local`: the whole platform on this machine."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import aioboto3
+import typer
+from rich import box
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from devstack.commands.deployments import demonstrate_deploy, serve_ecs
+from devstack.demo import DemoFailed, Row, run_demo
+from devstack.emulator import EmulatorMissing
+from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
+from devstack.processes import ChildFailed
+from devstack.seed import SeedFileInvalid, SeedReport, default_files, load, read_products
+from devstack.stack import (
+    ISSUER_KEY_FILE,
+    Stack,
+    published,
+    running_stack,
+)
+from order_shared.runtime.config import Settings
+from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target
+from orderctl.terminal import console, reported_failures
+
+API_PORT = 8000
+PROCESSOR_PORT = 8081
+WATCH_SECONDS = 0.2
+
+
+class AlreadyRunning(Exception):
+    def __init__(self, state: Path) -> None:
+        super().__init__(f"a stack is running already; its addresses are in {state / STACK_FILE}")
+
+
+app = typer.Typer(no_args_is_help=True, help="Run the whole platform on this machine: no Docker, no AWS account.")
+
+StateOption = Annotated[Path, typer.Option("--state", help="Folder for addresses, keys and logs.")]
+
+
+@app.command()
+def up(state: StateOption = DEFAULT_STATE) -> None:
+    """Start embedded AWS, API and processor, load the seed products, and keep running until Ctrl-C.
+
+    Addresses are printed and written to STATE/stack.json. If a process dies, its log is shown and all end.
+    """
+    with _reported_failures(), _only_one(state):
+        ports = {"api_port": API_PORT, "processor_port": PROCESSOR_PORT}
+        with _started(state, **ports) as stack, published(stack, state / STACK_FILE):
+            _print_addresses(stack, state)
+            with contextlib.suppress(KeyboardInterrupt):
+                while True:
+                    stack.ensure_alive()
+                    time.sleep(WATCH_SECONDS)
+            console.print("stopping", style="dim")
+        console.print("everything has ended")
+
+
+@app.command()
+def demo(
+    burst: Annotated[int, typer.Option(min=1, max=1000, help="Orders posted at once.")] = 200,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Start everything, post orders over HTTP, show what became of each, stop everything.
+
+    Exits 0 only if all of it went as it should; then nothing is left behind but the table.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="demo-", dir=state))
+    with _reported_failures():
+        with _started(folder) as stack, published(stack, folder / STACK_FILE):
+            rows = _demonstrate(stack, burst)
+        console.print(_table(rows))
+        console.print("Everything went as it should, and everything has ended.", style="green")
+        shutil.rmtree(folder)
+
+
+@app.command()
+def seed(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="JSON or CSV files; by default the products that come with devstack.")
+    ] = None,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Load products and stock. What is there already stays as it is: loading twice changes nothing.
+
+    Loads into the stack that `up` runs; or, with AWS_ENDPOINT_URL set, to where that and the ORDER_ settings say.
+    """
+    with _reported_failures():
+        target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
+        report = _load(files or default_files(), target.settings, target.session)
+        console.print(f"{report.created} products loaded, {report.unchanged} were there already")
+
+
+@app.command()
+def token(
+    tenant: Annotated[str, typer.Option(help="The tenant, such as acme.")],
+    customer: Annotated[str, typer.Option(help="The customer, such as ada.")],
+    scope: Annotated[str, typer.Option(help="Scopes, separated by spaces.")] = ALL_SCOPES,
+    ttl: Annotated[int, typer.Option(min=1, help="Seconds until it expires.")] = DEFAULT_TTL_SECONDS,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Print a signed development token, as the local stack's API accepts it."""
+    typer.echo(Issuer.at(state / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
+
+
+@app.command()
+def ecs(
+    speed: Annotated[float, typer.Option(min=0.1, help="At 60 a bake of ten minutes takes ten seconds.")] = 60.0,
+    state: StateOption = DEFAULT_STATE,
+) -> None:
+    """Serve a fake of ECS, ECR and the load balancer until Ctrl-C, to try `orderctl deploy` and its kin on.
+
+    It prints the variables by which another terminal works on it.
+    """
+    with _reported_failures():
+        serve_ecs(state, speed)
+
+
+@app.command("demo-deploy")
+def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
+    """Deploy a good image, one that fails its test, and a worker, on a fake of ECS; show what became of each.
+
+    Exits 0 only if all of it went as it should; then nothing is left behind but the table.
+    """
+    with _reported_failures():
+        demonstrate_deploy(state)
+
+
+@contextlib.contextmanager
+def _started(folder: Path, *, api_port: int = 0, processor_port: int = 0) -> Iterator[Stack]:
+    """A running stack with the seed products."""
+    with contextlib.ExitStack() as entered:
+        with console.status("starting the embedded AWS, the API and the processor"):
+            stack = entered.enter_context(running_stack(folder, api_port=api_port, processor_port=processor_port))
+        report = _load(default_files(), stack.settings, stack.aio_session)
+        console.print(f"started, with {report.created} products", style="dim")
+        yield stack
+
+
+def _load(files: list[Path], settings: Settings, session: aioboto3.Session) -> SeedReport:
+    products = read_products(files)
+    with _progress() as progress:
+        task = progress.add_task("loading products", total=len(products))
+        return asyncio.run(load(products, settings, session, lambda _: progress.advance(task)))
+
+
+def _demonstrate(stack: Stack, burst: int) -> list[Row]:
+    with _progress() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = progress.add_task(step, total=total)
+            progress.update(tasks[step], completed=done)
+
+        return asyncio.run(_watched(stack, run_demo(stack.api, stack.issuer, burst, show)))
+
+
+async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    """The demonstration's rows; a process of the stack that dies ends it at once, and is what is told."""
+    running = asyncio.create_task(demo)
+    try:
+        while not running.done():
+            stack.ensure_alive()
+            await asyncio.wait([running], timeout=WATCH_SECONDS)
+        return running.result()
+    except DemoFailed:
+        await asyncio.sleep(WATCH_SECONDS)  # a connection breaks a moment before its process is gone
+        stack.ensure_alive()
+        raise
+    finally:
+        running.cancel()
+
+
+def _progress() -> Progress:
+    return Progress(TextColumn("{task.description:>16}"), BarColumn(), MofNCompleteColumn(), console=console)
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(title="What became of the orders", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("", "order", "status"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    for row in rows:
+        seconds = "" if row.seconds is None else f"{row.seconds * 1000:.0f} ms"
+        style = {"confirmed": "green", "rejected": "yellow", "cancelled": "yellow"}.get(row.status, "")
+        order = Text.assemble(row.order, "\n", (row.remark, "dim"))
+        table.add_row(row.what, order, Text(row.status, style=style), seconds)
+    return table
+
+
+def _print_addresses(stack: Stack, state: Path) -> None:
+    lines = Table.grid(padding=(0, 2))
+    for name, address in (
+        ("order API", stack.api),
+        ("its documentation", f"{stack.api}/docs"),
+        ("order processor", stack.processor),
+        ("embedded AWS", stack.aws),
+        ("payment sandbox", stack.payments),
+        ("addresses, pids", str(state / STACK_FILE)),
+        ("logs", str(state / "logs")),
+    ):
+        lines.add_row(name, Text(address, style="bold"))
+    lines.add_row("a token", "orderctl local token --tenant acme --customer ada")
+    lines.add_row("how it is doing", "orderctl top --local")
+    console.print(Panel(lines, title="the order platform is running; Ctrl-C stops it", expand=False))
+
+
+@contextlib.contextmanager
+def _only_one(state: Path) -> Iterator[None]:
+    """One stack per state folder: a second one would overwrite the first one's addresses."""
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(state) from None
+        yield
+
+
+@contextlib.contextmanager
+def _reported_failures() -> Iterator[None]:
+    """Beside what every verb reports: a process that died, with the end of its log."""
+    with reported_failures():
+        try:
+            yield
+        except ChildFailed as error:
+            console.print(f"{error}; everything has been stopped", style="red")
+            if error.log:
+                console.print(Panel(Text(error.log), title="the end of its log"))
+            raise typer.Exit(1) from error
+        except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
+            console.print(str(error), style="red")
+            raise typer.Exit(1) from error

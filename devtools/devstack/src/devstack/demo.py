@@ -1,0 +1,158 @@
+"""The demonstration: real orders over HTTP, and what became of each."""
+
+import asyncio
+import statistics
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from devstack.issuer import Issuer
+from order_client import Order, OrderClient, OrderClientError
+from order_shared.domain.money.currencies import format_amount
+
+TENANT = "acme"
+CUSTOMER = "ada"
+NORMAL_SKU = "TEA-GREEN-100"
+SCARCE_SKU = "TIN-LIMITED-2026"
+BURST_SKU = "TEA-ADVENT-24"
+CARD = "pm_card_visa"
+DECLINED_CARD = "pm_card_chargeDeclined"
+"""Tokens of the payment sandbox, as Stripe's test mode has them."""
+
+BURST_CONNECTIONS = 32
+DEADLINE_SECONDS = 120.0
+
+T = TypeVar("T")
+
+
+class DemoFailed(Exception):
+    """Something did not go as it should."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the closing table. `seconds` is from accepted to its end, by the order's own timeline."""
+
+    what: str
+    order: str
+    status: str
+    remark: str
+    seconds: float | None = None
+
+
+async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
+    """The closing table's rows; raises DemoFailed at the first thing that is not as it should be.
+
+    `on_progress(step, done, total)` is called as it goes.
+    """
+    rows: list[Row] = []
+    try:
+        async with OrderClient(api, issuer.token(TENANT, CUSTOMER)) as shop:
+            for step in (_normal_and_replayed, _out_of_stock, _paid, _declined, _cancelled):
+                on_progress("single orders", len(rows), 6)
+                rows += await step(shop)
+            on_progress("single orders", len(rows), 6)
+            rows += await _burst(shop, burst, on_progress)
+    except OrderClientError as error:
+        raise DemoFailed(f"the API did not answer as it should: {error}") from error
+    return rows
+
+
+async def _normal_and_replayed(shop: OrderClient) -> list[Row]:
+    before = await _available(shop, NORMAL_SKU)
+    key = str(uuid.uuid4())
+    placed = await shop.place_order({NORMAL_SKU: 2, "CUP-PORCELAIN-6": 1}, idempotency_key=key)
+    again = await shop.place_order({NORMAL_SKU: 2, "CUP-PORCELAIN-6": 1}, idempotency_key=key)
+    expect(again.replayed and again.id == placed.id, "the same request again did not give the same order")
+    order = await _ended(shop, placed)
+    expect(order.status == "confirmed", f"the order became {order.status}")
+    after = await _available(shop, NORMAL_SKU)
+    expect(after == before - 2, f"stock of {NORMAL_SKU} went from {before} to {after} for 2 units")
+    price = format_amount(order.total, order.currency)
+    return [
+        Row("one", order.id, order.status, f"{price}, stock {before} to {after}", seconds_to_end(order)),
+        Row("again", again.id, order.status, "replayed: same key, same order"),
+    ]
+
+
+async def _out_of_stock(shop: OrderClient) -> list[Row]:
+    before = await _available(shop, SCARCE_SKU)
+    order = await _ended(shop, await shop.place_order({SCARCE_SKU: before + 1}))
+    reason = order.reason
+    expect(
+        reason is not None and (order.status, reason.code, reason.sku) == ("rejected", "out_of_stock", SCARCE_SKU),
+        f"an order of more than there is became {order.status}",
+    )
+    expect(await _available(shop, SCARCE_SKU) == before, "a rejected order moved stock")
+    return [Row("too many", order.id, order.status, f"out_of_stock: {SCARCE_SKU}", seconds_to_end(order))]
+
+
+async def _paid(shop: OrderClient) -> list[Row]:
+    order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=CARD))
+    expect(order.status == "confirmed", f"a paid order became {order.status}: {order.reason}")
+    return [Row("paid", order.id, order.status, "stock reserved, card charged", seconds_to_end(order))]
+
+
+async def _declined(shop: OrderClient) -> list[Row]:
+    before = await _available(shop, NORMAL_SKU)
+    order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=DECLINED_CARD))
+    code = order.reason.code if order.reason else None
+    expect((order.status, code) == ("rejected", "payment_declined"), f"a declined order became {order.status}")
+    expect(await _available(shop, NORMAL_SKU) == before, "a declined order kept its stock")
+    return [Row("declined", order.id, order.status, "payment_declined, stock given back", seconds_to_end(order))]
+
+
+async def _cancelled(shop: OrderClient) -> list[Row]:
+    before = await _available(shop, NORMAL_SKU)
+    order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=CARD))
+    await shop.cancel_order(order.id)
+    order = await shop.wait_for_end(order.id, timeout=DEADLINE_SECONDS, until={"cancelled"})
+    expect(await _available(shop, NORMAL_SKU) == before, "a cancelled order kept its stock")
+    return [Row("cancelled", order.id, order.status, "refunded, stock given back", seconds_to_end(order))]
+
+
+async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
+    before = await _available(shop, BURST_SKU)
+    done = {"posted": 0, "confirmed": 0}
+    slots = asyncio.Semaphore(BURST_CONNECTIONS)
+
+    async def counted(step: str, call: Callable[[], Awaitable[T]]) -> T:
+        async with slots:
+            result = await call()
+        done[step] += 1
+        on_progress(step, done[step], size)
+        return result
+
+    posted = await asyncio.gather(*(counted("posted", partial(shop.place_order, {BURST_SKU: 1})) for _ in range(size)))
+    expect(len({order.id for order in posted}) == size, "two orders got the same id")
+    ended = await asyncio.gather(*(counted("confirmed", partial(_ended, shop, order)) for order in posted))
+    statuses = {str(order.status) for order in ended}
+    expect(statuses == {"confirmed"}, f"not all orders of the burst were confirmed: {statuses}")
+    after = await _available(shop, BURST_SKU)
+    expect(after == before - size, f"stock of {BURST_SKU} went from {before} to {after} for {size} units")
+    latencies = sorted(seconds_to_end(order) for order in ended)
+    remark = f"stock {before} to {after}"
+    return [
+        Row("a burst", f"{size} of {size}, median", "confirmed", remark, statistics.median(latencies)),
+        Row("", f"{size} of {size}, p99", "confirmed", remark, latencies[int(0.99 * (size - 1))]),
+    ]
+
+
+async def _ended(shop: OrderClient, order: Order) -> Order:
+    return await shop.wait_for_end(order.id, timeout=DEADLINE_SECONDS)
+
+
+async def _available(shop: OrderClient, sku: str) -> int:
+    return (await shop.get_product(sku)).available
+
+
+def seconds_to_end(order: Order) -> float:
+    """From accepted to the end state, as the order's timeline has it."""
+    return (order.timeline[-1].at - order.timeline[0].at).total_seconds()
+
+
+def expect(condition: object, otherwise: str) -> None:
+    if not condition:
+        raise DemoFailed(otherwise)

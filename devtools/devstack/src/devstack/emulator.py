@@ -1,0 +1,99 @@
+"""The embedded AWS: ministack, run from an environment of its own.
+
+`python -m devstack.emulator --port 4566` becomes it.
+"""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from devstack.address import LOOPBACK, part_options
+from devstack.probe import is_ready
+from devstack.processes import Child, ChildFailed, ProcessGroup
+from order_shared.runtime.logging import configure_logging
+
+log = structlog.get_logger(__name__)
+
+HOST = LOOPBACK
+START_TRIES = 3
+READY_SECONDS = 30.0
+DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
+REQUIREMENT = "ministack==1.5.33"
+IN_CHECKOUT = Path(__file__).parents[2] / "emulator" / ".venv" / "bin"
+"""Where `make setup` installs it."""
+
+
+class EmulatorMissing(Exception):
+    def __init__(self) -> None:
+        super().__init__(
+            "the embedded AWS is not installed. In a checkout, `make setup` installs it; elsewhere put the command "
+            f"ministack on the path, from an environment of its own: pipx install {REQUIREMENT}"
+        )
+
+
+def find_emulator() -> str:
+    """Return the path of the program. Raises EmulatorMissing."""
+    found = shutil.which("ministack", path=f"{IN_CHECKOUT}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise EmulatorMissing
+    return found
+
+
+def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SERVICES) -> tuple[Child, str]:
+    """Starts it on a free port; the process and its endpoint URL. Raises ChildFailed, EmulatorMissing."""
+    program = find_emulator()
+    for attempt in range(1, START_TRIES + 1):
+        port = _free_port()
+        child = group.start("emulator", [program], _environment(HOST, port, services))
+        endpoint = f"http://{HOST}:{port}"
+        try:
+            child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
+        except ChildFailed:
+            if attempt == START_TRIES:
+                raise
+            continue  # somebody else may have taken the port between our look and its start
+        return child, endpoint
+    raise AssertionError("the loop above returns or raises")
+
+
+def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:
+    """Nothing of ours: what is in our environment may be meant for AWS itself."""
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": os.environ.get("HOME", ""),
+        "BIND_HOST": host,
+        "GATEWAY_PORT": str(port),
+        "SERVICES": ",".join(services),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    options = part_options("The embedded AWS.").parse_args()
+    try:
+        program = find_emulator()
+    except EmulatorMissing as error:
+        sys.exit(str(error))
+    port = options.port or _free_port()
+    configure_logging("INFO")
+    log.info("starting", host=options.host, port=port)
+    environment = _environment(options.host, port, DEFAULT_SERVICES)
+    os.execve(program, [program], environment)  # noqa: S606 - the program that was asked for
+
+
+if __name__ == "__main__":
+    main()

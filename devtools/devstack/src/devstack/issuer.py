@@ -1,0 +1,143 @@
+"""The local stack's own token issuer: a key of its own, its public half over HTTP, tokens for development.
+
+A client that knows the secret of the running stack gets tokens over HTTP, by OAuth's grant of client credentials.
+
+`python -m devstack.issuer --key FILE --port 0` publishes the key set, and logs `listening` with its port.
+"""
+
+import contextlib
+import hmac
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import structlog
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from devstack.address import LOOPBACK, part_options
+from order_shared.runtime.logging import configure_logging
+
+log = structlog.get_logger(__name__)
+
+ISSUER = "https://issuer.order-platform.local"
+AUDIENCE = "order-api"
+ALGORITHM = "RS256"
+KEY_ID = "local"
+ALL_SCOPES = "orders:write orders:read products:read products:write"
+DEFAULT_TTL_SECONDS = 12 * 3600
+
+
+@dataclass(frozen=True)
+class Issuer:
+    private_key: rsa.RSAPrivateKey
+
+    @classmethod
+    def at(cls, path: Path) -> "Issuer":
+        """The issuer whose private key is in this file; made, for its owner only, if there is none."""
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+            pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            with tempfile.NamedTemporaryFile(dir=path.parent) as draft:  # readable by its owner only
+                draft.write(pem)
+                draft.flush()
+                with contextlib.suppress(FileExistsError):
+                    os.link(draft.name, path)  # of several at once, one wins
+        loaded = load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(loaded, rsa.RSAPrivateKey):
+            raise TypeError(f"{path} holds no RSA key; remove it to have one made")
+        return cls(loaded)
+
+    @cached_property
+    def key_set(self) -> dict[str, Any]:
+        """The JWKS document."""
+        algorithm = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256)
+        public = json.loads(algorithm.to_jwk(self.private_key.public_key()))
+        return {"keys": [{**public, "kid": KEY_ID, "alg": ALGORITHM, "use": "sig"}]}
+
+    def token(self, tenant: str, customer: str, scope: str = ALL_SCOPES, ttl_seconds: int = DEFAULT_TTL_SECONDS) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": customer,
+            "tenant": tenant,
+            "scope": scope,
+            "iat": now,
+            "exp": now + ttl_seconds,
+        }
+        return jwt.encode(claims, self.private_key, algorithm=ALGORITHM, headers={"kid": KEY_ID})
+
+    @contextlib.contextmanager
+    def serve(self, host: str = LOOPBACK, port: int = 0, *, client_secret: str | None = None) -> Iterator[str]:
+        """Publish the key set while the block runs, at any path; give its URL. Port 0 takes any free one.
+
+        With `client_secret`, a POST to any path is answered with a token for the `tenant` and `customer` of its form.
+        """
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(200, issuer.key_set)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                form = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
+                given = form.get("client_secret", "").encode()
+                if client_secret is None or not hmac.compare_digest(given, client_secret.encode()):
+                    self._answer(401, {"error": "invalid_client"})
+                elif form.get("grant_type") != "client_credentials" or not form.keys() >= {"tenant", "customer"}:
+                    self._answer(400, {"error": "invalid_request"})
+                else:
+                    token = issuer.token(form["tenant"], form["customer"])
+                    self._answer(
+                        200, {"access_token": token, "token_type": "Bearer", "expires_in": DEFAULT_TTL_SECONDS}
+                    )
+
+            def _answer(self, status: int, content: dict[str, Any]) -> None:
+                document = json.dumps(content).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(document)))
+                self.end_headers()
+                self.wfile.write(document)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                pass
+
+        with ThreadingHTTPServer((host, port), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            try:
+                yield f"http://{host}:{server.server_port}/.well-known/jwks.json"
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+def main() -> None:
+    parser = part_options("The local token issuer.")
+    parser.add_argument("--key", type=Path, required=True, help="its private key; made if it is not there")
+    options = parser.parse_args()
+    configure_logging("INFO")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Issuer.at(options.key).serve(options.host, options.port) as url:
+        log.info("listening", host=options.host, port=urlsplit(url).port)
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""The sandbox's own process: `python -m devstack.payments --port 0`."""
+
+import signal
+import sys
+
+from aiohttp import web
+
+from devstack.address import part_options
+from devstack.payments.api import Api
+from devstack.payments.bank import SLOW_SECONDS, Bank, Token
+from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.sockets import listen
+
+DRAIN_SECONDS = 5.0
+
+
+def main() -> None:
+    parser = part_options("The local payment sandbox.")
+    parser.add_argument("--slow-seconds", type=float, default=SLOW_SECONDS, help=f"how long {Token.SLOW} takes")
+    options = parser.parse_args()
+    configure_logging("INFO")
+    app = Api(Bank(options.slow_seconds)).make_app()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
+    with listen(options.host, options.port) as listener:
+        web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+
+
+if __name__ == "__main__":
+    main()

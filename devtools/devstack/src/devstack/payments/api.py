@@ -1,0 +1,141 @@
+"""Bank and idempotency keys over HTTP, as Stripe serves them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from devstack.payments.bank import Bank, Form, Json, Refusal
+
+API_KEY = "sk_test_local"
+API_KEY_PREFIX = "Bearer sk_test_"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Json
+    is_saved: bool = True
+
+    def response(self, headers: Mapping[str, str] | None = None) -> web.Response:
+        response = web.json_response(self.body, status=self.status, headers=headers)
+        if self.status >= web.HTTPInternalServerError.status_code:
+            response.headers["Stripe-Should-Retry"] = "false"  # as Stripe does: the SDK leaves it to the caller
+        return response
+
+
+@dataclass
+class _Use:
+    """Of an idempotency key. No answer yet: in flight."""
+
+    request: object
+    answer: Answer | None = None
+
+
+class Ledger:
+    """Stripe's idempotency: https://docs.stripe.com/api/idempotent_requests."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, _Use] = {}
+
+    async def once(self, key: str, request: object, work: Callable[[], Awaitable[Answer]]) -> web.Response:
+        use = self._uses.get(key)
+        if use is None:
+            return (await self._first(key, request, work)).response()
+        if use.request != request:
+            raise Refusal(400, "idempotency_error", None, "The key was used with other parameters.")
+        if use.answer is None:
+            raise Refusal(409, "idempotency_error", "idempotency_key_in_use", "The key is in use by another request.")
+        return use.answer.response({"Idempotent-Replayed": "true"})
+
+    async def _first(self, key: str, request: object, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        use = self._uses[key] = _Use(request)
+        try:
+            use.answer = await work()
+        finally:
+            if use.answer is None or not use.answer.is_saved:
+                del self._uses[key]
+        return use.answer
+
+
+Work = Callable[[web.Request], Awaitable[Json]]
+
+
+class Api:
+    """Bank and ledger over HTTP."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._bank = bank
+        self._ledger = Ledger()
+
+    def make_app(self) -> web.Application:
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/v1/payment_intents", self._serve(self.create)),
+                web.get("/v1/payment_intents/{id}", self._serve(self.retrieve)),
+                web.post("/v1/payment_intents/{id}/confirm", self._serve(self.confirm)),
+                web.post("/v1/payment_intents/{id}/cancel", self._serve(self.cancel)),
+                web.post("/v1/refunds", self._serve(self.refund)),
+                web.get("/v1/refunds", self._serve(self.list_refunds)),
+                web.get("/_sandbox/intents", self.list_intents),
+                web.get("/healthz", self.healthz),
+            ]
+        )
+        return app
+
+    async def create(self, request: web.Request) -> Json:
+        return self._bank.create(await _form(request))
+
+    async def retrieve(self, request: web.Request) -> Json:
+        return self._bank.find(request.match_info["id"]).to_json()
+
+    async def confirm(self, request: web.Request) -> Json:
+        return await self._bank.confirm(request.match_info["id"], await _form(request))
+
+    async def cancel(self, request: web.Request) -> Json:
+        return await self._bank.cancel(request.match_info["id"])
+
+    async def refund(self, request: web.Request) -> Json:
+        return await self._bank.refund(await _form(request))
+
+    async def list_refunds(self, request: web.Request) -> Json:
+        intent = self._bank.find(request.query.get("payment_intent", ""))
+        return {"object": "list", "data": intent.refunds, "has_more": False}
+
+    async def list_intents(self, _: web.Request) -> web.Response:
+        return web.json_response([intent.to_row() for intent in self._bank.intents.values()])
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    def _serve(self, work: Work) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                _authenticate(request)
+                key = request.headers.get("Idempotency-Key")
+                if request.method != "POST" or key is None:
+                    return (await _answer(work, request)).response()
+                identity = (request.path, await _form(request))
+                return await self._ledger.once(key, identity, lambda: _answer(work, request))
+            except Refusal as refusal:
+                return Answer(refusal.status, refusal.body).response()
+
+        return handle
+
+
+async def _answer(work: Work, request: web.Request) -> Answer:
+    try:
+        return Answer(200, await work(request))
+    except Refusal as refusal:
+        return Answer(refusal.status, refusal.body, refusal.is_saved)
+
+
+def _authenticate(request: web.Request) -> None:
+    if not request.headers.get("Authorization", "").startswith(API_KEY_PREFIX):
+        raise Refusal(401, "invalid_request_error", None, "Invalid API Key provided.")
+
+
+async def _form(request: web.Request) -> Form:
+    return dict(parse_qsl(await request.text()))

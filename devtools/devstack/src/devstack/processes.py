@@ -1,0 +1,159 @@
+"""Child processes that end with us: started in one group, watched, stopped in reverse order."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from devstack import guard
+from devstack.signals import defaults_for_children
+
+STOP_SECONDS = 25.0  # longer than any service drains and flushes
+POLL_SECONDS = 0.02
+LOG_TAIL_LINES = 25
+
+
+class ChildFailed(Exception):
+    """A process of the stack ended, or did not become ready. `log` has its last lines."""
+
+    def __init__(self, name: str, what: str, log: str) -> None:
+        super().__init__(f"{name} {what}")
+        self.log = log
+
+
+def find_listening_port(log: Path, start: int = 0) -> int | None:
+    """The port that a service names in its log, from byte `start` on; None if it is not there yet."""
+    for line in _read_log(log, start).splitlines():
+        if '"listening"' in line:
+            return int(json.loads(line)["port"])
+    return None
+
+
+def _read_log(path: Path, start: int) -> str:
+    with path.open("rb") as log:
+        log.seek(start)
+        return log.read().decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log_path: Path
+    log_start: int
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        """What it has written since it was started."""
+        return _read_log(self.log_path, self.log_start)
+
+    def ensure_alive(self) -> None:
+        code = self.process.poll()
+        if code is not None:
+            raise self.failed(f"ended with exit code {code}")
+
+    def failed(self, what: str) -> ChildFailed:
+        return ChildFailed(self.name, what, "\n".join(self.log().splitlines()[-LOG_TAIL_LINES:]))
+
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Raises ChildFailed if the process ends, or time runs out, before the condition holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            self.ensure_alive()
+            if time.monotonic() > deadline:
+                raise self.failed(f"was not {what} within {seconds:.0f} s")
+            time.sleep(POLL_SECONDS)
+        self.ensure_alive()  # it may be another's process that answers in its place
+
+    def listening_port(self) -> int | None:
+        """From its log line `listening`; None if it is not there yet."""
+        return find_listening_port(self.log_path, self.log_start)
+
+    def stop(self) -> int:
+        """Asks it to end, then makes it; the exit code."""
+        self.process.terminate()
+        try:
+            return self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+class ProcessGroup:
+    def __init__(self, log_directory: Path) -> None:
+        self.logs = log_directory
+        self._children: list[Child] = []
+        self._guard: subprocess.Popen[str] | None = None
+        self._entered = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self._entered.enter_context(defaults_for_children())
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._guard = subprocess.Popen(
+            [sys.executable, "-I", guard.__file__], stdin=subprocess.PIPE, text=True, process_group=0
+        )
+        return self
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
+        """Its output goes to `{name}.log`, appended, so that a restarted process keeps its history."""
+        path = self.logs / f"{name}.log"
+        with path.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=self._running_guard.pid,
+            )
+            child = Child(name, process, path, log.tell())
+        self._tell(f"pid {process.pid}")
+        self._children = [*(each for each in self._children if each.name != name), child]
+        return child
+
+    def ensure_alive(self) -> None:
+        """Raises ChildFailed for the first process that has ended."""
+        for child in self._children:
+            child.ensure_alive()
+        if self._running_guard.poll() is not None:
+            raise ChildFailed("guard", "ended, so nothing would stop the stack if this process were killed", "")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._entered:
+            for child in reversed(self._children):
+                if child.process.poll() is None:
+                    child.stop()
+            self._tell("done")
+            self._pipe.close()
+            self._running_guard.wait()
+
+    @property
+    def _running_guard(self) -> subprocess.Popen[str]:
+        if self._guard is None:
+            raise RuntimeError("the group is used outside its with block")
+        return self._guard
+
+    @property
+    def _pipe(self) -> IO[str]:
+        pipe = self._running_guard.stdin
+        assert pipe is not None  # noqa: S101 - it was opened with a pipe
+        return pipe
+
+    def _tell(self, line: str) -> None:
+        try:
+            self._pipe.write(line + "\n")
+            self._pipe.flush()
+        except BrokenPipeError:
+            os.write(2, b"the guard of the stack is gone\n")

@@ -1,0 +1,114 @@
+"""Makes the tables and queues of `order_shared.tables`. Any number of processes may do so at once.
+
+`python -m devstack.provision` makes them where AWS_ENDPOINT_URL says. On AWS itself they are Terraform's.
+"""
+
+import json
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from order_shared.runtime.config import Settings, load_settings
+from order_shared.tables import TABLES, Index, Key, Queue, Table, order_queue
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+
+def provision(session: boto3.Session, *, endpoint: str | None, prefix: str) -> None:
+    """Creates what is missing and returns when all of it can be used."""
+    dynamodb = session.client("dynamodb", endpoint_url=endpoint)
+    for table in TABLES:
+        create_table(dynamodb, table, prefix + table.name)
+    sqs = session.client("sqs", endpoint_url=endpoint)
+    create_queue(sqs, order_queue(prefix))
+
+
+def create_table(dynamodb: "DynamoDBClient", table: Table, name: str) -> None:
+    request: dict[str, Any] = {
+        "TableName": name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": _key_schema(table.hash_key, table.range_key),
+        "AttributeDefinitions": [{"AttributeName": key.name, "AttributeType": str(key.type)} for key in _keys(table)],
+    }
+    if table.indexes:
+        request["GlobalSecondaryIndexes"] = [
+            {
+                "IndexName": index.name,
+                "KeySchema": _key_schema(index.hash_key, index.range_key),
+                "Projection": _projection(index),
+            }
+            for index in table.indexes
+        ]
+    with suppress(dynamodb.exceptions.ResourceInUseException):  # it is there, or another process is at it
+        dynamodb.create_table(**request)
+    dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    if table.ttl_attribute is not None:
+        _enable_ttl(dynamodb, name, table.ttl_attribute)
+
+
+def create_queue(sqs: "SQSClient", queue: Queue) -> None:
+    retention = {"MessageRetentionPeriod": str(queue.retention_seconds)}
+    dead_url = _queue_url(sqs, queue.dead_letter_name, retention)
+    answer = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])
+    redrive = {
+        "deadLetterTargetArn": answer["Attributes"]["QueueArn"],
+        "maxReceiveCount": queue.max_receive_count,
+    }
+    _queue_url(sqs, queue.name, {**retention, "RedrivePolicy": json.dumps(redrive)})
+
+
+def _queue_url(sqs: "SQSClient", name: str, attributes: dict[str, str]) -> str:
+    """CreateQueue gives the URL of a queue that is there with the same attributes."""
+    return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]  # names are a literal type
+
+
+def _enable_ttl(dynamodb: "DynamoDBClient", name: str, attribute: str) -> None:
+    def enabled() -> bool:
+        described = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        return described.get("TimeToLiveStatus") in {"ENABLED", "ENABLING"}
+
+    if enabled():
+        return
+    try:
+        dynamodb.update_time_to_live(
+            TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
+        )
+    except ClientError:
+        if not enabled():  # otherwise another process was faster
+            raise
+
+
+def _key_schema(hash_key: Key, range_key: Key | None) -> list[dict[str, str]]:
+    schema = [{"AttributeName": hash_key.name, "KeyType": "HASH"}]
+    if range_key is not None:
+        schema.append({"AttributeName": range_key.name, "KeyType": "RANGE"})
+    return schema
+
+
+def _keys(table: Table) -> list[Key]:
+    """Every key of the table and its indexes, once."""
+    owners: list[Table | Index] = [table, *table.indexes]
+    return list({key: None for owner in owners for key in (owner.hash_key, owner.range_key) if key is not None})
+
+
+def _projection(index: Index) -> dict[str, Any]:
+    if index.include:
+        return {"ProjectionType": "INCLUDE", "NonKeyAttributes": list(index.include)}
+    return {"ProjectionType": "KEYS_ONLY"}
+
+
+def main() -> None:
+    settings = load_settings(Settings)
+    if settings.aws_endpoint_url is None:
+        sys.exit("AWS_ENDPOINT_URL is not set: tables on AWS itself are Terraform's")
+    session = boto3.Session(region_name=settings.aws_region)
+    provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)
+
+
+if __name__ == "__main__":
+    main()

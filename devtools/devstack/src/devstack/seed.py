@@ -1,0 +1,128 @@
+"""Loads products from JSON and CSV files. What is there already stays as it is, so loading twice changes nothing.
+
+A JSON file is an array of objects, a CSV file has a header; both have the fields of `SeedProduct`.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import aioboto3
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from order_shared.domain.clock import utc_now
+from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, fingerprint
+from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
+from order_shared.domain.money.currencies import known_currency
+from order_shared.domain.order.models import Customer
+from order_shared.runtime.adapters import open_adapters
+from order_shared.runtime.config import Settings
+from order_shared.runtime.metrics import Metrics
+from order_shared.runtime.validation import NAME_PATTERN, SKU_PATTERN, TEXT_PATTERN
+from order_shared.storage.inventory import InventoryRepository
+from order_shared.tables import MAX_STOCK_SHARDS
+
+SEEDER = "seed"
+"""The customer in whose name stock is seeded; its claims never expire."""
+
+
+class SeedProduct(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    tenant: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
+    sku: Annotated[str, Field(pattern=f"^{SKU_PATTERN}$")]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN)]
+    unit_price: Annotated[int, Field(ge=0, le=MAX_UNIT_PRICE)]
+    currency: Annotated[str, AfterValidator(known_currency)]
+    stock: Annotated[int, Field(ge=0)]
+    stock_shards: Annotated[int, Field(ge=1, le=MAX_STOCK_SHARDS)] = 1
+
+
+class SeedFileInvalid(Exception):
+    """`str()` names the file, the entry and the field."""
+
+
+@dataclass(frozen=True)
+class SeedReport:
+    created: int
+    unchanged: int
+
+
+def default_files() -> list[Path]:
+    """The seed data that comes with devstack: two tenants' shops."""
+    directory = Path(str(files("devstack") / "seeds"))
+    return sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".json"})
+
+
+def read_products(paths: Iterable[Path]) -> list[SeedProduct]:
+    """All products of all files; raises SeedFileInvalid before anything is loaded."""
+    return [product for path in paths for product in _read_file(path)]
+
+
+async def load(
+    products: Sequence[SeedProduct],
+    settings: Settings,
+    session: aioboto3.Session,
+    on_progress: Callable[[SeedProduct], None],
+) -> SeedReport:
+    created = 0
+    async with open_adapters(settings, Metrics(), session=session, deadline=10.0) as adapters:
+        for product in products:
+            created += await load_product(adapters.inventory, product)
+            on_progress(product)
+    return SeedReport(created, len(products) - created)
+
+
+async def load_product(inventory: InventoryRepository, seed: SeedProduct) -> bool:
+    """True if it was new. Safe to break off anywhere and to run again."""
+    if not await inventory.get_products(seed.tenant, [seed.sku]):
+        await inventory.put(
+            Product(
+                tenant=seed.tenant,
+                sku=seed.sku,
+                name=seed.name,
+                unit_price=seed.unit_price,
+                currency=seed.currency,
+                stock_shards=seed.stock_shards,
+                updated_at=utc_now(),
+            )
+        )
+    key = claim_key(Customer(tenant=seed.tenant, id=SEEDER), ClaimKind.STOCK, seed.sku)
+    claim = Claim(
+        key=key, subject=seed.sku, fingerprint=fingerprint({"sku": seed.sku, "delta": seed.stock}), expires_at=None
+    )
+    try:
+        await inventory.adjust(seed.tenant, seed.sku, seed.stock, claim)
+    except ClaimTaken:
+        return False
+    return True
+
+
+def _read_file(path: Path) -> Iterator[SeedProduct]:
+    for number, entry in enumerate(_entries(path), start=1):
+        try:
+            yield SeedProduct.model_validate(entry)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'entry'}: {fault['msg']}" for fault in error.errors()
+            )
+            raise SeedFileInvalid(f"{path}, entry {number}: {faults}") from error
+
+
+def _entries(path: Path) -> list[object]:
+    try:
+        if path.suffix == ".csv":
+            with path.open(newline="", encoding="utf-8-sig") as file:
+                return list(csv.DictReader(file, strict=True))
+        if path.suffix == ".json":
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(document, list):
+                return document
+            raise SeedFileInvalid(f"{path}: a JSON seed file holds an array")
+    except (OSError, ValueError, csv.Error) as error:
+        raise SeedFileInvalid(f"{path}: {error}") from error
+    raise SeedFileInvalid(f"{path}: a seed file ends in .json or .csv")

@@ -1,0 +1,200 @@
+"""The stack: embedded AWS, issuer, API and processor, as one thing that is started and stopped."""
+
+import contextlib
+import json
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from urllib.parse import urljoin
+
+import aioboto3
+import boto3
+
+from devstack.emulator import HOST, start_emulator
+from devstack.issuer import AUDIENCE, ISSUER, Issuer
+from devstack.payments.api import API_KEY
+from devstack.payments.process import start_payments
+from devstack.probe import is_ready
+from devstack.processes import Child, ChildFailed, ProcessGroup
+from devstack.provision import provision
+from order_shared.runtime.config import Environment, Settings
+
+REGION = "eu-central-1"
+TABLE_PREFIX = "local-"
+READY_SECONDS = 30.0
+KEY = "local"
+"""Access key and secret: the embedded AWS takes anything."""
+
+ISSUER_KEY_FILE = "issuer.pem"
+
+
+def local_session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+
+
+def local_aio_session() -> aioboto3.Session:
+    return aioboto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+
+
+def local_settings(endpoint: str) -> Settings:
+    """What both services share, for a program that joins a running stack."""
+    return Settings(
+        env=Environment.LOCAL,
+        table_prefix=TABLE_PREFIX,
+        aws_region=REGION,
+        aws_endpoint_url=endpoint,
+        aws_endpoint_url_dynamodb=None,
+        aws_endpoint_url_sqs=None,
+    )
+
+
+def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
+    """What the services are told, but for where payments are made. `env/local.env` says the same in containers."""
+    return {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "AWS_REGION": REGION,
+        "AWS_ENDPOINT_URL": aws,
+        "ORDER_ENV": "local",
+        "ORDER_TABLE_PREFIX": TABLE_PREFIX,
+        "ORDER_JWT_ISSUER": ISSUER,
+        "ORDER_JWT_AUDIENCE": AUDIENCE,
+        "ORDER_JWKS_URL": jwks_url,
+        "ORDER_CURSOR_SECRETS": cursor_secrets,
+        "ORDER_RECEIVE_WAIT_SECONDS": "1",  # a cancelled long poll of the emulator still takes messages
+        "ORDER_DRAIN_SECONDS": "10",
+        "ORDER_PAYMENT_API_KEY": API_KEY,
+    }
+
+
+@dataclass
+class Stack:
+    """A running stack. Addresses are base URLs."""
+
+    group: ProcessGroup
+    issuer: Issuer
+    issuer_key: Path
+    aws: str
+    environment: Mapping[str, str]
+    client_secret: str
+    """What the issuer wants of a client that asks it for tokens."""
+    children: dict[str, Child] = field(default_factory=dict)
+    api: str = ""
+    processor: str = ""
+    payments: str = ""
+
+    @property
+    def settings(self) -> Settings:
+        return local_settings(self.aws)
+
+    @property
+    def aio_session(self) -> aioboto3.Session:
+        return local_aio_session()
+
+    def start_payments(self) -> None:
+        """The payment sandbox; the services started from now on use it."""
+        self.children["payments"], self.payments = start_payments(self.group)
+        self.environment = {**self.environment, "ORDER_PAYMENT_API_BASE": self.payments}
+
+    def start_api(self, port: int = 0) -> None:
+        self.api = self._start_service("order-api", "order_api", port)
+
+    def start_processor(self, port: int = 0) -> None:
+        self.processor = self._start_service("order-processor", "order_processor", port)
+
+    def _start_service(self, name: str, module: str, port: int) -> str:
+        """On the port if it can be had, else on any free one."""
+        if port and is_free(port):
+            with contextlib.suppress(ChildFailed):  # somebody else may take it in this very moment
+                return self._start_on(name, module, port)
+        return self._start_on(name, module, 0)
+
+    def _start_on(self, name: str, module: str, port: int) -> str:
+        environment = {**self.environment, "ORDER_HOST": HOST, "ORDER_PORT": str(port)}
+        child = self.group.start(name, [sys.executable, "-m", module], environment)
+        self.children[name] = child
+        child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
+        address = f"http://{HOST}:{child.listening_port()}"
+        child.wait_until(partial(is_ready, f"{address}/readyz"), "ready", READY_SECONDS)
+        return address
+
+    def ensure_alive(self) -> None:
+        """Raises ChildFailed for a process that has ended by itself."""
+        self.group.ensure_alive()
+
+    def describe(self) -> dict[str, object]:
+        """The content of `stack.json`: everything needed to connect."""
+        return {
+            "api": self.api,
+            "processor": self.processor,
+            "aws": self.aws,
+            "payments": self.payments,
+            "region": REGION,
+            "access_key": KEY,
+            "secret_key": KEY,
+            "table_prefix": TABLE_PREFIX,
+            "token_url": urljoin(self.environment["ORDER_JWKS_URL"], "/token"),
+            "client_secret": self.client_secret,
+            "pids": {name: child.pid for name, child in self.children.items()},
+        }
+
+
+@contextlib.contextmanager
+def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = None) -> Iterator[Stack]:
+    """The embedded AWS with tables and queues, and the issuer; no service yet.
+
+    `overrides` are environment variables for the services. On leaving, everything has ended.
+    """
+    with ProcessGroup(state / "logs") as group:
+        issuer_key = state / ISSUER_KEY_FILE
+        issuer = Issuer.at(issuer_key)
+        emulator, endpoint = start_emulator(group)
+        provision(local_session(), endpoint=endpoint, prefix=TABLE_PREFIX)
+        client_secret = secrets.token_hex(32)
+        with issuer.serve(client_secret=client_secret) as jwks_url:
+            environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ORDER_"))},
+                **service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=secrets.token_hex(32)),
+                **(overrides or {}),
+            }
+            yield Stack(group, issuer, issuer_key, endpoint, environment, client_secret, {"emulator": emulator})
+
+
+@contextlib.contextmanager
+def running_stack(
+    state: Path, *, api_port: int = 0, processor_port: int = 0, overrides: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """The whole stack. A port that is taken, and 0, gives way to any free one. Raises ChildFailed, EmulatorMissing."""
+    with running_infrastructure(state, overrides) as stack:
+        stack.start_payments()
+        stack.start_api(api_port)
+        stack.start_processor(processor_port)
+        yield stack
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def published(stack: Stack, path: Path) -> Iterator[None]:
+    """Keep `stack.json` there while the block runs, for its owner only: it holds a secret."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.touch(0o600)
+    draft.write_text(json.dumps(stack.describe(), indent=2) + "\n")
+    draft.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,181 @@
+"""The part of Elastic Load Balancing that a blue/green deployment moves: rules with weights, groups with targets.
+
+The embedded AWS drops the weights of a forward action. Targets are healthy from the moment they are registered.
+"""
+
+import secrets
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from fake_ecs import conditions
+from fake_ecs.arns import Arns
+from fake_ecs.errors import ApiError
+
+Json = dict[str, Any]
+
+
+class Balancer:
+    name = "elbv2"
+    changing = ("_balancers", "_listeners", "_rules", "_listener_of", "_groups", "_targets")
+
+    def __init__(self, arns: Arns) -> None:
+        self.lock = threading.RLock()
+        self._arns = arns
+        self._balancers: dict[str, Json] = {}
+        self._listeners: dict[str, Json] = {}
+        self._rules: dict[str, Json] = {}
+        self._listener_of: dict[str, str] = {}
+        """By rule."""
+        self._groups: dict[str, Json] = {}
+        self._targets: dict[str, dict[str, Json]] = {}
+        """By group and address."""
+        self.operations = {
+            "CreateListener": self.create_listener,
+            "CreateLoadBalancer": self.create_load_balancer,
+            "CreateRule": self.create_rule,
+            "CreateTargetGroup": self.create_target_group,
+            "DeregisterTargets": self.deregister_targets,
+            "DescribeListeners": self.describe_listeners,
+            "DescribeLoadBalancers": self.describe_load_balancers,
+            "DescribeRules": self.describe_rules,
+            "DescribeTargetGroups": self.describe_target_groups,
+            "DescribeTargetHealth": self.describe_target_health,
+            "ModifyRule": self.modify_rule,
+            "RegisterTargets": self.register_targets,
+        }
+
+    def create_load_balancer(self, request: Json) -> Json:
+        arn = self._arn(f"loadbalancer/app/{request['Name']}/{_id()}")
+        self._balancers[arn] = {
+            "LoadBalancerArn": arn,
+            "LoadBalancerName": request["Name"],
+            "DNSName": f"{request['Name']}.{self._arns.region}.elb.amazonaws.com",
+            "State": {"Code": "active"},
+            "Type": "application",
+        }
+        return {"LoadBalancers": [self._balancers[arn]]}
+
+    def describe_load_balancers(self, request: Json) -> Json:
+        wanted = request.get("LoadBalancerArns") or list(self._balancers)
+        return {"LoadBalancers": [self._find(self._balancers, arn, "LoadBalancer") for arn in wanted]}
+
+    def create_listener(self, request: Json) -> Json:
+        balancer = self._find(self._balancers, request["LoadBalancerArn"], "LoadBalancer")
+        resource = balancer["LoadBalancerArn"].partition(":loadbalancer/")[2]
+        arn = self._arn(f"listener/{resource}/{_id()}")
+        self._listeners[arn] = {
+            "ListenerArn": arn,
+            "LoadBalancerArn": balancer["LoadBalancerArn"],
+            "DefaultActions": request["DefaultActions"],
+            **{key: request[key] for key in ("Port", "Protocol") if key in request},
+        }
+        return {"Listeners": [self._listeners[arn]]}
+
+    def describe_listeners(self, request: Json) -> Json:
+        if "ListenerArns" in request:
+            return {"Listeners": [self._find(self._listeners, arn, "Listener") for arn in request["ListenerArns"]]}
+        balancer = request.get("LoadBalancerArn")
+        return {"Listeners": [each for each in self._listeners.values() if each["LoadBalancerArn"] == balancer]}
+
+    def create_target_group(self, request: Json) -> Json:
+        arn = self._arn(f"targetgroup/{request['Name']}/{_id()}")
+        kept = ("Protocol", "Port", "VpcId", "TargetType", "HealthCheckPath", "Matcher")
+        self._groups[arn] = {
+            "TargetGroupArn": arn,
+            "TargetGroupName": request["Name"],
+            **{key: request[key] for key in kept if key in request},
+        }
+        self._targets[arn] = {}
+        return {"TargetGroups": [self._groups[arn]]}
+
+    def describe_target_groups(self, request: Json) -> Json:
+        names = request.get("Names")
+        wanted = request.get("TargetGroupArns") or list(self._groups)
+        groups = [self._find(self._groups, arn, "TargetGroup") for arn in wanted]
+        return {"TargetGroups": [each for each in groups if names is None or each["TargetGroupName"] in names]}
+
+    def create_rule(self, request: Json) -> Json:
+        self._find(self._listeners, request["ListenerArn"], "Listener")
+        resource = request["ListenerArn"].partition(":listener/")[2]
+        arn = self._arn(f"listener-rule/{resource}/{_id()}")
+        self._ensure_groups(request["Actions"])
+        conditions.ensure_known(request["Conditions"])
+        self._rules[arn] = {
+            "RuleArn": arn,
+            "Priority": str(request["Priority"]),
+            "Conditions": request["Conditions"],
+            "Actions": request["Actions"],
+            "IsDefault": False,
+        }
+        self._listener_of[arn] = request["ListenerArn"]
+        return {"Rules": [self._rules[arn]]}
+
+    def describe_rules(self, request: Json) -> Json:
+        if "RuleArns" in request:
+            return {"Rules": [self._find(self._rules, arn, "Rule") for arn in request["RuleArns"]]}
+        listener = request.get("ListenerArn")
+        return {"Rules": [rule for arn, rule in self._rules.items() if self._listener_of[arn] == listener]}
+
+    def modify_rule(self, request: Json) -> Json:
+        rule = self._find(self._rules, request["RuleArn"], "Rule")
+        self._ensure_groups(request.get("Actions", []))
+        conditions.ensure_known(request.get("Conditions", []))
+        rule.update({key: request[key] for key in ("Actions", "Conditions") if key in request})
+        return {"Rules": [rule]}
+
+    def register_targets(self, request: Json) -> Json:
+        group = self._find(self._groups, request["TargetGroupArn"], "TargetGroup")
+        for target in request["Targets"]:
+            whole = {"Port": group.get("Port", 80), **target}
+            self._targets[group["TargetGroupArn"]][target["Id"]] = whole
+        return {}
+
+    def deregister_targets(self, request: Json) -> Json:
+        group = self._find(self._groups, request["TargetGroupArn"], "TargetGroup")
+        for target in request["Targets"]:
+            self._targets[group["TargetGroupArn"]].pop(target["Id"], None)
+        return {}
+
+    def describe_target_health(self, request: Json) -> Json:
+        group = self._find(self._groups, request["TargetGroupArn"], "TargetGroup")
+        healthy = {"State": "healthy"}
+        targets = self._targets[group["TargetGroupArn"]].values()
+        return {"TargetHealthDescriptions": [{"Target": target, "TargetHealth": healthy} for target in targets]}
+
+    def action(self, port: int, *, host: str, path: str) -> Json:
+        """The action of the first rule, by priority, that matches the request; the listener's default if none does.
+
+        Raises ApiError if no listener has the port.
+        """
+        with self.lock:
+            listener = next((each for each in self._listeners.values() if each["Port"] == port), None)
+            if listener is None:
+                raise ApiError("ListenerNotFound", f"No listener has port {port}")
+            rules = [self._rules[arn] for arn, of in self._listener_of.items() if of == listener["ListenerArn"]]
+            for rule in sorted(rules, key=lambda rule: int(rule["Priority"])):
+                if conditions.takes(rule["Conditions"], host=host, path=path):
+                    return dict(rule["Actions"][-1])
+            return dict(listener["DefaultActions"][-1])
+
+    def addresses(self, group_arn: str) -> list[str]:
+        """The addresses of a target group's targets."""
+        with self.lock:
+            return list(self._targets[group_arn])
+
+    def _ensure_groups(self, actions: list[Json]) -> None:
+        for action in actions:
+            for each in action.get("ForwardConfig", {}).get("TargetGroups", ()):
+                self._find(self._groups, each["TargetGroupArn"], "TargetGroup")
+
+    def _find(self, things: Mapping[str, Json], arn: str, kind: str) -> Json:
+        if arn not in things:
+            raise ApiError(f"{kind}NotFound", f"{kind} '{arn}' not found")
+        return things[arn]
+
+    def _arn(self, resource: str) -> str:
+        return self._arns.of("elasticloadbalancing", resource)
+
+
+def _id() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,42 @@
+"""Conditions of listener rules: which requests a rule matches.
+
+As Elastic Load Balancing documents them: a rule matches a request if each of its conditions has a matching value.
+In a value, `*` matches any number of characters and `?` exactly one. Hosts are compared without regard to case, paths
+case-sensitively. The query string is ignored.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fake_ecs.errors import ApiError
+
+CONFIGS = {"host-header": "HostHeaderConfig", "path-pattern": "PathPatternConfig"}
+"""The condition fields that the fake supports, and the member of a condition that holds each one's values."""
+
+
+def ensure_known(conditions: Sequence[Mapping[str, Any]]) -> None:
+    """Check that the fake can evaluate each condition. Raises ApiError for one that it cannot."""
+    for condition in conditions:
+        if condition.get("Field") not in CONFIGS or not _values(condition):
+            raise ApiError("InvalidConfigurationRequest", f"The fake knows no condition {condition.get('Field')!r}.")
+
+
+def takes(conditions: Sequence[Mapping[str, Any]], *, host: str, path: str) -> bool:
+    """True if a rule with these conditions matches the request. `path` is without its query string."""
+    asked = {"host-header": host.lower(), "path-pattern": path}
+    return all(
+        any(_matches(value, asked[condition["Field"]], condition["Field"]) for value in _values(condition))
+        for condition in conditions
+    )
+
+
+def _values(condition: Mapping[str, Any]) -> list[str]:
+    config = condition.get(CONFIGS.get(condition.get("Field", ""), ""), {})
+    return list(config.get("Values") or condition.get("Values", ()))
+
+
+def _matches(pattern: str, text: str, field: str) -> bool:
+    written = pattern.lower() if field == "host-header" else pattern
+    expression = re.escape(written).replace(r"\*", ".*").replace(r"\?", ".")
+    return re.fullmatch(expression, text, re.DOTALL) is not None

@@ -1,0 +1,84 @@
+"""A service's deployment configuration, to and from the form of the API. What is not given stays as it was."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fake_ecs.errors import ApiError, invalid
+from fake_ecs.model import Configuration, HookAction, PauseHook, Stage, Strategy
+
+PAUSE = "PAUSE"
+MAX_BAKE_MINUTES = 1440
+
+Json = dict[str, Any]
+
+
+def read(given: Mapping[str, Any], before: Configuration) -> Configuration:
+    """Raises ApiError for what ECS refuses, and for what the fake does not do."""
+    changes: Json = {}
+    if "strategy" in given:
+        if given["strategy"] not in set(Strategy):
+            raise ApiError("UnsupportedFeatureException", f"The fake does not deploy {given['strategy']}.")
+        changes["strategy"] = Strategy(given["strategy"])
+    if "bakeTimeInMinutes" in given:
+        changes["bake_minutes"] = given["bakeTimeInMinutes"]
+        if not 0 <= changes["bake_minutes"] <= MAX_BAKE_MINUTES:
+            raise invalid(f"bakeTimeInMinutes must be between 0 and {MAX_BAKE_MINUTES}.")
+    if "lifecycleHooks" in given:
+        changes["hooks"] = tuple(_hook(hook) for hook in given["lifecycleHooks"])
+    if "alarms" in given:
+        alarms = given["alarms"]
+        changes |= {
+            "alarms": tuple(alarms["alarmNames"]),
+            "alarms_enabled": alarms["enable"],
+            "alarms_roll_back": alarms["rollback"],
+        }
+    if "deploymentCircuitBreaker" in given:
+        breaker = given["deploymentCircuitBreaker"]
+        changes |= {"breaker_enabled": breaker["enable"], "breaker_rolls_back": breaker["rollback"]}
+    for name, key in (("minimumHealthyPercent", "minimum_healthy_percent"), ("maximumPercent", "maximum_percent")):
+        if name in given:
+            changes[key] = given[name]
+    return replace(before, **changes)
+
+
+def _hook(given: Mapping[str, Any]) -> PauseHook:
+    if given.get("targetType") != PAUSE:
+        raise ApiError("UnsupportedFeatureException", "The fake runs no Lambda function: its hooks are pauses.")
+    unknown = set(given["lifecycleStages"]) - set(Stage)
+    if unknown:
+        raise ApiError("UnsupportedFeatureException", f"The fake does not stop at {', '.join(sorted(unknown))}.")
+    timeout = given.get("timeoutConfiguration", {})
+    return PauseHook(
+        frozenset(Stage(stage) for stage in given["lifecycleStages"]),
+        timeout.get("timeoutInMinutes", PauseHook.timeout_minutes),
+        HookAction(timeout.get("action", PauseHook.action)),
+    )
+
+
+def write(configuration: Configuration) -> Json:
+    written: Json = {
+        "strategy": configuration.strategy.value,
+        "minimumHealthyPercent": configuration.minimum_healthy_percent,
+        "maximumPercent": configuration.maximum_percent,
+        "bakeTimeInMinutes": configuration.bake_minutes,
+        "deploymentCircuitBreaker": {
+            "enable": configuration.breaker_enabled,
+            "rollback": configuration.breaker_rolls_back,
+        },
+        "lifecycleHooks": [
+            {
+                "targetType": PAUSE,
+                "lifecycleStages": sorted(hook.stages),
+                "timeoutConfiguration": {"timeoutInMinutes": hook.timeout_minutes, "action": hook.action.value},
+            }
+            for hook in configuration.hooks
+        ],
+    }
+    if configuration.alarms:
+        written["alarms"] = {
+            "alarmNames": list(configuration.alarms),
+            "enable": configuration.alarms_enabled,
+            "rollback": configuration.alarms_roll_back,
+        }
+    return written

@@ -1,0 +1,228 @@
+"""The fake's state, and what keeps it going: looks outside, advances each service, carries out what changed."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from fake_ecs import fleet, machine
+from fake_ecs.arns import Arns
+from fake_ecs.cloud import Cloud
+from fake_ecs.faults import Faults
+from fake_ecs.machine import Seen
+from fake_ecs.model import (
+    FULL,
+    Balancing,
+    Configuration,
+    Deployment,
+    Image,
+    Revision,
+    Service,
+    Status,
+    Strategy,
+    TaskStatus,
+)
+from fake_ecs.timing import Clock, HandClock, Timing
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    family: str
+    revision: int
+    content: Mapping[str, Any]
+    """As `RegisterTaskDefinition` takes it."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}:{self.revision}"
+
+    def images(self) -> list[Image]:
+        return [Image(each["name"], each["image"]) for each in self.content["containerDefinitions"]]
+
+
+@dataclass
+class State:
+    clusters: set[str] = field(default_factory=set)
+    services: dict[tuple[str, str], Service] = field(default_factory=dict)
+    """By cluster and name."""
+    task_definitions: dict[str, TaskDefinition] = field(default_factory=dict)
+    """By `family:revision`."""
+
+
+class Engine:
+    """Everything here holds the lock, which callers may take around more than one call."""
+
+    changing = ("state", "_routed", "_registered")
+
+    def __init__(self, arns: Arns, cloud: Cloud, clock: Clock, timing: Timing) -> None:
+        self.arns = arns
+        self.clock = clock
+        self.timing = timing
+        self.faults = Faults()
+        self.state = State()
+        self.lock = threading.RLock()
+        self._cloud = cloud
+        self._routed: dict[str, Mapping[str, int]] = {}
+        """By rule, the weights that it was last given."""
+        self._registered: dict[str, frozenset[str]] = {}
+        """By target group, addresses."""
+
+    def create_service(
+        self,
+        *,
+        cluster: str,
+        name: str,
+        task_definition: TaskDefinition,
+        desired: int,
+        configuration: Configuration,
+        balancing: Balancing | None,
+    ) -> Service:
+        """One that has been running for a day, with its first deployment long done."""
+        with self.lock:
+            born = self.clock() - timedelta(days=1)
+            self.state.clusters.add(cluster)
+            self.state.task_definitions[task_definition.name] = task_definition
+            group = balancing.target_groups[0] if balancing is not None else None
+            live = Revision(task_definition.name, task_definition.images(), born, group, wanted=desired)
+            self._resolve_images(live)
+            service = Service(
+                name=name,
+                cluster=cluster,
+                task_definition=task_definition.name,
+                desired=desired,
+                configuration=configuration,
+                created_at=born,
+                live=live,
+                balancing=balancing,
+                revisions=[live],
+                production_id=live.id,
+                test_id=live.id,
+            )
+            for _ in range(desired):
+                task = fleet.launch(service, live, born, born)
+                task.status, task.started_at, task.due = TaskStatus.RUNNING, born, None
+            first = Deployment(live, [], live, configuration, born, None, status=Status.SUCCESSFUL)
+            first.started_at = first.updated_at = first.finished_at = born
+            first.final = {live.id: service.counts(live)}
+            service.deployments.append(first)
+            self.state.services[cluster, name] = service
+            self._apply(service)
+            return service
+
+    def deploy(self, service: Service, configuration: Configuration) -> Deployment:
+        """Begins a deployment of the service's task definition, in place of one that is under way."""
+        with self.lock:
+            now = self.clock()
+            if service.ongoing is not None:
+                machine.supersede(service, service.ongoing, now)
+            definition = self.state.task_definitions[service.task_definition]
+            base = service.revision(service.production_id)
+            target = Revision(definition.name, definition.images(), now, _other_group(service, base, configuration))
+            sources = [each for each in service.revisions if each.wanted or service.alive(each)] or [base]
+            service.revisions.append(target)
+            due = self.timing.after(now, self.timing.request)
+            deployment = Deployment(target, sources, base, configuration, now, due, updated_at=now)
+            service.deployments.append(deployment)
+            return deployment
+
+    def scale(self, service: Service, desired: int) -> None:
+        with self.lock:
+            service.desired = desired
+            ongoing = service.ongoing
+            if ongoing is None or ongoing.configuration.strategy is Strategy.BLUE_GREEN:
+                for revision in service.revisions:
+                    revision.wanted = desired if revision.wanted or revision is service.live else 0
+
+    def tick(self) -> None:
+        """Everything that is due. Raises botocore's errors if another API fails; the next tick tries again."""
+        with self.lock:
+            for service in self.state.services.values():
+                self._advance(service)
+
+    def step(self, seconds: float) -> None:
+        """Moves a hand clock on, moment by moment at which something is due."""
+        clock = self._hand_clock()
+        end = clock.now + timedelta(seconds=seconds)
+        self.tick()
+        while (due := self._next_due()) is not None and due <= end:
+            clock.now = due
+            self.tick()
+        clock.now = end
+        self.tick()
+
+    def skip(self) -> bool:
+        """Moves a hand clock to the next moment at which something is due; False if nothing ever is."""
+        clock = self._hand_clock()
+        self.tick()
+        due = self._next_due()
+        if due is not None:
+            clock.now = due
+            self.tick()
+        return due is not None
+
+    def _hand_clock(self) -> HandClock:
+        if not isinstance(self.clock, HandClock):
+            raise TypeError("only a hand clock can be stepped")
+        return self.clock
+
+    def _next_due(self) -> datetime | None:
+        with self.lock:
+            now = self.clock()
+            dues = [machine.next_due(service, now) for service in self.state.services.values()]
+            return min((due for due in dues if due is not None), default=None)
+
+    def _advance(self, service: Service) -> None:
+        now, deployment = self.clock(), service.ongoing
+        alarming: frozenset[str] = frozenset()
+        if deployment is not None:
+            if fleet.starts_first(service, deployment.target, now):
+                self._resolve_images(deployment.target)
+            alarming = self._cloud.alarming(deployment.configuration.alarms)
+        machine.advance(service, now, Seen(alarming, self.faults.broken), self.timing)
+        self._apply(service)
+
+    def _resolve_images(self, revision: Revision) -> None:
+        """From here on the revision is these digests, wherever the tag goes."""
+        for image in revision.images:
+            image.digest = self._cloud.digest(image.reference)
+
+    def _apply(self, service: Service) -> None:
+        balancing = service.balancing
+        if balancing is None:
+            return
+        for rule, revision_id in (
+            (balancing.production_rule, service.production_id),
+            (balancing.test_rule, service.test_id),
+        ):
+            if rule is not None:
+                chosen = service.revision(revision_id).target_group
+                weights = {group: FULL if group == chosen else 0 for group in balancing.target_groups}
+                if self._routed.get(rule) != weights:
+                    self._cloud.route(rule, weights)
+                    self._routed[rule] = weights
+        for group in balancing.target_groups:
+            self._register(service, group, balancing.port)
+
+    def _register(self, service: Service, group: str, port: int) -> None:
+        members = [revision for revision in service.revisions if revision.target_group == group]
+        running = frozenset(
+            task.address
+            for revision in members
+            for task in service.tasks_of(revision)
+            if task.status is TaskStatus.RUNNING
+        )
+        known = self._registered.get(group, frozenset())
+        if gone := known - running:
+            self._cloud.deregister(group, sorted(gone), port)
+        if new := running - known:
+            self._cloud.register(group, sorted(new), port)
+        self._registered[group] = running
+
+
+def _other_group(service: Service, base: Revision, configuration: Configuration) -> str | None:
+    """For blue/green the target group that has no customers: the two take turns."""
+    groups = service.balancing.target_groups if service.balancing is not None else ()
+    if configuration.strategy is Strategy.BLUE_GREEN and len(groups) > 1:
+        return next(group for group in groups if group != base.target_group)
+    return base.target_group

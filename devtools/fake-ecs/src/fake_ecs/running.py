@@ -1,0 +1,221 @@
+"""Starts and stops the whole fake, in this process, on its own threads."""
+
+import asyncio
+import functools
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore.session
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.model import ServiceModel
+
+from fake_ecs import aws_models
+from fake_ecs.alarms import Alarms
+from fake_ecs.api import EcsApi
+from fake_ecs.arns import Arns
+from fake_ecs.balancer import Balancer
+from fake_ecs.cloud import AwsCloud
+from fake_ecs.engine import Engine
+from fake_ecs.faults import READS
+from fake_ecs.gateway import Gateway
+from fake_ecs.registry import Registry
+from fake_ecs.routing import Routing, listener_url
+from fake_ecs.seed import TEST_PORT, Seed, api_host, plant, standard
+from fake_ecs.server import BLOBS, Server
+from fake_ecs.snapshots import Snapshot
+from fake_ecs.timing import Clock, HandClock, Timing, utc_now
+
+log = structlog.get_logger(__name__)
+
+HOST = "127.0.0.1"
+REGION = "eu-central-1"
+KEY = "local"
+"""Access key and secret: the fake takes anything."""
+
+ACCOUNT = "000000000000"
+"""The account id of the embedded AWS."""
+
+SERVED = ("ecs", "ecr", "elbv2", "cloudwatch")
+"""The services that the fake serves, by botocore's names."""
+
+TICK_SECONDS = 0.05
+
+
+@functools.cache
+def fake_session() -> boto3.Session:
+    """The boto3 session for clients of the fake, which set `endpoint_url`. Shared: loading its models takes 0.5 s."""
+    return aws_models.session(region=REGION, access_key=KEY, secret_key=KEY)
+
+
+@functools.cache
+def _model(service: str) -> ServiceModel:
+    return aws_models.teach(botocore.session.Session()).get_service_model(service)
+
+
+def _client(service: str, endpoint: str) -> Any:
+    session: Any = fake_session()  # whose stubs take literal names only
+    return session.client(service, endpoint_url=endpoint)
+
+
+@dataclass(frozen=True)
+class Ecs:
+    """A running fake. The methods are also at `POST /_ecs/…`, their arguments as the JSON body."""
+
+    address: str
+    endpoints: Mapping[str, str]
+    """By botocore's service name, for a client's `endpoint_url`."""
+    engine: Engine
+    cloud: AwsCloud
+    registry: Registry
+    routing: Routing
+    start: Snapshot
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of one of the services; the caller closes it."""
+        return _client(service, self.endpoints[service])
+
+    def reset(self) -> None:
+        """Everything is as it was at the start, but for the clock and for what is served elsewhere."""
+        self.start.restore()
+
+    def throttle(self, operation: str, calls: int) -> None:
+        self.engine.faults.throttle(operation, calls)
+
+    def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
+        with self.engine.lock:
+            self.engine.faults.lag(calls, operations)
+
+    def break_image(self, digest: str, reason: str = "Essential container in task exited") -> None:
+        self.engine.faults.break_image(digest, reason)
+
+    def mend_image(self, digest: str) -> None:
+        self.engine.faults.mend_image(digest)
+
+    def set_alarm(self, name: str, state: str) -> None:
+        self.cloud.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by hand")
+
+    def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
+        self.registry.set_findings(repository, digest, findings)
+
+    def serve(self, url: str, digest: str | None = None) -> None:
+        self.routing.serve(url, digest)
+
+    def test_url(self, environment: str) -> str:
+        """Where the test listener answers under the API's name."""
+        return listener_url(self.address, port=TEST_PORT, host=api_host(environment))
+
+    def step(self, seconds: float) -> None:
+        """Moves a hand clock on; all that falls due on the way happens."""
+        self.engine.step(seconds)
+
+    def skip(self) -> bool:
+        """Moves a hand clock to the next moment at which something is due; False if nothing ever is."""
+        return self.engine.skip()
+
+    @property
+    def admin(self) -> dict[str, Any]:
+        return {
+            "alarm": self.set_alarm,
+            "break-image": self.break_image,
+            "findings": self.set_findings,
+            "lag": self.lag,
+            "mend-image": self.mend_image,
+            "serve": self.serve,
+            "throttle": self.throttle,
+        }
+
+
+@contextmanager
+def running_ecs(
+    seed: Seed | None = None,
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    clock: Clock = utc_now,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Iterator[Ecs]:
+    """Serves until the block ends. A hand clock stands still but for `step` and `skip`.
+
+    `elsewhere` names endpoints of `ecr`, `elbv2` or `cloudwatch` that ECS shall work with in place of the ones here.
+    """
+    with socket.create_server((HOST, port)) as listener:
+        address = f"http://{HOST}:{listener.getsockname()[1]}"
+        endpoints = {**dict.fromkeys(SERVED, address), **(elsewhere or {})}
+        arns = Arns(REGION, ACCOUNT)
+        cloud = AwsCloud(*(_client(name, endpoints[name]) for name in SERVED[1:]))
+        engine = Engine(arns, cloud, clock, Timing(speed))
+        registry = Registry(arns, clock, f"{address}{BLOBS}")
+        balancer, alarms = Balancer(arns), Alarms(arns, clock)
+        apis = (EcsApi(engine), registry, balancer, alarms)
+        gateway = Gateway(apis, {api.name: _model(api.name) for api in apis}, engine.faults)
+        routing = Routing(balancer, engine)
+        start = Snapshot((engine, engine.faults, registry, balancer, alarms, routing))
+        ecs = Ecs(address, endpoints, engine, cloud, registry, routing, start)
+        with Server(listener, gateway, routing, ecs.admin, registry.blob) as server, _serving(server):
+            try:
+                plant(standard() if seed is None else seed, engine, cloud)
+                start.take()
+                log.info("listening", host=HOST, port=listener.getsockname()[1])  # once all is there
+                with _ticking(engine):
+                    yield ecs
+            finally:
+                for client in (cloud.ecr, cloud.elbv2, cloud.cloudwatch):
+                    client.close()
+
+
+@asynccontextmanager
+async def open_ecs(
+    seed: Seed | None = None,
+    *,
+    port: int = 0,
+    speed: float = 1.0,
+    clock: Clock = utc_now,
+    elsewhere: Mapping[str, str] | None = None,
+) -> AsyncIterator[Ecs]:
+    """`running_ecs` for a caller with an event loop."""
+    running = running_ecs(seed, port=port, speed=speed, clock=clock, elsewhere=elsewhere)
+    ecs = await asyncio.to_thread(running.__enter__)
+    try:
+        yield ecs
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+@contextmanager
+def _serving(server: Server) -> Iterator[None]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": TICK_SECONDS}, name="ecs")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def _ticking(engine: Engine) -> Iterator[None]:
+    if isinstance(engine.clock, HandClock):
+        yield
+        return
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(TICK_SECONDS):
+            try:
+                engine.tick()
+            except (BotoCoreError, ClientError) as error:
+                log.warning("the rest of AWS does not answer; tried again", error=str(error))
+
+    thread = threading.Thread(target=tick, name="ecs-ticks")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,113 @@
+"""The fake over HTTP, on the loopback: APIs at `/`, faults that tests ask for at `/_ecs/…`, listeners at `/_lb/…`."""
+
+import json
+import socket
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import structlog
+
+from fake_ecs.errors import ApiError
+from fake_ecs.gateway import JSON_TYPE, Answer, Gateway
+from fake_ecs.routing import LISTENERS, Request, Routing
+from fake_ecs.shapes import AnswerInvalid
+
+log = structlog.get_logger(__name__)
+
+ADMIN = "/_ecs/"
+BLOBS = "/_ecs/blobs"
+PLAIN = "application/json"
+BLOB_TYPE = "application/octet-stream"
+
+Admin = Mapping[str, Callable[..., object]]
+"""What `POST /_ecs/{name}` calls, with the body's members."""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves on a socket that listens already. Requests end with the process at the latest."""
+
+    daemon_threads = True
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        gateway: Gateway,
+        routing: Routing,
+        admin: Admin,
+        blob: Callable[[str], bytes | None],
+    ) -> None:
+        super().__init__(listener.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.gateway = gateway
+        self.routing = routing
+        self.admin = admin
+        self.blob = blob
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"  # connections stay open: one for each request would take most of its time
+    disable_nagle_algorithm = True  # or a body waits until its head is acknowledged, 40 ms later
+
+    def do_GET(self) -> None:
+        if self.path.startswith(LISTENERS):
+            self._route()
+            return
+        blob = self.server.blob(self.path.removeprefix(f"{BLOBS}/"))
+        self._send(Answer(HTTPStatus.NOT_FOUND, PLAIN, b"{}") if blob is None else Answer(200, BLOB_TYPE, blob))
+
+    def do_PUT(self) -> None:
+        self._route()
+
+    def do_POST(self) -> None:
+        if self.path.startswith(LISTENERS):
+            self._route()
+            return
+        body = self._body()
+        if self.path.startswith(ADMIN):
+            self._send(self._administer(self.path.removeprefix(ADMIN), body))
+            return
+        try:
+            self._send(self.server.gateway.answer(dict(self.headers), body))
+        except AnswerInvalid as error:
+            log.exception("the fake's answer is not one of AWS's")
+            self._send(Answer(500, JSON_TYPE, json.dumps({"__type": "AnswerInvalid", "message": str(error)}).encode()))
+
+    def _route(self) -> None:
+        request = Request(self.command, self.path, dict(self.headers), self._body())
+        try:
+            self._send(self.server.routing.answer(request))
+        except ApiError as error:
+            self._send(_said(HTTPStatus.NOT_FOUND, str(error)))
+
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _administer(self, name: str, body: bytes) -> Answer:
+        action = self.server.admin.get(name)
+        if action is None:
+            return _said(HTTPStatus.NOT_FOUND, f"there are {', '.join(sorted(self.server.admin))}")
+        try:
+            action(**json.loads(body or b"{}"))
+        except (TypeError, ValueError, ApiError) as error:
+            return _said(HTTPStatus.BAD_REQUEST, str(error))
+        return _said(HTTPStatus.OK, "done")
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Says nothing: a client that follows a deployment asks each second."""
+
+
+def _said(status: HTTPStatus, what: str) -> Answer:
+    return Answer(status, PLAIN, json.dumps({"detail": what}).encode())

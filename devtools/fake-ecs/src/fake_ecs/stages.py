@@ -1,0 +1,103 @@
+"""The stages of a deployment: which there are, what entering one does, and when it is done. Pure: time comes in."""
+
+from datetime import datetime, timedelta
+
+from fake_ecs import fleet
+from fake_ecs.model import Deployment, Revision, Service, Stage, Strategy
+from fake_ecs.timing import Timing
+
+ROLLING = (Stage.PRE_SCALE_UP, Stage.SCALE_UP, Stage.POST_SCALE_UP, Stage.BAKE_TIME, Stage.CLEAN_UP)
+"""Our reading: blue/green's without those that move traffic."""
+
+BLUE_GREEN = (
+    Stage.PRE_SCALE_UP,
+    Stage.SCALE_UP,
+    Stage.POST_SCALE_UP,
+    Stage.TEST_TRAFFIC_SHIFT,
+    Stage.POST_TEST_TRAFFIC_SHIFT,
+    Stage.PRODUCTION_TRAFFIC_SHIFT,
+    Stage.POST_PRODUCTION_TRAFFIC_SHIFT,
+    Stage.BAKE_TIME,
+    Stage.CLEAN_UP,
+)
+
+
+def plan(service: Service, deployment: Deployment) -> tuple[Stage, ...]:
+    """With reconciliation first if more than one revision was active when it started."""
+    blue_green = deployment.configuration.strategy is Strategy.BLUE_GREEN
+    rest: tuple[Stage, ...] = BLUE_GREEN if blue_green else ROLLING
+    if service.balancing is None or service.balancing.test_rule is None:
+        rest = tuple(stage for stage in rest if "TEST" not in stage)
+    return (Stage.RECONCILE_SERVICE, *rest) if len(deployment.sources) > 1 else rest
+
+
+def enter(service: Service, deployment: Deployment, stage: Stage, now: datetime, timing: Timing) -> None:
+    deployment.stage = stage
+    deployment.due = timing.after(now, timing.stage)
+    match stage:
+        case Stage.RECONCILE_SERVICE:
+            service.test_id = deployment.base.id
+            for revision in _strays(deployment):
+                revision.wanted = 0
+        case Stage.SCALE_UP:
+            deployment.due = None
+        case Stage.TEST_TRAFFIC_SHIFT:
+            service.test_id = deployment.target.id
+            deployment.due = timing.after(now, timing.shift)
+        case Stage.PRODUCTION_TRAFFIC_SHIFT:
+            service.production_id = deployment.target.id
+            deployment.due = timing.after(now, timing.shift)
+        case Stage.BAKE_TIME:
+            minutes = timedelta(minutes=deployment.configuration.bake_minutes)
+            deployment.due = timing.after(now, minutes.total_seconds())
+        case Stage.CLEAN_UP:
+            for revision in deployment.sources:
+                revision.wanted = 0
+            service.production_id = service.test_id = deployment.target.id
+            deployment.due = None
+        case _:
+            pass
+
+
+def is_done(service: Service, deployment: Deployment, now: datetime) -> bool:
+    match deployment.stage:
+        case Stage.RECONCILE_SERVICE:
+            active = service.active()
+            return not any(revision in active for revision in _strays(deployment)) and _time_is_up(deployment, now)
+        case Stage.SCALE_UP:
+            return _scaled_up(service, deployment)
+        case Stage.CLEAN_UP:
+            active = service.active()
+            return not any(revision in active for revision in deployment.sources)
+        case _:
+            return _time_is_up(deployment, now)
+
+
+def moved_to(service: Service, deployment: Deployment, base: Revision) -> bool:
+    """Takes a rollback one step further; whether all tasks are the old revision's again."""
+    if deployment.configuration.strategy is Strategy.ROLLING:
+        moved = fleet.replace_step(service, base)
+    else:
+        base.wanted = service.desired
+        moved = service.running(base) >= service.desired
+        if moved:
+            for revision in service.active():
+                if revision is not base:
+                    revision.wanted = 0
+    return moved and service.active() in ([base], [])
+
+
+def _scaled_up(service: Service, deployment: Deployment) -> bool:
+    if deployment.configuration.strategy is Strategy.ROLLING:
+        return fleet.replace_step(service, deployment.target)
+    deployment.target.wanted = service.desired
+    return service.running(deployment.target) >= service.desired
+
+
+def _strays(deployment: Deployment) -> list[Revision]:
+    """What an earlier deployment that was superseded had started."""
+    return [revision for revision in deployment.sources if revision is not deployment.base]
+
+
+def _time_is_up(deployment: Deployment, now: datetime) -> bool:
+    return deployment.due is not None and now >= deployment.due

@@ -1,0 +1,290 @@
+"""Services, deployments, revisions and tasks in the form of ECS's answers."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fake_ecs import configuration, machine
+from fake_ecs.arns import Arns
+from fake_ecs.engine import State, TaskDefinition
+from fake_ecs.model import Balancing, Counts, Deployment, Revision, Service, Status, Task, TaskStatus
+
+Json = dict[str, Any]
+
+EVENTS_SHOWN = 100  # as ECS
+LAUNCH_TYPE = "FARGATE"
+FAILED = frozenset({Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED})
+
+
+class Views:
+    def __init__(self, arns: Arns) -> None:
+        self.arns = arns
+
+    def service(self, service: Service) -> Json:
+        active = service.active()
+        view: Json = {
+            **self._of(service),
+            "serviceName": service.name,
+            "status": "ACTIVE",
+            "desiredCount": service.desired,
+            "runningCount": sum(service.running(revision) for revision in active),
+            "pendingCount": sum(service.alive(revision) - service.running(revision) for revision in active),
+            "launchType": LAUNCH_TYPE,
+            "schedulingStrategy": "REPLICA",
+            "deploymentController": {"type": "ECS"},
+            "taskDefinition": self.arns.task_definition(service.task_definition),
+            "deploymentConfiguration": configuration.write(service.configuration),
+            "deployments": self._legacy_deployments(service),
+            "events": [
+                {"id": event.id, "createdAt": event.at, "message": event.message}
+                for event in reversed(service.events[-EVENTS_SHOWN:])
+            ],
+            "createdAt": service.created_at,
+            "loadBalancers": [] if service.balancing is None else [_balancing(service.balancing)],
+            "currentServiceRevisions": [self._current(service, revision) for revision in active],
+        }
+        if service.ongoing is not None:
+            view["currentServiceDeployment"] = self.deployment_arn(service, service.ongoing)
+        return view
+
+    def deployment(self, service: Service, deployment: Deployment) -> Json:
+        view: Json = {
+            **self._of(service),
+            "serviceDeploymentArn": self.deployment_arn(service, deployment),
+            "status": deployment.status.value,
+            "createdAt": deployment.created_at,
+            "sourceServiceRevisions": [self._summary(service, deployment, each) for each in deployment.sources],
+            "targetServiceRevision": self._summary(service, deployment, deployment.target),
+            "deploymentConfiguration": configuration.write(deployment.configuration),
+            "alarms": _alarms(deployment),
+            "deploymentCircuitBreaker": _breaker(service, deployment),
+            "lifecycleHookDetails": [
+                {
+                    "hookId": hook.id,
+                    "targetType": configuration.PAUSE,
+                    "status": hook.status.value,
+                    "expiresAt": hook.expires_at,
+                    "timeoutAction": hook.timeout_action.value,
+                }
+                for hook in deployment.hooks
+            ],
+            **_present(
+                startedAt=deployment.started_at,
+                updatedAt=deployment.updated_at,
+                finishedAt=deployment.finished_at,
+                stoppedAt=deployment.stopped_at,
+                statusReason=deployment.status_reason,
+                lifecycleStage=deployment.stage.value if deployment.stage else None,
+            ),
+        }
+        if deployment.rollback is not None:
+            view["rollback"] = {
+                "reason": deployment.rollback.reason,
+                "startedAt": deployment.rollback.started_at,
+                "serviceRevisionArn": self._revision_arn(service, deployment.rollback.revision_id),
+            }
+        return view
+
+    def brief(self, service: Service, deployment: Deployment) -> Json:
+        return {
+            **self._of(service),
+            "serviceDeploymentArn": self.deployment_arn(service, deployment),
+            "targetServiceRevisionArn": self._revision_arn(service, deployment.target.id),
+            "status": deployment.status.value,
+            "createdAt": deployment.created_at,
+            **_present(
+                startedAt=deployment.started_at,
+                finishedAt=deployment.finished_at,
+                statusReason=deployment.status_reason,
+            ),
+        }
+
+    def revision(self, service: Service, revision: Revision) -> Json:
+        view: Json = {
+            **self._of(service),
+            "serviceRevisionArn": self._revision_arn(service, revision.id),
+            "taskDefinition": self.arns.task_definition(revision.task_definition),
+            "launchType": LAUNCH_TYPE,
+            "createdAt": revision.created_at,
+            "containerImages": [
+                {"containerName": image.container, "image": image.reference, **_present(imageDigest=image.digest)}
+                for image in revision.images
+            ],
+            "loadBalancers": [] if service.balancing is None else [_balancing(service.balancing)],
+        }
+        if service.balancing is not None and revision.target_group is not None:
+            rule = _present(productionListenerRule=service.balancing.production_rule)
+            view["resolvedConfiguration"] = {"loadBalancers": [{"targetGroupArn": revision.target_group, **rule}]}
+        return view
+
+    def task(self, service: Service, task: Task) -> Json:
+        revision = service.revision(task.revision_id)
+        arn = self.arns.task(service.cluster, task.id)
+        return {
+            "taskArn": arn,
+            "clusterArn": self.arns.cluster(service.cluster),
+            "group": f"service:{service.name}",
+            "launchType": LAUNCH_TYPE,
+            "taskDefinitionArn": self.arns.task_definition(revision.task_definition),
+            "startedBy": _legacy_id(revision),
+            "lastStatus": task.status.value,
+            "desiredStatus": "RUNNING" if task.is_wanted else "STOPPED",
+            "healthStatus": "HEALTHY" if task.status is TaskStatus.RUNNING else "UNKNOWN",
+            "createdAt": task.created_at,
+            "containers": [
+                {
+                    "name": image.container,
+                    "taskArn": arn,
+                    "image": image.reference,
+                    "lastStatus": task.status.value,
+                    "networkInterfaces": [{"privateIpv4Address": task.address}],
+                    **_present(imageDigest=image.digest),
+                }
+                for image in revision.images
+            ],
+            **_present(
+                startedAt=task.started_at,
+                stoppingAt=task.stopping_at,
+                stoppedAt=task.stopped_at,
+                stoppedReason=task.stopped_reason,
+            ),
+        }
+
+    def task_definition(self, definition: TaskDefinition) -> Json:
+        return {
+            **definition.content,
+            "taskDefinitionArn": self.arns.task_definition(definition.name),
+            "family": definition.family,
+            "revision": definition.revision,
+            "status": "ACTIVE",
+        }
+
+    def cluster(self, state: State, name: str) -> Json:
+        services = [service for (cluster, _), service in state.services.items() if cluster == name]
+        tasks = [task for service in services for task in service.tasks]
+        return {
+            "clusterArn": self.arns.cluster(name),
+            "clusterName": name,
+            "status": "ACTIVE",
+            "activeServicesCount": len(services),
+            "runningTasksCount": sum(task.status is TaskStatus.RUNNING for task in tasks),
+            "pendingTasksCount": sum(task.status is TaskStatus.PENDING for task in tasks),
+        }
+
+    def deployment_arn(self, service: Service, deployment: Deployment) -> str:
+        return self.arns.deployment(service.cluster, service.name, deployment.id)
+
+    def _revision_arn(self, service: Service, revision_id: str) -> str:
+        return self.arns.revision(service.cluster, service.name, revision_id)
+
+    def _of(self, service: Service) -> Json:
+        return {
+            "serviceArn": self.arns.service(service.cluster, service.name),
+            "clusterArn": self.arns.cluster(service.cluster),
+        }
+
+    def _summary(self, service: Service, deployment: Deployment, revision: Revision) -> Json:
+        counts = deployment.final.get(revision.id) or service.counts(revision)
+        weights: Json = {}
+        if service.balancing is not None and service.balancing.production_rule is not None:
+            weights["requestedProductionTrafficWeight"] = float(counts.production)
+        if service.balancing is not None and service.balancing.test_rule is not None:
+            weights["requestedTestTrafficWeight"] = float(counts.test)
+        return {"arn": self._revision_arn(service, revision.id), **_tasks(counts), **weights}
+
+    def _current(self, service: Service, revision: Revision) -> Json:
+        return {"arn": self._revision_arn(service, revision.id), **_tasks(service.counts(revision))}
+
+    def _legacy_deployments(self, service: Service) -> list[Json]:
+        """As `DescribeServices` has shown them since before service deployments existed."""
+        newest = service.deployments[-1]
+        primary = newest.target if not newest.status.is_finished else service.live
+        rest = [revision for revision in service.active() if revision is not primary]
+        return [
+            {
+                "id": _legacy_id(revision),
+                "status": "PRIMARY" if revision is primary else "ACTIVE",
+                "taskDefinition": self.arns.task_definition(revision.task_definition),
+                "desiredCount": counts.requested,
+                "runningCount": counts.running,
+                "pendingCount": counts.pending,
+                "failedTasks": revision.failures,
+                "createdAt": revision.created_at,
+                "launchType": LAUNCH_TYPE,
+                "rolloutState": _rollout_state(service, revision),
+            }
+            for revision in (primary, *rest)
+            for counts in (service.counts(revision),)
+        ]
+
+
+def _present(**members: Any) -> Json:
+    """A member that has no value is not there."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _tasks(counts: Counts) -> Mapping[str, int]:
+    return {
+        "requestedTaskCount": counts.requested,
+        "runningTaskCount": counts.running,
+        "pendingTaskCount": counts.pending,
+    }
+
+
+def _legacy_id(revision: Revision) -> str:
+    return f"ecs-svc/{revision.id}"
+
+
+def _rollout_state(service: Service, revision: Revision) -> str:
+    statuses = [each.status for each in service.deployments if each.target is revision]
+    if not statuses or statuses[-1] is Status.SUCCESSFUL:
+        return "COMPLETED"
+    return "FAILED" if statuses[-1] in FAILED else "IN_PROGRESS"
+
+
+def _balancing(balancing: Balancing) -> Json:
+    view: Json = {
+        "targetGroupArn": balancing.target_groups[0],
+        "containerName": balancing.container,
+        "containerPort": balancing.port,
+    }
+    alternates: Iterable[str] = balancing.target_groups[1:]
+    for alternate in alternates:
+        view["advancedConfiguration"] = {
+            "alternateTargetGroupArn": alternate,
+            **_present(
+                productionListenerRule=balancing.production_rule,
+                testListenerRule=balancing.test_rule,
+                roleArn=balancing.role,
+            ),
+        }
+    return view
+
+
+def _monitor(deployment: Deployment, *, enabled: bool, triggered: bool) -> str:
+    if not enabled:
+        return "DISABLED"
+    if triggered:
+        return "TRIGGERED"
+    return "MONITORING_COMPLETE" if deployment.status.is_finished else "MONITORING"
+
+
+def _alarms(deployment: Deployment) -> Json:
+    return {
+        "status": _monitor(
+            deployment,
+            enabled=deployment.configuration.alarms_enabled,
+            triggered=bool(deployment.triggered_alarms),
+        ),
+        "alarmNames": list(deployment.configuration.alarms),
+        "triggeredAlarmNames": list(deployment.triggered_alarms),
+    }
+
+
+def _breaker(service: Service, deployment: Deployment) -> Json:
+    return {
+        "status": _monitor(
+            deployment, enabled=deployment.configuration.breaker_enabled, triggered=deployment.breaker_tripped
+        ),
+        "failureCount": deployment.target.failures,
+        "threshold": machine.threshold(service.desired),
+    }

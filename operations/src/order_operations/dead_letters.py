@@ -1,0 +1,379 @@
+"""The dead letters: looked at, moved back to the work queue, or thrown away, one by one and bounded.
+
+    receive (hidden from others) ─► chosen? ─► record ─► send to the work queue ─► delete
+                                       └─ no: kept hidden, so that it does not come twice; given back at the end
+
+A letter is sent before it is deleted: a crash between leaves a duplicate, which the processor finds to be
+done, and never a loss. Whatever was received and not deleted is visible again when a verb ends, however it ends.
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from order_operations.letters import Letter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
+from order_operations.target import Target
+from order_shared.aws.sqs import GONE_CODES
+from order_shared.domain.clock import Clock, utc_now
+from order_shared.domain.errors import PlatformError
+from order_shared.messaging.queue import MAX_BATCH, MAX_BATCH_BYTES
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+WAIT_SECONDS = 1  # a long poll, however short, asks all of SQS's servers: an empty answer means an empty queue
+HIDDEN_SECONDS = 300
+MAX_HIDDEN_SECONDS = 43_200  # SQS hard limit
+SETTINGS_OF_QUEUES = "ORDER_ENV, ORDER_TABLE_PREFIX, ORDER_QUEUE_NAME and ORDER_DLQ_NAME"
+
+
+class NoSuchQueue(PlatformError):
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(f"there is no queue {name} in {where}; {SETTINGS_OF_QUEUES} say which one is meant")
+
+
+class QueueFailed(PlatformError):
+    """SQS refused a whole request or could not be reached."""
+
+    def __init__(self, request: str, error: Exception) -> None:
+        code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+        super().__init__(f"SQS, {request}: {code or error}")
+
+
+def _nothing(_: object) -> None:
+    """For those who do not want to be told."""
+
+
+def _no_refusals(_: Sequence[Letter]) -> Refusals:
+    return {}
+
+
+class DeadLetters:
+    """Works on at most `limit` letters per call. `warn` is told of letters that could not be given back at once."""
+
+    def __init__(
+        self,
+        client: "SQSClient",
+        *,
+        work_queue: str,
+        dead_letter_queue: str,
+        warn: Callable[[str], None] = _nothing,
+        wait_seconds: int = WAIT_SECONDS,
+        now: Clock = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._work_queue = work_queue
+        self._dead_letter_queue = dead_letter_queue
+        self._warn = warn
+        self._wait_seconds = wait_seconds
+        self._now = now
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._urls: dict[str, str] = {}
+
+    def info(self) -> QueueInfo:
+        """Raises NoSuchQueue for either queue, QueueFailed."""
+        self._url(self._work_queue)
+        url = self._url(self._dead_letter_queue)
+        with _translated("get_queue_attributes"):
+            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        return QueueInfo(url, int(answer["Attributes"]["ApproximateNumberOfMessages"]))
+
+    def browse(self, limit: int) -> list[Letter]:
+        """Up to `limit` letters, oldest first; they stay where they are."""
+        with self._holding() as held:
+            letters = [letter for batch in self._receive(held, limit, HIDDEN_SECONDS) for letter in batch]
+        return sorted(letters, key=lambda letter: letter.sent_at)
+
+    def find(self, message_id: str, limit: int) -> Letter | None:
+        """The letter, if it is among the first `limit` that SQS gives; it stays where it is."""
+        with self._holding() as held:
+            for batch in self._receive(held, limit, HIDDEN_SECONDS):
+                for letter in batch:
+                    if letter.message_id == message_id:
+                        return letter
+        return None
+
+    def redrive(
+        self,
+        select: Collection[str] | None,
+        *,
+        rate: float,
+        limit: int,
+        record: Callable[[Sequence[Letter]], None],
+        dry_run: bool = False,
+        on_progress: Callable[[Outcome], None] = _nothing,
+    ) -> list[Outcome]:
+        """Moves the selected letters, or all for None, to the work queue, `rate` per second and never in a burst
+        of more than a second's worth.
+
+        `record` is called before letters are moved. What comes while this runs is left alone: it may be what
+        was moved a moment ago. An unreadable letter is moved only if it is selected by id.
+        """
+        started = self._now()
+        pace = _Pace(rate, self._monotonic, self._sleep)
+
+        def refuse(letters: Sequence[Letter]) -> Refusals:
+            if select is not None:
+                return {}
+            return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
+
+        def move(letters: Sequence[Letter]) -> Refusals:
+            pace.wait_for(len(letters))
+            unsent = self._send(letters)
+            undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
+            twice = {message_id: f"sent, but still here too ({code})" for message_id, code in undeleted.items()}
+            return {**{message_id: f"not sent: {code}" for message_id, code in unsent.items()}, **twice}
+
+        return self._work(
+            select,
+            limit=limit,
+            hidden=min(MAX_HIDDEN_SECONDS, HIDDEN_SECONDS + math.ceil(MAX_BATCH / rate)),
+            burst=max(1, min(MAX_BATCH, int(rate))),
+            refuse=refuse,
+            refused=Result.SKIPPED,
+            record=record,
+            effect=move,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
+
+    def discard(
+        self,
+        select: Collection[str],
+        *,
+        limit: int,
+        record: Callable[[Sequence[Letter]], None],
+        refuse: Callable[[Sequence[Letter]], Refusals] = _no_refusals,
+        dry_run: bool = False,
+        on_progress: Callable[[Outcome], None] = _nothing,
+    ) -> list[Outcome]:
+        """Deletes the selected letters for good, but for those that `refuse` names. `record` is called before."""
+
+        def delete(letters: Sequence[Letter]) -> Refusals:
+            return {message_id: f"not deleted: {code}" for message_id, code in self._delete(letters).items()}
+
+        return self._work(
+            select,
+            limit=limit,
+            hidden=HIDDEN_SECONDS,
+            burst=MAX_BATCH,
+            refuse=refuse,
+            refused=Result.REFUSED,
+            record=record,
+            effect=delete,
+            dry_run=dry_run,
+            on_progress=on_progress,
+        )
+
+    def _work(
+        self,
+        select: Collection[str] | None,
+        *,
+        limit: int,
+        hidden: int,
+        burst: int,
+        refuse: Callable[[Sequence[Letter]], Refusals],
+        refused: Result,
+        record: Callable[[Sequence[Letter]], None],
+        effect: Callable[[Sequence[Letter]], Refusals],
+        dry_run: bool,
+        on_progress: Callable[[Outcome], None],
+    ) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+
+        def tell(letter: Letter, result: Result, detail: str = "") -> None:
+            outcomes.append(Outcome(letter, result, detail))
+            on_progress(outcomes[-1])
+
+        with self._holding() as held:
+            for batch in self._chosen(held, select, limit, hidden):
+                refusals = refuse(batch)
+                for letter in batch:
+                    if letter.message_id in refusals:
+                        tell(letter, refused, refusals[letter.message_id])
+                for letters in _chunks((each for each in batch if each.message_id not in refusals), burst):
+                    if dry_run:
+                        failures: Refusals = {}
+                    else:
+                        record(letters)
+                        failures = effect(letters)
+                    for letter in letters:
+                        if letter.message_id in failures:
+                            tell(letter, Result.FAILED, failures[letter.message_id])
+                        elif dry_run:
+                            tell(letter, Result.PLANNED)
+                        else:
+                            held.pop(letter.message_id, None)
+                            tell(letter, Result.DONE)
+        return outcomes
+
+    def _chosen(
+        self, held: dict[str, Letter], select: Collection[str] | None, limit: int, hidden: int
+    ) -> Iterator[list[Letter]]:
+        """The selected among the received; ends when the last of them has been found."""
+        if select is None:
+            yield from self._receive(held, limit, hidden)
+            return
+        missing = set(select)
+        for batch in self._receive(held, limit, hidden):
+            if found := [letter for letter in batch if letter.message_id in missing]:
+                missing -= {letter.message_id for letter in found}
+                yield found
+            if not missing:
+                return
+
+    @contextmanager
+    def _holding(self) -> Iterator[dict[str, Letter]]:
+        """What has been received, by message id; what is still in it at the end is given back."""
+        held: dict[str, Letter] = {}
+        try:
+            yield held
+        finally:
+            for letters in _chunks(list(held.values()), MAX_BATCH):
+                self._give_back(letters)
+
+    def _receive(self, held: dict[str, Letter], limit: int, hidden: int) -> Iterator[list[Letter]]:
+        """Batches until the queue is empty or `limit` letters were seen. A letter is given once."""
+        url = self._url(self._dead_letter_queue)
+        seen: set[str] = set()
+        while len(seen) < limit:
+            with _translated("receive_message"):
+                answer = self._client.receive_message(
+                    QueueUrl=url,
+                    MaxNumberOfMessages=min(MAX_BATCH, limit - len(seen)),
+                    WaitTimeSeconds=self._wait_seconds,
+                    VisibilityTimeout=hidden,
+                    MessageAttributeNames=["All"],
+                    MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                )
+            letters = {message["MessageId"]: to_letter(message) for message in answer.get("Messages", [])}
+            held.update(letters)  # a letter that comes again, since its time ran out, has a new receipt
+            if not letters:
+                return
+            new = [letter for message_id, letter in letters.items() if message_id not in seen]
+            seen.update(letters)
+            if new:
+                yield new
+
+    def _send(self, letters: Sequence[Letter]) -> Refusals:
+        url = self._url(self._work_queue)
+        with _translated("send_message_batch"):
+            answer = self._client.send_message_batch(
+                QueueUrl=url,
+                Entries=[{"Id": str(index), "MessageBody": letter.body} for index, letter in enumerate(letters)],
+            )
+        return _failures(letters, answer)
+
+    def _delete(self, letters: Sequence[Letter]) -> Refusals:
+        """Never raises QueueFailed: what was sent is to be told, whatever becomes of the delete."""
+        if not letters:
+            return {}
+        try:
+            with _translated("delete_message_batch"):
+                answer = self._client.delete_message_batch(
+                    QueueUrl=self._url(self._dead_letter_queue),
+                    Entries=[
+                        {"Id": str(index), "ReceiptHandle": letter.receipt} for index, letter in enumerate(letters)
+                    ],
+                )
+        except QueueFailed as error:
+            return {letter.message_id: str(error) for letter in letters}
+        return _failures(letters, answer)
+
+    def _give_back(self, letters: Sequence[Letter]) -> None:
+        try:
+            with _translated("change_message_visibility_batch"):
+                answer = self._client.change_message_visibility_batch(
+                    QueueUrl=self._url(self._dead_letter_queue),
+                    Entries=[
+                        {"Id": str(index), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                        for index, letter in enumerate(letters)
+                    ],
+                )
+        except QueueFailed as error:
+            failures: Refusals = {letter.message_id: str(error) for letter in letters}
+        else:
+            failures = _failures(letters, answer)
+        for message_id, code in failures.items():
+            if code not in GONE_CODES:  # those are visible already, or somebody else's
+                self._warn(f"{message_id} stays hidden for some minutes: {code}")
+
+    def _url(self, name: str) -> str:
+        if name not in self._urls:
+            try:
+                with _translated("get_queue_url"):
+                    self._urls[name] = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+            except QueueFailed as error:
+                if isinstance(error.__cause__, self._client.exceptions.QueueDoesNotExist):
+                    meta = self._client.meta
+                    raise NoSuchQueue(name, f"{meta.region_name} at {meta.endpoint_url}") from error
+                raise
+        return self._urls[name]
+
+
+@contextmanager
+def open_dead_letters(target: Target, warn: Callable[[str], None] = _nothing) -> Iterator[DeadLetters]:
+    """The dead letters of an environment. Nothing is connected until it is first used."""
+    settings = target.settings
+    client = target.sync_session.client(
+        "sqs",
+        region_name=settings.aws_region,
+        endpoint_url=settings.sqs_endpoint,
+        config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 3, "mode": "standard"}),
+    )
+    try:
+        yield DeadLetters(client, work_queue=settings.queue_name, dead_letter_queue=settings.dlq_name, warn=warn)
+    finally:
+        client.close()
+
+
+class _Pace:
+    """`rate` per second on average, from the first on."""
+
+    def __init__(self, rate: float, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._rate = rate
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._next_at = -math.inf
+
+    def wait_for(self, count: int) -> None:
+        now = self._monotonic()
+        if now < self._next_at:
+            self._sleep(self._next_at - now)
+            now = self._next_at
+        self._next_at = now + count / self._rate
+
+
+@contextmanager
+def _translated(request: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise QueueFailed(request, error) from error
+
+
+def _failures(letters: Sequence[Letter], answer: Any) -> Refusals:
+    return {letters[int(entry["Id"])].message_id: entry["Code"] for entry in answer.get("Failed", [])}
+
+
+def _chunks(letters: Iterable[Letter], size: int) -> Iterator[list[Letter]]:
+    """Up to `size` letters, and no more bytes than one request takes."""
+    chunk: list[Letter] = []
+    room = MAX_BATCH_BYTES
+    for letter in letters:
+        needed = len(letter.body.encode())
+        if chunk and (len(chunk) == size or needed > room):
+            yield chunk
+            chunk, room = [], MAX_BATCH_BYTES
+        chunk.append(letter)
+        room -= needed
+    if chunk:
+        yield chunk

@@ -1,0 +1,67 @@
+"""Which environment a verb works on, and who is asking."""
+
+import asyncio
+import getpass
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import aioboto3
+import boto3
+
+from order_shared.runtime.adapters import Adapters, open_adapters
+from order_shared.runtime.config import Settings, load_settings
+from order_shared.runtime.metrics import Metrics
+
+T = TypeVar("T")
+
+STORAGE_DEADLINE = 15.0
+
+
+class WrongRegion(Exception):
+    """Operators write, and only the home region may: elsewhere are replicas."""
+
+    def __init__(self, home: str, region: str) -> None:
+        super().__init__(f"the home region is {home}, and AWS_REGION is {region}: nothing is operated on replicas")
+
+
+@dataclass(frozen=True)
+class Target:
+    """An environment. `actor` is who the audit trail names."""
+
+    settings: Settings
+    session: aioboto3.Session
+    sync_session: boto3.Session
+    actor: str
+
+    @classmethod
+    def of_environment(cls) -> "Target":
+        """What the ORDER_ settings and AWS's own variables say; the actor is the caller as AWS knows it.
+
+        Raises:
+            WrongRegion: if ORDER_HOME_REGION names another one.
+        """
+        settings = load_settings(Settings)
+        if home := settings.home_elsewhere:
+            raise WrongRegion(home, settings.aws_region)
+        if settings.dynamodb_endpoint is not None:
+            return cls(settings, aioboto3.Session(), boto3.Session(), user())
+        caller = boto3.client("sts", region_name=settings.aws_region).get_caller_identity()
+        return cls(settings, aioboto3.Session(), boto3.Session(), caller["Arn"])
+
+    def run(self, work: Callable[[Adapters], Awaitable[T]]) -> T:
+        """Runs `work` with the environment's storage and queues open."""
+
+        async def with_adapters() -> T:
+            async with open_adapters(
+                self.settings, Metrics(), deadline=STORAGE_DEADLINE, session=self.session
+            ) as adapters:
+                return await work(adapters)
+
+        return asyncio.run(with_adapters())
+
+
+def user() -> str:
+    """Return who runs this process, and where."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"

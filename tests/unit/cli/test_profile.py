@@ -1,0 +1,67 @@
+"""What orderctl reads of the stack that runs on this machine."""
+
+import json
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+
+from devstack.issuer import ALGORITHM, AUDIENCE, Issuer
+from order_operations.live.tasks import API, PROCESSOR
+from orderctl.profile import StackNotRunning, StackProfile
+
+DESCRIBED = {
+    "api": "http://a:8000/",
+    "processor": "http://b:8081",
+    "aws": "http://127.0.0.1:4566",
+    "region": "eu-central-1",
+    "access_key": "access",
+    "secret_key": "secret",
+    "table_prefix": "local-",
+    "token_url": "http://127.0.0.1:1/token",
+    "client_secret": "of this stack",
+}
+
+
+def profile(folder: Path, **changed: str) -> StackProfile:
+    (folder / "stack.json").write_text(json.dumps(DESCRIBED | changed))
+    return StackProfile.at(folder)
+
+
+def test_without_its_file_no_stack_is_running(tmp_path: Path) -> None:
+    with pytest.raises(StackNotRunning, match=r"stack\.json is not there.* Start one with `orderctl local up`"):
+        StackProfile.at(tmp_path)
+
+
+def test_the_tasks_of_the_stack_are_in_its_file(tmp_path: Path) -> None:
+    assert [(task.service, task.metrics_url) for task in profile(tmp_path).tasks] == [
+        (API, "http://a:8000/metrics"),
+        (PROCESSOR, "http://b:8081/metrics"),
+    ]
+
+
+def test_operators_work_on_the_tables_of_the_stack(tmp_path: Path) -> None:
+    target = profile(tmp_path).target()
+    assert target.settings.dynamodb_endpoint == target.settings.sqs_endpoint == "http://127.0.0.1:4566"
+    assert target.settings.tables.orders == "local-orders"
+    credentials = target.sync_session.get_credentials()
+    assert credentials is not None
+    assert (credentials.access_key, credentials.secret_key) == ("access", "secret")
+    assert target.session.region_name == target.sync_session.region_name == "eu-central-1"
+
+
+def test_a_customer_gets_a_token_of_the_stacks_issuer(tmp_path: Path) -> None:
+    issuer = Issuer.at(tmp_path / "key.pem")
+    with issuer.serve(client_secret="of this stack") as jwks_url:
+        token_url = str(httpx.URL(jwks_url).join("/token"))
+        token = profile(tmp_path, token_url=token_url).token("acme", "ada")
+        with pytest.raises(StackNotRunning, match="401"):
+            profile(tmp_path, token_url=token_url, client_secret="of another").token("acme", "ada")
+    claims = jwt.decode(token, issuer.private_key.public_key(), algorithms=[ALGORITHM], audience=AUDIENCE)
+    assert (claims["tenant"], claims["sub"]) == ("acme", "ada")
+
+
+def test_an_issuer_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StackNotRunning, match=r"http://127\.0\.0\.1:1/token does not answer"):
+        profile(tmp_path).token("acme", "ada")

@@ -1,0 +1,291 @@
+"""Deployments by the fake's API, over HTTP with boto3's clients. The clock is in the hand."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from fake_ecs import Ecs, HandClock, HookAction, Stage, Status, running_ecs, standard
+from fake_ecs.images import tag_image
+from tests.factories import NOON
+
+API, PROCESSOR = "order-api", "order-processor"
+LIVE = "live-dev"
+
+
+class Operator:
+    """What an operator does, by boto3."""
+
+    def __init__(self, ecs: Ecs, stack: ExitStack) -> None:
+        self.fake = ecs
+        self.ecs = self._open(stack, "ecs")
+        self.ecr = self._open(stack, "ecr")
+        self.elbv2 = self._open(stack, "elbv2")
+
+    def digest(self, tag: str, repository: str = API) -> str:
+        found = self.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        return str(found["imageDetails"][0]["imageDigest"])
+
+    def ship(self, service: str, commit: str = "5d6e7f8") -> str:
+        """Moves the tag and starts a deployment; its ARN."""
+        tag_image(self.ecr, service, LIVE, self.digest(f"sha-{commit}", service))
+        return self.deploy(service)
+
+    def deploy(self, service: str) -> str:
+        self.ecs.update_service(cluster="dev", service=service, forceNewDeployment=True)
+        return self.deployments(service)[0]
+
+    def deployments(self, service: str, **filters: Any) -> list[str]:
+        answer = self.ecs.list_service_deployments(cluster="dev", service=service, **filters)
+        return [each["serviceDeploymentArn"] for each in answer["serviceDeployments"]]
+
+    def look(self, arn: str) -> dict[str, Any]:
+        return dict(self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0])
+
+    def revision(self, arn: str) -> dict[str, Any]:
+        return dict(self.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0])
+
+    def until(self, arn: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        for _ in range(100):
+            view = self.look(arn)
+            if condition(view):
+                return view
+            assert self.fake.skip(), f"nothing is due, and it is {view}"
+        raise AssertionError(f"it does not come to that: {self.look(arn)}")
+
+    def reach(self, arn: str, stage: Stage) -> dict[str, Any]:
+        return self.until(arn, lambda view: view.get("lifecycleStage") == stage)
+
+    def end(self, arn: str) -> dict[str, Any]:
+        return self.until(arn, lambda view: Status(view["status"]).is_finished)
+
+    def pause(self, arn: str) -> str:
+        """The id of the hook that waits."""
+        waiting = self.until(arn, lambda view: any(_waits(hook) for hook in view["lifecycleHookDetails"]))
+        return str(waiting["lifecycleHookDetails"][0]["hookId"])
+
+    def proceed(self, arn: str, action: HookAction = HookAction.CONTINUE) -> None:
+        self.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=self.pause(arn), action=action)
+
+    def weights(self, rule: str) -> list[int]:
+        """Blue's and green's, on the production or the test rule."""
+        service = self.ecs.describe_services(cluster="dev", services=[API])["services"][0]
+        arn = service["loadBalancers"][0]["advancedConfiguration"][rule]
+        action = self.elbv2.describe_rules(RuleArns=[arn])["Rules"][0]["Actions"][0]
+        return [each["Weight"] for each in action["ForwardConfig"]["TargetGroups"]]
+
+    def _open(self, stack: ExitStack, service: str) -> Any:
+        client = self.fake.client(service)
+        stack.callback(client.close)
+        return client
+
+
+def _waits(hook: dict[str, Any]) -> bool:
+    return bool(hook["status"] == "AWAITING_ACTION")
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[Ecs]:
+    with running_ecs(standard(), clock=HandClock(NOON)) as ecs:
+        yield ecs
+
+
+@pytest.fixture
+def operator(fake: Ecs) -> Iterator[Operator]:
+    fake.reset()
+    with ExitStack() as stack:
+        yield Operator(fake, stack)
+
+
+def _code(call: Callable[..., Any], **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_a_tag_is_resolved_when_the_first_task_starts_and_not_when_it_is_asked_for(operator: Operator) -> None:
+    first, second = operator.digest("sha-1a2b3c4"), operator.digest("sha-5d6e7f8")
+    arn = operator.deploy(API)
+    revision = operator.look(arn)["targetServiceRevision"]["arn"]
+    assert "imageDigest" not in operator.revision(revision)["containerImages"][0]
+
+    tag_image(operator.ecr, API, LIVE, second)
+    operator.reach(arn, Stage.SCALE_UP)
+    assert "imageDigest" not in operator.revision(revision)["containerImages"][0]
+    operator.reach(arn, Stage.POST_SCALE_UP)
+    tag_image(operator.ecr, API, LIVE, first)
+
+    assert operator.revision(revision)["containerImages"][0]["imageDigest"] == second
+
+
+def test_weights_move_and_the_groups_take_turns(operator: Operator) -> None:
+    arn = operator.ship(API)
+    operator.pause(arn)
+    assert operator.weights("productionListenerRule") == [100, 0]
+    assert operator.weights("testListenerRule") == [0, 100]
+    assert operator.look(arn)["targetServiceRevision"]["requestedTestTrafficWeight"] == 100.0
+
+    operator.proceed(arn)
+    assert operator.end(arn)["status"] == "SUCCESSFUL"
+    assert operator.weights("productionListenerRule") == [0, 100]
+
+    again = operator.ship(API, "1a2b3c4")
+    operator.proceed(again)
+    operator.end(again)
+    assert operator.weights("productionListenerRule") == [100, 0]
+    assert operator.look(arn)["targetServiceRevision"]["runningTaskCount"] == 2  # as it was when it ended
+
+
+def test_a_rollback_brings_back_weights_and_digest_but_not_the_tag(operator: Operator) -> None:
+    old, new = operator.digest(LIVE), operator.digest("sha-5d6e7f8")
+    arn = operator.ship(API)
+    operator.proceed(arn)
+    operator.reach(arn, Stage.BAKE_TIME)
+
+    operator.fake.set_alarm("dev-order-api-api-errors", "ALARM")
+    ended = operator.end(arn)
+
+    assert ended["status"] == "ROLLBACK_SUCCESSFUL"
+    assert ended["alarms"] == {
+        "status": "TRIGGERED",
+        "alarmNames": ["dev-order-api-api-errors", "dev-order-api-api-latency"],
+        "triggeredAlarmNames": ["dev-order-api-api-errors"],
+    }
+    back = operator.revision(ended["rollback"]["serviceRevisionArn"])
+    assert back["containerImages"][0]["imageDigest"] == old
+    assert operator.weights("productionListenerRule") == operator.weights("testListenerRule") == [100, 0]
+    assert operator.digest(LIVE) == new  # the next deployment would ship it again
+
+
+def test_targets_are_the_tasks_that_run(operator: Operator) -> None:
+    arn = operator.ship(API)
+    revision = operator.revision(operator.look(arn)["targetServiceRevision"]["arn"])
+    group = revision["resolvedConfiguration"]["loadBalancers"][0]["targetGroupArn"]
+    assert operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+
+    operator.pause(arn)
+
+    healthy = operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
+    assert [each["TargetHealth"]["State"] for each in healthy] == ["healthy", "healthy"]
+    tasks = operator.ecs.list_tasks(cluster="dev", serviceName=API)["taskArns"]
+    described = operator.ecs.describe_tasks(cluster="dev", tasks=[*tasks, "gone"])
+    assert len(described["tasks"]) == 4
+    assert len(described["failures"]) == 1
+
+    operator.ecs.stop_service_deployment(serviceDeploymentArn=arn)
+    operator.end(arn)
+    assert operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+
+
+def test_a_broken_image_opens_the_breaker(operator: Operator) -> None:
+    operator.fake.break_image(operator.digest("sha-5d6e7f8", PROCESSOR), "exit code 1")
+
+    ended = operator.end(operator.ship(PROCESSOR))
+
+    assert ended["status"] == "ROLLBACK_SUCCESSFUL"
+    assert ended["deploymentCircuitBreaker"]["status"] == "TRIGGERED"
+    stopped = operator.ecs.list_tasks(cluster="dev", serviceName=PROCESSOR, desiredStatus="STOPPED")["taskArns"]
+    reasons = {t.get("stoppedReason") for t in operator.ecs.describe_tasks(cluster="dev", tasks=stopped)["tasks"]}
+    assert "exit code 1" in reasons
+
+
+def test_a_tag_that_names_nothing_starts_no_task(operator: Operator) -> None:
+    definition = operator.fake.engine.state.task_definitions["dev-order-processor:1"]
+    definition.content["containerDefinitions"][0]["image"] += "-missing"
+
+    assert operator.end(operator.deploy(PROCESSOR))["status"] == "ROLLBACK_SUCCESSFUL"
+
+
+def test_a_second_operator_supersedes_the_first(operator: Operator) -> None:
+    first = operator.ship(API)
+    operator.pause(first)
+
+    second = operator.deploy(API)
+
+    assert operator.look(first)["status"] == "STOPPED"
+    assert "newer" in operator.look(first)["statusReason"]
+    assert len(operator.look(second)["sourceServiceRevisions"]) == 2
+    operator.proceed(second)
+    assert operator.end(second)["status"] == "SUCCESSFUL"
+
+
+def test_a_deployment_can_be_stopped_until_it_has_ended(operator: Operator) -> None:
+    arn = operator.ship(API)
+    stop = operator.ecs.stop_service_deployment
+    assert _code(stop, serviceDeploymentArn=arn, stopType="ABORT") == "InvalidParameterException"
+
+    stop(serviceDeploymentArn=arn, stopType="ROLLBACK")
+    stop(serviceDeploymentArn=arn)  # it continues the rollback
+
+    assert operator.end(arn)["status"] == "ROLLBACK_SUCCESSFUL"
+    assert _code(stop, serviceDeploymentArn=arn) == "ConflictException"
+    assert _code(stop, serviceDeploymentArn=f"{arn}-not") == "ServiceDeploymentNotFoundException"
+
+
+def test_only_the_hook_that_waits_can_be_resolved(operator: Operator) -> None:
+    arn = operator.ship(API)
+    resume = operator.ecs.continue_service_deployment
+    assert _code(resume, serviceDeploymentArn=arn, hookId="ecs-pause-x") == "InvalidParameterException"
+    hook = operator.pause(arn)
+
+    resume(serviceDeploymentArn=arn, hookId=hook)
+
+    assert _code(resume, serviceDeploymentArn=arn, hookId=hook) == "InvalidParameterException"
+    assert _code(resume, serviceDeploymentArn="no", hookId=hook) == "ServiceDeploymentNotFoundException"
+
+
+def test_deployments_are_listed_newest_first_by_page_status_and_time(operator: Operator) -> None:
+    arns = [operator.deployments(PROCESSOR)[0]]
+    for _ in range(3):
+        arns.insert(0, operator.deploy(PROCESSOR))
+        operator.end(arns[0])
+
+    first = operator.ecs.list_service_deployments(cluster="dev", service=PROCESSOR, maxResults=3)
+    rest = operator.ecs.list_service_deployments(cluster="dev", service=PROCESSOR, nextToken=first["nextToken"])
+    listed = [each["serviceDeploymentArn"] for each in first["serviceDeployments"] + rest["serviceDeployments"]]
+    assert listed == arns
+    assert "nextToken" not in rest
+    assert operator.deployments(PROCESSOR, status=["IN_PROGRESS"]) == []
+    assert operator.deployments(PROCESSOR, createdAt={"before": NOON - timedelta(hours=1)}) == arns[-1:]
+    assert operator.deployments(PROCESSOR, createdAt={"after": NOON - timedelta(hours=1)}) == arns[:-1]
+    list_ = operator.ecs.list_service_deployments
+    assert _code(list_, cluster="dev", service=PROCESSOR, nextToken="?") == "InvalidParameterException"
+    assert _code(list_, cluster="dev", service=PROCESSOR, maxResults=101) == "InvalidParameterException"
+
+
+def test_a_count_can_be_changed_without_a_deployment(operator: Operator) -> None:
+    operator.ecs.update_service(cluster="dev", service=API, desiredCount=3)
+    operator.fake.step(60)
+
+    service = operator.ecs.describe_services(cluster="dev", services=[API])["services"][0]
+    assert (service["desiredCount"], service["runningCount"]) == (3, 3)
+    assert len(operator.deployments(API)) == 1
+
+
+@pytest.mark.parametrize("service", [API, PROCESSOR])
+def test_a_count_that_changes_during_a_deployment_holds(operator: Operator, service: str) -> None:
+    operator.ecs.update_service(cluster="dev", service=service, deploymentConfiguration={"lifecycleHooks": []})
+    arn = operator.ship(service)
+    operator.reach(arn, Stage.BAKE_TIME)
+
+    operator.ecs.update_service(cluster="dev", service=service, desiredCount=3)
+
+    assert operator.end(arn)["status"] == "SUCCESSFUL"
+    operator.fake.step(60)
+    described = operator.ecs.describe_services(cluster="dev", services=[service])["services"][0]
+    assert described["runningCount"] == 3
+    assert len(described["currentServiceRevisions"]) == 1
+
+
+def test_the_configuration_holds_for_the_next_deployment(operator: Operator) -> None:
+    changed = {"bakeTimeInMinutes": 0, "lifecycleHooks": []}
+    operator.ecs.update_service(cluster="dev", service=API, deploymentConfiguration=changed)
+
+    arn = operator.ship(API)
+
+    assert operator.end(arn)["status"] == "SUCCESSFUL"
+    assert operator.look(arn)["deploymentConfiguration"]["bakeTimeInMinutes"] == 0
+    assert operator.look(arn)["deploymentConfiguration"]["alarms"]["enable"]

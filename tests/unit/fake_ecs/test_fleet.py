@@ -1,0 +1,94 @@
+"""Tasks: which start, which go, and how failures are counted. Pure, with the time in the test's hand."""
+
+from datetime import timedelta
+
+import pytest
+
+from fake_ecs import fleet, machine
+from fake_ecs.model import Configuration, Image, Revision, Service, Strategy, Task, TaskStatus
+from fake_ecs.timing import Timing
+from tests.factories import NOON
+
+DIGEST = "sha256:1"
+TIMING = Timing(start=20, drain=30, retry=10)
+
+
+@pytest.fixture
+def revision() -> Revision:
+    return Revision("app:1", [Image("app", "r/app:live", DIGEST)], NOON, None)
+
+
+@pytest.fixture
+def service(revision: Revision) -> Service:
+    configuration = Configuration(strategy=Strategy.ROLLING)
+    return Service("app", "dev", "app:1", 2, configuration, NOON, revision, revisions=[revision])
+
+
+def _at(service: Service, seconds: int, *, broken: str | None = None) -> list[TaskStatus]:
+    fleet.advance(service, NOON + timedelta(seconds=seconds), {DIGEST: broken} if broken else {}, TIMING)
+    return [task.status for task in service.tasks]
+
+
+def test_a_task_takes_its_time_to_start_and_to_drain(service: Service, revision: Revision) -> None:
+    revision.wanted = 1
+    assert _at(service, 0) == [TaskStatus.PENDING]
+    assert _at(service, 19) == [TaskStatus.PENDING]
+    assert _at(service, 20) == [TaskStatus.RUNNING]
+
+    revision.wanted = 0
+    assert _at(service, 21) == [TaskStatus.DEACTIVATING]
+    assert _at(service, 50) == [TaskStatus.DEACTIVATING]
+    assert _at(service, 51) == [TaskStatus.STOPPED]
+
+
+def test_what_does_not_run_yet_goes_first(service: Service, revision: Revision) -> None:
+    revision.wanted = 2
+    _at(service, 0)
+    _at(service, 20)
+    older = list(service.tasks)
+    service.tasks[:] = []
+    revision.wanted = 4
+    _at(service, 21)
+    service.tasks.extend(older)  # the order of the list says nothing
+
+    revision.wanted = 2
+    _at(service, 22)
+
+    assert [task.status for task in older] == [TaskStatus.RUNNING, TaskStatus.RUNNING]
+
+
+def test_failures_in_a_row_are_counted(service: Service, revision: Revision) -> None:
+    revision.wanted = 2
+    _at(service, 0)
+    assert _at(service, 20, broken="exit 1") == [TaskStatus.STOPPED] * 2
+    assert revision.failures == 2
+    assert _at(service, 29) == [TaskStatus.STOPPED] * 2
+    assert _at(service, 30)[2:] == [TaskStatus.PENDING] * 2
+
+    assert _at(service, 50)[2:] == [TaskStatus.RUNNING] * 2
+    assert revision.failures == 0
+
+
+def test_addresses_are_each_tasks_own(service: Service, revision: Revision) -> None:
+    revision.wanted = 100
+    _at(service, 0)
+
+    assert len({task.address for task in service.tasks}) == 100
+
+
+def test_only_the_last_stopped_tasks_are_kept(service: Service, revision: Revision) -> None:
+    gone = [Task(revision.id, "10.0.0.4", NOON, None, status=TaskStatus.STOPPED) for _ in range(60)]
+    service.tasks.extend(gone)
+    _at(service, 0)
+
+    assert service.tasks == gone[-fleet.KEPT_STOPPED :]
+
+
+@pytest.mark.parametrize(("desired", "threshold"), [(1, 3), (6, 3), (7, 4), (25, 13), (400, 200), (800, 200)])
+def test_the_breaker_opens_at_half_the_tasks(desired: int, threshold: int) -> None:
+    assert machine.threshold(desired) == threshold
+
+
+def test_time_does_not_stand_still() -> None:
+    with pytest.raises(ValueError, match="speed is 0"):
+        Timing(speed=0)

@@ -1,0 +1,63 @@
+"""One fake serves many tests: after a reset it is as one that has just been started."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fake_ecs import Ecs, HandClock, running_ecs
+from fake_ecs.engine import State
+from fake_ecs.images import push_image, tag_image
+from tests.factories import NOON
+
+API, ALARM = "order-api", "dev-order-api-api-errors"
+
+
+@pytest.fixture(scope="module")
+def ecs() -> Iterator[Ecs]:
+    with running_ecs(clock=HandClock(NOON)) as running:
+        yield running
+
+
+def told(ecs: Ecs) -> list[Any]:
+    """All that the APIs tell of a service and its surroundings."""
+    client, elb = ecs.client("ecs"), ecs.cloud.elbv2
+    service = client.describe_services(cluster="dev", services=[API])["services"][0]
+    balancer = service["loadBalancers"][0]
+    rules = [balancer["advancedConfiguration"][name] for name in ("productionListenerRule", "testListenerRule")]
+    groups = [balancer["targetGroupArn"], balancer["advancedConfiguration"]["alternateTargetGroupArn"]]
+    answers = [
+        client.list_service_deployments(cluster="dev", service=API)["serviceDeployments"],
+        client.list_tasks(cluster="dev", serviceName=API)["taskArns"],
+        ecs.cloud.ecr.describe_images(repositoryName=API)["imageDetails"],
+        elb.describe_rules(RuleArns=rules)["Rules"],
+        [elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] for group in groups],
+        ecs.cloud.cloudwatch.describe_alarms()["MetricAlarms"],
+    ]
+    client.close()
+    return [service, *answers]
+
+
+def test_everything_that_changed_is_as_it_was(ecs: Ecs) -> None:
+    before = told(ecs)
+    digest = push_image(ecs.cloud.ecr, API, "sha-0000001", labels={})
+    tag_image(ecs.cloud.ecr, API, "live-dev", digest)
+    client = ecs.client("ecs")
+    client.update_service(cluster="dev", service=API, forceNewDeployment=True)
+    client.close()
+    ecs.step(120)
+    ecs.set_alarm(ALARM, "ALARM")
+    changed = told(ecs)
+    assert all(now != then for now, then in zip(changed, before, strict=True))
+
+    ecs.throttle("ListTasks", 100)
+    ecs.lag(100)
+    ecs.reset()
+    assert told(ecs) == before
+
+
+def test_no_part_has_a_state_that_is_not_reset(ecs: Ecs) -> None:
+    for part in ecs.start._parts:
+        holding = {name for name, value in vars(part).items() if isinstance(value, dict | list | set | Counter | State)}
+        assert holding - {"operations"} <= set(part.changing)

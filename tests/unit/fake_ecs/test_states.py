@@ -1,0 +1,101 @@
+"""A walk through every operation, status, stage and hook status. Each answer has passed the check of its shape."""
+
+from collections import defaultdict
+from typing import Any
+
+from fake_ecs import Ecs, HandClock, HookAction, Stage, Status, running_ecs, standard
+from fake_ecs.api import EcsApi
+from fake_ecs.model import HookStatus
+from tests.factories import NOON
+
+API, PROCESSOR = "order-api", "order-processor"
+ALARM = "dev-order-processor-failures"
+
+
+class Walk:
+    def __init__(self, ecs: Ecs, client: Any) -> None:
+        self.fake = ecs
+        self.client = client
+        self.seen: dict[str, set[str]] = defaultdict(set)
+        client.meta.events.register("before-call.ecs", self._note)
+
+    def _note(self, model: Any, **_: object) -> None:
+        self.seen["operation"].add(model.name)
+
+    def deploy(self, service: str, **changes: Any) -> str:
+        self.client.update_service(
+            cluster="dev", service=service, forceNewDeployment=True, deploymentConfiguration=changes
+        )
+        return str(
+            self.client.list_service_deployments(cluster="dev", service=service)["serviceDeployments"][0][
+                "serviceDeploymentArn"
+            ]
+        )
+
+    def look(self, arn: str) -> dict[str, Any]:
+        view = self.client.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+        revisions = [each["arn"] for each in (*view["sourceServiceRevisions"], view["targetServiceRevision"])]
+        self.client.describe_service_revisions(serviceRevisionArns=revisions)
+        self.client.describe_services(cluster="dev", services=[API, PROCESSOR])
+        self.client.describe_clusters(clusters=["dev"])
+        for status in ("RUNNING", "STOPPED"):
+            tasks = self.client.list_tasks(cluster="dev", desiredStatus=status)["taskArns"]
+            described = self.client.describe_tasks(cluster="dev", tasks=tasks)["tasks"]
+            self.seen["task"] |= {task["lastStatus"] for task in described}
+        self.seen["status"].add(view["status"])
+        self.seen["stage"].add(view.get("lifecycleStage", ""))
+        self.seen["hook"] |= {hook["status"] for hook in view["lifecycleHookDetails"]}
+        self.seen["monitor"] |= {view["alarms"]["status"], view["deploymentCircuitBreaker"]["status"]}
+        return dict(view)
+
+    def walk(self, arn: str, *, resolve: HookAction | None = None, alarm_at: Stage | None = None) -> None:
+        """To the end. Each moment is looked at."""
+        while not Status((view := self.look(arn))["status"]).is_finished:
+            waiting = [hook for hook in view["lifecycleHookDetails"] if hook["status"] == HookStatus.AWAITING_ACTION]
+            if waiting and resolve is not None:
+                self.client.continue_service_deployment(
+                    serviceDeploymentArn=arn, hookId=waiting[0]["hookId"], action=resolve
+                )
+            if alarm_at is not None and view.get("lifecycleStage") == alarm_at:
+                self.fake.set_alarm(ALARM, "ALARM")
+                self.fake.step(0)
+                self.look(arn)
+            assert self.fake.skip(), view
+        self.fake.set_alarm(ALARM, "OK")
+
+
+def test_every_operation_and_state_can_be_seen() -> None:
+    with running_ecs(standard(), clock=HandClock(NOON)) as ecs:
+        client = ecs.client("ecs")
+        walk = Walk(ecs, client)
+        client.describe_task_definition(taskDefinition="dev-order-api")
+
+        walk.walk(walk.deploy(API), resolve=HookAction.CONTINUE)
+        walk.walk(walk.deploy(API), resolve=HookAction.ROLLBACK)
+        walk.walk(walk.deploy(API))  # the pause times out
+        walk.deploy(API)
+        walk.fake.step(1)
+        walk.walk(walk.deploy(API, lifecycleHooks=[]))  # the one before is superseded and cleared up
+        stopped = walk.deploy(API)
+        client.stop_service_deployment(serviceDeploymentArn=stopped, stopType="ROLLBACK")
+        walk.walk(stopped)
+
+        alarms = {"alarmNames": [ALARM], "enable": True, "rollback": False}
+        walk.walk(walk.deploy(PROCESSOR, alarms=alarms), alarm_at=Stage.BAKE_TIME)
+        ecs.break_image(_digest(ecs))
+        walk.walk(walk.deploy(PROCESSOR))  # the breaker rolls it back
+        limits = {"minimumHealthyPercent": 0, "maximumPercent": 100}  # the old tasks go first, and cannot come back
+        walk.walk(walk.deploy(PROCESSOR, alarms=alarms | {"rollback": True}, **limits))
+        client.close()
+
+    assert walk.seen["operation"] == EcsApi(ecs.engine).operations.keys()
+    assert walk.seen["status"] == set(Status)
+    assert walk.seen["stage"] == {"", *Stage}
+    assert walk.seen["hook"] == set(HookStatus)
+    assert walk.seen["monitor"] == {"DISABLED", "MONITORING", "MONITORING_COMPLETE", "TRIGGERED"}
+    assert walk.seen["task"] == {"PENDING", "RUNNING", "DEACTIVATING", "STOPPED"}
+
+
+def _digest(ecs: Ecs) -> str:
+    images = ecs.cloud.ecr.describe_images(repositoryName=PROCESSOR, imageIds=[{"imageTag": "live-dev"}])
+    return str(images["imageDetails"][0]["imageDigest"])

@@ -1,0 +1,28 @@
+"""The options of `orderctl top`."""
+
+import pytest
+from typer.testing import CliRunner
+
+from orderctl.main import app
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--local", "--api", "http://a"], "--local finds its own tasks"),
+        (["--local", "--processor", "http://a"], "--local finds its own tasks"),
+        (["--tenant", "acme"], "go together"),
+        (["--customer", "ada"], "go together"),
+        (["--every", "0.1"], "--every"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options: list[str], told: str) -> None:
+    refused = CliRunner().invoke(app, ["top", *options])
+    assert refused.exit_code == 2
+    assert told in " ".join(refused.output.replace("│", "").split())
+
+
+def test_help_teaches() -> None:
+    shown = CliRunner().invoke(app, ["top", "--help"])
+    assert shown.exit_code == 0
+    assert "Name the tasks themselves, not their load balancer" in " ".join(shown.output.split())

@@ -1,0 +1,106 @@
+"""What is asked at a look, and what becomes of it if something does not answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from devstack.stack import local_settings
+from order_operations.live import sources
+from order_operations.live.exposition import Sample
+from order_operations.live.outbox import Outbox
+from order_operations.live.queues import Depth, Queues
+from order_operations.live.sources import Down, Look, Sources, Stored
+from order_operations.live.tasks import API, Task
+from order_shared.domain.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+GOOD, BROKEN, GARBLED, GONE = (Task(API, f"http://{name}") for name in ("good", "broken", "garbled", "gone"))
+STORED = Stored(Outbox([], [], capped=False), [])
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetQueueAttributes")
+
+
+def answer(request: httpx.Request) -> httpx.Response:
+    assert request.url.path == "/metrics"
+    match request.url.host:
+        case "good":
+            return httpx.Response(200, text="order_parked 3\n")
+        case "broken":
+            return httpx.Response(503)
+        case "garbled":
+            return httpx.Response(200, text="<html>moved</html>")
+    raise httpx.ConnectError("nobody listens", request=request)
+
+
+async def look(*tasks: Task, depth: Callable[[], Awaitable[Depth]], read: Callable[[], Awaitable[Stored]]) -> Look:
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+        return await Sources(http, tasks, depth, read).look()
+
+
+async def some_depth() -> Depth:
+    return Depth(5, 2, 1)
+
+
+async def some_orders() -> Stored:
+    return STORED
+
+
+async def test_every_source_is_seen_whatever_the_others_do() -> None:
+    seen = await look(GOOD, BROKEN, GARBLED, GONE, depth=some_depth, read=some_orders)
+    good = seen.tasks[GOOD]
+    assert isinstance(good, Sample)
+    assert good.gauge("order_parked") == 3.0
+    faults = [each.fault for each in seen.tasks.values() if isinstance(each, Down)]
+    assert faults == ["HTTP 503", "ValueError", "ConnectError"]
+    assert (seen.queues, seen.stored) == (Depth(5, 2, 1), STORED)
+
+
+async def test_queues_and_storage_may_be_down() -> None:
+    async def denied() -> Depth:
+        raise DENIED
+
+    async def unavailable() -> Stored:
+        raise StorageUnavailable("network")
+
+    seen = await look(GOOD, depth=denied, read=unavailable)
+    assert isinstance(seen.tasks[GOOD], Sample)
+    assert seen.queues == Down("AccessDenied", str(DENIED))
+    assert isinstance(seen.stored, Down)
+    assert seen.stored.fault == "StorageUnavailable"
+
+
+async def test_what_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang() -> Depth:
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
+
+    monkeypatch.setattr(sources, "PATIENCE_SECONDS", 0.01)  # so that the test does not wait either
+    seen = await look(depth=hang, read=some_orders)
+    assert seen.queues == Down("TimeoutError", "")
+
+
+class TwoQueues:
+    """As much of an SQS client as is asked: work 5 visible and 2 in flight, dead letters 3 and 1."""
+
+    def __init__(self) -> None:
+        self.resolved: list[str] = []
+
+    async def get_queue_url(self, **request: str) -> dict[str, str]:
+        self.resolved.append(request["QueueName"])
+        return {"QueueUrl": f"http://sqs/{request['QueueName']}"}
+
+    async def get_queue_attributes(self, **request: Any) -> dict[str, dict[str, str]]:
+        counts = ("3", "1") if request["QueueUrl"].endswith("-dead") else ("5", "2")
+        return {"Attributes": dict(zip(request["AttributeNames"], counts, strict=True))}
+
+
+async def test_hidden_dead_letters_count_and_names_are_resolved_once() -> None:
+    client = TwoQueues()
+    queues = Queues(cast("SQSClient", client), local_settings("http://sqs"))
+    assert await queues.depth() == await queues.depth() == Depth(visible=5, in_flight=2, dead_letters=4)
+    assert sorted(client.resolved) == ["local-orders", "local-orders-dead"]
