@@ -169,7 +169,7 @@ setup-infra: setup ## Make infra's environment, which is apart
 test: setup-infra ## Run every test that needs no Docker and no AWS account
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each package imported alone
+check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each package used alone, from its wheel
 	$(SETUP) check-locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -178,9 +178,9 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	$(BIN)/lint-imports
 	$(MAKE) workflows
 	$(BIN)/python -m tests.infra.checkov
-	@for package in $(PACKAGES); do \
-		$(SETUP) install $$package; .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; \
-	done
+	$(SETUP) install-wheels $(PACKAGES)
+	@for package in $(PACKAGES); do .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; done
+	$(BIN)/pytest -q tests/installed.py
 
 docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \

@@ -1,4 +1,4 @@
-"""Commands of the set-up: `install ENVIRONMENT…`, `check-locks`, `lock`."""
+"""Commands of the set-up: `install ENVIRONMENT…`, `install-wheels PACKAGE…`, `check-locks`, `lock`."""
 
 import argparse
 import os
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    from devtools.setup.environments import PROJECTS, environments, set_up  # noqa: PLC0415
+    from devtools.setup.environments import PROJECTS, environments, install_wheels, packages, set_up  # noqa: PLC0415
     from devtools.setup.uv import Uv, find_uv, version_of  # noqa: PLC0415
 
     known = environments(ROOT)
@@ -31,15 +31,20 @@ def _run() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     install = commands.add_parser("install", help="make environments that are missing or out of date")
     install.add_argument("environments", nargs="+", choices=known)
+    wheels = commands.add_parser("install-wheels", help="build each package; install some alone, into .local/alone")
+    wheels.add_argument("environments", nargs="+", choices=packages(ROOT))
     commands.add_parser("check-locks", help="fail if a lock does not fit its pyproject.toml")
     commands.add_parser("lock", help="resolve the newest versions again")
     options = parser.parse_args()
 
     path = find_uv(ROOT, os.environ)
-    if options.command == "install":
+    if options.command in ("install", "install-wheels"):
         uv, version = Uv(ROOT, path, os.environ), version_of(path)
-        for name in options.environments:
-            set_up(known[name], ROOT, uv, version)
+        wanted = [known[name] for name in options.environments]
+        for each in wanted:
+            set_up(each, ROOT, uv, version)
+        if options.command == "install-wheels":
+            install_wheels(wanted, ROOT, uv)
         return
     option = "--check" if options.command == "check-locks" else "--upgrade"
     for project in PROJECTS:

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,23 @@ PROJECTS = (".", "devtools/devstack/emulator", "infra", "tests/bench/peers")
 """Folders with a lock of their own."""
 
 
+ALONE = ("--no-dev", "--no-install-workspace")
+WHEELS = ".local/wheels"
+
+
+def packages(root: Path) -> list[str]:
+    """Return the names of the packages of the workspace."""
+    return [_pyproject(path)["project"]["name"] for path in _members(root)]
+
+
 def environments(root: Path) -> dict[str, Environment]:
-    """Return the environments by name. That of a package has what the package declares, and nothing else."""
-    packages = [_pyproject(path)["project"]["name"] for path in _members(root)]
+    """Return the environments by name. That of a package has what it needs of others, and nothing else."""
     every = (
         Environment("workspace", ".", ".venv"),
         Environment("emulator", "devtools/devstack/emulator", "devtools/devstack/emulator/.venv"),
         Environment("infra", "infra", "infra/.venv"),
         Environment("peers", "tests/bench/peers", ".local/bench/peers"),
-        *(Environment(each, ".", f".local/alone/{each}", ("--no-dev", "--package", each)) for each in packages),
+        *(Environment(each, ".", f".local/alone/{each}", (*ALONE, "--package", each)) for each in packages(root)),
     )
     return {each.name: each for each in every}
 
@@ -57,6 +66,16 @@ def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> Non
         _install_from_mirror(environment, folder, uv)
     uv.run("sync", "--quiet", "--frozen", "--project", environment.project, *environment.options, environment=folder)
     _write(stamp, {"made of": wanted, "packages": sorted(_packages(folder))})
+
+
+def install_wheels(alone: Sequence[Environment], root: Path, uv: Uv) -> None:
+    """Build a wheel of each package, and install those of a package and of ours that it needs into its environment."""
+    uv.run("build", "--quiet", "--wheel", "--all-packages", "--clear", "--out-dir", WHEELS)
+    ours = [f"--reinstall-package={name}" for name in packages(root)]
+    for environment in alone:
+        python = str(root / environment.folder / "bin" / "python")
+        options = ("--quiet", "--no-index", "--find-links", WHEELS, "--python", python)
+        uv.run("pip", "install", *options, *ours, environment.name)
 
 
 def _install_from_mirror(environment: Environment, folder: Path, uv: Uv) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.setup.environments import PROJECTS, environments
+from devtools.setup.environments import PROJECTS, environments, packages
 from devtools.setup.settings import INDEX_VARIABLES, KEPT_VARIABLES
 from devtools.setup.uv import VERSION
 from tests.suite.checkout import ROOT, UV, Checkout, make_checkout, write_wheel
@@ -110,7 +110,7 @@ class TestEveryCall:
     """Of each target that calls uv: the others reach it through these."""
 
     TARGETS = ("setup", "setup-infra", "lock")
-    COMMANDS = ("check-locks", "lock", *(f"install {name}" for name in environments(ROOT)))
+    COMMANDS = ("check-locks", "lock", "install-wheels orderctl", *(f"install {name}" for name in environments(ROOT)))
 
     @pytest.mark.usefixtures("users_file")
     @pytest.mark.parametrize("command", [*(f"make {target}" for target in TARGETS), *COMMANDS])
@@ -166,10 +166,9 @@ def test_projects_have_no_settings_that_a_configuration_file_replaces() -> None:
         assert own.keys() <= {"package", "workspace", "sources"}
 
 
-def test_every_package_of_the_workspace_is_imported_alone() -> None:
+def test_every_package_of_the_workspace_is_used_alone() -> None:
     (listed,) = re.findall(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    others = {"workspace", "emulator", "infra", "peers"}
-    assert sorted(listed.split()) == sorted(environments(ROOT).keys() - others)
+    assert sorted(listed.split()) == sorted(packages(ROOT))
 
 
 class TestStamp:
