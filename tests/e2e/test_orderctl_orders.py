@@ -51,7 +51,6 @@ async def park(stack: Stack, customer: Customer, order_id: str) -> None:
 @pytest.fixture
 def as_ada(stack: Stack, shop: Shop, tmp_path: Path) -> Iterator[tuple[str, ...]]:
     """The options by which orderctl speaks to the running stack as a customer of the shop."""
-    (tmp_path / "issuer.pem").symlink_to(stack.issuer_key)
     with published(stack, tmp_path / "stack.json"):
         yield ("--local", "--state", str(tmp_path), "--tenant", shop.tenant, "--customer", "ada")
 

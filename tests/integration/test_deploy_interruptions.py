@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from devstack.ecs_stack import endpoints_of, variables
-from fake_ecs import open_ecs
 from orderctl.deploy.fleet import Fleet
 from orderctl.deploy.place import Place
+from tests.ecs import open_ecs
 from tests.integration.deploy_desk import (
     API,
     FIRST,

@@ -11,7 +11,8 @@ import pytest
 
 from devstack.emulator import HOST, start_emulator
 from devstack.processes import ProcessGroup
-from fake_ecs import Status, fake_session, open_ecs, standard
+from fake_ecs import Status, fake_session, standard
+from tests.ecs import open_ecs
 from tests.waiting import eventually
 
 API = "order-api"

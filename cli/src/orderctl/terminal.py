@@ -7,7 +7,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from order_operations.target import WrongRegion
+from order_operations.target import Target, WrongRegion
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from orderctl.profile import StackNotRunning
 from orderctl.signals import interruptible
@@ -15,6 +15,13 @@ from orderctl.signals import interruptible
 console = Console(highlight=False, markup=False, emoji=False)
 errors = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """No markup: much of what is printed was written by others."""
+
+
+def announce(target: Target, endpoint: str | None, **rows: str) -> None:
+    """Say where a verb works, as whom, and on what."""
+    where = {"region": target.settings.aws_region, "endpoint": f"{endpoint or 'AWS'}, as {target.actor}"}
+    for name, value in {**where, **rows}.items():
+        console.print(f"{name:>9}  {value}", soft_wrap=True)
 
 
 @contextlib.contextmanager

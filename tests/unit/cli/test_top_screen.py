@@ -20,7 +20,7 @@ from order_operations.live.view import (
     Source,
     View,
 )
-from orderctl.commands import top_figures as figures
+from orderctl.commands import figures
 from orderctl.commands.top_screen import HEIGHT, WIDTH, Screen, lines
 from tests.factories import NOON
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -18,8 +18,9 @@ from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.order.exceptions import OrderNotFound
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
+from orderctl.commands import figures
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
-from orderctl.terminal import console, errors, reported_failures
+from orderctl.terminal import announce, console, errors, reported_failures
 
 REDACTED_KEYS = frozenset({"customer", "reference", "name"})
 REDACTED = "•••"
@@ -250,10 +251,8 @@ def _require_reason(reason: str) -> None:
 
 
 def _announce(target: Target, info: QueueInfo, what: str) -> None:
-    console.print(f"   region  {target.settings.aws_region}", soft_wrap=True)
-    console.print(f" endpoint  {target.settings.sqs_endpoint or 'AWS'}, as {target.actor}", soft_wrap=True)
-    console.print(f"    queue  {info.url}, about {info.letters} letters", soft_wrap=True)
-    console.print(f"  letters  {what}", soft_wrap=True)
+    queue = f"{info.url}, about {info.letters} letters"
+    announce(target, target.settings.sqs_endpoint, queue=queue, letters=what)
 
 
 def _how_many(select: Collection[str] | None, info: QueueInfo, limit: int) -> str:
@@ -302,16 +301,9 @@ def _table(letters: Sequence[Letter], now: datetime) -> Table:
     table.add_column("age", justify="right", no_wrap=True)
     for letter in letters:
         cells = (letter.message_id, letter.type or "unreadable", letter.order_id or "-", letter.reason)
-        table.add_row(*(_printable(cell) for cell in cells), _age(now - letter.sent_at))
+        age = figures.age(max(0.0, (now - letter.sent_at).total_seconds()))
+        table.add_row(*(_printable(cell) for cell in cells), age)
     return table
-
-
-def _age(age: timedelta) -> str:
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def _redacted(body: str) -> str:

@@ -13,7 +13,7 @@ from order_operations.target import Target
 from order_shared.storage.migrations import MigratedTable, Migration
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
 from orderctl.signals import ending_signals
-from orderctl.terminal import console, errors, reported_failures
+from orderctl.terminal import announce, console, errors, reported_failures
 
 
 class TableChoice(StrEnum):
@@ -126,11 +126,8 @@ def _progress() -> Progress:
 
 
 def _announce(target: Target, tables: list[MigratedTable], rate: float) -> None:
-    prefix = target.settings.table_prefix
-    console.print(f"   region  {target.settings.aws_region}", soft_wrap=True)
-    console.print(f" endpoint  {target.settings.dynamodb_endpoint or 'AWS'}, as {target.actor}", soft_wrap=True)
-    console.print(f"   tables  {', '.join(prefix + table for table in tables)}", soft_wrap=True)
-    console.print(f"     rate  {rate:g} items per second", soft_wrap=True)
+    named = ", ".join(target.settings.table_prefix + table for table in tables)
+    announce(target, target.settings.dynamodb_endpoint, tables=named, rate=f"{rate:g} items per second")
 
 
 def _tell(table: MigratedTable, tally: Tally, migration: Migration, *, dry_run: bool) -> None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from order_operations.live.last_orders import COUNT
 from order_operations.live.view import OrderLine, Quantiles, Source, View
 from order_shared.domain.money.currencies import format_amount
-from orderctl.commands import top_figures as figures
+from orderctl.commands import figures
 
 WIDTH, HEIGHT = 80, 24
 COLUMN = 38

@@ -16,7 +16,7 @@ Tasks run nothing. Requests to a listener follow its rules, to the address that 
 """
 
 from fake_ecs.model import Configuration, HookAction, PauseHook, Stage, Status, Strategy
-from fake_ecs.running import Ecs, fake_session, open_ecs, running_ecs
+from fake_ecs.running import Ecs, fake_session, running_ecs
 from fake_ecs.seed import Build, Seed, ServiceSeed, standard
 from fake_ecs.timing import HandClock
 
@@ -33,7 +33,6 @@ __all__ = [
     "Status",
     "Strategy",
     "fake_session",
-    "open_ecs",
     "running_ecs",
     "standard",
 ]

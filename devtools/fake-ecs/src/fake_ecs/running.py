@@ -1,11 +1,10 @@
 """Starts and stops the whole fake, in this process, on its own threads."""
 
-import asyncio
 import functools
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,24 +166,6 @@ def running_ecs(
             finally:
                 for client in (cloud.ecr, cloud.elbv2, cloud.cloudwatch):
                     client.close()
-
-
-@asynccontextmanager
-async def open_ecs(
-    seed: Seed | None = None,
-    *,
-    port: int = 0,
-    speed: float = 1.0,
-    clock: Clock = utc_now,
-    elsewhere: Mapping[str, str] | None = None,
-) -> AsyncIterator[Ecs]:
-    """`running_ecs` for a caller with an event loop."""
-    running = running_ecs(seed, port=port, speed=speed, clock=clock, elsewhere=elsewhere)
-    ecs = await asyncio.to_thread(running.__enter__)
-    try:
-        yield ecs
-    finally:
-        await asyncio.to_thread(running.__exit__, None, None, None)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Numbers and bars as they stand on the screen, in few characters."""
+"""Numbers, ages and bars as text of few characters."""
 
 from collections.abc import Sequence
 
