@@ -1,5 +1,6 @@
-"""Profiles: what orderctl connects to, and as whom. A local stack describes itself in `stack.json`; all else comes from
-the environment.
+"""Profiles: the environment or local stack that orderctl connects to, and as whom.
+
+A local stack describes itself in `stack.json`; everything else comes from environment variables.
 """
 
 import os
@@ -10,7 +11,7 @@ import aioboto3
 import boto3
 import httpx
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from order_client import OrderClient
 from order_operations.live.tasks import API, PROCESSOR, Task
@@ -66,6 +67,8 @@ class StackProfile(BaseModel):
             return cls.model_validate_json((state / STACK_FILE).read_bytes())
         except FileNotFoundError:
             raise StackNotRunning(f"{state / STACK_FILE} is not there") from None
+        except ValidationError:
+            raise StackNotRunning(f"{state / STACK_FILE} is of another release") from None
 
     @property
     def tasks(self) -> list[Task]:
@@ -100,12 +103,12 @@ class StackProfile(BaseModel):
 
 
 def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local
-    """Raises StackNotRunning, WrongRegion."""
+    """Return what an operator's verb works on. Raises StackNotRunning, WrongRegion."""
     return StackProfile.at(state).target() if local else Target.of_environment()
 
 
 def client_of_environment() -> OrderClient:
-    """Raises ApiNotNamed, and ValueError for an address that is none."""
+    """Return a client of the API that the environment names. Raises ApiNotNamed, and ValueError for a bad address."""
     address, token = os.environ.get(API_VARIABLE), os.environ.get(TOKEN_VARIABLE)
     if not address or not token:
         raise ApiNotNamed

@@ -1,4 +1,4 @@
-"""The terminal: where the verbs print, and how a failure is told."""
+"""Console, announcements and reports of failures, shared by the verbs."""
 
 import contextlib
 from collections.abc import Iterator

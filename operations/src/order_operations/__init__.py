@@ -1,1 +1,1 @@
-"""What operators do to a running environment, each thing recorded."""
+"""Operations on a running environment, each recorded in the audit trail."""

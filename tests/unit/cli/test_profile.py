@@ -1,4 +1,4 @@
-"""What orderctl reads of the stack that runs on this machine."""
+"""The profile by which orderctl reaches the stack on this machine."""
 
 import json
 from pathlib import Path
@@ -31,6 +31,12 @@ def profile(folder: Path, **changed: str) -> StackProfile:
 
 def test_without_its_file_no_stack_is_running(tmp_path: Path) -> None:
     with pytest.raises(StackNotRunning, match=r"stack\.json is not there.* Start one with `orderctl local up`"):
+        StackProfile.at(tmp_path)
+
+
+def test_a_file_of_another_release_is_told(tmp_path: Path) -> None:
+    (tmp_path / "stack.json").write_text('{"api": "http://a:8000"}')
+    with pytest.raises(StackNotRunning, match=r"stack\.json is of another release"):
         StackProfile.at(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Where the embedded AWS is found, and what is told if it is not there."""
+"""The search for the embedded AWS, and the message if it is not installed."""
 
 import tomllib
 from pathlib import Path

@@ -26,7 +26,7 @@ READY_SECONDS = 30.0
 DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
 REQUIREMENT = "ministack==1.5.33"
 IN_CHECKOUT = Path(__file__).parents[2] / "emulator" / ".venv" / "bin"
-"""Where `make setup` installs it."""
+"""The folder that `make setup` installs it into."""
 
 
 class EmulatorMissing(Exception):

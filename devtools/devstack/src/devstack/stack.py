@@ -82,7 +82,7 @@ class Stack:
     aws: str
     environment: Mapping[str, str]
     client_secret: str
-    """What the issuer wants of a client that asks it for tokens."""
+    """The secret by which clients get tokens from the issuer."""
     children: dict[str, Child] = field(default_factory=dict)
     api: str = ""
     processor: str = ""
