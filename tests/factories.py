@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from order_shared.domain.clock import UniqueClock, to_millis
-from order_shared.domain.idempotency import Claim, ClaimKind, claim_key, expiry
+from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, expiry, record_key
 from order_shared.domain.inventory.models import Product
 from order_shared.domain.order.models import Customer, Order
 
@@ -60,19 +60,21 @@ def make_order(
     )
 
 
-def make_claim(order: Order, key: str | None = None, fingerprint: str = "v1:test", at: datetime | None = None) -> Claim:
-    return Claim(
-        key=claim_key(order.customer, ClaimKind.ORDER, key or uuid.uuid4().hex),
+def make_record(
+    order: Order, key: str | None = None, fingerprint: str = "v1:test", at: datetime | None = None
+) -> IdempotencyRecord:
+    return IdempotencyRecord(
+        key=record_key(order.customer, RecordKind.ORDER, key or uuid.uuid4().hex),
         subject=order.order_id,
         fingerprint=fingerprint,
         expires_at=expiry(at or order.created_at),
     )
 
 
-def make_stock_claim(tenant: str, sku: str, key: str | None = None) -> Claim:
+def make_stock_record(tenant: str, sku: str, key: str | None = None) -> IdempotencyRecord:
     customer = Customer(tenant=tenant, id="keeper")
-    return Claim(
-        key=claim_key(customer, ClaimKind.STOCK, key or uuid.uuid4().hex),
+    return IdempotencyRecord(
+        key=record_key(customer, RecordKind.STOCK, key or uuid.uuid4().hex),
         subject=sku,
         fingerprint="v1:test",
         expires_at=expiry(_unique_now()),

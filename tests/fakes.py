@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from order_shared.domain.clock import Clock, utc_now
-from order_shared.domain.idempotency import Claim, ClaimTaken
+from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
 from order_shared.domain.order.exceptions import (
@@ -58,29 +58,29 @@ class MemoryStore:
     orders: dict[tuple[str, datetime], Order] = field(default_factory=dict)
     products: dict[tuple[str, str], Product] = field(default_factory=dict)
     stock: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    claims: dict[str, Claim] = field(default_factory=dict)
+    key_records: dict[str, IdempotencyRecord] = field(default_factory=dict)
 
-    def is_free(self, claim: Claim) -> bool:
-        held = self.claims.get(claim.key)
-        return held is None or (claim.expires_at is not None and not held.is_live(self.clock()))
+    def is_free(self, key_record: IdempotencyRecord) -> bool:
+        held = self.key_records.get(key_record.key)
+        return held is None or (key_record.expires_at is not None and not held.is_live(self.clock()))
 
 
 class MemoryOrderRepository:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def add(self, order: Order, claim: Claim) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
         key = (order.customer.key, order.created_at)
-        if not self._store.is_free(claim):
-            raise ClaimTaken(claim.key)
+        if not self._store.is_free(key_record):
+            raise RecordTaken(key_record.key)
         if key in self._store.orders:
             raise OrderInstantTaken(order.order_id)
         if order.reference is not None:
             reference = reference_claim(order)
             if not self._store.is_free(reference):
                 raise ReferenceTaken(order.reference)
-            self._store.claims[reference.key] = reference
-        self._store.claims[claim.key] = claim
+            self._store.key_records[reference.key] = reference
+        self._store.key_records[key_record.key] = key_record
         self._store.orders[key] = order
 
     async def get(self, customer: Customer, order_id: str) -> Order:
@@ -122,7 +122,7 @@ class MemoryOrderRepository:
             if direction:
                 self._store.stock[before.customer.tenant, line.sku][line.shard] += direction * line.quantity
         if before.reference is not None and after.status in FREES_REFERENCE:
-            self._store.claims.pop(reference_claim(before).key, None)
+            self._store.key_records.pop(reference_claim(before).key, None)
         version = stored.version + after.version - before.version
         self._store.orders[key] = replace(_merged(stored, before, after), version=version)
         return self._store.orders[key]
@@ -144,8 +144,8 @@ class MemoryOrderRepository:
         )
         return self._store.orders[key]
 
-    async def find_claim(self, key: str) -> Claim | None:
-        return self._store.claims.get(key)
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        return self._store.key_records.get(key)
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
         due = [
@@ -225,17 +225,17 @@ class MemoryInventoryRepository:
         self._store.products[product.tenant, product.sku] = product
         self._store.stock[product.tenant, product.sku] = stock + [0] * (product.stock_shards - len(stock))
 
-    async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
+    async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
         stocked = await self.get(tenant, sku)
         if stocked.available + delta < 0:
             raise InsufficientStock(sku, stocked.available)
-        if not self._store.is_free(claim):
-            raise ClaimTaken(claim.key)
-        self._store.claims[claim.key] = claim
+        if not self._store.is_free(key_record):
+            raise RecordTaken(key_record.key)
+        self._store.key_records[key_record.key] = key_record
         changes = spread(delta, stocked.stock)
         self._store.stock[tenant, sku] = [held + change for held, change in zip(stocked.stock, changes, strict=True)]
 
-    async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
+    async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
         stock = self._store.stock.get((tenant, sku), [])
         moves = consolidation(quantity, shard, stock) if shard < len(stock) else None
         if moves is None:
@@ -245,8 +245,8 @@ class MemoryInventoryRepository:
             stock[shard] += moved
         return True
 
-    async def find_claim(self, key: str) -> Claim | None:
-        return self._store.claims.get(key)
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        return self._store.key_records.get(key)
 
 
 @dataclass(eq=False)

@@ -10,13 +10,13 @@ from aiodynamo.operations import Delete, Operation, Put, Update
 from multidict import CIMultiDict
 
 from order_shared.domain.order.models import Order
-from order_shared.storage.idempotency_records import put_claim
+from order_shared.storage.idempotency_records import put_record
 from order_shared.storage.inventory import product_key, stock_record, take_stock
-from order_shared.storage.order_items import ORDER_ABSENT, changes, item_key, still, to_item
+from order_shared.storage.order_items import ORDER_ABSENT, item_key, to_item, unchanged_condition, update_expression
 from order_shared.tables import INVENTORY, ORDERS
 from tests.bench.units import Item, Ledger, index_units, item_size, updated, write_units
 from tests.chaos.wire import TRANSACTION, UPDATE, Call, Json
-from tests.factories import NOON, make_claim, make_order, make_product
+from tests.factories import NOON, make_order, make_product, make_record
 
 STOCK_TABLE = "bench-inventory"
 ORDER_TABLE = "bench-orders"
@@ -34,7 +34,7 @@ def call(operation: str, content: Json) -> Call:
 
 def accept(order: Order) -> Call:
     put = Put(ORDER_TABLE, to_item(order), ORDER_ABSENT)
-    return transaction([put, put_claim(CLAIM_TABLE, make_claim(order), order.created_at)])
+    return transaction([put, put_record(CLAIM_TABLE, make_record(order), order.created_at)])
 
 
 def confirm(order: Order) -> Call:
@@ -44,7 +44,7 @@ def confirm(order: Order) -> Call:
         take_stock(STOCK_TABLE, order.customer.tenant, line.sku, shard=line.shard, quantity=line.quantity)
         for line in order.lines
     ]
-    return transaction([Update(ORDER_TABLE, key, changes(order, after), still(order)), *taken])
+    return transaction([Update(ORDER_TABLE, key, update_expression(order, after), unchanged_condition(order)), *taken])
 
 
 def stocked(order: Order) -> Call:

@@ -65,49 +65,49 @@ REMOVALS = (
     ),
     removal(
         SHARED / "storage/orders.py",
-        "tenant out of the claim of a reference",
+        "tenant out of the record of a reference",
         (
-            "claim_key(order.customer, ClaimKind.REFERENCE",
-            'claim_key(Customer(tenant="-", id=order.customer.id), ClaimKind.REFERENCE',
+            "record_key(order.customer, RecordKind.REFERENCE",
+            'record_key(Customer(tenant="-", id=order.customer.id), RecordKind.REFERENCE',
         ),
     ),
     removal(
         SHARED / "storage/orders.py",
-        "customer out of the claim of a reference",
+        "customer out of the record of a reference",
         (
-            "claim_key(order.customer, ClaimKind.REFERENCE",
-            'claim_key(Customer(tenant=order.customer.tenant, id="-"), ClaimKind.REFERENCE',
+            "record_key(order.customer, RecordKind.REFERENCE",
+            'record_key(Customer(tenant=order.customer.tenant, id="-"), RecordKind.REFERENCE',
         ),
     ),
     removal(
         SHARED / "domain/idempotency.py",
-        "tenant out of the key of every claim",
+        "tenant out of the key of every record",
         ('return f"{customer.key}#{kind}', 'return f"{customer.id}#{kind}'),
     ),
     removal(
         SHARED / "domain/idempotency.py",
-        "customer out of the key of every claim",
+        "customer out of the key of every record",
         ('return f"{customer.key}#{kind}', 'return f"{customer.tenant}#{kind}'),
     ),
     removal(
         API / "order/service.py",
         "tenant out of the idempotency key of an order",
-        ("claim_key(wanted.customer, ", 'claim_key(Customer(tenant="-", id=wanted.customer.id), '),
+        ("record_key(wanted.customer, ", 'record_key(Customer(tenant="-", id=wanted.customer.id), '),
     ),
     removal(
         API / "order/service.py",
         "customer out of the idempotency key of an order",
-        ("claim_key(wanted.customer, ", 'claim_key(Customer(tenant=wanted.customer.tenant, id="-"), '),
+        ("record_key(wanted.customer, ", 'record_key(Customer(tenant=wanted.customer.tenant, id="-"), '),
     ),
     removal(
         API / "product/service.py",
         "tenant out of the idempotency key of a change of stock",
-        ("claim_key(caller, ", 'claim_key(Customer(tenant="-", id=caller.id), '),
+        ("record_key(caller, ", 'record_key(Customer(tenant="-", id=caller.id), '),
     ),
     removal(
         API / "product/service.py",
         "customer out of the idempotency key of a change of stock",
-        ("claim_key(caller, ", 'claim_key(Customer(tenant=caller.tenant, id="-"), '),
+        ("record_key(caller, ", 'record_key(Customer(tenant=caller.tenant, id="-"), '),
     ),
     removal(
         SHARED / "storage/inventory.py",

@@ -15,7 +15,7 @@ from order_shared.domain.order.models import Customer
 from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.metrics import Metrics
 from tests.e2e.conftest import QUICK, Shop, open_shop
-from tests.factories import make_claim, make_order
+from tests.factories import make_order, make_record
 from tests.observability.expressions import OBSERVABILITY, RULES, annotations, panels
 from tests.prometheus import needs_prometheus, running_prometheus
 from tests.waiting import eventually
@@ -51,7 +51,7 @@ async def accept_a_day_ago(stack: Stack, shop: Shop) -> None:
     """An order that nobody could end since: the sweeper parks it when it sees it."""
     order = make_order(customer=Customer(tenant=shop.tenant, id="ada"), at=utc_now() - timedelta(hours=25))
     async with open_adapters(stack.settings, Metrics(), deadline=10.0, session=stack.aio_session) as adapters:
-        await adapters.orders.add(order, make_claim(order, uuid.uuid4().hex, at=utc_now()))
+        await adapters.orders.add(order, make_record(order, uuid.uuid4().hex, at=utc_now()))
 
 
 @needs_prometheus

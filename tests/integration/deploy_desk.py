@@ -203,7 +203,7 @@ class Ground:
             desk = Desk(ecs, variables(endpoints_of(ecs.address, self.embedded)), green, place, self.embedded)
             ecs.serve(green.url)
             # Time is the fake's: with each look it comes to what is due next. And models are read once.
-            monkeypatch.setattr(pace, "look_away", desk.look)
+            monkeypatch.setattr(pace, "poll_sleep", desk.look)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
             monkeypatch.setattr(aws_models, "session", lambda **_: shared)

@@ -46,7 +46,7 @@ class Session(boto3.Session):
 
     def __init__(self) -> None:
         super().__init__(
-            botocore_session=aws_models.teach(botocore.session.Session()),
+            botocore_session=aws_models.register_models(botocore.session.Session()),
             region_name=REGION,
             aws_access_key_id=KEY,
             aws_secret_access_key=KEY,

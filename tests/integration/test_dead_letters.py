@@ -14,7 +14,7 @@ from typer.testing import Result as Invocation
 from devstack.provision import create_queue
 from devstack.stack import KEY, REGION
 from order_operations.dead_letters import DeadLetters, QueueFailed
-from order_operations.letters import Letter, Result
+from order_operations.letters import DeadLetter, Result
 from order_operations.target import Target
 from order_shared.domain.order.events import OrderPlaced
 from order_shared.domain.order.models import Customer, Order
@@ -24,7 +24,7 @@ from order_shared.tables import Queue
 from orderctl import terminal
 from orderctl.commands import dlq
 from tests import engines
-from tests.factories import make_claim, make_order, make_product, make_tenant
+from tests.factories import make_order, make_product, make_record, make_tenant
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -85,7 +85,7 @@ class Office:
 
     def dead(self) -> set[str]:
         """The ids of the letters that are visible now, which they remain."""
-        return {letter.message_id for letter in self.letters().browse(LIMIT)}
+        return {letter.message_id for letter in self.letters().peek(LIMIT)}
 
     def work(self) -> list[str]:
         """The bodies on the work queue, which is empty then."""
@@ -137,7 +137,7 @@ def place(target: Target) -> Order:
     order = make_order(customer=Customer(tenant=make_tenant(), id="ada"), reference="to Grandma")
 
     async def add(adapters: Adapters) -> None:
-        await adapters.orders.add(order, make_claim(order))
+        await adapters.orders.add(order, make_record(order))
 
     in_storage(target, add)
     return order
@@ -150,7 +150,7 @@ def end(target: Target, order: Order) -> None:
     in_storage(target, move)
 
 
-def no_record(_: Sequence[Letter]) -> None:
+def no_record(_: Sequence[DeadLetter]) -> None:
     """For tests of the moving alone."""
 
 
@@ -327,7 +327,7 @@ def test_a_failed_request_ends_it_with_every_letter_in_place(office: Office) -> 
 def test_an_interrupt_gives_everything_back(office: Office) -> None:
     ids = {office.bury_order(make_order()) for _ in range(2)}
 
-    def interrupt(_: Sequence[Letter]) -> None:
+    def interrupt(_: Sequence[DeadLetter]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

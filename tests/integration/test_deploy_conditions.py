@@ -269,7 +269,10 @@ def test_a_green_side_that_cannot_be_reached_waits_for_a_word(desk: Desk) -> Non
     desk.wire.after["DescribeRules"] = by_path_only
     left = desk.run("deploy", API, "--env", "dev", "--tag", SECOND, "--auto")
     assert left.exit_code == UNDER_WAY
-    assert "it cannot be tested, and waits: the rule of the test listener names no host: --test-url" in left.stderr
+    expected = (
+        "the green side cannot be tested, so the deployment is paused: the rule of the test listener names no host"
+    )
+    assert f"{expected}: --test-url" in left.stderr
     assert desk.deploy(SECOND).exit_code == DONE
 
 

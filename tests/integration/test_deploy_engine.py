@@ -9,7 +9,7 @@ import pytest
 
 from fake_ecs import Ecs
 from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.engine import Answer, Engine, Outcome, Step
+from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
 from orderctl.deploy.errors import DeploymentFailed, Refused
 from orderctl.deploy.fleet import Deployment, Fleet, Stage, Status
 from orderctl.deploy.images import Images
@@ -65,7 +65,7 @@ class Desk:
 
     ecs: Ecs
     place: Place
-    answer: Answer = Answer.GO_ON
+    answer: HookDecision = HookDecision.CONTINUE
     reason: str | None = None
     watcher: Watcher = field(default_factory=Watcher)
     lock: OwnLock = field(default_factory=OwnLock)
@@ -81,11 +81,11 @@ class Desk:
             check=lambda _: [],
             at_pause=lambda _: self.answer,
             rejected=lambda _: self.reason,
-            pause=self.look_away,
+            pause=self.poll_sleep,
             clock=lambda: self.ecs.engine.clock().timestamp(),
         )
 
-    def look_away(self) -> None:
+    def poll_sleep(self) -> None:
         self.ecs.skip()
 
     def lose_lock(self) -> None:
@@ -130,7 +130,7 @@ def test_a_good_image_is_deployed(api: Desk) -> None:
 
 def test_one_that_fails_its_test_goes_back_and_the_tag_with_it(api: Desk) -> None:
     before = api.running
-    api.answer = Answer.TURN_BACK
+    api.answer = HookDecision.ROLLBACK
     outcome = api.deploy(SECOND)
     assert outcome.deployment is not None
     assert outcome.deployment.status is Status.ROLLBACK_SUCCESSFUL
@@ -171,17 +171,17 @@ def test_a_refused_check_changes_nothing(api: Desk) -> None:
 
 
 def test_the_same_command_goes_on_with_what_was_interrupted(api: Desk) -> None:
-    api.answer = Answer.LEAVE
+    api.answer = HookDecision.WAIT
     waiting = api.deploy(SECOND)
     assert not waiting.over
-    api.answer = Answer.GO_ON
+    api.answer = HookDecision.CONTINUE
     outcome = api.deploy(SECOND)
     assert outcome.succeeded
     assert outcome.before == api.digest(FIRST) == api.digest("previous-dev")
 
 
 def test_another_image_waits_for_a_deployment_to_end(api: Desk) -> None:
-    api.answer = Answer.LEAVE
+    api.answer = HookDecision.WAIT
     api.deploy(SECOND)
     with pytest.raises(Refused, match="is under way"):
         api.deploy(FIRST)
@@ -237,9 +237,9 @@ def test_an_alarm_during_the_bake_rolls_back(api: Desk) -> None:
 def test_a_pause_that_nobody_ends_rolls_back(api: Desk) -> None:
     asked: list[Deployment] = []
 
-    def never(deployment: Deployment) -> Answer:
+    def never(deployment: Deployment) -> HookDecision:
         asked.append(deployment)
-        return Answer.LEAVE
+        return HookDecision.WAIT
 
     api.engine.at_pause = never
     api.deploy(SECOND)

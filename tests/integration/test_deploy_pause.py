@@ -37,7 +37,7 @@ def test_a_green_side_that_waits_goes_on_only_when_it_is_lifted(desk: Desk) -> N
     desk.on_look = pause_once
     left = desk.deploy(SECOND)
     assert left.exit_code == UNDER_WAY
-    assert "it has passed, and is paused" in left.stderr
+    assert "smoke test passed; paused, since deployments are frozen" in left.stderr
     assert desk.verb("continue").exit_code == DONE
     desk.finish()
     assert desk.state() == (desk.digest(SECOND),) * 2

@@ -159,7 +159,7 @@ def test_a_pause_that_nobody_can_be_asked_about_is_left(desk: Desk) -> None:
 def test_whoever_is_there_is_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, answers: str, code: int) -> None:
     give_terminal(monkeypatch)
     ended = desk.deploy(SECOND, answer=answers)
-    assert (ended.exit_code, "give it the customers?" in ended.stderr) == (code, True)
+    assert (ended.exit_code, "Shift production traffic to green?" in ended.stderr) == (code, True)
 
 
 def test_production_is_asked_about(prod: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

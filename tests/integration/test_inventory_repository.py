@@ -4,16 +4,16 @@ import asyncio
 
 import pytest
 
-from order_shared.domain.idempotency import ClaimTaken
+from order_shared.domain.idempotency import RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from tests.factories import make_product, make_stock_claim
+from tests.factories import make_product, make_stock_record
 from tests.integration.conftest import Storage
 
 
 async def stocked(storage: Storage, units: int, *, shards: int = 1, sku: str = "TEA") -> None:
     await storage.inventory.put(make_product(tenant=storage.tenant, sku=sku, stock_shards=shards))
     if units:
-        await storage.inventory.adjust(storage.tenant, sku, units, make_stock_claim(storage.tenant, sku))
+        await storage.inventory.adjust(storage.tenant, sku, units, make_stock_record(storage.tenant, sku))
 
 
 async def shards_of(storage: Storage, sku: str = "TEA") -> tuple[int, ...]:
@@ -70,51 +70,53 @@ async def test_products_are_listed_by_sku_and_page_by_page(storage: Storage) -> 
 
 async def test_an_adjustment_is_applied_once_per_claim(storage: Storage) -> None:
     await stocked(storage, 0)
-    claim = make_stock_claim(storage.tenant, "TEA", "key")
+    claim = make_stock_record(storage.tenant, "TEA", "key")
     await storage.inventory.adjust(storage.tenant, "TEA", 5, claim)
-    with pytest.raises(ClaimTaken):
+    with pytest.raises(RecordTaken):
         await storage.inventory.adjust(storage.tenant, "TEA", 5, claim)
     assert await shards_of(storage) == (5,)
-    assert await storage.inventory.find_claim(claim.key) == claim
+    assert await storage.inventory.find_record(claim.key) == claim
 
 
 async def test_stock_is_spread_over_the_shards_and_taken_from_the_fullest(storage: Storage) -> None:
     await stocked(storage, 10, shards=4)
     assert await shards_of(storage) == (3, 3, 2, 2)
-    await storage.inventory.adjust(storage.tenant, "TEA", -7, make_stock_claim(storage.tenant, "TEA"))
+    await storage.inventory.adjust(storage.tenant, "TEA", -7, make_stock_record(storage.tenant, "TEA"))
     assert sum(await shards_of(storage)) == 3
     assert min(await shards_of(storage)) >= 0
 
 
 async def test_more_than_there_is_cannot_be_taken(storage: Storage) -> None:
     await stocked(storage, 10, shards=2)
-    claim = make_stock_claim(storage.tenant, "TEA")
+    claim = make_stock_record(storage.tenant, "TEA")
     with pytest.raises(InsufficientStock) as caught:
         await storage.inventory.adjust(storage.tenant, "TEA", -11, claim)
     assert caught.value.available == 10
-    assert await storage.inventory.find_claim(claim.key) is None
+    assert await storage.inventory.find_record(claim.key) is None
     await storage.inventory.adjust(storage.tenant, "TEA", -10, claim)
     assert await shards_of(storage) == (0, 0)
 
 
 async def test_the_stock_of_no_product_cannot_be_changed(storage: Storage) -> None:
     with pytest.raises(ProductNotFound):
-        await storage.inventory.adjust(storage.tenant, "NONE", 1, make_stock_claim(storage.tenant, "NONE"))
+        await storage.inventory.adjust(storage.tenant, "NONE", 1, make_stock_record(storage.tenant, "NONE"))
 
 
 async def test_gathering_brings_units_together_and_keeps_their_sum(storage: Storage) -> None:
     await stocked(storage, 10, shards=4)
-    assert await storage.inventory.gather(storage.tenant, "TEA", shard=3, quantity=9)
+    assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=9)
     stock = await shards_of(storage)
     assert stock[3] >= 9
     assert sum(stock) == 10
-    assert await storage.inventory.gather(storage.tenant, "TEA", shard=3, quantity=9), "they are together already"
+    assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=9), (
+        "they are together already"
+    )
 
 
 async def test_what_is_not_there_cannot_be_gathered(storage: Storage) -> None:
     await stocked(storage, 10, shards=4)
-    assert not await storage.inventory.gather(storage.tenant, "TEA", shard=0, quantity=11)
-    assert not await storage.inventory.gather(storage.tenant, "NONE", shard=0, quantity=1)
+    assert not await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=0, quantity=11)
+    assert not await storage.inventory.consolidate_stock(storage.tenant, "NONE", shard=0, quantity=1)
     assert await shards_of(storage) == (3, 3, 2, 2)
 
 
@@ -122,7 +124,7 @@ async def test_adjustments_at_once_are_all_applied(real_storage: Storage) -> Non
     await stocked(real_storage, 0, shards=3)
     await asyncio.gather(
         *(
-            real_storage.inventory.adjust(real_storage.tenant, "TEA", 5, make_stock_claim(real_storage.tenant, "TEA"))
+            real_storage.inventory.adjust(real_storage.tenant, "TEA", 5, make_stock_record(real_storage.tenant, "TEA"))
             for _ in range(20)
         )
     )
@@ -133,7 +135,7 @@ async def test_removals_at_once_never_go_below_zero(real_storage: Storage) -> No
     await stocked(real_storage, 10)
     outcomes = await asyncio.gather(
         *(
-            real_storage.inventory.adjust(real_storage.tenant, "TEA", -1, make_stock_claim(real_storage.tenant, "TEA"))
+            real_storage.inventory.adjust(real_storage.tenant, "TEA", -1, make_stock_record(real_storage.tenant, "TEA"))
             for _ in range(25)
         ),
         return_exceptions=True,

@@ -39,7 +39,7 @@ from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
 from orderctl.main import app
 from tests import engines
-from tests.factories import make_claim, make_order, make_product, make_stock_claim
+from tests.factories import make_order, make_product, make_record, make_stock_record
 from tests.releases import stored_by_release_1, without_version
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -142,7 +142,7 @@ async def test_an_older_item_is_read_and_moved_before_it_is_rewritten(shop: Shop
     order = await shop.old(make_order(reference="PO-7"), version=version)
     assert await shop.orders.get(order.customer, order.order_id) == order
     await shop.inventory.put(make_product())
-    await shop.inventory.adjust("acme", "TEA", 5, make_stock_claim("acme", "TEA"))
+    await shop.inventory.adjust("acme", "TEA", 5, make_stock_record("acme", "TEA"))
     confirmed = order.confirm(order.created_at + MINUTE)
     await shop.orders.move(order, confirmed)
     assert await shop.orders.get(order.customer, order.order_id) == confirmed
@@ -152,7 +152,7 @@ async def test_an_older_item_is_read_and_moved_before_it_is_rewritten(shop: Shop
 
 async def test_a_new_order_is_of_the_newest_version(shop: Shop) -> None:
     order = make_order()
-    await shop.orders.add(order, make_claim(order))
+    await shop.orders.add(order, make_record(order))
     assert await shop.item(order) == to_item(order)
     assert await shop.versions() == [ITEM_VERSION]
 
@@ -165,7 +165,7 @@ async def test_every_inventory_record_says_its_version(shop: Shop) -> None:
 async def test_stock_records_without_a_version_go_on_and_are_rewritten(shop: Shop) -> None:
     await shop.inventory.put(make_product(stock_shards=2))
     await shop.forget_stock_versions()
-    await shop.inventory.adjust("acme", "TEA", 5, make_stock_claim("acme", "TEA"))
+    await shop.inventory.adjust("acme", "TEA", 5, make_stock_record("acme", "TEA"))
     tally = await shop.backfill(MigratedTable.INVENTORY).rewrite()
     assert (tally.versions, tally.rewritten) == ({0: 2, 1: 1}, 2)
     assert [version_of(item) for item in await shop.all(shop.tables.inventory)] == [1, 1, 1]
@@ -193,7 +193,7 @@ async def test_the_last_release_leaves_an_order_that_is_undone_to_this_one(
 ) -> None:
     """It would confirm what is being undone, and knows one idempotency key per call."""
     order = make_order(payment_token="pm_card_visa")
-    await shop.orders.add(order, make_claim(order))
+    await shop.orders.add(order, make_record(order))
     undone = order.begin_undo(Undo(UndoKind.REPLACE))
     assert version_of(await shop.item(order)) == ITEM_VERSION
     stored = await shop.orders.move(order, undone)

@@ -8,7 +8,7 @@ from order_shared.domain.clock import to_millis
 from order_shared.domain.order.exceptions import StaleOrder
 from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode
 from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, Undo, UndoKind
-from tests.factories import make_claim, make_order, make_product, make_stock_claim
+from tests.factories import make_order, make_product, make_record, make_stock_record
 from tests.integration.conftest import Storage
 
 LEASE = timedelta(minutes=1)
@@ -19,13 +19,13 @@ DECLINED = Undo(UndoKind.REJECT, "card_declined")
 async def reserved(storage: Storage) -> Order:
     """A paid order in the hands of its first owner, with a payment noted."""
     await storage.inventory.put(make_product(tenant=storage.tenant))
-    await storage.inventory.adjust(storage.tenant, "TEA", 10, make_stock_claim(storage.tenant, "TEA"))
+    await storage.inventory.adjust(storage.tenant, "TEA", 10, make_stock_record(storage.tenant, "TEA"))
     order = make_order(
         customer=Customer(tenant=storage.tenant, id="ada"),
         lines=[(make_product(tenant=storage.tenant), 3)],
         payment_token="pm_card_visa",
     )
-    await storage.orders.add(order, make_claim(order, at=storage.clock()))
+    await storage.orders.add(order, make_record(order, at=storage.clock()))
     held = order.reserve(order.created_at, owner="first", lease_until=order.created_at + LEASE)
     return await storage.orders.move(order, held)
 

@@ -9,7 +9,7 @@ import pytest
 from aiodynamo.errors import AIODynamoError, TransactionCanceled
 
 from order_shared.domain.clock import UniqueClock, to_millis
-from order_shared.domain.idempotency import KEY_LIFETIME, ClaimTaken
+from order_shared.domain.idempotency import KEY_LIFETIME, RecordTaken
 from order_shared.domain.order.exceptions import (
     OrderInstantTaken,
     OrderNotFound,
@@ -20,7 +20,7 @@ from order_shared.domain.order.exceptions import (
 from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode, Schedule
 from order_shared.storage.orders import FOR_EVER, OpenOrder, Window, reference_claim
 from order_shared.storage.outbox import open_shard_of
-from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
+from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
 from tests.integration.conftest import Storage
 
 MICROSECOND = timedelta(microseconds=1)
@@ -29,7 +29,7 @@ SECOND = timedelta(seconds=1)
 
 async def stock(storage: Storage, sku: str, units: int, shards: int = 1) -> None:
     await storage.inventory.put(make_product(tenant=storage.tenant, sku=sku, stock_shards=shards))
-    await storage.inventory.adjust(storage.tenant, sku, units, make_stock_claim(storage.tenant, sku))
+    await storage.inventory.adjust(storage.tenant, sku, units, make_stock_record(storage.tenant, sku))
 
 
 async def available(storage: Storage, sku: str) -> int:
@@ -45,7 +45,7 @@ def order_of(storage: Storage, *skus: str, quantity: int = 1, reference: str | N
 
 
 async def added(storage: Storage, order: Order) -> Order:
-    await storage.orders.add(order, make_claim(order, at=storage.clock()))
+    await storage.orders.add(order, make_record(order, at=storage.clock()))
     return order
 
 
@@ -56,41 +56,41 @@ class TestAdd:
 
     async def test_a_claim_is_taken_once(self, storage: Storage) -> None:
         first, second = order_of(storage), order_of(storage)
-        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
-        with pytest.raises(ClaimTaken):
-            await storage.orders.add(second, make_claim(second, "key", at=storage.clock()))
+        await storage.orders.add(first, make_record(first, "key", at=storage.clock()))
+        with pytest.raises(RecordTaken):
+            await storage.orders.add(second, make_record(second, "key", at=storage.clock()))
         with pytest.raises(OrderNotFound):
             await storage.orders.get(second.customer, second.order_id)
 
     async def test_the_claim_leads_to_the_order_that_took_it(self, storage: Storage) -> None:
         order = order_of(storage)
-        claim = make_claim(order, "key")
+        claim = make_record(order, "key")
         await storage.orders.add(order, claim)
-        assert await storage.orders.find_claim(claim.key) == claim
-        assert await storage.orders.find_claim("never-used") is None
+        assert await storage.orders.find_record(claim.key) == claim
+        assert await storage.orders.find_record("never-used") is None
 
     async def test_an_expired_claim_may_be_taken_over(self, storage: Storage) -> None:
         first, second = order_of(storage), order_of(storage)
-        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
+        await storage.orders.add(first, make_record(first, "key", at=storage.clock()))
         storage.clock.advance(KEY_LIFETIME + SECOND)
-        claim = make_claim(second, "key", at=storage.clock())
+        claim = make_record(second, "key", at=storage.clock())
         await storage.orders.add(second, claim)
-        assert await storage.orders.find_claim(claim.key) == claim
+        assert await storage.orders.find_record(claim.key) == claim
 
     async def test_a_claim_is_not_taken_over_in_its_last_second(self, storage: Storage) -> None:
         first, second = order_of(storage), order_of(storage)
-        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
+        await storage.orders.add(first, make_record(first, "key", at=storage.clock()))
         storage.clock.advance(KEY_LIFETIME)
-        with pytest.raises(ClaimTaken):
-            await storage.orders.add(second, make_claim(second, "key", at=storage.clock()))
+        with pytest.raises(RecordTaken):
+            await storage.orders.add(second, make_record(second, "key", at=storage.clock()))
 
     async def test_a_reference_is_unique_for_its_customer(self, storage: Storage) -> None:
         await added(storage, order_of(storage, reference="PO-7"))
         second = order_of(storage, reference="PO-7")
-        claim = make_claim(second, "second")
+        claim = make_record(second, "second")
         with pytest.raises(ReferenceTaken):
             await storage.orders.add(second, claim)
-        assert await storage.orders.find_claim(claim.key) is None, "half of the transaction was written"
+        assert await storage.orders.find_record(claim.key) is None, "half of the transaction was written"
 
     async def test_another_customer_may_use_the_same_reference(self, storage: Storage) -> None:
         first = await added(storage, order_of(storage, reference="PO-7"))
@@ -104,9 +104,9 @@ class TestAdd:
 
     async def test_a_taken_claim_is_told_before_a_taken_reference(self, storage: Storage) -> None:
         first, second = order_of(storage, reference="PO-7"), order_of(storage, reference="PO-7")
-        await storage.orders.add(first, make_claim(first, "key", at=storage.clock()))
-        with pytest.raises(ClaimTaken):
-            await storage.orders.add(second, make_claim(second, "key", at=storage.clock()))
+        await storage.orders.add(first, make_record(first, "key", at=storage.clock()))
+        with pytest.raises(RecordTaken):
+            await storage.orders.add(second, make_record(second, "key", at=storage.clock()))
 
     async def test_two_orders_of_one_customer_cannot_have_the_same_microsecond(self, storage: Storage) -> None:
         first = await added(storage, order_of(storage))
@@ -117,13 +117,13 @@ class TestAdd:
 
     async def test_of_many_at_once_under_one_claim_one_is_stored(self, real_storage: Storage) -> None:
         orders = [order_of(real_storage) for _ in range(30)]
-        claims = [make_claim(order, "key", at=real_storage.clock()) for order in orders]
+        claims = [make_record(order, "key", at=real_storage.clock()) for order in orders]
         outcomes = await asyncio.gather(
             *(real_storage.orders.add(order, claim) for order, claim in zip(orders, claims, strict=True)),
             return_exceptions=True,
         )
         assert outcomes.count(None) == 1
-        assert sum(isinstance(outcome, ClaimTaken) for outcome in outcomes) == 29
+        assert sum(isinstance(outcome, RecordTaken) for outcome in outcomes) == 29
         window = Window(start=NOON - timedelta(days=3650), end=NOON + timedelta(days=3650))
         stored = (await real_storage.orders.list_orders(orders[0].customer, window, limit=50, descending=True)).orders
         assert len(stored) == 1
@@ -312,7 +312,7 @@ class TestMove:
             order.cancel(at) if end is OrderStatus.CANCELLED else order.reject(at, Reason(ReasonCode.OUT_OF_STOCK, "-"))
         )
         await storage.orders.move(order, ended)
-        assert await storage.orders.find_claim(reference_claim(order).key) is None
+        assert await storage.orders.find_record(reference_claim(order).key) is None
         await added(storage, order_of(storage, "TEA", reference="PO-7"))
 
     async def test_a_confirmed_order_keeps_its_reference(self, storage: Storage) -> None:
@@ -336,7 +336,7 @@ class TestMove:
         with pytest.raises(TransactionCanceled):
             await real_storage.orders.move(referring, referring.cancel(order.created_at))
         claim = reference_claim(holder)
-        assert await real_storage.orders.find_claim(claim.key) == claim
+        assert await real_storage.orders.find_record(claim.key) == claim
         assert await real_storage.orders.get(order.customer, order.order_id) == order
 
     async def test_an_order_of_the_greatest_size_is_stored_and_confirmed(self, storage: Storage) -> None:

@@ -12,7 +12,7 @@ from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, 
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
-from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim, make_tenant
+from tests.factories import NOON, make_order, make_product, make_record, make_stock_record, make_tenant
 from tests.fakes import MemoryAuditTrail, MemoryQueue
 from tests.integration.conftest import PREFIX, Storage
 
@@ -32,11 +32,11 @@ class Desk:
         customer = Customer(tenant=self.storage.tenant, id="ada")
         product = make_product(tenant=customer.tenant)
         order = make_order(customer=customer, lines=[(product, 2)], payment_token="pm_card_visa")
-        await self.storage.orders.add(order, make_claim(order, at=self.storage.clock()))
+        await self.storage.orders.add(order, make_record(order, at=self.storage.clock()))
         if reserved:
             await self.storage.inventory.put(product)
             await self.storage.inventory.adjust(
-                customer.tenant, product.sku, 5, make_stock_claim(customer.tenant, product.sku)
+                customer.tenant, product.sku, 5, make_stock_record(customer.tenant, product.sku)
             )
             held = order.reserve(order.created_at, owner="gone", lease_until=order.created_at)
             await self.storage.orders.move(order, held)

@@ -20,11 +20,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from order_api.auth import Identity
 from order_api.cursors import CursorCodec
 from order_api.order.exceptions import NotCancellable
-from order_api.order.service import OrderService, Wanted
+from order_api.order.service import OrderService, PlaceOrder
 from order_api.product.catalogue import Catalogue
 from order_processor.handlers import make_handler
 from order_processor.metrics import ProcessorMetrics
-from order_processor.order.flows import Workflow
+from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import PaymentStatus
 from order_processor.sweeper import Sweeper
 from order_shared.domain.clock import UniqueClock, to_micros
@@ -34,7 +34,7 @@ from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.domain.order.payments import PaymentCall
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.queue import ReceivedMessage
-from tests.factories import NOON, make_product, make_stock_claim
+from tests.factories import NOON, make_product, make_stock_record
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import FakePayment, MemoryGateway
 
@@ -137,7 +137,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             on_accepted=lambda: None,
             on_ended=lambda *_: None,
         )
-        work = Workflow(
+        work = FlowContext(
             cast("OrderRepository", Mortal(self.orders, self.plan)),
             cast("InventoryRepository", Mortal(self.inventory, self.plan)),
             cast("MemoryGateway", Mortal(self.payments, self.plan)),
@@ -161,7 +161,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @initialize()
     def open_the_shop(self) -> None:
         self.run(self.inventory.put(make_product(stock_shards=SHARDS)))
-        self.run(self.inventory.adjust("acme", "TEA", INITIAL_STOCK, make_stock_claim("acme", "TEA")))
+        self.run(self.inventory.adjust("acme", "TEA", INITIAL_STOCK, make_stock_record("acme", "TEA")))
         for token in TOKENS:
             self.place(5, token, said=True)
 
@@ -170,7 +170,7 @@ class WorkflowMachine(RuleBasedStateMachine):
         self.mail.down = not said
         self.run(
             self.service.place(
-                Wanted(customer=ADA, quantities={"TEA": quantity}, payment_token=token), uuid.uuid4().hex
+                PlaceOrder(customer=ADA, quantities={"TEA": quantity}, payment_token=token), uuid.uuid4().hex
             )
         )
         self.mail.down = False

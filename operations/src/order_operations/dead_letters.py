@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from order_operations.letters import Letter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
+from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
 from order_operations.target import Target
 from order_shared.aws.sqs import GONE_CODES
 from order_shared.domain.clock import Clock, utc_now
@@ -49,7 +49,7 @@ def _nothing(_: object) -> None:
     """For those who do not want to be told."""
 
 
-def _no_refusals(_: Sequence[Letter]) -> Refusals:
+def _no_refusals(_: Sequence[DeadLetter]) -> Refusals:
     return {}
 
 
@@ -86,13 +86,13 @@ class DeadLetters:
             answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         return QueueInfo(url, int(answer["Attributes"]["ApproximateNumberOfMessages"]))
 
-    def browse(self, limit: int) -> list[Letter]:
+    def peek(self, limit: int) -> list[DeadLetter]:
         """Up to `limit` letters, oldest first; they stay where they are."""
         with self._holding() as held:
             letters = [letter for batch in self._receive(held, limit, HIDDEN_SECONDS) for letter in batch]
         return sorted(letters, key=lambda letter: letter.sent_at)
 
-    def find(self, message_id: str, limit: int) -> Letter | None:
+    def find(self, message_id: str, limit: int) -> DeadLetter | None:
         """The letter, if it is among the first `limit` that SQS gives; it stays where it is."""
         with self._holding() as held:
             for batch in self._receive(held, limit, HIDDEN_SECONDS):
@@ -107,7 +107,7 @@ class DeadLetters:
         *,
         rate: float,
         limit: int,
-        record: Callable[[Sequence[Letter]], None],
+        record: Callable[[Sequence[DeadLetter]], None],
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:
@@ -120,12 +120,12 @@ class DeadLetters:
         started = self._now()
         pace = _Pace(rate, self._monotonic, self._sleep)
 
-        def refuse(letters: Sequence[Letter]) -> Refusals:
+        def refuse(letters: Sequence[DeadLetter]) -> Refusals:
             if select is not None:
                 return {}
             return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
 
-        def move(letters: Sequence[Letter]) -> Refusals:
+        def move(letters: Sequence[DeadLetter]) -> Refusals:
             pace.wait_for(len(letters))
             unsent = self._send(letters)
             undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
@@ -150,14 +150,14 @@ class DeadLetters:
         select: Collection[str],
         *,
         limit: int,
-        record: Callable[[Sequence[Letter]], None],
-        refuse: Callable[[Sequence[Letter]], Refusals] = _no_refusals,
+        record: Callable[[Sequence[DeadLetter]], None],
+        refuse: Callable[[Sequence[DeadLetter]], Refusals] = _no_refusals,
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:
         """Deletes the selected letters for good, but for those that `refuse` names. `record` is called before."""
 
-        def delete(letters: Sequence[Letter]) -> Refusals:
+        def delete(letters: Sequence[DeadLetter]) -> Refusals:
             return {message_id: f"not deleted: {code}" for message_id, code in self._delete(letters).items()}
 
         return self._work(
@@ -180,16 +180,16 @@ class DeadLetters:
         limit: int,
         hidden: int,
         burst: int,
-        refuse: Callable[[Sequence[Letter]], Refusals],
+        refuse: Callable[[Sequence[DeadLetter]], Refusals],
         refused: Result,
-        record: Callable[[Sequence[Letter]], None],
-        effect: Callable[[Sequence[Letter]], Refusals],
+        record: Callable[[Sequence[DeadLetter]], None],
+        effect: Callable[[Sequence[DeadLetter]], Refusals],
         dry_run: bool,
         on_progress: Callable[[Outcome], None],
     ) -> list[Outcome]:
         outcomes: list[Outcome] = []
 
-        def tell(letter: Letter, result: Result, detail: str = "") -> None:
+        def tell(letter: DeadLetter, result: Result, detail: str = "") -> None:
             outcomes.append(Outcome(letter, result, detail))
             on_progress(outcomes[-1])
 
@@ -216,8 +216,8 @@ class DeadLetters:
         return outcomes
 
     def _chosen(
-        self, held: dict[str, Letter], select: Collection[str] | None, limit: int, hidden: int
-    ) -> Iterator[list[Letter]]:
+        self, held: dict[str, DeadLetter], select: Collection[str] | None, limit: int, hidden: int
+    ) -> Iterator[list[DeadLetter]]:
         """The selected among the received; ends when the last of them has been found."""
         if select is None:
             yield from self._receive(held, limit, hidden)
@@ -231,16 +231,16 @@ class DeadLetters:
                 return
 
     @contextmanager
-    def _holding(self) -> Iterator[dict[str, Letter]]:
+    def _holding(self) -> Iterator[dict[str, DeadLetter]]:
         """What has been received, by message id; what is still in it at the end is given back."""
-        held: dict[str, Letter] = {}
+        held: dict[str, DeadLetter] = {}
         try:
             yield held
         finally:
             for letters in _chunks(list(held.values()), MAX_BATCH):
                 self._give_back(letters)
 
-    def _receive(self, held: dict[str, Letter], limit: int, hidden: int) -> Iterator[list[Letter]]:
+    def _receive(self, held: dict[str, DeadLetter], limit: int, hidden: int) -> Iterator[list[DeadLetter]]:
         """Batches until the queue is empty or `limit` letters were seen. A letter is given once."""
         url = self._url(self._dead_letter_queue)
         seen: set[str] = set()
@@ -263,7 +263,7 @@ class DeadLetters:
             if new:
                 yield new
 
-    def _send(self, letters: Sequence[Letter]) -> Refusals:
+    def _send(self, letters: Sequence[DeadLetter]) -> Refusals:
         url = self._url(self._work_queue)
         with _translated("send_message_batch"):
             answer = self._client.send_message_batch(
@@ -272,7 +272,7 @@ class DeadLetters:
             )
         return _failures(letters, answer)
 
-    def _delete(self, letters: Sequence[Letter]) -> Refusals:
+    def _delete(self, letters: Sequence[DeadLetter]) -> Refusals:
         """Never raises QueueFailed: what was sent is to be told, whatever becomes of the delete."""
         if not letters:
             return {}
@@ -288,7 +288,7 @@ class DeadLetters:
             return {letter.message_id: str(error) for letter in letters}
         return _failures(letters, answer)
 
-    def _give_back(self, letters: Sequence[Letter]) -> None:
+    def _give_back(self, letters: Sequence[DeadLetter]) -> None:
         try:
             with _translated("change_message_visibility_batch"):
                 answer = self._client.change_message_visibility_batch(
@@ -360,13 +360,13 @@ def _translated(request: str) -> Iterator[None]:
         raise QueueFailed(request, error) from error
 
 
-def _failures(letters: Sequence[Letter], answer: Any) -> Refusals:
+def _failures(letters: Sequence[DeadLetter], answer: Any) -> Refusals:
     return {letters[int(entry["Id"])].message_id: entry["Code"] for entry in answer.get("Failed", [])}
 
 
-def _chunks(letters: Iterable[Letter], size: int) -> Iterator[list[Letter]]:
+def _chunks(letters: Iterable[DeadLetter], size: int) -> Iterator[list[DeadLetter]]:
     """Up to `size` letters, and no more bytes than one request takes."""
-    chunk: list[Letter] = []
+    chunk: list[DeadLetter] = []
     room = MAX_BATCH_BYTES
     for letter in letters:
         needed = len(letter.body.encode())

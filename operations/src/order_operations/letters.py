@@ -18,7 +18,7 @@ NO_REASON = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeadLetter:
     """A dead letter. `type`, `order_id` and `customer` are None if the body is no event that we know.
 
     `original_id` is the message id that the processor's log names.
@@ -52,7 +52,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    letter: Letter
+    letter: DeadLetter
     result: Result
     detail: str = ""
 
@@ -68,13 +68,13 @@ Refusals = Mapping[str, str]
 """Why not, by message id."""
 
 
-def to_letter(message: "MessageTypeDef") -> Letter:
+def to_letter(message: "MessageTypeDef") -> DeadLetter:
     said = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     try:
         event = parse_event(message["Body"])
     except UnreadableEvent:
         event = None
-    return Letter(
+    return DeadLetter(
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
@@ -89,7 +89,7 @@ def to_letter(message: "MessageTypeDef") -> Letter:
     )
 
 
-def not_with_all(letter: Letter, started: datetime) -> str | None:
+def not_with_all(letter: DeadLetter, started: datetime) -> str | None:
     if not letter.is_readable:
         return "unreadable: it would come back; name it with --id to move it all the same"
     if letter.sent_at > started:

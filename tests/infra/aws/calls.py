@@ -179,7 +179,7 @@ def faults_of(resource: Resource) -> Iterator[str]:
 
 @cache
 def _session() -> botocore.session.Session:
-    return aws_models.teach(botocore.session.Session())
+    return aws_models.register_models(botocore.session.Session())
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from order_shared.domain.order.models import Customer, Order
-from tests.factories import make_claim, make_order, make_product
+from tests.factories import make_order, make_product, make_record
 from tests.unit.api.conftest import SETTINGS, Api, open_api, problem_of
 from tests.unit.api.described import (
     BELOW_V1,
@@ -35,7 +35,7 @@ async def replicated(api: Api) -> Order:
     await api.inventory.put(make_product())
     order = make_order(customer=ADA)
     api.store.stock["acme", "TEA"] = [10]
-    await api.orders.add(order, make_claim(order))
+    await api.orders.add(order, make_record(order))
     await api.orders.move(order, order.confirm(order.created_at))
     return order
 
@@ -61,9 +61,9 @@ async def test_what_writes_is_told_where_it_belongs(api: Api, name: str) -> None
 @pytest.mark.parametrize("name", WRITES)
 async def test_nothing_is_written(api: Api, name: str) -> None:
     order = await replicated(api)
-    before = (dict(api.store.orders), dict(api.store.products), dict(api.store.claims))
+    before = (dict(api.store.orders), dict(api.store.products), dict(api.store.key_records))
     await api.http.send(example_request(name, headers=api.headers(), order_id=order.order_id, sku="TEA"))
-    assert (api.store.orders, api.store.products, api.store.claims) == before
+    assert (api.store.orders, api.store.products, api.store.key_records) == before
     assert api.store.stock == {("acme", "TEA"): [8]}
     assert api.queue.messages == []
 

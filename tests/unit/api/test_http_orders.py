@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.idempotency import KEY_LIFETIME, Claim, ClaimTaken
+from order_shared.domain.idempotency import KEY_LIFETIME, IdempotencyRecord, RecordTaken
 from order_shared.domain.order.events import OrderCancelRequested, parse_event
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode, TimelineEntry
 from tests.fakes import MemoryOrderRepository
@@ -233,9 +233,9 @@ class TestReplay:
         await api.put_product("TEA")
         body = {"lines": [{"sku": "TEA", "quantity": 1}]}
         first = await api.post_order(body)
-        for claim_key, claim in api.store.claims.items():
-            expired = (claim.expires_at or 0) - KEY_LIFETIME // timedelta(seconds=1) - 1
-            api.store.claims[claim_key] = replace(claim, expires_at=expired)
+        for key, record in api.store.key_records.items():
+            expired = (record.expires_at or 0) - KEY_LIFETIME // timedelta(seconds=1) - 1
+            api.store.key_records[key] = replace(record, expires_at=expired)
         assert (await api.post_order(body)).json()["id"] != first.json()["id"]
 
 
@@ -245,7 +245,7 @@ class FaultyOrders(MemoryOrderRepository):
     error: Exception | None = None
     applied = False
 
-    async def add(self, order: Order, claim: Claim) -> None:
+    async def add(self, order: Order, claim: IdempotencyRecord) -> None:
         error, self.error = self.error, None
         if error is None or self.applied:
             await super().add(order, claim)
@@ -286,7 +286,7 @@ class TestFailure:
         assert said == [], "it stands in the outbox: the sweeper says it"
 
     async def test_our_own_write_whose_answer_was_lost_is_no_replay(self) -> None:
-        first, again, stored, said = await self.twice(ClaimTaken("-"), applied=True)
+        first, again, stored, said = await self.twice(RecordTaken("-"), applied=True)
         assert (first.status_code, "Idempotent-Replayed" in first.headers) == (202, False)
         assert again.headers["Idempotent-Replayed"] == "true"
         assert stored == said == [first.json()["id"]]

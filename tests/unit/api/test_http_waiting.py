@@ -11,7 +11,7 @@ import pytest
 from order_api.order.service import OrderService
 from order_api.order.waiting import MAX_WAIT_SECONDS, pauses
 from order_shared.domain.order.models import Customer, Order
-from tests.factories import make_claim, make_order
+from tests.factories import make_order, make_record
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.unit.api.conftest import Api, open_api, problem_of
 from tests.waiting import eventually
@@ -44,7 +44,7 @@ async def placed(api: Api) -> Order:
     """A pending order, at version 1."""
     order = make_order(customer=ADA)
     api.store.stock["acme", "TEA"] = [10]
-    await api.orders.add(order, make_claim(order))
+    await api.orders.add(order, make_record(order))
     return order
 
 

@@ -37,7 +37,7 @@ def test_a_client_continues_a_paused_deployment() -> None:
 
 
 async def test_an_aiobotocore_session_can_be_taught() -> None:
-    session = aws_models.teach(AioSession())
+    session = aws_models.register_models(AioSession())
     opened: Any = aioboto3.Session(
         botocore_session=session, region_name="eu-central-1", aws_access_key_id="k", aws_secret_access_key="s"
     )

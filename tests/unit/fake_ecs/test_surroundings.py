@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 
 from fake_ecs import Ecs, HandClock, running_ecs
-from fake_ecs.aws_models import teach
+from fake_ecs.aws_models import register_models
 from fake_ecs.gateway import Gateway
 from fake_ecs.images import INDEX, REVISION_LABEL, push_image, tag_image
 from fake_ecs.shapes import AnswerInvalid, ensure_valid
@@ -149,7 +149,7 @@ def test_an_alarm_keeps_its_state_when_it_is_put_again(ecs: Ecs) -> None:
 
 
 def _model() -> ServiceModel:
-    return teach(botocore.session.Session()).get_service_model("ecs")
+    return register_models(botocore.session.Session()).get_service_model("ecs")
 
 
 def _deployment_shape() -> Any:

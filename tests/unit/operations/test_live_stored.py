@@ -8,7 +8,7 @@ from order_operations.live import outbox
 from order_operations.live.last_orders import COUNT, of_customer, of_open
 from order_operations.live.outbox import read_outbox
 from order_shared.domain.order.models import Customer, Order
-from tests.factories import NOON, make_claim, make_customer, make_order
+from tests.factories import NOON, make_customer, make_order, make_record
 from tests.fakes import MemoryOrderRepository, MemoryStore
 
 
@@ -20,7 +20,7 @@ def orders() -> MemoryOrderRepository:
 async def stored(orders: MemoryOrderRepository, *, minutes: int, customer: Customer | None = None) -> Order:
     """An order that was placed so many minutes after noon."""
     order = make_order(at=NOON + timedelta(minutes=minutes), customer=customer)
-    await orders.add(order, make_claim(order))
+    await orders.add(order, make_record(order))
     return order
 
 

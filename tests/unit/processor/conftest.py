@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from order_processor.metrics import ProcessorMetrics
-from order_processor.order.flows import Workflow
+from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import Payment, PaymentStatus
 from order_processor.sweeper import Sweeper
 from order_shared.domain.clock import UniqueClock
@@ -19,7 +19,7 @@ from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
-from tests.factories import NOON, make_claim, make_order, make_product, make_stock_claim
+from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.fakes_payments import MemoryGateway
 
@@ -89,7 +89,7 @@ class World:
         self.inventory = MemoryInventoryRepository(self.store)
         self.payments = ScriptedGateway()
         self.clock = UniqueClock()
-        self.work = Workflow(
+        self.work = FlowContext(
             self.orders,
             self.inventory,
             self.payments,
@@ -105,13 +105,13 @@ class World:
     async def stock(self, sku: str, units: int, *, shards: int = 1) -> None:
         await self.inventory.put(make_product(sku=sku, stock_shards=shards))
         if units:
-            await self.inventory.adjust("acme", sku, units, make_stock_claim("acme", sku))
+            await self.inventory.adjust("acme", sku, units, make_stock_record("acme", sku))
 
     async def available(self, sku: str) -> int:
         return (await self.inventory.get("acme", sku)).available
 
     async def accept(self, order: Order) -> Order:
-        await self.orders.add(order, make_claim(order))
+        await self.orders.add(order, make_record(order))
         return order
 
     async def stored(self, order: Order) -> Order:
@@ -145,7 +145,7 @@ class Outbox:
 
     async def accept(self, *, traceparent: str | None = None) -> Order:
         order = make_order(at=self.clock(), due_in=BASE, traceparent=traceparent)
-        await self.orders.add(order, make_claim(order))
+        await self.orders.add(order, make_record(order))
         return order
 
     async def stored(self, order: Order) -> Order:

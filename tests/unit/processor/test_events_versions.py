@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from order_processor.handlers import LET_GO_AFTER, make_handler
+from order_processor.handlers import DEFER_AFTER, make_handler
 from order_shared.domain.order import events
 from order_shared.domain.order.events import OrderPlaced
 from order_shared.domain.order.exceptions import StaleOrder
@@ -101,7 +101,7 @@ class OfNewerRelease(MemoryOrderRepository):
         raise StaleOrder(before.order_id)
 
 
-@pytest.mark.parametrize("receive_count", [1, 2, LET_GO_AFTER - 1])
+@pytest.mark.parametrize("receive_count", [1, 2, DEFER_AFTER - 1])
 async def test_an_order_of_a_newer_release_is_left_alone_and_never_parked(world: World, receive_count: int) -> None:
     order = await world.accept(make_order())
     work = replace(world.work, orders=OfNewerRelease(world.store))

@@ -15,7 +15,7 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order
 from order_shared.messaging.queue import Depth, OutgoingMessage
 from order_shared.storage.orders import OpenOrder
-from tests.factories import make_product, make_stock_claim
+from tests.factories import make_product, make_stock_record
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue
 from tests.unit.processor.conftest import Outbox
 from tests.waiting import eventually
@@ -101,7 +101,7 @@ async def test_a_late_cancellation_is_as_old_as_its_request(outbox: Outbox) -> N
     order = await outbox.accept()
     inventory = MemoryInventoryRepository(outbox.orders._store)
     await inventory.put(make_product(sku=order.lines[0].sku))
-    await inventory.adjust("acme", order.lines[0].sku, 10, make_stock_claim("acme", order.lines[0].sku))
+    await inventory.adjust("acme", order.lines[0].sku, 10, make_stock_record("acme", order.lines[0].sku))
     confirmed = order.confirm(outbox.clock())
     await outbox.orders.move(order, confirmed)
     outbox.clock.advance(timedelta(hours=20))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from order_processor.handlers import LET_GO_AFTER, make_handler
+from order_processor.handlers import DEFER_AFTER, make_handler
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, event_of
@@ -275,11 +275,11 @@ async def test_in_a_long_outage_a_message_is_let_go_before_sqs_takes_it_for_dead
     handle = make_handler(world.work)
     body = event_of(order).to_json()
     with pytest.raises(PaymentUnavailable):
-        await handle(delivery_with(body, receive_count=LET_GO_AFTER - 1))
+        await handle(delivery_with(body, receive_count=DEFER_AFTER - 1))
     with pytest.raises(Deferred) as deferred:
-        await handle(delivery_with(body, receive_count=LET_GO_AFTER))
+        await handle(delivery_with(body, receive_count=DEFER_AFTER))
     assert deferred.value.cause == "payment_no_response"
-    assert MAX_RECEIVE_COUNT > LET_GO_AFTER
+    assert MAX_RECEIVE_COUNT > DEFER_AFTER
     stored = await world.stored(order)
     assert stored.is_open
     assert stored.schedule.due_at is not None

@@ -73,7 +73,7 @@ async def test_a_product_that_has_gone_is_out_of_stock(world: World) -> None:
 async def test_a_rejected_order_frees_its_reference(world: World) -> None:
     order = await world.accept(order_of(("GONE", 1), reference="PO-7"))
     await deliver(world, delivery_of(order))
-    assert await world.orders.find_claim(reference_claim(order).key) is None
+    assert await world.orders.find_record(reference_claim(order).key) is None
 
 
 async def test_stock_that_is_spread_over_shards_is_brought_together(world: World) -> None:
@@ -140,7 +140,7 @@ async def test_an_unreadable_message_cannot_be_processed(
 
 
 class BrokenInventory(MemoryInventoryRepository):
-    async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - the protocol's
+    async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - the protocol's
         raise ZeroDivisionError("a bug")
 
 
@@ -170,7 +170,7 @@ async def test_a_message_that_was_received_often_was_not_tried_often(world: Worl
 
 async def test_an_outage_is_no_attempt(world: World) -> None:
     class Unreachable(MemoryInventoryRepository):
-        async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - as above
+        async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - as above
             raise StorageUnavailable("DynamoDB: timeout")
 
     order = await world.accept(order_of(("TEA", 1)))

@@ -13,7 +13,7 @@ from order_shared.domain.order.events import OrderPlaced, parse_event
 from order_shared.domain.order.models import Order, Schedule
 from order_shared.runtime.tracing import trace_id_of
 from order_shared.storage.orders import OpenOrder
-from tests.factories import make_claim, make_customer, make_order
+from tests.factories import make_customer, make_order, make_record
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.traces import Traces
 from tests.unit.processor.conftest import BASE, Outbox
@@ -111,7 +111,7 @@ async def test_one_order_that_cannot_be_swept_does_not_keep_the_others_waiting(
 
     outbox.orders = Broken(outbox.orders._store)
     broken = make_order(customer=make_customer(id="eve@example.com"), at=outbox.clock(), due_in=BASE)
-    await outbox.orders.add(broken, make_claim(broken))
+    await outbox.orders.add(broken, make_record(broken))
     await outbox.accept()
     outbox.clock.advance(BASE + JUST_AFTER)
     with capture_logs() as logs:

@@ -27,7 +27,7 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository, OpenOrder
 from order_shared.tables import TableNames
-from tests.factories import NOON, make_claim, make_order
+from tests.factories import NOON, make_order, make_record
 
 if TYPE_CHECKING:
     import aioboto3
@@ -269,7 +269,7 @@ async def test_a_cancellation_for_another_reason_is_not_taken_for_a_condition() 
         with pytest.raises(TransactionCanceled):
             await repository.move(order, order.confirm(order.created_at))
         with pytest.raises(TransactionCanceled):
-            await repository.add(order, make_claim(order))
+            await repository.add(order, make_record(order))
 
 
 async def test_shards_that_are_not_there_yet_hold_nothing() -> None:

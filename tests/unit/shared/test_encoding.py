@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from order_shared.aws.encoding import UnsupportedWrite, WriteOperation, encoded
 from order_shared.domain.order.models import Order, Parking, Reason, ReasonCode
-from order_shared.storage.idempotency_records import delete_claim, put_claim
+from order_shared.storage.idempotency_records import delete_record, put_record
 from order_shared.storage.inventory import return_stock, take_stock
-from order_shared.storage.order_items import ORDER_ABSENT, changes, item_key, still, to_item
-from tests.factories import NOON, make_claim, make_order
+from order_shared.storage.order_items import ORDER_ABSENT, item_key, to_item, unchanged_condition, update_expression
+from tests.factories import NOON, make_order, make_record
 
 PLACEHOLDER = re.compile(r"[#:][nv]\d+")
 LATER = NOON + timedelta(seconds=1)
@@ -102,13 +102,13 @@ RESERVED = PENDING.reserve(LATER, owner="me", lease_until=LATER)
 )
 def test_every_change_of_an_order_means_what_aiodynamo_makes_of_it(before: Order, after: Order) -> None:
     key = item_key(before.customer.key, before.created_at)
-    assert_means_the_same(Update("orders", key, changes(before, after), still(before)))
+    assert_means_the_same(Update("orders", key, update_expression(before, after), unchanged_condition(before)))
 
 
 def test_what_else_a_transaction_carries_means_what_aiodynamo_makes_of_it() -> None:
     assert_means_the_same(Put("orders", to_item(PENDING), ORDER_ABSENT))
-    assert_means_the_same(put_claim("idempotency", make_claim(PENDING), NOON))
-    assert_means_the_same(delete_claim("idempotency", "key", "ord_1"))
+    assert_means_the_same(put_record("idempotency", make_record(PENDING), NOON))
+    assert_means_the_same(delete_record("idempotency", "key", "ord_1"))
     assert_means_the_same(take_stock("inventory", "acme", "TEA", shard=3, quantity=2))
     assert_means_the_same(return_stock("inventory", "acme", "TEA", shard=3, quantity=2))
 

@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.domain.clock import MICROSECOND, from_micros
-from order_shared.domain.idempotency import KEY_LIFETIME, Claim, ClaimKind, claim_key, expiry, fingerprint, to_seconds
+from order_shared.domain.idempotency import (
+    KEY_LIFETIME,
+    IdempotencyRecord,
+    RecordKind,
+    expiry,
+    fingerprint,
+    record_key,
+    to_seconds,
+)
 from order_shared.domain.order.models import Customer
 from tests.factories import NOON, make_customer
 
@@ -21,7 +29,7 @@ values: st.SearchStrategy[Json] = st.recursive(
 payloads = st.dictionaries(st.text(max_size=3), values, max_size=4)
 
 parts = st.text("ab.:@|-_", min_size=1, max_size=3)
-claimants = st.tuples(parts, parts, st.sampled_from(ClaimKind), st.text("ab#:|", max_size=3))
+claimants = st.tuples(parts, parts, st.sampled_from(RecordKind), st.text("ab#:|", max_size=3))
 
 
 def backwards(value: Json) -> Json:
@@ -73,7 +81,7 @@ def test_a_fingerprint_names_its_form_and_stays_what_it_is() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**15))
 def test_a_claim_lives_until_the_last_microsecond_of_its_last_second(micros: int) -> None:
-    claim = Claim(key="key", subject="subject", fingerprint=None, expires_at=expiry(from_micros(micros)))
+    claim = IdempotencyRecord(key="key", subject="subject", fingerprint=None, expires_at=expiry(from_micros(micros)))
     first_dead = from_micros((expiry(from_micros(micros)) + 1) * 1_000_000)
     assert claim.is_live(from_micros(micros))
     assert claim.is_live(first_dead - MICROSECOND)
@@ -81,7 +89,7 @@ def test_a_claim_lives_until_the_last_microsecond_of_its_last_second(micros: int
 
 
 def test_a_key_lives_for_a_day() -> None:
-    claim = Claim(key="key", subject="subject", fingerprint="v1:x", expires_at=expiry(NOON))
+    claim = IdempotencyRecord(key="key", subject="subject", fingerprint="v1:x", expires_at=expiry(NOON))
     assert timedelta(hours=24) == KEY_LIFETIME
     assert claim.expires_at == to_seconds(NOON) + 24 * 3600
     assert claim.is_live(NOON + KEY_LIFETIME)
@@ -89,24 +97,26 @@ def test_a_key_lives_for_a_day() -> None:
 
 
 def test_a_claim_without_an_end_lives_for_good() -> None:
-    assert Claim(key="key", subject="subject", fingerprint=None, expires_at=None).is_live(NOON.replace(year=9999))
+    assert IdempotencyRecord(key="key", subject="subject", fingerprint=None, expires_at=None).is_live(
+        NOON.replace(year=9999)
+    )
 
 
 @settings(max_examples=200, deadline=None)
 @given(claimants, claimants)
 def test_claims_meet_only_for_the_same_customer_kind_and_value(
-    one: tuple[str, str, ClaimKind, str], other: tuple[str, str, ClaimKind, str]
+    one: tuple[str, str, RecordKind, str], other: tuple[str, str, RecordKind, str]
 ) -> None:
-    keys = [claim_key(Customer(tenant=tenant, id=name), kind, value) for tenant, name, kind, value in (one, other)]
+    keys = [record_key(Customer(tenant=tenant, id=name), kind, value) for tenant, name, kind, value in (one, other)]
     assert (keys[0] == keys[1]) == (one == other)
 
 
 def test_one_value_is_another_claim_for_each_kind() -> None:
-    assert len({claim_key(make_customer(), kind, "7") for kind in ClaimKind}) == len(ClaimKind)
+    assert len({record_key(make_customer(), kind, "7") for kind in RecordKind}) == len(RecordKind)
 
 
 def test_a_claim_key_is_short_and_does_not_show_the_value() -> None:
-    key = claim_key(make_customer("acme", "ada"), ClaimKind.REFERENCE, "PO-7" * 1000)
+    key = record_key(make_customer("acme", "ada"), RecordKind.REFERENCE, "PO-7" * 1000)
     assert key.startswith("acme#ada#reference#")
     assert "PO-7" not in key
     assert len(key) < 100

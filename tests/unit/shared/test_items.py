@@ -13,7 +13,15 @@ from order_shared.aws.dynamodb import Item
 from order_shared.domain.order.models import Customer, Order, Parking, Reason, ReasonCode
 from order_shared.domain.order.payments import PaymentCall, PaymentState, Undo, UndoKind
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
-from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, VERSIONS, changes, to_item, to_order
+from order_shared.storage.order_items import (
+    ITEM_VERSION,
+    UNDO_VERSION,
+    UPGRADES,
+    VERSIONS,
+    to_item,
+    to_order,
+    update_expression,
+)
 from tests.factories import NOON, make_order, make_product
 from tests.releases import read_by_release_1, stored_by_release_1, without_version
 
@@ -145,7 +153,7 @@ def test_what_a_later_release_adds_is_ignored() -> None:
 def test_a_move_leaves_the_version_as_it_is() -> None:
     order = make_order()
     for after in (order.confirm(LATER), order.reserve(LATER, owner="me", lease_until=LATER + SOON)):
-        assert "item_version" not in (changes(order, after).debug() or "")
+        assert "item_version" not in (update_expression(order, after).debug() or "")
 
 
 @settings(max_examples=25, deadline=None)
@@ -170,4 +178,4 @@ def test_the_write_that_first_needs_it_gives_the_version_and_no_later_one() -> N
 
 
 def _changed(before: Order, after: Order) -> str:
-    return str(changes(before, after).set_updates)
+    return str(update_expression(before, after).set_updates)

@@ -16,7 +16,7 @@ DIRECTORY = Path(__file__).parent
 Session = TypeVar("Session", bound=botocore.session.Session)
 
 
-def teach(session: Session) -> Session:
+def register_models(session: Session) -> Session:
     """The same session; the clients made from it know our additions. For aiobotocore's sessions too."""
     session.get_component("data_loader").search_paths.append(str(DIRECTORY))
     return session
@@ -31,7 +31,7 @@ def session(
 ) -> boto3.Session:
     """A boto3 session that knows our additions; what is None comes from the environment, as usual."""
     return boto3.Session(
-        botocore_session=teach(botocore.session.Session(profile=profile)),
+        botocore_session=register_models(botocore.session.Session(profile=profile)),
         region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,

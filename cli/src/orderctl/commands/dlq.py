@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from order_operations.dead_letters import DeadLetters, open_dead_letters
-from order_operations.letters import NO_REASON, Letter, Outcome, QueueInfo, Refusals, Result
+from order_operations.letters import NO_REASON, DeadLetter, Outcome, QueueInfo, Refusals, Result
 from order_operations.target import Target
 from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.order.exceptions import OrderNotFound
@@ -56,7 +56,7 @@ def list_letters(
     it by itself, after too many deliveries.
     """
     with reported_failures(), _opened(make_target(local, state)) as letters:
-        found = letters.browse(limit)
+        found = letters.peek(limit)
         if as_json:
             typer.echo(json.dumps([_summary(letter) for letter in found], indent=2))
         elif found:
@@ -171,14 +171,14 @@ class _Verb:
         self._reason = reason
         self._outcomes: list[Outcome] = []
 
-    def record(self, letters: Sequence[Letter]) -> None:
+    def record(self, letters: Sequence[DeadLetter]) -> None:
         async def write(adapters: Adapters) -> None:
             for letter in letters:
                 await adapters.audit.record(self._operation(letter))
 
         self._target.run(write)
 
-    def _operation(self, letter: Letter) -> Operation:
+    def _operation(self, letter: DeadLetter) -> Operation:
         return Operation(
             subject=letter.message_id,
             at=utc_now(),
@@ -213,8 +213,8 @@ def _opened(target: Target) -> AbstractContextManager[DeadLetters]:
     return open_dead_letters(target, lambda text: errors.print(text, style="yellow"))
 
 
-def _needed_by_open_orders(target: Target) -> Callable[[Sequence[Letter]], Refusals]:
-    async def is_open(adapters: Adapters, letter: Letter) -> bool:
+def _needed_by_open_orders(target: Target) -> Callable[[Sequence[DeadLetter]], Refusals]:
+    async def is_open(adapters: Adapters, letter: DeadLetter) -> bool:
         if letter.customer is None or letter.order_id is None:
             return False
         try:
@@ -223,7 +223,7 @@ def _needed_by_open_orders(target: Target) -> Callable[[Sequence[Letter]], Refus
             return False
         return order.is_open
 
-    def refuse(letters: Sequence[Letter]) -> Refusals:
+    def refuse(letters: Sequence[DeadLetter]) -> Refusals:
         async def read(adapters: Adapters) -> list[bool]:
             return list(await asyncio.gather(*(is_open(adapters, letter) for letter in letters)))
 
@@ -278,7 +278,7 @@ def _tell_missing(ids: Sequence[str], limit: int) -> None:
         )
 
 
-def _summary(letter: Letter) -> dict[str, str | int | None]:
+def _summary(letter: DeadLetter) -> dict[str, str | int | None]:
     """All but the body, and no customer."""
     return {
         "message_id": letter.message_id,
@@ -292,7 +292,7 @@ def _summary(letter: Letter) -> dict[str, str | int | None]:
     }
 
 
-def _table(letters: Sequence[Letter], now: datetime) -> Table:
+def _table(letters: Sequence[DeadLetter], now: datetime) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("id", no_wrap=True)
     table.add_column("type", overflow="fold")

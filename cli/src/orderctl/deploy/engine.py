@@ -37,12 +37,12 @@ class Step(StrEnum):
     DONE = auto()
 
 
-class Answer(StrEnum):
+class HookDecision(StrEnum):
     """What becomes of a green fleet that waits."""
 
-    GO_ON = auto()
-    TURN_BACK = auto()
-    LEAVE = auto()
+    CONTINUE = auto()
+    ROLLBACK = auto()
+    WAIT = auto()
     """It goes on waiting, until its time is up."""
 
 
@@ -94,7 +94,7 @@ class Engine:
     observer: Observer
     check: Callable[[Image], list[Check]]
     """Preflight: what must hold before anything is changed."""
-    at_pause: Callable[[Deployment], Answer]
+    at_pause: Callable[[Deployment], HookDecision]
     """Tests the green side and decides, or asks."""
     rejected: Callable[[Deployment], str | None]
     """Why a deployment must not go on, whatever ECS thinks of it; None if it may."""
@@ -196,9 +196,9 @@ class Engine:
                 answered.add(pause.id)
                 with self.lock.kept():
                     answer = self.at_pause(deployment)
-                if answer is Answer.LEAVE:
+                if answer is HookDecision.WAIT:
                     return deployment, False
-                if answer is Answer.GO_ON:
+                if answer is HookDecision.CONTINUE:
                     self.observer.recorded("continue", deployment.id)
                     self._tell(partial(self.fleet.go_on, deployment, pause))
                 else:

@@ -15,7 +15,7 @@ import aioboto3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from order_shared.domain.clock import utc_now
-from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, fingerprint
+from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, fingerprint, record_key
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
 from order_shared.domain.money.currencies import known_currency
 from order_shared.domain.order.models import Customer
@@ -91,13 +91,13 @@ async def load_product(inventory: InventoryRepository, seed: SeedProduct) -> boo
                 updated_at=utc_now(),
             )
         )
-    key = claim_key(Customer(tenant=seed.tenant, id=SEEDER), ClaimKind.STOCK, seed.sku)
-    claim = Claim(
+    key = record_key(Customer(tenant=seed.tenant, id=SEEDER), RecordKind.STOCK, seed.sku)
+    key_record = IdempotencyRecord(
         key=key, subject=seed.sku, fingerprint=fingerprint({"sku": seed.sku, "delta": seed.stock}), expires_at=None
     )
     try:
-        await inventory.adjust(seed.tenant, seed.sku, seed.stock, claim)
-    except ClaimTaken:
+        await inventory.adjust(seed.tenant, seed.sku, seed.stock, key_record)
+    except RecordTaken:
         return False
     return True
 

@@ -54,7 +54,7 @@ def fake_session() -> boto3.Session:
 
 @functools.cache
 def _model(service: str) -> ServiceModel:
-    return aws_models.teach(botocore.session.Session()).get_service_model(service)
+    return aws_models.register_models(botocore.session.Session()).get_service_model(service)
 
 
 def _client(service: str, endpoint: str) -> Any:

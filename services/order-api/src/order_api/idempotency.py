@@ -6,7 +6,7 @@ from typing import Any
 
 from order_shared.domain.clock import Clock
 from order_shared.domain.errors import PlatformError
-from order_shared.domain.idempotency import Claim, IdempotencyKeyReused
+from order_shared.domain.idempotency import IdempotencyKeyReused, IdempotencyRecord
 
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')  # RFC 8941, section 3.3.3
 _BARE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
@@ -44,17 +44,17 @@ KEY_HEADER: dict[str, Any] = {
 """What a route's `openapi_extra` says of it; `openapi.operations` completes it."""
 
 
-async def earlier_claim(
-    find: Callable[[str], Awaitable[Claim | None]], key: str, fingerprint: str, clock: Clock
-) -> Claim | None:
-    """Return the live claim under this key if the same request took it, and None if there is no live one.
+async def earlier_record(
+    find: Callable[[str], Awaitable[IdempotencyRecord | None]], key: str, fingerprint: str, clock: Clock
+) -> IdempotencyRecord | None:
+    """Return the live record under this key if the same request stored it, and None if there is no live one.
 
     Call it before responding with an error that depends on stored data: a repeated request gets its first response,
     whatever has changed since. Raises IdempotencyKeyReused.
     """
-    claim = await find(key)
-    if claim is None or not claim.is_live(clock()):
+    key_record = await find(key)
+    if key_record is None or not key_record.is_live(clock()):
         return None
-    if claim.fingerprint != fingerprint:
+    if key_record.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    return claim
+    return key_record

@@ -7,7 +7,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from order_processor.order import flows
-from order_processor.order.flows import Workflow
+from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
@@ -16,19 +16,19 @@ from order_shared.runtime.tracing import trace_id_of
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 from order_shared.storage.item_schema import UnknownItemVersion
 
-Flow = Callable[[Any, Delivery, Workflow], Awaitable[None]]
+Flow = Callable[[Any, Delivery, FlowContext], Awaitable[None]]
 """The first argument is an event of the class that the flow is registered for."""
 
 HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place, OrderCancelRequested: flows.cancel}
 
-LET_GO_AFTER = 20
+DEFER_AFTER = 20
 """Deliveries of one message, in an outage. The outbox holds its order anyway, and SQS would move the message to the
 dead letters after 50, as if something were wrong with it."""
 
 log = structlog.get_logger(__name__)
 
 
-def make_handler(work: Workflow, tracing: Tracing = NO_TRACING) -> Handler:
+def make_handler(context: FlowContext, tracing: Tracing = NO_TRACING) -> Handler:
     async def handle(delivery: Delivery) -> None:
         try:
             event = parse_event(delivery.message.body)
@@ -44,24 +44,24 @@ def make_handler(work: Workflow, tracing: Tracing = NO_TRACING) -> Handler:
         ):  # no fault of the order: it counts as no attempt, and a release that knows the type can redrive it
             raise Unprocessable("unhandled_type", event.type)
         with tracing.handling(event, delivery):
-            await _run(flow, event, delivery, work)
+            await _run(flow, event, delivery, context)
 
     return handle
 
 
-async def _run(flow: Flow, event: Event, delivery: Delivery, work: Workflow) -> None:
+async def _run(flow: Flow, event: Event, delivery: Delivery, context: FlowContext) -> None:
     """Run the flow. The error that it raises decides what becomes of the message."""
     try:
-        await flow(event, delivery, work)
+        await flow(event, delivery, context)
     except UnreadableEvent as error:
         raise Unprocessable(error.reason, error.detail) from error
     except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
-        if delivery.message.receive_count < LET_GO_AFTER:
+        if delivery.message.receive_count < DEFER_AFTER:
             raise
-        log.warning("message_let_go", error=str(error))
+        log.warning("message_deferred", error=str(error))
         raise Deferred(error.cause) from error
     except PlatformError:
         raise  # foreseen, as a lost lease is: it says nothing against the order
     except Exception:
-        await flows.note_failure(event.customer, event.subject, work)
+        await flows.record_failure(event.customer, event.subject, context)
         raise

@@ -15,7 +15,7 @@ from order_processor.handlers import make_handler
 from order_processor.handling_report import HandlingReport
 from order_processor.health import health_server
 from order_processor.metrics import ProcessorMetrics
-from order_processor.order.flows import Workflow
+from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import PaymentGateway
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_processor.payments.traced_gateway import TracedGateway
@@ -79,12 +79,12 @@ async def _process(
     tracing: Tracing,
 ) -> None:
     lease = timedelta(seconds=settings.lease_seconds)
-    work = Workflow(
+    context = FlowContext(
         adapters.orders, adapters.inventory, payments, utc_now, lease, metrics.order_ended, metrics.payment_failed
     )
     handlings = HandlingReport()
     consumer = Consumer(
-        adapters.queue, make_handler(work, tracing), settings.consumer_options, metrics.consumer, handlings.count
+        adapters.queue, make_handler(context, tracing), settings.consumer_options, metrics.consumer, handlings.count
     )
     publisher = tracing.publisher(
         Publisher(adapters.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)

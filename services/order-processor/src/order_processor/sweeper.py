@@ -48,11 +48,11 @@ SHARD_LIMIT = 100
 """Orders of one shard per sweep; the rest follow in the next one."""
 
 
-class Said(Enum):
+class RepublishResult(Enum):
     """What became of saying an order again."""
 
     SENT = auto()
-    NOT_TAKEN = auto()
+    REJECTED = auto()
     SKIPPED = auto()
 
 
@@ -111,9 +111,9 @@ class Sweeper:
         for shard in shards:
             entries = await self._orders.list_due(shard, now - hold_back, SHARD_LIMIT)
             for start in range(0, len(entries), MAX_BATCH):
-                said = await asyncio.gather(*map(self._say_again, entries[start : start + MAX_BATCH]))
-                sent += said.count(Said.SENT)
-                if Said.NOT_TAKEN in said or self._stopping.is_set():
+                said = await asyncio.gather(*map(self._republish, entries[start : start + MAX_BATCH]))
+                sent += said.count(RepublishResult.SENT)
+                if RepublishResult.REJECTED in said or self._stopping.is_set():
                     return sent
         return sent
 
@@ -152,10 +152,10 @@ class Sweeper:
         self._metrics.parked.set(parked)
         return parked
 
-    async def _say_again(self, entry: OpenOrder) -> Said:
+    async def _republish(self, entry: OpenOrder) -> RepublishResult:
         """Sweep one order. If that fails, the others go on."""
         try:
-            return await self._try_to_say_again(entry)
+            return await self._try_to_republish(entry)
         except StaleOrder:
             pass  # somebody is at work on it
         except StorageUnavailable as error:
@@ -164,27 +164,27 @@ class Sweeper:
         except Exception:
             self._oldest = max(self._oldest, self._age(entry.created_at))
             log.exception("order_not_swept", **_named(entry))
-        return Said.SKIPPED
+        return RepublishResult.SKIPPED
 
-    async def _try_to_say_again(self, entry: OpenOrder) -> Said:
+    async def _try_to_republish(self, entry: OpenOrder) -> RepublishResult:
         now = to_millis(self._clock())
         due_at = now + self._backoff_ms(entry.sweeps)
         order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
-            return Said.SKIPPED  # ended, or another sweeper's
+            return RepublishResult.SKIPPED  # ended, or another sweeper's
         self._oldest = max(self._oldest, self._age(order.open_since))
         if self._clock() - order.open_since > PARK_AFTER:
             await self._orders.move(order, order.park(self._clock(), "overdue"))
             log.error("order_parked", order_id=order.order_id, reason="overdue")
-            return Said.SKIPPED
+            return RepublishResult.SKIPPED
         if await self._publisher.send(event_of(order)):
             self._metrics.sweeps.inc()
             log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
-            return Said.SENT
+            return RepublishResult.SENT
         moved = replace(entry, due_at=due_at, sweeps=entry.sweeps + 1)
         self._oldest_unsent = max(self._oldest_unsent, self._age(order.open_since))
         await self._orders.postpone(moved, to_millis(self._clock() + self._base), sweeps=entry.sweeps)
-        return Said.NOT_TAKEN
+        return RepublishResult.REJECTED
 
     def _age(self, since: datetime) -> float:
         """Return the age in seconds."""

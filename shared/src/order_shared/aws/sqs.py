@@ -44,7 +44,7 @@ GONE_CODES = frozenset(
 Json = dict[str, Any]
 
 
-class _Passing(QueueUnavailable):
+class TransientQueueError(QueueUnavailable):
     """The same request may well succeed in a moment; `reason` says why, as a metric label."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -136,7 +136,7 @@ class SqsQueue:
             "QueueUrl": await self._url(target),
             "Entries": [{"Id": str(index), **entry} for index, entry in enumerate(entries)],
         }
-        answer = await self._call_twice(operation, payload)
+        answer = await self._call_with_retry(operation, payload)
         return [
             EntryFailure(index=int(entry["Id"]), code=entry["Code"], gone=entry["Code"] in GONE_CODES)
             for entry in answer.get("Failed") or ()
@@ -150,15 +150,15 @@ class SqsQueue:
 
     async def _url(self, target: str) -> str:
         if target not in self._urls:
-            answer = await self._call_twice("GetQueueUrl", {"QueueName": self._names[target]})
+            answer = await self._call_with_retry("GetQueueUrl", {"QueueName": self._names[target]})
             self._urls[target] = answer["QueueUrl"]
         return self._urls[target]
 
-    async def _call_twice(self, operation: str, payload: Mapping[str, Any]) -> Json:
+    async def _call_with_retry(self, operation: str, payload: Mapping[str, Any]) -> Json:
         """Make the request, and once more after a transient error, such as a connection that SQS had closed."""
         try:
             answer = await _call(self._service, operation, payload)
-        except _Passing as error:
+        except TransientQueueError as error:
             if not self._quota.acquire(TIMEOUT_COST if error.reason == "timeout" else RETRY_COST):
                 raise
             self._on_retry(error.reason)
@@ -175,27 +175,29 @@ async def _call(service: Transport, operation: str, payload: Mapping[str, Any]) 
     except NoCredentialsFound as error:
         raise QueueUnavailable("NoCredentials") from error
     except OSError as error:  # a time-out is one
-        raise _Passing(type(error).__name__, "timeout" if isinstance(error, TimeoutError) else "network") from error
+        raise TransientQueueError(
+            type(error).__name__, "timeout" if isinstance(error, TimeoutError) else "network"
+        ) from error
     if response.status == HTTPStatus.OK:
         return _content(response.body)
     code = error_code(response.body)
     if code is not None and code in TRANSIENT_CODES:
-        raise _Passing(code, TRANSIENT_CODES[code])
+        raise TransientQueueError(code, TRANSIENT_CODES[code])
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _Passing(code or str(response.status), "server_error")
+        raise TransientQueueError(code or str(response.status), "server_error")
     if code is None:
-        raise _Passing(f"status {response.status}", "network")  # a proxy's answer, not SQS's
+        raise TransientQueueError(f"status {response.status}", "network")  # a proxy's answer, not SQS's
     raise QueueUnavailable(code)
 
 
 def _content(body: bytes) -> Json:
-    """Return what SQS answers. Raises _Passing for what only somebody else can have answered."""
+    """Return what SQS answers. Raises TransientQueueError for what only somebody else can have answered."""
     try:
         content = orjson.loads(body) if body else {}
     except ValueError as error:
-        raise _Passing("not JSON", "network") from error
+        raise TransientQueueError("not JSON", "network") from error
     if not isinstance(content, dict):
-        raise _Passing("no JSON object", "network")
+        raise TransientQueueError("no JSON object", "network")
     return content
 
 

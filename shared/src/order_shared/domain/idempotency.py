@@ -1,12 +1,12 @@
-"""Claims: items of their own that make something unique, written in the same transaction as what they guard.
+"""Idempotency records: items that make a key or a reference unique, written in the transaction that they guard.
 
 Uniqueness cannot live in the orders table: its range key is a time, so `attribute_not_exists` there guards
-one microsecond only. A claim is read back only on conflict:
+one microsecond only. A record is read only after a conflict:
 
-    first request   put claim ──────── accepted
-    the same again  put claim ─ taken ─ read ─ same fingerprint  → the first answer again
-    another body    put claim ─ taken ─ read ─ other fingerprint → refused
-    24 h later      put claim ──────── accepted (expired; DynamoDB's own deletion may lag two days,
+    first request   put record ─────── accepted
+    the same again  put record ─ taken ─ read ─ same fingerprint  → the first answer again
+    another body    put record ─ taken ─ read ─ other fingerprint → refused
+    24 h later      put record ─────── accepted (expired; DynamoDB's own deletion may lag two days,
                                        so the condition checks the time too)
 """
 
@@ -25,14 +25,14 @@ from order_shared.domain.order.models import Customer
 KEY_LIFETIME = timedelta(hours=24)
 
 
-class ClaimKind(StrEnum):
+class RecordKind(StrEnum):
     ORDER = "order"
     STOCK = "stock"
     REFERENCE = "reference"
 
 
-class ClaimTaken(DomainError):
-    """The claim exists already: read it to see for whom."""
+class RecordTaken(DomainError):
+    """The record exists already: read it to see for whom."""
 
 
 class IdempotencyKeyReused(DomainError):
@@ -41,7 +41,7 @@ class IdempotencyKeyReused(DomainError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class IdempotencyRecord:
     """`key` is the item's hash key; `subject` is the order id or SKU it was taken for.
 
     `fingerprint` tells one request from another under the same key; None where only the key counts.
@@ -65,7 +65,7 @@ def expiry(now: datetime) -> int:
     return to_seconds(now + KEY_LIFETIME)
 
 
-def claim_key(customer: Customer, kind: ClaimKind, value: str) -> str:
+def record_key(customer: Customer, kind: RecordKind, value: str) -> str:
     return f"{customer.key}#{kind}#{hashlib.sha256(value.encode()).hexdigest()}"
 
 

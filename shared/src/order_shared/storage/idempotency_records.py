@@ -1,4 +1,4 @@
-"""Stored form of claims, for every repository whose transactions carry one."""
+"""Stored form of idempotency records, for every repository whose transactions carry one."""
 
 from datetime import datetime
 
@@ -6,35 +6,35 @@ from aiodynamo.expressions import F
 from aiodynamo.operations import Delete, Put
 
 from order_shared.aws.dynamodb import Dynamo, Item
-from order_shared.domain.idempotency import Claim, to_seconds
+from order_shared.domain.idempotency import IdempotencyRecord, to_seconds
 
 CLAIM_FREE = F("key").does_not_exist()
 
 
-def put_claim(table: str, claim: Claim, now: datetime) -> Put:
-    """Return the write that takes the claim if nobody holds it. An expired claim can be taken over."""
-    item: Item = {"key": claim.key, "subject": claim.subject}
+def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
+    """Return the write that stores the record if there is none. An expired one is overwritten."""
+    item: Item = {"key": key_record.key, "subject": key_record.subject}
     free = CLAIM_FREE
-    if claim.fingerprint is not None:
-        item["fingerprint"] = claim.fingerprint
-    if claim.expires_at is not None:
-        item["expires_at"] = claim.expires_at
+    if key_record.fingerprint is not None:
+        item["fingerprint"] = key_record.fingerprint
+    if key_record.expires_at is not None:
+        item["expires_at"] = key_record.expires_at
         free |= F("expires_at").lt(to_seconds(now))
     return Put(table, item, free)
 
 
-def delete_claim(table: str, key: str, subject: str) -> Delete:
-    """Return the write that deletes the claim if it is still the subject's."""
+def delete_record(table: str, key: str, subject: str) -> Delete:
+    """Return the write that deletes the record if it is still the subject's."""
     return Delete(table, {"key": key}, CLAIM_FREE | F("subject").equals(subject))
 
 
-async def get_claim(dynamo: Dynamo, table: str, key: str) -> Claim | None:
-    """Return the claim, also an expired one. Strongly consistent."""
+async def get_record(dynamo: Dynamo, table: str, key: str) -> IdempotencyRecord | None:
+    """Return the record, also an expired one. Strongly consistent."""
     item = await dynamo.get(table, {"key": key})
     return _to_claim(item) if item else None
 
 
-def _to_claim(item: Item) -> Claim:
-    return Claim(
+def _to_claim(item: Item) -> IdempotencyRecord:
+    return IdempotencyRecord(
         key=item["key"], subject=item["subject"], fingerprint=item.get("fingerprint"), expires_at=item.get("expires_at")
     )

@@ -3,7 +3,7 @@
     product     name, unit_price, currency, stock_shards, and tenant, sku for the index `products_by_tenant`
     stock#NN    available, one item per stock shard
 
-Every stock change is a transaction, with an order or with a claim; there is no bare add that a repeated
+Every stock change is a transaction, with an order or with an idempotency record; there is no bare add that a repeated
 request could apply twice.
 """
 
@@ -17,10 +17,10 @@ from aiodynamo.operations import Get, Update
 from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
 from order_shared.domain.clock import Clock, from_text, to_text, utc_now
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.idempotency import Claim, ClaimTaken
+from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
-from order_shared.storage.idempotency_records import get_claim, put_claim
+from order_shared.storage.idempotency_records import get_record, put_record
 from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
 from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, TableNames
 
@@ -51,14 +51,14 @@ class InventoryRepository(Protocol):
     async def put(self, product: Product) -> None:
         """Create or replace the product, and keep its stock. Raises StockShardsShrunk."""
 
-    async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
-        """Add `delta` to the stock, once per claim. Raises ProductNotFound, InsufficientStock, ClaimTaken."""
+    async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
+        """Add `delta` to the stock, once per record. Raises ProductNotFound, InsufficientStock, RecordTaken."""
 
-    async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
+    async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
         """Move stock until one shard holds `quantity`. Return False if all shards together hold less."""
 
-    async def find_claim(self, key: str) -> Claim | None:
-        """Return the claim, also an expired one. Strongly consistent."""
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        """Return the record, also an expired one. Strongly consistent."""
 
 
 def product_key(tenant: str, sku: str) -> str:
@@ -139,7 +139,7 @@ class DynamoInventoryRepository:
             await self.get(product.tenant, product.sku)  # raises if it is of a version that only others know
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
-    async def adjust(self, tenant: str, sku: str, delta: int, claim: Claim) -> None:
+    async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
         for _ in range(STOCK_ROUNDS):
             stock = await self._snapshot(tenant, sku)
             if sum(stock) + delta < 0:
@@ -152,16 +152,18 @@ class DynamoInventoryRepository:
                 if change
             ]
             try:
-                await self._dynamo.transact_write([put_claim(self._tables.idempotency, claim, self._clock()), *changes])
+                await self._dynamo.transact_write(
+                    [put_record(self._tables.idempotency, key_record, self._clock()), *changes]
+                )
             except TransactionCanceled as error:
                 claim_taken, *_ = failed_conditions(error)
                 if claim_taken:
-                    raise ClaimTaken(claim.key) from error
+                    raise RecordTaken(key_record.key) from error
                 continue  # a buyer was faster: plan again over what is left
             return
         raise StorageUnavailable(f"the stock of {sku} changes too fast")
 
-    async def gather(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
+    async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
         for _ in range(STOCK_ROUNDS):
             try:
                 stock = await self._snapshot(tenant, sku)
@@ -184,8 +186,8 @@ class DynamoInventoryRepository:
             return True
         raise StorageUnavailable(f"the stock of {sku} changes too fast")
 
-    async def find_claim(self, key: str) -> Claim | None:
-        return await get_claim(self._dynamo, self._tables.idempotency, key)
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        return await get_record(self._dynamo, self._tables.idempotency, key)
 
     async def _snapshot(self, tenant: str, sku: str) -> list[int]:
         """Return the stock of all shards at one instant, so that no decision rests on half of a transfer.

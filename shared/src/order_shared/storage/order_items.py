@@ -99,7 +99,7 @@ def item_key(customer_key: str, created_at: datetime) -> Item:
     return {"customer_key": customer_key, "created_at": to_text(created_at)}
 
 
-def still(order: Order) -> Condition:
+def unchanged_condition(order: Order) -> Condition:
     """Return the condition that the stored order is the known one: id, state, owner, and no cancellation since.
 
     It is of no newer version than ours: a first attempt is made without a read.
@@ -113,7 +113,7 @@ def still(order: Order) -> Condition:
     return condition
 
 
-def changes(before: Order, after: Order) -> UpdateExpression:
+def update_expression(before: Order, after: Order) -> UpdateExpression:
     """Return the update that makes the stored order `after`. It adds to `version`, since others do so too."""
     updates: list[tuple[F, SetAction]] = []
     removed: set[F] = set()

@@ -15,7 +15,7 @@ from aiodynamo.operations import Delete, Put, Update
 
 from order_shared.aws.dynamodb import Dynamo, failed_conditions
 from order_shared.domain.clock import EPOCH, MICROSECOND, Clock, from_text, to_text, utc_now
-from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key
+from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, record_key
 from order_shared.domain.order.exceptions import (
     InvalidOrderId,
     OrderInstantTaken,
@@ -30,19 +30,19 @@ from order_shared.domain.order.models import (
     Customer,
     Order,
 )
-from order_shared.storage.idempotency_records import delete_claim, get_claim, put_claim
+from order_shared.storage.idempotency_records import delete_record, get_record, put_record
 from order_shared.storage.inventory import return_stock, take_stock
 from order_shared.storage.order_items import (
     CANCEL_NOT_REQUESTED,
     HOLDS_STOCK_STORED,
     OF_KNOWN_VERSION,
     ORDER_ABSENT,
-    changes,
     item_key,
-    still,
     to_customer,
     to_item,
     to_order,
+    unchanged_condition,
+    update_expression,
 )
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
@@ -90,10 +90,10 @@ class OrderSlice:
 class OrderRepository(Protocol):
     """Port of orders. All methods raise StorageUnavailable when the outcome is unknown."""
 
-    async def add(self, order: Order, claim: Claim) -> None:
-        """Store a pending order, its idempotency claim and its reference, or nothing.
+    async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
+        """Store a pending order, its idempotency record and its reference, or nothing.
 
-        Raises OrderInstantTaken, ClaimTaken, ReferenceTaken; the first that holds.
+        Raises OrderInstantTaken, RecordTaken, ReferenceTaken; the first that holds.
         """
 
     async def get(self, customer: Customer, order_id: str) -> Order:
@@ -123,8 +123,8 @@ class OrderRepository(Protocol):
         Raises StaleOrder if it holds no stock, if that was asked before, or if it is not at `version`.
         """
 
-    async def find_claim(self, key: str) -> Claim | None:
-        """Return the claim, also an expired one. Strongly consistent."""
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        """Return the record, also an expired one. Strongly consistent."""
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
         """Return the open orders of a shard that were due before a time (epoch milliseconds), oldest first."""
@@ -139,9 +139,9 @@ class OrderRepository(Protocol):
         """Read once. Raises any error of the read."""
 
 
-def reference_claim(order: Order) -> Claim:
-    key = claim_key(order.customer, ClaimKind.REFERENCE, order.reference or "")
-    return Claim(key=key, subject=order.order_id, fingerprint=None, expires_at=None)
+def reference_claim(order: Order) -> IdempotencyRecord:
+    key = record_key(order.customer, RecordKind.REFERENCE, order.reference or "")
+    return IdempotencyRecord(key=key, subject=order.order_id, fingerprint=None, expires_at=None)
 
 
 class DynamoOrderRepository:
@@ -150,20 +150,20 @@ class DynamoOrderRepository:
         self._tables = tables
         self._clock = clock
 
-    async def add(self, order: Order, claim: Claim) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
         now = self._clock()
         operations: list[WriteOperation] = [
             Put(self._tables.orders, to_item(order), ORDER_ABSENT),
-            put_claim(self._tables.idempotency, claim, now),
+            put_record(self._tables.idempotency, key_record, now),
         ]
         if order.reference is not None:
-            operations.append(put_claim(self._tables.idempotency, reference_claim(order), now))
+            operations.append(put_record(self._tables.idempotency, reference_claim(order), now))
         try:
             await self._dynamo.transact_write(operations)
         except TransactionCanceled as error:
             instant_taken, claim_taken, *_ = failed_conditions(error)
             if claim_taken:
-                raise ClaimTaken(claim.key) from error
+                raise RecordTaken(key_record.key) from error
             if instant_taken:
                 raise OrderInstantTaken(order.order_id) from error
             raise ReferenceTaken(order.reference or "") from error
@@ -196,7 +196,7 @@ class DynamoOrderRepository:
 
     async def move(self, before: Order, after: Order) -> Order:
         key = item_key(before.customer.key, before.created_at)
-        expression, condition = changes(before, after), still(before)
+        expression, condition = update_expression(before, after), unchanged_condition(before)
         stock = self._stock_operations(before, after)
         freed = self._freed_reference(before, after)
         try:
@@ -252,10 +252,10 @@ class DynamoOrderRepository:
     def _freed_reference(self, before: Order, after: Order) -> list[Delete]:
         if before.reference is None or after.status not in FREES_REFERENCE:
             return []
-        return [delete_claim(self._tables.idempotency, reference_claim(before).key, before.order_id)]
+        return [delete_record(self._tables.idempotency, reference_claim(before).key, before.order_id)]
 
-    async def find_claim(self, key: str) -> Claim | None:
-        return await get_claim(self._dynamo, self._tables.idempotency, key)
+    async def find_record(self, key: str) -> IdempotencyRecord | None:
+        return await get_record(self._dynamo, self._tables.idempotency, key)
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
         items = await self._dynamo.query(

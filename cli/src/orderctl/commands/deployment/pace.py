@@ -8,7 +8,7 @@ LOOK_VARIABLE = "ORDER_DEPLOY_LOOK_SECONDS"
 """Between two looks; shorter against a fake."""
 
 
-def look_away() -> None:
+def poll_sleep() -> None:
     """Wait between two looks at ECS."""
     _sleep()
 

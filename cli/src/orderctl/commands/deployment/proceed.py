@@ -95,7 +95,7 @@ def abort(
     with reported(LEFT):
         site = Site.open(env, service)
         deployment = _under_way(site)
-        if not agreed(site, f"abort {deployment.id}", "roll it back?", dry_run=dry_run, yes=yes):
+        if not agreed(site, f"abort {deployment.id}", "Roll back the deployment?", dry_run=dry_run, yes=yes):
             return
         site.audit.record("abort", f"{deployment.id}: {reason}")
         site.fleet.turn_back(deployment)

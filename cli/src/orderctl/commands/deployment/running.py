@@ -22,7 +22,7 @@ from orderctl.commands.deployment.options import (
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.scanning import await_scan
 from orderctl.deploy.checks import Check, eased, passed
-from orderctl.deploy.engine import Answer, Engine, Outcome, Step
+from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
 from orderctl.deploy.errors import Refused
 from orderctl.deploy.fleet import Deployment
 from orderctl.deploy.images import Image
@@ -80,7 +80,7 @@ def ship(site: Site, reference: str, how: How) -> None:
         at_pause=_tested(site, report, image, how),
         # On the way back it is the image that still runs which leaves letters.
         rejected=(lambda _: None) if how.is_way_back else site.watch(),
-        pause=pace.look_away,
+        pause=pace.poll_sleep,
         clock=time.monotonic,
     )
     outcome = _carry_out(engine, report, image, wait=how.wait)
@@ -107,16 +107,16 @@ def preflight(site: Site, image: Image, *, is_way_back: bool = False) -> list[Ch
     return eased(checks) if is_way_back else checks
 
 
-def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Deployment], Answer]:
+def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Deployment], HookDecision]:
     """At the pause: tests the green side, then goes on by itself, or asks."""
 
-    def decide(_: Deployment) -> Answer:
+    def decide(_: Deployment) -> HookDecision:
         try:
             url = how.test_url or site.traffic.test_url(site.fleet.describe())
             release = site.images.commit_of(image)
         except Refused as error:
-            report.said(f"it cannot be tested, and waits: {error}")
-            return Answer.LEAVE
+            report.said(f"the green side cannot be tested, so the deployment is paused: {error}")
+            return HookDecision.WAIT
         checks = Smoke(
             url=url,
             token=os.environ.get(TOKEN_VARIABLE) or None,
@@ -128,23 +128,27 @@ def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Dep
         report.said("the green side:")
         report.checked(checks)
         if not passed(checks):
-            report.said("it has failed its test, and is rolled back")
-            return Answer.TURN_BACK
+            report.said("smoke test failed; rolling back")
+            return HookDecision.ROLLBACK
         paused = None if how.is_way_back else site.freeze.get()
         if paused is not None:
             report.checked([check_freeze(paused)])
         if how.auto and paused is not None:
-            report.said("it has passed, and is paused: `orderctl continue` gives it the customers")
-            return Answer.LEAVE
+            report.said("smoke test passed; paused, since deployments are frozen: `orderctl continue` shifts traffic")
+            return HookDecision.WAIT
         if how.auto:
-            return Answer.GO_ON
+            return HookDecision.CONTINUE
         if not can_ask():
-            report.said("it has passed, and nobody can be asked here whether it gets the customers (--auto)")
-            return Answer.LEAVE
+            report.said("smoke test passed; paused, since nobody can be asked here (--auto shifts traffic)")
+            return HookDecision.WAIT
         with report.asking():
-            if typer.confirm("give it the customers?", default=False, err=True):
-                return Answer.GO_ON
-            return Answer.TURN_BACK if typer.confirm("roll it back?", default=True, err=True) else Answer.LEAVE
+            if typer.confirm("Shift production traffic to green?", default=False, err=True):
+                return HookDecision.CONTINUE
+            return (
+                HookDecision.ROLLBACK
+                if typer.confirm("Roll back the deployment?", default=True, err=True)
+                else HookDecision.WAIT
+            )
 
     return decide
 

@@ -21,7 +21,7 @@ def await_scan(site: Site, image: Image, report: Report) -> None:
             return
         if look == 0:
             report.said("ECR has not scanned it yet: that is waited for, ten minutes at most")
-        pace.look_away()
+        pace.poll_sleep()
 
 
 def _is_awaited(scan: Scan, look: int) -> bool:

@@ -52,7 +52,7 @@ def wait(
         with report.live():
             report.saw(deployment)
             while not _arrived(deployment, until):
-                pace.look_away()
+                pace.poll_sleep()
                 deployment = site.fleet.deployment(deployment.arn) or deployment
                 report.saw(deployment)
     answer(of_deployment(site, deployment), as_json=as_json)

@@ -8,14 +8,14 @@ from functools import partial
 
 from order_api.auth import Identity
 from order_api.cursors import CursorCodec, Page
-from order_api.idempotency import earlier_claim
+from order_api.idempotency import earlier_record
 from order_api.order.exceptions import NotCancellable, VersionMismatch
 from order_api.order.listing import Listing, find
 from order_api.order.waiting import MAX_WAITING, wait_until
 from order_api.product.catalogue import Catalogue
 from order_shared.domain.clock import Clock, from_text, to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
+from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, expiry, fingerprint, record_key
 from order_shared.domain.inventory.exceptions import UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
@@ -36,8 +36,8 @@ ADMIN_SCOPE = "orders:admin"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What a customer asks for; `quantities` are by SKU. `traceparent` names the trace of the request."""
+class PlaceOrder:
+    """Request to place an order. `quantities` are by SKU; `traceparent` names the trace of the request."""
 
     customer: Customer
     quantities: Mapping[str, int]
@@ -46,13 +46,13 @@ class Wanted:
     traceparent: str | None = None
 
     def fingerprint(self) -> str:
-        """The same for the same request, whatever the order of its lines."""
+        """Return a digest that is equal for equal requests, whatever the order of their lines."""
         payload = {"lines": self.quantities, "reference": self.reference, "payment_token": self.payment_token}
         return fingerprint({name: value for name, value in payload.items() if value is not None})
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlaceResult:
     order: Order
     replayed: bool
 
@@ -90,7 +90,7 @@ class OrderService:
         self._stopping = False
         self._waiting = 0
 
-    async def place(self, wanted: Wanted, idempotency_key: str) -> Placed:
+    async def place(self, request: PlaceOrder, idempotency_key: str) -> PlaceResult:
         """The order, stored. Work on it is offered to the queue; nobody waits for that.
 
         Raises UnknownSku, CurrencyMismatch, AmountNotChargeable, ReferenceTaken, IdempotencyKeyReused,
@@ -98,39 +98,45 @@ class OrderService:
         """
         try:
             async with asyncio.timeout(self._accept_deadline.total_seconds()):
-                return await self._place(wanted, idempotency_key)
+                return await self._place(request, idempotency_key)
         except TimeoutError as error:
             raise StorageUnavailable("no answer within the deadline of accepting") from error
 
-    async def _place(self, wanted: Wanted, idempotency_key: str) -> Placed:
-        key = claim_key(wanted.customer, ClaimKind.ORDER, idempotency_key)
-        mark = wanted.fingerprint()
+    async def _place(self, request: PlaceOrder, idempotency_key: str) -> PlaceResult:
+        key = record_key(request.customer, RecordKind.ORDER, idempotency_key)
+        request_fingerprint = request.fingerprint()
         for _ in range(PLACE_ROUNDS):
             order: Order | None = None
             try:
-                order = await self._new_order(wanted)
+                order = await self._new_order(request)
                 await self._orders.add(
-                    order, Claim(key=key, subject=order.order_id, fingerprint=mark, expires_at=expiry(order.created_at))
+                    order,
+                    IdempotencyRecord(
+                        key=key,
+                        subject=order.order_id,
+                        fingerprint=request_fingerprint,
+                        expires_at=expiry(order.created_at),
+                    ),
                 )
             except (
                 UnknownSku,
                 CurrencyMismatch,
                 AmountNotChargeable,
                 ReferenceTaken,
-                ClaimTaken,
+                RecordTaken,
                 OrderInstantTaken,
             ) as error:
-                earlier = await earlier_claim(self._orders.find_claim, key, mark, self._clock)
+                earlier = await earlier_record(self._orders.find_record, key, request_fingerprint, self._clock)
                 if earlier is None:
-                    if isinstance(error, ClaimTaken | OrderInstantTaken):
-                        continue  # the claim expired meanwhile, or another process took the same microsecond
+                    if isinstance(error, RecordTaken | OrderInstantTaken):
+                        continue  # the record expired meanwhile, or another process took the same microsecond
                     raise
                 if order is None or earlier.subject != order.order_id:
-                    return Placed(await self._orders.get(wanted.customer, earlier.subject), replayed=True)
+                    return PlaceResult(await self._orders.get(request.customer, earlier.subject), replayed=True)
                 # our own write, whose answer was lost on the way
             self._on_accepted()
             self._publisher.offer(OrderPlaced.of(order))
-            return Placed(order, replayed=False)
+            return PlaceResult(order, replayed=False)
         raise StorageUnavailable("too many requests under one idempotency key at once")
 
     async def get(self, identity: Identity, order_id: str) -> Order:
@@ -226,15 +232,15 @@ class OrderService:
         more = found.resume_at
         return Page(found.orders, None if more is None else self._cursors.encode(to_text(more), scope))
 
-    async def _new_order(self, wanted: Wanted) -> Order:
-        products = await self._catalogue.get(wanted.customer.tenant, wanted.quantities)
+    async def _new_order(self, request: PlaceOrder) -> Order:
+        products = await self._catalogue.get(request.customer.tenant, request.quantities)
         now = self._clock()
         return Order.place(
-            wanted.customer,
-            [(products[sku], quantity) for sku, quantity in wanted.quantities.items()],
+            request.customer,
+            [(products[sku], quantity) for sku, quantity in request.quantities.items()],
             at=now,
             due_at=to_millis(now + self._sweep_base),
-            reference=wanted.reference,
-            payment_token=wanted.payment_token,
-            traceparent=wanted.traceparent,
+            reference=request.reference,
+            payment_token=request.payment_token,
+            traceparent=request.traceparent,
         )

@@ -24,7 +24,7 @@ from order_api.order.headers import (
 )
 from order_api.order.listing import Listing
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage, OrderQuery
-from order_api.order.service import Wanted
+from order_api.order.service import PlaceOrder
 from order_api.schemas import V1
 from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import UnknownSku
@@ -57,14 +57,14 @@ async def place_order(body: OrderIn, request: Request) -> Response:
     Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
     """
     key = parse_idempotency_key(request.headers.get(HEADER))
-    wanted = Wanted(
+    command = PlaceOrder(
         customer=identity_of(request).customer,
         quantities=body.quantities,
         reference=body.reference,
         payment_token=body.payment_token,
         traceparent=request.state.traceparent,
     )
-    placed = await services_of(request).orders.place(wanted, key)
+    placed = await services_of(request).orders.place(command, key)
     bind_contextvars(order_id=placed.order.order_id)
     headers = {"Location": f"{router.prefix}/{placed.order.order_id}", "ETag": etag(placed.order.version)}
     if placed.replayed:

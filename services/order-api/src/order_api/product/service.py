@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from order_api.cursors import CursorCodec, Page
-from order_api.idempotency import earlier_claim
+from order_api.idempotency import earlier_record
 from order_shared.domain.clock import Clock
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.idempotency import Claim, ClaimKind, ClaimTaken, claim_key, expiry, fingerprint
+from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, expiry, fingerprint, record_key
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound
 from order_shared.domain.inventory.models import Product, StockedProduct
 from order_shared.domain.order.models import Customer
@@ -59,19 +59,21 @@ class ProductService:
 
     async def adjust_stock(self, caller: Customer, sku: str, delta: int, idempotency_key: str) -> Adjusted:
         """Change the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
-        key = claim_key(caller, ClaimKind.STOCK, idempotency_key)
-        mark = fingerprint({"sku": sku, "delta": delta})
+        key = record_key(caller, RecordKind.STOCK, idempotency_key)
+        request_fingerprint = fingerprint({"sku": sku, "delta": delta})
         for _ in range(ADJUST_ROUNDS):
             try:
                 await self._inventory.adjust(
                     caller.tenant,
                     sku,
                     delta,
-                    Claim(key=key, subject=sku, fingerprint=mark, expires_at=expiry(self._clock())),
+                    IdempotencyRecord(
+                        key=key, subject=sku, fingerprint=request_fingerprint, expires_at=expiry(self._clock())
+                    ),
                 )
-            except (ProductNotFound, InsufficientStock, ClaimTaken) as error:
-                if await earlier_claim(self._inventory.find_claim, key, mark, self._clock) is None:
-                    if isinstance(error, ClaimTaken):
+            except (ProductNotFound, InsufficientStock, RecordTaken) as error:
+                if await earlier_record(self._inventory.find_record, key, request_fingerprint, self._clock) is None:
+                    if isinstance(error, RecordTaken):
                         continue  # it expired meanwhile
                     raise
                 return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=True)

@@ -43,7 +43,7 @@ ROUNDS = 12
 
 
 @dataclass(frozen=True)
-class Workflow:
+class FlowContext:
     """Dependencies of flows. A paid order is held under a `lease` while it is worked on."""
 
     orders: OrderRepository
@@ -56,49 +56,49 @@ class Workflow:
     """Called with the reason of each payment call that settled nothing."""
 
 
-async def place(event: OrderPlaced, delivery: Delivery, work: Workflow) -> None:
+async def place(event: OrderPlaced, delivery: Delivery, context: FlowContext) -> None:
     """Process a placed order. The first delivery of an unpaid one needs no read: the event has its data."""
     order = event.order()
     if event.data.paid or not delivery.is_first:
-        order = await _read(order.customer, order.order_id, work)
-    await _Attempt(delivery, work).carry_on(order)
+        order = await _read(order.customer, order.order_id, context)
+    await OrderWorkflow(delivery, context).run(order)
 
 
-async def cancel(event: OrderCancelRequested, delivery: Delivery, work: Workflow) -> None:
-    await _Attempt(delivery, work).carry_on(await _read(event.customer, event.subject, work))
+async def cancel(event: OrderCancelRequested, delivery: Delivery, context: FlowContext) -> None:
+    await OrderWorkflow(delivery, context).run(await _read(event.customer, event.subject, context))
 
 
-async def note_failure(customer: Customer, order_id: str, work: Workflow) -> None:
+async def record_failure(customer: Customer, order_id: str, context: FlowContext) -> None:
     """Count an unexpected error of an order. An order with too many of them is parked."""
     try:
-        order = await work.orders.get(customer, order_id)
+        order = await context.orders.get(customer, order_id)
         if order.is_open and order.parking.parked is None:
-            failed = order.failed(work.clock())
-            await work.orders.move(order, failed)
+            failed = order.failed(context.clock())
+            await context.orders.move(order, failed)
             if (parked := failed.parking.parked) is not None:
                 log.error("order_parked", order_id=order_id, reason=parked.reason)
     except (OrderNotFound, StaleOrder, StorageUnavailable) as error:
         log.info("failure_not_noted", order_id=order_id, error=str(error))
 
 
-class _Attempt:
+class OrderWorkflow:
     """One delivery's attempt to bring an order to its end. `_owner` is new for each, so a lease has one holder."""
 
-    def __init__(self, delivery: Delivery, work: Workflow) -> None:
+    def __init__(self, delivery: Delivery, context: FlowContext) -> None:
         self._delivery = delivery
-        self._work = work
+        self._context = context
         self._created: str | None = None
 
     @cached_property
     def _owner(self) -> str:
         return uuid.uuid4().hex
 
-    async def carry_on(self, order: Order) -> None:
+    async def run(self, order: Order) -> None:
         for _ in range(ROUNDS):
             try:
                 following = await self._step(order)
             except StaleOrder:
-                following = await _read(order.customer, order.order_id, self._work)
+                following = await _read(order.customer, order.order_id, self._context)
             if following is None:
                 return
             order = following
@@ -108,7 +108,7 @@ class _Attempt:
         """Return the order after the next step, or None when nothing is left to do here. Raises StaleOrder."""
         if not order.is_open or order.parking.parked is not None:
             return None
-        if order.lease is not None and order.lease.excludes(self._owner, self._work.clock()):
+        if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
             return None  # whoever holds it carries it on, and if not, it falls due after the lease
         if order.status is OrderStatus.PENDING:
             return await self._take_stock(order)
@@ -121,23 +121,23 @@ class _Attempt:
                 return await self._begin_undo(order, Undo(UndoKind.CANCEL))
             return await self._pay(order)
         except PaymentUnavailable as error:
-            self._work.on_payment_failure(error.reason)
+            self._context.on_payment_failure(error.reason)
             log.warning("payment_call_failed", reason=error.reason, error=str(error))
             await self._postpone(order, error)
             raise
 
     async def _take_stock(self, order: Order) -> Order | None:
         if order.must_be_paid:
-            after = order.reserve(self._work.clock(), owner=self._owner, lease_until=self._lease_until())
+            after = order.reserve(self._context.clock(), owner=self._owner, lease_until=self._lease_until())
         else:
-            after = order.confirm(self._work.clock())
+            after = order.confirm(self._context.clock())
         try:
             return await self._move(order, after)
         except OutOfStock as error:
-            short = await self._cannot_be_gathered(order, error)
+            short = await self._short_line(order, error)
         if short is None:
             return order  # brought together: once more
-        return await self._move(order, order.reject(self._work.clock(), _out_of_stock(short)))
+        return await self._move(order, order.reject(self._context.clock(), _out_of_stock(short)))
 
     async def _pay(self, order: Order) -> Order | None:
         """Take the payment in three effects, each safe to repeat after a crash: create it, note it, confirm it.
@@ -145,7 +145,7 @@ class _Attempt:
         It is noted before any money can move, so that whoever takes over finds it. A payment that this attempt has not
         created itself is read first: it may have ended, or be of another amount.
         """
-        payments, token = self._work.payments, order.payment.token
+        payments, token = self._context.payments, order.payment.token
         if token is None:
             raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved without one")
         self._delivery.ensure_held()
@@ -170,7 +170,7 @@ class _Attempt:
             return await self._begin_undo(order, Undo(UndoKind.REJECT, declined.code))
         if status is PaymentStatus.CANCELLED:  # by none of us, or undo would say so
             return await self._move(order, order.without_payment())
-        return await self._move(order, order.confirm(self._work.clock()))
+        return await self._move(order, order.confirm(self._context.clock()))
 
     async def _begin_undo(self, order: Order, undo: Undo) -> Order | None:
         """Write the decision to undo. Without a payment no money can have moved, and the order ends at once."""
@@ -182,19 +182,19 @@ class _Attempt:
         if undo.kind is UndoKind.REPLACE and order.cancel_requested_at is not None:
             return await self._begin_undo(order, Undo(UndoKind.CANCEL))
         self._delivery.ensure_held()
-        status = await self._work.payments.cancel(order.charge)
+        status = await self._context.payments.cancel(order.charge)
         if undo.kind is UndoKind.REPLACE:
             if status is PaymentStatus.SUCCEEDED:
                 return await self._park_for_amount(order)
             return await self._move(order, order.without_payment())
         if status is PaymentStatus.SUCCEEDED:
             self._delivery.ensure_held()
-            await self._work.payments.refund(order.charge)
+            await self._context.payments.refund(order.charge)
         return await self._move(order, self._undone(order, undo))
 
     def _undone(self, order: Order, undo: Undo) -> Order:
         """Return the ended order after an undo: cancelled if the customer has asked for that, else rejected."""
-        now = self._work.clock()
+        now = self._context.clock()
         if order.cancel_requested_at is not None:
             return order.cancel(now)
         return order.reject(now, Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}"))
@@ -202,16 +202,16 @@ class _Attempt:
     async def _park_for_amount(self, order: Order) -> Order | None:
         """Park an order whose payment has another amount: only an operator can find out why."""
         reason = "payment_amount_differs"
-        parked = await self._move(order, order.release().park(self._work.clock(), reason))
+        parked = await self._move(order, order.release().park(self._context.clock(), reason))
         log.error("order_parked", order_id=order.order_id, reason=reason)
         return parked
 
     async def _move(self, before: Order, after: Order) -> Order | None:
         """Write the next step; return the order as it is stored then, or None once it has ended."""
         self._delivery.ensure_held()
-        stored = await self._work.orders.move(before, after)
+        stored = await self._context.orders.move(before, after)
         if not stored.is_open:
-            self._work.on_ended(stored, stored.updated_at)
+            self._context.on_ended(stored, stored.updated_at)
             log.info("order_ended", status=stored.status)
             return None
         return stored
@@ -222,29 +222,29 @@ class _Attempt:
         if isinstance(error, IdempotencyKeySpent):
             postponed = postponed.with_next_attempt(error.call)
         try:
-            await self._work.orders.move(order, postponed)
+            await self._context.orders.move(order, postponed)
         except (StaleOrder, StorageUnavailable):
             log.info("lease_not_released", order_id=order.order_id)
 
-    async def _cannot_be_gathered(self, order: Order, error: OutOfStock) -> OrderLine | None:
+    async def _short_line(self, order: Order, error: OutOfStock) -> OrderLine | None:
         """Return the first line whose stock is short over all its shards, or None once it was consolidated."""
         for line in order.lines:
             if line.sku in error.skus:
                 self._delivery.ensure_held()
-                gathered = await self._work.inventory.gather(
+                consolidated = await self._context.inventory.consolidate_stock(
                     order.customer.tenant, line.sku, shard=line.shard, quantity=line.quantity
                 )
-                if not gathered:
+                if not consolidated:
                     return line
         return None
 
     def _lease_until(self) -> datetime:
-        return self._work.clock() + self._work.lease
+        return self._context.clock() + self._context.lease
 
 
-async def _read(customer: Customer, order_id: str, work: Workflow) -> Order:
+async def _read(customer: Customer, order_id: str, context: FlowContext) -> Order:
     try:
-        return await work.orders.get(customer, order_id)
+        return await context.orders.get(customer, order_id)
     except OrderNotFound as error:
         raise Unprocessable("order_not_found", str(error)) from error
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Takes out of an image's environment what a service never reads: `lean.sh ENVIRONMENT MODULE`.
+# Takes out of an image's environment what a service never reads: `strip_image.sh ENVIRONMENT MODULE`.
 set -eu
 environment=$1 module=$2
 packages=$(echo "$environment"/lib/python3.*/site-packages)
