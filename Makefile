@@ -108,7 +108,7 @@ costs: setup ## What the environments cost a month, part by part
 	@$(BIN)/python -m infra.costs $(if $(ENV_GIVEN),--env $(ENV))
 
 # The images. A commit's whole name is its tag: CI has no other at hand.
-SERVICES ?= order-processor order-api
+SERVICES ?= $(shell PYTHONPATH=shared/src $(PYTHON) -sS -m order_shared.naming)
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
 TAG ?= sha-$(COMMIT)

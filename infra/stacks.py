@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment, UnknownEnvironment, environment_of
+from order_shared.naming import SERVICE_NAMES
 
 ACCOUNT = "account"
 """Owns what one account and region has once."""
@@ -23,14 +24,10 @@ class App(StrEnum):
     SERVICES = "services"
 
 
-class Kind(StrEnum):
-    REGISTRY = "registry"
-    SUPPORTING = "supporting"
-    ORDER_API = "order-api"
-    ORDER_PROCESSOR = "order-processor"
+REGISTRY, SUPPORTING = "registry", "supporting"
 
-
-SERVICES = (Kind.ORDER_API, Kind.ORDER_PROCESSOR)
+KINDS = (REGISTRY, SUPPORTING, *SERVICE_NAMES)
+"""The kinds of stacks: two, and one for each service."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ class Stack:
     owner: str
     """The environment's name, or `ACCOUNT`."""
     region: str
-    kind: Kind
+    kind: str
+    """One of `KINDS`."""
 
     @property
     def name(self) -> str:
@@ -46,7 +44,7 @@ class Stack:
 
     @property
     def app(self) -> App:
-        return App.SERVICES if self.kind in SERVICES else App.SUPPORTING
+        return App.SERVICES if self.kind in SERVICE_NAMES else App.SUPPORTING
 
     @property
     def key(self) -> str:
@@ -81,9 +79,9 @@ class Stack:
 
     @classmethod
     def _of(cls, match: re.Match[str] | None) -> Self | None:
-        if match is None or match["kind"] not in list(Kind):
+        if match is None or match["kind"] not in KINDS:
             return None
-        return cls(match["owner"], match["region"], Kind(match["kind"]))
+        return cls(match["owner"], match["region"], match["kind"])
 
 
 def registry_regions(environment: Environment) -> tuple[str, ...]:
@@ -96,7 +94,7 @@ def leaving_stacks(environment: Environment, region: str) -> tuple[Stack, ...]:
     """Return the stacks of a region that the environment leaves, in the order of deploying."""
     if region not in environment.leaving_regions:
         return ()
-    return tuple(Stack(environment.name, region, kind) for kind in (Kind.SUPPORTING, *SERVICES))
+    return tuple(Stack(environment.name, region, kind) for kind in (SUPPORTING, *SERVICE_NAMES))
 
 
 def stacks_of(environment: Environment) -> tuple[Stack, ...]:
@@ -110,9 +108,9 @@ def stacks_of(environment: Environment) -> tuple[Stack, ...]:
     """
     first, *further = environment.regions
     standing_by = [region for region in environment.regions if region != environment.home]
-    registries = [Stack(ACCOUNT, region, Kind.REGISTRY) for region in registry_regions(environment)]
-    supporting = [Stack(environment.name, region, Kind.SUPPORTING) for region in (*further, first)]
+    registries = [Stack(ACCOUNT, region, REGISTRY) for region in registry_regions(environment)]
+    supporting = [Stack(environment.name, region, SUPPORTING) for region in (*further, first)]
     services = [
-        Stack(environment.name, region, kind) for region in (*standing_by, environment.home) for kind in SERVICES
+        Stack(environment.name, region, kind) for region in (*standing_by, environment.home) for kind in SERVICE_NAMES
     ]
     return (*registries, *supporting, *services)

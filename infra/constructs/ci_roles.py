@@ -96,7 +96,7 @@ def deploy_statements(
     stack: Workspace, registry: RegistryOutputs, data: DataOutputs, data_key_arn: str
 ) -> tuple[Statement, ...]:
     """What `orderctl deploy` and a build's push call, and nothing else. A host's role deploys its features too."""
-    repositories = [registry.api_repository_arn, registry.processor_repository_arn]
+    repositories = list(registry.repository_arns.values())
     kinds = ("service", "task", "service-deployment", "service-revision")
     return (
         Statement(

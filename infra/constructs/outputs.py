@@ -1,5 +1,6 @@
 """What workspaces tell each other. Written and read through these classes only, so that no key can be misspelt."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -7,10 +8,9 @@ from dataclasses import dataclass
 class RegistryOutputs:
     """Of the account's registry in a region."""
 
-    api_repository_url: str
-    processor_repository_url: str
-    api_repository_arn: str
-    processor_repository_arn: str
+    repository_urls: Mapping[str, str]
+    """By the service's name."""
+    repository_arns: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,9 @@ class DataOutputs:
     dead_letter_queue_name: str
     cursor_secrets_arn: str
     payment_api_key_arn: str
-    api_log_group_name: str
-    api_log_group_arn: str
-    processor_log_group_name: str
-    processor_log_group_arn: str
+    log_group_names: Mapping[str, str]
+    """By the service's name."""
+    log_group_arns: Mapping[str, str]
     queue_age_alarm_name: str
     dead_letters_alarm_name: str
     failed_handlings_alarm_name: str

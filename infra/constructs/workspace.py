@@ -1,5 +1,6 @@
 """A stack with a state of its own: provider, tags, backend, and what it reads of other states."""
 
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from cdktn_provider_aws.provider import AwsProvider, AwsProviderDefaultTags
 from infra import environments
 from infra.environments import Environment
 from infra.stacks import PROJECT, Stack
+from order_shared.naming import SERVICE_NAMES
 
 ROLE_PATH = f"/{PROJECT}/"
 
@@ -68,10 +70,17 @@ class Workspace(TerraformStack):
         return f"arn:aws:iam::{self.account_id}:{resource}"
 
     def publish(self, outputs: Any) -> None:
-        """Makes each field of a dataclass an output of this stack, for other workspaces to read."""
+        """Make each field of a dataclass an output of this stack, for other workspaces to read.
+
+        A mapping by the services' names becomes an output for each service.
+        """
         for field in fields(outputs):
             value = getattr(outputs, field.name)
-            TerraformOutput(self, field.name, value=list(value) if isinstance(value, tuple) else value)
+            if isinstance(value, Mapping):
+                for service, each in value.items():
+                    TerraformOutput(self, _of_service(field, service), value=each)
+            else:
+                TerraformOutput(self, field.name, value=list(value) if isinstance(value, tuple) else value)
 
     def read(self, kind: type[Outputs], stack: Stack) -> Outputs:
         """What another stack published, field by field: its state must exist when this one is planned."""
@@ -113,4 +122,11 @@ def supporting_owner(environment: Environment) -> str:
 def _read(state: TerraformRemoteState, field: "Field[Any]") -> object:
     if field.type in (tuple[str, ...], "tuple[str, ...]"):
         return state.get_list(field.name)
+    if field.type in (Mapping[str, str], "Mapping[str, str]"):
+        return {service: state.get_string(_of_service(field, service)) for service in SERVICE_NAMES}
     return state.get_string(field.name)
+
+
+def _of_service(field: "Field[Any]", service: str) -> str:
+    """Return the name of one service's output, such as `log_group_names_order_api`."""
+    return f"{field.name}_{service}".replace("-", "_")

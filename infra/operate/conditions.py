@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from infra.environments import Environment
 from infra.operate.exceptions import Refused
 from infra.operate.request import Verb, command
-from infra.stacks import ACCOUNT, App, Kind, Stack
+from infra.stacks import ACCOUNT, KINDS, REGISTRY, SUPPORTING, App, Stack
 
 
 def unready(
@@ -31,7 +31,7 @@ def unready(
 
 
 def _order_of_coming(stack: Stack) -> tuple[int, str]:
-    return list(Kind).index(stack.kind), stack.key
+    return KINDS.index(stack.kind), stack.key
 
 
 def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environment) -> str:
@@ -61,9 +61,9 @@ def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack],
 
 def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
     """`stack` is one of `environment`, or the registry that it shares."""
-    if stack.kind is Kind.REGISTRY:
-        return other.region == stack.region and other.kind is not Kind.REGISTRY
-    if stack.kind is not Kind.SUPPORTING:
+    if stack.kind == REGISTRY:
+        return other.region == stack.region and other.kind != REGISTRY
+    if stack.kind != SUPPORTING:
         return False
     if other.is_feature and other.owner != stack.owner:
         return other.region == stack.region and other.host == stack.owner
@@ -72,7 +72,7 @@ def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
     holds_tables = environment.regions[0]
     if stack.region in environment.leaving_regions:
         return other.region == stack.region
-    if other.kind is Kind.SUPPORTING:  # its tables are replicated under a key of this stack
+    if other.kind == SUPPORTING:  # its tables are replicated under a key of this stack
         return other.region == holds_tables
     return other.region == stack.region or stack.region == holds_tables
 

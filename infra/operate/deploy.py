@@ -19,7 +19,7 @@ from infra.operate.plan import show_plans
 from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.operate.work import Work, prepare
-from infra.stacks import Kind, Stack
+from infra.stacks import SUPPORTING, Stack
 
 
 def deploy(
@@ -76,7 +76,7 @@ def deploy(
 
 
 def _deploy_one(work: Work, stack: Stack) -> None:
-    if stack.kind is Kind.SUPPORTING and not stack.is_feature and stack not in work.standing:
+    if stack.kind == SUPPORTING and not stack.is_feature and stack not in work.standing:
         remove_insights_log(work.account.client("logs", stack.region), work.request.environment)
     work.terraform.init(stack)
     work.terraform.carry_out(stack, destroy=False)

@@ -25,7 +25,7 @@ from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.operate.site import Site
 from infra.operate.work import Work, prepare
-from infra.stacks import Kind, Stack
+from infra.stacks import REGISTRY, SUPPORTING, Stack
 
 
 def destroy(
@@ -114,15 +114,15 @@ def carry_out(site: Site, request: Request, *, yes: bool) -> None:
 
 
 def _destroy_one(work: Work, stack: Stack) -> None:
-    if stack.kind is Kind.REGISTRY:
+    if stack.kind == REGISTRY:
         remove_images(work.account.ecr(stack.region))
     work.terraform.init(stack)
-    if work.request.leaves and stack.kind is Kind.SUPPORTING:
+    if work.request.leaves and stack.kind == SUPPORTING:
         work.terraform.carry_out(stack, destroy=False)  # it is protected until it is written otherwise
     for address in kept(work, stack):
         work.terraform.forget(stack, address)
     work.terraform.carry_out(stack, destroy=True)
-    if stack.kind is Kind.SUPPORTING and not stack.is_feature:
+    if stack.kind == SUPPORTING and not stack.is_feature:
         remove_insights_log(work.account.client("logs", stack.region), work.request.environment)
 
 

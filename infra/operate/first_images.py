@@ -5,7 +5,7 @@ from typing import Any
 
 from infra.environments import Environment
 from infra.operate.exceptions import Refused
-from infra.stacks import SERVICES
+from order_shared.naming import SERVICE_NAMES
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 """What `make push` leaves: an image for each architecture, and what they are made of and how."""
@@ -22,7 +22,7 @@ def first_images(ecr: Any, environment: Environment, tag: str | None) -> dict[st
     live = f"live-{environment.name}"
     return {
         f"{repository}:{live}": None if _is_there(ecr, repository, live) else _change(ecr, repository, tag, live)
-        for repository in map(str, SERVICES)
+        for repository in map(str, SERVICE_NAMES)
     }
 
 

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from infra.environments import Environment
 from infra.operate.aws import Account
 from infra.operate.exceptions import Failed
-from infra.stacks import SERVICES
+from order_shared.naming import SERVICE_NAMES
 
 
 def remove_image_tags(account: Account, environment: Environment) -> list[str]:
@@ -20,7 +20,7 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
     removed = []
     for region in environment.regions:
         ecr = account.ecr(region)
-        for repository in SERVICES:
+        for repository in SERVICE_NAMES:
             tags = [{"imageTag": f"{kept}-{environment.name}"} for kept in ("live", "previous")]
             try:
                 answer = ecr.batch_delete_image(repositoryName=str(repository), imageIds=tags)
@@ -40,7 +40,7 @@ def remove_images(ecr: Any) -> None:
     Raises:
         Failed: if AWS refuses.
     """
-    for repository in SERVICES:
+    for repository in SERVICE_NAMES:
         try:
             ecr.delete_repository(repositoryName=str(repository), force=True)
         except ecr.exceptions.RepositoryNotFoundException:

@@ -6,7 +6,7 @@ from typing import Any
 from infra.environments import Environment
 from infra.naming import insights_log_group
 from infra.operate.work import Work
-from infra.stacks import Kind, Stack
+from infra.stacks import SUPPORTING, Stack
 
 DATA_KEY = "aws_kms_key.data_key"
 """Encrypts the tables, and so the backup that DynamoDB keeps of a deleted table."""
@@ -21,10 +21,10 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimereco
 
 def kept(work: Work, stack: Stack) -> list[str]:
     """Return the addresses that stay when a stack goes."""
-    if stack.kind is not Kind.SUPPORTING or stack.is_feature:
+    if stack.kind != SUPPORTING or stack.is_feature:
         return []
     environment = work.request.environment
-    others = {each for each in work.standing if each.owner == stack.owner and each.kind is Kind.SUPPORTING}
+    others = {each for each in work.standing if each.owner == stack.owner and each.kind == SUPPORTING}
     addresses = [DATA_KEY] if _keeps_backups(environment) else []
     return addresses + ([PROOF] if others - {*work.stacks} else [])
 

@@ -8,7 +8,8 @@ from infra.operate.aws import Account
 from infra.operate.console import errors
 from infra.operate.indexes import indexes_change
 from infra.operate.running import require_blue_is_live, require_instances_unused
-from infra.stacks import Kind, Stack
+from infra.stacks import SUPPORTING, Stack
+from order_shared.naming import ORDER_API
 
 INDEXES_CHANGE = "--indexes-change"
 
@@ -25,10 +26,10 @@ def look(
     for stack in stacks:
         if stack not in standing:
             continue
-        if stack.kind is Kind.SUPPORTING:
+        if stack.kind == SUPPORTING:
             _look_at_instances(account, environment, stack)
             options += _look_at_tables(account, environment, stack)
-        if stack.kind is Kind.ORDER_API and environment.deployment.strategy is Strategy.ROLLING:
+        if stack.kind == ORDER_API.name and environment.deployment.strategy is Strategy.ROLLING:
             ecs, elbv2 = (account.client(service, stack.region) for service in ("ecs", "elbv2"))
             require_blue_is_live(ecs, elbv2, environment)
     return options

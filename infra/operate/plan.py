@@ -10,7 +10,7 @@ from infra.operate.options import EnvOption, OnlyOption, RegionOption, environme
 from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.operate.work import Work, prepare
-from infra.stacks import Kind, Stack
+from infra.stacks import SUPPORTING, Stack
 
 
 def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: RegionOption = None) -> None:
@@ -60,7 +60,7 @@ def show_plans(work: Work) -> None:
     def show(stack: Stack) -> None:
         work.terraform.init(stack)
         work.terraform.show_plan(stack, destroy=destroy)
-        if stack.kind is Kind.SUPPORTING and stack in work.standing and not destroy:
+        if stack.kind == SUPPORTING and stack in work.standing and not destroy:
             wafv2 = work.account.client("wafv2", stack.region)
             for line in sorted(firewall_drift(wafv2, work.terraform.folder_of(stack))):
                 errors.print(line, style="red")

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from infra.environments import Environment
 from infra.operate.exceptions import Refused
-from infra.stacks import ACCOUNT, App, Kind, Stack, leaving_stacks, stacks_of
+from infra.stacks import ACCOUNT, REGISTRY, App, Stack, leaving_stacks, stacks_of
 
 PROGRAM = "python -m infra.operate"
 
@@ -48,7 +48,7 @@ class Request:
             self._require_one_region_of_services(chosen)
         if self.verb is not Verb.DESTROY:
             return chosen
-        spared = tuple(stack for stack in chosen if self.registry or stack.kind is not Kind.REGISTRY)
+        spared = tuple(stack for stack in chosen if self.registry or stack.kind != REGISTRY)
         if not spared:
             raise Refused(
                 f"{self.only} holds the images of every environment of this account and region: "

@@ -6,7 +6,7 @@ from typing import Any
 from infra.environments import Environment
 from infra.naming import blue_target_group, instances_provider
 from infra.operate.exceptions import Refused
-from infra.stacks import Kind
+from order_shared.naming import ORDER_API
 
 PAGE = 10  # DescribeServices takes no more
 
@@ -29,7 +29,7 @@ def require_instances_unused(ecs: Any, environment: Environment) -> None:
 
 def require_blue_is_live(ecs: Any, elbv2: Any, environment: Environment) -> None:
     """Raise Refused if green is live of a service that is to roll from now on: a deployment takes green away."""
-    name = environment.service_name(Kind.ORDER_API)
+    name = environment.service_name(ORDER_API.name)
     for service in _described(ecs, environment.cluster, [name]):
         for target in service.get("loadBalancers", ()):
             rule = target.get("advancedConfiguration", {}).get("productionListenerRule")

@@ -1,17 +1,28 @@
 """Writes the service stacks of an environment: `python -m infra.services.main --env dev --out DIR`."""
 
+from collections.abc import Callable
+from importlib import import_module
+
 from cdktn import App
 
 from infra.constructs.app import synthesize
 from infra.environments import Environment
-from infra.services.order_api import OrderApi
-from infra.services.order_processor import OrderProcessor
+from infra.services.workspace import ServiceWorkspace
+from order_shared.naming import SERVICES, Service
 
 
 def build(app: App, environment: Environment) -> None:
     for region in (*environment.regions, *environment.leaving_regions):
-        OrderApi(app, environment, region)
-        OrderProcessor(app, environment, region)
+        for service in SERVICES:
+            stack_of(service)(app, environment, region)
+
+
+def stack_of(service: Service) -> Callable[[App, Environment, str], ServiceWorkspace]:
+    """Return the class of a service's stack: `OrderApi` of `infra/services/order_api.py`."""
+    module = import_module(f"infra.services.{service.module}")
+    name = "".join(word.title() for word in service.module.split("_"))
+    stack: Callable[[App, Environment, str], ServiceWorkspace] = getattr(module, name)
+    return stack
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ from infra.constructs.traffic import LAME_DUCK_SECONDS, Traffic
 from infra.environments import Environment, Strategy
 from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
-from infra.stacks import Kind
+from order_shared.naming import ORDER_API
 
-SERVICE = Kind.ORDER_API
+SERVICE = ORDER_API
 
 STOP_SECONDS = 60
 """The API serves on for 20 s as a lame duck, drains for 20, flushes for 5 and sends its last spans for 3."""
@@ -45,7 +45,7 @@ class OrderApi(ServiceWorkspace):
         super().__init__(app, SERVICE, environment, region)
         task = Task(self, environment, self._container(), self.platform.data_key_arn)
         traffic = Traffic(self, environment, self.platform)
-        group = service_security_group(self, environment, self.platform, service=SERVICE, port=API_PORT)
+        group = service_security_group(self, environment, self.platform, service=SERVICE.name, port=API_PORT)
         infrastructure = self._infrastructure_role(traffic) if traffic.test_rule is not None else None
         alarms = [alarm.alarm_name for alarm in self._alarms(traffic)]
         self._alarm_without_tasks(traffic)
@@ -72,8 +72,8 @@ class OrderApi(ServiceWorkspace):
     def _container(self) -> Container:
         data, tokens = self.data, self.environment.tokens
         return Container(
-            service=SERVICE,
-            image=f"{self.images.api_repository_url}:live-{self.environment.name}",
+            service=SERVICE.name,
+            image=self.image,
             port=API_PORT,
             size=self.environment.api,
             settings={
@@ -88,9 +88,9 @@ class OrderApi(ServiceWorkspace):
             },
             secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},
             stop_timeout=STOP_SECONDS,
-            log_group_name=data.api_log_group_name,
-            log_group_arn=data.api_log_group_arn,
-            repository_arn=self.images.api_repository_arn,
+            log_group_name=data.log_group_names[SERVICE.name],
+            log_group_arn=data.log_group_arns[SERVICE.name],
+            repository_arn=self.images.repository_arns[SERVICE.name],
             statements=(
                 Statement(
                     sid="Orders",
@@ -146,7 +146,7 @@ class OrderApi(ServiceWorkspace):
                 role_arn=infrastructure.arn,
             )
         return EcsServiceLoadBalancer(
-            container_name=SERVICE,
+            container_name=SERVICE.name,
             container_port=API_PORT,
             target_group_arn=traffic.target_groups[0].arn,
             advanced_configuration=blue_green,

@@ -12,11 +12,9 @@ from infra.constructs.task import Container, Task
 from infra.environments import Environment
 from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
-from infra.stacks import Kind
+from order_shared.naming import ORDER_PROCESSOR
 
-SERVICE = Kind.ORDER_PROCESSOR
-HEALTH_PORT = 8081
-
+SERVICE = ORDER_PROCESSOR
 STOP_SECONDS = 90
 """The processor drains for 60 s, gives back for 3, flushes for 5, and sends its last spans for 3."""
 
@@ -30,7 +28,7 @@ class OrderProcessor(ServiceWorkspace):
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, SERVICE, environment, region)
         task = Task(self, environment, self._container(), self.platform.data_key_arn)
-        group = service_security_group(self, environment, self.platform, service=SERVICE, port=None)
+        group = service_security_group(self, environment, self.platform, service=SERVICE.name, port=None)
         minimum = 0 if self.stands_by else environment.processor.minimum
         maximum = 0 if self.stands_by else environment.processor.maximum
         scaling = run_service(
@@ -71,9 +69,9 @@ class OrderProcessor(ServiceWorkspace):
         data = self.data
         payments = self.environment.payments
         return Container(
-            service=SERVICE,
-            image=f"{self.images.processor_repository_url}:live-{self.environment.name}",
-            port=HEALTH_PORT,
+            service=SERVICE.name,
+            image=self.image,
+            port=SERVICE.port,
             size=self.environment.processor,
             settings={
                 **self.settings(),
@@ -81,9 +79,9 @@ class OrderProcessor(ServiceWorkspace):
             },
             secrets={"ORDER_PAYMENT_API_KEY": data.payment_api_key_arn},
             stop_timeout=STOP_SECONDS,
-            log_group_name=data.processor_log_group_name,
-            log_group_arn=data.processor_log_group_arn,
-            repository_arn=self.images.processor_repository_arn,
+            log_group_name=data.log_group_names[SERVICE.name],
+            log_group_arn=data.log_group_arns[SERVICE.name],
+            repository_arn=self.images.repository_arns[SERVICE.name],
             statements=(
                 Statement(
                     sid="Orders",

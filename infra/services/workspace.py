@@ -11,24 +11,30 @@ from infra.constructs.outputs import DataOutputs, PlatformOutputs, RegistryOutpu
 from infra.constructs.policies import Statement
 from infra.constructs.workspace import Workspace, supporting_owner
 from infra.environments import Capacity, Environment
-from infra.stacks import ACCOUNT, Kind, Stack
+from infra.stacks import ACCOUNT, REGISTRY, SUPPORTING, Stack
+from order_shared.naming import Service, ServiceKind
 
 
 class ServiceWorkspace(Workspace):
     """A stack of one service. What it stands on is another workspace's, and read from its state."""
 
-    def __init__(self, app: App, service: Kind, environment: Environment, region: str) -> None:
-        super().__init__(app, Stack(environment.name, region, service))
+    def __init__(self, app: App, service: Service, environment: Environment, region: str) -> None:
+        super().__init__(app, Stack(environment.name, region, service.name))
         self.service = service
         self.environment = environment
-        self.platform = self.read(PlatformOutputs, Stack(supporting_owner(environment), region, Kind.SUPPORTING))
-        self.data = self.read(DataOutputs, Stack(environment.name, region, Kind.SUPPORTING))
-        self.images = self.read(RegistryOutputs, Stack(ACCOUNT, region, Kind.REGISTRY))
+        self.platform = self.read(PlatformOutputs, Stack(supporting_owner(environment), region, SUPPORTING))
+        self.data = self.read(DataOutputs, Stack(environment.name, region, SUPPORTING))
+        self.images = self.read(RegistryOutputs, Stack(ACCOUNT, region, REGISTRY))
 
     @property
     def service_name(self) -> str:
         """Within the cluster, which a feature environment shares with its host."""
-        return self.environment.service_name(self.service)
+        return self.environment.service_name(self.service.name)
+
+    @property
+    def image(self) -> str:
+        """The image that is live in this environment, by its tag."""
+        return f"{self.images.repository_urls[self.service.name]}:live-{self.environment.name}"
 
     @property
     def stands_by(self) -> bool:
@@ -48,7 +54,7 @@ class ServiceWorkspace(Workspace):
         }
 
     def _tracing(self) -> Mapping[str, str]:
-        """OpenTelemetry's own variables. The API decides which requests are traced, and the processor follows it."""
+        """OpenTelemetry's own variables. A service with requests decides which are traced, and workers follow it."""
         traces = self.environment.traces
         if traces is None:
             return {}
@@ -58,7 +64,7 @@ class ServiceWorkspace(Workspace):
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": traces.collector,
             "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{name}={value}" for name, value in where.items()),
-            **(decides if self.service is Kind.ORDER_API else follows),
+            **(decides if self.service.kind is ServiceKind.HTTP else follows),
         }
 
     def use_data_key(self) -> Statement:

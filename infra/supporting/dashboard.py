@@ -10,6 +10,7 @@ from infra.constructs.log_metrics import log_metric
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
 from infra.supporting.data import THROTTLED_TABLES, queue_metric, throttle_metrics
+from order_shared.naming import SERVICE_NAMES
 from order_shared.tables import TABLES, order_queue
 
 WIDTH, HEIGHT, COLUMNS = 8, 6, 3
@@ -74,7 +75,7 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
                     stat="Average",
                     dimensions={"ClusterName": environment.name, "ServiceName": service},
                 )
-                for service in ("order-api", "order-processor")
+                for service in SERVICE_NAMES
             ],
         ),
     ]

@@ -25,7 +25,7 @@ from infra.constructs.outputs import DataOutputs
 from infra.constructs.secrets import CURSOR_SECRETS, PAYMENT_API_KEY, make_secrets
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
-from infra.stacks import SERVICES
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR, SERVICE_NAMES
 from order_shared.tables import IDEMPOTENCY, INVENTORY, OPERATIONS, ORDERS, TABLES, Queue, Table, order_queue
 
 THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
@@ -56,10 +56,11 @@ class Data:
         queue = order_queue(environment.table_prefix)
         queues = QueuePair(stack, queue, key_arn=data_key_arn)
         secrets = make_secrets(stack, environment, key_arn=data_key_arn)
-        api_logs, processor_logs = (
-            LogGroup(stack, service, key_arn=logs_key_arn, days=environment.log_days) for service in SERVICES
-        )
-        LogMetrics(stack, api=api_logs, processor=processor_logs)
+        logs = {
+            service: LogGroup(stack, service, key_arn=logs_key_arn, days=environment.log_days)
+            for service in SERVICE_NAMES
+        }
+        LogMetrics(stack, api=logs[ORDER_API.name], processor=logs[ORDER_PROCESSOR.name])
         self._alarms = Alarms(stack=stack, topic_arn=topic_arn)
         self._operator_alarms()
         self.outputs = DataOutputs(
@@ -73,10 +74,8 @@ class Data:
             dead_letter_queue_name=queues.dead_letters.name,
             cursor_secrets_arn=secrets[CURSOR_SECRETS].arn,
             payment_api_key_arn=secrets[PAYMENT_API_KEY].arn,
-            api_log_group_name=api_logs.group.name,
-            api_log_group_arn=api_logs.arn,
-            processor_log_group_name=processor_logs.group.name,
-            processor_log_group_arn=processor_logs.arn,
+            log_group_names={service: each.group.name for service, each in logs.items()},
+            log_group_arns={service: each.arn for service, each in logs.items()},
             queue_age_alarm_name=self._queue_age(queue).alarm_name,
             dead_letters_alarm_name=self._dead_letters(queue).alarm_name,
             failures_alarm_name=self._failures().alarm_name,

@@ -9,14 +9,15 @@ from infra.constructs.outputs import RegistryOutputs
 from infra.constructs.registry import Repository
 from infra.constructs.workspace import Workspace
 from infra.environments import ORGANISATION
-from infra.stacks import ACCOUNT, SERVICES, Kind, Stack
+from infra.stacks import ACCOUNT, REGISTRY, Stack
+from order_shared.naming import SERVICE_NAMES
 
 
 class Registry(Workspace):
     def __init__(self, app: App, region: str) -> None:
-        super().__init__(app, Stack(ACCOUNT, region, Kind.REGISTRY))
+        super().__init__(app, Stack(ACCOUNT, region, REGISTRY))
         key = Key(self, "images", description="Images of the order platform")
-        api, processor = (Repository(self, service, key).repository for service in SERVICES)
+        repositories = {service: Repository(self, service, key).repository for service in SERVICE_NAMES}
         # More tasks on an instance than it has network interfaces.
         EcsAccountSettingDefault(self, "trunking", name="awsvpcTrunking", value="enabled")
         if region == ORGANISATION.region:
@@ -24,9 +25,7 @@ class Registry(Workspace):
             make_identity_provider(self)
         self.publish(
             RegistryOutputs(
-                api_repository_url=api.repository_url,
-                processor_repository_url=processor.repository_url,
-                api_repository_arn=api.arn,
-                processor_repository_arn=processor.arn,
+                repository_urls={service: each.repository_url for service, each in repositories.items()},
+                repository_arns={service: each.arn for service, each in repositories.items()},
             )
         )

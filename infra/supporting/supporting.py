@@ -13,7 +13,7 @@ from infra.constructs.outputs import PlatformOutputs, RegistryOutputs
 from infra.constructs.topic import alarm_topic
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
-from infra.stacks import ACCOUNT, Kind, Stack
+from infra.stacks import ACCOUNT, REGISTRY, SUPPORTING, Stack
 from infra.supporting.dashboard import make_dashboard
 from infra.supporting.data import Data
 
@@ -22,7 +22,7 @@ class Supporting(Workspace):
     """Network, cluster, load balancer, data, and who may change them."""
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
-        super().__init__(app, Stack(environment.name, region, Kind.SUPPORTING))
+        super().__init__(app, Stack(environment.name, region, SUPPORTING))
         data_key_arn = data_key(self, protected=environment.protected).arn
         logs_key_arn = logs_key(self, protected=environment.protected).arn
         topic_arn = alarm_topic(self, key_arn=data_key_arn)
@@ -41,7 +41,7 @@ class Supporting(Workspace):
             replica_key_arns=self._replica_keys(environment),
         )
         make_dashboard(self, environment, load_balancer.balancer.arn_suffix)
-        images = self.read(RegistryOutputs, Stack(ACCOUNT, region, Kind.REGISTRY))
+        images = self.read(RegistryOutputs, Stack(ACCOUNT, region, REGISTRY))
         CiRoles(self, environment, images, data.outputs, data_key_arn)
         self.publish(
             PlatformOutputs(
@@ -66,7 +66,7 @@ class Supporting(Workspace):
         if self.region != environment.regions[0]:
             return {}
         return {
-            region: self.read(PlatformOutputs, Stack(environment.name, region, Kind.SUPPORTING)).data_key_arn
+            region: self.read(PlatformOutputs, Stack(environment.name, region, SUPPORTING)).data_key_arn
             for region in environment.regions[1:]
         }
 
@@ -76,8 +76,8 @@ class FeatureSupporting(Workspace):
 
     def __init__(self, app: App, environment: Environment, host: str) -> None:
         region = environment.home
-        super().__init__(app, Stack(environment.name, region, Kind.SUPPORTING))
-        platform = self.read(PlatformOutputs, Stack(host, region, Kind.SUPPORTING))
+        super().__init__(app, Stack(environment.name, region, SUPPORTING))
+        platform = self.read(PlatformOutputs, Stack(host, region, SUPPORTING))
         data = Data(
             self,
             environment,

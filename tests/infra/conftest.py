@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from infra.environments import Environment, Organisation, environment_of
 from infra.operate.__main__ import app
 from infra.operate.site import Site
-from infra.stacks import ACCOUNT, App, Kind, Stack, leaving_stacks, stacks_of
+from infra.stacks import ACCOUNT, REGISTRY, SUPPORTING, App, Stack, leaving_stacks, stacks_of
 
 HOME = "eu-central-1"
 MOTO_ACCOUNT = "123456789012"
@@ -170,16 +170,16 @@ class Desk:
 
 
 def _reads(stack: Stack, environment: Environment) -> list[str]:
-    if stack.kind is Kind.REGISTRY:
+    if stack.kind == REGISTRY:
         return []
-    registry = Stack(ACCOUNT, stack.region, Kind.REGISTRY).key
-    if stack.kind is not Kind.SUPPORTING:
-        return [registry, Stack(stack.owner, stack.region, Kind.SUPPORTING).key]
+    registry = Stack(ACCOUNT, stack.region, REGISTRY).key
+    if stack.kind != SUPPORTING:
+        return [registry, Stack(stack.owner, stack.region, SUPPORTING).key]
     if environment.host:
-        return [Stack(environment.host, stack.region, Kind.SUPPORTING).key]
+        return [Stack(environment.host, stack.region, SUPPORTING).key]
     first, *further = environment.regions
     others = further if stack.region == first else []
-    return [registry, *(Stack(stack.owner, region, Kind.SUPPORTING).key for region in others)]
+    return [registry, *(Stack(stack.owner, region, SUPPORTING).key for region in others)]
 
 
 class SharedClients(boto3.Session):

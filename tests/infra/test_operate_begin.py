@@ -12,7 +12,7 @@ from typer.testing import Result
 from infra.environments import ENVIRONMENTS
 from infra.operate.first_images import INDEX
 from infra.operate.first_secrets import SECRETS
-from infra.stacks import SERVICES
+from order_shared.naming import SERVICE_NAMES
 from tests.infra.conftest import HOME, MOTO_ACCOUNT, Desk
 from tests.infra.synthesis import FEATURE, stack_of
 
@@ -67,7 +67,7 @@ def ground(desk: Desk) -> Ground:
         for secret in SECRETS:
             secrets.create_secret(Name=f"{environment}/{secret}")
     secrets.put_secret_value(SecretId="dev/payment-api-key", SecretString=KEY)
-    for repository in SERVICES:
+    for repository in SERVICE_NAMES:
         ecr.create_repository(repositoryName=repository)
         ecr.put_image(repositoryName=repository, imageManifest=MANIFEST, imageManifestMediaType=INDEX, imageTag=TAG)
     return Ground(desk, secrets, ecr)
@@ -86,7 +86,7 @@ def test_a_feature_gets_secrets_and_images(ground: Ground) -> None:
     assert ground.value("feat-login/payment-api-key") == KEY
     assert all(value not in result.output for value in (cursor, KEY))
     assert result.stdout.count("  given") == 4
-    for repository in SERVICES:
+    for repository in SERVICE_NAMES:
         assert ground.image(repository, "live-feat-login") == ground.image(repository, TAG)
         assert ground.image(repository, TAG) is not None
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.operate.firewall import firewall_drift
-from infra.stacks import ACCOUNT, Kind, Stack
+from infra.stacks import ACCOUNT, REGISTRY, SUPPORTING, Stack
 from tests.infra.conftest import HOME, Desk
 from tests.infra.synthesis import folder_of, stack_of
 
@@ -68,8 +68,8 @@ def test_without_a_firewall_there_is_no_drift(desk: Desk) -> None:
 
 def test_plan_names_it(desk: Desk, rules: list[Json]) -> None:
     live(desk, rules[1:])
-    desk.stand(Stack(ACCOUNT, HOME, Kind.REGISTRY), Stack("prod", HOME, Kind.SUPPORTING))
+    desk.stand(Stack(ACCOUNT, HOME, REGISTRY), Stack("prod", HOME, SUPPORTING))
     acl = {"name": "prod-orders", "rule_json": json.dumps(rules)}
-    desk.make_up_with(Stack("prod", HOME, Kind.SUPPORTING), {"aws_wafv2_web_acl": {"web_acl": acl}})
+    desk.make_up_with(Stack("prod", HOME, SUPPORTING), {"aws_wafv2_web_acl": {"web_acl": acl}})
     result = desk.run("plan", "--env", "prod", "--only", "supporting")
     assert "prod-orders has lost the rule rate" in result.stderr, result.output

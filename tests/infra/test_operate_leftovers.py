@@ -9,12 +9,13 @@ from infra import environments
 from infra.environments import DEV, PROD, Environment
 from infra.naming import insights_log_group
 from infra.operate.leftovers import DATA_KEY, PROOF
-from infra.stacks import ACCOUNT, SERVICES, Kind, Stack
+from infra.stacks import ACCOUNT, Stack
+from order_shared.naming import SERVICE_NAMES
 from tests.infra.conftest import HOME, Desk, stacks_named
 from tests.infra.synthesis import every, stack_of
 
 FAR = "eu-west-1"
-REGISTRY = Stack(ACCOUNT, HOME, Kind.REGISTRY)
+REGISTRY = Stack(ACCOUNT, HOME, "registry")
 SUPPORTING = f"supporting-{HOME}"
 UNPROTECTED = replace(PROD, protected=False)
 
@@ -34,7 +35,7 @@ def forgotten(desk: Desk) -> list[tuple[str, str]]:
 
 
 def supporting(owner: str, region: str = HOME) -> Stack:
-    return Stack(owner, region, Kind.SUPPORTING)
+    return Stack(owner, region, "supporting")
 
 
 def test_the_key_of_prods_data_outlives_the_backups_of_its_tables(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +79,7 @@ class TestLeavingARegion:
     @pytest.fixture
     def left(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
         desk.make_bucket(FAR)
-        far = (Stack("prod", FAR, kind) for kind in (Kind.SUPPORTING, *SERVICES))
+        far = (Stack("prod", FAR, kind) for kind in ("supporting", *SERVICE_NAMES))
         stands(desk, monkeypatch, self.LEFT, supporting("prod"), *far)
         desk.make_up_leaving(self.LEFT)
         return desk
@@ -118,7 +119,7 @@ def test_what_is_not_in_the_state_is_not_forgotten(desk: Desk, monkeypatch: pyte
 def test_images_go_with_the_registry_and_never_otherwise(desk: Desk) -> None:
     """Row 28. No stack says `force_delete`, so a replacement could not take them."""
     ecr = desk.client("ecr")
-    for service in SERVICES:
+    for service in SERVICE_NAMES:
         ecr.create_repository(repositoryName=str(service))
     desk.stand(*stacks_named("dev"), REGISTRY)
     assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0

@@ -9,7 +9,8 @@ from infra.operate.conditions import require_nothing_above, unready
 from infra.operate.exceptions import Refused
 from infra.operate.features import environment_of_branch
 from infra.operate.request import Request, Verb
-from infra.stacks import ACCOUNT, Kind, Stack, stacks_of
+from infra.stacks import ACCOUNT, Stack, stacks_of
+from order_shared.naming import ORDER_API
 
 FAR = "eu-west-1"
 HOME = DEV.home
@@ -114,10 +115,10 @@ def test_what_is_no_stacks_state_is_left_alone(key: str) -> None:
     assert Stack.of_key(key) is None
 
 
-REGISTRY = Stack(ACCOUNT, HOME, Kind.REGISTRY)
-SUPPORTING = Stack("dev", HOME, Kind.SUPPORTING)
-API = Stack("dev", HOME, Kind.ORDER_API)
-FAR_SUPPORTING = Stack("dev", FAR, Kind.SUPPORTING)
+REGISTRY = Stack(ACCOUNT, HOME, "registry")
+SUPPORTING = Stack("dev", HOME, "supporting")
+API = Stack("dev", HOME, ORDER_API.name)
+FAR_SUPPORTING = Stack("dev", FAR, "supporting")
 READS = {REGISTRY: (), SUPPORTING: (REGISTRY,), API: (SUPPORTING, REGISTRY)}
 
 
@@ -138,12 +139,12 @@ def test_a_stack_that_cannot_be_deployed_leaves_nothing_for_the_next() -> None:
     ("going", "above", "line"),
     [
         (SUPPORTING, API, "destroy --env dev --only services"),
-        (SUPPORTING, Stack("dev", FAR, Kind.ORDER_API), f"destroy --env dev --only services --region {FAR}"),
-        (FAR_SUPPORTING, Stack("dev", FAR, Kind.ORDER_API), "destroy --env dev --only services"),
+        (SUPPORTING, Stack("dev", FAR, ORDER_API.name), f"destroy --env dev --only services --region {FAR}"),
+        (FAR_SUPPORTING, Stack("dev", FAR, ORDER_API.name), "destroy --env dev --only services"),
         (FAR_SUPPORTING, SUPPORTING, "destroy --env dev"),
-        (SUPPORTING, Stack("feat-login", HOME, Kind.SUPPORTING), "destroy --env feat-login"),
+        (SUPPORTING, Stack("feat-login", HOME, "supporting"), "destroy --env feat-login"),
         (REGISTRY, SUPPORTING, "destroy --env dev --only supporting"),
-        (REGISTRY, Stack("prod", HOME, Kind.ORDER_API), "destroy --env prod"),
+        (REGISTRY, Stack("prod", HOME, ORDER_API.name), "destroy --env prod"),
     ],
 )
 def test_what_something_stands_on_does_not_go(going: Stack, above: Stack, line: str) -> None:
@@ -158,12 +159,12 @@ def test_what_something_stands_on_does_not_go(going: Stack, above: Stack, line: 
     [
         (API, SUPPORTING),
         (SUPPORTING, REGISTRY),
-        (SUPPORTING, Stack("prod", HOME, Kind.ORDER_API)),
+        (SUPPORTING, Stack("prod", HOME, ORDER_API.name)),
         (SUPPORTING, FAR_SUPPORTING),
         (FAR_SUPPORTING, API),
-        (Stack("uat", HOME, Kind.SUPPORTING), Stack("feat-login", HOME, Kind.SUPPORTING)),
-        (REGISTRY, Stack("dev", FAR, Kind.ORDER_API)),
-        (REGISTRY, Stack(ACCOUNT, FAR, Kind.REGISTRY)),
+        (Stack("uat", HOME, "supporting"), Stack("feat-login", HOME, "supporting")),
+        (REGISTRY, Stack("dev", FAR, ORDER_API.name)),
+        (REGISTRY, Stack(ACCOUNT, FAR, "registry")),
     ],
 )
 def test_what_stands_beside_is_in_nobodys_way(going: Stack, beside: Stack) -> None:

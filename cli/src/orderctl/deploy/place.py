@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-API, PROCESSOR = SERVICES = ("order-api", "order-processor")
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR, SERVICE_NAMES
+
+SERVICES = SERVICE_NAMES
+API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
 FEATURE_PREFIX = "feat-"
 FEATURE_HOST = "dev"
 """Whose cluster feature environments share."""
@@ -13,7 +16,7 @@ PROTECTED = "prod"
 class Place:
     environment: str
     kind: str
-    """`order-api` or `order-processor`."""
+    """A service of the table, such as `order-api`."""
 
     @property
     def is_feature(self) -> bool:

@@ -22,6 +22,7 @@ from devstack.payments.process import start_payments
 from devstack.probe import is_ready
 from devstack.processes import Child, ChildFailed, ProcessGroup
 from devstack.provision import provision
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR, Service
 from order_shared.runtime.config import Environment, Settings
 
 REGION = "eu-central-1"
@@ -102,22 +103,22 @@ class Stack:
         self.environment = {**self.environment, "ORDER_PAYMENT_API_BASE": self.payments}
 
     def start_api(self, port: int = 0) -> None:
-        self.api = self._start_service("order-api", "order_api", port)
+        self.api = self._start_service(ORDER_API, port)
 
     def start_processor(self, port: int = 0) -> None:
-        self.processor = self._start_service("order-processor", "order_processor", port)
+        self.processor = self._start_service(ORDER_PROCESSOR, port)
 
-    def _start_service(self, name: str, module: str, port: int) -> str:
+    def _start_service(self, service: Service, port: int) -> str:
         """On the port if it can be had, else on any free one."""
         if port and is_free(port):
             with contextlib.suppress(ChildFailed):  # somebody else may take it in this very moment
-                return self._start_on(name, module, port)
-        return self._start_on(name, module, 0)
+                return self._start_on(service, port)
+        return self._start_on(service, 0)
 
-    def _start_on(self, name: str, module: str, port: int) -> str:
+    def _start_on(self, service: Service, port: int) -> str:
         environment = {**self.environment, "ORDER_HOST": HOST, "ORDER_PORT": str(port)}
-        child = self.group.start(name, [sys.executable, "-m", module], environment)
-        self.children[name] = child
+        child = self.group.start(service.name, [sys.executable, "-m", service.module], environment)
+        self.children[service.name] = child
         child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
         address = f"http://{HOST}:{child.listening_port()}"
         child.wait_until(partial(is_ready, f"{address}/readyz"), "ready", READY_SECONDS)

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-SERVICES = API, PROCESSOR = "order-api", "order-processor"
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR
+
+API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
+SERVICES = (API, PROCESSOR)
 
 
 @dataclass(frozen=True)
