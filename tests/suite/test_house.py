@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -11,9 +12,22 @@ from order_shared.domain.order.models import LINE_FIELDS
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("services", "shared")
+DISTRIBUTIONS = (
+    "cli",
+    "clients/python",
+    "devtools/devstack",
+    "devtools/fake-ecs",
+    "devtools/setup",
+    "infra",
+    "operations",
+    "services/order-api",
+    "services/order-processor",
+    "shared",
+)
 
 
-def sources() -> Iterator[Path]:
+def tracked() -> Iterator[Path]:
+    """Yield the project's Python files, by git's list."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
         cwd=ROOT,
@@ -23,8 +37,12 @@ def sources() -> Iterator[Path]:
     )
     for name in listed.stdout.split():
         path = ROOT / name
-        if path.relative_to(ROOT).parts[0] in FOLDERS and path.exists():
+        if path.exists():
             yield path
+
+
+def sources() -> Iterator[Path]:
+    return (path for path in tracked() if path.relative_to(ROOT).parts[0] in FOLDERS)
 
 
 def dataclasses_in(tree: ast.AST) -> Iterator[tuple[ast.ClassDef, str]]:
@@ -70,3 +88,15 @@ def test_swappable_fields_are_found() -> None:
 
 def test_a_message_has_every_field_of_a_line() -> None:
     assert tuple(PlacedLine.model_fields) == LINE_FIELDS
+
+
+def test_no_distribution_holds_more_than_a_quarter_of_the_code() -> None:
+    lines: Counter[str] = Counter()
+    for path in tracked():
+        name = path.relative_to(ROOT).as_posix()
+        for distribution in DISTRIBUTIONS:
+            if name.startswith(f"{distribution}/"):
+                lines[distribution] += path.read_text(encoding="utf-8").count("\n")
+    assert lines.keys() == set(DISTRIBUTIONS)
+    (largest, most), *_ = lines.most_common(1)
+    assert most <= lines.total() / 4, f"{largest} has {most} of {lines.total()} lines"
