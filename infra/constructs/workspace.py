@@ -128,5 +128,5 @@ def _read(state: TerraformRemoteState, field: "Field[Any]") -> object:
 
 
 def _of_service(field: "Field[Any]", service: str) -> str:
-    """Return the name of one service's output, such as `log_group_names_order_api`."""
-    return f"{field.name}_{service}".replace("-", "_")
+    """Return the name of one service's output, such as `order_api_log_group_name` of `log_group_names`."""
+    return f"{service}_{field.name.removesuffix('s')}".replace("-", "_")

@@ -92,12 +92,12 @@ REMOVALS = (
     removal(
         API / "order/service.py",
         "tenant out of the idempotency key of an order",
-        ("record_key(wanted.customer, ", 'record_key(Customer(tenant="-", id=wanted.customer.id), '),
+        ("record_key(request.customer, ", 'record_key(Customer(tenant="-", id=request.customer.id), '),
     ),
     removal(
         API / "order/service.py",
         "customer out of the idempotency key of an order",
-        ("record_key(wanted.customer, ", 'record_key(Customer(tenant=wanted.customer.tenant, id="-"), '),
+        ("record_key(request.customer, ", 'record_key(Customer(tenant=request.customer.tenant, id="-"), '),
     ),
     removal(
         API / "product/service.py",

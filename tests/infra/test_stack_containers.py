@@ -85,7 +85,7 @@ def checks_its_health(container: Container) -> bool:
 
 
 def live_image(container: Container) -> bool:
-    repository = container.service.removeprefix("order-")
+    repository = container.service.replace("-", "_")
     tag = f"live-{container.environment.name}"
     return bool(
         re.fullmatch(

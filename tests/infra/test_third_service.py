@@ -129,7 +129,7 @@ def test_it_has_a_stack_of_its_own(copy: Copy) -> None:
     assert service["name"] == "order-ping"
     (task,) = stacks["order-ping-eu-central-1"]["aws_ecs_task_definition"].values()
     (container,) = json.loads(task["container_definitions"])
-    assert container["image"].endswith("outputs.repository_urls_order_ping}:live-dev")
+    assert container["image"].endswith("outputs.order_ping_repository_url}:live-dev")
 
 
 def test_operators_deploy_it_before_what_writes_its_messages(copy: Copy) -> None:
