@@ -47,7 +47,7 @@ class Load:
 AT_REST = Load()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """One line of a month's bill."""
 
@@ -96,14 +96,16 @@ def _region(environment: Environment, load: Load, prices: Prices, *, home: bool)
     yield from data(environment, load, prices, home=home)
     polls = q.POLLS_PER_HOUR * q.HOURS * environment.processor.minimum if home else 0.0
     requests = polls + q.ORDER_QUEUE_REQUESTS * orders
-    yield Part("Queue: requests", "million", requests / q.MILLION, prices.million_queue_requests)
+    yield Part(
+        name="Queue: requests", unit="million", quantity=requests / q.MILLION, price=prices.million_queue_requests
+    )
     yield from _watching(environment, services, orders, prices, home=home)
-    yield Part("Secrets", "month", q.SECRETS, prices.secret_month)
+    yield Part(name="Secrets", unit="month", quantity=q.SECRETS, price=prices.secret_month)
     if not environment.is_feature:
-        yield Part("KMS keys", "month", q.KEYS, prices.key_month)
-        yield Part("Images", "GB-month", q.IMAGES_GB, prices.image_gb_month)
-        yield Part("Logs and state in S3", "GB-month", q.OBJECTS_GB, prices.object_gb_month)
-        yield Part("Route 53 zone", "month", int(home), prices.zone_month)
+        yield Part(name="KMS keys", unit="month", quantity=q.KEYS, price=prices.key_month)
+        yield Part(name="Images", unit="GB-month", quantity=q.IMAGES_GB, price=prices.image_gb_month)
+        yield Part(name="Logs and state in S3", unit="GB-month", quantity=q.OBJECTS_GB, price=prices.object_gb_month)
+        yield Part(name="Route 53 zone", unit="month", quantity=int(home), price=prices.zone_month)
 
 
 def compute(environment: Environment, services: Sequence[ServiceSize], prices: Prices) -> Iterator[Part]:
@@ -115,15 +117,22 @@ def compute(environment: Environment, services: Sequence[ServiceSize], prices: P
         if kind not in INSTANCE_TYPES:
             raise ValueError(f"no price for instances of type {kind}: add it to infra/prices.py")
         count = _instances(environment, services)
-        yield Part(f"Instances: {kind}", "hour", q.HOURS * count, INSTANCE_TYPES[kind].hour)
-        yield Part("Instances: root volumes", "GB-month", q.VOLUME_GB * count, prices.volume_gb_month)
-        yield Part("Instances: metrics", "metric-month", q.INSTANCE_METRICS * count, prices.metric_month)
+        yield Part(name=f"Instances: {kind}", unit="hour", quantity=q.HOURS * count, price=INSTANCE_TYPES[kind].hour)
+        yield Part(
+            name="Instances: root volumes", unit="GB-month", quantity=q.VOLUME_GB * count, price=prices.volume_gb_month
+        )
+        yield Part(
+            name="Instances: metrics",
+            unit="metric-month",
+            quantity=q.INSTANCE_METRICS * count,
+            price=prices.metric_month,
+        )
         return
     arm = environment.architecture is Architecture.ARM64
     vcpu, gb = (prices.arm_vcpu_hour, prices.arm_memory_gb_hour) if arm else (prices.vcpu_hour, prices.memory_gb_hour)
     share, label = (prices.spot_share, "Spot") if environment.capacity is Capacity.FARGATE_SPOT else (1.0, "Fargate")
-    yield Part(f"Tasks, {label}: vCPU", "hour", q.HOURS * vcpus, share * vcpu)
-    yield Part(f"Tasks, {label}: memory", "GB-hour", q.HOURS * memory, share * gb)
+    yield Part(name=f"Tasks, {label}: vCPU", unit="hour", quantity=q.HOURS * vcpus, price=share * vcpu)
+    yield Part(name=f"Tasks, {label}: memory", unit="GB-hour", quantity=q.HOURS * memory, price=share * gb)
 
 
 def _instances(environment: Environment, services: Sequence[ServiceSize]) -> float:
@@ -139,13 +148,20 @@ def _instances(environment: Environment, services: Sequence[ServiceSize]) -> flo
 
 
 def _front(environment: Environment, orders: float, prices: Prices) -> Iterator[Part]:
-    yield Part("Load balancer", "hour", q.HOURS, prices.balancer_hour)
-    yield Part("Load balancer: addresses", "hour", q.HOURS * ZONES, prices.address_hour)
-    yield Part("Load balancer: units", "hour", q.ORDER_BALANCER_UNIT_HOURS * orders, prices.balancer_unit_hour)
+    yield Part(name="Load balancer", unit="hour", quantity=q.HOURS, price=prices.balancer_hour)
+    yield Part(name="Load balancer: addresses", unit="hour", quantity=q.HOURS * ZONES, price=prices.address_hour)
+    yield Part(
+        name="Load balancer: units",
+        unit="hour",
+        quantity=q.ORDER_BALANCER_UNIT_HOURS * orders,
+        price=prices.balancer_unit_hour,
+    )
     if environment.waf:
-        yield Part("WAF: web ACL", "month", 1, prices.firewall_month)
-        yield Part("WAF: rules", "month", q.FIREWALL_RULES, prices.firewall_rule_month)
-        yield Part("WAF: requests", "million", orders / q.MILLION, prices.million_firewall_requests)
+        yield Part(name="WAF: web ACL", unit="month", quantity=1, price=prices.firewall_month)
+        yield Part(name="WAF: rules", unit="month", quantity=q.FIREWALL_RULES, price=prices.firewall_rule_month)
+        yield Part(
+            name="WAF: requests", unit="million", quantity=orders / q.MILLION, price=prices.million_firewall_requests
+        )
 
 
 def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterator[Part]:
@@ -155,13 +171,13 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
         on_instances = environment.has_instances
         count = q.TASK_ENDPOINTS + q.SHELL_ENDPOINTS * (environment.exec or on_instances)
         count += q.INSTANCE_ENDPOINTS * on_instances
-        yield Part("Interface endpoints", "hour", hours * ZONES * count, prices.endpoint_hour)
-        yield Part("Interface endpoints: data", "GB", gigabytes, prices.endpoint_gb)
+        yield Part(name="Interface endpoints", unit="hour", quantity=hours * ZONES * count, price=prices.endpoint_hour)
+        yield Part(name="Interface endpoints: data", unit="GB", quantity=gigabytes, price=prices.endpoint_gb)
         return
     gateways = ZONES if environment.egress is Egress.NAT_PER_ZONE else 1
-    yield Part("NAT gateways", "hour", hours * gateways, prices.nat_hour)
-    yield Part("NAT gateways: addresses", "hour", hours * gateways, prices.address_hour)
-    yield Part("NAT gateways: data", "GB", gigabytes, prices.nat_gb)
+    yield Part(name="NAT gateways", unit="hour", quantity=hours * gateways, price=prices.nat_hour)
+    yield Part(name="NAT gateways: addresses", unit="hour", quantity=hours * gateways, price=prices.address_hour)
+    yield Part(name="NAT gateways: data", unit="GB", quantity=gigabytes, price=prices.nat_gb)
 
 
 def data(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
@@ -178,16 +194,23 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
             ("read", reads, prices.read_capacity_hour),
         ):
             units = sum(_capacity(environment.billing, rates.get(name, 0.0)) for name in names)
-            yield Part(f"DynamoDB: {what} capacity", "unit-hour", q.HOURS * units, price)
-        yield Part("DynamoDB: alarms of its scaling", "month", q.CAPACITY_ALARMS * len(names), prices.alarm_month)
+            yield Part(name=f"DynamoDB: {what} capacity", unit="unit-hour", quantity=q.HOURS * units, price=price)
+        yield Part(
+            name="DynamoDB: alarms of its scaling",
+            unit="month",
+            quantity=q.CAPACITY_ALARMS * len(names),
+            price=prices.alarm_month,
+        )
     else:
         written = sum(q.ORDER_WRITES.values()) * load.orders
-        yield Part("DynamoDB: writes", "million", written / q.MILLION, prices.million_write_units)
+        yield Part(
+            name="DynamoDB: writes", unit="million", quantity=written / q.MILLION, price=prices.million_write_units
+        )
         read = q.HOURS * sweeps + read_orders
-        yield Part("DynamoDB: reads", "million", read / q.MILLION, prices.million_read_units)
+        yield Part(name="DynamoDB: reads", unit="million", quantity=read / q.MILLION, price=prices.million_read_units)
     stored = q.ORDER_STORED_GB * (load.stored_orders + load.orders)
-    yield Part("DynamoDB: stored", "GB-month", stored, prices.stored_gb_month)
-    yield Part("DynamoDB: recovery", "GB-month", stored, prices.recovery_gb_month)
+    yield Part(name="DynamoDB: stored", unit="GB-month", quantity=stored, price=prices.stored_gb_month)
+    yield Part(name="DynamoDB: recovery", unit="GB-month", quantity=stored, price=prices.recovery_gb_month)
 
 
 def _capacity(billing: Provisioned, units_per_second: float) -> int:
@@ -203,21 +226,23 @@ def _watching(
     alarms = q.ALARM_METRICS + q.SCALING_ALARMS * scaled
     alarms += q.GREEN_ALARM_METRICS * (environment.deployment.strategy is Strategy.BLUE_GREEN)
     alarms += home and environment.quiet_minutes is not None
-    yield Part("Alarms", "metric-month", alarms, prices.alarm_month)
-    yield Part("Custom metrics", "metric-month", q.CUSTOM_METRICS, prices.metric_month)
+    yield Part(name="Alarms", unit="metric-month", quantity=alarms, price=prices.alarm_month)
+    yield Part(name="Custom metrics", unit="metric-month", quantity=q.CUSTOM_METRICS, price=prices.metric_month)
     own_cluster = not environment.is_feature
     if environment.insights is Insights.ENABLED:
         metrics = q.CLUSTER_METRICS * own_cluster + q.SERVICE_METRICS * len(services)
-        yield Part("Container Insights", "metric-month", metrics, prices.metric_month)
+        yield Part(name="Container Insights", unit="metric-month", quantity=metrics, price=prices.metric_month)
     if environment.insights is Insights.ENHANCED:
         metrics = q.ENHANCED_CLUSTER_METRICS * own_cluster + q.ENHANCED_TASK_METRICS * tasks
-        yield Part("Container Insights", "metric-month", metrics, prices.enhanced_metric_month)
+        yield Part(name="Container Insights", unit="metric-month", quantity=metrics, price=prices.enhanced_metric_month)
     logged = q.TASK_LOG_GB * tasks + q.ORDER_LOG_GB * orders
     if not environment.is_feature:
-        yield Part("Dashboard", "month", 1, prices.dashboard_month)
+        yield Part(name="Dashboard", unit="month", quantity=1, price=prices.dashboard_month)
         logged += q.FLOW_LOG_GB
-    yield Part("Logs: written", "GB", logged, prices.log_gb)
-    yield Part("Logs: kept", "GB-month", logged * environment.log_days / q.DAYS, prices.log_gb_month)
+    yield Part(name="Logs: written", unit="GB", quantity=logged, price=prices.log_gb)
+    yield Part(
+        name="Logs: kept", unit="GB-month", quantity=logged * environment.log_days / q.DAYS, price=prices.log_gb_month
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -30,7 +30,7 @@ KINDS = (REGISTRY, SUPPORTING, *SERVICE_NAMES)
 """The kinds of stacks: two, and one for each service."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stack:
     owner: str
     """The environment's name, or `ACCOUNT`."""
@@ -81,7 +81,7 @@ class Stack:
     def _of(cls, match: re.Match[str] | None) -> Self | None:
         if match is None or match["kind"] not in KINDS:
             return None
-        return cls(match["owner"], match["region"], match["kind"])
+        return cls(owner=match["owner"], region=match["region"], kind=match["kind"])
 
 
 def registry_regions(environment: Environment) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def leaving_stacks(environment: Environment, region: str) -> tuple[Stack, ...]:
     """Return the stacks of a region that the environment leaves, in the order of deploying."""
     if region not in environment.leaving_regions:
         return ()
-    return tuple(Stack(environment.name, region, kind) for kind in (SUPPORTING, *SERVICE_NAMES))
+    return tuple(Stack(owner=environment.name, region=region, kind=kind) for kind in (SUPPORTING, *SERVICE_NAMES))
 
 
 def stacks_of(environment: Environment) -> tuple[Stack, ...]:
@@ -108,9 +108,11 @@ def stacks_of(environment: Environment) -> tuple[Stack, ...]:
     """
     first, *further = environment.regions
     standing_by = [region for region in environment.regions if region != environment.home]
-    registries = [Stack(ACCOUNT, region, REGISTRY) for region in registry_regions(environment)]
-    supporting = [Stack(environment.name, region, SUPPORTING) for region in (*further, first)]
+    registries = [Stack(owner=ACCOUNT, region=region, kind=REGISTRY) for region in registry_regions(environment)]
+    supporting = [Stack(owner=environment.name, region=region, kind=SUPPORTING) for region in (*further, first)]
     services = [
-        Stack(environment.name, region, kind) for region in (*standing_by, environment.home) for kind in SERVICE_NAMES
+        Stack(owner=environment.name, region=region, kind=kind)
+        for region in (*standing_by, environment.home)
+        for kind in SERVICE_NAMES
     ]
     return (*registries, *supporting, *services)

@@ -16,7 +16,7 @@ from devtools.setup.uv import PYTHON, Uv
 STAMP = "setup.stamp"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Environment:
     """An environment of a project: `folder` and `project` are relative to the root."""
 
@@ -42,11 +42,14 @@ def packages(root: Path) -> list[str]:
 def environments(root: Path) -> dict[str, Environment]:
     """Return the environments by name. That of a package has what it needs of others, and nothing else."""
     every = (
-        Environment("workspace", ".", ".venv"),
-        Environment("emulator", "devtools/devstack/emulator", "devtools/devstack/emulator/.venv"),
-        Environment("infra", "infra", "infra/.venv"),
-        Environment("peers", "tests/bench/peers", ".local/bench/peers"),
-        *(Environment(each, ".", f".local/alone/{each}", (*ALONE, "--package", each)) for each in packages(root)),
+        Environment(name="workspace", project=".", folder=".venv"),
+        Environment(name="emulator", project="devtools/devstack/emulator", folder="devtools/devstack/emulator/.venv"),
+        Environment(name="infra", project="infra", folder="infra/.venv"),
+        Environment(name="peers", project="tests/bench/peers", folder=".local/bench/peers"),
+        *(
+            Environment(name=each, project=".", folder=f".local/alone/{each}", options=(*ALONE, "--package", each))
+            for each in packages(root)
+        ),
     )
     return {each.name: each for each in every}
 

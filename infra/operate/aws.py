@@ -13,7 +13,7 @@ from infra.stacks import PROJECT
 EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Account:
     id: str
     caller: str
@@ -56,7 +56,7 @@ def account_of_caller(site: Site, region: str) -> Account:
     expected = site.environ.get(EXPECTED_ACCOUNT)
     if expected and expected != identity["Account"]:
         raise Refused(f"these credentials are of account {identity['Account']}, and {EXPECTED_ACCOUNT} says {expected}")
-    return Account(identity["Account"], identity["Arn"], session)
+    return Account(id=identity["Account"], caller=identity["Arn"], session=session)
 
 
 def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:

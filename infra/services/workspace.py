@@ -19,12 +19,14 @@ class ServiceWorkspace(Workspace):
     """A stack of one service. What it stands on is another workspace's, and read from its state."""
 
     def __init__(self, app: App, service: Service, environment: Environment, region: str) -> None:
-        super().__init__(app, Stack(environment.name, region, service.name))
+        super().__init__(app, Stack(owner=environment.name, region=region, kind=service.name))
         self.service = service
         self.environment = environment
-        self.platform = self.read(PlatformOutputs, Stack(supporting_owner(environment), region, SUPPORTING))
-        self.data = self.read(DataOutputs, Stack(environment.name, region, SUPPORTING))
-        self.images = self.read(RegistryOutputs, Stack(ACCOUNT, region, REGISTRY))
+        self.platform = self.read(
+            PlatformOutputs, Stack(owner=supporting_owner(environment), region=region, kind=SUPPORTING)
+        )
+        self.data = self.read(DataOutputs, Stack(owner=environment.name, region=region, kind=SUPPORTING))
+        self.images = self.read(RegistryOutputs, Stack(owner=ACCOUNT, region=region, kind=REGISTRY))
 
     @property
     def service_name(self) -> str:

@@ -15,7 +15,7 @@ from order_shared.naming import SERVICE_NAMES
 
 class Registry(Workspace):
     def __init__(self, app: App, region: str) -> None:
-        super().__init__(app, Stack(ACCOUNT, region, REGISTRY))
+        super().__init__(app, Stack(owner=ACCOUNT, region=region, kind=REGISTRY))
         key = Key(self, "images", description="Images of the order platform")
         repositories = {service: Repository(self, service, key).repository for service in SERVICE_NAMES}
         # More tasks on an instance than it has network interfaces.

@@ -22,7 +22,7 @@ class Supporting(Workspace):
     """Network, cluster, load balancer, data, and who may change them."""
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
-        super().__init__(app, Stack(environment.name, region, SUPPORTING))
+        super().__init__(app, Stack(owner=environment.name, region=region, kind=SUPPORTING))
         data_key_arn = data_key(self, protected=environment.protected).arn
         logs_key_arn = logs_key(self, protected=environment.protected).arn
         topic_arn = alarm_topic(self, key_arn=data_key_arn)
@@ -41,7 +41,7 @@ class Supporting(Workspace):
             replica_key_arns=self._replica_keys(environment),
         )
         make_dashboard(self, environment, load_balancer.balancer.arn_suffix)
-        images = self.read(RegistryOutputs, Stack(ACCOUNT, region, REGISTRY))
+        images = self.read(RegistryOutputs, Stack(owner=ACCOUNT, region=region, kind=REGISTRY))
         CiRoles(self, environment, images, data.outputs, data_key_arn)
         self.publish(
             PlatformOutputs(
@@ -66,7 +66,9 @@ class Supporting(Workspace):
         if self.region != environment.regions[0]:
             return {}
         return {
-            region: self.read(PlatformOutputs, Stack(environment.name, region, SUPPORTING)).data_key_arn
+            region: self.read(
+                PlatformOutputs, Stack(owner=environment.name, region=region, kind=SUPPORTING)
+            ).data_key_arn
             for region in environment.regions[1:]
         }
 
@@ -76,8 +78,8 @@ class FeatureSupporting(Workspace):
 
     def __init__(self, app: App, environment: Environment, host: str) -> None:
         region = environment.home
-        super().__init__(app, Stack(environment.name, region, SUPPORTING))
-        platform = self.read(PlatformOutputs, Stack(host, region, SUPPORTING))
+        super().__init__(app, Stack(owner=environment.name, region=region, kind=SUPPORTING))
+        platform = self.read(PlatformOutputs, Stack(owner=host, region=region, kind=SUPPORTING))
         data = Data(
             self,
             environment,

@@ -172,14 +172,14 @@ class Desk:
 def _reads(stack: Stack, environment: Environment) -> list[str]:
     if stack.kind == REGISTRY:
         return []
-    registry = Stack(ACCOUNT, stack.region, REGISTRY).key
+    registry = Stack(owner=ACCOUNT, region=stack.region, kind=REGISTRY).key
     if stack.kind != SUPPORTING:
-        return [registry, Stack(stack.owner, stack.region, SUPPORTING).key]
+        return [registry, Stack(owner=stack.owner, region=stack.region, kind=SUPPORTING).key]
     if environment.host:
-        return [Stack(environment.host, stack.region, SUPPORTING).key]
+        return [Stack(owner=environment.host, region=stack.region, kind=SUPPORTING).key]
     first, *further = environment.regions
     others = further if stack.region == first else []
-    return [registry, *(Stack(stack.owner, region, SUPPORTING).key for region in others)]
+    return [registry, *(Stack(owner=stack.owner, region=region, kind=SUPPORTING).key for region in others)]
 
 
 class SharedClients(boto3.Session):

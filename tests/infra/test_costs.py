@@ -44,7 +44,7 @@ def quantities(environment: Environment, load: Load = AT_REST) -> dict[str, floa
 
 class TestByHand:
     def test_a_part_is_its_quantity_times_its_price(self) -> None:
-        assert Part("NAT", "hour", 730, 0.05).usd == 36.5
+        assert Part(name="NAT", unit="hour", quantity=730, price=0.05).usd == 36.5
 
     def test_tasks(self) -> None:
         parts = quantities(replace(PROD, api=ServiceSize(cpu=1024, memory=4096, minimum=3), processor=ServiceSize()))

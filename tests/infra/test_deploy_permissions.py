@@ -73,7 +73,7 @@ def action_of(call: Call) -> str:
 
 def deploy_role(environment: str) -> list[Statement]:
     """Of the environment, or of the one that it stands on."""
-    stack = stack_of(Place(environment, API).cluster, "supporting")
+    stack = stack_of(Place(environment=environment, kind=API).cluster, "supporting")
     return statements_of(stack.the("aws_iam_role_policy.ci_deploy_policy"))
 
 
@@ -99,27 +99,27 @@ def test_nothing_may_be_changed_that_no_verb_changes(requests: list[Request], en
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_its_table_of_operations_is_allowed(environment: str) -> None:
-    name = Place(environment, API).table_prefix + OPERATIONS.name
+    name = Place(environment=environment, kind=API).table_prefix + OPERATIONS.name
     assert _covers(environment, "dynamodb:PutItem", f"table/{name}")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("kind", SERVICES)
 def test_its_services_are_allowed(environment: str, kind: str) -> None:
-    place = Place(environment, kind)
+    place = Place(environment=environment, kind=kind)
     for resource in ("service", "service-deployment", "service-revision"):
         assert _covers(environment, "ecs:UpdateService", f"{resource}/{place.cluster}/{place.service}/of-some-id")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_its_dead_letters_may_be_counted(environment: str) -> None:
-    queue = order_queue(Place(environment, PROCESSOR).table_prefix).dead_letter_name
+    queue = order_queue(Place(environment=environment, kind=PROCESSOR).table_prefix).dead_letter_name
     assert _covers(environment, "sqs:GetQueueAttributes", queue)
 
 
 def _covers(environment: str, action: str, resource: str) -> bool:
     patterns = [
-        _named(stack_of(Place(environment, API).cluster, "supporting"), pattern)
+        _named(stack_of(Place(environment=environment, kind=API).cluster, "supporting"), pattern)
         for statement in deploy_role(environment)
         if action in statement.actions
         for pattern in statement.resources
@@ -137,7 +137,7 @@ def _named(stack: Stack, arn: str) -> str:
 def services() -> Iterator[tuple[Place, Stack]]:
     for environment in ENVIRONMENTS:
         for kind in SERVICES:
-            yield Place(environment, kind), stack_of(environment, kind)
+            yield Place(environment=environment, kind=kind), stack_of(environment, kind)
 
 
 def test_services_and_clusters_have_the_names_that_are_asked_for() -> None:
@@ -180,7 +180,7 @@ def test_the_repositories_let_exactly_these_tags_be_moved() -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_locks_and_letters_are_where_they_are_looked_for(environment: str) -> None:
-    prefix = Place(environment, PROCESSOR).table_prefix
+    prefix = Place(environment=environment, kind=PROCESSOR).table_prefix
     supporting = stack_of(environment, "supporting")
     assert prefix + OPERATIONS.name in {each["name"] for each in supporting.resources("aws_dynamodb_table")}
     assert order_queue(prefix).dead_letter_name in {each["name"] for each in supporting.resources("aws_sqs_queue")}

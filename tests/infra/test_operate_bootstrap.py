@@ -113,7 +113,7 @@ def test_a_bucket_that_is_not_ours_is_never_touched(
 ) -> None:
     """moto knows no other account's buckets, so AWS's answer is given to the client here."""
     s3 = aws_session.client("s3", region_name=HOME, aws_access_key_id="none", aws_secret_access_key="none")
-    account = Account(MOTO_ACCOUNT, f"arn:aws:iam::{MOTO_ACCOUNT}:user/ada", aws_session)
+    account = Account(id=MOTO_ACCOUNT, caller=f"arn:aws:iam::{MOTO_ACCOUNT}:user/ada", session=aws_session)
     with Stubber(s3) as stub:
         expected = {"Bucket": BUCKET, "ExpectedBucketOwner": MOTO_ACCOUNT}
         stub.add_client_error("head_bucket", code, http_status_code=int(code), expected_params=expected)
@@ -122,7 +122,7 @@ def test_a_bucket_that_is_not_ours_is_never_touched(
 
 
 def test_us_east_1_takes_no_location(bare: Desk, aws_session: boto3.Session) -> None:
-    account = Account(MOTO_ACCOUNT, f"arn:aws:iam::{MOTO_ACCOUNT}:user/ada", aws_session)
+    account = Account(id=MOTO_ACCOUNT, caller=f"arn:aws:iam::{MOTO_ACCOUNT}:user/ada", session=aws_session)
     make_ready(account.s3("us-east-1"), account, "us-east-1", dry_run=False)
     assert [each["Name"] for each in bare.s3.list_buckets()["Buckets"]] == [
         f"order-platform-state-{MOTO_ACCOUNT}-us-east-1"

@@ -68,8 +68,8 @@ def test_without_a_firewall_there_is_no_drift(desk: Desk) -> None:
 
 def test_plan_names_it(desk: Desk, rules: list[Json]) -> None:
     live(desk, rules[1:])
-    desk.stand(Stack(ACCOUNT, HOME, REGISTRY), Stack("prod", HOME, SUPPORTING))
+    desk.stand(Stack(owner=ACCOUNT, region=HOME, kind=REGISTRY), Stack(owner="prod", region=HOME, kind=SUPPORTING))
     acl = {"name": "prod-orders", "rule_json": json.dumps(rules)}
-    desk.make_up_with(Stack("prod", HOME, SUPPORTING), {"aws_wafv2_web_acl": {"web_acl": acl}})
+    desk.make_up_with(Stack(owner="prod", region=HOME, kind=SUPPORTING), {"aws_wafv2_web_acl": {"web_acl": acl}})
     result = desk.run("plan", "--env", "prod", "--only", "supporting")
     assert "prod-orders has lost the rule rate" in result.stderr, result.output

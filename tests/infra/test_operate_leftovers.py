@@ -15,7 +15,7 @@ from tests.infra.conftest import HOME, Desk, stacks_named
 from tests.infra.synthesis import every, stack_of
 
 FAR = "eu-west-1"
-REGISTRY = Stack(ACCOUNT, HOME, "registry")
+REGISTRY = Stack(owner=ACCOUNT, region=HOME, kind="registry")
 SUPPORTING = f"supporting-{HOME}"
 UNPROTECTED = replace(PROD, protected=False)
 
@@ -35,7 +35,7 @@ def forgotten(desk: Desk) -> list[tuple[str, str]]:
 
 
 def supporting(owner: str, region: str = HOME) -> Stack:
-    return Stack(owner, region, "supporting")
+    return Stack(owner=owner, region=region, kind="supporting")
 
 
 def test_the_key_of_prods_data_outlives_the_backups_of_its_tables(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ class TestLeavingARegion:
     @pytest.fixture
     def left(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
         desk.make_bucket(FAR)
-        far = (Stack("prod", FAR, kind) for kind in ("supporting", *SERVICE_NAMES))
+        far = (Stack(owner="prod", region=FAR, kind=kind) for kind in ("supporting", *SERVICE_NAMES))
         stands(desk, monkeypatch, self.LEFT, supporting("prod"), *far)
         desk.make_up_leaving(self.LEFT)
         return desk

@@ -131,7 +131,9 @@ def test_the_registry_stays_while_another_environment_uses_it(desk: Desk) -> Non
 
 
 def test_a_host_stays_while_feature_environments_stand(desk: Desk) -> None:
-    desk.stand(*stacks_named("dev"), Stack("feat-old", HOME, ORDER_API.name), *stacks_named("feat-login"))
+    desk.stand(
+        *stacks_named("dev"), Stack(owner="feat-old", region=HOME, kind=ORDER_API.name), *stacks_named("feat-login")
+    )
     result = ask(desk, "destroy")
     refused(result, "  python -m infra.operate destroy --env feat-login\n", "destroy --env feat-old\n")
     assert result.stderr.count("destroy --env feat-login") == 1  # though it has three stacks

@@ -115,10 +115,10 @@ def test_what_is_no_stacks_state_is_left_alone(key: str) -> None:
     assert Stack.of_key(key) is None
 
 
-REGISTRY = Stack(ACCOUNT, HOME, "registry")
-SUPPORTING = Stack("dev", HOME, "supporting")
-API = Stack("dev", HOME, ORDER_API.name)
-FAR_SUPPORTING = Stack("dev", FAR, "supporting")
+REGISTRY = Stack(owner=ACCOUNT, region=HOME, kind="registry")
+SUPPORTING = Stack(owner="dev", region=HOME, kind="supporting")
+API = Stack(owner="dev", region=HOME, kind=ORDER_API.name)
+FAR_SUPPORTING = Stack(owner="dev", region=FAR, kind="supporting")
 READS = {REGISTRY: (), SUPPORTING: (REGISTRY,), API: (SUPPORTING, REGISTRY)}
 
 
@@ -139,12 +139,16 @@ def test_a_stack_that_cannot_be_deployed_leaves_nothing_for_the_next() -> None:
     ("going", "above", "line"),
     [
         (SUPPORTING, API, "destroy --env dev --only services"),
-        (SUPPORTING, Stack("dev", FAR, ORDER_API.name), f"destroy --env dev --only services --region {FAR}"),
-        (FAR_SUPPORTING, Stack("dev", FAR, ORDER_API.name), "destroy --env dev --only services"),
+        (
+            SUPPORTING,
+            Stack(owner="dev", region=FAR, kind=ORDER_API.name),
+            f"destroy --env dev --only services --region {FAR}",
+        ),
+        (FAR_SUPPORTING, Stack(owner="dev", region=FAR, kind=ORDER_API.name), "destroy --env dev --only services"),
         (FAR_SUPPORTING, SUPPORTING, "destroy --env dev"),
-        (SUPPORTING, Stack("feat-login", HOME, "supporting"), "destroy --env feat-login"),
+        (SUPPORTING, Stack(owner="feat-login", region=HOME, kind="supporting"), "destroy --env feat-login"),
         (REGISTRY, SUPPORTING, "destroy --env dev --only supporting"),
-        (REGISTRY, Stack("prod", HOME, ORDER_API.name), "destroy --env prod"),
+        (REGISTRY, Stack(owner="prod", region=HOME, kind=ORDER_API.name), "destroy --env prod"),
     ],
 )
 def test_what_something_stands_on_does_not_go(going: Stack, above: Stack, line: str) -> None:
@@ -159,12 +163,12 @@ def test_what_something_stands_on_does_not_go(going: Stack, above: Stack, line: 
     [
         (API, SUPPORTING),
         (SUPPORTING, REGISTRY),
-        (SUPPORTING, Stack("prod", HOME, ORDER_API.name)),
+        (SUPPORTING, Stack(owner="prod", region=HOME, kind=ORDER_API.name)),
         (SUPPORTING, FAR_SUPPORTING),
         (FAR_SUPPORTING, API),
-        (Stack("uat", HOME, "supporting"), Stack("feat-login", HOME, "supporting")),
-        (REGISTRY, Stack("dev", FAR, ORDER_API.name)),
-        (REGISTRY, Stack(ACCOUNT, FAR, "registry")),
+        (Stack(owner="uat", region=HOME, kind="supporting"), Stack(owner="feat-login", region=HOME, kind="supporting")),
+        (REGISTRY, Stack(owner="dev", region=FAR, kind=ORDER_API.name)),
+        (REGISTRY, Stack(owner=ACCOUNT, region=FAR, kind="registry")),
     ],
 )
 def test_what_stands_beside_is_in_nobodys_way(going: Stack, beside: Stack) -> None:

@@ -149,18 +149,18 @@ class Desk:
 
     def state(self, service: str = API) -> tuple[str | None, str | None]:
         """Digests: of the live tag, and of what runs, if that is one image."""
-        place = Place(self.place.environment, service)
+        place = Place(environment=self.place.environment, kind=service)
         fleet = Fleet(_client("ecs", self.ecs.address), place)
         revision = fleet.describe().current_revision
         return self.digest(place.live_tag, service), fleet.digest_of(revision) if revision else None
 
     def lock(self, what: str = "deploy something") -> Lock:
         """Of somebody else."""
-        return Lock(self.aws("dynamodb"), self.operations, self.place, Holder("another-run", "ada", what))
+        return Lock(self.aws("dynamodb"), self.operations, self.place, Holder(id="another-run", actor="ada", what=what))
 
     def audit(self, service: str = API) -> list[tuple[str, str]]:
         """Verb and detail of each record, the oldest first."""
-        place = Place(self.place.environment, service)
+        place = Place(environment=self.place.environment, kind=service)
         log = AuditLog(self.aws("dynamodb"), self.operations, place, "nobody", lambda: datetime.now(UTC))
         return [(entry.verb, entry.detail) for entry in reversed(list(log.latest(20)))]
 
@@ -195,7 +195,7 @@ class Ground:
     @contextmanager
     def desk(self, environment: str = "dev") -> Iterator[Desk]:
         """Both services run FIRST. Nobody has deployed anything yet, and no letter is dead."""
-        place, green, ecs = Place(environment, API), GreenSide(), self.fake(environment)
+        place, green, ecs = Place(environment=environment, kind=API), GreenSide(), self.fake(environment)
         empty_operations(self.embedded, place.table_prefix)
         with green.serve(), pytest.MonkeyPatch.context() as monkeypatch:
             for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):

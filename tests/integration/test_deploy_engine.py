@@ -109,12 +109,12 @@ class Desk:
 
 @pytest.fixture
 def api(deploy_ground: Ground) -> Desk:
-    return Desk(deploy_ground.fake(), Place("dev", "order-api"))
+    return Desk(deploy_ground.fake(), Place(environment="dev", kind="order-api"))
 
 
 @pytest.fixture
 def processor(deploy_ground: Ground) -> Desk:
-    return Desk(deploy_ground.fake(), Place("dev", "order-processor"))
+    return Desk(deploy_ground.fake(), Place(environment="dev", kind="order-processor"))
 
 
 def test_a_good_image_is_deployed(api: Desk) -> None:

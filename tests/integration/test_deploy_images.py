@@ -18,7 +18,7 @@ from orderctl.deploy.place import Place
 from orderctl.deploy.preflight import check_image, check_scan, check_service
 from orderctl.deploy.traffic import Traffic
 
-PLACE = Place("dev", "order-api")
+PLACE = Place(environment="dev", kind="order-api")
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +189,6 @@ def test_the_green_side_answers_where_the_test_listener_is(ecs: Ecs, fleet: Flee
 
 
 def test_a_service_without_traffic_has_no_test_listener(ecs: Ecs) -> None:
-    processor = Fleet(ecs.client("ecs"), Place("dev", "order-processor")).describe()
+    processor = Fleet(ecs.client("ecs"), Place(environment="dev", kind="order-processor")).describe()
     with pytest.raises(Refused, match="--test-url"):
         Traffic(ecs.client("elbv2")).test_url(processor)

@@ -175,5 +175,5 @@ async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_groun
         codes = [each.returncode for each in operators]
         assert sorted(codes) == [DONE, REFUSED], told
         assert f"deploy {SECOND}. If nobody is, the lock frees itself" in told[codes.index(REFUSED)]
-        fleet = Fleet(ecs.client("ecs"), Place("dev", API))
+        fleet = Fleet(ecs.client("ecs"), Place(environment="dev", kind=API))
         assert len(fleet.history()) == 2  # the first of all, and one of the two

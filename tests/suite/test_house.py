@@ -11,7 +11,7 @@ from order_shared.domain.order.events import PlacedLine
 from order_shared.domain.order.models import LINE_FIELDS
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("services", "shared")
+FOLDERS = ("cli", "clients", "devtools", "infra", "operations", "services", "shared")
 DISTRIBUTIONS = (
     "cli",
     "clients/python",

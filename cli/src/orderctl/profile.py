@@ -72,7 +72,7 @@ class StackProfile(BaseModel):
 
     @property
     def tasks(self) -> list[Task]:
-        return [Task(API, self.api), Task(PROCESSOR, self.processor)]
+        return [Task(service=API, address=self.api), Task(service=PROCESSOR, address=self.processor)]
 
     def target(self) -> Target:
         """Return the stack as operators work on it."""

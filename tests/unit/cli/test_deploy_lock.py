@@ -12,7 +12,7 @@ from orderctl.deploy.errors import DeploymentFailed, Locked
 from orderctl.deploy.lock import HELD_SECONDS, Holder, Lock
 from orderctl.deploy.place import Place
 
-PLACE = Place("dev", "order-api")
+PLACE = Place(environment="dev", kind="order-api")
 TABLE = PLACE.table_prefix + OPERATIONS.name
 
 
@@ -50,7 +50,7 @@ def watch() -> Watch:
 
 
 def lock_of(dynamodb: Any, watch: Watch, who: str, place: Place = PLACE) -> Lock:
-    return Lock(dynamodb, TABLE, place, Holder(f"run-of-{who}", who, "deploy sha-1a2b3c4"), watch)
+    return Lock(dynamodb, TABLE, place, Holder(id=f"run-of-{who}", actor=who, what="deploy sha-1a2b3c4"), watch)
 
 
 def test_a_second_operator_is_told_who_is_at_it_and_since_when(dynamodb: Any, watch: Watch) -> None:
@@ -69,7 +69,7 @@ def test_it_is_free_once_released(dynamodb: Any, watch: Watch) -> None:
 
 def test_each_service_has_its_own(dynamodb: Any, watch: Watch) -> None:
     lock_of(dynamodb, watch, "ada").take()
-    lock_of(dynamodb, watch, "bob", Place("dev", "order-processor")).take()
+    lock_of(dynamodb, watch, "bob", Place(environment="dev", kind="order-processor")).take()
 
 
 def test_who_died_locks_others_out_for_a_while_only(dynamodb: Any, watch: Watch) -> None:

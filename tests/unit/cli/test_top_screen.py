@@ -26,37 +26,47 @@ from tests.factories import NOON
 
 
 def order_line(order_id: str, **others: Any) -> OrderLine:
-    line = OrderLine(order_id, "acme", "confirmed", parked=False, total=0, currency="EUR", age_seconds=0.0)
+    line = OrderLine(
+        id=order_id, tenant="acme", status="confirmed", parked=False, total=0, currency="EUR", age_seconds=0.0
+    )
     return replace(line, **others)
 
 
 STATUSES = ("confirmed", "rejected", "cancelled")
-NOTHING = Quantiles(None, None)
+NOTHING = Quantiles(p50=None, p99=None)
 UNKNOWN = View(
     at=NOON,
     where="on this machine",
-    per_second=PerSecond(None, dict.fromkeys(STATUSES), None, None, None),
+    per_second=PerSecond(
+        accepted=None, ended=dict.fromkeys(STATUSES), requests=None, errors_5xx=None, aws_retries=None
+    ),
     history=[],
     history_seconds=0.0,
-    latency=Latency(NOTHING, NOTHING, NOTHING),
-    queue=Queue(None, None, None),
+    latency=Latency(accept=NOTHING, end=NOTHING, queued=NOTHING),
+    queue=Queue(visible=None, in_flight=None, dead_letters=None),
     open_orders=OpenOrders(None, capped=False, oldest_seconds=None, parked=None),
-    sources=[Source(name, up=0, of=0) for name in ("order-api", "order-processor", "sqs", "dynamodb")],
+    sources=[Source(name=name, up=0, of=0) for name in ("order-api", "order-processor", "sqs", "dynamodb")],
     last_orders=[],
 )
 BUSY = replace(
     UNKNOWN,
-    per_second=PerSecond(12.3, {"confirmed": 10.0, "rejected": 1.5, "cancelled": 0.01}, 30.0, 0.5, 0.0),
+    per_second=PerSecond(
+        accepted=12.3,
+        ended={"confirmed": 10.0, "rejected": 1.5, "cancelled": 0.01},
+        requests=30.0,
+        errors_5xx=0.5,
+        aws_retries=0.0,
+    ),
     history=[0.0, 4.0, 8.0, 12.3],
     history_seconds=95.0,
-    latency=Latency(Quantiles(0.0041, 0.12), Quantiles(0.5, 75.0), NOTHING),
-    queue=Queue(1234, 7, 1),
+    latency=Latency(accept=Quantiles(p50=0.0041, p99=0.12), end=Quantiles(p50=0.5, p99=75.0), queued=NOTHING),
+    queue=Queue(visible=1234, in_flight=7, dead_letters=1),
     open_orders=OpenOrders(3, capped=True, oldest_seconds=61.0, parked=2),
     sources=[
-        Source("order-api", up=2, of=3, versions=["0.1.0"], fault="HTTP 503", detail="…"),
-        Source("order-processor", up=0, of=0),
-        Source("sqs", up=0, of=1, fault="AccessDenied", detail="…"),
-        Source("dynamodb", up=1, of=1),
+        Source(name="order-api", up=2, of=3, versions=["0.1.0"], fault="HTTP 503", detail="…"),
+        Source(name="order-processor", up=0, of=0),
+        Source(name="sqs", up=0, of=1, fault="AccessDenied", detail="…"),
+        Source(name="dynamodb", up=1, of=1),
     ],
     last_orders=[
         order_line(
@@ -69,27 +79,43 @@ BUSY = replace(
 numbers = st.none() | st.floats(0, 1e12)
 counts = st.none() | st.integers(0, 10**12)
 tasks = st.integers(0, 99)
-quantiles = st.builds(Quantiles, numbers, numbers)
+quantiles = st.builds(Quantiles, p50=numbers, p99=numbers)
 words = st.text(max_size=200)
 views = st.builds(
     View,
     at=st.just(NOON),
     where=words,
     per_second=st.builds(
-        PerSecond, numbers, st.fixed_dictionaries(dict.fromkeys(STATUSES, numbers)), numbers, numbers, numbers
+        PerSecond,
+        accepted=numbers,
+        ended=st.fixed_dictionaries(dict.fromkeys(STATUSES, numbers)),
+        requests=numbers,
+        errors_5xx=numbers,
+        aws_retries=numbers,
     ),
     history=st.lists(st.floats(0, 1e6), max_size=100),
     history_seconds=st.floats(0, 1e6),
-    latency=st.builds(Latency, quantiles, quantiles, quantiles),
-    queue=st.builds(Queue, counts, counts, counts),
+    latency=st.builds(Latency, accept=quantiles, end=quantiles, queued=quantiles),
+    queue=st.builds(Queue, visible=counts, in_flight=counts, dead_letters=counts),
     open_orders=st.builds(OpenOrders, counts, st.booleans(), numbers, counts),
     sources=st.lists(
-        st.builds(Source, words, tasks, tasks, st.lists(words, max_size=3), st.none() | words),
+        st.builds(
+            Source, name=words, up=tasks, of=tasks, versions=st.lists(words, max_size=3), fault=st.none() | words
+        ),
         min_size=4,
         max_size=4,
     ),
     last_orders=st.lists(
-        st.builds(OrderLine, words, words, words, st.booleans(), st.integers(0, 10**15), words, st.floats(0, 1e12)),
+        st.builds(
+            OrderLine,
+            id=words,
+            tenant=words,
+            status=words,
+            parked=st.booleans(),
+            total=st.integers(0, 10**15),
+            currency=words,
+            age_seconds=st.floats(0, 1e12),
+        ),
         max_size=8,
     ),
 )

@@ -15,13 +15,27 @@ TIMING = Timing(start=20, drain=30, retry=10)
 
 @pytest.fixture
 def revision() -> Revision:
-    return Revision("app:1", [Image("app", "r/app:live", DIGEST)], NOON, None)
+    return Revision(
+        task_definition="app:1",
+        images=[Image(container="app", reference="r/app:live", digest=DIGEST)],
+        created_at=NOON,
+        target_group=None,
+    )
 
 
 @pytest.fixture
 def service(revision: Revision) -> Service:
     configuration = Configuration(strategy=Strategy.ROLLING)
-    return Service("app", "dev", "app:1", 2, configuration, NOON, revision, revisions=[revision])
+    return Service(
+        name="app",
+        cluster="dev",
+        task_definition="app:1",
+        desired=2,
+        configuration=configuration,
+        created_at=NOON,
+        live=revision,
+        revisions=[revision],
+    )
 
 
 def _at(service: Service, seconds: int, *, broken: str | None = None) -> list[TaskStatus]:
@@ -77,7 +91,10 @@ def test_addresses_are_each_tasks_own(service: Service, revision: Revision) -> N
 
 
 def test_only_the_last_stopped_tasks_are_kept(service: Service, revision: Revision) -> None:
-    gone = [Task(revision.id, "10.0.0.4", NOON, None, status=TaskStatus.STOPPED) for _ in range(60)]
+    gone = [
+        Task(revision_id=revision.id, address="10.0.0.4", created_at=NOON, due=None, status=TaskStatus.STOPPED)
+        for _ in range(60)
+    ]
     service.tasks.extend(gone)
     _at(service, 0)
 

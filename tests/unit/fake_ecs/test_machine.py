@@ -51,7 +51,17 @@ class World:
         live = self._revision(OLD, "blue")
         live.wanted = desired
         balancing = BALANCING if configuration.strategy is Strategy.BLUE_GREEN else None
-        self.service = Service("app", "dev", "app:1", desired, configuration, NOON, live, balancing, [live])
+        self.service = Service(
+            name="app",
+            cluster="dev",
+            task_definition="app:1",
+            desired=desired,
+            configuration=configuration,
+            created_at=NOON,
+            live=live,
+            balancing=balancing,
+            revisions=[live],
+        )
         self.service.production_id = self.service.test_id = live.id
         for _ in range(desired):
             task = fleet.launch(self.service, live, NOON, NOON)
@@ -65,7 +75,14 @@ class World:
         self.service.revisions.append(target)
         sources = [each for each in self.service.revisions if each.wanted]
         due = self.timing.after(self.now, self.timing.request)
-        deployment = Deployment(target, sources, base, self.service.configuration, self.now, due)
+        deployment = Deployment(
+            target=target,
+            sources=sources,
+            base=base,
+            configuration=self.service.configuration,
+            created_at=self.now,
+            due=due,
+        )
         self.service.deployments.append(deployment)
         return deployment
 
@@ -101,7 +118,12 @@ class World:
         self.most = max(self.most, sum(task.is_wanted for task in self.service.tasks))
 
     def _revision(self, digest: str, group: str) -> Revision:
-        return Revision("app:1", [Image("app", "r/app:live", digest)], self.now, group)
+        return Revision(
+            task_definition="app:1",
+            images=[Image(container="app", reference="r/app:live", digest=digest)],
+            created_at=self.now,
+            target_group=group,
+        )
 
 
 def test_blue_green_goes_through_its_stages_and_moves_first_tests_then_customers() -> None:

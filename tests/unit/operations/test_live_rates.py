@@ -21,7 +21,9 @@ observations = st.lists(st.floats(0.001, 10.0), min_size=1, max_size=50)
 
 def sample(at: float, counters: dict[str, float]) -> Sample:
     series: dict[Series, float] = {(name, frozenset()): value for name, value in counters.items()}
-    return Sample(at, frozenset(name.removesuffix("_total") for name in counters), series, {})
+    return Sample(
+        at=at, families=frozenset(name.removesuffix("_total") for name in counters), counters=series, gauges={}
+    )
 
 
 def buckets_of(values: list[float]) -> list[tuple[float, float]]:

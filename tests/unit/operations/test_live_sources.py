@@ -20,8 +20,10 @@ from order_shared.domain.errors import StorageUnavailable
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-GOOD, BROKEN, GARBLED, GONE = (Task(API, f"http://{name}") for name in ("good", "broken", "garbled", "gone"))
-STORED = Stored(Outbox([], [], capped=False), [])
+GOOD, BROKEN, GARBLED, GONE = (
+    Task(service=API, address=f"http://{name}") for name in ("good", "broken", "garbled", "gone")
+)
+STORED = Stored(Outbox(swept=[], parked=[], capped=False), [])
 DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetQueueAttributes")
 
 
@@ -43,7 +45,7 @@ async def look(*tasks: Task, depth: Callable[[], Awaitable[Depth]], read: Callab
 
 
 async def some_depth() -> Depth:
-    return Depth(5, 2, 1)
+    return Depth(visible=5, in_flight=2, dead_letters=1)
 
 
 async def some_orders() -> Stored:
@@ -57,7 +59,7 @@ async def test_every_source_is_seen_whatever_the_others_do() -> None:
     assert good.gauge("order_parked") == 3.0
     faults = [each.fault for each in seen.tasks.values() if isinstance(each, Down)]
     assert faults == ["HTTP 503", "ValueError", "ConnectError"]
-    assert (seen.queues, seen.stored) == (Depth(5, 2, 1), STORED)
+    assert (seen.queues, seen.stored) == (Depth(visible=5, in_flight=2, dead_letters=1), STORED)
 
 
 async def test_queues_and_storage_may_be_down() -> None:
@@ -69,7 +71,7 @@ async def test_queues_and_storage_may_be_down() -> None:
 
     seen = await look(GOOD, depth=denied, read=unavailable)
     assert isinstance(seen.tasks[GOOD], Sample)
-    assert seen.queues == Down("AccessDenied", str(DENIED))
+    assert seen.queues == Down(fault="AccessDenied", detail=str(DENIED))
     assert isinstance(seen.stored, Down)
     assert seen.stored.fault == "StorageUnavailable"
 
@@ -81,7 +83,7 @@ async def test_what_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(sources, "PATIENCE_SECONDS", 0.01)  # so that the test does not wait either
     seen = await look(depth=hang, read=some_orders)
-    assert seen.queues == Down("TimeoutError", "")
+    assert seen.queues == Down(fault="TimeoutError", detail="")
 
 
 class TwoQueues:

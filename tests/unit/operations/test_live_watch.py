@@ -17,10 +17,14 @@ from order_processor.metrics import ProcessorMetrics
 from order_shared.storage.orders import OpenOrder
 from tests.factories import NOON, make_order
 
-ONE, OTHER, WORKER = Task(API, "http://a"), Task(API, "http://b"), Task(PROCESSOR, "http://c")
-LOST = Down("ConnectError", "nobody listens")
-IDLE = Depth(0, 0, 0)
-EMPTY = Stored(Outbox([], [], capped=False), [])
+ONE, OTHER, WORKER = (
+    Task(service=API, address="http://a"),
+    Task(service=API, address="http://b"),
+    Task(service=PROCESSOR, address="http://c"),
+)
+LOST = Down(fault="ConnectError", detail="nobody listens")
+IDLE = Depth(visible=0, in_flight=0, dead_letters=0)
+EMPTY = Stored(Outbox(swept=[], parked=[], capped=False), [])
 
 
 def said(at: float, *lines: str) -> Sample:
@@ -102,8 +106,8 @@ def test_what_is_down_is_named_and_the_rest_is_seen() -> None:
     view = seen(
         look(
             {ONE: said(0.0, 'order_build_info{version="1.4.2"} 1'), OTHER: LOST},
-            queues=Down("AccessDenied", "not you"),
-            stored=Down("StorageUnavailable", "time-out"),
+            queues=Down(fault="AccessDenied", detail="not you"),
+            stored=Down(fault="StorageUnavailable", detail="time-out"),
         )
     )
     api, processor, sqs, dynamodb = view.sources
@@ -111,7 +115,7 @@ def test_what_is_down_is_named_and_the_rest_is_seen() -> None:
     assert (processor.name, processor.up, processor.of, processor.fault) == (PROCESSOR, 0, 0, None)
     assert (sqs.up, sqs.fault, sqs.detail) == (0, "AccessDenied", "not you")
     assert (dynamodb.up, dynamodb.fault, dynamodb.detail) == (0, "StorageUnavailable", "time-out")
-    assert view.queue == Queue(None, None, None)
+    assert view.queue == Queue(visible=None, in_flight=None, dead_letters=None)
     assert view.last_orders == []
 
 
@@ -119,8 +123,8 @@ def test_without_storage_the_processors_word_is_taken_and_not_added_up() -> None
     def parked(number: int) -> Sample:
         return said(0.0, f"order_parked {number}", "order_open_oldest_seconds 30")
 
-    tasks = {WORKER: parked(2), Task(PROCESSOR, "http://d"): parked(3)}
-    orders = seen(look(tasks, stored=Down("StorageUnavailable", ""))).open_orders
+    tasks = {WORKER: parked(2), Task(service=PROCESSOR, address="http://d"): parked(3)}
+    orders = seen(look(tasks, stored=Down(fault="StorageUnavailable", detail=""))).open_orders
     assert (orders.count, orders.parked, orders.oldest_seconds) == (None, 3, 30.0)
 
 
@@ -130,7 +134,7 @@ def test_open_orders_are_told_as_they_are_stored() -> None:
             customer_key="acme#ada", created_at=NOON - timedelta(seconds=seconds), open_shard="1", due_at=0, sweeps=0
         )
 
-    stored = Stored(Outbox([entry(5), entry(90)], [entry(9000)], capped=True), [])
+    stored = Stored(Outbox(swept=[entry(5), entry(90)], parked=[entry(9000)], capped=True), [])
     orders = seen(look({WORKER: said(0.0, "order_parked 7")}, stored=stored)).open_orders
     assert (orders.count, orders.capped, orders.oldest_seconds, orders.parked) == (2, True, 90.0, 1)
 
@@ -173,5 +177,5 @@ def test_the_services_expose_every_number_that_is_shown(services: tuple[ApiMetri
     rates, latency = view.per_second, view.latency
     assert rates.ended == {"cancelled": 0.0, "confirmed": 1.0, "rejected": 0.0}
     assert (rates.accepted, rates.requests, rates.errors_5xx, rates.aws_retries) == (1.0, 0.0, 0.0, 0.0)
-    assert Quantiles(None, None) not in (latency.accept, latency.end, latency.queued)
+    assert Quantiles(p50=None, p99=None) not in (latency.accept, latency.end, latency.queued)
     assert [len(source.versions) for source in view.sources] == [1, 1, 0, 0]

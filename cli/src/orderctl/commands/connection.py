@@ -27,7 +27,7 @@ TenantOption = Annotated[str | None, typer.Option(help="With --local: the tenant
 CustomerOption = Annotated[str | None, typer.Option(help="With --local: the customer, such as ada.")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Connection:
     """Which API, and as whom, as the options say."""
 

@@ -49,7 +49,7 @@ QueryOption = Annotated[str | None, typer.Option("--q", help="A part of the refe
 SortOption = Annotated[str | None, typer.Option(help="created_at: oldest first.")]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wanted:
     """Which orders to list."""
 
@@ -96,7 +96,7 @@ def post(
             errors.print("placed before, under the same key", style="dim")
         return await client.wait_for_end(order.id, timeout=timeout) if wait else order
 
-    order = Connection(local, state, tenant, customer).run(placed)
+    order = Connection(local=local, state=state, tenant=tenant, customer=customer).run(placed)
     _print(order, as_json=as_json)
     if wait and order.status is not OrderStatus.CONFIRMED:
         raise typer.Exit(1)
@@ -112,7 +112,12 @@ def get(
     customer: CustomerOption = None,
 ) -> None:
     """Show one of your orders as it is now."""
-    _print(Connection(local, state, tenant, customer).run(lambda client: client.get_order(order_id)), as_json=as_json)
+    _print(
+        Connection(local=local, state=state, tenant=tenant, customer=customer).run(
+            lambda client: client.get_order(order_id)
+        ),
+        as_json=as_json,
+    )
 
 
 def list_orders(connection: Connection, wanted: Wanted, *, as_json: bool) -> None:
@@ -143,7 +148,7 @@ def cancel(
 
     Safe to repeat. What is undone shows as `cancelled` in `get`.
     """
-    connection = Connection(local, state, tenant, customer)
+    connection = Connection(local=local, state=state, tenant=tenant, customer=customer)
     _print(connection.run(lambda client: client.cancel_order(order_id, version=version)), as_json=as_json)
 
 
@@ -171,7 +176,7 @@ def watch(
             if order.reason:
                 console.print(f"{order.reason.code}: {order.reason.detail}")
 
-    Connection(local, state, tenant, customer).run(watched)
+    Connection(local=local, state=state, tenant=tenant, customer=customer).run(watched)
 
 
 async def _listed(client: OrderClient, wanted: Wanted) -> list[Order]:

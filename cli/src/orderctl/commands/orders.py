@@ -62,8 +62,10 @@ def list_orders(
     orderctl orders list --q PO-2026 --since 2026-01-01 --until 2026-02-01 --json
     """
     if not parked:
-        connection = Connection(local, state, tenant, customer)
-        wanted = customer_orders.Wanted(status or (), since, until, q, sort, limit or DEFAULT_LIMIT)
+        connection = Connection(local=local, state=state, tenant=tenant, customer=customer)
+        wanted = customer_orders.Wanted(
+            status=status or (), since=since, until=until, q=q, sort=sort, limit=limit or DEFAULT_LIMIT
+        )
         customer_orders.list_orders(connection, wanted, as_json=as_json)
         return
     if any(option is not None for option in (status, since, until, q, sort, tenant, customer)):

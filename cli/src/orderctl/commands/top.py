@@ -80,7 +80,10 @@ def top(
         raise typer.BadParameter("--tenant and --customer go together")
     with reported_failures():
         target = make_target(local, state)
-        named = [*(Task(API, url) for url in api or ()), *(Task(PROCESSOR, url) for url in processor or ())]
+        named = [
+            *(Task(service=API, address=url) for url in api or ()),
+            *(Task(service=PROCESSOR, address=url) for url in processor or ()),
+        ]
         sources = open_sources(
             target,
             StackProfile.at(state).tasks if local else named,

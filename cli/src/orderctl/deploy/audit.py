@@ -11,7 +11,7 @@ from order_shared.domain.clock import MICROSECOND, from_text, to_text
 from orderctl.deploy.place import Place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     at: datetime
     actor: str
@@ -44,7 +44,12 @@ class AuditLog:
             Limit=limit,
         )
         for item in answer["Items"]:
-            yield Entry(from_text(item["at"]["S"]), item["actor"]["S"], item["verb"]["S"], item["detail"]["S"])
+            yield Entry(
+                at=from_text(item["at"]["S"]),
+                actor=item["actor"]["S"],
+                verb=item["verb"]["S"],
+                detail=item["detail"]["S"],
+            )
 
     def _put(self, at: datetime, verb: str, detail: str) -> bool:
         item = {

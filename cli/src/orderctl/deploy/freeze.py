@@ -8,7 +8,7 @@ from orderctl.deploy.place import Place
 AT = "pause"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pause:
     actor: str
     reason: str
@@ -26,7 +26,7 @@ class Freeze:
     def get(self) -> Pause | None:
         """Read strongly: who begins a deployment must see a pause that has just been set."""
         item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
-        return Pause(item["actor"]["S"], item["reason"]["S"], item["since"]["S"]) if item else None
+        return Pause(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
 
     def set(self, pause: Pause) -> None:
         """In place of an earlier one."""

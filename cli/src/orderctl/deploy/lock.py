@@ -22,7 +22,7 @@ differ by less than this; by more, a lock is taken from who lives, which then st
 EXTENDED_SECONDS = HELD_SECONDS / 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Holder:
     id: str
     """Of this run, which no other has."""

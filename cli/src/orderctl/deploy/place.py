@@ -12,7 +12,7 @@ FEATURE_HOST = "dev"
 PROTECTED = "prod"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Place:
     environment: str
     kind: str

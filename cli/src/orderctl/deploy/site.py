@@ -34,7 +34,7 @@ CALLS = Config(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Site:
     place: Place
     session: boto3.Session
@@ -60,7 +60,12 @@ class Site:
             raise Refused(
                 f"these credentials are of account {caller['Account']}, and {EXPECTED_ACCOUNT} says {expected}"
             )
-        return cls(Place(environment, kind), session, caller["Account"], caller["Arn"])
+        return cls(
+            place=Place(environment=environment, kind=kind),
+            session=session,
+            account=caller["Account"],
+            actor=caller["Arn"],
+        )
 
     @property
     def region(self) -> str:
@@ -92,12 +97,12 @@ class Site:
 
     def pause(self, reason: str) -> Pause:
         """Keeps everybody from deploying the service."""
-        paused = Pause(self.actor, reason, _utc_now().isoformat(timespec="seconds"))
+        paused = Pause(actor=self.actor, reason=reason, since=_utc_now().isoformat(timespec="seconds"))
         self.freeze.set(paused)
         return paused
 
     def lock(self, what: str, now: Callable[[], float] = time.time) -> Lock:
-        holder = Holder(uuid.uuid4().hex, self.actor, what)
+        holder = Holder(id=uuid.uuid4().hex, actor=self.actor, what=what)
         return Lock(self._client("dynamodb"), self._operations, self.place, holder, now)
 
     def watch(self) -> Callable[[Deployment], str | None]:

@@ -31,7 +31,7 @@ class DemoFailed(Exception):
     """Something did not go as it should."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A row of the closing table. `seconds` is from accepted to its end, by the order's own timeline."""
 
@@ -72,8 +72,14 @@ async def _normal_and_replayed(shop: OrderClient) -> list[Row]:
     expect(after == before - 2, f"stock of {NORMAL_SKU} went from {before} to {after} for 2 units")
     price = format_amount(order.total, order.currency)
     return [
-        Row("one", order.id, order.status, f"{price}, stock {before} to {after}", seconds_to_end(order)),
-        Row("again", again.id, order.status, "replayed: same key, same order"),
+        Row(
+            what="one",
+            order=order.id,
+            status=order.status,
+            remark=f"{price}, stock {before} to {after}",
+            seconds=seconds_to_end(order),
+        ),
+        Row(what="again", order=again.id, status=order.status, remark="replayed: same key, same order"),
     ]
 
 
@@ -86,13 +92,29 @@ async def _out_of_stock(shop: OrderClient) -> list[Row]:
         f"an order of more than there is became {order.status}",
     )
     expect(await _available(shop, SCARCE_SKU) == before, "a rejected order moved stock")
-    return [Row("too many", order.id, order.status, f"out_of_stock: {SCARCE_SKU}", seconds_to_end(order))]
+    return [
+        Row(
+            what="too many",
+            order=order.id,
+            status=order.status,
+            remark=f"out_of_stock: {SCARCE_SKU}",
+            seconds=seconds_to_end(order),
+        )
+    ]
 
 
 async def _paid(shop: OrderClient) -> list[Row]:
     order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=CARD))
     expect(order.status == "confirmed", f"a paid order became {order.status}: {order.reason}")
-    return [Row("paid", order.id, order.status, "stock reserved, card charged", seconds_to_end(order))]
+    return [
+        Row(
+            what="paid",
+            order=order.id,
+            status=order.status,
+            remark="stock reserved, card charged",
+            seconds=seconds_to_end(order),
+        )
+    ]
 
 
 async def _declined(shop: OrderClient) -> list[Row]:
@@ -101,7 +123,15 @@ async def _declined(shop: OrderClient) -> list[Row]:
     code = order.reason.code if order.reason else None
     expect((order.status, code) == ("rejected", "payment_declined"), f"a declined order became {order.status}")
     expect(await _available(shop, NORMAL_SKU) == before, "a declined order kept its stock")
-    return [Row("declined", order.id, order.status, "payment_declined, stock given back", seconds_to_end(order))]
+    return [
+        Row(
+            what="declined",
+            order=order.id,
+            status=order.status,
+            remark="payment_declined, stock given back",
+            seconds=seconds_to_end(order),
+        )
+    ]
 
 
 async def _cancelled(shop: OrderClient) -> list[Row]:
@@ -110,7 +140,15 @@ async def _cancelled(shop: OrderClient) -> list[Row]:
     await shop.cancel_order(order.id)
     order = await shop.wait_for_end(order.id, timeout=DEADLINE_SECONDS, until={"cancelled"})
     expect(await _available(shop, NORMAL_SKU) == before, "a cancelled order kept its stock")
-    return [Row("cancelled", order.id, order.status, "refunded, stock given back", seconds_to_end(order))]
+    return [
+        Row(
+            what="cancelled",
+            order=order.id,
+            status=order.status,
+            remark="refunded, stock given back",
+            seconds=seconds_to_end(order),
+        )
+    ]
 
 
 async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
@@ -135,8 +173,20 @@ async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, 
     latencies = sorted(seconds_to_end(order) for order in ended)
     remark = f"stock {before} to {after}"
     return [
-        Row("a burst", f"{size} of {size}, median", "confirmed", remark, statistics.median(latencies)),
-        Row("", f"{size} of {size}, p99", "confirmed", remark, latencies[int(0.99 * (size - 1))]),
+        Row(
+            what="a burst",
+            order=f"{size} of {size}, median",
+            status="confirmed",
+            remark=remark,
+            seconds=statistics.median(latencies),
+        ),
+        Row(
+            what="",
+            order=f"{size} of {size}, p99",
+            status="confirmed",
+            remark=remark,
+            seconds=latencies[int(0.99 * (size - 1))],
+        ),
     ]
 
 

@@ -39,7 +39,7 @@ DONE, FAILED = 0, 1
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """A row of the closing table."""
 
@@ -51,7 +51,7 @@ class Row:
     """The image, by its tag."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Terminal:
     """Where commands are typed. `tell` shows each of them before it is run, `show` what it has answered."""
 
@@ -86,13 +86,13 @@ class Demonstration:
         """To its good end, after which it is what runs. Raises DemoFailed."""
         code = self.terminal.run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *how)
         expect(code == DONE, f"the deployment of {image} ended with {code} instead of {DONE}")
-        return Row(what, service, image, "deployed", self._running(service, image))
+        return Row(what=what, service=service, image=image, outcome="deployed", runs=self._running(service, image))
 
     def turns_down(self, what: str, service: str, image: str, before: str, *how: str) -> Row:
         """Rolls it back, after which runs what ran before. Raises DemoFailed."""
         code = self.terminal.run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *how)
         expect(code == FAILED, f"the deployment of {image} ended with {code} instead of {FAILED}")
-        return Row(what, service, image, "rolled back", self._running(service, before))
+        return Row(what=what, service=service, image=image, outcome="rolled back", runs=self._running(service, before))
 
     def _running(self, service: str, expected: str) -> str:
         """The tag of the image that runs, which is also what the live tag means."""
@@ -121,7 +121,7 @@ def run_deploy_demo(folder: Path, tell: Tell, show: Tell) -> list[Row]:
         tags = _tags(account)
         _serve(account, {GOOD: stack.api, BAD: broken}, tags)
         url = listener_url(account.ecs_address, port=TEST_PORT, host=api_host(ENVIRONMENT))
-        demonstration = Demonstration(Terminal(environment, tell, show), tags)
+        demonstration = Demonstration(Terminal(environment=environment, tell=tell, show=show), tags)
         return [
             demonstration.deploys("good", API, GOOD, "--auto", "--test-url", url),
             demonstration.turns_down("unavailable", API, BAD, GOOD, "--auto", "--test-url", url),

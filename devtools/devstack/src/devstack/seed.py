@@ -46,7 +46,7 @@ class SeedFileInvalid(Exception):
     """`str()` names the file, the entry and the field."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SeedReport:
     created: int
     unchanged: int
@@ -74,7 +74,7 @@ async def load(
         for product in products:
             created += await load_product(adapters.inventory, product)
             on_progress(product)
-    return SeedReport(created, len(products) - created)
+    return SeedReport(created=created, unchanged=len(products) - created)
 
 
 async def load_product(inventory: InventoryRepository, seed: SeedProduct) -> bool:

@@ -73,7 +73,7 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
     }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Stack:
     """A running stack. Addresses are base URLs."""
 
@@ -163,7 +163,15 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
                 **service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=secrets.token_hex(32)),
                 **(overrides or {}),
             }
-            yield Stack(group, issuer, issuer_key, endpoint, environment, client_secret, {"emulator": emulator})
+            yield Stack(
+                group=group,
+                issuer=issuer,
+                issuer_key=issuer_key,
+                aws=endpoint,
+                environment=environment,
+                client_secret=client_secret,
+                children={"emulator": emulator},
+            )
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ class TaskDefinition:
         return f"{self.family}:{self.revision}"
 
     def images(self) -> list[Image]:
-        return [Image(each["name"], each["image"]) for each in self.content["containerDefinitions"]]
+        return [Image(container=each["name"], reference=each["image"]) for each in self.content["containerDefinitions"]]
 
 
 @dataclass
@@ -84,7 +84,13 @@ class Engine:
             self.state.clusters.add(cluster)
             self.state.task_definitions[task_definition.name] = task_definition
             group = balancing.target_groups[0] if balancing is not None else None
-            live = Revision(task_definition.name, task_definition.images(), born, group, wanted=desired)
+            live = Revision(
+                task_definition=task_definition.name,
+                images=task_definition.images(),
+                created_at=born,
+                target_group=group,
+                wanted=desired,
+            )
             self._resolve_images(live)
             service = Service(
                 name=name,
@@ -102,7 +108,15 @@ class Engine:
             for _ in range(desired):
                 task = fleet.launch(service, live, born, born)
                 task.status, task.started_at, task.due = TaskStatus.RUNNING, born, None
-            first = Deployment(live, [], live, configuration, born, None, status=Status.SUCCESSFUL)
+            first = Deployment(
+                target=live,
+                sources=[],
+                base=live,
+                configuration=configuration,
+                created_at=born,
+                due=None,
+                status=Status.SUCCESSFUL,
+            )
             first.started_at = first.updated_at = first.finished_at = born
             first.final = {live.id: service.counts(live)}
             service.deployments.append(first)
@@ -118,11 +132,24 @@ class Engine:
                 machine.supersede(service, service.ongoing, now)
             definition = self.state.task_definitions[service.task_definition]
             base = service.revision(service.production_id)
-            target = Revision(definition.name, definition.images(), now, _other_group(service, base, configuration))
+            target = Revision(
+                task_definition=definition.name,
+                images=definition.images(),
+                created_at=now,
+                target_group=_other_group(service, base, configuration),
+            )
             sources = [each for each in service.revisions if each.wanted or service.alive(each)] or [base]
             service.revisions.append(target)
             due = self.timing.after(now, self.timing.request)
-            deployment = Deployment(target, sources, base, configuration, now, due, updated_at=now)
+            deployment = Deployment(
+                target=target,
+                sources=sources,
+                base=base,
+                configuration=configuration,
+                created_at=now,
+                due=due,
+                updated_at=now,
+            )
             service.deployments.append(deployment)
             return deployment
 

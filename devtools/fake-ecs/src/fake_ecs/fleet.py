@@ -76,7 +76,7 @@ def _reach_wanted(service: Service, revision: Revision, now: datetime, timing: T
 def launch(service: Service, revision: Revision, now: datetime, due: datetime) -> Task:
     taken = {task.address for task in service.tasks if task.status is not TaskStatus.STOPPED}
     address = next(f"10.0.0.{n}" for n in range(4, ADDRESSES) if f"10.0.0.{n}" not in taken)
-    task = Task(revision.id, address, now, due)
+    task = Task(revision_id=revision.id, address=address, created_at=now, due=due)
     service.tasks.append(task)
     return task
 

@@ -80,7 +80,7 @@ def new_revision_id() -> str:
     return str(10**18 + secrets.randbelow(8 * 10**18))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Image:
     container: str
     reference: str
@@ -89,7 +89,7 @@ class Image:
     """None until a deployment has started, or if there is no such image."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Task:
     revision_id: str
     address: str
@@ -108,7 +108,7 @@ class Task:
         return self.status in (TaskStatus.PENDING, TaskStatus.RUNNING)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Revision:
     task_definition: str
     images: list[Image]
@@ -174,7 +174,7 @@ class Hook:
     status: HookStatus = HookStatus.AWAITING_ACTION
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     requested: int
     running: int
@@ -191,7 +191,7 @@ class Rollback:
     revision_id: str
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Deployment:
     target: Revision
     sources: list[Revision]
@@ -223,14 +223,14 @@ class Deployment:
         return next((hook for hook in self.hooks if hook.status is HookStatus.AWAITING_ACTION), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Event:
     at: datetime
     message: str
     id: str = field(default_factory=lambda: secrets.token_hex(16))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Service:
     name: str
     cluster: str
@@ -284,4 +284,4 @@ class Service:
         return [r for r in self.revisions if r.wanted or any(t.status != TaskStatus.STOPPED for t in self.tasks_of(r))]
 
     def tell(self, at: datetime, message: str) -> None:
-        self.events.append(Event(at, f"(service {self.name}) {message}"))
+        self.events.append(Event(at=at, message=f"(service {self.name}) {message}"))

@@ -24,7 +24,7 @@ PART_BYTES = 10 * 1024 * 1024
 Json = dict[str, Any]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class StoredImage:
     digest: str
     manifest: str
@@ -35,7 +35,7 @@ class StoredImage:
     """By severity; None if the image has not been scanned. An index never is: its images are."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Repository:
     name: str
     settings: Json
@@ -101,7 +101,7 @@ class Registry:
         if name in self._repositories:
             raise ApiError("RepositoryAlreadyExistsException", f"The repository with name '{name}' already exists.")
         settings = {key: each for key, each in request.items() if key.startswith("image")}
-        self._repositories[name] = Repository(name, settings)
+        self._repositories[name] = Repository(name=name, settings=settings)
         return {"repository": self._describe(self._repositories[name])}
 
     def describe_repositories(self, request: Json) -> Json:
@@ -128,7 +128,9 @@ class Registry:
         media_type = request.get("imageManifestMediaType") or content.get("mediaType") or DEFAULT_MEDIA_TYPE
         is_scanned = repository.settings.get("imageScanningConfiguration", {}).get("scanOnPush", False)
         findings: dict[str, int] | None = {} if is_scanned and media_type not in INDEXES else None
-        new = StoredImage(digest, manifest, media_type, self._clock(), findings=findings)
+        new = StoredImage(
+            digest=digest, manifest=manifest, media_type=media_type, pushed_at=self._clock(), findings=findings
+        )
         image = repository.images.setdefault(digest, new)
         if tag:
             image.tags.append(tag)

@@ -30,7 +30,7 @@ def listener_url(address: str, *, port: int, host: str) -> str:
     return f"{address}{LISTENERS}{port}/{host}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     method: str
     target: str

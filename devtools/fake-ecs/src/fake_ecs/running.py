@@ -146,9 +146,9 @@ def running_ecs(
     with socket.create_server((HOST, port)) as listener:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
         endpoints = {**dict.fromkeys(SERVED, address), **(elsewhere or {})}
-        arns = Arns(REGION, ACCOUNT)
+        arns = Arns(region=REGION, account=ACCOUNT)
         cloud = AwsCloud(*(_client(name, endpoints[name]) for name in SERVED[1:]))
-        engine = Engine(arns, cloud, clock, Timing(speed))
+        engine = Engine(arns, cloud, clock, Timing(speed=speed))
         registry = Registry(arns, clock, f"{address}{BLOBS}")
         balancer, alarms = Balancer(arns), Alarms(arns, clock)
         apis = (EcsApi(engine), registry, balancer, alarms)

@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(500, JSON_TYPE, json.dumps({"__type": "AnswerInvalid", "message": str(error)}).encode()))
 
     def _route(self) -> None:
-        request = Request(self.command, self.path, dict(self.headers), self._body())
+        request = Request(method=self.command, target=self.path, headers=dict(self.headers), body=self._body())
         try:
             self._send(self.server.routing.answer(request))
         except ApiError as error:

@@ -23,7 +23,7 @@ class HandClock:
         return self.now
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Timing:
     """Seconds at speed 1."""
 

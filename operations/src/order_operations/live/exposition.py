@@ -11,7 +11,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 GROWING = frozenset({"counter", "histogram"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """One task's numbers at one moment; `at` is in seconds, of a clock that never runs back.
 
@@ -34,7 +34,7 @@ class Sample:
             families.add(family.name)
             kind = counters if family.type in GROWING else gauges
             kind.update({(each.name, frozenset(each.labels.items())): each.value for each in family.samples})
-        return cls(at, frozenset(families), counters, gauges)
+        return cls(at=at, families=frozenset(families), counters=counters, gauges=gauges)
 
     def gauge(self, name: str) -> float | None:
         """The largest of that name; None if there is none."""

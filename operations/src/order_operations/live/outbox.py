@@ -13,7 +13,7 @@ SHARD_LIMIT = 100
 """Entries that are read of each shard: those that fall due first. Orders beyond them are not counted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outbox:
     """`swept` are open and looked after by the platform, `parked` wait for an operator."""
 
@@ -32,7 +32,7 @@ async def read_outbox(orders: OrderRepository) -> Outbox:
     """Raises StorageUnavailable."""
     swept, parked = await asyncio.gather(_read(orders, SWEPT_SHARDS), _read(orders, PARKED_SHARDS))
     capped = any(len(shard) == SHARD_LIMIT for shard in (*swept, *parked))
-    return Outbox(list(chain.from_iterable(swept)), list(chain.from_iterable(parked)), capped)
+    return Outbox(swept=list(chain.from_iterable(swept)), parked=list(chain.from_iterable(parked)), capped=capped)
 
 
 async def _read(orders: OrderRepository, shards: Iterable[str]) -> list[list[OpenOrder]]:

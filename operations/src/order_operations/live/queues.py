@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Depth:
     """Messages, as SQS says approximately. A dead letter that somebody looks at is hidden, and counts too."""
 
@@ -30,7 +30,7 @@ class Queues:
     async def depth(self) -> Depth:
         """Two requests. Raises botocore's errors."""
         (visible, in_flight), dead = await asyncio.gather(*map(self._count, self._names))
-        return Depth(visible, in_flight, dead_letters=sum(dead))
+        return Depth(visible=visible, in_flight=in_flight, dead_letters=sum(dead))
 
     async def _count(self, name: str) -> tuple[int, int]:
         """Visible, and in flight."""

@@ -29,7 +29,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Down:
     """What came instead of an answer: in a word, and in the words of whoever said it."""
 
@@ -102,7 +102,7 @@ async def _answer_of(work: Awaitable[T]) -> T | Down:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await work
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one source, the others are still shown
-        return Down(_fault(error), str(error))
+        return Down(fault=_fault(error), detail=str(error))
 
 
 def _fault(error: Exception) -> str:

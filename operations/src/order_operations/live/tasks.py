@@ -8,7 +8,7 @@ API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
 SERVICES = (API, PROCESSOR)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A running copy of a service; `address` is its base URL."""
 

@@ -8,7 +8,7 @@ from typing import Any
 from order_shared.domain.clock import to_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PerSecond:
     """Over all tasks; `requests` are customers'. An order that is cancelled after it was confirmed has ended twice."""
 
@@ -19,7 +19,7 @@ class PerSecond:
     aws_retries: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Quantiles:
     """In seconds."""
 
@@ -27,7 +27,7 @@ class Quantiles:
     p99: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Latency:
     """`accept` is what the customer waited for, `end` from accepted to an end state, `queued` what a message waited."""
 
@@ -36,7 +36,7 @@ class Latency:
     queued: Quantiles
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Queue:
     """Messages, as SQS says approximately."""
 
@@ -55,7 +55,7 @@ class OpenOrders:
     parked: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A service, or what it stands on: how many of its tasks answer, and in which versions.
 
@@ -70,7 +70,7 @@ class Source:
     detail: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OrderLine:
     """`total` is in minor units."""
 

@@ -79,13 +79,13 @@ def _has_status(status: str) -> Callable[[Labels], bool]:
 
 
 def _quantiles(rates: Rates, histogram: str) -> Quantiles:
-    return Quantiles(rates.quantile(histogram, 0.5), rates.quantile(histogram, 0.99))
+    return Quantiles(p50=rates.quantile(histogram, 0.5), p99=rates.quantile(histogram, 0.99))
 
 
 def _queue(depth: Depth | Down) -> Queue:
     if isinstance(depth, Down):
-        return Queue(None, None, None)
-    return Queue(depth.visible, depth.in_flight, depth.dead_letters)
+        return Queue(visible=None, in_flight=None, dead_letters=None)
+    return Queue(visible=depth.visible, in_flight=depth.in_flight, dead_letters=depth.dead_letters)
 
 
 def _open_orders(look: Look, samples: Collection[Sample]) -> OpenOrders:
@@ -114,12 +114,12 @@ def _service(name: str, tasks: Mapping[Task, Sample | Down]) -> Source:
     answers = [answer for task, answer in tasks.items() if task.service == name]
     samples = [answer for answer in answers if isinstance(answer, Sample)]
     versions = {version for each in samples if (version := each.label("order_build_info", "version"))}
-    source = Source(name, up=len(samples), of=len(answers), versions=sorted(versions))
+    source = Source(name=name, up=len(samples), of=len(answers), versions=sorted(versions))
     return _with_fault(source, answers)
 
 
 def _dependency(name: str, answer: Depth | Stored | Down) -> Source:
-    return _with_fault(Source(name, up=0 if isinstance(answer, Down) else 1, of=1), [answer])
+    return _with_fault(Source(name=name, up=0 if isinstance(answer, Down) else 1, of=1), [answer])
 
 
 def _with_fault(source: Source, answers: Iterable[object]) -> Source:

@@ -51,7 +51,14 @@ def promote(
 
 def _running(site: Site, source: str) -> str:
     """Raises Refused if it is not one image, or not the one that the tag means."""
-    there = state_of(Site(Place(source, site.place.kind), site.session, site.account, site.actor))
+    there = state_of(
+        Site(
+            place=Place(environment=source, kind=site.place.kind),
+            session=site.session,
+            account=site.account,
+            actor=site.actor,
+        )
+    )
     if there.under_way is not None:
         raise Refused(f"{source} is being deployed: {there.under_way.id}")
     if there.drift:
