@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
+STEPS_OF_AN_ACCEPT = 5
+"""Steps of the event loop until a connection just accepted has reached `_accept`, and is gone if aborted."""
 
 
 class Gate:
@@ -21,7 +23,7 @@ class Gate:
         return f"http://{HOST}:{self._port}"
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, HOST, self._port, reuse_address=True)
+        self._server = await asyncio.start_server(self._accept, HOST, self._port, reuse_address=True)
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def shut(self) -> None:
@@ -32,15 +34,21 @@ class Gate:
                 pipe.cancel()
             await asyncio.gather(*self._pipes, return_exceptions=True)
             await server.wait_closed()
+            for _ in range(STEPS_OF_AN_ACCEPT):
+                await asyncio.sleep(0)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task. The task would not close it if it were cancelled before its first step."""
+        if self._server is None:  # shut after the connection was accepted
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
         self._pipes.add(task)
         task.add_done_callback(self._pipes.discard)
+        task.add_done_callback(lambda task: writer.transport.abort() if task.cancelled() else None)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with _closed(writer), contextlib.suppress(OSError, asyncio.CancelledError):
-            if self._server is None:  # shut after the connection was accepted
-                return
             there_reader, there_writer = await asyncio.open_connection(*self._target)
             with _closed(there_writer):
                 await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
