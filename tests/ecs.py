@@ -1,11 +1,23 @@
-"""The fake of ECS for tests with an event loop."""
+"""The fake of ECS for tests: with an event loop, or with a clock that the test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import copy
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from fake_ecs import Ecs, Seed, running_ecs
+from fake_ecs.engine import State
+from fake_ecs.model import Service
+from fake_ecs.running import Ecs, running_ecs
+from fake_ecs.seed import Seed
+from tests.factories import NOON
+from tests.fakes import HandClock
+
+CHANGING = (dict, list, set, Counter, State)
+"""Types of the attributes that requests and time change; all else stays as it was made."""
 
 
 @asynccontextmanager
@@ -17,3 +29,66 @@ async def open_ecs(seed: Seed | None = None, **options: Any) -> AsyncIterator[Ec
         yield ecs
     finally:
         await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+@dataclass(frozen=True)
+class SteppedEcs(Ecs):
+    """A fake whose time the test moves, and whose state it can restore."""
+
+    clock: HandClock
+    start: Sequence[Mapping[str, Any]]
+
+    def step(self, seconds: float) -> None:
+        """Move the clock on, moment by moment at which something is due."""
+        end = self.clock.now + timedelta(seconds=seconds)
+        self.engine.tick()
+        while (due := self._next_due()) is not None and due <= end:
+            self.clock.now = due
+            self.engine.tick()
+        self.clock.now = end
+        self.engine.tick()
+
+    def skip(self) -> bool:
+        """Move the clock to the next moment at which something is due. Return False if nothing ever is."""
+        self.engine.tick()
+        due = self._next_due()
+        if due is not None:
+            self.clock.now = due
+            self.engine.tick()
+        return due is not None
+
+    def reset(self) -> None:
+        """Restore the state of the start, but not the clock. Nobody may be asking the fake meanwhile."""
+        for part, state in zip(self.parts, self.start, strict=True):
+            vars(part).update(copy.deepcopy(state))
+
+    def _next_due(self) -> datetime | None:
+        with self.engine.lock:
+            dues = [next_due(service, self.clock.now) for service in self.engine.state.services.values()]
+        return min((due for due in dues if due is not None), default=None)
+
+
+@contextmanager
+def stepped_ecs(seed: Seed | None = None, *, start: datetime = NOON) -> Iterator[SteppedEcs]:
+    """Serve a fake on which nothing happens but by requests, `step` and `skip`."""
+    clock = HandClock(start)
+    with running_ecs(seed, clock=clock, ticking=False) as ecs:
+        start_state = [copy.deepcopy(changing(part)) for part in ecs.parts]
+        yield SteppedEcs(**vars(ecs), clock=clock, start=start_state)
+
+
+def changing(part: object) -> dict[str, Any]:
+    """Return the attributes that hold the part's state."""
+    return {name: value for name, value in vars(part).items() if isinstance(value, CHANGING) and name != "operations"}
+
+
+def next_due(service: Service, after: datetime) -> datetime | None:
+    """Return when time alone changes something next."""
+    moments = [task.due for task in service.tasks]
+    moments += [revision.launch_after for revision in service.revisions]
+    deployment = service.ongoing
+    if deployment is not None:
+        moments.append(deployment.due)
+        if deployment.awaiting is not None:
+            moments.append(deployment.awaiting.expires_at)
+    return min((moment for moment in moments if moment is not None and moment > after), default=None)

@@ -34,14 +34,14 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 DEPLOYS = """
-from datetime import UTC, datetime
-from fake_ecs import HandClock, running_ecs
+import time
+from fake_ecs.running import running_ecs
 
-with running_ecs(clock=HandClock(datetime.now(UTC))) as ecs:
+with running_ecs(speed=1000) as ecs:
     client = ecs.client("ecs")
     client.update_service(cluster="dev", service="order-processor", forceNewDeployment=True)
-    while ecs.skip():
-        pass
+    while ecs.engine.state.services["dev", "order-processor"].ongoing:
+        time.sleep(0.01)
     newest = client.list_service_deployments(cluster="dev", service="order-processor")["serviceDeployments"][0]
     print(newest["status"], callable(client.continue_service_deployment))
     client.close()

@@ -18,7 +18,8 @@ from devstack.ecs_stack import EMBEDDED, endpoints_of, variables
 from devstack.emulator import HOST, start_emulator
 from devstack.processes import ProcessGroup
 from devstack.provision import create_queue, create_table
-from fake_ecs import Ecs, HandClock, fake_session, running_ecs, standard
+from fake_ecs.running import fake_session
+from fake_ecs.seed import standard
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl import aws_models
 from orderctl.commands.deployment import options, pace, running
@@ -29,6 +30,7 @@ from orderctl.deploy.lock import Holder, Lock
 from orderctl.deploy.place import Place
 from orderctl.deploy.smoke import RELEASE
 from orderctl.main import app
+from tests.ecs import SteppedEcs, stepped_ecs
 from tests.integration.deploy_wire import Wire, session
 
 FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"
@@ -91,7 +93,7 @@ class GreenSide:
 class Desk:
     """`place` is the API's; `on_look` is done before each look at ECS."""
 
-    ecs: Ecs
+    ecs: SteppedEcs
     environment: dict[str, str]
     green: GreenSide
     place: Place
@@ -179,17 +181,16 @@ class Ground:
     def __init__(self, embedded: str, stack: ExitStack) -> None:
         self.embedded = embedded
         self._stack = stack
-        self._fakes: dict[str, Ecs] = {}
+        self._fakes: dict[str, SteppedEcs] = {}
 
-    def fake(self, environment: str = "dev") -> Ecs:
+    def fake(self, environment: str = "dev") -> SteppedEcs:
         """Both services run their first image. Its clock is moved by hand, and stands at now."""
         if environment not in self._fakes:
-            running = running_ecs(standard(environment), clock=HandClock(datetime.now(UTC)))
+            running = stepped_ecs(standard(environment), start=datetime.now(UTC))
             self._fakes[environment] = self._stack.enter_context(running)
         ecs = self._fakes[environment]
         ecs.reset()
-        assert isinstance(ecs.engine.clock, HandClock)
-        ecs.engine.clock.now = datetime.now(UTC)
+        ecs.clock.now = datetime.now(UTC)
         return ecs
 
     @contextmanager

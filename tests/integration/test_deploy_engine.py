@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from fake_ecs import Ecs
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
 from orderctl.deploy.errors import DeploymentFailed, Refused
 from orderctl.deploy.fleet import Deployment, Fleet, Stage, Status
 from orderctl.deploy.images import Images
 from orderctl.deploy.place import Place
+from tests.ecs import SteppedEcs
 from tests.integration.deploy_desk import FIRST, SECOND, Ground
 
 
@@ -63,7 +63,7 @@ class OwnLock:
 class Desk:
     """An operator in front of the fake, whose clock moves on to whatever is due next with each look."""
 
-    ecs: Ecs
+    ecs: SteppedEcs
     place: Place
     answer: HookDecision = HookDecision.CONTINUE
     reason: str | None = None

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from fake_ecs import Build, Ecs, running_ecs
 from fake_ecs.images import push_image
+from fake_ecs.running import Ecs, running_ecs
+from fake_ecs.seed import Build
 from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.errors import ImageNotFound, Refused

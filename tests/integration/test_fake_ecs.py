@@ -11,7 +11,9 @@ import pytest
 
 from devstack.emulator import HOST, start_emulator
 from devstack.processes import ProcessGroup
-from fake_ecs import Status, fake_session, standard
+from fake_ecs.model import Status
+from fake_ecs.running import fake_session
+from fake_ecs.seed import standard
 from tests.ecs import open_ecs
 from tests.waiting import eventually
 

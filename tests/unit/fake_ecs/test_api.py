@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from fake_ecs import Ecs, HandClock, HookAction, Stage, Status, running_ecs, standard
 from fake_ecs.images import tag_image
+from fake_ecs.model import HookAction, Stage, Status
+from fake_ecs.seed import standard
+from tests.ecs import SteppedEcs, stepped_ecs
 from tests.factories import NOON
 
 API, PROCESSOR = "order-api", "order-processor"
@@ -19,7 +21,7 @@ LIVE = "live-dev"
 class Operator:
     """What an operator does, by boto3."""
 
-    def __init__(self, ecs: Ecs, stack: ExitStack) -> None:
+    def __init__(self, ecs: SteppedEcs, stack: ExitStack) -> None:
         self.fake = ecs
         self.ecs = self._open(stack, "ecs")
         self.ecr = self._open(stack, "ecr")
@@ -88,13 +90,13 @@ def _waits(hook: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def fake() -> Iterator[Ecs]:
-    with running_ecs(standard(), clock=HandClock(NOON)) as ecs:
+def fake() -> Iterator[SteppedEcs]:
+    with stepped_ecs(standard()) as ecs:
         yield ecs
 
 
 @pytest.fixture
-def operator(fake: Ecs) -> Iterator[Operator]:
+def operator(fake: SteppedEcs) -> Iterator[Operator]:
     fake.reset()
     with ExitStack() as stack:
         yield Operator(fake, stack)
@@ -170,10 +172,7 @@ def test_targets_are_the_tasks_that_run(operator: Operator) -> None:
 
     healthy = operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
     assert [each["TargetHealth"]["State"] for each in healthy] == ["healthy", "healthy"]
-    tasks = operator.ecs.list_tasks(cluster="dev", serviceName=API)["taskArns"]
-    described = operator.ecs.describe_tasks(cluster="dev", tasks=[*tasks, "gone"])
-    assert len(described["tasks"]) == 4
-    assert len(described["failures"]) == 1
+    assert len(operator.fake.engine.state.services["dev", API].tasks) == 4
 
     operator.ecs.stop_service_deployment(serviceDeploymentArn=arn)
     operator.end(arn)
@@ -187,9 +186,8 @@ def test_a_broken_image_opens_the_breaker(operator: Operator) -> None:
 
     assert ended["status"] == "ROLLBACK_SUCCESSFUL"
     assert ended["deploymentCircuitBreaker"]["status"] == "TRIGGERED"
-    stopped = operator.ecs.list_tasks(cluster="dev", serviceName=PROCESSOR, desiredStatus="STOPPED")["taskArns"]
-    reasons = {t.get("stoppedReason") for t in operator.ecs.describe_tasks(cluster="dev", tasks=stopped)["tasks"]}
-    assert "exit code 1" in reasons
+    events = operator.ecs.describe_services(cluster="dev", services=[PROCESSOR])["services"][0]["events"]
+    assert any(event["message"].endswith(": exit code 1") for event in events)
 
 
 def test_a_tag_that_names_nothing_starts_no_task(operator: Operator) -> None:

@@ -7,9 +7,8 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from fake_ecs import Ecs, HandClock, running_ecs
 from fake_ecs.model import TaskStatus
-from tests.factories import NOON
+from tests.ecs import SteppedEcs, stepped_ecs
 
 SERVICE = {"cluster": "dev", "service": "order-api"}
 TARGET = "AmazonEC2ContainerServiceV20141113"
@@ -17,13 +16,13 @@ LAMBDA = {"hookTargetArn": "arn:aws:lambda:eu-central-1:000000000000:function:f"
 
 
 @pytest.fixture(scope="module")
-def ecs() -> Iterator[Ecs]:
-    with running_ecs(clock=HandClock(NOON)) as running:
+def ecs() -> Iterator[SteppedEcs]:
+    with stepped_ecs() as running:
         yield running
 
 
 @pytest.fixture
-def client(ecs: Ecs) -> Iterator[Any]:
+def client(ecs: SteppedEcs) -> Iterator[Any]:
     opened = ecs.client("ecs")
     yield opened
     opened.close()
@@ -33,7 +32,7 @@ def _deployments(client: Any) -> int:
     return len(client.list_service_deployments(**SERVICE)["serviceDeployments"])
 
 
-def _post(ecs: Ecs, action: str, **body: object) -> int:
+def _post(ecs: SteppedEcs, action: str, **body: object) -> int:
     return httpx.post(f"{ecs.address}/_ecs/{action}", json=body).status_code
 
 
@@ -73,10 +72,10 @@ def test_what_is_wrong_is_refused_and_changes_nothing(client: Any, changes: Mapp
 
 def test_without_a_cluster_it_is_the_one_named_default(client: Any) -> None:
     with pytest.raises(client.exceptions.ClusterNotFoundException):
-        client.list_tasks()
+        client.list_service_deployments(service="order-api")
 
 
-def test_what_the_fake_does_not_know_is_an_error(ecs: Ecs, client: Any) -> None:
+def test_what_the_fake_does_not_know_is_an_error(ecs: SteppedEcs, client: Any) -> None:
     with pytest.raises(ClientError, match="UnknownOperation"):
         client.list_clusters()
     assert (
@@ -88,29 +87,31 @@ def test_what_the_fake_does_not_know_is_an_error(ecs: Ecs, client: Any) -> None:
     assert _post(ecs, "throttle", operations=1) == 400
 
 
-def test_a_request_that_does_not_fit_is_refused(ecs: Ecs) -> None:
+def test_a_request_that_does_not_fit_is_refused(ecs: SteppedEcs) -> None:
     headers = {"X-Amz-Target": f"{TARGET}.ListServiceDeployments"}
     for body in ({}, {"service": 1}, {"service": "order-api", "status": ["GREAT"]}):
         assert httpx.post(ecs.address, headers=headers, json=body).json()["__type"] == "InvalidParameterException"
     assert httpx.post(ecs.address, headers=headers, content="{").json()["__type"] == "SerializationException"
 
 
-def test_throttled_calls_are_refused_as_often_as_asked(ecs: Ecs) -> None:
-    assert _post(ecs, "throttle", operation="DescribeClusters", calls=2) == 200
-    headers = {"X-Amz-Target": f"{TARGET}.DescribeClusters"}
-    answers = [httpx.post(ecs.address, headers=headers, json={"clusters": ["dev"]}) for _ in range(3)]
+def test_throttled_calls_are_refused_as_often_as_asked(ecs: SteppedEcs) -> None:
+    assert _post(ecs, "throttle", operation="DescribeServices", calls=2) == 200
+    headers = {"X-Amz-Target": f"{TARGET}.DescribeServices"}
+    answers = [
+        httpx.post(ecs.address, headers=headers, json={"cluster": "dev", "services": ["order-api"]}) for _ in range(3)
+    ]
 
     assert [answer.status_code for answer in answers] == [400, 400, 200]
     assert answers[0].json()["__type"] == "ThrottlingException"
 
 
-def test_a_client_that_repeats_sees_no_throttling(ecs: Ecs, client: Any) -> None:
-    ecs.throttle("DescribeClusters", 1)
+def test_a_client_that_repeats_sees_no_throttling(ecs: SteppedEcs, client: Any) -> None:
+    ecs.throttle("DescribeServices", 1)
 
-    assert client.describe_clusters(clusters=["dev"])["clusters"][0]["activeServicesCount"] == 2
+    assert client.describe_services(cluster="dev", services=["order-api"])["services"][0]["status"] == "ACTIVE"
 
 
-def test_each_reading_operation_lags_behind_a_change(ecs: Ecs, client: Any) -> None:
+def test_each_reading_operation_lags_behind_a_change(ecs: SteppedEcs, client: Any) -> None:
     before = _deployments(client)
     ecs.lag(2)
     client.update_service(**SERVICE, forceNewDeployment=True)
@@ -122,7 +123,7 @@ def test_each_reading_operation_lags_behind_a_change(ecs: Ecs, client: Any) -> N
     ecs.lag(0)
 
 
-def test_one_operation_may_lag_alone(ecs: Ecs, client: Any) -> None:
+def test_one_operation_may_lag_alone(ecs: SteppedEcs, client: Any) -> None:
     assert _post(ecs, "lag", calls=1, operations=["ListServiceDeployments"]) == 200
     before = _deployments(client)
     client.update_service(**SERVICE, forceNewDeployment=True)
@@ -132,13 +133,14 @@ def test_one_operation_may_lag_alone(ecs: Ecs, client: Any) -> None:
     ecs.lag(0)
 
 
-def test_an_image_breaks_and_is_mended(ecs: Ecs, client: Any) -> None:
+def test_an_image_breaks_and_is_mended(ecs: SteppedEcs, client: Any) -> None:
     service = ecs.engine.state.services["dev", "order-processor"]
     digest = service.live.digests[0]
     assert _post(ecs, "break-image", digest=digest, reason="exit code 1") == 200
     client.update_service(cluster="dev", service="order-processor", desiredCount=3)
     ecs.step(25)
-    assert [task.stopped_reason for task in service.tasks if task.status is TaskStatus.STOPPED] == ["exit code 1"]
+    assert [task.status for task in service.tasks].count(TaskStatus.STOPPED) == 1
+    assert service.events[-1].message.endswith(": exit code 1")
 
     assert _post(ecs, "mend-image", digest=digest) == 200
     ecs.step(60)
@@ -146,7 +148,7 @@ def test_an_image_breaks_and_is_mended(ecs: Ecs, client: Any) -> None:
     assert service.running(service.live) == 3
 
 
-def test_alarms_and_findings_are_set(ecs: Ecs) -> None:
+def test_alarms_and_findings_are_set(ecs: SteppedEcs) -> None:
     alarm = "dev-order-processor-queue-age"
     assert _post(ecs, "alarm", name=alarm, state="ALARM") == 200
     assert ecs.cloud.alarming([alarm]) == {alarm}

@@ -91,10 +91,7 @@ def test_addresses_are_each_tasks_own(service: Service, revision: Revision) -> N
 
 
 def test_only_the_last_stopped_tasks_are_kept(service: Service, revision: Revision) -> None:
-    gone = [
-        Task(revision_id=revision.id, address="10.0.0.4", created_at=NOON, due=None, status=TaskStatus.STOPPED)
-        for _ in range(60)
-    ]
+    gone = [Task(revision_id=revision.id, address="10.0.0.4", due=None, status=TaskStatus.STOPPED) for _ in range(60)]
     service.tasks.extend(gone)
     _at(service, 0)
 

@@ -24,6 +24,7 @@ from fake_ecs.model import (
     TaskStatus,
 )
 from fake_ecs.timing import Timing
+from tests.ecs import next_due
 from tests.factories import NOON
 
 OLD, NEW = "sha256:old", "sha256:new"
@@ -64,7 +65,7 @@ class World:
         )
         self.service.production_id = self.service.test_id = live.id
         for _ in range(desired):
-            task = fleet.launch(self.service, live, NOON, NOON)
+            task = fleet.launch(self.service, live, NOON)
             task.status, task.due = TaskStatus.RUNNING, None
         self.live = live
         self.most = self.fewest = desired
@@ -92,7 +93,7 @@ class World:
             self._count()
             if condition():
                 return
-            due = machine.next_due(self.service, self.now)
+            due = next_due(self.service, self.now)
             assert due is not None, f"nothing is due, and it is {self.service.deployments[-1]}"
             self.now = due
         raise AssertionError(f"it does not come to that: {self.service.deployments[-1]}")

@@ -3,17 +3,17 @@
 from collections import defaultdict
 from typing import Any
 
-from fake_ecs import Ecs, HandClock, HookAction, Stage, Status, running_ecs, standard
 from fake_ecs.api import EcsApi
-from fake_ecs.model import HookStatus
-from tests.factories import NOON
+from fake_ecs.model import HookAction, HookStatus, Stage, Status, TaskStatus
+from fake_ecs.seed import standard
+from tests.ecs import SteppedEcs, stepped_ecs
 
 API, PROCESSOR = "order-api", "order-processor"
 ALARM = "dev-order-processor-failures"
 
 
 class Walk:
-    def __init__(self, ecs: Ecs, client: Any) -> None:
+    def __init__(self, ecs: SteppedEcs, client: Any) -> None:
         self.fake = ecs
         self.client = client
         self.seen: dict[str, set[str]] = defaultdict(set)
@@ -37,11 +37,8 @@ class Walk:
         revisions = [each["arn"] for each in (*view["sourceServiceRevisions"], view["targetServiceRevision"])]
         self.client.describe_service_revisions(serviceRevisionArns=revisions)
         self.client.describe_services(cluster="dev", services=[API, PROCESSOR])
-        self.client.describe_clusters(clusters=["dev"])
-        for status in ("RUNNING", "STOPPED"):
-            tasks = self.client.list_tasks(cluster="dev", desiredStatus=status)["taskArns"]
-            described = self.client.describe_tasks(cluster="dev", tasks=tasks)["tasks"]
-            self.seen["task"] |= {task["lastStatus"] for task in described}
+        services = self.fake.engine.state.services.values()
+        self.seen["task"] |= {task.status for service in services for task in service.tasks}
         self.seen["status"].add(view["status"])
         self.seen["stage"].add(view.get("lifecycleStage", ""))
         self.seen["hook"] |= {hook["status"] for hook in view["lifecycleHookDetails"]}
@@ -65,7 +62,7 @@ class Walk:
 
 
 def test_every_operation_and_state_can_be_seen() -> None:
-    with running_ecs(standard(), clock=HandClock(NOON)) as ecs:
+    with stepped_ecs(standard()) as ecs:
         client = ecs.client("ecs")
         walk = Walk(ecs, client)
         client.describe_task_definition(taskDefinition="dev-order-api")
@@ -93,9 +90,9 @@ def test_every_operation_and_state_can_be_seen() -> None:
     assert walk.seen["stage"] == {"", *Stage}
     assert walk.seen["hook"] == set(HookStatus)
     assert walk.seen["monitor"] == {"DISABLED", "MONITORING", "MONITORING_COMPLETE", "TRIGGERED"}
-    assert walk.seen["task"] == {"PENDING", "RUNNING", "DEACTIVATING", "STOPPED"}
+    assert walk.seen["task"] == set(TaskStatus)
 
 
-def _digest(ecs: Ecs) -> str:
+def _digest(ecs: SteppedEcs) -> str:
     images = ecs.cloud.ecr.describe_images(repositoryName=PROCESSOR, imageIds=[{"imageTag": "live-dev"}])
     return str(images["imageDetails"][0]["imageDigest"])

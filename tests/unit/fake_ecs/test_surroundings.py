@@ -11,24 +11,23 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 
-from fake_ecs import Ecs, HandClock, running_ecs
 from fake_ecs.aws_models import register_models
 from fake_ecs.gateway import Gateway
 from fake_ecs.images import INDEX, REVISION_LABEL, push_image, tag_image
 from fake_ecs.shapes import AnswerInvalid, ensure_valid
-from tests.factories import NOON
+from tests.ecs import SteppedEcs, stepped_ecs
 
 API = "order-api"
 
 
 @pytest.fixture(scope="module")
-def ecs() -> Iterator[Ecs]:
-    with running_ecs(clock=HandClock(NOON)) as running:
+def ecs() -> Iterator[SteppedEcs]:
+    with stepped_ecs() as running:
         yield running
 
 
 @pytest.fixture
-def ecr(ecs: Ecs) -> Any:
+def ecr(ecs: SteppedEcs) -> Any:
     return ecs.cloud.ecr
 
 
@@ -82,7 +81,7 @@ def test_an_image_may_lack_a_platform(ecr: Any) -> None:
     assert platforms == ["amd64"]
 
 
-def test_platforms_are_scanned_and_the_index_is_not(ecs: Ecs, ecr: Any) -> None:
+def test_platforms_are_scanned_and_the_index_is_not(ecs: SteppedEcs, ecr: Any) -> None:
     index = ecr.batch_get_image(repositoryName=API, imageIds=[{"imageTag": "sha-5d6e7f8"}])["images"][0]
     platform = json.loads(index["imageManifest"])["manifests"][0]["digest"]
     scan = ecr.describe_image_scan_findings
@@ -101,7 +100,7 @@ def test_what_is_not_there_is_told(ecr: Any) -> None:
 
     assert _code(ecr.describe_images, **described) == "ImageNotFoundException"
     assert ecr.batch_get_image(**described)["failures"][0]["failureCode"] == "ImageNotFound"
-    assert _code(ecr.describe_repositories, repositoryNames=["nope"]) == "RepositoryNotFoundException"
+    assert _code(ecr.describe_images, repositoryName="nope") == "RepositoryNotFoundException"
     dangling = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [{"digest": "sha256:0"}]})
     missing = {"repositoryName": API, "imageManifest": dangling}
     assert _code(ecr.put_image, **missing) == "ReferencedImagesNotFoundException"
@@ -110,22 +109,21 @@ def test_what_is_not_there_is_told(ecr: Any) -> None:
     assert _code(ecr.create_repository, repositoryName=API) == "RepositoryAlreadyExistsException"
 
 
-def test_rules_groups_and_listeners_are_found(ecs: Ecs) -> None:
+def test_rules_groups_and_listeners_are_found(ecs: SteppedEcs) -> None:
     elbv2 = ecs.cloud.elbv2
-    balancer = elbv2.describe_load_balancers()["LoadBalancers"][0]
-    listeners = elbv2.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    listeners = elbv2.describe_listeners(LoadBalancerArn=next(iter(ecs.routing._balancer._balancers)))["Listeners"]
     rules = elbv2.describe_rules(ListenerArn=listeners[0]["ListenerArn"])["Rules"]
-    groups = elbv2.describe_target_groups(Names=["dev-order-api-blue"])["TargetGroups"]
+    group = rules[0]["Actions"][0]["ForwardConfig"]["TargetGroups"][0]["TargetGroupArn"]
 
     assert [listener["Port"] for listener in listeners] == [443, 8443]
     assert rules[0]["Conditions"][0]["HostHeaderConfig"]["Values"] == ["api.dev.example.com"]
     assert rules[0]["IsDefault"] is False
     assert rules[0]["Conditions"][1]["PathPatternConfig"]["Values"] == ["/v1/*", "/pages/*"]
-    assert groups[0]["HealthCheckPath"] == "/serving"
+    assert ":targetgroup/dev-order-api-blue/" in group
     assert _code(elbv2.describe_rules, RuleArns=["nope"]) == "RuleNotFound"
 
 
-def test_a_rule_forwards_to_groups_that_are_there(ecs: Ecs) -> None:
+def test_a_rule_forwards_to_groups_that_are_there(ecs: SteppedEcs) -> None:
     elbv2 = ecs.cloud.elbv2
     service = ecs.engine.state.services["dev", API]
     assert service.balancing is not None
@@ -136,7 +134,7 @@ def test_a_rule_forwards_to_groups_that_are_there(ecs: Ecs) -> None:
     )
 
 
-def test_an_alarm_keeps_its_state_when_it_is_put_again(ecs: Ecs) -> None:
+def test_an_alarm_keeps_its_state_when_it_is_put_again(ecs: SteppedEcs) -> None:
     cloudwatch = ecs.cloud.cloudwatch
     ecs.set_alarm("dev-order-api-api-latency", "ALARM")
     cloudwatch.put_metric_alarm(
@@ -177,16 +175,16 @@ def test_an_answer_that_aws_could_give_passes() -> None:
     ensure_valid("DescribeServiceDeployments", {"serviceDeployments": [deployment]}, _deployment_shape())
 
 
-def test_every_answer_is_checked(ecs: Ecs) -> None:
+def test_every_answer_is_checked(ecs: SteppedEcs) -> None:
     class Wrong:
         name = "ecs"
         lock = ecs.engine.lock
-        operations = {"DescribeClusters": lambda _: {"clusters": [{"status": 1}]}}  # noqa: RUF012 - of this test only
+        operations = {"DescribeServices": lambda _: {"services": [{"status": 1}]}}  # noqa: RUF012 - of this test only
 
     gateway = Gateway([Wrong()], {"ecs": _model()}, ecs.engine.faults)
 
     with pytest.raises(AnswerInvalid):
-        gateway.answer({"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.DescribeClusters"}, b"{}")
+        gateway.answer({"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.DescribeServices"}, b'{"services": []}')
 
 
 def _digest(ecr: Any, tag: str) -> str:

@@ -14,25 +14,3 @@ What AWS documents is as documented. Our reading, where it says nothing:
 Tasks run nothing. Requests to a listener follow its rules, to the address that was set for the tasks' image
 (`routing.py`). The only hooks are pauses; the strategies are rolling and blue/green.
 """
-
-from fake_ecs.model import Configuration, HookAction, PauseHook, Stage, Status, Strategy
-from fake_ecs.running import Ecs, fake_session, running_ecs
-from fake_ecs.seed import Build, Seed, ServiceSeed, standard
-from fake_ecs.timing import HandClock
-
-__all__ = [
-    "Build",
-    "Configuration",
-    "Ecs",
-    "HandClock",
-    "HookAction",
-    "PauseHook",
-    "Seed",
-    "ServiceSeed",
-    "Stage",
-    "Status",
-    "Strategy",
-    "fake_session",
-    "running_ecs",
-    "standard",
-]

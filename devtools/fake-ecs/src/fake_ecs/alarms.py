@@ -14,7 +14,6 @@ NOT_DESCRIBED = ("Tags",)
 
 class Alarms:
     name = "cloudwatch"
-    changing = ("_alarms",)
 
     def __init__(self, arns: Arns, clock: Clock) -> None:
         self.lock = threading.RLock()

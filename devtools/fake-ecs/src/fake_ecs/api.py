@@ -18,7 +18,6 @@ PAGE = 20
 MAX_PAGE = 100
 MAX_SERVICES = 10
 MAX_DESCRIBED = 20
-MAX_TASKS = 100
 UPDATES = frozenset(
     {"cluster", "service", "desiredCount", "taskDefinition", "deploymentConfiguration", "forceNewDeployment"}
 )
@@ -38,14 +37,11 @@ class EcsApi:
             "UpdateService": self.update_service,
         }
         reads = {
-            "DescribeClusters": self.describe_clusters,
             "DescribeServiceDeployments": self.describe_service_deployments,
             "DescribeServiceRevisions": self.describe_service_revisions,
             "DescribeServices": self.describe_services,
             "DescribeTaskDefinition": self.describe_task_definition,
-            "DescribeTasks": self.describe_tasks,
             "ListServiceDeployments": self.list_service_deployments,
-            "ListTasks": self.list_tasks,
         }
         self.operations = {
             **{name: self._change(handler) for name, handler in changes.items()},
@@ -91,13 +87,6 @@ class EcsApi:
         action = HookAction(request.get("action", HookAction.CONTINUE))
         machine.resolve(service, deployment, hook, action, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
-
-    def describe_clusters(self, state: State, request: Json) -> Json:
-        names = [last(name) for name in request.get("clusters", [DEFAULT_CLUSTER])]
-        return {
-            "clusters": [self._views.cluster(state, name) for name in names if name in state.clusters],
-            "failures": [_missing(self._engine.arns.cluster(name)) for name in names if name not in state.clusters],
-        }
 
     def describe_services(self, state: State, request: Json) -> Json:
         cluster, names = _cluster(state, request), [last(name) for name in request["services"]]
@@ -156,37 +145,6 @@ class EcsApi:
         if newest is None:
             raise ApiError("ClientException", "Unable to describe task definition.")
         return {"taskDefinition": self._views.task_definition(newest)}
-
-    def list_tasks(self, state: State, request: Json) -> Json:
-        cluster = _cluster(state, request)
-        services = [service for (owner, _), service in state.services.items() if owner == cluster]
-        if "serviceName" in request:
-            services = [_service(state, {**request, "service": request["serviceName"]})]
-        is_wanted = request.get("desiredStatus", "RUNNING") != "STOPPED"
-        arns = [
-            self._engine.arns.task(cluster, task.id)
-            for service in services
-            for task in service.tasks
-            if task.is_wanted == is_wanted
-        ]
-        page, token = _page(arns, request, MAX_PAGE)
-        return {"taskArns": list(page), **token}
-
-    def describe_tasks(self, state: State, request: Json) -> Json:
-        cluster = _cluster(state, request)
-        if len(request["tasks"]) > MAX_TASKS:
-            raise invalid(f"Tasks cannot be more than {MAX_TASKS}.")
-        known = {
-            task.id: (service, task)
-            for (owner, _), service in state.services.items()
-            if owner == cluster
-            for task in service.tasks
-        }
-        ids = [last(task) for task in request["tasks"]]
-        return {
-            "tasks": [self._views.task(*known[each]) for each in ids if each in known],
-            "failures": [_missing(self._engine.arns.task(cluster, each)) for each in ids if each not in known],
-        }
 
     def _change(self, handler: Callable[[Json], Json]) -> Callable[[Json], Json]:
         def handle(request: Json) -> Json:

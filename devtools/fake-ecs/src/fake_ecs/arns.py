@@ -23,9 +23,6 @@ class Arns:
     def revision(self, cluster: str, service: str, revision_id: str) -> str:
         return self.of("ecs", f"service-revision/{cluster}/{service}/{revision_id}")
 
-    def task(self, cluster: str, task_id: str) -> str:
-        return self.of("ecs", f"task/{cluster}/{task_id}")
-
     def task_definition(self, name: str) -> str:
         """`family:revision`."""
         return self.of("ecs", f"task-definition/{name}")

@@ -17,7 +17,6 @@ Json = dict[str, Any]
 
 class Balancer:
     name = "elbv2"
-    changing = ("_balancers", "_listeners", "_rules", "_listener_of", "_groups", "_targets")
 
     def __init__(self, arns: Arns) -> None:
         self.lock = threading.RLock()
@@ -37,9 +36,7 @@ class Balancer:
             "CreateTargetGroup": self.create_target_group,
             "DeregisterTargets": self.deregister_targets,
             "DescribeListeners": self.describe_listeners,
-            "DescribeLoadBalancers": self.describe_load_balancers,
             "DescribeRules": self.describe_rules,
-            "DescribeTargetGroups": self.describe_target_groups,
             "DescribeTargetHealth": self.describe_target_health,
             "ModifyRule": self.modify_rule,
             "RegisterTargets": self.register_targets,
@@ -55,10 +52,6 @@ class Balancer:
             "Type": "application",
         }
         return {"LoadBalancers": [self._balancers[arn]]}
-
-    def describe_load_balancers(self, request: Json) -> Json:
-        wanted = request.get("LoadBalancerArns") or list(self._balancers)
-        return {"LoadBalancers": [self._find(self._balancers, arn, "LoadBalancer") for arn in wanted]}
 
     def create_listener(self, request: Json) -> Json:
         balancer = self._find(self._balancers, request["LoadBalancerArn"], "LoadBalancer")
@@ -88,12 +81,6 @@ class Balancer:
         }
         self._targets[arn] = {}
         return {"TargetGroups": [self._groups[arn]]}
-
-    def describe_target_groups(self, request: Json) -> Json:
-        names = request.get("Names")
-        wanted = request.get("TargetGroupArns") or list(self._groups)
-        groups = [self._find(self._groups, arn, "TargetGroup") for arn in wanted]
-        return {"TargetGroups": [each for each in groups if names is None or each["TargetGroupName"] in names]}
 
     def create_rule(self, request: Json) -> Json:
         self._find(self._listeners, request["ListenerArn"], "Listener")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from fake_ecs import fleet, machine
@@ -23,7 +23,7 @@ from fake_ecs.model import (
     Strategy,
     TaskStatus,
 )
-from fake_ecs.timing import Clock, HandClock, Timing
+from fake_ecs.timing import Clock, Timing
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,6 @@ class State:
 
 class Engine:
     """Everything here holds the lock, which callers may take around more than one call."""
-
-    changing = ("state", "_routed", "_registered")
 
     def __init__(self, arns: Arns, cloud: Cloud, clock: Clock, timing: Timing) -> None:
         self.arns = arns
@@ -106,8 +104,8 @@ class Engine:
                 test_id=live.id,
             )
             for _ in range(desired):
-                task = fleet.launch(service, live, born, born)
-                task.status, task.started_at, task.due = TaskStatus.RUNNING, born, None
+                task = fleet.launch(service, live, born)
+                task.status, task.due = TaskStatus.RUNNING, None
             first = Deployment(
                 target=live,
                 sources=[],
@@ -166,38 +164,6 @@ class Engine:
         with self.lock:
             for service in self.state.services.values():
                 self._advance(service)
-
-    def step(self, seconds: float) -> None:
-        """Moves a hand clock on, moment by moment at which something is due."""
-        clock = self._hand_clock()
-        end = clock.now + timedelta(seconds=seconds)
-        self.tick()
-        while (due := self._next_due()) is not None and due <= end:
-            clock.now = due
-            self.tick()
-        clock.now = end
-        self.tick()
-
-    def skip(self) -> bool:
-        """Moves a hand clock to the next moment at which something is due; False if nothing ever is."""
-        clock = self._hand_clock()
-        self.tick()
-        due = self._next_due()
-        if due is not None:
-            clock.now = due
-            self.tick()
-        return due is not None
-
-    def _hand_clock(self) -> HandClock:
-        if not isinstance(self.clock, HandClock):
-            raise TypeError("only a hand clock can be stepped")
-        return self.clock
-
-    def _next_due(self) -> datetime | None:
-        with self.lock:
-            now = self.clock()
-            dues = [machine.next_due(service, now) for service in self.state.services.values()]
-            return min((due for due in dues if due is not None), default=None)
 
     def _advance(self, service: Service) -> None:
         now, deployment = self.clock(), service.ongoing

@@ -10,21 +10,12 @@ from fake_ecs.errors import ApiError
 State = TypeVar("State")
 
 READS = frozenset(
-    {
-        "DescribeServices",
-        "DescribeServiceDeployments",
-        "DescribeServiceRevisions",
-        "DescribeTasks",
-        "ListServiceDeployments",
-        "ListTasks",
-    }
+    {"DescribeServices", "DescribeServiceDeployments", "DescribeServiceRevisions", "ListServiceDeployments"}
 )
 """What AWS answers from copies that catch up later."""
 
 
 class Faults:
-    changing = ("_throttled", "_lag", "_stale", "_stale_left", "broken")
-
     def __init__(self) -> None:
         self._throttled: Counter[str] = Counter()
         self._lag: dict[str, int] = {}
@@ -44,12 +35,6 @@ class Faults:
         if unknown:
             raise ValueError(f"only {', '.join(sorted(READS))} can lag, not {', '.join(sorted(unknown))}")
         self._stale_left.clear()
-
-    def break_image(self, digest: str, reason: str) -> None:
-        self.broken[digest] = reason
-
-    def mend_image(self, digest: str) -> None:
-        self.broken.pop(digest, None)
 
     def refuse(self, operation: str) -> None:
         """Raises ApiError if the call is one of the throttled."""

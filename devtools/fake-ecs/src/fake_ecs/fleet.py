@@ -8,10 +8,9 @@ from fake_ecs.model import FULL, Revision, Service, Task, TaskStatus
 from fake_ecs.timing import Timing
 
 KEPT_STOPPED = 50
-"""Stopped tasks that can still be described; ECS keeps them for an hour."""
+"""Stopped tasks that are remembered; ECS keeps them for an hour."""
 
 NO_IMAGE = "CannotPullContainerError: failed to resolve ref: not found"
-SCALED_IN = "Scaling activity initiated by deployment"
 ADDRESSES = 250  # in the one /24 that tasks are in
 
 
@@ -23,7 +22,7 @@ def advance(service: Service, now: datetime, broken: Mapping[str, str], timing: 
         if task.status is TaskStatus.PENDING:
             _start(service, task, now, broken, timing)
         else:
-            _stopped(task, now)
+            task.status, task.due = TaskStatus.STOPPED, None
     for revision in service.revisions:
         _reach_wanted(service, revision, now, timing)
     stopped = [task for task in service.tasks if task.status is TaskStatus.STOPPED]
@@ -42,18 +41,13 @@ def _start(service: Service, task: Task, now: datetime, broken: Mapping[str, str
     reasons = [NO_IMAGE if digest is None else broken.get(digest) for digest in revision.digests]
     reason = next((each for each in reasons if each is not None), None)
     if reason is None:
-        task.status, task.started_at, task.due = TaskStatus.RUNNING, now, None
+        task.status, task.due = TaskStatus.RUNNING, None
         revision.failures = 0
         return
-    task.stopping_at, task.stopped_reason = now, reason
-    _stopped(task, now)
+    task.status, task.due = TaskStatus.STOPPED, None
     revision.failures += 1
     revision.launch_after = timing.after(now, timing.retry)
     service.tell(now, f"was unable to start task {task.id}: {reason}")
-
-
-def _stopped(task: Task, now: datetime) -> None:
-    task.status, task.stopped_at, task.due = TaskStatus.STOPPED, now, None
 
 
 def _reach_wanted(service: Service, revision: Revision, now: datetime, timing: Timing) -> None:
@@ -62,21 +56,20 @@ def _reach_wanted(service: Service, revision: Revision, now: datetime, timing: T
     if missing > 0 and (revision.launch_after is None or now >= revision.launch_after):
         revision.launch_after = None
         for _ in range(missing):
-            launch(service, revision, now, timing.after(now, timing.start))
+            launch(service, revision, timing.after(now, timing.start))
         service.tell(now, f"has started {missing} tasks of revision {revision.id}.")
     if missing < 0:
         # Those that do not run yet go first: no request is with them.
         alive.sort(key=lambda task: task.status is TaskStatus.RUNNING)
         for task in alive[:-missing]:
             task.status, task.due = TaskStatus.DEACTIVATING, timing.after(now, timing.drain)
-            task.stopping_at, task.stopped_reason = now, SCALED_IN
         service.tell(now, f"has begun draining {-missing} tasks of revision {revision.id}.")
 
 
-def launch(service: Service, revision: Revision, now: datetime, due: datetime) -> Task:
+def launch(service: Service, revision: Revision, due: datetime) -> Task:
     taken = {task.address for task in service.tasks if task.status is not TaskStatus.STOPPED}
     address = next(f"10.0.0.{n}" for n in range(4, ADDRESSES) if f"10.0.0.{n}" not in taken)
-    task = Task(revision_id=revision.id, address=address, created_at=now, due=due)
+    task = Task(revision_id=revision.id, address=address, due=due)
     service.tasks.append(task)
     return task
 

@@ -77,18 +77,6 @@ def _advance(service: Service, deployment: Deployment, now: datetime, seen: Seen
         deployment.updated_at = now
 
 
-def next_due(service: Service, after: datetime) -> datetime | None:
-    """When time alone changes something next."""
-    moments = [task.due for task in service.tasks]
-    moments += [revision.launch_after for revision in service.revisions]
-    deployment = service.ongoing
-    if deployment is not None:
-        moments.append(deployment.due)
-        if deployment.awaiting is not None:
-            moments.append(deployment.awaiting.expires_at)
-    return min((moment for moment in moments if moment is not None and moment > after), default=None)
-
-
 def _is_due(deployment: Deployment, now: datetime) -> bool:
     return deployment.due is not None and now >= deployment.due
 

@@ -93,15 +93,10 @@ class Image:
 class Task:
     revision_id: str
     address: str
-    created_at: datetime
     due: datetime | None
     """When it will run, or have stopped; None while it runs, and once it has stopped."""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     status: TaskStatus = TaskStatus.PENDING
-    started_at: datetime | None = None
-    stopping_at: datetime | None = None
-    stopped_at: datetime | None = None
-    stopped_reason: str | None = None
 
     @property
     def is_wanted(self) -> bool:

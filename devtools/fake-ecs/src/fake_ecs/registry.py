@@ -64,7 +64,6 @@ def sha256(content: bytes) -> str:
 
 class Registry:
     name = "ecr"
-    changing = ("_repositories",)
 
     def __init__(self, arns: Arns, clock: Clock, blob_url: str) -> None:
         """`blob_url` is where layers are fetched from, by digest."""
@@ -79,7 +78,6 @@ class Registry:
             "CreateRepository": self.create_repository,
             "DescribeImageScanFindings": self.describe_image_scan_findings,
             "DescribeImages": self.describe_images,
-            "DescribeRepositories": self.describe_repositories,
             "GetDownloadUrlForLayer": self.get_download_url_for_layer,
             "InitiateLayerUpload": self.initiate_layer_upload,
             "PutImage": self.put_image,
@@ -103,10 +101,6 @@ class Registry:
         settings = {key: each for key, each in request.items() if key.startswith("image")}
         self._repositories[name] = Repository(name=name, settings=settings)
         return {"repository": self._describe(self._repositories[name])}
-
-    def describe_repositories(self, request: Json) -> Json:
-        names = request.get("repositoryNames") or sorted(self._repositories)
-        return {"repositories": [self._describe(self._repository({"repositoryName": name})) for name in names]}
 
     def put_image(self, request: Json) -> Json:
         repository = self._repository(request)

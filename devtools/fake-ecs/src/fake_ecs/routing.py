@@ -40,8 +40,6 @@ class Request:
 
 
 class Routing:
-    changing = ("_upstreams",)
-
     def __init__(self, balancer: Balancer, engine: Engine) -> None:
         self._balancer = balancer
         self._engine = engine

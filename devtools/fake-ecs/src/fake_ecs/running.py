@@ -4,7 +4,7 @@ import functools
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,7 @@ from fake_ecs.registry import Registry
 from fake_ecs.routing import Routing, listener_url
 from fake_ecs.seed import TEST_PORT, Seed, api_host, plant, standard
 from fake_ecs.server import BLOBS, Server
-from fake_ecs.snapshots import Snapshot
-from fake_ecs.timing import Clock, HandClock, Timing, utc_now
+from fake_ecs.timing import Clock, Timing, utc_now
 
 log = structlog.get_logger(__name__)
 
@@ -73,15 +72,12 @@ class Ecs:
     cloud: AwsCloud
     registry: Registry
     routing: Routing
-    start: Snapshot
+    parts: tuple[object, ...]
+    """Everything that holds the state of the account."""
 
     def client(self, service: str) -> Any:
         """A boto3 client of one of the services; the caller closes it."""
         return _client(service, self.endpoints[service])
-
-    def reset(self) -> None:
-        """Everything is as it was at the start, but for the clock and for what is served elsewhere."""
-        self.start.restore()
 
     def throttle(self, operation: str, calls: int) -> None:
         self.engine.faults.throttle(operation, calls)
@@ -91,10 +87,10 @@ class Ecs:
             self.engine.faults.lag(calls, operations)
 
     def break_image(self, digest: str, reason: str = "Essential container in task exited") -> None:
-        self.engine.faults.break_image(digest, reason)
+        self.engine.faults.broken[digest] = reason
 
     def mend_image(self, digest: str) -> None:
-        self.engine.faults.mend_image(digest)
+        self.engine.faults.broken.pop(digest, None)
 
     def set_alarm(self, name: str, state: str) -> None:
         self.cloud.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by hand")
@@ -108,14 +104,6 @@ class Ecs:
     def test_url(self, environment: str) -> str:
         """Where the test listener answers under the API's name."""
         return listener_url(self.address, port=TEST_PORT, host=api_host(environment))
-
-    def step(self, seconds: float) -> None:
-        """Moves a hand clock on; all that falls due on the way happens."""
-        self.engine.step(seconds)
-
-    def skip(self) -> bool:
-        """Moves a hand clock to the next moment at which something is due; False if nothing ever is."""
-        return self.engine.skip()
 
     @property
     def admin(self) -> dict[str, Any]:
@@ -137,9 +125,10 @@ def running_ecs(
     port: int = 0,
     speed: float = 1.0,
     clock: Clock = utc_now,
+    ticking: bool = True,
     elsewhere: Mapping[str, str] | None = None,
 ) -> Iterator[Ecs]:
-    """Serves until the block ends. A hand clock stands still but for `step` and `skip`.
+    """Serves until the block ends. Unless it is `ticking`, nothing happens but by `engine.tick`.
 
     `elsewhere` names endpoints of `ecr`, `elbv2` or `cloudwatch` that ECS shall work with in place of the ones here.
     """
@@ -154,14 +143,13 @@ def running_ecs(
         apis = (EcsApi(engine), registry, balancer, alarms)
         gateway = Gateway(apis, {api.name: _model(api.name) for api in apis}, engine.faults)
         routing = Routing(balancer, engine)
-        start = Snapshot((engine, engine.faults, registry, balancer, alarms, routing))
-        ecs = Ecs(address, endpoints, engine, cloud, registry, routing, start)
+        parts = (engine, engine.faults, registry, balancer, alarms, routing)
+        ecs = Ecs(address, endpoints, engine, cloud, registry, routing, parts)
         with Server(listener, gateway, routing, ecs.admin, registry.blob) as server, _serving(server):
             try:
                 plant(standard() if seed is None else seed, engine, cloud)
-                start.take()
                 log.info("listening", host=HOST, port=listener.getsockname()[1])  # once all is there
-                with _ticking(engine):
+                with _ticking(engine) if ticking else nullcontext():
                     yield ecs
             finally:
                 for client in (cloud.ecr, cloud.elbv2, cloud.cloudwatch):
@@ -181,9 +169,6 @@ def _serving(server: Server) -> Iterator[None]:
 
 @contextmanager
 def _ticking(engine: Engine) -> Iterator[None]:
-    if isinstance(engine.clock, HandClock):
-        yield
-        return
     ended = threading.Event()
 
     def tick() -> None:

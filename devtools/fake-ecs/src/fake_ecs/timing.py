@@ -1,4 +1,4 @@
-"""How long things take, and a clock that is moved by hand.
+"""How long things take.
 
 ECS documents none of these but the bake and the time-out of a pause, which come with the request. `speed` shortens them
 all: at 60 a bake of ten minutes takes ten seconds. Timestamps stay those of the clock, so that a client's clock agrees.
@@ -13,14 +13,6 @@ Clock = Callable[[], datetime]
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-class HandClock:
-    def __init__(self, start: datetime) -> None:
-        self.now = start
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,14 +5,13 @@ from typing import Any
 
 from fake_ecs import configuration, machine
 from fake_ecs.arns import Arns
-from fake_ecs.engine import State, TaskDefinition
-from fake_ecs.model import Balancing, Counts, Deployment, Revision, Service, Status, Task, TaskStatus
+from fake_ecs.engine import TaskDefinition
+from fake_ecs.model import Balancing, Counts, Deployment, Revision, Service
 
 Json = dict[str, Any]
 
 EVENTS_SHOWN = 100  # as ECS
 LAUNCH_TYPE = "FARGATE"
-FAILED = frozenset({Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED})
 
 
 class Views:
@@ -33,7 +32,6 @@ class Views:
             "deploymentController": {"type": "ECS"},
             "taskDefinition": self.arns.task_definition(service.task_definition),
             "deploymentConfiguration": configuration.write(service.configuration),
-            "deployments": self._legacy_deployments(service),
             "events": [
                 {"id": event.id, "createdAt": event.at, "message": event.message}
                 for event in reversed(service.events[-EVENTS_SHOWN:])
@@ -116,39 +114,6 @@ class Views:
             view["resolvedConfiguration"] = {"loadBalancers": [{"targetGroupArn": revision.target_group, **rule}]}
         return view
 
-    def task(self, service: Service, task: Task) -> Json:
-        revision = service.revision(task.revision_id)
-        arn = self.arns.task(service.cluster, task.id)
-        return {
-            "taskArn": arn,
-            "clusterArn": self.arns.cluster(service.cluster),
-            "group": f"service:{service.name}",
-            "launchType": LAUNCH_TYPE,
-            "taskDefinitionArn": self.arns.task_definition(revision.task_definition),
-            "startedBy": _legacy_id(revision),
-            "lastStatus": task.status.value,
-            "desiredStatus": "RUNNING" if task.is_wanted else "STOPPED",
-            "healthStatus": "HEALTHY" if task.status is TaskStatus.RUNNING else "UNKNOWN",
-            "createdAt": task.created_at,
-            "containers": [
-                {
-                    "name": image.container,
-                    "taskArn": arn,
-                    "image": image.reference,
-                    "lastStatus": task.status.value,
-                    "networkInterfaces": [{"privateIpv4Address": task.address}],
-                    **_present(imageDigest=image.digest),
-                }
-                for image in revision.images
-            ],
-            **_present(
-                startedAt=task.started_at,
-                stoppingAt=task.stopping_at,
-                stoppedAt=task.stopped_at,
-                stoppedReason=task.stopped_reason,
-            ),
-        }
-
     def task_definition(self, definition: TaskDefinition) -> Json:
         return {
             **definition.content,
@@ -156,18 +121,6 @@ class Views:
             "family": definition.family,
             "revision": definition.revision,
             "status": "ACTIVE",
-        }
-
-    def cluster(self, state: State, name: str) -> Json:
-        services = [service for (cluster, _), service in state.services.items() if cluster == name]
-        tasks = [task for service in services for task in service.tasks]
-        return {
-            "clusterArn": self.arns.cluster(name),
-            "clusterName": name,
-            "status": "ACTIVE",
-            "activeServicesCount": len(services),
-            "runningTasksCount": sum(task.status is TaskStatus.RUNNING for task in tasks),
-            "pendingTasksCount": sum(task.status is TaskStatus.PENDING for task in tasks),
         }
 
     def deployment_arn(self, service: Service, deployment: Deployment) -> str:
@@ -194,28 +147,6 @@ class Views:
     def _current(self, service: Service, revision: Revision) -> Json:
         return {"arn": self._revision_arn(service, revision.id), **_tasks(service.counts(revision))}
 
-    def _legacy_deployments(self, service: Service) -> list[Json]:
-        """As `DescribeServices` has shown them since before service deployments existed."""
-        newest = service.deployments[-1]
-        primary = newest.target if not newest.status.is_finished else service.live
-        rest = [revision for revision in service.active() if revision is not primary]
-        return [
-            {
-                "id": _legacy_id(revision),
-                "status": "PRIMARY" if revision is primary else "ACTIVE",
-                "taskDefinition": self.arns.task_definition(revision.task_definition),
-                "desiredCount": counts.requested,
-                "runningCount": counts.running,
-                "pendingCount": counts.pending,
-                "failedTasks": revision.failures,
-                "createdAt": revision.created_at,
-                "launchType": LAUNCH_TYPE,
-                "rolloutState": _rollout_state(service, revision),
-            }
-            for revision in (primary, *rest)
-            for counts in (service.counts(revision),)
-        ]
-
 
 def _present(**members: Any) -> Json:
     """A member that has no value is not there."""
@@ -228,17 +159,6 @@ def _tasks(counts: Counts) -> Mapping[str, int]:
         "runningTaskCount": counts.running,
         "pendingTaskCount": counts.pending,
     }
-
-
-def _legacy_id(revision: Revision) -> str:
-    return f"ecs-svc/{revision.id}"
-
-
-def _rollout_state(service: Service, revision: Revision) -> str:
-    statuses = [each.status for each in service.deployments if each.target is revision]
-    if not statuses or statuses[-1] is Status.SUCCESSFUL:
-        return "COMPLETED"
-    return "FAILED" if statuses[-1] in FAILED else "IN_PROGRESS"
 
 
 def _balancing(balancing: Balancing) -> Json:
