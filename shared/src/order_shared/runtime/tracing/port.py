@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from order_shared.aws.service import Transport
 from order_shared.domain.order.events import Event
@@ -13,60 +13,40 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 
-class Tracing(Protocol):
-    """The traces of one process. Whatever is wrong with the collector, the work goes on."""
+class Tracing:
+    """The traces of one process. Of one that does not trace, nothing is wrapped and no span is made.
 
-    @property
-    def provider(self) -> "TracerProvider | None":
-        """OpenTelemetry's provider; None if this process does not trace."""
+    Whatever is wrong with the collector, the work goes on.
+    """
+
+    provider: "TracerProvider | None" = None
+    """OpenTelemetry's provider; None if this process does not trace."""
 
     def traceparent(self) -> str | None:
         """Return the `traceparent` of the span under way, or None if there is none."""
+        return None
 
     def describe(self, bound: Mapping[str, str]) -> None:
-        """Add the values that are bound to log lines to the span under way."""
+        """Add the values that are bound to log lines to the span under way; `order_id` becomes `order.id`."""
 
     def transport(self, transport: Transport) -> Transport:
         """Return the transport with a span for each request that belongs to a trace."""
+        return transport
 
     def publisher(self, publisher: EventPublisher) -> EventPublisher:
         """Return the publisher with a span for each message."""
+        return publisher
 
-    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:
-        """Return the span of a request to another service."""
+    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - for SpanTracing
+        """Return the span of a request to another service, within what is under way."""
+        return nullcontext()
 
-    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:
-        """Return the span of one delivery's handling, a child of its sending."""
+    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - for SpanTracing
+        """Return the span of one delivery's handling: a child of its sending, whenever and by whom it is handled."""
+        return nullcontext()
 
     async def aclose(self) -> None:
         """Send what is left."""
 
 
-class NoTracing:
-    """The tracing of a process that does not trace: nothing is wrapped, and no span is made."""
-
-    provider = None
-
-    def traceparent(self) -> str | None:
-        return None
-
-    def describe(self, bound: Mapping[str, str]) -> None:
-        pass
-
-    def transport(self, transport: Transport) -> Transport:
-        return transport
-
-    def publisher(self, publisher: EventPublisher) -> EventPublisher:
-        return publisher
-
-    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - the port's
-        return nullcontext()
-
-    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - the port's
-        return nullcontext()
-
-    async def aclose(self) -> None:
-        pass
-
-
-NO_TRACING = NoTracing()
+NO_TRACING = Tracing()

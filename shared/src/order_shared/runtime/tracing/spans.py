@@ -7,7 +7,7 @@ trace should hold, and the log lines with the same trace id have them.
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Self
 
 from opentelemetry import trace
@@ -24,10 +24,9 @@ from order_shared.aws.service import Transport
 from order_shared.domain.order.events import Event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import EventPublisher, Settled
+from order_shared.runtime.tracing.port import Tracing
 from order_shared.runtime.tracing.sampling import drawn_by_lot
-from order_shared.runtime.tracing.span_errors import fail, noting_errors
-from order_shared.runtime.tracing.traced_publisher import TracedPublisher
-from order_shared.runtime.tracing.traced_transport import TracedTransport
+from order_shared.runtime.tracing.traced import TracedPublisher, TracedTransport, fail
 
 PROPAGATOR = TraceContextTextMapPropagator()
 PROTOCOL = "http/protobuf"
@@ -36,8 +35,8 @@ MESSAGING = {"messaging.system": "aws_sqs"}
 QUERY = "url.query"
 
 
-class SpanTracing:
-    """The traces of one process. Whatever is wrong with the collector, the work goes on."""
+class SpanTracing(Tracing):
+    provider: TracerProvider
 
     def __init__(self, provider: TracerProvider) -> None:
         self.provider = provider
@@ -66,11 +65,9 @@ class SpanTracing:
         await asyncio.to_thread(closing.join, CLOSE_SECONDS)
 
     def traceparent(self) -> str | None:
-        """Of the span under way; None if there is none."""
         return _traceparent(None)
 
     def describe(self, bound: Mapping[str, str]) -> None:
-        """Says of the span under way what its log lines say; `order_id` becomes `order.id`."""
         trace.get_current_span().set_attributes(
             {name.replace("_", "."): value for name, value in bound.items() if name != "trace_id"}
         )
@@ -81,16 +78,8 @@ class SpanTracing:
     def publisher(self, publisher: EventPublisher) -> EventPublisher:
         return TracedPublisher(publisher, self)
 
-    @contextmanager
-    def client(self, name: str, attributes: Mapping[str, str]) -> Iterator[Span]:
-        """A request to somebody else, within what is under way."""
-        with (
-            self._tracer.start_as_current_span(
-                name, kind=SpanKind.CLIENT, attributes=attributes, record_exception=False, set_status_on_exception=False
-            ) as span,
-            noting_errors(span),
-        ):
-            yield span
+    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Span]:
+        return self._current(name, SpanKind.CLIENT, attributes)
 
     def sending(self, event: Event) -> tuple[Event, Settled]:
         """The event with the span of its sending for its `traceparent`; the span ends when it is told how that went.
@@ -112,28 +101,35 @@ class SpanTracing:
 
         return event.model_copy(update={"traceparent": _traceparent(trace.set_span_in_context(span))}), sent
 
+    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Span]:
+        attributes: dict[str, str | int] = {
+            **MESSAGING,
+            "messaging.operation.type": "process",
+            "messaging.message.id": delivery.message.message_id,
+            "messaging.aws_sqs.receive_count": delivery.message.receive_count,
+            "order.id": event.subject,
+            "tenant": event.tenantid,
+        }
+        return self._current(f"process {event.type}", SpanKind.CONSUMER, attributes, _context_of(event))
+
     @contextmanager
-    def handling(self, event: Event, delivery: Delivery) -> Iterator[None]:
-        """One delivery of a message: a child of its sending, however much later, and by whomever, it is handled."""
-        with (
-            self._tracer.start_as_current_span(
-                f"process {event.type}",
-                context=_context_of(event),
-                kind=SpanKind.CONSUMER,
-                attributes={
-                    **MESSAGING,
-                    "messaging.operation.type": "process",
-                    "messaging.message.id": delivery.message.message_id,
-                    "messaging.aws_sqs.receive_count": delivery.message.receive_count,
-                    "order.id": event.subject,
-                    "tenant": event.tenantid,
-                },
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span,
-            noting_errors(span),
-        ):
-            yield
+    def _current(
+        self, name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Context | None = None
+    ) -> Iterator[Span]:
+        """Make a span the current one while the block runs, and mark it as failed if the block raises."""
+        with self._tracer.start_as_current_span(
+            name,
+            context=parent,
+            kind=kind,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            try:
+                yield span
+            except BaseException as error:
+                fail(span, type(error).__name__)
+                raise
 
 
 class _WithoutQueries(SpanProcessor):
