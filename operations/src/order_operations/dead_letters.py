@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
+from order_operations.pace import Pace
 from order_operations.target import Target
 from order_shared.aws.sqs import GONE_CODES
 from order_shared.domain.clock import Clock, utc_now
@@ -118,7 +119,7 @@ class DeadLetters:
         was moved a moment ago. An unreadable letter is moved only if it is selected by id.
         """
         started = self._now()
-        pace = _Pace(rate, self._monotonic, self._sleep)
+        pace = Pace(rate, self._monotonic)
 
         def refuse(letters: Sequence[DeadLetter]) -> Refusals:
             if select is not None:
@@ -126,7 +127,8 @@ class DeadLetters:
             return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
 
         def move(letters: Sequence[DeadLetter]) -> Refusals:
-            pace.wait_for(len(letters))
+            if delay := pace.delay(len(letters)):
+                self._sleep(delay)
             unsent = self._send(letters)
             undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
             twice = {message_id: f"sent, but still here too ({code})" for message_id, code in undeleted.items()}
@@ -333,23 +335,6 @@ def open_dead_letters(target: Target, warn: Callable[[str], None] = _nothing) ->
         yield DeadLetters(client, work_queue=settings.queue_name, dead_letter_queue=settings.dlq_name, warn=warn)
     finally:
         client.close()
-
-
-class _Pace:
-    """`rate` per second on average, from the first on."""
-
-    def __init__(self, rate: float, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._rate = rate
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._next_at = -math.inf
-
-    def wait_for(self, count: int) -> None:
-        now = self._monotonic()
-        if now < self._next_at:
-            self._sleep(self._next_at - now)
-            now = self._next_at
-        self._next_at = now + count / self._rate
 
 
 @contextmanager

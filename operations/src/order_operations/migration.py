@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from order_operations.pace import Pace
 from order_operations.target import STORAGE_DEADLINE, Target
 from order_shared.aws.dynamodb import Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
@@ -57,7 +58,8 @@ class Backfill:
     ) -> None:
         self._migration = migration
         self._segments = [Segment(number=number, of=segments) for number in range(segments)]
-        self._pace = _Pace(rate, monotonic, sleep)
+        self._pace = Pace(rate, monotonic)
+        self._sleep = sleep
         self._page = max(1, min(MAX_PAGE, int(rate)))
         self._on_progress = on_progress
         self._tally = Tally()
@@ -110,7 +112,8 @@ class Backfill:
             self._on_progress(self._tally)
 
     async def _see(self, items: Sequence[Item]) -> None:
-        await self._pace.wait_for(len(items))
+        if delay := self._pace.delay(len(items)):
+            await self._sleep(delay)
         self._tally.versions.update(map(version_of, items))
 
 
@@ -141,20 +144,3 @@ async def open_site(target: Target, tables: Sequence[MigratedTable]) -> AsyncIte
             {table: Migration.of(dynamo, settings.tables, table) for table in tables},
             DynamoAuditTrail(dynamo, settings.tables.operations),
         )
-
-
-class _Pace:
-    """`rate` per second on average, from the first on, over all who wait."""
-
-    def __init__(self, rate: float, monotonic: Callable[[], float], sleep: Callable[[float], Awaitable[None]]) -> None:
-        self._rate = rate
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._next_at = monotonic()
-
-    async def wait_for(self, count: int) -> None:
-        now = self._monotonic()
-        turn = max(now, self._next_at)
-        self._next_at = turn + count / self._rate
-        if turn > now:
-            await self._sleep(turn - now)

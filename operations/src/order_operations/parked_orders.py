@@ -37,12 +37,8 @@ async def retry(adapters: Adapters, order: Order, *, actor: str, reason: str, at
 
     Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
     """
-    if order.parking.parked is None:
-        raise NotParked(order)
     await _record(adapters, order, "orders.retry", actor, reason, at)
-    retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
-    await adapters.orders.move(order, retried)
-    return await _say(adapters, retried)
+    return await _say(adapters, await _unpark(adapters, order, at))
 
 
 async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, at: datetime) -> Order:
@@ -50,30 +46,34 @@ async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, a
 
     Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
     """
-    if order.parking.parked is None:
-        raise NotParked(order)
     await _record(adapters, order, "orders.reject", actor, reason, at)
     if order.status is OrderStatus.PENDING:
         rejected = order.reject(at, Reason(ReasonCode.REJECTED_BY_OPERATOR, "the order could not be carried out"))
         await adapters.orders.move(order, rejected)
         return rejected
     if order.cancel_requested_at is not None:
-        retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
-        await adapters.orders.move(order, retried)
-        await _say(adapters, retried)
-        return retried
-    requested = order.request_cancel(at, due_at=to_millis(at + RETRY_DUE))
-    requested = await adapters.orders.request_cancel(requested, version=None)
-    await _say(adapters, requested)
-    return requested
+        undone = await _unpark(adapters, order, at)
+    else:
+        requested = order.request_cancel(at, due_at=to_millis(at + RETRY_DUE))
+        undone = await adapters.orders.request_cancel(requested, version=None)
+    await _say(adapters, undone)
+    return undone
 
 
 async def _record(adapters: Adapters, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
-    parked = order.parking.parked
-    detail = f"{order.status}, parked for {parked.reason if parked else '-'}"
+    """Record what is done to a parked order. Raises NotParked for any other."""
+    if order.parking.parked is None:
+        raise NotParked(order)
+    detail = f"{order.status}, parked for {order.parking.parked.reason}"
     await adapters.audit.record(
         Operation(subject=order.order_id, at=at, actor=actor, verb=verb, reason=reason, detail=detail)
     )
+
+
+async def _unpark(adapters: Adapters, order: Order, at: datetime) -> Order:
+    retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
+    await adapters.orders.move(order, retried)
+    return retried
 
 
 async def _say(adapters: Adapters, order: Order) -> bool:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from order_operations.live.queues import Depth
 from order_operations.live.view import (
     Latency,
     OpenOrders,
     OrderLine,
     PerSecond,
     Quantiles,
-    Queue,
     Source,
     View,
 )
@@ -43,7 +43,7 @@ UNKNOWN = View(
     history=[],
     history_seconds=0.0,
     latency=Latency(accept=NOTHING, end=NOTHING, queued=NOTHING),
-    queue=Queue(visible=None, in_flight=None, dead_letters=None),
+    queue=Depth(),
     open_orders=OpenOrders(None, capped=False, oldest_seconds=None, parked=None),
     sources=[Source(name=name, up=0, of=0) for name in ("order-api", "order-processor", "sqs", "dynamodb")],
     last_orders=[],
@@ -60,7 +60,7 @@ BUSY = replace(
     history=[0.0, 4.0, 8.0, 12.3],
     history_seconds=95.0,
     latency=Latency(accept=Quantiles(p50=0.0041, p99=0.12), end=Quantiles(p50=0.5, p99=75.0), queued=NOTHING),
-    queue=Queue(visible=1234, in_flight=7, dead_letters=1),
+    queue=Depth(visible=1234, in_flight=7, dead_letters=1),
     open_orders=OpenOrders(3, capped=True, oldest_seconds=61.0, parked=2),
     sources=[
         Source(name="order-api", up=2, of=3, versions=["0.1.0"], fault="HTTP 503", detail="…"),
@@ -96,7 +96,7 @@ views = st.builds(
     history=st.lists(st.floats(0, 1e6), max_size=100),
     history_seconds=st.floats(0, 1e6),
     latency=st.builds(Latency, accept=quantiles, end=quantiles, queued=quantiles),
-    queue=st.builds(Queue, visible=counts, in_flight=counts, dead_letters=counts),
+    queue=st.builds(Depth, visible=counts, in_flight=counts, dead_letters=counts),
     open_orders=st.builds(OpenOrders, counts, st.booleans(), numbers, counts),
     sources=st.lists(
         st.builds(

@@ -11,7 +11,7 @@ from order_operations.live.outbox import Outbox
 from order_operations.live.queues import Depth
 from order_operations.live.sources import Down, Look, Stored
 from order_operations.live.tasks import API, PROCESSOR, Task
-from order_operations.live.view import Quantiles, Queue, View
+from order_operations.live.view import Quantiles, View
 from order_operations.live.watch import HISTORY, Watch
 from order_processor.metrics import ProcessorMetrics
 from order_shared.storage.orders import OpenOrder
@@ -115,7 +115,7 @@ def test_what_is_down_is_named_and_the_rest_is_seen() -> None:
     assert (processor.name, processor.up, processor.of, processor.fault) == (PROCESSOR, 0, 0, None)
     assert (sqs.up, sqs.fault, sqs.detail) == (0, "AccessDenied", "not you")
     assert (dynamodb.up, dynamodb.fault, dynamodb.detail) == (0, "StorageUnavailable", "time-out")
-    assert view.queue == Queue(visible=None, in_flight=None, dead_letters=None)
+    assert view.queue == Depth()
     assert view.last_orders == []
 
 

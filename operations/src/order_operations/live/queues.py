@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """Messages, as SQS says approximately. A dead letter that somebody looks at is hidden, and counts too."""
+    """Messages, as SQS says approximately; None if it does not answer. Hidden dead letters count too."""
 
-    visible: int
-    in_flight: int
-    dead_letters: int
+    visible: int | None = None
+    in_flight: int | None = None
+    dead_letters: int | None = None
 
 
 class Queues:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+from order_operations.live.queues import Depth
 from order_shared.domain.clock import to_text
 
 
@@ -34,15 +35,6 @@ class Latency:
     accept: Quantiles
     end: Quantiles
     queued: Quantiles
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queue:
-    """Messages, as SQS says approximately."""
-
-    visible: int | None
-    in_flight: int | None
-    dead_letters: int | None
 
 
 @dataclass(frozen=True)
@@ -93,7 +85,7 @@ class View:
     history: Sequence[float]
     history_seconds: float
     latency: Latency
-    queue: Queue
+    queue: Depth
     open_orders: OpenOrders
     sources: Sequence[Source]
     last_orders: Sequence[OrderLine]

@@ -10,7 +10,7 @@ from order_operations.live.queues import Depth
 from order_operations.live.rates import Labels, Rates
 from order_operations.live.sources import Down, Look, Stored
 from order_operations.live.tasks import SERVICES, Task
-from order_operations.live.view import Latency, OpenOrders, OrderLine, PerSecond, Quantiles, Queue, Source, View
+from order_operations.live.view import Latency, OpenOrders, OrderLine, PerSecond, Quantiles, Source, View
 from order_shared.domain.order.models import ENDED, Order
 
 HISTORY = 80
@@ -48,7 +48,7 @@ class Watch:
                 end=_quantiles(rates, "order_end_seconds"),
                 queued=_quantiles(rates, "order_message_wait_seconds"),
             ),
-            queue=_queue(look.queues),
+            queue=Depth() if isinstance(look.queues, Down) else look.queues,
             open_orders=_open_orders(look, samples.values()),
             sources=[
                 *(_service(service, look.tasks) for service in SERVICES),
@@ -80,12 +80,6 @@ def _has_status(status: str) -> Callable[[Labels], bool]:
 
 def _quantiles(rates: Rates, histogram: str) -> Quantiles:
     return Quantiles(p50=rates.quantile(histogram, 0.5), p99=rates.quantile(histogram, 0.99))
-
-
-def _queue(depth: Depth | Down) -> Queue:
-    if isinstance(depth, Down):
-        return Queue(visible=None, in_flight=None, dead_letters=None)
-    return Queue(visible=depth.visible, in_flight=depth.in_flight, dead_letters=depth.dead_letters)
 
 
 def _open_orders(look: Look, samples: Collection[Sample]) -> OpenOrders:
