@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from order_api.cursors import CursorCodec
 from order_api.health.lifecycle import Phase
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage
@@ -13,7 +15,7 @@ from order_api.product.schemas import ProductIn, ProductOut, ProductPage, Stocke
 from order_shared.documents.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
 from order_shared.domain.clock import to_text
 from order_shared.domain.inventory.models import StockedProduct
-from order_shared.domain.order.models import Reason, ReasonCode
+from order_shared.domain.order.models import Order, Reason, ReasonCode
 from order_shared.runtime.readiness import Report
 
 SOON = PLACED_AT + timedelta(milliseconds=240)
@@ -72,12 +74,16 @@ class Samples:
     links: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _order(order: Any) -> dict[str, Any]:
-    return OrderOut.of(order).model_dump(mode="json")
+def _json(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json")
 
 
-def _product() -> dict[str, Any]:
-    return StockedProductOut.of_stocked(STOCKED).model_dump(mode="json")
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return _json(OrderOut.of(order))
 
 
 def _link(operation: str, parameter: str, pointer: str) -> dict[str, Any]:
@@ -90,25 +96,15 @@ _WANTED = {
     "paidOrder": OrderIn.model_validate({"lines": _LINES[:1], "payment_token": "pm_card_visa"}),
 }
 _PRODUCT_IN = ProductIn(name=PRODUCT.name, unit_price=PRODUCT.unit_price, currency=PRODUCT.currency, stock_shards=1)
+_PRODUCTS = ProductPage(items=[ProductOut.of(each) for each in EXAMPLE_PRODUCTS], next_cursor=None, has_more=False)
+_STOCKED = _json(StockedProductOut.of_stocked(STOCKED))
 _CHANGES = {"delivery": StockIn(delta=100), "loss": StockIn(delta=-3)}
 _ORDER_LINKS = {name: _link(name, "order_id", "id") for name in ("getOrder", "cancelOrder")}
 _PRODUCT_LINKS = {name: _link(name, "sku", "sku") for name in ("getProduct", "adjustStock")}
 
-_PHASE = {
-    "type": "object",
-    "properties": {"status": {"type": "string", "enum": [phase.value for phase in Phase]}},
-    "required": ["status"],
-}
+_PHASE = _object(status={"type": "string", "enum": [phase.value for phase in Phase]})
 _PART = {"type": "string", "enum": ["ok", "degraded", "unavailable"]}
-_REPORT = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "string", "enum": ["ready", "unavailable"]},
-        "dynamodb": _PART,
-        "sqs": _PART,
-    },
-    "required": ["status", "dynamodb", "sqs"],
-}
+_REPORT = _object(status={"type": "string", "enum": ["ready", "unavailable"]}, dynamodb=_PART, sqs=_PART)
 _METRICS = """\
 # HELP order_http_requests_total Requests by route, method and status.
 # TYPE order_http_requests_total counter
@@ -126,10 +122,8 @@ SAMPLES: Mapping[str, Samples] = {
             "200": Shown(
                 "A page of your orders.",
                 {
-                    "page": OrderPage(items=[OrderOut.of(CONFIRMED)], next_cursor=CURSOR, has_more=True).model_dump(
-                        mode="json"
-                    ),
-                    "lastPage": OrderPage(items=[], next_cursor=None, has_more=False).model_dump(mode="json"),
+                    "page": _json(OrderPage(items=[OrderOut.of(CONFIRMED)], next_cursor=CURSOR, has_more=True)),
+                    "lastPage": _json(OrderPage(items=[], next_cursor=None, has_more=False)),
                 },
             )
         }
@@ -138,36 +132,19 @@ SAMPLES: Mapping[str, Samples] = {
         {"200": Shown("The order as it is now.", {"confirmed": _order(CONFIRMED), "rejected": _order(REJECTED)})}
     ),
     "cancelOrder": Samples({"202": Shown("The order, cancelled or about to be.", {"cancelled": _order(CANCELLED)})}),
-    "listProducts": Samples(
-        {
-            "200": Shown(
-                "A page of the products of your tenant.",
-                {
-                    "page": ProductPage(
-                        items=[ProductOut.of(product) for product in EXAMPLE_PRODUCTS], next_cursor=None, has_more=False
-                    ).model_dump(mode="json")
-                },
-            )
-        }
-    ),
-    "getProduct": Samples({"200": Shown("The product, with what is in stock.", {"product": _product()})}),
+    "listProducts": Samples({"200": Shown("A page of the products of your tenant.", {"page": _json(_PRODUCTS)})}),
+    "getProduct": Samples({"200": Shown("The product, with what is in stock.", {"product": _STOCKED})}),
     "putProduct": Samples(
-        {"200": Shown("The product as it is now.", {"product": _product()})},
+        {"200": Shown("The product as it is now.", {"product": _STOCKED})},
         Shown("The product as it shall be.", {"product": _PRODUCT_IN.model_dump()}),
         _PRODUCT_LINKS,
     ),
     "adjustStock": Samples(
-        {"200": Shown("The product, with what is in stock now.", {"product": _product()})},
+        {"200": Shown("The product, with what is in stock now.", {"product": _STOCKED})},
         Shown("The change.", {name: change.model_dump() for name, change in _CHANGES.items()}),
     ),
     "healthz": Samples(
-        {
-            "200": Shown(
-                "The process is alive.",
-                {"alive": {"status": "ok"}},
-                {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]},
-            )
-        }
+        {"200": Shown("The process is alive.", {"alive": {"status": "ok"}}, _object(status={"const": "ok"}))}
     ),
     "serving": Samples(
         {

@@ -120,7 +120,7 @@ class OrderOut(Resource):
     """Money is in minor units of `currency`."""
 
     typename: Literal["Order"] = typename("Order")
-    id: str = Field(examples=["ord_019aa5c2b1e07a1b8f3c5d7e9f012345"])
+    id: str = Field(validation_alias="order_id", examples=["ord_019aa5c2b1e07a1b8f3c5d7e9f012345"])
     status: OrderStatus
     version: int
     created_at: Instant
@@ -135,22 +135,7 @@ class OrderOut(Resource):
 
     @classmethod
     def of(cls, order: Order) -> "OrderOut":
-        return cls(
-            id=order.order_id,
-            status=order.status,
-            version=order.version,
-            created_at=order.created_at,
-            updated_at=order.updated_at,
-            reference=order.reference,
-            lines=[OrderLineOut.model_validate(line, from_attributes=True) for line in order.lines],
-            currency=order.currency,
-            total=order.total,
-            reason=ReasonOut(code=order.reason.code, detail=order.reason.detail, sku=order.reason.sku)
-            if order.reason
-            else None,
-            cancel_requested_at=order.cancel_requested_at,
-            timeline=[TimelineEntryOut(status=entry.status, at=entry.at) for entry in order.timeline],
-        )
+        return cls.model_validate(order, from_attributes=True)
 
 
 class OrderPage(Resource):

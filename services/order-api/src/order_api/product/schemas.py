@@ -1,5 +1,6 @@
 """Request and response schemas of products."""
 
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -77,7 +78,7 @@ class ProductOut(Resource):
 
     @classmethod
     def of(cls, product: Product) -> "ProductOut":
-        return cls(**_fields(product))
+        return cls(**asdict(product))
 
 
 class StockedProductOut(ProductOut):
@@ -85,7 +86,7 @@ class StockedProductOut(ProductOut):
 
     @classmethod
     def of_stocked(cls, stocked: StockedProduct) -> "StockedProductOut":
-        return cls(**_fields(stocked.product), available=stocked.available)
+        return cls(**asdict(stocked.product), available=stocked.available)
 
 
 class ProductPage(Resource):
@@ -93,14 +94,3 @@ class ProductPage(Resource):
     items: list[ProductOut]
     next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last one.")
     has_more: bool
-
-
-def _fields(product: Product) -> dict[str, object]:
-    return {
-        "sku": product.sku,
-        "name": product.name,
-        "unit_price": product.unit_price,
-        "currency": product.currency,
-        "stock_shards": product.stock_shards,
-        "updated_at": product.updated_at,
-    }
