@@ -50,8 +50,5 @@ class DataOutputs:
     log_group_names: Mapping[str, str]
     """By the service's name."""
     log_group_arns: Mapping[str, str]
-    queue_age_alarm_name: str
-    dead_letters_alarm_name: str
-    failed_handlings_alarm_name: str
-    payments_refused_alarm_name: str
-    failures_alarm_name: str
+    processor_rollback_alarm_names: tuple[str, ...]
+    """Of the alarms that roll back a deployment of order-processor."""

@@ -9,6 +9,7 @@ from infra.constructs.outputs import PlatformOutputs
 from infra.constructs.security_groups import egress_rule, ingress_rule, security_group
 from infra.constructs.workspace import Workspace
 from infra.environments import Egress, Environment
+from order_shared.naming import Service, ServiceKind
 
 
 @dataclass(frozen=True)
@@ -20,24 +21,24 @@ class ServiceGroup:
 
 
 def service_security_group(
-    stack: Workspace, environment: Environment, platform: PlatformOutputs, *, service: str, port: int | None
+    stack: Workspace, environment: Environment, platform: PlatformOutputs, service: Service
 ) -> ServiceGroup:
-    """Make the group of a service's tasks. `port` is what the load balancer calls; None for a service without one."""
+    """Make the group of a service's tasks. The load balancer calls only a service with requests."""
     group = security_group(
         stack,
         "security_group",
-        prefix=f"{environment.name}-{service}",
-        description=f"Tasks of {service}",
+        prefix=f"{environment.name}-{service.name}",
+        description=f"Tasks of {service.name}",
         vpc_id=platform.vpc_id,
     )
     rules: list[ITerraformDependable] = []
-    if port is not None:
+    if service.kind is ServiceKind.HTTP:
         rules.append(
             ingress_rule(
                 stack,
                 "ingress",
                 group,
-                port,
+                service.port,
                 description="The application port, from the load balancer",
                 referenced_security_group_id=platform.load_balancer_security_group_id,
             )

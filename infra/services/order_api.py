@@ -20,8 +20,7 @@ from infra.constructs.log_metrics import log_metric
 from infra.constructs.policies import Statement, trust
 from infra.constructs.roles import Role
 from infra.constructs.scaling import running_tasks
-from infra.constructs.service_groups import service_security_group
-from infra.constructs.task import Container, Task
+from infra.constructs.task import Task
 from infra.constructs.traffic import LAME_DUCK_SECONDS, Traffic
 from infra.environments import Environment, Strategy
 from infra.services.service import run_service
@@ -43,16 +42,13 @@ FEWEST_REQUESTS = 20
 class OrderApi(ServiceWorkspace):
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, SERVICE, environment, region)
-        task = Task(self, environment, self._container(), self.platform.data_key_arn)
         traffic = Traffic(self, environment, self.platform)
-        group = service_security_group(self, environment, self.platform, service=SERVICE.name, port=API_PORT)
         infrastructure = self._infrastructure_role(traffic) if traffic.test_rule is not None else None
         alarms = [alarm.alarm_name for alarm in self._alarms(traffic)]
         self._alarm_without_tasks(traffic)
         scaling = run_service(
             self,
-            task,
-            group=group,
+            self._task(),
             minimum=environment.api.minimum,
             maximum=environment.api.maximum,
             deployment=self._deployment(environment),
@@ -69,15 +65,11 @@ class OrderApi(ServiceWorkspace):
         scaling.track("requests", filled_sum(requests), requests, REQUESTS_PER_TASK)
         scaling.track_cpu()
 
-    def _container(self) -> Container:
+    def _task(self) -> Task:
         data, tokens = self.data, self.environment.tokens
-        return Container(
-            service=SERVICE.name,
-            image=self.image,
-            port=API_PORT,
+        return self.task(
             size=self.environment.api,
             settings={
-                **self.settings(),
                 "ORDER_LAME_DUCK_SECONDS": str(LAME_DUCK_SECONDS),
                 "ORDER_JWT_ISSUER": tokens.issuer,
                 "ORDER_JWKS_URL": tokens.jwks_url,
@@ -88,9 +80,6 @@ class OrderApi(ServiceWorkspace):
             },
             secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},
             stop_timeout=STOP_SECONDS,
-            log_group_name=data.log_group_names[SERVICE.name],
-            log_group_arn=data.log_group_arns[SERVICE.name],
-            repository_arn=self.images.repository_arns[SERVICE.name],
             statements=(
                 Statement(
                     sid="Orders",
@@ -112,7 +101,6 @@ class OrderApi(ServiceWorkspace):
                     actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
                     resources=[data.queue_arn],
                 ),
-                self.use_data_key(),
             ),
         )
 

@@ -7,8 +7,7 @@ from infra.alarms import PROCESSOR_ROLLBACK, slowest_minutes
 from infra.constructs.alarms import Metric
 from infra.constructs.policies import Statement
 from infra.constructs.scaling import running_tasks
-from infra.constructs.service_groups import service_security_group
-from infra.constructs.task import Container, Task
+from infra.constructs.task import Task
 from infra.environments import Environment
 from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
@@ -27,26 +26,17 @@ class OrderProcessor(ServiceWorkspace):
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, SERVICE, environment, region)
-        task = Task(self, environment, self._container(), self.platform.data_key_arn)
-        group = service_security_group(self, environment, self.platform, service=SERVICE.name, port=None)
         minimum = 0 if self.stands_by else environment.processor.minimum
         maximum = 0 if self.stands_by else environment.processor.maximum
         scaling = run_service(
             self,
-            task,
-            group=group,
+            self._task(),
             minimum=minimum,
             maximum=maximum,
             deployment=EcsServiceDeploymentConfiguration(
                 strategy="ROLLING", bake_time_in_minutes=str(slowest_minutes(PROCESSOR_ROLLBACK))
             ),
-            alarm_names=[
-                self.data.dead_letters_alarm_name,
-                self.data.failed_handlings_alarm_name,
-                self.data.failures_alarm_name,
-                self.data.payments_refused_alarm_name,
-                self.data.queue_age_alarm_name,
-            ],
+            alarm_names=self.data.processor_rollback_alarm_names,
         )
         scaling.track(
             "backlog",
@@ -65,23 +55,14 @@ class OrderProcessor(ServiceWorkspace):
         # An empty queue looks idle when it is empty because enough tasks are at work.
         scaling.track_cpu()
 
-    def _container(self) -> Container:
+    def _task(self) -> Task:
         data = self.data
         payments = self.environment.payments
-        return Container(
-            service=SERVICE.name,
-            image=self.image,
-            port=SERVICE.port,
+        return self.task(
             size=self.environment.processor,
-            settings={
-                **self.settings(),
-                **({"ORDER_PAYMENT_API_BASE": payments.api_base} if payments.api_base else {}),
-            },
+            settings={"ORDER_PAYMENT_API_BASE": payments.api_base} if payments.api_base else {},
             secrets={"ORDER_PAYMENT_API_KEY": data.payment_api_key_arn},
             stop_timeout=STOP_SECONDS,
-            log_group_name=data.log_group_names[SERVICE.name],
-            log_group_arn=data.log_group_arns[SERVICE.name],
-            repository_arn=self.images.repository_arns[SERVICE.name],
             statements=(
                 Statement(
                     sid="Orders",
@@ -113,6 +94,5 @@ class OrderProcessor(ServiceWorkspace):
                     actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
                     resources=[data.dead_letter_queue_arn],
                 ),
-                self.use_data_key(),
             ),
         )

@@ -13,7 +13,7 @@ from cdktn_provider_aws.ecs_service import (
 )
 
 from infra.constructs.scaling import Scaling
-from infra.constructs.service_groups import ServiceGroup
+from infra.constructs.service_groups import service_security_group
 from infra.constructs.task import Task
 from infra.services.workspace import ServiceWorkspace
 
@@ -22,7 +22,6 @@ def run_service(
     stack: ServiceWorkspace,
     task: Task,
     *,
-    group: ServiceGroup,
     minimum: int,
     maximum: int,
     deployment: EcsServiceDeploymentConfiguration,
@@ -31,6 +30,7 @@ def run_service(
     **traffic: Any,
 ) -> Scaling:
     """`alarm_names` roll a deployment back; `needs` go after the service; `traffic` is for one that has some."""
+    group = service_security_group(stack, stack.environment, stack.platform, stack.service)
     service = EcsService(
         stack,
         "service",

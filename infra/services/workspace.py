@@ -9,8 +9,9 @@ from infra.constructs.cluster import capacity_provider
 from infra.constructs.keys import use_key
 from infra.constructs.outputs import DataOutputs, PlatformOutputs, RegistryOutputs
 from infra.constructs.policies import Statement
+from infra.constructs.task import Container, Task
 from infra.constructs.workspace import Workspace, supporting_owner
-from infra.environments import Capacity, Environment
+from infra.environments import Capacity, Environment, ServiceSize
 from infra.stacks import ACCOUNT, REGISTRY, SUPPORTING, Stack
 from order_shared.naming import Service, ServiceKind
 
@@ -34,14 +35,35 @@ class ServiceWorkspace(Workspace):
         return self.environment.service_name(self.service.name)
 
     @property
-    def image(self) -> str:
-        """The image that is live in this environment, by its tag."""
-        return f"{self.images.repository_urls[self.service.name]}:live-{self.environment.name}"
-
-    @property
     def stands_by(self) -> bool:
         """Another region's services write."""
         return self.region != self.environment.home
+
+    def task(
+        self,
+        *,
+        size: ServiceSize,
+        settings: Mapping[str, str],
+        secrets: Mapping[str, str],
+        stop_timeout: int,
+        statements: tuple[Statement, ...] = (),
+    ) -> Task:
+        """Return the service's task, with what every service has. Its image is the one that is live, by its tag."""
+        name = self.service.name
+        container = Container(
+            service=name,
+            image=f"{self.images.repository_urls[name]}:live-{self.environment.name}",
+            port=self.service.port,
+            size=size,
+            settings={**self.settings(), **settings},
+            secrets=secrets,
+            stop_timeout=stop_timeout,
+            log_group_name=self.data.log_group_names[name],
+            log_group_arn=self.data.log_group_arns[name],
+            repository_arn=self.images.repository_arns[name],
+            statements=(*statements, self.use_data_key()),
+        )
+        return Task(self, self.environment, container, self.platform.data_key_arn)
 
     def settings(self) -> Mapping[str, str]:
         """What both services are told: `order_shared.runtime.config.Settings`."""

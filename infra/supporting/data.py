@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
-
 from infra.alarms import (
     DEAD_LETTERS,
     FAILED_HANDLINGS,
@@ -14,6 +12,7 @@ from infra.alarms import (
     PAYMENTS_REFUSED,
     QUEUE_AGE,
     THROTTLES,
+    Alarm,
     Missing,
     no_orders,
 )
@@ -76,41 +75,34 @@ class Data:
             payment_api_key_arn=secrets[PAYMENT_API_KEY].arn,
             log_group_names={service: each.group.name for service, each in logs.items()},
             log_group_arns={service: each.arn for service, each in logs.items()},
-            queue_age_alarm_name=self._queue_age(queue).alarm_name,
-            dead_letters_alarm_name=self._dead_letters(queue).alarm_name,
-            failures_alarm_name=self._failures().alarm_name,
-            failed_handlings_alarm_name=self._failed_handlings().alarm_name,
-            payments_refused_alarm_name=self._payments_refused().alarm_name,
+            processor_rollback_alarm_names=self._rollback_alarms(queue),
         )
 
     def _table_arn(self, table: Table) -> str:
         """By its name: a task in a region of replicas reaches the replica there."""
         return self._stack.arn("dynamodb", f"table/{self._environment.table_prefix}{table.name}")
 
-    def _queue_age(self, queue: Queue) -> CloudwatchMetricAlarm:
-        age = queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")
-        return self._alarms.make(QUEUE_AGE, "age", {"age": age})
-
-    def _dead_letters(self, queue: Queue) -> CloudwatchMetricAlarm:
-        letters = queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")
-        return self._alarms.make(DEAD_LETTERS, "letters", {"letters": letters})
-
-    def _failures(self) -> CloudwatchMetricAlarm:
-        return self._alarms.make(FAILURES, "failed", {"failed": self._logged("FailedMessages", "Sum")})
-
-    def _failed_handlings(self) -> CloudwatchMetricAlarm:
-        # Both come of one log line, so that either is late only if both are.
-        return self._alarms.make(
-            FAILED_HANDLINGS,
-            f"IF(failed >= {FEWEST_FAILED_HANDLINGS}, 100 * failed / handled, 0)",
-            {"failed": self._logged("FailedHandlings", "Sum"), "handled": self._logged("Handlings", "Sum")},
-        )
-
-    def _payments_refused(self) -> CloudwatchMetricAlarm:
-        return self._alarms.make(PAYMENTS_REFUSED, "refused", {"refused": self._logged("PaymentsRefused", "Sum")})
-
     def _logged(self, name: str, stat: str) -> Metric:
         return log_metric(self._environment.name, name, stat)
+
+    def _rollback_alarms(self, queue: Queue) -> tuple[str, ...]:
+        """Make the alarms of PROCESSOR_ROLLBACK, and return their names."""
+        age = queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")
+        letters = queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")
+        failed, handled = self._logged("FailedHandlings", "Sum"), self._logged("Handlings", "Sum")
+        alarms: list[tuple[Alarm, str, dict[str, Metric]]] = [
+            (QUEUE_AGE, "age", {"age": age}),
+            (DEAD_LETTERS, "letters", {"letters": letters}),
+            (FAILURES, "failed", {"failed": self._logged("FailedMessages", "Sum")}),
+            # Both come of one log line, so that either is late only if both are.
+            (
+                FAILED_HANDLINGS,
+                f"IF(failed >= {FEWEST_FAILED_HANDLINGS}, 100 * failed / handled, 0)",
+                {"failed": failed, "handled": handled},
+            ),
+            (PAYMENTS_REFUSED, "refused", {"refused": self._logged("PaymentsRefused", "Sum")}),
+        ]
+        return tuple(self._alarms.make(*alarm).alarm_name for alarm in alarms)
 
     def _operator_alarms(self) -> None:
         stands_by = self._stack.region != self._environment.home

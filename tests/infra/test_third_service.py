@@ -27,8 +27,6 @@ STACK = '''
 from cdktn import App
 from cdktn_provider_aws.ecs_service import EcsServiceDeploymentConfiguration
 
-from infra.constructs.service_groups import service_security_group
-from infra.constructs.task import Container, Task
 from infra.environments import Environment
 from infra.services.service import run_service
 from infra.services.workspace import ServiceWorkspace
@@ -38,26 +36,13 @@ from order_shared.naming import ORDER_PING
 class OrderPing(ServiceWorkspace):
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, ORDER_PING, environment, region)
-        container = Container(
-            service=ORDER_PING.name,
-            image=self.image,
-            port=ORDER_PING.port,
-            size=environment.processor,
-            settings=self.settings(),
-            secrets={},
-            stop_timeout=30,
-            log_group_name=self.data.log_group_names[ORDER_PING.name],
-            log_group_arn=self.data.log_group_arns[ORDER_PING.name],
-            repository_arn=self.images.repository_arns[ORDER_PING.name],
-        )
         run_service(
             self,
-            Task(self, environment, container, self.platform.data_key_arn),
-            group=service_security_group(self, environment, self.platform, service=ORDER_PING.name, port=None),
+            self.task(size=environment.processor, settings={}, secrets={}, stop_timeout=30),
             minimum=1,
             maximum=2,
             deployment=EcsServiceDeploymentConfiguration(strategy="ROLLING", bake_time_in_minutes="5"),
-            alarm_names=[self.data.dead_letters_alarm_name],
+            alarm_names=self.data.processor_rollback_alarm_names,
         )
 '''
 
