@@ -11,8 +11,9 @@ from typing import Any
 
 from fake_ecs.engine import State
 from fake_ecs.model import Service
+from fake_ecs.routing import listener_url
 from fake_ecs.running import Ecs, running_ecs
-from fake_ecs.seed import Seed
+from fake_ecs.seed import TEST_PORT, Seed, api_host
 from tests.factories import NOON
 from tests.fakes import HandClock
 
@@ -77,9 +78,14 @@ def stepped_ecs(seed: Seed | None = None, *, start: datetime = NOON) -> Iterator
         yield SteppedEcs(**vars(ecs), clock=clock, start=start_state)
 
 
+def green_url(ecs: Ecs, environment: str) -> str:
+    """Return where the test listener answers under the API's name."""
+    return listener_url(ecs.address, port=TEST_PORT, host=api_host(environment))
+
+
 def changing(part: object) -> dict[str, Any]:
     """Return the attributes that hold the part's state."""
-    return {name: value for name, value in vars(part).items() if isinstance(value, CHANGING) and name != "operations"}
+    return {name: value for name, value in vars(part).items() if isinstance(value, CHANGING)}
 
 
 def next_due(service: Service, after: datetime) -> datetime | None:

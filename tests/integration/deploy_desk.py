@@ -30,7 +30,7 @@ from orderctl.deploy.lock import Holder, Lock
 from orderctl.deploy.place import Place
 from orderctl.deploy.smoke import RELEASE
 from orderctl.main import app
-from tests.ecs import SteppedEcs, stepped_ecs
+from tests.ecs import SteppedEcs, green_url, stepped_ecs
 from tests.integration.deploy_wire import Wire, session
 
 FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"
@@ -114,7 +114,7 @@ class Desk:
     @property
     def test_url(self) -> str:
         """Where the fake's test listener answers, by the rule that the deployment moves."""
-        return self.ecs.test_url(self.place.environment)
+        return green_url(self.ecs, self.place.environment)
 
     def verb(self, name: str, *words: str, service: str = API) -> Result:
         return self.run(name, service, "--env", self.place.environment, *words)
@@ -202,7 +202,7 @@ class Ground:
             for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
                 monkeypatch.delenv(name, raising=False)
             desk = Desk(ecs, variables(endpoints_of(ecs.address, self.embedded)), green, place, self.embedded)
-            ecs.serve(green.url)
+            ecs.routing.serve(green.url)
             # Time is the fake's: with each look it comes to what is due next. And models are read once.
             monkeypatch.setattr(pace, "poll_sleep", desk.look)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)

@@ -78,7 +78,7 @@ def test_throttled_calls_are_made_again(desk: Desk, monkeypatch: pytest.MonkeyPa
     operations = {operation for service, operation in desk.wire.calls if service in FAKED}
     assert len(operations) > 12
     for operation in operations:
-        desk.ecs.throttle(operation, 2)
+        desk.ecs.engine.faults.throttle(operation, 2)
     assert desk.deploy(FIRST).exit_code == DONE
     assert desk.state() == (desk.digest(FIRST),) * 2
 
@@ -87,12 +87,12 @@ def test_an_aws_that_does_not_recover_leaves_word_of_how_things_stand(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
-    desk.ecs.throttle("UpdateService", 100)
+    desk.ecs.engine.faults.throttle("UpdateService", 100)
     ended = desk.deploy(SECOND)
     assert ended.exit_code == FAILED
     assert "the tag has moved, and ECS may have been told" in ended.stderr
     assert desk.verb("status").exit_code == FAILED  # drift
-    desk.ecs.throttle("UpdateService", -desk.ecs.engine.faults._throttled["UpdateService"])
+    desk.ecs.engine.faults.throttle("UpdateService", -desk.ecs.engine.faults._throttled["UpdateService"])
     assert desk.deploy(SECOND).exit_code == DONE
 
 

@@ -217,7 +217,7 @@ def test_what_ecs_tells_late_is_waited_for(api: Desk) -> None:
 
 def test_throttled_calls_are_made_again(api: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))  # it waits between attempts
-    api.ecs.throttle("DescribeServiceDeployments", 2)
+    api.ecs.engine.faults.throttle("DescribeServiceDeployments", 2)
     assert api.deploy(SECOND).succeeded
 
 

@@ -80,7 +80,7 @@ def test_critical_findings_keep_an_image_out(
 ) -> None:
     build = Build(commit=f"f{abs(hash(str(findings))):x}"[:7])
     image = images.get(push_image(ecs.client("ecr"), PLACE.repository, build.tag, labels={}, platforms=build.platforms))
-    ecs.set_findings(PLACE.repository, image.architectures["arm64"], findings)
+    ecs.registry.set_findings(PLACE.repository, image.architectures["arm64"], findings)
     assert verdicts(check_image(images, image, "arm64")) == {"architecture": Verdict.OK, "scan": verdict}
 
 

@@ -16,7 +16,7 @@ def blue(desk: Desk) -> Iterator[GreenSide]:
     """What answers in place of the tasks of FIRST."""
     side = GreenSide(FIRST.removeprefix("sha-"))
     with side.serve():
-        desk.ecs.serve(side.url, desk.digest(FIRST))
+        desk.ecs.routing.serve(side.url, desk.digest(FIRST))
         yield side
 
 

@@ -62,7 +62,7 @@ def test_what_waiting_would_not_change_is_not_waited_for(desk: Desk, status: str
 def set_scanned(desk: Desk, findings: dict[str, int] | None) -> None:
     """None: no scan has begun."""
     manifest = Images(desk.ecs.client("ecr"), API).get(SECOND).architectures["arm64"]
-    desk.ecs.set_findings(API, manifest, findings)
+    desk.ecs.registry.set_findings(API, manifest, findings)
 
 
 def test_one_that_has_not_begun_is_waited_for(desk: Desk) -> None:

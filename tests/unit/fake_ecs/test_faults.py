@@ -106,7 +106,7 @@ def test_throttled_calls_are_refused_as_often_as_asked(ecs: SteppedEcs) -> None:
 
 
 def test_a_client_that_repeats_sees_no_throttling(ecs: SteppedEcs, client: Any) -> None:
-    ecs.throttle("DescribeServices", 1)
+    ecs.engine.faults.throttle("DescribeServices", 1)
 
     assert client.describe_services(cluster="dev", services=["order-api"])["services"][0]["status"] == "ACTIVE"
 

@@ -48,7 +48,7 @@ def test_everything_that_changed_is_as_it_was(ecs: SteppedEcs) -> None:
     changed = told(ecs)
     assert all(now != then for now, then in zip(changed, before, strict=True))
 
-    ecs.throttle("DescribeServices", 100)
+    ecs.engine.faults.throttle("DescribeServices", 100)
     ecs.lag(100)
     ecs.reset()
     assert told(ecs) == before
@@ -59,6 +59,6 @@ def test_no_part_has_a_state_that_is_not_reset(ecs: SteppedEcs) -> None:
     kept = {name for part in ecs.parts for name in vars(part).keys() - changing(part).keys()}
 
     assert kept == {
-        *("arns", "clock", "timing", "faults", "lock", "operations"),
+        *("arns", "clock", "timing", "faults", "lock"),
         *("_arns", "_balancer", "_blob_url", "_clock", "_cloud", "_engine", "_stale"),
     }

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from fake_ecs.api import EcsApi
+from fake_ecs.gateway import handlers
 from fake_ecs.model import HookAction, HookStatus, Stage, Status, TaskStatus
 from fake_ecs.seed import standard
 from tests.ecs import SteppedEcs, stepped_ecs
@@ -85,7 +86,7 @@ def test_every_operation_and_state_can_be_seen() -> None:
         walk.walk(walk.deploy(PROCESSOR, alarms=alarms | {"rollback": True}, **limits))
         client.close()
 
-    assert walk.seen["operation"] == EcsApi(ecs.engine).operations.keys()
+    assert walk.seen["operation"] == handlers(EcsApi(ecs.engine), {"ecs": client.meta.service_model}).keys()
     assert walk.seen["status"] == set(Status)
     assert walk.seen["stage"] == {"", *Stage}
     assert walk.seen["hook"] == set(HookStatus)

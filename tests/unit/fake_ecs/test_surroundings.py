@@ -86,7 +86,7 @@ def test_platforms_are_scanned_and_the_index_is_not(ecs: SteppedEcs, ecr: Any) -
     platform = json.loads(index["imageManifest"])["manifests"][0]["digest"]
     scan = ecr.describe_image_scan_findings
 
-    ecs.set_findings(API, platform, {"CRITICAL": 1, "LOW": 4})
+    ecs.registry.set_findings(API, platform, {"CRITICAL": 1, "LOW": 4})
 
     found = scan(repositoryName=API, imageId={"imageDigest": platform})
     assert found["imageScanStatus"]["status"] == "COMPLETE"
@@ -179,7 +179,9 @@ def test_every_answer_is_checked(ecs: SteppedEcs) -> None:
     class Wrong:
         name = "ecs"
         lock = ecs.engine.lock
-        operations = {"DescribeServices": lambda _: {"services": [{"status": 1}]}}  # noqa: RUF012 - of this test only
+
+        def describe_services(self, _: dict[str, Any]) -> dict[str, Any]:
+            return {"services": [{"status": 1}]}
 
     gateway = Gateway([Wrong()], {"ecs": _model()}, ecs.engine.faults)
 

@@ -20,11 +20,6 @@ class Alarms:
         self._arns = arns
         self._clock = clock
         self._alarms: dict[str, Json] = {}
-        self.operations = {
-            "DescribeAlarms": self.describe_alarms,
-            "PutMetricAlarm": self.put_metric_alarm,
-            "SetAlarmState": self.set_alarm_state,
-        }
 
     def put_metric_alarm(self, request: Json) -> Json:
         name = request["AlarmName"]

@@ -24,6 +24,21 @@ UPDATES = frozenset(
 STOPPABLE = (Status.PENDING, Status.IN_PROGRESS)
 
 
+def _change(handler: Callable[["EcsApi", Json], Json]) -> Callable[["EcsApi", Json], Json]:
+    def handle(self: "EcsApi", request: Json) -> Json:
+        changed = self._engine.faults.before_change(self._engine.state)
+        answer = handler(self, request)
+        changed()
+        return answer
+
+    return handle
+
+
+def _read(handler: Callable[["EcsApi", State, Json], Json]) -> Callable[["EcsApi", Json], Json]:
+    operation = "".join(word.title() for word in handler.__name__.split("_"))
+    return lambda self, request: handler(self, self._engine.faults.seen_by(operation, self._engine.state), request)
+
+
 class EcsApi:
     name = "ecs"
 
@@ -31,23 +46,8 @@ class EcsApi:
         self.lock = engine.lock
         self._engine = engine
         self._views = Views(engine.arns)
-        changes = {
-            "ContinueServiceDeployment": self.continue_service_deployment,
-            "StopServiceDeployment": self.stop_service_deployment,
-            "UpdateService": self.update_service,
-        }
-        reads = {
-            "DescribeServiceDeployments": self.describe_service_deployments,
-            "DescribeServiceRevisions": self.describe_service_revisions,
-            "DescribeServices": self.describe_services,
-            "DescribeTaskDefinition": self.describe_task_definition,
-            "ListServiceDeployments": self.list_service_deployments,
-        }
-        self.operations = {
-            **{name: self._change(handler) for name, handler in changes.items()},
-            **{name: self._read(name, handler) for name, handler in reads.items()},
-        }
 
+    @_change
     def update_service(self, request: Json) -> Json:
         if unknown := request.keys() - UPDATES:
             raise ApiError("UnsupportedFeatureException", f"The fake does not change {', '.join(sorted(unknown))}.")
@@ -66,6 +66,7 @@ class EcsApi:
             engine.deploy(service, wanted)
         return {"service": self._views.service(service)}
 
+    @_change
     def stop_service_deployment(self, request: Json) -> Json:
         """Only to roll back: of the model's two words AWS documents ABORT as not valid."""
         if request.get("stopType", "ROLLBACK") != "ROLLBACK":
@@ -78,6 +79,7 @@ class EcsApi:
             machine.request_rollback(service, deployment, machine.BY_USER, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
 
+    @_change
     def continue_service_deployment(self, request: Json) -> Json:
         engine = self._engine
         service, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
@@ -88,6 +90,7 @@ class EcsApi:
         machine.resolve(service, deployment, hook, action, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
 
+    @_read
     def describe_services(self, state: State, request: Json) -> Json:
         cluster, names = _cluster(state, request), [last(name) for name in request["services"]]
         if len(names) > MAX_SERVICES:
@@ -99,6 +102,7 @@ class EcsApi:
             "failures": [_missing(self._engine.arns.service(cluster, name)) for name in missing],
         }
 
+    @_read
     def list_service_deployments(self, state: State, request: Json) -> Json:
         service = _service(state, request)
         statuses, created = request.get("status"), request.get("createdAt", {})
@@ -113,6 +117,7 @@ class EcsApi:
         page, token = _page(deployments, request, PAGE)
         return {"serviceDeployments": [self._views.brief(service, each) for each in page], **token}
 
+    @_read
     def describe_service_deployments(self, state: State, request: Json) -> Json:
         views, failures = [], []
         for arn in _few(request["serviceDeploymentArns"]):
@@ -122,6 +127,7 @@ class EcsApi:
                 failures.append(_missing(arn))
         return {"serviceDeployments": views, "failures": failures}
 
+    @_read
     def describe_service_revisions(self, state: State, request: Json) -> Json:
         known: dict[str, tuple[Service, Revision]] = {
             self._engine.arns.revision(service.cluster, service.name, revision.id): (service, revision)
@@ -134,6 +140,7 @@ class EcsApi:
             "failures": [_missing(arn) for arn in arns if arn not in known],
         }
 
+    @_read
     def describe_task_definition(self, state: State, request: Json) -> Json:
         name = last(request["taskDefinition"])
         definitions = state.task_definitions
@@ -145,18 +152,6 @@ class EcsApi:
         if newest is None:
             raise ApiError("ClientException", "Unable to describe task definition.")
         return {"taskDefinition": self._views.task_definition(newest)}
-
-    def _change(self, handler: Callable[[Json], Json]) -> Callable[[Json], Json]:
-        def handle(request: Json) -> Json:
-            changed = self._engine.faults.before_change(self._engine.state)
-            answer = handler(request)
-            changed()
-            return answer
-
-        return handle
-
-    def _read(self, name: str, handler: Callable[[State, Json], Json]) -> Callable[[Json], Json]:
-        return lambda request: handler(self._engine.faults.seen_by(name, self._engine.state), request)
 
     def _deployment(self, state: State, arn: str) -> tuple[Service, Deployment]:
         for service in state.services.values():

@@ -29,18 +29,6 @@ class Balancer:
         self._groups: dict[str, Json] = {}
         self._targets: dict[str, dict[str, Json]] = {}
         """By group and address."""
-        self.operations = {
-            "CreateListener": self.create_listener,
-            "CreateLoadBalancer": self.create_load_balancer,
-            "CreateRule": self.create_rule,
-            "CreateTargetGroup": self.create_target_group,
-            "DeregisterTargets": self.deregister_targets,
-            "DescribeListeners": self.describe_listeners,
-            "DescribeRules": self.describe_rules,
-            "DescribeTargetHealth": self.describe_target_health,
-            "ModifyRule": self.modify_rule,
-            "RegisterTargets": self.register_targets,
-        }
 
     def create_load_balancer(self, request: Json) -> Json:
         arn = self._arn(f"loadbalancer/app/{request['Name']}/{_id()}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, Protocol
 
+from botocore import xform_name
 from botocore.model import OperationModel, ServiceModel
 
 from fake_ecs import shapes, wire
@@ -21,12 +22,11 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Api(Protocol):
+    """The part of a service that is served: `put_image` is the operation PutImage."""
+
     @property
     def name(self) -> str:
         """botocore's."""
-
-    @property
-    def operations(self) -> Mapping[str, Handler]: ...
 
     @property
     def lock(self) -> RLock: ...
@@ -47,6 +47,7 @@ class Gateway:
         self._apis = {api.name: api for api in apis}
         self._models = models
         self._faults = faults
+        self._handlers = {(api.name, name): handler for api in apis for name, handler in handlers(api, models).items()}
         self._by_prefix = {models[api.name].metadata.get("targetPrefix"): api.name for api in apis}
         self._by_scope = {models[api.name].signing_name: api.name for api in apis}
 
@@ -81,7 +82,7 @@ class Gateway:
     def _operation(self, service: str | None, name: str) -> OperationModel:
         if service is None:
             raise _unknown("service", name)
-        if name not in self._apis[service].operations:
+        if (service, name) not in self._handlers:
             raise _unknown("operation", name)
         return self._models[service].operation_model(name)
 
@@ -91,9 +92,15 @@ class Gateway:
             raise ApiError("InvalidParameterException", "; ".join(wrong))
         with api.lock:
             self._faults.refuse(operation.name)
-            answer = api.operations[operation.name](request)
+            answer = self._handlers[api.name, operation.name](request)
             shapes.ensure_valid(operation.name, answer, operation.output_shape)
             return answer
+
+
+def handlers(api: Api, models: Mapping[str, ServiceModel]) -> dict[str, Handler]:
+    """Return the API's methods by the names of the operations that they serve."""
+    methods = {name: getattr(api, xform_name(name), None) for name in models[api.name].operation_names}
+    return {name: method for name, method in methods.items() if method is not None}
 
 
 def _unknown(what: str, name: str) -> ApiError:

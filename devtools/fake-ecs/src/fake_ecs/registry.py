@@ -72,17 +72,6 @@ class Registry:
         self._clock = clock
         self._blob_url = blob_url
         self._repositories: dict[str, Repository] = {}
-        self.operations = {
-            "BatchGetImage": self.batch_get_image,
-            "CompleteLayerUpload": self.complete_layer_upload,
-            "CreateRepository": self.create_repository,
-            "DescribeImageScanFindings": self.describe_image_scan_findings,
-            "DescribeImages": self.describe_images,
-            "GetDownloadUrlForLayer": self.get_download_url_for_layer,
-            "InitiateLayerUpload": self.initiate_layer_upload,
-            "PutImage": self.put_image,
-            "UploadLayerPart": self.upload_layer_part,
-        }
 
     def blob(self, digest: str) -> bytes | None:
         with self.lock:

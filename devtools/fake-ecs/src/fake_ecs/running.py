@@ -24,8 +24,8 @@ from fake_ecs.engine import Engine
 from fake_ecs.faults import READS
 from fake_ecs.gateway import Gateway
 from fake_ecs.registry import Registry
-from fake_ecs.routing import Routing, listener_url
-from fake_ecs.seed import TEST_PORT, Seed, api_host, plant, standard
+from fake_ecs.routing import Routing
+from fake_ecs.seed import Seed, plant, standard
 from fake_ecs.server import BLOBS, Server
 from fake_ecs.timing import Clock, Timing, utc_now
 
@@ -79,9 +79,6 @@ class Ecs:
         """A boto3 client of one of the services; the caller closes it."""
         return _client(service, self.endpoints[service])
 
-    def throttle(self, operation: str, calls: int) -> None:
-        self.engine.faults.throttle(operation, calls)
-
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
         with self.engine.lock:
             self.engine.faults.lag(calls, operations)
@@ -95,26 +92,16 @@ class Ecs:
     def set_alarm(self, name: str, state: str) -> None:
         self.cloud.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by hand")
 
-    def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
-        self.registry.set_findings(repository, digest, findings)
-
-    def serve(self, url: str, digest: str | None = None) -> None:
-        self.routing.serve(url, digest)
-
-    def test_url(self, environment: str) -> str:
-        """Where the test listener answers under the API's name."""
-        return listener_url(self.address, port=TEST_PORT, host=api_host(environment))
-
     @property
     def admin(self) -> dict[str, Any]:
         return {
             "alarm": self.set_alarm,
             "break-image": self.break_image,
-            "findings": self.set_findings,
+            "findings": self.registry.set_findings,
             "lag": self.lag,
             "mend-image": self.mend_image,
-            "serve": self.serve,
-            "throttle": self.throttle,
+            "serve": self.routing.serve,
+            "throttle": self.engine.faults.throttle,
         }
 
 
