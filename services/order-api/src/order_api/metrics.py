@@ -2,8 +2,6 @@
 
 from functools import cache
 
-from prometheus_client import Counter, Gauge, Histogram
-
 from order_shared.runtime.metrics import Metrics
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -12,23 +10,13 @@ LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 class ApiMetrics(Metrics):
     def __init__(self) -> None:
         super().__init__()
-        requests = Counter(
-            "order_http_requests",
-            "Requests by route, method and status.",
-            ["route", "method", "status"],
-            registry=self.registry,
+        requests = self._counter(
+            "order_http_requests", "Requests by route, method and status.", ["route", "method", "status"]
         )
         self.requests = cache(requests.labels)  # a look-up costs three times as much as the count
-        self.accepted = Counter("order_accepted", "Orders accepted, repeated requests aside.", registry=self.registry)
-        self.accept_seconds = Histogram(
-            "order_accept_seconds",
-            "From the request's first byte to the end of a 202.",
-            buckets=LATENCY_BUCKETS,
-            registry=self.registry,
+        self.accepted = self._counter("order_accepted", "Orders accepted, repeated requests aside.")
+        self.accept_seconds = self._histogram(
+            "order_accept_seconds", "From the request's first byte to the end of a 202.", buckets=LATENCY_BUCKETS
         )
-        self.in_flight = Gauge(
-            "order_http_in_flight", "Requests under way, health and metrics aside.", registry=self.registry
-        )
-        self.refused = Counter(
-            "order_http_refused", "Requests refused by a limit of ours, by limit.", ["limit"], registry=self.registry
-        )
+        self.in_flight = self._gauge("order_http_in_flight", "Requests under way, health and metrics aside.")
+        self.refused = self._counter("order_http_refused", "Requests refused by a limit of ours, by limit.", ["limit"])

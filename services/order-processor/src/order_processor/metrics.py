@@ -1,7 +1,5 @@
 """Metrics of the processor, besides those that both services have."""
 
-from prometheus_client import Counter, Gauge
-
 from order_processor.payments.gateway import FailureReason
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.queue import Depth
@@ -12,32 +10,25 @@ class ProcessorMetrics(Metrics):
     def __init__(self) -> None:
         super().__init__()
         self.consumer = ConsumerMetrics(self.registry)
-        self.open_oldest = Gauge(
-            "order_open_oldest_seconds",
-            "Age of the oldest order that the looks of the last minute found overdue.",
-            registry=self.registry,
+        self.open_oldest = self._gauge(
+            "order_open_oldest_seconds", "Age of the oldest order that the looks of the last minute found overdue."
         )
-        self.unsent_oldest = Gauge(
-            "order_unsent_oldest_seconds",
-            "Age of the oldest of them whose message SQS did not take.",
-            registry=self.registry,
+        self.unsent_oldest = self._gauge(
+            "order_unsent_oldest_seconds", "Age of the oldest of them whose message SQS did not take."
         )
-        self.parked = Gauge("order_parked", "Open orders that wait for an operator.", registry=self.registry)
-        self.sweeps = Counter("order_sweeps", "Messages sent again by a sweep.", registry=self.registry)
-        self._payment_failures = Counter(
+        self.parked = self._gauge("order_parked", "Open orders that wait for an operator.")
+        self.sweeps = self._counter("order_sweeps", "Messages sent again by a sweep.")
+        self._payment_failures = self._counter(
             "order_payment_failures",
             "Payment calls that settled nothing, by reason; `refused` is a fault of ours.",
             ["reason"],
-            registry=self.registry,
         )
         for reason in FailureReason:
             self._payment_failures.labels(reason)  # a counter that begins with its first failure has no rate
-        self.reported = Gauge(
-            "order_outbox_report_timestamp_seconds",
-            "When the outbox was last looked through and counted.",
-            registry=self.registry,
+        self.reported = self._gauge(
+            "order_outbox_report_timestamp_seconds", "When the outbox was last looked through and counted."
         )
-        self._queued = Gauge("order_queue_messages", "Messages that wait, by queue.", ["queue"], registry=self.registry)
+        self._queued = self._gauge("order_queue_messages", "Messages that wait, by queue.", ["queue"])
 
     def payment_failed(self, reason: str) -> None:
         self._payment_failures.labels(reason).inc()

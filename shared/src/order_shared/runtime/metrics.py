@@ -1,11 +1,13 @@
 """Metrics that both services have. Names follow Prometheus' conventions; every name starts with `order_`."""
 
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     Info,
     ProcessCollector,
@@ -32,26 +34,26 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call] # second series of each counter that nobody reads
         self.registry = CollectorRegistry()
         ProcessCollector(namespace="order", registry=self.registry)
-        self._aws_retries = Counter(
-            "order_aws_retries", "Requests to AWS sent again, by reason.", ["service", "reason"], registry=self.registry
+        self._counter = partial(Counter, registry=self.registry)
+        self._gauge = partial(Gauge, registry=self.registry)
+        self._histogram = partial(Histogram, registry=self.registry)
+        self._aws_retries = self._counter(
+            "order_aws_retries", "Requests to AWS sent again, by reason.", ["service", "reason"]
         )
         for service in ("dynamodb", "sqs"):
             for reason in REASONS:
                 self._aws_retries.labels(service, reason)  # from the start: its first increase is not missed
-        self.publish_batch = Histogram(
-            "order_publish_batch_messages", "Messages per send.", buckets=BATCH_BUCKETS, registry=self.registry
+        self.publish_batch = self._histogram(
+            "order_publish_batch_messages", "Messages per send.", buckets=BATCH_BUCKETS
         )
-        self.publish_failures = Counter(
-            "order_publish_failures", "Messages that SQS did not take; the sweeper sends them.", registry=self.registry
+        self.publish_failures = self._counter(
+            "order_publish_failures", "Messages that SQS did not take; the sweeper sends them."
         )
-        ended = Counter("order_ended", "Orders by end state.", ["status"], registry=self.registry)
+        ended = self._counter("order_ended", "Orders by end state.", ["status"])
         # Bound once: a look-up costs more than the count. And a series that is there from the start misses no increase.
         self._ended = {status: ended.labels(status) for status in ENDED}
-        self._end_seconds = Histogram(
-            "order_end_seconds",
-            "From accepted, or from the wish to cancel, to an end state.",
-            buckets=END_BUCKETS,
-            registry=self.registry,
+        self._end_seconds = self._histogram(
+            "order_end_seconds", "From accepted, or from the wish to cancel, to an end state.", buckets=END_BUCKETS
         )
 
     def name_build(self, service: str, commit: str) -> None:

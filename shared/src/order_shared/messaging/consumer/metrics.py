@@ -1,5 +1,7 @@
 """The metrics of a consumer. Every name begins with `order_`, as those in `order_shared.runtime.metrics`."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 OUTAGE_BUCKETS = (300.0, 900.0, 3600.0, 21600.0, 86400.0)
@@ -12,29 +14,24 @@ OUTCOMES = ("acknowledged", "deferred", "retried", "dead_lettered", "lease_lost"
 
 class ConsumerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        messages = Counter("order_messages", "Messages by what became of them.", ["outcome"], registry=registry)
+        counter = partial(Counter, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        messages = counter("order_messages", "Messages by what became of them.", ["outcome"])
         self.outcomes = {outcome: messages.labels(outcome) for outcome in OUTCOMES}
-        self.retries = Counter(
+        self.retries = counter(
             "order_message_retries",
             "Handlings that failed, by reason: the message comes again, or its order waits in the outbox.",
             ["reason"],
-            registry=registry,
         )
         self.retries.labels("crashed")  # exists from the start, so that its first increase is seen
-        self.received = Histogram(
-            "order_receive_batch_messages", "Messages per receive.", buckets=range(11), registry=registry
+        self.received = histogram("order_receive_batch_messages", "Messages per receive.", buckets=range(11))
+        self.in_flight = gauge("order_messages_in_flight", "Messages received and not yet settled.")
+        self.wait_seconds = histogram(
+            "order_message_wait_seconds", "Time from sent to received for the first time.", buckets=WAIT_BUCKETS
         )
-        self.in_flight = Gauge("order_messages_in_flight", "Messages received and not yet settled.", registry=registry)
-        self.wait_seconds = Histogram(
-            "order_message_wait_seconds",
-            "Time from sent to received for the first time.",
-            buckets=WAIT_BUCKETS,
-            registry=registry,
-        )
-        self.handle_seconds = Histogram(
-            "order_handle_seconds", "Time to handle one message.", buckets=HANDLE_BUCKETS, registry=registry
-        )
-        self.heartbeats = Counter("order_heartbeats", "Extensions of a message's visibility.", registry=registry)
-        self.heartbeat_failures = Counter(
-            "order_heartbeat_failures", "Extensions of a message's visibility that failed.", registry=registry
+        self.handle_seconds = histogram("order_handle_seconds", "Time to handle one message.", buckets=HANDLE_BUCKETS)
+        self.heartbeats = counter("order_heartbeats", "Extensions of a message's visibility.")
+        self.heartbeat_failures = counter(
+            "order_heartbeat_failures", "Extensions of a message's visibility that failed."
         )
