@@ -16,7 +16,7 @@ from cdktn_provider_aws.s3_bucket_server_side_encryption_configuration import (
     S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
 )
 
-from infra.constructs.policies import Statement, document
+from infra.constructs.policies import Statement, document, only_over_tls
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
 from infra.naming import name
@@ -85,13 +85,6 @@ class AccessLogs:
                     resources=[f"{self.bucket.arn}/AWSLogs/{stack.account_id}/*"],
                     principals={"Service": "logdelivery.elasticloadbalancing.amazonaws.com"},
                 ),
-                Statement(
-                    sid="OnlyOverTls",
-                    effect="Deny",
-                    actions=["s3:*"],
-                    resources=[self.bucket.arn, f"{self.bucket.arn}/*"],
-                    principals={"AWS": "*"},
-                    conditions={"Bool": {"aws:SecureTransport": "false"}},
-                ),
+                only_over_tls("s3", self.bucket.arn, f"{self.bucket.arn}/*"),
             ),
         )

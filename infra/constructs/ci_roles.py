@@ -3,7 +3,7 @@
 from infra.constructs.boundary import GITHUB
 from infra.constructs.keys import use_key
 from infra.constructs.outputs import DataOutputs, RegistryOutputs
-from infra.constructs.policies import Statement, document
+from infra.constructs.policies import SIGN_IN_TO_REGISTRY, Statement, document
 from infra.constructs.roles import BOUNDARY_NAME, Role
 from infra.constructs.workspace import ROLE_PATH, Workspace
 from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment
@@ -115,12 +115,7 @@ def deploy_statements(
             ],
             resources=repositories,
         ),
-        Statement(
-            sid="SignInToRegistry",
-            actions=["ecr:GetAuthorizationToken"],
-            resources=["*"],
-            wildcard="the registry's token has no resource",
-        ),
+        SIGN_IN_TO_REGISTRY,
         Statement(
             sid="Services",
             actions=[

@@ -22,7 +22,7 @@ from cdktn_provider_aws.sqs_queue import SqsQueue
 from cdktn_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from cdktn_provider_aws.sqs_queue_redrive_allow_policy import SqsQueueRedriveAllowPolicy
 
-from infra.constructs.policies import Statement, document
+from infra.constructs.policies import document, only_over_tls
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment, OnDemand, Provisioned
 from order_shared.tables import Index, Key, Queue, Table
@@ -159,16 +159,7 @@ class QueuePair:
                 stack,
                 f"{label}_policy",
                 queue_url=resource.url,
-                policy=document(
-                    Statement(
-                        sid="OnlyOverTls",
-                        effect="Deny",
-                        actions=["sqs:*"],
-                        resources=[resource.arn],
-                        principals={"AWS": "*"},
-                        conditions={"Bool": {"aws:SecureTransport": "false"}},
-                    )
-                ),
+                policy=document(only_over_tls("sqs", resource.arn)),
             )
 
 

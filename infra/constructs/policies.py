@@ -35,6 +35,26 @@ class Statement:
         return parts
 
 
+SIGN_IN_TO_REGISTRY = Statement(
+    sid="SignInToRegistry",
+    actions=["ecr:GetAuthorizationToken"],
+    resources=["*"],
+    wildcard="the registry's token has no resource",
+)
+
+
+def only_over_tls(service: str, *resources: str) -> Statement:
+    """Let nobody reach a bucket or a queue without TLS."""
+    return Statement(
+        sid="OnlyOverTls",
+        effect="Deny",
+        actions=[f"{service}:*"],
+        resources=resources,
+        principals={"AWS": "*"},
+        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    )
+
+
 def document(*statements: Statement) -> str:
     """The policy as JSON text."""
     return json.dumps({"Version": "2012-10-17", "Statement": [statement.to_json() for statement in statements]})

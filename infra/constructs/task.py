@@ -12,7 +12,7 @@ from cdktn_provider_aws.ecs_task_definition import (
 
 from infra.constructs.keys import use_key
 from infra.constructs.logs import write_logs
-from infra.constructs.policies import Statement, trust
+from infra.constructs.policies import SIGN_IN_TO_REGISTRY, Statement, trust
 from infra.constructs.roles import Role
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment, ServiceSize
@@ -133,12 +133,7 @@ def _execution_statements(stack: Workspace, container: Container, data_key_arn: 
             actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             resources=[container.repository_arn],
         ),
-        Statement(
-            sid="SignInToRegistry",
-            actions=["ecr:GetAuthorizationToken"],
-            resources=["*"],
-            wildcard="the registry's token has no resource",
-        ),
+        SIGN_IN_TO_REGISTRY,
         Statement(
             sid="ReadSecrets",
             actions=["secretsmanager:GetSecretValue"],

@@ -11,7 +11,6 @@ from cdktn_provider_aws.ecs_service import (
     EcsServiceLoadBalancer,
     EcsServiceLoadBalancerAdvancedConfiguration,
 )
-from cdktn_provider_aws.lb_target_group import LbTargetGroup
 
 from infra.alarms import API_ERRORS, API_LATENCY, API_ROLLBACK, NO_API, slowest_minutes
 from infra.constructs.alarms import Alarms, Metric, filled_sum
@@ -58,10 +57,7 @@ class OrderApi(ServiceWorkspace):
             load_balancer=[self._target(traffic, infrastructure)],
         )
         # AWS's own metric of requests per target is of one group; here customers move from one to the other.
-        requests = {
-            f"requests_{number}": self._metric(group, "RequestCountPerTarget", "Sum")
-            for number, group in enumerate(traffic.target_groups)
-        }
+        requests = self._of_fleets(traffic, "requests", "RequestCountPerTarget", "Sum")
         scaling.track("requests", filled_sum(requests), requests, REQUESTS_PER_TASK)
         scaling.track_cpu()
 
@@ -178,9 +174,8 @@ class OrderApi(ServiceWorkspace):
     def _alarms(self, traffic: Traffic) -> list[CloudwatchMetricAlarm]:
         """Of both fleets together: they roll a deployment back, and wake someone when there is none."""
         alarms = Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn)
-        groups = list(enumerate(traffic.target_groups))
-        errors = {f"errors_{n}": self._metric(group, "HTTPCode_Target_5XX_Count", "Sum") for n, group in groups}
-        requests = {f"requests_{n}": self._metric(group, "RequestCount", "Sum") for n, group in groups}
+        errors = self._of_fleets(traffic, "errors", "HTTPCode_Target_5XX_Count", "Sum")
+        requests = self._of_fleets(traffic, "requests", "RequestCount", "Sum")
         every = _of_all_fleets(requests)
         failed = filled_sum(errors)
         return [
@@ -197,27 +192,25 @@ class OrderApi(ServiceWorkspace):
 
     def _alarm_without_tasks(self, traffic: Traffic) -> None:
         """With no healthy task the load balancer answers by itself, and counts nothing as ours."""
-        healthy = {
-            f"healthy_{n}": self._metric(group, "HealthyHostCount", "Maximum")
-            for n, group in enumerate(traffic.target_groups)
-        }
+        healthy = self._of_fleets(traffic, "healthy", "HealthyHostCount", "Maximum")
         # Without a running task there is no data point at all: of silence, not of zeros that FILL made.
         tasks = {"tasks": running_tasks(self.platform.cluster_name, self.service_name)}
         Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(
             NO_API, f"IF(tasks >= 1, {_of_all_fleets(healthy)}, 0)", {**healthy, **tasks}
         )
 
-    def _metric(self, group: LbTargetGroup, metric: str, stat: str) -> Metric:
-        """What the load balancer counts of one fleet."""
-        return Metric(
-            namespace="AWS/ApplicationELB",
-            name=metric,
-            stat=stat,
-            dimensions={
-                "LoadBalancer": self.platform.load_balancer_arn_suffix,
-                "TargetGroup": group.arn_suffix,
-            },
-        )
+    def _of_fleets(self, traffic: Traffic, key: str, metric: str, stat: str) -> dict[str, Metric]:
+        """Return what the load balancer counts of each fleet, as `key_0` and `key_1`."""
+        balancer = self.platform.load_balancer_arn_suffix
+        return {
+            f"{key}_{number}": Metric(
+                namespace="AWS/ApplicationELB",
+                name=metric,
+                stat=stat,
+                dimensions={"LoadBalancer": balancer, "TargetGroup": group.arn_suffix},
+            )
+            for number, group in enumerate(traffic.target_groups)
+        }
 
 
 def _of_all_fleets(metrics: Mapping[str, Metric]) -> str:

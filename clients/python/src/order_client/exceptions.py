@@ -20,6 +20,7 @@ A mistake of the calling program that needs no server to be seen is a ValueError
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import ClassVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -66,6 +67,9 @@ class Problem(OrderClientError):
     the answer, if the API said so.
     """
 
+    status_code: ClassVar[HTTPStatus | None] = None
+    """The status that this class stands for. Any other is an InvalidRequest below 500, and Unavailable from there."""
+
     def __init__(self, body: "_Body", *, status: int, request_id: str, retryable: bool, wait: float | None) -> None:
         super().__init__(f"{body.code}: {body.detail}")
         self.status = status
@@ -101,35 +105,35 @@ class InvalidRequest(Problem):
 
 
 class Unauthenticated(Problem):
-    pass
+    status_code = HTTPStatus.UNAUTHORIZED
 
 
 class Forbidden(Problem):
-    pass
+    status_code = HTTPStatus.FORBIDDEN
 
 
 class NotFound(Problem):
-    pass
+    status_code = HTTPStatus.NOT_FOUND
 
 
 class Conflict(Problem):
-    pass
+    status_code = HTTPStatus.CONFLICT
 
 
 class VersionMismatch(Problem):
-    pass
+    status_code = HTTPStatus.PRECONDITION_FAILED
 
 
 class Unprocessable(Problem):
-    pass
+    status_code = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class RateLimited(Problem):
-    pass
+    status_code = HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Unavailable(Problem):
-    pass
+    status_code = HTTPStatus.REQUEST_TIMEOUT
 
 
 class _Body(BaseModel):
@@ -143,14 +147,4 @@ class _Body(BaseModel):
     current_version: int | None = None
 
 
-_PROBLEMS: Mapping[int, type[Problem]] = {
-    HTTPStatus.UNAUTHORIZED: Unauthenticated,
-    HTTPStatus.FORBIDDEN: Forbidden,
-    HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.REQUEST_TIMEOUT: Unavailable,
-    HTTPStatus.CONFLICT: Conflict,
-    HTTPStatus.PRECONDITION_FAILED: VersionMismatch,
-    HTTPStatus.UNPROCESSABLE_ENTITY: Unprocessable,
-    HTTPStatus.TOO_MANY_REQUESTS: RateLimited,
-}
-"""By status. Any other is an InvalidRequest below 500, and Unavailable from there."""
+_PROBLEMS: Mapping[int | None, type[Problem]] = {kind.status_code: kind for kind in Problem.__subclasses__()}

@@ -5,8 +5,8 @@ In a value, `*` matches any number of characters and `?` exactly one. Hosts are 
 case-sensitively. The query string is ignored.
 """
 
-import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fake_ecs.errors import ApiError
@@ -37,6 +37,4 @@ def _values(condition: Mapping[str, Any]) -> list[str]:
 
 
 def _matches(pattern: str, text: str, field: str) -> bool:
-    written = pattern.lower() if field == "host-header" else pattern
-    expression = re.escape(written).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return fnmatchcase(text, pattern.lower() if field == "host-header" else pattern)  # ELB allows no `[` in either
