@@ -6,6 +6,7 @@
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +17,7 @@ from order_shared.domain.clock import from_text, to_millis
 from order_shared.domain.inventory.models import Product
 from order_shared.domain.order.events import EVENT_TYPES, Event, OrderCancelRequested, OrderPlaced
 from order_shared.domain.order.ids import OrderId
-from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, TimelineEntry
+from order_shared.domain.order.models import Customer, Order
 from order_shared.tables import order_queue
 
 PREFIX = "{prefix}"
@@ -52,22 +53,16 @@ EXAMPLE_PRODUCTS = (
     ),
 )
 
-EXAMPLE_ORDER = Order(
-    customer=Customer(tenant="acme", id="ada"),
-    order_id=OrderId("ord_019c134c666070789b8f3c5d7e9f0123"),
-    created_at=PLACED_AT,
-    updated_at=PLACED_AT,
-    status=OrderStatus.PENDING,
-    version=1,
-    fence=0,
-    lines=tuple(
-        OrderLine(sku=product.sku, name=product.name, quantity=quantity, unit_price=product.unit_price, shard=0)
-        for product, quantity in zip(EXAMPLE_PRODUCTS, (2, 1), strict=True)
+EXAMPLE_ORDER = replace(
+    Order.place(
+        Customer(tenant="acme", id="ada"),
+        zip(EXAMPLE_PRODUCTS, (2, 1), strict=True),
+        at=PLACED_AT,
+        due_at=to_millis(PLACED_AT),
+        reference="PO-2026-0042",
+        traceparent=TRACE,
     ),
-    currency="EUR",
-    reference="PO-2026-0042",
-    traceparent=TRACE,
-    timeline=(TimelineEntry(OrderStatus.PENDING, PLACED_AT),),
+    order_id=OrderId("ord_019c134c666070789b8f3c5d7e9f0123"),
 )
 """The order that the documents show, just placed. Its id carries its time, as every id does."""
 
