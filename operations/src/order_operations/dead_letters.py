@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -54,37 +55,27 @@ def _no_refusals(_: Sequence[DeadLetter]) -> Refusals:
     return {}
 
 
+@dataclass(eq=False)
 class DeadLetters:
     """Works on at most `limit` letters per call. `warn` is told of letters that could not be given back at once."""
 
-    def __init__(
-        self,
-        client: "SQSClient",
-        *,
-        work_queue: str,
-        dead_letter_queue: str,
-        warn: Callable[[str], None] = _nothing,
-        wait_seconds: int = WAIT_SECONDS,
-        now: Clock = utc_now,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._client = client
-        self._work_queue = work_queue
-        self._dead_letter_queue = dead_letter_queue
-        self._warn = warn
-        self._wait_seconds = wait_seconds
-        self._now = now
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._urls: dict[str, str] = {}
+    client: "SQSClient"
+    _: KW_ONLY
+    work_queue: str
+    dead_letter_queue: str
+    warn: Callable[[str], None] = _nothing
+    wait_seconds: int = WAIT_SECONDS
+    now: Clock = utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _urls: dict[str, str] = field(default_factory=dict, init=False)
 
     def info(self) -> QueueInfo:
         """Raises NoSuchQueue for either queue, QueueFailed."""
-        self._url(self._work_queue)
-        url = self._url(self._dead_letter_queue)
+        self._url(self.work_queue)
+        url = self._url(self.dead_letter_queue)
         with _translated("get_queue_attributes"):
-            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+            answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
         return QueueInfo(url, int(answer["Attributes"]["ApproximateNumberOfMessages"]))
 
     def peek(self, limit: int) -> list[DeadLetter]:
@@ -118,8 +109,8 @@ class DeadLetters:
         `record` is called before letters are moved. What comes while this runs is left alone: it may be what
         was moved a moment ago. An unreadable letter is moved only if it is selected by id.
         """
-        started = self._now()
-        pace = Pace(rate, self._monotonic)
+        started = self.now()
+        pace = Pace(rate, self.monotonic)
 
         def refuse(letters: Sequence[DeadLetter]) -> Refusals:
             if select is not None:
@@ -128,7 +119,7 @@ class DeadLetters:
 
         def move(letters: Sequence[DeadLetter]) -> Refusals:
             if delay := pace.delay(len(letters)):
-                self._sleep(delay)
+                self.sleep(delay)
             unsent = self._send(letters)
             undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
             twice = {message_id: f"sent, but still here too ({code})" for message_id, code in undeleted.items()}
@@ -244,14 +235,14 @@ class DeadLetters:
 
     def _receive(self, held: dict[str, DeadLetter], limit: int, hidden: int) -> Iterator[list[DeadLetter]]:
         """Batches until the queue is empty or `limit` letters were seen. A letter is given once."""
-        url = self._url(self._dead_letter_queue)
+        url = self._url(self.dead_letter_queue)
         seen: set[str] = set()
         while len(seen) < limit:
             with _translated("receive_message"):
-                answer = self._client.receive_message(
+                answer = self.client.receive_message(
                     QueueUrl=url,
                     MaxNumberOfMessages=min(MAX_BATCH, limit - len(seen)),
-                    WaitTimeSeconds=self._wait_seconds,
+                    WaitTimeSeconds=self.wait_seconds,
                     VisibilityTimeout=hidden,
                     MessageAttributeNames=["All"],
                     MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
@@ -266,9 +257,9 @@ class DeadLetters:
                 yield new
 
     def _send(self, letters: Sequence[DeadLetter]) -> Refusals:
-        url = self._url(self._work_queue)
+        url = self._url(self.work_queue)
         with _translated("send_message_batch"):
-            answer = self._client.send_message_batch(
+            answer = self.client.send_message_batch(
                 QueueUrl=url,
                 Entries=[{"Id": str(index), "MessageBody": letter.body} for index, letter in enumerate(letters)],
             )
@@ -280,8 +271,8 @@ class DeadLetters:
             return {}
         try:
             with _translated("delete_message_batch"):
-                answer = self._client.delete_message_batch(
-                    QueueUrl=self._url(self._dead_letter_queue),
+                answer = self.client.delete_message_batch(
+                    QueueUrl=self._url(self.dead_letter_queue),
                     Entries=[
                         {"Id": str(index), "ReceiptHandle": letter.receipt} for index, letter in enumerate(letters)
                     ],
@@ -293,8 +284,8 @@ class DeadLetters:
     def _give_back(self, letters: Sequence[DeadLetter]) -> None:
         try:
             with _translated("change_message_visibility_batch"):
-                answer = self._client.change_message_visibility_batch(
-                    QueueUrl=self._url(self._dead_letter_queue),
+                answer = self.client.change_message_visibility_batch(
+                    QueueUrl=self._url(self.dead_letter_queue),
                     Entries=[
                         {"Id": str(index), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
                         for index, letter in enumerate(letters)
@@ -306,16 +297,16 @@ class DeadLetters:
             failures = _failures(letters, answer)
         for message_id, code in failures.items():
             if code not in GONE_CODES:  # those are visible already, or somebody else's
-                self._warn(f"{message_id} stays hidden for some minutes: {code}")
+                self.warn(f"{message_id} stays hidden for some minutes: {code}")
 
     def _url(self, name: str) -> str:
         if name not in self._urls:
             try:
                 with _translated("get_queue_url"):
-                    self._urls[name] = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+                    self._urls[name] = self.client.get_queue_url(QueueName=name)["QueueUrl"]
             except QueueFailed as error:
-                if isinstance(error.__cause__, self._client.exceptions.QueueDoesNotExist):
-                    meta = self._client.meta
+                if isinstance(error.__cause__, self.client.exceptions.QueueDoesNotExist):
+                    meta = self.client.meta
                     raise NoSuchQueue(name, f"{meta.region_name} at {meta.endpoint_url}") from error
                 raise
         return self._urls[name]

@@ -13,7 +13,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
@@ -56,31 +56,23 @@ class RepublishResult(Enum):
     SKIPPED = auto()
 
 
+@dataclass(eq=False)
 class Sweeper:
-    def __init__(
-        self,
-        orders: OrderRepository,
-        publisher: EventPublisher,
-        metrics: ProcessorMetrics,
-        *,
-        clock: Clock,
-        lag_ms: Callable[[], int],
-        depth: Callable[[], Awaitable[Depth]],
-        base: timedelta,
-        interval: timedelta,
-    ) -> None:
-        """`lag_ms` tells how long the newest message had waited, `depth` how many wait; `base` is the first backoff."""
-        self._orders = orders
-        self._publisher = publisher
-        self._metrics = metrics
-        self._clock = clock
-        self._lag_ms = lag_ms
-        self._depth = depth
-        self._base = base
-        self._interval = interval
-        self._stopping = asyncio.Event()
-        self._oldest = self._oldest_unsent = 0.0
-        self._reported_at: datetime | None = None
+    orders: OrderRepository
+    publisher: EventPublisher
+    metrics: ProcessorMetrics
+    _: KW_ONLY
+    clock: Clock
+    lag_ms: Callable[[], int]
+    """Tells how long the newest message had waited."""
+    depth: Callable[[], Awaitable[Depth]]
+    base: timedelta
+    """The first backoff."""
+    interval: timedelta
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _oldest: float = field(default=0.0, init=False)
+    _oldest_unsent: float = field(default=0.0, init=False)
+    _reported_at: datetime | None = field(default=None, init=False)
 
     def stop(self) -> None:
         """End the current sweep after the batch that it is at."""
@@ -90,7 +82,7 @@ class Sweeper:
         """Sweep until `stop`. An error ends one sweep, and never the sweeper."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
+                async with asyncio.timeout(self.interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
                     await self._stopping.wait()
                     return
             try:
@@ -103,13 +95,13 @@ class Sweeper:
 
     async def sweep(self) -> int:
         """Sweep all shards once, and return the number of messages sent. Ends early when SQS takes none."""
-        now = to_millis(self._clock())
-        hold_back = min(self._lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
+        now = to_millis(self.clock())
+        hold_back = min(self.lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
         shards = list(SWEPT_SHARDS)
         random.shuffle(shards)  # several sweepers start at different ones
         sent = 0
         for shard in shards:
-            entries = await self._orders.list_due(shard, now - hold_back, SHARD_LIMIT)
+            entries = await self.orders.list_due(shard, now - hold_back, SHARD_LIMIT)
             for start in range(0, len(entries), MAX_BATCH):
                 said = await asyncio.gather(*map(self._republish, entries[start : start + MAX_BATCH]))
                 sent += said.count(RepublishResult.SENT)
@@ -124,32 +116,32 @@ class Sweeper:
         that finds it makes it wait again, so the next one would not see it. A gauge of each look would be back at 0
         before it is scraped.
         """
-        now = self._clock()
+        now = self.clock()
         if self._reported_at is not None and now - self._reported_at < REPORT_EVERY:
             return
-        self._metrics.open_oldest.set(self._oldest)
-        self._metrics.unsent_oldest.set(self._oldest_unsent)
+        self.metrics.open_oldest.set(self._oldest)
+        self.metrics.unsent_oldest.set(self._oldest_unsent)
         log.info("outbox", parked=await self.count_parked(), oldest_open_seconds=round(self._oldest, 1))
         self._oldest = self._oldest_unsent = 0.0
         self._reported_at = now
-        self._metrics.reported.set(now.timestamp())
+        self.metrics.reported.set(now.timestamp())
         await self._count_messages()
 
     async def _count_messages(self) -> None:
         """Count the messages for the metrics. If SQS does not respond in time, the last count stays."""
         try:
             async with asyncio.timeout(COUNT_SECONDS):
-                depth = await self._depth()
+                depth = await self.depth()
         except (QueueUnavailable, TimeoutError) as error:
             log.info("queue_not_counted", error=repr(error))
             return
-        self._metrics.queues_counted(depth)
+        self.metrics.queues_counted(depth)
 
     async def count_parked(self) -> int:
         """Count the orders that wait for an operator, and set the metric."""
-        entries = [await self._orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in PARKED_SHARDS]
+        entries = [await self.orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in PARKED_SHARDS]
         parked = sum(map(len, entries))
-        self._metrics.parked.set(parked)
+        self.metrics.parked.set(parked)
         return parked
 
     async def _republish(self, entry: OpenOrder) -> RepublishResult:
@@ -167,31 +159,31 @@ class Sweeper:
         return RepublishResult.SKIPPED
 
     async def _try_to_republish(self, entry: OpenOrder) -> RepublishResult:
-        now = to_millis(self._clock())
+        now = to_millis(self.clock())
         due_at = now + self._backoff_ms(entry.sweeps)
-        order = await self._orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
+        order = await self.orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
             return RepublishResult.SKIPPED  # ended, or another sweeper's
         self._oldest = max(self._oldest, self._age(order.open_since))
-        if self._clock() - order.open_since > PARK_AFTER:
-            await self._orders.move(order, order.park(self._clock(), "overdue"))
+        if self.clock() - order.open_since > PARK_AFTER:
+            await self.orders.move(order, order.park(self.clock(), "overdue"))
             log.error("order_parked", order_id=order.order_id, reason="overdue")
             return RepublishResult.SKIPPED
-        if await self._publisher.send(event_of(order)):
-            self._metrics.sweeps.inc()
+        if await self.publisher.send(event_of(order)):
+            self.metrics.sweeps.inc()
             log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
             return RepublishResult.SENT
         moved = replace(entry, due_at=due_at, sweeps=entry.sweeps + 1)
         self._oldest_unsent = max(self._oldest_unsent, self._age(order.open_since))
-        await self._orders.postpone(moved, to_millis(self._clock() + self._base), sweeps=entry.sweeps)
+        await self.orders.postpone(moved, to_millis(self.clock() + self.base), sweeps=entry.sweeps)
         return RepublishResult.REJECTED
 
     def _age(self, since: datetime) -> float:
         """Return the age in seconds."""
-        return (self._clock() - since).total_seconds()
+        return (self.clock() - since).total_seconds()
 
     def _backoff_ms(self, sweeps: int) -> int:
-        seconds = doubled(sweeps, base=self._base.total_seconds(), cap=BACKOFF_CAP.total_seconds())
+        seconds = doubled(sweeps, base=self.base.total_seconds(), cap=BACKOFF_CAP.total_seconds())
         return int(seconds * 1000)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -57,38 +57,25 @@ class PlaceResult:
     replayed: bool
 
 
+@dataclass(eq=False)
 class OrderService:
-    def __init__(
-        self,
-        orders: OrderRepository,
-        catalogue: Catalogue,
-        publisher: EventPublisher,
-        cursors: CursorCodec,
-        *,
-        clock: Clock,
-        sweep_base: timedelta,
-        cancel_window: timedelta,
-        accept_deadline: timedelta,
-        on_accepted: Callable[[], None],
-        on_ended: Callable[[Order, datetime], None],
-    ) -> None:
-        """`clock` never gives the same instant twice; an order falls due for a sweep `sweep_base` after it.
-
-        A confirmed order can be cancelled within `cancel_window`. Placing an order takes no longer than
-        `accept_deadline`, whatever it waits for.
-        """
-        self._orders = orders
-        self._catalogue = catalogue
-        self._publisher = publisher
-        self._cursors = cursors
-        self._clock = clock
-        self._sweep_base = sweep_base
-        self._cancel_window = cancel_window
-        self._accept_deadline = accept_deadline
-        self._on_accepted = on_accepted
-        self._on_ended = on_ended
-        self._stopping = False
-        self._waiting = 0
+    orders: OrderRepository
+    catalogue: Catalogue
+    publisher: EventPublisher
+    cursors: CursorCodec
+    _: KW_ONLY
+    clock: Clock
+    """Never gives the same instant twice."""
+    sweep_base: timedelta
+    """An order falls due for a sweep so long after its instant."""
+    cancel_window: timedelta
+    """Time after its confirmation in which an order can be cancelled."""
+    accept_deadline: timedelta
+    """Placing an order takes no longer, whatever it waits for."""
+    on_accepted: Callable[[], None]
+    on_ended: Callable[[Order, datetime], None]
+    _stopping: bool = field(default=False, init=False)
+    _waiting: int = field(default=0, init=False)
 
     async def place(self, request: PlaceOrder, idempotency_key: str) -> PlaceResult:
         """The order, stored. Work on it is offered to the queue; nobody waits for that.
@@ -97,7 +84,7 @@ class OrderService:
         StorageUnavailable.
         """
         try:
-            async with asyncio.timeout(self._accept_deadline.total_seconds()):
+            async with asyncio.timeout(self.accept_deadline.total_seconds()):
                 return await self._place(request, idempotency_key)
         except TimeoutError as error:
             raise StorageUnavailable("no answer within the deadline of accepting") from error
@@ -109,7 +96,7 @@ class OrderService:
             order: Order | None = None
             try:
                 order = await self._new_order(request)
-                await self._orders.add(
+                await self.orders.add(
                     order,
                     IdempotencyRecord(
                         key=key,
@@ -126,27 +113,27 @@ class OrderService:
                 RecordTaken,
                 OrderInstantTaken,
             ) as error:
-                earlier = await earlier_record(self._orders.find_record, key, request_fingerprint, self._clock)
+                earlier = await earlier_record(self.orders.find_record, key, request_fingerprint, self.clock)
                 if earlier is None:
                     if isinstance(error, RecordTaken | OrderInstantTaken):
                         continue  # the record expired meanwhile, or another process took the same microsecond
                     raise
                 if order is None or earlier.subject != order.order_id:
-                    return PlaceResult(await self._orders.get(request.customer, earlier.subject), replayed=True)
+                    return PlaceResult(await self.orders.get(request.customer, earlier.subject), replayed=True)
                 # our own write, whose answer was lost on the way
-            self._on_accepted()
-            self._publisher.offer(OrderPlaced.of(order))
+            self.on_accepted()
+            self.publisher.offer(OrderPlaced.of(order))
             return PlaceResult(order, replayed=False)
         raise StorageUnavailable("too many requests under one idempotency key at once")
 
     async def get(self, identity: Identity, order_id: str) -> Order:
         """Raises OrderNotFound, also for the orders of others."""
         try:
-            return await self._orders.get(identity.customer, order_id)
+            return await self.orders.get(identity.customer, order_id)
         except OrderNotFound:
             if ADMIN_SCOPE not in identity.scopes:
                 raise
-        return await self._orders.get_by_id(identity.customer.tenant, order_id)
+        return await self.orders.get_by_id(identity.customer.tenant, order_id)
 
     async def get_when(
         self,
@@ -174,7 +161,7 @@ class OrderService:
             order = await wait_until(
                 lambda order: not order.is_open or done(order),
                 order,
-                partial(self._orders.get, order.customer, order.order_id),
+                partial(self.orders.get, order.customer, order.order_id),
                 seconds=seconds,
                 gave_up=gave_up,
             )
@@ -200,46 +187,46 @@ class OrderService:
                 return order
             if versions is not None and order.version not in versions:
                 raise VersionMismatch(order.version)
-            now = self._clock()
+            now = self.clock()
             if not self._is_cancellable(order, now):
                 raise NotCancellable(order)
             try:
                 if order.status is OrderStatus.PENDING:
                     cancelled = order.cancel(now)
-                    await self._orders.move(order, cancelled)
-                    self._on_ended(cancelled, now)
+                    await self.orders.move(order, cancelled)
+                    self.on_ended(cancelled, now)
                     return cancelled
-                requested = order.request_cancel(now, due_at=to_millis(now + self._sweep_base))
-                requested = await self._orders.request_cancel(
+                requested = order.request_cancel(now, due_at=to_millis(now + self.sweep_base))
+                requested = await self.orders.request_cancel(
                     requested, version=None if versions is None else order.version
                 )
             except StaleOrder:
                 continue  # the processor was faster: look again
-            self._publisher.offer(OrderCancelRequested.of(requested, traceparent=traceparent))
+            self.publisher.offer(OrderCancelRequested.of(requested, traceparent=traceparent))
             return requested
         raise StorageUnavailable(f"order {order_id} changes too fast")
 
     def _is_cancellable(self, order: Order, now: datetime) -> bool:
         if order.status is OrderStatus.CONFIRMED:
-            return now - order.timeline[-1].at <= self._cancel_window
+            return now - order.timeline[-1].at <= self.cancel_window
         return order.is_open
 
     async def list_orders(self, listing: Listing, *, limit: int, cursor: str | None) -> Page[Order]:
         """Up to `limit` orders; fewer, even none, where filters leave few of many. Raises InvalidCursor."""
         scope = listing.scope()
-        resume_at = None if cursor is None else from_text(self._cursors.decode(cursor, scope))
-        found = await find(self._orders, listing, limit=limit, resume_at=resume_at)
+        resume_at = None if cursor is None else from_text(self.cursors.decode(cursor, scope))
+        found = await find(self.orders, listing, limit=limit, resume_at=resume_at)
         more = found.resume_at
-        return Page(found.orders, None if more is None else self._cursors.encode(to_text(more), scope))
+        return Page(found.orders, None if more is None else self.cursors.encode(to_text(more), scope))
 
     async def _new_order(self, request: PlaceOrder) -> Order:
-        products = await self._catalogue.get(request.customer.tenant, request.quantities)
-        now = self._clock()
+        products = await self.catalogue.get(request.customer.tenant, request.quantities)
+        now = self.clock()
         return Order.place(
             request.customer,
             [(products[sku], quantity) for sku, quantity in request.quantities.items()],
             at=now,
-            due_at=to_millis(now + self._sweep_base),
+            due_at=to_millis(now + self.sweep_base),
             reference=request.reference,
             payment_token=request.payment_token,
             traceparent=request.traceparent,
