@@ -25,11 +25,7 @@ from order_shared.domain.order.exceptions import (
     StaleOrder,
 )
 from order_shared.domain.order.ids import created_at_of
-from order_shared.domain.order.models import (
-    FREES_REFERENCE,
-    Customer,
-    Order,
-)
+from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
 from order_shared.storage.idempotency_records import delete_record, get_record, put_record
 from order_shared.storage.inventory import return_stock, take_stock
 from order_shared.storage.order_items import (
