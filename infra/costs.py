@@ -168,9 +168,7 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
     """The way out is the host's; what goes through it is whose it is."""
     hours = 0 if environment.is_feature else q.HOURS
     if environment.egress is Egress.ENDPOINTS:
-        on_instances = environment.has_instances
-        count = q.TASK_ENDPOINTS + q.SHELL_ENDPOINTS * (environment.exec or on_instances)
-        count += q.INSTANCE_ENDPOINTS * on_instances
+        count = len(environment.endpoint_services)
         yield Part(name="Interface endpoints", unit="hour", quantity=hours * ZONES * count, price=prices.endpoint_hour)
         yield Part(name="Interface endpoints: data", unit="GB", quantity=gigabytes, price=prices.endpoint_gb)
         return

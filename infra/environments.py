@@ -25,6 +25,13 @@ STAGES = ("dev", "uat", "prod")
 ZONES = 3
 """Availability zones of a VPC."""
 
+TASK_SERVICES = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
+"""What tasks need besides, where there is no NAT."""
+
+SHELL_SERVICES = ("ssmmessages",)
+"""For a shell in a task, or on an instance."""
+INSTANCE_SERVICES = ("ecs", "ecs-agent", "ecs-telemetry", "ssm")
+
 PLACEHOLDER_DOMAIN = "example.com"
 
 PROVIDER_HOST = "api.stripe.com"
@@ -353,6 +360,15 @@ class Environment:
     def has_instances(self) -> bool:
         """True if the cluster has instances of ours, whether or not new tasks start on them."""
         return self.capacity is Capacity.EC2 or self.keep_instances
+
+    @property
+    def endpoint_services(self) -> tuple[str, ...]:
+        """The services with an interface endpoint; each costs by the hour in each zone."""
+        if self.egress is not Egress.ENDPOINTS:
+            return ()
+        shells = SHELL_SERVICES if self.exec or self.has_instances else ()
+        instances = INSTANCE_SERVICES if self.has_instances else ()
+        return (*TASK_SERVICES, *shells, *instances)
 
     @property
     def is_feature(self) -> bool:

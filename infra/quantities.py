@@ -10,12 +10,6 @@ MILLION = 1_000_000
 
 # What the stacks hold, each in one region.
 
-TASK_ENDPOINTS = 5
-"""Interface endpoints that tasks need where there is no NAT."""
-SHELL_ENDPOINTS = 1
-"""More of them for a shell in a task, or on an instance."""
-INSTANCE_ENDPOINTS = 4
-"""More of them for instances of ours."""
 KEYS = 3
 """KMS keys; a feature environment uses its host's."""
 SECRETS = 2

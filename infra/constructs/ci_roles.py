@@ -57,7 +57,6 @@ class CiRoles:
             statements=(_read_state(stack), _read_settings()),
             managed_policy_arns=READ_ONLY,
             path=CI_PATH,
-            bounded=False,
         )
         Role(
             stack,
@@ -66,7 +65,6 @@ class CiRoles:
             trust=_trust(stack, f"environment:{name}"),
             statements=deploy_statements(stack, registry, data, data_key),
             path=CI_PATH,
-            bounded=False,
             session_seconds=DEPLOY_SESSION_SECONDS,
         )
         Role(
@@ -77,7 +75,6 @@ class CiRoles:
             statements=_apply_statements(stack),
             managed_policy_arns=(POWER_USER,),
             path=CI_PATH,
-            bounded=False,
         )
         if not environment.protected:
             Role(
@@ -88,7 +85,6 @@ class CiRoles:
                 statements=_apply_statements(stack),
                 managed_policy_arns=(POWER_USER,),
                 path=CI_PATH,
-                bounded=False,
             )
 
 

@@ -28,23 +28,6 @@ HTTPS = 443
 GATEWAY_SERVICES = ("s3", "dynamodb")
 """Endpoints that cost nothing, so every VPC has them; image layers come from S3."""
 
-TASK_SERVICES = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
-"""What tasks need besides, where there is no NAT."""
-
-SHELL_SERVICES = ("ssmmessages",)
-"""For a shell in a task, or on an instance."""
-INSTANCE_SERVICES = ("ecs", "ecs-agent", "ecs-telemetry", "ssm")
-
-
-def endpoint_services(environment: Environment) -> tuple[str, ...]:
-    """The interface endpoints of an environment; each costs by the hour in each zone."""
-    if environment.egress is not Egress.ENDPOINTS:
-        return ()
-    on_instances = environment.has_instances
-    shells = SHELL_SERVICES if environment.exec or on_instances else ()
-    instances = INSTANCE_SERVICES if on_instances else ()
-    return (*TASK_SERVICES, *shells, *instances)
-
 
 class Network:
     """Outlives whatever runs in it: nothing here depends on cluster, load balancer or data."""
@@ -148,7 +131,7 @@ class Network:
         )
 
     def _interface_endpoints(self) -> None:
-        services = endpoint_services(self._environment)
+        services = self._environment.endpoint_services
         if not services:
             return
         group = security_group(

@@ -50,43 +50,28 @@ class Repository:
 def lifecycle_policy() -> dict[str, object]:
     """Which images go. What an earlier rule matches no later one takes, so the first keeps what runs or ran last,
     whatever else it is called and however old it is."""
+    rules = [
+        _rule(priority, f"keep what is {tag}", _more_than(NEVER, tag)) for priority, tag in enumerate(MOVABLE_TAGS, 1)
+    ]
+    rules.append(_rule(10, f"keep the last {KEPT_IMAGES} builds", _more_than(KEPT_IMAGES, "sha-*")))
+    old = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": UNTAGGED_DAYS}
+    rules.append(_rule(20, "untagged images are left over from builds", old))
+    return {"rules": rules}
+
+
+def _rule(priority: int, description: str, selection: dict[str, object]) -> dict[str, object]:
     return {
-        "rules": [
-            {
-                "rulePriority": priority,
-                "description": f"keep what is {tag}",
-                "selection": {
-                    "tagStatus": "tagged",
-                    "tagPatternList": [tag],
-                    "countType": "imageCountMoreThan",
-                    "countNumber": NEVER,
-                },
-                "action": {"type": "expire"},
-            }
-            for priority, tag in enumerate(MOVABLE_TAGS, start=1)
-        ]
-        + [
-            {
-                "rulePriority": 10,
-                "description": f"keep the last {KEPT_IMAGES} builds",
-                "selection": {
-                    "tagStatus": "tagged",
-                    "tagPatternList": ["sha-*"],
-                    "countType": "imageCountMoreThan",
-                    "countNumber": KEPT_IMAGES,
-                },
-                "action": {"type": "expire"},
-            },
-            {
-                "rulePriority": 20,
-                "description": "untagged images are left over from builds",
-                "selection": {
-                    "tagStatus": "untagged",
-                    "countType": "sinceImagePushed",
-                    "countUnit": "days",
-                    "countNumber": UNTAGGED_DAYS,
-                },
-                "action": {"type": "expire"},
-            },
-        ]
+        "rulePriority": priority,
+        "description": description,
+        "selection": selection,
+        "action": {"type": "expire"},
+    }
+
+
+def _more_than(count: int, tag: str) -> dict[str, object]:
+    return {
+        "tagStatus": "tagged",
+        "tagPatternList": [tag],
+        "countType": "imageCountMoreThan",
+        "countNumber": count,
     }

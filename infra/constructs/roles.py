@@ -30,7 +30,6 @@ class Role:
         statements: tuple[Statement, ...] = (),
         managed_policy_arns: tuple[str, ...] = (),
         path: str = ROLE_PATH,
-        bounded: bool = True,
         session_seconds: int | None = None,
         leaves_last: bool = False,
     ) -> None:
@@ -45,7 +44,7 @@ class Role:
             path=path,
             description=description,
             assume_role_policy=trust,
-            permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if bounded else None,
+            permissions_boundary=stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}") if path == ROLE_PATH else None,
             max_session_duration=session_seconds,
             lifecycle=lifecycle,
         )

@@ -1,6 +1,7 @@
 """How many tasks a service has: between its minimum and maximum, by what its load is made of."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from cdktn_provider_aws.appautoscaling_policy import (
     AppautoscalingPolicy,
@@ -69,33 +70,16 @@ class Scaling:
             )
             for key, metric in metrics.items()
         ]
-        self._policy(
-            label,
-            AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
-                target_value=target,
-                customized_metric_specification=_Customized(metrics=queries),
-                scale_out_cooldown=OUT_SECONDS,
-                scale_in_cooldown=IN_SECONDS,
-            ),
-        )
+        self._policy(label, target, customized_metric_specification=_Customized(metrics=queries))
 
     def track_cpu(self) -> None:
         """Keeps tasks that are busy: whatever else is measured may look quiet just because they are."""
-        self._policy(
-            "cpu",
-            AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
-                target_value=CPU_PER_CENT,
-                predefined_metric_specification=(
-                    AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
-                        predefined_metric_type="ECSServiceAverageCPUUtilization"
-                    )
-                ),
-                scale_out_cooldown=OUT_SECONDS,
-                scale_in_cooldown=IN_SECONDS,
-            ),
+        specification = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
+            predefined_metric_type="ECSServiceAverageCPUUtilization"
         )
+        self._policy("cpu", CPU_PER_CENT, predefined_metric_specification=specification)
 
-    def _policy(self, label: str, configuration: AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration) -> None:
+    def _policy(self, label: str, target: float, **specification: Any) -> None:
         AppautoscalingPolicy(
             self._stack,
             f"{label}_scaling",
@@ -104,7 +88,9 @@ class Scaling:
             service_namespace=self._target.service_namespace,
             resource_id=self._target.resource_id,
             scalable_dimension=self._target.scalable_dimension,
-            target_tracking_scaling_policy_configuration=configuration,
+            target_tracking_scaling_policy_configuration=AppautoscalingPolicyTargetTrackingScalingPolicyConfiguration(
+                target_value=target, scale_out_cooldown=OUT_SECONDS, scale_in_cooldown=IN_SECONDS, **specification
+            ),
         )
 
 

@@ -3,7 +3,7 @@
 import json
 
 from infra import quantities as q
-from infra.environments import Capacity, Egress, Provisioned
+from infra.environments import Provisioned
 from tests.infra.synthesis import Stack, every, of_kind, stack_of
 
 
@@ -17,12 +17,8 @@ def with_network() -> list[Stack]:
 
 def test_endpoints() -> None:
     for stack in with_network():
-        environment = stack.environment
-        on_instances = environment.capacity is Capacity.EC2
-        expected = q.TASK_ENDPOINTS + q.SHELL_ENDPOINTS * (environment.exec or on_instances)
-        expected += q.INSTANCE_ENDPOINTS * on_instances
         found = [each for each in stack.resources("aws_vpc_endpoint") if each["vpc_endpoint_type"] == "Interface"]
-        assert len(found) == (expected if environment.egress is Egress.ENDPOINTS else 0), str(stack)
+        assert len(found) == len(stack.environment.endpoint_services), str(stack)
 
 
 def test_keys() -> None:

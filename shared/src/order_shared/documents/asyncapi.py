@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.resources import files
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
@@ -22,19 +23,6 @@ from order_shared.tables import order_queue
 
 PREFIX = "{prefix}"
 QUEUE = order_queue(PREFIX)
-
-DESCRIPTION = """\
-What the services of the order platform say to each other: structured CloudEvents 1.0 on standard SQS queues, one event
-per message, in ASCII.
-
-- **A message is a hint, the stored order is the truth.** It may come twice, late, out of order, or not at all: an open
-  order is said again by the sweeper until it ends. Whoever handles one looks at the order's state, not at the count of
-  messages.
-- `type` carries the version. A compatible change keeps it, and readers ignore fields that they do not know; a breaking
-  one gets a new type, and both are spoken for as long as old messages may live.
-- `subject` is the order id. A message that is said again for the same order has the same `id`.
-- No message carries a payment token or another secret.
-"""
 
 PLACED_AT = from_text("2026-01-31T09:05:00.000120Z")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -109,7 +97,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Order platform: messages",
             "version": version("order-shared"),
-            "description": DESCRIPTION,
+            "description": (files(__package__) / "description.md").read_text("utf-8"),
         },
         "defaultContentType": "application/json",
         "servers": {

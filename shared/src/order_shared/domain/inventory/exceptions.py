@@ -15,7 +15,6 @@ from order_shared.domain.errors import DomainError
 class ProductNotFound(DomainError):
     def __init__(self, sku: str) -> None:
         super().__init__(f"there is no product {sku}")
-        self.sku = sku
 
 
 class UnknownSku(DomainError):
@@ -27,11 +26,9 @@ class UnknownSku(DomainError):
 class InsufficientStock(DomainError):
     def __init__(self, sku: str, available: int) -> None:
         super().__init__(f"only {available} of {sku} are in stock")
-        self.sku = sku
         self.available = available
 
 
 class StockShardsShrunk(DomainError):
     def __init__(self, sku: str, wanted: int) -> None:
         super().__init__(f"{sku} already has more than {wanted} stock shards, and their number only grows")
-        self.sku = sku

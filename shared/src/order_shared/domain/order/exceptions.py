@@ -24,13 +24,11 @@ class InvalidOrderId(DomainError):
 class OrderNotFound(DomainError):
     def __init__(self, order_id: str) -> None:
         super().__init__(f"there is no order {order_id}")
-        self.order_id = order_id
 
 
 class InvalidTransition(DomainError):
     def __init__(self, order_id: str, before: str, after: str) -> None:
         super().__init__(f"order {order_id} is {before} and cannot become {after}")
-        self.order_id = order_id
 
 
 class CurrencyMismatch(DomainError):
@@ -42,7 +40,6 @@ class CurrencyMismatch(DomainError):
 class ReferenceTaken(DomainError):
     def __init__(self, reference: str) -> None:
         super().__init__(f"you already have an order with the reference {reference!r}")
-        self.reference = reference
 
 
 class OrderInstantTaken(DomainError):
