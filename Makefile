@@ -188,8 +188,9 @@ docs: setup ## Write what is generated of the documents anew: the API, the messa
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 
-snapshot: setup-infra ## Write the list of each environment's resources anew, for review
+snapshot: setup-infra ## Write the list of each environment's resources, and its env file, anew, for review
 	@$(BIN)/python -m tests.infra.snapshot
+	@$(BIN)/python -m tests.infra.profiles
 
 dashboards: setup ## Write Grafana's dashboards anew, from observability/dashboards
 	@$(BIN)/python -m observability.dashboards

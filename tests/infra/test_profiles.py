@@ -1,7 +1,6 @@
 """Each environment's settings are a file, and say what infra and the local stack give their services."""
 
 import os
-import re
 import subprocess
 
 import pytest
@@ -10,40 +9,12 @@ from devstack.stack import service_settings
 from infra.environments import ENVIRONMENTS
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
-from tests.infra.containers import Container, containers
-from tests.infra.profiles import LOCAL, profiles, settings_of
-from tests.infra.synthesis import REFERENCE, Stack, stack_of
+from tests.infra.profiles import LOCAL, given, profiles, settings_of, written
 from tests.infra.test_stack_settings import SECRET, payment_key, variables
-
-OF_THE_TASK = re.compile(r"ORDER_(HOST|PORT)|OTEL_.*")
-"""Where a container listens is its own, and what runs elsewhere sends the environment no traces."""
 
 SECRETS = {"ORDER_CURSOR_SECRETS", "ORDER_PAYMENT_API_KEY"}
 PLATFORM = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 """AWS's own, which no settings read."""
-
-
-def resolved(stack: Stack, value: str) -> str:
-    """As Terraform will write it: an output of `supporting` is the attribute of a resource there."""
-    if not REFERENCE.fullmatch(value):
-        return value
-    supporting = stack_of(stack.variant, "supporting", stack.region)
-    output: str = supporting.outputs[value.rstrip("}").rpartition(".")[2]]
-    address, _, attribute = output.strip("${}").rpartition(".")
-    return str(supporting.the(address)[attribute])
-
-
-def given(container: Container) -> dict[str, str]:
-    stack = container.task.stack
-    settings = container.settings.items()
-    return {name: resolved(stack, value) for name, value in settings if not OF_THE_TASK.fullmatch(name)}
-
-
-def at_home(name: str) -> list[Container]:
-    """Those of an environment that write."""
-    home = ENVIRONMENTS[name].home
-    stacks = ((container, container.task.stack) for container in containers())
-    return [container for container, stack in stacks if (stack.variant, stack.region) == (name, home)]
 
 
 def test_every_environment_has_a_profile_and_so_has_this_machine() -> None:
@@ -52,8 +23,9 @@ def test_every_environment_has_a_profile_and_so_has_this_machine() -> None:
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_a_profile_says_what_infra_gives_the_tasks(name: str) -> None:
-    api, processor = sorted(at_home(name), key=lambda container: container.service)
-    assert settings_of(name) == {**given(api), **given(processor)}
+    """`make snapshot` writes it anew."""
+    assert profiles()[name].read_text() == written(name)
+    assert settings_of(name) == given(name)
 
 
 def test_the_local_profile_says_what_make_up_gives_the_services() -> None:

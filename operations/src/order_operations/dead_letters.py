@@ -51,10 +51,6 @@ def _nothing(_: object) -> None:
     """For those who do not want to be told."""
 
 
-def _no_refusals(_: Sequence[DeadLetter]) -> Refusals:
-    return {}
-
-
 @dataclass(eq=False)
 class DeadLetters:
     """Works on at most `limit` letters per call. `warn` is told of letters that could not be given back at once."""
@@ -144,7 +140,7 @@ class DeadLetters:
         *,
         limit: int,
         record: Callable[[Sequence[DeadLetter]], None],
-        refuse: Callable[[Sequence[DeadLetter]], Refusals] = _no_refusals,
+        refuse: Callable[[Sequence[DeadLetter]], Refusals] = lambda _: {},
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:

@@ -39,10 +39,6 @@ class Tally:
         return sum(count for each, count in self.versions.items() if each < version)
 
 
-def _nothing(_: Tally) -> None:
-    return None
-
-
 class Backfill:
     """`rate` bounds the items that are read per second, and so those that are rewritten."""
 
@@ -54,7 +50,7 @@ class Backfill:
         segments: int = SEGMENTS,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        on_progress: Callable[[Tally], None] = _nothing,
+        on_progress: Callable[[Tally], None] = lambda _: None,
     ) -> None:
         self._migration = migration
         self._segments = [Segment(number=number, of=segments) for number in range(segments)]

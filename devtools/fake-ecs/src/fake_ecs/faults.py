@@ -45,7 +45,7 @@ class Faults:
     def before_change(self, state: Any) -> Callable[[], None]:
         """Called with the state as it is; what it returns is called once the change was made."""
         if not self._lag:
-            return _nothing
+            return lambda: None
         stale = copy.deepcopy(state)
 
         def changed() -> None:
@@ -59,6 +59,3 @@ class Faults:
             return state
         self._stale_left[operation] -= 1
         return cast("State", self._stale)
-
-
-def _nothing() -> None: ...

@@ -7,7 +7,6 @@ The fake's tasks run nothing. `serve` sets the address that answers in place of 
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
@@ -30,15 +29,6 @@ def listener_url(address: str, *, port: int, host: str) -> str:
     return f"{address}{LISTENERS}{port}/{host}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    method: str
-    target: str
-    """The request target as it was sent: `/_lb/{port}/{host}`, then path and query."""
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class Routing:
     def __init__(self, balancer: Balancer, engine: Engine) -> None:
         self._balancer = balancer
@@ -49,19 +39,23 @@ class Routing:
         """Let an address answer in place of an image's tasks; without a digest, of every image that has none."""
         self._upstreams[digest] = url
 
-    def answer(self, request: Request) -> Answer:
-        """Forward a request as the listener's rules say. Returns the target's response, or the load balancer's own."""
-        port, _, rest = request.target.removeprefix(LISTENERS).partition("/")
-        host, slash, target = rest.partition("/")
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Forward a request as the listener's rules say. Returns the target's response, or the load balancer's own.
+
+        `target` is the request target as it was sent: `/_lb/{port}/{host}`, then path and query.
+        """
+        port, _, rest = target.removeprefix(LISTENERS).partition("/")
+        host, slash, path = rest.partition("/")
         if not port.isdecimal():
             return _own(HTTPStatus.NOT_FOUND)
-        action = self._balancer.action(int(port), host=host, path=slash + target.partition("?")[0])
+        action = self._balancer.action(int(port), host=host, path=slash + path.partition("?")[0])
         if action["Type"] != "forward":
             return _own(HTTPStatus(int(action.get("FixedResponseConfig", {}).get("StatusCode", "404"))))
         target_url = self._target(action)
         if target_url is None:
             return _own(HTTPStatus.SERVICE_UNAVAILABLE)
-        return _forward(request, f"{target_url}{slash}{target}", host)
+        sent = {name: value for name, value in headers.items() if name.lower() not in NOT_SENT_ON}
+        return _forward(method, f"{target_url}{slash}{path}", {**sent, "Host": host}, body)
 
     def _target(self, action: Json) -> str | None:
         """Pick a target by the weights of the action's target groups. Returns its URL, or None if there is none."""
@@ -85,16 +79,13 @@ class Routing:
         return None
 
 
-def _forward(request: Request, url: str, host: str) -> Answer:
-    sent = {name: value for name, value in request.headers.items() if name.lower() not in NOT_SENT_ON}
+def _forward(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
     try:
-        answer = httpx.request(
-            request.method, url, headers={**sent, "Host": host}, content=request.body, timeout=TIMEOUT
-        )
+        answer = httpx.request(method, url, headers=headers, content=body, timeout=TIMEOUT)
     except httpx.HTTPError:
         return _own(HTTPStatus.BAD_GATEWAY)
-    headers = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
-    return Answer(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, headers)
+    kept = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
+    return Answer(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, kept)
 
 
 def _own(status: HTTPStatus) -> Answer:

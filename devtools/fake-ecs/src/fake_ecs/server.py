@@ -11,7 +11,7 @@ import structlog
 
 from fake_ecs.errors import ApiError
 from fake_ecs.gateway import JSON_TYPE, Answer, Gateway
-from fake_ecs.routing import LISTENERS, Request, Routing
+from fake_ecs.routing import LISTENERS, Routing
 from fake_ecs.shapes import AnswerInvalid
 
 log = structlog.get_logger(__name__)
@@ -77,9 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(Answer(500, JSON_TYPE, json.dumps({"__type": "AnswerInvalid", "message": str(error)}).encode()))
 
     def _route(self) -> None:
-        request = Request(method=self.command, target=self.path, headers=dict(self.headers), body=self._body())
         try:
-            self._send(self.server.routing.answer(request))
+            self._send(self.server.routing.answer(self.command, self.path, dict(self.headers), self._body()))
         except ApiError as error:
             self._send(_said(HTTPStatus.NOT_FOUND, str(error)))
 

@@ -9,10 +9,6 @@ from order_operations.live.exposition import Sample, Series
 Labels = Mapping[str, str]
 
 
-def _all(_: Labels) -> bool:
-    return True
-
-
 @dataclass(frozen=True)
 class Rates:
     """Growth per second, summed over the tasks; None stands for what no task measures."""
@@ -31,7 +27,7 @@ class Rates:
                 sums[series] = sums.get(series, 0.0) + rate
         return cls(frozenset(families), sums)
 
-    def counter(self, name: str, where: Callable[[Labels], bool] = _all) -> float | None:
+    def counter(self, name: str, where: Callable[[Labels], bool] = lambda _: True) -> float | None:
         """Of all series of the counter whose labels pass; `name` is without its `_total`."""
         if name not in self.families:
             return None

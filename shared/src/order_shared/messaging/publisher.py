@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from order_shared.domain.order.events import Event
-from order_shared.messaging.batcher import LINGER_SECONDS, Batcher, EntryFailed
+from order_shared.messaging.batcher import Batcher, EntryFailed
 from order_shared.messaging.queue import OutgoingMessage, Queue
 
 log = structlog.get_logger(__name__)
@@ -42,13 +42,12 @@ class Publisher:
         self,
         queue: Queue,
         *,
-        linger: float = LINGER_SECONDS,
         capacity: int = 10_000,
         on_batch: Callable[[int], None] = lambda _: None,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._batcher: Batcher[OutgoingMessage] = Batcher(
-            queue.send, size=lambda message: message.size, on_batch=on_batch, linger=linger, capacity=capacity
+            queue.send, size=lambda message: message.size, on_batch=on_batch, capacity=capacity
         )
         self._on_failure = on_failure
 

@@ -48,10 +48,6 @@ OnHandled = Callable[[str | None], None]
 """Called after each handling of a message that was still ours: with the cause of its failure, or None."""
 
 
-def ignore_outcome(_cause: str | None) -> None:
-    """Count nothing."""
-
-
 class Consumer:
     """Runs until `stop`; then finishes what has begun, releases the rest, and returns."""
 
@@ -61,7 +57,7 @@ class Consumer:
         handler: Handler,
         options: ConsumerOptions,
         metrics: ConsumerMetrics,
-        on_handled: OnHandled = ignore_outcome,
+        on_handled: OnHandled = lambda _: None,
     ) -> None:
         self._queue = queue
         self._handler = handler
