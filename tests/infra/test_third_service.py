@@ -17,7 +17,7 @@ import pytest
 from tests.infra.synthesis import PYTHON, ROOT
 
 ROW = """
-ORDER_PING = Service(name="order-ping", module="order_ping", kind=ServiceKind.WORKER, port=8082)
+ORDER_PING = Service(name="order-ping", module="order_ping", kind=ServiceKind.WORKER, port=8082, local_port=8084)
 SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_PING)
 """
 

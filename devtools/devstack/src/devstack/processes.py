@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import IO, Self
 
 from devstack import guard
+from devstack.address import LOOPBACK
 from devstack.signals import defaults_for_children
 
 STOP_SECONDS = 25.0  # longer than any service drains and flushes
 POLL_SECONDS = 0.02
+READY_SECONDS = 30.0
 LOG_TAIL_LINES = 25
 
 
@@ -29,7 +31,7 @@ class ChildFailed(Exception):
 
 
 def find_listening_port(log: Path, start: int = 0) -> int | None:
-    """The port that a service names in its log, from byte `start` on; None if it is not there yet."""
+    """Return the port that a service names in its log from byte `start` on; None while there is none."""
     for line in _read_log(log, start).splitlines():
         if '"listening"' in line:
             return int(json.loads(line)["port"])
@@ -54,7 +56,7 @@ class Child:
         return self.process.pid
 
     def log(self) -> str:
-        """What it has written since it was started."""
+        """Return what it has written since it was started."""
         return _read_log(self.log_path, self.log_start)
 
     def ensure_alive(self) -> None:
@@ -76,11 +78,16 @@ class Child:
         self.ensure_alive()  # it may be another's process that answers in its place
 
     def listening_port(self) -> int | None:
-        """From its log line `listening`; None if it is not there yet."""
+        """Return the port of its log line `listening`; None while there is none."""
         return find_listening_port(self.log_path, self.log_start)
 
+    def wait_for_address(self, seconds: float = READY_SECONDS) -> str:
+        """Return its base URL once it listens. Raises ChildFailed."""
+        self.wait_until(lambda: self.listening_port() is not None, "listening", seconds)
+        return f"http://{LOOPBACK}:{self.listening_port()}"
+
     def stop(self) -> int:
-        """Asks it to end, then makes it; the exit code."""
+        """Terminate the process, or kill it if it does not end in time; return its exit code."""
         self.process.terminate()
         try:
             return self.process.wait(STOP_SECONDS)
