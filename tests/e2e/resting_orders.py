@@ -197,13 +197,15 @@ OF_THIS_RELEASE: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
 async def store(writer: Writer, tenant: str) -> list[dict[str, object]]:
     stored = []
     for state, (token, steps) in (STATES if IS_LAST else {**STATES, **OF_THIS_RELEASE}).items():
-        for is_told in (True, False):
+        for has_message in (True, False):
             order = await writer.place(tenant, token)
             for step in steps:
                 order = await step(writer, order)
-            if is_told:
+            if has_message:
                 await writer.adapters.queue.send([OutgoingMessage(events.event_of(order).to_json())])
-            stored.append({"state": state, "is_told": is_told, "id": order.order_id, "status": str(order.status)})
+            stored.append(
+                {"state": state, "has_message": has_message, "id": order.order_id, "status": str(order.status)}
+            )
     return stored
 
 

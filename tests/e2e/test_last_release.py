@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from devstack.stack import TABLE_PREFIX, Stack, running_infrastructure
+from order_shared.domain.order.models import OrderStatus
 from order_shared.naming import ORDER_API, ORDER_PROCESSOR, Service
+from order_shared.storage.order_items import MUTABLE
 from order_shared.tables import order_queue
 from tests import engines, last_release
 from tests.e2e import resting_orders
@@ -26,7 +28,7 @@ from tests.waiting import eventually
 
 UNITS = 1000
 MESSAGES_ONLY = {"ORDER_SWEEP_INTERVAL_SECONDS": "3600"}
-"""A processor that finds no order by itself."""
+"""Settings of a processor that does not sweep."""
 
 CANCELLED = {state for state in STATES if "cancel requested" in state} | {"cancelled"}
 REJECTED = {state for state in STATES if state.startswith("declined")} | {"rejected"}
@@ -64,7 +66,7 @@ class Release:
 @dataclass(frozen=True, kw_only=True)
 class Stored:
     state: str
-    is_told: bool
+    has_message: bool
     """Its message was sent."""
     id: str
     status: str
@@ -76,9 +78,9 @@ class Stored:
     @property
     def waits_for(self) -> str:
         """What brings the order to its end: its message, a sweep, or an operator."""
-        if self.state in PARKED and not (self.is_told and self.state == FIRST_MESSAGE_ENDS):
+        if self.state in PARKED and not (self.has_message and self.state == FIRST_MESSAGE_ENDS):
             return "operator"
-        return "message" if self.is_told and self.state not in LEASED else "sweep"
+        return "message" if self.has_message and self.state not in LEASED else "sweep"
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,13 @@ async def test_what_one_release_stores_the_other_ends(releases: Releases, writin
         output = json.loads(await asyncio.to_thread(writer.run, "store", shop.tenant))
         assert all(path.startswith(writer.sources) for path in output["sources"]), output["sources"]
         stored = [Stored(**order) for order in output["orders"]]
-        left = [order for order in stored if order.state in OF_THIS_RELEASE]
-        orders = [order for order in stored if order not in left]
+        deferred = [order for order in stored if order.state in OF_THIS_RELEASE]
+        orders = [order for order in stored if order not in deferred]
         assert {order.state for order in orders} == STATES.keys()
+        assert {order.status for order in orders} == set(OrderStatus)
+        assert writer is releases.last or attributes(writer.stack, shop.tenant) >= MUTABLE.keys(), (
+            "some state has each attribute"
+        )
         assert await statuses(shop, orders) == {order.id: order.status for order in orders}
         async with running(reader, ORDER_PROCESSOR, MESSAGES_ONLY):
             await ended(shop, [order for order in orders if order.waits_for == "message"])
@@ -165,13 +171,25 @@ async def test_what_one_release_stores_the_other_ends(releases: Releases, writin
             await asyncio.to_thread(reader.run, "retry", shop.tenant, *(order.id for order in parked))
             await ended(shop, parked)
     async with served(releases.this, shop.tenant) as shop:
-        assert await statuses(shop, left) == {order.id: order.status for order in left}, "the last release left them"
+        assert await statuses(shop, deferred) == {order.id: order.status for order in deferred}, (
+            "the last release left them"
+        )
         async with running(releases.this, ORDER_PROCESSOR, QUICK):
-            await ended(shop, left)
+            await ended(shop, deferred)
         assert await shop.available(SKU) == UNITS - sum(end_of(order.state) == "confirmed" for order in stored)
     charged = {order.id: PRICE if order.is_charged else 0 for order in stored}
     assert await money_held(releases.this.stack, list(charged)) == charged
     assert dead_letters(releases.this.stack) == 0
+
+
+def attributes(stack: Stack, tenant: str) -> set[str]:
+    """Return the names of all attributes that a tenant's stored orders have."""
+    query = {
+        "KeyConditionExpression": "customer_key = :key",
+        "ExpressionAttributeValues": {":key": {"S": f"{tenant}#ada"}},
+    }
+    found = engines.client("dynamodb", stack.aws).query(TableName=f"{TABLE_PREFIX}orders", **query)
+    return {name for item in found["Items"] for name in item}
 
 
 def dead_letters(stack: Stack) -> int:

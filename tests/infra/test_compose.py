@@ -71,7 +71,7 @@ def test_a_service_starts_after_all_that_it_is_told_of(name: str) -> None:
     assert needed | {"provision"} <= _before(name)
 
 
-def test_every_service_of_the_table_is_looked_at_here() -> None:
+def test_every_service_of_the_table_has_its_settings_here() -> None:
     assert list(SETTINGS) == list(SERVICE_NAMES)
 
 

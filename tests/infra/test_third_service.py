@@ -251,5 +251,5 @@ def test_ci_scans_its_image_and_ships_it_before_the_api(copy: Copy) -> None:
 
 def test_make_builds_it(copy: Copy) -> None:
     command = ["make", "--just-print", "images", f"PYTHON={sys.executable}"]
-    told = subprocess.run(command, cwd=copy.root, capture_output=True, text=True, check=True).stdout
-    assert re.search(rf"for service in order-processor {NAME} order-api;", told)
+    printed = subprocess.run(command, cwd=copy.root, capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"for service in order-processor {NAME} order-api;", printed)
