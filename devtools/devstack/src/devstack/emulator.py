@@ -3,6 +3,7 @@
 `python -m devstack.emulator --port 4566` becomes it.
 """
 
+import contextlib
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ from order_shared.runtime.logging import configure_logging
 
 log = structlog.get_logger(__name__)
 
-START_TRIES = 3
+RETRIES = 2
 DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
 REQUIREMENT = "ministack==1.5.33"
 IN_CHECKOUT = Path(__file__).parents[2] / "emulator" / ".venv" / "bin"
@@ -45,19 +46,17 @@ def find_emulator() -> str:
 
 def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SERVICES) -> tuple[Child, str]:
     """Start the emulator on a free port; return its process and endpoint. Raises ChildFailed, EmulatorMissing."""
-    program = find_emulator()
-    for attempt in range(1, START_TRIES + 1):
-        port = _free_port()
-        child = group.start("emulator", [program], _environment(LOOPBACK, port, services))
-        endpoint = f"http://{LOOPBACK}:{port}"
-        try:
-            child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
-        except ChildFailed:
-            if attempt == START_TRIES:
-                raise
-            continue  # another process may have taken the port meanwhile
-        return child, endpoint
-    raise AssertionError("the loop above returns or raises")
+    for _ in range(RETRIES):
+        with contextlib.suppress(ChildFailed):  # another process may have taken the port meanwhile
+            return _start_on(_free_port(), group, services)
+    return _start_on(_free_port(), group, services)
+
+
+def _start_on(port: int, group: ProcessGroup, services: Sequence[str]) -> tuple[Child, str]:
+    child = group.start("emulator", [find_emulator()], _environment(LOOPBACK, port, services))
+    endpoint = f"http://{LOOPBACK}:{port}"
+    child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
+    return child, endpoint
 
 
 def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Child processes that end with us: started in one group, watched, stopped in reverse order."""
+"""Child processes that end with their parent: started in one group, watched, stopped in reverse order."""
 
 import contextlib
 import json
@@ -100,7 +100,7 @@ class ProcessGroup:
     def __init__(self, log_directory: Path) -> None:
         self.logs = log_directory
         self._children: list[Child] = []
-        self._guard: subprocess.Popen[str] | None = None
+        self._guard: subprocess.Popen[str]
         self._entered = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -112,7 +112,7 @@ class ProcessGroup:
         return self
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Its output goes to `{name}.log`, appended, so that a restarted process keeps its history."""
+        """Start a process. Its output is appended to `{name}.log`, so that a restarted process keeps its history."""
         path = self.logs / f"{name}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
@@ -121,7 +121,7 @@ class ProcessGroup:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                process_group=self._running_guard.pid,
+                process_group=self._guard.pid,
             )
             child = Child(name, process, path, log.tell())
         self._tell(f"pid {process.pid}")
@@ -132,7 +132,7 @@ class ProcessGroup:
         """Raises ChildFailed for the first process that has ended."""
         for child in self._children:
             child.ensure_alive()
-        if self._running_guard.poll() is not None:
+        if self._guard.poll() is not None:
             raise ChildFailed("guard", "ended, so nothing would stop the stack if this process were killed", "")
 
     def __exit__(
@@ -144,17 +144,11 @@ class ProcessGroup:
                     child.stop()
             self._tell("done")
             self._pipe.close()
-            self._running_guard.wait()
-
-    @property
-    def _running_guard(self) -> subprocess.Popen[str]:
-        if self._guard is None:
-            raise RuntimeError("the group is used outside its with block")
-        return self._guard
+            self._guard.wait()
 
     @property
     def _pipe(self) -> IO[str]:
-        pipe = self._running_guard.stdin
+        pipe = self._guard.stdin
         assert pipe is not None  # noqa: S101 - it was opened with a pipe
         return pipe
 

@@ -22,7 +22,7 @@ from devstack.demo import DemoFailed, Row, run_demo
 from devstack.emulator import EmulatorMissing
 from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
 from devstack.processes import ChildFailed
-from devstack.seed import SeedFileInvalid, SeedReport, default_files, load, read_products
+from devstack.seed import SeedFileInvalid, SeedProduct, default_files, load, read_products
 from devstack.stack import ISSUER_KEY_FILE, Stack, published, running_stack
 from order_shared.runtime.config import Settings
 from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target
@@ -80,8 +80,9 @@ def seed(
     """
     with _reported_failures():
         target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
-        report = _load(files or default_files(), target.settings, target.session)
-        console.print(f"{report.created} products loaded, {report.unchanged} were there already")
+        products = read_products(files or default_files())
+        created = _load(products, target.settings, target.session)
+        console.print(f"{created} products loaded, {len(products) - created} were there already")
 
 
 @app.command()
@@ -125,13 +126,12 @@ def _started(folder: Path, *, local_ports: bool = False) -> Iterator[Stack]:
     with contextlib.ExitStack() as entered:
         with console.status("starting the embedded AWS and the services"):
             stack = entered.enter_context(running_stack(folder, local_ports=local_ports))
-        report = _load(default_files(), stack.settings, stack.aio_session)
-        console.print(f"started, with {report.created} products", style="dim")
+        created = _load(read_products(default_files()), stack.settings, stack.aio_session)
+        console.print(f"started, with {created} products", style="dim")
         yield stack
 
 
-def _load(files: list[Path], settings: Settings, session: aioboto3.Session) -> SeedReport:
-    products = read_products(files)
+def _load(products: list[SeedProduct], settings: Settings, session: aioboto3.Session) -> int:
     with _progress() as progress:
         task = progress.add_task("loading products", total=len(products))
         return asyncio.run(load(products, settings, session, lambda _: progress.advance(task)))
