@@ -17,7 +17,8 @@ WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
 HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
 # What is published or deployed by itself.
-PACKAGES := order-shared order-api order-processor order-operations order-client orderctl devstack fake-ecs
+SERVICE_NAMES = $(shell PYTHONPATH=shared/src $(PYTHON) -sS -m order_shared.naming)
+PACKAGES = order-shared $(SERVICE_NAMES) order-operations order-client orderctl devstack fake-ecs
 
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2
@@ -92,7 +93,7 @@ plan: setup-infra ## Show what Terraform would change
 deploy-supporting: setup-infra ## Network, cluster, load balancer, tables, queues: what services stand on
 	@$(OPERATE) deploy $(WHERE) --only supporting $(HOW)
 
-deploy-services: setup-infra ## order-api and order-processor, as their tag says
+deploy-services: setup-infra ## The services, as their tag says
 	@$(OPERATE) deploy $(WHERE) --only services $(HOW)
 
 outputs: setup-infra ## What the stacks of an environment publish, as JSON
@@ -108,7 +109,7 @@ costs: setup ## What the environments cost a month, part by part
 	@$(BIN)/python -m infra.costs $(if $(ENV_GIVEN),--env $(ENV))
 
 # The images. A commit's whole name is its tag: CI has no other at hand.
-SERVICES ?= $(shell PYTHONPATH=shared/src $(PYTHON) -sS -m order_shared.naming)
+SERVICES ?= $(SERVICE_NAMES)
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
 TAG ?= sha-$(COMMIT)
@@ -122,7 +123,7 @@ COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output 
 
 ##@ Ship it (of COMMIT, as TAG=sha-…; ENV, YES=1; AWS_REGION and credentials as AWS's own tools take them)
 .PHONY: images push ship settle begin branch-environment plan-summary reap-gone
-images: ## Build both images for PLATFORMS, with what they are made of and how, into .local/images (docker buildx)
+images: ## Build the images for PLATFORMS, with what they are made of and how, into .local/images (docker buildx)
 	@mkdir -p .local/images
 	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
 
@@ -138,7 +139,7 @@ push: ## Build them and push them as TAG to ECR; one that is there already is le
 		if [ "$$there" = 0 ]; then $(BUILD) --push --tag $$registry/$$service:$(TAG); else echo "$$service:$(TAG) is there"; fi; \
 	done
 
-ship: setup ## Deploy TAG to ENV, the processor first: it reads what the API of either version writes (SERVICES=order-api)
+ship: setup ## Deploy TAG to ENV, workers first: they read what the API of either version writes (SERVICES=order-api)
 	@for service in $(SERVICES); do $(BIN)/orderctl deploy $$service --env $(ENV) --tag $(TAG) --auto $(if $(YES),--yes); done
 
 settle: setup ## Follow what `make deploy-services` has set going in ENV until it is live; nothing is nothing to do
@@ -159,7 +160,7 @@ reap-gone: setup-infra ## Reap the feature environments of which git knows no br
 	$(OPERATE) reap --keep "$$branches" $(HOW)
 
 ##@ Work on it
-.PHONY: setup setup-infra test check docs snapshot format workflows dashboards dynamodb-local prometheus lock
+.PHONY: setup setup-infra test check docs snapshot format workflows services dashboards dynamodb-local prometheus lock
 setup: ## Make the environments (the targets below and above do so by themselves)
 	@$(SETUP) install workspace emulator
 
@@ -191,6 +192,9 @@ docs: setup ## Write what is generated of the documents anew: the API, the messa
 snapshot: setup-infra ## Write the list of each environment's resources, and its env file, anew, for review
 	@$(BIN)/python -m tests.infra.snapshot
 	@$(BIN)/python -m tests.infra.profiles
+
+services: setup ## Write the parts of files that name every service anew, from the table of services
+	@$(BIN)/python -m devtools.services
 
 dashboards: setup ## Write Grafana's dashboards anew, from observability/dashboards
 	@$(BIN)/python -m observability.dashboards

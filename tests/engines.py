@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import boto3
 
-from devstack.emulator import HOST, start_emulator
+from devstack.address import LOOPBACK
+from devstack.emulator import start_emulator
 from devstack.probe import status_of
 from devstack.processes import ProcessGroup
 from devstack.stack import local_session
@@ -55,7 +56,7 @@ def dynamodb_local_missing() -> str | None:
 def dynamodb_local(logs: Path) -> Iterator[str]:
     """Amazon's DynamoDB Local: strict about expressions, exact in transactions; its endpoint."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]
     home = DYNAMODB_LOCAL_HOME.resolve()
     command = [
@@ -71,6 +72,6 @@ def dynamodb_local(logs: Path) -> Iterator[str]:
     ]
     with ProcessGroup(logs) as group:
         child = group.start("dynamodb-local", command, dict(os.environ))
-        endpoint = f"http://{HOST}:{port}"
+        endpoint = f"http://{LOOPBACK}:{port}"
         child.wait_until(lambda: status_of(endpoint) is not None, "ready", START_SECONDS)
         yield endpoint

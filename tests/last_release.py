@@ -11,25 +11,34 @@ import pytest
 
 COMMIT = "a3b2e79"
 ROOT = Path(__file__).parents[1]
+SOURCES = ("shared/src", "services/order-api/src", "services/order-processor/src")
 
 
-def extract(folder: Path) -> Path:
-    """Put the packages of the last release into a folder; skips the test where the history does not reach so far."""
+def extract(folder: Path) -> str:
+    """Put the packages of the last release into a folder, and return their PYTHONPATH.
+
+    Skips the test where the history does not reach so far.
+    """
     archive = subprocess.run(
-        ["git", "archive", COMMIT, "shared/src"], cwd=ROOT, capture_output=True, check=False, timeout=60
+        ["git", "archive", COMMIT, *SOURCES], cwd=ROOT, capture_output=True, check=False, timeout=60
     )
     if archive.returncode:
         pytest.skip(f"the last release {COMMIT} is not in this checkout's history: {archive.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
         packed.extractall(folder, filter="data")
-    return folder / "shared" / "src"
+    return pythonpath(folder)
 
 
-def run(sources: Path, script: str, stdin: str) -> str:
-    """Run a script over the last release; return what it prints."""
+def pythonpath(folder: Path) -> str:
+    """Return the PYTHONPATH of the packages of a checkout."""
+    return os.pathsep.join(str(folder / each) for each in SOURCES)
+
+
+def run(path: str, script: str, stdin: str) -> str:
+    """Run a script over the last release; return its output."""
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": str(sources)},
+        env={**os.environ, "PYTHONPATH": path},
         input=stdin,
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.emulator import HOST
+from devstack.address import LOOPBACK
 from devstack.processes import ProcessGroup
 
 FETCHED = Path(".local/prometheus/usr/bin")
@@ -61,8 +61,8 @@ def running_prometheus(config: Path, state: Path) -> Iterator[Prometheus]:
     command = program("prometheus")
     assert command is not None, "the test is marked with needs_prometheus"
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        address = f"{HOST}:{probe.getsockname()[1]}"
+        probe.bind((LOOPBACK, 0))
+        address = f"{LOOPBACK}:{probe.getsockname()[1]}"
     arguments = [
         f"--config.file={config}",
         f"--storage.tsdb.path={state / 'data'}",

@@ -12,6 +12,7 @@ import yaml
 from devstack.stack import Stack, running_infrastructure
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.models import Customer
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.metrics import Metrics
 from tests.e2e.conftest import QUICK, Shop, open_shop
@@ -30,7 +31,10 @@ EMPTY = {"customer: Refused by a limit"}
 
 def configuration(stack: Stack, directory: Path) -> Path:
     """The project's own, for the stack's addresses, by the second."""
-    targets = {"order-api": urlsplit(stack.api).netloc, "order-processor": urlsplit(stack.processor).netloc}
+    targets = {
+        "order-api": urlsplit(stack.api).netloc,
+        "order-processor": urlsplit(stack.services[ORDER_PROCESSOR.name]).netloc,
+    }
     config = yaml.safe_load((OBSERVABILITY / "prometheus" / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": SECOND, "evaluation_interval": SECOND}
     for job in config["scrape_configs"]:
@@ -58,8 +62,8 @@ async def accept_a_day_ago(stack: Stack, shop: Shop) -> None:
 async def test_a_stopped_processor_and_a_parked_order_are_told(tmp_path: Path) -> None:
     with running_infrastructure(tmp_path, QUICK) as stack:
         await asyncio.to_thread(stack.start_payments)
-        await asyncio.to_thread(stack.start_api)
-        await asyncio.to_thread(stack.start_processor)
+        await asyncio.to_thread(stack.start, ORDER_API)
+        await asyncio.to_thread(stack.start, ORDER_PROCESSOR)
         with running_prometheus(configuration(stack, tmp_path), tmp_path / "prometheus") as prometheus:
             await eventually(lambda: len(prometheus.query("up == 1")) == 2, "both services scraped")
             async with open_shop(stack) as shop:
@@ -74,7 +78,9 @@ async def test_a_stopped_processor_and_a_parked_order_are_told(tmp_path: Path) -
                 )
 
                 await accept_a_day_ago(stack, shop)
-                await asyncio.to_thread(stack.start_processor, urlsplit(stack.processor).port or 0)
+                await asyncio.to_thread(
+                    stack.start, ORDER_PROCESSOR, urlsplit(stack.services[ORDER_PROCESSOR.name]).port or 0
+                )
                 await eventually(
                     lambda: prometheus.firing() == {"OrderParked", "OrderOldestOpen"}, "the alert of a parked order"
                 )

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from devstack.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 from order_shared.tables import order_queue
 from tests import engines
 from tests.e2e.conftest import QUICK, Shop, open_shop
@@ -37,7 +38,7 @@ async def test_with_sqs_down_orders_are_accepted_and_confirmed_once_it_is_back(t
                 assert Counter(order["status"] for order in orders) == {"confirmed": 40}
                 assert await shop.available("TEA") == 59
                 await eventually(lambda: _readiness(shop, "ok"), "recovered readiness")
-                stack.ensure_alive()
+                stack.group.ensure_alive()
             await _stop(stack)
 
 
@@ -60,7 +61,7 @@ async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_k
                 refused = await asyncio.gather(*(shop.post(key=key) for key in keys))
                 assert {(answer.status_code, answer.json()["retryable"]) for answer in refused} == {(503, True)}
                 async with httpx.AsyncClient() as http:
-                    for address in (stack.api, stack.processor):
+                    for address in (stack.api, stack.services[ORDER_PROCESSOR.name]):
                         await eventually(partial(_answers, http, f"{address}/readyz", 503), "no readiness")
                         assert await _answers(http, f"{address}/healthz", 200)
 
@@ -70,7 +71,7 @@ async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_k
                 orders = await shop.all_ended(ids + [answer.json()["id"] for answer in again])
                 assert Counter(order["status"] for order in orders) == {"confirmed": 50}
                 assert await shop.available("TEA") == 50
-                stack.ensure_alive()
+                stack.group.ensure_alive()
             await _stop(stack)
 
 
@@ -89,7 +90,7 @@ async def test_a_processor_told_to_stop_drains_and_leaves_no_message_hidden(stur
         processor.send_signal(signal.SIGTERM)
         assert processor.wait(PATIENCE_SECONDS) == 0
         assert _hidden_messages(sturdy) == 0, "a message waits for its visibility time-out"
-        sturdy.start_processor()
+        sturdy.start(ORDER_PROCESSOR)
         assert {order["status"] for order in await shop.all_ended(ids)} == {"confirmed"}
         assert await shop.available("TEA") == 800
 
@@ -103,7 +104,7 @@ async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_not
         await eventually(lambda: _ended_count(sturdy) >= before + 20, "the first ends", pause=0.05)
         sturdy.children["order-processor"].process.kill()
         sturdy.children["order-processor"].process.wait()
-        sturdy.start_processor()
+        sturdy.start(ORDER_PROCESSOR)
         orders = await shop.all_ended(ids)
         assert Counter(order["status"] for order in orders) == {"confirmed": 150, "rejected": 50}
         assert await shop.available("TEA") == 0
@@ -111,7 +112,7 @@ async def test_a_processor_killed_in_the_middle_of_a_burst_loses_and_doubles_not
 
 async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None:
     with running_infrastructure(tmp_path, {"ORDER_SWEEP_BASE_SECONDS": "3600"}) as stack:
-        stack.start_api()
+        stack.start(ORDER_API)
         async with open_shop(stack) as shop:
             await shop.stock("TEA", 10)
             ids = await shop.accepted(10)
@@ -119,8 +120,8 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
             api.send_signal(signal.SIGTERM)
             assert api.wait(PATIENCE_SECONDS) == 0
         stack.start_payments()
-        stack.start_api()
-        stack.start_processor()
+        stack.start(ORDER_API)
+        stack.start(ORDER_PROCESSOR)
         async with open_shop(stack) as again:
             same_shop = type(again)(again.http, again.issuer, shop.tenant)
             assert {order["status"] for order in await same_shop.all_ended(ids)} == {"confirmed"}
@@ -132,8 +133,8 @@ async def test_an_api_told_to_stop_sends_what_it_offered(tmp_path: Path) -> None
 async def _start(stack: Stack) -> None:
     """Starts the services while the event loop, and so a gate in it, goes on."""
     await asyncio.to_thread(stack.start_payments)
-    await asyncio.to_thread(stack.start_api)
-    await asyncio.to_thread(stack.start_processor)
+    await asyncio.to_thread(stack.start, ORDER_API)
+    await asyncio.to_thread(stack.start, ORDER_PROCESSOR)
 
 
 async def _stop(stack: Stack) -> None:
@@ -152,7 +153,7 @@ async def _answers(http: httpx.AsyncClient, url: str, status: int) -> bool:
 
 
 def _ended_count(stack: Stack) -> float:
-    lines = httpx.get(f"{stack.processor}/metrics").text.splitlines()
+    lines = httpx.get(f"{stack.services[ORDER_PROCESSOR.name]}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("order_ended_total"))
 
 

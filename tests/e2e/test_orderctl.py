@@ -14,6 +14,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from order_shared.naming import SERVICE_NAMES
 from orderctl.main import app
 from tests.commands import ORDERCTL, orderctl
 from tests.waiting import PATIENCE_SECONDS, eventually
@@ -77,8 +78,11 @@ async def test_ctrl_c_ends_it_and_everything_with_it(tmp_path: Path) -> None:
         process = taken.enter_context(started_up(tmp_path))
         described = await running(process, tmp_path)
         assert not str(described["api"]).endswith(":8000")
-        for name in ("api", "processor"):
-            assert get(f"{described[name]}/readyz").status_code == 200
+        services = described["services"]
+        assert isinstance(services, dict)
+        assert tuple(services) == SERVICE_NAMES
+        for address in services.values():
+            assert get(f"{address}/readyz").status_code == 200
         await ends_well(process, signal.SIGINT, described, tmp_path)
 
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from devstack.stack import Stack, published, running_infrastructure
 from order_shared.domain.order.models import Customer
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.metrics import Metrics
 from orderctl.main import app
@@ -22,7 +23,7 @@ from tests.waiting import eventually
 async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
     with running_infrastructure(tmp_path) as stack:
         stack.start_payments()
-        stack.start_api()
+        stack.start(ORDER_API)
         async with open_shop(stack) as shop:
             await shop.stock("TEA", 5)
             order_id = (await shop.post()).json()["id"]
@@ -38,7 +39,7 @@ async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
                 assert "the bug is fixed" in " ".join(shown.split())
                 again = orderctl("orders", "retry", order_id, *decided, *where)
                 assert (again.returncode, "is not parked" in again.stdout) == (1, True)
-            stack.start_processor()
+            stack.start(ORDER_PROCESSOR)
             assert (await shop.ended(order_id))["status"] == "confirmed"
 
 

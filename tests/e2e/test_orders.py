@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from devstack.stack import Stack
+from order_shared.naming import ORDER_PROCESSOR
 from tests.e2e.conftest import Shop
 
 
@@ -70,10 +71,10 @@ async def test_the_latest_orders_are_listed_newest_first(shop: Shop) -> None:
 
 async def test_both_services_tell_how_they_are(stack: Stack) -> None:
     async with httpx.AsyncClient() as http:
-        for address in (stack.api, stack.processor):
+        for address in (stack.api, stack.services[ORDER_PROCESSOR.name]):
             assert (await http.get(f"{address}/healthz")).json()["status"] == "ok"
             assert (await http.get(f"{address}/readyz")).json() == {"status": "ready", "dynamodb": "ok", "sqs": "ok"}
         api = (await http.get(f"{stack.api}/metrics")).text
-        processor = (await http.get(f"{stack.processor}/metrics")).text
+        processor = (await http.get(f"{stack.services[ORDER_PROCESSOR.name]}/metrics")).text
     assert "order_http_requests_total" in api
     assert "order_ended_total" in processor

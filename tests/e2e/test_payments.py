@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from devstack.stack import Stack, running_infrastructure
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 from tests.e2e.conftest import QUICK, Shop, open_shop
 from tests.e2e.gate import gate_before
 from tests.waiting import eventually
@@ -78,8 +79,8 @@ async def test_with_the_provider_down_orders_wait_and_none_is_rejected(tmp_path:
         await asyncio.to_thread(stack.start_payments)
         async with gate_before(stack.payments) as provider:
             stack.environment = {**stack.environment, "ORDER_PAYMENT_API_BASE": provider.url}
-            await asyncio.to_thread(stack.start_api)
-            await asyncio.to_thread(stack.start_processor)
+            await asyncio.to_thread(stack.start, ORDER_API)
+            await asyncio.to_thread(stack.start, ORDER_PROCESSOR)
             async with open_shop(stack) as shop:
                 await shop.stock("TEA", 100)
                 await shop.ended((await shop.post(payment_token=CARD)).json()["id"])

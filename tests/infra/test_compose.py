@@ -14,6 +14,7 @@ import yaml
 
 from order_api.main import FLUSH_SECONDS as API_FLUSH_SECONDS
 from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
+from order_shared.naming import SERVICE_NAMES
 from tests.infra.compose import COMPOSE, SETTINGS, Service, addresses, ours, services
 from tests.infra.profiles import LOCAL, profiles, settings_of
 from tests.infra.synthesis import ROOT
@@ -68,6 +69,10 @@ def test_a_service_starts_after_all_that_it_is_told_of(name: str) -> None:
     needed = {host for host, _ in addresses(variables(SETTINGS[name])).values()}
     assert len(needed) > 1
     assert needed | {"provision"} <= _before(name)
+
+
+def test_every_service_of_the_table_has_its_settings_here() -> None:
+    assert list(SETTINGS) == list(SERVICE_NAMES)
 
 
 def test_prometheus_finds_every_service_and_grafana_finds_prometheus() -> None:

@@ -1,23 +1,37 @@
-"""A third service is its folder, one row in the table of services, and its stack. Everything else follows from the row.
+"""A third service is its folder, one row in the table of services, and three other files. Everything else follows.
 
 The test adds a trivial worker to a copy of the sources.
 """
 
+import filecmp
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from devstack.emulator import IN_CHECKOUT as EMULATOR
+from devtools.services import PARTS
+from order_shared.naming import SERVICES
 from tests.infra.synthesis import PYTHON, ROOT
+from tests.suite.test_service_table import unnamed
+
+NAME, MODULE = "order-ping", "order_ping"
+FOLDER = "services/order-ping"
+TABLE = "shared/src/order_shared/naming.py"
+OTHER_FILES = {"infra/services/order_ping.py", "pyproject.toml", "devtools/devstack/pyproject.toml"}
+COPIED = (".github", "devtools", "infra", "observability", "shared/src", "Makefile", "compose.yaml", "pyproject.toml")
+LEFT_OUT = (".venv", "__pycache__", "*.egg-info")
 
 ROW = """
-ORDER_PING = Service(name="order-ping", module="order_ping", kind=ServiceKind.WORKER, port=8082)
+ORDER_PING = Service(name="order-ping", module="order_ping", kind=ServiceKind.WORKER, port=8082, local_port=8084)
 SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_PING)
 """
 
@@ -46,7 +60,35 @@ class OrderPing(ServiceWorkspace):
         )
 '''
 
-WORKER = "from order_shared.naming import ORDER_PING\n\nprint(ORDER_PING.name)\n"
+WORKER = '''
+"""A worker that only answers health checks."""
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from order_shared.naming import ORDER_PING
+
+
+class Health(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+
+with ThreadingHTTPServer((os.environ["ORDER_HOST"], int(os.environ["ORDER_PORT"])), Health) as server:
+    print(json.dumps({"event": "listening", "service": ORDER_PING.name, "port": server.server_port}), flush=True)
+    server.serve_forever()
+'''
+
+LOCAL_STACK = """
+import json, sys
+from pathlib import Path
+from urllib.request import urlopen
+from devstack.stack import running_stack
+with running_stack(Path(sys.argv[1])) as stack:
+    print(json.dumps({name: urlopen(f"{url}/readyz").status for name, url in stack.services.items()}))
+"""
 
 Resources = Mapping[str, Mapping[str, Any]]
 
@@ -55,30 +97,59 @@ class Copy:
     """A copy of the sources with the third service, and what they make of it."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
-        for folder in ("infra", "shared/src"):
-            shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
-        table = root / "shared/src/order_shared/naming.py"
-        text = table.read_text(encoding="utf-8")
-        row = "SERVICES = (ORDER_API, ORDER_PROCESSOR)\n"
-        assert row in text
-        table.write_text(text.replace(row, ROW), encoding="utf-8")
-        (root / "infra/services/order_ping.py").write_text(STACK, encoding="utf-8")
-        worker = root / "services/order-ping/src/order_ping"
-        worker.mkdir(parents=True)
-        (worker / "__main__.py").write_text(WORKER, encoding="utf-8")
+        self.root = root
+        for each in COPIED:
+            if (ROOT / each).is_dir():
+                shutil.copytree(ROOT / each, root / each, ignore=shutil.ignore_patterns(*LEFT_OUT))
+            else:
+                shutil.copy(ROOT / each, root / each)
+        self._add_by_hand()
+        self.run(Path(sys.executable), "-m", "devtools.services")
+
+    def _add_by_hand(self) -> None:
+        worker = self.root / FOLDER / "src" / MODULE / "__main__.py"
+        worker.parent.mkdir(parents=True)
+        worker.write_text(WORKER, encoding="utf-8")
+        (self.root / "infra/services/order_ping.py").write_text(STACK, encoding="utf-8")
+        self._replace(TABLE, r"SERVICES = \(ORDER_API, ORDER_PROCESSOR\)\n", ROW)
+        self._replace("pyproject.toml", r'(?<!containers = \[)"order_processor"', f'"order_processor", "{MODULE}"')
+        self._replace("pyproject.toml", r"\| order_processor \|", f"| order_processor | {MODULE} |")
+        devstack = "devtools/devstack/pyproject.toml"
+        self._replace(devstack, r'    "order-processor",\n', f'    "order-processor",\n    "{NAME}",\n')
+        self._replace(devstack, "(order-processor)( = .*\n)", rf"\1\2{NAME}\2")
+
+    def _replace(self, path: str, pattern: str, replacement: str) -> None:
+        text, count = re.subn(pattern, replacement, self.read(path))
+        assert count, f"{path}: {pattern}"
+        (self.root / path).write_text(text, encoding="utf-8")
+
+    def read(self, path: str) -> str:
+        return (self.root / path).read_text(encoding="utf-8")
+
+    def changed(self) -> Iterator[str]:
+        """Yield each file that is new, or other than in the checkout, by its path."""
+        for path in self.root.rglob("*"):
+            name = path.relative_to(self.root).as_posix()
+            if path.is_file() and "__pycache__" not in name and not name.startswith("out/"):
+                original = ROOT / name
+                if not original.exists() or not filecmp.cmp(original, path, shallow=False):
+                    yield name
 
     def run(self, python: Path, *arguments: str) -> str:
-        paths = (self._root, self._root / "shared/src", self._root / "services/order-ping/src")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+        sources = ("", "shared/src", "devtools/devstack/src", f"{FOLDER}/src")
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(str(self.root / each) for each in sources),
+            "PATH": f"{EMULATOR}{os.pathsep}{os.environ['PATH']}",
+        }
         command = [str(python), *arguments]
-        done = subprocess.run(command, cwd=self._root, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
     def synthesize(self, app: str) -> dict[str, Resources]:
         """Return the resources of each stack of dev, by the stack's name."""
-        out = self._root / "out" / app
+        out = self.root / "out" / app
         self.run(PYTHON, "-m", f"infra.{app}.main", "--env", "dev", "--out", str(out))
         return {
             path.parent.name: json.loads(path.read_text(encoding="utf-8"))["resource"]
@@ -124,5 +195,46 @@ def test_operators_deploy_it_before_what_writes_its_messages(copy: Copy) -> None
     assert names.split() == ["order-api", "order-processor", "order-ping"]
 
 
-def test_it_runs(copy: Copy) -> None:
-    assert copy.run(Path(sys.executable), "-m", "order_ping") == "order-ping\n"
+def test_beside_its_folder_and_its_row_three_files_are_written_by_hand(copy: Copy) -> None:
+    changed = {name for name in copy.changed() if not name.startswith(f"{FOLDER}/")}
+    assert changed - PARTS.keys() - {TABLE} == OTHER_FILES - PARTS.keys()
+    assert changed == {TABLE, *OTHER_FILES, *PARTS}
+    assert len(OTHER_FILES) <= 3
+    assert unnamed(copy.root, [*(service.module for service in SERVICES), MODULE]) == []
+
+
+def test_it_starts_in_the_local_stack(copy: Copy, tmp_path: Path) -> None:
+    answers = json.loads(copy.run(Path(sys.executable), "-c", LOCAL_STACK, str(tmp_path)))
+    assert answers == {"order-api": 200, "order-processor": 200, NAME: 200}
+
+
+def test_it_starts_in_containers(copy: Copy) -> None:
+    services = yaml.safe_load(copy.read("compose.yaml"))["services"]
+    assert services[NAME]["command"][-3:] == [NAME, "shared/src", f"{FOLDER}/src"]
+    assert services[NAME]["ports"] == ["127.0.0.1:8084:8082"]
+    assert services[NAME]["depends_on"] == services["order-processor"]["depends_on"]
+    assert services["prometheus"]["depends_on"][NAME] == {"condition": "service_healthy"}
+    assert f"./{FOLDER}/src:/src/{FOLDER}/src:ro" in services[NAME]["volumes"]
+    assert f"COPY {FOLDER}/pyproject.toml {FOLDER}/\n" in copy.read("devtools/devstack/Dockerfile")
+
+
+def test_prometheus_asks_it_and_the_dashboard_of_deployments_shows_every_job(copy: Copy) -> None:
+    jobs = yaml.safe_load(copy.read("observability/prometheus/prometheus.yml"))["scrape_configs"]
+    assert {"job_name": NAME, "static_configs": [{"targets": [f"{NAME}:8082"]}]} in jobs
+    panels = json.loads(copy.read("observability/grafana/dashboards/deployment.json"))["panels"]
+    shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    assert "sum by (job) (up)" in shown
+
+
+def test_ci_scans_its_image_and_ships_it_before_the_api(copy: Copy) -> None:
+    check = yaml.safe_load(copy.read(".github/workflows/check.yml"))
+    assert NAME in check["jobs"]["images"]["strategy"]["matrix"]["service"]
+    steps = yaml.safe_load(copy.read(".github/workflows/environment.yml"))["jobs"]["images"]["steps"]
+    ships = [step["env"]["SERVICES"] for step in steps if step.get("run") == "make ship"]
+    assert ships == ["order-processor", NAME, "order-api"]
+
+
+def test_make_builds_it(copy: Copy) -> None:
+    command = ["make", "--just-print", "images", f"PYTHON={sys.executable}"]
+    printed = subprocess.run(command, cwd=copy.root, capture_output=True, text=True, check=True).stdout
+    assert re.search(rf"for service in order-processor {NAME} order-api;", printed)

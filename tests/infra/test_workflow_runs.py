@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from order_shared.naming import shipping_order
 from tests.infra.workflows import Workflow, filled, workflow
 
 Values = Mapping[str, str]
@@ -17,8 +18,7 @@ FEATURE = {**OURS, "needs.name.outputs.environment": "feat-login"}
 CHECKS = ["check/check: check", *(f"check/test: {each}" for each in ("dynamodb-local", "prometheus", "test"))]
 CHECKS += ["check/images: images"]
 PUSHES = ["images/push: push"]
-SHIPS = ["images: ship order-processor", "images: ship order-api"]
-"""The processor first: it reads what the API of either version writes."""
+SHIPS = [f"images: ship {name}" for name in shipping_order()]
 
 
 def calls(name: str, event: str, values: Values) -> list[str]:
@@ -100,7 +100,8 @@ def _calls(each: Workflow, values: Values) -> Iterator[tuple[str, str]]:
             yield from ((f"{job.name}/{path}", target) for path, target in _calls(job.called, {**values, **given}))
         for step in job.steps:
             if "run" in step and _holds(step, values):
-                words = [step["run"].split()[1], step.get("env", {}).get("SERVICES", "")]
+                service = step.get("env", {}).get("SERVICES", "")
+                words = [step["run"].split()[1], "" if "matrix" in service else service]
                 yield job.name, " ".join(filter(None, words))
 
 

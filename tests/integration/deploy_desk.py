@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from devstack.address import LOOPBACK
 from devstack.ecs_stack import EMBEDDED, endpoints_of, variables
-from devstack.emulator import HOST, start_emulator
+from devstack.emulator import start_emulator
 from devstack.processes import ProcessGroup
 from devstack.provision import create_queue, create_table
 from fake_ecs.running import fake_session
@@ -78,8 +79,8 @@ class GreenSide:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass
 
-        with ThreadingHTTPServer((HOST, 0), Handler) as server:
-            self.url = f"http://{HOST}:{server.server_port}"
+        with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+            self.url = f"http://{LOOPBACK}:{server.server_port}"
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
             thread.start()
             try:

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from devstack.emulator import HOST, start_emulator
+from devstack.address import LOOPBACK
+from devstack.emulator import start_emulator
 from devstack.processes import ProcessGroup
 from fake_ecs.model import Status
 from fake_ecs.running import fake_session
@@ -65,7 +66,7 @@ async def test_a_process_of_its_own_deploys_in_seconds(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "fake_ecs", "--speed", str(SPEED)]
         child = group.start("ecs", command, dict(os.environ))
         child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
-        address = f"http://{HOST}:{child.listening_port()}"
+        address = f"http://{LOOPBACK}:{child.listening_port()}"
         client = session.client("ecs", endpoint_url=address)
         deployments = Deployments(client)
 

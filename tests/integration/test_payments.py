@@ -12,9 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.address import LOOPBACK
 from devstack.payments.api import API_KEY
 from devstack.payments.bank import Token
-from devstack.payments.process import HOST, start_payments
+from devstack.payments.process import start_payments
 from devstack.processes import ProcessGroup
 from order_processor.payments.gateway import (
     FailureReason,
@@ -221,8 +222,8 @@ async def test_nothing_is_decided_while_the_fake_is_unavailable(charge: Charge) 
 
 async def test_nothing_is_decided_while_stripe_is_down(charge: Charge) -> None:
     with socket.socket() as closed:
-        closed.bind((HOST, 0))  # ours, and nobody listens
-        async with aclosing(StripeGateway(API_KEY, f"http://{HOST}:{closed.getsockname()[1]}")) as gateway:
+        closed.bind((LOOPBACK, 0))  # ours, and nobody listens
+        async with aclosing(StripeGateway(API_KEY, f"http://{LOOPBACK}:{closed.getsockname()[1]}")) as gateway:
             with pytest.raises(PaymentUnavailable) as unavailable:
                 await gateway.create(charge)
     assert unavailable.value.reason is FailureReason.NO_RESPONSE

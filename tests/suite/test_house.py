@@ -9,6 +9,7 @@ from pathlib import Path
 
 from order_shared.domain.order.events import PlacedLine
 from order_shared.domain.order.models import LINE_FIELDS
+from order_shared.naming import SERVICE_NAMES
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("cli", "clients", "devtools", "infra", "operations", "services", "shared")
@@ -20,8 +21,7 @@ DISTRIBUTIONS = (
     "devtools/setup",
     "infra",
     "operations",
-    "services/order-api",
-    "services/order-processor",
+    *(f"services/{name}" for name in SERVICE_NAMES),
     "shared",
 )
 

@@ -14,7 +14,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from order_client import OrderClient
-from order_operations.live.tasks import API, PROCESSOR, Task
+from order_operations.live.tasks import Task
 from order_operations.target import Target, user
 from order_shared.runtime.config import Environment, Settings
 
@@ -51,7 +51,7 @@ class StackProfile(BaseModel):
     """The stack that `orderctl local up` runs. Addresses are base URLs."""
 
     api: str
-    processor: str
+    services: dict[str, str]
     aws: str
     region: str
     access_key: str
@@ -72,7 +72,7 @@ class StackProfile(BaseModel):
 
     @property
     def tasks(self) -> list[Task]:
-        return [Task(service=API, address=self.api), Task(service=PROCESSOR, address=self.processor)]
+        return [Task(service=name, address=address) for name, address in self.services.items()]
 
     def target(self) -> Target:
         """Return the stack as operators work on it."""

@@ -25,10 +25,14 @@ class Service:
     kind: ServiceKind
     port: int
     """Port of the container: of requests, or of health checks and metrics alone."""
+    local_port: int
+    """Port on a developer's machine, whether the service runs there in a container or without."""
 
 
-ORDER_API = Service(name="order-api", module="order_api", kind=ServiceKind.HTTP, port=8080)
-ORDER_PROCESSOR = Service(name="order-processor", module="order_processor", kind=ServiceKind.WORKER, port=8081)
+ORDER_API = Service(name="order-api", module="order_api", kind=ServiceKind.HTTP, port=8080, local_port=8000)
+ORDER_PROCESSOR = Service(
+    name="order-processor", module="order_processor", kind=ServiceKind.WORKER, port=8081, local_port=8081
+)
 
 SERVICES = (ORDER_API, ORDER_PROCESSOR)
 

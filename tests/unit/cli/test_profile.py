@@ -13,7 +13,7 @@ from orderctl.profile import StackNotRunning, StackProfile
 
 DESCRIBED = {
     "api": "http://a:8000/",
-    "processor": "http://b:8081",
+    "services": {API: "http://a:8000/", PROCESSOR: "http://b:8081"},
     "aws": "http://127.0.0.1:4566",
     "region": "eu-central-1",
     "access_key": "access",

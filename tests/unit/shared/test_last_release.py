@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
 from order_shared.storage.order_items import to_item
 from tests import last_release
@@ -22,16 +20,12 @@ for item in json.load(sys.stdin):
 """
 
 
-@pytest.fixture
-def sources(tmp_path: Path) -> Path:
-    return last_release.extract(tmp_path)
-
-
-def test_it_reads_an_order_until_a_payment_is_undone_or_tried_again(sources: Path) -> None:
+def test_it_reads_an_order_until_a_payment_is_undone_or_tried_again(tmp_path: Path) -> None:
+    pythonpath = last_release.extract(tmp_path)
     order = make_order(payment_token="pm_card_visa").with_payment("pi_1")
     orders = [order, order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)]
-    told = last_release.run(sources, READ, json.dumps([to_item(each) for each in orders])).splitlines()
-    assert all(line.startswith(str(sources)) for line in told)
+    told = last_release.run(pythonpath, READ, json.dumps([to_item(each) for each in orders])).splitlines()
+    assert all(line.startswith(str(tmp_path)) for line in told)
     read, undone, numbered = (line.partition(" ")[2] for line in told)
     assert read == order.order_id
     assert undone == numbered == "orders: an item of version 3, and this release reads 0 to 2"

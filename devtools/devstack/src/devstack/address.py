@@ -1,14 +1,45 @@
-"""Where a part of the local stack listens when it runs as a process of its own."""
+"""Addresses of the local stack's parts, and the small HTTP servers that run in threads."""
 
 import argparse
+import contextlib
 import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LOOPBACK = "127.0.0.1"
 
 
 def part_options(description: str) -> argparse.ArgumentParser:
-    """`--host` and `--port`; if they are not given, ORDER_HOST and ORDER_PORT, as the services have it."""
+    """Return a parser of `--host` and `--port`, whose defaults are ORDER_HOST and ORDER_PORT as in the services."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host", default=os.environ.get("ORDER_HOST", LOOPBACK))
     parser.add_argument("--port", type=int, default=os.environ.get("ORDER_PORT", "0"), help="0 takes any free one")
     return parser
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Base of the handlers: it writes no log."""
+
+    def respond(self, status: int, document: bytes, content_type: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(document)))
+        self.end_headers()
+        self.wfile.write(document)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        pass
+
+
+@contextlib.contextmanager
+def served(handler: type[Handler], host: str = LOOPBACK, port: int = 0) -> Iterator[str]:
+    """Serve HTTP in a thread while the block runs; yield the base URL. Port 0 takes any free one."""
+    with ThreadingHTTPServer((host, port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()

@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 class DemoFailed(Exception):
-    """Something did not go as it should."""
+    """An order did not end as expected, or the API answered otherwise than expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the closing table. `seconds` is from accepted to its end, by the order's own timeline."""
+    """A row of the closing table. `seconds` are from accepted to the end, by the order's own timeline."""
 
     what: str
     order: str
@@ -41,11 +41,16 @@ class Row:
     remark: str
     seconds: float | None = None
 
+    @classmethod
+    def of(cls, what: str, order: Order, remark: str) -> "Row":
+        seconds = seconds_to_end(order)
+        return cls(what=what, order=order.id, status=order.status, remark=remark, seconds=seconds)
+
 
 async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
-    """The closing table's rows; raises DemoFailed at the first thing that is not as it should be.
+    """Return the rows of the closing table. Raises DemoFailed at the first unexpected outcome.
 
-    `on_progress(step, done, total)` is called as it goes.
+    `on_progress(step, done, total)` reports the progress.
     """
     rows: list[Row] = []
     try:
@@ -72,13 +77,7 @@ async def _normal_and_replayed(shop: OrderClient) -> list[Row]:
     expect(after == before - 2, f"stock of {NORMAL_SKU} went from {before} to {after} for 2 units")
     price = format_amount(order.total, order.currency)
     return [
-        Row(
-            what="one",
-            order=order.id,
-            status=order.status,
-            remark=f"{price}, stock {before} to {after}",
-            seconds=seconds_to_end(order),
-        ),
+        Row.of("one", order, f"{price}, stock {before} to {after}"),
         Row(what="again", order=again.id, status=order.status, remark="replayed: same key, same order"),
     ]
 
@@ -92,29 +91,13 @@ async def _out_of_stock(shop: OrderClient) -> list[Row]:
         f"an order of more than there is became {order.status}",
     )
     expect(await _available(shop, SCARCE_SKU) == before, "a rejected order moved stock")
-    return [
-        Row(
-            what="too many",
-            order=order.id,
-            status=order.status,
-            remark=f"out_of_stock: {SCARCE_SKU}",
-            seconds=seconds_to_end(order),
-        )
-    ]
+    return [Row.of("too many", order, f"out_of_stock: {SCARCE_SKU}")]
 
 
 async def _paid(shop: OrderClient) -> list[Row]:
     order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=CARD))
     expect(order.status == "confirmed", f"a paid order became {order.status}: {order.reason}")
-    return [
-        Row(
-            what="paid",
-            order=order.id,
-            status=order.status,
-            remark="stock reserved, card charged",
-            seconds=seconds_to_end(order),
-        )
-    ]
+    return [Row.of("paid", order, "stock reserved, card charged")]
 
 
 async def _declined(shop: OrderClient) -> list[Row]:
@@ -123,15 +106,7 @@ async def _declined(shop: OrderClient) -> list[Row]:
     code = order.reason.code if order.reason else None
     expect((order.status, code) == ("rejected", "payment_declined"), f"a declined order became {order.status}")
     expect(await _available(shop, NORMAL_SKU) == before, "a declined order kept its stock")
-    return [
-        Row(
-            what="declined",
-            order=order.id,
-            status=order.status,
-            remark="payment_declined, stock given back",
-            seconds=seconds_to_end(order),
-        )
-    ]
+    return [Row.of("declined", order, "payment_declined, stock given back")]
 
 
 async def _cancelled(shop: OrderClient) -> list[Row]:
@@ -140,15 +115,7 @@ async def _cancelled(shop: OrderClient) -> list[Row]:
     await shop.cancel_order(order.id)
     order = await shop.wait_for_end(order.id, timeout=DEADLINE_SECONDS, until={"cancelled"})
     expect(await _available(shop, NORMAL_SKU) == before, "a cancelled order kept its stock")
-    return [
-        Row(
-            what="cancelled",
-            order=order.id,
-            status=order.status,
-            remark="refunded, stock given back",
-            seconds=seconds_to_end(order),
-        )
-    ]
+    return [Row.of("cancelled", order, "refunded, stock given back")]
 
 
 async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
@@ -171,22 +138,14 @@ async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, 
     after = await _available(shop, BURST_SKU)
     expect(after == before - size, f"stock of {BURST_SKU} went from {before} to {after} for {size} units")
     latencies = sorted(seconds_to_end(order) for order in ended)
-    remark = f"stock {before} to {after}"
+    figures = [
+        ("a burst", "median", statistics.median(latencies)),
+        ("", "p99", latencies[int(0.99 * (size - 1))]),
+    ]
+    order, remark = f"{size} of {size}", f"stock {before} to {after}"
     return [
-        Row(
-            what="a burst",
-            order=f"{size} of {size}, median",
-            status="confirmed",
-            remark=remark,
-            seconds=statistics.median(latencies),
-        ),
-        Row(
-            what="",
-            order=f"{size} of {size}, p99",
-            status="confirmed",
-            remark=remark,
-            seconds=latencies[int(0.99 * (size - 1))],
-        ),
+        Row(what=what, order=f"{order}, {name}", status="confirmed", remark=remark, seconds=seconds)
+        for what, name, seconds in figures
     ]
 
 
@@ -199,7 +158,7 @@ async def _available(shop: OrderClient, sku: str) -> int:
 
 
 def seconds_to_end(order: Order) -> float:
-    """From accepted to the end state, as the order's timeline has it."""
+    """Return the seconds from accepted to the end, by the order's timeline."""
     return (order.timeline[-1].at - order.timeline[0].at).total_seconds()
 
 

@@ -6,37 +6,36 @@ Every command is a process of its own, as in a terminal: it is `orderctl` itself
 import contextlib
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from devstack.address import Handler, served
 from devstack.demo import expect
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
-from devstack.emulator import HOST
-from devstack.stack import running_infrastructure
+from devstack.stack import running_infrastructure, without_ours
 from fake_ecs.images import REVISION_LABEL, push_image
 from fake_ecs.routing import listener_url
 from fake_ecs.running import fake_session
 from fake_ecs.seed import TEST_PORT, api_host
 from fake_ecs.server import ADMIN
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 
 SPEED = 400.0
 """A bake of ten minutes takes a second and a half."""
 LOOK_SECONDS = "0.1"
 COMMAND_SECONDS = 60.0
 
-API, PROCESSOR = "order-api", "order-processor"
+API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
 FIRST, GOOD, BAD = "sha-1a2b3c4", "sha-5d6e7f8", "sha-bad0000"
-"""Tags of images: what runs at the start, a good one, and one whose API answers 503."""
+"""Tags of images: the one that runs at the start, a good one, and one whose API answers 503."""
 DONE, FAILED = 0, 1
 """Exit codes of `orderctl deploy`."""
 
-Tell = Callable[[str], None]
+Show = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,93 +47,79 @@ class Row:
     image: str
     outcome: str
     runs: str
-    """The image, by its tag."""
+    """The image that runs at the end, by its tag."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terminal:
-    """Where commands are typed. `tell` shows each of them before it is run, `show` what it has answered."""
+    """A terminal in which commands are typed. `tell` shows a command before it runs, `show` its output."""
 
     environment: Mapping[str, str]
-    tell: Tell
-    show: Tell
-
-    def run(self, *words: str) -> int:
-        """Its output goes where ours goes; its exit code."""
-        self.tell(f"$ orderctl {' '.join(words)}")
-        return subprocess.run(_command(words), env=self.environment, timeout=COMMAND_SECONDS, check=False).returncode
-
-    def read(self, *words: str) -> dict[str, str]:
-        """The rows that it answers, by their names; they are shown too. Raises DemoFailed unless it ends well."""
-        self.tell(f"$ orderctl {' '.join(words)}")
-        ended = subprocess.run(
-            _command(words), env=self.environment, timeout=COMMAND_SECONDS, check=False, stdout=subprocess.PIPE
-        )
-        rows = ended.stdout.decode().splitlines()
-        self.show("\n".join(rows))
-        expect(ended.returncode == DONE, f"orderctl {' '.join(words)} ended with {ended.returncode}")
-        return {name: value for name, _, value in (row.strip().partition(" ") for row in rows)}
-
-
-@dataclass(frozen=True)
-class Demonstration:
-    terminal: Terminal
     tags: Mapping[str, str]
-    """Of images, by their digests."""
+    """Tags of images, by their digests."""
+    tell: Show
+    show: Show
 
-    def deploys(self, what: str, service: str, image: str, *how: str) -> Row:
-        """To its good end, after which it is what runs. Raises DemoFailed."""
-        code = self.terminal.run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *how)
-        expect(code == DONE, f"the deployment of {image} ended with {code} instead of {DONE}")
-        return Row(what=what, service=service, image=image, outcome="deployed", runs=self._running(service, image))
+    def deploy(self, what: str, service: str, image: str, *options: str, instead: str | None = None) -> Row:
+        """Deploy an image; with `instead`, expect a rollback to that image. Raises DemoFailed."""
+        expected, outcome, runs = (FAILED, "rolled back", instead) if instead else (DONE, "deployed", image)
+        code = self._run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *options).returncode
+        expect(code == expected, f"the deployment of {image} ended with {code} instead of {expected}")
+        self._expect_running(service, runs)
+        return Row(what=what, service=service, image=image, outcome=outcome, runs=runs)
 
-    def turns_down(self, what: str, service: str, image: str, before: str, *how: str) -> Row:
-        """Rolls it back, after which runs what ran before. Raises DemoFailed."""
-        code = self.terminal.run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *how)
-        expect(code == FAILED, f"the deployment of {image} ended with {code} instead of {FAILED}")
-        return Row(what=what, service=service, image=image, outcome="rolled back", runs=self._running(service, before))
+    def _expect_running(self, service: str, image: str) -> None:
+        """Expect that the image runs and that the live tag names it."""
+        ended = self._run("status", service, "--env", ENVIRONMENT, stdout=subprocess.PIPE)
+        lines = ended.stdout.decode().splitlines()
+        self.show("\n".join(lines))
+        expect(ended.returncode == DONE, f"orderctl status {service} ended with {ended.returncode}")
+        state = {name: value.strip() for name, _, value in (line.strip().partition(" ") for line in lines)}
+        running, live = (self.tags.get(state[name]) for name in ("running", f"live-{ENVIRONMENT}"))
+        expect((running, live) == (image, image), f"{service} runs {running} and its tag means {live}")
 
-    def _running(self, service: str, expected: str) -> str:
-        """The tag of the image that runs, which is also what the live tag means."""
-        state = self.terminal.read("status", service, "--env", ENVIRONMENT)
-        running, live = (self.tags.get(state[name].strip()) for name in ("running", f"live-{ENVIRONMENT}"))
-        expect((running, live) == (expected, expected), f"{service} runs {running} and its tag means {live}")
-        return expected
+    def _run(self, *words: str, stdout: int | None = None) -> subprocess.CompletedProcess[bytes]:
+        self.tell(f"$ orderctl {' '.join(words)}")
+        command = [sys.executable, "-m", "orderctl.main", *words]
+        return subprocess.run(command, env=self.environment, timeout=COMMAND_SECONDS, check=False, stdout=stdout)
 
 
-def run_deploy_demo(folder: Path, tell: Tell, show: Tell) -> list[Row]:
-    """The closing table's rows. Raises DemoFailed at the first thing that is not as it should be, and ChildFailed."""
+def run_deploy_demo(folder: Path, tell: Show, show: Show) -> list[Row]:
+    """Return the rows of the closing table. Raises DemoFailed at the first unexpected outcome, and ChildFailed."""
     tell("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API as the green side")
     with (
         running_ecs_stack(folder / "ecs", speed=SPEED) as account,
         running_infrastructure(folder / "api", {"ORDER_COMMIT": GOOD.removeprefix("sha-")}) as stack,
-        _unavailable() as broken,
+        served(Unavailable) as broken,
     ):
-        stack.start_api()
-        token = stack.issuer.token("smoke-test", "orderctl")
+        stack.start(ORDER_API)
         environment = {
-            **{name: value for name, value in stack.environment.items() if not name.startswith(("AWS_", "ORDER_"))},
+            **without_ours(stack.environment),
             **account.environment,
             "ORDER_DEPLOY_LOOK_SECONDS": LOOK_SECONDS,
-            "ORDER_SMOKE_TOKEN": token,
+            "ORDER_SMOKE_TOKEN": stack.issuer.token("smoke-test", "orderctl"),
         }
         tags = _tags(account)
         _serve(account, {GOOD: stack.api, BAD: broken}, tags)
         url = listener_url(account.ecs_address, port=TEST_PORT, host=api_host(ENVIRONMENT))
-        demonstration = Demonstration(Terminal(environment=environment, tell=tell, show=show), tags)
+        terminal = Terminal(environment=environment, tags=tags, tell=tell, show=show)
         return [
-            demonstration.deploys("good", API, GOOD, "--auto", "--test-url", url),
-            demonstration.turns_down("unavailable", API, BAD, GOOD, "--auto", "--test-url", url),
-            demonstration.deploys("a worker", PROCESSOR, GOOD),
+            terminal.deploy("good", API, GOOD, "--auto", "--test-url", url),
+            terminal.deploy("unavailable", API, BAD, "--auto", "--test-url", url, instead=GOOD),
+            terminal.deploy("a worker", PROCESSOR, GOOD),
         ]
 
 
-def _command(words: tuple[str, ...]) -> list[str]:
-    return [sys.executable, "-m", "orderctl.main", *words]
+class Unavailable(Handler):
+    """The green side of a bad image: every answer is 503."""
+
+    def do_GET(self) -> None:  # noqa: N802 - the base class reads the name
+        body = b'{"title": "Temporarily unavailable", "detail": "the table orders cannot be reached"}'
+        self.respond(503, body, "application/problem+json")
 
 
 def _tags(account: EcsStack) -> dict[str, str]:
-    """Of the images in both repositories, by digest; the bad one is pushed first."""
+    """Return the tags of the images in both repositories, by digest. The bad image is pushed first."""
     session: Any = fake_session()  # whose stubs take literal names only
     ecr = session.client("ecr", endpoint_url=account.endpoints["ecr"])
     with contextlib.closing(ecr):
@@ -150,34 +135,8 @@ def _tags(account: EcsStack) -> dict[str, str]:
 
 
 def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) -> None:
-    """Lets an address answer in place of the tasks of each image; `urls` by tag, `tags` by digest."""
+    """Let an address answer in place of the tasks of each image; `urls` by tag, `tags` by digest."""
     for digest, tag in tags.items():
         if tag in urls:
             arguments = {"url": urls[tag], "digest": digest}
             httpx.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()
-
-
-@contextlib.contextmanager
-def _unavailable() -> Iterator[str]:
-    """The green side of a bad image: it answers 503 to everything. Its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = b'{"title": "Temporarily unavailable", "detail": "the table orders cannot be reached"}'
-            self.send_response(503)
-            self.send_header("Content-Type", "application/problem+json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            pass
-
-    with ThreadingHTTPServer((HOST, 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://{HOST}:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()

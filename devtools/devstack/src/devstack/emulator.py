@@ -3,6 +3,7 @@
 `python -m devstack.emulator --port 4566` becomes it.
 """
 
+import contextlib
 import os
 import shutil
 import socket
@@ -15,14 +16,12 @@ import structlog
 
 from devstack.address import LOOPBACK, part_options
 from devstack.probe import is_ready
-from devstack.processes import Child, ChildFailed, ProcessGroup
+from devstack.processes import READY_SECONDS, Child, ChildFailed, ProcessGroup
 from order_shared.runtime.logging import configure_logging
 
 log = structlog.get_logger(__name__)
 
-HOST = LOOPBACK
-START_TRIES = 3
-READY_SECONDS = 30.0
+RETRIES = 2
 DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
 REQUIREMENT = "ministack==1.5.33"
 IN_CHECKOUT = Path(__file__).parents[2] / "emulator" / ".venv" / "bin"
@@ -46,24 +45,22 @@ def find_emulator() -> str:
 
 
 def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SERVICES) -> tuple[Child, str]:
-    """Starts it on a free port; the process and its endpoint URL. Raises ChildFailed, EmulatorMissing."""
-    program = find_emulator()
-    for attempt in range(1, START_TRIES + 1):
-        port = _free_port()
-        child = group.start("emulator", [program], _environment(HOST, port, services))
-        endpoint = f"http://{HOST}:{port}"
-        try:
-            child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
-        except ChildFailed:
-            if attempt == START_TRIES:
-                raise
-            continue  # somebody else may have taken the port between our look and its start
-        return child, endpoint
-    raise AssertionError("the loop above returns or raises")
+    """Start the emulator on a free port; return its process and endpoint. Raises ChildFailed, EmulatorMissing."""
+    for _ in range(RETRIES):
+        with contextlib.suppress(ChildFailed):  # another process may have taken the port meanwhile
+            return _start_on(_free_port(), group, services)
+    return _start_on(_free_port(), group, services)
+
+
+def _start_on(port: int, group: ProcessGroup, services: Sequence[str]) -> tuple[Child, str]:
+    child = group.start("emulator", [find_emulator()], _environment(LOOPBACK, port, services))
+    endpoint = f"http://{LOOPBACK}:{port}"
+    child.wait_until(partial(is_ready, f"{endpoint}/_ministack/ready"), "ready", READY_SECONDS)
+    return child, endpoint
 
 
 def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:
-    """Nothing of ours: what is in our environment may be meant for AWS itself."""
+    """Return its variables. Ours are left out: they may be meant for AWS itself."""
     return {
         "PATH": os.environ.get("PATH", ""),
         "HOME": os.environ.get("HOME", ""),
@@ -78,7 +75,7 @@ def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 

@@ -12,12 +12,10 @@ import os
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -27,7 +25,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from devstack.address import LOOPBACK, part_options
+from devstack.address import LOOPBACK, Handler, part_options, served
 from order_shared.runtime.logging import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -46,7 +44,7 @@ class Issuer:
 
     @classmethod
     def at(cls, path: Path) -> "Issuer":
-        """The issuer whose private key is in this file; made, for its owner only, if there is none."""
+        """Return the issuer whose private key is in this file; a missing key is made, for its owner only."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -63,7 +61,7 @@ class Issuer:
 
     @cached_property
     def key_set(self) -> dict[str, Any]:
-        """The JWKS document."""
+        """Return the JWKS document."""
         algorithm = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256)
         public = json.loads(algorithm.to_jwk(self.private_key.public_key()))
         return {"keys": [{**public, "kid": KEY_ID, "alg": ALGORITHM, "use": "sig"}]}
@@ -83,17 +81,17 @@ class Issuer:
 
     @contextlib.contextmanager
     def serve(self, host: str = LOOPBACK, port: int = 0, *, client_secret: str | None = None) -> Iterator[str]:
-        """Publish the key set while the block runs, at any path; give its URL. Port 0 takes any free one.
+        """Publish the key set at any path while the block runs; yield its URL. Port 0 takes any free one.
 
-        With `client_secret`, a POST to any path is answered with a token for the `tenant` and `customer` of its form.
+        With `client_secret`, the answer to a POST is a token for the `tenant` and `customer` of its form.
         """
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+        class IssuerHandler(Handler):
+            def do_GET(self) -> None:  # noqa: N802 - the base class reads the name
                 self._answer(200, issuer.key_set)
 
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802 - the base class reads the name
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 form = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
                 given = form.get("client_secret", "").encode()
@@ -108,24 +106,10 @@ class Issuer:
                     )
 
             def _answer(self, status: int, content: dict[str, Any]) -> None:
-                document = json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(document)))
-                self.end_headers()
-                self.wfile.write(document)
+                self.respond(status, json.dumps(content).encode())
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                pass
-
-        with ThreadingHTTPServer((host, port), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            try:
-                yield f"http://{host}:{server.server_port}/.well-known/jwks.json"
-            finally:
-                server.shutdown()
-                thread.join()
+        with served(IssuerHandler, host, port) as address:
+            yield f"{address}/.well-known/jwks.json"
 
 
 def main() -> None:

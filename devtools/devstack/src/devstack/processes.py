@@ -1,4 +1,4 @@
-"""Child processes that end with us: started in one group, watched, stopped in reverse order."""
+"""Child processes that end with their parent: started in one group, watched, stopped in reverse order."""
 
 import contextlib
 import json
@@ -13,10 +13,12 @@ from types import TracebackType
 from typing import IO, Self
 
 from devstack import guard
+from devstack.address import LOOPBACK
 from devstack.signals import defaults_for_children
 
 STOP_SECONDS = 25.0  # longer than any service drains and flushes
 POLL_SECONDS = 0.02
+READY_SECONDS = 30.0
 LOG_TAIL_LINES = 25
 
 
@@ -29,7 +31,7 @@ class ChildFailed(Exception):
 
 
 def find_listening_port(log: Path, start: int = 0) -> int | None:
-    """The port that a service names in its log, from byte `start` on; None if it is not there yet."""
+    """Return the port that a service names in its log from byte `start` on; None while there is none."""
     for line in _read_log(log, start).splitlines():
         if '"listening"' in line:
             return int(json.loads(line)["port"])
@@ -54,7 +56,7 @@ class Child:
         return self.process.pid
 
     def log(self) -> str:
-        """What it has written since it was started."""
+        """Return what it has written since it was started."""
         return _read_log(self.log_path, self.log_start)
 
     def ensure_alive(self) -> None:
@@ -76,11 +78,16 @@ class Child:
         self.ensure_alive()  # it may be another's process that answers in its place
 
     def listening_port(self) -> int | None:
-        """From its log line `listening`; None if it is not there yet."""
+        """Return the port of its log line `listening`; None while there is none."""
         return find_listening_port(self.log_path, self.log_start)
 
+    def wait_for_address(self, seconds: float = READY_SECONDS) -> str:
+        """Return its base URL once it listens. Raises ChildFailed."""
+        self.wait_until(lambda: self.listening_port() is not None, "listening", seconds)
+        return f"http://{LOOPBACK}:{self.listening_port()}"
+
     def stop(self) -> int:
-        """Asks it to end, then makes it; the exit code."""
+        """Terminate the process, or kill it if it does not end in time; return its exit code."""
         self.process.terminate()
         try:
             return self.process.wait(STOP_SECONDS)
@@ -93,7 +100,7 @@ class ProcessGroup:
     def __init__(self, log_directory: Path) -> None:
         self.logs = log_directory
         self._children: list[Child] = []
-        self._guard: subprocess.Popen[str] | None = None
+        self._guard: subprocess.Popen[str]
         self._entered = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -105,7 +112,7 @@ class ProcessGroup:
         return self
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Its output goes to `{name}.log`, appended, so that a restarted process keeps its history."""
+        """Start a process. Its output is appended to `{name}.log`, so that a restarted process keeps its history."""
         path = self.logs / f"{name}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
@@ -114,7 +121,7 @@ class ProcessGroup:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                process_group=self._running_guard.pid,
+                process_group=self._guard.pid,
             )
             child = Child(name, process, path, log.tell())
         self._tell(f"pid {process.pid}")
@@ -125,7 +132,7 @@ class ProcessGroup:
         """Raises ChildFailed for the first process that has ended."""
         for child in self._children:
             child.ensure_alive()
-        if self._running_guard.poll() is not None:
+        if self._guard.poll() is not None:
             raise ChildFailed("guard", "ended, so nothing would stop the stack if this process were killed", "")
 
     def __exit__(
@@ -137,17 +144,11 @@ class ProcessGroup:
                     child.stop()
             self._tell("done")
             self._pipe.close()
-            self._running_guard.wait()
-
-    @property
-    def _running_guard(self) -> subprocess.Popen[str]:
-        if self._guard is None:
-            raise RuntimeError("the group is used outside its with block")
-        return self._guard
+            self._guard.wait()
 
     @property
     def _pipe(self) -> IO[str]:
-        pipe = self._running_guard.stdin
+        pipe = self._guard.stdin
         assert pipe is not None  # noqa: S101 - it was opened with a pipe
         return pipe
 

@@ -1,4 +1,4 @@
-"""Loads products from JSON and CSV files. What is there already stays as it is, so loading twice changes nothing.
+"""Load products from JSON and CSV files. Products that exist stay as they are, so loading twice changes nothing.
 
 A JSON file is an array of objects, a CSV file has a header; both have the fields of `SeedProduct`.
 """
@@ -6,7 +6,6 @@ A JSON file is an array of objects, a CSV file has a header; both have the field
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -27,7 +26,7 @@ from order_shared.storage.inventory import InventoryRepository
 from order_shared.tables import MAX_STOCK_SHARDS
 
 SEEDER = "seed"
-"""The customer in whose name stock is seeded; its claims never expire."""
+"""The customer in whose name stock is seeded; its idempotency records never expire."""
 
 
 class SeedProduct(BaseModel):
@@ -46,20 +45,14 @@ class SeedFileInvalid(Exception):
     """`str()` names the file, the entry and the field."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SeedReport:
-    created: int
-    unchanged: int
-
-
 def default_files() -> list[Path]:
-    """The seed data that comes with devstack: two tenants' shops."""
+    """Return the seed data that comes with devstack: two tenants' shops."""
     directory = Path(str(files("devstack") / "seeds"))
     return sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".json"})
 
 
 def read_products(paths: Iterable[Path]) -> list[SeedProduct]:
-    """All products of all files; raises SeedFileInvalid before anything is loaded."""
+    """Return the products of all files. Raises SeedFileInvalid before anything is loaded."""
     return [product for path in paths for product in _read_file(path)]
 
 
@@ -68,17 +61,18 @@ async def load(
     settings: Settings,
     session: aioboto3.Session,
     on_progress: Callable[[SeedProduct], None],
-) -> SeedReport:
+) -> int:
+    """Load products; return how many of them were new."""
     created = 0
     async with open_adapters(settings, Metrics(), session=session, deadline=10.0) as adapters:
         for product in products:
             created += await load_product(adapters.inventory, product)
             on_progress(product)
-    return SeedReport(created=created, unchanged=len(products) - created)
+    return created
 
 
 async def load_product(inventory: InventoryRepository, seed: SeedProduct) -> bool:
-    """True if it was new. Safe to break off anywhere and to run again."""
+    """Return whether it was new. It can be interrupted anywhere and repeated."""
     if not await inventory.get_products(seed.tenant, [seed.sku]):
         await inventory.put(
             Product(

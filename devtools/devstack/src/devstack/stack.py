@@ -1,4 +1,4 @@
-"""The stack: embedded AWS, issuer, API and processor, as one thing that is started and stopped."""
+"""The local stack: embedded AWS, issuer, payment sandbox and every service of the table."""
 
 import contextlib
 import json
@@ -15,21 +15,22 @@ from urllib.parse import urljoin
 import aioboto3
 import boto3
 
-from devstack.emulator import HOST, start_emulator
+from devstack.address import LOOPBACK
+from devstack.emulator import start_emulator
 from devstack.issuer import AUDIENCE, ISSUER, Issuer
 from devstack.payments.api import API_KEY
 from devstack.payments.process import start_payments
 from devstack.probe import is_ready
-from devstack.processes import Child, ChildFailed, ProcessGroup
+from devstack.processes import READY_SECONDS, Child, ChildFailed, ProcessGroup
 from devstack.provision import provision
-from order_shared.naming import ORDER_API, ORDER_PROCESSOR, Service
+from order_shared.naming import ORDER_API, SERVICES, Service
 from order_shared.runtime.config import Environment, Settings
 
 REGION = "eu-central-1"
 TABLE_PREFIX = "local-"
-READY_SECONDS = 30.0
 KEY = "local"
 """Access key and secret: the embedded AWS takes anything."""
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": REGION}
 
 ISSUER_KEY_FILE = "issuer.pem"
 
@@ -43,7 +44,7 @@ def local_aio_session() -> aioboto3.Session:
 
 
 def local_settings(endpoint: str) -> Settings:
-    """What both services share, for a program that joins a running stack."""
+    """Return the settings that all services share, for a program that joins a running stack."""
     return Settings(
         env=Environment.LOCAL,
         table_prefix=TABLE_PREFIX,
@@ -55,11 +56,9 @@ def local_settings(endpoint: str) -> Settings:
 
 
 def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
-    """What the services are told, but for where payments are made. `env/local.env` says the same in containers."""
+    """Return the variables of the services, but for the address of payments. Those of containers: `env/local.env`."""
     return {
-        "AWS_ACCESS_KEY_ID": KEY,
-        "AWS_SECRET_ACCESS_KEY": KEY,
-        "AWS_REGION": REGION,
+        **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws,
         "ORDER_ENV": "local",
         "ORDER_TABLE_PREFIX": TABLE_PREFIX,
@@ -73,6 +72,11 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
     }
 
 
+def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that configure neither AWS nor a service."""
+    return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "ORDER_"))}
+
+
 @dataclass(kw_only=True)
 class Stack:
     """A running stack. Addresses are base URLs."""
@@ -84,10 +88,14 @@ class Stack:
     environment: Mapping[str, str]
     client_secret: str
     """The secret by which clients get tokens from the issuer."""
-    children: dict[str, Child] = field(default_factory=dict)
-    api: str = ""
-    processor: str = ""
+    children: dict[str, Child]
+    services: dict[str, str] = field(default_factory=dict)
+    """Addresses of the services that run, by name."""
     payments: str = ""
+
+    @property
+    def api(self) -> str:
+        return self.services[ORDER_API.name]
 
     @property
     def settings(self) -> Settings:
@@ -98,41 +106,35 @@ class Stack:
         return local_aio_session()
 
     def start_payments(self) -> None:
-        """The payment sandbox; the services started from now on use it."""
+        """Start the payment sandbox; the services started from now on use it."""
         self.children["payments"], self.payments = start_payments(self.group)
         self.environment = {**self.environment, "ORDER_PAYMENT_API_BASE": self.payments}
 
-    def start_api(self, port: int = 0) -> None:
-        self.api = self._start_service(ORDER_API, port)
-
-    def start_processor(self, port: int = 0) -> None:
-        self.processor = self._start_service(ORDER_PROCESSOR, port)
-
-    def _start_service(self, service: Service, port: int) -> str:
-        """On the port if it can be had, else on any free one."""
+    def start(self, service: Service, port: int = 0) -> None:
+        """Start a service on the port if that is free, otherwise on any. Raises ChildFailed."""
         if port and is_free(port):
-            with contextlib.suppress(ChildFailed):  # somebody else may take it in this very moment
+            with contextlib.suppress(ChildFailed):  # another process may take it in this very moment
                 return self._start_on(service, port)
         return self._start_on(service, 0)
 
-    def _start_on(self, service: Service, port: int) -> str:
-        environment = {**self.environment, "ORDER_HOST": HOST, "ORDER_PORT": str(port)}
+    def start_services(self, *, local_ports: bool = False) -> None:
+        """Start every service of the table, with `local_ports` each on its own port. Raises ChildFailed."""
+        for service in SERVICES:
+            self.start(service, service.local_port if local_ports else 0)
+
+    def _start_on(self, service: Service, port: int) -> None:
+        environment = {**self.environment, "ORDER_HOST": LOOPBACK, "ORDER_PORT": str(port)}
         child = self.group.start(service.name, [sys.executable, "-m", service.module], environment)
         self.children[service.name] = child
-        child.wait_until(lambda: child.listening_port() is not None, "listening", READY_SECONDS)
-        address = f"http://{HOST}:{child.listening_port()}"
+        address = child.wait_for_address()
         child.wait_until(partial(is_ready, f"{address}/readyz"), "ready", READY_SECONDS)
-        return address
-
-    def ensure_alive(self) -> None:
-        """Raises ChildFailed for a process that has ended by itself."""
-        self.group.ensure_alive()
+        self.services[service.name] = address
 
     def describe(self) -> dict[str, object]:
-        """The content of `stack.json`: everything needed to connect."""
+        """Return the content of `stack.json`: everything needed to connect."""
         return {
             "api": self.api,
-            "processor": self.processor,
+            "services": self.services,
             "aws": self.aws,
             "payments": self.payments,
             "region": REGION,
@@ -147,7 +149,7 @@ class Stack:
 
 @contextlib.contextmanager
 def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """The embedded AWS with tables and queues, and the issuer; no service yet.
+    """Run the embedded AWS with tables and queues, and the issuer, but no service; yield the stack.
 
     `overrides` are environment variables for the services. On leaving, everything has ended.
     """
@@ -158,17 +160,13 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
         provision(local_session(), endpoint=endpoint, prefix=TABLE_PREFIX)
         client_secret = secrets.token_hex(32)
         with issuer.serve(client_secret=client_secret) as jwks_url:
-            environment = {
-                **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ORDER_"))},
-                **service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=secrets.token_hex(32)),
-                **(overrides or {}),
-            }
+            settings = service_settings(aws=endpoint, jwks_url=jwks_url, cursor_secrets=secrets.token_hex(32))
             yield Stack(
                 group=group,
                 issuer=issuer,
                 issuer_key=issuer_key,
                 aws=endpoint,
-                environment=environment,
+                environment={**without_ours(os.environ), **settings, **(overrides or {})},
                 client_secret=client_secret,
                 children={"emulator": emulator},
             )
@@ -176,13 +174,15 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
 
 @contextlib.contextmanager
 def running_stack(
-    state: Path, *, api_port: int = 0, processor_port: int = 0, overrides: Mapping[str, str] | None = None
+    state: Path, *, local_ports: bool = False, overrides: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
-    """The whole stack. A port that is taken, and 0, gives way to any free one. Raises ChildFailed, EmulatorMissing."""
+    """Run the whole stack; yield it. With `local_ports`, each service is on its own port where that is free.
+
+    Raises ChildFailed, EmulatorMissing.
+    """
     with running_infrastructure(state, overrides) as stack:
         stack.start_payments()
-        stack.start_api(api_port)
-        stack.start_processor(processor_port)
+        stack.start_services(local_ports=local_ports)
         yield stack
 
 
@@ -190,7 +190,7 @@ def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            probe.bind((LOOPBACK, port))
         except OSError:
             return False
     return True

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 
 API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
-SERVICES = (API, PROCESSOR)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,10 @@ from order_operations.live.exposition import Sample
 from order_operations.live.queues import Depth
 from order_operations.live.rates import Labels, Rates
 from order_operations.live.sources import Down, Look, Stored
-from order_operations.live.tasks import SERVICES, Task
+from order_operations.live.tasks import Task
 from order_operations.live.view import Latency, OpenOrders, OrderLine, PerSecond, Quantiles, Source, View
 from order_shared.domain.order.models import ENDED, Order
+from order_shared.naming import SERVICE_NAMES
 
 HISTORY = 80
 OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
@@ -51,7 +52,7 @@ class Watch:
             queue=Depth() if isinstance(look.queues, Down) else look.queues,
             open_orders=_open_orders(look, samples.values()),
             sources=[
-                *(_service(service, look.tasks) for service in SERVICES),
+                *(_service(service, look.tasks) for service in SERVICE_NAMES),
                 _dependency("sqs", look.queues),
                 _dependency("dynamodb", look.stored),
             ],

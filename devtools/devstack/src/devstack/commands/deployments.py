@@ -2,50 +2,39 @@
 
 import contextlib
 import shlex
-import shutil
-import tempfile
-import time
 from pathlib import Path
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from devstack.commands.running import demonstration, watch_until_interrupted
 from devstack.deploy_demo import BAD, FIRST, GOOD, Row, run_deploy_demo
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
 from orderctl.terminal import console
 
-WATCH_SECONDS = 0.2
-
 
 def serve_ecs(state: Path, speed: float) -> None:
-    """Until Ctrl-C. Raises ChildFailed if a process ends by itself."""
+    """Serve until Ctrl-C. Raises ChildFailed if a process ends by itself."""
     with console.status("starting the fake of ECS and the embedded AWS"):
         entered = contextlib.ExitStack()
         stack = entered.enter_context(running_ecs_stack(state / "logs", speed=speed))
     with entered:
         _print_how_to(stack, speed)
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                stack.group.ensure_alive()
-                time.sleep(WATCH_SECONDS)
-        console.print("stopping", style="dim")
+        watch_until_interrupted(stack.group)
     console.print("everything has ended")
 
 
 def demonstrate_deploy(state: Path) -> None:
-    """Leaves nothing behind if all went well. Raises DemoFailed, ChildFailed."""
-    state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="demo-deploy-", dir=state))
-    rows = run_deploy_demo(
-        folder,
-        tell=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
-        show=lambda text: console.print(text, soft_wrap=True),
-    )
-    console.print()
-    console.print(_table(rows))
-    console.print("Everything went as it should, and everything has ended.", style="green")
-    shutil.rmtree(folder)
+    """Run the demonstration; leave nothing behind if all went well. Raises DemoFailed, ChildFailed."""
+    with demonstration(state, "demo-deploy-") as folder:
+        rows = run_deploy_demo(
+            folder,
+            tell=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
+            show=lambda text: console.print(text, soft_wrap=True),
+        )
+        console.print()
+        console.print(_table(rows))
 
 
 def _print_how_to(stack: EcsStack, speed: float) -> None:

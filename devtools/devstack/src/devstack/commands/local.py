@@ -4,9 +4,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,24 +17,16 @@ from rich.table import Table
 from rich.text import Text
 
 from devstack.commands.deployments import demonstrate_deploy, serve_ecs
+from devstack.commands.running import WATCH_SECONDS, demonstration, watch_until_interrupted
 from devstack.demo import DemoFailed, Row, run_demo
 from devstack.emulator import EmulatorMissing
 from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
 from devstack.processes import ChildFailed
-from devstack.seed import SeedFileInvalid, SeedReport, default_files, load, read_products
-from devstack.stack import (
-    ISSUER_KEY_FILE,
-    Stack,
-    published,
-    running_stack,
-)
+from devstack.seed import SeedFileInvalid, SeedProduct, default_files, load, read_products
+from devstack.stack import ISSUER_KEY_FILE, Stack, published, running_stack
 from order_shared.runtime.config import Settings
 from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target
 from orderctl.terminal import console, reported_failures
-
-API_PORT = 8000
-PROCESSOR_PORT = 8081
-WATCH_SECONDS = 0.2
 
 
 class AlreadyRunning(Exception):
@@ -52,19 +41,14 @@ StateOption = Annotated[Path, typer.Option("--state", help="Folder for addresses
 
 @app.command()
 def up(state: StateOption = DEFAULT_STATE) -> None:
-    """Start embedded AWS, API and processor, load the seed products, and keep running until Ctrl-C.
+    """Start embedded AWS and every service, load the seed products, and keep running until Ctrl-C.
 
     Addresses are printed and written to STATE/stack.json. If a process dies, its log is shown and all end.
     """
     with _reported_failures(), _only_one(state):
-        ports = {"api_port": API_PORT, "processor_port": PROCESSOR_PORT}
-        with _started(state, **ports) as stack, published(stack, state / STACK_FILE):
+        with _started(state, local_ports=True) as stack, published(stack, state / STACK_FILE):
             _print_addresses(stack, state)
-            with contextlib.suppress(KeyboardInterrupt):
-                while True:
-                    stack.ensure_alive()
-                    time.sleep(WATCH_SECONDS)
-            console.print("stopping", style="dim")
+            watch_until_interrupted(stack.group)
         console.print("everything has ended")
 
 
@@ -77,14 +61,10 @@ def demo(
 
     Exits 0 only if all of it went as it should; then nothing is left behind but the table.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="demo-", dir=state))
-    with _reported_failures():
+    with _reported_failures(), demonstration(state, "demo-") as folder:
         with _started(folder) as stack, published(stack, folder / STACK_FILE):
             rows = _demonstrate(stack, burst)
         console.print(_table(rows))
-        console.print("Everything went as it should, and everything has ended.", style="green")
-        shutil.rmtree(folder)
 
 
 @app.command()
@@ -100,8 +80,9 @@ def seed(
     """
     with _reported_failures():
         target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
-        report = _load(files or default_files(), target.settings, target.session)
-        console.print(f"{report.created} products loaded, {report.unchanged} were there already")
+        products = read_products(files or default_files())
+        created = _load(products, target.settings, target.session)
+        console.print(f"{created} products loaded, {len(products) - created} were there already")
 
 
 @app.command()
@@ -140,18 +121,17 @@ def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
 
 
 @contextlib.contextmanager
-def _started(folder: Path, *, api_port: int = 0, processor_port: int = 0) -> Iterator[Stack]:
-    """A running stack with the seed products."""
+def _started(folder: Path, *, local_ports: bool = False) -> Iterator[Stack]:
+    """Run the stack with the seed products; yield it."""
     with contextlib.ExitStack() as entered:
-        with console.status("starting the embedded AWS, the API and the processor"):
-            stack = entered.enter_context(running_stack(folder, api_port=api_port, processor_port=processor_port))
-        report = _load(default_files(), stack.settings, stack.aio_session)
-        console.print(f"started, with {report.created} products", style="dim")
+        with console.status("starting the embedded AWS and the services"):
+            stack = entered.enter_context(running_stack(folder, local_ports=local_ports))
+        created = _load(read_products(default_files()), stack.settings, stack.aio_session)
+        console.print(f"started, with {created} products", style="dim")
         yield stack
 
 
-def _load(files: list[Path], settings: Settings, session: aioboto3.Session) -> SeedReport:
-    products = read_products(files)
+def _load(products: list[SeedProduct], settings: Settings, session: aioboto3.Session) -> int:
     with _progress() as progress:
         task = progress.add_task("loading products", total=len(products))
         return asyncio.run(load(products, settings, session, lambda _: progress.advance(task)))
@@ -170,16 +150,16 @@ def _demonstrate(stack: Stack, burst: int) -> list[Row]:
 
 
 async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[Row]:
-    """The demonstration's rows; a process of the stack that dies ends it at once, and is what is told."""
+    """Return the rows of the demonstration. A process of the stack that dies ends it at once: raises ChildFailed."""
     running = asyncio.create_task(demo)
     try:
         while not running.done():
-            stack.ensure_alive()
+            stack.group.ensure_alive()
             await asyncio.wait([running], timeout=WATCH_SECONDS)
         return running.result()
     except DemoFailed:
         await asyncio.sleep(WATCH_SECONDS)  # a connection breaks a moment before its process is gone
-        stack.ensure_alive()
+        stack.group.ensure_alive()
         raise
     finally:
         running.cancel()
@@ -205,9 +185,8 @@ def _table(rows: list[Row]) -> Table:
 def _print_addresses(stack: Stack, state: Path) -> None:
     lines = Table.grid(padding=(0, 2))
     for name, address in (
-        ("order API", stack.api),
-        ("its documentation", f"{stack.api}/docs"),
-        ("order processor", stack.processor),
+        *stack.services.items(),
+        ("API documentation", f"{stack.api}/docs"),
         ("embedded AWS", stack.aws),
         ("payment sandbox", stack.payments),
         ("addresses, pids", str(state / STACK_FILE)),

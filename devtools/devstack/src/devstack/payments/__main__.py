@@ -6,7 +6,7 @@ import sys
 from aiohttp import web
 
 from devstack.address import part_options
-from devstack.payments.api import Api
+from devstack.payments.api import make_app
 from devstack.payments.bank import SLOW_SECONDS, Bank, Token
 from order_shared.runtime.logging import configure_logging
 from order_shared.runtime.sockets import listen
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--slow-seconds", type=float, default=SLOW_SECONDS, help=f"how long {Token.SLOW} takes")
     options = parser.parse_args()
     configure_logging("INFO")
-    app = Api(Bank(options.slow_seconds)).make_app()
+    app = make_app(Bank(options.slow_seconds))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
     with listen(options.host, options.port) as listener:
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=DRAIN_SECONDS)

@@ -21,30 +21,9 @@ DECIMALS = {
     **dict.fromkeys(THREE_DECIMALS.split(), 3),
 }
 MULTIPLES = {**dict.fromkeys(THREE_DECIMALS.split(), 10), **dict.fromkeys(TWO_DECIMALS_ALWAYS_00.split(), 100)}
+MINIMUM_OF_50 = "ars aud brl cad chf cop eur idr ils inr jpy krw nzd php rub sgd usd zar"
 MINIMUMS = {
-    **dict.fromkeys(
-        [
-            "ars",
-            "aud",
-            "brl",
-            "cad",
-            "chf",
-            "cop",
-            "eur",
-            "idr",
-            "ils",
-            "inr",
-            "jpy",
-            "krw",
-            "nzd",
-            "php",
-            "rub",
-            "sgd",
-            "usd",
-            "zar",
-        ],
-        50,
-    ),
+    **dict.fromkeys(MINIMUM_OF_50.split(), 50),
     **dict.fromkeys(["aed", "myr", "pln", "ron"], 200),
     **dict.fromkeys(["nok", "sek"], 300),
     **dict.fromkeys(["mxn", "thb"], 1000),

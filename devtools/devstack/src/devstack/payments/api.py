@@ -62,67 +62,64 @@ class Ledger:
 Work = Callable[[web.Request], Awaitable[Json]]
 
 
-class Api:
-    """Bank and ledger over HTTP."""
+def make_app(bank: Bank) -> web.Application:
+    """Return the bank and the ledger over HTTP."""
+    ledger = Ledger()
 
-    def __init__(self, bank: Bank) -> None:
-        self._bank = bank
-        self._ledger = Ledger()
+    async def create(request: web.Request) -> Json:
+        return bank.create(await _form(request))
 
-    def make_app(self) -> web.Application:
-        app = web.Application()
-        app.add_routes(
-            [
-                web.post("/v1/payment_intents", self._serve(self.create)),
-                web.get("/v1/payment_intents/{id}", self._serve(self.retrieve)),
-                web.post("/v1/payment_intents/{id}/confirm", self._serve(self.confirm)),
-                web.post("/v1/payment_intents/{id}/cancel", self._serve(self.cancel)),
-                web.post("/v1/refunds", self._serve(self.refund)),
-                web.get("/v1/refunds", self._serve(self.list_refunds)),
-                web.get("/_sandbox/intents", self.list_intents),
-                web.get("/healthz", self.healthz),
-            ]
-        )
-        return app
+    async def retrieve(request: web.Request) -> Json:
+        return bank.find(request.match_info["id"]).to_json()
 
-    async def create(self, request: web.Request) -> Json:
-        return self._bank.create(await _form(request))
+    async def confirm(request: web.Request) -> Json:
+        return await bank.confirm(request.match_info["id"], await _form(request))
 
-    async def retrieve(self, request: web.Request) -> Json:
-        return self._bank.find(request.match_info["id"]).to_json()
+    async def cancel(request: web.Request) -> Json:
+        return await bank.cancel(request.match_info["id"])
 
-    async def confirm(self, request: web.Request) -> Json:
-        return await self._bank.confirm(request.match_info["id"], await _form(request))
+    async def refund(request: web.Request) -> Json:
+        return await bank.refund(await _form(request))
 
-    async def cancel(self, request: web.Request) -> Json:
-        return await self._bank.cancel(request.match_info["id"])
-
-    async def refund(self, request: web.Request) -> Json:
-        return await self._bank.refund(await _form(request))
-
-    async def list_refunds(self, request: web.Request) -> Json:
-        intent = self._bank.find(request.query.get("payment_intent", ""))
+    async def list_refunds(request: web.Request) -> Json:
+        intent = bank.find(request.query.get("payment_intent", ""))
         return {"object": "list", "data": intent.refunds, "has_more": False}
 
-    async def list_intents(self, _: web.Request) -> web.Response:
-        return web.json_response([intent.to_row() for intent in self._bank.intents.values()])
+    async def list_intents(_: web.Request) -> web.Response:
+        return web.json_response([intent.to_row() for intent in bank.intents.values()])
 
-    async def healthz(self, _: web.Request) -> web.Response:
+    async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    def _serve(self, work: Work) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
-            try:
-                _authenticate(request)
-                key = request.headers.get("Idempotency-Key")
-                if request.method != "POST" or key is None:
-                    return (await _answer(work, request)).response()
-                identity = (request.path, await _form(request))
-                return await self._ledger.once(key, identity, lambda: _answer(work, request))
-            except Refusal as refusal:
-                return Answer(refusal.status, refusal.body).response()
+    app = web.Application()
+    app.add_routes(
+        [
+            web.post("/v1/payment_intents", _serve(create, ledger)),
+            web.get("/v1/payment_intents/{id}", _serve(retrieve, ledger)),
+            web.post("/v1/payment_intents/{id}/confirm", _serve(confirm, ledger)),
+            web.post("/v1/payment_intents/{id}/cancel", _serve(cancel, ledger)),
+            web.post("/v1/refunds", _serve(refund, ledger)),
+            web.get("/v1/refunds", _serve(list_refunds, ledger)),
+            web.get("/_sandbox/intents", list_intents),
+            web.get("/healthz", healthz),
+        ]
+    )
+    return app
 
-        return handle
+
+def _serve(work: Work, ledger: Ledger) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            _authenticate(request)
+            key = request.headers.get("Idempotency-Key")
+            if request.method != "POST" or key is None:
+                return (await _answer(work, request)).response()
+            identity = (request.path, await _form(request))
+            return await ledger.once(key, identity, lambda: _answer(work, request))
+        except Refusal as refusal:
+            return Answer(refusal.status, refusal.body).response()
+
+    return handle
 
 
 async def _answer(work: Work, request: web.Request) -> Answer:

@@ -1,0 +1,199 @@
+"""Both releases over one set of tables and one queue: each ends what the other has stored and sent, wherever it rests.
+
+Every release runs from its own sources in processes of its own: API, processor, and the program that stores orders.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from devstack.stack import TABLE_PREFIX, Stack, running_infrastructure
+from order_shared.domain.order.models import OrderStatus
+from order_shared.naming import ORDER_API, ORDER_PROCESSOR, Service
+from order_shared.storage.order_items import MUTABLE
+from order_shared.tables import order_queue
+from tests import engines, last_release
+from tests.e2e import resting_orders
+from tests.e2e.conftest import QUICK, Shop, open_shop
+from tests.e2e.resting_orders import OF_THIS_RELEASE, PRICE, SKU, STATES
+from tests.e2e.test_payments import money_held
+from tests.waiting import eventually
+
+UNITS = 1000
+MESSAGES_ONLY = {"ORDER_SWEEP_INTERVAL_SECONDS": "3600"}
+"""Settings of a processor that does not sweep."""
+
+CANCELLED = {state for state in STATES if "cancel requested" in state} | {"cancelled"}
+REJECTED = {state for state in STATES if state.startswith("declined")} | {"rejected"}
+PARKED = {state for state in STATES if state.endswith("parked")}
+FIRST_MESSAGE_ENDS = "placed, parked"
+"""The first delivery of an unpaid order is tried without a read, so it ends such an order."""
+LEASED = {state for state in STATES if state.endswith("lease held")}
+
+
+def end_of(state: str) -> str:
+    return "cancelled" if state in CANCELLED else "rejected" if state in REJECTED else "confirmed"
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release whose processes run over one stack."""
+
+    stack: Stack
+    sources: str
+    """The folder that it runs from."""
+    pythonpath: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**self.stack.environment, "PYTHONPATH": self.pythonpath}
+
+    def run(self, *arguments: str) -> str:
+        """Run the program that stores orders; return its output."""
+        command = [sys.executable, resting_orders.__file__, *arguments]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    state: str
+    has_message: bool
+    """Its message was sent."""
+    id: str
+    status: str
+
+    @property
+    def is_charged(self) -> bool:
+        return self.state.startswith(("paid", "undo")) and end_of(self.state) == "confirmed"
+
+    @property
+    def waits_for(self) -> str:
+        """What brings the order to its end: its message, a sweep, or an operator."""
+        if self.state in PARKED and not (self.has_message and self.state == FIRST_MESSAGE_ENDS):
+            return "operator"
+        return "message" if self.has_message and self.state not in LEASED else "sweep"
+
+
+@dataclass(frozen=True)
+class Releases:
+    this: Release
+    last: Release
+
+    def pair(self, writer: str) -> tuple[Release, Release]:
+        return (self.last, self.this) if writer == "last" else (self.this, self.last)
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
+    folder = tmp_path_factory.mktemp("releases")
+    last = last_release.extract(folder / "last")
+    this = last_release.pythonpath(last_release.ROOT)
+    with running_infrastructure(folder / "stack") as stack:
+        stack.start_payments()
+        yield Releases(
+            this=Release(stack, sources=str(last_release.ROOT), pythonpath=this),
+            last=Release(stack, sources=str(folder), pythonpath=last),
+        )
+
+
+@asynccontextmanager
+async def running(
+    release: Release, service: Service, settings: Mapping[str, str] | None = None
+) -> AsyncIterator[Stack]:
+    """Run a service of a release while the block runs; yield the stack with it."""
+    stack = replace(release.stack, environment={**release.environment, **(settings or {})}, children={}, services={})
+    await asyncio.to_thread(stack.start, service)
+    try:
+        yield stack
+    finally:
+        assert await asyncio.to_thread(stack.children[service.name].stop) == 0
+
+
+@asynccontextmanager
+async def served(release: Release, tenant: str | None = None) -> AsyncIterator[Shop]:
+    """Run a release's API while the block runs; yield a shop that uses it."""
+    async with running(release, ORDER_API) as stack, open_shop(stack) as shop:
+        yield shop if tenant is None else replace(shop, tenant=tenant)
+
+
+async def statuses(shop: Shop, orders: list[Stored]) -> dict[str, str]:
+    """Return the status of each order by its id, as the API answers."""
+    answers = [(await shop.get(order.id)).raise_for_status().json() for order in orders]
+    return {answer["id"]: answer["status"] for answer in answers}
+
+
+async def ended(shop: Shop, orders: list[Stored]) -> None:
+    """Wait until each of the orders is at the end of its state."""
+    expected = {order.id: end_of(order.state) for order in orders}
+
+    async def are() -> bool:
+        return await statuses(shop, orders) == expected
+
+    try:
+        await eventually(are, "the ends", pause=0.2)
+    except AssertionError as error:
+        found = await statuses(shop, orders)
+        late = [(order, found[order.id]) for order in orders if found[order.id] != expected[order.id]]
+        raise AssertionError(f"not at their ends: {late}") from error
+
+
+@pytest.mark.parametrize("writing", ["last", "this"])
+async def test_what_one_release_stores_the_other_ends(releases: Releases, writing: str) -> None:
+    writer, reader = releases.pair(writing)
+    async with served(reader) as shop:
+        await shop.stock(SKU, UNITS)
+        output = json.loads(await asyncio.to_thread(writer.run, "store", shop.tenant))
+        assert all(path.startswith(writer.sources) for path in output["sources"]), output["sources"]
+        stored = [Stored(**order) for order in output["orders"]]
+        deferred = [order for order in stored if order.state in OF_THIS_RELEASE]
+        orders = [order for order in stored if order not in deferred]
+        assert {order.state for order in orders} == STATES.keys()
+        assert {order.status for order in orders} == set(OrderStatus)
+        assert writer is releases.last or attributes(writer.stack, shop.tenant) >= MUTABLE.keys(), (
+            "some state has each attribute"
+        )
+        assert await statuses(shop, orders) == {order.id: order.status for order in orders}
+        async with running(reader, ORDER_PROCESSOR, MESSAGES_ONLY):
+            await ended(shop, [order for order in orders if order.waits_for == "message"])
+        async with running(reader, ORDER_PROCESSOR, QUICK):
+            await ended(shop, [order for order in orders if order.waits_for == "sweep"])
+            parked = [order for order in orders if order.waits_for == "operator"]
+            assert await statuses(shop, parked) == {order.id: order.status for order in parked}
+            await asyncio.to_thread(reader.run, "retry", shop.tenant, *(order.id for order in parked))
+            await ended(shop, parked)
+    async with served(releases.this, shop.tenant) as shop:
+        assert await statuses(shop, deferred) == {order.id: order.status for order in deferred}, (
+            "the last release left them"
+        )
+        async with running(releases.this, ORDER_PROCESSOR, QUICK):
+            await ended(shop, deferred)
+        assert await shop.available(SKU) == UNITS - sum(end_of(order.state) == "confirmed" for order in stored)
+    charged = {order.id: PRICE if order.is_charged else 0 for order in stored}
+    assert await money_held(releases.this.stack, list(charged)) == charged
+    assert dead_letters(releases.this.stack) == 0
+
+
+def attributes(stack: Stack, tenant: str) -> set[str]:
+    """Return the names of all attributes that a tenant's stored orders have."""
+    query = {
+        "KeyConditionExpression": "customer_key = :key",
+        "ExpressionAttributeValues": {":key": {"S": f"{tenant}#ada"}},
+    }
+    found = engines.client("dynamodb", stack.aws).query(TableName=f"{TABLE_PREFIX}orders", **query)
+    return {name for item in found["Items"] for name in item}
+
+
+def dead_letters(stack: Stack) -> int:
+    sqs = engines.client("sqs", stack.aws)
+    url = sqs.get_queue_url(QueueName=order_queue(TABLE_PREFIX).dead_letter_name)["QueueUrl"]
+    found: dict[str, Any] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(found["Attributes"]["ApproximateNumberOfMessages"])
