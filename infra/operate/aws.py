@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.operate.exceptions import Failed, Refused
-from infra.operate.site import Site
+from infra.operate.context import OperateContext
 from infra.stacks import PROJECT
+from orderctl.exceptions import Failed, Refused
 
 EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
@@ -42,18 +42,18 @@ class Account:
         return self.client("secretsmanager", region)
 
 
-def account_of_caller(site: Site, region: str) -> Account:
+def account_of_caller(context: OperateContext, region: str) -> Account:
     """Asks STS.
 
     Raises:
         Refused: without credentials that AWS accepts, or if `ORDER_ACCOUNT_ID` names another account.
     """
     try:
-        session = site.session()
+        session = context.session()
         identity = session.client("sts", region_name=region).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS does not know who you are: {error}") from error
-    expected = site.environ.get(EXPECTED_ACCOUNT)
+    expected = context.environ.get(EXPECTED_ACCOUNT)
     if expected and expected != identity["Account"]:
         raise Refused(f"these credentials are of account {identity['Account']}, and {EXPECTED_ACCOUNT} says {expected}")
     return Account(id=identity["Account"], caller=identity["Arn"], session=session)

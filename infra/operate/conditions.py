@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
 from infra.operate.request import Verb, command
 from infra.stacks import ACCOUNT, KINDS, REGISTRY, SUPPORTING, App, Stack
+from orderctl.exceptions import Refused
 
 
 def unready(
@@ -40,7 +40,7 @@ def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environ
     owner = (environment.host or environment.name) if first.owner == ACCOUNT else first.owner
     return (
         f"{stack.name} reads what {first.name} of {first.owner} publishes, and nothing stands there yet; "
-        f"first run: {command(Verb.DEPLOY, owner, first.app)}"
+        f"first run: {command(Verb.APPLY, owner, first.app)}"
     )
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
 from order_shared.naming import SERVICE_NAMES
+from orderctl.exceptions import Refused
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 """What `make push` leaves: an image for each architecture, and what they are made of and how."""

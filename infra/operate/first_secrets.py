@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
 from infra.operate.request import Verb, command
 from infra.stacks import App
+from orderctl.exceptions import Refused
 
 CURSOR_SECRETS = "cursor-secrets"
 PAYMENT_API_KEY = "payment-api-key"
@@ -51,6 +51,6 @@ def _has_value(secretsmanager: Any, name: str) -> bool:
         described = secretsmanager.describe_secret(SecretId=name)
     except secretsmanager.exceptions.ResourceNotFoundException as error:
         owner = name.partition("/")[0]
-        line = command(Verb.DEPLOY, owner, App.SUPPORTING)
+        line = command(Verb.APPLY, owner, App.SUPPORTING)
         raise Refused(f"there is no secret {name}; first run: {line}") from error
     return bool(described.get("VersionIdsToStages"))

@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
 from infra.stacks import ACCOUNT, REGISTRY, App, Stack, leaving_stacks, stacks_of
+from orderctl.exceptions import Refused, UsageError
 
-PROGRAM = "python -m infra.operate"
+PROGRAM = "orderctl env"
 
 
 class Verb(StrEnum):
     PLAN = "plan"
-    DEPLOY = "deploy"
+    APPLY = "apply"
     DESTROY = "destroy"
-    OUTPUT = "output"
+    OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,11 @@ class Request:
     dry_run: bool = False
 
     def stacks(self) -> tuple[Stack, ...]:
-        """Those asked for, in the order in which they are seen to.
+        """Those asked for, in the order in which they are applied.
 
         Raises:
-            Refused: if there is none, or it is the registry and nobody said `--registry`.
+            UsageError: if there is none.
+            Refused: if it is the registry and nobody said `--registry`.
         """
         if self.leaves:
             candidates = leaving_stacks(self.environment, str(self.region))
@@ -43,8 +44,8 @@ class Request:
                 require_region(self.environment, self.region)
         chosen = tuple(stack for stack in candidates if self._wants(stack))
         if not chosen:
-            raise Refused(self._no_such_stack())
-        if self.verb is Verb.DEPLOY and not self.dry_run:
+            raise UsageError(self._no_such_stack())
+        if self.verb is Verb.APPLY and not self.dry_run:
             self._require_one_region_of_services(chosen)
         if self.verb is not Verb.DESTROY:
             return chosen
@@ -100,9 +101,9 @@ class Request:
 
 
 def require_region(environment: Environment, region: str) -> None:
-    """Raises Refused if the environment is not there."""
+    """Raise UsageError if the environment is not in this region."""
     if region not in environment.regions:
-        raise Refused(f"{environment.name} is not in {region}; its regions are {', '.join(environment.regions)}")
+        raise UsageError(f"{environment.name} is not in {region}; its regions are {', '.join(environment.regions)}")
 
 
 def command(verb: Verb, environment: str, only: str | None = None) -> str:

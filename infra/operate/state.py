@@ -5,15 +5,19 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from infra.operate.aws import Account, bucket_exists
-from infra.operate.exceptions import Refused
+from infra.operate.context import OperateContext
 from infra.operate.hcp import workspaces_with_resources
 from infra.operate.request import PROGRAM
-from infra.operate.site import Site
 from infra.stacks import Stack
+from orderctl.exceptions import Refused
 
 
 def standing_stacks(
-    site: Site, account: Account, environment: str, regions: Iterable[str], concerns: Callable[[Stack], bool]
+    context: OperateContext,
+    account: Account,
+    environment: str,
+    regions: Iterable[str],
+    concerns: Callable[[Stack], bool],
 ) -> frozenset[Stack]:
     """Of those in these regions that `concerns` holds for, whosever they are.
 
@@ -21,8 +25,8 @@ def standing_stacks(
         Refused: if a region has no place for state, or it may not be looked at; it names `environment` in what to run
             first.
     """
-    if site.organisation.hcp_organisation is not None:
-        names = workspaces_with_resources(site, site.organisation.hcp_organisation)
+    if context.organisation.hcp_organisation is not None:
+        names = workspaces_with_resources(context, context.organisation.hcp_organisation)
         return frozenset(stack for name in names if (stack := Stack.of_workspace(name)) and concerns(stack))
     found: set[Stack] = set()
     for region in regions:

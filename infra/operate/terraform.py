@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.operate.exceptions import Failed, Interrupted
 from infra.operate.process import Child
 from infra.stacks import Stack
+from orderctl.exceptions import Failed, Interrupted
 
 STDERR = 2
 
@@ -59,7 +59,7 @@ class Terraform:
         """Keeps nothing, takes no lock: so it needs no right to write, and is in nobody's way."""
         self._run(stack, "plan", "-input=false", "-lock=false", *_destroying(destroy))
 
-    def carry_out(self, stack: Stack, *, destroy: bool) -> None:
+    def apply(self, stack: Stack, *, destroy: bool) -> None:
         """Plans, and applies what was planned and shown."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:

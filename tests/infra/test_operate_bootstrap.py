@@ -13,7 +13,7 @@ from infra.environments import DEV
 from infra.operate.aws import Account
 from infra.operate.bootstrap import make_ready
 from infra.operate.bucket import SETTINGS
-from infra.operate.exceptions import Failed, Refused
+from orderctl.exceptions import Failed, Refused
 from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk
 
 STEPS = len(SETTINGS)

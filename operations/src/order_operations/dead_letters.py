@@ -13,11 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
+from order_operations.pace import Pace
 from order_operations.target import Target
+from order_shared.aws.queue_depth import depth_request, to_depth
 from order_shared.aws.sqs import GONE_CODES
 from order_shared.domain.clock import Clock, utc_now
 from order_shared.domain.errors import PlatformError
@@ -83,8 +84,8 @@ class DeadLetters:
         self._url(self._work_queue)
         url = self._url(self._dead_letter_queue)
         with _translated("get_queue_attributes"):
-            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        return QueueInfo(url, int(answer["Attributes"]["ApproximateNumberOfMessages"]))
+            depth = to_depth(self._client.get_queue_attributes(**depth_request(url)))
+        return QueueInfo(url, depth.visible)
 
     def peek(self, limit: int) -> list[DeadLetter]:
         """Up to `limit` letters, oldest first; they stay where they are."""
@@ -118,7 +119,7 @@ class DeadLetters:
         was moved a moment ago. An unreadable letter is moved only if it is selected by id.
         """
         started = self._now()
-        pace = _Pace(rate, self._monotonic, self._sleep)
+        pace = Pace(rate, self._monotonic)
 
         def refuse(letters: Sequence[DeadLetter]) -> Refusals:
             if select is not None:
@@ -126,7 +127,8 @@ class DeadLetters:
             return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
 
         def move(letters: Sequence[DeadLetter]) -> Refusals:
-            pace.wait_for(len(letters))
+            if (delay := pace.delay(len(letters))) > 0:
+                self._sleep(delay)
             unsent = self._send(letters)
             undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
             twice = {message_id: f"sent, but still here too ({code})" for message_id, code in undeleted.items()}
@@ -323,33 +325,11 @@ class DeadLetters:
 def open_dead_letters(target: Target, warn: Callable[[str], None] = _nothing) -> Iterator[DeadLetters]:
     """The dead letters of an environment. Nothing is connected until it is first used."""
     settings = target.settings
-    client = target.sync_session.client(
-        "sqs",
-        region_name=settings.aws_region,
-        endpoint_url=settings.sqs_endpoint,
-        config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 3, "mode": "standard"}),
-    )
+    client = target.client("sqs", settings.sqs_endpoint)
     try:
         yield DeadLetters(client, work_queue=settings.queue_name, dead_letter_queue=settings.dlq_name, warn=warn)
     finally:
         client.close()
-
-
-class _Pace:
-    """`rate` per second on average, from the first on."""
-
-    def __init__(self, rate: float, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._rate = rate
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._next_at = -math.inf
-
-    def wait_for(self, count: int) -> None:
-        now = self._monotonic()
-        if now < self._next_at:
-            self._sleep(self._next_at - now)
-            now = self._next_at
-        self._next_at = now + count / self._rate
 
 
 @contextmanager

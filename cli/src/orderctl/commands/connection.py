@@ -10,8 +10,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from order_client import OrderClient, OrderClientError, Problem, Unavailable, Unreachable
-from orderctl.profile import ApiNotNamed, StackProfile, client_of_environment
-from orderctl.terminal import errors, reported_failures
+from orderctl.exceptions import ExitCode
+from orderctl.profile import StackProfile, client_of_environment, reported_failures
+from orderctl.terminal import errors
 
 T = TypeVar("T")
 
@@ -65,22 +66,22 @@ def _told_errors() -> Iterator[None]:
     with reported_failures():
         try:
             yield
-        except (ApiNotNamed, ValueError) as error:
+        except ValueError as error:
             errors.print(str(error), style="red")
-            raise typer.Exit(1) from error
+            raise typer.Exit(ExitCode.FAILED) from error
         except OrderClientError as error:
-            errors.print(str(error), style="red", soft_wrap=True)
+            errors.print(str(error), style="red")
             if isinstance(error, Problem):
                 _tell_details(error)
             if isinstance(error, Unreachable | Unavailable) and error.idempotency_key:
                 errors.print(f"It may have been placed. The same again, with --key {error.idempotency_key}, finds out.")
-            raise typer.Exit(1) from error
+            raise typer.Exit(ExitCode.FAILED) from error
 
 
 def _tell_details(problem: Problem) -> None:
     """What the one line leaves out; `detail` has the first faults already."""
     for fault in problem.errors:
         if fault.detail not in problem.detail:
-            errors.print(f"  {fault.pointer}: {fault.detail}", soft_wrap=True)
+            errors.print(f"  {fault.pointer}: {fault.detail}")
     if problem.request_id:
-        errors.print(f"request id {problem.request_id}", style="dim", soft_wrap=True)
+        errors.print(f"request id {problem.request_id}", style="dim")

@@ -9,7 +9,7 @@ class Verdict(StrEnum):
     OK = "OK"
     SKIP = "SKIP"
     """It could not be looked at, does not apply, or is not asked for; the line says why."""
-    NG = "NG"
+    FAIL = "FAIL"
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ def eased(checks: Iterable[Check]) -> list[Check]:
     """For a way back, which is taken because something is wrong: that is told, and keeps nobody from it."""
     return [
         replace(check, verdict=Verdict.SKIP)
-        if check.verdict is Verdict.NG and check.name not in NEEDED_ON_THE_WAY_BACK
+        if check.verdict is Verdict.FAIL and check.name not in NEEDED_ON_THE_WAY_BACK
         else check
         for check in checks
     ]
 
 
 def passed(checks: Sequence[Check]) -> bool:
-    return all(check.verdict is not Verdict.NG for check in checks)
+    return all(check.verdict is not Verdict.FAIL for check in checks)

@@ -2,10 +2,8 @@
 
 from typing import Any
 
+from order_shared.aws.queue_depth import depth_request, to_depth
 from orderctl.deploy.fleet import Deployment
-
-COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-"""With those that somebody is reading: they come back, and are no new ones."""
 
 
 class DeadLetterWatch:
@@ -27,5 +25,4 @@ class DeadLetterWatch:
 
     def _count(self) -> int:
         url = self._sqs.get_queue_url(QueueName=self._queue_name)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))["Attributes"]
-        return sum(int(attributes[name]) for name in COUNTS)
+        return to_depth(self._sqs.get_queue_attributes(**depth_request(url))).total

@@ -9,13 +9,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orderctl.deploy.errors import Refused, TooLate
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
+from orderctl.exceptions import Refused, TooLate
 
 MAX_DESCRIBED = 20  # service deployments in one DescribeServiceDeployments, ECS
 
 LATE = frozenset({"ConflictException", "InvalidParameterException"})
-"""What ECS says to a word for a deployment that is over, or for a pause that is."""
+"""What ECS says to a word for a deployment that is over, or for a hook that is."""
 
 
 class Status(StrEnum):
@@ -68,7 +68,7 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """A pause that waits for somebody."""
+    """A lifecycle hook at which a deployment is paused, waiting for approval."""
 
     id: str
     expires_at: datetime | None
@@ -85,7 +85,7 @@ class Deployment:
     finished_at: datetime | None
     target: Revision
     sources: tuple[Revision, ...]
-    pause: Hook | None
+    hook: Hook | None
     triggered_alarms: tuple[str, ...]
     bake_minutes: int
     rollback_reason: str
@@ -128,23 +128,21 @@ class Service:
 class Fleet:
     """Every call that orderctl makes of ECS. `ecs` is a boto3 client."""
 
-    def __init__(self, ecs: Any, place: Place) -> None:
+    def __init__(self, ecs: Any, ref: ServiceRef) -> None:
         self._ecs = ecs
-        self.place = place
+        self.ref = ref
 
     def describe(self) -> Service:
         """Raises Refused if there is no such service."""
         try:
-            answer = self._ecs.describe_services(cluster=self.place.cluster, services=[self.place.service])
+            answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
         except ClientError as error:
             if error.response["Error"]["Code"] == "ClusterNotFoundException":
-                raise Refused(
-                    f"there is no cluster {self.place.cluster}: is {self.place.environment} deployed?"
-                ) from None
+                raise Refused(f"there is no cluster {self.ref.cluster}: is {self.ref.environment} deployed?") from None
             raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
-            raise Refused(f"there is no service {self.place.service} in the cluster {self.place.cluster}")
+            raise Refused(f"there is no service {self.ref.service} in the cluster {self.ref.cluster}")
         return _service(active[0])
 
     def architecture(self, service: Service) -> str:
@@ -158,7 +156,7 @@ class Fleet:
         answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
         for revision in answer["serviceRevisions"]:
             for image in revision.get("containerImages", ()):
-                if image["containerName"] == self.place.kind:
+                if image["containerName"] == self.ref.kind:
                     digest: str | None = image.get("imageDigest")
                     return digest
         return None
@@ -197,16 +195,16 @@ class Fleet:
 
     def start(self) -> None:
         """Begins a deployment of whatever the live tag points to now."""
-        self._ecs.update_service(cluster=self.place.cluster, service=self.place.service, forceNewDeployment=True)
+        self._ecs.update_service(cluster=self.ref.cluster, service=self.ref.service, forceNewDeployment=True)
 
-    def go_on(self, deployment: Deployment, hook: Hook) -> None:
+    def proceed(self, deployment: Deployment, hook: Hook) -> None:
         """Raises TooLate."""
         self._answer(deployment, hook, "CONTINUE")
 
-    def turn_back(self, deployment: Deployment) -> None:
+    def roll_back(self, deployment: Deployment) -> None:
         """Rolls it back, from wherever it is. Raises TooLate."""
-        if deployment.pause is not None:
-            self._answer(deployment, deployment.pause, "ROLLBACK")
+        if deployment.hook is not None:
+            self._answer(deployment, deployment.hook, "ROLLBACK")
             return
         with _in_time(deployment):
             self._ecs.stop_service_deployment(serviceDeploymentArn=deployment.arn, stopType="ROLLBACK")
@@ -217,8 +215,8 @@ class Fleet:
 
     def _listed(self, *, limit: int = MAX_DESCRIBED, statuses: Sequence[Status] = ()) -> list[Deployment]:
         answer = self._ecs.list_service_deployments(
-            cluster=self.place.cluster,
-            service=self.place.service,
+            cluster=self.ref.cluster,
+            service=self.ref.service,
             maxResults=limit,
             **({"status": [str(status) for status in statuses]} if statuses else {}),
         )
@@ -274,7 +272,7 @@ def _deployment(told: Mapping[str, Any]) -> Deployment:
         finished_at=told.get("finishedAt"),
         target=_revision(told["targetServiceRevision"]),
         sources=tuple(_revision(source) for source in told.get("sourceServiceRevisions", ())),
-        pause=_hook(waiting[0]) if waiting else None,
+        hook=_hook(waiting[0]) if waiting else None,
         triggered_alarms=tuple(told.get("alarms", {}).get("triggeredAlarmNames", ())),
         bake_minutes=told.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
         rollback_reason=rollback.get("reason", ""),

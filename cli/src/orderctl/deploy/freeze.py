@@ -3,34 +3,34 @@
 from dataclasses import dataclass
 from typing import Any
 
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
 
 AT = "pause"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pause:
+class Freeze:
     actor: str
     reason: str
     since: str
 
 
-class Freeze:
+class FreezeStore:
     """`dynamodb` is a boto3 client."""
 
-    def __init__(self, dynamodb: Any, table: str, place: Place) -> None:
+    def __init__(self, dynamodb: Any, table: str, ref: ServiceRef) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._place = place
+        self._ref = ref
 
-    def get(self) -> Pause | None:
-        """Read strongly: who begins a deployment must see a pause that has just been set."""
+    def get(self) -> Freeze | None:
+        """Read strongly: who begins a deployment must see a freeze that has just been set."""
         item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
-        return Pause(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
+        return Freeze(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
 
-    def set(self, pause: Pause) -> None:
+    def set(self, freeze: Freeze) -> None:
         """In place of an earlier one."""
-        told = {"actor": pause.actor, "reason": pause.reason, "since": pause.since}
+        told = {"actor": freeze.actor, "reason": freeze.reason, "since": freeze.since}
         item = {**self._key, **{name: {"S": value} for name, value in told.items()}}
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
@@ -39,4 +39,4 @@ class Freeze:
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:
-        return {"subject": {"S": f"pause#{self._place.subject}"}, "at": {"S": AT}}
+        return {"subject": {"S": f"pause#{self._ref.subject}"}, "at": {"S": AT}}

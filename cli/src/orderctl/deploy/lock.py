@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.deploy.errors import DeploymentFailed, Locked
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
+from orderctl.exceptions import DeploymentFailed, Locked
 
 AT = "lock"
 """The range key of a lock; those of the audit trail beside it are times."""
@@ -35,11 +35,11 @@ class Lock:
     """`dynamodb` is a boto3 client; `now` tells epoch seconds."""
 
     def __init__(
-        self, dynamodb: Any, table: str, place: Place, holder: Holder, now: Callable[[], float] = time.time
+        self, dynamodb: Any, table: str, ref: ServiceRef, holder: Holder, now: Callable[[], float] = time.time
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._place = place
+        self._ref = ref
         self._holder = holder
         self._now = now
 
@@ -88,8 +88,8 @@ class Lock:
             if not _refused(error):
                 raise
             raise DeploymentFailed(
-                f"the lock on {self._place} is lost: somebody else may be deploying it. "
-                f"`orderctl status {self._place.kind} --env {self._place.environment}` tells how it stands"
+                f"the lock on {self._ref} is lost: somebody else may be deploying it. "
+                f"`orderctl status {self._ref.kind} --env {self._ref.environment}` tells how it stands"
             ) from None
 
     @contextmanager
@@ -125,15 +125,15 @@ class Lock:
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:
-        return {"subject": {"S": f"lock#{self._place.subject}"}, "at": {"S": AT}}
+        return {"subject": {"S": f"lock#{self._ref.subject}"}, "at": {"S": AT}}
 
     def _explain(self, found: dict[str, dict[str, str]], now: int) -> str:
         if not found:
-            return f"somebody else deploys {self._place}"
+            return f"somebody else deploys {self._ref}"
         seconds = now - int(found["taken_at"]["N"])
         frees = max(0, int(found["until"]["N"]) - now)
         return (
-            f"{found['actor']['S']} has been at {self._place} for {seconds} s: {found['what']['S']}. "
+            f"{found['actor']['S']} has been at {self._ref} for {seconds} s: {found['what']['S']}. "
             f"If nobody is, the lock frees itself in {frees} s"
         )
 

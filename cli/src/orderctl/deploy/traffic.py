@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.errors import Refused
 from orderctl.deploy.fleet import Service
+from orderctl.exceptions import Refused
 
 ALL = 100
 
@@ -53,13 +53,13 @@ class Traffic:
         live = [group for group, weight in weights.items() if weight == ALL]
         if unknown or len(live) != 1:
             yield Check(
-                "traffic", Verdict.NG, f"the rule sends {_shown(weights)}: one of its two groups should have all"
+                "traffic", Verdict.FAIL, f"the rule sends {_shown(weights)}: one of its two groups should have all"
             )
             return
         healthy, targets = self.healthy(live[0])
         detail = f"all to {_group(live[0])}, {healthy} of {targets} targets healthy"
         is_good = healthy == targets and bool(targets) == bool(service.running)
-        yield Check("traffic", Verdict.OK, detail) if is_good else Check("targets", Verdict.NG, detail)
+        yield Check("traffic", Verdict.OK, detail) if is_good else Check("targets", Verdict.FAIL, detail)
 
 
 def _hosts(condition: Mapping[str, Any]) -> list[str]:

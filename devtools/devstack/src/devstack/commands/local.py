@@ -32,8 +32,8 @@ from devstack.stack import (
     running_stack,
 )
 from order_shared.runtime.config import Settings
-from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target
-from orderctl.terminal import console, reported_failures
+from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target, reported_failures
+from orderctl.terminal import console
 
 API_PORT = 8000
 PROCESSOR_PORT = 8081

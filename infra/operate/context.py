@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,17 @@ import httpx
 
 from infra import environments
 from infra.environments import Organisation
-from infra.operate.exceptions import Refused
+from orderctl.exceptions import Refused
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class OperateContext:
     root: Path
     """The repository's folder."""
     organisation: Organisation
     environ: Mapping[str, str]
-    is_terminal: bool
-    """Somebody can answer a question."""
     session: Callable[[], boto3.Session] = boto3.Session
     """Makes what clients of AWS are made from: once for a command, and not before it needs one."""
     hcp_transport: httpx.BaseTransport | None = None
@@ -33,9 +30,7 @@ class Site:
 
     @classmethod
     def of_process(cls) -> Self:
-        return cls(
-            root=ROOT, organisation=environments.ORGANISATION, environ=os.environ, is_terminal=sys.stdin.isatty()
-        )
+        return cls(root=ROOT, organisation=environments.ORGANISATION, environ=os.environ)
 
     def synthesized(self, environment: str) -> Path:
         """Where the apps write an environment's stacks by default: a folder below it for each app."""

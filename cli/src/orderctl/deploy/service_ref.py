@@ -13,7 +13,7 @@ PROTECTED = "prod"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ServiceRef:
     environment: str
     kind: str
     """A service of the table, such as `order-api`."""
@@ -21,6 +21,10 @@ class Place:
     @property
     def is_feature(self) -> bool:
         return self.environment.startswith(FEATURE_PREFIX)
+
+    @property
+    def is_protected(self) -> bool:
+        return self.environment.partition("-")[0] == PROTECTED
 
     @property
     def cluster(self) -> str:
