@@ -32,15 +32,6 @@ class Account:
         make: Any = self.session.client  # typed by the name of each service
         return make(service, region_name=region)
 
-    def s3(self, region: str) -> Any:
-        return self.client("s3", region)
-
-    def ecr(self, region: str) -> Any:
-        return self.client("ecr", region)
-
-    def secretsmanager(self, region: str) -> Any:
-        return self.client("secretsmanager", region)
-
 
 def account_of_caller(context: OperateContext, region: str) -> Account:
     """Asks STS.

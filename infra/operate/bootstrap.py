@@ -52,7 +52,7 @@ def bootstrap(
             console.print("HCP Terraform keeps the state: no bucket is needed")
             return
         for each in regions:
-            make_ready(account.s3(each), account, each, dry_run=dry_run)
+            make_ready(account.client("s3", each), account, each, dry_run=dry_run)
 
 
 def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None:

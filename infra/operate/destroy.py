@@ -108,7 +108,7 @@ def destroy_environment(context: OperateContext, request: Request, *, yes: bool)
 
 def _destroy_one(plan: EnvironmentPlan, stack: Stack) -> None:
     if stack.kind == REGISTRY:
-        remove_images(plan.account.ecr(stack.region))
+        remove_images(plan.account.client("ecr", stack.region))
     plan.terraform.init(stack)
     if plan.request.leaves and stack.kind == SUPPORTING:
         plan.terraform.apply(stack, destroy=False)  # it is protected until it is written otherwise

@@ -19,7 +19,7 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
     """
     removed = []
     for region in environment.regions:
-        ecr = account.ecr(region)
+        ecr = account.client("ecr", region)
         for repository in SERVICE_NAMES:
             tags = [{"imageTag": f"{kept}-{environment.name}"} for kept in ("live", "previous")]
             try:

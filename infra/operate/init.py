@@ -59,6 +59,6 @@ def init(
             whose=environment.name,
             regions=(where,),
         )
-        changes = first_values(account.secretsmanager(where), environment)
-        changes |= first_images(account.ecr(where), environment, tag)
+        changes = first_values(account.client("secretsmanager", where), environment)
+        changes |= first_images(account.client("ecr", where), environment, tag)
         make_changes(changes, done="given", dry_run=dry_run)

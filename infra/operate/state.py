@@ -30,7 +30,7 @@ def standing_stacks(
         return frozenset(stack for name in names if (stack := Stack.of_workspace(name)) and concerns(stack))
     found: set[Stack] = set()
     for region in regions:
-        s3, bucket = account.s3(region), account.state_bucket(region)
+        s3, bucket = account.client("s3", region), account.state_bucket(region)
         if not bucket_exists(s3, account, bucket):
             raise Refused(f"there is no state bucket {bucket}; first run: {PROGRAM} bootstrap --env {environment}")
         found.update(_in_bucket(s3, bucket, concerns))

@@ -123,7 +123,7 @@ def test_a_bucket_that_is_not_ours_is_never_touched(
 
 def test_us_east_1_takes_no_location(bare: Desk, aws_session: boto3.Session) -> None:
     account = Account(id=MOTO_ACCOUNT, caller=f"arn:aws:iam::{MOTO_ACCOUNT}:user/ada", session=aws_session)
-    make_ready(account.s3("us-east-1"), account, "us-east-1", dry_run=False)
+    make_ready(account.client("s3", "us-east-1"), account, "us-east-1", dry_run=False)
     assert [each["Name"] for each in bare.s3.list_buckets()["Buckets"]] == [
         f"order-platform-state-{MOTO_ACCOUNT}-us-east-1"
     ]

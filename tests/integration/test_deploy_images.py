@@ -9,7 +9,6 @@ import pytest
 
 from fake_ecs import Build, Ecs, running_ecs
 from fake_ecs.images import push_image
-from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.ecr_repository import REVISION_LABEL, EcrRepository, Scan
 from orderctl.deploy.fleet import Fleet
@@ -137,14 +136,14 @@ class Located:
 
 
 def test_a_service_at_rest_is_ready(ecs: Ecs, fleet: Fleet) -> None:
-    checks = check_service(fleet, fleet.describe(), Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
+    checks = check_service(fleet, fleet.describe(), ecs.client("cloudwatch"), Traffic(ecs.client("elbv2")))
     assert verdicts(checks) == dict.fromkeys(("no deployment", "tasks", "alarms", "traffic"), Verdict.OK)
 
 
 def test_an_alarm_that_is_on_already_would_roll_nothing_back(ecs: Ecs, fleet: Fleet) -> None:
     service = fleet.describe()
     ecs.set_alarm(service.alarms[0], "ALARM")
-    checks = check_service(fleet, service, Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
+    checks = check_service(fleet, service, ecs.client("cloudwatch"), Traffic(ecs.client("elbv2")))
     assert verdicts(checks)["alarms"] is Verdict.FAIL
     ecs.set_alarm(service.alarms[0], "OK")
 
@@ -157,7 +156,7 @@ def test_weights_between_two_groups_are_no_start(ecs: Ecs, fleet: Fleet) -> None
     whole = [{**half, "Weight": weight} for half, weight in zip(halves, (100, 0), strict=True)]
     forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": halves}}]
     elb.modify_rule(RuleArn=service.production_rule, Actions=forward)
-    checks = check_service(fleet, service, Alarms(ecs.client("cloudwatch")), Traffic(elb))
+    checks = check_service(fleet, service, ecs.client("cloudwatch"), Traffic(elb))
     assert verdicts(checks)["traffic"] is Verdict.FAIL
     forward[0]["ForwardConfig"] = {"TargetGroups": whole}
     elb.modify_rule(RuleArn=service.production_rule, Actions=forward)

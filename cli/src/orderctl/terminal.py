@@ -58,8 +58,8 @@ console = _PrintableConsole(highlight=False, markup=False, emoji=False)
 errors = _PrintableConsole(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def print_json(document: object) -> None:
-    console.print(json.dumps(document, indent=2))
+def print_json(document: object, *, indent: int | None = 2) -> None:
+    console.print(json.dumps(document, indent=indent))
 
 
 def announce(rows: Mapping[str, str], what: str = "") -> None:

@@ -79,3 +79,18 @@ def test_each_condition_is_one_of_these() -> None:
     """One put of the trail; a put, an update and a delete of the lock: test_deploy_lock.py has the update's."""
     counts = [inspect.getsource(module).count(" ConditionExpression=") for module in (audit_trail, lock)]
     assert counts == [1, 3]
+
+
+def test_entries_of_the_last_release_are_read(dynamodb: Any) -> None:
+    """Deployments had no reason then."""
+    item = {
+        "subject": PLACE.subject,
+        "at": "2026-01-01T00:00:00.000000Z",
+        "actor": "ada",
+        "verb": "pause",
+        "reason": "-",
+        "detail": "incident 42",
+    }
+    dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    (read,) = DynamoAuditTrail(dynamodb, TABLE).of(PLACE.subject)
+    assert read == Operation(subject=PLACE.subject, at=AT, actor="ada", verb="pause", detail="incident 42")

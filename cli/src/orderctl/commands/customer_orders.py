@@ -1,6 +1,5 @@
 """The verbs of `orderctl orders` for customers: what the API does for them, and nothing else."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from order_client import Order, OrderClient, OrderStatus
 from order_shared.domain.money.currencies import format_amount
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
 from orderctl.profile import DEFAULT_STATE, StateOption
-from orderctl.terminal import Output, OutputOption, console, errors, printable
+from orderctl.terminal import Output, OutputOption, console, errors, print_json, printable
 
 MAX_PAGE = 100
 DURATION = re.compile(r"(\d{1,5})([mhd])")
@@ -49,7 +48,7 @@ SortOption = Annotated[str | None, typer.Option(help="created_at: oldest first."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class OrderQuery:
     """Which orders to list."""
 
     status: Sequence[OrderStatus]
@@ -119,14 +118,16 @@ def get(
     )
 
 
-def list_orders(connection: Connection, wanted: Wanted, *, output: Output) -> None:
-    orders = connection.run(lambda client: _listed(client, wanted))
+def list_orders(connection: Connection, query: OrderQuery, *, output: Output) -> None:
+    orders = connection.run(lambda client: _listed(client, query))
     if output is Output.JSON:
-        typer.echo(json.dumps([order.model_dump(mode="json") for order in orders]))
+        print_json([order.model_dump(mode="json") for order in orders])
         return
     table = Table("placed", "order, reference", "status", "total", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for order in orders:
-        named = Text.assemble(order.id, *([("\n" + printable(order.reference), "dim")] if order.reference else []))
+        named = Text.assemble(
+            printable(order.id), *([("\n" + printable(order.reference), "dim")] if order.reference else [])
+        )
         table.add_row(
             f"{order.created_at:%Y-%m-%d %H:%M}", named, order.status, format_amount(order.total, order.currency)
         )
@@ -167,7 +168,7 @@ def watch(
         told = 0
         async for order in client.watch_order(order_id, timeout=timeout):
             if output is Output.JSON:
-                typer.echo(order.model_dump_json())
+                print_json(order.model_dump(mode="json"), indent=None)
                 continue
             for entry in order.timeline[told:]:
                 console.print(f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  {entry.status}")
@@ -178,20 +179,20 @@ def watch(
     Connection(local=local, state=state, tenant=tenant, customer=customer).run(watched)
 
 
-async def _listed(client: OrderClient, wanted: Wanted) -> list[Order]:
+async def _listed(client: OrderClient, query: OrderQuery) -> list[Order]:
     orders: list[Order] = []
     async for page in client.order_pages(
-        status=wanted.status,
-        created_from=wanted.since,
-        created_before=wanted.until,
-        q=wanted.q,
-        sort=wanted.sort,
-        page_size=min(wanted.limit, MAX_PAGE),
+        status=query.status,
+        created_from=query.since,
+        created_before=query.until,
+        q=query.q,
+        sort=query.sort,
+        page_size=min(query.limit, MAX_PAGE),
     ):
         orders += page.items
-        if len(orders) >= wanted.limit:
+        if len(orders) >= query.limit:
             break
-    return orders[: wanted.limit]
+    return orders[: query.limit]
 
 
 def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
@@ -207,7 +208,7 @@ def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
 
 def _print(order: Order, *, output: Output) -> None:
     if output is Output.JSON:
-        typer.echo(order.model_dump_json())
+        print_json(order.model_dump(mode="json"), indent=None)
         return
     grid = Table.grid(padding=(0, 2))
     for name, value in {

@@ -20,14 +20,7 @@ from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
 from orderctl.commands import figures
 from orderctl.exceptions import ExitCode
-from orderctl.profile import (
-    DEFAULT_STATE,
-    LocalOption,
-    StateOption,
-    announce_target,
-    make_target,
-    reported_failures,
-)
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
 from orderctl.terminal import (
     DryRunOption,
     Output,
@@ -274,7 +267,6 @@ def _tell_missing(ids: Sequence[str], limit: int) -> None:
             f"no letter {message_id} among the first {limit}: handled, hidden by somebody else's look at it "
             "for some minutes, or further back (--limit)",
             style="red",
-            soft_wrap=True,
         )
 
 

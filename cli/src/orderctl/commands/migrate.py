@@ -11,14 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from order_operations.migration import Backfill, Tally, open_migrations, record_run
 from order_operations.target import Target
 from order_shared.storage.migrations import MigratedTable, Migration
-from orderctl.profile import (
-    DEFAULT_STATE,
-    LocalOption,
-    StateOption,
-    announce_target,
-    make_target,
-    reported_failures,
-)
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
 from orderctl.signals import heeded
 from orderctl.terminal import DryRunOption, ReasonOption, YesOption, checked_reason, confirm, console, errors
 

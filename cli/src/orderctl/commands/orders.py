@@ -6,13 +6,7 @@ import typer
 
 from orderctl.commands import customer_orders, parked_orders
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
-from orderctl.commands.customer_orders import (
-    QueryOption,
-    SinceOption,
-    SortOption,
-    StatusOption,
-    UntilOption,
-)
+from orderctl.commands.customer_orders import QueryOption, SinceOption, SortOption, StatusOption, UntilOption
 from orderctl.profile import DEFAULT_STATE, StateOption, make_target, reported_failures
 from orderctl.terminal import Output, OutputOption
 
@@ -62,10 +56,10 @@ def list_orders(
     """
     if not parked:
         connection = Connection(local=local, state=state, tenant=tenant, customer=customer)
-        wanted = customer_orders.Wanted(
+        query = customer_orders.OrderQuery(
             status=status or (), since=since, until=until, q=q, sort=sort, limit=limit or DEFAULT_LIMIT
         )
-        customer_orders.list_orders(connection, wanted, output=output)
+        customer_orders.list_orders(connection, query, output=output)
         return
     if any(option is not None for option in (status, since, until, q, sort, tenant, customer)):
         raise typer.BadParameter(

@@ -1,6 +1,7 @@
 """The verbs of `orderctl orders` for operators: orders as they are stored, and those that are parked."""
 
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import typer
 from rich.table import Table
@@ -11,15 +12,10 @@ from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.money.currencies import format_amount
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.payments import PaymentCall
-from orderctl.profile import (
-    DEFAULT_STATE,
-    LocalOption,
-    StateOption,
-    announce_target,
-    make_target,
-    reported_failures,
-)
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
 from orderctl.terminal import DryRunOption, Output, YesOption, checked_reason, confirm, console, print_json
+
+T = TypeVar("T")
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
 TenantOption = Annotated[str, typer.Option(help="The tenant whose order it is.")]
@@ -73,17 +69,12 @@ def retry(
 ) -> None:
     """Let the platform try a parked order again, as if nothing had been tried yet."""
     with reported_failures():
-        checked_reason(reason, required=True)
         target = make_target(local, state)
-        order = _confirmed(target, "retry", tenant, order_id, yes=yes or dry_run)
-        if dry_run:
-            return
-        sent = target.run(
-            lambda adapters: parked_orders.retry(
-                adapters, target.audit, order, actor=target.actor, reason=reason, at=utc_now()
+        sent = _act(parked_orders.retry, target, tenant, order_id, reason, dry_run=dry_run, yes=yes)
+        if sent is not None:
+            console.print(
+                "retried: " + ("its message is sent" if sent else "SQS did not take it, a sweep will send it")
             )
-        )
-        console.print("retried: its message is sent" if sent else "retried: SQS did not take it, a sweep will send it")
 
 
 def reject(
@@ -98,26 +89,35 @@ def reject(
 ) -> None:
     """End a parked order. If it holds stock, the processor undoes payment and stock, and it ends cancelled."""
     with reported_failures():
-        checked_reason(reason, required=True)
         target = make_target(local, state)
-        order = _confirmed(target, "reject", tenant, order_id, yes=yes or dry_run)
-        if dry_run:
-            return
-        after = target.run(
-            lambda adapters: parked_orders.reject(
-                adapters, target.audit, order, actor=target.actor, reason=reason, at=utc_now()
-            )
-        )
-        done = "the processor undoes it" if after.is_open else f"it is {after.status}"
-        console.print(f"{order_id}: {done}")
+        after = _act(parked_orders.reject, target, tenant, order_id, reason, dry_run=dry_run, yes=yes)
+        if after is not None:
+            console.print(f"{order_id}: " + ("the processor undoes it" if after.is_open else f"it is {after.status}"))
 
 
-def _confirmed(target: Target, verb: str, tenant: str, order_id: str, *, yes: bool) -> Order:
-    """The order, once the operator has seen where it is and what it is, and agreed. Raises OrderNotFound."""
+def _act(
+    verb: Callable[..., Awaitable[T]],
+    target: Target,
+    tenant: str,
+    order_id: str,
+    reason: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> T | None:
+    """Show the order and where it is, ask, and act on it. Return None for a dry run.
+
+    Raises OrderNotFound, UsageError, Refused.
+    """
+    checked_reason(reason, required=True)
     order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
     announce_target(target, target.settings.dynamodb_endpoint, tables=f"{target.settings.table_prefix}*")
-    confirm(f"{verb} {_line(order)}?", yes=yes)
-    return order
+    if dry_run:
+        console.print(f"would {verb.__name__} {_line(order)}")
+        return None
+    confirm(f"{verb.__name__} {_line(order)}?", yes=yes)
+    facts = {"actor": target.actor, "reason": reason, "at": utc_now()}
+    return target.run(lambda adapters: verb(adapters, target.audit, order, **facts))
 
 
 def _line(order: Order) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import re
 import sys
 from collections import deque
@@ -25,7 +24,7 @@ from order_operations.live.watch import Watch
 from order_shared.domain.order.models import Customer
 from orderctl.commands.top_screen import HEIGHT, WIDTH, Screen
 from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOption, make_target, reported_failures
-from orderctl.terminal import Output, OutputOption, console
+from orderctl.terminal import Output, OutputOption, console, print_json
 
 FONT_FROM_ELSEWHERE = re.compile(r"\s*@font-face \{[^}]*\}")
 """Rich's pictures fetch a font from another site. Any monospaced one will do."""
@@ -96,7 +95,7 @@ def top(
         if once or output is Output.JSON or not sys.stdout.isatty() or console.is_dumb_terminal:
             asyncio.run(_look(sources, watch, every, views.append, looks=2))
             if output is Output.JSON:
-                typer.echo(json.dumps(views[-1].to_json()))
+                print_json(views[-1].to_json(), indent=None)
             else:
                 _page().print(Screen(views[-1]))
         else:

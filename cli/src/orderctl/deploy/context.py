@@ -15,7 +15,6 @@ from order_shared.domain.clock import utc_now
 from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl import aws_models
-from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from orderctl.deploy.ecr_repository import EcrRepository
 from orderctl.deploy.fleet import Deployment, Fleet
@@ -80,8 +79,8 @@ class DeployContext:
         return Fleet(self._client("ecs"), self.ref)
 
     @cached_property
-    def alarms(self) -> Alarms:
-        return Alarms(self._client("cloudwatch"))
+    def cloudwatch(self) -> Any:
+        return self._client("cloudwatch")
 
     @cached_property
     def traffic(self) -> Traffic:

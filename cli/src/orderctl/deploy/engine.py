@@ -237,7 +237,7 @@ class Engine:
         self.step = Step.DONE
 
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
-        """Puts the tag back on what runs, or the next deployment would ship the image that was turned down. Somebody
+        """Puts the tag back on what runs, or the next deployment would ship the image that was rolled back. Somebody
         else's tag is left alone, and so is a deployment's that took the place of this one."""
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision

@@ -1,4 +1,4 @@
-"""A service that nobody shall deploy for now, and why: kept beside its lock, until somebody lifts it."""
+"""Freeze of a service's deployments, stored beside its lock until somebody lifts it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from orderctl.deploy.service_ref import ServiceRef
 
 AT = "pause"
+"""The stored keys keep the first name of a freeze: other releases read them."""
 
 
 @dataclass(frozen=True, kw_only=True)

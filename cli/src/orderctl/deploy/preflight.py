@@ -1,8 +1,8 @@
 """What must hold before anything is changed, each as a line that says OK, SKIP or FAIL."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.ecr_repository import EcrRepository, Image, Scan
 from orderctl.deploy.fleet import Fleet, Service
@@ -55,11 +55,11 @@ def _counted(findings: Mapping[str, int]) -> str:
 def check_freeze(freeze: Freeze | None) -> Check:
     """Has somebody asked that nobody deploys it?"""
     if freeze is None:
-        return Check("not frozen", Verdict.OK, "nobody keeps it from being deployed")
-    return Check("not frozen", Verdict.FAIL, f"{freeze.actor} has frozen it since {freeze.since}: {freeze.reason}")
+        return Check("not frozen", Verdict.OK, "deployments are allowed")
+    return Check("not frozen", Verdict.FAIL, f"frozen by {freeze.actor} since {freeze.since}: {freeze.reason}")
 
 
-def check_service(fleet: Fleet, service: Service, alarms: Alarms, traffic: Traffic) -> Iterator[Check]:
+def check_service(fleet: Fleet, service: Service, cloudwatch: Any, traffic: Traffic) -> Iterator[Check]:
     """Is it in a state from which a deployment can begin, and be rolled back?"""
     under_way = fleet.under_way()
     if under_way is None:
@@ -69,7 +69,7 @@ def check_service(fleet: Fleet, service: Service, alarms: Alarms, traffic: Traff
             "no deployment", Verdict.FAIL, f"{under_way.id} is under way: {under_way.status} {under_way.stage or ''}"
         )
     yield _check_tasks(service)
-    yield _check_alarms(service, alarms)
+    yield _check_alarms(service, cloudwatch)
     yield from traffic.check(service)
 
 
@@ -84,10 +84,13 @@ def _check_tasks(service: Service) -> Check:
     return Check("tasks", Verdict.OK, how_many)
 
 
-def _check_alarms(service: Service, alarms: Alarms) -> Check:
+def _check_alarms(service: Service, cloudwatch: Any) -> Check:
     if not service.alarms:
         return Check("alarms", Verdict.SKIP, "no alarm rolls it back")
-    states = alarms.states(service.alarms)
+    kinds = ["MetricAlarm", "CompositeAlarm"]
+    answer = cloudwatch.describe_alarms(AlarmNames=list(service.alarms), AlarmTypes=kinds)
+    found = [*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ())]
+    states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
     missing = [name for name in service.alarms if name not in states]
     ringing = [name for name, state in states.items() if state == "ALARM"]
     if missing:

@@ -1,4 +1,4 @@
-"""`orderctl freeze`: nobody deploys the service, until somebody says `orderctl continue`."""
+"""`orderctl freeze`: allow no deployment of a service until `orderctl continue`."""
 
 from typing import Annotated
 
@@ -16,18 +16,18 @@ def freeze(
     service: ServiceArgument,
     *,
     env: EnvOption,
-    reason: Annotated[str, typer.Option("--reason", help="What whoever wants to deploy is told.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown to whoever wants to deploy.", show_default=False)],
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Keep a service as it is: no deployment begins, and none that waits goes on by itself.
+    """Freeze the deployments of a service: none begins, and no paused one continues by itself.
 
     \b
     orderctl freeze order-api --env prod --reason "incident 42"
     orderctl continue order-api --env prod
 
-    What is under way is not stopped: `abort` does that. `rollback` goes on all the same, since it leads back.
+    It stops no deployment that is under way: `abort` does. `rollback` still works.
 
     Exit codes: 0 it is frozen.
     """
@@ -37,5 +37,5 @@ def freeze(
             return
         context.record("freeze", "-", reason)
         frozen = context.freeze(reason)
-        errors.print("nobody deploys it until `orderctl continue`")
+        errors.print("deployments are frozen until `orderctl continue`")
         answer(of_freeze(context, frozen), output)

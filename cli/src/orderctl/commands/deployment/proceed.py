@@ -52,12 +52,12 @@ def proceed(
         context.record("continue", waiting or "freeze lifted", why)
         if deployment is None or hook is None:
             context.freezes.lift()
-            errors.print("it may be deployed again")
+            errors.print("deployments are allowed again")
             answer(of_freeze(context, None), output)
             return
         context.fleet.proceed(deployment, hook)
         context.freezes.lift()
-        errors.print("it goes on; `orderctl wait` follows it")
+        errors.print("production traffic shifts to green; `orderctl wait` follows the deployment")
         answer(of_deployment(context, deployment), output)
 
 

@@ -1,5 +1,7 @@
 """`orderctl rollback`: back to what ran before."""
 
+from dataclasses import replace
+
 from orderctl.commands.deployment.answers import answer
 from orderctl.commands.deployment.options import (
     UNCHANGED,
@@ -54,16 +56,9 @@ def rollback(
         if state.previous is None:
             raise Refused(f"nothing is known to have run before: {context.ref.previous_tag} has no image")
         options = DeployOptions(
-            auto=auto,
-            wait=wait,
-            dry_run=dry_run,
-            yes=yes,
-            reason=reason,
-            test_url=test_url,
-            output=output,
-            is_way_back=True,
+            auto=auto, wait=wait, dry_run=dry_run, yes=yes, reason=reason, test_url=test_url, output=output
         )
-        ship(context, state.previous, options)
+        ship(context, state.previous, replace(options, is_way_back=True))
 
 
 def _put_back(

@@ -78,7 +78,7 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
         poll_sleep=pace.poll_sleep,
         clock=time.monotonic,
     )
-    outcome = _carry_out(engine, report, image, wait=options.wait)
+    outcome = _run_engine(engine, report, image, wait=options.wait)
     _end(context, outcome, output=options.output)
 
 
@@ -97,7 +97,7 @@ def preflight(context: DeployContext, image: Image, *, is_way_back: bool = False
     checks = [
         check_freeze(context.freezes.get()),
         *check_image(context.repository, image, context.fleet.architecture(service)),
-        *check_service(context.fleet, service, context.alarms, context.traffic),
+        *check_service(context.fleet, service, context.cloudwatch, context.traffic),
     ]
     return eased(checks) if is_way_back else checks
 
@@ -150,7 +150,7 @@ def _tested(
     return decide
 
 
-def _carry_out(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
+def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
     """An interruption, or an AWS that does not answer, says what state things are in and which command goes on."""
     try:
         with report.live():
@@ -170,7 +170,7 @@ def _end(context: DeployContext, outcome: Outcome, *, output: Output) -> None:
         errors.print("it is live already: nothing to do")
     elif not outcome.over:
         errors.print(
-            "it is under way: `orderctl wait` follows it, `orderctl continue` and `orderctl abort` answer a paused one"
+            "it is under way: `orderctl wait` follows it, `orderctl continue` or `orderctl abort` ends a pause"
         )
     answer(of_outcome(context, outcome), output)
     if not outcome.over:

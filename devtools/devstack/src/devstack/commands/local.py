@@ -33,7 +33,7 @@ from devstack.stack import (
 )
 from order_shared.runtime.config import Settings
 from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target, reported_failures
-from orderctl.terminal import console
+from orderctl.terminal import console, printable
 
 API_PORT = 8000
 PROCESSOR_PORT = 8081
@@ -240,7 +240,7 @@ def _reported_failures() -> Iterator[None]:
         except ChildFailed as error:
             console.print(f"{error}; everything has been stopped", style="red")
             if error.log:
-                console.print(Panel(Text(error.log), title="the end of its log"))
+                console.print(Panel(Text(printable(error.log)), title="the end of its log"))
             raise typer.Exit(1) from error
         except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
             console.print(str(error), style="red")
