@@ -106,7 +106,7 @@ async def test_what_the_api_refuses_is_told(as_ada: tuple[str, ...]) -> None:
         (["list", "--parked", "--q", "TEA"], 2, "--limit"),
         (["get", "ord_1", "--local"], 2, "--tenant"),
         (["get", "ord_1", "--tenant", "acme"], 2, "--local"),
-        (["get", "ord_1"], 1, "ORDER_API_URL"),
+        (["get", "ord_1"], 2, "ORDER_API_URL"),
     ],
 )
 def test_what_was_asked_for_wrongly_is_told(
