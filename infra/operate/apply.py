@@ -76,6 +76,6 @@ def _apply_one(plan: EnvironmentPlan, stack: Stack) -> None:
 
 
 def _require_readable(plan: EnvironmentPlan) -> None:
-    """Raises Refused if a stack reads what neither stands nor is deployed before it."""
+    """Raise Refused if a stack reads another that neither stands nor is applied before it."""
     for stack, missing in unready(plan.stacks, plan.reads, plan.standing, in_turn=True).items():
         raise Refused(explain_unready(stack, missing, plan.request.environment))

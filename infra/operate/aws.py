@@ -1,4 +1,4 @@
-"""The account: who the caller is, and the one place where clients of AWS are made."""
+"""AWS account: the caller, and its clients."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,12 @@ EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 class Account:
     id: str
     caller: str
-    """The ARN that AWS knows the caller by."""
+    """ARN of the caller."""
     session: boto3.Session
 
     @property
     def state_bucket_prefix(self) -> str:
-        """Of the names of its state buckets: each region keeps its own state."""
+        """Prefix of the names of its state buckets, of which each region has one."""
         return f"{PROJECT}-state-{self.id}"
 
     def state_bucket(self, region: str) -> str:
@@ -34,7 +34,7 @@ class Account:
 
 
 def account_of_caller(context: OperateContext, region: str) -> Account:
-    """Asks STS.
+    """Return the account of the caller, by STS.
 
     Raises:
         Refused: without credentials that AWS accepts, or if `ORDER_ACCOUNT_ID` names another account.
@@ -51,7 +51,7 @@ def account_of_caller(context: OperateContext, region: str) -> Account:
 
 
 def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
-    """Whether the account has this bucket.
+    """Return whether the account has this bucket.
 
     Raises:
         Refused: if the bucket is another account's, or the caller may not look at it.

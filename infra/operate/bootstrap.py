@@ -56,7 +56,7 @@ def bootstrap(
 
 
 def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None:
-    """Raises Refused if the bucket is another account's, Failed or ClientError if AWS does not do it."""
+    """Make a bucket, or repair it. Raises Refused if it is another account's, Failed or ClientError if AWS refuses."""
     bucket = account.state_bucket(region)
     exists = bucket_exists(s3, account, bucket)
     make_changes({bucket: None if exists else lambda: create(s3, bucket, region)}, done="made", dry_run=dry_run)

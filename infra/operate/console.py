@@ -1,4 +1,4 @@
-"""What an operator reads and answers beside what every command has in `orderctl.terminal`."""
+"""Announcements, questions and results of these verbs, by `orderctl.terminal`."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Where the commands run, as one value, so that tests give them another place."""
+"""Context of the verbs: repository, organisation and environment variables, which tests replace."""
 
 import os
 import shutil
@@ -26,18 +26,18 @@ class OperateContext:
     session: Callable[[], boto3.Session] = boto3.Session
     """Makes what clients of AWS are made from: once for a command, and not before it needs one."""
     hcp_transport: httpx.BaseTransport | None = None
-    """How HCP Terraform is reached, if not over the network."""
+    """Transport to HCP Terraform, if not the network."""
 
     @classmethod
     def of_process(cls) -> Self:
         return cls(root=ROOT, organisation=environments.ORGANISATION, environ=os.environ)
 
     def synthesized(self, environment: str) -> Path:
-        """Where the apps write an environment's stacks by default: a folder below it for each app."""
+        """Return the default folder of an environment's stacks, with a folder in it for each app."""
         return self.root / ".local" / "infra" / environment
 
     def terraform(self) -> str:
-        """Raises Refused if it is not there."""
+        """Return the path of Terraform. Raises Refused if it is not installed."""
         found = shutil.which("terraform", path=self.environ.get("PATH"))
         if found is None:
             raise Refused("there is no terraform on the PATH; install 1.11 or newer, from developer.hashicorp.com")

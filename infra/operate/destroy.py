@@ -80,7 +80,7 @@ def destroy(
 
 
 def destroy_environment(context: OperateContext, request: Request, *, yes: bool) -> None:
-    """Raises Refused, Failed, Interrupted."""
+    """Destroy an environment. Raises Refused, Failed, Interrupted."""
     require_organisation(context)
     if not request.leaves:
         _require_unprotected(request.environment)

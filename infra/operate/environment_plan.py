@@ -34,15 +34,15 @@ class EnvironmentPlan:
     request: Request
     stacks: tuple[Stack, ...]
     reads: Mapping[Stack, frozenset[Stack]]
-    """Whose state each of them reads."""
+    """Stacks whose state each of them reads."""
     standing: frozenset[Stack]
-    """Of all that the request concerns, whosever they are."""
+    """Stacks that stand, of all that the request concerns, whoever owns them."""
     terraform: Terraform
     account: Account
 
 
 def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
-    """Says what will be done and to which account, then looks at what stands and writes the stacks anew.
+    """Announce the action and the account, read which stacks stand, and write the stacks anew.
 
     A destruction, and the outputs, are about what stands: other stacks are left out. Nothing is changed yet.
 
@@ -97,7 +97,7 @@ def _write(
     stacks: Sequence[Stack],
     options: Sequence[str],
 ) -> None:
-    """Raises Refused if a stack has a state that waits to be saved."""
+    """Write the stacks. Raises Refused if one has a state that waits to be saved."""
     apps = list(dict.fromkeys(stack.app for stack in stacks))
     if apps:
         synthesis = synthesize(context, environment, terraform.folder, apps, options)

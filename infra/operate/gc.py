@@ -62,7 +62,7 @@ def gc(
 
 
 def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]:
-    """The feature environments that stand, and of each what does."""
+    """Return the feature environments that stand, with their stacks."""
     account = account_of_caller(context, DEV.home)
     what = "destroy feature environments" if doing else "list feature environments; change nothing"
     announce(context, account, what=what, whose=f"{DEV.name}, their host", regions=DEV.regions)
@@ -74,7 +74,7 @@ def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]
 
 
 def _doomed(standing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
-    """Those that no branch keeps; says of each what becomes of it."""
+    """Return the environments without a branch, and print what happens to each."""
     kept = {*branches, *map(environment_of_branch, branches)}
     if not standing:
         console.print("no feature environment stands")
@@ -85,7 +85,7 @@ def _doomed(standing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
 
 
 def _destroy(context: OperateContext, names: list[str], *, yes: bool) -> None:
-    """Raises Failed, once all have been tried, if some stand on."""
+    """Destroy the environments. Raises Failed at the end if one could not be destroyed."""
     left = []
     for name in names:
         try:

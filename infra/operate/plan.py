@@ -43,7 +43,7 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
 
 
 def show_plans(plan: EnvironmentPlan) -> None:
-    """What each stack would change, or lose if it is to be destroyed.
+    """Show what each stack would change, or lose if it is to be destroyed.
 
     Raises:
         Refused: if none can be planned yet.

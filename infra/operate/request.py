@@ -1,4 +1,4 @@
-"""What was asked for: a verb, an environment, and which of its stacks. Pure: says which stacks, in which order."""
+"""Request: a verb, an environment, and which of its stacks, in which order. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Request:
     dry_run: bool = False
 
     def stacks(self) -> tuple[Stack, ...]:
-        """Those asked for, in the order in which they are applied.
+        """Return the stacks asked for, in the order in which they are applied.
 
         Raises:
             UsageError: if there is none.
@@ -77,13 +77,13 @@ class Request:
             )
 
     def concerns(self, stack: Stack) -> bool:
-        """Whether this depends on what stands of `stack`. No other state is read: the caller need not be let see it."""
+        """Return whether the request depends on `stack`. The caller may not be allowed to read other states."""
         if self.verb is Verb.DESTROY and (self.registry or stack.host == self.environment.name):
             return True
         return stack.owner in (self.environment.name, self.environment.host, ACCOUNT)
 
     def command(self) -> str:
-        """The line that asks for this."""
+        """Return the command line of this request."""
         words = [PROGRAM, self.verb, "--env", self.environment.name]
         words += ["--only", self.only] if self.only else []
         words += ["--region", self.region] if self.region else []
@@ -107,5 +107,5 @@ def require_region(environment: Environment, region: str) -> None:
 
 
 def command(verb: Verb, environment: str, only: str | None = None) -> str:
-    """The line that asks for this of an environment that is known by its name alone."""
+    """Return the command line for an environment that is known by its name alone."""
     return f"{PROGRAM} {verb} --env {environment}" + (f" --only {only}" if only else "")

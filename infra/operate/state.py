@@ -1,4 +1,4 @@
-"""Which stacks stand: those whose state holds resources. Read from the bucket, or asked of HCP Terraform."""
+"""Stacks that stand: their state, in the bucket or in HCP Terraform, holds resources."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ def standing_stacks(
     regions: Iterable[str],
     concerns: Callable[[Stack], bool],
 ) -> frozenset[Stack]:
-    """Of those in these regions that `concerns` holds for, whosever they are.
+    """Return the standing stacks in these regions for which `concerns` holds, whoever owns them.
 
     Raises:
         Refused: if a region has no place for state, or it may not be looked at; it names `environment` in what to run

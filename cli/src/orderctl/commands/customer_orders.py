@@ -22,7 +22,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _moment(text: str) -> datetime:
-    """Of `2026-01-31`, `2026-01-31T09:05:00Z` (UTC if no zone is named), or `90m`, `24h`, `7d`: so long ago."""
+    """Parse `2026-01-31`, `2026-01-31T09:05:00Z` (UTC if no zone is named), or `90m`, `24h`, `7d`: so long ago."""
     if duration := DURATION.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{UNITS[duration[2]]: int(duration[1])})
     try:
@@ -49,7 +49,7 @@ SortOption = Annotated[str | None, typer.Option(help="created_at: oldest first."
 
 @dataclass(frozen=True, kw_only=True)
 class OrderQuery:
-    """Which orders to list."""
+    """Filter, order and limit of a list of orders."""
 
     status: Sequence[OrderStatus]
     since: datetime | None

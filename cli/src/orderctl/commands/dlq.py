@@ -242,7 +242,7 @@ def _needed_by_open_orders(target: Target) -> Callable[[Sequence[DeadLetter]], R
 
 
 def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
-    """The ids, or None for all. Ends with exit code 2 unless it is the one or the other."""
+    """Return the ids, or None for all. Raises BadParameter unless it is one of the two."""
     if every and ids:
         raise typer.BadParameter("--all and --id exclude each other")
     if not every and not ids:

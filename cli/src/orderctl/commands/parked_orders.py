@@ -23,7 +23,7 @@ ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the audit tra
 
 
 def list_parked(target: Target, limit: int, output: Output) -> None:
-    """Those parked longest first."""
+    """List parked orders, those parked longest first."""
     orders = target.run(lambda adapters: parked_orders.list_parked(adapters, limit))
     if output is Output.JSON:
         print_json([_summary(order) for order in orders])
@@ -138,7 +138,7 @@ def _summary(order: Order) -> dict[str, str | int]:
 
 
 def _payment_attempts(order: Order) -> str:
-    """The provider calls that needed more than one idempotency key, and how many keys are spent."""
+    """Return the provider calls that needed more than one idempotency key, and how many keys are spent."""
     spent = {call: getattr(order.payment.attempts, call) for call in PaymentCall}
     return ", ".join(f"{call} {number}" for call, number in spent.items() if number) or "-"
 

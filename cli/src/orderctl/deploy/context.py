@@ -1,4 +1,4 @@
-"""One service in one account: the clients of AWS, who is asking, and everything that a verb works with."""
+"""Context of a deployment verb: one service in one account, the operator, and the clients of AWS."""
 
 import os
 import time
@@ -39,11 +39,11 @@ class DeployContext:
     session: boto3.Session
     account: str
     actor: str
-    """The caller's ARN, as AWS knows it: who the audit trail names."""
+    """ARN of the caller, for the audit trail."""
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
-        """With the credentials and the region that AWS's own variables say.
+        """Open the context with the credentials and the region of AWS's own variables.
 
         Raises:
             Refused: without a region, for an unknown service, or if ORDER_ACCOUNT_ID names another account.
@@ -101,7 +101,7 @@ class DeployContext:
         return FreezeStore(self._client("dynamodb"), self._operations, self.ref)
 
     def freeze(self, reason: str) -> Freeze:
-        """Keeps everybody from deploying the service."""
+        """Freeze deployments of the service."""
         freeze = Freeze(actor=self.actor, reason=reason, since=utc_now().isoformat(timespec="seconds"))
         self.freezes.set(freeze)
         return freeze
@@ -111,7 +111,7 @@ class DeployContext:
         return Lock(self._client("dynamodb"), self._operations, self.ref, holder, now)
 
     def watch(self) -> Callable[[Deployment], str | None]:
-        """What turns a deployment down besides ECS: a processor's that leaves letters which it cannot read."""
+        """Return what rolls a deployment back besides ECS: dead letters that a new processor leaves."""
         if self.ref.kind == API:
             return lambda _: None
         return DeadLetterWatch(self._client("sqs"), order_queue(self.ref.table_prefix).dead_letter_name)

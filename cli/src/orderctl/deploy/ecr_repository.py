@@ -1,4 +1,4 @@
-"""The images of a service in ECR: what a tag points to, whether an image may run, and moving a tag."""
+"""ECR repository of a service: its images, their scans, and its tags."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 ATTESTATION = "unknown"
-"""The architecture of an index's entry that describes an image instead of being one."""
+"""Architecture of an index's entry that describes an image instead of being one."""
 
 CONFIG_TIMEOUT = 10.0
 
@@ -37,7 +37,7 @@ class Scan:
 
     status: str = ""
     findings: Mapping[str, int] = field(default_factory=dict)
-    """How many, by severity: CRITICAL, HIGH, …"""
+    """Number of findings by severity: CRITICAL, HIGH, …"""
 
     @property
     def is_going_on(self) -> bool:
@@ -59,24 +59,24 @@ class Image:
 
     @property
     def commit(self) -> str | None:
-        """As its tag says: `sha-<commit>`."""
+        """Commit in the tag `sha-<commit>`."""
         return next((tag.removeprefix("sha-") for tag in self.tags if tag.startswith("sha-")), None)
 
 
 class EcrRepository:
-    """One repository. `ecr` is a boto3 client."""
+    """`ecr` is a boto3 client."""
 
     def __init__(self, ecr: Any, name: str) -> None:
         self._ecr = ecr
         self.name = name
 
     def digest_of(self, tag: str) -> str | None:
-        """None if nothing has the tag."""
+        """Return the digest of the image with this tag, or None."""
         described = self._describe({"imageTag": tag})
         return None if described is None else str(described["imageDigest"])
 
     def get(self, reference: str) -> Image:
-        """By tag, or by digest (`sha256:…`). Raises ImageNotFound, Refused."""
+        """Return an image by tag or digest (`sha256:…`). Raises ImageNotFound, Refused."""
         described = self._describe(_identifier(reference))
         if described is None:
             raise ImageNotFound(self.name, reference)
@@ -91,7 +91,7 @@ class EcrRepository:
         )
 
     def scan_of(self, digest: str) -> Scan:
-        """Of one manifest: an index has no scan of its own, each image in it has."""
+        """Return the scan of one manifest. An index has none of its own, each image in it has."""
         try:
             answer = self._ecr.describe_image_scan_findings(repositoryName=self.name, imageId={"imageDigest": digest})
         except ClientError as error:
@@ -102,7 +102,7 @@ class EcrRepository:
         return Scan(status=answer["imageScanStatus"]["status"], findings=findings)
 
     def labels_of(self, image: Image) -> Mapping[str, str]:
-        """What the build wrote on it, such as its commit; the same on every architecture."""
+        """Return the labels of the build, such as the commit. They are the same on every architecture."""
         digest = next(iter(image.architectures.values()), None)
         if digest is None:
             return {}
@@ -110,11 +110,11 @@ class EcrRepository:
         return dict(self._config(manifest).get("config", {}).get("Labels") or {})
 
     def commit_of(self, image: Image) -> str | None:
-        """The commit that the image was built from, by its tag or else by its label; None if neither names one."""
+        """Return the commit that the image was built from, by its tag or else its label; None if neither names one."""
         return image.commit or self.labels_of(image).get(REVISION_LABEL) or None
 
     def move(self, tag: str, digest: str) -> None:
-        """Points the tag at an image that is there: an index goes as a whole, with all its architectures.
+        """Point the tag at an image that is there: an index goes as a whole, with all its architectures.
 
         Raises:
             ImageNotFound: if the repository does not have it.
@@ -162,7 +162,7 @@ class EcrRepository:
         return {str(self._config(manifest).get("architecture", ATTESTATION)): digest}
 
     def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """The document that a manifest names: what it is built for, its labels. Raises Refused if it cannot be read."""
+        """Return the configuration that a manifest names. Raises Refused if it cannot be read."""
         located = self._ecr.get_download_url_for_layer(
             repositoryName=self.name, layerDigest=manifest["config"]["digest"]
         )

@@ -1,4 +1,4 @@
-"""The one way a service is deployed; every verb that changes something goes through it.
+"""Deployment engine: every verb that ships an image goes through it.
 
     tag → digest → may it run? → lock → remember what runs → move the tag → tell ECS → follow
         → at the hook: test the green side, go on or back → the tag goes back after any rollback
@@ -20,14 +20,14 @@ from orderctl.deploy.fleet import UNDER_WAY, Deployment, Fleet, Status
 from orderctl.exceptions import DeploymentFailed, ImageNotFound, Refused, TooLate
 
 APPEAR_SECONDS = 60.0
-"""How long ECS may take to show a deployment that it was told to begin."""
+"""Time in which ECS must show a deployment that it was told to begin."""
 
 
 GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 
 
 class Step(StrEnum):
-    """How far it has come: what an interruption leaves behind."""
+    """Progress of a deployment: it decides what an interruption leaves behind."""
 
     LOOKING = auto()
     MOVING = auto()
@@ -38,12 +38,12 @@ class Step(StrEnum):
 
 
 class HookDecision(StrEnum):
-    """What becomes of a green fleet that waits."""
+    """Decision about a deployment that is paused at a hook."""
 
     CONTINUE = auto()
     ROLLBACK = auto()
     WAIT = auto()
-    """It goes on waiting, until its time is up."""
+    """Stay paused until somebody decides, or the hook times out."""
 
 
 class Exclusion(Protocol):
@@ -58,7 +58,7 @@ class Exclusion(Protocol):
 
 
 class Observer(Protocol):
-    """Whoever watches: a terminal, a log, a test."""
+    """Receiver of what happens: a terminal, a log, a test."""
 
     def checked(self, checks: Sequence[Check]) -> None: ...
     def said(self, message: str) -> None: ...
@@ -75,7 +75,7 @@ class Outcome:
     changed: bool = True
     over: bool = True
     is_rolled_back: bool = False
-    """It was to go back. It may have come to its end before."""
+    """A rollback was requested. The deployment may have ended before."""
 
     @property
     def is_live(self) -> bool:
@@ -93,18 +93,18 @@ class Engine:
     lock: Exclusion
     observer: Observer
     check: Callable[[Image], list[Check]]
-    """Preflight: what must hold before anything is changed."""
+    """Preflight checks, before anything is changed."""
     at_hook: Callable[[Deployment], HookDecision]
-    """Tests the green side and decides, or asks."""
+    """Test green, then decide or ask."""
     rejected: Callable[[Deployment], str | None]
-    """Why a deployment must not go on, whatever ECS thinks of it; None if it may."""
+    """Reason to roll a deployment back although ECS would not; None if there is none."""
     poll_sleep: Callable[[], None]
-    """Between two looks."""
+    """Wait between two looks."""
     clock: Callable[[], float]
     step: Step = Step.LOOKING
 
     def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
-        """Brings the image to where the service is, or leaves everything as it was.
+        """Deploy the image, or leave everything as it was.
 
         Raises:
             Refused: nothing was changed.
@@ -146,7 +146,7 @@ class Engine:
         return Outcome(deployment=deployment, digest=image.digest, before=before, is_rolled_back=is_rolled_back)
 
     def _resumable(self, deployment: Deployment, image: Image) -> str | None:
-        """The digest that ran before it. Raises Refused if it is a deployment of something else."""
+        """Return the digest that ran before. Raises Refused if the deployment is of another image."""
         target = self.fleet.digest_deployed(deployment, self.repository.digest_of(self.fleet.ref.live_tag))
         if target != image.digest:
             raise Refused(f"{deployment.id} is under way, of {target or 'no image'}")
@@ -169,7 +169,7 @@ class Engine:
         return deployment
 
     def _appeared(self, known: set[str]) -> Deployment:
-        """What ECS tells lags behind what it was told: the new deployment is the one that was not there before."""
+        """Wait for the new deployment, which was not there before: what ECS lists lags behind."""
         deadline = self.clock() + APPEAR_SECONDS
         while True:
             for deployment in self.fleet.history():
@@ -211,7 +211,7 @@ class Engine:
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
     def _tell(self, word: Callable[[], None]) -> bool:
-        """False if it came too late: the next look shows what has become of the deployment."""
+        """Make the call. Return False if it came too late: the next look shows the deployment as it is."""
         try:
             word()
         except TooLate as error:
@@ -237,7 +237,7 @@ class Engine:
         self.step = Step.DONE
 
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
-        """Puts the tag back on what runs, or the next deployment would ship the image that was rolled back. Somebody
+        """Put the tag back on what runs, or the next deployment would ship the image that was rolled back. Somebody
         else's tag is left alone, and so is a deployment's that took the place of this one."""
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision
@@ -251,18 +251,18 @@ class Engine:
             self.observer.said(f"{tag} is back on {back}")
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
-        """One that is under way or has succeeded since."""
+        """Return a later deployment that is under way or has succeeded."""
         newer = (each for each in self.fleet.history() if each.created_at > deployment.created_at)
         return next((each for each in newer if each.status in {*UNDER_WAY, Status.SUCCESSFUL}), None)
 
     def _remember(self, before: str | None) -> None:
-        """Keeps the way back. A deployment that nobody followed to its end has left that to whoever comes next."""
+        """Move the tag of the previous image, also after a deployment that nobody followed to its end."""
         tag = self.fleet.ref.previous_tag
         if before is not None and self.repository.digest_of(tag) != before:
             self._moved(tag, before, otherwise="there is no way back")
 
     def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
-        """False if the image is gone, which changes nothing of what became of the deployment."""
+        """Move a tag. Return False if the image is gone, which does not change the deployment's result."""
         try:
             self.repository.move(tag, digest)
         except ImageNotFound as error:

@@ -1,4 +1,4 @@
-"""A service as ECS knows it: its deployments, their stages, what is running, and the calls that change it."""
+"""Service in ECS: its deployments, their stages, its running tasks, and the calls that change it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,11 +15,11 @@ from orderctl.exceptions import Refused, TooLate
 MAX_DESCRIBED = 20  # service deployments in one DescribeServiceDeployments, ECS
 
 LATE = frozenset({"ConflictException", "InvalidParameterException"})
-"""What ECS says to a word for a deployment that is over, or for a hook that is."""
+"""Error codes of ECS for a call about a deployment, or a hook, that has ended."""
 
 
 class Status(StrEnum):
-    """Of a deployment."""
+    """Status of a deployment."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -40,7 +40,7 @@ UNDER_WAY = tuple(status for status in Status if not status.is_over)
 
 
 class Stage(StrEnum):
-    """Of a deployment, in their order."""
+    """Lifecycle stages of a deployment, in their order."""
 
     RECONCILE_SERVICE = "RECONCILE_SERVICE"
     PRE_SCALE_UP = "PRE_SCALE_UP"
@@ -56,7 +56,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One side of a deployment: what it was asked to run, and what it does. Weights are per cent."""
+    """One side of a deployment: its requested and running tasks, and its per cent of the traffic."""
 
     arn: str
     requested: int = 0
@@ -110,30 +110,30 @@ class Service:
     desired: int
     running: int
     alarms: tuple[str, ...]
-    """Those that roll a deployment back."""
+    """Names of the alarms that roll a deployment back."""
     production_rule: str | None
     test_rule: str | None
     target_groups: tuple[str, ...]
     revisions: tuple[str, ...]
-    """Those that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
+    """Revisions that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
     events: tuple[Event, ...]
     """The newest first."""
 
     @property
     def current_revision(self) -> str | None:
-        """None if there is none, or more than one."""
+        """The only revision; None if there is none, or more than one."""
         return self.revisions[0] if len(self.revisions) == 1 else None
 
 
 class Fleet:
-    """Every call that orderctl makes of ECS. `ecs` is a boto3 client."""
+    """Calls of ECS about one service. `ecs` is a boto3 client."""
 
     def __init__(self, ecs: Any, ref: ServiceRef) -> None:
         self._ecs = ecs
         self.ref = ref
 
     def describe(self) -> Service:
-        """Raises Refused if there is no such service."""
+        """Return the service. Raises Refused if there is none."""
         try:
             answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
         except ClientError as error:
@@ -146,13 +146,13 @@ class Fleet:
         return _service(active[0])
 
     def architecture(self, service: Service) -> str:
-        """What its tasks run on, as images name it: `arm64` or `amd64`."""
+        """Return the architecture of the tasks, as images name it: `arm64` or `amd64`."""
         answer = self._ecs.describe_task_definition(taskDefinition=service.task_definition)
         platform = answer["taskDefinition"].get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
         return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
 
     def digest_of(self, revision_arn: str) -> str | None:
-        """Of the image that a revision's tasks run: what its tag meant when the first of them started; None before."""
+        """Return the digest of a revision's tasks, which the first of them resolved from the tag; None before that."""
         answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
         for revision in answer["serviceRevisions"]:
             for image in revision.get("containerImages", ()):
@@ -162,17 +162,17 @@ class Fleet:
         return None
 
     def digest_deployed(self, deployment: Deployment, live: str | None) -> str | None:
-        """Of what it ships. Until its first task has started that is what the tag means: `live`."""
+        """Return the digest that a deployment ships: the live tag's, `live`, until its first task has started."""
         return self.digest_of(deployment.target.arn) or live
 
     def digest_before(self, deployment: Deployment) -> str | None:
-        """Of what it replaces: of its sources, the one that customers are on."""
+        """Return the digest that a deployment replaces: that of the source with the production traffic."""
         sources = sorted(deployment.sources, key=lambda source: source.production_weight, reverse=True)
         digests = (self.digest_of(source.arn) for source in sources)
         return next((digest for digest in digests if digest is not None), None)
 
     def replaced_by(self, digest: str) -> str | None:
-        """The digest that ran before this one, as far as ECS remembers its deployments."""
+        """Return the digest that ran before this one, as far as ECS remembers its deployments."""
         for deployment in self.history():
             if deployment.status is Status.SUCCESSFUL:
                 before = self.digest_before(deployment)
@@ -181,28 +181,28 @@ class Fleet:
         return None
 
     def history(self, limit: int = MAX_DESCRIBED) -> list[Deployment]:
-        """The newest first; at most MAX_DESCRIBED."""
+        """Return the newest deployments first; at most MAX_DESCRIBED."""
         return self._listed(limit=limit)
 
     def under_way(self) -> Deployment | None:
-        """The deployment that has not come to its end."""
+        """Return the deployment that has not ended, or None."""
         return next((each for each in self._listed(statuses=UNDER_WAY) if not each.status.is_over), None)
 
     def deployment(self, arn: str) -> Deployment | None:
-        """None for as long as ECS does not know of it: what it tells lags behind what it was told."""
+        """Return a deployment; None until ECS lists it, which takes a moment."""
         found = self._described([arn])
         return found[0] if found else None
 
     def start(self) -> None:
-        """Begins a deployment of whatever the live tag points to now."""
+        """Begin a deployment of the image that the live tag points to now."""
         self._ecs.update_service(cluster=self.ref.cluster, service=self.ref.service, forceNewDeployment=True)
 
     def proceed(self, deployment: Deployment, hook: Hook) -> None:
-        """Raises TooLate."""
+        """Shift production traffic to green. Raises TooLate."""
         self._answer(deployment, hook, "CONTINUE")
 
     def roll_back(self, deployment: Deployment) -> None:
-        """Rolls it back, from wherever it is. Raises TooLate."""
+        """Roll a deployment back at any stage. Raises TooLate."""
         if deployment.hook is not None:
             self._answer(deployment, deployment.hook, "ROLLBACK")
             return

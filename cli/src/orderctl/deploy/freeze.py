@@ -25,12 +25,12 @@ class FreezeStore:
         self._ref = ref
 
     def get(self) -> Freeze | None:
-        """Read strongly: who begins a deployment must see a freeze that has just been set."""
+        """Return the freeze, read consistently: who begins a deployment must see a freeze that has just been set."""
         item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
         return Freeze(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
 
     def set(self, freeze: Freeze) -> None:
-        """In place of an earlier one."""
+        """Set a freeze, in place of an earlier one."""
         told = {"actor": freeze.actor, "reason": freeze.reason, "since": freeze.since}
         item = {**self._key, **{name: {"S": value} for name, value in told.items()}}
         self._dynamodb.put_item(TableName=self._table, Item=item)

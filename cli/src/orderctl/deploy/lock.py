@@ -1,4 +1,4 @@
-"""One operator at a time: a lock in the table of operations, held for as long as its holder lives."""
+"""Lock that lets one operator at a time deploy a service, in the operations table."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from orderctl.deploy.service_ref import ServiceRef
 from orderctl.exceptions import DeploymentFailed, Locked
 
 AT = "lock"
-"""The range key of a lock; those of the audit trail beside it are times."""
+"""Range key of a lock. The entries of the audit trail beside it have times."""
 
 HELD_SECONDS = 120
 """After its holder's last sign of life: a machine that died does not lock others out for longer. Operators' clocks may
@@ -25,10 +25,10 @@ EXTENDED_SECONDS = HELD_SECONDS / 4
 @dataclass(frozen=True, kw_only=True)
 class Holder:
     id: str
-    """Of this run, which no other has."""
+    """Unique id of this run."""
     actor: str
     what: str
-    """What is being done, for whoever finds the lock taken."""
+    """Description of the action, for whoever finds the lock taken."""
 
 
 class Lock:
@@ -44,7 +44,7 @@ class Lock:
         self._now = now
 
     def take(self) -> None:
-        """Raises Locked, which says by whom, and since when."""
+        """Take the lock. Raises Locked, which names the holder and the time."""
         now = int(self._now())
         try:
             self._dynamodb.put_item(
@@ -69,7 +69,7 @@ class Lock:
             raise Locked(self._explain(_item_of(error), now)) from None
 
     def extend(self) -> None:
-        """To be called more often than HELD_SECONDS.
+        """Extend the lock. Call it more often than every HELD_SECONDS.
 
         Raises:
             DeploymentFailed: if it is not ours any more: somebody else may be at work.

@@ -1,4 +1,4 @@
-"""What must hold before anything is changed, each as a line that says OK, SKIP or FAIL."""
+"""Preflight checks, before anything is changed. Each is one line: OK, SKIP or FAIL."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ NO_SCAN = {
     "UNSUPPORTED_IMAGE": "ECR cannot scan it",
     "SCAN_ELIGIBILITY_EXPIRED": "it is so old that it is not scanned any more",
 }
-"""By ECR's status: waiting would not change it."""
+"""Reasons for no scan, by ECR's status. Waiting would not change them."""
 
 
 def check_image(
     images: EcrRepository, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
 ) -> Iterator[Check]:
-    """May it run here?"""
+    """Check whether the image can run here."""
     manifest = image.architectures.get(architecture)
     if manifest is None:
         built_for = ", ".join(sorted(image.architectures)) or "nothing"
@@ -35,7 +35,7 @@ def check_image(
 
 
 def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
-    """Is what was found in it clean enough?"""
+    """Check the findings of the scan."""
     found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
     if found:
         return Check("scan", Verdict.FAIL, f"it has findings: {_counted(found)}")
@@ -53,14 +53,14 @@ def _counted(findings: Mapping[str, int]) -> str:
 
 
 def check_freeze(freeze: Freeze | None) -> Check:
-    """Has somebody asked that nobody deploys it?"""
+    """Check that deployments are not frozen."""
     if freeze is None:
         return Check("not frozen", Verdict.OK, "deployments are allowed")
     return Check("not frozen", Verdict.FAIL, f"frozen by {freeze.actor} since {freeze.since}: {freeze.reason}")
 
 
 def check_service(fleet: Fleet, service: Service, cloudwatch: Any, traffic: Traffic) -> Iterator[Check]:
-    """Is it in a state from which a deployment can begin, and be rolled back?"""
+    """Check that a deployment can begin, and be rolled back."""
     under_way = fleet.under_way()
     if under_way is None:
         yield Check("no deployment", Verdict.OK, "none is under way")

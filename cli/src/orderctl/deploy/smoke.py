@@ -36,7 +36,7 @@ class Smoke:
 
     url: str
     release: str | None
-    """The commit of the image that is deployed; None if the image names none."""
+    """Commit of the image that is deployed; None if the image names none."""
     poll_sleep: Callable[[], None]
     """Between two attempts to reach the release."""
     token: str | None = None

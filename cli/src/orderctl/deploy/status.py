@@ -1,4 +1,4 @@
-"""How a service stands: what its tag means, what runs, and whether these are the same."""
+"""State of a service: the image of its tag, the images that run, and drift between them."""
 
 from dataclasses import dataclass
 
@@ -19,12 +19,12 @@ class State:
 
     @property
     def running(self) -> str | None:
-        """None if it is not one image."""
+        """The one image that runs; None if there are two, or none."""
         return self.images[0] if len(self.images) == 1 else None
 
     @property
     def drift(self) -> str | None:
-        """Why the tag and the tasks differ, and what to do; None if they do not, or a deployment is about it."""
+        """Why the tag and the tasks differ, and what to do; None without drift, or while a deployment is under way."""
         if self.under_way is not None:
             return None
         if len(self.images) > 1:

@@ -1,4 +1,4 @@
-"""How the load balancer sends requests to blue and green."""
+"""Traffic of the load balancer to blue and green."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ class Traffic:
         self._elb = elb
 
     def weights(self, rule_arn: str) -> dict[str, int]:
-        """Per cent of a rule's requests, by the ARN of the target group."""
+        """Return the per cent of a rule's requests by the ARN of the target group."""
         rule = self._elb.describe_rules(RuleArns=[rule_arn])["Rules"][0]
         (action,) = (action for action in rule["Actions"] if action["Type"] == "forward")
         groups = action.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": action["TargetGroupArn"]}]
@@ -25,13 +25,13 @@ class Traffic:
         return {group["TargetGroupArn"]: round(ALL * group.get("Weight", 1) / total) for group in groups}
 
     def healthy(self, group_arn: str) -> tuple[int, int]:
-        """Targets that are healthy, and all of them."""
+        """Return the number of healthy targets, and of all targets."""
         told = self._elb.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
         states = [target["TargetHealth"]["State"] for target in told]
         return states.count("healthy"), sum(state != "draining" for state in states)
 
     def test_url(self, service: Service) -> str:
-        """Where the green side answers before it has traffic. Raises Refused if that cannot be told."""
+        """Return the address of green behind the test listener. Raises Refused if there is none."""
         if service.test_rule is None:
             raise Refused("the service has no test listener: --test-url")
         rule = self._elb.describe_rules(RuleArns=[service.test_rule])["Rules"][0]

@@ -1,4 +1,4 @@
-"""What a verb answers on stdout: lines, or one JSON document."""
+"""Answer of a verb on stdout: lines, or one JSON document."""
 
 from collections.abc import Mapping, Sequence
 
@@ -48,7 +48,7 @@ def of_freeze(context: DeployContext, freeze: Freeze | None) -> dict[str, Row]:
 
 
 def of_checks(context: DeployContext, digest: str, checks: Sequence[Check]) -> dict[str, object]:
-    """Of what was only looked at."""
+    """Return the document of a preflight."""
     return {
         **_of(context),
         "image": digest,

@@ -1,4 +1,4 @@
-"""What the verbs of a deployment are asked with, and how they end."""
+"""Options and questions of the deployment verbs."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +12,7 @@ from orderctl.deploy.context import DeployContext
 UNCHANGED = "nothing was changed"
 
 ENVIRONMENTS = ("dev", "uat", service_ref.PROTECTED)
-"""What a shell offers; a feature's environment has any name that begins with `feat-`."""
+"""Names that a shell offers. A feature environment has any name that begins with `feat-`."""
 
 
 class ServiceName(StrEnum):

@@ -1,11 +1,11 @@
-"""How often ECS is looked at."""
+"""Interval between two looks at ECS."""
 
 import os
 import time
 
 LOOK_SECONDS = 5.0
 LOOK_VARIABLE = "ORDER_DEPLOY_LOOK_SECONDS"
-"""Between two looks; shorter against a fake."""
+"""Variable for another interval: a shorter one against a fake."""
 
 
 def poll_sleep() -> None:

@@ -99,7 +99,7 @@ def abort(
 
 
 def _put_back(context: DeployContext, deployment: Deployment) -> None:
-    """The tag, unless it means something else already."""
+    """Put the tag back, unless it means something else already."""
     tag = context.ref.live_tag
     before, live = context.fleet.digest_before(deployment), context.repository.digest_of(tag)
     if before is None or live != context.fleet.digest_deployed(deployment, live):

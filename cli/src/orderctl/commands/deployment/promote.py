@@ -51,7 +51,7 @@ def promote(
 
 
 def _running(context: DeployContext, source: str) -> str:
-    """Raises Refused if it is not one image, or not the one that the tag means."""
+    """Return the running digest. Raises Refused if there are two, or the tag means another."""
     there = state_of(
         DeployContext(
             ref=ServiceRef(environment=source, kind=context.ref.kind),

@@ -18,7 +18,7 @@ STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.FAIL: "red"}
 
 
 class Report:
-    """Everything goes to stderr: stdout is for the answer."""
+    """Report of a deployment on stderr: stdout is for the answer."""
 
     def __init__(self, record: Callable[[str, str], None], events: Callable[[], Sequence[Event]] = tuple) -> None:
         """`events` tells the service's latest, the newest first."""
@@ -77,7 +77,7 @@ class Report:
             self._spinner.update(f"{self._elapsed()}  {self._waiting_for(deployment)}")
 
     def _show_events(self) -> None:
-        """Those that were not there at the first look."""
+        """Print the events that were not there at the first look."""
         latest = self._events()
         for event in reversed(latest):
             if self._known is not None and event.id not in self._known:
@@ -99,7 +99,7 @@ class Report:
 
 
 def describe(deployment: Deployment) -> str:
-    """One line: where it is, both fleets, what is wrong."""
+    """Return one line: the stage, both fleets, and what is wrong."""
     parts = [_shown(_at(deployment)), f"green {_fleet(deployment.target)}"]
     parts += [f"blue {_fleet(source)}" for source in deployment.sources]
     if deployment.hook is not None:
@@ -111,7 +111,7 @@ def describe(deployment: Deployment) -> str:
 
 
 def _at(deployment: Deployment) -> Stage | Status:
-    """The stage stays where a rollback began."""
+    """Return the stage; during a rollback the status, since the stage does not change then."""
     is_going_on = deployment.status is Status.IN_PROGRESS
     return deployment.stage if is_going_on and deployment.stage is not None else deployment.status
 

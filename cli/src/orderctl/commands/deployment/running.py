@@ -1,4 +1,4 @@
-"""Puts the engine together for a verb, and tells an operator how it ended."""
+"""Run the engine for a verb, and report its result."""
 
 import os
 import time
@@ -39,7 +39,7 @@ LEFT = {
 
 @dataclass(frozen=True, kw_only=True)
 class DeployOptions:
-    """What an operator says beside the image."""
+    """Options of a deployment, beside the image."""
 
     auto: bool
     wait: bool
@@ -49,11 +49,11 @@ class DeployOptions:
     test_url: str | None
     output: Output
     is_way_back: bool = False
-    """Then what is wrong with the service, or a freeze, keeps nobody from it."""
+    """True for a rollback, which a freeze or a broken service does not block."""
 
 
 def ship(context: DeployContext, reference: str, options: DeployOptions) -> None:
-    """What every verb that ships an image comes down to. Raises DeployError, and typer.Exit with how it ended."""
+    """Deploy an image, for every verb that ships one. Raises CommandError, and typer.Exit with the exit code."""
     image = context.repository.get(reference)
     named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
     announce(context, f"deploy {named}")
@@ -83,7 +83,7 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
 
 
 def look(context: DeployContext, report: Report, image: Image, *, output: Output, is_way_back: bool = False) -> None:
-    """The preflight alone. Raises Refused if something does not hold."""
+    """Run the preflight alone. Raises Refused if a check fails."""
     checks = preflight(context, image, is_way_back=is_way_back)
     report.checked(checks)
     if output is Output.JSON:
@@ -105,7 +105,7 @@ def preflight(context: DeployContext, image: Image, *, is_way_back: bool = False
 def _tested(
     context: DeployContext, report: Report, image: Image, options: DeployOptions
 ) -> Callable[[Deployment], HookDecision]:
-    """At the hook: tests the green side, then goes on by itself, or asks."""
+    """Return the decision at the hook: test green, then shift the traffic (`auto`) or ask."""
 
     def decide(_: Deployment) -> HookDecision:
         try:
@@ -151,7 +151,7 @@ def _tested(
 
 
 def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
-    """An interruption, or an AWS that does not answer, says what state things are in and which command goes on."""
+    """Run the engine. An interruption or a failure of AWS names the state that is left, and the command to continue."""
     try:
         with report.live():
             return engine.deploy(image, wait=wait)
@@ -165,7 +165,7 @@ def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> 
 
 
 def _end(context: DeployContext, outcome: Outcome, *, output: Output) -> None:
-    """Raises typer.Exit with the code that says how it ended."""
+    """Print the result. Raises typer.Exit with the exit code."""
     if not outcome.changed:
         errors.print("it is live already: nothing to do")
     elif not outcome.over:

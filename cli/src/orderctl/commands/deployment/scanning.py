@@ -1,4 +1,4 @@
-"""Waits for ECR's scan of an image, which begins when the image is pushed and takes minutes."""
+"""Wait for ECR's scan of an image, which begins when the image is pushed and takes minutes."""
 
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.report import Report
@@ -12,7 +12,7 @@ MAX_LOOKS_FOR_NONE = round(60 / pace.LOOK_SECONDS)
 
 
 def await_scan(context: DeployContext, image: Image, report: Report) -> None:
-    """Returns once the scan has ended, or the time is up: what that means the preflight says. Raises Refused."""
+    """Return once the scan has ended, or the time is up, which the preflight then reports. Raises Refused."""
     manifest = image.architectures.get(context.fleet.architecture(context.fleet.describe()))
     if manifest is None:
         return  # there is nothing that could run here
