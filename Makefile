@@ -12,9 +12,9 @@ SETUP := $(PYTHON) -Es -m devtools.setup
 
 ENV_GIVEN := $(ENV)
 ENV ?= dev
-OPERATE = $(BIN)/python -m infra.operate
+OPERATE = $(BIN)/orderctl env
 WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
-HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
+CONFIRM = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
 # What is published or deployed by itself.
 SERVICE_NAMES = $(shell PYTHONPATH=shared/src $(PYTHON) -sS -m order_shared.naming)
@@ -80,33 +80,33 @@ scale: setup ## Costs and a flash sale on paper: the tables and plots of docs/sc
 	@$(BIN)/python -m tests.bench.simulate
 
 ##@ Run it on AWS (ENV=dev, uat, prod or feat-…; REGION, ONLY, YES=1 and DRY_RUN=1 as the commands' --help says)
-.PHONY: bootstrap synth plan deploy-supporting deploy-services outputs destroy reap costs
+.PHONY: bootstrap synth plan apply-supporting apply-services outputs destroy gc costs
 bootstrap: setup ## Make the bucket that keeps Terraform's state, once per account and region
 	@$(OPERATE) bootstrap $(WHERE) $(if $(DRY_RUN),--dry-run)
 
 synth: setup-infra ## Write the Terraform stacks of an environment
 	@$(OPERATE) synth --env $(ENV)
 
-plan: setup-infra ## Show what Terraform would change
+plan: setup-infra ## Show what `apply-…` would change
 	@$(OPERATE) plan $(WHERE) $(if $(ONLY),--only $(ONLY))
 
-deploy-supporting: setup-infra ## Network, cluster, load balancer, tables, queues: what services stand on
-	@$(OPERATE) deploy $(WHERE) --only supporting $(HOW)
+apply-supporting: setup-infra ## Create or change network, cluster, load balancer, tables, queues
+	@$(OPERATE) apply $(WHERE) --only supporting $(CONFIRM)
 
-deploy-services: setup-infra ## The services, as their tag says
-	@$(OPERATE) deploy $(WHERE) --only services $(HOW)
+apply-services: setup-infra ## Create or change the services, as their tag says
+	@$(OPERATE) apply $(WHERE) --only services $(CONFIRM)
 
 outputs: setup-infra ## What the stacks of an environment publish, as JSON
-	@$(OPERATE) output $(WHERE)
+	@$(OPERATE) outputs $(WHERE)
 
-destroy: setup-infra ## Take an environment down: services first, then what they stand on
-	@$(OPERATE) destroy $(WHERE) $(if $(ONLY),--only $(ONLY)) $(if $(REGISTRY),--registry) $(HOW)
+destroy: setup-infra ## Destroy an environment: services first, then the supporting stacks
+	@$(OPERATE) destroy $(WHERE) $(if $(ONLY),--only $(ONLY)) $(if $(REGISTRY),--registry) $(CONFIRM)
 
-reap: setup-infra ## Destroy feature environments whose branch is gone; KEEP names the living ones, without it they are listed
-	@$(OPERATE) reap $(if $(KEEP),--keep "$(KEEP)") $(HOW)
+gc: setup-infra ## Destroy feature environments whose branch is gone; KEEP names the living ones, without it they are listed
+	@$(OPERATE) gc $(if $(KEEP),--keep "$(KEEP)") $(CONFIRM)
 
-costs: setup ## What the environments cost a month, part by part
-	@$(BIN)/python -m infra.costs $(if $(ENV_GIVEN),--env $(ENV))
+costs: setup ## Show what the environments cost a month, part by part
+	@$(OPERATE) costs $(if $(ENV_GIVEN),--env $(ENV))
 
 # The images. A commit's whole name is its tag: CI has no other at hand.
 SERVICES ?= $(SERVICE_NAMES)
@@ -121,8 +121,8 @@ INDEX = application/vnd.oci.image.index.v1+json
 COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
 	--repository-name $$service --image-ids imageTag=$(TAG)
 
-##@ Ship it (of COMMIT, as TAG=sha-…; ENV, YES=1; AWS_REGION and credentials as AWS's own tools take them)
-.PHONY: images push ship settle begin branch-environment plan-summary reap-gone
+##@ Ship it (of COMMIT, as TAG=sha-…; ENV, YES=1, REASON="…" in prod; AWS_REGION and credentials as AWS's own tools take them)
+.PHONY: images push ship wait-deployments init branch-environment plan-summary gc-branches
 images: ## Build the images for PLATFORMS, with what they are made of and how, into .local/images (docker buildx)
 	@mkdir -p .local/images
 	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
@@ -140,13 +140,16 @@ push: ## Build them and push them as TAG to ECR; one that is there already is le
 	done
 
 ship: setup ## Deploy TAG to ENV, workers first: they read what the API of either version writes (SERVICES=order-api)
-	@for service in $(SERVICES); do $(BIN)/orderctl deploy $$service --env $(ENV) --tag $(TAG) --auto $(if $(YES),--yes); done
+	@for service in $(SERVICES); do \
+		$(BIN)/orderctl deploy $$service --env $(ENV) --tag $(TAG) --auto --reason "$${REASON:-make ship of $(TAG)}" \
+			$(if $(YES),--yes); \
+	done
 
-settle: setup ## Follow what `make deploy-services` has set going in ENV until it is live; nothing is nothing to do
+wait-deployments: setup ## Follow the deployments that `make apply-services` began in ENV to their end, if there are any
 	@$(MAKE) ship TAG=live-$(ENV)
 
-begin: setup ## Give a new environment secrets, where they have no value yet, and images of TAG, where none is live
-	@$(OPERATE) begin $(WHERE) --tag $(TAG) $(if $(DRY_RUN),--dry-run)
+init: setup ## Give a new environment secrets, where they have no value yet, and images of TAG, where none is live
+	@$(OPERATE) init $(WHERE) --tag $(TAG) $(if $(DRY_RUN),--dry-run)
 
 branch-environment: ## Print which environment belongs to a branch, as environment=NAME (BRANCH=feat/login)
 	@$(PYTHON) -c 'import os; from infra.operate.features import environment_of_branch as name; \
@@ -155,9 +158,18 @@ branch-environment: ## Print which environment belongs to a branch, as environme
 plan-summary: ## Plan, and show it on the page of GitHub's run too
 	@{ echo '```'; $(MAKE) plan; echo '```'; } | tee -a "$${GITHUB_STEP_SUMMARY:-/dev/null}"
 
-reap-gone: setup-infra ## Reap the feature environments of which git knows no branch at origin (git fetch --prune first)
+gc-branches: setup-infra ## Destroy the feature environments of which git knows no branch at origin (git fetch --prune first)
 	@branches=$$(git for-each-ref --format='%(refname:lstrip=3)' refs/remotes/origin); \
-	$(OPERATE) reap --keep "$$branches" $(HOW)
+	$(OPERATE) gc --keep "$$branches" $(CONFIRM)
+
+# The names of the last release: each prints the new name and runs it.
+RENAMED := begin=init deploy-services=apply-services deploy-supporting=apply-supporting reap=gc reap-gone=gc-branches \
+	settle=wait-deployments
+OLD := $(foreach pair,$(RENAMED),$(firstword $(subst =, ,$(pair))))
+.PHONY: $(OLD)
+$(OLD):
+	@echo "make $@ is now make $(patsubst $@=%,%,$(filter $@=%,$(RENAMED)))" >&2
+	@$(MAKE) $(patsubst $@=%,%,$(filter $@=%,$(RENAMED)))
 
 ##@ Work on it
 .PHONY: setup setup-infra test check docs snapshot format workflows services dashboards dynamodb-local prometheus lock

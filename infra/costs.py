@@ -1,18 +1,15 @@
 """What an environment costs a month, part by part: choices times `quantities.py` times `prices.py`.
 
-Standard library only. `python -m infra.costs` prints dev, uat and prod, `--env NAME` one of them or a feature
+Standard library only. `orderctl env costs` prints dev, uat and prod, `--env NAME` one of them or a feature
 environment; `cost_tables.py` makes the tables of docs/costs.md.
 """
 
-import argparse
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
 from infra import quantities as q
 from infra.environments import (
-    ENVIRONMENTS,
     ZONES,
     Architecture,
     Capacity,
@@ -22,8 +19,6 @@ from infra.environments import (
     Provisioned,
     ServiceSize,
     Strategy,
-    UnknownEnvironment,
-    environment_of,
 )
 from infra.prices import INSTANCE_TYPES, Prices
 from order_shared.tables import OPEN_ORDERS_INDEX, OPEN_SHARDS, TABLES
@@ -252,21 +247,3 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def bill_table(parts: Sequence[Part]) -> str:
     rows = [[part.name, f"{part.quantity:,.2f} {part.unit}", f"{part.price:.6g}", f"{part.usd:.2f}"] for part in parts]
     return table([["part", "quantity", "price", "USD"], *rows, ["**sum**", "", "", f"**{total(parts):.2f}**"]])
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.costs", description="What an environment costs a month.")
-    parser.add_argument("--env", help="only this one: dev, uat, prod or feat-…")
-    parser.add_argument("--orders", type=float, default=0.0, help="a month (default: none)")
-    options = parser.parse_args(arguments)
-    try:
-        environments = [environment_of(options.env)] if options.env else [*ENVIRONMENTS.values()]
-    except UnknownEnvironment as unknown:
-        parser.error(str(unknown))
-    for environment in environments:
-        bill = bill_table(monthly(environment, Load(orders=options.orders)))
-        sys.stdout.write(f"{environment.name}, US dollars a month\n\n{bill}\n\n")
-
-
-if __name__ == "__main__":
-    main()

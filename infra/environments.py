@@ -120,7 +120,7 @@ class Provisioned:
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
     """DynamoDB capacity by the request: about 1 at rest, 0.76 per million write units. Takes twice the former peak, and
-    4,000 write units a second when it is new; `python -m infra.operate warm` raises it before a sale."""
+    4,000 write units a second when it is new; `orderctl env warm` raises it before a sale."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -363,8 +363,9 @@ class MemoryQueue:
 class MemoryAuditTrail:
     operations: list[Operation] = field(default_factory=list)
 
-    async def record(self, operation: Operation) -> None:
+    def record(self, operation: Operation) -> None:
         self.operations.append(operation)
 
-    async def of(self, subject: str, limit: int = 100) -> list[Operation]:
-        return [operation for operation in self.operations if operation.subject == subject][:limit]
+    def of(self, subject: str, limit: int = 100, *, newest_first: bool = False) -> list[Operation]:
+        found = [operation for operation in self.operations if operation.subject == subject]
+        return (found[::-1] if newest_first else found)[:limit]

@@ -96,10 +96,12 @@ def test_orderctl_has_no_verb_of_devstack() -> None:
 def test_orderctl_places_an_order_and_watches_the_stack(stack: Path) -> None:
     where = ("--local", "--state", str(stack))
     who = ("--tenant", "acme", "--customer", "ada")
-    posted = run("orderctl", "orderctl", "orders", "post", "TEA-GREEN-100=1", "--wait", "--json", *where, *who)
+    posted = run(
+        "orderctl", "orderctl", "orders", "post", "TEA-GREEN-100=1", "--wait", "--output", "json", *where, *who
+    )
     assert posted.returncode == 0, posted.stdout
     assert json.loads(posted.stdout)["status"] == "confirmed"
-    seen = run("orderctl", "orderctl", "top", "--once", "--json", "--every", "0.5", *where)
+    seen = run("orderctl", "orderctl", "top", "--once", "--output", "json", "--every", "0.5", *where)
     assert seen.returncode == 0, seen.stdout
 
 

@@ -1,37 +1,49 @@
-"""`python -m infra.operate VERB`: one file for each verb; what a verb does is told by its --help."""
+"""`orderctl env VERB`, or `python -m infra.operate VERB`: one file for each verb; each explains itself by --help."""
+
+from collections.abc import Mapping
+from typing import ClassVar
 
 import typer
 
-from infra.operate.begin import begin
+from infra.operate.apply import apply
 from infra.operate.bootstrap import bootstrap
-from infra.operate.deploy import deploy
+from infra.operate.context import OperateContext
+from infra.operate.costs import costs
 from infra.operate.destroy import destroy
-from infra.operate.output import output
+from infra.operate.gc import gc
+from infra.operate.init import init
+from infra.operate.outputs import outputs
 from infra.operate.plan import plan
-from infra.operate.reap import reap
-from infra.operate.site import Site
 from infra.operate.synth import synth
 from infra.operate.warm import warm
+from orderctl.terminal import RenamedGroup
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-for verb in (bootstrap, synth, plan, deploy, begin, warm, destroy, output, reap):
+
+class Commands(RenamedGroup):
+    """The verbs, by their former names too."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"begin": "init", "deploy": "apply", "output": "outputs", "reap": "gc"}
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+for verb in (bootstrap, init, plan, apply, destroy, gc, outputs, synth, costs, warm):
     app.command()(verb)
 
 
 @app.callback()
 def main() -> None:
-    """Deploy and destroy environments: Terraform on the stacks of infra/supporting
+    """Create, change and destroy environments: Terraform on the stacks of infra/supporting
     and infra/services.
 
     Which environments there are, and what each of them is, stands in
     infra/environments.py. From an empty account:
 
     \b
-    python -m infra.operate bootstrap --env dev
-    python -m infra.operate deploy --env dev --only supporting
+    orderctl env bootstrap --env dev
+    orderctl env apply --env dev --only supporting
     (push the images, as sha-…)
-    python -m infra.operate begin --env dev --tag sha-…
-    python -m infra.operate deploy --env dev --only services
+    orderctl env init --env dev --tag sha-…
+    orderctl env apply --env dev --only services
 
     Credentials are AWS's own: a profile, the environment, a role.
     ORDER_ACCOUNT_ID, if it is set, refuses any account but that one.
@@ -39,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    app(obj=Site.of_process(), prog_name="python -m infra.operate")
+    app(obj=OperateContext.of_process(), prog_name="orderctl env")

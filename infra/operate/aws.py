@@ -1,4 +1,4 @@
-"""The account: who the caller is, and the one place where clients of AWS are made."""
+"""AWS account: the caller, and its clients."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.operate.exceptions import Failed, Refused
-from infra.operate.site import Site
+from infra.operate.context import OperateContext
 from infra.stacks import PROJECT
+from orderctl.exceptions import Failed, Refused
 
 EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
@@ -17,12 +17,12 @@ EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 class Account:
     id: str
     caller: str
-    """The ARN that AWS knows the caller by."""
+    """ARN of the caller."""
     session: boto3.Session
 
     @property
     def state_bucket_prefix(self) -> str:
-        """Of the names of its state buckets: each region keeps its own state."""
+        """Prefix of the names of its state buckets, of which each region has one."""
         return f"{PROJECT}-state-{self.id}"
 
     def state_bucket(self, region: str) -> str:
@@ -32,35 +32,26 @@ class Account:
         make: Any = self.session.client  # typed by the name of each service
         return make(service, region_name=region)
 
-    def s3(self, region: str) -> Any:
-        return self.client("s3", region)
 
-    def ecr(self, region: str) -> Any:
-        return self.client("ecr", region)
-
-    def secretsmanager(self, region: str) -> Any:
-        return self.client("secretsmanager", region)
-
-
-def account_of_caller(site: Site, region: str) -> Account:
-    """Asks STS.
+def account_of_caller(context: OperateContext, region: str) -> Account:
+    """Return the account of the caller, by STS.
 
     Raises:
         Refused: without credentials that AWS accepts, or if `ORDER_ACCOUNT_ID` names another account.
     """
     try:
-        session = site.session()
+        session = context.session()
         identity = session.client("sts", region_name=region).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS does not know who you are: {error}") from error
-    expected = site.environ.get(EXPECTED_ACCOUNT)
+    expected = context.environ.get(EXPECTED_ACCOUNT)
     if expected and expected != identity["Account"]:
         raise Refused(f"these credentials are of account {identity['Account']}, and {EXPECTED_ACCOUNT} says {expected}")
     return Account(id=identity["Account"], caller=identity["Arn"], session=session)
 
 
 def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
-    """Whether the account has this bucket.
+    """Return whether the account has this bucket.
 
     Raises:
         Refused: if the bucket is another account's, or the caller may not look at it.

@@ -6,9 +6,10 @@ import typer
 
 from infra.operate.aws import Account, account_of_caller, bucket_exists
 from infra.operate.bucket import SETTINGS, create
-from infra.operate.console import announce, console, reported
-from infra.operate.options import DryRunOption, EnvOption, RegionOption, environment_named
+from infra.operate.console import announce, make_changes
+from infra.operate.options import EnvOption, RegionOption, environment_named
 from infra.operate.request import require_region
+from orderctl.terminal import DryRunOption, console, reported
 
 
 def bootstrap(
@@ -22,57 +23,47 @@ def bootstrap(
     an account share a region's bucket; `destroy` never touches it.
 
     \b
-    python -m infra.operate bootstrap --env dev --dry-run
-    python -m infra.operate bootstrap --env dev
+    orderctl env bootstrap --env dev --dry-run
+    orderctl env bootstrap --env dev
 
     Nothing is made if HCP Terraform keeps the state (`hcp_organisation` in
     infra/environments.py).
 
-    Ends with 0 if the buckets are as they should be, 1 if AWS refused
-    something, 2 if it was asked for wrongly, without credentials, or if a
-    bucket is another account's, 130 if it was interrupted.
+    Exit codes: 0 the buckets are as they should be, 1 AWS refused something, 2
+    usage, 3 refused: without credentials, or a bucket is another account's, 130
+    interrupted.
     """
     with reported():
-        site = ctx.obj
+        context = ctx.obj
         environment = environment_named(env)
         regions = environment.regions
         if region is not None:
             require_region(environment, region)
             regions = (region,)
-        account = account_of_caller(site, environment.home)
+        account = account_of_caller(context, environment.home)
         announce(
-            site,
+            context,
             account,
             what="say what the state buckets lack; change nothing" if dry_run else "make the state buckets ready",
             whose=f"{environment.name}, and every environment in its regions",
             regions=regions,
         )
-        if site.organisation.hcp_organisation:
+        if context.organisation.hcp_organisation:
             console.print("HCP Terraform keeps the state: no bucket is needed")
             return
         for each in regions:
-            make_ready(account.s3(each), account, each, dry_run=dry_run)
+            make_ready(account.client("s3", each), account, each, dry_run=dry_run)
 
 
 def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None:
-    """Raises Refused if the bucket is another account's, Failed or ClientError if AWS does not do it."""
+    """Make a bucket, or repair it. Raises Refused if it is another account's, Failed or ClientError if AWS refuses."""
     bucket = account.state_bucket(region)
     exists = bucket_exists(s3, account, bucket)
-    _tell(bucket, None if exists else "made", dry_run=dry_run)
-    if not exists and dry_run:
-        for name in SETTINGS:
-            _tell(name, "set", dry_run=True)
-        return
-    if not exists:
-        create(s3, bucket, region)
-    for name, look in SETTINGS.items():
-        change = look(s3, bucket)
-        if change is not None and not dry_run:
-            change()
-        _tell(name, "set" if change else None, dry_run=dry_run)
+    make_changes({bucket: None if exists else lambda: create(s3, bucket, region)}, done="made", dry_run=dry_run)
+    is_there = exists or not dry_run
+    changes = {name: look(s3, bucket) if is_there else _nothing for name, look in SETTINGS.items()}
+    make_changes(changes, done="set", dry_run=dry_run)
 
 
-def _tell(name: str, done: str | None, *, dry_run: bool) -> None:
-    """`done` is None for what was there already."""
-    word = "was there" if done is None else f"would be {done}" if dry_run else done
-    console.print(f"{name:>56}  {word}")
+def _nothing() -> None:
+    """Stand for the change of a bucket that a dry run did not make."""

@@ -1,4 +1,4 @@
-"""How the state bucket should be. Each part looks at what is, and gives the change that is needed, if one is."""
+"""Settings of the state bucket. Each function returns the change that is needed, or None."""
 
 import json
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.operate.console import Change
 from infra.stacks import ACCOUNT, PROJECT
 
 NONCURRENT_DAYS = 90
@@ -13,7 +14,6 @@ INCOMPLETE_DAYS = 7
 RULE = "state"
 STATEMENT = "TlsOnly"
 
-Change = Callable[[], object]
 Look = Callable[[Any, str], Change | None]
 
 

@@ -1,12 +1,12 @@
-"""What must stand before a stack can come, and what must be gone before it can go. Pure, over sets of stacks."""
+"""Preconditions: stacks that must stand before one is applied, and be gone before it is destroyed. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
 from infra.operate.request import Verb, command
 from infra.stacks import ACCOUNT, KINDS, REGISTRY, SUPPORTING, App, Stack
+from orderctl.exceptions import Refused
 
 
 def unready(
@@ -16,7 +16,7 @@ def unready(
     *,
     in_turn: bool,
 ) -> dict[Stack, list[Stack]]:
-    """The stacks whose state could not be read, first those that come first, beside each stack that reads them.
+    """Return, for each stack, the stacks that it reads and that do not stand yet, in the order of their creation.
 
     `in_turn`: the stacks are deployed one after the other, so that a later one finds what an earlier one left.
     """
@@ -35,17 +35,17 @@ def _order_of_coming(stack: Stack) -> tuple[int, str]:
 
 
 def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environment) -> str:
-    """One line: what is missing, and what makes it."""
+    """Return one line: the missing stack, and the command that creates it."""
     first = missing[0]
     owner = (environment.host or environment.name) if first.owner == ACCOUNT else first.owner
     return (
         f"{stack.name} reads what {first.name} of {first.owner} publishes, and nothing stands there yet; "
-        f"first run: {command(Verb.DEPLOY, owner, first.app)}"
+        f"first run: {command(Verb.APPLY, owner, first.app)}"
     )
 
 
 def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack], environment: Environment) -> None:
-    """Raises Refused if something stands on one of `stacks`, which go in this order, and does not go before it."""
+    """Raise Refused if another stack still needs one of `stacks`, which are destroyed in this order."""
     left = set(standing)
     for stack in stacks:
         above = sorted(
@@ -78,7 +78,7 @@ def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
 
 
 def _destroying(above: Sequence[Stack], stack: Stack, environment: Environment) -> list[str]:
-    """The lines that make them go, each once."""
+    """Return the commands that destroy them, each once."""
     lines = dict.fromkeys(_destroying_one(other, stack, environment) for other in above)
     return list(lines)
 

@@ -1,4 +1,4 @@
-"""Which environment belongs to a branch."""
+"""Name of a branch's environment."""
 
 import re
 

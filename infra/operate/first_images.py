@@ -1,20 +1,18 @@
 """The first images of an environment's services: what `live-<environment>` means before anybody has deployed."""
 
-from collections.abc import Callable
 from typing import Any
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
+from infra.operate.console import Change
 from order_shared.naming import SERVICE_NAMES
+from orderctl.exceptions import Refused
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 """What `make push` leaves: an image for each architecture, and what they are made of and how."""
 
-Change = Callable[[], object]
-
 
 def first_images(ecr: Any, environment: Environment, tag: str | None) -> dict[str, Change | None]:
-    """By `repository:tag` what points the live tag at the image of `tag`; None where it points at one, which stays.
+    """Return by `repository:tag` the change that points the live tag at the image of `tag`; None where it has an image.
 
     Raises:
         Refused: if an image is needed, and the registry does not have it or nobody said which.

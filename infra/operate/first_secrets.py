@@ -1,13 +1,13 @@
 """The first values of an environment's secrets. None is said, logged or given to another program."""
 
 import secrets as randomness
-from collections.abc import Callable
 from typing import Any
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
+from infra.operate.console import Change
 from infra.operate.request import Verb, command
 from infra.stacks import App
+from orderctl.exceptions import Refused
 
 CURSOR_SECRETS = "cursor-secrets"
 PAYMENT_API_KEY = "payment-api-key"
@@ -16,11 +16,9 @@ SECRETS = (CURSOR_SECRETS, PAYMENT_API_KEY)
 
 CURSOR_SECRET_BYTES = 32
 
-Change = Callable[[], object]
-
 
 def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Change | None]:
-    """By the name of each secret what gives it a value; None for one that has a value, which stays.
+    """Return by the name of each secret the change that gives it a value; None for one that has a value, which stays.
 
     Raises:
         Refused: if a secret is not there, or lacks a value that only an operator knows.
@@ -51,6 +49,6 @@ def _has_value(secretsmanager: Any, name: str) -> bool:
         described = secretsmanager.describe_secret(SecretId=name)
     except secretsmanager.exceptions.ResourceNotFoundException as error:
         owner = name.partition("/")[0]
-        line = command(Verb.DEPLOY, owner, App.SUPPORTING)
+        line = command(Verb.APPLY, owner, App.SUPPORTING)
         raise Refused(f"there is no secret {name}; first run: {line}") from error
     return bool(described.get("VersionIdsToStages"))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import httpx
 
-from infra.operate.exceptions import Failed, Refused
-from infra.operate.site import Site
+from infra.operate.context import OperateContext
 from infra.stacks import PROJECT
+from orderctl.exceptions import Failed, Refused
 
 HOST = "app.terraform.io"
 TOKEN_VARIABLE = "TF_TOKEN_app_terraform_io"  # noqa: S105 - Terraform's name for it
@@ -15,19 +15,19 @@ PAGE_SIZE = 100  # the API's limit
 TIMEOUT_SECONDS = 30.0
 
 
-def workspaces_with_resources(site: Site, organisation: str) -> list[str]:
+def workspaces_with_resources(context: OperateContext, organisation: str) -> list[str]:
     """Names of this project's workspaces that hold at least one resource.
 
     Raises:
         Refused: without a token that HCP Terraform accepts for this organisation.
         Failed: if it does not answer.
     """
-    headers = {"Authorization": f"Bearer {_token(site)}"}
+    headers = {"Authorization": f"Bearer {_token(context)}"}
     names: list[str] = []
     page: int | None = 1
     try:
         with httpx.Client(
-            base_url=f"https://{HOST}/api/v2", headers=headers, transport=site.hcp_transport, timeout=TIMEOUT_SECONDS
+            base_url=f"https://{HOST}/api/v2", headers=headers, transport=context.hcp_transport, timeout=TIMEOUT_SECONDS
         ) as client:
             while page is not None:
                 answer = client.get(
@@ -46,11 +46,11 @@ def workspaces_with_resources(site: Site, organisation: str) -> list[str]:
     return names
 
 
-def _token(site: Site) -> str:
+def _token(context: OperateContext) -> str:
     """Where Terraform itself looks for it: a variable, then what `terraform login` wrote."""
-    if token := site.environ.get(TOKEN_VARIABLE):
+    if token := context.environ.get(TOKEN_VARIABLE):
         return token
-    file = Path(site.environ.get("HOME", "~")).expanduser() / ".terraform.d" / "credentials.tfrc.json"
+    file = Path(context.environ.get("HOME", "~")).expanduser() / ".terraform.d" / "credentials.tfrc.json"
     try:
         return str(json.loads(file.read_text())["credentials"][HOST]["token"])
     except (OSError, ValueError, KeyError) as error:

@@ -6,8 +6,8 @@ from botocore.exceptions import ClientError
 
 from infra.environments import Environment
 from infra.operate.aws import Account
-from infra.operate.exceptions import Failed
 from order_shared.naming import SERVICE_NAMES
+from orderctl.exceptions import Failed
 
 
 def remove_image_tags(account: Account, environment: Environment) -> list[str]:
@@ -19,7 +19,7 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
     """
     removed = []
     for region in environment.regions:
-        ecr = account.ecr(region)
+        ecr = account.client("ecr", region)
         for repository in SERVICE_NAMES:
             tags = [{"imageTag": f"{kept}-{environment.name}"} for kept in ("live", "previous")]
             try:

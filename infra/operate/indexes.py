@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.environments import Environment, Provisioned
-from infra.operate.exceptions import Refused
 from infra.operate.request import Verb, command
 from order_shared.tables import TABLES, Table
+from orderctl.exceptions import Refused
 
 Definition = tuple[str, str | None, frozenset[str]]
 """Hash key, range key, and the attributes that an index carries besides the keys."""
@@ -44,7 +44,7 @@ def require_no_replica(dynamodb: Any, environment: Environment, region: str) -> 
         except dynamodb.exceptions.ResourceNotFoundException:
             continue
         if any(replica["RegionName"] == region for replica in replicas):
-            line = command(Verb.DEPLOY, environment.name, "supporting")
+            line = command(Verb.APPLY, environment.name, "supporting")
             raise Refused(f"{name} still has a replica in {region}; first run: {line}")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from infra.environments import Environment
 from infra.naming import insights_log_group
-from infra.operate.work import Work
+from infra.operate.environment_plan import EnvironmentPlan
 from infra.stacks import SUPPORTING, Stack
 
 DATA_KEY = "aws_kms_key.data_key"
@@ -19,20 +19,20 @@ BACKUP_DAYS = 35
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_beforeyoubegin.html"""
 
 
-def kept(work: Work, stack: Stack) -> list[str]:
+def kept(plan: EnvironmentPlan, stack: Stack) -> list[str]:
     """Return the addresses that stay when a stack goes."""
     if stack.kind != SUPPORTING or stack.is_feature:
         return []
-    environment = work.request.environment
-    others = {each for each in work.standing if each.owner == stack.owner and each.kind == SUPPORTING}
+    environment = plan.request.environment
+    others = {each for each in plan.standing if each.owner == stack.owner and each.kind == SUPPORTING}
     addresses = [DATA_KEY] if _keeps_backups(environment) else []
-    return addresses + ([PROOF] if others - {*work.stacks} else [])
+    return addresses + ([PROOF] if others - {*plan.stacks} else [])
 
 
-def left_behind(work: Work) -> Iterator[str]:
+def left_behind(plan: EnvironmentPlan) -> Iterator[str]:
     """Yield what an operator may still want to do about what stays."""
-    for stack in work.stacks:
-        if DATA_KEY in kept(work, stack):
+    for stack in plan.stacks:
+        if DATA_KEY in kept(plan, stack):
             yield (
                 f"the key of {stack.owner}'s data in {stack.region} stays for {BACKUP_DAYS} days, as long as DynamoDB "
                 "keeps the backups of the deleted tables. Then find it by its description, which names tables and "

@@ -5,11 +5,11 @@ from collections.abc import Set as AbstractSet
 
 from infra.environments import Environment, Provisioned, Strategy
 from infra.operate.aws import Account
-from infra.operate.console import errors
 from infra.operate.indexes import indexes_change
 from infra.operate.running import require_blue_is_live, require_instances_unused
 from infra.stacks import SUPPORTING, Stack
 from order_shared.naming import ORDER_API
+from orderctl.terminal import errors
 
 INDEXES_CHANGE = "--indexes-change"
 

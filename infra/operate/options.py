@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from infra.environments import Environment, UnknownEnvironment, environment_of
-from infra.operate.exceptions import Refused
-from infra.operate.site import Site
+from infra.operate.context import OperateContext
+from orderctl.exceptions import Refused, UsageError
 
 EnvOption = Annotated[str, typer.Option("--env", help="dev, uat, prod, or feat-… for one that goes with its branch.")]
 OnlyOption = Annotated[
@@ -18,22 +18,20 @@ OnlyOption = Annotated[
     ),
 ]
 RegionOption = Annotated[str | None, typer.Option("--region", help="One of the environment's regions.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def environment_named(name: str) -> Environment:
-    """Raises Refused if there is none."""
+    """Return the environment of this name. Raises UsageError if there is none."""
     try:
         return environment_of(name)
     except UnknownEnvironment as error:
-        raise Refused(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
-def require_organisation(site: Site) -> None:
-    """Raises Refused as long as nobody has said whose platform it is."""
-    if site.organisation.is_placeholder:
+def require_organisation(context: OperateContext) -> None:
+    """Raise Refused until `ORGANISATION` says whose platform it is."""
+    if context.organisation.is_placeholder:
         raise Refused(
-            f"the domain is still {site.organisation.domain}: say in infra/environments.py, under ORGANISATION, which "
-            "domain, repository and address are yours, and beside each environment who issues its tokens"
+            f"the domain is still {context.organisation.domain}: say in infra/environments.py, under ORGANISATION, "
+            "which domain, repository and address are yours, and beside each environment who issues its tokens"
         )

@@ -1,20 +1,20 @@
-"""`plan`: what a deployment would change."""
+"""`plan`: show what `apply` would change."""
 
 import typer
 
 from infra.operate.conditions import explain_unready, unready
-from infra.operate.console import errors, reported
-from infra.operate.exceptions import Refused
+from infra.operate.environment_plan import EnvironmentPlan, prepare
 from infra.operate.firewall import firewall_drift
 from infra.operate.options import EnvOption, OnlyOption, RegionOption, environment_named, require_organisation
 from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
-from infra.operate.work import Work, prepare
 from infra.stacks import SUPPORTING, Stack
+from orderctl.exceptions import Refused
+from orderctl.terminal import errors, reported
 
 
 def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: RegionOption = None) -> None:
-    """Show what a deployment would change. Changes nothing.
+    """Show what `apply` would change. Changes nothing.
 
     Says first which account it asks, and as whom. Then it writes the stacks
     anew from the code, and runs `terraform plan` on each, in the order in which
@@ -29,13 +29,12 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
     that is most of them.
 
     \b
-    python -m infra.operate plan --env dev
-    python -m infra.operate plan --env prod --only services
-    python -m infra.operate plan --env prod --only order-api-eu-central-1
+    orderctl env plan --env dev
+    orderctl env plan --env prod --only services
+    orderctl env plan --env prod --only order-api-eu-central-1
 
-    Ends with 0 if all went well, 1 if a plan failed, 2 if it was asked for
-    wrongly or something is missing (Terraform, credentials, the state bucket),
-    130 if it was interrupted.
+    Exit codes: 0 done, 1 a plan failed, 2 usage, 3 refused: something is missing
+    (Terraform, credentials, the state bucket), 130 interrupted.
     """
     with reported():
         require_organisation(ctx.obj)
@@ -43,28 +42,28 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
         show_plans(prepare(ctx.obj, request))
 
 
-def show_plans(work: Work) -> None:
-    """What each stack would change, or lose if it is to be destroyed.
+def show_plans(plan: EnvironmentPlan) -> None:
+    """Show what each stack would change, or lose if it is to be destroyed.
 
     Raises:
         Refused: if none can be planned yet.
         Failed, Interrupted: as `in_turn`.
     """
-    destroy = work.request.verb is Verb.DESTROY
-    lacking = {} if destroy else unready(work.stacks, work.reads, work.standing, in_turn=False)
-    left_out = [explain_unready(stack, missing, work.request.environment) for stack, missing in lacking.items()]
-    plannable = [stack for stack in work.stacks if stack not in lacking]
+    destroy = plan.request.verb is Verb.DESTROY
+    lacking = {} if destroy else unready(plan.stacks, plan.reads, plan.standing, in_turn=False)
+    left_out = [explain_unready(stack, missing, plan.request.environment) for stack, missing in lacking.items()]
+    plannable = [stack for stack in plan.stacks if stack not in lacking]
     if left_out and not plannable:
         raise Refused("nothing can be planned yet:\n" + "\n".join(f"  {line}" for line in left_out))
 
     def show(stack: Stack) -> None:
-        work.terraform.init(stack)
-        work.terraform.show_plan(stack, destroy=destroy)
-        if stack.kind == SUPPORTING and stack in work.standing and not destroy:
-            wafv2 = work.account.client("wafv2", stack.region)
-            for line in sorted(firewall_drift(wafv2, work.terraform.folder_of(stack))):
+        plan.terraform.init(stack)
+        plan.terraform.show_plan(stack, destroy=destroy)
+        if stack.kind == SUPPORTING and stack in plan.standing and not destroy:
+            wafv2 = plan.account.client("wafv2", stack.region)
+            for line in sorted(firewall_drift(wafv2, plan.terraform.folder_of(stack))):
                 errors.print(line, style="red")
 
-    in_turn(work, plannable, show, done="planned")
+    in_turn(plan, plannable, show, done="planned")
     for line in left_out:
         errors.print(f"not planned: {line}", style="yellow")

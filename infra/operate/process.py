@@ -1,13 +1,14 @@
 """Runs a child to its end, and lets it come to that end when somebody presses Ctrl-C."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from infra.operate.exceptions import Interrupted
-from infra.operate.signals import ENDING, handled
+from orderctl.exceptions import Interrupted
+from orderctl.signals import ENDING, handled
 
 
 class Child:
@@ -28,7 +29,7 @@ class Child:
         Raises:
             Interrupted: if a signal came meanwhile, once the process has ended.
         """
-        with handled(ENDING, self._on_signal):
+        with handled((signal.SIGINT, *ENDING), self._on_signal):
             self._process = subprocess.Popen(
                 command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=stdout, process_group=0
             )

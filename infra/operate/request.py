@@ -1,21 +1,21 @@
-"""What was asked for: a verb, an environment, and which of its stacks. Pure: says which stacks, in which order."""
+"""Request: a verb, an environment, and which of its stacks, in which order. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from infra.environments import Environment
-from infra.operate.exceptions import Refused
 from infra.stacks import ACCOUNT, REGISTRY, App, Stack, leaving_stacks, stacks_of
+from orderctl.exceptions import Refused, UsageError
 
-PROGRAM = "python -m infra.operate"
+PROGRAM = "orderctl env"
 
 
 class Verb(StrEnum):
     PLAN = "plan"
-    DEPLOY = "deploy"
+    APPLY = "apply"
     DESTROY = "destroy"
-    OUTPUT = "output"
+    OUTPUTS = "outputs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,11 @@ class Request:
     dry_run: bool = False
 
     def stacks(self) -> tuple[Stack, ...]:
-        """Those asked for, in the order in which they are seen to.
+        """Return the stacks asked for, in the order in which they are applied.
 
         Raises:
-            Refused: if there is none, or it is the registry and nobody said `--registry`.
+            UsageError: if there is none.
+            Refused: if it is the registry and nobody said `--registry`.
         """
         if self.leaves:
             candidates = leaving_stacks(self.environment, str(self.region))
@@ -43,8 +44,8 @@ class Request:
                 require_region(self.environment, self.region)
         chosen = tuple(stack for stack in candidates if self._wants(stack))
         if not chosen:
-            raise Refused(self._no_such_stack())
-        if self.verb is Verb.DEPLOY and not self.dry_run:
+            raise UsageError(self._no_such_stack())
+        if self.verb is Verb.APPLY and not self.dry_run:
             self._require_one_region_of_services(chosen)
         if self.verb is not Verb.DESTROY:
             return chosen
@@ -76,13 +77,13 @@ class Request:
             )
 
     def concerns(self, stack: Stack) -> bool:
-        """Whether this depends on what stands of `stack`. No other state is read: the caller need not be let see it."""
+        """Return whether the request depends on `stack`. The caller may not be allowed to read other states."""
         if self.verb is Verb.DESTROY and (self.registry or stack.host == self.environment.name):
             return True
         return stack.owner in (self.environment.name, self.environment.host, ACCOUNT)
 
     def command(self) -> str:
-        """The line that asks for this."""
+        """Return the command line of this request."""
         words = [PROGRAM, self.verb, "--env", self.environment.name]
         words += ["--only", self.only] if self.only else []
         words += ["--region", self.region] if self.region else []
@@ -100,11 +101,11 @@ class Request:
 
 
 def require_region(environment: Environment, region: str) -> None:
-    """Raises Refused if the environment is not there."""
+    """Raise UsageError if the environment is not in this region."""
     if region not in environment.regions:
-        raise Refused(f"{environment.name} is not in {region}; its regions are {', '.join(environment.regions)}")
+        raise UsageError(f"{environment.name} is not in {region}; its regions are {', '.join(environment.regions)}")
 
 
 def command(verb: Verb, environment: str, only: str | None = None) -> str:
-    """The line that asks for this of an environment that is known by its name alone."""
+    """Return the command line for an environment that is known by its name alone."""
     return f"{PROGRAM} {verb} --env {environment}" + (f" --only {only}" if only else "")

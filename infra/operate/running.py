@@ -5,8 +5,8 @@ from typing import Any
 
 from infra.environments import Environment
 from infra.naming import blue_target_group, instances_provider
-from infra.operate.exceptions import Refused
 from order_shared.naming import ORDER_API
+from orderctl.exceptions import Refused
 
 PAGE = 10  # DescribeServices takes no more
 
@@ -37,8 +37,8 @@ def require_blue_is_live(ecs: Any, elbv2: Any, environment: Environment) -> None
                 raise Refused(
                     f"green is live of {name}, and a service that rolls has blue only: every request would fail. Start "
                     f"one more deployment, which takes over on blue: aws ecs update-service --cluster "
-                    f"{environment.cluster} --service {name} --force-new-deployment; follow it with `make settle "
-                    f"ENV={environment.name}`, and then deploy again"
+                    f"{environment.cluster} --service {name} --force-new-deployment; follow it with `make "
+                    f"wait-deployments ENV={environment.name}`, and then apply again"
                 )
 
 

@@ -1,32 +1,36 @@
-"""Which stacks stand: those whose state holds resources. Read from the bucket, or asked of HCP Terraform."""
+"""Stacks that stand: their state, in the bucket or in HCP Terraform, holds resources."""
 
 import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from infra.operate.aws import Account, bucket_exists
-from infra.operate.exceptions import Refused
+from infra.operate.context import OperateContext
 from infra.operate.hcp import workspaces_with_resources
 from infra.operate.request import PROGRAM
-from infra.operate.site import Site
 from infra.stacks import Stack
+from orderctl.exceptions import Refused
 
 
 def standing_stacks(
-    site: Site, account: Account, environment: str, regions: Iterable[str], concerns: Callable[[Stack], bool]
+    context: OperateContext,
+    account: Account,
+    environment: str,
+    regions: Iterable[str],
+    concerns: Callable[[Stack], bool],
 ) -> frozenset[Stack]:
-    """Of those in these regions that `concerns` holds for, whosever they are.
+    """Return the standing stacks in these regions for which `concerns` holds, whoever owns them.
 
     Raises:
         Refused: if a region has no place for state, or it may not be looked at; it names `environment` in what to run
             first.
     """
-    if site.organisation.hcp_organisation is not None:
-        names = workspaces_with_resources(site, site.organisation.hcp_organisation)
+    if context.organisation.hcp_organisation is not None:
+        names = workspaces_with_resources(context, context.organisation.hcp_organisation)
         return frozenset(stack for name in names if (stack := Stack.of_workspace(name)) and concerns(stack))
     found: set[Stack] = set()
     for region in regions:
-        s3, bucket = account.s3(region), account.state_bucket(region)
+        s3, bucket = account.client("s3", region), account.state_bucket(region)
         if not bucket_exists(s3, account, bucket):
             raise Refused(f"there is no state bucket {bucket}; first run: {PROGRAM} bootstrap --env {environment}")
         found.update(_in_bucket(s3, bucket, concerns))

@@ -1,14 +1,14 @@
-"""`synth`: writes an environment's stacks, as Terraform will read them."""
+"""`synth`: write an environment's stacks, as Terraform will read them."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from infra.operate.console import console, reported
 from infra.operate.options import EnvOption, environment_named
 from infra.operate.synthesis import synthesize
 from infra.stacks import App
+from orderctl.terminal import console, reported
 
 
 def synth(
@@ -23,14 +23,14 @@ def synth(
 
     Both apps run in infra's own environment, at once. Each stack is a folder,
     OUT/{supporting,services}/stacks/STACK, and in it `cdk.tf.json`. `plan`,
-    `deploy` and `destroy` do this by themselves.
+    `apply` and `destroy` do this by themselves.
 
     \b
-    python -m infra.operate synth --env dev
-    python -m infra.operate synth --env feat-login --out build
+    orderctl env synth --env dev
+    orderctl env synth --env feat-login --out build
 
-    Ends with 0 if all stacks were written, 1 if an app failed, 2 if it was
-    asked for wrongly.
+    Exit codes: 0 all stacks were written, 1 an app failed, 2 usage, 3 infra's
+    environment is missing.
     """
     with reported():
         environment = environment_named(env)

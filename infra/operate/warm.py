@@ -1,22 +1,20 @@
 """`warm`: raises the warm throughput of the tables before a sale. Terraform does not manage it."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from infra.operate.aws import account_of_caller
-from infra.operate.console import announce, confirm, console, reported, require_answer
-from infra.operate.exceptions import Refused
-from infra.operate.options import DryRunOption, EnvOption, YesOption, environment_named, require_organisation
+from infra.operate.console import Change, announce, confirm, make_changes
+from infra.operate.options import EnvOption, environment_named, require_organisation
 from order_shared.tables import OPERATIONS, TABLES
+from orderctl.exceptions import Refused, UsageError
+from orderctl.terminal import DryRunOption, YesOption, reported, require_answer
 
 NEW_TABLE = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
 """Throughput of a new table. DynamoDB reports these numbers as if none were set."""
 
 WARMED = tuple(table.name for table in TABLES if table is not OPERATIONS)
-
-Change = Callable[[], object]
 
 
 def warm(
@@ -43,25 +41,24 @@ def warm(
     should know. What is as high already stays as it is.
 
     \b
-    python -m infra.operate warm --env prod --writes 20000 --dry-run
-    python -m infra.operate warm --env prod --writes 20000 --table orders
+    orderctl env warm --env prod --writes 20000 --dry-run
+    orderctl env warm --env prod --writes 20000 --table orders
 
-    Ends with 0 if all are as high as asked for, 1 if AWS refused something or
-    you did not confirm, 2 if it was asked for wrongly or without credentials,
-    130 if it was interrupted.
+    Exit codes: 0 all are as high as asked for, 1 AWS refused something, 2 usage,
+    3 refused: without credentials, or not confirmed, 130 interrupted.
     """
     with reported():
-        site = ctx.obj
-        require_organisation(site)
+        context = ctx.obj
+        require_organisation(context)
         environment = environment_named(env)
         names = _names(table)
         _require_more(writes, reads)
         if not dry_run:
-            require_answer(site, yes=yes)
+            require_answer(yes=yes)
         region = environment.regions[0]
-        account = account_of_caller(site, region)
+        account = account_of_caller(context, region)
         announce(
-            site,
+            context,
             account,
             what="say what would be raised; change nothing"
             if dry_run
@@ -75,24 +72,21 @@ def warm(
         }
         if any(changes.values()) and not dry_run:
             confirm(environment, yes=yes)
-        for name, change in changes.items():
-            if change is not None and not dry_run:
-                change()
-            done = "was as high" if change is None else "would be raised" if dry_run else "raised"
-            console.print(f"{environment.table_prefix + name:>56}  {done}")
+        named = {environment.table_prefix + name: change for name, change in changes.items()}
+        make_changes(named, done="raised", unchanged="was as high", dry_run=dry_run)
 
 
 def _names(table: list[str] | None) -> list[str]:
     if unknown := sorted({*(table or ())} - {*WARMED}):
-        raise Refused(f"there is no table {unknown[0]!r}: --table takes {', '.join(WARMED)}")
+        raise UsageError(f"there is no table {unknown[0]!r}: --table takes {', '.join(WARMED)}")
     return table or list(WARMED)
 
 
 def _require_more(writes: int, reads: int) -> None:
-    """Raise Refused for what a new table takes anyway."""
+    """Raise UsageError for what a new table takes anyway."""
     least = NEW_TABLE["WriteUnitsPerSecond"], NEW_TABLE["ReadUnitsPerSecond"]
     if writes <= least[0] and reads <= least[1]:
-        raise Refused(
+        raise UsageError(
             f"{writes} write units and {reads} read units are what a new table takes as it is: ask for more than "
             f"{least[0]} or {least[1]}"
         )

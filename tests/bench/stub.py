@@ -191,7 +191,11 @@ class Stub:
 
     def _get_queue_attributes(self, request: Json, reply: Reply) -> None:
         name = request["QueueUrl"].rpartition("/")[2]
-        attributes = {"QueueArn": f"arn:aws:sqs:eu-central-1:000000000000:{name}", "ApproximateNumberOfMessages": "0"}
+        attributes = {
+            "QueueArn": f"arn:aws:sqs:eu-central-1:000000000000:{name}",
+            "ApproximateNumberOfMessages": "0",
+            "ApproximateNumberOfMessagesNotVisible": "0",
+        }
         reply(json.dumps({"Attributes": attributes}).encode())
 
     def _list_queues(self, _request: Json, reply: Reply) -> None:

@@ -34,7 +34,7 @@ def state(stack: Stack, tmp_path: Path) -> Iterator[Path]:
 async def test_one_view_for_programs(shop: Shop, state: Path) -> None:
     await shop.stock("TEA", 100_000)
     looking = await asyncio.create_subprocess_exec(
-        *TOP, str(state), "--once", "--json", "--every", "1", stdout=asyncio.subprocess.PIPE
+        *TOP, str(state), "--once", "--output", "json", "--every", "1", stdout=asyncio.subprocess.PIPE
     )
     answer = asyncio.ensure_future(looking.communicate())
     placed: list[str] = []

@@ -15,8 +15,9 @@ from typer.testing import CliRunner, Result
 
 from infra.environments import Environment, Organisation, environment_of
 from infra.operate.__main__ import app
-from infra.operate.site import Site
+from infra.operate.context import OperateContext
 from infra.stacks import ACCOUNT, REGISTRY, SUPPORTING, App, Stack, leaving_stacks, stacks_of
+from orderctl import terminal
 
 HOME = "eu-central-1"
 MOTO_ACCOUNT = "123456789012"
@@ -86,21 +87,21 @@ for stack, content in made_up.get(name, {{}}).get(app, {{}}).items():
 
 @dataclass
 class Desk:
-    """Where an operator sits. `site` may be replaced by another; what was called is read from files."""
+    """Where an operator sits. `context` may be replaced by another; what was called is read from files."""
 
-    site: Site
+    context: OperateContext
     here: Path
     s3: Any
     does: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
         """Return a client of the account: the one that the commands use, too."""
-        make: Any = self.site.session().client  # typed by the name of each service
+        make: Any = self.context.session().client  # typed by the name of each service
         return make(service, region_name=HOME)
 
     def run(self, *words: str, answer: str | None = None) -> Result:
         (self.here / "does.json").write_text(json.dumps(self.does))
-        return CliRunner().invoke(app, list(words), obj=self.site, input=answer)
+        return CliRunner().invoke(app, list(words), obj=self.context, input=answer)
 
     def calls(self) -> list[dict[str, Any]]:
         return self._read("calls.jsonl")
@@ -126,7 +127,7 @@ class Desk:
 
     def make_bucket(self, region: str) -> None:
         where = {"LocationConstraint": region}
-        s3 = self.site.session().client("s3", region_name=region)
+        s3 = self.context.session().client("s3", region_name=region)
         s3.create_bucket(Bucket=BUCKET.replace(HOME, region), CreateBucketConfiguration=where)
 
     def make_up(self, *environments: Environment, broken: tuple[str, ...] = ()) -> None:
@@ -158,7 +159,7 @@ class Desk:
 
     def pretend(self, **changes: Any) -> None:
         """Changes of the organisation."""
-        self.site = replace(self.site, organisation=replace(self.site.organisation, **changes))
+        self.context = replace(self.context, organisation=replace(self.context.organisation, **changes))
 
     def lacks(self, text: str) -> bool:
         """None of the commands' words has the text."""
@@ -212,10 +213,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, aws_session: boto3.Ses
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS"):
         monkeypatch.delenv(name, raising=False)
     environ = {"PATH": str(tools), "FAKE_TERRAFORM": str(here), "HOME": str(tmp_path)}
+    monkeypatch.setattr(terminal, "can_ask", lambda: True)
     with mock_aws():
         s3 = aws_session.client("s3", region_name=HOME)
-        site = Site(root=root, organisation=OURS, environ=environ, is_terminal=True, session=lambda: aws_session)
-        made = Desk(site, here, s3)
+        context = OperateContext(root=root, organisation=OURS, environ=environ, session=lambda: aws_session)
+        made = Desk(context, here, s3)
         made.make_bucket(HOME)
         made.make_up(*(environment_of(name) for name in ("dev", "uat", "prod", "feat-login", "feat-old")))
         yield made

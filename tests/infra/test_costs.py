@@ -1,13 +1,15 @@
 """What an environment costs: each choice by hand, and orders as docs/scale.md has them."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from infra import quantities as q
-from infra.costs import AT_REST, Load, Part, compute, egress, main, monthly, total
+from infra.costs import AT_REST, Load, Part, compute, egress, monthly, total
 from infra.environments import (
     DEV,
     ENVIRONMENTS,
@@ -25,6 +27,7 @@ from infra.environments import (
     ServiceSize,
     environment_of,
 )
+from infra.operate.__main__ import app
 from infra.prices import Prices
 from order_processor.config import ProcessorSettings
 from order_processor.sweeper import REPORT_EVERY
@@ -269,23 +272,24 @@ class TestOrders:
 
 
 class TestCommand:
-    def test_it_prints_one_environment(self, capsys: pytest.CaptureFixture[str]) -> None:
-        main(["--env", "feat-example"])
-        printed = capsys.readouterr().out
+    def costs(self, *words: str) -> Result:
+        return CliRunner().invoke(app, ["costs", *words])
+
+    def test_it_prints_one_environment(self) -> None:
+        printed = self.costs("--env", "feat-example").stdout
         assert printed.startswith("feat-example, US dollars a month\n\n| part | quantity | price | USD |\n")
         assert f"| **sum** |  |  | **{total(monthly(FEATURE)):.2f}** |" in printed
 
-    def test_it_prints_all_environments(self, capsys: pytest.CaptureFixture[str]) -> None:
-        main([])
-        printed = capsys.readouterr().out
+    def test_it_prints_all_environments(self) -> None:
+        printed = self.costs().stdout
         assert [line.split(",")[0] for line in printed.splitlines() if "US dollars" in line] == [*ENVIRONMENTS]
 
-    def test_it_adds_orders(self, capsys: pytest.CaptureFixture[str]) -> None:
-        main(["--env", "prod", "--orders", "1e6"])
-        assert f"**{total(monthly(PROD, Load(orders=1e6))):.2f}**" in capsys.readouterr().out
+    def test_it_adds_orders(self) -> None:
+        expected = total(monthly(PROD, Load(orders=1e6)))
+        assert f"**{expected:.2f}**" in self.costs("--env", "prod", "--orders", "1e6").stdout
+        document = json.loads(self.costs("--env", "prod", "--orders", "1e6", "--output", "json").stdout)
+        assert document["prod"]["total"] == round(expected, 2)
 
-    def test_an_unknown_environment_is_refused(self, capsys: pytest.CaptureFixture[str]) -> None:
-        with pytest.raises(SystemExit) as exit_:
-            main(["--env", "staging"])
-        assert exit_.value.code == 2
-        assert "'staging' is no environment" in capsys.readouterr().err
+    def test_an_unknown_environment_is_a_usage_error(self) -> None:
+        result = self.costs("--env", "staging")
+        assert (result.exit_code, "'staging' is no environment" in result.stderr) == (2, True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl.deploy.place import API, PROCESSOR, SERVICES, Place
+from orderctl.deploy.service_ref import API, PROCESSOR, SERVICES, ServiceRef
 from tests.infra.policies import Statement, statements_of
 from tests.infra.synthesis import FEATURE, REFERENCE, Stack, none, of_kind, stack_of
 from tests.integration.deploy_desk import SECOND, Desk, ground
@@ -73,7 +73,7 @@ def action_of(call: Call) -> str:
 
 def deploy_role(environment: str) -> list[Statement]:
     """Of the environment, or of the one that it stands on."""
-    stack = stack_of(Place(environment=environment, kind=API).cluster, "supporting")
+    stack = stack_of(ServiceRef(environment=environment, kind=API).cluster, "supporting")
     return statements_of(stack.the("aws_iam_role_policy.ci_deploy_policy"))
 
 
@@ -99,27 +99,27 @@ def test_nothing_may_be_changed_that_no_verb_changes(requests: list[Request], en
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_its_table_of_operations_is_allowed(environment: str) -> None:
-    name = Place(environment=environment, kind=API).table_prefix + OPERATIONS.name
+    name = ServiceRef(environment=environment, kind=API).table_prefix + OPERATIONS.name
     assert _covers(environment, "dynamodb:PutItem", f"table/{name}")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 @pytest.mark.parametrize("kind", SERVICES)
 def test_its_services_are_allowed(environment: str, kind: str) -> None:
-    place = Place(environment=environment, kind=kind)
+    ref = ServiceRef(environment=environment, kind=kind)
     for resource in ("service", "service-deployment", "service-revision"):
-        assert _covers(environment, "ecs:UpdateService", f"{resource}/{place.cluster}/{place.service}/of-some-id")
+        assert _covers(environment, "ecs:UpdateService", f"{resource}/{ref.cluster}/{ref.service}/of-some-id")
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_its_dead_letters_may_be_counted(environment: str) -> None:
-    queue = order_queue(Place(environment=environment, kind=PROCESSOR).table_prefix).dead_letter_name
+    queue = order_queue(ServiceRef(environment=environment, kind=PROCESSOR).table_prefix).dead_letter_name
     assert _covers(environment, "sqs:GetQueueAttributes", queue)
 
 
 def _covers(environment: str, action: str, resource: str) -> bool:
     patterns = [
-        _named(stack_of(Place(environment=environment, kind=API).cluster, "supporting"), pattern)
+        _named(stack_of(ServiceRef(environment=environment, kind=API).cluster, "supporting"), pattern)
         for statement in deploy_role(environment)
         if action in statement.actions
         for pattern in statement.resources
@@ -134,22 +134,22 @@ def _named(stack: Stack, arn: str) -> str:
     return "arn:*:" + REFERENCE.sub("", arn).split(":", 5)[-1]
 
 
-def services() -> Iterator[tuple[Place, Stack]]:
+def services() -> Iterator[tuple[ServiceRef, Stack]]:
     for environment in ENVIRONMENTS:
         for kind in SERVICES:
-            yield Place(environment=environment, kind=kind), stack_of(environment, kind)
+            yield ServiceRef(environment=environment, kind=kind), stack_of(environment, kind)
 
 
 def test_services_and_clusters_have_the_names_that_are_asked_for() -> None:
     def faults() -> Iterator[str]:
-        for place, stack in services():
+        for ref, stack in services():
             service = stack.one("aws_ecs_service")
-            cluster = stack_of(place.cluster, "supporting").one("aws_ecs_cluster")
-            if service["name"] != place.service:
-                yield f"{stack}: the service is {service['name']}, not {place.service}"
-            if cluster["name"] != place.cluster:
-                yield f"{stack}: the cluster is {cluster['name']}, not {place.cluster}"
-            if f"_{place.cluster}_supporting_" not in service["cluster"]:
+            cluster = stack_of(ref.cluster, "supporting").one("aws_ecs_cluster")
+            if service["name"] != ref.service:
+                yield f"{stack}: the service is {service['name']}, not {ref.service}"
+            if cluster["name"] != ref.cluster:
+                yield f"{stack}: the cluster is {cluster['name']}, not {ref.cluster}"
+            if f"_{ref.cluster}_supporting_" not in service["cluster"]:
                 yield f"{stack}: the service is in {service['cluster']}"
 
     none(faults())
@@ -157,30 +157,30 @@ def test_services_and_clusters_have_the_names_that_are_asked_for() -> None:
 
 def test_tasks_start_from_the_tag_that_is_moved() -> None:
     def faults() -> Iterator[str]:
-        for place, stack in services():
+        for ref, stack in services():
             containers = json.loads(stack.one("aws_ecs_task_definition")["container_definitions"])
             images = {each["name"]: each["image"] for each in containers}
-            if not images.get(place.kind, "").endswith(f":{place.live_tag}"):
-                yield f"{stack}: {place.kind} does not run {place.live_tag}: {images}"
+            if not images.get(ref.kind, "").endswith(f":{ref.live_tag}"):
+                yield f"{stack}: {ref.kind} does not run {ref.live_tag}: {images}"
 
     none(faults())
 
 
 def test_the_repositories_let_exactly_these_tags_be_moved() -> None:
-    places = [place for place, _ in services()]
+    refs = [ref for ref, _ in services()]
     for registry in of_kind("registry"):
         repositories = registry.resources("aws_ecr_repository")
-        assert {each["name"] for each in repositories} == {place.repository for place in places}
+        assert {each["name"] for each in repositories} == {ref.repository for ref in refs}
         for repository in repositories:
             movable = [each["filter"] for each in repository["image_tag_mutability_exclusion_filter"]]
-            for tag in (tag for place in places for tag in (place.live_tag, place.previous_tag)):
+            for tag in (tag for ref in refs for tag in (ref.live_tag, ref.previous_tag)):
                 assert any(fnmatch(tag, pattern) for pattern in movable), tag
             assert not any(fnmatch(SECOND, pattern) for pattern in movable)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_locks_and_letters_are_where_they_are_looked_for(environment: str) -> None:
-    prefix = Place(environment=environment, kind=PROCESSOR).table_prefix
+    prefix = ServiceRef(environment=environment, kind=PROCESSOR).table_prefix
     supporting = stack_of(environment, "supporting")
     assert prefix + OPERATIONS.name in {each["name"] for each in supporting.resources("aws_dynamodb_table")}
     assert order_queue(prefix).dead_letter_name in {each["name"] for each in supporting.resources("aws_sqs_queue")}

@@ -13,7 +13,7 @@ from infra.environments import DEV
 from infra.operate.aws import Account
 from infra.operate.bootstrap import make_ready
 from infra.operate.bucket import SETTINGS
-from infra.operate.exceptions import Failed, Refused
+from orderctl.exceptions import Failed, Refused
 from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk
 
 STEPS = len(SETTINGS)
@@ -123,7 +123,7 @@ def test_a_bucket_that_is_not_ours_is_never_touched(
 
 def test_us_east_1_takes_no_location(bare: Desk, aws_session: boto3.Session) -> None:
     account = Account(id=MOTO_ACCOUNT, caller=f"arn:aws:iam::{MOTO_ACCOUNT}:user/ada", session=aws_session)
-    make_ready(account.s3("us-east-1"), account, "us-east-1", dry_run=False)
+    make_ready(account.client("s3", "us-east-1"), account, "us-east-1", dry_run=False)
     assert [each["Name"] for each in bare.s3.list_buckets()["Buckets"]] == [
         f"order-platform-state-{MOTO_ACCOUNT}-us-east-1"
     ]

@@ -39,8 +39,8 @@ def hosted(desk: Desk) -> Callable[[Callable[[httpx.Request], httpx.Response]], 
     desk.pretend(hcp_organisation="shop")
 
     def with_answers(answer: Callable[[httpx.Request], httpx.Response]) -> Desk:
-        environ = {**desk.site.environ, "TF_TOKEN_app_terraform_io": "ours"}
-        desk.site = replace(desk.site, environ=environ, hcp_transport=httpx.MockTransport(answer))
+        environ = {**desk.context.environ, "TF_TOKEN_app_terraform_io": "ours"}
+        desk.context = replace(desk.context, environ=environ, hcp_transport=httpx.MockTransport(answer))
         return desk
 
     return with_answers
@@ -49,9 +49,9 @@ def hosted(desk: Desk) -> Callable[[Callable[[httpx.Request], httpx.Response]], 
 Hosted = Callable[[Callable[[httpx.Request], httpx.Response]], Desk]
 
 
-def test_deploy_tells_terraform_of_no_bucket(hosted: Hosted) -> None:
+def test_apply_tells_terraform_of_no_bucket(hosted: Hosted) -> None:
     desk = hosted(workspaces([]))
-    result = desk.run("deploy", "--env", "dev", "--yes")
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 0, result.output
     assert "HCP Terraform, organisation shop" in result.stderr
     init = desk.calls()[0]
@@ -70,13 +70,13 @@ def test_destroy_takes_what_holds_resources(hosted: Hosted) -> None:
 def test_a_host_stays_while_feature_environments_stand(hosted: Hosted) -> None:
     desk = hosted(workspaces(named(stacks_named("dev")), named(stacks_named("feat-login")[:1])))
     result = desk.run("destroy", "--env", "dev", "--yes")
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert "destroy --env feat-login" in result.stderr
 
 
-def test_reap_finds_feature_environments(hosted: Hosted) -> None:
+def test_gc_finds_feature_environments(hosted: Hosted) -> None:
     desk = hosted(workspaces(named(stacks_named("feat-login")), named(stacks_named("feat-old"))))
-    assert desk.run("reap", "--yes", "--keep", "feat/login").exit_code == 0
+    assert desk.run("gc", "--yes", "--keep", "feat/login").exit_code == 0
     assert desk.applied() == [f"order-processor-{HOME}", f"order-api-{HOME}", f"supporting-{HOME}"]
 
 
@@ -86,30 +86,30 @@ def test_what_a_stack_reads_is_known_by_its_workspace(hosted: Hosted) -> None:
     stack = {"data": {"terraform_remote_state": {"supporting": {"config": source}}}}
     made_up = {"dev": {"services": {f"order-api-{HOME}": stack}}}
     (desk.here / "stacks.json").write_text(json.dumps(made_up))
-    result = desk.run("deploy", "--env", "dev", "--only", "order-api", "--yes")
-    assert result.exit_code == 2
+    result = desk.run("apply", "--env", "dev", "--only", "order-api", "--yes")
+    assert result.exit_code == 3
     assert f"reads what supporting-{HOME} of dev publishes" in result.stderr
 
 
 def test_the_token_of_terraform_login_is_found(hosted: Hosted) -> None:
     desk = hosted(workspaces([]))
-    environ = {name: value for name, value in desk.site.environ.items() if not name.startswith("TF_TOKEN")}
-    desk.site = replace(desk.site, environ=environ)
-    result = desk.run("reap")
-    assert result.exit_code == 2
+    environ = {name: value for name, value in desk.context.environ.items() if not name.startswith("TF_TOKEN")}
+    desk.context = replace(desk.context, environ=environ)
+    result = desk.run("gc")
+    assert result.exit_code == 3
     assert "terraform login" in result.stderr
     folder = desk.here.parent / ".terraform.d"
     folder.mkdir()
     written = {"credentials": {"app.terraform.io": {"token": "ours"}}}
     (folder / "credentials.tfrc.json").write_text(json.dumps(written))
-    assert desk.run("reap").exit_code == 0
+    assert desk.run("gc").exit_code == 0
 
 
 def test_a_token_that_is_not_theirs(hosted: Hosted) -> None:
     desk = hosted(workspaces([]))
-    desk.site = replace(desk.site, environ={**desk.site.environ, "TF_TOKEN_app_terraform_io": "another"})
-    result = desk.run("reap")
-    assert result.exit_code == 2
+    desk.context = replace(desk.context, environ={**desk.context.environ, "TF_TOKEN_app_terraform_io": "another"})
+    result = desk.run("gc")
+    assert result.exit_code == 3
     assert "no organisation shop that this token may look at" in result.stderr
 
 
@@ -117,6 +117,6 @@ def test_no_answer(hosted: Hosted) -> None:
     def answer(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("the network is down")
 
-    result = hosted(answer).run("reap")
+    result = hosted(answer).run("gc")
     assert result.exit_code == 1
     assert "HCP Terraform: the network is down" in result.stderr

@@ -96,15 +96,13 @@ class TestLeavingARegion:
         with Stubber(left.client("dynamodb")) as answers:
             answers.add_response("describe_table", {"Table": table}, {"TableName": "prod-orders"})
             result = left.run("destroy", "--env", "prod", "--region", FAR, "--yes")
-        assert result.exit_code == 2
-        assert (
-            "prod-orders still has a replica in eu-west-1; first run: python -m infra.operate deploy" in result.stderr
-        )
+        assert result.exit_code == 3
+        assert "prod-orders still has a replica in eu-west-1; first run: orderctl env apply" in result.stderr
         assert not left.applied()
 
     def test_the_others_are_as_protected_as_before(self, left: Desk) -> None:
         result = left.run("destroy", "--env", "prod", "--yes")
-        assert result.exit_code == 2
+        assert result.exit_code == 3
         assert "prod is protected" in result.stderr
 
 
@@ -132,7 +130,7 @@ def test_images_go_with_the_registry_and_never_otherwise(desk: Desk) -> None:
     assert all("force_delete" not in repository.body for repository in every("aws_ecr_repository"))
 
 
-@pytest.mark.parametrize("verb", ["destroy", "deploy"])
+@pytest.mark.parametrize("verb", ["destroy", "apply"])
 def test_the_log_group_that_comes_back_is_taken_away(desk: Desk, verb: str) -> None:
     """Container Insights makes it while the cluster goes, and the next cluster's stack could not."""
     logs = desk.client("logs")
@@ -147,7 +145,7 @@ def test_the_log_group_of_a_cluster_that_stands_stays(desk: Desk) -> None:
     logs = desk.client("logs")
     logs.create_log_group(logGroupName=insights_log_group("uat"))
     desk.stand(supporting("uat"))
-    assert desk.run("deploy", "--env", "uat", "--yes").exit_code == 0
+    assert desk.run("apply", "--env", "uat", "--yes").exit_code == 0
     assert len(logs.describe_log_groups()["logGroups"]) == 1
 
 

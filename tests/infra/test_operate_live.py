@@ -78,7 +78,7 @@ def with_orders(monkeypatch: pytest.MonkeyPatch, *indexes: Index) -> None:
 
 
 def refused(result: Result, *words: str) -> None:
-    assert result.exit_code == 2, result.output
+    assert result.exit_code == 3, result.output
     assert all(word in result.stderr for word in words), result.stderr
 
 
@@ -88,7 +88,7 @@ def told(desk: Desk) -> list[list[str]]:
 
 
 def test_tables_as_the_code_has_them_are_deployed(ground: Desk) -> None:
-    assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
     assert told(ground) == [[], []]
 
 
@@ -108,20 +108,20 @@ def test_tables_that_are_billed_so_rest(ground: Desk, monkeypatch: pytest.Monkey
     for table in TABLES:
         dynamodb.update_table(TableName=f"dev-{table.name}", BillingMode="PROVISIONED", ProvisionedThroughput=units)
     become(monkeypatch, ground, replace(DEV, billing=Provisioned()))
-    assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
     assert told(ground) == [[], []]
     with_orders(monkeypatch, *ORDERS.indexes, OTHER)
-    assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
     assert told(ground)[2:] == [[FLAG], [FLAG]]
 
 
 def test_a_new_environment_needs_no_look(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     become(monkeypatch, desk, replace(DEV, billing=Provisioned()))
-    assert desk.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    assert desk.run("apply", "--env", "dev", "--yes").exit_code == 0
     assert told(desk) == [[], []]
 
 
-@pytest.mark.parametrize("verb", ["plan", "deploy"])
+@pytest.mark.parametrize("verb", ["plan", "apply"])
 def test_an_index_that_changed_under_its_name_is_refused(
     ground: Desk, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -139,11 +139,11 @@ def test_an_index_is_not_taken_away_in_the_step_that_brings_its_successor(
     first, second = ORDERS.indexes
     renamed = replace(second, name="orders_by_identity")
     with_orders(monkeypatch, first, renamed)
-    refused(ground.run("deploy", "--env", "dev", "--yes"), "would lose the index orders_by_id", "first deploy both")
+    refused(ground.run("apply", "--env", "dev", "--yes"), "would lose the index orders_by_id", "first deploy both")
     with_orders(monkeypatch, first, second, renamed)
-    assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
     with_orders(monkeypatch, first)
-    assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+    assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
 
 
 class TestInstances:
@@ -169,16 +169,16 @@ class TestInstances:
 
     def test_they_stay_while_services_ask_for_them(self, ground: Desk, answers: Stubber) -> None:
         self.asking(answers, instances_provider("dev"))
-        refused(ground.run("deploy", "--env", "dev", "--yes"), *self.NAMES, "keep_instances=True")
+        refused(ground.run("apply", "--env", "dev", "--yes"), *self.NAMES, "keep_instances=True")
         assert not ground.applied()
 
     def test_they_stay_while_tasks_drain_on_them(self, ground: Desk, answers: Stubber) -> None:
         self.asking(answers, "FARGATE_SPOT", draining=instances_provider("dev"))
-        refused(ground.run("deploy", "--env", "dev", "--yes"), *self.NAMES)
+        refused(ground.run("apply", "--env", "dev", "--yes"), *self.NAMES)
 
     def test_they_go_once_nobody_asks(self, ground: Desk, answers: Stubber) -> None:
         self.asking(answers, "FARGATE_SPOT")
-        assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+        assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
         answers.assert_no_pending_responses()
 
     @pytest.mark.usefixtures("answers")
@@ -188,7 +188,7 @@ class TestInstances:
     ) -> None:
         """A call to ECS would fail here: it has no answer."""
         become(monkeypatch, ground, replace(DEV, **kept))
-        assert ground.run("deploy", "--env", "dev", "--yes").exit_code == 0
+        assert ground.run("apply", "--env", "dev", "--yes").exit_code == 0
 
 
 def strategy(provider: str) -> dict[str, Any]:
@@ -245,13 +245,13 @@ class TestLeavingBlueGreen:
 
     def test_it_goes_on_while_blue_is_live(self, colours: tuple[Desk, Any, str, list[str]]) -> None:
         desk, _, _, _ = colours
-        assert desk.run("deploy", "--env", "dev", "--only", "order-api", "--yes").exit_code == 0
+        assert desk.run("apply", "--env", "dev", "--only", "order-api", "--yes").exit_code == 0
 
     def test_it_is_refused_while_green_is(self, colours: tuple[Desk, Any, str, list[str]]) -> None:
         desk, elbv2, rule, groups = colours
         elbv2.modify_rule(RuleArn=rule, Actions=[forward(groups, (0, 100))])
-        result = desk.run("deploy", "--env", "dev", "--only", "order-api", "--yes")
-        refused(result, "green is live of order-api", "--force-new-deployment", "make settle ENV=dev")
+        result = desk.run("apply", "--env", "dev", "--only", "order-api", "--yes")
+        refused(result, "green is live of order-api", "--force-new-deployment", "make wait-deployments ENV=dev")
         assert not desk.applied()
 
 

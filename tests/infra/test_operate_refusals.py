@@ -1,4 +1,4 @@
-"""What is refused: one clear line, exit code 2, no traceback, and nothing has run."""
+"""What is refused: one clear line, exit code 2 or 3, no traceback, and nothing has run."""
 
 import json
 from dataclasses import replace
@@ -12,10 +12,11 @@ from typer.testing import Result
 from infra.environments import PLACEHOLDER_DOMAIN
 from infra.stacks import Stack
 from order_shared.naming import ORDER_API
+from orderctl import terminal
 from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk, stacks_named
 
-CHANGING = ["deploy", "destroy"]
-ASKING_TERRAFORM = ["plan", "deploy", "destroy", "output"]
+CHANGING = ["apply", "destroy"]
+ASKING_TERRAFORM = ["plan", "apply", "destroy", "outputs"]
 
 
 def ask(desk: Desk, verb: str, *words: str, env: str = "dev") -> Result:
@@ -23,14 +24,14 @@ def ask(desk: Desk, verb: str, *words: str, env: str = "dev") -> Result:
     return desk.run(verb, "--env", env, *words, *(["--yes"] if verb in CHANGING else []))
 
 
-def refused(result: Result, *texts: str) -> None:
-    assert result.exit_code == 2, result.output
+def refused(result: Result, *texts: str, code: int = 3) -> None:
+    assert result.exit_code == code, result.output
     assert isinstance(result.exception, SystemExit)  # no traceback
     for text in texts:
         assert text in result.stderr
 
 
-@pytest.mark.parametrize("verb", ["plan", "deploy", "destroy"])
+@pytest.mark.parametrize("verb", ["plan", "apply", "destroy"])
 def test_nobody_has_said_whose_platform_it_is(desk: Desk, verb: str) -> None:
     desk.pretend(domain=PLACEHOLDER_DOMAIN)
     refused(ask(desk, verb), "infra/environments.py", "ORGANISATION")
@@ -39,18 +40,18 @@ def test_nobody_has_said_whose_platform_it_is(desk: Desk, verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ["bootstrap", "synth", *ASKING_TERRAFORM])
 def test_an_environment_that_there_is_not(desk: Desk, verb: str) -> None:
-    refused(ask(desk, verb, env="Prod"), "'Prod' is no environment", "dev, uat, prod")
+    refused(ask(desk, verb, env="Prod"), "'Prod' is no environment", "dev, uat, prod", code=2)
 
 
 @pytest.mark.parametrize("verb", ASKING_TERRAFORM)
 def test_a_stack_that_there_is_not(desk: Desk, verb: str) -> None:
-    refused(ask(desk, verb, "--only", "order-apy"), "dev has no 'order-apy'", f"order-api-{HOME}")
+    refused(ask(desk, verb, "--only", "order-apy"), "dev has no 'order-apy'", f"order-api-{HOME}", code=2)
     assert desk.calls() == []
 
 
 @pytest.mark.parametrize("verb", ASKING_TERRAFORM)
 def test_without_terraform(desk: Desk, verb: str, tmp_path: Path) -> None:
-    desk.site = replace(desk.site, environ={**desk.site.environ, "PATH": str(tmp_path)})
+    desk.context = replace(desk.context, environ={**desk.context.environ, "PATH": str(tmp_path)})
     refused(ask(desk, verb), "no terraform on the PATH")
 
 
@@ -61,7 +62,7 @@ def test_without_credentials(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    desk.site = replace(desk.site, session=boto3.Session)
+    desk.context = replace(desk.context, session=boto3.Session)
     with mock_aws(config={"core": {"mock_credentials": False}}):
         refused(ask(desk, verb), "AWS does not know who you are")
     assert desk.calls() == []
@@ -70,38 +71,38 @@ def test_without_credentials(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("verb", ["bootstrap", *ASKING_TERRAFORM])
 def test_a_profile_that_there_is_not(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    desk.site = replace(desk.site, session=boto3.Session)
+    desk.context = replace(desk.context, session=boto3.Session)
     refused(ask(desk, verb), "AWS does not know who you are", "nobody")
 
 
 @pytest.mark.parametrize("verb", ["bootstrap", *ASKING_TERRAFORM])
 def test_another_account_than_the_one_that_is_expected(desk: Desk, verb: str) -> None:
-    desk.site = replace(desk.site, environ={**desk.site.environ, "ORDER_ACCOUNT_ID": "999999999999"})
+    desk.context = replace(desk.context, environ={**desk.context.environ, "ORDER_ACCOUNT_ID": "999999999999"})
     refused(ask(desk, verb), f"are of account {MOTO_ACCOUNT}, and ORDER_ACCOUNT_ID says 999999999999")
     assert desk.calls() == []
 
 
 def test_the_account_that_is_expected_goes_on(desk: Desk) -> None:
-    desk.site = replace(desk.site, environ={**desk.site.environ, "ORDER_ACCOUNT_ID": MOTO_ACCOUNT})
-    assert ask(desk, "deploy").exit_code == 0
+    desk.context = replace(desk.context, environ={**desk.context.environ, "ORDER_ACCOUNT_ID": MOTO_ACCOUNT})
+    assert ask(desk, "apply").exit_code == 0
 
 
 @pytest.mark.parametrize("verb", ASKING_TERRAFORM)
 def test_without_a_state_bucket(desk: Desk, verb: str) -> None:
     desk.s3.delete_bucket(Bucket=BUCKET)
-    refused(ask(desk, verb), f"no state bucket {BUCKET}", "python -m infra.operate bootstrap --env dev")
+    refused(ask(desk, verb), f"no state bucket {BUCKET}", "orderctl env bootstrap --env dev")
     assert desk.calls() == []
 
 
 @pytest.mark.parametrize("verb", CHANGING)
-def test_nobody_is_there_to_answer(desk: Desk, verb: str) -> None:
+def test_nobody_is_there_to_answer(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.stand(*stacks_named("dev"))
-    desk.site = replace(desk.site, is_terminal=False)
+    monkeypatch.setattr(terminal, "can_ask", lambda: False)
     refused(desk.run(verb, "--env", "dev"), "--yes")
     assert ask(desk, verb).exit_code == 0
 
 
-@pytest.mark.parametrize(("answer", "code"), [("de\n", 1), ("y\n", 1), ("\n", 1), ("", 130)])
+@pytest.mark.parametrize(("answer", "code"), [("de\n", 3), ("y\n", 3), ("\n", 3), ("", 130)])
 @pytest.mark.parametrize("verb", CHANGING)
 def test_another_answer_than_the_name(desk: Desk, verb: str, answer: str, code: int) -> None:
     desk.stand(*stacks_named("dev"))
@@ -135,7 +136,7 @@ def test_a_host_stays_while_feature_environments_stand(desk: Desk) -> None:
         *stacks_named("dev"), Stack(owner="feat-old", region=HOME, kind=ORDER_API.name), *stacks_named("feat-login")
     )
     result = ask(desk, "destroy")
-    refused(result, "  python -m infra.operate destroy --env feat-login\n", "destroy --env feat-old\n")
+    refused(result, "  orderctl env destroy --env feat-login\n", "destroy --env feat-old\n")
     assert result.stderr.count("destroy --env feat-login") == 1  # though it has three stacks
     assert desk.calls() == []
 
@@ -158,7 +159,7 @@ def test_a_supporting_stack_stays_while_services_stand_on_it(desk: Desk) -> None
     refused(
         ask(desk, "destroy", "--only", "supporting"),
         f"order-api-{HOME} of dev, order-processor-{HOME} of dev",
-        "python -m infra.operate destroy --env dev --only services",
+        "orderctl env destroy --env dev --only services",
     )
     assert desk.calls() == []
 
@@ -166,13 +167,13 @@ def test_a_supporting_stack_stays_while_services_stand_on_it(desk: Desk) -> None
 @pytest.mark.parametrize(
     ("env", "words", "line"),
     [
-        ("dev", ("--only", "services"), "deploy --env dev --only supporting"),
-        ("feat-login", (), "deploy --env dev --only supporting"),
-        ("feat-login", ("--only", "services"), "deploy --env dev --only supporting"),
+        ("dev", ("--only", "services"), "apply --env dev --only supporting"),
+        ("feat-login", (), "apply --env dev --only supporting"),
+        ("feat-login", ("--only", "services"), "apply --env dev --only supporting"),
     ],
 )
 def test_what_would_be_read_does_not_stand(desk: Desk, env: str, words: tuple[str, ...], line: str) -> None:
-    refused(ask(desk, "deploy", *words, env=env), f"first run: python -m infra.operate {line}")
+    refused(ask(desk, "apply", *words, env=env), f"first run: orderctl env {line}")
     assert desk.calls() == []
 
 
@@ -181,13 +182,13 @@ def test_nothing_can_be_planned_yet(desk: Desk) -> None:
     assert desk.calls() == []
 
 
-@pytest.mark.parametrize("verb", ["synth", "deploy"])
+@pytest.mark.parametrize("verb", ["synth", "apply"])
 def test_without_infras_environment(desk: Desk, verb: str) -> None:
-    (desk.site.root / "infra" / ".venv" / "bin" / "python").unlink()
+    (desk.context.root / "infra" / ".venv" / "bin" / "python").unlink()
     refused(ask(desk, verb), "make setup-infra")
 
 
-@pytest.mark.parametrize("verb", ["synth", "plan", "deploy"])
+@pytest.mark.parametrize("verb", ["synth", "plan", "apply"])
 def test_a_stack_that_cannot_be_written(desk: Desk, verb: str) -> None:
     desk.make_up(broken=("services",))
     result = ask(desk, verb)
@@ -201,7 +202,7 @@ def test_a_stack_that_the_apps_do_not_write(desk: Desk) -> None:
     made_up = json.loads((desk.here / "stacks.json").read_text())
     del made_up["dev"]["services"][f"order-api-{HOME}"]
     (desk.here / "stacks.json").write_text(json.dumps(made_up))
-    result = ask(desk, "deploy")
+    result = ask(desk, "apply")
     assert result.exit_code == 1
     assert f"wrote no stack order-api-{HOME}" in result.stderr
     assert desk.calls() == []
@@ -209,9 +210,9 @@ def test_a_stack_that_the_apps_do_not_write(desk: Desk) -> None:
 
 def test_a_state_that_was_not_saved_comes_first(desk: Desk) -> None:
     desk.run("synth", "--env", "dev")
-    folder = desk.site.root / ".local" / "infra" / "dev" / "supporting" / "stacks" / f"supporting-{HOME}"
+    folder = desk.context.root / ".local" / "infra" / "dev" / "supporting" / "stacks" / f"supporting-{HOME}"
     (folder / "errored.tfstate").touch()
-    refused(ask(desk, "deploy"), "state push errored.tfstate", f"supporting-{HOME}")
+    refused(ask(desk, "apply"), "state push errored.tfstate", f"supporting-{HOME}")
     assert desk.calls() == []
 
 
@@ -219,5 +220,5 @@ def test_nobody_elses_state_is_read_without_need(desk: Desk) -> None:
     """A role that may not read prod's state can still deploy dev."""
     desk.s3.put_object(Bucket=BUCKET, Key=f"prod/{HOME}/order-api.tfstate", Body=b"not to be read")
     desk.s3.put_object(Bucket=BUCKET, Key=f"feat-login/{HOME}/order-api.tfstate", Body=b"not to be read")
-    assert ask(desk, "deploy").exit_code == 0
+    assert ask(desk, "apply").exit_code == 0
     assert ask(desk, "destroy", env="uat").exit_code == 0

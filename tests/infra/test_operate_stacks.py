@@ -6,11 +6,11 @@ import pytest
 
 from infra.environments import DEV, MAX_NAME_LENGTH, NAME_PATTERN, PROD, Environment, environment_of
 from infra.operate.conditions import require_nothing_above, unready
-from infra.operate.exceptions import Refused
 from infra.operate.features import environment_of_branch
 from infra.operate.request import Request, Verb
 from infra.stacks import ACCOUNT, Stack, stacks_of
 from order_shared.naming import ORDER_API
+from orderctl.exceptions import Refused, UsageError
 
 FAR = "eu-west-1"
 HOME = DEV.home
@@ -34,7 +34,7 @@ DEPLOYED = [
 ]
 
 
-@pytest.mark.parametrize("verb", [Verb.PLAN, Verb.OUTPUT])
+@pytest.mark.parametrize("verb", [Verb.PLAN, Verb.OUTPUTS])
 def test_what_others_read_comes_first(verb: Verb) -> None:
     """The first region's tables are replicated under keys of the others."""
     assert order(verb, WIDE) == DEPLOYED
@@ -45,10 +45,10 @@ def test_services_of_two_regions_never_go_at_once(only: str | None) -> None:
     """Terraform does not wait for ECS: the former home would still write when the new one begins."""
     failed_over = replace(WIDE, active_region=FAR)
     with pytest.raises(Refused, match=rf"(?s)--only services --region {HOME}\n.*--only services --region {FAR}"):
-        Request(verb=Verb.DEPLOY, environment=failed_over, only=only).stacks()
-    assert order(Verb.DEPLOY, failed_over, only="order-processor", region=HOME) == [DEPLOYED[7]]
-    assert order(Verb.DEPLOY, failed_over, only="supporting") == DEPLOYED[:4]
-    assert order(Verb.DEPLOY, failed_over, dry_run=True)[4:] == [*DEPLOYED[6:], *DEPLOYED[4:6]]
+        Request(verb=Verb.APPLY, environment=failed_over, only=only).stacks()
+    assert order(Verb.APPLY, failed_over, only="order-processor", region=HOME) == [DEPLOYED[7]]
+    assert order(Verb.APPLY, failed_over, only="supporting") == DEPLOYED[:4]
+    assert order(Verb.APPLY, failed_over, dry_run=True)[4:] == [*DEPLOYED[6:], *DEPLOYED[4:6]]
 
 
 def test_destroying_goes_the_same_way_backwards_and_spares_the_registry() -> None:
@@ -57,7 +57,7 @@ def test_destroying_goes_the_same_way_backwards_and_spares_the_registry() -> Non
 
 
 def test_a_feature_environment_has_no_registry_of_its_own() -> None:
-    assert order(Verb.DEPLOY, FEATURE) == [f"supporting-{HOME}", f"order-api-{HOME}", f"order-processor-{HOME}"]
+    assert order(Verb.APPLY, FEATURE) == [f"supporting-{HOME}", f"order-api-{HOME}", f"order-processor-{HOME}"]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_a_part_keeps_the_order(asked: dict[str, str], expected: list[str]) -> N
     ],
 )
 def test_what_names_no_stack_is_refused_and_the_choices_are_told(asked: dict[str, str], told: str) -> None:
-    with pytest.raises(Refused, match=told):
-        order(Verb.DEPLOY, DEV, **asked)
+    with pytest.raises(UsageError, match=told):
+        order(Verb.APPLY, DEV, **asked)
 
 
 def test_the_registry_alone_is_destroyed_only_if_it_is_said() -> None:
@@ -98,7 +98,7 @@ def test_the_registry_alone_is_destroyed_only_if_it_is_said() -> None:
 
 def test_the_line_that_goes_on_asks_for_the_same() -> None:
     request = Request(verb=Verb.DESTROY, environment=DEV, only="services", region=HOME, registry=True)
-    assert request.command() == f"python -m infra.operate destroy --env dev --only services --region {HOME} --registry"
+    assert request.command() == f"orderctl env destroy --env dev --only services --region {HOME} --registry"
 
 
 @pytest.mark.parametrize("environment", [WIDE, PROD, FEATURE], ids=lambda each: str(each.name))
@@ -154,7 +154,7 @@ def test_a_stack_that_cannot_be_deployed_leaves_nothing_for_the_next() -> None:
 def test_what_something_stands_on_does_not_go(going: Stack, above: Stack, line: str) -> None:
     with pytest.raises(Refused) as refusal:
         require_nothing_above([going], {going, above}, WIDE)
-    assert str(refusal.value).splitlines()[1:] == [f"  python -m infra.operate {line}"]
+    assert str(refusal.value).splitlines()[1:] == [f"  orderctl env {line}"]
     require_nothing_above([above, going], {going, above}, WIDE)  # what goes before it is in nobody's way
 
 

@@ -9,22 +9,22 @@ import pytest
 from tests.infra.conftest import HOME, Desk, stacks_named
 
 REGISTRY, SUPPORTING, API, PROCESSOR = (stack.name for stack in stacks_named("dev"))
-GOES_ON = "what goes on from here, and leaves what is done as it is: python -m infra.operate"
+GOES_ON = "to go on from here, which leaves what is done as it is: orderctl env"
 
 
 @pytest.mark.parametrize("verb", ["init", "plan", "apply"])
 def test_the_first_failure_ends_it(desk: Desk, verb: str) -> None:
     desk.does[f"{verb} {SUPPORTING}"] = {"exit": 1}
-    result = desk.run("deploy", "--env", "dev", "--yes")
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 1
     assert desk.called()[-1] == f"{verb} {SUPPORTING}"
     assert result.stderr.splitlines()[-4:] == [
         f"stopped at {SUPPORTING}: terraform {verb} ended with exit code 1",
-        f"deployed: {REGISTRY}",
-        f"not deployed: {SUPPORTING}, {API}, {PROCESSOR}",
-        f"{GOES_ON} deploy --env dev",
+        f"applied: {REGISTRY}",
+        f"not applied: {SUPPORTING}, {API}, {PROCESSOR}",
+        f"{GOES_ON} apply --env dev",
     ]
-    assert list(desk.site.root.rglob("*.tfplan")) == []
+    assert list(desk.context.root.rglob("*.tfplan")) == []
 
 
 def test_what_goes_on_is_what_was_asked_for(desk: Desk) -> None:
@@ -47,7 +47,7 @@ def test_a_plan_that_fails(desk: Desk) -> None:
 def test_an_output_that_fails(desk: Desk) -> None:
     desk.stand(*stacks_named("dev"))
     desk.does[f"output {API}"] = {"exit": 1}
-    result = desk.run("output", "--env", "dev")
+    result = desk.run("outputs", "--env", "dev")
     assert result.exit_code == 1
     assert result.stdout == ""
     assert "terraform output ended with exit code 1" in result.stderr
@@ -55,7 +55,7 @@ def test_an_output_that_fails(desk: Desk) -> None:
 
 def test_a_state_that_could_not_be_saved_is_named(desk: Desk) -> None:
     desk.does[f"apply {SUPPORTING}"] = {"exit": 1, "lost": True}
-    result = desk.run("deploy", "--env", "dev", "--yes")
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 1
     assert f"could not write the state of {SUPPORTING}" in result.stderr
     assert "state push errored.tfstate" in result.stderr
@@ -64,7 +64,7 @@ def test_a_state_that_could_not_be_saved_is_named(desk: Desk) -> None:
 def stop(desk: Desk, **does: Any) -> dict[str, Any]:
     """What the stopped Terraform saw."""
     desk.does[f"apply {SUPPORTING}"] = does
-    result = desk.run("deploy", "--env", "dev", "--yes")
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 130, result.output
     seen: dict[str, Any] = json.loads((desk.here / "stopped.json").read_text())
     return seen | {"told": result.stderr}
@@ -79,8 +79,8 @@ def test_a_signal_lets_terraform_end_what_it_has_begun(
     assert "is asked to stop" in capfd.readouterr().err
     assert desk.called()[-1] == f"apply {SUPPORTING}"
     assert "what it had changed by then is in its state" in seen["told"]
-    assert f"deployed: {REGISTRY}\nnot deployed: {SUPPORTING}, {API}, {PROCESSOR}\n" in seen["told"]
-    assert f"{GOES_ON} deploy --env dev" in seen["told"]
+    assert f"applied: {REGISTRY}\nnot applied: {SUPPORTING}, {API}, {PROCESSOR}\n" in seen["told"]
+    assert f"{GOES_ON} apply --env dev" in seen["told"]
     assert signal.getsignal(getattr(signal, name)) == handler
 
 
@@ -97,15 +97,15 @@ def test_terraform_is_asked_once_however_often_the_key_is_pressed(
 
 def test_a_stack_that_had_just_come_to_its_end_is_done(desk: Desk) -> None:
     seen = stop(desk, signals=["SIGINT"], exit=0)
-    assert f"deployed: {REGISTRY}, {SUPPORTING}\nnot deployed: {API}, {PROCESSOR}\n" in seen["told"]
-    assert f"{GOES_ON} deploy --env dev" in seen["told"]
+    assert f"applied: {REGISTRY}, {SUPPORTING}\nnot applied: {API}, {PROCESSOR}\n" in seen["told"]
+    assert f"{GOES_ON} apply --env dev" in seen["told"]
 
 
 def test_nothing_goes_on_after_the_last_stack(desk: Desk) -> None:
     desk.does[f"apply {PROCESSOR}"] = {"signals": ["SIGINT"]}
-    result = desk.run("deploy", "--env", "dev", "--yes")
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 130
-    assert "not deployed: none" in result.stderr
+    assert "not applied: none" in result.stderr
     assert GOES_ON not in result.stderr
 
 
@@ -113,12 +113,12 @@ def test_a_terraform_that_was_killed_may_have_left_a_lock(desk: Desk) -> None:
     seen = stop(desk, signals=["SIGINT"], killed=True)
     assert "was killed" in seen["told"]
     assert "force-unlock LOCK_ID" in seen["told"]
-    assert f"not deployed: {SUPPORTING}" in seen["told"]
+    assert f"not applied: {SUPPORTING}" in seen["told"]
 
 
 def test_a_plan_that_is_interrupted_changes_nothing(desk: Desk) -> None:
     desk.does[f"plan {SUPPORTING}"] = {"signals": ["SIGINT"]}
-    result = desk.run("deploy", "--env", "dev", "--yes")
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 130
     assert "interrupted during terraform plan, which changes nothing" in result.stderr
     assert desk.applied() == [REGISTRY]
@@ -129,7 +129,7 @@ def test_a_signal_that_is_ignored_stays_ignored(desk: Desk) -> None:
     desk.does[f"apply {SUPPORTING}"] = {"ignored": "SIGHUP"}
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert desk.run("deploy", "--env", "dev", "--yes").exit_code == 0
+        assert desk.run("apply", "--env", "dev", "--yes").exit_code == 0
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)

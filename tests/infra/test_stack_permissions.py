@@ -37,7 +37,8 @@ class Recorder:
     async def call(self, operation: str, payload: Mapping[str, Any]) -> "Answer":
         queue = str(payload.get("QueueName") or payload.get("QueueUrl"))
         self.asked.add((operation.removesuffix("Batch"), queue))
-        answer = {"QueueUrl": queue, "Attributes": {"ApproximateNumberOfMessages": "0"}}
+        counts = dict.fromkeys(("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"), "0")
+        answer = {"QueueUrl": queue, "Attributes": counts}
         return Answer(json.dumps(answer).encode())
 
 

@@ -28,14 +28,16 @@ def calls(name: str, event: str, values: Values) -> list[str]:
 
 
 def test_main_goes_through_each_environment_once_it_is_checked_and_pushed() -> None:
-    terraform = [f"infrastructure: {each}" for each in ("deploy-supporting", "deploy-services", "settle")]
+    terraform = [f"infrastructure: {each}" for each in ("apply-supporting", "apply-services", "wait-deployments")]
     deployed = [f"{name}/{call}" for name in ("dev", "uat", "prod") for call in (*terraform, *SHIPS)]
     assert calls("deploy.yml", "push", OURS) == [*CHECKS, *PUSHES, *deployed]
     assert workflow("environment.yml").job("images").needs == ["infrastructure"]
 
 
 def test_a_feature_gets_an_environment_and_keeps_it() -> None:
-    terraform = [f"infrastructure: {each}" for each in ("deploy-supporting", "begin", "deploy-services", "settle")]
+    terraform = [
+        f"infrastructure: {each}" for each in ("apply-supporting", "init", "apply-services", "wait-deployments")
+    ]
     deployed = [f"deploy/{call}" for call in (*terraform, *SHIPS)]
     assert calls("feature.yml", "push", FEATURE) == ["name: branch-environment", *PUSHES, *deployed]
 
@@ -74,10 +76,10 @@ def test_a_pull_request_is_checked_and_if_it_is_ours_planned(head: str, planned:
     assert calls("infrastructure.yml", "pull_request", values) == planned
 
 
-def test_whoever_reaps_knows_every_branch() -> None:
+def test_the_nightly_removal_knows_every_branch() -> None:
     """One that was not fetched would lose its environment."""
-    assert calls("reap.yml", "schedule", OURS) == ["reap: reap-gone"]
-    (checkout,) = (step for step in workflow("reap.yml").job("reap").steps if "checkout" in step.get("uses", ""))
+    assert calls("gc.yml", "schedule", OURS) == ["gc: gc-branches"]
+    (checkout,) = (step for step in workflow("gc.yml").job("gc").steps if "checkout" in step.get("uses", ""))
     assert checkout["with"]["fetch-depth"] == 0
 
 
@@ -85,7 +87,7 @@ def test_until_the_repository_knows_its_account_everything_is_only_checked() -> 
     assert calls("deploy.yml", "push", {}) == CHECKS
     assert calls("feature.yml", "push", {}) == []
     assert calls("infrastructure.yml", "pull_request", {}) == []
-    assert calls("reap.yml", "schedule", {}) == []
+    assert calls("gc.yml", "schedule", {}) == []
 
 
 def _calls(each: Workflow, values: Values) -> Iterator[tuple[str, str]]:

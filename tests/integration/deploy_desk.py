@@ -21,14 +21,14 @@ from devstack.processes import ProcessGroup
 from devstack.provision import create_queue, create_table
 from fake_ecs.running import fake_session
 from fake_ecs.seed import standard
+from order_shared.storage.audit_trail import DynamoAuditTrail
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl import aws_models
-from orderctl.commands.deployment import options, pace, running
-from orderctl.deploy.audit import AuditLog
+from orderctl import aws_models, terminal
+from orderctl.commands.deployment import pace, running
+from orderctl.deploy.ecr_repository import EcrRepository
 from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.images import Images
 from orderctl.deploy.lock import Holder, Lock
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
 from orderctl.deploy.smoke import RELEASE
 from orderctl.main import app
 from tests.ecs import SteppedEcs, green_url, stepped_ecs
@@ -92,12 +92,12 @@ class GreenSide:
 
 @dataclass
 class Desk:
-    """`place` is the API's; `on_look` is done before each look at ECS."""
+    """`ref` is the API's; `on_look` is done before each look at ECS."""
 
     ecs: SteppedEcs
     environment: dict[str, str]
     green: GreenSide
-    place: Place
+    ref: ServiceRef
     embedded: str
     wire: Wire = field(default_factory=Wire)
     on_look: Callable[[], None] = lambda: None
@@ -109,19 +109,21 @@ class Desk:
 
     def deploy(self, tag: str, *words: str, service: str = API, answer: str | None = None) -> Result:
         """By itself, with the test listener of the fake, behind which the green side answers."""
-        how = ("--auto", "--test-url", self.test_url) if answer is None else ("--test-url", self.test_url)
-        return self.run("deploy", service, "--env", self.place.environment, "--tag", tag, *how, *words, answer=answer)
+        answered = ("--auto", "--test-url", self.test_url) if answer is None else ("--test-url", self.test_url)
+        return self.run(
+            "deploy", service, "--env", self.ref.environment, "--tag", tag, *answered, *words, answer=answer
+        )
 
     @property
     def test_url(self) -> str:
         """Where the fake's test listener answers, by the rule that the deployment moves."""
-        return green_url(self.ecs, self.place.environment)
+        return green_url(self.ecs, self.ref.environment)
 
     def verb(self, name: str, *words: str, service: str = API) -> Result:
-        return self.run(name, service, "--env", self.place.environment, *words)
+        return self.run(name, service, "--env", self.ref.environment, *words)
 
     def status(self, service: str = API) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.verb("status", "--json", service=service).stdout)
+        told: dict[str, Any] = json.loads(self.verb("status", "--output", "json", service=service).stdout)
         return told
 
     def on_wait(self) -> None:
@@ -137,35 +139,37 @@ class Desk:
             assert self.ecs.skip(), "nothing is ever due, and a deployment is under way"
 
     def come_to_pause(self) -> None:
-        ongoing = self.ecs.engine.state.services[self.place.cluster, API].ongoing
+        ongoing = self.ecs.engine.state.services[self.ref.cluster, API].ongoing
         assert ongoing is not None
         while ongoing.awaiting is None:
             assert self.ecs.skip(), "nothing is ever due, and no pause has come"
 
     def stage(self, service: str = API) -> str:
         """Of the deployment that is under way."""
-        deployment = self.ecs.engine.state.services[self.place.cluster, service].ongoing
+        deployment = self.ecs.engine.state.services[self.ref.cluster, service].ongoing
         return str(deployment.stage) if deployment is not None else ""
 
     def digest(self, tag: str, service: str = API) -> str | None:
-        return Images(_client("ecr", self.ecs.address), service).digest_of(tag)
+        return EcrRepository(_client("ecr", self.ecs.address), service).digest_of(tag)
 
     def state(self, service: str = API) -> tuple[str | None, str | None]:
         """Digests: of the live tag, and of what runs, if that is one image."""
-        place = Place(environment=self.place.environment, kind=service)
-        fleet = Fleet(_client("ecs", self.ecs.address), place)
+        ref = ServiceRef(environment=self.ref.environment, kind=service)
+        fleet = Fleet(_client("ecs", self.ecs.address), ref)
         revision = fleet.describe().current_revision
-        return self.digest(place.live_tag, service), fleet.digest_of(revision) if revision else None
+        return self.digest(ref.live_tag, service), fleet.digest_of(revision) if revision else None
 
     def lock(self, what: str = "deploy something") -> Lock:
         """Of somebody else."""
-        return Lock(self.aws("dynamodb"), self.operations, self.place, Holder(id="another-run", actor="ada", what=what))
+        return Lock(self.aws("dynamodb"), self.operations, self.ref, Holder(id="another-run", actor="ada", what=what))
 
     def audit(self, service: str = API) -> list[tuple[str, str]]:
         """Verb and detail of each record, the oldest first."""
-        place = Place(environment=self.place.environment, kind=service)
-        log = AuditLog(self.aws("dynamodb"), self.operations, place, "nobody", lambda: datetime.now(UTC))
-        return [(entry.verb, entry.detail) for entry in reversed(list(log.latest(20)))]
+        ref = ServiceRef(environment=self.ref.environment, kind=service)
+        return [(each.verb, each.detail) for each in self.trail().of(ref.subject)]
+
+    def trail(self) -> DynamoAuditTrail:
+        return DynamoAuditTrail(self.aws("dynamodb"), self.operations)
 
     def aws(self, service: str) -> Any:
         """A client of the embedded AWS."""
@@ -173,7 +177,7 @@ class Desk:
 
     @property
     def operations(self) -> str:
-        return self.place.table_prefix + OPERATIONS.name
+        return self.ref.table_prefix + OPERATIONS.name
 
 
 class Ground:
@@ -197,12 +201,12 @@ class Ground:
     @contextmanager
     def desk(self, environment: str = "dev") -> Iterator[Desk]:
         """Both services run FIRST. Nobody has deployed anything yet, and no letter is dead."""
-        place, green, ecs = Place(environment=environment, kind=API), GreenSide(), self.fake(environment)
-        empty_operations(self.embedded, place.table_prefix)
+        ref, green, ecs = ServiceRef(environment=environment, kind=API), GreenSide(), self.fake(environment)
+        empty_operations(self.embedded, ref.table_prefix)
         with green.serve(), pytest.MonkeyPatch.context() as monkeypatch:
             for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
                 monkeypatch.delenv(name, raising=False)
-            desk = Desk(ecs, variables(endpoints_of(ecs.address, self.embedded)), green, place, self.embedded)
+            desk = Desk(ecs, variables(endpoints_of(ecs.address, self.embedded)), green, ref, self.embedded)
             ecs.routing.serve(green.url)
             # Time is the fake's: with each look it comes to what is due next. And models are read once.
             monkeypatch.setattr(pace, "poll_sleep", desk.look)
@@ -221,7 +225,7 @@ def ground(logs: Path) -> Iterator[Ground]:
 
 def give_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody can be asked: Typer's runner has no terminal."""
-    for module in (options, running):
+    for module in (terminal, running):
         monkeypatch.setattr(module, "can_ask", lambda: True)
 
 

@@ -23,6 +23,7 @@ from order_shared.storage.audit_trail import Operation
 from order_shared.tables import Queue
 from orderctl import terminal
 from orderctl.commands import dlq
+from orderctl.exceptions import ExitCode
 from tests import engines
 from tests.factories import make_order, make_product, make_record, make_tenant
 
@@ -129,7 +130,7 @@ def in_storage(target: Target, work: Callable[[Adapters], Awaitable[T]]) -> T:
 
 
 def audit_of(target: Target, message_id: str) -> list[Operation]:
-    return in_storage(target, lambda adapters: adapters.audit.of(message_id))
+    return target.audit.of(message_id)
 
 
 def place(target: Target) -> Order:
@@ -165,12 +166,12 @@ def test_list_shows_what_and_why_and_hides_nothing_for_long(office: Office) -> N
     assert listed.exit_code == 0, listed.output
     for text in (readable, unreadable, order.order_id, "order.placed.v1", "unreadable", "invalid_event"):
         assert text in listed.output
-    entries = {each["message_id"]: each for each in json.loads(run("list", "--json").stdout)}
+    entries = {each["message_id"]: each for each in json.loads(run("list", "--output", "json").stdout)}
     assert entries[readable]["order_id"] == order.order_id
     assert entries[readable]["reason"] == "invalid_event"
     assert entries[unreadable]["type"] is None
     assert entries[unreadable]["original_id"] == "the-first-id"
-    assert len(json.loads(run("list", "--json", "--limit", "1").stdout)) == 1
+    assert len(json.loads(run("list", "--output", "json", "--limit", "1").stdout)) == 1
     assert office.dead() == {readable, unreadable}
 
 
@@ -250,10 +251,13 @@ def test_a_dry_run_asks_nothing_and_changes_nothing(office: Office, environment:
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_no_changes_nothing(office: Office) -> None:
+def test_a_no_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "can_ask", lambda: True)
     message_id = office.bury_order(make_order())
-    for answer in ("n\n", ""):
-        assert run("redrive", "--all", "--reason", "repaired", answer=answer).exit_code == 1
+    for answer, code in (("n\n", ExitCode.REFUSED), ("", ExitCode.INTERRUPTED)):
+        assert run("redrive", "--all", "--reason", "repaired", answer=answer).exit_code == code
+    monkeypatch.setattr(terminal, "can_ask", lambda: False)
+    assert run("redrive", "--all", "--reason", "repaired").exit_code == ExitCode.REFUSED
     assert office.dead() == {message_id}
 
 

@@ -131,13 +131,13 @@ def test_a_word_that_comes_after_the_pause_is_over_comes_to_nothing(
 def test_a_deployment_that_went_on_during_the_test_is_still_turned_down(desk: Desk) -> None:
     """Its green side fails, and at that moment somebody says `continue`."""
 
-    def go_on() -> None:
+    def proceed() -> None:
         del desk.wire.before["ContinueServiceDeployment"]
         desk.verb("continue")
         desk.ecs.skip()
 
     desk.green.is_ready = False
-    desk.wire.before["ContinueServiceDeployment"] = go_on
+    desk.wire.before["ContinueServiceDeployment"] = proceed
     assert desk.deploy(SECOND).exit_code == FAILED
     assert ("ecs", "StopServiceDeployment") in desk.wire.calls
     assert desk.state() == (desk.digest(FIRST),) * 2
@@ -250,7 +250,7 @@ def test_what_dev_runs_is_promoted_by_its_digest(desk: Desk, deploy_ground: Grou
     assert desk.run(*promote, "--dry-run").exit_code == DONE
     scans = ["COMPLETE", "COMPLETE", "IN_PROGRESS"]
     desk.wire.after["DescribeImageScanFindings"] = lambda told: told["imageScanStatus"].update(status=scans.pop())
-    promoted = desk.run(*promote, "--json")
+    promoted = desk.run(*promote, "--output", "json")
     assert promoted.stderr.count("ECR has not scanned it yet") == 1
     told = json.loads(promoted.stdout)
     assert (told["environment"], told["changed"]) == ("uat", True)

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from orderctl.deploy.checks import Check, Verdict
+from orderctl.deploy.ecr_repository import EcrRepository
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
-from orderctl.deploy.errors import DeploymentFailed, Refused
 from orderctl.deploy.fleet import Deployment, Fleet, Stage, Status
-from orderctl.deploy.images import Images
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
+from orderctl.exceptions import DeploymentFailed, Refused
 from tests.ecs import SteppedEcs
 from tests.integration.deploy_desk import FIRST, SECOND, Ground
 
@@ -64,24 +64,24 @@ class Desk:
     """An operator in front of the fake, whose clock moves on to whatever is due next with each look."""
 
     ecs: SteppedEcs
-    place: Place
+    ref: ServiceRef
     answer: HookDecision = HookDecision.CONTINUE
     reason: str | None = None
     watcher: Watcher = field(default_factory=Watcher)
     lock: OwnLock = field(default_factory=OwnLock)
 
     def __post_init__(self) -> None:
-        self.images = Images(self.ecs.client("ecr"), self.place.repository)
-        self.fleet = Fleet(self.ecs.client("ecs"), self.place)
+        self.repository = EcrRepository(self.ecs.client("ecr"), self.ref.repository)
+        self.fleet = Fleet(self.ecs.client("ecs"), self.ref)
         self.engine = Engine(
-            images=self.images,
+            repository=self.repository,
             fleet=self.fleet,
             lock=self.lock,
             observer=self.watcher,
             check=lambda _: [],
-            at_pause=lambda _: self.answer,
+            at_hook=lambda _: self.answer,
             rejected=lambda _: self.reason,
-            pause=self.poll_sleep,
+            poll_sleep=self.poll_sleep,
             clock=lambda: self.ecs.engine.clock().timestamp(),
         )
 
@@ -92,14 +92,14 @@ class Desk:
         self.lock.lost = True
 
     def deploy(self, tag: str, *, wait: bool = True) -> Outcome:
-        return self.engine.deploy(self.images.get(tag), wait=wait)
+        return self.engine.deploy(self.repository.get(tag), wait=wait)
 
     def digest(self, tag: str) -> str | None:
-        return self.images.digest_of(tag)
+        return self.repository.digest_of(tag)
 
     @property
     def live(self) -> str | None:
-        return self.digest(self.place.live_tag)
+        return self.digest(self.ref.live_tag)
 
     @property
     def running(self) -> str | None:
@@ -109,12 +109,12 @@ class Desk:
 
 @pytest.fixture
 def api(deploy_ground: Ground) -> Desk:
-    return Desk(deploy_ground.fake(), Place(environment="dev", kind="order-api"))
+    return Desk(deploy_ground.fake(), ServiceRef(environment="dev", kind="order-api"))
 
 
 @pytest.fixture
 def processor(deploy_ground: Ground) -> Desk:
-    return Desk(deploy_ground.fake(), Place(environment="dev", kind="order-processor"))
+    return Desk(deploy_ground.fake(), ServiceRef(environment="dev", kind="order-processor"))
 
 
 def test_a_good_image_is_deployed(api: Desk) -> None:
@@ -135,7 +135,7 @@ def test_one_that_fails_its_test_goes_back_and_the_tag_with_it(api: Desk) -> Non
     assert outcome.deployment is not None
     assert outcome.deployment.status is Status.ROLLBACK_SUCCESSFUL
     assert api.running == api.live == before
-    assert [verb for verb, _ in api.watcher.audit] == ["deploy", "turn back", "rolled back"]
+    assert [verb for verb, _ in api.watcher.audit] == ["deploy", "rollback", "rolled back"]
 
 
 def test_an_image_that_does_not_start_goes_back(processor: Desk) -> None:
@@ -153,7 +153,7 @@ def test_what_is_seen_during_the_roll_rolls_it_back(processor: Desk) -> None:
     assert not outcome.succeeded
     assert "rolling back: 3 more dead letters" in processor.watcher.messages
     verb, detail = processor.watcher.audit[1]
-    assert (verb, detail.endswith(": 3 more dead letters")) == ("turn back", True)
+    assert (verb, detail.endswith(": 3 more dead letters")) == ("rollback", True)
     assert processor.live == processor.digest(FIRST)
 
 
@@ -163,7 +163,7 @@ def test_what_is_live_already_is_left_alone(api: Desk) -> None:
 
 
 def test_a_refused_check_changes_nothing(api: Desk) -> None:
-    api.engine.check = lambda _: [Check("scan", Verdict.NG, "2 CRITICAL")]
+    api.engine.check = lambda _: [Check("scan", Verdict.FAIL, "2 CRITICAL")]
     with pytest.raises(Refused):
         api.deploy(SECOND)
     assert api.live == api.digest(FIRST)
@@ -189,7 +189,7 @@ def test_another_image_waits_for_a_deployment_to_end(api: Desk) -> None:
 
 def test_what_ecs_does_not_name_yet_is_what_the_tag_means(api: Desk) -> None:
     api.deploy(SECOND, wait=False)
-    api.engine.pause = api.lose_lock  # at the first look, of which there is none
+    api.engine.poll_sleep = api.lose_lock  # at the first look, of which there is none
     assert not api.deploy(SECOND, wait=False).over
     with pytest.raises(Refused, match=f"is under way, of {api.digest(SECOND)}"):
         api.deploy(FIRST)
@@ -198,13 +198,13 @@ def test_what_ecs_does_not_name_yet_is_what_the_tag_means(api: Desk) -> None:
 def test_an_interruption_after_the_tag_moved_is_made_good_by_the_same_command(api: Desk) -> None:
     digest = api.digest(SECOND)
     assert digest is not None
-    api.images.move(api.place.live_tag, digest)
+    api.repository.move(api.ref.live_tag, digest)
     assert api.deploy(SECOND).succeeded
     assert api.digest("previous-dev") == api.digest(FIRST)
 
 
 def test_a_lost_lock_ends_it_and_says_so(api: Desk) -> None:
-    api.engine.pause = api.lose_lock
+    api.engine.poll_sleep = api.lose_lock
     with pytest.raises(DeploymentFailed, match="the lock is lost"):
         api.deploy(SECOND)
     assert api.engine.step is Step.FOLLOWING
@@ -227,7 +227,7 @@ def test_an_alarm_during_the_bake_rolls_back(api: Desk) -> None:
             api.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
         api.ecs.skip()
 
-    api.engine.pause = ring
+    api.engine.poll_sleep = ring
     outcome = api.deploy(SECOND)
     assert outcome.deployment is not None
     assert outcome.deployment.triggered_alarms == ("dev-order-api-api-errors",)
@@ -241,7 +241,7 @@ def test_a_pause_that_nobody_ends_rolls_back(api: Desk) -> None:
         asked.append(deployment)
         return HookDecision.WAIT
 
-    api.engine.at_pause = never
+    api.engine.at_hook = never
     api.deploy(SECOND)
     api.ecs.skip()
     while api.fleet.under_way() is not None:

@@ -1,4 +1,4 @@
-"""Images, scans and tags, against the fake's registry; what may be deployed."""
+"""EcrRepository, scans and tags, against the fake's registry; what may be deployed."""
 
 import traceback
 from collections.abc import Iterator
@@ -10,16 +10,15 @@ import pytest
 from fake_ecs.images import push_image
 from fake_ecs.running import Ecs, running_ecs
 from fake_ecs.seed import Build
-from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.errors import ImageNotFound, Refused
+from orderctl.deploy.ecr_repository import REVISION_LABEL, EcrRepository, Scan
 from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.images import REVISION_LABEL, Images, Scan
-from orderctl.deploy.place import Place
 from orderctl.deploy.preflight import check_image, check_scan, check_service
+from orderctl.deploy.service_ref import ServiceRef
 from orderctl.deploy.traffic import Traffic
+from orderctl.exceptions import ImageNotFound, Refused
 
-PLACE = Place(environment="dev", kind="order-api")
+PLACE = ServiceRef(environment="dev", kind="order-api")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +28,8 @@ def ecs() -> Iterator[Ecs]:
 
 
 @pytest.fixture
-def images(ecs: Ecs) -> Images:
-    return Images(ecs.client("ecr"), PLACE.repository)
+def images(ecs: Ecs) -> EcrRepository:
+    return EcrRepository(ecs.client("ecr"), PLACE.repository)
 
 
 @pytest.fixture
@@ -42,29 +41,28 @@ def verdicts(checks: Iterator[Check]) -> dict[str, Verdict]:
     return {check.name: check.verdict for check in checks}
 
 
-def test_an_index_is_known_by_tag_and_by_digest(images: Images) -> None:
+def test_an_index_is_known_by_tag_and_by_digest(images: EcrRepository) -> None:
     image = images.get("sha-1a2b3c4")
     assert image == images.get(image.digest)
-    assert image.is_index
     assert set(image.architectures) == {"amd64", "arm64"}
     assert image.commit == "1a2b3c4"
     assert images.labels_of(image)[REVISION_LABEL] == "1a2b3c4"
 
 
-def test_an_image_for_one_architecture_says_which(ecs: Ecs, images: Images) -> None:
+def test_an_image_for_one_architecture_says_which(ecs: Ecs, images: EcrRepository) -> None:
     digest = push_image(ecs.client("ecr"), PLACE.repository, "sha-0000001", labels={}, platforms=("amd64",))
     image = images.get(digest)
     assert set(image.architectures) == {"amd64"}
-    assert verdicts(check_image(images, image, "arm64")) == {"architecture": Verdict.NG, "scan": Verdict.SKIP}
+    assert verdicts(check_image(images, image, "arm64")) == {"architecture": Verdict.FAIL, "scan": Verdict.SKIP}
 
 
 @pytest.mark.parametrize("reference", ["sha-nobody", "sha256:" + "0" * 64])
-def test_one_that_is_not_there_is_named(images: Images, reference: str) -> None:
+def test_one_that_is_not_there_is_named(images: EcrRepository, reference: str) -> None:
     with pytest.raises(ImageNotFound, match=f"order-api has no image {reference}"):
         images.get(reference)
 
 
-def test_a_tag_moves_whole_and_may_be_there_already(images: Images) -> None:
+def test_a_tag_moves_whole_and_may_be_there_already(images: EcrRepository) -> None:
     second = images.get("sha-5d6e7f8")
     images.move("live-elsewhere", second.digest)
     images.move("live-elsewhere", second.digest)
@@ -73,10 +71,10 @@ def test_a_tag_moves_whole_and_may_be_there_already(images: Images) -> None:
 
 @pytest.mark.parametrize(
     ("findings", "verdict"),
-    [({}, Verdict.OK), ({"HIGH": 3}, Verdict.OK), ({"CRITICAL": 1, "LOW": 9}, Verdict.NG), (None, Verdict.SKIP)],
+    [({}, Verdict.OK), ({"HIGH": 3}, Verdict.OK), ({"CRITICAL": 1, "LOW": 9}, Verdict.FAIL), (None, Verdict.SKIP)],
 )
 def test_critical_findings_keep_an_image_out(
-    ecs: Ecs, images: Images, findings: dict[str, int] | None, verdict: Verdict
+    ecs: Ecs, images: EcrRepository, findings: dict[str, int] | None, verdict: Verdict
 ) -> None:
     build = Build(commit=f"f{abs(hash(str(findings))):x}"[:7])
     image = images.get(push_image(ecs.client("ecr"), PLACE.repository, build.tag, labels={}, platforms=build.platforms))
@@ -88,10 +86,10 @@ def test_critical_findings_keep_an_image_out(
     ("status", "verdict", "told"),
     [
         ("ACTIVE", Verdict.OK, "no findings"),
-        ("PENDING", Verdict.NG, "wait for it"),
-        ("IN_PROGRESS", Verdict.NG, "wait for it"),
-        ("FAILED", Verdict.NG, "its scan failed (FAILED)"),
-        ("LIMIT_EXCEEDED", Verdict.NG, "its scan failed (LIMIT_EXCEEDED)"),
+        ("PENDING", Verdict.FAIL, "wait for it"),
+        ("IN_PROGRESS", Verdict.FAIL, "wait for it"),
+        ("FAILED", Verdict.FAIL, "its scan failed (FAILED)"),
+        ("LIMIT_EXCEEDED", Verdict.FAIL, "its scan failed (LIMIT_EXCEEDED)"),
         ("UNSUPPORTED_IMAGE", Verdict.SKIP, "ECR cannot scan it"),
         ("SCAN_ELIGIBILITY_EXPIRED", Verdict.SKIP, "not scanned any more"),
     ],
@@ -103,7 +101,7 @@ def test_what_became_of_a_scan_decides(status: str, verdict: Verdict, told: str)
 
 def test_findings_count_even_of_a_scan_that_is_long_past() -> None:
     scan = Scan(status="SCAN_ELIGIBILITY_EXPIRED", findings={"CRITICAL": 1})
-    assert check_scan(scan).verdict is Verdict.NG
+    assert check_scan(scan).verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -114,11 +112,11 @@ def test_findings_count_even_of_a_scan_that_is_long_past() -> None:
     ],
 )
 def test_an_address_that_lets_anybody_read_an_image_is_not_told(
-    ecs: Ecs, images: Images, address: str, told: str
+    ecs: Ecs, images: EcrRepository, address: str, told: str
 ) -> None:
     digest = push_image(ecs.client("ecr"), PLACE.repository, "sha-0000002", labels={}, platforms=("arm64",))
     manifest = images.get(digest).architectures["arm64"]
-    elsewhere = Images(Located(ecs.client("ecr"), address.format(fake=ecs.address)), PLACE.repository)
+    elsewhere = EcrRepository(Located(ecs.client("ecr"), address.format(fake=ecs.address)), PLACE.repository)
     with pytest.raises(Refused, match=told) as refused:
         elsewhere.get(manifest)
     assert "Signature" not in "".join(traceback.format_exception(refused.value))
@@ -139,15 +137,15 @@ class Located:
 
 
 def test_a_service_at_rest_is_ready(ecs: Ecs, fleet: Fleet) -> None:
-    checks = check_service(fleet, fleet.describe(), Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
+    checks = check_service(fleet, fleet.describe(), ecs.client("cloudwatch"), Traffic(ecs.client("elbv2")))
     assert verdicts(checks) == dict.fromkeys(("no deployment", "tasks", "alarms", "traffic"), Verdict.OK)
 
 
 def test_an_alarm_that_is_on_already_would_roll_nothing_back(ecs: Ecs, fleet: Fleet) -> None:
     service = fleet.describe()
     ecs.set_alarm(service.alarms[0], "ALARM")
-    checks = check_service(fleet, service, Alarms(ecs.client("cloudwatch")), Traffic(ecs.client("elbv2")))
-    assert verdicts(checks)["alarms"] is Verdict.NG
+    checks = check_service(fleet, service, ecs.client("cloudwatch"), Traffic(ecs.client("elbv2")))
+    assert verdicts(checks)["alarms"] is Verdict.FAIL
     ecs.set_alarm(service.alarms[0], "OK")
 
 
@@ -159,15 +157,15 @@ def test_weights_between_two_groups_are_no_start(ecs: Ecs, fleet: Fleet) -> None
     whole = [{**half, "Weight": weight} for half, weight in zip(halves, (100, 0), strict=True)]
     forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": halves}}]
     elb.modify_rule(RuleArn=service.production_rule, Actions=forward)
-    checks = check_service(fleet, service, Alarms(ecs.client("cloudwatch")), Traffic(elb))
-    assert verdicts(checks)["traffic"] is Verdict.NG
+    checks = check_service(fleet, service, ecs.client("cloudwatch"), Traffic(elb))
+    assert verdicts(checks)["traffic"] is Verdict.FAIL
     forward[0]["ForwardConfig"] = {"TargetGroups": whole}
     elb.modify_rule(RuleArn=service.production_rule, Actions=forward)
 
 
 @pytest.mark.parametrize(
     ("running", "verdicts_expected"),
-    [(2, {"targets": Verdict.NG}), (0, {"traffic": Verdict.OK})],
+    [(2, {"targets": Verdict.FAIL}), (0, {"traffic": Verdict.OK})],
     ids=["its tasks are elsewhere", "it has no tasks"],
 )
 def test_customers_sent_to_nobody_are_told_of_if_there_is_somebody(
@@ -190,6 +188,6 @@ def test_the_green_side_answers_where_the_test_listener_is(ecs: Ecs, fleet: Flee
 
 
 def test_a_service_without_traffic_has_no_test_listener(ecs: Ecs) -> None:
-    processor = Fleet(ecs.client("ecs"), Place(environment="dev", kind="order-processor")).describe()
+    processor = Fleet(ecs.client("ecs"), ServiceRef(environment="dev", kind="order-processor")).describe()
     with pytest.raises(Refused, match="--test-url"):
         Traffic(ecs.client("elbv2")).test_url(processor)

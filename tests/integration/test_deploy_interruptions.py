@@ -15,7 +15,7 @@ import pytest
 
 from devstack.ecs_stack import endpoints_of, variables
 from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
 from tests.ecs import open_ecs
 from tests.integration.deploy_desk import (
     API,
@@ -175,5 +175,5 @@ async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_groun
         codes = [each.returncode for each in operators]
         assert sorted(codes) == [DONE, REFUSED], told
         assert f"deploy {SECOND}. If nobody is, the lock frees itself" in told[codes.index(REFUSED)]
-        fleet = Fleet(ecs.client("ecs"), Place(environment="dev", kind=API))
+        fleet = Fleet(ecs.client("ecs"), ServiceRef(environment="dev", kind=API))
         assert len(fleet.history()) == 2  # the first of all, and one of the two

@@ -50,7 +50,7 @@ def test_a_test_listener_that_answers_from_the_other_colour_fails_the_test(desk:
     use_token(desk)
     desk.on_look = lambda: send_tests_to_blue(desk)
     ended = desk.deploy(SECOND)
-    told = f"NG   release: release {blue.release} answered instead of {desk.green.release}"
+    told = f"FAIL release: release {blue.release} answered instead of {desk.green.release}"
     assert (ended.exit_code, told in ended.stderr) == (FAILED, True), ended.output
     assert desk.state() == (desk.digest(FIRST),) * 2
 
@@ -64,7 +64,7 @@ def test_an_image_that_is_not_the_one_deployed_fails_the_test(desk: Desk) -> Non
 
 def send_tests_to_blue(desk: Desk) -> None:
     """As a rule that the load balancer has not followed yet."""
-    balancing = desk.ecs.engine.state.services[desk.place.cluster, API].balancing
+    balancing = desk.ecs.engine.state.services[desk.ref.cluster, API].balancing
     assert balancing is not None
     assert balancing.test_rule is not None
     production, test = balancing.production_rule, balancing.test_rule

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderctl.deploy.images import Images
+from orderctl.deploy.ecr_repository import EcrRepository
 from tests.integration.deploy_desk import API, FIRST, SECOND, Desk
 
 DONE, REFUSED, INTERRUPTED = 0, 3, 130
@@ -47,7 +47,7 @@ def test_a_scan_that_is_going_on_is_waited_for_and_told_of_once(desk: Desk, befo
 def test_one_that_does_not_end_is_refused_after_ten_minutes(desk: Desk) -> None:
     looked = scanned_after(desk, 10 * TEN_MINUTES)
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "NG   scan: its scan is IN_PROGRESS" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, "FAIL scan: its scan is IN_PROGRESS" in ended.stderr) == (REFUSED, True)
     assert looked() == TEN_MINUTES
     assert desk.state() == (desk.digest(FIRST),) * 2
 
@@ -61,7 +61,7 @@ def test_what_waiting_would_not_change_is_not_waited_for(desk: Desk, status: str
 
 def set_scanned(desk: Desk, findings: dict[str, int] | None) -> None:
     """None: no scan has begun."""
-    manifest = Images(desk.ecs.client("ecr"), API).get(SECOND).architectures["arm64"]
+    manifest = EcrRepository(desk.ecs.client("ecr"), API).get(SECOND).architectures["arm64"]
     desk.ecs.registry.set_findings(API, manifest, findings)
 
 

@@ -9,6 +9,7 @@ from fake_ecs.images import push_image
 from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, Ground, give_terminal
 
 DONE, FAILED, WRONG, REFUSED, UNDER_WAY = range(5)
+REASON = ("--reason", "release 4")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,14 @@ def test_a_deployment_says_where_it_is_and_what_happens(desk: Desk) -> None:
     assert ended.exit_code == DONE, ended.output
     for told in ("account  000000000000", "region  eu-central-1", "cluster  dev", "service  order-api"):
         assert told in ended.stderr
-    for told in ("OK   scan", "scale up", "100 % of the traffic", "waits for a word", "OK   reachable", "bake time"):
+    for told in (
+        "OK   scan",
+        "scale up",
+        "100 % of the traffic",
+        "paused, waiting for approval",
+        "OK   reachable",
+        "bake time",
+    ):
         assert told in ended.stderr
     assert "SUCCESSFUL" in ended.stdout
     assert desk.state() == (desk.digest(SECOND),) * 2
@@ -40,7 +48,7 @@ def test_a_deployment_says_where_it_is_and_what_happens(desk: Desk) -> None:
 
 
 def test_its_answer_is_one_json_document(desk: Desk) -> None:
-    told = json.loads(desk.deploy(SECOND, "--json").stdout)
+    told = json.loads(desk.deploy(SECOND, "--output", "json").stdout)
     assert told.pop("deployment")
     assert told == {
         "environment": "dev",
@@ -60,7 +68,7 @@ def test_a_green_side_that_fails_its_test_gets_no_customers(desk: Desk) -> None:
     assert "live-dev is back on" in ended.stderr
     assert desk.state() == (desk.digest(FIRST),) * 2
     assert desk.verb("status").exit_code == DONE
-    assert [verb for verb, _ in desk.audit()] == ["deploy", "turn back", "rolled back"]
+    assert [verb for verb, _ in desk.audit()] == ["deploy", "rollback", "rolled back"]
 
 
 def test_an_empty_token_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +79,7 @@ def test_an_empty_token_is_none(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_live_already_is_no_work(resting: Desk) -> None:
-    ended = resting.deploy(FIRST, "--json")
+    ended = resting.deploy(FIRST, "--output", "json")
     assert (ended.exit_code, json.loads(ended.stdout)["changed"]) == (DONE, False)
     assert "nothing to do" in ended.stderr
     assert resting.audit() == []
@@ -80,7 +88,7 @@ def test_what_is_live_already_is_no_work(resting: Desk) -> None:
 @pytest.mark.parametrize("service", [API, PROCESSOR])
 def test_a_dry_run_changes_nothing(resting: Desk, service: str) -> None:
     before = len(resting.wire.calls)
-    ended = resting.deploy(SECOND, "--dry-run", "--json", service=service)
+    ended = resting.deploy(SECOND, "--dry-run", "--output", "json", service=service)
     told = json.loads(ended.stdout)
     assert (ended.exit_code, told["ready"], told["image"]) == (DONE, True, resting.digest(SECOND, service))
     assert "nothing was changed" in ended.stderr
@@ -89,7 +97,7 @@ def test_a_dry_run_changes_nothing(resting: Desk, service: str) -> None:
 
 
 def test_without_waiting_it_is_under_way(desk: Desk) -> None:
-    ended = desk.deploy(SECOND, "--no-wait", "--json")
+    ended = desk.deploy(SECOND, "--no-wait", "--output", "json")
     assert (ended.exit_code, json.loads(ended.stdout)["over"]) == (UNDER_WAY, False)
     assert "orderctl wait" in ended.stderr
     assert desk.verb("status").exit_code == DONE  # no drift: a deployment is about it
@@ -97,11 +105,11 @@ def test_without_waiting_it_is_under_way(desk: Desk) -> None:
 
 def test_the_way_through_a_pause_word_by_word(desk: Desk) -> None:
     desk.deploy(SECOND, "--no-wait")
-    waited = desk.verb("wait", "--for", "POST_TEST_TRAFFIC_SHIFT", "--json")
+    waited = desk.verb("wait", "--for", "POST_TEST_TRAFFIC_SHIFT", "--output", "json")
     assert (waited.exit_code, json.loads(waited.stdout)["stage"]) == (DONE, "POST_TEST_TRAFFIC_SHIFT")
     desk.come_to_pause()
     assert desk.verb("continue", "--dry-run").exit_code == DONE
-    assert "waits for a word" in desk.verb("status").stdout
+    assert "paused, waiting for approval" in desk.verb("status").stdout
     assert desk.verb("continue").exit_code == DONE
     assert desk.verb("wait").exit_code == DONE
     assert desk.state() == (desk.digest(SECOND),) * 2
@@ -121,7 +129,7 @@ def test_a_deployment_is_aborted_and_the_tag_goes_back_at_once(desk: Desk) -> No
     assert desk.digest("live-dev") == desk.digest(FIRST)
     assert desk.verb("wait").exit_code == FAILED
     assert desk.verb("status").exit_code == DONE
-    assert desk.audit()[-1][1].endswith(": looks wrong")
+    assert desk.trail().of(desk.ref.subject)[-1].reason == "looks wrong"
 
 
 def test_an_abort_reaches_a_deployment_that_waits(desk: Desk) -> None:
@@ -145,7 +153,7 @@ def test_without_a_deployment_there_is_nothing_to_say(resting: Desk, words: tupl
 def test_what_does_not_wait_is_not_continued(desk: Desk) -> None:
     desk.deploy(SECOND, "--no-wait")
     ended = desk.verb("continue")
-    assert (ended.exit_code, "does not wait for anybody" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, "is not paused" in ended.stderr) == (REFUSED, True)
 
 
 def test_a_pause_that_nobody_can_be_asked_about_is_left(desk: Desk) -> None:
@@ -163,20 +171,23 @@ def test_whoever_is_there_is_asked(desk: Desk, monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_production_is_asked_about(prod: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = prod.deploy(SECOND)
+    without = prod.deploy(SECOND)
+    assert (without.exit_code, "--reason" in without.stderr) == (WRONG, True)
+    alone = prod.deploy(SECOND, *REASON)
     assert (alone.exit_code, "--yes" in alone.stderr) == (REFUSED, True)
     give_terminal(monkeypatch)
-    assert prod.run("deploy", API, "--env", "prod", "--tag", SECOND, answer="n\n").exit_code == REFUSED
+    assert prod.run("deploy", API, "--env", "prod", "--tag", SECOND, *REASON, answer="n\n").exit_code == REFUSED
     assert prod.state() == (prod.digest(FIRST),) * 2
     assert prod.audit() == []
-    assert prod.deploy(SECOND, answer="y\ny\n").exit_code == DONE
+    assert prod.deploy(SECOND, *REASON, answer="y\ny\n").exit_code == DONE
+    assert {each.reason for each in prod.trail().of(prod.ref.subject)} == {"release 4"}
 
 
 def test_production_is_not_asked_about_twice(prod: Desk) -> None:
-    assert prod.deploy(SECOND, "--yes").exit_code == DONE
+    assert prod.deploy(SECOND, "--yes", *REASON).exit_code == DONE
     assert prod.verb("rollback", "--dry-run").exit_code == DONE
-    assert prod.verb("rollback").exit_code == REFUSED
-    assert prod.verb("rollback", "--yes", "--no-wait").exit_code == UNDER_WAY
+    assert prod.verb("rollback", *REASON).exit_code == REFUSED
+    assert prod.verb("rollback", "--yes", "--no-wait", *REASON).exit_code == UNDER_WAY
     assert prod.verb("abort", "--reason", "no").exit_code == REFUSED
 
 
@@ -228,7 +239,7 @@ def test_history_has_deployments_and_acts(desk: Desk) -> None:
     shown = desk.verb("history")
     for text in ("SUCCESSFUL", "deployed", "arn:aws:iam"):
         assert text in shown.stdout.replace("\n", "")
-    told = json.loads(desk.verb("history", "--limit", "1", "--json").stdout)
+    told = json.loads(desk.verb("history", "--limit", "1", "--output", "json").stdout)
     assert [each["digest"] for each in told["deployments"]] == [desk.digest(SECOND)]
     assert [each["verb"] for each in told["acts"]] == ["deployed"]
 
@@ -236,16 +247,16 @@ def test_history_has_deployments_and_acts(desk: Desk) -> None:
 def test_verify_looks_and_says(desk: Desk) -> None:
     assert desk.verb("verify").exit_code == DONE
     desk.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
-    ended = desk.verb("verify", "--tag", SECOND, "--json")
+    ended = desk.verb("verify", "--tag", SECOND, "--output", "json")
     told = json.loads(ended.stdout)
     assert (ended.exit_code, told["ready"]) == (REFUSED, False)
-    assert [check["name"] for check in told["checks"] if check["verdict"] == "NG"] == ["alarms"]
+    assert [check["name"] for check in told["checks"] if check["verdict"] == "FAIL"] == ["alarms"]
 
 
 def test_diff_shows_both_sides(resting: Desk) -> None:
     assert "nothing would change" in resting.verb("diff", "--tag", FIRST).stdout
     assert "commits  1a2b3c4..5d6e7f8" in resting.verb("diff", "--tag", SECOND).stdout
-    told = json.loads(resting.verb("diff", "--tag", SECOND, "--json").stdout)
+    told = json.loads(resting.verb("diff", "--tag", SECOND, "--output", "json").stdout)
     assert (told["changes"], told["commits"]) == (True, "1a2b3c4..5d6e7f8")
     assert told["then"]["digest"] == resting.digest(SECOND)
 

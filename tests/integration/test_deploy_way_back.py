@@ -52,7 +52,7 @@ def test_a_rollback_to_an_image_that_cannot_run_here_is_refused(desk: Desk) -> N
     desk.deploy(SECOND)
     desk.wire.after |= {"DescribeTaskDefinition": is_another, "BatchGetImage": is_not_built_for_it}
     ended = desk.verb("rollback", "--auto", "--test-url", desk.test_url)
-    assert (ended.exit_code, "NG   architecture" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, "FAIL architecture" in ended.stderr) == (REFUSED, True)
 
 
 def test_a_tag_is_not_put_back_under_a_deployment_that_has_begun_meanwhile(desk: Desk) -> None:

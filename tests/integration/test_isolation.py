@@ -20,7 +20,7 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TABLES, TableNames
 from tests import engines
-from tests.fakes import MemoryAuditTrail, MemoryQueue
+from tests.fakes import MemoryQueue
 from tests.unit.api.conftest import problem_of
 from tests.unit.api.isolation import (
     COMMON,
@@ -83,7 +83,7 @@ async def open_real_world(endpoint: str, tables: TableNames) -> AsyncIterator[Wo
     retries = RetryPolicy(deadline=20.0)
     async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
         orders, inventory = DynamoOrderRepository(dynamo, tables), DynamoInventoryRepository(dynamo, tables)
-        async with open_world(Adapters(orders, inventory, MemoryQueue(), MemoryAuditTrail()), snapshot) as world:
+        async with open_world(Adapters(orders, inventory, MemoryQueue()), snapshot) as world:
             yield world
 
 

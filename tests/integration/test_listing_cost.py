@@ -31,7 +31,7 @@ from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TableNames
 from tests.factories import NOON, make_order, make_product, make_tenant
-from tests.fakes import MemoryAuditTrail, MemoryQueue
+from tests.fakes import MemoryQueue
 from tests.integration.conftest import PREFIX
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
@@ -176,7 +176,6 @@ async def _open(shop: Shop) -> AsyncIterator[Metered]:
             DynamoOrderRepository(dynamo, tables),
             DynamoInventoryRepository(dynamo, tables),
             MemoryQueue(),
-            MemoryAuditTrail(),
         )
         app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
         token = issuer().token(shop.customer.tenant, shop.customer.id, "orders:read")

@@ -21,6 +21,7 @@ from typer.testing import Result as Invocation
 from devstack.provision import create_table
 from devstack.stack import KEY, REGION, local_aio_session
 from order_operations.migration import Backfill
+from order_operations.target import Target
 from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.errors import StorageUnavailable
@@ -28,7 +29,6 @@ from order_shared.domain.order.exceptions import StaleOrder
 from order_shared.domain.order.models import Customer, Order
 from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
 from order_shared.storage import order_items as items
-from order_shared.storage.audit_trail import DynamoAuditTrail
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.migrations import MigratedTable, Migration, Segment
@@ -37,6 +37,7 @@ from order_shared.storage.orders import FOR_EVER, DynamoOrderRepository
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
+from orderctl.exceptions import ExitCode
 from orderctl.main import app
 from tests import engines
 from tests.factories import make_order, make_product, make_record, make_stock_record
@@ -497,7 +498,7 @@ def test_a_run_says_what_it_did_and_who_began_it_stands_in_the_audit_trail(envir
     assert done.exit_code == 0, done.output
     assert "orders: 2 read, 2 rewritten to version 2" in done.output
     assert environment(Shop.versions) == [2, 2]
-    (record,) = environment(lambda shop: DynamoAuditTrail(shop.dynamo, shop.tables.operations).of("migration#orders"))
+    (record,) = Target.of_environment().audit.of("migration#orders")
     assert (record.verb, record.reason, record.detail) == ("migrate", "version 2", "to version 2")
     assert record.actor in done.output.replace("\n", "")
     again = command("--table", "orders", "--reason", "again", "--yes")
@@ -506,10 +507,11 @@ def test_a_run_says_what_it_did_and_who_began_it_stands_in_the_audit_trail(envir
     assert "orders: 2 read, 0 rewritten" in from_start.output
 
 
-def test_a_no_changes_nothing(environment: Environment) -> None:
+def test_a_no_changes_nothing(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     environment(two_old_orders)
     before = environment(everything)
-    assert command("--reason", "version 2", answer="n\n").exit_code == 1
+    monkeypatch.setattr(terminal, "can_ask", lambda: True)
+    assert command("--reason", "version 2", answer="n\n").exit_code == ExitCode.REFUSED
     assert environment(everything) == before
 
 

@@ -1,31 +1,42 @@
 """orderctl: one file per group of verbs; each verb only wires and shows."""
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
+from typing import ClassVar
 
 import typer
 
-from orderctl.commands import dlq, migrate, orders, top
+from orderctl.commands import dlq, environments, migrate, orders, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
+from orderctl.commands.deployment.freeze import freeze
 from orderctl.commands.deployment.history import history
-from orderctl.commands.deployment.pause import pause
 from orderctl.commands.deployment.proceed import abort, proceed
 from orderctl.commands.deployment.promote import promote
 from orderctl.commands.deployment.rollback import rollback
 from orderctl.commands.deployment.status import status
 from orderctl.commands.deployment.verify import verify
 from orderctl.commands.deployment.wait import wait
+from orderctl.terminal import RenamedGroup
 
 DEPLOYING = "Deploying"
 EXTENSIONS = "orderctl.commands"
 """The entry points by which other packages add commands: `orderctl local` comes from devstack."""
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+class Commands(RenamedGroup):
+    """The first level of `orderctl`."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"pause": "freeze"}
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)
 app.command()(top.top)
-for verb in (deploy, promote, rollback, pause, abort, status, history, verify, diff, wait):
+for verb in (deploy, promote, rollback, freeze, abort, status, history, verify, diff, wait):
     app.command(rich_help_panel=DEPLOYING)(verb)
 app.command("continue", rich_help_panel=DEPLOYING)(proceed)
 for extension in entry_points(group=EXTENSIONS):

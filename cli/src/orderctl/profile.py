@@ -3,7 +3,9 @@
 A local stack describes itself in `stack.json`; everything else comes from environment variables.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from order_client import OrderClient
 from order_operations.live.tasks import Task
-from order_operations.target import Target, user
+from order_operations.target import Target, WrongRegion, user
+from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.runtime.config import Environment, Settings
+from orderctl.exceptions import Failed, UsageError
+from orderctl.terminal import announce, reported
 
 API_VARIABLE = "ORDER_API_URL"
 TOKEN_VARIABLE = "ORDER_TOKEN"  # noqa: S105 - the variable's name
@@ -34,12 +39,12 @@ LocalOption = Annotated[
 StateOption = Annotated[Path, typer.Option("--state", help="With --local: the stack's folder.")]
 
 
-class StackNotRunning(Exception):
+class StackNotRunning(Failed):
     def __init__(self, what: str) -> None:
         super().__init__(f"no stack is running: {what}. Start one with `orderctl local up`")
 
 
-class ApiNotNamed(Exception):
+class ApiNotNamed(UsageError):
     def __init__(self) -> None:
         super().__init__(
             f"which API, and as whom? Set {API_VARIABLE} and {TOKEN_VARIABLE}; "
@@ -100,6 +105,24 @@ class StackProfile(BaseModel):
             return str(answer.raise_for_status().json()["access_token"])
         except httpx.HTTPError as error:
             raise StackNotRunning(f"its token issuer at {self.token_url} does not answer: {error}") from error
+
+
+@contextlib.contextmanager
+def reported_failures() -> Iterator[None]:
+    """Report failures of the platform's storage and queues beside those of every command."""
+    with reported():
+        try:
+            yield
+        except StorageUnavailable as error:
+            raise Failed(f"{error}: is the environment up, and may you use its tables?") from error
+        except (PlatformError, WrongRegion) as error:
+            raise Failed(str(error)) from error
+
+
+def announce_target(target: Target, endpoint: str | None, **rows: str) -> None:
+    """Say where a verb works, as whom, and on what."""
+    where = {"region": target.settings.aws_region, "endpoint": f"{endpoint or 'AWS'}, as {target.actor}"}
+    announce({**where, **rows})
 
 
 def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local

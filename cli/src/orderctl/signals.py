@@ -2,28 +2,33 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
-def ending_signals() -> list[signal.Signals]:
-    """Return the signals that end a command as Ctrl-C does.
 
-    SIGHUP is one of them unless it is ignored, as under `nohup`: then the command outlives its terminal.
-    """
-    survives_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [signal.SIGTERM] if survives_terminal else [signal.SIGTERM, signal.SIGHUP]
+def heeded(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
+    """Return the signals that are not ignored. Under `nohup` SIGHUP is, so that a command outlives its terminal."""
+    return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
+
+
+@contextlib.contextmanager
+def handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Call `handler` at one of the signals during the block. An ignored signal stays ignored."""
+    before = {each: signal.signal(each, handler) for each in heeded(signals)}
+    try:
+        yield
+    finally:
+        for each, former in before.items():
+            signal.signal(each, former)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt in the block at a signal that ends a command."""
-    before = {number: signal.signal(number, _interrupt) for number in ending_signals()}
-    try:
+    with handled(ENDING, _interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
 from order_operations.pace import Pace
 from order_operations.target import Target
+from order_shared.aws.queue_depth import depth_request, to_depth
 from order_shared.aws.sqs import GONE_CODES
 from order_shared.domain.clock import Clock, utc_now
 from order_shared.domain.errors import PlatformError
@@ -71,8 +71,8 @@ class DeadLetters:
         self._url(self.work_queue)
         url = self._url(self.dead_letter_queue)
         with _translated("get_queue_attributes"):
-            answer = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
-        return QueueInfo(url, int(answer["Attributes"]["ApproximateNumberOfMessages"]))
+            depth = to_depth(self.client.get_queue_attributes(**depth_request(url)))
+        return QueueInfo(url, depth.visible)
 
     def peek(self, limit: int) -> list[DeadLetter]:
         """Up to `limit` letters, oldest first; they stay where they are."""
@@ -114,7 +114,7 @@ class DeadLetters:
             return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
 
         def move(letters: Sequence[DeadLetter]) -> Refusals:
-            if delay := pace.delay(len(letters)):
+            if (delay := pace.delay(len(letters))) > 0:
                 self.sleep(delay)
             unsent = self._send(letters)
             undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
@@ -312,12 +312,7 @@ class DeadLetters:
 def open_dead_letters(target: Target, warn: Callable[[str], None] = _nothing) -> Iterator[DeadLetters]:
     """The dead letters of an environment. Nothing is connected until it is first used."""
     settings = target.settings
-    client = target.sync_session.client(
-        "sqs",
-        region_name=settings.aws_region,
-        endpoint_url=settings.sqs_endpoint,
-        config=Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 3, "mode": "standard"}),
-    )
+    client = target.client("sqs", settings.sqs_endpoint)
     try:
         yield DeadLetters(client, work_queue=settings.queue_name, dead_letter_queue=settings.dlq_name, warn=warn)
     finally:

@@ -11,8 +11,8 @@ from order_operations.pace import Pace
 from order_operations.target import STORAGE_DEADLINE, Target
 from order_shared.aws.dynamodb import Item, open_dynamo
 from order_shared.aws.retries import RetryPolicy
-from order_shared.domain.clock import Clock, utc_now
-from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
+from order_shared.domain.clock import utc_now
+from order_shared.storage.audit_trail import Operation
 from order_shared.storage.item_schema import version_of
 from order_shared.storage.migrations import Checkpoint, MigratedTable, Migration, Segment
 
@@ -108,35 +108,32 @@ class Backfill:
             self._on_progress(self._tally)
 
     async def _see(self, items: Sequence[Item]) -> None:
-        if delay := self._pace.delay(len(items)):
+        if (delay := self._pace.delay(len(items))) > 0:
             await self._sleep(delay)
         self._tally.versions.update(map(version_of, items))
 
 
-@dataclass(frozen=True)
-class Site:
-    """Where backfills of one environment are run from."""
-
-    migrations: dict[MigratedTable, Migration]
-    audit: AuditTrail
-
-    async def record(self, table: MigratedTable, *, actor: str, reason: str, clock: Clock = utc_now) -> None:
-        """Who begins it; to be called before anything is rewritten. Raises StorageUnavailable."""
-        detail = f"to version {self.migrations[table].newest}"
-        operation = Operation(
-            subject=f"migration#{table}", at=clock(), actor=actor, verb="migrate", reason=reason, detail=detail
+def record_run(target: Target, migration: Migration, table: MigratedTable, reason: str) -> None:
+    """Record who begins a run; to be called before anything is rewritten. Raises botocore's errors."""
+    target.audit.record(
+        Operation(
+            subject=f"migration#{table}",
+            at=utc_now(),
+            actor=target.actor,
+            verb="migrate",
+            reason=reason,
+            detail=f"to version {migration.newest}",
         )
-        await self.audit.record(operation)
+    )
 
 
 @asynccontextmanager
-async def open_site(target: Target, tables: Sequence[MigratedTable]) -> AsyncIterator[Site]:
+async def open_migrations(
+    target: Target, tables: Sequence[MigratedTable]
+) -> AsyncIterator[dict[MigratedTable, Migration]]:
     settings = target.settings
     retries = RetryPolicy(deadline=STORAGE_DEADLINE)
     async with open_dynamo(
         target.session, region=settings.aws_region, endpoint=settings.dynamodb_endpoint, retries=retries
     ) as dynamo:
-        yield Site(
-            {table: Migration.of(dynamo, settings.tables, table) for table in tables},
-            DynamoAuditTrail(dynamo, settings.tables.operations),
-        )
+        yield {table: Migration.of(dynamo, settings.tables, table) for table in tables}

@@ -1,4 +1,4 @@
-"""Pace of work on a running environment, so that it gets no burst."""
+"""Pace of a bulk operation on a running environment."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Pace:
         self._next_at = -math.inf
 
     def delay(self, count: int) -> float:
-        """Return the seconds to wait before the next `count` items."""
+        """Return the seconds to wait before the next `count`, which are then taken."""
         now = self._monotonic()
         turn = max(now, self._next_at)
         self._next_at = turn + count / self._rate

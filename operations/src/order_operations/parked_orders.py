@@ -1,5 +1,6 @@
 """Orders that the platform has stopped trying by itself, and what an operator can do about them."""
 
+import asyncio
 from datetime import datetime, timedelta
 from operator import itemgetter
 
@@ -9,7 +10,7 @@ from order_shared.domain.order.events import event_of
 from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonCode
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
 from order_shared.runtime.adapters import Adapters
-from order_shared.storage.audit_trail import Operation
+from order_shared.storage.audit_trail import AuditTrail, Operation
 from order_shared.storage.orders import FOR_EVER
 from order_shared.storage.outbox import PARKED_SHARDS
 
@@ -32,21 +33,23 @@ async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
     return [order for _, order in sorted(found, key=itemgetter(0))[:limit]]
 
 
-async def retry(adapters: Adapters, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
+async def retry(adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
     """Puts a parked order back into the outbox and says it on the queue; False if the sweeper has to say it.
 
-    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
+    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable, botocore's errors.
     """
-    await _record(adapters, order, "orders.retry", actor, reason, at)
+    await _record(trail, order, "orders.retry", actor, reason, at)
     return await _say(adapters, await _unpark(adapters, order, at))
 
 
-async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, at: datetime) -> Order:
+async def reject(
+    adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime
+) -> Order:
     """Ends a parked order. What holds stock, and perhaps money, is undone by the processor and ends cancelled.
 
-    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable.
+    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable, botocore's errors.
     """
-    await _record(adapters, order, "orders.reject", actor, reason, at)
+    await _record(trail, order, "orders.reject", actor, reason, at)
     if order.status is OrderStatus.PENDING:
         rejected = order.reject(at, Reason(ReasonCode.REJECTED_BY_OPERATOR, "the order could not be carried out"))
         await adapters.orders.move(order, rejected)
@@ -60,14 +63,13 @@ async def reject(adapters: Adapters, order: Order, *, actor: str, reason: str, a
     return undone
 
 
-async def _record(adapters: Adapters, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
+async def _record(trail: AuditTrail, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
     """Record what is done to a parked order. Raises NotParked for any other."""
     if order.parking.parked is None:
         raise NotParked(order)
     detail = f"{order.status}, parked for {order.parking.parked.reason}"
-    await adapters.audit.record(
-        Operation(subject=order.order_id, at=at, actor=actor, verb=verb, reason=reason, detail=detail)
-    )
+    operation = Operation(subject=order.order_id, at=at, actor=actor, verb=verb, reason=reason, detail=detail)
+    await asyncio.to_thread(trail.record, operation)
 
 
 async def _unpark(adapters: Adapters, order: Order, at: datetime) -> Order:

@@ -5,18 +5,22 @@ import getpass
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import Any, TypeVar
 
 import aioboto3
 import boto3
+from botocore.config import Config
 
 from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.metrics import Metrics
+from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail
 
 T = TypeVar("T")
 
 STORAGE_DEADLINE = 15.0
+CALLS = Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts": 3, "mode": "standard"})
 
 
 class WrongRegion(Exception):
@@ -49,6 +53,16 @@ class Target:
             return cls(settings, aioboto3.Session(), boto3.Session(), user())
         caller = boto3.client("sts", region_name=settings.aws_region).get_caller_identity()
         return cls(settings, aioboto3.Session(), boto3.Session(), caller["Arn"])
+
+    @cached_property
+    def audit(self) -> AuditTrail:
+        client = self.client("dynamodb", self.settings.dynamodb_endpoint)
+        return DynamoAuditTrail(client, self.settings.tables.operations)
+
+    def client(self, service: str, endpoint: str | None) -> Any:
+        """Return a client of boto3. Nothing is connected until it is first used."""
+        make: Any = self.sync_session.client  # typed by the name of each service
+        return make(service, region_name=self.settings.aws_region, endpoint_url=endpoint, config=CALLS)
 
     def run(self, work: Callable[[Adapters], Awaitable[T]]) -> T:
         """Runs `work` with the environment's storage and queues open."""

@@ -19,7 +19,7 @@ from order_api.main import create_app
 from order_shared.domain.clock import UniqueClock
 from order_shared.runtime.adapters import Adapters
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
-from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 
 SETTINGS = ApiSettings(
     aws_region="eu-central-1",
@@ -79,7 +79,9 @@ def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) ->
     """The application over fakes of its own."""
     store = MemoryStore(UniqueClock())
     adapters = Adapters(
-        MemoryOrderRepository(store), MemoryInventoryRepository(store), MemoryQueue(), MemoryAuditTrail()
+        MemoryOrderRepository(store),
+        MemoryInventoryRepository(store),
+        MemoryQueue(),
     )
     return create_app(settings, adapters=adapters, keys=keys or KnownKeys(), clock=store.clock)
 
@@ -94,7 +96,7 @@ async def open_api(
     orders, inventory, queue = make_orders(store), MemoryInventoryRepository(store), MemoryQueue()
     app = create_app(
         settings,
-        adapters=Adapters(orders, inventory, queue, MemoryAuditTrail()),
+        adapters=Adapters(orders, inventory, queue),
         keys=KnownKeys(),
         clock=store.clock,
         tracing=tracing,

@@ -15,7 +15,7 @@ from order_api.main import create_app
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
 from order_shared.runtime.adapters import Adapters
-from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, make_app, problem_of
 
 ROUTES = [
@@ -173,7 +173,9 @@ class BrokenOrders(MemoryOrderRepository):
 
 async def ask(error: Exception, path: str) -> httpx.Response:
     adapters = Adapters(
-        BrokenOrders(error), MemoryInventoryRepository(MemoryStore()), MemoryQueue(), MemoryAuditTrail()
+        BrokenOrders(error),
+        MemoryInventoryRepository(MemoryStore()),
+        MemoryQueue(),
     )
     app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

@@ -1,4 +1,4 @@
-"""The audit trail of deployments: nothing is overwritten; and the lock, with each of its conditions taken away."""
+"""The audit trail, of which nothing is overwritten, and the lock: with each of their conditions taken away."""
 
 import inspect
 from datetime import UTC, datetime
@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from orderctl.deploy import audit, lock
-from orderctl.deploy.audit import AuditLog
-from orderctl.deploy.errors import DeploymentFailed, Locked
+from order_shared.storage import audit_trail
+from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
+from orderctl.deploy import lock
+from orderctl.exceptions import DeploymentFailed, Locked
 from tests.unit.cli.test_deploy_lock import PLACE, TABLE, Watch, dynamodb, lock_of, watch
 
 __all__ = ["dynamodb", "watch"]  # fixtures
@@ -37,20 +38,24 @@ def _kept(key: str, request: dict[str, Any]) -> bool:
     return key not in of_conditions
 
 
-def trail(client: Any) -> AuditLog:
-    return AuditLog(client, TABLE, PLACE, "ada", lambda: AT)
+def record(client: Any, verb: str) -> None:
+    DynamoAuditTrail(client, TABLE).record(Operation(subject=PLACE.subject, at=AT, actor="ada", verb=verb))
+
+
+def recorded(client: Any) -> list[str]:
+    return [entry.verb for entry in DynamoAuditTrail(client, TABLE).of(PLACE.subject, 5, newest_first=True)]
 
 
 def test_two_acts_in_one_microsecond_are_both_kept(dynamodb: Any) -> None:
     for verb in ("deploy", "abort"):
-        trail(dynamodb).record(verb, "-")
-    assert [entry.verb for entry in trail(dynamodb).latest(5)] == ["abort", "deploy"]
+        record(dynamodb, verb)
+    assert recorded(dynamodb) == ["abort", "deploy"]
 
 
 def test_without_its_condition_one_would_be_lost(dynamodb: Any) -> None:
     for verb in ("deploy", "abort"):
-        trail(Unconditional(dynamodb, "put_item")).record(verb, "-")
-    assert [entry.verb for entry in trail(dynamodb).latest(5)] == ["abort"]
+        record(Unconditional(dynamodb, "put_item"), verb)
+    assert recorded(dynamodb) == ["abort"]
 
 
 def test_without_its_condition_a_lock_would_be_taken_twice(dynamodb: Any, watch: Watch) -> None:
@@ -72,5 +77,20 @@ def test_without_its_condition_a_lost_lock_would_be_let_go_by_the_wrong_one(dyna
 
 def test_each_condition_is_one_of_these() -> None:
     """One put of the trail; a put, an update and a delete of the lock: test_deploy_lock.py has the update's."""
-    counts = [inspect.getsource(module).count(" ConditionExpression=") for module in (audit, lock)]
+    counts = [inspect.getsource(module).count(" ConditionExpression=") for module in (audit_trail, lock)]
     assert counts == [1, 3]
+
+
+def test_entries_of_the_last_release_are_read(dynamodb: Any) -> None:
+    """Deployments had no reason then."""
+    item = {
+        "subject": PLACE.subject,
+        "at": "2026-01-01T00:00:00.000000Z",
+        "actor": "ada",
+        "verb": "pause",
+        "reason": "-",
+        "detail": "incident 42",
+    }
+    dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    (read,) = DynamoAuditTrail(dynamodb, TABLE).of(PLACE.subject)
+    assert read == Operation(subject=PLACE.subject, at=AT, actor="ada", verb="pause", detail="incident 42")

@@ -35,7 +35,7 @@ def test_a_page_has_an_example_and_every_line_as_it_was_written(verb: str) -> No
 @pytest.mark.parametrize("verb", CHANGING)
 def test_what_changes_something_can_be_tried_and_read_by_programs(verb: str) -> None:
     text = page(verb)
-    for option in ("--dry-run", "--yes", "--json"):
+    for option in ("--dry-run", "--yes", "--reason", "--output"):
         assert option in text
 
 

@@ -8,11 +8,11 @@ import pytest
 from moto import mock_aws
 
 from order_shared.tables import OPERATIONS
-from orderctl.deploy.errors import DeploymentFailed, Locked
 from orderctl.deploy.lock import HELD_SECONDS, Holder, Lock
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
+from orderctl.exceptions import DeploymentFailed, Locked
 
-PLACE = Place(environment="dev", kind="order-api")
+PLACE = ServiceRef(environment="dev", kind="order-api")
 TABLE = PLACE.table_prefix + OPERATIONS.name
 
 
@@ -49,8 +49,8 @@ def watch() -> Watch:
     return Watch()
 
 
-def lock_of(dynamodb: Any, watch: Watch, who: str, place: Place = PLACE) -> Lock:
-    return Lock(dynamodb, TABLE, place, Holder(id=f"run-of-{who}", actor=who, what="deploy sha-1a2b3c4"), watch)
+def lock_of(dynamodb: Any, watch: Watch, who: str, ref: ServiceRef = PLACE) -> Lock:
+    return Lock(dynamodb, TABLE, ref, Holder(id=f"run-of-{who}", actor=who, what="deploy sha-1a2b3c4"), watch)
 
 
 def test_a_second_operator_is_told_who_is_at_it_and_since_when(dynamodb: Any, watch: Watch) -> None:
@@ -69,7 +69,7 @@ def test_it_is_free_once_released(dynamodb: Any, watch: Watch) -> None:
 
 def test_each_service_has_its_own(dynamodb: Any, watch: Watch) -> None:
     lock_of(dynamodb, watch, "ada").take()
-    lock_of(dynamodb, watch, "bob", Place(environment="dev", kind="order-processor")).take()
+    lock_of(dynamodb, watch, "bob", ServiceRef(environment="dev", kind="order-processor")).take()
 
 
 def test_who_died_locks_others_out_for_a_while_only(dynamodb: Any, watch: Watch) -> None:

@@ -21,7 +21,7 @@ def deployment(status: Status, stage: Stage | None = None) -> Deployment:
         finished_at=None,
         target=Revision(arn="green"),
         sources=(Revision(arn="blue"),),
-        pause=None,
+        hook=None,
         triggered_alarms=(),
         bake_minutes=10,
         rollback_reason="",

@@ -45,7 +45,7 @@ class Api:
             return httpx.Response(202, json={"id": self.orders.setdefault(key, f"ord_{len(self.orders)}")})
         return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2]})
 
-    def pause(self) -> None:
+    def poll_sleep(self) -> None:
         self.pauses += 1
 
     def test(
@@ -56,7 +56,7 @@ class Api:
             token=TOKEN if is_known else None,
             release=release,
             may_be_unnamed=may_be_unnamed,
-            pause=self.pause,
+            poll_sleep=self.poll_sleep,
             transport=httpx.MockTransport(self),
         )
         return {check.name: check for check in smoke.run()}
@@ -93,15 +93,15 @@ def test_without_a_token_it_ends_once_the_api_has_asked_for_one() -> None:
 def test_another_release_that_goes_on_answering_fails() -> None:
     api = Api(BLUE)
     failed = api.test()["release"]
-    assert (failed.verdict, failed.detail) == (Verdict.NG, f"release {BLUE} answered instead of {GREEN}")
+    assert (failed.verdict, failed.detail) == (Verdict.FAIL, f"release {BLUE} answered instead of {GREEN}")
     assert api.pauses == RELEASE_ATTEMPTS - 1
     assert {each.method for each in api.asked} == {"GET"}, "an order was placed with another release"
 
 
 def test_a_listener_that_still_sends_to_blue_is_given_time() -> None:
     class Late(Api):
-        def pause(self) -> None:
-            super().pause()
+        def poll_sleep(self) -> None:
+            super().poll_sleep()
             self.release = GREEN if self.pauses == 3 else BLUE
 
     api = Late(BLUE)
@@ -120,10 +120,10 @@ def test_another_release_in_between_fails() -> None:
 
 def test_a_release_from_before_the_header_passes_on_the_way_back_only() -> None:
     failed = Api(None).test()["release"]
-    assert (failed.verdict, "sends no Order-Release" in failed.detail) == (Verdict.NG, True)
+    assert (failed.verdict, "sends no Order-Release" in failed.detail) == (Verdict.FAIL, True)
     checks = Api(None).test(may_be_unnamed=True)
     assert (checks["release"].verdict, checks["order"].verdict) == (Verdict.SKIP, Verdict.OK)
-    assert Api(BLUE).test(may_be_unnamed=True)["release"].verdict is Verdict.NG
+    assert Api(BLUE).test(may_be_unnamed=True)["release"].verdict is Verdict.FAIL
 
 
 def test_an_image_that_names_no_commit_is_tested_all_the_same() -> None:
@@ -149,7 +149,7 @@ def test_an_image_that_names_no_commit_is_tested_all_the_same() -> None:
 def test_the_first_wrong_answer_ends_it(method: str, path: str, answer: httpx.Response, told: str) -> None:
     api = Api()
     api.says[method, path] = answer
-    (failed,) = (check for check in api.test().values() if check.verdict is Verdict.NG)
+    (failed,) = (check for check in api.test().values() if check.verdict is Verdict.FAIL)
     assert failed.detail.endswith(told) or told in failed.detail
     assert len(failed.detail) < 400
 
@@ -167,6 +167,6 @@ def test_what_does_not_answer_at_all_fails() -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
 
-    smoke = Smoke(url="https://green", release=GREEN, pause=lambda: None, transport=httpx.MockTransport(refuse))
+    smoke = Smoke(url="https://green", release=GREEN, poll_sleep=lambda: None, transport=httpx.MockTransport(refuse))
     (check,) = smoke.run()
-    assert (check.name, check.verdict) == ("reachable", Verdict.NG)
+    assert (check.name, check.verdict) == ("reachable", Verdict.FAIL)

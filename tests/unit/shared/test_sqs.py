@@ -197,7 +197,8 @@ async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any
 
 async def test_the_depth_is_asked_of_both_queues() -> None:
     wire = Wire()
-    wire.script = [ok({"Attributes": {"ApproximateNumberOfMessages": count}}) for count in ("7", "2")]
+    counts = [{"ApproximateNumberOfMessages": count, "ApproximateNumberOfMessagesNotVisible": "1"} for count in "72"]
+    wire.script = [ok({"Attributes": each}) for each in counts]
     assert await make_queue(wire).depth() == Depth(work=7, dead=2)
     assert [content["QueueUrl"].rpartition("/")[2] for _, content in wire.sent] == ["orders", "orders-dead"]
 

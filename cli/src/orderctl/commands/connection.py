@@ -1,4 +1,4 @@
-"""Which API a customer's verb asks, and as whom; and how what goes wrong there is told."""
+"""Connection of a customer's verbs to the API, and the report of its failures."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from order_client import OrderClient, OrderClientError, Problem, Unavailable, Unreachable
-from orderctl.profile import ApiNotNamed, StackProfile, client_of_environment
-from orderctl.terminal import errors, reported_failures
+from orderctl.exceptions import ExitCode
+from orderctl.profile import StackProfile, client_of_environment, reported_failures
+from orderctl.terminal import errors
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ CustomerOption = Annotated[str | None, typer.Option(help="With --local: the cust
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Which API, and as whom, as the options say."""
+    """API and customer, as the options name them."""
 
     local: bool
     state: Path
@@ -37,7 +38,7 @@ class Connection:
     customer: str | None
 
     def open(self) -> OrderClient:
-        """Raises StackNotRunning, ApiNotNamed, ValueError, and BadParameter if the options do not say who."""
+        """Open a client. Raises StackNotRunning, ApiNotNamed, ValueError; BadParameter if the customer is missing."""
         if not self.local:
             if self.tenant or self.customer:
                 raise typer.BadParameter(
@@ -49,7 +50,7 @@ class Connection:
         return StackProfile.at(self.state).client(self.tenant, self.customer)
 
     def run(self, work: Callable[[OrderClient], Awaitable[T]]) -> T:
-        """Runs `work`; what goes wrong is told on stderr, and ends in exit code 1."""
+        """Run `work`; report a failure on stderr, with exit code 1."""
 
         async def connected() -> T:
             async with self.open() as client:
@@ -61,26 +62,26 @@ class Connection:
 
 @contextlib.contextmanager
 def _told_errors() -> Iterator[None]:
-    """Beside what every verb reports: what the API answered, and what a retry needs."""
+    """Report the API's problem and what a retry needs, beside what every verb reports."""
     with reported_failures():
         try:
             yield
-        except (ApiNotNamed, ValueError) as error:
+        except ValueError as error:
             errors.print(str(error), style="red")
-            raise typer.Exit(1) from error
+            raise typer.Exit(ExitCode.FAILED) from error
         except OrderClientError as error:
-            errors.print(str(error), style="red", soft_wrap=True)
+            errors.print(str(error), style="red")
             if isinstance(error, Problem):
                 _tell_details(error)
             if isinstance(error, Unreachable | Unavailable) and error.idempotency_key:
                 errors.print(f"It may have been placed. The same again, with --key {error.idempotency_key}, finds out.")
-            raise typer.Exit(1) from error
+            raise typer.Exit(ExitCode.FAILED) from error
 
 
 def _tell_details(problem: Problem) -> None:
-    """What the one line leaves out; `detail` has the first faults already."""
+    """Print what the one line leaves out; `detail` has the first faults already."""
     for fault in problem.errors:
         if fault.detail not in problem.detail:
-            errors.print(f"  {fault.pointer}: {fault.detail}", soft_wrap=True)
+            errors.print(f"  {fault.pointer}: {fault.detail}")
     if problem.request_id:
-        errors.print(f"request id {problem.request_id}", style="dim", soft_wrap=True)
+        errors.print(f"request id {problem.request_id}", style="dim")

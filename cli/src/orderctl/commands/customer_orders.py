@@ -1,6 +1,5 @@
 """The verbs of `orderctl orders` for customers: what the API does for them, and nothing else."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from order_client import Order, OrderClient, OrderStatus
 from order_shared.domain.money.currencies import format_amount
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
 from orderctl.profile import DEFAULT_STATE, StateOption
-from orderctl.terminal import console, errors
+from orderctl.terminal import Output, OutputOption, console, errors, print_json, printable
 
 MAX_PAGE = 100
 DURATION = re.compile(r"(\d{1,5})([mhd])")
@@ -23,7 +22,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _moment(text: str) -> datetime:
-    """Of `2026-01-31`, `2026-01-31T09:05:00Z` (UTC if no zone is named), or `90m`, `24h`, `7d`: so long ago."""
+    """Parse `2026-01-31`, `2026-01-31T09:05:00Z` (UTC if no zone is named), or `90m`, `24h`, `7d`: so long ago."""
     if duration := DURATION.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{UNITS[duration[2]]: int(duration[1])})
     try:
@@ -35,7 +34,6 @@ def _moment(text: str) -> datetime:
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
 LinesArgument = Annotated[list[str], typer.Argument(metavar="SKU=QUANTITY…", help="Such as TEA-GREEN-100=2.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.0, help="Seconds to wait for the end.")]
 StatusOption = Annotated[list[OrderStatus] | None, typer.Option(help="May be repeated: any of them.")]
 SinceOption = Annotated[
@@ -50,8 +48,8 @@ SortOption = Annotated[str | None, typer.Option(help="created_at: oldest first."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which orders to list."""
+class OrderQuery:
+    """Filter, order and limit of a list of orders."""
 
     status: Sequence[OrderStatus]
     since: datetime | None
@@ -73,7 +71,7 @@ def post(
     key: Annotated[str | None, typer.Option(help="The idempotency key; by default a new one for each run.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until the order ends; exit 1 unless it is confirmed.")] = False,
     timeout: TimeoutOption = 60.0,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
     tenant: TenantOption = None,
@@ -97,7 +95,7 @@ def post(
         return await client.wait_for_end(order.id, timeout=timeout) if wait else order
 
     order = Connection(local=local, state=state, tenant=tenant, customer=customer).run(placed)
-    _print(order, as_json=as_json)
+    _print(order, output=output)
     if wait and order.status is not OrderStatus.CONFIRMED:
         raise typer.Exit(1)
 
@@ -105,7 +103,7 @@ def post(
 def get(
     order_id: OrderIdArgument,
     *,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
     tenant: TenantOption = None,
@@ -116,18 +114,20 @@ def get(
         Connection(local=local, state=state, tenant=tenant, customer=customer).run(
             lambda client: client.get_order(order_id)
         ),
-        as_json=as_json,
+        output=output,
     )
 
 
-def list_orders(connection: Connection, wanted: Wanted, *, as_json: bool) -> None:
-    orders = connection.run(lambda client: _listed(client, wanted))
-    if as_json:
-        typer.echo(json.dumps([order.model_dump(mode="json") for order in orders]))
+def list_orders(connection: Connection, query: OrderQuery, *, output: Output) -> None:
+    orders = connection.run(lambda client: _listed(client, query))
+    if output is Output.JSON:
+        print_json([order.model_dump(mode="json") for order in orders])
         return
     table = Table("placed", "order, reference", "status", "total", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for order in orders:
-        named = Text.assemble(order.id, *([("\n" + order.reference, "dim")] if order.reference else []))
+        named = Text.assemble(
+            printable(order.id), *([("\n" + printable(order.reference), "dim")] if order.reference else [])
+        )
         table.add_row(
             f"{order.created_at:%Y-%m-%d %H:%M}", named, order.status, format_amount(order.total, order.currency)
         )
@@ -138,7 +138,7 @@ def cancel(
     order_id: OrderIdArgument,
     *,
     version: Annotated[int | None, typer.Option(min=1, help="Only if the order is still at this version.")] = None,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
     tenant: TenantOption = None,
@@ -149,14 +149,14 @@ def cancel(
     Safe to repeat. What is undone shows as `cancelled` in `get`.
     """
     connection = Connection(local=local, state=state, tenant=tenant, customer=customer)
-    _print(connection.run(lambda client: client.cancel_order(order_id, version=version)), as_json=as_json)
+    _print(connection.run(lambda client: client.cancel_order(order_id, version=version)), output=output)
 
 
 def watch(
     order_id: OrderIdArgument,
     *,
     timeout: TimeoutOption = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line, for programs.")] = False,
+    output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
     tenant: TenantOption = None,
@@ -167,8 +167,8 @@ def watch(
     async def watched(client: OrderClient) -> None:
         told = 0
         async for order in client.watch_order(order_id, timeout=timeout):
-            if as_json:
-                typer.echo(order.model_dump_json())
+            if output is Output.JSON:
+                print_json(order.model_dump(mode="json"), indent=None)
                 continue
             for entry in order.timeline[told:]:
                 console.print(f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  {entry.status}")
@@ -179,20 +179,20 @@ def watch(
     Connection(local=local, state=state, tenant=tenant, customer=customer).run(watched)
 
 
-async def _listed(client: OrderClient, wanted: Wanted) -> list[Order]:
+async def _listed(client: OrderClient, query: OrderQuery) -> list[Order]:
     orders: list[Order] = []
     async for page in client.order_pages(
-        status=wanted.status,
-        created_from=wanted.since,
-        created_before=wanted.until,
-        q=wanted.q,
-        sort=wanted.sort,
-        page_size=min(wanted.limit, MAX_PAGE),
+        status=query.status,
+        created_from=query.since,
+        created_before=query.until,
+        q=query.q,
+        sort=query.sort,
+        page_size=min(query.limit, MAX_PAGE),
     ):
         orders += page.items
-        if len(orders) >= wanted.limit:
+        if len(orders) >= query.limit:
             break
-    return orders[: wanted.limit]
+    return orders[: query.limit]
 
 
 def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
@@ -206,9 +206,9 @@ def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
     return quantities
 
 
-def _print(order: Order, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(order.model_dump_json())
+def _print(order: Order, *, output: Output) -> None:
+    if output is Output.JSON:
+        print_json(order.model_dump(mode="json"), indent=None)
         return
     grid = Table.grid(padding=(0, 2))
     for name, value in {

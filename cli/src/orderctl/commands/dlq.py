@@ -19,8 +19,19 @@ from order_shared.domain.order.exceptions import OrderNotFound
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
 from orderctl.commands import figures
-from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
-from orderctl.terminal import announce, console, errors, reported_failures
+from orderctl.exceptions import ExitCode
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
+from orderctl.terminal import (
+    DryRunOption,
+    Output,
+    OutputOption,
+    YesOption,
+    checked_reason,
+    confirm,
+    console,
+    errors,
+    print_json,
+)
 
 REDACTED_KEYS = frozenset({"customer", "reference", "name"})
 REDACTED = "•••"
@@ -38,15 +49,13 @@ app = typer.Typer(
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look through this many letters at most.")]
 IdOption = Annotated[list[str] | None, typer.Option("--id", help="A message id from `dlq list`; may be repeated.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail beside your name.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("list")
 def list_letters(
     *,
     limit: LimitOption = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, for programs.")] = False,
+    output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
@@ -57,8 +66,8 @@ def list_letters(
     """
     with reported_failures(), _opened(make_target(local, state)) as letters:
         found = letters.peek(limit)
-        if as_json:
-            typer.echo(json.dumps([_summary(letter) for letter in found], indent=2))
+        if output is Output.JSON:
+            print_json([_summary(letter) for letter in found])
         elif found:
             console.print(_table(found, utc_now()))
             if len(found) == limit:
@@ -87,11 +96,11 @@ def show(
         letter = letters.find(message_id, limit)
         if letter is None:
             _tell_missing([message_id], limit)
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.FAILED)
         for name, value in _summary(letter).items():
-            console.print(f"{name:>13}  {_printable(str(NO_REASON if value is None else value))}", soft_wrap=True)
+            console.print(f"{name:>13}  {NO_REASON if value is None else value}")
         console.print()
-        console.print(_printable(_pretty(letter.body) if unredacted else _redacted(letter.body)), soft_wrap=True)
+        console.print(_pretty(letter.body) if unredacted else _redacted(letter.body))
 
 
 @app.command()
@@ -113,13 +122,13 @@ def redrive(
     if you name it with --id, for it comes back unless a new version can read it.
     """
     select = _selected(ids, every=every)
-    _require_reason(reason)
     with reported_failures():
+        checked_reason(reason, required=True)
         target = make_target(local, state)
         with _opened(target) as letters:
             info = letters.info()
             _announce(target, info, f"to the work queue {target.settings.queue_name}, {rate:g} per second")
-            _ask(f"Redrive {_how_many(select, info, limit)}?", yes=yes or dry_run)
+            confirm(f"Redrive {_how_many(select, info, limit)}?", yes=yes or dry_run)
             verb = _Verb("redrive", "redriven", target, reason)
             letters.redrive(select, rate=rate, limit=limit, record=verb.record, dry_run=dry_run, on_progress=verb.tell)
         verb.conclude(select, limit)
@@ -142,13 +151,13 @@ def discard(
     """
     select = _selected(ids, every=False)
     assert select is not None  # noqa: S101 - tells mypy: without --all there are ids
-    _require_reason(reason)
     with reported_failures():
+        checked_reason(reason, required=True)
         target = make_target(local, state)
         with _opened(target) as letters:
             info = letters.info()
             _announce(target, info, "deleted for good")
-            _ask(f"Discard {_how_many(select, info, limit)}?", yes=yes or dry_run)
+            confirm(f"Discard {_how_many(select, info, limit)}?", yes=yes or dry_run)
             verb = _Verb("discard", "discarded", target, reason)
             letters.discard(
                 select,
@@ -172,11 +181,8 @@ class _Verb:
         self._outcomes: list[Outcome] = []
 
     def record(self, letters: Sequence[DeadLetter]) -> None:
-        async def write(adapters: Adapters) -> None:
-            for letter in letters:
-                await adapters.audit.record(self._operation(letter))
-
-        self._target.run(write)
+        for letter in letters:
+            self._target.audit.record(self._operation(letter))
 
     def _operation(self, letter: DeadLetter) -> Operation:
         return Operation(
@@ -192,11 +198,10 @@ class _Verb:
         self._outcomes.append(outcome)
         word = self._words.get(outcome.result, str(outcome.result))
         detail = f"; {outcome.detail}" if outcome.detail else ""
-        line = f"{word}: {outcome.letter.message_id} ({outcome.letter.order_id or 'unreadable'}){detail}"
-        console.print(_printable(line), soft_wrap=True)
+        console.print(f"{word}: {outcome.letter.message_id} ({outcome.letter.order_id or 'unreadable'}){detail}")
 
     def conclude(self, select: Collection[str] | None, limit: int) -> None:
-        """Raises Exit(1) unless all that was asked for was done."""
+        """Raise typer.Exit unless all that was asked for was done."""
         counts = {result: sum(each.result is result for each in self._outcomes) for result in Result}
         told = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
         console.print(", ".join(told) or "There was nothing to do.")
@@ -206,7 +211,7 @@ class _Verb:
         if missing:
             _tell_missing(missing, limit)
         if missing or counts[Result.FAILED] or counts[Result.REFUSED]:
-            raise typer.Exit(1)
+            raise typer.Exit(ExitCode.FAILED)
 
 
 def _opened(target: Target) -> AbstractContextManager[DeadLetters]:
@@ -237,7 +242,7 @@ def _needed_by_open_orders(target: Target) -> Callable[[Sequence[DeadLetter]], R
 
 
 def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
-    """The ids, or None for all. Ends with exit code 2 unless it is the one or the other."""
+    """Return the ids, or None for all. Raises BadParameter unless it is one of the two."""
     if every and ids:
         raise typer.BadParameter("--all and --id exclude each other")
     if not every and not ids:
@@ -245,14 +250,9 @@ def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
     return None if every else dict.fromkeys(ids or ())
 
 
-def _require_reason(reason: str) -> None:
-    if not reason.strip():
-        raise typer.BadParameter("the audit trail wants words", param_hint="--reason")
-
-
 def _announce(target: Target, info: QueueInfo, what: str) -> None:
     queue = f"{info.url}, about {info.letters} letters"
-    announce(target, target.settings.sqs_endpoint, queue=queue, letters=what)
+    announce_target(target, target.settings.sqs_endpoint, queue=queue, letters=what)
 
 
 def _how_many(select: Collection[str] | None, info: QueueInfo, limit: int) -> str:
@@ -261,20 +261,12 @@ def _how_many(select: Collection[str] | None, info: QueueInfo, limit: int) -> st
     return "1 letter" if len(select) == 1 else f"{len(select)} letters"
 
 
-def _ask(question: str, *, yes: bool) -> None:
-    if not yes:
-        typer.confirm(question, abort=True)
-
-
 def _tell_missing(ids: Sequence[str], limit: int) -> None:
     for message_id in ids:
         errors.print(
-            _printable(
-                f"no letter {message_id} among the first {limit}: handled, hidden by somebody else's look at it "
-                "for some minutes, or further back (--limit)"
-            ),
+            f"no letter {message_id} among the first {limit}: handled, hidden by somebody else's look at it "
+            "for some minutes, or further back (--limit)",
             style="red",
-            soft_wrap=True,
         )
 
 
@@ -302,7 +294,7 @@ def _table(letters: Sequence[DeadLetter], now: datetime) -> Table:
     for letter in letters:
         cells = (letter.message_id, letter.type or "unreadable", letter.order_id or "-", letter.reason)
         age = figures.age(max(0.0, (now - letter.sent_at).total_seconds()))
-        table.add_row(*(_printable(cell) for cell in cells), age)
+        table.add_row(*cells, age)
     return table
 
 
@@ -331,10 +323,3 @@ def _pretty(body: str) -> str:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
     except ValueError:
         return body
-
-
-def _printable(text: str) -> str:
-    """Without characters that would steer the terminal: bodies come from anywhere."""
-    return "".join(
-        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
-    )

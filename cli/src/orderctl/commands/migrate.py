@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from order_operations.migration import Backfill, Site, Tally, open_site
+from order_operations.migration import Backfill, Tally, open_migrations, record_run
 from order_operations.target import Target
 from order_shared.storage.migrations import MigratedTable, Migration
-from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
-from orderctl.signals import ending_signals
-from orderctl.terminal import announce, console, errors, reported_failures
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
+from orderctl.signals import heeded
+from orderctl.terminal import DryRunOption, ReasonOption, YesOption, checked_reason, confirm, console, errors
 
 
 class TableChoice(StrEnum):
@@ -28,15 +28,13 @@ def migrate(
     rate: Annotated[
         float, typer.Option(min=0.1, help="Items read per second; each costs capacity, a rewritten one twice.")
     ] = 500.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the items of each version.")] = False,
+    dry_run: DryRunOption = False,
     resume: Annotated[
         bool,
         typer.Option("--resume/--from-start", help="Go on where the last run stopped, or look at every item again."),
     ] = True,
-    reason: Annotated[
-        str | None, typer.Option(help="Why; kept in the audit trail beside your name. A dry run needs none.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    reason: ReasonOption = None,
+    yes: YesOption = False,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
@@ -58,15 +56,13 @@ def migrate(
     run twice, and safe for two at once. What was seen to is remembered;
     --from-start forgets it.
     """
-    if not dry_run and not (reason or "").strip():
-        raise typer.BadParameter("the audit trail wants words", param_hint="--reason")
     tables = [MigratedTable(each) for each in MigratedTable if table in (each.value, TableChoice.ALL)]
     with reported_failures():
+        why = None if dry_run else checked_reason(reason, required=True)
         target = make_target(local, state)
         _announce(target, tables, rate)
-        if not (yes or dry_run):
-            typer.confirm(f"Rewrite older items of {' and '.join(tables)}?", abort=True)
-        _run_until_signal(_run(target, tables, rate=rate, reason=None if dry_run else reason, from_start=not resume))
+        confirm(f"Rewrite older items of {' and '.join(tables)}?", yes=yes or dry_run)
+        _run_until_signal(_run(target, tables, rate=rate, reason=why, from_start=not resume))
 
 
 def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
@@ -77,7 +73,7 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 
     async def main() -> None:
         task = asyncio.current_task()
-        for sign in ending_signals():
+        for sign in heeded():
             asyncio.get_running_loop().add_signal_handler(sign, lambda: task and task.cancel())
         await work
 
@@ -91,31 +87,24 @@ async def _run(
     target: Target, tables: list[MigratedTable], *, rate: float, reason: str | None, from_start: bool
 ) -> None:
     """A run without a reason is a dry one."""
-    async with open_site(target, tables) as site:
+    async with open_migrations(target, tables) as migrations:
         for table in tables:
             with _progress() as progress:
+                if reason is not None:
+                    await asyncio.to_thread(record_run, target, migrations[table], table, reason)
                 tally = await _backfill(
-                    site, table, progress, rate=rate, actor=target.actor, reason=reason, from_start=from_start
+                    migrations[table], table, progress, rate=rate, dry_run=reason is None, from_start=from_start
                 )
-            _tell(table, tally, site.migrations[table], dry_run=reason is None)
+            _tell(table, tally, migrations[table], dry_run=reason is None)
 
 
 async def _backfill(
-    site: Site,
-    table: MigratedTable,
-    progress: Progress,
-    *,
-    rate: float,
-    actor: str,
-    reason: str | None,
-    from_start: bool,
+    migration: Migration, table: MigratedTable, progress: Progress, *, rate: float, dry_run: bool, from_start: bool
 ) -> Tally:
-    migration = site.migrations[table]
     bar = progress.add_task(str(table), total=await migration.count_roughly() or None)
     backfill = Backfill(migration, rate=rate, on_progress=lambda tally: progress.update(bar, completed=tally.seen))
-    if reason is None:
+    if dry_run:
         return await backfill.count()
-    await site.record(table, actor=actor, reason=reason)
     return await backfill.rewrite(from_start=from_start)
 
 
@@ -127,7 +116,7 @@ def _progress() -> Progress:
 
 def _announce(target: Target, tables: list[MigratedTable], rate: float) -> None:
     named = ", ".join(target.settings.table_prefix + table for table in tables)
-    announce(target, target.settings.dynamodb_endpoint, tables=named, rate=f"{rate:g} items per second")
+    announce_target(target, target.settings.dynamodb_endpoint, tables=named, rate=f"{rate:g} items per second")
 
 
 def _tell(table: MigratedTable, tally: Tally, migration: Migration, *, dry_run: bool) -> None:
@@ -135,15 +124,14 @@ def _tell(table: MigratedTable, tally: Tally, migration: Migration, *, dry_run: 
     if dry_run:
         counts = ", ".join(f"{count} of version {version}" for version, count in sorted(tally.versions.items()))
         older = tally.older_than(newest)
-        console.print(f"{table}: {counts or 'no items'}; {older} to be rewritten to version {newest}", soft_wrap=True)
+        console.print(f"{table}: {counts or 'no items'}; {older} to be rewritten to version {newest}")
     elif tally.seen:
-        console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}", soft_wrap=True)
+        console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}")
     else:
-        console.print(f"{table}: nothing was left to read (--from-start looks at every item again)", soft_wrap=True)
+        console.print(f"{table}: nothing was left to read (--from-start looks at every item again)")
     if newer := tally.newer_than(migration.readable):
         errors.print(
             f"{table}: {newer} of a newer version than {migration.readable} are left as they are: this orderctl is "
             "older than what wrote them",
             style="yellow",
-            soft_wrap=True,
         )

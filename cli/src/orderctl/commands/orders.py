@@ -6,16 +6,9 @@ import typer
 
 from orderctl.commands import customer_orders, parked_orders
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
-from orderctl.commands.customer_orders import (
-    JsonOption,
-    QueryOption,
-    SinceOption,
-    SortOption,
-    StatusOption,
-    UntilOption,
-)
-from orderctl.profile import DEFAULT_STATE, StateOption, make_target
-from orderctl.terminal import reported_failures
+from orderctl.commands.customer_orders import QueryOption, SinceOption, SortOption, StatusOption, UntilOption
+from orderctl.profile import DEFAULT_STATE, StateOption, make_target, reported_failures
+from orderctl.terminal import Output, OutputOption
 
 CUSTOMERS, OPERATORS = "As a customer", "As an operator"
 DEFAULT_LIMIT = 20
@@ -49,7 +42,7 @@ def list_orders(
         int | None,
         typer.Option(min=1, max=1000, help=f"{DEFAULT_LIMIT} by default, {DEFAULT_PARKED_LIMIT} parked ones."),
     ] = None,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
     tenant: TenantOption = None,
@@ -59,21 +52,21 @@ def list_orders(
 
     \b
     orderctl orders list --status pending --status reserved --since 24h
-    orderctl orders list --q PO-2026 --since 2026-01-01 --until 2026-02-01 --json
+    orderctl orders list --q PO-2026 --since 2026-01-01 --until 2026-02-01 --output json
     """
     if not parked:
         connection = Connection(local=local, state=state, tenant=tenant, customer=customer)
-        wanted = customer_orders.Wanted(
+        query = customer_orders.OrderQuery(
             status=status or (), since=since, until=until, q=q, sort=sort, limit=limit or DEFAULT_LIMIT
         )
-        customer_orders.list_orders(connection, wanted, as_json=as_json)
+        customer_orders.list_orders(connection, query, output=output)
         return
     if any(option is not None for option in (status, since, until, q, sort, tenant, customer)):
         raise typer.BadParameter(
-            "of the parked orders all are listed: it takes --limit and --json", param_hint="--parked"
+            "of the parked orders all are listed: it takes --limit and --output", param_hint="--parked"
         )
     with reported_failures():
-        parked_orders.list_parked(make_target(local, state), limit or DEFAULT_PARKED_LIMIT, as_json=as_json)
+        parked_orders.list_parked(make_target(local, state), limit or DEFAULT_PARKED_LIMIT, output)
 
 
 app.command(rich_help_panel=CUSTOMERS)(customer_orders.cancel)

@@ -1,7 +1,7 @@
 """The verbs of `orderctl orders` for operators: orders as they are stored, and those that are parked."""
 
-import json
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 import typer
 from rich.table import Table
@@ -12,22 +12,21 @@ from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.money.currencies import format_amount
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.payments import PaymentCall
-from order_shared.runtime.adapters import Adapters
-from order_shared.storage.audit_trail import Operation
-from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, make_target
-from orderctl.terminal import console, reported_failures
+from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
+from orderctl.terminal import DryRunOption, Output, YesOption, checked_reason, confirm, console, print_json
+
+T = TypeVar("T")
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
 TenantOption = Annotated[str, typer.Option(help="The tenant whose order it is.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the audit trail.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
-def list_parked(target: Target, limit: int, *, as_json: bool) -> None:
-    """Those parked longest first."""
+def list_parked(target: Target, limit: int, output: Output) -> None:
+    """List parked orders, those parked longest first."""
     orders = target.run(lambda adapters: parked_orders.list_parked(adapters, limit))
-    if as_json:
-        typer.echo(json.dumps([_summary(order) for order in orders]))
+    if output is Output.JSON:
+        print_json([_summary(order) for order in orders])
         return
     table = Table("order", "tenant", "customer", "status", "parked for", "since", "attempts")
     for order in orders:
@@ -45,13 +44,14 @@ def show(
 ) -> None:
     """Show an order as it is stored, and what operators did to it. Payment tokens are never shown."""
     with reported_failures():
-        order, operations = make_target(local, state).run(lambda adapters: _with_operations(adapters, tenant, order_id))
+        target = make_target(local, state)
+        order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
         grid = Table.grid(padding=(0, 2))
         for name, value in _details(order).items():
             grid.add_row(name, value)
         for entry in order.timeline:
             grid.add_row("timeline", f"{to_text(entry.at)}  {entry.status}")
-        for operation in operations:
+        for operation in target.audit.of(order_id):
             done = f"{to_text(operation.at)}  {operation.verb} by {operation.actor}: {operation.reason}"
             grid.add_row("operation", done)
         console.print(grid)
@@ -62,6 +62,7 @@ def retry(
     tenant: TenantOption,
     reason: ReasonOption,
     *,
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
@@ -69,11 +70,11 @@ def retry(
     """Let the platform try a parked order again, as if nothing had been tried yet."""
     with reported_failures():
         target = make_target(local, state)
-        order = _confirmed(target, "retry", tenant, order_id, yes=yes)
-        sent = target.run(
-            lambda adapters: parked_orders.retry(adapters, order, actor=target.actor, reason=reason, at=utc_now())
-        )
-        console.print("retried: its message is sent" if sent else "retried: SQS did not take it, a sweep will send it")
+        sent = _act(parked_orders.retry, target, tenant, order_id, reason, dry_run=dry_run, yes=yes)
+        if sent is not None:
+            console.print(
+                "retried: " + ("its message is sent" if sent else "SQS did not take it, a sweep will send it")
+            )
 
 
 def reject(
@@ -81,6 +82,7 @@ def reject(
     tenant: TenantOption,
     reason: ReasonOption,
     *,
+    dry_run: DryRunOption = False,
     yes: YesOption = False,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
@@ -88,27 +90,34 @@ def reject(
     """End a parked order. If it holds stock, the processor undoes payment and stock, and it ends cancelled."""
     with reported_failures():
         target = make_target(local, state)
-        order = _confirmed(target, "reject", tenant, order_id, yes=yes)
-        after = target.run(
-            lambda adapters: parked_orders.reject(adapters, order, actor=target.actor, reason=reason, at=utc_now())
-        )
-        done = "the processor undoes it" if after.is_open else f"it is {after.status}"
-        console.print(f"{order_id}: {done}")
+        after = _act(parked_orders.reject, target, tenant, order_id, reason, dry_run=dry_run, yes=yes)
+        if after is not None:
+            console.print(f"{order_id}: " + ("the processor undoes it" if after.is_open else f"it is {after.status}"))
 
 
-async def _with_operations(adapters: Adapters, tenant: str, order_id: str) -> tuple[Order, list[Operation]]:
-    """Raises OrderNotFound, StorageUnavailable."""
-    return await adapters.orders.get_by_id(tenant, order_id), await adapters.audit.of(order_id)
+def _act(
+    verb: Callable[..., Awaitable[T]],
+    target: Target,
+    tenant: str,
+    order_id: str,
+    reason: str,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> T | None:
+    """Show the order and where it is, ask, and act on it. Return None for a dry run.
 
-
-def _confirmed(target: Target, verb: str, tenant: str, order_id: str, *, yes: bool) -> Order:
-    """The order, once the operator has seen where it is and what it is, and agreed. Raises OrderNotFound."""
+    Raises OrderNotFound, UsageError, Refused.
+    """
+    checked_reason(reason, required=True)
     order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
-    where = target.settings.dynamodb_endpoint or target.actor
-    console.print(f"{target.settings.aws_region}, {where}, tables {target.settings.table_prefix}*")
-    if not yes:
-        typer.confirm(f"{verb} {_line(order)}?", abort=True)
-    return order
+    announce_target(target, target.settings.dynamodb_endpoint, tables=f"{target.settings.table_prefix}*")
+    if dry_run:
+        console.print(f"would {verb.__name__} {_line(order)}")
+        return None
+    confirm(f"{verb.__name__} {_line(order)}?", yes=yes)
+    facts = {"actor": target.actor, "reason": reason, "at": utc_now()}
+    return target.run(lambda adapters: verb(adapters, target.audit, order, **facts))
 
 
 def _line(order: Order) -> str:
@@ -129,7 +138,7 @@ def _summary(order: Order) -> dict[str, str | int]:
 
 
 def _payment_attempts(order: Order) -> str:
-    """The provider calls that needed more than one idempotency key, and how many keys are spent."""
+    """Return the provider calls that needed more than one idempotency key, and how many keys are spent."""
     spent = {call: getattr(order.payment.attempts, call) for call in PaymentCall}
     return ", ".join(f"{call} {number}" for call, number in spent.items() if number) or "-"
 

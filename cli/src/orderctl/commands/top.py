@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import re
 import sys
 from collections import deque
@@ -24,8 +23,8 @@ from order_operations.live.view import View
 from order_operations.live.watch import Watch
 from order_shared.domain.order.models import Customer
 from orderctl.commands.top_screen import HEIGHT, WIDTH, Screen
-from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOption, make_target
-from orderctl.terminal import console, reported_failures
+from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOption, make_target, reported_failures
+from orderctl.terminal import Output, OutputOption, console, print_json
 
 FONT_FROM_ELSEWHERE = re.compile(r"\s*@font-face \{[^}]*\}")
 """Rich's pictures fetch a font from another site. Any monospaced one will do."""
@@ -50,7 +49,7 @@ def top(
     customer: Annotated[str | None, typer.Option(help="With --tenant: whose last orders are shown.")] = None,
     every: Annotated[float, typer.Option(min=0.5, max=60, help="Seconds from one look to the next.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Look twice, show one view, and end.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The one view of --once as JSON, for programs.")] = False,
+    output: OutputOption = Output.TEXT,
     svg: Annotated[
         Path | None, typer.Option(dir_okay=False, help="At the end, write the last view to this file, as a picture.")
     ] = None,
@@ -60,7 +59,7 @@ def top(
     \b
     orderctl top --local
     orderctl top --api http://10.0.1.7:8080 --processor http://10.0.2.9:8081
-    orderctl top --local --once --json | jq .queue.dead_letters
+    orderctl top --local --once --output json | jq .queue.dead_letters
 
     Rates and latencies are of the time between two looks, over all tasks that
     are named. Name the tasks themselves, not their load balancer: it answers
@@ -93,10 +92,10 @@ def top(
         settings = target.settings
         watch = Watch("on this machine" if local else f"{settings.table_prefix}* in {settings.aws_region}")
         views: deque[View] = deque(maxlen=1)
-        if once or as_json or not sys.stdout.isatty() or console.is_dumb_terminal:
+        if once or output is Output.JSON or not sys.stdout.isatty() or console.is_dumb_terminal:
             asyncio.run(_look(sources, watch, every, views.append, looks=2))
-            if as_json:
-                typer.echo(json.dumps(views[-1].to_json()))
+            if output is Output.JSON:
+                print_json(views[-1].to_json(), indent=None)
             else:
                 _page().print(Screen(views[-1]))
         else:

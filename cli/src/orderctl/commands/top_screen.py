@@ -11,6 +11,7 @@ from order_operations.live.last_orders import COUNT
 from order_operations.live.view import OrderLine, Quantiles, Source, View
 from order_shared.domain.money.currencies import format_amount
 from orderctl.commands import figures
+from orderctl.terminal import printable
 
 WIDTH, HEIGHT = 80, 24
 COLUMN = 38
@@ -136,7 +137,7 @@ def _row(name: str, value: str, width: int = COLUMN, style: str = "") -> Text:
 
 def _fit(text: str, width: int, style: str = "", *, align: AlignMethod = "left") -> Text:
     """Exactly as wide; what others wrote moves no cursor."""
-    fitted = Text("".join(each if each.isprintable() else " " for each in text), style)
+    fitted = Text(printable(text).translate({ord("\n"): " ", ord("\t"): " "}), style)
     fitted.truncate(width, overflow="ellipsis")
     fitted.align(align, width)
     return fitted

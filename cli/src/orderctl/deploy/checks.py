@@ -1,4 +1,4 @@
-"""A line of a preflight: what was looked at, and whether it holds."""
+"""Check of a preflight: its name, verdict and detail."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ from enum import StrEnum
 class Verdict(StrEnum):
     OK = "OK"
     SKIP = "SKIP"
-    """It could not be looked at, does not apply, or is not asked for; the line says why."""
-    NG = "NG"
+    """Not checked: impossible, not applicable or not requested. The detail says why."""
+    FAIL = "FAIL"
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,18 @@ class Check:
 
 
 NEEDED_ON_THE_WAY_BACK = frozenset({"architecture", "no deployment", "traffic"})
-"""By name: without these it leads nowhere."""
+"""Names of the checks that a rollback must pass too."""
 
 
 def eased(checks: Iterable[Check]) -> list[Check]:
-    """For a way back, which is taken because something is wrong: that is told, and keeps nobody from it."""
+    """Turn the failures that must not block a rollback into SKIP: it is made because something is wrong."""
     return [
         replace(check, verdict=Verdict.SKIP)
-        if check.verdict is Verdict.NG and check.name not in NEEDED_ON_THE_WAY_BACK
+        if check.verdict is Verdict.FAIL and check.name not in NEEDED_ON_THE_WAY_BACK
         else check
         for check in checks
     ]
 
 
 def passed(checks: Sequence[Check]) -> bool:
-    return all(check.verdict is not Verdict.NG for check in checks)
+    return all(check.verdict is not Verdict.FAIL for check in checks)

@@ -1,15 +1,13 @@
-"""A new processor that cannot read what an old one could shows at once: in the dead letters."""
+"""Watch of the dead letters: a new processor that cannot read older messages leaves some at once."""
 
 from typing import Any
 
+from order_shared.aws.queue_depth import depth_request, to_depth
 from orderctl.deploy.fleet import Deployment
-
-COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-"""With those that somebody is reading: they come back, and are no new ones."""
 
 
 class DeadLetterWatch:
-    """Counts from the first look at a deployment on. `sqs` is a boto3 client."""
+    """Count dead letters from the first look at a deployment on. `sqs` is a boto3 client."""
 
     def __init__(self, sqs: Any, queue_name: str) -> None:
         self._sqs = sqs
@@ -17,7 +15,7 @@ class DeadLetterWatch:
         self._before: int | None = None
 
     def __call__(self, deployment: Deployment) -> str | None:
-        """Why the deployment must not go on; None if it may, or if its image has no task yet."""
+        """Return why the deployment must be rolled back; None if it need not, or has no task yet."""
         count = self._count()
         if self._before is None or deployment.target.running == 0:
             self._before = count
@@ -27,5 +25,4 @@ class DeadLetterWatch:
 
     def _count(self) -> int:
         url = self._sqs.get_queue_url(QueueName=self._queue_name)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))["Attributes"]
-        return sum(int(attributes[name]) for name in COUNTS)
+        return to_depth(self._sqs.get_queue_attributes(**depth_request(url))).total

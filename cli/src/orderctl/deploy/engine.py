@@ -1,7 +1,7 @@
-"""The one way a service is deployed; every verb that changes something goes through it.
+"""Deployment engine: every verb that ships an image goes through it.
 
     tag → digest → may it run? → lock → remember what runs → move the tag → tell ECS → follow
-        → at the pause: test the green side, go on or back → the tag goes back after any rollback
+        → at the hook: test the green side, go on or back → the tag goes back after any rollback
 
 It may be interrupted anywhere. What runs is in ECS and what it started from is in its revisions, so the same command,
 given again, finds where things stand: it goes on with a deployment of the same image, and refuses beside another's.
@@ -15,19 +15,19 @@ from functools import partial
 from typing import Protocol
 
 from orderctl.deploy.checks import Check, passed
-from orderctl.deploy.errors import DeploymentFailed, ImageNotFound, Refused, TooLate
+from orderctl.deploy.ecr_repository import EcrRepository, Image
 from orderctl.deploy.fleet import UNDER_WAY, Deployment, Fleet, Status
-from orderctl.deploy.images import Image, Images
+from orderctl.exceptions import DeploymentFailed, ImageNotFound, Refused, TooLate
 
 APPEAR_SECONDS = 60.0
-"""How long ECS may take to show a deployment that it was told to begin."""
+"""Time in which ECS must show a deployment that it was told to begin."""
 
 
 GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 
 
 class Step(StrEnum):
-    """How far it has come: what an interruption leaves behind."""
+    """Progress of a deployment: it decides what an interruption leaves behind."""
 
     LOOKING = auto()
     MOVING = auto()
@@ -38,12 +38,12 @@ class Step(StrEnum):
 
 
 class HookDecision(StrEnum):
-    """What becomes of a green fleet that waits."""
+    """Decision about a deployment that is paused at a hook."""
 
     CONTINUE = auto()
     ROLLBACK = auto()
     WAIT = auto()
-    """It goes on waiting, until its time is up."""
+    """Stay paused until somebody decides, or the hook times out."""
 
 
 class Exclusion(Protocol):
@@ -58,7 +58,7 @@ class Exclusion(Protocol):
 
 
 class Observer(Protocol):
-    """Whoever watches: a terminal, a log, a test."""
+    """Receiver of what happens: a terminal, a log, a test."""
 
     def checked(self, checks: Sequence[Check]) -> None: ...
     def said(self, message: str) -> None: ...
@@ -74,8 +74,8 @@ class Outcome:
     before: str | None
     changed: bool = True
     over: bool = True
-    turned_down: bool = False
-    """It was to go back. It may have come to its end before."""
+    is_rolled_back: bool = False
+    """A rollback was requested. The deployment may have ended before."""
 
     @property
     def is_live(self) -> bool:
@@ -83,28 +83,28 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        return self.is_live and not self.turned_down
+        return self.is_live and not self.is_rolled_back
 
 
 @dataclass(kw_only=True)
 class Engine:
-    images: Images
+    repository: EcrRepository
     fleet: Fleet
     lock: Exclusion
     observer: Observer
     check: Callable[[Image], list[Check]]
-    """Preflight: what must hold before anything is changed."""
-    at_pause: Callable[[Deployment], HookDecision]
-    """Tests the green side and decides, or asks."""
+    """Preflight checks, before anything is changed."""
+    at_hook: Callable[[Deployment], HookDecision]
+    """Test green, then decide or ask."""
     rejected: Callable[[Deployment], str | None]
-    """Why a deployment must not go on, whatever ECS thinks of it; None if it may."""
-    pause: Callable[[], None]
-    """Between two looks."""
+    """Reason to roll a deployment back although ECS would not; None if there is none."""
+    poll_sleep: Callable[[], None]
+    """Wait between two looks."""
     clock: Callable[[], float]
     step: Step = Step.LOOKING
 
     def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
-        """Brings the image to where the service is, or leaves everything as it was.
+        """Deploy the image, or leave everything as it was.
 
         Raises:
             Refused: nothing was changed.
@@ -118,14 +118,14 @@ class Engine:
 
     def _deploy(self, image: Image, *, wait: bool) -> Outcome:
         self.step = Step.LOOKING
-        place = self.fleet.place
+        ref = self.fleet.ref
         service = self.fleet.describe()
         running = self.fleet.digest_of(service.current_revision) if service.current_revision else None
         deployment = self.fleet.under_way()
         if deployment is not None:
             before = self._resumable(deployment, image)
             self.observer.said(f"{deployment.id} of this image is under way: going on with it")
-        elif running == image.digest and self.images.digest_of(place.live_tag) == image.digest:
+        elif running == image.digest and self.repository.digest_of(ref.live_tag) == image.digest:
             self._remember(self.fleet.replaced_by(image.digest))
             self.step = Step.DONE
             return Outcome(deployment=None, digest=image.digest, before=running, changed=False)
@@ -134,20 +134,20 @@ class Engine:
             before = running or self.fleet.digest_before(deployment)
         if not wait:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
-        deployment, turned_down = self._follow(deployment)
+        deployment, is_rolled_back = self._follow(deployment)
         if not deployment.status.is_over:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
         self._end(deployment, image, before)
-        if turned_down and deployment.status is Status.SUCCESSFUL:
+        if is_rolled_back and deployment.status is Status.SUCCESSFUL:
             self.observer.said(
                 "it came to its end before it could be rolled back: "
-                f"`orderctl rollback {place.kind} --env {place.environment}` goes back"
+                f"`orderctl rollback {ref.kind} --env {ref.environment}` goes back"
             )
-        return Outcome(deployment=deployment, digest=image.digest, before=before, turned_down=turned_down)
+        return Outcome(deployment=deployment, digest=image.digest, before=before, is_rolled_back=is_rolled_back)
 
     def _resumable(self, deployment: Deployment, image: Image) -> str | None:
-        """The digest that ran before it. Raises Refused if it is a deployment of something else."""
-        target = self.fleet.digest_deployed(deployment, self.images.digest_of(self.fleet.place.live_tag))
+        """Return the digest that ran before. Raises Refused if the deployment is of another image."""
+        target = self.fleet.digest_deployed(deployment, self.repository.digest_of(self.fleet.ref.live_tag))
         if target != image.digest:
             raise Refused(f"{deployment.id} is under way, of {target or 'no image'}")
         return self.fleet.digest_before(deployment)
@@ -156,12 +156,12 @@ class Engine:
         checks = self.check(image)
         self.observer.checked(checks)
         if not passed(checks):
-            raise Refused("what is marked NG does not hold: nothing was changed")
+            raise Refused("checks marked FAIL did not pass; nothing was changed")
         known = {deployment.arn for deployment in self.fleet.history()}
         self.lock.extend()  # it is lost by now if looking took too long
         self.observer.recorded("deploy", f"{before or 'nothing'} → {image.digest}")
         self.step = Step.MOVING
-        self.images.move(self.fleet.place.live_tag, image.digest)
+        self.repository.move(self.fleet.ref.live_tag, image.digest)
         self.step = Step.STARTING
         self.fleet.start()
         deployment = self._appeared(known)
@@ -169,7 +169,7 @@ class Engine:
         return deployment
 
     def _appeared(self, known: set[str]) -> Deployment:
-        """What ECS tells lags behind what it was told: the new deployment is the one that was not there before."""
+        """Wait for the new deployment, which was not there before: what ECS lists lags behind."""
         deadline = self.clock() + APPEAR_SECONDS
         while True:
             for deployment in self.fleet.history():
@@ -177,10 +177,10 @@ class Engine:
                     return deployment
             if self.clock() > deadline:
                 raise DeploymentFailed("ECS was told to deploy, and shows no deployment: look at the service's events")
-            self._look_away()
+            self._poll_sleep()
 
     def _follow(self, deployment: Deployment) -> tuple[Deployment, bool]:
-        """To its end, or to a pause that is left alone; and whether it was turned down on the way."""
+        """Follow to the end, or to a hook that keeps waiting. Return also whether a rollback was requested."""
         self.step = Step.FOLLOWING
         answered: set[str] = set()
         why: str | None = None
@@ -191,27 +191,27 @@ class Engine:
                 return deployment, why is not None
             if why is None and deployment.status in GOING_ON and (why := self.rejected(deployment)) is not None:
                 self.observer.said(f"rolling back: {why}")
-            pause = deployment.pause
-            if pause is not None and why is None and pause.id not in answered:
-                answered.add(pause.id)
+            hook = deployment.hook
+            if hook is not None and why is None and hook.id not in answered:
+                answered.add(hook.id)
                 with self.lock.kept():
-                    answer = self.at_pause(deployment)
+                    answer = self.at_hook(deployment)
                 if answer is HookDecision.WAIT:
                     return deployment, False
                 if answer is HookDecision.CONTINUE:
                     self.observer.recorded("continue", deployment.id)
-                    self._tell(partial(self.fleet.go_on, deployment, pause))
+                    self._tell(partial(self.fleet.proceed, deployment, hook))
                 else:
-                    why = "turned down at its pause"
+                    why = "rolled back at its hook"
             if why is not None and not told:
-                told = self._tell(partial(self.fleet.turn_back, deployment))
+                told = self._tell(partial(self.fleet.roll_back, deployment))
                 if told:  # afterwards: a trail that cannot be written must not keep a bad image
-                    self.observer.recorded("turn back", f"{deployment.id}: {why}")
-            self._look_away()
+                    self.observer.recorded("rollback", f"{deployment.id}: {why}")
+            self._poll_sleep()
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
     def _tell(self, word: Callable[[], None]) -> bool:
-        """False if it came too late: the next look shows what has become of the deployment."""
+        """Make the call. Return False if it came too late: the next look shows the deployment as it is."""
         try:
             word()
         except TooLate as error:
@@ -219,8 +219,8 @@ class Engine:
             return False
         return True
 
-    def _look_away(self) -> None:
-        self.pause()
+    def _poll_sleep(self) -> None:
+        self.poll_sleep()
         self.lock.extend()
 
     def _end(self, deployment: Deployment, image: Image, before: str | None) -> None:
@@ -237,12 +237,12 @@ class Engine:
         self.step = Step.DONE
 
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
-        """Puts the tag back on what runs, or the next deployment would ship the image that was turned down. Somebody
+        """Put the tag back on what runs, or the next deployment would ship the image that was rolled back. Somebody
         else's tag is left alone, and so is a deployment's that took the place of this one."""
-        tag = self.fleet.place.live_tag
+        tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision
         back = (self.fleet.digest_of(to) if to else None) or before
-        if back is None or self.images.digest_of(tag) != failed:
+        if back is None or self.repository.digest_of(tag) != failed:
             return
         newer = self._newer(deployment)
         if newer is not None:
@@ -251,20 +251,20 @@ class Engine:
             self.observer.said(f"{tag} is back on {back}")
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
-        """One that is under way or has succeeded since."""
+        """Return a later deployment that is under way or has succeeded."""
         newer = (each for each in self.fleet.history() if each.created_at > deployment.created_at)
         return next((each for each in newer if each.status in {*UNDER_WAY, Status.SUCCESSFUL}), None)
 
     def _remember(self, before: str | None) -> None:
-        """Keeps the way back. A deployment that nobody followed to its end has left that to whoever comes next."""
-        tag = self.fleet.place.previous_tag
-        if before is not None and self.images.digest_of(tag) != before:
+        """Move the tag of the previous image, also after a deployment that nobody followed to its end."""
+        tag = self.fleet.ref.previous_tag
+        if before is not None and self.repository.digest_of(tag) != before:
             self._moved(tag, before, otherwise="there is no way back")
 
     def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
-        """False if the image is gone, which changes nothing of what became of the deployment."""
+        """Move a tag. Return False if the image is gone, which does not change the deployment's result."""
         try:
-            self.images.move(tag, digest)
+            self.repository.move(tag, digest)
         except ImageNotFound as error:
             self.observer.said(f"{otherwise}: {error}")
             return False

@@ -1,4 +1,4 @@
-"""A service as ECS knows it: its deployments, their stages, what is running, and the calls that change it."""
+"""Service in ECS: its deployments, their stages, its running tasks, and the calls that change it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,17 +9,17 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from orderctl.deploy.errors import Refused, TooLate
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
+from orderctl.exceptions import Refused, TooLate
 
 MAX_DESCRIBED = 20  # service deployments in one DescribeServiceDeployments, ECS
 
 LATE = frozenset({"ConflictException", "InvalidParameterException"})
-"""What ECS says to a word for a deployment that is over, or for a pause that is."""
+"""Error codes of ECS for a call about a deployment, or a hook, that has ended."""
 
 
 class Status(StrEnum):
-    """Of a deployment."""
+    """Status of a deployment."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -40,7 +40,7 @@ UNDER_WAY = tuple(status for status in Status if not status.is_over)
 
 
 class Stage(StrEnum):
-    """Of a deployment, in their order."""
+    """Lifecycle stages of a deployment, in their order."""
 
     RECONCILE_SERVICE = "RECONCILE_SERVICE"
     PRE_SCALE_UP = "PRE_SCALE_UP"
@@ -56,7 +56,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One side of a deployment: what it was asked to run, and what it does. Weights are per cent."""
+    """One side of a deployment: its requested and running tasks, and its per cent of the traffic."""
 
     arn: str
     requested: int = 0
@@ -68,7 +68,7 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True)
 class Hook:
-    """A pause that waits for somebody."""
+    """A lifecycle hook at which a deployment is paused, waiting for approval."""
 
     id: str
     expires_at: datetime | None
@@ -85,7 +85,7 @@ class Deployment:
     finished_at: datetime | None
     target: Revision
     sources: tuple[Revision, ...]
-    pause: Hook | None
+    hook: Hook | None
     triggered_alarms: tuple[str, ...]
     bake_minutes: int
     rollback_reason: str
@@ -110,71 +110,69 @@ class Service:
     desired: int
     running: int
     alarms: tuple[str, ...]
-    """Those that roll a deployment back."""
+    """Names of the alarms that roll a deployment back."""
     production_rule: str | None
     test_rule: str | None
     target_groups: tuple[str, ...]
     revisions: tuple[str, ...]
-    """Those that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
+    """Revisions that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
     events: tuple[Event, ...]
     """The newest first."""
 
     @property
     def current_revision(self) -> str | None:
-        """None if there is none, or more than one."""
+        """The only revision; None if there is none, or more than one."""
         return self.revisions[0] if len(self.revisions) == 1 else None
 
 
 class Fleet:
-    """Every call that orderctl makes of ECS. `ecs` is a boto3 client."""
+    """Calls of ECS about one service. `ecs` is a boto3 client."""
 
-    def __init__(self, ecs: Any, place: Place) -> None:
+    def __init__(self, ecs: Any, ref: ServiceRef) -> None:
         self._ecs = ecs
-        self.place = place
+        self.ref = ref
 
     def describe(self) -> Service:
-        """Raises Refused if there is no such service."""
+        """Return the service. Raises Refused if there is none."""
         try:
-            answer = self._ecs.describe_services(cluster=self.place.cluster, services=[self.place.service])
+            answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
         except ClientError as error:
             if error.response["Error"]["Code"] == "ClusterNotFoundException":
-                raise Refused(
-                    f"there is no cluster {self.place.cluster}: is {self.place.environment} deployed?"
-                ) from None
+                raise Refused(f"there is no cluster {self.ref.cluster}: is {self.ref.environment} deployed?") from None
             raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
-            raise Refused(f"there is no service {self.place.service} in the cluster {self.place.cluster}")
+            raise Refused(f"there is no service {self.ref.service} in the cluster {self.ref.cluster}")
         return _service(active[0])
 
     def architecture(self, service: Service) -> str:
-        """What its tasks run on, as images name it: `arm64` or `amd64`."""
+        """Return the architecture of the tasks, as images name it: `arm64` or `amd64`."""
         answer = self._ecs.describe_task_definition(taskDefinition=service.task_definition)
         platform = answer["taskDefinition"].get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
         return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
 
     def digest_of(self, revision_arn: str) -> str | None:
-        """Of the image that a revision's tasks run: what its tag meant when the first of them started; None before."""
+        """Return the digest of a revision's tasks, which the first of them resolved from the tag; None before that."""
         answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
         for revision in answer["serviceRevisions"]:
             for image in revision.get("containerImages", ()):
-                if image["containerName"] == self.place.kind:
+                if image["containerName"] == self.ref.kind:
                     digest: str | None = image.get("imageDigest")
                     return digest
         return None
 
     def digest_deployed(self, deployment: Deployment, live: str | None) -> str | None:
-        """Of what it ships. Until its first task has started that is what the tag means: `live`."""
+        """Return the digest that a deployment ships: the live tag's, `live`, until its first task has started."""
         return self.digest_of(deployment.target.arn) or live
 
     def digest_before(self, deployment: Deployment) -> str | None:
-        """Of what it replaces: of its sources, the one that customers are on."""
+        """Return the digest that a deployment replaces: that of the source with the production traffic."""
         sources = sorted(deployment.sources, key=lambda source: source.production_weight, reverse=True)
         digests = (self.digest_of(source.arn) for source in sources)
         return next((digest for digest in digests if digest is not None), None)
 
     def replaced_by(self, digest: str) -> str | None:
-        """The digest that ran before this one, as far as ECS remembers its deployments."""
+        """Return the digest that ran before this one, as far as ECS remembers its deployments."""
         for deployment in self.history():
             if deployment.status is Status.SUCCESSFUL:
                 before = self.digest_before(deployment)
@@ -183,30 +181,30 @@ class Fleet:
         return None
 
     def history(self, limit: int = MAX_DESCRIBED) -> list[Deployment]:
-        """The newest first; at most MAX_DESCRIBED."""
+        """Return the newest deployments first; at most MAX_DESCRIBED."""
         return self._listed(limit=limit)
 
     def under_way(self) -> Deployment | None:
-        """The deployment that has not come to its end."""
+        """Return the deployment that has not ended, or None."""
         return next((each for each in self._listed(statuses=UNDER_WAY) if not each.status.is_over), None)
 
     def deployment(self, arn: str) -> Deployment | None:
-        """None for as long as ECS does not know of it: what it tells lags behind what it was told."""
+        """Return a deployment; None until ECS lists it, which takes a moment."""
         found = self._described([arn])
         return found[0] if found else None
 
     def start(self) -> None:
-        """Begins a deployment of whatever the live tag points to now."""
-        self._ecs.update_service(cluster=self.place.cluster, service=self.place.service, forceNewDeployment=True)
+        """Begin a deployment of the image that the live tag points to now."""
+        self._ecs.update_service(cluster=self.ref.cluster, service=self.ref.service, forceNewDeployment=True)
 
-    def go_on(self, deployment: Deployment, hook: Hook) -> None:
-        """Raises TooLate."""
+    def proceed(self, deployment: Deployment, hook: Hook) -> None:
+        """Shift production traffic to green. Raises TooLate."""
         self._answer(deployment, hook, "CONTINUE")
 
-    def turn_back(self, deployment: Deployment) -> None:
-        """Rolls it back, from wherever it is. Raises TooLate."""
-        if deployment.pause is not None:
-            self._answer(deployment, deployment.pause, "ROLLBACK")
+    def roll_back(self, deployment: Deployment) -> None:
+        """Roll a deployment back at any stage. Raises TooLate."""
+        if deployment.hook is not None:
+            self._answer(deployment, deployment.hook, "ROLLBACK")
             return
         with _in_time(deployment):
             self._ecs.stop_service_deployment(serviceDeploymentArn=deployment.arn, stopType="ROLLBACK")
@@ -217,8 +215,8 @@ class Fleet:
 
     def _listed(self, *, limit: int = MAX_DESCRIBED, statuses: Sequence[Status] = ()) -> list[Deployment]:
         answer = self._ecs.list_service_deployments(
-            cluster=self.place.cluster,
-            service=self.place.service,
+            cluster=self.ref.cluster,
+            service=self.ref.service,
             maxResults=limit,
             **({"status": [str(status) for status in statuses]} if statuses else {}),
         )
@@ -274,7 +272,7 @@ def _deployment(told: Mapping[str, Any]) -> Deployment:
         finished_at=told.get("finishedAt"),
         target=_revision(told["targetServiceRevision"]),
         sources=tuple(_revision(source) for source in told.get("sourceServiceRevisions", ())),
-        pause=_hook(waiting[0]) if waiting else None,
+        hook=_hook(waiting[0]) if waiting else None,
         triggered_alarms=tuple(told.get("alarms", {}).get("triggeredAlarmNames", ())),
         bake_minutes=told.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
         rollback_reason=rollback.get("reason", ""),

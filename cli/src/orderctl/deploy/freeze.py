@@ -1,36 +1,37 @@
-"""A service that nobody shall deploy for now, and why: kept beside its lock, until somebody lifts it."""
+"""Freeze of a service's deployments, stored beside its lock until somebody lifts it."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
 
 AT = "pause"
+"""The stored keys keep the first name of a freeze: other releases read them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pause:
+class Freeze:
     actor: str
     reason: str
     since: str
 
 
-class Freeze:
+class FreezeStore:
     """`dynamodb` is a boto3 client."""
 
-    def __init__(self, dynamodb: Any, table: str, place: Place) -> None:
+    def __init__(self, dynamodb: Any, table: str, ref: ServiceRef) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._place = place
+        self._ref = ref
 
-    def get(self) -> Pause | None:
-        """Read strongly: who begins a deployment must see a pause that has just been set."""
+    def get(self) -> Freeze | None:
+        """Return the freeze, read consistently: who begins a deployment must see a freeze that has just been set."""
         item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
-        return Pause(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
+        return Freeze(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
 
-    def set(self, pause: Pause) -> None:
-        """In place of an earlier one."""
-        told = {"actor": pause.actor, "reason": pause.reason, "since": pause.since}
+    def set(self, freeze: Freeze) -> None:
+        """Set a freeze, in place of an earlier one."""
+        told = {"actor": freeze.actor, "reason": freeze.reason, "since": freeze.since}
         item = {**self._key, **{name: {"S": value} for name, value in told.items()}}
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
@@ -39,4 +40,4 @@ class Freeze:
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:
-        return {"subject": {"S": f"pause#{self._place.subject}"}, "at": {"S": AT}}
+        return {"subject": {"S": f"pause#{self._ref.subject}"}, "at": {"S": AT}}

@@ -1,4 +1,4 @@
-"""One operator at a time: a lock in the table of operations, held for as long as its holder lives."""
+"""Lock that lets one operator at a time deploy a service, in the operations table."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.deploy.errors import DeploymentFailed, Locked
-from orderctl.deploy.place import Place
+from orderctl.deploy.service_ref import ServiceRef
+from orderctl.exceptions import DeploymentFailed, Locked
 
 AT = "lock"
-"""The range key of a lock; those of the audit trail beside it are times."""
+"""Range key of a lock. The entries of the audit trail beside it have times."""
 
 HELD_SECONDS = 120
 """After its holder's last sign of life: a machine that died does not lock others out for longer. Operators' clocks may
@@ -25,26 +25,26 @@ EXTENDED_SECONDS = HELD_SECONDS / 4
 @dataclass(frozen=True, kw_only=True)
 class Holder:
     id: str
-    """Of this run, which no other has."""
+    """Unique id of this run."""
     actor: str
     what: str
-    """What is being done, for whoever finds the lock taken."""
+    """Description of the action, for whoever finds the lock taken."""
 
 
 class Lock:
     """`dynamodb` is a boto3 client; `now` tells epoch seconds."""
 
     def __init__(
-        self, dynamodb: Any, table: str, place: Place, holder: Holder, now: Callable[[], float] = time.time
+        self, dynamodb: Any, table: str, ref: ServiceRef, holder: Holder, now: Callable[[], float] = time.time
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._place = place
+        self._ref = ref
         self._holder = holder
         self._now = now
 
     def take(self) -> None:
-        """Raises Locked, which says by whom, and since when."""
+        """Take the lock. Raises Locked, which names the holder and the time."""
         now = int(self._now())
         try:
             self._dynamodb.put_item(
@@ -69,7 +69,7 @@ class Lock:
             raise Locked(self._explain(_item_of(error), now)) from None
 
     def extend(self) -> None:
-        """To be called more often than HELD_SECONDS.
+        """Extend the lock. Call it more often than every HELD_SECONDS.
 
         Raises:
             DeploymentFailed: if it is not ours any more: somebody else may be at work.
@@ -88,8 +88,8 @@ class Lock:
             if not _refused(error):
                 raise
             raise DeploymentFailed(
-                f"the lock on {self._place} is lost: somebody else may be deploying it. "
-                f"`orderctl status {self._place.kind} --env {self._place.environment}` tells how it stands"
+                f"the lock on {self._ref} is lost: somebody else may be deploying it. "
+                f"`orderctl status {self._ref.kind} --env {self._ref.environment}` tells how it stands"
             ) from None
 
     @contextmanager
@@ -125,15 +125,15 @@ class Lock:
 
     @property
     def _key(self) -> dict[str, dict[str, str]]:
-        return {"subject": {"S": f"lock#{self._place.subject}"}, "at": {"S": AT}}
+        return {"subject": {"S": f"lock#{self._ref.subject}"}, "at": {"S": AT}}
 
     def _explain(self, found: dict[str, dict[str, str]], now: int) -> str:
         if not found:
-            return f"somebody else deploys {self._place}"
+            return f"somebody else deploys {self._ref}"
         seconds = now - int(found["taken_at"]["N"])
         frees = max(0, int(found["until"]["N"]) - now)
         return (
-            f"{found['actor']['S']} has been at {self._place} for {seconds} s: {found['what']['S']}. "
+            f"{found['actor']['S']} has been at {self._ref} for {seconds} s: {found['what']['S']}. "
             f"If nobody is, the lock frees itself in {frees} s"
         )
 

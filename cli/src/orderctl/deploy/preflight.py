@@ -1,12 +1,12 @@
-"""What must hold before anything is changed, each as a line that says OK, SKIP or NG."""
+"""Preflight checks, before anything is changed. Each is one line: OK, SKIP or FAIL."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.checks import Check, Verdict
+from orderctl.deploy.ecr_repository import EcrRepository, Image, Scan
 from orderctl.deploy.fleet import Fleet, Service
-from orderctl.deploy.freeze import Pause
-from orderctl.deploy.images import Image, Images, Scan
+from orderctl.deploy.freeze import Freeze
 from orderctl.deploy.traffic import Traffic
 
 DEFAULT_BLOCKING = ("CRITICAL",)
@@ -17,17 +17,17 @@ NO_SCAN = {
     "UNSUPPORTED_IMAGE": "ECR cannot scan it",
     "SCAN_ELIGIBILITY_EXPIRED": "it is so old that it is not scanned any more",
 }
-"""By ECR's status: waiting would not change it."""
+"""Reasons for no scan, by ECR's status. Waiting would not change them."""
 
 
 def check_image(
-    images: Images, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
+    images: EcrRepository, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
 ) -> Iterator[Check]:
-    """May it run here?"""
+    """Check whether the image can run here."""
     manifest = image.architectures.get(architecture)
     if manifest is None:
         built_for = ", ".join(sorted(image.architectures)) or "nothing"
-        yield Check("architecture", Verdict.NG, f"the tasks are {architecture}; the image is built for {built_for}")
+        yield Check("architecture", Verdict.FAIL, f"the tasks are {architecture}; the image is built for {built_for}")
         yield Check("scan", Verdict.SKIP, "there is no image to look at")
         return
     yield Check("architecture", Verdict.OK, architecture)
@@ -35,16 +35,16 @@ def check_image(
 
 
 def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
-    """Is what was found in it clean enough?"""
+    """Check the findings of the scan."""
     found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
     if found:
-        return Check("scan", Verdict.NG, f"it has findings: {_counted(found)}")
+        return Check("scan", Verdict.FAIL, f"it has findings: {_counted(found)}")
     if scan.status in NO_SCAN:
         return Check("scan", Verdict.SKIP, NO_SCAN[scan.status])
     if scan.is_going_on:
-        return Check("scan", Verdict.NG, f"its scan is {scan.status}: wait for it")
+        return Check("scan", Verdict.FAIL, f"its scan is {scan.status}: wait for it")
     if not scan.is_complete:
-        return Check("scan", Verdict.NG, f"its scan failed ({scan.status}): push it again, or look at why in ECR")
+        return Check("scan", Verdict.FAIL, f"its scan failed ({scan.status}): push it again, or look at why in ECR")
     return Check("scan", Verdict.OK, _counted(dict(sorted(scan.findings.items()))) or "no findings")
 
 
@@ -52,24 +52,24 @@ def _counted(findings: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {severity}" for severity, count in findings.items())
 
 
-def check_freeze(pause: Pause | None) -> Check:
-    """Has somebody asked that nobody deploys it?"""
-    if pause is None:
-        return Check("not paused", Verdict.OK, "nobody keeps it from being deployed")
-    return Check("not paused", Verdict.NG, f"{pause.actor} has paused it since {pause.since}: {pause.reason}")
+def check_freeze(freeze: Freeze | None) -> Check:
+    """Check that deployments are not frozen."""
+    if freeze is None:
+        return Check("not frozen", Verdict.OK, "deployments are allowed")
+    return Check("not frozen", Verdict.FAIL, f"frozen by {freeze.actor} since {freeze.since}: {freeze.reason}")
 
 
-def check_service(fleet: Fleet, service: Service, alarms: Alarms, traffic: Traffic) -> Iterator[Check]:
-    """Is it in a state from which a deployment can begin, and be rolled back?"""
+def check_service(fleet: Fleet, service: Service, cloudwatch: Any, traffic: Traffic) -> Iterator[Check]:
+    """Check that a deployment can begin, and be rolled back."""
     under_way = fleet.under_way()
     if under_way is None:
         yield Check("no deployment", Verdict.OK, "none is under way")
     else:
         yield Check(
-            "no deployment", Verdict.NG, f"{under_way.id} is under way: {under_way.status} {under_way.stage or ''}"
+            "no deployment", Verdict.FAIL, f"{under_way.id} is under way: {under_way.status} {under_way.stage or ''}"
         )
     yield _check_tasks(service)
-    yield _check_alarms(service, alarms)
+    yield _check_alarms(service, cloudwatch)
     yield from traffic.check(service)
 
 
@@ -80,18 +80,21 @@ def _check_tasks(service: Service) -> Check:
     if service.running == 0:  # its first image may never have come up: another is the only way on
         return Check("tasks", Verdict.SKIP, f"{how_many}: nothing can be lost")
     if service.running < service.desired:
-        return Check("tasks", Verdict.NG, f"{how_many}: repair that first")
+        return Check("tasks", Verdict.FAIL, f"{how_many}: repair that first")
     return Check("tasks", Verdict.OK, how_many)
 
 
-def _check_alarms(service: Service, alarms: Alarms) -> Check:
+def _check_alarms(service: Service, cloudwatch: Any) -> Check:
     if not service.alarms:
         return Check("alarms", Verdict.SKIP, "no alarm rolls it back")
-    states = alarms.states(service.alarms)
+    kinds = ["MetricAlarm", "CompositeAlarm"]
+    answer = cloudwatch.describe_alarms(AlarmNames=list(service.alarms), AlarmTypes=kinds)
+    found = [*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ())]
+    states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in found}
     missing = [name for name in service.alarms if name not in states]
     ringing = [name for name, state in states.items() if state == "ALARM"]
     if missing:
-        return Check("alarms", Verdict.NG, f"{', '.join(missing)} does not exist, so it cannot roll anything back")
+        return Check("alarms", Verdict.FAIL, f"{', '.join(missing)} does not exist, so it cannot roll anything back")
     if ringing:  # ECS looks at changes only: an alarm that is on already would roll nothing back
-        return Check("alarms", Verdict.NG, f"{', '.join(ringing)} is on already, and would roll nothing back")
+        return Check("alarms", Verdict.FAIL, f"{', '.join(ringing)} is on already, and would roll nothing back")
     return Check("alarms", Verdict.OK, ", ".join(service.alarms))

@@ -36,8 +36,8 @@ class Smoke:
 
     url: str
     release: str | None
-    """The commit of the image that is deployed; None if the image names none."""
-    pause: Callable[[], None]
+    """Commit of the image that is deployed; None if the image names none."""
+    poll_sleep: Callable[[], None]
     """Between two attempts to reach the release."""
     token: str | None = None
     may_be_unnamed: bool = False
@@ -51,7 +51,7 @@ class Smoke:
             try:
                 checks.extend(self._checks(http))
             except _Unexpected as answer:
-                checks.append(Check(answer.what, Verdict.NG, answer.detail))
+                checks.append(Check(answer.what, Verdict.FAIL, answer.detail))
         return checks
 
     def _checks(self, http: httpx.Client) -> Iterator[Check]:
@@ -79,7 +79,7 @@ class Smoke:
         for _ in range(RELEASE_ATTEMPTS - 1):
             if self._difference(answer) is None:
                 break
-            self.pause()
+            self.poll_sleep()
             answer = _ask(http, "release", "GET", f"{ORDERS}?limit=1")
         difference = self._difference(answer)
         if difference is not None:

@@ -1,9 +1,9 @@
-"""How a service stands: what its tag means, what runs, and whether these are the same."""
+"""State of a service: the image of its tag, the images that run, and drift between them."""
 
 from dataclasses import dataclass
 
+from orderctl.deploy.context import DeployContext
 from orderctl.deploy.fleet import Deployment, Service
-from orderctl.deploy.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +19,12 @@ class State:
 
     @property
     def running(self) -> str | None:
-        """None if it is not one image."""
+        """The one image that runs; None if there are two, or none."""
         return self.images[0] if len(self.images) == 1 else None
 
     @property
     def drift(self) -> str | None:
-        """Why the tag and the tasks differ, and what to do; None if they do not, or a deployment is about it."""
+        """Why the tag and the tasks differ, and what to do; None without drift, or while a deployment is under way."""
         if self.under_way is not None:
             return None
         if len(self.images) > 1:
@@ -36,15 +36,15 @@ class State:
         return "the next deployment would ship another image than runs: deploy it, or put the tag back by `rollback`"
 
 
-def state_of(site: Site) -> State:
-    service = site.fleet.describe()
-    digests = [site.fleet.digest_of(revision) for revision in service.revisions]
+def state_of(context: DeployContext) -> State:
+    service = context.fleet.describe()
+    digests = [context.fleet.digest_of(revision) for revision in service.revisions]
     images = tuple(dict.fromkeys(digest for digest in digests if digest is not None))
-    before = site.fleet.replaced_by(images[0]) if len(images) == 1 else None
+    before = context.fleet.replaced_by(images[0]) if len(images) == 1 else None
     return State(
         service=service,
-        live=site.images.digest_of(site.place.live_tag),
-        previous=before or site.images.digest_of(site.place.previous_tag),
+        live=context.repository.digest_of(context.ref.live_tag),
+        previous=before or context.repository.digest_of(context.ref.previous_tag),
         images=images,
-        under_way=site.fleet.under_way(),
+        under_way=context.fleet.under_way(),
     )

@@ -1,11 +1,11 @@
-"""How the load balancer sends requests to blue and green."""
+"""Traffic of the load balancer to blue and green."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.errors import Refused
 from orderctl.deploy.fleet import Service
+from orderctl.exceptions import Refused
 
 ALL = 100
 
@@ -17,7 +17,7 @@ class Traffic:
         self._elb = elb
 
     def weights(self, rule_arn: str) -> dict[str, int]:
-        """Per cent of a rule's requests, by the ARN of the target group."""
+        """Return the per cent of a rule's requests by the ARN of the target group."""
         rule = self._elb.describe_rules(RuleArns=[rule_arn])["Rules"][0]
         (action,) = (action for action in rule["Actions"] if action["Type"] == "forward")
         groups = action.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": action["TargetGroupArn"]}]
@@ -25,13 +25,13 @@ class Traffic:
         return {group["TargetGroupArn"]: round(ALL * group.get("Weight", 1) / total) for group in groups}
 
     def healthy(self, group_arn: str) -> tuple[int, int]:
-        """Targets that are healthy, and all of them."""
+        """Return the number of healthy targets, and of all targets."""
         told = self._elb.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
         states = [target["TargetHealth"]["State"] for target in told]
         return states.count("healthy"), sum(state != "draining" for state in states)
 
     def test_url(self, service: Service) -> str:
-        """Where the green side answers before it has traffic. Raises Refused if that cannot be told."""
+        """Return the address of green behind the test listener. Raises Refused if there is none."""
         if service.test_rule is None:
             raise Refused("the service has no test listener: --test-url")
         rule = self._elb.describe_rules(RuleArns=[service.test_rule])["Rules"][0]
@@ -53,13 +53,13 @@ class Traffic:
         live = [group for group, weight in weights.items() if weight == ALL]
         if unknown or len(live) != 1:
             yield Check(
-                "traffic", Verdict.NG, f"the rule sends {_shown(weights)}: one of its two groups should have all"
+                "traffic", Verdict.FAIL, f"the rule sends {_shown(weights)}: one of its two groups should have all"
             )
             return
         healthy, targets = self.healthy(live[0])
         detail = f"all to {_group(live[0])}, {healthy} of {targets} targets healthy"
         is_good = healthy == targets and bool(targets) == bool(service.running)
-        yield Check("traffic", Verdict.OK, detail) if is_good else Check("targets", Verdict.NG, detail)
+        yield Check("traffic", Verdict.OK, detail) if is_good else Check("targets", Verdict.FAIL, detail)
 
 
 def _hosts(condition: Mapping[str, Any]) -> list[str]:

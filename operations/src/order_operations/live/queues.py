@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from order_shared.aws.queue_depth import QueueDepth, depth_request, to_depth
 from order_shared.runtime.config import Settings
 
 if TYPE_CHECKING:
@@ -29,16 +30,10 @@ class Queues:
 
     async def depth(self) -> Depth:
         """Two requests. Raises botocore's errors."""
-        (visible, in_flight), dead = await asyncio.gather(*map(self._count, self._names))
-        return Depth(visible=visible, in_flight=in_flight, dead_letters=sum(dead))
+        work, dead = await asyncio.gather(*map(self._read, self._names))
+        return Depth(visible=work.visible, in_flight=work.in_flight, dead_letters=dead.total)
 
-    async def _count(self, name: str) -> tuple[int, int]:
-        """Visible, and in flight."""
+    async def _read(self, name: str) -> QueueDepth:
         if name not in self._urls:
             self._urls[name] = (await self._client.get_queue_url(QueueName=name))["QueueUrl"]
-        answer = await self._client.get_queue_attributes(
-            QueueUrl=self._urls[name],
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        counts = answer["Attributes"]
-        return int(counts["ApproximateNumberOfMessages"]), int(counts["ApproximateNumberOfMessagesNotVisible"])
+        return to_depth(await self._client.get_queue_attributes(**depth_request(self._urls[name])))

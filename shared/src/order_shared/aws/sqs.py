@@ -13,6 +13,7 @@ from botocore.retries.quota import RetryQuota
 
 from order_shared.aws.credentials import BotocoreCredentials
 from order_shared.aws.errors import TRANSIENT_CODES, error_code
+from order_shared.aws.queue_depth import depth_request, to_depth
 from order_shared.aws.retries import RETRY_COST, SUCCESS_REFUND, TIMEOUT_COST, new_quota
 from order_shared.aws.service import SQS, Transport, open_service
 from order_shared.backoff import full_jitter
@@ -143,10 +144,8 @@ class SqsQueue:
         ]
 
     async def _waiting(self, target: str) -> int:
-        attribute = "ApproximateNumberOfMessages"
-        request = {"QueueUrl": await self._url(target), "AttributeNames": [attribute]}
-        answer = await _call(self._service, "GetQueueAttributes", request)
-        return int(answer["Attributes"][attribute])
+        request = depth_request(await self._url(target))
+        return to_depth(await _call(self._service, "GetQueueAttributes", request)).visible
 
     async def _url(self, target: str) -> str:
         if target not in self._urls:

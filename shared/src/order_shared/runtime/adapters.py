@@ -13,7 +13,6 @@ from order_shared.messaging.queue import Queue
 from order_shared.runtime.config import Settings
 from order_shared.runtime.metrics import Metrics
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
-from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail
 from order_shared.storage.inventory import DynamoInventoryRepository, InventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 
@@ -23,7 +22,6 @@ class Adapters:
     orders: OrderRepository
     inventory: InventoryRepository
     queue: Queue
-    audit: AuditTrail
 
 
 @asynccontextmanager
@@ -63,5 +61,4 @@ async def open_adapters(
             orders=DynamoOrderRepository(dynamo, settings.tables),
             inventory=DynamoInventoryRepository(dynamo, settings.tables),
             queue=queue,
-            audit=DynamoAuditTrail(dynamo, settings.tables.operations),
         )

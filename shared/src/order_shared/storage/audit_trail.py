@@ -2,70 +2,83 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from aiodynamo.errors import TransactionCanceled
-from aiodynamo.expressions import F, HashKey
-from aiodynamo.operations import Put
+from botocore.exceptions import ClientError
 
-from order_shared.aws.dynamodb import Dynamo, failed_conditions
 from order_shared.domain.clock import MICROSECOND, from_text, to_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One action. `subject` is its object, such as an order id or a message id; `detail` contains no secret."""
+    """One action. `subject` is its object, such as an order id or a service; `detail` contains no secret."""
 
     subject: str
     at: datetime
     actor: str
     verb: str
-    reason: str
+    reason: str = "-"
     detail: str = "-"
 
 
 class AuditTrail(Protocol):
-    async def record(self, operation: Operation) -> None:
-        """Write an entry. Raises StorageUnavailable if it may not have been written."""
+    def record(self, operation: Operation) -> None:
+        """Write an entry. Raises botocore's errors if it may not have been written."""
 
-    async def of(self, subject: str, limit: int = 100) -> list[Operation]:
-        """Return the actions on the subject, oldest first."""
+    def of(self, subject: str, limit: int = 100, *, newest_first: bool = False) -> list[Operation]:
+        """Return the actions on the subject, oldest first unless `newest_first`. Raises botocore's errors."""
 
 
 class DynamoAuditTrail:
-    def __init__(self, dynamo: Dynamo, table: str) -> None:
-        self._dynamo = dynamo
+    """`dynamodb` is a boto3 client. Only operators' commands write entries, so no event loop waits for it."""
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._dynamodb = dynamodb
         self._table = table
 
-    async def record(self, operation: Operation) -> None:
+    def record(self, operation: Operation) -> None:
         at = operation.at
-        while True:
-            item = {
-                "subject": operation.subject,
-                "at": to_text(at),
-                "actor": operation.actor,
-                "verb": operation.verb,
-                "reason": operation.reason,
-                "detail": operation.detail,
-            }
-            try:
-                await self._dynamo.transact_write([Put(self._table, item, F("subject").does_not_exist())])
-            except TransactionCanceled as error:
-                failed_conditions(error)
-                at += MICROSECOND  # another operation on the same subject in the same microsecond
-            else:
-                return
+        while not self._put(operation, at):
+            at += MICROSECOND  # another action on the same subject in the same microsecond
 
-    async def of(self, subject: str, limit: int = 100) -> list[Operation]:
-        items = await self._dynamo.query(self._table, HashKey("subject", subject), limit=limit)
-        return [
-            Operation(
-                subject=item["subject"],
-                at=from_text(item["at"]),
-                actor=item["actor"],
-                verb=item["verb"],
-                reason=item["reason"],
-                detail=item["detail"],
+    def of(self, subject: str, limit: int = 100, *, newest_first: bool = False) -> list[Operation]:
+        answer = self._dynamodb.query(
+            TableName=self._table,
+            KeyConditionExpression="subject = :subject",
+            ExpressionAttributeValues={":subject": {"S": subject}},
+            ScanIndexForward=not newest_first,
+            Limit=limit,
+        )
+        return [_operation({name: value["S"] for name, value in item.items()}) for item in answer["Items"]]
+
+    def _put(self, operation: Operation, at: datetime) -> bool:
+        item = {
+            "subject": operation.subject,
+            "at": to_text(at),
+            "actor": operation.actor,
+            "verb": operation.verb,
+            "reason": operation.reason,
+            "detail": operation.detail,
+        }
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item={name: {"S": value} for name, value in item.items()},
+                ConditionExpression="attribute_not_exists(subject)",
             )
-            for item in items
-        ]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+
+def _operation(item: dict[str, str]) -> Operation:
+    return Operation(
+        subject=item["subject"],
+        at=from_text(item["at"]),
+        actor=item["actor"],
+        verb=item["verb"],
+        reason=item["reason"],
+        detail=item["detail"],
+    )

@@ -1,1 +1,1 @@
-"""The verbs of a deployment, one file each; all that change something translate into `deploy`."""
+"""Verbs of a deployment, one file each. Those that ship an image all come down to `deploy`."""

@@ -5,18 +5,16 @@ from typing import Annotated
 import typer
 
 from orderctl.commands.deployment.options import (
+    UNCHANGED,
     AutoOption,
-    DryRunOption,
     EnvOption,
-    JsonOption,
     ServiceArgument,
     TestUrlOption,
     WaitOption,
-    YesOption,
-    reported,
 )
-from orderctl.commands.deployment.running import How, ship
-from orderctl.deploy.site import Site
+from orderctl.commands.deployment.running import DeployOptions, ship
+from orderctl.deploy.context import DeployContext
+from orderctl.terminal import DryRunOption, Output, OutputOption, ReasonOption, YesOption, reported
 
 
 def deploy(
@@ -33,37 +31,40 @@ def deploy(
     wait: WaitOption = True,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
+    reason: ReasonOption = None,
     test_url: TestUrlOption = None,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring an image to where a service runs, and back if it does not stay.
 
     \b
     orderctl deploy order-api --env dev --tag sha-5d6e7f8 --dry-run
     orderctl deploy order-api --env dev --tag sha-5d6e7f8 --auto
-    orderctl deploy order-processor --env prod --tag sha-5d6e7f8
+    orderctl deploy order-api --env prod --tag sha-5d6e7f8 --reason "release 4"
 
-    Looks first whether the image may run there, and whether the service is in a
-    state to go back to; ECR's scan of the image is waited for, ten minutes at
-    most. Then it points the tag live-ENV at the image, tells ECS, and follows
-    what happens. order-api pauses before it has customers: its green side is
-    tested through the test listener, and then it goes on (--auto) or asks.
-    After any rollback the tag goes back too.
+    First it checks whether the image may run there, and whether the service can
+    be rolled back; it waits ten minutes at most for ECR's scan of the image. Then
+    it points the tag live-ENV at the image, starts a deployment in ECS, and
+    follows it. order-api pauses before production traffic is shifted: green is
+    tested through the test listener, and then traffic shifts (--auto) or you are
+    asked. After any rollback the tag goes back too.
 
-    Only one operator at a time. Ctrl-C leaves the deployment to ECS and says
-    which command goes on; the same command, given again, follows what is under
-    way.
+    One operator at a time. Production needs a --reason. Ctrl-C leaves the
+    deployment to ECS and says which command goes on; the same command, given
+    again, follows the deployment that is under way.
 
     With a token in ORDER_SMOKE_TOKEN the test checks that the new release
     answers, and places an order; without one it only checks that the API
     answers and asks for a token. ORDER_ACCOUNT_ID keeps a command out of
     every other AWS account.
 
-    Exit codes: 0 done, 1 failed or rolled back, 2 asked for wrongly, 3 refused
-    and nothing changed, 4 under way (--no-wait, or a pause that nobody could be
-    asked about), 130 interrupted.
+    Exit codes: 0 done, 1 failed or rolled back, 2 usage, 3 refused and nothing
+    changed, 4 not finished (--no-wait, or paused and nobody could be asked), 130
+    interrupted.
     """
-    with reported():
-        site = Site.open(env, service)
-        how = How(auto=auto, wait=wait, dry_run=dry_run, yes=yes, test_url=test_url, as_json=as_json)
-        ship(site, tag, how)
+    with reported(UNCHANGED):
+        context = DeployContext.open(env, service)
+        options = DeployOptions(
+            auto=auto, wait=wait, dry_run=dry_run, yes=yes, reason=reason, test_url=test_url, output=output
+        )
+        ship(context, tag, options)

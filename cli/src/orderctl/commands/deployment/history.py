@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from orderctl.commands.deployment.answers import answer_json
-from orderctl.commands.deployment.options import EnvOption, JsonOption, ServiceArgument, reported
-from orderctl.deploy.site import Site
-from orderctl.terminal import console
+from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument
+from orderctl.deploy.context import DeployContext
+from orderctl.terminal import Output, OutputOption, console, print_json, reported
 
 MAX_LIMIT = 20  # ECS describes so many at once
 
@@ -19,38 +18,39 @@ def history(
     *,
     env: EnvOption,
     limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="How many deployments, and how many acts.")] = 10,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """List a service's deployments, the newest first, and what operators did.
 
     \b
     orderctl history order-api --env prod
-    orderctl history order-api --env prod --limit 3 --json
+    orderctl history order-api --env prod --limit 3 --output json
 
     """
-    with reported():
-        site = Site.open(env, service)
+    with reported(UNCHANGED):
+        context = DeployContext.open(env, service)
         deployments = [
             {
                 "id": deployment.id,
                 "began": deployment.created_at.isoformat(timespec="seconds"),
                 "ended": deployment.finished_at.isoformat(timespec="seconds") if deployment.finished_at else None,
                 "status": str(deployment.status),
-                "digest": site.fleet.digest_of(deployment.target.arn),
+                "digest": context.fleet.digest_of(deployment.target.arn),
             }
-            for deployment in site.fleet.history(limit)
+            for deployment in context.fleet.history(limit)
         ]
         acts = [
             {
                 "at": entry.at.isoformat(timespec="seconds"),
                 "actor": entry.actor,
                 "verb": entry.verb,
+                "reason": entry.reason,
                 "detail": entry.detail,
             }
-            for entry in site.audit.latest(limit)
+            for entry in context.audit.of(context.ref.subject, limit, newest_first=True)
         ]
-    if as_json:
-        answer_json({"deployments": deployments, "acts": acts})
+    if output is Output.JSON:
+        print_json({"deployments": deployments, "acts": acts})
         return
     _print("Deployments", deployments)
     _print("What operators did", acts)

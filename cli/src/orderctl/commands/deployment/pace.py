@@ -1,22 +1,17 @@
-"""How often ECS is looked at."""
+"""Interval between two looks at ECS."""
 
 import os
 import time
 
 LOOK_SECONDS = 5.0
 LOOK_VARIABLE = "ORDER_DEPLOY_LOOK_SECONDS"
-"""Between two looks; shorter against a fake."""
+"""Variable for another interval: a shorter one against a fake."""
 
 
 def poll_sleep() -> None:
     """Wait between two looks at ECS."""
-    _sleep()
-
-
-def wait_for_listener() -> None:
-    """Wait between two attempts of the smoke test: a load balancer needs some seconds to follow a changed rule."""
-    _sleep()
-
-
-def _sleep() -> None:
     time.sleep(float(os.environ.get(LOOK_VARIABLE, LOOK_SECONDS)))
+
+
+wait_for_listener = poll_sleep
+"""Wait between two attempts of the smoke test: a load balancer needs some seconds to follow a changed rule."""

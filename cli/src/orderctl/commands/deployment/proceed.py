@@ -1,27 +1,19 @@
-"""`orderctl continue` and `orderctl abort`: a word to a deployment that is under way.
+"""`orderctl continue` and `orderctl abort`: the decision about a deployment that is under way.
 
-Neither takes the lock, which whoever follows the deployment may hold: a word is one call, for one deployment by its id,
-and ECS takes the first one.
+Neither takes the lock, which whoever follows the deployment may hold: a decision is one call, for one deployment by its
+id, and ECS takes the first one.
 """
 
 from typing import Annotated
 
 import typer
 
-from orderctl.commands.deployment.answers import answer, of_deployment, of_pause
-from orderctl.commands.deployment.options import (
-    DryRunOption,
-    EnvOption,
-    JsonOption,
-    ServiceArgument,
-    YesOption,
-    agreed,
-    reported,
-)
-from orderctl.deploy.errors import ImageNotFound, Refused
+from orderctl.commands.deployment.answers import answer, of_deployment, of_freeze
+from orderctl.commands.deployment.options import EnvOption, ServiceArgument, agreed, reason_of
+from orderctl.deploy.context import DeployContext
 from orderctl.deploy.fleet import Deployment
-from orderctl.deploy.site import Site
-from orderctl.terminal import errors
+from orderctl.exceptions import ImageNotFound, Refused
+from orderctl.terminal import DryRunOption, Output, OutputOption, ReasonOption, YesOption, errors, reported
 
 LEFT = "ECS may have been told; `orderctl status` shows how it stands"
 
@@ -32,45 +24,47 @@ def proceed(
     env: EnvOption,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
-    as_json: JsonOption = False,
+    reason: ReasonOption = None,
+    output: OutputOption = Output.TEXT,
 ) -> None:
-    """Let a waiting deployment go on, so that its green side gets the customers; and lift a pause.
+    """Shift production traffic to green in a paused deployment; lift a freeze.
 
     \b
-    orderctl continue order-api --env prod
+    orderctl continue order-api --env prod --reason "release 1.4"
 
-    It goes on in ECS; `orderctl wait` follows it. After `orderctl pause` the
+    It goes on in ECS; `orderctl wait` follows it. After `orderctl freeze` the
     service may be deployed again.
 
-    Exit codes: 0 it goes on, 3 nothing waits for a word.
+    Exit codes: 0 it goes on, 3 nothing waits for approval.
     """
     with reported(LEFT):
-        site = Site.open(env, service)
-        deployment, paused = site.fleet.under_way(), site.freeze.get()
-        hook = deployment.pause if deployment is not None else None
-        if hook is None and paused is None:
-            raise Refused(_nothing_waits(site, deployment))
+        context = DeployContext.open(env, service)
+        deployment, freeze = context.fleet.under_way(), context.freezes.get()
+        hook = deployment.hook if deployment is not None else None
+        if hook is None and freeze is None:
+            raise Refused(_nothing_waits(context, deployment))
         waiting = deployment.id if deployment is not None and hook is not None else None
-        what = f"continue {waiting}" if waiting else f"lift the pause: {paused.reason if paused else ''}"
-        question = "give the green side the customers?" if waiting else "let it be deployed again?"
-        if not agreed(site, what, question, dry_run=dry_run, yes=yes):
+        what = f"continue {waiting}" if waiting else f"lift the freeze: {freeze.reason if freeze else ''}"
+        why = reason_of(context, reason, dry_run=dry_run)
+        question = "Shift production traffic to green?" if waiting else "Allow deployments again?"
+        if not agreed(context, what, question, dry_run=dry_run, yes=yes):
             return
-        site.audit.record("continue", waiting or "pause lifted")
+        context.record("continue", waiting or "freeze lifted", why)
         if deployment is None or hook is None:
-            site.freeze.lift()
-            errors.print("it may be deployed again")
-            answer(of_pause(site, None), as_json=as_json)
+            context.freezes.lift()
+            errors.print("deployments are allowed again")
+            answer(of_freeze(context, None), output)
             return
-        site.fleet.go_on(deployment, hook)
-        site.freeze.lift()
-        errors.print("it goes on; `orderctl wait` follows it")
-        answer(of_deployment(site, deployment), as_json=as_json)
+        context.fleet.proceed(deployment, hook)
+        context.freezes.lift()
+        errors.print("production traffic shifts to green; `orderctl wait` follows the deployment")
+        answer(of_deployment(context, deployment), output)
 
 
-def _nothing_waits(site: Site, deployment: Deployment | None) -> str:
+def _nothing_waits(context: DeployContext, deployment: Deployment | None) -> str:
     if deployment is None:
-        return f"nothing is under way for {site.place}, and nobody has paused it"
-    return f"{deployment.id} does not wait for anybody: {deployment.stage or deployment.status}"
+        return f"nothing is under way for {context.ref}, and it is not frozen"
+    return f"{deployment.id} is not paused: {deployment.stage or deployment.status}"
 
 
 def abort(
@@ -80,7 +74,7 @@ def abort(
     reason: Annotated[str, typer.Option("--reason", help="For the audit trail.", show_default=False)],
     dry_run: DryRunOption = False,
     yes: YesOption = False,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Roll a deployment back from wherever it is, and put the tag back.
 
@@ -93,33 +87,33 @@ def abort(
     Exit codes: 0 it is being rolled back, 3 nothing is under way.
     """
     with reported(LEFT):
-        site = Site.open(env, service)
-        deployment = _under_way(site)
-        if not agreed(site, f"abort {deployment.id}", "Roll back the deployment?", dry_run=dry_run, yes=yes):
+        context = DeployContext.open(env, service)
+        deployment = _under_way(context)
+        if not agreed(context, f"abort {deployment.id}", "Roll back the deployment?", dry_run=dry_run, yes=yes):
             return
-        site.audit.record("abort", f"{deployment.id}: {reason}")
-        site.fleet.turn_back(deployment)
-        _put_back(site, deployment)
+        context.record("abort", deployment.id, reason)
+        context.fleet.roll_back(deployment)
+        _put_back(context, deployment)
         errors.print("it is being rolled back; `orderctl wait` follows it")
-        answer(of_deployment(site, deployment), as_json=as_json)
+        answer(of_deployment(context, deployment), output)
 
 
-def _put_back(site: Site, deployment: Deployment) -> None:
-    """The tag, unless it means something else already."""
-    tag = site.place.live_tag
-    before, live = site.fleet.digest_before(deployment), site.images.digest_of(tag)
-    if before is None or live != site.fleet.digest_deployed(deployment, live):
+def _put_back(context: DeployContext, deployment: Deployment) -> None:
+    """Put the tag back, unless it means something else already."""
+    tag = context.ref.live_tag
+    before, live = context.fleet.digest_before(deployment), context.repository.digest_of(tag)
+    if before is None or live != context.fleet.digest_deployed(deployment, live):
         return
     try:
-        site.images.move(tag, before)
+        context.repository.move(tag, before)
     except ImageNotFound as error:
-        errors.print(f"{tag} cannot go back: {error}", style="yellow", soft_wrap=True)
+        errors.print(f"{tag} cannot go back: {error}", style="yellow")
         return
-    errors.print(f"{tag} is back on {before}", soft_wrap=True)
+    errors.print(f"{tag} is back on {before}")
 
 
-def _under_way(site: Site) -> Deployment:
-    deployment = site.fleet.under_way()
+def _under_way(context: DeployContext) -> Deployment:
+    deployment = context.fleet.under_way()
     if deployment is None:
-        raise Refused(f"nothing is under way for {site.place}")
+        raise Refused(f"nothing is under way for {context.ref}")
     return deployment

@@ -1,22 +1,20 @@
 """`orderctl promote`: what one environment runs becomes what the next runs, by the same digest."""
 
 from orderctl.commands.deployment.options import (
+    UNCHANGED,
     AutoOption,
-    DryRunOption,
-    JsonOption,
     ServiceArgument,
     SourceOption,
     TargetOption,
     TestUrlOption,
     WaitOption,
-    YesOption,
-    reported,
 )
-from orderctl.commands.deployment.running import How, ship
-from orderctl.deploy.errors import Refused
-from orderctl.deploy.place import Place
-from orderctl.deploy.site import Site
+from orderctl.commands.deployment.running import DeployOptions, ship
+from orderctl.deploy.context import DeployContext
+from orderctl.deploy.service_ref import ServiceRef
 from orderctl.deploy.status import state_of
+from orderctl.exceptions import Refused
+from orderctl.terminal import DryRunOption, Output, OutputOption, ReasonOption, YesOption, reported
 
 
 def promote(
@@ -28,35 +26,38 @@ def promote(
     wait: WaitOption = True,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
+    reason: ReasonOption = None,
     test_url: TestUrlOption = None,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Deploy what another environment runs: the same digest, never built again.
 
     \b
-    orderctl promote order-api --from uat --to prod
+    orderctl promote order-api --from uat --to prod --reason "release 1.4"
 
     Refused while the first one deploys, or runs another image than its tag
     means: only what was tested goes on. Both environments are of one account
     and region. Otherwise it is `deploy`, exit codes too.
     """
-    with reported():
+    with reported(UNCHANGED):
         if source == to:
             raise Refused(f"{to} runs what {to} runs")
-        site = Site.open(to, service)
-        digest = _running(site, source)
-        how = How(auto=auto, wait=wait, dry_run=dry_run, yes=yes, test_url=test_url, as_json=as_json)
-        ship(site, digest, how)
+        context = DeployContext.open(to, service)
+        digest = _running(context, source)
+        options = DeployOptions(
+            auto=auto, wait=wait, dry_run=dry_run, yes=yes, reason=reason, test_url=test_url, output=output
+        )
+        ship(context, digest, options)
 
 
-def _running(site: Site, source: str) -> str:
-    """Raises Refused if it is not one image, or not the one that the tag means."""
+def _running(context: DeployContext, source: str) -> str:
+    """Return the running digest. Raises Refused if there are two, or the tag means another."""
     there = state_of(
-        Site(
-            place=Place(environment=source, kind=site.place.kind),
-            session=site.session,
-            account=site.account,
-            actor=site.actor,
+        DeployContext(
+            ref=ServiceRef(environment=source, kind=context.ref.kind),
+            session=context.session,
+            account=context.account,
+            actor=context.actor,
         )
     )
     if there.under_way is not None:

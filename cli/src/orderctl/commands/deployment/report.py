@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orderctl.deploy.audit import AuditLog
 from orderctl.deploy.checks import Check, Verdict
 from orderctl.deploy.fleet import Deployment, Event, Revision, Stage, Status
 from orderctl.terminal import errors
@@ -15,15 +14,15 @@ from orderctl.terminal import errors
 if TYPE_CHECKING:
     from rich.status import Status as Spinner
 
-STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.NG: "red"}
+STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.FAIL: "red"}
 
 
 class Report:
-    """Everything goes to stderr: stdout is for the answer."""
+    """Report of a deployment on stderr: stdout is for the answer."""
 
-    def __init__(self, audit: AuditLog, events: Callable[[], Sequence[Event]] = tuple) -> None:
+    def __init__(self, record: Callable[[str, str], None], events: Callable[[], Sequence[Event]] = tuple) -> None:
         """`events` tells the service's latest, the newest first."""
-        self._audit = audit
+        self._record = record
         self._events = events
         self._known: frozenset[str] | None = None
         self._last = ""
@@ -58,21 +57,19 @@ class Report:
 
     def checked(self, checks: Sequence[Check]) -> None:
         for check in checks:
-            errors.print(
-                f"  {check.verdict:<4} {check.name}: {check.detail}", style=STYLES[check.verdict], soft_wrap=True
-            )
+            errors.print(f"  {check.verdict:<4} {check.name}: {check.detail}", style=STYLES[check.verdict])
 
     def said(self, message: str) -> None:
-        errors.print(message, soft_wrap=True)
+        errors.print(message)
 
     def recorded(self, verb: str, detail: str) -> None:
-        self._audit.record(verb, detail)
+        self._record(verb, detail)
 
     def saw(self, deployment: Deployment) -> None:
         line = describe(deployment)
         if line != self._last:
             self._last = line
-            errors.print(f"  {self._elapsed():>5}  {line}", soft_wrap=True)
+            errors.print(f"  {self._elapsed():>5}  {line}")
         self._show_events()
         if deployment.stage is Stage.BAKE_TIME and self._bake_began is None:
             self._bake_began = time.monotonic()
@@ -80,11 +77,11 @@ class Report:
             self._spinner.update(f"{self._elapsed()}  {self._waiting_for(deployment)}")
 
     def _show_events(self) -> None:
-        """Those that were not there at the first look."""
+        """Print the events that were not there at the first look."""
         latest = self._events()
         for event in reversed(latest):
             if self._known is not None and event.id not in self._known:
-                errors.print(f"  {self._elapsed():>5}  ECS: {event.message}", style="dim", soft_wrap=True)
+                errors.print(f"  {self._elapsed():>5}  ECS: {event.message}", style="dim")
         self._known = frozenset(event.id for event in latest)
 
     def _elapsed(self) -> str:
@@ -92,8 +89,8 @@ class Report:
         return f"{minutes}:{seconds:02d}"
 
     def _waiting_for(self, deployment: Deployment) -> str:
-        if deployment.pause is not None and deployment.pause.expires_at is not None:
-            left = (deployment.pause.expires_at - datetime.now(UTC)).total_seconds()
+        if deployment.hook is not None and deployment.hook.expires_at is not None:
+            left = (deployment.hook.expires_at - datetime.now(UTC)).total_seconds()
             return f"paused; {max(0, left) / 60:.0f} min until it is rolled back"
         if self._bake_began is not None and _at(deployment) is Stage.BAKE_TIME:
             left = deployment.bake_minutes * 60 - (time.monotonic() - self._bake_began)
@@ -102,11 +99,11 @@ class Report:
 
 
 def describe(deployment: Deployment) -> str:
-    """One line: where it is, both fleets, what is wrong."""
+    """Return one line: the stage, both fleets, and what is wrong."""
     parts = [_shown(_at(deployment)), f"green {_fleet(deployment.target)}"]
     parts += [f"blue {_fleet(source)}" for source in deployment.sources]
-    if deployment.pause is not None:
-        parts.append("waits for a word")
+    if deployment.hook is not None:
+        parts.append("paused, waiting for approval")
     if deployment.triggered_alarms:
         parts.append(f"alarms: {', '.join(deployment.triggered_alarms)}")
     reason = deployment.rollback_reason or (deployment.reason if deployment.status.is_over else "")
@@ -114,7 +111,7 @@ def describe(deployment: Deployment) -> str:
 
 
 def _at(deployment: Deployment) -> Stage | Status:
-    """The stage stays where a rollback began."""
+    """Return the stage; during a rollback the status, since the stage does not change then."""
     is_going_on = deployment.status is Status.IN_PROGRESS
     return deployment.stage if is_going_on and deployment.stage is not None else deployment.status
 

@@ -1,35 +1,28 @@
-"""Puts the engine together for a verb, and tells an operator how it ended."""
+"""Run the engine for a verb, and report its result."""
 
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from orderctl.commands.deployment import pace
-from orderctl.commands.deployment.answers import answer, answer_json, of_checks, of_outcome
-from orderctl.commands.deployment.options import (
-    DONE,
-    FAILED,
-    INTERRUPTED,
-    STILL_BAKING,
-    announce,
-    can_ask,
-    confirm,
-)
+from orderctl.commands.deployment.answers import answer, of_checks, of_outcome
+from orderctl.commands.deployment.options import announce, confirm, reason_of
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.scanning import await_scan
 from orderctl.deploy.checks import Check, eased, passed
+from orderctl.deploy.context import DeployContext
+from orderctl.deploy.ecr_repository import Image
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
-from orderctl.deploy.errors import Refused
 from orderctl.deploy.fleet import Deployment
-from orderctl.deploy.images import Image
 from orderctl.deploy.preflight import check_freeze, check_image, check_service
-from orderctl.deploy.site import Site
 from orderctl.deploy.smoke import Smoke
-from orderctl.terminal import errors
+from orderctl.exceptions import ExitCode, Refused
+from orderctl.terminal import Output, can_ask, errors, print_json
 
 TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - where it is, not what it is
 
@@ -45,75 +38,79 @@ LEFT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class How:
-    """What an operator says beside the image."""
+class DeployOptions:
+    """Options of a deployment, beside the image."""
 
     auto: bool
     wait: bool
     dry_run: bool
     yes: bool
+    reason: str | None
     test_url: str | None
-    as_json: bool
+    output: Output
     is_way_back: bool = False
-    """Then what is wrong with the service, or a pause, keeps nobody from it."""
+    """True for a rollback, which a freeze or a broken service does not block."""
 
 
-def ship(site: Site, reference: str, how: How) -> None:
-    """What every verb that ships an image comes down to. Raises DeployError, and typer.Exit with how it ended."""
-    image = site.images.get(reference)
+def ship(context: DeployContext, reference: str, options: DeployOptions) -> None:
+    """Deploy an image, for every verb that ships one. Raises CommandError, and typer.Exit with the exit code."""
+    image = context.repository.get(reference)
     named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
-    announce(site, f"deploy {named}")
-    report = Report(site.audit, lambda: site.fleet.describe().events)
-    if how.dry_run:
-        look(site, report, image, as_json=how.as_json, is_way_back=how.is_way_back)
+    announce(context, f"deploy {named}")
+    reason = reason_of(context, options.reason, dry_run=options.dry_run)
+    report = Report(partial(context.record, reason=reason), lambda: context.fleet.describe().events)
+    if options.dry_run:
+        look(context, report, image, output=options.output, is_way_back=options.is_way_back)
         report.said("nothing was changed")
         return
-    confirm(site, f"deploy {reference} to {site.place}?", yes=how.yes)
-    if not how.is_way_back:
-        await_scan(site, image, report)  # before the lock, which keeps others out
+    confirm(context, f"Deploy {reference} to {context.ref}?", yes=options.yes)
+    if not options.is_way_back:
+        await_scan(context, image, report)  # before the lock, which keeps others out
     engine = Engine(
-        images=site.images,
-        fleet=site.fleet,
-        lock=site.lock(f"deploy {reference}"),
+        repository=context.repository,
+        fleet=context.fleet,
+        lock=context.lock(f"deploy {reference}"),
         observer=report,
-        check=lambda image: preflight(site, image, is_way_back=how.is_way_back),
-        at_pause=_tested(site, report, image, how),
+        check=lambda image: preflight(context, image, is_way_back=options.is_way_back),
+        at_hook=_tested(context, report, image, options),
         # On the way back it is the image that still runs which leaves letters.
-        rejected=(lambda _: None) if how.is_way_back else site.watch(),
-        pause=pace.poll_sleep,
+        rejected=(lambda _: None) if options.is_way_back else context.watch(),
+        poll_sleep=pace.poll_sleep,
         clock=time.monotonic,
     )
-    outcome = _carry_out(engine, report, image, wait=how.wait)
-    _end(site, outcome, as_json=how.as_json)
+    outcome = _run_engine(engine, report, image, wait=options.wait)
+    _end(context, outcome, output=options.output)
 
 
-def look(site: Site, report: Report, image: Image, *, as_json: bool, is_way_back: bool = False) -> None:
-    """The preflight alone. Raises Refused if something does not hold."""
-    checks = preflight(site, image, is_way_back=is_way_back)
+def look(context: DeployContext, report: Report, image: Image, *, output: Output, is_way_back: bool = False) -> None:
+    """Run the preflight alone. Raises Refused if a check fails."""
+    checks = preflight(context, image, is_way_back=is_way_back)
     report.checked(checks)
-    if as_json:
-        answer_json(of_checks(site, image.digest, checks))
+    if output is Output.JSON:
+        print_json(of_checks(context, image.digest, checks))
     if not passed(checks):
-        raise Refused("it would be refused")
+        raise Refused("checks marked FAIL did not pass: it would be refused")
 
 
-def preflight(site: Site, image: Image, *, is_way_back: bool = False) -> list[Check]:
-    service = site.fleet.describe()
+def preflight(context: DeployContext, image: Image, *, is_way_back: bool = False) -> list[Check]:
+    service = context.fleet.describe()
     checks = [
-        check_freeze(site.freeze.get()),
-        *check_image(site.images, image, site.fleet.architecture(service)),
-        *check_service(site.fleet, service, site.alarms, site.traffic),
+        check_freeze(context.freezes.get()),
+        *check_image(context.repository, image, context.fleet.architecture(service)),
+        *check_service(context.fleet, service, context.cloudwatch, context.traffic),
     ]
     return eased(checks) if is_way_back else checks
 
 
-def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Deployment], HookDecision]:
-    """At the pause: tests the green side, then goes on by itself, or asks."""
+def _tested(
+    context: DeployContext, report: Report, image: Image, options: DeployOptions
+) -> Callable[[Deployment], HookDecision]:
+    """Return the decision at the hook: test green, then shift the traffic (`auto`) or ask."""
 
     def decide(_: Deployment) -> HookDecision:
         try:
-            url = how.test_url or site.traffic.test_url(site.fleet.describe())
-            release = site.images.commit_of(image)
+            url = options.test_url or context.traffic.test_url(context.fleet.describe())
+            release = context.repository.commit_of(image)
         except Refused as error:
             report.said(f"the green side cannot be tested, so the deployment is paused: {error}")
             return HookDecision.WAIT
@@ -122,21 +119,21 @@ def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Dep
             token=os.environ.get(TOKEN_VARIABLE) or None,
             release=release,
             # What ran before this header existed must stay reachable by `rollback`.
-            may_be_unnamed=how.is_way_back,
-            pause=pace.wait_for_listener,
+            may_be_unnamed=options.is_way_back,
+            poll_sleep=pace.wait_for_listener,
         ).run()
         report.said("the green side:")
         report.checked(checks)
         if not passed(checks):
             report.said("smoke test failed; rolling back")
             return HookDecision.ROLLBACK
-        paused = None if how.is_way_back else site.freeze.get()
-        if paused is not None:
-            report.checked([check_freeze(paused)])
-        if how.auto and paused is not None:
+        freeze = None if options.is_way_back else context.freezes.get()
+        if freeze is not None:
+            report.checked([check_freeze(freeze)])
+        if options.auto and freeze is not None:
             report.said("smoke test passed; paused, since deployments are frozen: `orderctl continue` shifts traffic")
             return HookDecision.WAIT
-        if how.auto:
+        if options.auto:
             return HookDecision.CONTINUE
         if not can_ask():
             report.said("smoke test passed; paused, since nobody can be asked here (--auto shifts traffic)")
@@ -153,29 +150,29 @@ def _tested(site: Site, report: Report, image: Image, how: How) -> Callable[[Dep
     return decide
 
 
-def _carry_out(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
-    """An interruption, or an AWS that does not answer, says what state things are in and which command goes on."""
+def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
+    """Run the engine. An interruption or a failure of AWS names the state that is left, and the command to continue."""
     try:
         with report.live():
             return engine.deploy(image, wait=wait)
     except (KeyboardInterrupt, typer.Abort):
-        errors.print(f"interrupted: {LEFT[engine.step]}", style="yellow", soft_wrap=True)
-        raise typer.Exit(INTERRUPTED) from None
+        errors.print(f"interrupted: {LEFT[engine.step]}", style="yellow")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
     except (BotoCoreError, ClientError) as error:
-        errors.print(f"AWS: {error}", style="red", soft_wrap=True)
-        errors.print(LEFT[engine.step], style="yellow", soft_wrap=True)
-        raise typer.Exit(FAILED) from error
+        errors.print(f"AWS: {error}", style="red")
+        errors.print(LEFT[engine.step], style="yellow")
+        raise typer.Exit(ExitCode.FAILED) from error
 
 
-def _end(site: Site, outcome: Outcome, *, as_json: bool) -> None:
-    """Raises typer.Exit with the code that says how it ended."""
+def _end(context: DeployContext, outcome: Outcome, *, output: Output) -> None:
+    """Print the result. Raises typer.Exit with the exit code."""
     if not outcome.changed:
         errors.print("it is live already: nothing to do")
     elif not outcome.over:
         errors.print(
-            "it is under way: `orderctl wait` follows it, `orderctl continue` and `orderctl abort` end a pause"
+            "it is under way: `orderctl wait` follows it, `orderctl continue` or `orderctl abort` ends a pause"
         )
-    answer(of_outcome(site, outcome), as_json=as_json)
+    answer(of_outcome(context, outcome), output)
     if not outcome.over:
-        raise typer.Exit(STILL_BAKING)
-    raise typer.Exit(DONE if outcome.succeeded else FAILED)
+        raise typer.Exit(ExitCode.UNFINISHED)
+    raise typer.Exit(ExitCode.DONE if outcome.succeeded else ExitCode.FAILED)

@@ -2,21 +2,22 @@
 
 import typer
 
-from orderctl.commands.deployment.answers import Row, answer, answer_json
-from orderctl.commands.deployment.options import EnvOption, JsonOption, ServiceArgument, announce, reported
+from orderctl.commands.deployment.answers import Row, answer
+from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import describe
-from orderctl.deploy.site import Site
+from orderctl.deploy.context import DeployContext
 from orderctl.deploy.status import State, state_of
+from orderctl.terminal import Output, OutputOption, print_json, reported
 
 DRIFTED = 1
 
 
-def status(service: ServiceArgument, *, env: EnvOption, as_json: JsonOption = False) -> None:
+def status(service: ServiceArgument, *, env: EnvOption, output: OutputOption = Output.TEXT) -> None:
     """Tell how a service stands: digests, tasks, a deployment under way, drift.
 
     \b
     orderctl status order-api --env dev
-    orderctl status order-api --env prod --json | jq .drift
+    orderctl status order-api --env prod --output json | jq .drift
 
     Drift: the tag means another image than the tasks run, so that the next
     deployment, also one by Terraform, would ship it; or the tasks run two images,
@@ -24,23 +25,23 @@ def status(service: ServiceArgument, *, env: EnvOption, as_json: JsonOption = Fa
 
     Exit codes: 0 no drift, 1 drift.
     """
-    with reported():
-        site = Site.open(env, service)
-        state = state_of(site)
-        if as_json:
-            answer_json(_document(site, state))
+    with reported(UNCHANGED):
+        context = DeployContext.open(env, service)
+        state = state_of(context)
+        if output is Output.JSON:
+            print_json(_document(context, state))
         else:
-            announce(site, f"status of {site.place}")
-            _show(site, state)
+            announce(context, f"status of {context.ref}")
+            _show(context, state)
     if state.drift:
         raise typer.Exit(DRIFTED)
 
 
-def _document(site: Site, state: State) -> dict[str, object]:
-    paused = site.freeze.get()
+def _document(context: DeployContext, state: State) -> dict[str, object]:
+    frozen = context.freezes.get()
     return {
-        "environment": site.place.environment,
-        "service": site.place.kind,
+        "environment": context.ref.environment,
+        "service": context.ref.kind,
         "strategy": state.service.strategy,
         "running": state.running,
         "live": state.live,
@@ -49,20 +50,20 @@ def _document(site: Site, state: State) -> dict[str, object]:
         "tasks": {"desired": state.service.desired, "running": state.service.running},
         "deployment": state.under_way.id if state.under_way else None,
         "stage": state.under_way.stage if state.under_way else None,
-        "paused": paused.reason if paused else None,
+        "frozen": frozen.reason if frozen else None,
     }
 
 
-def _show(site: Site, state: State) -> None:
+def _show(context: DeployContext, state: State) -> None:
     service, deployment = state.service, state.under_way
-    paused = site.freeze.get()
+    frozen = context.freezes.get()
     rows: dict[str, Row] = {
         "tasks": f"{service.running} of {service.desired}, {service.strategy.lower().replace('_', '/')}",
         "running": ", ".join(state.images) or "nothing",
-        site.place.live_tag: state.live or "no image",
-        site.place.previous_tag: state.previous or "no image",
+        context.ref.live_tag: state.live or "no image",
+        context.ref.previous_tag: state.previous or "no image",
         "deployment": f"{deployment.id}: {describe(deployment)}" if deployment else "none",
         "drift": state.drift or "none",
-        "paused": f"by {paused.actor}, since {paused.since}: {paused.reason}" if paused else "no",
+        "frozen": f"by {frozen.actor}, since {frozen.since}: {frozen.reason}" if frozen else "no",
     }
-    answer(rows, as_json=False)
+    answer(rows, Output.TEXT)

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from orderctl.commands.deployment.options import EnvOption, JsonOption, ServiceArgument, announce, reported
+from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.running import look
-from orderctl.deploy.site import Site
+from orderctl.deploy.context import DeployContext
+from orderctl.terminal import Output, OutputOption, reported
 
 
 def verify(
@@ -17,18 +18,18 @@ def verify(
     tag: Annotated[
         str | None, typer.Option("--tag", help="The image to look at; the one that is live, if not given.")
     ] = None,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
-    """Look whether an image could be deployed now: OK, SKIP or NG for each thing
+    """Look whether an image could be deployed now: OK, SKIP or FAIL for each thing
     that must hold.
 
     \b
     orderctl verify order-api --env prod --tag sha-5d6e7f8
 
-    Exit codes: 0 it could, 3 something is NG.
+    Exit codes: 0 it could, 3 something is FAIL.
     """
-    with reported():
-        site = Site.open(env, service)
-        image = site.images.get(tag or site.place.live_tag)
-        announce(site, f"verify {image.digest}")
-        look(site, Report(site.audit), image, as_json=as_json)
+    with reported(UNCHANGED):
+        context = DeployContext.open(env, service)
+        image = context.repository.get(tag or context.ref.live_tag)
+        announce(context, f"verify {image.digest}")
+        look(context, Report(context.record), image, output=output)

@@ -6,19 +6,12 @@ import typer
 
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.answers import answer, of_deployment
-from orderctl.commands.deployment.options import (
-    DONE,
-    FAILED,
-    EnvOption,
-    JsonOption,
-    ServiceArgument,
-    announce,
-    reported,
-)
+from orderctl.commands.deployment.options import EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import Report
-from orderctl.deploy.errors import Refused
+from orderctl.deploy.context import DeployContext
 from orderctl.deploy.fleet import Deployment, Stage, Status
-from orderctl.deploy.site import Site
+from orderctl.exceptions import ExitCode, Refused
+from orderctl.terminal import Output, OutputOption, reported
 
 
 def wait(
@@ -29,7 +22,7 @@ def wait(
         Stage | None,
         typer.Option("--for", metavar="STAGE", help="Stop at this stage, such as BAKE_TIME; else at its end."),
     ] = None,
-    as_json: JsonOption = False,
+    output: OutputOption = Output.TEXT,
 ) -> None:
     """Follow the deployment that is under way.
 
@@ -43,20 +36,24 @@ def wait(
     way, 130 interrupted.
     """
     with reported("the deployment goes on without you"):
-        site = Site.open(env, service)
-        deployment = site.fleet.under_way()
+        context = DeployContext.open(env, service)
+        deployment = context.fleet.under_way()
         if deployment is None:
-            raise Refused(f"nothing is under way for {site.place}")
-        announce(site, f"wait for {deployment.id}")
-        report = Report(site.audit, lambda: site.fleet.describe().events)
+            raise Refused(f"nothing is under way for {context.ref}")
+        announce(context, f"wait for {deployment.id}")
+        report = Report(context.record, lambda: context.fleet.describe().events)
         with report.live():
             report.saw(deployment)
             while not _arrived(deployment, until):
                 pace.poll_sleep()
-                deployment = site.fleet.deployment(deployment.arn) or deployment
+                deployment = context.fleet.deployment(deployment.arn) or deployment
                 report.saw(deployment)
-    answer(of_deployment(site, deployment), as_json=as_json)
-    raise typer.Exit(DONE if deployment.status in {Status.PENDING, Status.IN_PROGRESS, Status.SUCCESSFUL} else FAILED)
+    answer(of_deployment(context, deployment), output)
+    raise typer.Exit(
+        ExitCode.DONE
+        if deployment.status in {Status.PENDING, Status.IN_PROGRESS, Status.SUCCESSFUL}
+        else ExitCode.FAILED
+    )
 
 
 def _arrived(deployment: Deployment, until: Stage | None) -> bool:

@@ -25,8 +25,8 @@ from devstack.processes import ChildFailed
 from devstack.seed import SeedFileInvalid, SeedProduct, default_files, load, read_products
 from devstack.stack import ISSUER_KEY_FILE, Stack, published, running_stack
 from order_shared.runtime.config import Settings
-from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target
-from orderctl.terminal import console, reported_failures
+from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target, reported_failures
+from orderctl.terminal import console, printable
 
 
 class AlreadyRunning(Exception):
@@ -219,7 +219,7 @@ def _reported_failures() -> Iterator[None]:
         except ChildFailed as error:
             console.print(f"{error}; everything has been stopped", style="red")
             if error.log:
-                console.print(Panel(Text(error.log), title="the end of its log"))
+                console.print(Panel(Text(printable(error.log)), title="the end of its log"))
             raise typer.Exit(1) from error
         except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
             console.print(str(error), style="red")

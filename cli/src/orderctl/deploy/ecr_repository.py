@@ -1,4 +1,4 @@
-"""The images of a service in ECR: what a tag points to, whether an image may run, and moving a tag."""
+"""ECR repository of a service: its images, their scans, and its tags."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from botocore.exceptions import ClientError
 
-from orderctl.deploy.errors import ImageNotFound, Refused
+from orderctl.exceptions import ImageNotFound, Refused
 
 INDEX_TYPES = frozenset(
     {
@@ -23,7 +23,7 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 ATTESTATION = "unknown"
-"""The architecture of an index's entry that describes an image instead of being one."""
+"""Architecture of an index's entry that describes an image instead of being one."""
 
 CONFIG_TIMEOUT = 10.0
 
@@ -37,7 +37,7 @@ class Scan:
 
     status: str = ""
     findings: Mapping[str, int] = field(default_factory=dict)
-    """How many, by severity: CRITICAL, HIGH, …"""
+    """Number of findings by severity: CRITICAL, HIGH, …"""
 
     @property
     def is_going_on(self) -> bool:
@@ -58,32 +58,28 @@ class Image:
     """Digest of the manifest for each architecture, such as `arm64`."""
 
     @property
-    def is_index(self) -> bool:
-        return self.media_type in INDEX_TYPES
-
-    @property
     def commit(self) -> str | None:
-        """As its tag says: `sha-<commit>`."""
+        """Commit in the tag `sha-<commit>`."""
         return next((tag.removeprefix("sha-") for tag in self.tags if tag.startswith("sha-")), None)
 
 
-class Images:
-    """One repository. `ecr` is a boto3 client."""
+class EcrRepository:
+    """`ecr` is a boto3 client."""
 
-    def __init__(self, ecr: Any, repository: str) -> None:
+    def __init__(self, ecr: Any, name: str) -> None:
         self._ecr = ecr
-        self.repository = repository
+        self.name = name
 
     def digest_of(self, tag: str) -> str | None:
-        """None if nothing has the tag."""
+        """Return the digest of the image with this tag, or None."""
         described = self._describe({"imageTag": tag})
         return None if described is None else str(described["imageDigest"])
 
     def get(self, reference: str) -> Image:
-        """By tag, or by digest (`sha256:…`). Raises ImageNotFound, Refused."""
+        """Return an image by tag or digest (`sha256:…`). Raises ImageNotFound, Refused."""
         described = self._describe(_identifier(reference))
         if described is None:
-            raise ImageNotFound(self.repository, reference)
+            raise ImageNotFound(self.name, reference)
         digest = described["imageDigest"]
         manifest, media_type = self._manifest({"imageDigest": digest})
         return Image(
@@ -95,11 +91,9 @@ class Images:
         )
 
     def scan_of(self, digest: str) -> Scan:
-        """Of one manifest: an index has no scan of its own, each image in it has."""
+        """Return the scan of one manifest. An index has none of its own, each image in it has."""
         try:
-            answer = self._ecr.describe_image_scan_findings(
-                repositoryName=self.repository, imageId={"imageDigest": digest}
-            )
+            answer = self._ecr.describe_image_scan_findings(repositoryName=self.name, imageId={"imageDigest": digest})
         except ClientError as error:
             if _code(error) == "ScanNotFoundException":
                 return Scan()
@@ -108,7 +102,7 @@ class Images:
         return Scan(status=answer["imageScanStatus"]["status"], findings=findings)
 
     def labels_of(self, image: Image) -> Mapping[str, str]:
-        """What the build wrote on it, such as its commit; the same on every architecture."""
+        """Return the labels of the build, such as the commit. They are the same on every architecture."""
         digest = next(iter(image.architectures.values()), None)
         if digest is None:
             return {}
@@ -116,11 +110,11 @@ class Images:
         return dict(self._config(manifest).get("config", {}).get("Labels") or {})
 
     def commit_of(self, image: Image) -> str | None:
-        """The commit that the image was built from, by its tag or else by its label; None if neither names one."""
+        """Return the commit that the image was built from, by its tag or else its label; None if neither names one."""
         return image.commit or self.labels_of(image).get(REVISION_LABEL) or None
 
     def move(self, tag: str, digest: str) -> None:
-        """Points the tag at an image that is there: an index goes as a whole, with all its architectures.
+        """Point the tag at an image that is there: an index goes as a whole, with all its architectures.
 
         Raises:
             ImageNotFound: if the repository does not have it.
@@ -128,7 +122,7 @@ class Images:
         manifest, media_type = self._raw_manifest({"imageDigest": digest})
         try:
             self._ecr.put_image(
-                repositoryName=self.repository,
+                repositoryName=self.name,
                 imageManifest=manifest,
                 imageManifestMediaType=media_type,
                 imageTag=tag,
@@ -140,7 +134,7 @@ class Images:
 
     def _describe(self, identifier: Mapping[str, str]) -> dict[str, Any] | None:
         try:
-            answer = self._ecr.describe_images(repositoryName=self.repository, imageIds=[dict(identifier)])
+            answer = self._ecr.describe_images(repositoryName=self.name, imageIds=[dict(identifier)])
         except ClientError as error:
             if _code(error) == "ImageNotFoundException":
                 return None
@@ -150,10 +144,10 @@ class Images:
 
     def _raw_manifest(self, identifier: Mapping[str, str]) -> tuple[str, str]:
         answer = self._ecr.batch_get_image(
-            repositoryName=self.repository, imageIds=[dict(identifier)], acceptedMediaTypes=list(MANIFEST_TYPES)
+            repositoryName=self.name, imageIds=[dict(identifier)], acceptedMediaTypes=list(MANIFEST_TYPES)
         )
         if not answer.get("images"):
-            raise ImageNotFound(self.repository, next(iter(identifier.values())))
+            raise ImageNotFound(self.name, next(iter(identifier.values())))
         image = answer["images"][0]
         media_type = image.get("imageManifestMediaType") or json.loads(image["imageManifest"])["mediaType"]
         return str(image["imageManifest"]), str(media_type)
@@ -168,11 +162,11 @@ class Images:
         return {str(self._config(manifest).get("architecture", ATTESTATION)): digest}
 
     def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """The document that a manifest names: what it is built for, its labels. Raises Refused if it cannot be read."""
+        """Return the configuration that a manifest names. Raises Refused if it cannot be read."""
         located = self._ecr.get_download_url_for_layer(
-            repositoryName=self.repository, layerDigest=manifest["config"]["digest"]
+            repositoryName=self.name, layerDigest=manifest["config"]["digest"]
         )
-        unreadable = f"{self.repository}: what an image is built for cannot be read"
+        unreadable = f"{self.name}: what an image is built for cannot be read"
         # The address is signed: whoever has it can read the layer, and httpx's own errors name it.
         try:
             answer = httpx.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)

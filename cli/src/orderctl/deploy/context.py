@@ -1,29 +1,28 @@
-"""One service in one account: the clients of AWS, who is asking, and everything that a verb works with."""
+"""Context of a deployment verb: one service in one account, the operator, and the clients of AWS."""
 
 import os
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
 import boto3
 from botocore.config import Config
 
+from order_shared.domain.clock import utc_now
+from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl import aws_models
-from orderctl.deploy.alarms import Alarms
-from orderctl.deploy.audit import AuditLog
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
-from orderctl.deploy.errors import Refused
+from orderctl.deploy.ecr_repository import EcrRepository
 from orderctl.deploy.fleet import Deployment, Fleet
-from orderctl.deploy.freeze import Freeze, Pause
-from orderctl.deploy.images import Images
+from orderctl.deploy.freeze import Freeze, FreezeStore
 from orderctl.deploy.lock import Holder, Lock
-from orderctl.deploy.place import API, SERVICES, Place
+from orderctl.deploy.service_ref import API, SERVICES, ServiceRef
 from orderctl.deploy.traffic import Traffic
+from orderctl.exceptions import Refused
 
 EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
@@ -35,16 +34,16 @@ CALLS = Config(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
-    place: Place
+class DeployContext:
+    ref: ServiceRef
     session: boto3.Session
     account: str
     actor: str
-    """The caller's ARN, as AWS knows it: who the audit trail names."""
+    """ARN of the caller, for the audit trail."""
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
-        """With the credentials and the region that AWS's own variables say.
+        """Open the context with the credentials and the region of AWS's own variables.
 
         Raises:
             Refused: without a region, for an unknown service, or if ORDER_ACCOUNT_ID names another account.
@@ -61,7 +60,7 @@ class Site:
                 f"these credentials are of account {caller['Account']}, and {EXPECTED_ACCOUNT} says {expected}"
             )
         return cls(
-            place=Place(environment=environment, kind=kind),
+            ref=ServiceRef(environment=environment, kind=kind),
             session=session,
             account=caller["Account"],
             actor=caller["Arn"],
@@ -72,53 +71,55 @@ class Site:
         return str(self.session.region_name)
 
     @cached_property
-    def images(self) -> Images:
-        return Images(self._client("ecr"), self.place.repository)
+    def repository(self) -> EcrRepository:
+        return EcrRepository(self._client("ecr"), self.ref.repository)
 
     @cached_property
     def fleet(self) -> Fleet:
-        return Fleet(self._client("ecs"), self.place)
+        return Fleet(self._client("ecs"), self.ref)
 
     @cached_property
-    def alarms(self) -> Alarms:
-        return Alarms(self._client("cloudwatch"))
+    def cloudwatch(self) -> Any:
+        return self._client("cloudwatch")
 
     @cached_property
     def traffic(self) -> Traffic:
         return Traffic(self._client("elbv2"))
 
     @cached_property
-    def audit(self) -> AuditLog:
-        return AuditLog(self._client("dynamodb"), self._operations, self.place, self.actor, _utc_now)
+    def audit(self) -> AuditTrail:
+        return DynamoAuditTrail(self._client("dynamodb"), self._operations)
+
+    def record(self, verb: str, detail: str, reason: str = "-") -> None:
+        """Write an action on the service into the audit trail. Raises botocore's errors."""
+        self.audit.record(
+            Operation(subject=self.ref.subject, at=utc_now(), actor=self.actor, verb=verb, reason=reason, detail=detail)
+        )
 
     @cached_property
-    def freeze(self) -> Freeze:
-        return Freeze(self._client("dynamodb"), self._operations, self.place)
+    def freezes(self) -> FreezeStore:
+        return FreezeStore(self._client("dynamodb"), self._operations, self.ref)
 
-    def pause(self, reason: str) -> Pause:
-        """Keeps everybody from deploying the service."""
-        paused = Pause(actor=self.actor, reason=reason, since=_utc_now().isoformat(timespec="seconds"))
-        self.freeze.set(paused)
-        return paused
+    def freeze(self, reason: str) -> Freeze:
+        """Freeze deployments of the service."""
+        freeze = Freeze(actor=self.actor, reason=reason, since=utc_now().isoformat(timespec="seconds"))
+        self.freezes.set(freeze)
+        return freeze
 
     def lock(self, what: str, now: Callable[[], float] = time.time) -> Lock:
         holder = Holder(id=uuid.uuid4().hex, actor=self.actor, what=what)
-        return Lock(self._client("dynamodb"), self._operations, self.place, holder, now)
+        return Lock(self._client("dynamodb"), self._operations, self.ref, holder, now)
 
     def watch(self) -> Callable[[Deployment], str | None]:
-        """What turns a deployment down besides ECS: a processor's that leaves letters which it cannot read."""
-        if self.place.kind == API:
+        """Return what rolls a deployment back besides ECS: dead letters that a new processor leaves."""
+        if self.ref.kind == API:
             return lambda _: None
-        return DeadLetterWatch(self._client("sqs"), order_queue(self.place.table_prefix).dead_letter_name)
+        return DeadLetterWatch(self._client("sqs"), order_queue(self.ref.table_prefix).dead_letter_name)
 
     @property
     def _operations(self) -> str:
-        return self.place.table_prefix + OPERATIONS.name
+        return self.ref.table_prefix + OPERATIONS.name
 
     def _client(self, service: str) -> Any:
         session: Any = self.session  # whose stubs take literal names only
         return session.client(service, config=CALLS)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)

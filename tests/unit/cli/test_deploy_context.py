@@ -2,8 +2,8 @@
 
 import pytest
 
-from orderctl.deploy.errors import Refused
-from orderctl.deploy.site import Site
+from orderctl.deploy.context import DeployContext
+from orderctl.exceptions import Refused
 
 
 @pytest.fixture(autouse=True)
@@ -18,4 +18,4 @@ def test_without_a_region_it_says_what_is_missing(told: dict[str, str], monkeypa
     for name, value in told.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(Refused, match="AWS_REGION"):
-        Site.open("dev", "order-api")
+        DeployContext.open("dev", "order-api")

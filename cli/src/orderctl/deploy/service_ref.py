@@ -1,4 +1,4 @@
-"""Where a service runs: the names that infrastructure gives to cluster, service, repository and tags."""
+"""Reference to a service in an environment: the names of its cluster, service, repository and tags."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ PROTECTED = "prod"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ServiceRef:
     environment: str
     kind: str
     """A service of the table, such as `order-api`."""
@@ -21,6 +21,10 @@ class Place:
     @property
     def is_feature(self) -> bool:
         return self.environment.startswith(FEATURE_PREFIX)
+
+    @property
+    def is_protected(self) -> bool:
+        return self.environment.partition("-")[0] == PROTECTED
 
     @property
     def cluster(self) -> str:
@@ -36,12 +40,12 @@ class Place:
 
     @property
     def live_tag(self) -> str:
-        """What the next deployment ships."""
+        """Tag of the image that the next deployment ships."""
         return f"live-{self.environment}"
 
     @property
     def previous_tag(self) -> str:
-        """What was live before the last deployment that succeeded: where a rollback goes."""
+        """Tag of the image that was live before the last successful deployment: the target of a rollback."""
         return f"previous-{self.environment}"
 
     @property
@@ -50,7 +54,7 @@ class Place:
 
     @property
     def subject(self) -> str:
-        """Under which the table of operations keeps what was done to it."""
+        """Subject of the service's entries in the audit trail."""
         return f"deployment#{self.environment}#{self.kind}"
 
     def __str__(self) -> str:

@@ -1,18 +1,19 @@
-"""`begin`: what the services of a new environment start with."""
+"""`init`: what the services of a new environment start with."""
 
 from typing import Annotated
 
 import typer
 
 from infra.operate.aws import account_of_caller
-from infra.operate.console import announce, console, reported
+from infra.operate.console import announce, make_changes
 from infra.operate.first_images import first_images
 from infra.operate.first_secrets import first_values
-from infra.operate.options import DryRunOption, EnvOption, RegionOption, environment_named
+from infra.operate.options import EnvOption, RegionOption, environment_named
 from infra.operate.request import require_region
+from orderctl.terminal import DryRunOption, reported
 
 
-def begin(
+def init(
     ctx: typer.Context,
     *,
     env: EnvOption,
@@ -36,32 +37,28 @@ def begin(
     It looks at all of them before it gives the first, and says no value.
 
     \b
-    python -m infra.operate begin --env dev --tag sha-5d6e7f8 --dry-run
-    python -m infra.operate begin --env feat-login --tag sha-5d6e7f8
+    orderctl env init --env dev --tag sha-5d6e7f8 --dry-run
+    orderctl env init --env feat-login --tag sha-5d6e7f8
 
     Without --region it is the environment's home.
 
-    Ends with 0 if all is there, 1 if AWS refused something, 2 if it was asked
-    for wrongly, without credentials, or if a secret or an image is missing,
-    which it names, 130 if it was interrupted.
+    Exit codes: 0 all is there, 1 AWS refused something, 2 usage, 3 refused:
+    without credentials, or a secret or an image is missing, which it names, 130
+    interrupted.
     """
     with reported():
-        site = ctx.obj
+        context = ctx.obj
         environment = environment_named(env)
         where = region or environment.home
         require_region(environment, where)
-        account = account_of_caller(site, where)
+        account = account_of_caller(context, where)
         announce(
-            site,
+            context,
             account,
             what="say what secrets and images are missing; change nothing" if dry_run else "give secrets and images",
             whose=environment.name,
             regions=(where,),
         )
-        changes = first_values(account.secretsmanager(where), environment)
-        changes |= first_images(account.ecr(where), environment, tag)
-        for name, change in changes.items():
-            if change is not None and not dry_run:
-                change()
-            done = "was there" if change is None else "would be given" if dry_run else "given"
-            console.print(f"{name:>56}  {done}")
+        changes = first_values(account.client("secretsmanager", where), environment)
+        changes |= first_images(account.client("ecr", where), environment, tag)
+        make_changes(changes, done="given", dry_run=dry_run)

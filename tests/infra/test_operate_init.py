@@ -39,8 +39,8 @@ class Ground:
     secrets: Any
     ecr: Any
 
-    def begin(self, env: str, *words: str) -> Result:
-        return self.desk.run("begin", "--env", env, *words)
+    def init(self, env: str, *words: str) -> Result:
+        return self.desk.run("init", "--env", env, *words)
 
     def value(self, name: str) -> str | None:
         try:
@@ -60,7 +60,7 @@ class Ground:
 @pytest.fixture
 def ground(desk: Desk) -> Ground:
     """dev has a payment key."""
-    session = desk.site.session()
+    session = desk.context.session()
     secrets: Any = session.client("secretsmanager", region_name=HOME)
     ecr: Any = session.client("ecr", region_name=HOME)
     for environment in ("dev", "prod", "feat-login"):
@@ -73,12 +73,12 @@ def ground(desk: Desk) -> Ground:
     return Ground(desk, secrets, ecr)
 
 
-def refused(result: Result, text: str) -> None:
-    assert (result.exit_code, text in result.stderr) == (2, True), result.output
+def refused(result: Result, text: str, code: int = 3) -> None:
+    assert (result.exit_code, text in result.stderr) == (code, True), result.output
 
 
 def test_a_feature_gets_secrets_and_images(ground: Ground) -> None:
-    result = ground.begin("feat-login", "--tag", TAG)
+    result = ground.init("feat-login", "--tag", TAG)
     assert result.exit_code == 0, result.output
     cursor = ground.value("feat-login/cursor-secrets")
     assert cursor is not None
@@ -92,37 +92,37 @@ def test_a_feature_gets_secrets_and_images(ground: Ground) -> None:
 
 
 def test_the_index_is_kept_as_it_is_with_its_attestations(ground: Ground) -> None:
-    ground.begin("feat-login", "--tag", TAG)
+    ground.init("feat-login", "--tag", TAG)
     found = ground.image("order-api", "live-feat-login")
     assert found is not None
     assert found[1] == MANIFEST
 
 
 def test_twice_leaves_everything_as_it_is(ground: Ground) -> None:
-    ground.begin("feat-login", "--tag", TAG)
+    ground.init("feat-login", "--tag", TAG)
     before = ground.values()
-    again = ground.begin("feat-login", "--tag", "sha-newer")  # is not looked for
+    again = ground.init("feat-login", "--tag", "sha-newer")  # is not looked for
     assert (again.exit_code, again.stdout.count("was there")) == (0, 4)
     assert ground.values() == before
 
 
 def test_cursors_of_two_environments_are_signed_differently(ground: Ground) -> None:
-    ground.begin("dev", "--tag", TAG)
-    ground.begin("feat-login", "--tag", TAG)
+    ground.init("dev", "--tag", TAG)
+    ground.init("feat-login", "--tag", TAG)
     assert ground.value("dev/cursor-secrets") != ground.value("feat-login/cursor-secrets")
 
 
 def test_no_other_gets_the_payment_key_of_dev(ground: Ground) -> None:
     """With a provider's test key, prod would confirm orders that nobody has paid."""
     before = ground.values()
-    refused(ground.begin("prod", "--tag", TAG), "prod/payment-api-key has no value, and only you know it")
+    refused(ground.init("prod", "--tag", TAG), "prod/payment-api-key has no value, and only you know it")
     assert ground.values() == before
     assert ground.image("order-api", "live-prod") is None
 
 
 def test_once_its_operator_has_put_it_there_the_rest_is_given(ground: Ground) -> None:
     ground.secrets.put_secret_value(SecretId="prod/payment-api-key", SecretString="sk_live")
-    assert ground.begin("prod", "--tag", TAG).exit_code == 0
+    assert ground.init("prod", "--tag", TAG).exit_code == 0
     assert ground.value("prod/payment-api-key") == "sk_live"
     assert ground.value("prod/cursor-secrets") is not None
 
@@ -130,32 +130,30 @@ def test_once_its_operator_has_put_it_there_the_rest_is_given(ground: Ground) ->
 def test_a_host_without_a_payment_key_is_told(ground: Ground) -> None:
     ground.secrets.delete_secret(SecretId="dev/payment-api-key", ForceDeleteWithoutRecovery=True)
     ground.secrets.create_secret(Name="dev/payment-api-key")
-    refused(ground.begin("feat-login", "--tag", TAG), "dev/payment-api-key has no value")
+    refused(ground.init("feat-login", "--tag", TAG), "dev/payment-api-key has no value")
     assert ground.value("feat-login/cursor-secrets") is None
 
 
 def test_before_its_supporting_stack_there_is_nothing_to_give_a_value(ground: Ground) -> None:
-    refused(
-        ground.begin("uat", "--tag", TAG), "no secret uat/cursor-secrets; first run: python -m infra.operate deploy"
-    )
+    refused(ground.init("uat", "--tag", TAG), "no secret uat/cursor-secrets; first run: orderctl env apply")
 
 
 def test_an_image_that_was_not_pushed_is_missed_by_name(ground: Ground) -> None:
     ground.ecr.batch_delete_image(repositoryName="order-processor", imageIds=[{"imageTag": TAG}])
-    refused(ground.begin("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: make push")
+    refused(ground.init("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: make push")
     assert ground.image("order-api", "live-feat-login") is None
     assert ground.value("feat-login/cursor-secrets") is None
 
 
 def test_without_a_tag_it_says_that_it_needs_one_if_it_does(ground: Ground) -> None:
-    refused(ground.begin("feat-login"), "order-api has no image live-feat-login: say with --tag")
-    ground.begin("feat-login", "--tag", TAG)
-    assert ground.begin("feat-login").exit_code == 0
+    refused(ground.init("feat-login"), "order-api has no image live-feat-login: say with --tag")
+    ground.init("feat-login", "--tag", TAG)
+    assert ground.init("feat-login").exit_code == 0
 
 
 def test_a_dry_run_only_says(ground: Ground) -> None:
     before = ground.values()
-    result = ground.begin("feat-login", "--tag", TAG, "--dry-run")
+    result = ground.init("feat-login", "--tag", TAG, "--dry-run")
     assert (result.exit_code, result.stdout.count("would be given")) == (0, 4)
     assert ground.values() == before
     assert ground.image("order-api", "live-feat-login") is None
@@ -163,14 +161,14 @@ def test_a_dry_run_only_says(ground: Ground) -> None:
 
 def test_another_account_than_the_one_that_is_expected(ground: Ground) -> None:
     desk = ground.desk
-    desk.site = replace(desk.site, environ={**desk.site.environ, "ORDER_ACCOUNT_ID": "999999999999"})
+    desk.context = replace(desk.context, environ={**desk.context.environ, "ORDER_ACCOUNT_ID": "999999999999"})
     before = ground.values()
-    refused(ground.begin("feat-login", "--tag", TAG), f"are of account {MOTO_ACCOUNT}, and ORDER_ACCOUNT_ID says 9999")
+    refused(ground.init("feat-login", "--tag", TAG), f"are of account {MOTO_ACCOUNT}, and ORDER_ACCOUNT_ID says 9999")
     assert ground.values() == before
 
 
 def test_a_region_that_it_is_not_in(ground: Ground) -> None:
-    refused(ground.begin("dev", "--tag", TAG, "--region", "us-east-1"), "dev is not in us-east-1")
+    refused(ground.init("dev", "--tag", TAG, "--region", "us-east-1"), "dev is not in us-east-1", code=2)
 
 
 @pytest.mark.parametrize("call", ["secretsmanager.DescribeSecret", "ecr.DescribeImages"])
@@ -182,8 +180,8 @@ def test_an_answer_that_does_not_come_is_no_lack(ground: Ground, call: str) -> N
 
     session: Any = boto3.Session()
     session.events.register(f"before-call.{call}", refuse)
-    ground.desk.site = replace(ground.desk.site, session=lambda: session)
-    result = ground.begin("feat-login", "--tag", TAG)
+    ground.desk.context = replace(ground.desk.context, session=lambda: session)
+    result = ground.init("feat-login", "--tag", TAG)
     assert (result.exit_code, "you may not" in result.stderr) == (1, True)
     assert ground.value("feat-login/cursor-secrets") is None
 

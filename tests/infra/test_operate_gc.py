@@ -1,10 +1,9 @@
 """Feature environments go with their branches, and only then."""
 
-from dataclasses import replace
-
 import pytest
 
 from infra.environments import PLACEHOLDER_DOMAIN
+from orderctl import terminal
 from tests.infra.conftest import BUCKET, HOME, Desk, stacks_named
 
 STACKS = [f"order-processor-{HOME}", f"order-api-{HOME}", f"supporting-{HOME}"]
@@ -22,12 +21,12 @@ def crowded(desk: Desk) -> Desk:
 
 def doomed(desk: Desk) -> list[str]:
     """The environments that Terraform has destroyed something of."""
-    folders = (desk.site.root / ".local" / "infra").glob("*")
+    folders = (desk.context.root / ".local" / "infra").glob("*")
     return sorted(folder.name for folder in folders)
 
 
 def test_without_branches_it_lists(crowded: Desk) -> None:
-    result = crowded.run("reap")
+    result = crowded.run("gc")
     assert result.exit_code == 0
     listed = [line.split()[0] for line in result.stdout.splitlines()]
     assert listed == ["feat-login", "feat-old"]
@@ -43,7 +42,7 @@ def test_without_branches_it_lists(crowded: Desk) -> None:
     ],
 )
 def test_those_without_a_branch_are_destroyed(crowded: Desk, keep: tuple[str, ...]) -> None:
-    result = crowded.run("reap", "--yes", *keep)
+    result = crowded.run("gc", "--yes", *keep)
     assert result.exit_code == 0, result.output
     assert doomed(crowded) == ["feat-old"]
     assert crowded.applied() == STACKS
@@ -51,16 +50,16 @@ def test_those_without_a_branch_are_destroyed(crowded: Desk, keep: tuple[str, ..
     assert "kept: " in result.stdout
 
 
-def test_a_dry_run_only_says(crowded: Desk) -> None:
-    crowded.site = replace(crowded.site, is_terminal=False)
-    result = crowded.run("reap", "--dry-run", "--keep", "feat/login")
+def test_a_dry_run_only_says(crowded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "can_ask", lambda: False)
+    result = crowded.run("gc", "--dry-run", "--keep", "feat/login")
     assert result.exit_code == 0
     assert "to be destroyed: " in result.stdout
     assert crowded.calls() == []
 
 
 def test_each_name_is_asked_for(crowded: Desk) -> None:
-    result = crowded.run("reap", "--keep", "main", answer="feat-login\nno\n")
+    result = crowded.run("gc", "--keep", "main", answer="feat-login\nno\n")
     assert result.exit_code == 1
     assert crowded.applied() == STACKS
     assert "not destroyed: feat-old" in result.stderr
@@ -68,7 +67,7 @@ def test_each_name_is_asked_for(crowded: Desk) -> None:
 
 def test_one_that_fails_does_not_keep_the_others(crowded: Desk) -> None:
     crowded.make_up(broken=("supporting",))
-    result = crowded.run("reap", "--yes", "--keep", "main")
+    result = crowded.run("gc", "--yes", "--keep", "main")
     assert result.exit_code == 1
     assert result.stderr.count("could not be synthesized") == 2
     assert "not destroyed: feat-login, feat-old" in result.stderr
@@ -76,34 +75,34 @@ def test_one_that_fails_does_not_keep_the_others(crowded: Desk) -> None:
 
 @pytest.mark.parametrize("keep", ["", " ", "\n"])
 def test_an_empty_list_of_branches_is_taken_for_a_mistake(crowded: Desk, keep: str) -> None:
-    result = crowded.run("reap", "--yes", "--keep", keep)
+    result = crowded.run("gc", "--yes", "--keep", keep)
     assert result.exit_code == 2
     assert "names no branch" in result.stderr
     assert crowded.calls() == []
 
 
-def test_nobody_is_there_to_answer(crowded: Desk) -> None:
-    crowded.site = replace(crowded.site, is_terminal=False)
-    assert crowded.run("reap", "--keep", "main").exit_code == 2
+def test_nobody_is_there_to_answer(crowded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "can_ask", lambda: False)
+    assert crowded.run("gc", "--keep", "main").exit_code == 3
     assert crowded.calls() == []
 
 
 def test_nobody_has_said_whose_platform_it_is(crowded: Desk) -> None:
     crowded.pretend(domain=PLACEHOLDER_DOMAIN)
-    assert crowded.run("reap", "--yes", "--keep", "main").exit_code == 2
-    assert crowded.run("reap").exit_code == 0
+    assert crowded.run("gc", "--yes", "--keep", "main").exit_code == 3
+    assert crowded.run("gc").exit_code == 0
 
 
 def test_without_a_state_bucket(desk: Desk) -> None:
     desk.s3.delete_bucket(Bucket=BUCKET)
-    result = desk.run("reap")
-    assert result.exit_code == 2
+    result = desk.run("gc")
+    assert result.exit_code == 3
     assert "bootstrap --env dev" in result.stderr
 
 
 def test_where_none_stands(desk: Desk) -> None:
     desk.stand(*stacks_named("dev"))
-    result = desk.run("reap", "--yes", "--keep", "main")
+    result = desk.run("gc", "--yes", "--keep", "main")
     assert result.exit_code == 0
     assert "no feature environment stands" in result.stdout
 
@@ -113,4 +112,4 @@ def test_more_states_than_one_page_lists(crowded: Desk, monkeypatch: pytest.Monk
     listed = crowded.s3.list_objects_v2(Bucket=BUCKET)
     assert listed["IsTruncated"]
     assert "feat-old" not in str(listed)
-    assert "feat-old" in crowded.run("reap").stdout
+    assert "feat-old" in crowded.run("gc").stdout
