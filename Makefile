@@ -17,7 +17,7 @@ WHERE = --env $(ENV) $(if $(REGION),--region $(REGION))
 HOW = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
 # What is published or deployed by itself.
-PACKAGES := order-shared order-api order-processor order-operations order-client orderctl devstack fake-ecs
+PACKAGES := aws-json-client order-shared order-api order-processor order-operations order-client orderctl devstack fake-ecs
 
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from aws_json_client import RetryPolicy
 from devstack.provision import create_queue, create_table
-from devstack.stack import REGION, local_aio_session
+from devstack.stack import REGION, local_credentials
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.sqs import open_sqs
 from order_shared.domain.order.models import MAX_LINES
 from order_shared.messaging.queue import Queue
@@ -101,7 +101,7 @@ async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIte
     endpoint = request.getfixturevalue(f"{engine.replace('-', '_')}_endpoint")
     tables = TableNames.with_prefix(PREFIX)
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
+    async with open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
         yield Storage(
             DynamoOrderRepository(dynamo, tables, clock),
             DynamoInventoryRepository(dynamo, tables, clock),
@@ -120,7 +120,7 @@ async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     definition = QueueDefinition(name=f"{tmp_path.name}-orders", dead_letter_name=f"{tmp_path.name}-orders-dead")
     create_queue(engines.client("sqs", endpoint), definition)
     async with open_sqs(
-        local_aio_session(),
+        local_credentials(),
         name=definition.name,
         dead_letter_name=definition.dead_letter_name,
         region=REGION,

@@ -20,8 +20,8 @@ from devstack.processes import ProcessGroup
 from devstack.provision import create_queue, create_table
 from fake_ecs import Ecs, HandClock, fake_session, running_ecs, standard
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl import aws_models
 from orderctl.commands.deployment import options, pace, running
+from orderctl.deploy import site
 from orderctl.deploy.audit import AuditLog
 from orderctl.deploy.fleet import Fleet
 from orderctl.deploy.images import Images
@@ -206,7 +206,7 @@ class Ground:
             monkeypatch.setattr(pace, "poll_sleep", desk.look)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
-            monkeypatch.setattr(aws_models, "session", lambda **_: shared)
+            monkeypatch.setattr(site, "make_session", lambda: shared)
             with shared.tapped(desk.wire):
                 yield desk
 

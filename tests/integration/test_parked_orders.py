@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from devstack.stack import REGION, local_aio_session
+from aws_json_client import RetryPolicy
+from devstack.stack import REGION, local_credentials
 from order_operations.parked_orders import NotParked, list_parked, reject, retry
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, parse_event
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
 from order_shared.runtime.adapters import Adapters
@@ -115,7 +115,7 @@ async def test_the_audit_trail_keeps_every_operation_in_order(emulator_endpoint:
         for reason in ("a", "b", "c")
     ]
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=emulator_endpoint, retries=retries) as dynamo:
+    async with open_dynamo(local_credentials(), region=REGION, endpoint=emulator_endpoint, retries=retries) as dynamo:
         trail = DynamoAuditTrail(dynamo, f"{PREFIX}operations")
         for operation in operations:
             await trail.record(operation)

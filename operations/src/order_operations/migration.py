@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from aws_json_client import RetryPolicy
 from order_operations.target import STORAGE_DEADLINE, Target
 from order_shared.aws.dynamodb import Item, open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.clock import Clock, utc_now
 from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
 from order_shared.storage.item_schema import version_of
@@ -135,7 +135,7 @@ async def open_site(target: Target, tables: Sequence[MigratedTable]) -> AsyncIte
     settings = target.settings
     retries = RetryPolicy(deadline=STORAGE_DEADLINE)
     async with open_dynamo(
-        target.session, region=settings.aws_region, endpoint=settings.dynamodb_endpoint, retries=retries
+        target.credentials, region=settings.aws_region, endpoint=settings.dynamodb_endpoint, retries=retries
     ) as dynamo:
         yield Site(
             {table: Migration.of(dynamo, settings.tables, table) for table in tables},

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from botocore.exceptions import ClientError
 
@@ -34,7 +34,7 @@ def _deployments(client: Any) -> int:
 
 
 def _post(ecs: Ecs, action: str, **body: object) -> int:
-    return httpx.post(f"{ecs.address}/_ecs/{action}", json=body).status_code
+    return httpx2.post(f"{ecs.address}/_ecs/{action}", json=body).status_code
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_what_the_fake_does_not_know_is_an_error(ecs: Ecs, client: Any) -> None:
     with pytest.raises(ClientError, match="UnknownOperation"):
         client.list_clusters()
     assert (
-        httpx.post(ecs.address, headers={"X-Amz-Target": "Other.List"}).json()["__type"] == "UnknownOperationException"
+        httpx2.post(ecs.address, headers={"X-Amz-Target": "Other.List"}).json()["__type"] == "UnknownOperationException"
     )
-    assert httpx.post(ecs.address, content="Action=List").status_code == 404
+    assert httpx2.post(ecs.address, content="Action=List").status_code == 404
     assert _post(ecs, "nope") == 404
     assert _post(ecs, "lag", calls=1, operations=["UpdateService"]) == 400
     assert _post(ecs, "throttle", operations=1) == 400
@@ -91,14 +91,14 @@ def test_what_the_fake_does_not_know_is_an_error(ecs: Ecs, client: Any) -> None:
 def test_a_request_that_does_not_fit_is_refused(ecs: Ecs) -> None:
     headers = {"X-Amz-Target": f"{TARGET}.ListServiceDeployments"}
     for body in ({}, {"service": 1}, {"service": "order-api", "status": ["GREAT"]}):
-        assert httpx.post(ecs.address, headers=headers, json=body).json()["__type"] == "InvalidParameterException"
-    assert httpx.post(ecs.address, headers=headers, content="{").json()["__type"] == "SerializationException"
+        assert httpx2.post(ecs.address, headers=headers, json=body).json()["__type"] == "InvalidParameterException"
+    assert httpx2.post(ecs.address, headers=headers, content="{").json()["__type"] == "SerializationException"
 
 
 def test_throttled_calls_are_refused_as_often_as_asked(ecs: Ecs) -> None:
     assert _post(ecs, "throttle", operation="DescribeClusters", calls=2) == 200
     headers = {"X-Amz-Target": f"{TARGET}.DescribeClusters"}
-    answers = [httpx.post(ecs.address, headers=headers, json={"clusters": ["dev"]}) for _ in range(3)]
+    answers = [httpx2.post(ecs.address, headers=headers, json={"clusters": ["dev"]}) for _ in range(3)]
 
     assert [answer.status_code for answer in answers] == [400, 400, 200]
     assert answers[0].json()["__type"] == "ThrottlingException"

@@ -13,7 +13,6 @@ import boto3
 from botocore.config import Config
 
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl import aws_models
 from orderctl.deploy.alarms import Alarms
 from orderctl.deploy.audit import AuditLog
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
@@ -34,6 +33,11 @@ CALLS = Config(
 )
 
 
+def make_session() -> boto3.Session:
+    """Return a session in the region of `AWS_REGION`, which botocore does not read."""
+    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Site:
     place: Place
@@ -51,7 +55,7 @@ class Site:
         """
         if kind not in SERVICES:
             raise Refused(f"{kind} is no service: {', '.join(SERVICES)}")
-        session = aws_models.session(region=os.environ.get("AWS_REGION") or None)  # which botocore does not read
+        session = make_session()
         if not session.region_name:
             raise Refused("no region is set: AWS_REGION")
         caller = session.client("sts", config=CALLS).get_caller_identity()

@@ -21,7 +21,7 @@ A mistake of the calling program that needs no server to be seen is a ValueError
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from order_client.models import Fault, Order
@@ -78,7 +78,7 @@ class Problem(OrderClientError):
         self.current_version = body.current_version
 
     @classmethod
-    def of(cls, response: httpx.Response) -> "Problem":
+    def of(cls, response: httpx2.Response) -> "Problem":
         """Of any answer with an error status, also of one that is no problem document."""
         try:
             body = _Body.model_validate_json(response.content)

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from devstack.demo import expect
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
@@ -154,7 +154,7 @@ def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) 
     for digest, tag in tags.items():
         if tag in urls:
             arguments = {"url": urls[tag], "digest": digest}
-            httpx.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()
+            httpx2.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()
 
 
 @contextlib.contextmanager

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
 
-import aioboto3
 import boto3
 
+from aws_json_client import CredentialsProvider, Key, StaticCredentials
 from devstack.emulator import HOST, start_emulator
 from devstack.issuer import AUDIENCE, ISSUER, Issuer
 from devstack.payments.api import API_KEY
@@ -38,8 +38,8 @@ def local_session() -> boto3.Session:
     return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
 
 
-def local_aio_session() -> aioboto3.Session:
-    return aioboto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+def local_credentials() -> CredentialsProvider:
+    return StaticCredentials(Key(KEY, KEY))
 
 
 def local_settings(endpoint: str) -> Settings:
@@ -94,8 +94,8 @@ class Stack:
         return local_settings(self.aws)
 
     @property
-    def aio_session(self) -> aioboto3.Session:
-        return local_aio_session()
+    def credentials(self) -> CredentialsProvider:
+        return local_credentials()
 
     def start_payments(self) -> None:
         """The payment sandbox; the services started from now on use it."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import httpx
+import httpx2
 
 from fake_ecs.balancer import Balancer, Json
 from fake_ecs.engine import Engine
@@ -90,10 +90,10 @@ class Routing:
 def _forward(request: Request, url: str, host: str) -> Answer:
     sent = {name: value for name, value in request.headers.items() if name.lower() not in NOT_SENT_ON}
     try:
-        answer = httpx.request(
+        answer = httpx2.request(
             request.method, url, headers={**sent, "Host": host}, content=request.body, timeout=TIMEOUT
         )
-    except httpx.HTTPError:
+    except httpx2.HTTPError:
         return _own(HTTPStatus.BAD_GATEWAY)
     headers = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
     return Answer(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, headers)

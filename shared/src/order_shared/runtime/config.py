@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
     aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
 
+    aws_client: Annotated[Literal["aws-json-client", "aioboto3"], Field(validation_alias="ORDER_AWS_CLIENT")] = (
+        "aws-json-client"
+    )
+    """Client of DynamoDB and SQS. `aioboto3` is the stock SDK, for comparison: it costs several times the CPU and needs
+    the extra `order-shared[aioboto3]`."""
+
     home_region: Annotated[str | None, Field(min_length=1)] = None
     """The only region that writes, of those that share replicated tables: uniqueness and transactions do not cross
     regions. In any other the API only reads, and the processor does not start. If not set, this one writes."""

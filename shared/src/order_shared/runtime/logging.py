@@ -17,7 +17,7 @@ import structlog
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx", "stripe", "urllib3")
+NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx2", "stripe", "urllib3")
 """Some of them log what they send at lower levels: tokens among it."""
 
 

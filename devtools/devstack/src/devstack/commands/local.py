@@ -11,7 +11,6 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import aioboto3
 import typer
 from rich import box
 from rich.panel import Panel
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from aws_json_client import CredentialsProvider
 from devstack.commands.deployments import demonstrate_deploy, serve_ecs
 from devstack.demo import DemoFailed, Row, run_demo
 from devstack.emulator import EmulatorMissing
@@ -100,7 +100,7 @@ def seed(
     """
     with _reported_failures():
         target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
-        report = _load(files or default_files(), target.settings, target.session)
+        report = _load(files or default_files(), target.settings, target.credentials)
         console.print(f"{report.created} products loaded, {report.unchanged} were there already")
 
 
@@ -145,16 +145,16 @@ def _started(folder: Path, *, api_port: int = 0, processor_port: int = 0) -> Ite
     with contextlib.ExitStack() as entered:
         with console.status("starting the embedded AWS, the API and the processor"):
             stack = entered.enter_context(running_stack(folder, api_port=api_port, processor_port=processor_port))
-        report = _load(default_files(), stack.settings, stack.aio_session)
+        report = _load(default_files(), stack.settings, stack.credentials)
         console.print(f"started, with {report.created} products", style="dim")
         yield stack
 
 
-def _load(files: list[Path], settings: Settings, session: aioboto3.Session) -> SeedReport:
+def _load(files: list[Path], settings: Settings, credentials: CredentialsProvider) -> SeedReport:
     products = read_products(files)
     with _progress() as progress:
         task = progress.add_task("loading products", total=len(products))
-        return asyncio.run(load(products, settings, session, lambda _: progress.advance(task)))
+        return asyncio.run(load(products, settings, credentials, lambda _: progress.advance(task)))
 
 
 def _demonstrate(stack: Stack, burst: int) -> list[Row]:

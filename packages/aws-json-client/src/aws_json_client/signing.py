@@ -7,22 +7,21 @@ import hashlib
 import hmac
 from datetime import datetime
 
-from aiodynamo.credentials import Key
-from yarl import URL
+from aws_json_client.credentials import Key
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CONTENT_TYPE = "application/x-amz-json-1.0"
 NAMES = "content-type;host;x-amz-date;x-amz-target"
-NAMES_IN_SESSION = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target"
+NAMES_WITH_TOKEN = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target"  # noqa: S105 - names of headers
 
 
 class Signer:
-    """Signs requests of one service in one region, sent to the root of `url`."""
+    """Signer of POST requests to the path `/` of one service in one region. `host` is the header's value."""
 
-    def __init__(self, service: str, region: str, url: URL) -> None:
+    def __init__(self, *, service: str, region: str, host: str) -> None:
         self._service = service
         self._region = region
-        self._host = str(url.host_port_subcomponent)
+        self._host = host
         self._derived: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, key: Key, target: str, body: bytes, at: datetime) -> dict[str, str]:
@@ -31,7 +30,7 @@ class Signer:
         date = timestamp[:8]
         token, names = "", NAMES
         if key.token:
-            token, names = f"x-amz-security-token:{key.token}\n", NAMES_IN_SESSION
+            token, names = f"x-amz-security-token:{key.token}\n", NAMES_WITH_TOKEN
         canonical = (
             f"POST\n/\n\ncontent-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{timestamp}\n{token}"
             f"x-amz-target:{target}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
