@@ -167,3 +167,13 @@ def test_settings_do_not_change() -> None:
     settings = load_settings(Settings)
     with pytest.raises(ValidationError):
         settings.host = "0.0.0.0"  # type: ignore[misc]  # noqa: S104 - it is refused, and nothing listens
+
+
+def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioboto3 is not: the environment of the tests has the newest botocore, which it does not allow."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("ORDER_AWS_CLIENT", "aioboto3")
+    with pytest.raises(
+        SystemExit, match=r"ORDER_AWS_CLIENT: aioboto3 is not installed; install order-shared\[aioboto3\]"
+    ):
+        load_settings(Settings)

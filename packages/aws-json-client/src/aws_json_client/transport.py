@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -38,13 +38,6 @@ class Transport(Protocol):
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
         """Make one attempt. Raises AwsError: NoCredentials, ConnectionFailed, ServiceError or ForeignResponse."""
-
-
-Decorate = Callable[[Transport], Transport]
-
-
-def undecorated(transport: Transport) -> Transport:
-    return transport
 
 
 class SignedTransport:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from aws_json_client import CredentialsProvider, Service, Transport, open_transport
 
+OURS = "aws-json-client"
+
 Decorate = Callable[[Transport], Transport]
 
 
@@ -28,19 +30,10 @@ class Connect(Protocol):
     ) -> AbstractAsyncContextManager[Transport]: ...
 
 
-class ClientNotInstalled(Exception):
-    """The settings choose a client whose packages are missing."""
-
-    def __init__(self) -> None:
-        super().__init__("ORDER_AWS_CLIENT is aioboto3, and that is not installed: install order-shared[aioboto3]")
-
-
 def connect_by(client: str) -> Connect:
-    """Return the client that `ORDER_AWS_CLIENT` names. Raises ClientNotInstalled."""
-    if client != "aioboto3":
+    """Return the client that `ORDER_AWS_CLIENT` names. Raises ImportError if it is not installed."""
+    if client == OURS:
         return open_transport
-    try:
-        from order_shared.aws.aioboto3_transport import open_aioboto3  # noqa: PLC0415 - an extra of this package
-    except ImportError as error:
-        raise ClientNotInstalled from error
+    from order_shared.aws.aioboto3_transport import open_aioboto3  # noqa: PLC0415 - an extra of this package
+
     return open_aioboto3

@@ -5,6 +5,7 @@ has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credential
 their names. Nothing is read at import: a process makes its settings once, in `main`.
 """
 
+import importlib.util
 import os
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
@@ -42,9 +43,7 @@ class Settings(BaseSettings):
     aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
     aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
 
-    aws_client: Annotated[Literal["aws-json-client", "aioboto3"], Field(validation_alias="ORDER_AWS_CLIENT")] = (
-        "aws-json-client"
-    )
+    aws_client: Literal["aws-json-client", "aioboto3"] = "aws-json-client"
     """Client of DynamoDB and SQS. `aioboto3` is the stock SDK, for comparison: it costs several times the CPU and needs
     the extra `order-shared[aioboto3]`."""
 
@@ -74,6 +73,13 @@ class Settings(BaseSettings):
         queue = order_queue(str(prefix))
         defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+    @field_validator("aws_client")
+    @classmethod
+    def _installed(cls, client: str) -> str:
+        if importlib.util.find_spec(client.replace("-", "_")) is None:
+            raise ValueError(f"{client} is not installed; install order-shared[{client}]")
+        return client
 
     @field_validator("*", mode="before")
     @classmethod
