@@ -159,20 +159,22 @@ reap-gone: setup-infra ## Reap the feature environments of which git knows no br
 	$(OPERATE) reap --keep "$$branches" $(HOW)
 
 ##@ Work on it
-.PHONY: setup setup-infra test reference check docs snapshot format workflows dashboards dynamodb-local prometheus lock
+.PHONY: setup setup-infra setup-reference test reference check docs snapshot format workflows dashboards dynamodb-local prometheus lock
 setup: ## Make the environments (the targets below and above do so by themselves)
 	@$(SETUP) install workspace emulator
 
 setup-infra: setup ## Make infra's environment, which is apart
 	@$(SETUP) install infra
 
-test: setup-infra ## Run every test that needs no Docker and no AWS account
+setup-reference: setup ## Make the environment with aioboto3, which the last release needs
+	@$(SETUP) install reference
+
+test: setup-infra setup-reference ## Run every test that needs no Docker and no AWS account
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 CONTRACT := order_repository order_payments inventory_repository queue
 
-reference: setup ## Run the contract suite of storage and queue over aioboto3, the stock SDK
-	@$(SETUP) install reference
+reference: setup-reference ## Run the contract suite of storage and queue over aioboto3, the stock SDK
 	@ORDER_AWS_CLIENT=aioboto3 .local/reference/bin/python -m pytest -q -p no:cacheprovider \
 		$(CONTRACT:%=tests/integration/test_%.py)
 

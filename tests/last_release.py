@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -11,10 +10,14 @@ import pytest
 
 COMMIT = "a3b2e79"
 ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".local" / "reference" / "bin" / "python"
+"""An environment with aioboto3, which the last release imports and this one does not."""
 
 
 def extract(folder: Path) -> Path:
-    """Put the packages of the last release into a folder; skips the test where the history does not reach so far."""
+    """Put the packages of the last release into a folder; skip the test where the history does not reach so far."""
+    if not PYTHON.exists():
+        pytest.skip("the last release needs the environment with aioboto3: `make setup-reference` makes it")
     archive = subprocess.run(
         ["git", "archive", COMMIT, "shared/src"], cwd=ROOT, capture_output=True, check=False, timeout=60
     )
@@ -28,7 +31,7 @@ def extract(folder: Path) -> Path:
 def run(sources: Path, script: str, stdin: str) -> str:
     """Run a script over the last release; return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [str(PYTHON), "-c", script],
         env={**os.environ, "PYTHONPATH": str(sources)},
         input=stdin,
         capture_output=True,

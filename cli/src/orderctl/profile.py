@@ -16,6 +16,7 @@ from aws_json_client import Key, StaticCredentials
 from order_client import OrderClient
 from order_operations.live.tasks import API, PROCESSOR, Task
 from order_operations.target import Target, user
+from order_shared.aws.isolated import isolated_session
 from order_shared.runtime.config import Environment, Settings
 
 API_VARIABLE = "ORDER_API_URL"
@@ -85,7 +86,9 @@ class StackProfile(BaseModel):
             aws_endpoint_url_sqs=None,
         )
         credentials = StaticCredentials(Key(self.access_key, self.secret_key))
-        session = boto3.Session(self.access_key, self.secret_key, region_name=self.region)
+        session = boto3.Session(
+            self.access_key, self.secret_key, region_name=self.region, botocore_session=isolated_session()
+        )
         return Target(settings, credentials, session, user())
 
     def client(self, tenant: str, customer: str) -> OrderClient:

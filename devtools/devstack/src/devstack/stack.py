@@ -22,6 +22,7 @@ from devstack.payments.process import start_payments
 from devstack.probe import is_ready
 from devstack.processes import Child, ChildFailed, ProcessGroup
 from devstack.provision import provision
+from order_shared.aws.isolated import isolated_session
 from order_shared.naming import ORDER_API, ORDER_PROCESSOR, Service
 from order_shared.runtime.config import Environment, Settings
 
@@ -35,7 +36,7 @@ ISSUER_KEY_FILE = "issuer.pem"
 
 
 def local_session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+    return boto3.Session(KEY, KEY, region_name=REGION, botocore_session=isolated_session())
 
 
 def local_credentials() -> CredentialsProvider:
@@ -61,6 +62,8 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
         "AWS_SECRET_ACCESS_KEY": KEY,
         "AWS_REGION": REGION,
         "AWS_ENDPOINT_URL": aws,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "ORDER_ENV": "local",
         "ORDER_TABLE_PREFIX": TABLE_PREFIX,
         "ORDER_JWT_ISSUER": ISSUER,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
 
+from botocore.exceptions import InvalidConfigError, NoRegionError, ProfileNotFound
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 from botocore.session import Session
@@ -43,19 +44,11 @@ def resolve(service: Service, region: str, endpoint: str | None) -> Address:
     """Return the address of the endpoint if one is given, otherwise the one that botocore knows for the region.
 
     `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, or the same settings in a profile, choose the variant.
-    Raises ValueError for an unknown region, and for an endpoint that is more than a scheme, a host and a port.
+    Raises ValueError for an unknown region or profile, and for an endpoint that is more than a scheme, a host and a
+    port.
     """
     if endpoint is None:
-        session = Session()
-        found = _resolver().construct_endpoint(
-            service.name,
-            region,
-            use_fips_endpoint=bool(session.get_config_variable("use_fips_endpoint")),
-            use_dualstack_endpoint=bool(session.get_config_variable("use_dualstack_endpoint")),
-        )
-        if found is None:
-            raise ValueError(f"AWS is not known to have a region {region}")
-        return Address(hostname=found["hostname"], port=443, tls=True)
+        return _resolve(service, region)
     fault = ValueError(f"the endpoint of {service.name} is a scheme, a host and a port, and nothing more")
     try:
         url = urlsplit(endpoint)
@@ -67,6 +60,22 @@ def resolve(service: Service, region: str, endpoint: str | None) -> Address:
         raise fault
     tls = url.scheme == "https"
     return Address(hostname=url.hostname, port=port or (443 if tls else 80), tls=tls)
+
+
+def _resolve(service: Service, region: str) -> Address:
+    session = Session()
+    try:
+        found = _resolver().construct_endpoint(
+            service.name,
+            region,
+            use_fips_endpoint=bool(session.get_config_variable("use_fips_endpoint")),
+            use_dualstack_endpoint=bool(session.get_config_variable("use_dualstack_endpoint")),
+        )
+    except (ProfileNotFound, InvalidConfigError, NoRegionError) as error:
+        raise ValueError(str(error)) from error
+    if found is None:
+        raise ValueError(f"AWS has no region {region} that botocore knows")
+    return Address(hostname=found["hostname"], port=443, tls=True)
 
 
 @cache  # the file has a megabyte, and each connection pool asks

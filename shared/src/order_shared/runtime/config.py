@@ -8,11 +8,13 @@ their names. Nothing is read at import: a process makes its settings once, in `m
 import importlib.util
 import os
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from aws_json_client import DYNAMODB, SQS
+from aws_json_client.endpoints import resolve
 from order_shared.tables import TableNames, order_queue
 
 S = TypeVar("S", bound="Settings")
@@ -88,6 +90,13 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not value.isprintable():
             raise ValueError("it has a line end or another control character within")
         return value
+
+    @model_validator(mode="after")
+    def _addresses_are_known(self) -> Self:
+        """Find a wrong region, endpoint or profile before anything is opened."""
+        resolve(DYNAMODB, self.aws_region, self.dynamodb_endpoint)
+        resolve(SQS, self.aws_region, self.sqs_endpoint)
+        return self
 
     @property
     def tables(self) -> TableNames:
