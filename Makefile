@@ -67,10 +67,14 @@ fuzz-framing: setup ## Compare where requests end with a strict parser, over gen
 	@$(BIN)/python -m tests.fuzz.framing --streams $(or $(STREAMS),200000)
 
 ##@ Measure it
-.PHONY: bench soak scale
+.PHONY: bench bench-clients soak scale
 bench: setup ## Measure it against what people write by hand and its peers (8 minutes; ONLY=accept,consume,…)
 	@$(SETUP) install peers
 	@$(BIN)/python -m tests.bench --only "$(ONLY)" $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-clients: setup ## Measure the CPU of each client of DynamoDB for one transaction (ROUNDS=5)
+	@$(SETUP) install peers
+	@$(BIN)/python -m tests.bench.clients $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: setup ## An hour of steady load, then rest: memory and idle CPU (MINUTES=60)
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60)
