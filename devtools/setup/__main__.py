@@ -13,17 +13,19 @@ def main() -> None:
     """Run one command; say in one sentence what failed."""
     if sys.version_info < MINIMUM:
         sys.exit(f"this needs Python 3.11 or newer, and {sys.executable} is {sys.version}")
+    from devtools.setup.locks import LockFailed  # noqa: PLC0415
     from devtools.setup.settings import BadSettings  # noqa: PLC0415
     from devtools.setup.uv import UvFailed  # noqa: PLC0415
 
     try:
         _run()
-    except (BadSettings, UvFailed) as error:
+    except (BadSettings, LockFailed, UvFailed) as error:
         sys.exit(str(error))
 
 
 def _run() -> None:
     from devtools.setup.environments import PROJECTS, environments, install_wheels, packages, set_up  # noqa: PLC0415
+    from devtools.setup.locks import renew  # noqa: PLC0415
     from devtools.setup.uv import Uv, find_uv, version_of  # noqa: PLC0415
 
     known = environments(ROOT)
@@ -34,7 +36,7 @@ def _run() -> None:
     wheels = commands.add_parser("install-wheels", help="build each package; install some alone, into .local/alone")
     wheels.add_argument("environments", nargs="+", choices=packages(ROOT))
     commands.add_parser("check-locks", help="fail if a lock does not fit its pyproject.toml")
-    commands.add_parser("lock", help="resolve the newest versions again")
+    commands.add_parser("lock", help="resolve the newest versions again; fail if one would be older than before")
     options = parser.parse_args()
 
     path = find_uv(ROOT, os.environ)
@@ -46,9 +48,12 @@ def _run() -> None:
         if options.command == "install-wheels":
             install_wheels(wanted, ROOT, uv)
         return
-    option = "--check" if options.command == "check-locks" else "--upgrade"
+    uv = Uv(ROOT, path, os.environ, index=False)
+    if options.command == "lock":
+        renew(PROJECTS, ROOT, uv)
+        return
     for project in PROJECTS:
-        Uv(ROOT, path, os.environ, index=False).run("lock", option, "--project", project)
+        uv.run("lock", "--check", "--project", project)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ def environments(root: Path) -> dict[str, Environment]:
     """Return the environments by name. That of a package has what it needs of others, and nothing else."""
     every = (
         Environment(name="workspace", project=".", folder=".venv"),
+        Environment(
+            name="reference", project=".", folder=".local/reference", options=("--no-dev", "--group", "reference")
+        ),
         Environment(name="emulator", project="devtools/devstack/emulator", folder="devtools/devstack/emulator/.venv"),
         Environment(name="infra", project="infra", folder="infra/.venv"),
         Environment(name="peers", project="tests/bench/peers", folder=".local/bench/peers"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import boto3
-import httpx
+import httpx2
 
 from infra import environments
 from infra.environments import Organisation
@@ -25,7 +25,7 @@ class OperateContext:
     environ: Mapping[str, str]
     session: Callable[[], boto3.Session] = boto3.Session
     """Makes what clients of AWS are made from: once for a command, and not before it needs one."""
-    hcp_transport: httpx.BaseTransport | None = None
+    hcp_transport: httpx2.BaseTransport | None = None
     """Transport to HCP Terraform, if not the network."""
 
     @classmethod

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from infra.operate.context import OperateContext
 from infra.stacks import PROJECT
@@ -26,7 +26,7 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
     names: list[str] = []
     page: int | None = 1
     try:
-        with httpx.Client(
+        with httpx2.Client(
             base_url=f"https://{HOST}/api/v2", headers=headers, transport=context.hcp_transport, timeout=TIMEOUT_SECONDS
         ) as client:
             while page is not None:
@@ -41,7 +41,7 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
                     each["attributes"]["name"] for each in content["data"] if each["attributes"]["resource-count"] > 0
                 ]
                 page = content["meta"]["pagination"]["next-page"]
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise Failed(f"HCP Terraform: {error}") from error
     return names
 

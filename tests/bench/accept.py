@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from aiodynamo.http.types import Request
-from yarl import URL
-
-from order_shared.aws.http import open_http
+from aws_json_client import DYNAMODB
+from aws_json_client.endpoints import resolve
+from aws_json_client.http import Request, open_http
 from tests.bench.figures import Figure, Say
 from tests.bench.load import closed_loop
-from tests.bench.machines import Lab, Machine, open_lab
+from tests.bench.machines import REGION, Lab, Machine, open_lab
 from tests.bench.orders import TWO_LINES, order_requests
 
 ORDERS = 2000
@@ -80,9 +79,9 @@ async def _round(lab: Lab, subject: Subject) -> tuple[float, float]:
 
 async def _write_to(lab: Lab) -> tuple[float, float]:
     """The CPU is that of the canned AWS; an order here is one write."""
-    url = URL(lab.aws.url)
-    write = Request("POST", lab.aws.url, {"x-amz-target": "DynamoDB_20120810.TransactWriteItems"}, b"{}")
-    async with open_http(url, timeout=10.0, connections=CONNECTIONS) as send:
+    address = resolve(DYNAMODB, REGION, lab.aws.url)
+    write = Request({"x-amz-target": "DynamoDB_20120810.TransactWriteItems"}, b"{}")
+    async with open_http(address, timeout=10.0, connections=CONNECTIONS) as send:
 
         async def write_each(writes: Iterator[Request]) -> None:
             for each in writes:

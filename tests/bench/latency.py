@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from aiodynamo.expressions import F
 from aiodynamo.operations import Put, Update
 
-from devstack.stack import REGION, local_aio_session
+from aws_json_client import RetryPolicy
+from devstack.stack import REGION, local_credentials
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from tests.bench.figures import Figure, Say
 from tests.bench.load import closed_loop, open_loop, paced
 from tests.bench.machines import Lab, Machine, open_lab
@@ -47,7 +47,7 @@ async def measure(rounds: int, say: Say) -> list[Figure]:
         say(f"latency: one process takes {capacity:.0f} orders/s; the backend answers in {MEDIAN_SECONDS * 1000:g} ms")
         taken: dict[tuple[str, float], list[Sequence[float]]] = {}
         async with open_dynamo(
-            local_aio_session(), region=REGION, endpoint=lab.aws.url, retries=RetryPolicy()
+            local_credentials(), region=REGION, endpoint=lab.aws.url, retries=RetryPolicy()
         ) as dynamo:
             for number in range(1, rounds + 1):
                 for share in SHARES:

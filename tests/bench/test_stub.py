@@ -8,13 +8,11 @@ import pytest
 from aiodynamo.expressions import F
 from aiodynamo.operations import Update
 
+from aws_json_client import SQS, RetryPolicy, open_client
 from devstack.issuer import Issuer
 from devstack.processes import ProcessGroup
-from devstack.stack import local_aio_session
-from order_shared.aws.credentials import BotocoreCredentials
+from devstack.stack import local_credentials
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
-from order_shared.aws.retries import RetryPolicy
-from order_shared.aws.service import SQS, open_service
 from order_shared.aws.sqs import SqsQueue, open_sqs
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS, OutgoingMessage, Visibility
 from order_shared.storage.inventory import DynamoInventoryRepository
@@ -43,14 +41,14 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def queue(aws: StubControl, name: str) -> AsyncIterator[SqsQueue]:
     async with open_sqs(
-        local_aio_session(), name=name, dead_letter_name=f"{name}-dead", region=REGION, endpoint=aws.url, pollers=4
+        local_credentials(), name=name, dead_letter_name=f"{name}-dead", region=REGION, endpoint=aws.url, pollers=4
     ) as opened:
         yield opened
 
 
 @pytest.fixture
 async def dynamo(aws: StubControl) -> AsyncIterator[Dynamo]:
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=aws.url, retries=RetryPolicy()) as opened:
+    async with open_dynamo(local_credentials(), region=REGION, endpoint=aws.url, retries=RetryPolicy()) as opened:
         yield opened
 
 
@@ -129,11 +127,9 @@ async def test_every_entry_of_a_batch_succeeds(aws: StubControl, queue: SqsQueue
 
 
 async def test_what_was_sent_one_by_one_can_be_seen(aws: StubControl, name: str) -> None:
-    async with open_service(
-        SQS, BotocoreCredentials(local_aio_session()), region=REGION, endpoint=aws.url, timeout=5, connections=1
-    ) as service:
+    async with open_client(SQS, credentials=local_credentials(), region=REGION, endpoint=aws.url) as sqs:
         for body in ("one", "two"):
-            await service.call("SendMessage", {"QueueUrl": f"{aws.url}/000000000000/{name}", "MessageBody": body})
+            await sqs.request("SendMessage", {"QueueUrl": f"{aws.url}/000000000000/{name}", "MessageBody": body})
     assert await aws.tell("Sent", queue=name) == ["one", "two"]
 
 

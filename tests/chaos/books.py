@@ -17,6 +17,7 @@ from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TableNames, order_queue
 from tests.chaos.history import Payment
+from tests.tables import delete, scan
 from tests.waiting import eventually
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Books:
         self.repository = DynamoOrderRepository(dynamo, self._tables)
 
     async def find(self, order_id: str) -> Order:
-        items = [item async for item in self._dynamo.client.scan(self._tables.orders, consistent_read=True)]
+        items = await scan(self._dynamo, self._tables.orders)
         (order,) = [order for order in map(to_order, items) if order.order_id == order_id]
         return order
 
@@ -78,13 +79,13 @@ class Books:
         self._sqs.send_message(QueueUrl=url, MessageBody=body)
 
     async def orders(self, tenant: str) -> list[Order]:
-        items = [item async for item in self._dynamo.client.scan(self._tables.orders, consistent_read=True)]
+        items = await scan(self._dynamo, self._tables.orders)
         return [order for order in map(to_order, items) if order.customer.tenant == tenant]
 
     async def stock(self, tenant: str) -> dict[str, int]:
         """Units left, by SKU."""
         left: Counter[str] = Counter()
-        async for item in self._dynamo.client.scan(self._tables.inventory, consistent_read=True):
+        for item in await scan(self._dynamo, self._tables.inventory):
             owner, _, sku = item["product_key"].partition("#")
             if owner == tenant:
                 left[sku] += item.get("available", 0)
@@ -104,12 +105,12 @@ class Books:
         orders = [item_key(order.customer.key, order.created_at) for order in await self.orders(tenant)]
         records = [
             {"product_key": item["product_key"], "record": item["record"]}
-            async for item in self._dynamo.client.scan(self._tables.inventory)
+            for item in await scan(self._dynamo, self._tables.inventory)
             if item["product_key"].startswith(f"{tenant}#")
         ]
         for table, keys in ((self._tables.orders, orders), (self._tables.inventory, records)):
             for start in range(0, len(keys), AT_ONCE):
-                deletes = [self._dynamo.client.delete_item(table, key) for key in keys[start : start + AT_ONCE]]
+                deletes = [delete(self._dynamo, table, key) for key in keys[start : start + AT_ONCE]]
                 await asyncio.gather(*deletes)
 
     async def messages(self) -> int:

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp
 
+from aws_json_client import RetryPolicy
 from devstack.issuer import Issuer
 from devstack.payments.process import start_payments
 from devstack.provision import provision
-from devstack.stack import REGION, Stack, local_aio_session, local_session
+from devstack.stack import REGION, Stack, local_credentials, local_session
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from tests.chaos.books import Books
 from tests.chaos.proxy import Proxy, open_proxy
 from tests.chaos.services import Service
@@ -85,7 +85,7 @@ async def open_world(
         proxy = await opened.enter_async_context(open_proxy())
         http = await opened.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         dynamo = await opened.enter_async_context(
-            open_dynamo(local_aio_session(), region=REGION, endpoint=stack.aws, retries=RetryPolicy())
+            open_dynamo(local_credentials(), region=REGION, endpoint=stack.aws, retries=RetryPolicy())
         )
         services = {
             name: Service(

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from devstack.issuer import ALL_SCOPES, Issuer
@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 class Shop:
     """One tenant's shop, and any customer of it."""
 
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     issuer: Issuer
     tenant: str
 
@@ -57,14 +57,14 @@ class Shop:
         key: str | None = None,
         customer: str = "ada",
         payment_token: str | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         body: dict[str, Any] = {"lines": [{"sku": sku, "quantity": quantity}]}
         if payment_token is not None:
             body["payment_token"] = payment_token
         headers = {**self.headers(customer), "Idempotency-Key": key or uuid.uuid4().hex}
         return await self.http.post("/v1/orders", json=body, headers=headers)
 
-    async def get(self, order_id: str, **who: str) -> httpx.Response:
+    async def get(self, order_id: str, **who: str) -> httpx2.Response:
         return await self.http.get(f"/v1/orders/{order_id}", headers=self.headers(**who))
 
     async def accepted(self, count: int, **order: Any) -> list[str]:
@@ -91,8 +91,8 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(stack: Stack) -> AsyncIterator[Shop]:
-    limits = httpx.Limits(max_connections=50)
-    async with httpx.AsyncClient(base_url=stack.api, timeout=60.0, limits=limits) as http:
+    limits = httpx2.Limits(max_connections=50)
+    async with httpx2.AsyncClient(base_url=stack.api, timeout=60.0, limits=limits) as http:
         yield Shop(http, stack.issuer, make_tenant())
 
 

@@ -54,7 +54,7 @@ def configuration(stack: Stack, directory: Path) -> Path:
 async def accept_a_day_ago(stack: Stack, shop: Shop) -> None:
     """An order that nobody could end since: the sweeper parks it when it sees it."""
     order = make_order(customer=Customer(tenant=shop.tenant, id="ada"), at=utc_now() - timedelta(hours=25))
-    async with open_adapters(stack.settings, Metrics(), deadline=10.0, session=stack.aio_session) as adapters:
+    async with open_adapters(stack.settings, Metrics(), deadline=10.0, credentials=stack.credentials) as adapters:
         await adapters.orders.add(order, make_record(order, uuid.uuid4().hex, at=utc_now()))
 
 

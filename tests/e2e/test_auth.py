@@ -1,6 +1,6 @@
 """Tokens against the running stack: verified with the keys that the issuer publishes, and limits told in headers."""
 
-import httpx
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -14,7 +14,7 @@ def stranger() -> Issuer:
     return Issuer(rsa.generate_private_key(public_exponent=65537, key_size=2048))
 
 
-def code_of(response: httpx.Response) -> tuple[int, str]:
+def code_of(response: httpx2.Response) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from devstack.stack import TABLE_PREFIX, Stack, running_infrastructure, running_stack
@@ -60,7 +60,7 @@ async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_k
                 keys = [f"during-the-outage-{number}" for number in range(10)]
                 refused = await asyncio.gather(*(shop.post(key=key) for key in keys))
                 assert {(answer.status_code, answer.json()["retryable"]) for answer in refused} == {(503, True)}
-                async with httpx.AsyncClient() as http:
+                async with httpx2.AsyncClient() as http:
                     for address in (stack.api, stack.services[ORDER_PROCESSOR.name]):
                         await eventually(partial(_answers, http, f"{address}/readyz", 503), "no readiness")
                         assert await _answers(http, f"{address}/healthz", 200)
@@ -148,12 +148,12 @@ async def _readiness(shop: Shop, sqs: str) -> bool:
     return bool(response.json()["sqs"] == sqs)
 
 
-async def _answers(http: httpx.AsyncClient, url: str, status: int) -> bool:
+async def _answers(http: httpx2.AsyncClient, url: str, status: int) -> bool:
     return (await http.get(url)).status_code == status
 
 
 def _ended_count(stack: Stack) -> float:
-    lines = httpx.get(f"{stack.services[ORDER_PROCESSOR.name]}/metrics").text.splitlines()
+    lines = httpx2.get(f"{stack.services[ORDER_PROCESSOR.name]}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("order_ended_total"))
 
 

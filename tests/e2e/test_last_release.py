@@ -50,6 +50,7 @@ class Release:
     sources: str
     """The folder that it runs from."""
     pythonpath: str
+    python: str
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,7 +58,7 @@ class Release:
 
     def run(self, *arguments: str) -> str:
         """Run the program that stores orders; return its output."""
-        command = [sys.executable, resting_orders.__file__, *arguments]
+        command = [self.python, resting_orders.__file__, *arguments]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -100,8 +101,8 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
     with running_infrastructure(folder / "stack") as stack:
         stack.start_payments()
         yield Releases(
-            this=Release(stack, sources=str(last_release.ROOT), pythonpath=this),
-            last=Release(stack, sources=str(folder), pythonpath=last),
+            this=Release(stack, sources=str(last_release.ROOT), pythonpath=this, python=sys.executable),
+            last=Release(stack, sources=str(folder), pythonpath=last, python=str(last_release.PYTHON)),
         )
 
 
@@ -110,7 +111,8 @@ async def running(
     release: Release, service: Service, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[Stack]:
     """Run a service of a release while the block runs; yield the stack with it."""
-    stack = replace(release.stack, environment={**release.environment, **(settings or {})}, children={}, services={})
+    environment = {**release.environment, **(settings or {})}
+    stack = replace(release.stack, environment=environment, children={}, services={}, python=release.python)
     await asyncio.to_thread(stack.start, service)
     try:
         yield stack

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
@@ -181,5 +181,5 @@ def test_help_of_a_verb_teaches(verb: str) -> None:
     assert (answer.exit_code, "Usage" in answer.output) == (0, True)
 
 
-def get(url: str, headers: dict[str, str] | None = None) -> httpx.Response:
-    return httpx.get(url, headers=headers)
+def get(url: str, headers: dict[str, str] | None = None) -> httpx2.Response:
+    return httpx2.get(url, headers=headers)

@@ -44,7 +44,7 @@ async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
 
 
 async def park(stack: Stack, customer: Customer, order_id: str) -> None:
-    async with open_adapters(stack.settings, Metrics(), deadline=10.0, session=stack.aio_session) as adapters:
+    async with open_adapters(stack.settings, Metrics(), deadline=10.0, credentials=stack.credentials) as adapters:
         order = await adapters.orders.get(customer, order_id)
         await adapters.orders.move(order, order.park(order.created_at, "overdue"))
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 
-import httpx
+import httpx2
 import pytest
 
 from devstack.stack import Stack
@@ -70,7 +70,7 @@ async def test_the_latest_orders_are_listed_newest_first(shop: Shop) -> None:
 
 
 async def test_both_services_tell_how_they_are(stack: Stack) -> None:
-    async with httpx.AsyncClient() as http:
+    async with httpx2.AsyncClient() as http:
         for address in (stack.api, stack.services[ORDER_PROCESSOR.name]):
             assert (await http.get(f"{address}/healthz")).json()["status"] == "ok"
             assert (await http.get(f"{address}/readyz")).json() == {"status": "ready", "dynamodb": "ok", "sqs": "ok"}

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from devstack.stack import Stack, running_infrastructure
 from order_shared.naming import ORDER_API, ORDER_PROCESSOR
@@ -20,7 +20,7 @@ PRICE = 590
 
 async def money_held(stack: Stack, order_ids: list[str]) -> dict[str, int]:
     """By order: what its customer has paid and not got back, as the provider has it."""
-    async with httpx.AsyncClient() as http:
+    async with httpx2.AsyncClient() as http:
         intents: list[dict[str, Any]] = (await http.get(f"{stack.payments}/_sandbox/intents")).json()
     held: Counter[str] = Counter()
     for intent in intents:

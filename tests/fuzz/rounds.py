@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from devstack.stack import running_stack
 
@@ -47,7 +47,7 @@ def fuzzed_stack(state: Path) -> Iterator[Target]:
         target = Target(stack.api, stack.issuer.token(TENANT, "ada"))
         headers = {"Authorization": f"Bearer {target.token}", "Idempotency-Key": "fuzz"}
         product = {"name": "Green tea, 100 g", "unit_price": 590, "currency": "EUR"}
-        with httpx.Client(base_url=target.api, headers=headers) as http:
+        with httpx2.Client(base_url=target.api, headers=headers) as http:
             http.put(f"/v1/products/{SKU}", json=product).raise_for_status()
             http.post(f"/v1/products/{SKU}/stock", json={"delta": 1_000_000}).raise_for_status()
         yield target

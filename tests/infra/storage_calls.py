@@ -25,6 +25,9 @@ DYNAMO_CALLS = {
     "get_many": "BatchGetItem",
     "query": "Query",
     "query_page": "Query",
+    "scan_page": "Scan",
+    "put": "PutItem",
+    "item_count": "DescribeTable",
     "update": "UpdateItem",
     "ping": "GetItem",
 }

@@ -5,26 +5,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from infra.stacks import Stack
 from tests.infra.conftest import BUCKET, HOME, Desk, stacks_named
 
 
-def workspaces(*pages: list[tuple[str, int]]) -> Callable[[httpx.Request], httpx.Response]:
+def workspaces(*pages: list[tuple[str, int]]) -> Callable[[httpx2.Request], httpx2.Response]:
     """HCP Terraform's answers: names, and how many resources each holds."""
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         assert request.url.path == "/api/v2/organizations/shop/workspaces"
         if request.headers["Authorization"] != "Bearer ours":
-            return httpx.Response(404, json={"errors": []})
+            return httpx2.Response(404, json={"errors": []})
         number = int(request.url.params["page[number]"])
         data: list[dict[str, Any]] = [
             {"attributes": {"name": name, "resource-count": count}} for name, count in pages[number - 1]
         ]
         following = number + 1 if number < len(pages) else None
-        return httpx.Response(200, json={"data": data, "meta": {"pagination": {"next-page": following}}})
+        return httpx2.Response(200, json={"data": data, "meta": {"pagination": {"next-page": following}}})
 
     return answer
 
@@ -34,19 +34,19 @@ def named(stacks: tuple[Stack, ...], resources: int = 3) -> list[tuple[str, int]
 
 
 @pytest.fixture
-def hosted(desk: Desk) -> Callable[[Callable[[httpx.Request], httpx.Response]], Desk]:
+def hosted(desk: Desk) -> Callable[[Callable[[httpx2.Request], httpx2.Response]], Desk]:
     desk.s3.delete_bucket(Bucket=BUCKET)
     desk.pretend(hcp_organisation="shop")
 
-    def with_answers(answer: Callable[[httpx.Request], httpx.Response]) -> Desk:
+    def with_answers(answer: Callable[[httpx2.Request], httpx2.Response]) -> Desk:
         environ = {**desk.context.environ, "TF_TOKEN_app_terraform_io": "ours"}
-        desk.context = replace(desk.context, environ=environ, hcp_transport=httpx.MockTransport(answer))
+        desk.context = replace(desk.context, environ=environ, hcp_transport=httpx2.MockTransport(answer))
         return desk
 
     return with_answers
 
 
-Hosted = Callable[[Callable[[httpx.Request], httpx.Response]], Desk]
+Hosted = Callable[[Callable[[httpx2.Request], httpx2.Response]], Desk]
 
 
 def test_apply_tells_terraform_of_no_bucket(hosted: Hosted) -> None:
@@ -114,8 +114,8 @@ def test_a_token_that_is_not_theirs(hosted: Hosted) -> None:
 
 
 def test_no_answer(hosted: Hosted) -> None:
-    def answer(_request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("the network is down")
+    def answer(_request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("the network is down")
 
     result = hosted(answer).run("gc")
     assert result.exit_code == 1

@@ -1,15 +1,15 @@
 """A task may do what its service's code does, to the tables and queues of its own environment, and nothing else."""
 
 import asyncio
-import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
+from aws_json_client import Answer
 from order_shared.aws.sqs import SqsQueue
 from order_shared.messaging.queue import OutgoingMessage, Visibility
 from order_shared.storage.audit_trail import DynamoAuditTrail
@@ -18,9 +18,6 @@ from tests.infra.containers import Container, containers
 from tests.infra.policies import Statement, statements_of
 from tests.infra.storage_calls import Access, methods_used, public_methods, storage_accesses, unknown_dynamo_calls
 from tests.infra.synthesis import Resource, every, none, of_kind
-
-if TYPE_CHECKING:
-    from order_shared.aws.service import JsonService
 
 SERVICES = {"order-api": "order_api", "order-processor": "order_processor"}
 USE_KEY = {"Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey", "DescribeKey"}
@@ -34,18 +31,13 @@ class Recorder:
 
     asked: set[tuple[str, str]] = field(default_factory=set)
 
-    async def call(self, operation: str, payload: Mapping[str, Any]) -> "Answer":
+    name = "sqs"
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
         queue = str(payload.get("QueueName") or payload.get("QueueUrl"))
         self.asked.add((operation.removesuffix("Batch"), queue))
         counts = dict.fromkeys(("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"), "0")
-        answer = {"QueueUrl": queue, "Attributes": counts}
-        return Answer(json.dumps(answer).encode())
-
-
-@dataclass(frozen=True)
-class Answer:
-    body: bytes
-    status: int = 200
+        return Answer({"QueueUrl": queue, "Attributes": counts}, None)
 
 
 MESSAGE = OutgoingMessage("{}")
@@ -68,8 +60,8 @@ def queue_accesses(service: str) -> set[tuple[str, str]]:
     queue = SqsQueue(
         "queue_arn",
         "dead_letter_queue_arn",
-        service=cast("JsonService", recorder),
-        polls=cast("JsonService", recorder),
+        service=recorder,
+        polls=recorder,
     )
     for method in used:
         asyncio.run(_done(QUEUE_METHODS[method](queue)))

@@ -1,5 +1,6 @@
 """Storage and queue under test: the fakes and the real adapters, each with the same name."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -7,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from aws_json_client import RetryPolicy
 from devstack.provision import create_queue, create_table
-from devstack.stack import REGION, local_aio_session
+from devstack.stack import REGION, local_credentials
+from order_shared.aws.connect import OURS, connect_by
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.aws.sqs import open_sqs
 from order_shared.domain.order.models import MAX_LINES
 from order_shared.messaging.queue import Queue
@@ -19,11 +21,14 @@ from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.tables import TABLES, TableNames
 from order_shared.tables import Queue as QueueDefinition
 from tests import engines
+from tests.aws_models import checked
 from tests.factories import NOON, make_tenant
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.integration.deploy_desk import Desk, Ground, ground
 
 PREFIX = "contract-"
+CONNECT = checked(connect_by(os.environ.get("ORDER_AWS_CLIENT", OURS)))
+"""The client under test: `make reference` runs the contract suite over aioboto3. botocore checks what is sent."""
 OLD_ENGINE_MAX_LINES = 9  # DynamoDB Local of 2020 takes 10 items in a transaction; DynamoDB takes 100
 
 
@@ -101,7 +106,9 @@ async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIte
     endpoint = request.getfixturevalue(f"{engine.replace('-', '_')}_endpoint")
     tables = TableNames.with_prefix(PREFIX)
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
+    async with open_dynamo(
+        local_credentials(), region=REGION, endpoint=endpoint, retries=retries, connect=CONNECT
+    ) as dynamo:
         yield Storage(
             DynamoOrderRepository(dynamo, tables, clock),
             DynamoInventoryRepository(dynamo, tables, clock),
@@ -120,11 +127,12 @@ async def queue(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     definition = QueueDefinition(name=f"{tmp_path.name}-orders", dead_letter_name=f"{tmp_path.name}-orders-dead")
     create_queue(engines.client("sqs", endpoint), definition)
     async with open_sqs(
-        local_aio_session(),
+        local_credentials(),
         name=definition.name,
         dead_letter_name=definition.dead_letter_name,
         region=REGION,
         endpoint=endpoint,
         pollers=1,
+        connect=CONNECT,
     ) as opened:
         yield opened

@@ -23,8 +23,9 @@ from fake_ecs.running import fake_session
 from fake_ecs.seed import standard
 from order_shared.storage.audit_trail import DynamoAuditTrail
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl import aws_models, terminal
+from orderctl import terminal
 from orderctl.commands.deployment import pace, running
+from orderctl.deploy import context
 from orderctl.deploy.ecr_repository import EcrRepository
 from orderctl.deploy.fleet import Fleet
 from orderctl.deploy.lock import Holder, Lock
@@ -212,7 +213,7 @@ class Ground:
             monkeypatch.setattr(pace, "poll_sleep", desk.look)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
-            monkeypatch.setattr(aws_models, "session", lambda **_: shared)
+            monkeypatch.setattr(context, "make_session", lambda: shared)
             with shared.tapped(desk.wire):
                 yield desk
 

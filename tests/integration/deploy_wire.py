@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
-import botocore.session
 
 from devstack.stack import KEY, REGION
-from orderctl import aws_models
 
 Call = tuple[str, str]
 """botocore's names of a service and an operation."""
@@ -45,12 +43,7 @@ class Session(boto3.Session):
     """With one client for each service and endpoint: making one takes as long as several calls."""
 
     def __init__(self) -> None:
-        super().__init__(
-            botocore_session=aws_models.register_models(botocore.session.Session()),
-            region_name=REGION,
-            aws_access_key_id=KEY,
-            aws_secret_access_key=KEY,
-        )
+        super().__init__(KEY, KEY, region_name=REGION)
         self._clients: dict[object, Any] = {}
         self._wires: list[Wire] = []
         events: Any = self.events

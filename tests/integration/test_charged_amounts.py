@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-import httpx
+import httpx2
 import iso4217
 import pytest
 
@@ -92,7 +92,7 @@ class Till:
 
     def payments(self) -> dict[str, dict[str, Any]]:
         """The sandbox's books, by order id."""
-        rows: list[dict[str, Any]] = httpx.get(f"{self.address}/_sandbox/intents").json()
+        rows: list[dict[str, Any]] = httpx2.get(f"{self.address}/_sandbox/intents").json()
         assert len({row["order_id"] for row in rows}) == len(rows), "an order has two payments"
         return {row["order_id"]: row for row in rows}
 

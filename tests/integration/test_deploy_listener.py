@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.deploy_desk import API, FIRST, SECOND, Desk, GreenSide
@@ -28,14 +28,14 @@ def use_token(desk: Desk) -> None:
     "path", ["/readyz", "/serving", "/healthz", "/metrics", "/docs", "/openapi.json", "/V1/orders"]
 )
 def test_what_no_rule_names_is_not_there(desk: Desk, path: str) -> None:
-    assert httpx.get(f"{desk.test_url}{path}").status_code == 404
+    assert httpx2.get(f"{desk.test_url}{path}").status_code == 404
     assert desk.green.asked == 0
 
 
 def test_what_production_exposes_is_there_under_its_host_only(desk: Desk) -> None:
-    assert httpx.get(f"{desk.test_url}/v1/orders").status_code == 401
-    assert httpx.get(f"{desk.test_url}/v1/orders?path=/metrics").status_code == 401
-    assert httpx.get(f"{desk.test_url.replace('api.', 'other.')}/v1/orders").status_code == 404
+    assert httpx2.get(f"{desk.test_url}/v1/orders").status_code == 401
+    assert httpx2.get(f"{desk.test_url}/v1/orders?path=/metrics").status_code == 401
+    assert httpx2.get(f"{desk.test_url.replace('api.', 'other.')}/v1/orders").status_code == 404
 
 
 def test_a_smoke_test_names_the_release_that_has_answered(desk: Desk, blue: GreenSide) -> None:

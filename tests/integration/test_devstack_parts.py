@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
@@ -44,10 +44,10 @@ async def test_the_issuer_publishes_the_key_that_its_tokens_are_signed_with(
     key = tmp_path / "issuer.pem"
     child = start(group, "issuer", "--key", str(key), ORDER_HOST="127.0.0.1", ORDER_PORT="0")
     address = f"http://127.0.0.1:{await port_of(child)}"
-    jwks = jwt.PyJWKSet.from_dict(httpx.get(f"{address}/.well-known/jwks.json").json())
+    jwks = jwt.PyJWKSet.from_dict(httpx2.get(f"{address}/.well-known/jwks.json").json())
     token = Issuer.at(key).token("acme", "ada")
     assert jwt.decode(token, jwks.keys[0], algorithms=[ALGORITHM], audience=AUDIENCE)["sub"] == "ada"
-    assert httpx.get(f"{address}/healthz").status_code == 200
+    assert httpx2.get(f"{address}/healthz").status_code == 200
     assert child.stop() == 0
 
 
@@ -57,8 +57,8 @@ async def test_the_embedded_aws_listens_where_it_is_told(group: ProcessGroup, un
     def is_ready() -> bool:
         child.ensure_alive()
         try:
-            return httpx.get(f"http://127.0.0.1:{unused_tcp_port}/_ministack/ready").is_success
-        except httpx.TransportError:
+            return httpx2.get(f"http://127.0.0.1:{unused_tcp_port}/_ministack/ready").is_success
+        except httpx2.TransportError:
             return False
 
     await eventually(is_ready, "the embedded AWS")
@@ -66,7 +66,7 @@ async def test_the_embedded_aws_listens_where_it_is_told(group: ProcessGroup, un
 
 def test_the_payment_sandbox_says_that_it_is_there(group: ProcessGroup) -> None:
     _, address = start_payments(group)
-    assert httpx.get(f"{address}/healthz").json() == {"status": "ok"}
+    assert httpx2.get(f"{address}/healthz").json() == {"status": "ok"}
 
 
 def test_tables_are_made_where_the_environment_says(emulator_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:

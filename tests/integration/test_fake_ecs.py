@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from devstack.address import LOOPBACK
@@ -75,7 +75,7 @@ async def test_a_process_of_its_own_deploys_in_seconds(tmp_path: Path) -> None:
         deployments.proceed()
 
         assert await deployments.end() == "SUCCESSFUL"
-        assert httpx.post(f"{address}/_ecs/throttle", json={"operation": "DescribeServices", "calls": 1}).is_success
+        assert httpx2.post(f"{address}/_ecs/throttle", json={"operation": "DescribeServices", "calls": 1}).is_success
         client.close()
         assert child.stop() == 0
 
@@ -107,5 +107,5 @@ async def test_it_ends_with_its_block_whatever_happens() -> None:
     with pytest.raises(RuntimeError, match="of the test"):
         await fail()
 
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(addresses[0])
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(addresses[0])

@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from aws_json_client import RetryPolicy
 from devstack.provision import create_table
-from devstack.stack import REGION, local_aio_session
+from devstack.stack import REGION, local_credentials
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
@@ -81,7 +81,7 @@ async def open_real_world(endpoint: str, tables: TableNames) -> AsyncIterator[Wo
         return await asyncio.to_thread(scan, endpoint)
 
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
+    async with open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
         orders, inventory = DynamoOrderRepository(dynamo, tables), DynamoInventoryRepository(dynamo, tables)
         async with open_world(Adapters(orders, inventory, MemoryQueue()), snapshot) as world:
             yield world

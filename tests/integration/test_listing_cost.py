@@ -15,15 +15,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from aiodynamo.models import BatchWriteRequest
 
-from devstack.stack import REGION, local_aio_session
+from aws_json_client import Answer, RetryPolicy, Transport
+from devstack.stack import REGION, local_credentials
 from order_api.main import create_app
 from order_api.order.listing import MAX_EXAMINED, MAX_READS
-from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item, open_dynamo
-from order_shared.aws.retries import RetryPolicy
+from order_shared.aws.dynamodb import Item, open_dynamo
+from order_shared.aws.encoding import attributes
 from order_shared.domain.order.models import Customer, OrderStatus
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
@@ -64,15 +64,17 @@ class Meter:
         return f"{len(self.actions)} requests, {self.examined} orders examined, {self.units:.1f} read units"
 
 
-@dataclass(frozen=True)
-class MeteredClient(DynamoClient):
-    """A client that asks what each of its requests consumes."""
+class MeteredTransport:
+    """Asks what each of its requests consumes."""
 
-    meter: Meter = field(default_factory=Meter)
+    def __init__(self, transport: Transport, meter: Meter) -> None:
+        self.name = transport.name
+        self._transport = transport
+        self._meter = meter
 
-    async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await super().send_request(action=action, payload={**payload, "ReturnConsumedCapacity": "TOTAL"})
-        self.meter.note(action, answer)
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
+        answer = await self._transport.call(operation, {**payload, "ReturnConsumedCapacity": "TOTAL"})
+        self._meter.note(operation, answer.content)
         return answer
 
 
@@ -120,15 +122,14 @@ async def _load(endpoint: str, items: list[Item]) -> None:
     table = TableNames.with_prefix(PREFIX).orders
     patient = RetryPolicy(deadline=60.0)
     batches = iter([items[start : start + BATCH] for start in range(0, len(items), BATCH)])
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=patient) as dynamo:
+    async with open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=patient) as dynamo:
 
         async def write() -> None:
             for batch in batches:
-                left = batch
+                left = [{"PutRequest": {"Item": attributes(item)}} for item in batch]
                 while left:
-                    request = {table: BatchWriteRequest(items_to_put=left)}
-                    results = await dynamo.retries.run(partial(dynamo.client.batch_write, request))
-                    left = results[table].unput_items if table in results else []
+                    answer = await dynamo.client.request("BatchWriteItem", {"RequestItems": {table: left}})
+                    left = answer["UnprocessedItems"].get(table, [])
 
         await asyncio.gather(*(write() for _ in range(WRITERS)))
 
@@ -137,7 +138,7 @@ async def _load(endpoint: str, items: list[Item]) -> None:
 class Metered:
     """The API over the shop, and what its requests cost."""
 
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     meter: Meter
     shop: Shop
 
@@ -168,10 +169,14 @@ async def metered_api(shop: Shop) -> AsyncIterator[Metered]:
 async def _open(shop: Shop) -> AsyncIterator[Metered]:
     tables = TableNames.with_prefix(PREFIX)
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=shop.endpoint, retries=retries) as plain:
-        assert isinstance(plain.client, DynamoClient)
-        client = MeteredClient.of(plain.client.service)
-        dynamo = Dynamo(client, retries)
+    meter = Meter()
+    async with open_dynamo(
+        local_credentials(),
+        region=REGION,
+        endpoint=shop.endpoint,
+        retries=retries,
+        decorate=partial(MeteredTransport, meter=meter),
+    ) as dynamo:
         adapters = Adapters(
             DynamoOrderRepository(dynamo, tables),
             DynamoInventoryRepository(dynamo, tables),
@@ -181,13 +186,13 @@ async def _open(shop: Shop) -> AsyncIterator[Metered]:
         token = issuer().token(shop.customer.tenant, shop.customer.id, "orders:read")
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app),
+            httpx2.AsyncClient(
+                transport=httpx2.ASGITransport(app=app),
                 base_url="http://api.test",
                 headers={"Authorization": f"Bearer {token}"},
             ) as http,
         ):
-            yield Metered(http, client.meter, shop)
+            yield Metered(http, meter, shop)
 
 
 async def test_the_first_page(metered_api: Metered) -> None:

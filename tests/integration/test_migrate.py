@@ -18,12 +18,12 @@ from aiodynamo.expressions import Condition, F, UpdateExpression
 from typer.testing import CliRunner
 from typer.testing import Result as Invocation
 
+from aws_json_client import AwsClient, RetryPolicy
 from devstack.provision import create_table
-from devstack.stack import KEY, REGION, local_aio_session
+from devstack.stack import KEY, REGION, local_credentials
 from order_operations.migration import Backfill
 from order_operations.target import Target
 from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.exceptions import StaleOrder
 from order_shared.domain.order.models import Customer, Order
@@ -42,6 +42,7 @@ from orderctl.main import app
 from tests import engines
 from tests.factories import make_order, make_product, make_record, make_stock_record
 from tests.releases import stored_by_release_1, without_version
+from tests.tables import delete, scan
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 WHOLE = Segment(number=0, of=1)
@@ -76,7 +77,7 @@ class Shop:
         return Backfill(self.migration(table, dynamo), rate=FAST)
 
     async def put(self, item: Item) -> Item:
-        await self.dynamo.client.put_item(self.tables.orders, item)
+        await self.dynamo.put(self.tables.orders, item)
         return item
 
     async def old(self, order: Order | None = None, *, version: int = 1) -> Order:
@@ -89,7 +90,7 @@ class Shop:
     async def set(self, order: Order, attribute: str, value: object) -> None:
         """Whoever else writes meanwhile."""
         key = item_key(order.customer.key, order.created_at)
-        await self.dynamo.client.update_item(self.tables.orders, key, F(attribute).set(value))
+        await self.dynamo.update(self.tables.orders, key, F(attribute).set(value), condition=F("customer_key").exists())
 
     async def item(self, order: Order) -> Item:
         item = await self.dynamo.get(self.tables.orders, item_key(order.customer.key, order.created_at))
@@ -97,7 +98,7 @@ class Shop:
         return item
 
     async def all(self, table: str) -> list[Item]:
-        return [item async for item in self.dynamo.client.scan(table, consistent_read=True)]
+        return await scan(self.dynamo, table)
 
     async def versions(self) -> list[int]:
         return sorted(version_of(item) for item in await self.all(self.tables.orders))
@@ -107,13 +108,15 @@ class Shop:
         for item in await self.all(self.tables.inventory):
             if item["record"].startswith("stock#"):
                 key = {name: item[name] for name in ("product_key", "record")}
-                await self.dynamo.client.update_item(self.tables.inventory, key, F("item_version").remove())
+                await self.dynamo.update(
+                    self.tables.inventory, key, F("item_version").remove(), condition=F("product_key").exists()
+                )
 
 
 @asynccontextmanager
 async def opened(endpoint: str, tables: TableNames) -> AsyncIterator[Shop]:
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_aio_session(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
+    async with open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
         yield Shop(dynamo, tables)
 
 
@@ -242,7 +245,7 @@ async def test_a_product_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None
     product = make_product()
     await shop.inventory.put(product)
     key = {"product_key": "acme#TEA", "record": "product"}
-    await shop.dynamo.client.update_item(shop.tables.inventory, key, F("item_version").set(2))
+    await shop.dynamo.update(shop.tables.inventory, key, F("item_version").set(2), condition=F("product_key").exists())
     before = await shop.all(shop.tables.inventory)
     for work in (shop.inventory.get("acme", "TEA"), shop.inventory.put(make_product(name="Black tea"))):
         with pytest.raises(UnknownItemVersion):
@@ -310,7 +313,7 @@ async def test_what_was_deleted_meanwhile_does_not_come_back(shop: Shop) -> None
     order = await shop.old(version=0)
     migration = shop.migration_of(0, lambda item: item)
     (read,) = await read_all(migration)
-    await shop.dynamo.client.delete_item(shop.tables.orders, item_key(order.customer.key, order.created_at))
+    await delete(shop.dynamo, shop.tables.orders, item_key(order.customer.key, order.created_at))
     assert not await migration.rewrite(read)
     assert await shop.all(shop.tables.orders) == []
 
@@ -325,7 +328,7 @@ class Contended(Dynamo):
 async def test_an_item_that_changes_too_fast_ends_the_run_and_is_not_passed_over(shop: Shop) -> None:
     order = await shop.old()
     with pytest.raises(StorageUnavailable, match="changes too fast"):
-        await shop.backfill(dynamo=Contended(shop.dynamo.client, shop.dynamo.retries)).rewrite()
+        await shop.backfill(dynamo=Contended(shop.dynamo.client)).rewrite()
     await shop.backfill().rewrite()
     assert await shop.item(order) == to_item(order)
 
@@ -352,12 +355,12 @@ class CutAt(RetryPolicy):
     applied: bool = False
     made: list[None] = field(default_factory=list)
 
-    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         self.made.append(None)
         left = self.last - len(self.made)
         if left < 0 or (left == 0 and not self.applied):
             raise Cut
-        answer = await super().run(call)
+        answer = await super().run(attempt)
         if left == 0:
             raise Cut
         return answer
@@ -368,7 +371,7 @@ async def test_broken_off_at_any_request_it_goes_on_from_there(shop: Shop, *, ap
     seen_again: list[int] = []
     for number in range(1, MANY):
         orders = [await shop.old() for _ in range(3)]
-        cut = Dynamo(shop.dynamo.client, CutAt(last=number, applied=applied))
+        cut = Dynamo(AwsClient(shop.dynamo.client.transport, CutAt(last=number, applied=applied)))
         broken = Backfill(shop.migration(dynamo=cut), rate=2.0, segments=1, sleep=no_wait)
         try:
             await broken.rewrite()
@@ -392,7 +395,7 @@ async def empty(shop: Shop) -> None:
         (shop.tables.operations, ("subject", "at")),
     ):
         for item in await shop.all(table):
-            await shop.dynamo.client.delete_item(table, {name: item[name] for name in keys})
+            await delete(shop.dynamo, table, {name: item[name] for name in keys})
 
 
 async def no_wait(_: float) -> None:

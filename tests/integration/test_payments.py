@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from devstack.address import LOOPBACK
@@ -57,7 +57,7 @@ class Provider:
         if isinstance(self.gateway, MemoryGateway):
             order_id = charge.order_id
             return self.gateway.charged.get(order_id, 0), self.gateway.refunded.get(order_id, 0)
-        rows = httpx.get(f"{self.address}/_sandbox/intents").json()
+        rows = httpx2.get(f"{self.address}/_sandbox/intents").json()
         own = [row for row in rows if row["order_id"] == charge.order_id]
         return sum(row["amount_received"] for row in own), sum(row["amount_refunded"] for row in own)
 
@@ -261,13 +261,13 @@ async def _until_confirmed(gateway: PaymentGateway, charge: Charge) -> None:
 class Http:
     """Stripe's HTTP API as it is, without the SDK."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
 
-    async def post(self, path: str, form: Mapping[str, str], key: str) -> httpx.Response:
+    async def post(self, path: str, form: Mapping[str, str], key: str) -> httpx2.Response:
         return await self._client.post(path, data=form, headers={"Idempotency-Key": key})
 
-    async def get(self, path: str) -> httpx.Response:
+    async def get(self, path: str) -> httpx2.Response:
         return await self._client.get(path)
 
     async def new_intent(self) -> str:
@@ -282,7 +282,7 @@ def key() -> str:
 
 @pytest.fixture
 async def http(sandbox: str) -> AsyncIterator[Http]:
-    async with httpx.AsyncClient(base_url=sandbox, headers={"Authorization": f"Bearer {API_KEY}"}) as client:
+    async with httpx2.AsyncClient(base_url=sandbox, headers={"Authorization": f"Bearer {API_KEY}"}) as client:
         yield Http(client)
 
 
@@ -365,7 +365,7 @@ async def test_another_key_neither_charges_nor_refunds_again(http: Http) -> None
 
 
 async def test_no_api_key_no_answer(sandbox: str) -> None:
-    async with httpx.AsyncClient(base_url=sandbox) as anonymous:
+    async with httpx2.AsyncClient(base_url=sandbox) as anonymous:
         answer = await anonymous.post("/v1/payment_intents", data={"amount": "100", "currency": "eur"})
     assert answer.status_code == 401
 

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import aioboto3
 import boto3
-import httpx
+import httpx2
 import typer
 from pydantic import BaseModel, ValidationError
 
+from aws_json_client import Key, StaticCredentials
 from order_client import OrderClient
 from order_operations.live.tasks import Task
 from order_operations.target import Target, WrongRegion, user
+from order_shared.aws.isolated import isolated_session
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.runtime.config import Environment, Settings
 from orderctl.exceptions import Failed, UsageError
@@ -89,9 +90,11 @@ class StackProfile(BaseModel):
             aws_endpoint_url_dynamodb=None,
             aws_endpoint_url_sqs=None,
         )
-        keys = self.access_key, self.secret_key
-        sessions = aioboto3.Session(*keys, region_name=self.region), boto3.Session(*keys, region_name=self.region)
-        return Target(settings, *sessions, user())
+        credentials = StaticCredentials(Key(self.access_key, self.secret_key))
+        session = boto3.Session(
+            self.access_key, self.secret_key, region_name=self.region, botocore_session=isolated_session()
+        )
+        return Target(settings, credentials, session, user())
 
     def client(self, tenant: str, customer: str) -> OrderClient:
         """Return a client of the API as a customer. Raises StackNotRunning."""
@@ -101,9 +104,9 @@ class StackProfile(BaseModel):
         """Return a development token of the stack's issuer. Raises StackNotRunning."""
         form = {"grant_type": "client_credentials", "client_secret": self.client_secret}
         try:
-            answer = httpx.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
+            answer = httpx2.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
             return str(answer.raise_for_status().json()["access_token"])
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise StackNotRunning(f"its token issuer at {self.token_url} does not answer: {error}") from error
 
 

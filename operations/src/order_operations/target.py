@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-import aioboto3
 import boto3
 from botocore.config import Config
 
+from aws_json_client import BotocoreCredentials, CredentialsProvider
 from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.metrics import Metrics
@@ -35,7 +35,7 @@ class Target:
     """An environment. `actor` is who the audit trail names."""
 
     settings: Settings
-    session: aioboto3.Session
+    credentials: CredentialsProvider
     sync_session: boto3.Session
     actor: str
 
@@ -50,9 +50,9 @@ class Target:
         if home := settings.home_elsewhere:
             raise WrongRegion(home, settings.aws_region)
         if settings.dynamodb_endpoint is not None:
-            return cls(settings, aioboto3.Session(), boto3.Session(), user())
+            return cls(settings, BotocoreCredentials(), boto3.Session(), user())
         caller = boto3.client("sts", region_name=settings.aws_region).get_caller_identity()
-        return cls(settings, aioboto3.Session(), boto3.Session(), caller["Arn"])
+        return cls(settings, BotocoreCredentials(), boto3.Session(), caller["Arn"])
 
     @cached_property
     def audit(self) -> AuditTrail:
@@ -69,7 +69,7 @@ class Target:
 
         async def with_adapters() -> T:
             async with open_adapters(
-                self.settings, Metrics(), deadline=STORAGE_DEADLINE, session=self.session
+                self.settings, Metrics(), deadline=STORAGE_DEADLINE, credentials=self.credentials
             ) as adapters:
                 return await work(adapters)
 

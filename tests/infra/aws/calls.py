@@ -12,7 +12,6 @@ from typing import Any
 import botocore.session
 from botocore.model import ListShape, Shape, StringShape, StructureShape
 
-from orderctl import aws_models
 from tests.infra.aws.rules import is_accepted
 from tests.infra.aws.schemas import member_named
 from tests.infra.aws.values import request_of
@@ -179,7 +178,7 @@ def faults_of(resource: Resource) -> Iterator[str]:
 
 @cache
 def _session() -> botocore.session.Session:
-    return aws_models.register_models(botocore.session.Session())
+    return botocore.session.Session()
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fastapi import FastAPI
@@ -44,7 +44,7 @@ class KnownKeys:
 
 @dataclass(frozen=True)
 class Api:
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     store: MemoryStore
     queue: MemoryQueue
     orders: MemoryOrderRepository
@@ -55,7 +55,7 @@ class Api:
 
     async def post_order(
         self, body: Any, key: str | None = "key-1", headers: dict[str, str] | None = None
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         sent = headers or self.headers()
         if key is not None:
             sent = {**sent, "Idempotency-Key": key}
@@ -101,10 +101,10 @@ async def open_api(
         clock=store.clock,
         tracing=tracing,
     )
-    transport = httpx.ASGITransport(app=app)
+    transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+        httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         yield Api(http, store, queue, orders, inventory)
 
@@ -115,7 +115,7 @@ async def api() -> AsyncIterator[Api]:
         yield opened
 
 
-def problem_of(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def problem_of(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """The problem, after a look at what every problem has."""
     assert response.headers["Content-Type"] == "application/problem+json", response.text
     problem: dict[str, Any] = response.json()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 
 from order_api.main import create_app
 from tests.documents import faults
@@ -36,7 +36,7 @@ def problem_example(name: str, status: str, code: str) -> dict[str, Any]:
     return dict(media_of(answer_of(name, status))["examples"][code]["value"])
 
 
-def example_request(name: str, **overrides: Any) -> httpx.Request:
+def example_request(name: str, **overrides: Any) -> httpx2.Request:
     """The request that the document shows, with some of its parameters or its body in another way."""
     method, path, operation = OPERATIONS[name]
     headers: dict[str, str] = {}
@@ -51,10 +51,10 @@ def example_request(name: str, **overrides: Any) -> httpx.Request:
         first = next(iter(media_of(operation["requestBody"])["examples"].values()))
         body = overrides.get("body", first["value"])
     headers |= overrides.get("headers", {})
-    return httpx.Request(method, f"http://api.test{path}", json=body, headers=headers, params=overrides.get("query"))
+    return httpx2.Request(method, f"http://api.test{path}", json=body, headers=headers, params=overrides.get("query"))
 
 
-def assert_documented(name: str, response: httpx.Response) -> None:
+def assert_documented(name: str, response: httpx2.Response) -> None:
     """Status, headers and body are among what the document says of this operation."""
     answers = operation_of(name)["responses"]
     assert str(response.status_code) in answers, (name, response.status_code, response.text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from string import Formatter
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
@@ -172,7 +172,7 @@ class Names:
 class World:
     """`owner` has what is at stake; `neighbour` is of the same shop; `stranger` bears the owner's name in another."""
 
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     snapshot: Callable[[], Awaitable[Snapshot]]
     owner: Caller
     neighbour: Caller
@@ -223,7 +223,7 @@ class World:
         key: str = "of the example",
         body: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """The example of the route; `who` are the headers that say so, and whatever else is to be said."""
         example = example_of(route)
         keyed = {"Idempotency-Key": key} if example.is_keyed else {}
@@ -237,12 +237,12 @@ def nobodys() -> Names:
     return Names(new_order_id(NOON), NOBODYS)
 
 
-def done(response: httpx.Response) -> httpx.Response:
+def done(response: httpx2.Response) -> httpx2.Response:
     assert response.is_success, f"{response.request.method} {response.request.url}: {response.text}"
     return response
 
 
-def told_by(response: httpx.Response, names: Names) -> tuple[int, dict[str, str], str]:
+def told_by(response: httpx2.Response, names: Names) -> tuple[int, dict[str, str], str]:
     """All that the caller learns, but for what they named themselves, the request's id and the time of day."""
     text = INSTANT.sub("(time)", response.text)
     for known in (names.order_id, names.sku, response.headers["X-Request-Id"]):
@@ -259,10 +259,10 @@ async def open_world(
     adapters: Adapters, snapshot: Callable[[], Awaitable[Snapshot]], settings: ApiSettings = SETTINGS
 ) -> AsyncIterator[World]:
     app = create_app(settings, adapters=adapters, keys=KnownKeys())
-    transport = httpx.ASGITransport(app=app)
+    transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+        httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         shop = make_tenant()
         yield World(http, snapshot, Caller(shop, "ada"), Caller(shop, "bob"), Caller(make_tenant(), "ada"))

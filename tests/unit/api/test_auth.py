@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-import httpx
+import httpx2
 import jwt
 import pytest
 from aiohttp import web
@@ -369,10 +369,10 @@ async def test_the_settings_for_cognito_are_those_that_are_documented(monkeypatc
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     app = make_app(load_settings(ApiSettings))
-    transport = httpx.ASGITransport(app=app)
+    transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+        httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         for changes, status in (({}, 200), ({"scope": "orders:read"}, 403), ({"client_id": "other"}, 401)):
             headers = {"Authorization": f"Bearer {signed(known_issuer(), **of_cognito(**changes))}"}

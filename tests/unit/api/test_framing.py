@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx2
 import pytest
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
@@ -68,7 +68,7 @@ async def serving_a_product() -> AsyncIterator[int]:
     async with serving() as port:
         headers = {"Authorization": f"Bearer {issuer().token('acme', 'keeper')}"}
         product = {"name": "Green tea", "unit_price": 590, "currency": "EUR"}
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as http:
             (await http.put("/v1/products/TEA-GREEN-100", json=product)).raise_for_status()
         yield port
 

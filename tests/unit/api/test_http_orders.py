@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from order_shared.domain.errors import StorageUnavailable
@@ -261,7 +261,7 @@ class TestFailure:
 
     async def twice(
         self, error: Exception, *, applied: bool
-    ) -> tuple[httpx.Response, httpx.Response, list[str], list[str]]:
+    ) -> tuple[httpx2.Response, httpx2.Response, list[str], list[str]]:
         """Both answers, the orders that are stored, and those that the queue was told of."""
         async with open_api(FaultyOrders) as api:
             await api.put_product("TEA")
@@ -301,7 +301,7 @@ class TestCancel:
             await api.orders.move(order, order.confirm(order.created_at))
         return order_id
 
-    async def cancel(self, api: Api, order_id: str, if_match: str | None = None, **who: str) -> httpx.Response:
+    async def cancel(self, api: Api, order_id: str, if_match: str | None = None, **who: str) -> httpx2.Response:
         headers = api.headers(**who) | ({} if if_match is None else {"If-Match": if_match})
         return await api.http.post(f"/v1/orders/{order_id}/cancel", headers=headers)
 

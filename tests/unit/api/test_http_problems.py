@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -91,7 +91,7 @@ async def test_without_the_issuer_s_keys_a_token_may_be_sent_again() -> None:
     app = make_app(keys=NoKeys())
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://api.test") as http,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://api.test") as http,
     ):
         headers = {"Authorization": f"Bearer {issuer().token('acme', 'ada')}"}
         response = await http.get("/v1/orders", headers=headers)
@@ -171,17 +171,17 @@ class BrokenOrders(MemoryOrderRepository):
         raise self._error
 
 
-async def ask(error: Exception, path: str) -> httpx.Response:
+async def ask(error: Exception, path: str) -> httpx2.Response:
     adapters = Adapters(
         BrokenOrders(error),
         MemoryInventoryRepository(MemoryStore()),
         MemoryQueue(),
     )
     app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+        httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         return await http.get(path, headers={"Authorization": f"Bearer {issuer().token('acme', 'ada')}"})
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from itertools import accumulate, takewhile
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from order_api.order.service import OrderService
@@ -55,12 +55,12 @@ async def confirmed(api: Api) -> Order:
     return await api.orders.get(ADA, order.order_id)
 
 
-async def look(api: Api, order: Order, headers: Any = (), **who: str) -> httpx.Response:
+async def look(api: Api, order: Order, headers: Any = (), **who: str) -> httpx2.Response:
     sent = [*api.headers(**who).items(), *(headers.items() if isinstance(headers, dict) else headers)]
     return await api.http.get(f"/v1/orders/{order.order_id}", headers=sent)
 
 
-def is_unchanged(response: httpx.Response, version: int) -> bool:
+def is_unchanged(response: httpx2.Response, version: int) -> bool:
     assert response.headers["ETag"] == f'"{version}"'
     if response.status_code == 304:
         assert response.content == b""
@@ -315,7 +315,7 @@ class TestGivingUp:
 
 def app_of(api: Api) -> Any:
     transport = api.http._transport
-    assert isinstance(transport, httpx.ASGITransport)
+    assert isinstance(transport, httpx2.ASGITransport)
     return transport.app
 
 

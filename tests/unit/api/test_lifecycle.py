@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
@@ -52,11 +52,11 @@ async def test_a_process_that_stops_never_serves_again() -> None:
 
 
 @asynccontextmanager
-async def opened(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=app)
+async def opened(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://api.test") as http,
+        httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         yield http
 
@@ -65,7 +65,7 @@ def with_readiness(app: FastAPI, readiness: Readiness) -> None:
     app.state.services = replace(app.state.services, readiness=readiness)
 
 
-async def statuses(http: httpx.AsyncClient) -> dict[str, int]:
+async def statuses(http: httpx2.AsyncClient) -> dict[str, int]:
     return {path: (await http.get(path)).status_code for path in ("/healthz", "/serving", "/readyz")}
 
 
@@ -86,14 +86,14 @@ async def test_a_task_that_has_never_been_ready_takes_no_requests() -> None:
 
 
 @asynccontextmanager
-async def running(**changes: Any) -> AsyncIterator[tuple[Server, httpx.AsyncClient, asyncio.Task[None]]]:
+async def running(**changes: Any) -> AsyncIterator[tuple[Server, httpx2.AsyncClient, asyncio.Task[None]]]:
     """A real server in this process, a client of it, and the task that ends when the server has."""
     settings = SETTINGS.model_copy(update=changes)
     server = make_server(settings, make_app(settings))
     with listen("127.0.0.1", 0) as socket:
         ended = asyncio.create_task(server.serve([socket]))
         base_url = f"http://127.0.0.1:{socket.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=base_url) as http:
+        async with httpx2.AsyncClient(base_url=base_url) as http:
             try:
                 assert (await http.get("/serving")).status_code == 200
                 yield server, http, ended
@@ -128,7 +128,7 @@ async def test_a_lame_duck_ends_by_itself_and_closes_the_listener(terminate: Cal
     async with running(lame_duck_seconds=0.01) as (_, http, ended):
         terminate()
         await eventually(ended.done, "the end of the server")
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(httpx2.ConnectError):
             await http.get("/healthz")
 
 
@@ -137,7 +137,7 @@ async def test_a_second_signal_ends_the_lame_duck(terminate: Callable[[], None])
         terminate()
         terminate()
         await eventually(ended.done, "the end of the server")
-        with pytest.raises(httpx.ConnectError):
+        with pytest.raises(httpx2.ConnectError):
             await http.get("/healthz")
 
 

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -275,7 +275,7 @@ async def test_a_body_that_does_not_come_is_a_408(headers: list[str]) -> None:
 
 
 async def test_slow_bodies_do_not_keep_others_out() -> None:
-    async with serving(max_in_flight=5) as port, httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+    async with serving(max_in_flight=5) as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         headers = {"Authorization": f"Bearer {issuer().token('acme', 'ada')}"}
         strangers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         for _, writer in strangers:

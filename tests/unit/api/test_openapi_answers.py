@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -45,7 +45,7 @@ async def test_an_operation_names_the_scope_that_it_really_asks_for(api: Api, na
     assert response.json() == expected | {"request_id": response.headers["X-Request-Id"]}
 
 
-def _name_of(response: httpx.Response) -> str:
+def _name_of(response: httpx2.Response) -> str:
     """The operation that this answers."""
     (name,) = {
         name

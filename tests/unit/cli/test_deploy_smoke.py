@@ -2,7 +2,7 @@
 
 import json
 
-import httpx
+import httpx2
 import pytest
 
 from orderctl.deploy.checks import Check, Verdict, passed
@@ -24,26 +24,26 @@ class Api:
     """As the green side answers. `says` replaces the answer to a method and path for whoever has a token."""
 
     def __init__(self, release: str | None = GREEN) -> None:
-        self.asked: list[httpx.Request] = []
-        self.says: dict[tuple[str, str], httpx.Response] = {}
+        self.asked: list[httpx2.Request] = []
+        self.says: dict[tuple[str, str], httpx2.Response] = {}
         self.orders: dict[str, str] = {}
         self.release = release
         self.pauses = 0
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(request)
         if "Authorization" not in request.headers:
-            return self.says.get(("GET", "without a token"), httpx.Response(401))
+            return self.says.get(("GET", "without a token"), httpx2.Response(401))
         answer = self.says.get((request.method, request.url.raw_path.decode())) or self._answer(request)
         if self.release is not None:
             answer.headers[RELEASE] = self.release
         return answer
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST":
             key = request.headers["Idempotency-Key"]
-            return httpx.Response(202, json={"id": self.orders.setdefault(key, f"ord_{len(self.orders)}")})
-        return httpx.Response(200, json={"id": request.url.path.rpartition("/")[2]})
+            return httpx2.Response(202, json={"id": self.orders.setdefault(key, f"ord_{len(self.orders)}")})
+        return httpx2.Response(200, json={"id": request.url.path.rpartition("/")[2]})
 
     def poll_sleep(self) -> None:
         self.pauses += 1
@@ -57,7 +57,7 @@ class Api:
             release=release,
             may_be_unnamed=may_be_unnamed,
             poll_sleep=self.poll_sleep,
-            transport=httpx.MockTransport(self),
+            transport=httpx2.MockTransport(self),
         )
         return {check.name: check for check in smoke.run()}
 
@@ -111,7 +111,7 @@ def test_a_listener_that_still_sends_to_blue_is_given_time() -> None:
 
 def test_another_release_in_between_fails() -> None:
     class Shared(Api):
-        def __call__(self, request: httpx.Request) -> httpx.Response:
+        def __call__(self, request: httpx2.Request) -> httpx2.Response:
             self.release = BLUE if request.method == "PUT" else GREEN
             return super().__call__(request)
 
@@ -134,19 +134,24 @@ def test_an_image_that_names_no_commit_is_tested_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "answer", "told"),
     [
-        ("GET", "without a token", httpx.Response(404), f"GET {ORDERS} answers 404 instead of asking for a token"),
-        ("GET", "without a token", httpx.Response(200), f"GET {ORDERS} answers 200 instead of asking for a token"),
-        ("GET", "without a token", httpx.Response(503, text="no table"), "503 instead of asking for a token: no table"),
-        ("GET", "/v1/orders?limit=1", httpx.Response(503, text="no table"), "limit=1 answers 503: no table"),
-        ("PUT", "/v1/products/SMOKE-TEST", httpx.Response(401), "answers 401"),
-        ("POST", "/v1/orders", httpx.Response(500, text="x" * 1000), "POST /v1/orders answers 500: " + "x" * 200),
-        ("GET", "/v1/orders/ord_0", httpx.Response(404), "answers 404"),
-        ("GET", "/v1/orders/ord_0", httpx.Response(200, json={"id": "ord_9"}), "ord_0 was asked for, and ord_9 came"),
-        ("POST", "/v1/orders", httpx.Response(202, text="<html>"), "does not answer as the API does"),
-        ("GET", "/v1/orders/ord_0", httpx.Response(200, json={}), "does not answer as the API does"),
+        ("GET", "without a token", httpx2.Response(404), f"GET {ORDERS} answers 404 instead of asking for a token"),
+        ("GET", "without a token", httpx2.Response(200), f"GET {ORDERS} answers 200 instead of asking for a token"),
+        (
+            "GET",
+            "without a token",
+            httpx2.Response(503, text="no table"),
+            "503 instead of asking for a token: no table",
+        ),
+        ("GET", "/v1/orders?limit=1", httpx2.Response(503, text="no table"), "limit=1 answers 503: no table"),
+        ("PUT", "/v1/products/SMOKE-TEST", httpx2.Response(401), "answers 401"),
+        ("POST", "/v1/orders", httpx2.Response(500, text="x" * 1000), "POST /v1/orders answers 500: " + "x" * 200),
+        ("GET", "/v1/orders/ord_0", httpx2.Response(404), "answers 404"),
+        ("GET", "/v1/orders/ord_0", httpx2.Response(200, json={"id": "ord_9"}), "ord_0 was asked for, and ord_9 came"),
+        ("POST", "/v1/orders", httpx2.Response(202, text="<html>"), "does not answer as the API does"),
+        ("GET", "/v1/orders/ord_0", httpx2.Response(200, json={}), "does not answer as the API does"),
     ],
 )
-def test_the_first_wrong_answer_ends_it(method: str, path: str, answer: httpx.Response, told: str) -> None:
+def test_the_first_wrong_answer_ends_it(method: str, path: str, answer: httpx2.Response, told: str) -> None:
     api = Api()
     api.says[method, path] = answer
     (failed,) = (check for check in api.test().values() if check.verdict is Verdict.FAIL)
@@ -156,7 +161,7 @@ def test_the_first_wrong_answer_ends_it(method: str, path: str, answer: httpx.Re
 
 def test_one_key_must_give_one_order() -> None:
     class Forgetful(Api):
-        def _answer(self, request: httpx.Request) -> httpx.Response:
+        def _answer(self, request: httpx2.Request) -> httpx2.Response:
             self.orders.clear() if len(self.asked) % 2 else self.orders.setdefault("other", "ord_other")
             return super()._answer(request)
 
@@ -164,9 +169,9 @@ def test_one_key_must_give_one_order() -> None:
 
 
 def test_what_does_not_answer_at_all_fails() -> None:
-    def refuse(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused", request=request)
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError("refused", request=request)
 
-    smoke = Smoke(url="https://green", release=GREEN, poll_sleep=lambda: None, transport=httpx.MockTransport(refuse))
+    smoke = Smoke(url="https://green", release=GREEN, poll_sleep=lambda: None, transport=httpx2.MockTransport(refuse))
     (check,) = smoke.run()
     assert (check.name, check.verdict) == ("reachable", Verdict.FAIL)

@@ -3,10 +3,11 @@
 import json
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 
+from aws_json_client import StaticCredentials
 from devstack.issuer import ALGORITHM, AUDIENCE, Issuer
 from order_operations.live.tasks import API, PROCESSOR
 from orderctl.profile import StackNotRunning, StackProfile
@@ -54,13 +55,15 @@ def test_operators_work_on_the_tables_of_the_stack(tmp_path: Path) -> None:
     credentials = target.sync_session.get_credentials()
     assert credentials is not None
     assert (credentials.access_key, credentials.secret_key) == ("access", "secret")
-    assert target.session.region_name == target.sync_session.region_name == "eu-central-1"
+    assert isinstance(target.credentials, StaticCredentials)
+    assert target.credentials.key == ("access", "secret", None)
+    assert target.settings.aws_region == target.sync_session.region_name == "eu-central-1"
 
 
 def test_a_customer_gets_a_token_of_the_stacks_issuer(tmp_path: Path) -> None:
     issuer = Issuer.at(tmp_path / "key.pem")
     with issuer.serve(client_secret="of this stack") as jwks_url:
-        token_url = str(httpx.URL(jwks_url).join("/token"))
+        token_url = str(httpx2.URL(jwks_url).join("/token"))
         token = profile(tmp_path, token_url=token_url).token("acme", "ada")
         with pytest.raises(StackNotRunning, match="401"):
             profile(tmp_path, token_url=token_url, client_secret="of another").token("acme", "ada")

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 
 from order_client import OrderClient, RetryPolicy
 from order_client.calls import Token
 from order_client.retries import Time
 
-Answer = httpx.Response | Exception
+Answer = httpx2.Response | Exception
 TOKEN = "token"
 
 
@@ -41,17 +41,17 @@ class FakeApi:
     time: FakeTime = field(default_factory=FakeTime)
     orders: dict[str, dict[str, Any]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
-    requests: list[httpx.Request] = field(default_factory=list)
+    requests: list[httpx2.Request] = field(default_factory=list)
     instead: list[Answer] = field(default_factory=list)
     lost: int = 0
     before_look: Callable[[dict[str, Any], int], None] = lambda _order, _look: None
     looks: int = 0
 
     def client(self, policy: RetryPolicy | None = None, token: Token = TOKEN) -> OrderClient:
-        transport = httpx.MockTransport(self._answer)
+        transport = httpx2.MockTransport(self._answer)
         return OrderClient("http://api", token, retries=policy, transport=transport, time=self.time.as_time())
 
-    async def _answer(self, request: httpx.Request) -> httpx.Response:
+    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
         if self.instead:
             answer = self.instead.pop(0)
@@ -61,10 +61,10 @@ class FakeApi:
         response = self._carry_out(request)
         if self.lost:
             self.lost -= 1
-            raise httpx.ReadError("connection reset")
+            raise httpx2.ReadError("connection reset")
         return response
 
-    def _carry_out(self, request: httpx.Request) -> httpx.Response:
+    def _carry_out(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST" and request.url.path == "/v1/orders":
             return self._place(request)
         order = self.orders.get(request.url.path.split("/")[3])
@@ -75,22 +75,22 @@ class FakeApi:
         self.looks += 1
         self.before_look(order, self.looks)
         if request.headers.get("If-None-Match") == f'"{order["version"]}"':
-            return httpx.Response(304)
-        return httpx.Response(200, json=order)
+            return httpx2.Response(304)
+        return httpx2.Response(200, json=order)
 
-    def _place(self, request: httpx.Request) -> httpx.Response:
+    def _place(self, request: httpx2.Request) -> httpx2.Response:
         key = request.headers["Idempotency-Key"]
         replayed = {"Idempotent-Replayed": "true"} if key in self.keys else {}
         order_id = self.keys.setdefault(key, f"ord_{len(self.orders)}")
         order = self.orders.setdefault(order_id, order_body(order_id, json.loads(request.content)))
-        return httpx.Response(202, json=order, headers=replayed)
+        return httpx2.Response(202, json=order, headers=replayed)
 
-    def _cancel(self, order: dict[str, Any], request: httpx.Request) -> httpx.Response:
+    def _cancel(self, order: dict[str, Any], request: httpx2.Request) -> httpx2.Response:
         if request.headers.get("If-Match", f'"{order["version"]}"') != f'"{order["version"]}"':
             return problem(412, "version_mismatch", current_version=order["version"])
         if order["status"] != "cancelled":
             become(order, "cancelled")
-        return httpx.Response(202, json=order)
+        return httpx2.Response(202, json=order)
 
 
 def order_body(order_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +121,6 @@ def become(order: dict[str, Any], status: str) -> None:
     order["timeline"].append({"status": status, "at": order["updated_at"]})
 
 
-def problem(status: int, code: str, *, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+def problem(status: int, code: str, *, headers: dict[str, str] | None = None, **fields: Any) -> httpx2.Response:
     body = {"code": code, "detail": "as it is", "request_id": "r-1", "retryable": False, **fields}
-    return httpx.Response(status, json=body, headers={"Content-Type": "application/problem+json", **(headers or {})})
+    return httpx2.Response(status, json=body, headers={"Content-Type": "application/problem+json", **(headers or {})})

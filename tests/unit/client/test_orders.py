@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from order_client import (
@@ -172,7 +172,7 @@ async def test_listing_follows_the_cursor_with_the_same_filters(api: FakeApi) ->
     wanted = {"lines": [{"sku": "TEA", "quantity": 1}]}
     pages = [(["a", "b"], "c1"), ([], "c2"), (["c"], None)]
     api.instead = [
-        httpx.Response(
+        httpx2.Response(
             200,
             json={
                 "__typename": "OrderPage",

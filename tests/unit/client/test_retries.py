@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import httpx
+import httpx2
 import pytest
 
 from order_client import (
@@ -47,19 +47,19 @@ async def test_each_call_places_an_order_of_its_own_and_a_key_brought_along_does
 @pytest.mark.parametrize(
     "trouble",
     [
-        httpx.ConnectError("refused"),
-        httpx.ReadTimeout(""),
-        httpx.RemoteProtocolError("closed"),
+        httpx2.ConnectError("refused"),
+        httpx2.ReadTimeout(""),
+        httpx2.RemoteProtocolError("closed"),
         problem(408, "request_timeout", retryable=True),
         problem(429, "rate_limited", retryable=True),
         problem(503, "temporarily_unavailable", retryable=True),
         problem(500, "internal_error", retryable=True),
-        httpx.Response(502, text="<html>bad gateway</html>"),
-        httpx.Response(503, text=""),
+        httpx2.Response(502, text="<html>bad gateway</html>"),
+        httpx2.Response(503, text=""),
     ],
     ids=repr,
 )
-async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx.Response | Exception) -> None:
+async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx2.Response | Exception) -> None:
     api.instead = [trouble, trouble]
     async with api.client() as client:
         order = await client.place_order({"TEA": 1})
@@ -73,11 +73,11 @@ async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx.Response | Ex
     [
         (problem(409, "reference_taken"), Conflict),
         (problem(503, "temporarily_unavailable", retryable=False), Unavailable),
-        (httpx.Response(500, text="oops"), Unavailable),
+        (httpx2.Response(500, text="oops"), Unavailable),
     ],
     ids=["409", "503 for good", "500 of a stranger"],
 )
-async def test_what_stays_is_told_at_once(api: FakeApi, answer: httpx.Response, error: type[Problem]) -> None:
+async def test_what_stays_is_told_at_once(api: FakeApi, answer: httpx2.Response, error: type[Problem]) -> None:
     api.instead = [answer]
     async with api.client() as client:
         with pytest.raises(error):
@@ -101,7 +101,7 @@ async def test_nobody_waits_for_a_time_beyond_the_deadline(api: FakeApi) -> None
 
 
 async def test_it_gives_up_within_its_deadline_and_hands_over_the_key(api: FakeApi) -> None:
-    api.instead = [httpx.ConnectError("refused")] * 100
+    api.instead = [httpx2.ConnectError("refused")] * 100
     async with api.client(RetryPolicy(deadline=4.0, base=0.5, cap=1.0)) as client:
         with pytest.raises(Unreachable, match="refused") as caught:
             await client.place_order({"TEA": 1})
@@ -114,12 +114,12 @@ async def test_it_gives_up_within_its_deadline_and_hands_over_the_key(api: FakeA
 
 
 async def test_an_attempt_without_an_end_is_ended() -> None:
-    async def never(_: httpx.Request) -> httpx.Response:
+    async def never(_: httpx2.Request) -> httpx2.Response:
         await asyncio.Event().wait()
         raise AssertionError
 
     policy = RetryPolicy(deadline=0.02, attempt_timeout=0.01, base=0.005)
-    async with OrderClient("http://api", "token", retries=policy, transport=httpx.MockTransport(never)) as client:
+    async with OrderClient("http://api", "token", retries=policy, transport=httpx2.MockTransport(never)) as client:
         with pytest.raises(Unreachable, match="no answer in time"):
             await client.get_order("ord_0")
 
@@ -133,7 +133,7 @@ async def test_cancelling_again_after_a_lost_answer_changes_nothing(api: FakeApi
 
 
 async def test_what_is_not_this_api_is_told_as_such(api: FakeApi) -> None:
-    api.instead = [httpx.Response(200, text="<html>welcome</html>"), httpx.Response(302)]
+    api.instead = [httpx2.Response(200, text="<html>welcome</html>"), httpx2.Response(302)]
     async with api.client() as client:
         for _ in range(2):
             with pytest.raises(UnexpectedAnswer):
@@ -146,7 +146,7 @@ async def test_a_token_is_asked_for_before_each_attempt(api: FakeApi) -> None:
     async def token() -> str:
         return next(tokens)
 
-    api.instead = [httpx.ConnectError("refused")]
+    api.instead = [httpx2.ConnectError("refused")]
     async with api.client(token=token) as client:
         await client.place_order({"TEA": 1})
     assert [request.headers["Authorization"] for request in api.requests] == ["Bearer old", "Bearer new"]

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -158,5 +158,5 @@ def test_tokens_over_http_are_for_those_who_know_the_secret(
     issuer: Issuer, secret: str | None, form: dict[str, str], status: int
 ) -> None:
     with issuer.serve(client_secret=secret) as url:
-        answer = httpx.post(url, data=form)
+        answer = httpx2.post(url, data=form)
     assert (answer.status_code, "access_token" in answer.json()) == (status, status == 200)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from botocore.exceptions import ClientError
 
@@ -33,7 +33,7 @@ def _deployments(client: Any) -> int:
 
 
 def _post(ecs: SteppedEcs, action: str, **body: object) -> int:
-    return httpx.post(f"{ecs.address}/_ecs/{action}", json=body).status_code
+    return httpx2.post(f"{ecs.address}/_ecs/{action}", json=body).status_code
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_what_the_fake_does_not_know_is_an_error(ecs: SteppedEcs, client: Any) -
     with pytest.raises(ClientError, match="UnknownOperation"):
         client.list_clusters()
     assert (
-        httpx.post(ecs.address, headers={"X-Amz-Target": "Other.List"}).json()["__type"] == "UnknownOperationException"
+        httpx2.post(ecs.address, headers={"X-Amz-Target": "Other.List"}).json()["__type"] == "UnknownOperationException"
     )
-    assert httpx.post(ecs.address, content="Action=List").status_code == 404
+    assert httpx2.post(ecs.address, content="Action=List").status_code == 404
     assert _post(ecs, "nope") == 404
     assert _post(ecs, "lag", calls=1, operations=["UpdateService"]) == 400
     assert _post(ecs, "throttle", operations=1) == 400
@@ -90,15 +90,15 @@ def test_what_the_fake_does_not_know_is_an_error(ecs: SteppedEcs, client: Any) -
 def test_a_request_that_does_not_fit_is_refused(ecs: SteppedEcs) -> None:
     headers = {"X-Amz-Target": f"{TARGET}.ListServiceDeployments"}
     for body in ({}, {"service": 1}, {"service": "order-api", "status": ["GREAT"]}):
-        assert httpx.post(ecs.address, headers=headers, json=body).json()["__type"] == "InvalidParameterException"
-    assert httpx.post(ecs.address, headers=headers, content="{").json()["__type"] == "SerializationException"
+        assert httpx2.post(ecs.address, headers=headers, json=body).json()["__type"] == "InvalidParameterException"
+    assert httpx2.post(ecs.address, headers=headers, content="{").json()["__type"] == "SerializationException"
 
 
 def test_throttled_calls_are_refused_as_often_as_asked(ecs: SteppedEcs) -> None:
     assert _post(ecs, "throttle", operation="DescribeServices", calls=2) == 200
     headers = {"X-Amz-Target": f"{TARGET}.DescribeServices"}
     answers = [
-        httpx.post(ecs.address, headers=headers, json={"cluster": "dev", "services": ["order-api"]}) for _ in range(3)
+        httpx2.post(ecs.address, headers=headers, json={"cluster": "dev", "services": ["order-api"]}) for _ in range(3)
     ]
 
     assert [answer.status_code for answer in answers] == [400, 400, 200]

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
-import httpx
+import httpx2
 import pytest
 from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 
-from fake_ecs.aws_models import register_models
 from fake_ecs.gateway import Gateway
 from fake_ecs.images import INDEX, REVISION_LABEL, push_image, tag_image
 from fake_ecs.shapes import AnswerInvalid, ensure_valid
@@ -69,8 +68,8 @@ def test_an_index_names_its_platforms_and_their_labels(ecr: Any) -> None:
 
     assert image["imageManifestMediaType"] == INDEX
     assert len(index["manifests"]) == 2
-    assert httpx.get(url).json()["config"]["Labels"] == {REVISION_LABEL: "1a2b3c4"}
-    assert httpx.get(f"{url}0").status_code == 404
+    assert httpx2.get(url).json()["config"]["Labels"] == {REVISION_LABEL: "1a2b3c4"}
+    assert httpx2.get(f"{url}0").status_code == 404
 
 
 def test_an_image_may_lack_a_platform(ecr: Any) -> None:
@@ -147,7 +146,7 @@ def test_an_alarm_keeps_its_state_when_it_is_put_again(ecs: SteppedEcs) -> None:
 
 
 def _model() -> ServiceModel:
-    return register_models(botocore.session.Session()).get_service_model("ecs")
+    return botocore.session.Session().get_service_model("ecs")
 
 
 def _deployment_shape() -> Any:

@@ -1,13 +1,13 @@
 """What is asked at a look, and what becomes of it if something does not answer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-import httpx
+import httpx2
 import pytest
-from botocore.exceptions import ClientError
 
+from aws_json_client import Answer, AwsClient, ServiceError
 from devstack.stack import local_settings
 from order_operations.live import sources
 from order_operations.live.exposition import Sample
@@ -17,30 +17,27 @@ from order_operations.live.sources import Down, Look, Sources, Stored
 from order_operations.live.tasks import API, Task
 from order_shared.domain.errors import StorageUnavailable
 
-if TYPE_CHECKING:
-    from types_aiobotocore_sqs import SQSClient
-
 GOOD, BROKEN, GARBLED, GONE = (
     Task(service=API, address=f"http://{name}") for name in ("good", "broken", "garbled", "gone")
 )
 STORED = Stored(Outbox(swept=[], parked=[], capped=False), [])
-DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "GetQueueAttributes")
+DENIED = ServiceError("AccessDenied", 403, {"message": "not you"})
 
 
-def answer(request: httpx.Request) -> httpx.Response:
+def answer(request: httpx2.Request) -> httpx2.Response:
     assert request.url.path == "/metrics"
     match request.url.host:
         case "good":
-            return httpx.Response(200, text="order_parked 3\n")
+            return httpx2.Response(200, text="order_parked 3\n")
         case "broken":
-            return httpx.Response(503)
+            return httpx2.Response(503)
         case "garbled":
-            return httpx.Response(200, text="<html>moved</html>")
-    raise httpx.ConnectError("nobody listens", request=request)
+            return httpx2.Response(200, text="<html>moved</html>")
+    raise httpx2.ConnectError("nobody listens", request=request)
 
 
 async def look(*tasks: Task, depth: Callable[[], Awaitable[Depth]], read: Callable[[], Awaitable[Stored]]) -> Look:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
         return await Sources(http, tasks, depth, read).look()
 
 
@@ -87,22 +84,23 @@ async def test_what_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class TwoQueues:
-    """As much of an SQS client as is asked: work 5 visible and 2 in flight, dead letters 3 and 1."""
+    """Answers as SQS does: work 5 visible and 2 in flight, dead letters 3 and 1."""
+
+    name = "sqs"
 
     def __init__(self) -> None:
         self.resolved: list[str] = []
 
-    async def get_queue_url(self, **request: str) -> dict[str, str]:
-        self.resolved.append(request["QueueName"])
-        return {"QueueUrl": f"http://sqs/{request['QueueName']}"}
-
-    async def get_queue_attributes(self, **request: Any) -> dict[str, dict[str, str]]:
-        counts = ("3", "1") if request["QueueUrl"].endswith("-dead") else ("5", "2")
-        return {"Attributes": dict(zip(request["AttributeNames"], counts, strict=True))}
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
+        if operation == "GetQueueUrl":
+            self.resolved.append(payload["QueueName"])
+            return Answer({"QueueUrl": f"http://sqs/{payload['QueueName']}"}, None)
+        counts = ("3", "1") if payload["QueueUrl"].endswith("-dead") else ("5", "2")
+        return Answer({"Attributes": dict(zip(payload["AttributeNames"], counts, strict=True))}, None)
 
 
 async def test_hidden_dead_letters_count_and_names_are_resolved_once() -> None:
-    client = TwoQueues()
-    queues = Queues(cast("SQSClient", client), local_settings("http://sqs"))
+    sqs = TwoQueues()
+    queues = Queues(AwsClient(sqs), local_settings("http://sqs"))
     assert await queues.depth() == await queues.depth() == Depth(visible=5, in_flight=2, dead_letters=4)
-    assert sorted(client.resolved) == ["local-orders", "local-orders-dead"]
+    assert sorted(sqs.resolved) == ["local-orders", "local-orders-dead"]

@@ -1,6 +1,6 @@
 """The processor's health: what has silently stopped is seen from outside."""
 
-import httpx
+import httpx2
 import pytest
 
 from order_processor.health import health_server
@@ -17,7 +17,7 @@ async def fails() -> None:
     raise ConnectionError("no route")
 
 
-async def ask(path: str, *, idle: float = 0.0, dynamodb_up: bool = True, sqs_up: bool = True) -> httpx.Response:
+async def ask(path: str, *, idle: float = 0.0, dynamodb_up: bool = True, sqs_up: bool = True) -> httpx2.Response:
     readiness = Readiness(
         required={"dynamodb": answers if dynamodb_up else fails}, optional={"sqs": answers if sqs_up else fails}
     )
@@ -27,7 +27,7 @@ async def ask(path: str, *, idle: float = 0.0, dynamodb_up: bool = True, sqs_up:
             health_server(
                 listener, readiness=readiness, metrics=Metrics(), idle_seconds=lambda: idle, max_idle_seconds=90.0
             ),
-            httpx.AsyncClient() as http,
+            httpx2.AsyncClient() as http,
         ):
             return await http.get(address + path)
 

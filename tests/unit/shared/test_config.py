@@ -5,6 +5,7 @@ import os
 import pytest
 from pydantic import ValidationError
 
+from devstack.stack import local_session
 from order_shared.runtime.config import Environment, Settings, load_settings
 from order_shared.tables import TableNames
 
@@ -167,3 +168,40 @@ def test_settings_do_not_change() -> None:
     settings = load_settings(Settings)
     with pytest.raises(ValidationError):
         settings.host = "0.0.0.0"  # type: ignore[misc]  # noqa: S104 - it is refused, and nothing listens
+
+
+def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioboto3 is not: the environment of the tests has the newest botocore, which it does not allow."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("ORDER_AWS_CLIENT", "aioboto3")
+    with pytest.raises(
+        SystemExit, match=r"ORDER_AWS_CLIENT: aioboto3 is not installed; install order-shared\[aioboto3\]"
+    ):
+        load_settings(Settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "fault"),
+    [
+        ("AWS_REGION", "mars-north-1", "AWS has no region mars-north-1 that botocore knows"),
+        ("AWS_PROFILE", "nobody", "The config profile (nobody) could not be found"),
+        ("AWS_ENDPOINT_URL", "http://aws.test/path", "the endpoint of dynamodb is a scheme, a host and a port"),
+        ("AWS_ENDPOINT_URL_SQS", "sqs.test", "the endpoint of sqs is a scheme, a host and a port"),
+    ],
+)
+def test_a_place_that_aws_does_not_have_ends_the_process_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, fault: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit) as ended:
+        load_settings(Settings)
+    assert fault in str(ended.value)
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_the_local_stack_does_not_read_settings_for_aws_itself(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "true")
+    sqs = local_session().client("sqs", endpoint_url="http://127.0.0.1:1")
+    assert sqs.meta.endpoint_url == "http://127.0.0.1:1"
+    sqs.close()

@@ -1,25 +1,30 @@
-"""What is sent again and what is not, seen on the wire: the HTTP layer below aiodynamo is scripted."""
+"""What is sent again and what is not, seen on the wire: the HTTP layer is scripted."""
 
 import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
-from aiodynamo.credentials import Credentials, Key, StaticCredentials
-from aiodynamo.errors import TransactionCanceled, ValidationException
+from aiodynamo.errors import TransactionCanceled
 from aiodynamo.expressions import F, HashKey
-from aiodynamo.http.types import HttpImplementation, Request, Response
 from aiodynamo.operations import Put
 from aiodynamo.utils import py2dy
-from botocore.exceptions import CredentialRetrievalError
-from yarl import URL
 
-from order_shared.aws.credentials import BotocoreCredentials
-from order_shared.aws.dynamodb import Dynamo, DynamoClient, Item
-from order_shared.aws.retries import RetryPolicy
-from order_shared.aws.service import DYNAMODB, JsonService
+from aws_json_client import (
+    DYNAMODB,
+    AwsClient,
+    CredentialsProvider,
+    Key,
+    NoCredentials,
+    RetryPolicy,
+    ServiceError,
+    SignedTransport,
+    StaticCredentials,
+)
+from aws_json_client.http import Request, Response, Send
+from order_shared.aws.dynamodb import Dynamo, Item
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order, Schedule
@@ -28,9 +33,6 @@ from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository, OpenOrder
 from order_shared.tables import TableNames
 from tests.factories import NOON, make_order, make_record
-
-if TYPE_CHECKING:
-    import aioboto3
 
 Answer = Response | Exception
 PUT = Put("orders", {"key": "k"}, F("key").does_not_exist())
@@ -88,7 +90,6 @@ class Wire:
         self._script = list(script)
 
     async def __call__(self, request: Request) -> Response:
-        assert request.body is not None
         self.sent.append(json.loads(request.body))
         answer = self._script.pop(0) if self._script else OK
         if isinstance(answer, Exception):
@@ -96,25 +97,17 @@ class Wire:
         return answer
 
 
-class RefreshableCredentials(StaticCredentials):
-    def invalidate(self) -> bool:
-        return True
-
-
 def make_dynamo(
-    wire: HttpImplementation,
+    wire: Send,
     deadline: float = 5.0,
     on_retry: Callable[[str], None] = lambda _: None,
-    credentials: Credentials | None = None,
+    credentials: CredentialsProvider | None = None,
+    attempt_grace: float = 1.0,
 ) -> Dynamo:
-    service = JsonService(
-        DYNAMODB,
-        wire,
-        credentials or RefreshableCredentials(Key("id", "secret")),
-        region="eu-central-1",
-        url=URL("http://dynamodb.test/"),
-    )
-    return Dynamo(DynamoClient.of(service), RetryPolicy(deadline=deadline, base=0.0, on_retry=on_retry))
+    credentials = credentials or StaticCredentials(Key("id", "secret"))
+    transport = SignedTransport(DYNAMODB, wire, credentials, region="eu-central-1", host="dynamodb.test")
+    retries = RetryPolicy(deadline=deadline, attempt_grace=attempt_grace, base=0.0, on_retry=on_retry)
+    return Dynamo(AwsClient(transport, retries))
 
 
 @pytest.mark.parametrize("answer", TRANSIENT, ids=repr)
@@ -179,7 +172,7 @@ async def test_a_condition_that_failed_is_not_tried_again() -> None:
 
 async def test_a_mistake_of_ours_is_not_tried_again() -> None:
     wire = Wire(refusal("ValidationException", message="wrong"))
-    with pytest.raises(ValidationException):
+    with pytest.raises(ServiceError, match="ValidationException"):
         await make_dynamo(wire).transact_write([PUT])
     assert len(wire.sent) == 1
 
@@ -236,9 +229,8 @@ async def test_a_call_that_hangs_ends_soon_after_the_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError("it never answers")
 
-    retries = RetryPolicy(deadline=0.0, attempt_grace=0.05)
     with pytest.raises(StorageUnavailable):
-        await Dynamo(make_dynamo(hang).client, retries).transact_write([PUT])
+        await make_dynamo(hang, deadline=0.0, attempt_grace=0.05).transact_write([PUT])
 
 
 class TestLostAnswers:
@@ -290,14 +282,13 @@ async def test_shards_that_are_not_there_yet_hold_nothing() -> None:
     assert (await repository.get("acme", "TEA")).stock == (5, 0, 0)
 
 
-class BrokenSession:
+class BrokenCredentials(StaticCredentials):
     """A credential chain that cannot be followed just now."""
 
-    async def get_credentials(self) -> None:
-        raise CredentialRetrievalError(provider="container-role", error_msg="timed out")
+    async def get_key(self) -> Key:
+        raise NoCredentials("timed out")
 
 
 async def test_credentials_that_cannot_be_had_just_now_are_no_error_of_the_request() -> None:
-    credentials = BotocoreCredentials(cast("aioboto3.Session", BrokenSession()))
-    with pytest.raises(StorageUnavailable):
-        await make_dynamo(Wire(), deadline=0.0, credentials=credentials).transact_write([PUT])
+    with pytest.raises(StorageUnavailable, match="credentials"):
+        await make_dynamo(Wire(), deadline=0.0, credentials=BrokenCredentials(Key("", ""))).transact_write([PUT])

@@ -4,7 +4,10 @@ import errno
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import pytest
 import structlog
@@ -82,3 +85,41 @@ def test_what_json_cannot_say_is_said_otherwise(value: object, capsys: pytest.Ca
     structlog.get_logger("ours").info("odd", value=value)
     logging.getLogger("a.library").warning("odd %s", value)
     assert [json.loads(line)["level"] for line in capsys.readouterr().out.splitlines()] == ["info", "warning"]
+
+
+@contextmanager
+def stdout_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[BinaryIO]:
+    """Yield the pipe's reader."""
+    read, write = os.pipe()
+    with open(read, "rb") as reader, open(write, "w") as writer:  # noqa: PTH123 - descriptors
+        monkeypatch.setattr("sys.stdout", writer)
+        yield reader
+
+
+@pytest.mark.parametrize("may_open_again", [True, False])
+def test_a_reader_that_stalls_stops_nobody(monkeypatch: pytest.MonkeyPatch, *, may_open_again: bool) -> None:
+    with stdout_is_a_pipe(monkeypatch) as pipe:
+        if not may_open_again:
+            monkeypatch.setattr(os, "open", refuse)
+        configure_logging("INFO")
+        log = structlog.get_logger("ours")
+        for number in range(2000):
+            log.info("order_ended", number=number, text="x" * (number % 9000))
+            logging.getLogger("a.library").warning("%s things", number)
+        lines, cut = read_lines(pipe)
+        log.info("order_ended", number=-1)
+        rest, _ = read_lines(pipe, cut)
+    *finished, notice, last = rest
+    assert (lines[0]["number"], notice["event"], last["number"]) == (0, "log_lines_dropped", -1)
+    assert notice["count"] == 4000 - len(lines) - len(finished)
+
+
+def refuse(*_: object) -> int:
+    raise PermissionError
+
+
+def read_lines(pipe: BinaryIO, begun: bytes = b"") -> tuple[list[Any], bytes]:
+    """Return the whole lines in the pipe, and the beginning of the one that was cut."""
+    os.set_blocking(pipe.fileno(), False)
+    *lines, cut = (begun + (pipe.read() or b"")).split(b"\n")
+    return [json.loads(line) for line in lines], cut

@@ -5,14 +5,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from aiodynamo.credentials import Credentials, Key, StaticCredentials
-from aiodynamo.http.types import Request, Response
-from yarl import URL
 
-from devstack.stack import local_aio_session
-from order_shared.aws import service as aws_service
-from order_shared.aws.http import open_http
-from order_shared.aws.service import SQS, JsonService
+from aws_json_client import (
+    SQS,
+    CredentialsProvider,
+    Key,
+    NoCredentials,
+    Service,
+    SignedTransport,
+    StaticCredentials,
+    open_transport,
+)
+from aws_json_client.http import Request, Response
+from devstack.stack import local_credentials
 from order_shared.aws.sqs import SqsQueue, open_sqs
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
@@ -44,8 +49,6 @@ class Wire:
         self.sent: list[tuple[str, dict[str, Any]]] = []
 
     async def __call__(self, request: Request) -> Response:
-        assert request.headers is not None
-        assert request.body is not None
         operation = request.headers["x-amz-target"].removeprefix("AmazonSQS.")
         content = json.loads(request.body)
         if operation == "GetQueueUrl":
@@ -86,24 +89,19 @@ def refusal(code: str, status: int = 400) -> Response:
 class RefreshableCredentials(StaticCredentials):
     """Counts how often it was told that its key is of no use."""
 
-    refreshed = 0
+    refused = 0
 
-    def invalidate(self) -> bool:
-        self.refreshed += 1
-        return True
+    def refuse(self, key: Key) -> None:
+        assert key == self.key
+        self.refused += 1
 
 
 def make_queue(
-    wire: Wire, credentials: Credentials | None = None, *, on_retry: Callable[[str], None] = lambda _: None
+    wire: Wire, credentials: CredentialsProvider | None = None, *, on_retry: Callable[[str], None] = lambda _: None
 ) -> SqsQueue:
-    service = JsonService(
-        SQS,
-        wire,
-        credentials or RefreshableCredentials(Key("id", "secret")),
-        region="eu-central-1",
-        url=URL("http://sqs.test/"),
-    )
-    return SqsQueue("orders", "orders-dead", service=service, polls=service, on_retry=on_retry)
+    credentials = credentials or StaticCredentials(Key("id", "secret"))
+    transport = SignedTransport(SQS, wire, credentials, region="eu-central-1", host="sqs.test")
+    return SqsQueue("orders", "orders-dead", service=transport, polls=transport, on_retry=on_retry)
 
 
 async def send(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
@@ -218,18 +216,18 @@ async def test_a_key_that_has_expired_is_asked_for_anew() -> None:
     wire.script = [refusal("ExpiredToken", 403)]
     credentials = RefreshableCredentials(Key("id", "secret", "token"))
     await send(make_queue(wire, credentials), "a")
-    assert credentials.refreshed == 1
+    assert credentials.refused == 1
 
 
-class NoCredentials(StaticCredentials):
-    async def get_key(self, http: Any) -> Key | None:  # noqa: ARG002 - aiodynamo's protocol
-        return None
+class WithoutCredentials(StaticCredentials):
+    async def get_key(self) -> Key:
+        raise NoCredentials("no source has any")
 
 
 async def test_without_credentials_the_queue_is_unavailable_and_nothing_is_sent() -> None:
     wire = Wire()
-    with pytest.raises(QueueUnavailable, match="NoCredentials"):
-        await send(make_queue(wire, NoCredentials(Key("", ""))), "a")
+    with pytest.raises(QueueUnavailable, match="no credentials"):
+        await send(make_queue(wire, WithoutCredentials(Key("", ""))), "a")
     assert wire.sent == []
 
 
@@ -245,18 +243,21 @@ async def test_a_duplicate_in_a_batch_does_not_reject_the_batch(batch: Any) -> N
     assert [entry["ReceiptHandle"] for entry in wire.entries] == ["receipt-1", "receipt-2"]
 
 
-async def test_polls_and_all_else_have_pools_of_their_own_and_a_poll_may_take_its_time(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_polls_and_all_else_have_pools_of_their_own_and_a_poll_may_take_its_time() -> None:
     pools: list[tuple[int, float]] = []
 
-    def recording(url: URL, *, timeout: float, connections: int) -> Any:
-        pools.append((connections, timeout))
-        return open_http(url, timeout=timeout, connections=connections)
+    def recording(service: Service, credentials: CredentialsProvider, **options: Any) -> Any:
+        pools.append((options["connections"], options["timeout"]))
+        return open_transport(service, credentials, **options)
 
-    monkeypatch.setattr(aws_service, "open_http", recording)  # what it opens shows nowhere else
     async with open_sqs(
-        local_aio_session(), name="a", dead_letter_name="b", region="r", endpoint="http://localhost", pollers=16
+        local_credentials(),
+        name="a",
+        dead_letter_name="b",
+        region="r",
+        endpoint="http://localhost",
+        pollers=16,
+        connect=recording,
     ):
         pass
     (work, work_seconds), (polls, poll_seconds) = pools

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from order_shared.aws.retries import TRANSIENT
+from aws_json_client.errors import REASONS
 from order_shared.domain.order.models import Order, Parking
 from order_shared.runtime.metrics import Metrics
 from tests.factories import NOON, make_order
@@ -48,5 +48,5 @@ def test_an_order_that_is_open_for_a_day_is_within_the_buckets() -> None:
 def test_retries_are_there_from_the_start(service: str) -> None:
     """A counter whose first value is 200 has no increase to alarm on."""
     registry = Metrics().registry
-    for reason in TRANSIENT.values():
+    for reason in REASONS:
         assert registry.get_sample_value("order_aws_retries_total", {"service": service, "reason": reason}) == 0

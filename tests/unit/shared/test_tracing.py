@@ -5,17 +5,15 @@ import sys
 
 import orjson
 import pytest
-from aiodynamo.credentials import Key, StaticCredentials
-from aiodynamo.http.types import Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import attach, detach
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
-from yarl import URL
 
-from order_shared.aws.service import DYNAMODB, JsonService, Transport
+from aws_json_client import DYNAMODB, Key, ResponseError, SignedTransport, StaticCredentials, Transport
+from aws_json_client.http import Request, Response
 from order_shared.domain.order.events import Event, event_of, parse_event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
@@ -237,12 +235,10 @@ class TestErrors:
 class TestRequestsToAws:
     def service(self, tracing: SpanTracing, status: int, body: object) -> Transport:
         async def send(_: Request) -> Response:
-            return Response(status, orjson.dumps(body))
+            return Response(status, orjson.dumps(body), {b"x-amzn-requestid": b"REQUEST-1"})
 
         credentials = StaticCredentials(Key("a", "b"))
-        return tracing.transport(
-            JsonService(DYNAMODB, send, credentials, region="eu-central-1", url=URL("https://aws.test"))
-        )
+        return tracing.transport(SignedTransport(DYNAMODB, send, credentials, region="eu-central-1", host="aws.test"))
 
     async def test_each_is_a_span_of_what_makes_it(self, traces: Traces) -> None:
         with traces.tracing.client("order", {}):
@@ -263,8 +259,9 @@ class TestRequestsToAws:
         ],
     )
     async def test_an_error_is_named_as_aws_names_it(self, traces: Traces, body: object, kind: str) -> None:
-        with traces.tracing.client("order", {}):
+        with traces.tracing.client("order", {}), pytest.raises(ResponseError):
             await self.service(traces.tracing, 400, body).call("TransactWriteItems", {})
         call = traces.spans["dynamodb.TransactWriteItems"]
         assert call.attributes is not None
         assert (call.status.status_code, call.attributes["error.type"]) == (StatusCode.ERROR, kind)
+        assert (call.attributes["http.response.status_code"], call.attributes["aws.request_id"]) == (400, "REQUEST-1")

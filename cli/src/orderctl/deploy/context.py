@@ -14,7 +14,6 @@ from botocore.config import Config
 from order_shared.domain.clock import utc_now
 from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl import aws_models
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from orderctl.deploy.ecr_repository import EcrRepository
 from orderctl.deploy.fleet import Deployment, Fleet
@@ -31,6 +30,11 @@ CALLS = Config(
     connect_timeout=5,
     read_timeout=20,
 )
+
+
+def make_session() -> boto3.Session:
+    """Return a session in the region of `AWS_REGION`, which botocore does not read."""
+    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,7 @@ class DeployContext:
         """
         if kind not in SERVICES:
             raise Refused(f"{kind} is no service: {', '.join(SERVICES)}")
-        session = aws_models.session(region=os.environ.get("AWS_REGION") or None)  # which botocore does not read
+        session = make_session()
         if not session.region_name:
             raise Refused("no region is set: AWS_REGION")
         caller = session.client("sts", config=CALLS).get_caller_identity()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import httpx
+import httpx2
 from botocore.exceptions import ClientError
 
 from orderctl.exceptions import ImageNotFound, Refused
@@ -167,10 +167,10 @@ class EcrRepository:
             repositoryName=self.name, layerDigest=manifest["config"]["digest"]
         )
         unreadable = f"{self.name}: what an image is built for cannot be read"
-        # The address is signed: whoever has it can read the layer, and httpx's own errors name it.
+        # The address is signed: whoever has it can read the layer, and httpx2's own errors name it.
         try:
-            answer = httpx.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
-        except httpx.HTTPError as error:
+            answer = httpx2.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
+        except httpx2.HTTPError as error:
             raise Refused(f"{unreadable}: {type(error).__name__}") from None
         if not answer.is_success:
             raise Refused(f"{unreadable}: {answer.status_code}")

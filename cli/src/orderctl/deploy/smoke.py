@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from orderctl.deploy.checks import Check, Verdict
 
@@ -42,19 +42,19 @@ class Smoke:
     token: str | None = None
     may_be_unnamed: bool = False
     """Accept responses that name no release, as those of releases from before the header was there."""
-    transport: httpx.BaseTransport | None = None
+    transport: httpx2.BaseTransport | None = None
 
     def run(self) -> list[Check]:
         """Stop at the first check that fails."""
         checks: list[Check] = []
-        with httpx.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
+        with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
             try:
                 checks.extend(self._checks(http))
             except _Unexpected as answer:
                 checks.append(Check(answer.what, Verdict.FAIL, answer.detail))
         return checks
 
-    def _checks(self, http: httpx.Client) -> Iterator[Check]:
+    def _checks(self, http: httpx2.Client) -> Iterator[Check]:
         _ensure_asks_for_token(http)
         yield Check("reachable", Verdict.OK, f"{self.url} asks for a token")
         if self.token is None:
@@ -73,7 +73,7 @@ class Smoke:
             raise _Unexpected("order", f"{first} was asked for, and {read} came")
         yield Check("order", Verdict.OK, f"{first}: placed, placed again as one, and read")
 
-    def _release(self, http: httpx.Client) -> Check:
+    def _release(self, http: httpx2.Client) -> Check:
         """Wait until the release that is deployed answers. Raise _Unexpected if another one goes on answering."""
         answer = _ask(http, "release", "GET", f"{ORDERS}?limit=1")
         for _ in range(RELEASE_ATTEMPTS - 1):
@@ -90,7 +90,7 @@ class Smoke:
             return Check("release", Verdict.SKIP, "what answers names no release, as it was before this header")
         return Check("release", Verdict.OK, self.release)
 
-    def _ask(self, http: httpx.Client, what: str, method: str, path: str, **request: Any) -> httpx.Response:
+    def _ask(self, http: httpx2.Client, what: str, method: str, path: str, **request: Any) -> httpx2.Response:
         """Send a request as the smoke test's customer. Raise _Unexpected unless this release answers with success."""
         answer = _ask(http, what, method, path, **request)
         difference = self._difference(answer)
@@ -98,7 +98,7 @@ class Smoke:
             raise _Unexpected("release", f"{method} {path}: {difference}")
         return answer
 
-    def _difference(self, answer: httpx.Response) -> str | None:
+    def _difference(self, answer: httpx2.Response) -> str | None:
         """In what way the answer is not of the release that is deployed; None if it is."""
         found = answer.headers.get(RELEASE)
         if self.release is None or found == self.release or (found is None and self.may_be_unnamed):
@@ -114,7 +114,7 @@ class _Unexpected(Exception):
         self.detail = detail
 
 
-def _ensure_asks_for_token(http: httpx.Client) -> None:
+def _ensure_asks_for_token(http: httpx2.Client) -> None:
     """Send a request without a token. Raise _Unexpected unless the API refuses it."""
     answer = _send(http, "reachable", "GET", ORDERS)
     if answer.status_code != UNAUTHENTICATED:
@@ -122,7 +122,7 @@ def _ensure_asks_for_token(http: httpx.Client) -> None:
         raise _Unexpected("reachable", f"GET {ORDERS} {difference}")
 
 
-def _ask(http: httpx.Client, what: str, method: str, path: str, **request: Any) -> httpx.Response:
+def _ask(http: httpx2.Client, what: str, method: str, path: str, **request: Any) -> httpx2.Response:
     """Send a request. Raise _Unexpected unless the response is a success."""
     answer = _send(http, what, method, path, **request)
     if not answer.is_success:
@@ -130,14 +130,14 @@ def _ask(http: httpx.Client, what: str, method: str, path: str, **request: Any) 
     return answer
 
 
-def _send(http: httpx.Client, what: str, method: str, path: str, **request: Any) -> httpx.Response:
+def _send(http: httpx2.Client, what: str, method: str, path: str, **request: Any) -> httpx2.Response:
     try:
         return http.request(method, path, **request)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise _Unexpected(what, f"{method} {path}: {error!r}") from None
 
 
-def _id(order: httpx.Response) -> str:
+def _id(order: httpx2.Response) -> str:
     """Return the id of the order in a response. Raise _Unexpected if it has none."""
     try:
         return str(order.json()["id"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from order_client.exceptions import Problem, UnexpectedAnswer, Unreachable
 from order_client.retries import RetryPolicy, Time
@@ -38,7 +38,7 @@ class Caller:
         *,
         policy: RetryPolicy,
         time: Time,
-        transport: httpx.AsyncBaseTransport | None,
+        transport: httpx2.AsyncBaseTransport | None,
     ) -> None:
         """Raises ValueError unless the base URL is an absolute one."""
         parts = urlsplit(base_url)
@@ -47,12 +47,12 @@ class Caller:
         self._token = token
         self._policy = policy
         self._time = time
-        self._http = httpx.AsyncClient(base_url=base_url, transport=transport, timeout=None)  # noqa: S113 - see _attempt
+        self._http = httpx2.AsyncClient(base_url=base_url, transport=transport, timeout=None)
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def send(self, call: Call) -> httpx.Response:
+    async def send(self, call: Call) -> httpx2.Response:
         """The answer: 2xx, or 304. Raises Problem, Unreachable, UnexpectedAnswer."""
         end = self._time.clock() + self._policy.deadline + call.held
         attempt = 0
@@ -70,7 +70,7 @@ class Caller:
             await self._time.sleep(pause)
             attempt += 1
 
-    async def _attempt(self, call: Call, end: float) -> httpx.Response:
+    async def _attempt(self, call: Call, end: float) -> httpx2.Response:
         budget = min(self._policy.attempt_timeout + call.held, end - self._time.clock())
         try:
             async with asyncio.timeout(budget):
@@ -83,10 +83,10 @@ class Caller:
                     json=call.body,
                     headers={**call.headers, "Authorization": authorization},
                 )
-        except (httpx.TransportError, TimeoutError) as error:
-            why = "no answer in time" if isinstance(error, TimeoutError | httpx.TimeoutException) else str(error)
+        except (httpx2.TransportError, TimeoutError) as error:
+            why = "no answer in time" if isinstance(error, TimeoutError | httpx2.TimeoutException) else str(error)
             raise Unreachable(f"{self._http.base_url}: {why}") from error
-        except (httpx.DecodingError, httpx.InvalidURL) as error:
+        except (httpx2.DecodingError, httpx2.InvalidURL) as error:
             raise UnexpectedAnswer(str(error)) from error
         if response.is_success or response.status_code == HTTPStatus.NOT_MODIFIED:
             return response

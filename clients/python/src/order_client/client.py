@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Self, TypeVar
 from urllib.parse import quote
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from order_client.calls import Call, Caller, Token
@@ -40,7 +40,7 @@ class OrderClient:
         token: Token,
         *,
         retries: RetryPolicy | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
         time: Time | None = None,
     ) -> None:
         """`token` is a bearer token, or an async function that gives a fresh one. Raises ValueError for a bad URL."""
@@ -210,7 +210,7 @@ def _look(order_id: str, wait: float, known: Order | None) -> Call:
     return Call(method="GET", path=_path(order_id), headers=headers, held=wait)
 
 
-def _read(model: type[T], response: httpx.Response) -> T:
+def _read(model: type[T], response: httpx2.Response) -> T:
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import ClassVar
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from order_client.models import Fault, Order
@@ -82,7 +82,7 @@ class Problem(OrderClientError):
         self.current_version = body.current_version
 
     @classmethod
-    def of(cls, response: httpx.Response) -> "Problem":
+    def of(cls, response: httpx2.Response) -> "Problem":
         """Of any answer with an error status, also of one that is no problem document."""
         try:
             body = _Body.model_validate_json(response.content)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from devstack.address import Handler, served
 from devstack.demo import expect
@@ -139,4 +139,4 @@ def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) 
     for digest, tag in tags.items():
         if tag in urls:
             arguments = {"url": urls[tag], "digest": digest}
-            httpx.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()
+            httpx2.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()

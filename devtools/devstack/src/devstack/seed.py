@@ -10,9 +10,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-import aioboto3
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from aws_json_client import CredentialsProvider
 from order_shared.domain.clock import utc_now
 from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, fingerprint, record_key
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product
@@ -59,12 +59,12 @@ def read_products(paths: Iterable[Path]) -> list[SeedProduct]:
 async def load(
     products: Sequence[SeedProduct],
     settings: Settings,
-    session: aioboto3.Session,
+    credentials: CredentialsProvider,
     on_progress: Callable[[SeedProduct], None],
 ) -> int:
     """Load products; return how many of them were new."""
     created = 0
-    async with open_adapters(settings, Metrics(), session=session, deadline=10.0) as adapters:
+    async with open_adapters(settings, Metrics(), credentials=credentials, deadline=10.0) as adapters:
         for product in products:
             created += await load_product(adapters.inventory, product)
             on_progress(product)

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
 
-import aioboto3
 import boto3
 
+from aws_json_client import CredentialsProvider, Key, StaticCredentials
 from devstack.address import LOOPBACK
 from devstack.emulator import start_emulator
 from devstack.issuer import AUDIENCE, ISSUER, Issuer
@@ -23,6 +23,7 @@ from devstack.payments.process import start_payments
 from devstack.probe import is_ready
 from devstack.processes import READY_SECONDS, Child, ChildFailed, ProcessGroup
 from devstack.provision import provision
+from order_shared.aws.isolated import isolated_session
 from order_shared.naming import ORDER_API, SERVICES, Service
 from order_shared.runtime.config import Environment, Settings
 
@@ -36,11 +37,11 @@ ISSUER_KEY_FILE = "issuer.pem"
 
 
 def local_session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+    return boto3.Session(KEY, KEY, region_name=REGION, botocore_session=isolated_session())
 
 
-def local_aio_session() -> aioboto3.Session:
-    return aioboto3.Session(aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name=REGION)
+def local_credentials() -> CredentialsProvider:
+    return StaticCredentials(Key(KEY, KEY))
 
 
 def local_settings(endpoint: str) -> Settings:
@@ -60,6 +61,8 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
     return {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "ORDER_ENV": "local",
         "ORDER_TABLE_PREFIX": TABLE_PREFIX,
         "ORDER_JWT_ISSUER": ISSUER,
@@ -92,6 +95,8 @@ class Stack:
     services: dict[str, str] = field(default_factory=dict)
     """Addresses of the services that run, by name."""
     payments: str = ""
+    python: str = sys.executable
+    """The interpreter that runs the services."""
 
     @property
     def api(self) -> str:
@@ -102,8 +107,8 @@ class Stack:
         return local_settings(self.aws)
 
     @property
-    def aio_session(self) -> aioboto3.Session:
-        return local_aio_session()
+    def credentials(self) -> CredentialsProvider:
+        return local_credentials()
 
     def start_payments(self) -> None:
         """Start the payment sandbox; the services started from now on use it."""
@@ -124,7 +129,7 @@ class Stack:
 
     def _start_on(self, service: Service, port: int) -> None:
         environment = {**self.environment, "ORDER_HOST": LOOPBACK, "ORDER_PORT": str(port)}
-        child = self.group.start(service.name, [sys.executable, "-m", service.module], environment)
+        child = self.group.start(service.name, [self.python, "-m", service.module], environment)
         self.children[service.name] = child
         address = child.wait_for_address()
         child.wait_until(partial(is_ready, f"{address}/readyz"), "ready", READY_SECONDS)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping
 from http import HTTPStatus
 
-import httpx
+import httpx2
 
 from fake_ecs.balancer import Balancer, Json
 from fake_ecs.engine import Engine
@@ -81,8 +81,8 @@ class Routing:
 
 def _forward(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
     try:
-        answer = httpx.request(method, url, headers=headers, content=body, timeout=TIMEOUT)
-    except httpx.HTTPError:
+        answer = httpx2.request(method, url, headers=headers, content=body, timeout=TIMEOUT)
+    except httpx2.HTTPError:
         return _own(HTTPStatus.BAD_GATEWAY)
     kept = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
     return Answer(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, kept)

@@ -14,7 +14,6 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import ServiceModel
 
-from fake_ecs import aws_models
 from fake_ecs.alarms import Alarms
 from fake_ecs.api import EcsApi
 from fake_ecs.arns import Arns
@@ -48,12 +47,12 @@ TICK_SECONDS = 0.05
 @functools.cache
 def fake_session() -> boto3.Session:
     """The boto3 session for clients of the fake, which set `endpoint_url`. Shared: loading its models takes 0.5 s."""
-    return aws_models.session(region=REGION, access_key=KEY, secret_key=KEY)
+    return boto3.Session(KEY, KEY, region_name=REGION)
 
 
 @functools.cache
 def _model(service: str) -> ServiceModel:
-    return aws_models.register_models(botocore.session.Session()).get_service_model(service)
+    return botocore.session.Session().get_service_model(service)
 
 
 def _client(service: str, endpoint: str) -> Any:

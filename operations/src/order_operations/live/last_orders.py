@@ -42,6 +42,6 @@ async def of_small_table(dynamo: Dynamo, table: str) -> list[Order]:
 
     Raises StorageUnavailable.
     """
-    page = await dynamo.retries.run(lambda: dynamo.client.scan_single_page(table, limit=LOCAL_ITEMS))
+    page = await dynamo.scan_page(table, limit=LOCAL_ITEMS)
     newest = nlargest(COUNT, page.items, key=lambda item: str(item["created_at"]))
     return [to_order(item) for item in newest]

@@ -2,13 +2,10 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from aws_json_client import AwsClient
 from order_shared.aws.queue_depth import QueueDepth, depth_request, to_depth
 from order_shared.runtime.config import Settings
-
-if TYPE_CHECKING:
-    from types_aiobotocore_sqs import SQSClient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +20,17 @@ class Depth:
 class Queues:
     """The work queue and its dead letters; their names are resolved at the first look, so SQS may be down before."""
 
-    def __init__(self, client: "SQSClient", settings: Settings) -> None:
+    def __init__(self, client: AwsClient, settings: Settings) -> None:
         self._client = client
         self._names = (settings.queue_name, settings.dlq_name)
         self._urls: dict[str, str] = {}
 
     async def depth(self) -> Depth:
-        """Two requests. Raises botocore's errors."""
+        """Two requests. Raises AwsError."""
         work, dead = await asyncio.gather(*map(self._read, self._names))
         return Depth(visible=work.visible, in_flight=work.in_flight, dead_letters=dead.total)
 
     async def _read(self, name: str) -> QueueDepth:
         if name not in self._urls:
-            self._urls[name] = (await self._client.get_queue_url(QueueName=name))["QueueUrl"]
-        return to_depth(await self._client.get_queue_attributes(**depth_request(self._urls[name])))
+            self._urls[name] = (await self._client.request_once("GetQueueUrl", {"QueueName": name}))["QueueUrl"]
+        return to_depth(await self._client.request_once("GetQueueAttributes", depth_request(self._urls[name])))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-import httpx
-from botocore.exceptions import ClientError
+import httpx2
 
+from aws_json_client import SQS, ResponseError, RetryPolicy, open_client
 from order_operations.live import last_orders
 from order_operations.live.exposition import Sample
 from order_operations.live.outbox import Outbox, read_outbox
@@ -18,7 +18,6 @@ from order_operations.live.queues import Depth, Queues
 from order_operations.live.tasks import Task
 from order_operations.target import Target
 from order_shared.aws.dynamodb import Dynamo, open_dynamo
-from order_shared.aws.retries import RetryPolicy
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.models import Customer, Order
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
@@ -78,7 +77,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Sources:
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
     tasks: Sequence[Task]
     read_queues: Callable[[], Awaitable[Depth]]
     read_storage: Callable[[], Awaitable[Stored]]
@@ -106,10 +105,10 @@ async def _answer_of(work: Awaitable[T]) -> T | Down:
 
 
 def _fault(error: Exception) -> str:
-    if isinstance(error, httpx.HTTPStatusError):
+    if isinstance(error, httpx2.HTTPStatusError):
         return f"HTTP {error.response.status_code}"
-    if isinstance(error, ClientError):
-        return error.response["Error"]["Code"]
+    if isinstance(error, ResponseError):
+        return error.code
     return type(error).__name__
 
 
@@ -120,10 +119,12 @@ async def open_sources(
     """Nothing is connected until the first look. `small`: the orders table may be read, not only queried."""
     settings = target.settings
     async with (
-        httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http,
-        target.session.client("sqs", region_name=settings.aws_region, endpoint_url=settings.sqs_endpoint) as sqs,
+        httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as http,
+        open_client(
+            SQS, credentials=target.credentials, region=settings.aws_region, endpoint=settings.sqs_endpoint
+        ) as sqs,
         open_dynamo(
-            target.session,
+            target.credentials,
             region=settings.aws_region,
             endpoint=settings.dynamodb_endpoint,
             retries=RetryPolicy(deadline=PATIENCE_SECONDS),

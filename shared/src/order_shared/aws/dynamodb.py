@@ -1,31 +1,34 @@
-"""DynamoDB through aiodynamo: about a fourth of a botocore client's CPU per call.
+"""DynamoDB: reads and writes of items, and transactions. aiodynamo builds conditions and updates.
 
-Nothing is sent again below `RetryPolicy`, which decides. Every transaction carries a request token made when
-it is built and used only to send the same bytes again, so a lost answer never applies it twice.
+Every transaction carries a request token made when it is built and used only to send the same bytes again, so a lost
+response never applies it twice.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from functools import partial
-from http import HTTPStatus
-from typing import Any, Self
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
-import aioboto3
-import orjson
-from aiodynamo.client import Client
-from aiodynamo.errors import ItemNotFound, Throttled, TransactionCanceled, exception_from_response
+from aiodynamo.errors import ConditionalCheckFailed, TableNotFound, TransactionCanceled
 from aiodynamo.expressions import Condition, KeyCondition, UpdateExpression
-from aiodynamo.models import BatchGetRequest, Page, ReturnValues, Select
-from aiodynamo.operations import Get
+from aiodynamo.models import Page
+from aiodynamo.operations import Get, Update
 from aiodynamo.utils import dy2py
 
-from order_shared.aws.credentials import BotocoreCredentials
-from order_shared.aws.encoding import WriteOperation, encoded
-from order_shared.aws.errors import error_code
-from order_shared.aws.retries import RetryPolicy
-from order_shared.aws.service import DYNAMODB, Decorate, Transport, open_service, undecorated
+from aws_json_client import (
+    DYNAMODB,
+    AwsClient,
+    AwsError,
+    CredentialsProvider,
+    RetryPolicy,
+    ServiceError,
+    Unavailable,
+    open_transport,
+)
+from order_shared.aws.connect import Connect, Decorate, undecorated
+from order_shared.aws.encoding import WriteOperation, attributes, encoded, encoded_condition
+from order_shared.domain.errors import StorageUnavailable
 
 Item = dict[str, Any]
 
@@ -34,66 +37,65 @@ REQUEST_TIMEOUT = 2.5
 """Seconds. With the time-outs for credentials and for a connection it is `RetryPolicy.attempt_limit`."""
 MAX_CONNECTIONS = 200
 
+ERRORS = {
+    "ConditionalCheckFailedException": ConditionalCheckFailed,
+    "TransactionCanceledException": TransactionCanceled,
+    "ResourceNotFoundException": TableNotFound,
+}
+"""Errors that repositories know, by DynamoDB's code."""
 
-@dataclass(frozen=True)
-class DynamoClient(Client):
-    """aiodynamo's client over our own transport."""
 
-    service: Transport = field(kw_only=True)
+class _Unprocessed(AwsError):
+    """DynamoDB left items out of a batch: it had no capacity for them."""
 
-    @classmethod
-    def of(cls, service: Transport) -> Self:
-        return cls(service.send, service.credentials, service.region, numeric_type=int, service=service)
-
-    async def send_request(self, *, action: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Make one attempt. Raises the service's errors as aiodynamo's."""
-        response = await self.service.call(action, payload)
-        if response.status == HTTPStatus.OK:
-            try:
-                answer = orjson.loads(response.body)
-            except orjson.JSONDecodeError as fault:
-                raise ConnectionError("the answer is not JSON") from fault  # not of DynamoDB's making
-            if not isinstance(answer, dict):
-                raise ConnectionError("the answer is no JSON object")
-            return answer
-        if response.status < HTTPStatus.INTERNAL_SERVER_ERROR and error_code(response.body) is None:
-            raise ConnectionError(f"the answer {response.status} is not DynamoDB's")  # a proxy's, or a captive portal's
-        raise exception_from_response(response.status, response.body)
+    def __init__(self) -> None:
+        super().__init__("items of a batch were not processed", reason="throttled")
 
 
 @dataclass(frozen=True)
 class Dynamo:
     """Calls of DynamoDB that the repositories make, with retries. All numbers are integers.
 
-    Each raises StorageUnavailable at the deadline. Conditions that fail come through as aiodynamo's
+    Each raises StorageUnavailable when no attempt is left. Conditions that fail come through as aiodynamo's
     ConditionalCheckFailed and TransactionCanceled: only the repository knows what they mean.
     """
 
-    client: DynamoClient
-    retries: RetryPolicy
+    client: AwsClient
+
+    async def _request(self, operation: str, payload: Item) -> Item:
+        """Return the result of an operation. Raises ServiceError for a request that DynamoDB refuses."""
+        try:
+            return await self.client.request(operation, payload)
+        except Unavailable as error:
+            raise StorageUnavailable(f"DynamoDB: {error}") from error
+        except ServiceError as error:
+            if error.code in ERRORS:
+                raise ERRORS[error.code](error.content) from error
+            raise
 
     async def get(self, table: str, key: Item) -> Item | None:
         """Return the item, or None if it does not exist. Strongly consistent."""
-        try:
-            return await self.retries.run(lambda: self.client.get_item(table, key, consistent_read=True))
-        except ItemNotFound:
-            return None
+        payload = {"TableName": table, "Key": attributes(key), "ConsistentRead": True}
+        return _item(await self._request("GetItem", payload))
 
     async def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
         """Return the existing ones of up to 100 items, in no order. Strongly consistent."""
         found: list[Item] = []
-        wanted = list(keys)
+        left = [attributes(key) for key in keys]
 
         async def read() -> None:
-            nonlocal wanted
-            request = {table: BatchGetRequest(keys=wanted, consistent_read=True)}
-            answer = await self.client.batch_get(request)
-            found.extend(answer.items.get(table, []))
-            wanted = list(answer.unprocessed_keys.get(table, []))
-            if wanted:
-                raise Throttled  # DynamoDB leaves out what it has no capacity for
+            nonlocal left
+            request = {table: {"Keys": left, "ConsistentRead": True}}
+            answer = await self.client.request_once("BatchGetItem", {"RequestItems": request})
+            found.extend(dy2py(item, int) for item in answer["Responses"].get(table, ()))
+            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            if left:
+                raise _Unprocessed
 
-        await self.retries.run(read)
+        try:
+            await self.client.retries.run(read)
+        except Unavailable as error:
+            raise StorageUnavailable(f"DynamoDB: {error}") from error
         return found
 
     async def query(
@@ -134,53 +136,75 @@ class Dynamo:
         start_key: Item | None = None,
     ) -> Page:
         """Return the page of one request: up to `limit` items, or as many as 1 MB holds; consistent as `query` is."""
-        return await self.retries.run(
-            partial(
-                self.client.query_single_page,
-                table,
-                condition,
-                start_key=start_key,
-                index=index,
-                limit=limit,
-                scan_forward=not descending,
-                consistent_read=index is None,
-                select=Select.all_attributes if index is None else Select.all_projected_attributes,
-            )
-        )
+        payload: Item = {
+            "TableName": table,
+            "Limit": limit,
+            "ScanIndexForward": not descending,
+            "ConsistentRead": index is None,
+            "Select": "ALL_ATTRIBUTES" if index is None else "ALL_PROJECTED_ATTRIBUTES",
+            **encoded_condition(condition),
+        }
+        if index is not None:
+            payload["IndexName"] = index
+        if start_key is not None:
+            payload["ExclusiveStartKey"] = attributes(start_key)
+        return _page(await self._request("Query", payload))
+
+    async def scan_page(
+        self, table: str, *, limit: int, segment: int = 0, segments: int = 1, start_key: Item | None = None
+    ) -> Page:
+        """Return the page of one request over the whole table, or over one of its segments. Strongly consistent."""
+        payload: Item = {
+            "TableName": table,
+            "Limit": limit,
+            "ConsistentRead": True,
+            "Segment": segment,
+            "TotalSegments": segments,
+        }
+        if start_key is not None:
+            payload["ExclusiveStartKey"] = attributes(start_key)
+        return _page(await self._request("Scan", payload))
+
+    async def put(self, table: str, item: Item) -> None:
+        """Write an item, whatever stood there before."""
+        await self._request("PutItem", {"TableName": table, "Item": attributes(item)})
+
+    async def item_count(self, table: str) -> int:
+        """Return the number of items as AWS counted it some hours ago. Raises TableNotFound."""
+        answer = await self._request("DescribeTable", {"TableName": table})
+        return int(answer["Table"].get("ItemCount", 0))
 
     async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:
         """Update the item and return it as it is then. Raises ConditionalCheckFailed.
 
-        A repeat after a lost answer fails its condition too, so the caller reads the item again.
+        A repeat after a lost response fails its condition too, so the caller reads the item again.
         """
-        item = await self.retries.run(
-            lambda: self.client.update_item(
-                table, key, expression, condition=condition, return_values=ReturnValues.all_new
-            )
-        )
-        return item or {}
+        payload = encoded(Update(table, key, expression, condition))["Update"]
+        answer = await self._request("UpdateItem", {**payload, "ReturnValues": "ALL_NEW"})
+        return dy2py(answer.get("Attributes", {}), int)
 
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
         """Write all or nothing. Raises TransactionCanceled with positional reasons."""
-        payload = {
-            "ClientRequestToken": str(uuid.uuid4()),
-            "TransactItems": [encoded(operation) for operation in operations],
-        }
-        await self.retries.run(lambda: self.client.send_request(action="TransactWriteItems", payload=payload))
+        items = [encoded(operation) for operation in operations]
+        await self._request("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), "TransactItems": items})
 
     async def transact_get(self, gets: Sequence[Get]) -> list[Item | None]:
         """Return one snapshot of several items, in their order, with None for each that does not exist."""
-        payload = {"TransactItems": [get.to_request_payload() for get in gets]}
-        answer = await self.retries.run(lambda: self.client.send_request(action="TransactGetItems", payload=payload))
-        return [
-            dy2py(entry["Item"], self.client.numeric_type) if entry.get("Item") else None
-            for entry in answer["Responses"]
-        ]
+        answer = await self._request("TransactGetItems", {"TransactItems": [get.to_request_payload() for get in gets]})
+        return [_item(entry) for entry in answer["Responses"]]
 
     async def ping(self, table: str, key: Item) -> None:
-        """Read an item once, without retries. It need not exist."""
-        with suppress(ItemNotFound):
-            await self.client.get_item(table, key)
+        """Read an item once, without retries. It need not exist. Raises AwsError."""
+        await self.client.request_once("GetItem", {"TableName": table, "Key": attributes(key)})
+
+
+def _item(holder: Item) -> Item | None:
+    return dy2py(holder["Item"], int) if holder.get("Item") else None
+
+
+def _page(answer: Item) -> Page:
+    last_key = answer.get("LastEvaluatedKey")
+    return Page([dy2py(item, int) for item in answer["Items"]], dy2py(last_key, int) if last_key else None)
 
 
 def failed_conditions(error: TransactionCanceled) -> list[bool]:
@@ -196,21 +220,21 @@ def failed_conditions(error: TransactionCanceled) -> list[bool]:
 
 @asynccontextmanager
 async def open_dynamo(
-    session: aioboto3.Session,
+    credentials: CredentialsProvider,
     *,
     region: str,
     endpoint: str | None,
     retries: RetryPolicy,
     decorate: Decorate = undecorated,
+    connect: Connect = open_transport,
 ) -> AsyncIterator[Dynamo]:
     """Open a client for the life of the process, with its own connection pool."""
-    async with open_service(
+    async with connect(
         DYNAMODB,
-        BotocoreCredentials(session),
+        credentials,
         region=region,
         endpoint=endpoint,
         timeout=REQUEST_TIMEOUT,
         connections=MAX_CONNECTIONS,
-        decorate=decorate,
-    ) as service:
-        yield Dynamo(DynamoClient.of(service), retries)
+    ) as transport:
+        yield Dynamo(AwsClient(decorate(transport), retries))

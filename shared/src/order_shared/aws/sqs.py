@@ -1,22 +1,22 @@
 """SQS over its JSON protocol: one connection pool for long polls, and one for all other requests."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from http import HTTPStatus
 from typing import Any
 
-import aioboto3
-import orjson
-from aiodynamo.errors import NoCredentialsFound
-from botocore.retries.quota import RetryQuota
-
-from order_shared.aws.credentials import BotocoreCredentials
-from order_shared.aws.errors import TRANSIENT_CODES, error_code
+from aws_json_client import (
+    SQS,
+    AwsClient,
+    AwsError,
+    CredentialsProvider,
+    RetryPolicy,
+    RetryQuota,
+    Transport,
+    Unavailable,
+    open_transport,
+)
+from order_shared.aws.connect import Connect
 from order_shared.aws.queue_depth import depth_request, to_depth
-from order_shared.aws.retries import RETRY_COST, SUCCESS_REFUND, TIMEOUT_COST, new_quota
-from order_shared.aws.service import SQS, Transport, open_service
-from order_shared.backoff import full_jitter
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
     Depth,
@@ -30,7 +30,10 @@ from order_shared.messaging.queue import (
 REQUEST_TIMEOUT = 5.0
 POLL_TIMEOUT = MAX_WAIT_SECONDS + 5.0  # longer than any long poll
 MAX_CONNECTIONS = 32
-RETRY_BASE_SECONDS = 0.1
+MAX_ATTEMPTS = 2
+RETRY_SECONDS = 0.1
+DEADLINE = 8.0
+"""Seconds after which no attempt begins. The caller, who knows what waits, may try again."""
 
 GONE_CODES = frozenset(
     {
@@ -43,14 +46,6 @@ GONE_CODES = frozenset(
 """Codes of a delivery that is not ours any more. For a delete they are as good as success."""
 
 Json = dict[str, Any]
-
-
-class TransientQueueError(QueueUnavailable):
-    """The same request may well succeed in a moment; `reason` says why, as a metric label."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(code)
-        self.reason = reason
 
 
 class SqsQueue:
@@ -66,12 +61,20 @@ class SqsQueue:
         on_retry: Callable[[str], None] = lambda _: None,
         quota: RetryQuota | None = None,
     ) -> None:
-        self._quota = quota or new_quota()
         self._names = {"work": name, "dead": dead_letter_name}
         self._urls: dict[str, str] = {}
-        self._service = service
-        self._polls = polls
-        self._on_retry = on_retry
+        retries = RetryPolicy(
+            deadline=DEADLINE,
+            attempt_grace=REQUEST_TIMEOUT,
+            attempt_limit=REQUEST_TIMEOUT + 2.5,  # with the time-outs for credentials and for a connection
+            max_attempts=MAX_ATTEMPTS,
+            base=RETRY_SECONDS,
+            cap=RETRY_SECONDS,
+            on_retry=on_retry,
+            quota=quota or RetryQuota(),
+        )
+        self._service = AwsClient(service, retries)
+        self._polls = AwsClient(polls)
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         return await self._send("work", messages)
@@ -81,7 +84,7 @@ class SqsQueue:
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         """Poll once. After a lost response its messages stay hidden, and the consumer polls again."""
-        answer = await _call(
+        answer = await self._once(
             self._polls,
             "ReceiveMessage",
             {
@@ -117,7 +120,7 @@ class SqsQueue:
     async def ping(self) -> None:
         """Make one request. Raises QueueUnavailable."""
         url = await self._url("work")
-        await _call(self._service, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["QueueArn"]})
+        await self._once(self._service, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["QueueArn"]})
 
     async def _send(self, target: str, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         entries = [
@@ -137,7 +140,7 @@ class SqsQueue:
             "QueueUrl": await self._url(target),
             "Entries": [{"Id": str(index), **entry} for index, entry in enumerate(entries)],
         }
-        answer = await self._call_with_retry(operation, payload)
+        answer = await self._request(operation, payload)
         return [
             EntryFailure(index=int(entry["Id"]), code=entry["Code"], gone=entry["Code"] in GONE_CODES)
             for entry in answer.get("Failed") or ()
@@ -145,64 +148,36 @@ class SqsQueue:
 
     async def _waiting(self, target: str) -> int:
         request = depth_request(await self._url(target))
-        return to_depth(await _call(self._service, "GetQueueAttributes", request)).visible
+        return to_depth(await self._once(self._service, "GetQueueAttributes", request)).visible
 
     async def _url(self, target: str) -> str:
         if target not in self._urls:
-            answer = await self._call_with_retry("GetQueueUrl", {"QueueName": self._names[target]})
+            answer = await self._request("GetQueueUrl", {"QueueName": self._names[target]})
             self._urls[target] = answer["QueueUrl"]
         return self._urls[target]
 
-    async def _call_with_retry(self, operation: str, payload: Mapping[str, Any]) -> Json:
+    async def _request(self, operation: str, payload: Json) -> Json:
         """Make the request, and once more after a transient error, such as a connection that SQS had closed."""
         try:
-            answer = await _call(self._service, operation, payload)
-        except TransientQueueError as error:
-            if not self._quota.acquire(TIMEOUT_COST if error.reason == "timeout" else RETRY_COST):
-                raise
-            self._on_retry(error.reason)
-            await asyncio.sleep(full_jitter(0, base=RETRY_BASE_SECONDS, cap=RETRY_BASE_SECONDS))
-            answer = await _call(self._service, operation, payload)
-        self._quota.release(SUCCESS_REFUND)
-        return answer
+            return await self._service.request(operation, payload)
+        except AwsError as error:
+            raise _unavailable(error) from error
+
+    async def _once(self, client: AwsClient, operation: str, payload: Json) -> Json:
+        try:
+            return await client.request_once(operation, payload)
+        except AwsError as error:
+            raise _unavailable(error) from error
 
 
-async def _call(service: Transport, operation: str, payload: Mapping[str, Any]) -> Json:
-    """Make one request, and return the content of the response. Raises QueueUnavailable."""
-    try:
-        response = await service.call(operation, payload)
-    except NoCredentialsFound as error:
-        raise QueueUnavailable("NoCredentials") from error
-    except OSError as error:  # a time-out is one
-        raise TransientQueueError(
-            type(error).__name__, "timeout" if isinstance(error, TimeoutError) else "network"
-        ) from error
-    if response.status == HTTPStatus.OK:
-        return _content(response.body)
-    code = error_code(response.body)
-    if code is not None and code in TRANSIENT_CODES:
-        raise TransientQueueError(code, TRANSIENT_CODES[code])
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TransientQueueError(code or str(response.status), "server_error")
-    if code is None:
-        raise TransientQueueError(f"status {response.status}", "network")  # a proxy's answer, not SQS's
-    raise QueueUnavailable(code)
-
-
-def _content(body: bytes) -> Json:
-    """Return what SQS answers. Raises TransientQueueError for what only somebody else can have answered."""
-    try:
-        content = orjson.loads(body) if body else {}
-    except ValueError as error:
-        raise TransientQueueError("not JSON", "network") from error
-    if not isinstance(content, dict):
-        raise TransientQueueError("no JSON object", "network")
-    return content
+def _unavailable(error: AwsError) -> QueueUnavailable:
+    """Return the port's error. Its text begins with the code of SQS, or with what kept the request from it."""
+    return QueueUnavailable(str(error.__cause__ if isinstance(error, Unavailable) else error))
 
 
 @asynccontextmanager
 async def open_sqs(
-    session: aioboto3.Session,
+    credentials: CredentialsProvider,
     *,
     name: str,
     dead_letter_name: str,
@@ -211,16 +186,14 @@ async def open_sqs(
     pollers: int,
     on_retry: Callable[[str], None] = lambda _: None,
     quota: RetryQuota | None = None,
+    connect: Connect = open_transport,
 ) -> AsyncIterator[SqsQueue]:
     """Open the queue, with its connections kept until the end of the block."""
-    credentials = BotocoreCredentials(session)
     async with AsyncExitStack() as stack:
 
         async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - of each request
             return await stack.enter_async_context(
-                open_service(
-                    SQS, credentials, region=region, endpoint=endpoint, timeout=timeout, connections=connections
-                )
+                connect(SQS, credentials, region=region, endpoint=endpoint, timeout=timeout, connections=connections)
             )
 
         service = await open_pool(timeout=REQUEST_TIMEOUT, connections=MAX_CONNECTIONS)

@@ -135,7 +135,9 @@ class Batcher(Generic[T]):
         try:
             failures = {failure.index: failure for failure in await self._flush([entry for entry, _ in batch])}
         except Exception as error:
-            if not isinstance(error, QueueUnavailable):
+            if isinstance(error, QueueUnavailable):
+                log.warning("flush_failed", entries=len(batch), error=str(error))
+            else:
                 log.exception("flush_crashed")
             for _, outcome in batch:
                 _settle(outcome, EntryFailed(None))  # nobody may wait for ever

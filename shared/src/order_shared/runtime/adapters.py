@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import aioboto3
-
+from aws_json_client import BotocoreCredentials, CredentialsProvider, RetryPolicy, RetryQuota
+from order_shared.aws.connect import connect_by
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.aws.retries import RetryPolicy, new_quota
 from order_shared.aws.sqs import open_sqs
 from order_shared.messaging.queue import Queue
 from order_shared.runtime.config import Settings
@@ -31,23 +30,25 @@ async def open_adapters(
     *,
     deadline: float,
     pollers: int = 0,
-    session: aioboto3.Session | None = None,
+    credentials: CredentialsProvider | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> AsyncIterator[Adapters]:
     """Nothing is connected until it is first used. `deadline` bounds each storage call, retries included."""
-    session = session or aioboto3.Session()
-    quota = new_quota()  # of the process: what DynamoDB has used up, SQS has not
+    credentials = credentials or BotocoreCredentials()
+    connect = connect_by(settings.aws_client)
+    quota = RetryQuota()  # of the process: retries that DynamoDB used up are not left for SQS
     retries = RetryPolicy(deadline=deadline, on_retry=metrics.dynamodb_retried, quota=quota)
     async with (
         open_dynamo(
-            session,
+            credentials,
             region=settings.aws_region,
             endpoint=settings.dynamodb_endpoint,
             retries=retries,
             decorate=tracing.transport,
+            connect=connect,
         ) as dynamo,
         open_sqs(
-            session,
+            credentials,
             name=settings.queue_name,
             dead_letter_name=settings.dlq_name,
             region=settings.aws_region,
@@ -55,6 +56,7 @@ async def open_adapters(
             pollers=pollers,
             on_retry=metrics.sqs_retried,
             quota=quota,
+            connect=connect,
         ) as queue,
     ):
         yield Adapters(

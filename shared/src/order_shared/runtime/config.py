@@ -5,13 +5,16 @@ has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credential
 their names. Nothing is read at import: a process makes its settings once, in `main`.
 """
 
+import importlib.util
 import os
 from enum import StrEnum
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from aws_json_client import DYNAMODB, SQS
+from aws_json_client.endpoints import resolve
 from order_shared.tables import TableNames, order_queue
 
 S = TypeVar("S", bound="Settings")
@@ -42,6 +45,10 @@ class Settings(BaseSettings):
     aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
     aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
 
+    aws_client: Literal["aws-json-client", "aioboto3"] = "aws-json-client"
+    """Client of DynamoDB and SQS. `aioboto3` is the stock SDK, for comparison: it costs several times the CPU and needs
+    the extra `order-shared[aioboto3]`."""
+
     home_region: Annotated[str | None, Field(min_length=1)] = None
     """The only region that writes, of those that share replicated tables: uniqueness and transactions do not cross
     regions. In any other the API only reads, and the processor does not start. If not set, this one writes."""
@@ -69,6 +76,13 @@ class Settings(BaseSettings):
         defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
 
+    @field_validator("aws_client")
+    @classmethod
+    def _installed(cls, client: str) -> str:
+        if importlib.util.find_spec(client.replace("-", "_")) is None:
+            raise ValueError(f"{client} is not installed; install order-shared[{client}]")
+        return client
+
     @field_validator("*", mode="before")
     @classmethod
     def _printable(cls, value: object) -> object:
@@ -76,6 +90,13 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not value.isprintable():
             raise ValueError("it has a line end or another control character within")
         return value
+
+    @model_validator(mode="after")
+    def _addresses_are_known(self) -> Self:
+        """Find a wrong region, endpoint or profile before anything is opened."""
+        resolve(DYNAMODB, self.aws_region, self.dynamodb_endpoint)
+        resolve(SQS, self.aws_region, self.sqs_endpoint)
+        return self
 
     @property
     def tables(self) -> TableNames:

@@ -1,39 +1,38 @@
 """One logging set-up: JSON lines, or readable lines on a terminal; libraries' logs in the same form.
 
-Our own lines go straight to standard output: the way through the standard library's logging, which carries what
-libraries say, costs four times as much.
+Our own lines go straight to the output: the way through the standard library's logging, which carries those of
+libraries, costs four times as much.
 """
 
 import json
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
 import structlog
 
+from order_shared.runtime.log_output import LogOutput, PipeOutput, open_output
+
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
-NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx", "stripe", "urllib3")
+NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx2", "stripe", "urllib3")
 """Some of them log what they send at lower levels: tokens among it."""
 
 
-class _Output:
-    """A line that cannot be written is dropped: no log may stop the work, nor undo what was done."""
+class _TextOutput:
+    """The output for the standard library's handler, which writes text."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, output: LogOutput | PipeOutput) -> None:
+        self._output = output
 
-    def write(self, line: bytes) -> None:
-        with suppress(OSError, ValueError):
-            self._file.write(line)
+    def write(self, text: str) -> None:
+        self._output.write(text.encode())
 
     def flush(self) -> None:
-        with suppress(OSError, ValueError):
-            self._file.flush()
+        self._output.flush()
 
 
 def configure_logging(level: str) -> None:
@@ -49,13 +48,14 @@ def configure_logging(level: str) -> None:
         if terminal
         else [_traceback_without_locals(), structlog.processors.JSONRenderer(serializer=_json)]
     )
+    output = open_output(sys.stdout.buffer)
     structlog.configure(
         processors=[*shared, *renderer],
-        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Output(sys.stdout.buffer))),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", output)),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(_TextOutput(output))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

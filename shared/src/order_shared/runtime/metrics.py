@@ -16,7 +16,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from order_shared.aws.retries import REASONS
+from aws_json_client.errors import REASONS
 from order_shared.domain.order.models import ENDED, Order
 from order_shared.messaging.consumer.metrics import OUTAGE_BUCKETS
 from order_shared.messaging.queue import MAX_BATCH

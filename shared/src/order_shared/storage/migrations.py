@@ -19,7 +19,6 @@ from operator import and_
 
 from aiodynamo.errors import ConditionalCheckFailed, TableNotFound
 from aiodynamo.expressions import Condition, F, UpdateExpression
-from aiodynamo.utils import dy2py, py2dy
 
 from order_shared.aws.dynamodb import Dynamo, Item
 from order_shared.domain.errors import PlatformError, StorageUnavailable
@@ -110,26 +109,16 @@ class Migration:
     async def count_roughly(self) -> int:
         """As AWS counts it, some hours ago. Raises TableMissing."""
         try:
-            description = await self._dynamo.retries.run(lambda: self._dynamo.client.describe_table(self._name))
+            return await self._dynamo.item_count(self._name)
         except TableNotFound as error:
             raise TableMissing(self._name) from error
-        return description.item_count or 0
 
     async def read(self, segment: Segment, after: Item | None, limit: int) -> ItemPage:
         """Up to `limit` items; consistent, so that nothing that was stored before is overlooked."""
-        payload = {
-            "TableName": self._name,
-            "ConsistentRead": True,
-            "Segment": segment.number,
-            "TotalSegments": segment.of,
-            "Limit": limit,
-            **({"ExclusiveStartKey": py2dy(after)} if after else {}),
-        }
-        client = self._dynamo.client
-        answer = await self._dynamo.retries.run(lambda: client.send_request(action="Scan", payload=payload))
-        last = answer.get("LastEvaluatedKey")
-        items = [dy2py(item, client.numeric_type) for item in answer["Items"]]
-        return ItemPage(items, dy2py(last, client.numeric_type) if last else None)
+        page = await self._dynamo.scan_page(
+            self._name, limit=limit, segment=segment.number, segments=segment.of, start_key=after
+        )
+        return ItemPage(page.items, page.last_evaluated_key)
 
     async def rewrite(self, item: Item) -> bool:
         """Writes an item of an older version in the newest form; False if there is no need (any more)."""
@@ -164,4 +153,4 @@ class Migration:
         item: Item = {"subject": self._subject, "at": str(segment), "done": checkpoint.done}
         if checkpoint.after is not None:
             item["after"] = checkpoint.after
-        await self._dynamo.retries.run(lambda: self._dynamo.client.put_item(self._operations, item))
+        await self._dynamo.put(self._operations, item)

@@ -8,7 +8,6 @@ from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import aioboto3
 import typer
 from rich import box
 from rich.panel import Panel
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from aws_json_client import CredentialsProvider
 from devstack.commands.deployments import demonstrate_deploy, serve_ecs
 from devstack.commands.running import WATCH_SECONDS, demonstration, watch_until_interrupted
 from devstack.demo import DemoFailed, Row, run_demo
@@ -81,7 +81,7 @@ def seed(
     with _reported_failures():
         target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
         products = read_products(files or default_files())
-        created = _load(products, target.settings, target.session)
+        created = _load(products, target.settings, target.credentials)
         console.print(f"{created} products loaded, {len(products) - created} were there already")
 
 
@@ -126,15 +126,15 @@ def _started(folder: Path, *, local_ports: bool = False) -> Iterator[Stack]:
     with contextlib.ExitStack() as entered:
         with console.status("starting the embedded AWS and the services"):
             stack = entered.enter_context(running_stack(folder, local_ports=local_ports))
-        created = _load(read_products(default_files()), stack.settings, stack.aio_session)
+        created = _load(read_products(default_files()), stack.settings, stack.credentials)
         console.print(f"started, with {created} products", style="dim")
         yield stack
 
 
-def _load(products: list[SeedProduct], settings: Settings, session: aioboto3.Session) -> int:
+def _load(products: list[SeedProduct], settings: Settings, credentials: CredentialsProvider) -> int:
     with _progress() as progress:
         task = progress.add_task("loading products", total=len(products))
-        return asyncio.run(load(products, settings, session, lambda _: progress.advance(task)))
+        return asyncio.run(load(products, settings, credentials, lambda _: progress.advance(task)))
 
 
 def _demonstrate(stack: Stack, burst: int) -> list[Row]:

@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
+import httpx2
 import stripe
 
 
 class HttpxClient(stripe.HTTPClient):
     """HTTP client for Stripe's SDK, whose own has no time-out over a whole request."""
 
-    name = "httpx"
+    name = "httpx2"
 
     def __init__(self, connect_seconds: float, request_seconds: float) -> None:
         super().__init__()
         self._request_seconds = request_seconds
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(request_seconds, connect=connect_seconds),
-            limits=httpx.Limits(max_connections=None),  # as many as messages are handled at once
+        self._client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(request_seconds, connect=connect_seconds),
+            limits=httpx2.Limits(max_connections=None),  # as many as messages are handled at once
         )
 
     async def request_async(
@@ -27,7 +27,7 @@ class HttpxClient(stripe.HTTPClient):
         try:
             async with asyncio.timeout(self._request_seconds):
                 response = await self._client.request(method, url, headers=headers, content=post_data)
-        except (httpx.HTTPError, TimeoutError) as error:
+        except (httpx2.HTTPError, TimeoutError) as error:
             name = type(error).__name__
             raise stripe.APIConnectionError(name, should_retry=True) from error  # type: ignore[no-untyped-call] # SDK's
         return response.content, response.status_code, response.headers

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from order_shared.aws.service import Transport
+from aws_json_client import Transport
 from order_shared.domain.order.events import Event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import EventPublisher

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from order_shared.aws.service import Transport
+from aws_json_client import Transport
 from order_shared.domain.order.events import Event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import EventPublisher, Settled

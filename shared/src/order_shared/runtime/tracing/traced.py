@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from aiodynamo.credentials import Credentials
-from aiodynamo.http.types import HttpImplementation, Response
 from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode
 
-from order_shared.aws.service import Transport
+from aws_json_client import Answer, ResponseError, Transport
 from order_shared.domain.order.events import Event
 from order_shared.messaging.publisher import EventPublisher, Settled, ignore
 
@@ -55,40 +52,29 @@ class TracedTransport:
     """Each request is a span of its trace. Polls, sweeps and batches belong to none, and make none of their own."""
 
     def __init__(self, transport: Transport, tracing: "SpanTracing") -> None:
+        self.name = transport.name
         self._transport = transport
         self._tracing = tracing
 
-    @property
-    def name(self) -> str:
-        return self._transport.name
-
-    @property
-    def region(self) -> str:
-        return self._transport.region
-
-    @property
-    def send(self) -> HttpImplementation:
-        return self._transport.send
-
-    @property
-    def credentials(self) -> Credentials:
-        return self._transport.credentials
-
-    async def call(self, operation: str, payload: Mapping[str, Any]) -> Response:
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
         if not trace.get_current_span().is_recording():
             return await self._transport.call(operation, payload)
         attributes = {"rpc.system": "aws-api", "rpc.service": self.name, "rpc.method": operation}
         with self._tracing.client(f"{self.name}.{operation}", attributes) as span:
-            response = await self._transport.call(operation, payload)
-            span.set_attribute("http.response.status_code", response.status)
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                fail(span, _error_code(response))
-            return response
+            outcome = await self._outcome(operation, payload)
+            if outcome.request_id:
+                span.set_attribute("aws.request_id", outcome.request_id)
+            status = outcome.status if isinstance(outcome, ResponseError) else HTTPStatus.OK
+            span.set_attribute("http.response.status_code", status)
+            if isinstance(outcome, ResponseError):
+                fail(span, outcome.code)
+        if isinstance(outcome, ResponseError):
+            raise outcome
+        return outcome
 
-
-def _error_code(response: Response) -> str:
-    """Return the error's name in AWS, such as `TransactionCanceledException`; the status if it has none."""
-    try:
-        return str(orjson.loads(response.body)["__type"]).rpartition("#")[2]
-    except (ValueError, KeyError, TypeError):
-        return str(response.status)
+    async def _outcome(self, operation: str, payload: Mapping[str, Any]) -> Answer | ResponseError:
+        """Return an error response instead of raising it: the span names its code, and not the exception's class."""
+        try:
+            return await self._transport.call(operation, payload)
+        except ResponseError as error:
+            return error

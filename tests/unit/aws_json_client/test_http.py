@@ -9,15 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from aiodynamo.http.types import HttpImplementation, Request, Response
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from yarl import URL
 
-from order_shared.aws import http
-from order_shared.aws.http import open_http
+from aws_json_client import http
+from aws_json_client.endpoints import Address
+from aws_json_client.http import Request, Response, Send, open_http
 from order_shared.domain.clock import utc_now
 from tests.waiting import eventually
 
@@ -66,21 +65,21 @@ def answering(*answers: bytes) -> Talk:
 
 
 @asynccontextmanager
-async def running(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Server, URL]]:
+async def running(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Server, Address]]:
     server = Server(talk)
     listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
     port = listener.sockets[0].getsockname()[1]
     async with listener:
-        yield server, URL(f"{'https' if tls else 'http'}://127.0.0.1:{port}/")
+        yield server, Address(hostname="127.0.0.1", port=port, tls=tls is not None)
 
 
-async def post(send: HttpImplementation, url: URL, body: bytes = b"{}") -> Response:
-    return await send(Request("POST", str(url), {"x-amz-target": "A.B"}, body))
+async def post(send: Send, body: bytes = b"{}") -> Response:
+    return await send(Request({"x-amz-target": "A.B"}, body))
 
 
 async def test_requests_one_after_the_other_share_a_connection() -> None:
-    async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=9) as send:
-        answers = [await post(send, url) for _ in range(3)]
+    async with running(answering(OK)) as (server, address), open_http(address, timeout=5, connections=9) as send:
+        answers = [await post(send) for _ in range(3)]
     assert answers == [Response(200, b"{}")] * 3
     assert server.connections == 1
 
@@ -92,8 +91,8 @@ async def test_a_request_is_sent_as_it_is() -> None:
         seen.append(await read_request(reader))
         writer.write(OK)
 
-    async with running(talk) as (_, url), open_http(url, timeout=5, connections=1) as send:
-        await send(Request("POST", str(url), {"host": "aws", "x-amz-target": "A.B"}, "é".encode()))
+    async with running(talk) as (_, address), open_http(address, timeout=5, connections=1) as send:
+        await send(Request({"host": "aws", "x-amz-target": "A.B"}, "é".encode()))
     assert seen == [b"POST / HTTP/1.1\r\nhost: aws\r\nx-amz-target: A.B\r\ncontent-length: 2\r\n\r\n\xc3\xa9"]
 
 
@@ -109,8 +108,8 @@ async def test_a_request_is_sent_as_it_is() -> None:
     ],
 )
 async def test_every_status_and_framing_is_an_answer(answer: bytes, expected: Response) -> None:
-    async with running(answering(answer)) as (_, url), open_http(url, timeout=5, connections=1) as send:
-        assert await post(send, url) == expected
+    async with running(answering(answer)) as (_, address), open_http(address, timeout=5, connections=1) as send:
+        assert await post(send) == expected
 
 
 async def test_an_answer_may_come_byte_by_byte() -> None:
@@ -120,15 +119,15 @@ async def test_an_answer_may_come_byte_by_byte() -> None:
             writer.write(bytes([byte]))
             await writer.drain()
 
-    async with running(talk) as (_, url), open_http(url, timeout=5, connections=1) as send:
-        assert await post(send, url) == Response(200, b"{}")
+    async with running(talk) as (_, address), open_http(address, timeout=5, connections=1) as send:
+        assert await post(send) == Response(200, b"{}")
 
 
 async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    async with running(answering(closing)) as (server, url), open_http(url, timeout=5, connections=1) as send:
-        await post(send, url)
-        await post(send, url)
+    async with running(answering(closing)) as (server, address), open_http(address, timeout=5, connections=1) as send:
+        await post(send)
+        await post(send)
     assert server.connections == 2
 
 
@@ -138,8 +137,8 @@ async def test_a_connection_that_the_server_means_to_close_and_does_not_is_close
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
         await reader.read(-1)
 
-    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
-        await post(send, url)
+    async with running(talk) as (server, address), open_http(address, timeout=5, connections=1) as send:
+        await post(send)
         await eventually(lambda: server.open == 0)
 
 
@@ -147,8 +146,8 @@ async def test_a_connection_that_the_server_means_to_close_and_does_not_is_close
     "announced", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"]
 )
 async def test_what_announces_an_answer_is_none(announced: bytes) -> None:
-    async with running(answering(announced + OK)) as (_, url), open_http(url, timeout=5, connections=1) as send:
-        assert [await post(send, url) for _ in range(2)] == [Response(200, b"{}")] * 2
+    async with running(answering(announced + OK)) as (_, address), open_http(address, timeout=5, connections=1) as send:
+        assert [await post(send) for _ in range(2)] == [Response(200, b"{}")] * 2
 
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
@@ -158,17 +157,17 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
         writer.write_eof()
         await reader.read(-1)  # ends once the client has closed it too
 
-    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
-        await post(send, url)
+    async with running(talk) as (server, address), open_http(address, timeout=5, connections=1) as send:
+        await post(send)
         await eventually(lambda: server.open == 0)
-        assert (await post(send, url)).status == 200
+        assert (await post(send)).status == 200
 
 
 async def test_a_connection_that_has_rested_too_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_IDLE_SECONDS", -1.0)  # every rest is too long: the clock is the system's
-    async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=1) as send:
-        await post(send, url)
-        await post(send, url)
+    async with running(answering(OK)) as (server, address), open_http(address, timeout=5, connections=1) as send:
+        await post(send)
+        await post(send)
         await eventually(lambda: server.open == 1)
     assert server.connections == 2
 
@@ -205,17 +204,17 @@ async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -
 )
 async def test_without_a_whole_answer_the_outcome_is_unknown(talk: Talk, error: type[OSError]) -> None:
     """And the connection is given up, so that the rest of an answer is never taken for the next one."""
-    async with running(talk) as (server, url), open_http(url, timeout=FAST, connections=1) as send:
+    async with running(talk) as (server, address), open_http(address, timeout=FAST, connections=1) as send:
         for attempt in (1, 2):
             with pytest.raises(error):
-                await post(send, url)
+                await post(send)
             assert server.connections == attempt
         await eventually(lambda: server.open == 0)
 
 
 async def test_who_gives_up_waiting_takes_the_connection_along() -> None:
-    async with running(silence) as (server, url), open_http(url, timeout=5, connections=1) as send:
-        waiting = asyncio.ensure_future(post(send, url))
+    async with running(silence) as (server, address), open_http(address, timeout=5, connections=1) as send:
+        waiting = asyncio.ensure_future(post(send))
         await eventually(lambda: server.open == 1)
         waiting.cancel()
         await eventually(lambda: server.open == 0)
@@ -234,16 +233,16 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(*, in_one_piece:
         writer.write(uncalled)
         await reader.read(-1)
 
-    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
-        await post(send, url)
+    async with running(talk) as (server, address), open_http(address, timeout=5, connections=1) as send:
+        await post(send)
         is_answered.set()
         await eventually(lambda: server.open == 0)
-        assert (await post(send, url)).status == 200
+        assert (await post(send)).status == 200
     assert server.connections == 2
 
 
 async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", 1000)
+    monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 1000)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -252,31 +251,31 @@ async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch)
             writer.write(b"64\r\n" + b"x" * 100 + b"\r\n")
             await writer.drain()
 
-    async with running(talk) as (server, url), open_http(url, timeout=5, connections=1) as send:
+    async with running(talk) as (server, address), open_http(address, timeout=5, connections=1) as send:
         with pytest.raises(ConnectionResetError, match="larger than 1000 bytes"):
-            await post(send, url)
+            await post(send)
         await eventually(lambda: server.open == 0)
 
 
 async def test_there_are_never_more_connections_than_allowed() -> None:
-    async with running(answering(OK)) as (server, url), open_http(url, timeout=5, connections=3) as send:
-        answers = await asyncio.gather(*(post(send, url, b"x" * size) for size in range(50)))
+    async with running(answering(OK)) as (server, address), open_http(address, timeout=5, connections=3) as send:
+        answers = await asyncio.gather(*(post(send, b"x" * size) for size in range(50)))
     assert {answer.status for answer in answers} == {200}
     assert server.connections == 3
 
 
 async def test_nobody_there_is_an_error_of_the_network() -> None:
-    async with running(answering(OK)) as (_, url):
+    async with running(answering(OK)) as (_, address):
         pass
-    async with open_http(url, timeout=5, connections=1) as send:
+    async with open_http(address, timeout=5, connections=1) as send:
         with pytest.raises(ConnectionError):
-            await post(send, url)
+            await post(send)
 
 
 async def test_on_leaving_every_connection_is_closed() -> None:
-    async with running(answering(OK)) as (server, url):
-        async with open_http(url, timeout=5, connections=5) as send:
-            await asyncio.gather(*(post(send, url) for _ in range(5)))
+    async with running(answering(OK)) as (server, address):
+        async with open_http(address, timeout=5, connections=5) as send:
+            await asyncio.gather(*(post(send) for _ in range(5)))
         await eventually(lambda: server.open == 0)
 
 
@@ -311,10 +310,10 @@ async def test_who_cannot_prove_its_name_gets_no_request(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
-    async with running(answering(OK), tls) as (server, url), open_http(url, timeout=5, connections=1) as send:
+    async with running(answering(OK), tls) as (server, address), open_http(address, timeout=5, connections=1) as send:
         if is_trusted:
-            assert await post(send, url) == Response(200, b"{}")
+            assert await post(send) == Response(200, b"{}")
         else:
             with pytest.raises(ssl.SSLCertVerificationError):
-                await post(send, url)
+                await post(send)
             assert server.connections == 0

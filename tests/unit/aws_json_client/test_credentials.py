@@ -4,24 +4,16 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import aioboto3
 import pytest
-from aiodynamo.credentials import Key
-from aiodynamo.errors import NoCredentialsFound
-from aiodynamo.http.types import Request, Response
 from aiohttp import web
-from yarl import URL
 
-from order_shared.aws import credentials as aws_credentials
-from order_shared.aws.credentials import BotocoreCredentials
-from order_shared.aws.dynamodb import Dynamo, DynamoClient
-from order_shared.aws.retries import RetryPolicy
-from order_shared.aws.service import DYNAMODB, JsonService
-from order_shared.domain.clock import utc_now
+from aws_json_client import DYNAMODB, AwsClient, BotocoreCredentials, NoCredentials, RetryPolicy, SignedTransport
+from aws_json_client import credentials as aws_credentials
+from aws_json_client.http import Request, Response
 from tests.waiting import eventually
 
 LIFETIME = timedelta(hours=5)
@@ -43,7 +35,7 @@ class ContainerEndpoint:
         await self.open.wait()
         if self.fails:
             return web.Response(status=404)
-        end = (utc_now() + LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
+        end = (datetime.now(UTC) + LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ")
         return web.json_response({"AccessKeyId": name, "SecretAccessKey": "s", "Token": "t", "Expiration": end})
 
 
@@ -78,71 +70,65 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws_credentials, "FETCH_PAUSE", 0.0)
 
 
-async def key_of(credentials: BotocoreCredentials) -> Key:
-    key = await credentials.get_key(cast("Any", None))
-    assert key is not None
-    return key
-
-
 class TestContainer:
     async def test_a_key_that_lasts_is_fetched_once_for_all_callers(self, endpoint: ContainerEndpoint) -> None:
-        credentials = BotocoreCredentials(aioboto3.Session())
-        keys = await asyncio.gather(*(key_of(credentials) for _ in range(20)))
+        credentials = BotocoreCredentials()
+        keys = await asyncio.gather(*(credentials.get_key() for _ in range(20)))
         assert {key.id for key in keys} == {"KEY1"}
-        assert (await key_of(credentials)).id == "KEY1"
+        assert (await credentials.get_key()).id == "KEY1"
         assert endpoint.given == ["KEY1"]
 
     @pytest.mark.usefixtures("impatient")
     async def test_the_fetch_goes_on_when_every_caller_has_given_up(self, endpoint: ContainerEndpoint) -> None:
         endpoint.open.clear()
-        credentials = BotocoreCredentials(aioboto3.Session())
-        answers = await asyncio.gather(*(key_of(credentials) for _ in range(20)), return_exceptions=True)
-        assert {type(answer) for answer in answers} == {NoCredentialsFound}
+        credentials = BotocoreCredentials()
+        answers = await asyncio.gather(*(credentials.get_key() for _ in range(20)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {NoCredentials}
         endpoint.open.set()
         await eventually(lambda: credentials._key is not None)
-        assert (await key_of(credentials)).id == "KEY1"
+        assert (await credentials.get_key()).id == "KEY1"
         assert endpoint.given == ["KEY1"]
 
     async def test_a_key_that_still_holds_is_used_while_its_successor_is_slow(
         self, endpoint: ContainerEndpoint
     ) -> None:
-        credentials = BotocoreCredentials(aioboto3.Session())
-        assert (await key_of(credentials)).id == "KEY1"
+        credentials = BotocoreCredentials()
+        assert (await credentials.get_key()).id == "KEY1"
         source: Any = credentials._source
-        source._expiry_time = utc_now() + timedelta(minutes=5)  # botocore renews from the fifteenth minute before it
+        source._expiry_time = datetime.now(UTC) + timedelta(minutes=5)  # renewed from 15 minutes before
         endpoint.open.clear()
-        assert [(await key_of(credentials)).id for _ in range(3)] == ["KEY1"] * 3
+        assert [(await credentials.get_key()).id for _ in range(3)] == ["KEY1"] * 3
         await eventually(lambda: len(endpoint.given) == 2)
         endpoint.open.set()
         await eventually(lambda: credentials._fetch is None)
-        assert (await key_of(credentials)).id == "KEY2"
+        assert (await credentials.get_key()).id == "KEY2"
         assert endpoint.given == ["KEY1", "KEY2"]
 
     @pytest.mark.usefixtures("impatient")
     async def test_an_endpoint_that_fails_is_asked_again_later(self, endpoint: ContainerEndpoint) -> None:
         endpoint.fails = True
-        credentials = BotocoreCredentials(aioboto3.Session())
-        with pytest.raises(NoCredentialsFound):
-            await key_of(credentials)
+        credentials = BotocoreCredentials()
+        with pytest.raises(NoCredentials):
+            await credentials.get_key()
         endpoint.fails = False
         await eventually(lambda: credentials._fetch is None)
-        assert (await key_of(credentials)).secret == "s"
+        assert (await credentials.get_key()).secret == "s"
 
     async def test_a_refused_key_is_replaced_past_the_sessions_cache(self, endpoint: ContainerEndpoint) -> None:
-        credentials = BotocoreCredentials(aioboto3.Session())
-        first = await key_of(credentials)
+        credentials = BotocoreCredentials()
+        first = await credentials.get_key()
         credentials.refuse(first)
-        assert (await key_of(credentials)).id == "KEY2"
+        assert (await credentials.get_key()).id == "KEY2"
         credentials.refuse(first)  # the answer to a request that was signed before
-        assert (await key_of(credentials)).id == "KEY2"
+        assert (await credentials.get_key()).id == "KEY2"
         assert endpoint.given == ["KEY1", "KEY2"]
 
     async def test_a_key_that_its_source_gives_again_is_used_again(self, endpoint: ContainerEndpoint) -> None:
         """AWS does not know a new key everywhere at once."""
         endpoint.repeats = True
-        credentials = BotocoreCredentials(aioboto3.Session())
+        credentials = BotocoreCredentials()
         for _ in range(5):
-            key = await key_of(credentials)
+            key = await credentials.get_key()
             assert key.id == "KEY1"
             credentials.refuse(key)
         assert len(endpoint.given) == 2, "asked anew once, and then once a second"
@@ -160,10 +146,10 @@ class TestProcessAndFile:
             "print(json.dumps({'Version': 1, 'AccessKeyId': f'KEY{number}', 'SecretAccessKey': 's'}))\n"
         )
         (tmp_path / "config").write_text(f"[default]\ncredential_process = {sys.executable} {script}\n")
-        credentials = BotocoreCredentials(aioboto3.Session())
-        first = await key_of(credentials)
+        credentials = BotocoreCredentials()
+        first = await credentials.get_key()
         credentials.refuse(first)
-        assert (first.id, (await key_of(credentials)).id) == ("KEY1", "KEY2")
+        assert (first.id, (await credentials.get_key()).id) == ("KEY1", "KEY2")
 
     async def test_a_file_that_is_rewritten_is_read_anew_when_its_key_is_refused(self, tmp_path: Path) -> None:
         def write(name: str) -> None:
@@ -171,22 +157,16 @@ class TestProcessAndFile:
             (tmp_path / "credentials").write_text(text)
 
         write("KEY1")
-        credentials = BotocoreCredentials(aioboto3.Session())
-        first = await key_of(credentials)
+        credentials = BotocoreCredentials()
+        first = await credentials.get_key()
         write("KEY2")
-        assert (await key_of(credentials)).id == "KEY1"
+        assert (await credentials.get_key()).id == "KEY1"
         credentials.refuse(first)
-        assert (await key_of(credentials)).id == "KEY2"
-
-    async def test_keys_that_were_given_in_the_code_stay(self) -> None:
-        credentials = BotocoreCredentials(aioboto3.Session(aws_access_key_id="KEY1", aws_secret_access_key="s"))
-        first = await key_of(credentials)
-        credentials.refuse(first)
-        assert (await key_of(credentials)).id == "KEY1"
+        assert (await credentials.get_key()).id == "KEY2"
 
     async def test_without_any_source_there_are_none(self) -> None:
-        with pytest.raises(NoCredentialsFound, match="there are none"):
-            await key_of(BotocoreCredentials(aioboto3.Session()))
+        with pytest.raises(NoCredentials, match="no source has any"):
+            await BotocoreCredentials().get_key()
 
 
 @pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException"])
@@ -194,16 +174,14 @@ async def test_a_call_that_meets_a_refused_key_ends_with_the_next_one(endpoint: 
     used: list[str] = []
 
     async def send(request: Request) -> Response:
-        authorization = (request.headers or {})["authorization"]
-        used.append(authorization.partition("Credential=")[2].partition("/")[0])
+        used.append(request.headers["authorization"].partition("Credential=")[2].partition("/")[0])
         if used[-1] == "KEY1":
             return Response(400, json.dumps({"__type": f"com.amazon.coral.service#{code}"}).encode())
-        return Response(200, json.dumps({"Item": {"sku": {"S": "TEA"}}}).encode())
+        return Response(200, b'{"Item": {}}')
 
-    credentials = BotocoreCredentials(aioboto3.Session())
-    service = JsonService(DYNAMODB, send, credentials, region="eu-central-1", url=URL("http://dynamodb.test/"))
-    dynamo = Dynamo(DynamoClient.of(service), RetryPolicy(base=0.0))
-    found = await asyncio.gather(*(dynamo.get("inventory", {"sku": "TEA"}) for _ in range(10)))
-    assert found == [{"sku": "TEA"}] * 10
+    transport = SignedTransport(DYNAMODB, send, BotocoreCredentials(), region="eu-central-1", host="dynamodb.test")
+    client = AwsClient(transport, RetryPolicy(base=0.0))
+    found = await asyncio.gather(*(client.request("GetItem", {}) for _ in range(10)))
+    assert found == [{"Item": {}}] * 10
     assert set(used) == {"KEY1", "KEY2"}
     assert endpoint.given == ["KEY1", "KEY2"]

@@ -3,16 +3,16 @@
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from aiodynamo.credentials import Key
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from yarl import URL
 
-from order_shared.aws.signing import Signer
+from aws_json_client import Key
+from aws_json_client.signing import Signer
 
 words = st.from_regex(r"[A-Za-z0-9/+=]{1,40}", fullmatch=True)
 keys = st.builds(Key, words, words, st.none() | words)
@@ -55,7 +55,7 @@ def botocores(key: Key, service: str, region: str, url: str, target: str, body: 
 def test_a_signature_is_the_one_that_botocore_makes(
     key: Key, service: str, region: str, url: str, target: str, body: bytes, at: datetime
 ) -> None:
-    headers = Signer(service, region, URL(url)).headers(key, target, body, at)
+    headers = Signer(service=service, region=region, host=urlsplit(url).netloc).headers(key, target, body, at)
     assert headers["authorization"] == botocores(key, service, region, url, target, body, at)
     assert AUTHORIZATION.fullmatch(headers["authorization"])
     assert headers.get("x-amz-security-token") == key.token
@@ -64,10 +64,12 @@ def test_a_signature_is_the_one_that_botocore_makes(
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(keys, times), min_size=2, max_size=6))
 def test_a_signer_follows_its_key_and_the_day(signed: list[tuple[Key, datetime]]) -> None:
-    url = URL("https://sqs.eu-central-1.amazonaws.com/")
-    signer = Signer("sqs", "eu-central-1", url)
+    def make() -> Signer:
+        return Signer(service="sqs", region="eu-central-1", host="sqs.eu-central-1.amazonaws.com")
+
+    signer = make()
     for key, at in [*signed, *signed]:
-        fresh = Signer("sqs", "eu-central-1", url)
+        fresh = make()
         assert signer.headers(key, "AmazonSQS.SendMessage", b"{}", at) == fresh.headers(
             key, "AmazonSQS.SendMessage", b"{}", at
         )

@@ -1,27 +1,55 @@
-"""HTTP/1.1 client for AWS's JSON services: POST over kept connections, one request at a time on each.
+"""HTTP/1.1 connection pool for one host: POST to the path `/` over kept connections, one request at a time on each.
 
-A general client costs a third of all CPU that is spent on an order; see `docs/decisions/0011`. Parsing is httptools'.
+httptools parses. A general HTTP client would cost several times the CPU of everything else in this package.
 """
 
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import cast
+from types import MappingProxyType
+from typing import NamedTuple, cast
 
 import httptools
-from aiodynamo.http.types import HttpImplementation, Request, Response
-from yarl import URL
+
+from aws_json_client.endpoints import Address
 
 CONNECT_TIMEOUT = 1.0
 TAKE_TIMEOUT = 1.5
 """Seconds until a connection is free or opened."""
-MAX_ANSWER_BYTES = 16 * 1024 * 1024
-"""DynamoDB answers with 16 MB at most, and SQS with less: more is somebody else's answer."""
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""DynamoDB's largest response has 16 MB, and SQS's less: a larger one comes from something else."""
 MAX_IDLE_SECONDS = 15.0
 """Idle time after which a connection is not used again: the server may be about to close it."""
+
+
+KEPT_HEADERS = frozenset({b"date", b"x-amzn-requestid"})
+
+
+class Request(NamedTuple):
+    """A POST. `headers` has all of them but the length."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Response(NamedTuple):
+    """A response. `headers` has those of KEPT_HEADERS that were sent, by their names in lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[bytes, bytes] = MappingProxyType({})
+
+    def header(self, name: bytes) -> str | None:
+        """Return a header's value; None if it is absent."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+Send = Callable[[Request], Awaitable[Response]]
+"""Sends a request once. Raises OSError, TimeoutError included, if there is no response: the outcome is unknown."""
 
 
 class _Connection(asyncio.Protocol):
@@ -30,6 +58,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
+        self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._received = 0
         self._answer: asyncio.Future[Response] | None = None
@@ -46,8 +75,9 @@ class _Connection(asyncio.Protocol):
             raise ConnectionResetError("the connection is closed")
         loop = asyncio.get_running_loop()
         self._answer = loop.create_future()
+        self._received = 0
         self._transport.write(request)
-        timer = loop.call_later(timeout, self._fail, TimeoutError(f"no answer within {timeout:g} s"))
+        timer = loop.call_later(timeout, self._fail, TimeoutError(f"no response within {timeout:g} s"))
         try:
             return await self._answer
         finally:
@@ -62,12 +92,17 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
-            self.abort()  # nobody asked; it must not be taken for the answer to what is asked next
+            self.abort()  # no request is under way: the next one must not take this for its response
+            return
+        self._received += len(data)
+        if self._received > MAX_RESPONSE_BYTES:
+            self._fail(ConnectionResetError(f"the response is larger than {MAX_RESPONSE_BYTES} bytes"))
+            self.abort()
             return
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(ConnectionResetError(f"the answer is not HTTP: {error}"))
+            self._fail(ConnectionResetError(f"the response is not HTTP: {error}"))
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -75,25 +110,25 @@ class _Connection(asyncio.Protocol):
         self._fail(exc or ConnectionResetError("the other side closed the connection"))
 
     def on_message_begin(self) -> None:
+        self._headers = {}
         self._body = []
-        self._received = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name in KEPT_HEADERS:
+            self._headers[name] = value
 
     def on_body(self, body: bytes) -> None:
-        self._received += len(body)
-        if self._received > MAX_ANSWER_BYTES:
-            self._fail(ConnectionResetError(f"the answer is larger than {MAX_ANSWER_BYTES} bytes"))
-            self.abort()
-            return
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._answer is None or self._answer.done():  # a second answer in the same piece
+        if self._answer is None or self._answer.done():  # a second response in the same piece
             self.abort()
             return
-        if self._parser.get_status_code() < HTTPStatus.OK:  # only announces the answer
+        if self._parser.get_status_code() < HTTPStatus.OK:  # an interim response
             return
         self._keeps_alive = self._parser.should_keep_alive()
-        self._answer.set_result(Response(self._parser.get_status_code(), b"".join(self._body)))
+        self._answer.set_result(Response(self._parser.get_status_code(), b"".join(self._body), self._headers))
 
     def _fail(self, error: Exception) -> None:
         if self._answer is not None and not self._answer.done():
@@ -101,23 +136,20 @@ class _Connection(asyncio.Protocol):
 
 
 class _Pool:
-    def __init__(self, url: URL, *, timeout: float, connections: int) -> None:
-        self._url = url
+    def __init__(self, address: Address, *, timeout: float, connections: int) -> None:
+        self._address = address
         self._timeout = timeout
         self._permits = asyncio.Semaphore(connections)
         self._idle: list[_Connection] = []  # the one used last comes last, and is used next
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._tls = ssl.create_default_context() if address.tls else None
 
     async def send(self, request: Request) -> Response:
-        """Send a request. After an OSError, TimeoutError included, the outcome is unknown.
-
-        It may take TAKE_TIMEOUT to get a connection, and `timeout` to get an answer.
-        """
+        """Send a request once. Getting a connection may take TAKE_TIMEOUT, and the response `timeout`."""
         connection = await self._take()
         try:
-            response = await connection.exchange(_encode(request, self._url.raw_path), self._timeout)
+            response = await connection.exchange(_encode(request), self._timeout)
         except BaseException:
-            connection.abort()  # what it would still receive is nobody's
+            connection.abort()  # a late response would be taken for that to the next request
             raise
         finally:
             self._permits.release()
@@ -153,9 +185,9 @@ class _Pool:
         return None
 
     async def _connect(self) -> _Connection:
-        host, port = cast("str", self._url.host), cast("int", self._url.port)
+        host, port, loop = self._address.hostname, self._address.port, asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port, ssl=self._tls)
+            _, connection = await loop.create_connection(_Connection, host, port, ssl=self._tls)
         return connection
 
     def close(self) -> None:
@@ -163,20 +195,16 @@ class _Pool:
             connection.abort()
 
 
-def _encode(request: Request, path: str) -> bytes:
-    body = request.body or b""
-    lines = [
-        f"{request.method} {path} HTTP/1.1",
-        *(f"{name}: {value}" for name, value in (request.headers or {}).items()),
-    ]
-    lines.append(f"content-length: {len(body)}\r\n\r\n")
-    return "\r\n".join(lines).encode("latin-1") + body
+def _encode(request: Request) -> bytes:
+    headers = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+    head = f"POST / HTTP/1.1\r\n{headers}content-length: {len(request.body)}\r\n\r\n"
+    return head.encode("latin-1") + request.body
 
 
 @asynccontextmanager
-async def open_http(url: URL, *, timeout: float, connections: int) -> AsyncIterator[HttpImplementation]:  # noqa: ASYNC109 - of each request
-    """Open a connection pool for one host. `timeout` is the time limit of a response, in seconds."""
-    pool = _Pool(url, timeout=timeout, connections=connections)
+async def open_http(address: Address, *, timeout: float, connections: int) -> AsyncIterator[Send]:  # noqa: ASYNC109 - of each request
+    """Open a connection pool. `timeout` is the time limit of a response, in seconds."""
+    pool = _Pool(address, timeout=timeout, connections=connections)
     try:
         yield pool.send
     finally:

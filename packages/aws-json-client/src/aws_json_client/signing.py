@@ -5,50 +5,44 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from datetime import datetime
 
-from aiodynamo.credentials import Key
-from yarl import URL
+from aws_json_client.credentials import Key
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CONTENT_TYPE = "application/x-amz-json-1.0"
-NAMES = "content-type;host;x-amz-date;x-amz-target"
-NAMES_IN_SESSION = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target"
 
 
 class Signer:
-    """Signs requests of one service in one region, sent to the root of `url`."""
+    """Signer of POST requests to the path `/` of one service in one region. `host` is the header's value."""
 
-    def __init__(self, service: str, region: str, url: URL) -> None:
+    def __init__(self, *, service: str, region: str, host: str) -> None:
         self._service = service
         self._region = region
-        self._host = str(url.host_port_subcomponent)
+        self._host = host
         self._derived: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, key: Key, target: str, body: bytes, at: datetime) -> dict[str, str]:
         """Return the headers of a POST of `body` to the operation `target` at this time (UTC)."""
         timestamp = at.strftime("%Y%m%dT%H%M%SZ")
-        date = timestamp[:8]
-        token, names = "", NAMES
+        headers = {"content-type": CONTENT_TYPE, "host": self._host, "x-amz-date": timestamp}
         if key.token:
-            token, names = f"x-amz-security-token:{key.token}\n", NAMES_IN_SESSION
-        canonical = (
-            f"POST\n/\n\ncontent-type:{CONTENT_TYPE}\nhost:{self._host}\nx-amz-date:{timestamp}\n{token}"
-            f"x-amz-target:{target}\n\n{names}\n{hashlib.sha256(body).hexdigest()}"
-        )
+            headers["x-amz-security-token"] = key.token
+        headers["x-amz-target"] = target
+        headers["authorization"] = self.authorization(key, headers, body, timestamp)
+        return headers
+
+    def authorization(self, key: Key, headers: Mapping[str, str], body: bytes, timestamp: str) -> str:
+        """Return the `Authorization` for headers whose names are in lower case and sorted; all are signed."""
+        date = timestamp[:8]
+        names = ";".join(headers)
+        lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])
+        canonical = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
         scope = f"{date}/{self._region}/{self._service}/aws4_request"
         to_sign = f"{ALGORITHM}\n{timestamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(self._signing_key(key, date), to_sign.encode(), "sha256").hex()
-        headers = {
-            "content-type": CONTENT_TYPE,
-            "host": self._host,
-            "x-amz-date": timestamp,
-            "x-amz-target": target,
-            "authorization": f"{ALGORITHM} Credential={key.id}/{scope}, SignedHeaders={names}, Signature={signature}",
-        }
-        if key.token:
-            headers["x-amz-security-token"] = key.token
-        return headers
+        return f"{ALGORITHM} Credential={key.id}/{scope}, SignedHeaders={names}, Signature={signature}"
 
     def _signing_key(self, key: Key, date: str) -> bytes:
         known_date, known_secret, derived = self._derived

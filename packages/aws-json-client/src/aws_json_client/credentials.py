@@ -1,44 +1,76 @@
-"""Credentials by botocore's own chain, fetched once for all callers, and loaded anew when AWS refuses them."""
+"""Credentials from botocore's own chain, fetched once for all callers, and loaded again when AWS refuses them."""
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import aioboto3
 from aiobotocore.session import AioSession
-from aiodynamo.credentials import Credentials, Key
-from aiodynamo.errors import NoCredentialsFound
 from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
+from aws_json_client.errors import NoCredentials
+
 if TYPE_CHECKING:
     from aiobotocore.credentials import AioCredentials
-    from aiodynamo.http.types import HttpImplementation
 
 PATIENCE = 1.0
 """Seconds that a caller without a key waits for the fetch. The fetch itself goes on for as long as botocore tries."""
 
 FETCH_PAUSE = 1.0
-"""Seconds from the end of a fetch that brought nothing new to the next one."""
+"""Seconds from the end of a fetch that returned no new key to the next fetch."""
 
 
-class BotocoreCredentials(Credentials):
-    """botocore's chain (environment, profile, SSO, web identity, process, container) for aiodynamo's protocol.
+class Key(NamedTuple):
+    """An access key. `token` is that of a session; None for a long-lived key."""
 
-    One fetch is under way at most, and it goes on while callers give up. A key that still holds is used meanwhile.
+    id: str
+    secret: str
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Key(id={self.id!r})"  # a log line or a traceback must not show the rest
+
+
+class CredentialsProvider(Protocol):
+    """A source of keys to sign with."""
+
+    async def get_key(self) -> Key:
+        """Return the key to sign with. Raises NoCredentials if there is none in time."""
+
+    def refuse(self, key: Key) -> None:
+        """Note that AWS refuses this key."""
+
+
+class StaticCredentials:
+    """One key that does not change."""
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+
+    async def get_key(self) -> Key:
+        return self.key
+
+    def refuse(self, key: Key) -> None:
+        pass
+
+
+class BotocoreCredentials:
+    """botocore's chain: environment, profile, SSO, web identity, process, container, instance.
+
+    One fetch is under way at most, and it goes on while callers give up. A key that is still valid is used meanwhile.
     """
 
-    def __init__(self, session: aioboto3.Session) -> None:
-        self._session = session
+    def __init__(self, session: AioSession | None = None) -> None:
+        self._session = session or AioSession()
         self._source: AioCredentials | None = None
         self._key: Key | None = None
         self._refused: Key | None = None
         self._fetch: asyncio.Task[None] | None = None
         self._next_fetch_at = 0.0
-        self._failure = "there are none"
+        self._failure = "no source has any"
 
-    async def get_key(self, http: "HttpImplementation") -> Key | None:  # noqa: ARG002 - aiodynamo's protocol
-        """Return the key to sign with. Raises NoCredentialsFound if there is none in time."""
+    async def get_key(self) -> Key:
+        """Return the key to sign with. Raises NoCredentials if there is none in time."""
         key = self._key
         if key is not None and key != self._refused and not self._ends_within(None):
             return key
@@ -48,15 +80,15 @@ class BotocoreCredentials(Credentials):
         if fetch is not None:
             await asyncio.wait([fetch], timeout=PATIENCE)
             if not fetch.done():
-                raise NoCredentialsFound(f"none within {PATIENCE:g} s; the request for them goes on")
+                raise NoCredentials(f"none within {PATIENCE:g} s; the request for them goes on")
         if self._key is None or self._ends_within(0):
-            raise NoCredentialsFound(self._failure)
+            raise NoCredentials(self._failure)
         return self._key
 
     def refuse(self, key: Key) -> None:
-        """Note that AWS refuses this key: credentials are loaded anew from their source, past every cache.
+        """Note that AWS refuses this key: credentials are loaded again from their source, past every cache.
 
-        If the source gives the same key again, the key is used again: AWS may not know it everywhere yet.
+        If the source returns the same key again, the key is used again: AWS may not know it everywhere yet.
         """
         if key != self._key or key == self._refused:
             return
@@ -64,20 +96,12 @@ class BotocoreCredentials(Credentials):
         self._key = self._source = None
         self._next_fetch_at = 0.0
 
-    def invalidate(self) -> bool:
-        if self._key is not None:
-            self.refuse(self._key)
-        return True
-
-    def is_disabled(self) -> bool:
-        return False
-
     def _ends_within(self, seconds: int | None) -> bool:
-        """Return whether the key ends within so many seconds; for None, whether botocore would renew it."""
+        """Return whether the key expires within so many seconds; for None, whether botocore would renew it."""
         return isinstance(self._source, RefreshableCredentials) and self._source.refresh_needed(seconds)
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
-        """Return the fetch under way, or a new one; None if the last one brought nothing a moment ago."""
+        """Return the fetch under way, or a new one; None if the last one returned no new key a moment ago."""
         if self._fetch is None and time.monotonic() >= self._next_fetch_at:
             self._fetch = asyncio.create_task(self._run_fetch())
         return self._fetch
@@ -88,7 +112,7 @@ class BotocoreCredentials(Credentials):
             self._source = None
         try:
             self._key = await self._load() or self._key
-        except (BotoCoreError, RuntimeError, OSError) as error:  # passes, as a rule
+        except (BotoCoreError, RuntimeError, OSError) as error:  # transient, as a rule
             self._failure = str(error)
         finally:
             self._fetch = None
@@ -107,9 +131,6 @@ class BotocoreCredentials(Credentials):
 
     async def _open_source(self) -> "AioCredentials | None":
         """Return the session's credentials; once they were refused, those of a new session, which has no cache yet."""
-        source: AioCredentials | None
-        source = await self._session.get_credentials()  # type: ignore[misc]  # a coroutine; the stub is boto3's
-        if self._refused is None or source is None or source.method == "explicit":
-            return source
-        profile = self._session.profile_name
-        return await AioSession(profile=None if profile == "default" else profile).get_credentials()
+        session = self._session if self._refused is None else AioSession(profile=self._session.profile)
+        source: AioCredentials | None = await session.get_credentials()
+        return source

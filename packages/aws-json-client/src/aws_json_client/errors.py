@@ -1,0 +1,143 @@
+"""Errors of a request, each with the reason why the same request may succeed later.
+
+Sources: botocore's retry handlers (`botocore/retries/standard.py`, `botocore/data/_retry.json`) and
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+REFUSED_KEY_CODES = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+)
+"""AWS does not accept the key: it expired early, or is so new that it is not known everywhere yet."""
+
+TRANSIENT_CODES: Mapping[str, str] = {
+    **dict.fromkeys(REFUSED_KEY_CODES, "credentials"),
+    **dict.fromkeys(("InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed"), "clock"),
+    **dict.fromkeys(("AccessDenied", "AccessDeniedException"), "access_denied"),
+    **dict.fromkeys(
+        (
+            "BandwidthLimitExceeded",
+            "EC2ThrottledException",
+            "LimitExceededException",
+            "PriorRequestNotComplete",
+            "ProvisionedThroughputExceededException",
+            "RequestLimitExceeded",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "SlowDown",
+            "ThrottledException",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ),
+        "throttled",
+    ),
+    **dict.fromkeys(
+        ("ReplicatedWriteConflictException", "TransactionConflictException", "TransactionInProgressException"),
+        "conflict",
+    ),
+    **dict.fromkeys(("RequestTimeout", "RequestTimeoutException"), "timeout"),
+}
+"""Reason for a retry, as a metric label, by the error's code. A missing permission counts as an outage: the deployment
+is at fault, and not the request."""
+
+TRANSIENT_CANCELLATIONS: Mapping[str, str] = {
+    "TransactionConflict": "conflict",
+    "ThrottlingError": "throttled",
+    "ProvisionedThroughputExceeded": "throttled",
+}
+"""Reasons of a cancelled DynamoDB transaction that do not depend on the data. botocore's retry table has none."""
+
+TRANSIENT_STATUSES: Mapping[int, str] = {
+    HTTPStatus.TOO_MANY_REQUESTS: "throttled",
+    HTTPStatus.REQUEST_TIMEOUT: "timeout",
+}
+
+REASONS = frozenset({*TRANSIENT_CODES.values(), "server_error", "network"})
+"""Every reason for a retry."""
+
+
+class AwsError(Exception):
+    """A request that failed.
+
+    `reason` says why the same request may succeed later, and is None if it will not. `request_id` is AWS's own, for
+    its support; None if no response arrived.
+    """
+
+    def __init__(self, message: str, *, reason: str | None, request_id: str | None = None) -> None:
+        super().__init__(f"{message} (request {request_id})" if request_id else message)
+        self.reason = reason
+        self.request_id = request_id
+
+
+class NoCredentials(AwsError):
+    """There is no key to sign with, or none in time. Nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"no credentials: {message}", reason="credentials")
+
+
+class ConnectionFailed(AwsError):
+    """There is no response. The request may have taken effect all the same."""
+
+    def __init__(self, error: OSError) -> None:
+        reason = "timeout" if isinstance(error, TimeoutError) else "network"
+        super().__init__(f"{type(error).__name__}: {error}", reason=reason)
+
+
+class ResponseError(AwsError):
+    """A response other than success. `code` names the error, `status` is HTTP's."""
+
+    def __init__(self, message: str, *, code: str, status: int, reason: str | None, request_id: str | None) -> None:
+        super().__init__(f"{message}, status {status}", reason=reason, request_id=request_id)
+        self.code = code
+        self.status = status
+
+
+class ServiceError(ResponseError):
+    """An error that the AWS service returned, such as `ThrottlingException`.
+
+    `content` is its JSON object. The text of the exception leaves AWS's message out, which may quote stored values.
+    """
+
+    def __init__(self, code: str, status: int, content: Mapping[str, Any], *, request_id: str | None = None) -> None:
+        reason = _reason(code, status, content)
+        super().__init__(code, code=code, status=status, reason=reason, request_id=request_id)
+        self.content = content
+
+
+class ForeignResponse(ResponseError):
+    """A response that the AWS service did not write: that of a proxy, a load balancer or a captive portal.
+
+    `code` is its status.
+    """
+
+    def __init__(self, status: int, *, request_id: str | None = None) -> None:
+        reason = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TRANSIENT_STATUSES.get(status)
+        super().__init__(
+            "not a response of AWS",
+            code=str(int(status)),
+            status=status,
+            reason=reason or "network",
+            request_id=request_id,
+        )
+
+
+class Unavailable(AwsError):
+    """No attempt is left. `__cause__` is the last error."""
+
+    def __init__(self, last: AwsError, attempts: int) -> None:
+        super().__init__(f"{last.reason}, after {attempts} attempts: {last}", reason=last.reason)
+        self.request_id = last.request_id
+
+
+def _reason(code: str, status: int, content: Mapping[str, Any]) -> str | None:
+    if code == "TransactionCanceledException":
+        codes = [entry.get("Code") for entry in content.get("CancellationReasons", ())]
+        return next((TRANSIENT_CANCELLATIONS[each] for each in codes if each in TRANSIENT_CANCELLATIONS), None)
+    if code in TRANSIENT_CODES:
+        return TRANSIENT_CODES[code]
+    return "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TRANSIENT_STATUSES.get(status)

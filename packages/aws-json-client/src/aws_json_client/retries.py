@@ -1,0 +1,83 @@
+"""Retries with full jitter, bounded by attempts, by a deadline, and by a quota for the process."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from botocore.retries.quota import RetryQuota
+
+from aws_json_client.errors import AwsError, ConnectionFailed, Unavailable
+
+T = TypeVar("T")
+
+UNLIMITED = frozenset({"conflict"})
+"""Reasons that show that the service is well: only the deadline bounds their retries."""
+
+RETRY_COST = 5
+TIMEOUT_COST = 10
+SUCCESS_REFUND = 1
+"""In units of the quota, as in botocore's standard mode: `botocore/retries/standard.py`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetryPolicy:
+    """Limits of the attempts at one request. Times are in seconds.
+
+    `quota` is shared by all requests of a process, so that an outage is not met with many times the load: it allows a
+    hundred retries, and more only as requests succeed.
+
+    An attempt that begins before `deadline` may last `attempt_grace` beyond it. The transport's own time limits end
+    each attempt within `attempt_limit`, so a timer is set only for an attempt that could last longer than allowed: it
+    costs as much as the rest of this class.
+    """
+
+    deadline: float = 5.0
+    attempt_grace: float = 1.0
+    attempt_limit: float = 5.0
+    max_attempts: int = 4
+    base: float = 0.025
+    cap: float = 1.0
+    on_retry: Callable[[str], None] = lambda _: None
+    quota: RetryQuota = field(default_factory=RetryQuota)
+
+    async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Return what an attempt returns. Raises Unavailable when no attempt is left, any other error at once."""
+        started = time.monotonic()
+        retries = failures = spent = 0
+        while True:
+            left = self.deadline + self.attempt_grace - (time.monotonic() - started)
+            try:
+                if left >= self.attempt_limit:
+                    answer = await attempt()
+                else:
+                    answer = await _within(left, attempt)
+            except AwsError as error:
+                reason = error.reason
+                if reason is None:
+                    raise
+                wait = random.uniform(0, min(self.cap, self.base * 2**retries))  # noqa: S311 - no secret
+                if time.monotonic() + wait - started > self.deadline:
+                    raise Unavailable(error, retries + 1) from error
+                if reason not in UNLIMITED:
+                    failures += 1
+                    cost = TIMEOUT_COST if reason == "timeout" else RETRY_COST
+                    if failures >= self.max_attempts or not self.quota.acquire(cost):
+                        raise Unavailable(error, retries + 1) from error
+                    spent = cost
+            else:
+                self.quota.release(spent or SUCCESS_REFUND)
+                return answer
+            self.on_retry(reason)
+            retries += 1
+            await asyncio.sleep(wait)
+
+
+async def _within(seconds: float, attempt: Callable[[], Awaitable[T]]) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await attempt()
+    except TimeoutError as error:
+        raise ConnectionFailed(error) from error

@@ -1,0 +1,39 @@
+"""Clients of AWS to choose from: our own, and aioboto3 as the reference that it is compared with."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from aws_json_client import CredentialsProvider, Service, Transport, open_transport
+
+OURS = "aws-json-client"
+
+Decorate = Callable[[Transport], Transport]
+
+
+def undecorated(transport: Transport) -> Transport:
+    return transport
+
+
+class Connect(Protocol):
+    """Opens a service in a region, or at an endpoint, with connections of its own. `timeout` is in seconds."""
+
+    def __call__(
+        self,
+        service: Service,
+        credentials: CredentialsProvider,
+        *,
+        region: str,
+        endpoint: str | None,
+        timeout: float,
+        connections: int,
+    ) -> AbstractAsyncContextManager[Transport]: ...
+
+
+def connect_by(client: str) -> Connect:
+    """Return the client that `ORDER_AWS_CLIENT` names. Raises ImportError if it is not installed."""
+    if client == OURS:
+        return open_transport
+    from order_shared.aws.aioboto3_transport import open_aioboto3  # noqa: PLC0415 - an extra of this package
+
+    return open_aioboto3
