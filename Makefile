@@ -112,11 +112,12 @@ costs: setup ## Show what the environments cost a month, part by part
 SERVICES ?= $(SERVICE_NAMES)
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TAG ?= sha-$(COMMIT)
 # What the images are made of and how, as entries of their index.
 ATTESTATIONS ?= --provenance=mode=max --sbom=true
 BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) $(ATTESTATIONS) \
-	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' services/$$service/pyproject.toml)
+	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION)
 INDEX = application/vnd.oci.image.index.v1+json
 COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
 	--repository-name $$service --image-ids imageTag=$(TAG)
@@ -195,11 +196,12 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	@for package in $(PACKAGES); do .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; done
 	$(BIN)/pytest -q tests/installed.py
 
-docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
+docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs, the index of decisions
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \
 		mv .local/openapi.json services/order-api/src/order_api/openapi.json
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
+	@$(BIN)/python -m tests.decisions
 
 snapshot: setup-infra ## Write the list of each environment's resources, and its env file, anew, for review
 	@$(BIN)/python -m tests.infra.snapshot
