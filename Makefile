@@ -187,14 +187,22 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	$(SETUP) check-locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	infra/.venv/bin/mypy --config-file infra/pyproject.toml
+	$(MAKE) --jobs 2 --output-sync check-mypy check-pyright
 	$(BIN)/lint-imports
 	$(MAKE) workflows
 	$(BIN)/python -m tests.infra.checkov
 	$(SETUP) install-wheels $(PACKAGES)
 	@for package in $(PACKAGES); do .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; done
 	$(BIN)/pytest -q tests/installed.py
+
+.PHONY: check-mypy check-pyright
+check-mypy:
+	$(BIN)/mypy
+	infra/.venv/bin/mypy --config-file infra/pyproject.toml
+
+check-pyright:
+	infra/.venv/bin/basedpyright
+	infra/.venv/bin/basedpyright --project infra
 
 docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs, the index of decisions
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \

@@ -15,7 +15,7 @@ from devtools.setup.environments import packages
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 BIN = Path(sys.executable).parent
-PROGRAMS = {
+PROGRAMS: dict[str, list[str | Path]] = {
     "order-api": [BIN / "order-api"],
     "order-processor": [BIN / "order-processor"],
     "orderctl": [BIN / "orderctl"],
@@ -29,7 +29,7 @@ def test_packages_are_of_the_roots_version() -> None:
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_answer_without_any_setting(name: str) -> None:
-    command = [*PROGRAMS[name], "--version"]
+    command: list[str | Path] = [*PROGRAMS[name], "--version"]
     done = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=True)
     assert done.stdout == f"{name} {VERSION}\n"
 

@@ -109,7 +109,7 @@ def _fault(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError):
         return f"HTTP {error.response.status_code}"
     if isinstance(error, ClientError):
-        return error.response["Error"]["Code"]
+        return error.response.get("Error", {}).get("Code", "unknown")
     return type(error).__name__
 
 

@@ -84,6 +84,7 @@ class Transport(Protocol):
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Response:
         """Return the response, whatever its status. Raises NoCredentialsFound, and OSError if there is none."""
+        ...
 
 
 Decorate = Callable[[Transport], Transport]
