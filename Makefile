@@ -35,17 +35,21 @@ help: ## Print this list
 
 ##@ Try it
 .PHONY: demo up demo-deploy token
-demo: setup ## Start everything, post orders, show what became of each, stop everything
+demo: setup-demo ## Start everything, post orders, show what became of each, stop everything
 	@$(BIN)/orderctl local demo
 
-up: setup ## Start everything and keep it running; Ctrl-C stops it
+up: setup-demo ## Start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/orderctl local up
 
-demo-deploy: setup ## A blue/green deployment by image tag, one that is rolled back, and a worker's: against a fake of ECS
+demo-deploy: setup-demo ## A blue/green deployment by image tag, one that is rolled back, and a worker's: against a fake of ECS
 	@$(BIN)/orderctl local demo-deploy
 
-token: setup ## Print a development token; TENANT and CUSTOMER choose whose
+token: setup-demo ## Print a development token; TENANT and CUSTOMER choose whose
 	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)
+
+.PHONY: setup-demo
+setup-demo:
+	@$(SETUP) install demo emulator
 
 ##@ Prove it
 .PHONY: chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing
