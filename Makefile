@@ -177,15 +177,19 @@ $(OLD):
 	@$(MAKE) $(patsubst $@=%,%,$(filter $@=%,$(RENAMED)))
 
 ##@ Work on it
-.PHONY: setup setup-infra test check docs snapshot format workflows services dashboards dynamodb-local prometheus lock
+.PHONY: setup setup-infra quick test check docs snapshot format workflows services dashboards dynamodb-local prometheus lock
 setup: ## Make the environments (the targets below and above do so by themselves)
 	@$(SETUP) install workspace emulator
 
 setup-infra: setup ## Make infra's environment, which is apart
 	@$(SETUP) install infra
 
-test: setup-infra ## Run every test that needs no Docker and no AWS account
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+quick: setup-infra ## Lint, types and tests of what differs from main, in about a minute
+	@$(BIN)/python -m tests.quick
+
+test: setup-infra ## Run every test that needs no Docker and no AWS account; ONLY="tests/a_path.py::test_x" or ONLY="a_word and not another"
+	@$(BIN)/pytest $(if $(findstring .py,$(ONLY)),-n 0,-n $(WORKERS) --dist loadfile --no-loadscope-reorder) \
+		$(if $(filter tests/%,$(ONLY)),$(ONLY),$(if $(ONLY),-k "$(ONLY)"))
 
 check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each package used alone, from its wheel
 	$(SETUP) check-locks
