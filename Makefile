@@ -187,7 +187,7 @@ setup-infra: setup ## Make infra's environment, which is apart
 quick: setup-infra ## Lint, types and tests of what differs from main, in about a minute
 	@$(BIN)/python -m tests.quick
 
-test: setup-infra ## Run every test that needs no Docker and no AWS account; ONLY="tests/a_path.py::test_x" or ONLY="a_word and not another"
+test: setup-infra ## Run every test that needs no Docker and no AWS account (ONLY=tests/PATH, or ONLY="words" as for pytest's -k)
 	@$(BIN)/pytest $(if $(findstring .py,$(ONLY)),-n 0,-n $(WORKERS) --dist loadfile --no-loadscope-reorder) \
 		$(if $(filter tests/%,$(ONLY)),$(ONLY),$(if $(ONLY),-k "$(ONLY)"))
 
