@@ -35,17 +35,21 @@ help: ## Print this list
 
 ##@ Try it
 .PHONY: demo up demo-deploy token
-demo: setup ## Start everything, post orders, show what became of each, stop everything
+demo: setup-demo ## Start everything, post orders, show what became of each, stop everything
 	@$(BIN)/orderctl local demo
 
-up: setup ## Start everything and keep it running; Ctrl-C stops it
+up: setup-demo ## Start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/orderctl local up
 
-demo-deploy: setup ## A blue/green deployment by image tag, one that is rolled back, and a worker's: against a fake of ECS
+demo-deploy: setup-demo ## A blue/green deployment by image tag, one that is rolled back, and a worker's: against a fake of ECS
 	@$(BIN)/orderctl local demo-deploy
 
-token: setup ## Print a development token; TENANT and CUSTOMER choose whose
+token: setup-demo ## Print a development token; TENANT and CUSTOMER choose whose
 	@$(BIN)/orderctl local token --tenant $(or $(TENANT),acme) --customer $(or $(CUSTOMER),ada)
+
+.PHONY: setup-demo
+setup-demo:
+	@$(SETUP) install demo emulator
 
 ##@ Prove it
 .PHONY: chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing
@@ -116,11 +120,12 @@ costs: setup ## Show what the environments cost a month, part by part
 SERVICES ?= $(SERVICE_NAMES)
 PLATFORMS ?= linux/amd64,linux/arm64
 COMMIT = $(shell git rev-parse HEAD)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 TAG ?= sha-$(COMMIT)
 # What the images are made of and how, as entries of their index.
 ATTESTATIONS ?= --provenance=mode=max --sbom=true
 BUILD = docker buildx build . --file services/$$service/Dockerfile --platform $(PLATFORMS) $(ATTESTATIONS) \
-	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' services/$$service/pyproject.toml)
+	--build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION)
 INDEX = application/vnd.oci.image.index.v1+json
 COUNT_PUSHED = aws ecr batch-get-image --accepted-media-types $(INDEX) --output text --query 'length(images)' \
 	--repository-name $$service --image-ids imageTag=$(TAG)
@@ -176,7 +181,7 @@ $(OLD):
 	@$(MAKE) $(patsubst $@=%,%,$(filter $@=%,$(RENAMED)))
 
 ##@ Work on it
-.PHONY: setup setup-infra setup-reference test reference check docs snapshot format workflows services dashboards \
+.PHONY: setup setup-infra setup-reference quick test reference check docs snapshot format workflows services dashboards \
 	dynamodb-local prometheus lock
 setup: ## Make the environments (the targets below and above do so by themselves)
 	@$(SETUP) install workspace emulator
@@ -187,8 +192,12 @@ setup-infra: setup ## Make infra's environment, which is apart
 setup-reference: setup ## Make the environment with aioboto3, which the last release needs
 	@$(SETUP) install reference
 
-test: setup-infra setup-reference ## Run every test that needs no Docker and no AWS account
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+quick: setup-infra ## Lint, types and tests of what differs from main, in about a minute
+	@$(BIN)/python -m tests.quick
+
+test: setup-infra setup-reference ## Run every test that needs no Docker and no AWS account (ONLY=tests/PATH, or ONLY="words" as for pytest's -k)
+	@$(BIN)/pytest $(if $(findstring .py,$(ONLY)),-n 0,-n $(WORKERS) --dist loadfile --no-loadscope-reorder) \
+		$(if $(filter tests/%,$(ONLY)),$(ONLY),$(if $(ONLY),-k "$(ONLY)"))
 
 CONTRACT := order_repository order_payments inventory_repository queue
 
@@ -200,8 +209,7 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	$(SETUP) check-locks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	infra/.venv/bin/mypy --config-file infra/pyproject.toml
+	$(MAKE) --jobs 2 --output-sync check-mypy check-pyright
 	$(BIN)/lint-imports
 	$(MAKE) workflows
 	$(BIN)/python -m tests.infra.checkov
@@ -209,11 +217,21 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	@for package in $(PACKAGES); do .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; done
 	$(BIN)/pytest -q tests/installed.py
 
-docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs
+.PHONY: check-mypy check-pyright
+check-mypy:
+	$(BIN)/mypy
+	infra/.venv/bin/mypy --config-file infra/pyproject.toml
+
+check-pyright:
+	infra/.venv/bin/basedpyright
+	infra/.venv/bin/basedpyright --project infra
+
+docs: setup ## Write what is generated of the documents anew: the API, the messages, the costs, the index of decisions
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \
 		mv .local/openapi.json services/order-api/src/order_api/openapi.json
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
+	@$(BIN)/python -m tests.decisions
 
 snapshot: setup-infra ## Write the list of each environment's resources, and its env file, anew, for review
 	@$(BIN)/python -m tests.infra.snapshot

@@ -5,8 +5,11 @@ import json
 import os
 import sys
 import tempfile
+import threading
+import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,15 @@ STAMP = "setup.stamp"
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """An environment of a project: `folder` and `project` are relative to the root."""
+    """An environment of a project: `folder` and `project` are relative to the root. `within` is one with more packages
+    in the same folder.
+    """
 
     name: str
     project: str
     folder: str
     options: tuple[str, ...] = ()
+    within: "Environment | None" = None
 
 
 PROJECTS = (".", "devtools/devstack/emulator", "infra", "tests/bench/peers")
@@ -41,8 +47,10 @@ def packages(root: Path) -> list[str]:
 
 def environments(root: Path) -> dict[str, Environment]:
     """Return the environments by name. That of a package has what it needs of others, and nothing else."""
+    workspace = Environment(name="workspace", project=".", folder=".venv")
     every = (
-        Environment(name="workspace", project=".", folder=".venv"),
+        workspace,
+        Environment(name="demo", project=".", folder=".venv", options=("--only-group", "demo"), within=workspace),
         Environment(
             name="reference", project=".", folder=".local/reference", options=("--no-dev", "--group", "reference")
         ),
@@ -61,17 +69,21 @@ def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> Non
     """Make the environment, unless its stamp says that it is as it would be made."""
     folder = root / environment.folder
     stamp = folder / STAMP
+    larger = environment.within
+    if larger and _stamped(folder)[0].get("options") == list(larger.options):
+        environment = larger  # what is there stays there
     wanted = _made_of(environment, root, uv_version)
     if _is_complete(folder, wanted):
         return
-    sys.stderr.write(f"making the environment {environment.folder}\n")
-    stamp.unlink(missing_ok=True)
-    if uv.has_mirror or (folder.exists() and not _has_interpreter(folder)):
-        uv.run("venv", "--quiet", "--clear", str(folder))
-    if uv.has_mirror:
-        _install_from_mirror(environment, folder, uv)
-    uv.run("sync", "--quiet", "--frozen", "--project", environment.project, *environment.options, environment=folder)
-    _write(stamp, {"made of": wanted, "packages": sorted(_packages(folder))})
+    with _progress(f"making the environment {environment.folder}"):
+        stamp.unlink(missing_ok=True)
+        if uv.has_mirror or (folder.exists() and not _has_interpreter(folder)):
+            uv.run("venv", "--quiet", "--clear", str(folder))
+        if uv.has_mirror:
+            _install_from_mirror(environment, folder, uv)
+        chosen = ("--project", environment.project, *environment.options)
+        uv.run("sync", "--quiet", "--frozen", *chosen, environment=folder)
+        _write(stamp, {"made of": wanted, "packages": sorted(_packages(folder))})
 
 
 def install_wheels(alone: Sequence[Environment], root: Path, uv: Uv) -> None:
@@ -82,6 +94,30 @@ def install_wheels(alone: Sequence[Environment], root: Path, uv: Uv) -> None:
         python = str(root / environment.folder / "bin" / "python")
         options = ("--quiet", "--no-index", "--find-links", WHEELS, "--python", python)
         uv.run("pip", "install", *options, *ours, environment.name)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[None]:
+    """Write what is done, a dot for each second of it, and how long it took."""
+    began, ended = time.monotonic(), threading.Event()
+
+    def write_dots() -> None:
+        while not ended.wait(1):
+            write(".")
+
+    def write(text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    write(f"{what} ")
+    dots = threading.Thread(target=write_dots, daemon=True)
+    dots.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        dots.join()
+        write(f" {time.monotonic() - began:.0f} s\n")
 
 
 def _install_from_mirror(environment: Environment, folder: Path, uv: Uv) -> None:
@@ -127,12 +163,17 @@ def _digest(path: Path) -> str:
 
 def _is_complete(folder: Path, wanted: dict[str, Any]) -> bool:
     """Return whether the environment was made of this, and still has its interpreter and its packages."""
+    made_of, packages = _stamped(folder)
+    return made_of == wanted and _has_interpreter(folder) and packages <= _packages(folder)
+
+
+def _stamped(folder: Path) -> tuple[dict[str, Any], set[str]]:
+    """Return what the environment was made of, and its packages, by its stamp; nothing if it has none."""
     try:
         stamped = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        made_of, packages = stamped["made of"], set(stamped["packages"])
+        return dict(stamped["made of"]), set(stamped["packages"])
     except (OSError, ValueError, LookupError, TypeError):
-        return False
-    return made_of == wanted and _has_interpreter(folder) and packages <= _packages(folder)
+        return {}, set()
 
 
 def _has_interpreter(folder: Path) -> bool:

@@ -60,9 +60,9 @@ def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
     try:
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account.id)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchBucket"):
+        if error.response.get("Error", {}).get("Code") in ("404", "NoSuchBucket"):
             return False
-        if error.response["Error"]["Code"] in ("403", "AccessDenied"):
+        if error.response.get("Error", {}).get("Code") in ("403", "AccessDenied"):
             raise Refused(f"the bucket {bucket} is another account's, or you may not look at it") from error
         raise Failed(f"AWS: {error}") from error
     return True

@@ -110,6 +110,6 @@ def _found(absent: str, call: Callable[[], Any]) -> Any:
     try:
         return call()
     except ClientError as error:
-        if error.response["Error"]["Code"] == absent:
+        if error.response.get("Error", {}).get("Code") == absent:
             return None
         raise

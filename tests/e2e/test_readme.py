@@ -39,11 +39,10 @@ def _commands() -> str:
 
 
 def _run(commands: str, directory: Path) -> list[dict[str, Any]]:
-    """The bodies of the answers, in their order."""
+    """The answers, in their order."""
     marked = re.sub(r"^curl -s", "echo; echo '@@@'; curl -fs", commands, flags=re.MULTILINE)
     printed = run_commands(marked, directory)
-    bodies = [answer.strip().splitlines()[-1] for answer in printed.split("@@@")[1:]]
-    return [json.loads(body) for body in bodies]
+    return [json.loads(answer) for answer in printed.split("@@@")[1:]]
 
 
 async def _on_sale_at_acme(shop: Shop, sku: str) -> None:

@@ -73,8 +73,9 @@ def test_one_process_and_one_layer_over_the_base(service: str) -> None:
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_the_base_can_be_named_from_outside(dockerfile: str) -> None:
-    first = next(line for line in (ROOT / dockerfile).read_text().splitlines() if line and not line.startswith("#"))
-    assert first == "ARG PYTHON_IMAGE=python:3.13-slim"
+    lines = [line for line in (ROOT / dockerfile).read_text().splitlines() if line.startswith(("ARG ", "FROM "))]
+    assert lines[:2] == ["ARG PYTHON_IMAGE=python", "FROM python:3.13-slim AS python"]
+    assert {line.partition(" AS ")[0] for line in lines[2:] if line.startswith("FROM ")} == {"FROM ${PYTHON_IMAGE}"}
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)

@@ -181,5 +181,5 @@ def test_what_operates_runs_on_the_python_of_the_images() -> None:
 
 def _python_of_the_images() -> int:
     """Its minor version; tests/infra/test_dockerfiles.py holds the images equal."""
-    (minor,) = re.findall(r"PYTHON_IMAGE=python:3\.(\d+)", (ROOT / "services/order-api/Dockerfile").read_text())
+    (minor,) = re.findall(r"FROM python:3\.(\d+)", (ROOT / "services/order-api/Dockerfile").read_text())
     return int(minor)

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -88,6 +89,12 @@ def test_swappable_fields_are_found() -> None:
 
 def test_a_message_has_every_field_of_a_line() -> None:
     assert tuple(PlacedLine.model_fields) == LINE_FIELDS
+
+
+def test_every_folder_of_tests_is_run_by_make_test() -> None:
+    paths = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["testpaths"]
+    names = [path.relative_to(ROOT).parts for path in tracked() if path.name.startswith("test_")]
+    assert {"/".join(parts[:2]) for parts in names if parts[0] == "tests"} == {*paths}
 
 
 def test_no_distribution_holds_more_than_a_quarter_of_the_code() -> None:

@@ -135,7 +135,7 @@ class TestEveryCall:
             assert tomllib.loads(call.settings).keys() == kept
 
     def test_installs_what_is_locked_into_a_folder_of_the_checkout(self, checkout: Checkout) -> None:
-        known = environments(ROOT)
+        known = {name: each for name, each in environments(ROOT).items() if each.within is None}
         checkout.set_up("install", *known)
         calls = checkout.calls()
         assert len(calls) == len(known)
@@ -214,6 +214,17 @@ class TestStamp:
         assert self.installs(checkout)
         moved = Checkout(checkout.root.rename(checkout.root.with_name("moved")), checkout.records)
         assert self.installs(moved)
+
+    def test_the_demo_takes_nothing_out_of_the_workspace(self, checkout: Checkout) -> None:
+        only_demo = ["sync", "--quiet", "--frozen", "--project", ".", "--only-group", "demo"]
+        checkout.set_up("install", "demo")
+        assert [call.arguments for call in checkout.calls()] == [only_demo]
+        assert self.installs(checkout) == [only_demo[:5]]
+        checkout.set_up("install", "demo")
+        assert checkout.calls() == []
+        subprocess.run(["bash", "-c", "echo >> uv.lock"], cwd=checkout.root, check=True)
+        checkout.set_up("install", "demo")
+        assert [call.arguments for call in checkout.calls()] == [only_demo[:5]]
 
     def test_a_failure_leaves_none(self, checkout: Checkout) -> None:
         (checkout.records / "fails").touch()

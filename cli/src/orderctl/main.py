@@ -1,8 +1,8 @@
 """orderctl: one file per group of verbs; each verb only wires and shows."""
 
 from collections.abc import Mapping
-from importlib.metadata import entry_points
-from typing import ClassVar
+from importlib.metadata import entry_points, version
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -43,8 +43,19 @@ for extension in entry_points(group=EXTENSIONS):
     app.add_typer(extension.load(), name=extension.name)
 
 
+def _answer_version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"orderctl {version('orderctl')}")
+        raise typer.Exit
+
+
+ShowVersion = Annotated[
+    bool, typer.Option("--version", callback=_answer_version, is_eager=True, help="Print the version and exit.")
+]
+
+
 @app.callback()
-def main() -> None:
+def main(*, show_version: ShowVersion = False) -> None:
     """Run and operate the order platform."""
 
 

@@ -243,7 +243,7 @@ class DeadLetters:
                     MessageAttributeNames=["All"],
                     MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 )
-            letters = {message["MessageId"]: to_letter(message) for message in answer.get("Messages", [])}
+            letters = {letter.message_id: letter for letter in map(to_letter, answer.get("Messages", []))}
             held.update(letters)  # a letter that comes again, since its time ran out, has a new receipt
             if not letters:
                 return

@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Any
 
 from order_shared.domain.clock import from_micros
 from order_shared.domain.order.events import UnreadableEvent, parse_event
 from order_shared.domain.order.models import Customer
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 NO_REASON = "-"
 """SQS moved the letter by itself, after too many deliveries, or somebody put it there by hand."""
@@ -68,7 +65,8 @@ Refusals = Mapping[str, str]
 """Why not, by message id."""
 
 
-def to_letter(message: "MessageTypeDef") -> DeadLetter:
+def to_letter(message: Mapping[str, Any]) -> DeadLetter:
+    """Return the letter of a message as SQS sends it, with the attributes that were asked for."""
     said = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     try:
         event = parse_event(message["Body"])

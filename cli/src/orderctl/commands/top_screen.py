@@ -29,7 +29,7 @@ class Screen:
 
     view: View
 
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.size
         if width < WIDTH or height < HEIGHT:
             yield Text(f"orderctl top needs {WIDTH}x{HEIGHT}; this terminal is {width}x{height}")

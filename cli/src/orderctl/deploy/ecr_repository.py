@@ -189,4 +189,4 @@ def _identifier(reference: str) -> dict[str, str]:
 
 
 def _code(error: ClientError) -> str:
-    return str(error.response["Error"]["Code"])
+    return str(error.response.get("Error", {}).get("Code"))

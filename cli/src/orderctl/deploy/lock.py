@@ -144,4 +144,4 @@ def _item_of(error: ClientError) -> dict[str, dict[str, str]]:
 
 
 def _refused(error: ClientError) -> bool:
-    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")
+    return bool(error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")

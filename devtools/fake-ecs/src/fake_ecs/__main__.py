@@ -3,6 +3,7 @@
 import argparse
 import signal
 import threading
+from importlib.metadata import version
 
 import structlog
 
@@ -12,6 +13,7 @@ from fake_ecs.seed import standard
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m fake_ecs", description="A fake of Amazon ECS.")
+    parser.add_argument("--version", action="version", version=f"fake-ecs {version('fake-ecs')}")
     parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
     parser.add_argument("--speed", type=float, default=60.0, help="at 60 a bake of ten minutes takes ten seconds")
     parser.add_argument("--environment", default="dev", help="the cluster's name, and which live tag tasks run")

@@ -12,6 +12,7 @@ class Cloud(Protocol):
 
     def alarming(self, names: Sequence[str]) -> frozenset[str]:
         """Those of the alarms that are in ALARM."""
+        ...
 
     def route(self, rule: str, weights: Mapping[str, int]) -> None:
         """Gives a listener rule these weights, by target group."""
@@ -40,7 +41,7 @@ class AwsCloud:
         try:
             found = self.ecr.batch_get_image(repositoryName=repository, imageIds=[image_id])["images"]
         except ClientError as error:
-            if error.response["Error"]["Code"] == "RepositoryNotFoundException":
+            if error.response.get("Error", {}).get("Code") == "RepositoryNotFoundException":
                 return None
             raise
         return str(found[0]["imageId"]["imageDigest"]) if found else None

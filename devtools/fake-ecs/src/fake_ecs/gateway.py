@@ -27,6 +27,7 @@ class Api(Protocol):
     @property
     def name(self) -> str:
         """botocore's."""
+        ...
 
     @property
     def lock(self) -> RLock: ...

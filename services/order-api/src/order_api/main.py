@@ -30,6 +30,7 @@ from order_shared.messaging.publisher import EventPublisher, Publisher
 from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import load_settings
 from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.program import answer_version
 from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
@@ -157,6 +158,7 @@ def _wire(
 
 
 def run() -> None:
+    answer_version("order-api")
     settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
     # Before uvicorn listens to them they end it at once; after its shutdown, uvicorn raises them again: a good end too.

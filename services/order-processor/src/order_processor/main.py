@@ -27,6 +27,7 @@ from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import load_settings
 from order_shared.runtime.gc_tuning import freeze_heap
 from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.program import answer_version
 from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
@@ -41,6 +42,7 @@ FLUSH_SECONDS = 5.0
 
 
 def run() -> None:
+    answer_version("order-processor")
     settings = load_settings(ProcessorSettings)
     if home := settings.home_elsewhere:
         raise SystemExit(f"only the home region {home} processes orders; this is {settings.aws_region}")

@@ -120,6 +120,7 @@ def document() -> dict[str, Any]:
 def _payload_schemas() -> dict[str, Any]:
     """The schema of each event by its type, and of what they are made of by its model's name."""
     mode: JsonSchemaMode = "validation"
+    inputs: list[tuple[str, JsonSchemaMode, CoreSchema]]
     inputs = [(name, mode, adapter.core_schema) for name, adapter in EVENT_TYPES.items()]
     made, definitions = _Written(ref_template="#/components/schemas/{model}").generate_definitions(inputs)
     parts: dict[str, Any] = {str(name): schema for name, schema in definitions.items()}

@@ -32,6 +32,7 @@ class EventPublisher(Protocol):
 
     async def send(self, event: Event, on_settled: Settled = ignore) -> bool:
         """Return True once SQS has acknowledged the message, and False if it may not have taken it."""
+        ...
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
         """Send what was offered, for at most `timeout` seconds; the sweeper sends the rest."""

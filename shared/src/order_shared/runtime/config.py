@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 def load_settings(kind: type[S]) -> S:
     """The settings of this process; ends it with one line per fault, and no value, if they do not hold."""
     try:
-        return kind()
+        return kind()  # pyright: ignore[reportCallIssue]  # the environment has the fields, which mypy's plugin knows
     except ValidationError as error:
         faults = [
             f"  {_variable(kind, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"

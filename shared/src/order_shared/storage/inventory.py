@@ -41,12 +41,15 @@ class InventoryRepository(Protocol):
 
     async def get(self, tenant: str, sku: str) -> StockedProduct:
         """Return the product with its stock. Strongly consistent. Raises ProductNotFound."""
+        ...
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
         """Return the existing ones of these products by SKU. Strongly consistent."""
+        ...
 
     async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
         """Return the products above `after`, sorted by SKU. The list may lag a moment behind `put`."""
+        ...
 
     async def put(self, product: Product) -> None:
         """Create or replace the product, and keep its stock. Raises StockShardsShrunk."""
@@ -56,6 +59,7 @@ class InventoryRepository(Protocol):
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
         """Move stock until one shard holds `quantity`. Return False if all shards together hold less."""
+        ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         """Return the record, also an expired one. Strongly consistent."""

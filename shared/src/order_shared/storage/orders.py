@@ -94,15 +94,18 @@ class OrderRepository(Protocol):
 
     async def get(self, customer: Customer, order_id: str) -> Order:
         """Return the order. Strongly consistent. Raises OrderNotFound, also for another customer's order."""
+        ...
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
         """Return a tenant's order by its id alone. A new one may not be found at once. Raises OrderNotFound."""
+        ...
 
     async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
         """Return the customer's orders created within the window, by time: one read of up to `limit`, or of 1 MB.
 
         Strongly consistent.
         """
+        ...
 
     async def move(self, before: Order, after: Order) -> Order:
         """Write what has changed, with all that it means: stock taken or given back, a reference freed.
@@ -112,18 +115,21 @@ class OrderRepository(Protocol):
 
         Raises StaleOrder if the stored order is not `before` any more, else OutOfStock; nothing is written.
         """
+        ...
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         """Write a request to cancel an order that holds stock, whoever works on it; return the order as it is then.
 
         Raises StaleOrder if it holds no stock, if that was asked before, or if it is not at `version`.
         """
+        ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         """Return the record, also an expired one. Strongly consistent."""
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
         """Return the open orders of a shard that were due before a time (epoch milliseconds), oldest first."""
+        ...
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
         """Move the due time of an open order. Return None if somebody else was faster or the order has ended."""

@@ -52,11 +52,11 @@ class Ledger:
     async def _first(self, key: str, request: object, work: Callable[[], Awaitable[Answer]]) -> Answer:
         use = self._uses[key] = _Use(request)
         try:
-            use.answer = await work()
+            answer = use.answer = await work()
         finally:
             if use.answer is None or not use.answer.is_saved:
                 del self._uses[key]
-        return use.answer
+        return answer
 
 
 Work = Callable[[web.Request], Awaitable[Json]]

@@ -58,10 +58,16 @@ class OrderIn(Request):
         for line in self.lines:
             merged[line.sku] = merged.get(line.sku, 0) + line.quantity
         if len(merged) > MAX_LINES:
-            raise PydanticCustomError("too_many_lines", f"an order has at most {MAX_LINES} different products")
+            raise PydanticCustomError(
+                "too_many_lines", "an order has at most {limit} different products", {"limit": MAX_LINES}
+            )
         for sku, quantity in merged.items():
             if quantity > MAX_QUANTITY:
-                raise PydanticCustomError("too_many_units", f"at most {MAX_QUANTITY} units of {sku} in one order")
+                raise PydanticCustomError(
+                    "too_many_units",
+                    "at most {limit} units of {sku} in one order",
+                    {"limit": MAX_QUANTITY, "sku": sku},
+                )
         self._quantities = merged
         return self
 

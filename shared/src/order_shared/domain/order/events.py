@@ -6,7 +6,7 @@ again among the dead letters. It is read everywhere before it is said anywhere; 
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 
@@ -57,7 +57,10 @@ class PlacedData(OrderData):
     """It has to be paid for, so it is read before anything is done: a message names no payment token."""
 
 
-class _CloudEvent(_Wire):
+Data = TypeVar("Data", bound=OrderData)
+
+
+class _CloudEvent(_Wire, Generic[Data]):
     """What every message says. `subject` is the order id."""
 
     specversion: Literal["1.0"] = "1.0"
@@ -68,7 +71,7 @@ class _CloudEvent(_Wire):
     datacontenttype: Literal["application/json"] = "application/json"
     traceparent: str | None = None
     tenantid: str
-    data: OrderData
+    data: Data
 
     @property
     def customer(self) -> Customer:
@@ -79,11 +82,10 @@ class _CloudEvent(_Wire):
         return self.model_dump_json(exclude_none=True, ensure_ascii=True)
 
 
-class OrderPlaced(_CloudEvent):
+class OrderPlaced(_CloudEvent[PlacedData]):
     """An order was accepted and is stored."""
 
     type: Literal["order.placed.v1"] = "order.placed.v1"
-    data: PlacedData
 
     @classmethod
     def of(cls, order: Order) -> "OrderPlaced":
@@ -128,7 +130,7 @@ class OrderPlaced(_CloudEvent):
         )
 
 
-class OrderCancelRequested(_CloudEvent):
+class OrderCancelRequested(_CloudEvent[OrderData]):
     """A customer wants an order undone that holds stock; the order itself says so too."""
 
     type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
