@@ -137,7 +137,7 @@ class Fleet:
         try:
             answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
         except ClientError as error:
-            if error.response["Error"]["Code"] == "ClusterNotFoundException":
+            if error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
                 raise Refused(f"there is no cluster {self.ref.cluster}: is {self.ref.environment} deployed?") from None
             raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
@@ -235,9 +235,10 @@ def _in_time(deployment: Deployment) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] not in LATE:
+        if error.response.get("Error", {}).get("Code") not in LATE:
             raise
-        raise TooLate(f"{deployment.id}: ECS does not take it any more: {error.response['Error']['Message']}") from None
+        said = error.response.get("Error", {}).get("Message")
+        raise TooLate(f"{deployment.id}: ECS does not take it any more: {said}") from None
 
 
 def _service(told: Mapping[str, Any]) -> Service:

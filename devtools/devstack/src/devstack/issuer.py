@@ -24,6 +24,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from jwt.algorithms import RSAAlgorithm
 
 from devstack.address import LOOPBACK, Handler, part_options, served
 from order_shared.runtime.logging import configure_logging
@@ -62,7 +63,7 @@ class Issuer:
     @cached_property
     def key_set(self) -> dict[str, Any]:
         """Return the JWKS document."""
-        algorithm = jwt.algorithms.RSAAlgorithm(jwt.algorithms.RSAAlgorithm.SHA256)
+        algorithm = RSAAlgorithm(RSAAlgorithm.SHA256)
         public = json.loads(algorithm.to_jwk(self.private_key.public_key()))
         return {"keys": [{**public, "kid": KEY_ID, "alg": ALGORITHM, "use": "sig"}]}
 

@@ -48,15 +48,18 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Server
     protocol_version = "HTTP/1.1"  # connections stay open: one for each request would take most of its time
     disable_nagle_algorithm = True  # or a body waits until its head is acknowledged, 40 ms later
+
+    def __init__(self, request: socket.socket, address: tuple[str, int], server: Server) -> None:
+        self._fake = server
+        super().__init__(request, address, server)
 
     def do_GET(self) -> None:
         if self.path.startswith(LISTENERS):
             self._route()
             return
-        blob = self.server.blob(self.path.removeprefix(f"{BLOBS}/"))
+        blob = self._fake.blob(self.path.removeprefix(f"{BLOBS}/"))
         self._send(Answer(HTTPStatus.NOT_FOUND, PLAIN, b"{}") if blob is None else Answer(200, BLOB_TYPE, blob))
 
     def do_PUT(self) -> None:
@@ -71,14 +74,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(self._administer(self.path.removeprefix(ADMIN), body))
             return
         try:
-            self._send(self.server.gateway.answer(dict(self.headers), body))
+            self._send(self._fake.gateway.answer(dict(self.headers), body))
         except AnswerInvalid as error:
             log.exception("the fake's answer is not one of AWS's")
             self._send(Answer(500, JSON_TYPE, json.dumps({"__type": "AnswerInvalid", "message": str(error)}).encode()))
 
     def _route(self) -> None:
         try:
-            self._send(self.server.routing.answer(self.command, self.path, dict(self.headers), self._body()))
+            self._send(self._fake.routing.answer(self.command, self.path, dict(self.headers), self._body()))
         except ApiError as error:
             self._send(_said(HTTPStatus.NOT_FOUND, str(error)))
 
@@ -86,9 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
     def _administer(self, name: str, body: bytes) -> Answer:
-        action = self.server.admin.get(name)
+        action = self._fake.admin.get(name)
         if action is None:
-            return _said(HTTPStatus.NOT_FOUND, f"there are {', '.join(sorted(self.server.admin))}")
+            return _said(HTTPStatus.NOT_FOUND, f"there are {', '.join(sorted(self._fake.admin))}")
         try:
             action(**json.loads(body or b"{}"))
         except (TypeError, ValueError, ApiError) as error:

@@ -97,7 +97,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Order platform: messages",
             "version": version("order-shared"),
-            "description": (files(__package__) / "description.md").read_text("utf-8"),
+            "description": (files("order_shared.documents") / "description.md").read_text("utf-8"),
         },
         "defaultContentType": "application/json",
         "servers": {

@@ -27,6 +27,7 @@ class AuditTrail(Protocol):
 
     def of(self, subject: str, limit: int = 100, *, newest_first: bool = False) -> list[Operation]:
         """Return the actions on the subject, oldest first unless `newest_first`. Raises botocore's errors."""
+        ...
 
 
 class DynamoAuditTrail:
@@ -67,7 +68,7 @@ class DynamoAuditTrail:
                 ConditionExpression="attribute_not_exists(subject)",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
                 raise
             return False
         return True

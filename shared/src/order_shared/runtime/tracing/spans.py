@@ -36,10 +36,8 @@ QUERY = "url.query"
 
 
 class SpanTracing(Tracing):
-    provider: TracerProvider
-
     def __init__(self, provider: TracerProvider) -> None:
-        self.provider = provider
+        self.provider = self._provider = provider
         provider.add_span_processor(_WithoutQueries())
         self._tracer = provider.get_tracer("order_shared")
 
@@ -60,7 +58,7 @@ class SpanTracing(Tracing):
 
     async def aclose(self) -> None:
         """Sends what is left, for at most CLOSE_SECONDS: a collector that hangs holds no process back."""
-        closing = threading.Thread(target=self.provider.shutdown, daemon=True)
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         await asyncio.to_thread(closing.join, CLOSE_SECONDS)
 
