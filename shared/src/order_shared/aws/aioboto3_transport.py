@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aioboto3
+import aioboto3  # pyright: ignore[reportMissingImports]  # an extra, which excludes the newest botocore
 from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import (
@@ -56,7 +56,7 @@ class Aioboto3Transport:
 
 def _service_error(error: ClientError) -> ServiceError | ForeignResponse:
     """Return botocore's error as ours. botocore names what it cannot parse after the status."""
-    response: Mapping[str, Any] = error.response
+    response: Any = error.response
     metadata, code = response.get("ResponseMetadata", {}), str(response["Error"]["Code"])
     status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
     if code == str(status) or not code:
