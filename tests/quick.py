@@ -15,6 +15,7 @@ BIN = Path(sys.executable).parent
 BRANCHES = ("main", "origin/main")
 
 TESTS = {
+    "packages/aws-json-client/": ["tests/unit/aws_json_client"],
     "shared/": ["tests/unit/shared"],
     "services/order-api/": ["tests/unit/api"],
     "services/order-processor/": ["tests/unit/processor", "tests/unit/test_workflow_machine.py"],

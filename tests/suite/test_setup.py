@@ -124,8 +124,8 @@ class TestEveryCall:
             checkout.set_up(*command.split(), **settings)
         calls = checkout.calls()
         assert calls
-        locks = "lock" in command
         for call in calls:
+            locks = call.arguments[0] == "lock"
             assert call.uv_variables.keys() <= KEPT_VARIABLES | INDEX_VARIABLES | OURS | {"UV_INDEX_COMPANY_PASSWORD"}
             assert "/theirs" not in call.environ.values(), call.environ
             assert not [name for name in call.environ if name.startswith(("PIP_", "PYTHON"))]
@@ -164,7 +164,7 @@ def test_projects_have_no_settings_that_a_configuration_file_replaces() -> None:
     """uv reads no [tool.uv] beside UV_CONFIG_FILE, except for what describes the project."""
     for project in PROJECTS:
         own = tomllib.loads((ROOT / project / "pyproject.toml").read_text())["tool"]["uv"]
-        assert own.keys() <= {"package", "workspace", "sources"}
+        assert own.keys() <= {"package", "workspace", "sources", "conflicts"}
 
 
 def test_every_package_of_the_workspace_is_used_alone() -> None:
