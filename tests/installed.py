@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,17 @@ async def main(address, token):
     async with OrderClient(address, token) as shop:
         placed = await shop.place_order({"TEA-GREEN-100": 1})
         print((await shop.wait_for_end(placed.id, timeout=60)).status)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+LISTS_TABLES = """
+import asyncio, sys
+from aws_json_client import DYNAMODB, open_client
+
+async def main(endpoint):
+    async with open_client(DYNAMODB, region="eu-central-1", endpoint=endpoint) as dynamodb:
+        print(*(await dynamodb.request("ListTables", {}))["TableNames"])
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -53,12 +64,14 @@ def environment_with(*folders: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "LOGNAME": "stranger"}
 
 
-def run(package: str, *command: str, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
+def run(
+    package: str, *command: str, path: tuple[Path, ...] = (), variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a program of a package's environment, in no folder of ours."""
     return subprocess.run(
         [ALONE / package / "bin" / command[0], *command[1:]],
         cwd="/",
-        env=environment_with(*path),
+        env=environment_with(*path) | dict(variables or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -112,6 +125,14 @@ def test_the_client_places_an_order(stack: Path) -> None:
     address = json.loads((stack / "stack.json").read_text())["api"]
     ended = run("order-client", "python", "-c", PLACES_AN_ORDER, address, token)
     assert (ended.returncode, ended.stdout) == (0, "confirmed\n"), ended.stdout
+
+
+def test_the_aws_client_makes_a_signed_call(stack: Path) -> None:
+    endpoint = json.loads((stack / "stack.json").read_text())["aws"]
+    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    listed = run("aws-json-client", "python", "-c", LISTS_TABLES, endpoint, variables=keys)
+    assert listed.returncode == 0, listed.stdout
+    assert "local-orders" in listed.stdout.split(), listed.stdout
 
 
 def test_the_demo_of_devstack_ends_well(tmp_path: Path) -> None:
