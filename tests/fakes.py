@@ -324,7 +324,8 @@ class MemoryQueue:
     async def depth(self) -> Depth:
         await self._request()
         now = time.monotonic()
-        return Depth(work=sum(stored.visible_at <= now for stored in self.messages), dead=len(self.dead_letters))
+        visible = sum(stored.visible_at <= now for stored in self.messages)
+        return Depth(work=visible, in_flight=len(self.messages) - visible, dead=len(self.dead_letters))
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
         await self._request()

@@ -47,11 +47,11 @@ async def test_dead_letters_do_not_meet_the_work(queue: Queue) -> None:
 
 
 async def test_the_depth_is_of_what_waits(queue: Queue) -> None:
-    assert await queue.depth() == Depth(work=0, dead=0)
+    assert await queue.depth() == Depth(work=0, in_flight=0, dead=0)
     await queue.send([OutgoingMessage("one"), OutgoingMessage("two"), OutgoingMessage("three")])
     await queue.dead_letter([OutgoingMessage("bad", {"reason": "not_an_event"})])
     assert len(await queue.receive(1, 1, 30)) == 1
-    assert await queue.depth() == Depth(work=2, dead=1)
+    assert await queue.depth() == Depth(work=2, in_flight=0, dead=1)
 
 
 async def test_ping(queue: Queue) -> None:

@@ -26,12 +26,14 @@ from order_processor.handlers import make_handler
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import PaymentStatus
+from order_processor.schedule import SweepSchedule
 from order_processor.sweeper import Sweeper
 from order_shared.domain.clock import UniqueClock, to_micros
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.events import Event
 from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.domain.order.payments import PaymentCall
+from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.queue import ReceivedMessage
 from tests.factories import NOON, make_product, make_stock_record
@@ -143,6 +145,7 @@ class WorkflowMachine(RuleBasedStateMachine):
             cast("MemoryGateway", Mortal(self.payments, self.plan)),
             lambda: self.clock() + self.skew,
             LEASE,
+            SweepSchedule(BASE),
             lambda *_: None,
             lambda _: None,
         )
@@ -152,9 +155,9 @@ class WorkflowMachine(RuleBasedStateMachine):
             publisher,
             ProcessorMetrics(),
             clock=self.clock,
-            lag_ms=lambda: 0,
+            backlog=Backlog(),
             depth=MemoryQueue().depth,
-            base=BASE,
+            schedule=SweepSchedule(BASE),
             interval=timedelta(seconds=1),
         )
 

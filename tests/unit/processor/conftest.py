@@ -11,13 +11,15 @@ import pytest
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import Payment, PaymentStatus
+from order_processor.schedule import SweepSchedule
 from order_processor.sweeper import Sweeper
 from order_shared.domain.clock import UniqueClock
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.payments import Charge
+from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
-from order_shared.messaging.queue import ReceivedMessage
+from order_shared.messaging.queue import Depth, ReceivedMessage
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
@@ -95,6 +97,7 @@ class World:
             self.payments,
             self.clock,
             LEASE,
+            SweepSchedule(BASE),
             self._on_ended,
             self.payment_failures.append,
         )
@@ -129,7 +132,16 @@ class Outbox:
     queue: MemoryQueue
     orders: MemoryOrderRepository
     metrics: ProcessorMetrics
-    lag_ms: int = 0
+
+    counts_queue: bool = False
+    """Whether the sweeper counts the messages of `queue`, or an empty queue."""
+
+    def __post_init__(self) -> None:
+        self.seconds = 0.0
+        self.backlog = Backlog(lambda: self.seconds)
+
+    async def depth(self) -> Depth:
+        return await self.queue.depth() if self.counts_queue else Depth(work=0, in_flight=0, dead=0)
 
     def sweeper(self, interval: timedelta = timedelta(seconds=1), *, tracing: Tracing = NO_TRACING) -> Sweeper:
         return Sweeper(
@@ -137,9 +149,9 @@ class Outbox:
             tracing.publisher(Publisher(self.queue)),
             self.metrics,
             clock=self.clock,
-            lag_ms=lambda: self.lag_ms,
-            depth=self.queue.depth,
-            base=BASE,
+            backlog=self.backlog,
+            depth=self.depth,
+            schedule=SweepSchedule(BASE),
             interval=interval,
         )
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from order_processor.handlers import DEFER_AFTER, make_handler
+from order_processor.handlers import make_handler
+from order_processor.order.flows import DEFER_AFTER
 from order_shared.domain.order import events
 from order_shared.domain.order.events import OrderPlaced
 from order_shared.domain.order.exceptions import StaleOrder

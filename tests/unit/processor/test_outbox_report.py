@@ -58,13 +58,13 @@ async def test_it_is_said_once_a_minute_beginning_at_once(outbox: Outbox) -> Non
 async def test_parked_orders_are_counted_for_the_line_and_not_between_two(outbox: Outbox) -> None:
     outbox.orders = watched = CountsReads(outbox.orders._store)
     sweeper = outbox.sweeper()
-    await outbox.accept()
+    order = await outbox.accept()
     with capture_logs() as logs:
         await sweeper.report()
-        outbox.clock.advance(timedelta(hours=24, seconds=1))
-        await sweeper.sweep()
+        await outbox.orders.move(order, order.park(outbox.clock(), "overdue"))
+        outbox.clock.advance(REPORT_EVERY)
         await sweeper.report()
-        assert said(logs) == [(0, 0.0), (1, 86401.0)]
+        assert said(logs) == [(0, 0.0), (1, 0.0)]
         await sweeper.report()
     assert watched.parked_reads == 2 * 16
 
@@ -204,16 +204,19 @@ async def test_a_report_says_when_it_was(outbox: Outbox) -> None:
 async def test_the_queues_are_counted(outbox: Outbox) -> None:
     await outbox.queue.send([OutgoingMessage("one"), OutgoingMessage("two")])
     await outbox.queue.dead_letter([OutgoingMessage("bad")])
-    await outbox.sweeper().report()
+    outbox.counts_queue = True
+    await outbox.sweeper().sweep()
     assert gauge(outbox, "order_queue_messages", queue="work") == 2
     assert gauge(outbox, "order_queue_messages", queue="dead") == 1
+    assert gauge(outbox, "order_queue_in_flight_messages", queue="work") == 0
 
 
 async def test_queues_that_were_never_counted_are_not_said_to_be_empty(outbox: Outbox) -> None:
     """Such as by a role that may not ask yet."""
-    outbox.queue.down = True
-    await outbox.sweeper().report()
+    outbox.queue.down = outbox.counts_queue = True
+    await outbox.sweeper().sweep()
     assert gauge(outbox, "order_queue_messages", queue="dead") is None
+    assert gauge(outbox, "order_queue_in_flight_messages", queue="work") is None
 
 
 class SilentQueue(MemoryQueue):
@@ -223,16 +226,16 @@ class SilentQueue(MemoryQueue):
 
 
 @pytest.mark.parametrize("queue", [MemoryQueue(down=True), SilentQueue()], ids=["down", "silent"])
-async def test_a_queue_that_cannot_be_counted_holds_up_no_report(
+async def test_a_queue_that_cannot_be_counted_holds_up_no_sweep(
     outbox: Outbox, queue: MemoryQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeper_module, "COUNT_SECONDS", 0.01)  # a test waits no two seconds
-    sweeper = outbox.sweeper()
+    outbox.counts_queue = True
     await outbox.queue.send([OutgoingMessage("one")])
-    await sweeper.report()
+    await outbox.sweeper().sweep()
     outbox.queue = queue
-    outbox.clock.advance(REPORT_EVERY)
     with capture_logs() as logs:
+        await outbox.sweeper().sweep()
         await outbox.sweeper().report()
-    assert [entry["event"] for entry in logs] == ["outbox", "queue_not_counted"]
+    assert [entry["event"] for entry in logs] == ["queue_not_counted", "outbox"]
     assert gauge(outbox, "order_queue_messages", queue="work") == 1, "what was counted last stands"

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from order_processor.handlers import DEFER_AFTER, make_handler
+from order_processor.handlers import make_handler
+from order_processor.order.flows import DEFER_AFTER
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, event_of

@@ -6,11 +6,12 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from order_processor.sweeper import BACKOFF_CAP
+from order_processor.schedule import CAP, SweepSchedule
 from order_shared.domain.clock import to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderPlaced, parse_event
 from order_shared.domain.order.models import Order, Schedule
+from order_shared.messaging.queue import OutgoingMessage
 from order_shared.runtime.tracing import trace_id_of
 from order_shared.storage.orders import OpenOrder
 from tests.factories import make_customer, make_order, make_record
@@ -64,7 +65,7 @@ async def test_the_wait_doubles_up_to_its_cap(outbox: Outbox) -> None:
         assert due_at is not None
         waits.append(timedelta(milliseconds=due_at - to_millis(outbox.clock())))
     assert waits[:6] == [BASE * 2**n for n in range(6)]
-    assert waits[-1] == BACKOFF_CAP
+    assert waits[-1] == CAP
 
 
 async def test_of_two_sweepers_one_sends(outbox: Outbox) -> None:
@@ -158,22 +159,33 @@ async def test_a_look_that_fails_is_not_the_silent_end_of_the_sweeper(outbox: Ou
     await running
 
 
-@pytest.mark.parametrize(
-    ("lag", "overdue", "sent"),
-    [
-        (timedelta(minutes=1), timedelta(seconds=59), 0),
-        (timedelta(minutes=1), timedelta(seconds=61), 1),
-        (timedelta(hours=5), timedelta(minutes=9), 0),
-        (timedelta(hours=5), timedelta(minutes=11), 1),
-    ],
-)
-async def test_it_holds_back_while_the_queues_delay_explains_why(
-    outbox: Outbox, lag: timedelta, overdue: timedelta, sent: int
-) -> None:
+async def test_it_holds_back_while_the_queues_delay_explains_why(outbox: Outbox) -> None:
     await outbox.accept()
-    outbox.lag_ms = lag // timedelta(milliseconds=1)
-    outbox.clock.advance(BASE + overdue)
-    assert await outbox.sweeper().sweep() == sent
+    outbox.clock.advance(BASE + timedelta(seconds=59))
+    now = to_millis(outbox.clock())
+    for _ in range(1_000):
+        outbox.backlog.received(now - 60_000, now)
+    assert await outbox.sweeper().sweep() == 0
+    outbox.clock.advance(timedelta(seconds=3))
+    assert await outbox.sweeper().sweep() == 1
+
+
+async def test_a_look_sends_no_more_than_processors_have_finished_while_messages_wait(outbox: Outbox) -> None:
+    for _ in range(30):
+        outbox.clock.advance(timedelta(milliseconds=1))
+        await outbox.accept()
+    outbox.clock.advance(timedelta(hours=1))
+    await outbox.queue.send([OutgoingMessage("waiting")])
+    outbox.counts_queue = True
+    now = to_millis(outbox.clock())
+    outbox.seconds += 120
+    outbox.backlog.received(now, now)
+    for _ in range(7):
+        outbox.backlog.finished()
+    outbox.backlog.allowance()  # the time before the first look counts too
+    for _ in range(7):
+        outbox.backlog.finished()
+    assert await outbox.sweeper().sweep() == 7
 
 
 async def test_it_stops_when_told(outbox: Outbox) -> None:
@@ -184,11 +196,22 @@ async def test_it_stops_when_told(outbox: Outbox) -> None:
 
 class TestParking:
     async def overdue(self, outbox: Outbox) -> Order:
+        """Return an order that has been swept for a day, and is due again."""
         order = await outbox.accept()
-        outbox.clock.advance(timedelta(hours=24, seconds=1))
+        started = outbox.clock()
+        while not SweepSchedule(BASE).is_overdue((await outbox.stored(order)).schedule.sweeps):
+            await self.become_due(outbox, order)
+            assert await outbox.sweeper().sweep() == 1
+        await self.become_due(outbox, order)
+        assert timedelta(hours=24) < outbox.clock() - started < timedelta(hours=25)
+        outbox.queue.messages.clear()
         return order
 
-    async def test_what_is_open_for_a_day_is_parked_and_not_swept_any_more(self, outbox: Outbox) -> None:
+    async def become_due(self, outbox: Outbox, order: Order) -> None:
+        due_at = (await outbox.stored(order)).schedule.due_at or 0
+        outbox.clock.advance(timedelta(milliseconds=due_at - to_millis(outbox.clock())) + JUST_AFTER)
+
+    async def test_what_was_swept_for_a_day_is_parked_and_not_swept_any_more(self, outbox: Outbox) -> None:
         order = await self.overdue(outbox)
         assert await outbox.sweeper().sweep() == 0
         stored = await outbox.stored(order)
@@ -198,6 +221,12 @@ class TestParking:
         outbox.clock.advance(timedelta(days=30))
         assert await outbox.sweeper().sweep() == 0
         assert outbox.queue.messages == []
+
+    async def test_time_without_processors_parks_nothing(self, outbox: Outbox) -> None:
+        order = await outbox.accept()
+        outbox.clock.advance(timedelta(days=3))
+        assert await outbox.sweeper().sweep() == 1
+        assert (await outbox.stored(order)).parking.parked is None
 
     async def test_parked_orders_are_counted(self, outbox: Outbox) -> None:
         await self.overdue(outbox)

@@ -1,6 +1,7 @@
 """The consumer, over a queue in memory: every message is seen through, whatever happens."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from order_shared.domain.errors import StorageUnavailable
+from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.consumer.consumer import UNSETTLED_SHARE, Consumer
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.consumer.options import ConsumerOptions
@@ -28,9 +30,12 @@ OPTIONS = ConsumerOptions(concurrency=8, wait=1, visibility=2, retry_base=0.0, d
 
 
 def make_consumer(
-    queue: MemoryQueue, handler: Callable[[Delivery], Awaitable[None]], options: ConsumerOptions = OPTIONS
+    queue: MemoryQueue,
+    handler: Callable[[Delivery], Awaitable[None]],
+    options: ConsumerOptions = OPTIONS,
+    backlog: Backlog | None = None,
 ) -> Consumer:
-    return Consumer(queue, handler, options, ConsumerMetrics(CollectorRegistry()))
+    return Consumer(queue, handler, options, ConsumerMetrics(CollectorRegistry()), backlog=backlog)
 
 
 @asynccontextmanager
@@ -542,20 +547,19 @@ class TestHealth:
             polls = len(queue.asked_for)
             await eventually(lambda: consumer.idle_seconds > 0.1 and len(queue.asked_for) > polls)
 
-    async def test_lag_is_the_wait_of_the_newest_first_delivery(self) -> None:
+    async def test_first_deliveries_and_finished_messages_are_recorded_in_the_backlog(self) -> None:
         queue = MemoryQueue()
-        await send(queue, "old")
+        await send(queue, "old", "again")
         queue.messages[0].sent_at -= 60_000
-        seen: list[int] = []
-
-        async def handle(_: Delivery) -> None:
-            seen.append(consumer.lag_ms)
-
-        consumer = make_consumer(queue, handle)
-        async with running(consumer):
-            await eventually(lambda: bool(seen))
-            assert 60_000 <= seen[0] < 90_000
-            await eventually(lambda: consumer.lag_ms == 0)
+        queue.messages[1].receive_count = 1
+        backlog = Backlog()
+        async with running(make_consumer(queue, accept, backlog=backlog)):
+            await eventually(lambda: not queue.messages)
+        now = time.time_ns() // 1_000_000
+        backlog.counted(await queue.depth())
+        held_back = now - (backlog.sweep_before(now) or 0)
+        assert 60_000 <= held_back < 90_000, "the first message waited a minute, the second was delivered before"
+        assert backlog.allowance() >= 2
 
 
 class HungQueue(MemoryQueue):

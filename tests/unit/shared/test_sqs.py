@@ -197,7 +197,7 @@ async def test_the_depth_is_asked_of_both_queues() -> None:
     wire = Wire()
     counts = [{"ApproximateNumberOfMessages": count, "ApproximateNumberOfMessagesNotVisible": "1"} for count in "72"]
     wire.script = [ok({"Attributes": each}) for each in counts]
-    assert await make_queue(wire).depth() == Depth(work=7, dead=2)
+    assert await make_queue(wire).depth() == Depth(work=7, in_flight=1, dead=2)
     assert [content["QueueUrl"].rpartition("/")[2] for _, content in wire.sent] == ["orders", "orders-dead"]
 
 

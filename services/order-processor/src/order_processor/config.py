@@ -36,6 +36,9 @@ class ProcessorSettings(Settings):
     """The payment provider's secret key: ASCII, without blanks. A live one in prod, a test key everywhere else."""
     payment_api_base: str | None = None
     """Address of the provider's API, if it is not the SDK's default. It is https outside the local stack."""
+    payment_calls_per_second: Annotated[float, Field(gt=0)] = 100.0
+    """Highest rate of this process's calls at the payment provider. After an outage, or once the provider throttles, the
+    rate is lower and rises step by step."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Time between two sweeps of the open orders."""

@@ -11,6 +11,7 @@ from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.order.events import Event, OrderCancelRequested, OrderPlaced, UnreadableEvent, parse_event
+from order_shared.messaging.consumer.consumer import CRASHED
 from order_shared.messaging.delivery import Deferred, Delivery, Handler, Unprocessable
 from order_shared.runtime.tracing import trace_id_of
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
@@ -20,10 +21,6 @@ Flow = Callable[[Any, Delivery, FlowContext], Awaitable[None]]
 """The first argument is an event of the class that the flow is registered for."""
 
 HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place, OrderCancelRequested: flows.cancel}
-
-DEFER_AFTER = 20
-"""Deliveries of one message, in an outage. The outbox holds its order anyway, and SQS would move the message to the
-dead letters after 50, as if something were wrong with it."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,12 +53,14 @@ async def _run(flow: Flow, event: Event, delivery: Delivery, context: FlowContex
     except UnreadableEvent as error:
         raise Unprocessable(error.reason, error.detail) from error
     except (PaymentUnavailable, StorageUnavailable, UnknownItemVersion) as error:
-        if delivery.message.receive_count < DEFER_AFTER:
+        if delivery.message.receive_count < flows.DEFER_AFTER:
             raise
         log.warning("message_deferred", error=str(error))
         raise Deferred(error.cause) from error
     except PlatformError:
-        raise  # foreseen, as a lost lease is: it says nothing against the order
-    except Exception:
-        await flows.record_failure(event.customer, event.subject, context)
-        raise
+        raise  # expected, as a lost lease is: it is no error of the order
+    except Exception as error:
+        if not await flows.record_failure(event.customer, event.subject, delivery, context):
+            raise
+        log.exception("handler_crashed", message_id=delivery.message.message_id)
+        raise Deferred(CRASHED) from error

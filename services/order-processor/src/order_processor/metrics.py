@@ -29,6 +29,11 @@ class ProcessorMetrics(Metrics):
             "order_outbox_report_timestamp_seconds", "When the outbox was last looked through and counted."
         )
         self._queued = self._gauge("order_queue_messages", "Messages that wait, by queue.", ["queue"])
+        self._in_flight = self._gauge(
+            "order_queue_in_flight_messages",
+            "Messages of the queue that are received or postponed, by queue.",
+            ["queue"],
+        )
 
     def payment_failed(self, reason: str) -> None:
         self._payment_failures.labels(reason).inc()
@@ -37,3 +42,4 @@ class ProcessorMetrics(Metrics):
         """Set the depths of the queues. They are not exposed before the first count: 0 would mean none."""
         self._queued.labels("work").set(depth.work)
         self._queued.labels("dead").set(depth.dead)
+        self._in_flight.labels("work").set(depth.in_flight)

@@ -9,8 +9,11 @@ from order_processor.handling_report import HandlingReport
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import FlowContext
 from order_processor.payments.gateway import PaymentGateway
+from order_processor.payments.guarded_gateway import GuardedGateway
+from order_processor.schedule import SweepSchedule
 from order_processor.sweeper import Sweeper
 from order_shared.domain.clock import Clock, utc_now
+from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.publisher import Publisher
 from order_shared.runtime.adapters import Adapters
@@ -32,9 +35,17 @@ class Processor:
         clock: Clock = utc_now,
         tracing: Tracing = NO_TRACING,
     ) -> None:
-        lease = timedelta(seconds=settings.lease_seconds)
+        backlog = Backlog()
+        schedule = SweepSchedule(timedelta(seconds=settings.sweep_base_seconds))
         context = FlowContext(
-            adapters.orders, adapters.inventory, payments, clock, lease, metrics.order_ended, metrics.payment_failed
+            adapters.orders,
+            adapters.inventory,
+            GuardedGateway(payments, calls_per_second=settings.payment_calls_per_second),
+            clock,
+            timedelta(seconds=settings.lease_seconds),
+            schedule,
+            metrics.order_ended,
+            metrics.payment_failed,
         )
         self._handlings = HandlingReport()
         self._consumer = Consumer(
@@ -43,6 +54,7 @@ class Processor:
             settings.consumer_options,
             metrics.consumer,
             self._handlings.count,
+            backlog,
         )
         self._publisher = tracing.publisher(
             Publisher(adapters.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
@@ -52,9 +64,9 @@ class Processor:
             self._publisher,
             metrics,
             clock=clock,
-            lag_ms=lambda: self._consumer.lag_ms,
+            backlog=backlog,
             depth=adapters.queue.depth,
-            base=timedelta(seconds=settings.sweep_base_seconds),
+            schedule=schedule,
             interval=timedelta(seconds=settings.sweep_interval_seconds),
         )
 

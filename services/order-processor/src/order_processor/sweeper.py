@@ -1,12 +1,14 @@
-"""Republishes the message of every order that is still open after its due time.
+"""Republish the message of every order that is still open past its due time.
 
-Every processor sweeps. For each of 16 shards of the index `open_orders`, an overdue order's due time is
-moved on by a conditional write, with doubling backoff; whoever wins that write sends the message. Only a
-message that SQS acknowledged counts as a sweep: an outage postpones, and loses nothing.
+Every processor sweeps. In each shard of the index `open_orders`, the due time of an overdue order is moved on by a
+conditional write, with doubling backoff; whoever wins that write sends the message. Only a message that SQS has
+acknowledged counts as a sweep: an outage postpones an order, and loses none.
 
-It holds back as long as the queue's own delay explains why an order is still open.
+While a message of an order is scheduled, the order is not due: whoever schedules the message moves the due time too. An
+order whose message may still wait in a backlog is held back, and the number of messages that one look adds is bounded;
+see `order_shared.messaging.backlog`.
 
-Once a minute it says how the outbox and the queue are, for metrics and for alarms made of log lines.
+Once a minute it logs the state of the outbox and the queue, for metrics and for alarms made of log lines.
 """
 
 import asyncio
@@ -20,11 +22,12 @@ from enum import Enum, auto
 import structlog
 
 from order_processor.metrics import ProcessorMetrics
-from order_shared.backoff import doubled
+from order_processor.schedule import SweepSchedule
 from order_shared.domain.clock import Clock, to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import event_of
 from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.publisher import EventPublisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.storage.order_items import to_customer
@@ -33,13 +36,11 @@ from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
 
 log = structlog.get_logger(__name__)
 
-BACKOFF_CAP = timedelta(minutes=15)
-MAX_HOLD_BACK = timedelta(minutes=10)
-PARK_AFTER = timedelta(hours=24)
-"""Age at which an open order is parked, so that an operator decides. Nothing open ever expires."""
-
 REPORT_EVERY = timedelta(minutes=1)
 """Interval of the log line `outbox`, and of the count of parked orders that it contains."""
+
+COUNT_EVERY = 3
+"""Sweeps between two counts of the queue's messages."""
 
 COUNT_SECONDS = 2.0
 """Time limit for counting the messages of the queue."""
@@ -63,16 +64,15 @@ class Sweeper:
     metrics: ProcessorMetrics
     _: KW_ONLY
     clock: Clock
-    lag_ms: Callable[[], int]
-    """Tells how long the newest message had waited."""
+    backlog: Backlog
     depth: Callable[[], Awaitable[Depth]]
-    base: timedelta
-    """The first backoff."""
+    schedule: SweepSchedule
     interval: timedelta
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _oldest: float = field(default=0.0, init=False)
     _oldest_unsent: float = field(default=0.0, init=False)
     _reported_at: datetime | None = field(default=None, init=False)
+    _sweeps: int = field(default=0, init=False)
 
     def stop(self) -> None:
         """End the current sweep after the batch that it is at."""
@@ -94,18 +94,23 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """Sweep all shards once, and return the number of messages sent. Ends early when SQS takes none."""
+        """Sweep all shards once, and return the number of messages sent. Ends early when SQS rejects one."""
+        if self._sweeps % COUNT_EVERY == 0:
+            await self._count_messages()
+        self._sweeps += 1
         now = to_millis(self.clock())
-        hold_back = min(self.lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
+        before = self.backlog.sweep_before(now)
+        allowed = self.backlog.allowance()
         shards = list(SWEPT_SHARDS)
         random.shuffle(shards)  # several sweepers start at different ones
         sent = 0
         for shard in shards:
-            entries = await self.orders.list_due(shard, now - hold_back, SHARD_LIMIT)
+            entries = await self.orders.list_due(shard, now if before is None else before, SHARD_LIMIT)
             for start in range(0, len(entries), MAX_BATCH):
-                said = await asyncio.gather(*map(self._republish, entries[start : start + MAX_BATCH]))
-                sent += said.count(RepublishResult.SENT)
-                if RepublishResult.REJECTED in said or self._stopping.is_set():
+                batch = entries[start : min(start + MAX_BATCH, start + allowed - sent)]
+                results = await asyncio.gather(*map(self._republish, batch))
+                sent += results.count(RepublishResult.SENT)
+                if RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed:
                     return sent
         return sent
 
@@ -125,10 +130,9 @@ class Sweeper:
         self._oldest = self._oldest_unsent = 0.0
         self._reported_at = now
         self.metrics.reported.set(now.timestamp())
-        await self._count_messages()
 
     async def _count_messages(self) -> None:
-        """Count the messages for the metrics. If SQS does not respond in time, the last count stays."""
+        """Count the queue's messages. If SQS does not respond in time, the last count stays."""
         try:
             async with asyncio.timeout(COUNT_SECONDS):
                 depth = await self.depth()
@@ -136,6 +140,7 @@ class Sweeper:
             log.info("queue_not_counted", error=repr(error))
             return
         self.metrics.queues_counted(depth)
+        self.backlog.counted(depth)
 
     async def count_parked(self) -> int:
         """Count the orders that wait for an operator, and set the metric."""
@@ -159,32 +164,29 @@ class Sweeper:
         return RepublishResult.SKIPPED
 
     async def _try_to_republish(self, entry: OpenOrder) -> RepublishResult:
-        now = to_millis(self.clock())
-        due_at = now + self._backoff_ms(entry.sweeps)
-        order = await self.orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
+        sweeps = entry.sweeps + 1
+        due_at = to_millis(self.clock() + self.schedule.wait(entry.sweeps))
+        order = await self.orders.postpone(entry, due_at, sweeps=sweeps)
         if order is None:
             return RepublishResult.SKIPPED  # ended, or another sweeper's
         self._oldest = max(self._oldest, self._age(order.open_since))
-        if self.clock() - order.open_since > PARK_AFTER:
+        if self.schedule.is_overdue(entry.sweeps):
             await self.orders.move(order, order.park(self.clock(), "overdue"))
             log.error("order_parked", order_id=order.order_id, reason="overdue")
             return RepublishResult.SKIPPED
         if await self.publisher.send(event_of(order)):
+            self.backlog.added()
             self.metrics.sweeps.inc()
-            log.info("order_swept", order_id=order.order_id, sweeps=entry.sweeps + 1)
+            log.info("order_swept", order_id=order.order_id, sweeps=sweeps)
             return RepublishResult.SENT
-        moved = replace(entry, due_at=due_at, sweeps=entry.sweeps + 1)
+        moved = replace(entry, due_at=due_at, sweeps=sweeps)
         self._oldest_unsent = max(self._oldest_unsent, self._age(order.open_since))
-        await self.orders.postpone(moved, to_millis(self.clock() + self.base), sweeps=entry.sweeps)
+        await self.orders.postpone(moved, to_millis(self.clock() + self.schedule.base), sweeps=entry.sweeps)
         return RepublishResult.REJECTED
 
     def _age(self, since: datetime) -> float:
         """Return the age in seconds."""
         return (self.clock() - since).total_seconds()
-
-    def _backoff_ms(self, sweeps: int) -> int:
-        seconds = doubled(sweeps, base=self.base.total_seconds(), cap=BACKOFF_CAP.total_seconds())
-        return int(seconds * 1000)
 
 
 def _named(entry: OpenOrder) -> dict[str, str]:

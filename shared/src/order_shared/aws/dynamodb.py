@@ -37,6 +37,9 @@ REQUEST_TIMEOUT = 2.5
 """Seconds. With the time-outs for credentials and for a connection it is `RetryPolicy.attempt_limit`."""
 MAX_CONNECTIONS = 200
 
+CONTENTION = frozenset({"conflict", "throttled"})
+"""Reasons of a failure that leave DynamoDB able to take another write."""
+
 ERRORS = {
     "ConditionalCheckFailedException": ConditionalCheckFailed,
     "TransactionCanceledException": TransactionCanceled,
@@ -67,7 +70,7 @@ class Dynamo:
         try:
             return await self.client.request(operation, payload)
         except Unavailable as error:
-            raise StorageUnavailable(f"DynamoDB: {error}") from error
+            raise StorageUnavailable(f"DynamoDB: {error}", contended=error.reason in CONTENTION) from error
         except ServiceError as error:
             if error.code in ERRORS:
                 raise ERRORS[error.code](error.content) from error

@@ -16,7 +16,7 @@ from aws_json_client import (
     open_transport,
 )
 from order_shared.aws.connect import Connect
-from order_shared.aws.queue_depth import depth_request, to_depth
+from order_shared.aws.queue_depth import QueueDepth, depth_request, to_depth
 from order_shared.messaging.queue import (
     MAX_WAIT_SECONDS,
     Depth,
@@ -115,7 +115,8 @@ class SqsQueue:
 
     async def depth(self) -> Depth:
         """Count the waiting messages once: the caller counts again later."""
-        return Depth(work=await self._waiting("work"), dead=await self._waiting("dead"))
+        work, dead = await self._count("work"), await self._count("dead")
+        return Depth(work=work.visible, in_flight=work.in_flight, dead=dead.visible)
 
     async def ping(self) -> None:
         """Make one request. Raises QueueUnavailable."""
@@ -146,9 +147,9 @@ class SqsQueue:
             for entry in answer.get("Failed") or ()
         ]
 
-    async def _waiting(self, target: str) -> int:
+    async def _count(self, target: str) -> QueueDepth:
         request = depth_request(await self._url(target))
-        return to_depth(await self._once(self._service, "GetQueueAttributes", request)).visible
+        return to_depth(await self._once(self._service, "GetQueueAttributes", request))
 
     async def _url(self, target: str) -> str:
         if target not in self._urls:

@@ -23,5 +23,9 @@ class StorageUnavailable(PlatformError):
     """DynamoDB could not be reached, or kept refusing, until the deadline.
 
     A write that ends so may or may not have been applied; repeating it under the same idempotency key
-    finds out.
+    finds out. `contended` says that DynamoDB responds, and that other writers of the same items were faster.
     """
+
+    def __init__(self, message: str, *, contended: bool = False) -> None:
+        super().__init__(message)
+        self.contended = contended

@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
 
 from order_shared.domain.errors import PlatformError
+from order_shared.entropy import random_uuid
 from order_shared.messaging.queue import ReceivedMessage
 
 
@@ -38,15 +40,23 @@ class LeaseLost(PlatformError):
 class Delivery:
     """One message while it is ours. `held_until` is on the monotonic clock.
 
-    `lost` says that somebody else may have it, `settled` that its next visibility is decided.
+    `retry_in` is the number of seconds after which the message is delivered again if its handling fails; whoever
+    schedules the order beside it uses the same number. `lost` means that somebody else may have the message, `settled`
+    that its next visibility is decided.
     """
 
     message: ReceivedMessage
     held_until: float
     _: KW_ONLY
+    retry_in: int = 0
     lost: bool = False
     settled: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @cached_property
+    def attempt_id(self) -> str:
+        """Id of this handling of the message, new for each delivery: the owner of the leases that it takes."""
+        return random_uuid().hex
 
     @property
     def is_first(self) -> bool:

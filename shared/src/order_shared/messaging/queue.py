@@ -55,9 +55,10 @@ class EntryFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """Messages that wait, in the work queue and as dead letters; SQS says so approximately."""
+    """Approximate counts of SQS: visible messages of the work queue, its messages in flight, and dead letters."""
 
     work: int
+    in_flight: int
     dead: int
 
 

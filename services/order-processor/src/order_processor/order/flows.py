@@ -14,7 +14,6 @@ crash at any point: the conditions decide.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 
 import structlog
 
@@ -22,17 +21,18 @@ from order_processor.payments.gateway import (
     IdempotencyKeySpent,
     PaymentDeclined,
     PaymentGateway,
+    PaymentPaused,
     PaymentStatus,
     PaymentUnavailable,
 )
-from order_shared.domain.clock import Clock
+from order_processor.schedule import CAP, SweepSchedule
+from order_shared.domain.clock import Clock, to_millis
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.domain.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
 from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
 from order_shared.domain.order.payments import Undo, UndoKind
-from order_shared.entropy import random_uuid
-from order_shared.messaging.delivery import Delivery, Unprocessable
+from order_shared.messaging.delivery import Deferred, Delivery, Unprocessable
 from order_shared.storage.inventory import InventoryRepository
 from order_shared.storage.orders import OrderRepository
 
@@ -40,6 +40,13 @@ log = structlog.get_logger(__name__)
 
 ROUNDS = 12
 """Steps that one delivery may take, before its message waits for the next one."""
+
+
+DEFER_AFTER = 7
+"""Deliveries of one message, at most. After that its order waits in the outbox, and is in flight for nobody."""
+
+RETRY_GRACE = timedelta(seconds=5)
+"""Time that a message has to arrive once it is visible again, before the sweeper adds another."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class FlowContext:
     payments: PaymentGateway
     clock: Clock
     lease: timedelta
+    schedule: SweepSchedule
     on_ended: Callable[[Order, datetime], None]
     on_payment_failure: Callable[[str], None]
     """Called with the reason of each payment call that settled nothing."""
@@ -68,32 +76,63 @@ async def cancel(event: OrderCancelRequested, delivery: Delivery, context: FlowC
     await OrderWorkflow(delivery, context).run(await _read(event.customer, event.subject, context))
 
 
-async def record_failure(customer: Customer, order_id: str, context: FlowContext) -> None:
-    """Count an unexpected error of an order. An order with too many of them is parked."""
+async def record_failure(customer: Customer, order_id: str, delivery: Delivery, context: FlowContext) -> bool:
+    """Count an unexpected error of an order, and schedule the order. An order with too many errors is parked.
+
+    Return whether the order waits in the outbox from now on, so that its message can be acknowledged.
+    """
     try:
         order = await context.orders.get(customer, order_id)
         if order.is_open and order.parking.parked is None:
             failed = order.failed(context.clock())
+            if order.lease is None or not order.lease.excludes(delivery.attempt_id, context.clock()):
+                failed = failed.reschedule(_next_look(order, delivery, context))
             await context.orders.move(order, failed)
             if (parked := failed.parking.parked) is not None:
                 log.error("order_parked", order_id=order_id, reason=parked.reason)
+            return _waits_in_outbox(order, delivery)
     except (OrderNotFound, StaleOrder, StorageUnavailable) as error:
         log.info("failure_not_noted", order_id=order_id, error=str(error))
+    return delivery.message.receive_count >= DEFER_AFTER
+
+
+def _waits_in_outbox(order: Order, delivery: Delivery) -> bool:
+    """Return whether an order whose handling failed has no use for its message: the sweeper will send another."""
+    return order.schedule.sweeps > 0 or delivery.message.receive_count >= DEFER_AFTER
+
+
+def _next_look(order: Order, delivery: Delivery, context: FlowContext) -> int:
+    """Return when the sweeper looks at an order again whose handling failed: epoch milliseconds.
+
+    While its message is scheduled, that is after the message's next delivery.
+    """
+    if _waits_in_outbox(order, delivery):
+        return to_millis(context.clock() + context.schedule.wait(order.schedule.sweeps))
+    return to_millis(context.clock() + timedelta(seconds=delivery.retry_in) + RETRY_GRACE)
 
 
 class OrderWorkflow:
-    """One delivery's attempt to bring an order to its end. `_owner` is new for each, so a lease has one holder."""
+    """One delivery's attempt to bring an order to its end."""
 
     def __init__(self, delivery: Delivery, context: FlowContext) -> None:
         self._delivery = delivery
         self._context = context
         self._created: str | None = None
 
-    @cached_property
+    @property
     def _owner(self) -> str:
-        return random_uuid().hex
+        return self._delivery.attempt_id
 
     async def run(self, order: Order) -> None:
+        """Take steps until nothing is left to do. Raises Deferred if the order now waits in the outbox."""
+        try:
+            await self._take_steps(order)
+        except StorageUnavailable as error:
+            if error.contended:
+                await self._reschedule(await _read(order.customer, order.order_id, self._context), error)
+            raise
+
+    async def _take_steps(self, order: Order) -> None:
         for _ in range(ROUNDS):
             try:
                 following = await self._step(order)
@@ -102,7 +141,7 @@ class OrderWorkflow:
             if following is None:
                 return
             order = following
-        raise StorageUnavailable(f"order {order.order_id} changes too fast")
+        raise StorageUnavailable(f"order {order.order_id} changes too fast", contended=True)
 
     async def _step(self, order: Order) -> Order | None:
         """Return the order after the next step, or None when nothing is left to do here. Raises StaleOrder."""
@@ -123,7 +162,7 @@ class OrderWorkflow:
         except PaymentUnavailable as error:
             self._context.on_payment_failure(error.reason)
             log.warning("payment_call_failed", reason=error.reason, error=str(error))
-            await self._postpone(order, error)
+            await self._reschedule(order, error)
             raise
 
     async def _take_stock(self, order: Order) -> Order | None:
@@ -216,15 +255,29 @@ class OrderWorkflow:
             return None
         return stored
 
-    async def _postpone(self, order: Order, error: PaymentUnavailable) -> None:
-        """End the lease, so that the next delivery need not wait for it, and take the next key if this one is spent."""
-        postponed = order.release()
+    async def _reschedule(self, order: Order, error: PaymentUnavailable | StorageUnavailable) -> None:
+        """Write when the order is worked on again, and end our lease, in one update.
+
+        Raises Deferred if it waits in the outbox until then. Else the caller's error schedules the message.
+        """
+        if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
+            return  # another owner works on it and schedules it
+        due_at, sweeps = _next_look(order, self._delivery, self._context), order.schedule.sweeps
+        deferred = _waits_in_outbox(order, self._delivery)
+        if isinstance(error, PaymentPaused):
+            wait = self._context.schedule.wait(sweeps) if error.retry_after is None else min(error.retry_after, CAP)
+            due_at, sweeps = to_millis(self._context.clock() + wait), self._context.schedule.in_outage(sweeps)
+            deferred = True
+        after = order.reschedule(due_at, sweeps=sweeps)
         if isinstance(error, IdempotencyKeySpent):
-            postponed = postponed.with_next_attempt(error.call)
+            after = after.with_next_attempt(error.call)
         try:
-            await self._context.orders.move(order, postponed)
+            await self._context.orders.move(order, after)
         except (StaleOrder, StorageUnavailable):
-            log.info("lease_not_released", order_id=order.order_id)
+            log.info("order_not_rescheduled", order_id=order.order_id)
+        if deferred:
+            log.warning("message_deferred", error=str(error))
+            raise Deferred(error.cause) from error
 
     async def _short_line(self, order: Order, error: OutOfStock) -> OrderLine | None:
         """Return the first line whose stock is short over all its shards, or None once it was consolidated."""

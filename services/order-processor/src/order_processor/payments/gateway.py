@@ -3,10 +3,12 @@
 PlatformError
 ├── PaymentDeclined          the provider refused for a reason of the customer's: the order cannot be paid this way
 └── PaymentUnavailable       no answer, or one that settles nothing: repeat the call later
-    └── IdempotencyKeySpent  the provider saved that answer under the key: repeat the call under the next key
+    ├── IdempotencyKeySpent  the provider saved that answer under the key: repeat the call under the next key
+    └── PaymentPaused        the call was not made: the order waits in the outbox
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
@@ -36,14 +38,20 @@ class FailureReason(StrEnum):
     Nothing that a customer did, and nothing that ends by itself."""
     PENDING = "pending"
     """The payment has not come to an end yet."""
+    PACED = "paced"
+    """We have not asked: the rate of our calls is used up."""
 
 
 class PaymentUnavailable(PlatformError):
-    """Money may or may not have moved; the same call, repeated, finds out and never moves it twice."""
+    """Money may or may not have moved; the same call, repeated, finds out and never moves it twice.
 
-    def __init__(self, message: str, reason: FailureReason) -> None:
+    `is_outage` says that the provider fails for every order: no response, 401, 403, 429 or 5xx.
+    """
+
+    def __init__(self, message: str, reason: FailureReason, *, is_outage: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
+        self.is_outage = is_outage
 
     @property
     def cause(self) -> str:
@@ -53,9 +61,17 @@ class PaymentUnavailable(PlatformError):
 class IdempotencyKeySpent(PaymentUnavailable):
     """The provider replays this answer for as long as the key lives, and the call had no effect."""
 
-    def __init__(self, message: str, reason: FailureReason, call: PaymentCall) -> None:
-        super().__init__(message, reason)
+    def __init__(self, message: str, reason: FailureReason, call: PaymentCall, *, is_outage: bool = False) -> None:
+        super().__init__(message, reason, is_outage=is_outage)
         self.call = call
+
+
+class PaymentPaused(PaymentUnavailable):
+    """The call was not made: the provider is down, or is asked often enough. `retry_after` is None if nobody knows."""
+
+    def __init__(self, message: str, reason: FailureReason, retry_after: timedelta | None = None) -> None:
+        super().__init__(message, reason)
+        self.retry_after = retry_after
 
 
 class PaymentStatus(StrEnum):

@@ -41,6 +41,9 @@ MISSING = "resource_missing"
 NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 """Stripe answers these before it begins with the request: the same key works once their cause is gone."""
 
+OUTAGES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
+"""Refusals, below 500, of whatever request we make."""
+
 
 def declined_code(error: stripe.StripeError) -> str | None:
     """Return the code of an error that is the customer's; None for any other."""
@@ -77,8 +80,14 @@ def failure_reason(error: stripe.StripeError) -> FailureReason:
     return FailureReason.PROVIDER_ERROR if status >= HTTPStatus.INTERNAL_SERVER_ERROR else FailureReason.REFUSED
 
 
+def is_outage(error: stripe.StripeError) -> bool:
+    """Return whether Stripe fails, or refuses us, for every order."""
+    status = error.http_status
+    return failure_reason(error) in {FailureReason.NO_RESPONSE, FailureReason.PROVIDER_ERROR} or status in OUTAGES
+
+
 def unavailable(error: stripe.StripeError) -> PaymentUnavailable:
-    return PaymentUnavailable(describe(error), failure_reason(error))
+    return PaymentUnavailable(describe(error), failure_reason(error), is_outage=is_outage(error))
 
 
 def describe(error: stripe.StripeError) -> str:

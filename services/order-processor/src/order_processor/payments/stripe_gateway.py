@@ -19,6 +19,7 @@ from order_processor.payments.stripe_errors import (
     describe,
     failure_reason,
     is_customers,
+    is_outage,
     is_saved,
     unavailable,
 )
@@ -227,7 +228,7 @@ def _unsettled(error: stripe.StripeError | None, call: PaymentCall) -> PaymentUn
     if error is None:
         return IdempotencyKeySpent(f"the {call} of the payment failed", FailureReason.PROVIDER_ERROR, call)
     if is_saved(error):
-        return IdempotencyKeySpent(describe(error), failure_reason(error), call)
+        return IdempotencyKeySpent(describe(error), failure_reason(error), call, is_outage=is_outage(error))
     return unavailable(error)
 
 
@@ -237,4 +238,6 @@ async def _deadline() -> AsyncIterator[None]:
         async with asyncio.timeout(DEADLINE_SECONDS):
             yield
     except TimeoutError:
-        raise PaymentUnavailable(f"no answer within {DEADLINE_SECONDS:.0f} s", FailureReason.NO_RESPONSE) from None
+        raise PaymentUnavailable(
+            f"no response within {DEADLINE_SECONDS:.0f} s", FailureReason.NO_RESPONSE, is_outage=True
+        ) from None

@@ -280,6 +280,11 @@ class Order:
         """Its owner lets go before the lease ends, so that the next attempt need not wait for that."""
         return self if self.lease is None else replace(self, lease=replace(self.lease, until=0))
 
+    def reschedule(self, due_at: int, *, sweeps: int | None = None) -> "Order":
+        """End the lease and set when the sweeper looks at the order next: epoch milliseconds."""
+        sweeps = self.schedule.sweeps if sweeps is None else sweeps
+        return replace(self.release(), schedule=Schedule(due_at=due_at, sweeps=sweeps))
+
     def failed(self, at: datetime) -> "Order":
         """One more attempt ended in an error that nobody foresaw; after too many the order is parked."""
         order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1))

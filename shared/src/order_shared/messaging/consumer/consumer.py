@@ -20,6 +20,7 @@ import structlog
 
 from order_shared.backoff import full_jitter
 from order_shared.domain.errors import PlatformError
+from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.consumer.heartbeat import Heartbeat
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.consumer.options import ConsumerOptions
@@ -44,6 +45,9 @@ CRASHED = "crashed"
 
 ERROR_SLEEP_CAP = 5.0  # seconds between polls of a queue that cannot be reached
 
+FINISHED = frozenset({"acknowledged", "deferred", "dead_lettered"})
+"""Outcomes of a message that has left the queue."""
+
 OnHandled = Callable[[str | None], None]
 """Called after each handling of a message that was still ours: with the cause of its failure, or None."""
 
@@ -58,31 +62,27 @@ class Consumer:
         options: ConsumerOptions,
         metrics: ConsumerMetrics,
         on_handled: OnHandled = lambda _: None,
+        backlog: Backlog | None = None,
     ) -> None:
         self._queue = queue
         self._handler = handler
         self._options = options
         self._metrics = metrics
         self._on_handled = on_handled
+        self._backlog = backlog or Backlog()
         self._permits = asyncio.Semaphore(options.concurrency)
-        self._settlement = Settlement(queue, options, metrics)
+        self._settlement = Settlement(queue, metrics)
         self._in_flight: dict[Delivery, None] = {}  # a set in the order of arrival, so that a run can be repeated
         self._heartbeat = Heartbeat(queue, self._in_flight, metrics, visibility=options.visibility)
         metrics.in_flight.set_function(lambda: len(self._in_flight))
         self._stopping = asyncio.Event()
         self._stopped_at = 0.0
         self._last_loops = [time.monotonic()] * options.pollers
-        self._lag_ms = 0
 
     @property
     def idle_seconds(self) -> float:
         """Time since the last turn of the poller that has been silent longest: the process's health."""
         return time.monotonic() - min(self._last_loops)
-
-    @property
-    def lag_ms(self) -> int:
-        """Time that the newest first delivery had waited in the queue; 0 when the queue ran empty."""
-        return self._lag_ms
 
     def stop(self) -> None:
         if not self._stopping.is_set():
@@ -123,7 +123,10 @@ class Consumer:
             for _ in range(permits - len(messages)):
                 self._permits.release()
             held_until = time.monotonic() + HELD_SHARE * self._options.visibility
-            deliveries = [Delivery(message, held_until) for message in messages]
+            deliveries = [
+                Delivery(message, held_until, retry_in=self._options.retry_in(message.receive_count))
+                for message in messages
+            ]
             if self._stopping.is_set():
                 await self._settlement.release(deliveries)
                 for _ in deliveries:
@@ -152,13 +155,10 @@ class Consumer:
     def _observe(self, messages: Sequence[ReceivedMessage]) -> None:
         self._metrics.received.observe(len(messages))
         now_ms = time.time_ns() // 1_000_000
-        first_sent = [message.sent_at for message in messages if message.receive_count == 1]
-        for sent_at in first_sent:
-            self._metrics.wait_seconds.observe(max(0, now_ms - sent_at) / 1000)
-        if first_sent:
-            self._lag_ms = max(0, now_ms - max(first_sent))
-        elif not messages:
-            self._lag_ms = 0
+        for message in messages:
+            if message.receive_count == 1:
+                self._metrics.wait_seconds.observe(max(0, now_ms - message.sent_at) / 1000)
+                self._backlog.received(message.sent_at, now_ms)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but no longer than until `stop`."""
@@ -179,7 +179,10 @@ class Consumer:
             keeps_permit = len(self._in_flight) > UNSETTLED_SHARE * self._options.concurrency
             if not keeps_permit:
                 self._permits.release()
-            self._metrics.outcomes[await settle(delivery)].inc()
+            outcome = await settle(delivery)
+            self._metrics.outcomes[outcome].inc()
+            if outcome in FINISHED:
+                self._backlog.finished()
         finally:
             self._in_flight.pop(delivery, None)
             if keeps_permit:

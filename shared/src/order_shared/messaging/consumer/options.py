@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from order_shared.backoff import full_jitter
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerOptions:
@@ -18,3 +20,7 @@ class ConsumerOptions:
     retry_cap: float = 300.0
     drain: float = 60.0
     poll_grace: float = 10.0
+
+    def retry_in(self, receive_count: int) -> int:
+        """Return the seconds between the failure of a message's delivery and the next one, spread at random."""
+        return round(full_jitter(receive_count - 1, base=self.retry_base, cap=self.retry_cap))

@@ -15,7 +15,6 @@ import structlog
 from order_shared.backoff import full_jitter
 from order_shared.messaging.batcher import Batcher, EntryFailed
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
-from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.delivery import Delivery, Unprocessable
 from order_shared.messaging.queue import OutgoingMessage, Queue, QueueUnavailable, Visibility
 
@@ -30,9 +29,8 @@ Settle = Callable[[Delivery], Awaitable[str]]
 
 
 class Settlement:
-    def __init__(self, queue: Queue, options: ConsumerOptions, metrics: ConsumerMetrics) -> None:
+    def __init__(self, queue: Queue, metrics: ConsumerMetrics) -> None:
         self._queue = queue
-        self._options = options
         self._metrics = metrics
         self._deletes: Batcher[str] = Batcher(queue.delete, linger=DELETE_LINGER)
         self._visibility_changes: Batcher[Visibility] = Batcher(queue.change_visibility)
@@ -59,10 +57,7 @@ class Settlement:
 
     async def back_off(self, delivery: Delivery, reason: str) -> str:
         self._metrics.retries.labels(reason).inc()
-        wait = full_jitter(
-            delivery.message.receive_count - 1, base=self._options.retry_base, cap=self._options.retry_cap
-        )
-        await self._hide(delivery, round(wait))
+        await self._hide(delivery, delivery.retry_in)
         return "retried"
 
     async def dead_letter(self, delivery: Delivery, error: Unprocessable) -> str:

@@ -1,0 +1,89 @@
+"""Pacer: the rate of calls at the payment provider, from one process.
+
+The rate falls by half when the provider throttles, starts low after an outage, and rises step by step to its maximum.
+"""
+
+import math
+from collections.abc import Callable
+
+LOWEST_SHARE = 1 / 50
+"""Share of the maximal rate at which calls start after an outage."""
+
+RISE_SECONDS = 120.0
+"""Time in which the rate rises from nothing to its maximum."""
+
+FALL_SECONDS = 1.0
+"""Time within which throttled calls count as one: they were under way together."""
+
+BURST_SECONDS = 2.0
+"""Calls saved up for so long may be made at once."""
+
+
+class Pacer:
+    """Token bucket whose rate adapts. Rates are calls per second.
+
+    An order's first call takes a token or is refused. The calls that follow it are made in any case and are paid back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], *, highest: float) -> None:
+        self._monotonic = monotonic
+        self._highest = highest
+        self._lowest = highest * LOWEST_SHARE
+        self._rate = highest
+        self._tokens = highest * BURST_SECONDS
+        self._at = self._fell_at = monotonic()
+        self._promised = 0.0
+
+    @property
+    def rate(self) -> float:
+        self._refill()
+        return self._rate
+
+    def take(self) -> float:
+        """Take a token and return 0, or return the seconds after which one may be free.
+
+        Each refused caller is promised a token after everyone refused before, so that all return one by one.
+        """
+        self._refill()
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0.0
+        self._promised += 1
+        return self._seconds_until(self._promised - self._tokens)
+
+    def spend(self) -> None:
+        """Take a token that may not be there yet."""
+        self._refill()
+        self._tokens -= 1
+
+    def throttled(self) -> None:
+        """Halve the rate, once for the calls that were under way together."""
+        self._refill()
+        if self._at - self._fell_at >= FALL_SECONDS:
+            self._fall_to(max(self._lowest, self._rate / 2))
+
+    def restart(self) -> None:
+        """Start from the lowest rate."""
+        self._refill()
+        self._fall_to(self._lowest)
+
+    def _seconds_until(self, tokens: float) -> float:
+        """Return the time in which so many tokens are added, while the rate rises to its maximum."""
+        slope = self._highest / RISE_SECONDS
+        rising = (self._highest - self._rate) / slope
+        meanwhile = (self._rate + self._highest) / 2 * rising
+        if tokens <= meanwhile:
+            return (math.sqrt(self._rate**2 + 2 * slope * tokens) - self._rate) / slope
+        return rising + (tokens - meanwhile) / self._highest
+
+    def _fall_to(self, rate: float) -> None:
+        self._rate = rate
+        self._tokens = min(self._tokens, 0.0)
+        self._fell_at = self._at
+
+    def _refill(self) -> None:
+        now = self._monotonic()
+        elapsed, self._at = now - self._at, now
+        self._rate = min(self._highest, self._rate + self._highest * elapsed / RISE_SECONDS)
+        self._promised = max(0.0, self._promised - self._rate * elapsed)
+        self._tokens = min(self._rate * BURST_SECONDS, self._tokens + self._rate * elapsed)

@@ -1,0 +1,147 @@
+"""Backlog: what one process knows about the messages that wait in the queue.
+
+The sweeper asks which orders may still have a message in the queue, and how many messages it may add. No order of
+delivery is assumed: SQS keeps none.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from order_shared.messaging.queue import Depth
+
+MEMORY_SECONDS = 60
+"""Time for which an observation counts. SQS's counts may be as old."""
+
+IN_FLIGHT_QUOTA = 120_000
+"""Messages of a standard queue that may be in flight. Beyond, a poll returns no messages, and no error."""
+
+TURNOVERS = 10
+"""The oldest message is taken to be gone once the process has received this many times the visible messages."""
+
+MARGIN = 10
+"""Safety margin of an extreme among `n` samples: this many times their spread, divided by `n`."""
+
+BURST = 1_000
+"""Messages that may be added at once while the queue is known to be empty."""
+
+
+@dataclass(slots=True)
+class _Second:
+    """Observations of one second of the monotonic clock. `oldest` and `newest` are send times in epoch milliseconds."""
+
+    at: int
+    deliveries: int = 0
+    oldest: int = 0
+    newest: int = 0
+    longest_wait: int = 0
+    finished: int = 0
+    added: int = 0
+
+
+class Backlog:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._started = self._asked = monotonic()
+        self._seconds: deque[_Second] = deque()
+        self._counts: deque[tuple[float, Depth]] = deque()
+        self._finished = 0
+
+    def received(self, sent_at: int, now: int) -> None:
+        """Record the first delivery of a message that was sent at `sent_at`. Both are epoch milliseconds."""
+        second = self._this_second()
+        if second.deliveries == 0:
+            second.oldest = second.newest = sent_at
+        second.deliveries += 1
+        second.oldest = min(second.oldest, sent_at)
+        second.newest = max(second.newest, sent_at)
+        second.longest_wait = max(second.longest_wait, now - sent_at)
+
+    def finished(self) -> None:
+        """Record a message that left the queue."""
+        self._finished += 1
+        self._this_second().finished += 1
+
+    def added(self) -> None:
+        """Record a message that the sweeper sent."""
+        self._this_second().added += 1
+
+    def counted(self, depth: Depth) -> None:
+        """Record SQS's count of the messages."""
+        self._counts.append((self._monotonic(), depth))
+
+    def sweep_before(self, now: int) -> int | None:
+        """Return the due time before which an open order has no message in the queue, in epoch milliseconds.
+
+        It is 0 in the process's first minute, unless the queue is empty, and None if nothing is known. While no message
+        is visible, the longest wait of the last minute decides. While messages are visible, so does the send time of
+        the oldest message received recently: the queue may hold others of its age.
+        """
+        recent = self._within(MEMORY_SECONDS)
+        deliveries = sum(each.deliveries for each in recent)
+        wait = max((each.longest_wait for each in recent), default=0)
+        if self._is_empty():
+            self._forget(MEMORY_SECONDS)
+            return now - wait
+        if self._monotonic() - self._started < MEMORY_SECONDS:
+            return 0
+        visible = self._visible()
+        if visible is None or deliveries == 0:
+            return None
+        memory = TURNOVERS * MEMORY_SECONDS * visible / deliveries
+        self._forget(max(memory, MEMORY_SECONDS))
+        samples = [each for each in self._within(memory) if each.deliveries] or recent
+        oldest = min(each.oldest for each in samples if each.deliveries)
+        newest = max(each.newest for each in samples)
+        margin = MARGIN * (newest - oldest) // sum(each.deliveries for each in samples)
+        return min(now - wait, oldest - margin)
+
+    def allowance(self) -> int:
+        """Return how many messages the sweeper may add now.
+
+        As many as left the queue since the last call, and at least one a second. An empty queue takes a burst, less
+        what was added in the last minute and has not left it.
+        """
+        now = self._monotonic()
+        elapsed, self._asked = now - self._asked, now
+        finished, self._finished = self._finished, 0
+        allowed = max(1, round(elapsed), finished)
+        if self._is_empty():
+            recent = self._within(MEMORY_SECONDS)
+            waiting = sum(each.added - each.finished for each in recent)
+            allowed = max(allowed, BURST - max(0, waiting))
+        return allowed
+
+    def _is_empty(self) -> bool:
+        """Return whether SQS's latest count is recent, has no visible message, and is far from the quota in flight.
+
+        At the quota, polls return nothing although messages wait.
+        """
+        if not self._counts:
+            return False
+        at, depth = self._counts[-1]
+        fresh = self._monotonic() - at < MEMORY_SECONDS
+        return fresh and depth.work == 0 and depth.in_flight < IN_FLIGHT_QUOTA // 2
+
+    def _visible(self) -> int | None:
+        """Return the highest count of the last minute, or None without one."""
+        since = self._monotonic() - MEMORY_SECONDS
+        while self._counts and self._counts[0][0] < since:
+            self._counts.popleft()
+        return max((depth.work for _, depth in self._counts), default=None)
+
+    def _this_second(self) -> _Second:
+        at = int(self._monotonic())
+        if not self._seconds or self._seconds[-1].at != at:
+            self._seconds.append(_Second(at))
+        return self._seconds[-1]
+
+    def _within(self, seconds: float) -> Sequence[_Second]:
+        since = self._monotonic() - seconds - 1
+        return [each for each in self._seconds if each.at >= since]
+
+    def _forget(self, seconds: float) -> None:
+        since = self._monotonic() - seconds - 1
+        while self._seconds and self._seconds[0].at < since:
+            self._seconds.popleft()
