@@ -63,13 +63,13 @@ class Provider(MemoryGateway):
         """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
         self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
         if self.outage is not None:
-            raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage])
+            raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage], is_outage=True)
         now, rate = self._now(), self.rules.calls_per_second
         self._allowed = min(max(1.0, rate), self._allowed + (now - self._allowed_at) * rate)
         self._allowed_at = now
         if self._allowed < 1.0:
             self._history.note(What.PROVIDER_LIMITED, charge.order_id, by=by)
-            raise PaymentUnavailable(f"{call}: 429", FailureReason.THROTTLED)
+            raise PaymentUnavailable(f"{call}: 429", FailureReason.THROTTLED, is_outage=True)
         self._allowed -= 1.0
 
     async def _request(self) -> None:

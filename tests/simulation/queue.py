@@ -263,7 +263,11 @@ class QueueClient:
 
     async def depth(self) -> Depth:
         return await self._link.call(
-            lambda: Depth(work=self._queue.approximate_visible, dead=len(self._queue.dead_letters))
+            lambda: Depth(
+                work=self._queue.approximate_visible,
+                in_flight=self._queue.in_flight,
+                dead=len(self._queue.dead_letters),
+            )
         )
 
     async def ping(self) -> None:

@@ -41,7 +41,7 @@ class _Second:
 
 
 class Backlog:
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = lambda: time.monotonic()) -> None:
         self._monotonic = monotonic
         self._started = self._asked = monotonic()
         self._seconds: deque[_Second] = deque()

@@ -29,7 +29,7 @@ class GuardedGateway:
     """Decorator of a gateway. `calls_per_second` bounds the calls of this process."""
 
     def __init__(
-        self, gateway: PaymentGateway, *, calls_per_second: float, monotonic: Callable[[], float] = time.monotonic
+        self, gateway: PaymentGateway, *, calls_per_second: float, monotonic: Callable[[], float] = lambda: time.monotonic()
     ) -> None:
         self._gateway = gateway
         self._breaker = CircuitBreaker(monotonic)

@@ -1,6 +1,6 @@
 """Pacer: the rate of calls at the payment provider, from one process.
 
-The rate falls by half when the provider throttles, starts low after an outage, and rises step by step to its maximum.
+The rate falls when the provider throttles, starts low after an outage, and rises step by step to its maximum.
 """
 
 import math
@@ -9,14 +9,17 @@ from collections.abc import Callable
 LOWEST_SHARE = 1 / 50
 """Share of the maximal rate at which calls start after an outage."""
 
-RISE_SECONDS = 120.0
+RISE_SECONDS = 60.0
 """Time in which the rate rises from nothing to its maximum."""
+
+FALL = 0.7
+"""Factor of the rate when the provider throttles."""
 
 FALL_SECONDS = 1.0
 """Time within which throttled calls count as one: they were under way together."""
 
-BURST_SECONDS = 2.0
-"""Calls saved up for so long may be made at once."""
+BURST_SECONDS = 1.0
+"""Calls saved up over this time may be made at once."""
 
 
 class Pacer:
@@ -57,10 +60,10 @@ class Pacer:
         self._tokens -= 1
 
     def throttled(self) -> None:
-        """Halve the rate, once for the calls that were under way together."""
+        """Lower the rate, once for the calls that were under way together."""
         self._refill()
         if self._at - self._fell_at >= FALL_SECONDS:
-            self._fall_to(max(self._lowest, self._rate / 2))
+            self._fall_to(max(self._lowest, self._rate * FALL))
 
     def restart(self) -> None:
         """Start from the lowest rate."""
