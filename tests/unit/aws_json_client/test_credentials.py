@@ -165,7 +165,7 @@ class TestProcessAndFile:
         assert (await credentials.get_key()).id == "KEY2"
 
     async def test_without_any_source_there_are_none(self) -> None:
-        with pytest.raises(NoCredentials, match="no source has any"):
+        with pytest.raises(NoCredentials, match="no source in botocore.s chain has any"):
             await BotocoreCredentials().get_key()
 
 

@@ -163,7 +163,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
         assert (await post(send)).status == 200
 
 
-async def test_a_connection_that_has_rested_too_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_was_idle_too_long_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_IDLE_SECONDS", -1.0)  # every rest is too long: the clock is the system's
     async with running(answering(OK)) as (server, address), open_http(address, timeout=5, connections=1) as send:
         await post(send)

@@ -183,10 +183,10 @@ def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("variable", "value", "fault"),
     [
-        ("AWS_REGION", "mars-north-1", "AWS has no region mars-north-1 that botocore knows"),
+        ("AWS_REGION", "mars-north-1", "unknown AWS region mars-north-1"),
         ("AWS_PROFILE", "nobody", "The config profile (nobody) could not be found"),
-        ("AWS_ENDPOINT_URL", "http://aws.test/path", "the endpoint of dynamodb is a scheme, a host and a port"),
-        ("AWS_ENDPOINT_URL_SQS", "sqs.test", "the endpoint of sqs is a scheme, a host and a port"),
+        ("AWS_ENDPOINT_URL", "http://aws.test/path", "the endpoint of dynamodb must have a scheme, a host and an optional port"),
+        ("AWS_ENDPOINT_URL_SQS", "sqs.test", "the endpoint of sqs must have a scheme, a host and an optional port"),
     ],
 )
 def test_a_place_that_aws_does_not_have_ends_the_process_with_a_sentence(
