@@ -33,7 +33,7 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.migrations import MigratedTable, Migration, Segment
 from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
-from order_shared.storage.orders import FOR_EVER, DynamoOrderRepository
+from order_shared.storage.orders import MAX_DUE_AT, DynamoOrderRepository
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
@@ -225,7 +225,7 @@ async def test_a_sweep_leaves_an_order_of_a_newer_release_to_the_newer(shop: Sho
     item = await shop.put(to_item(order) | {"item_version": FUTURE})
     entry = next(
         entry
-        for entry in await shop.orders.list_due(open_shard_of(order), FOR_EVER, 10)
+        for entry in await shop.orders.list_due(open_shard_of(order), MAX_DUE_AT, 10)
         if entry.customer_key == order.customer.key
     )
     assert await shop.orders.postpone(entry, entry.due_at + 900_000, sweeps=entry.sweeps + 1) is None

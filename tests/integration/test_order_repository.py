@@ -18,7 +18,7 @@ from order_shared.domain.order.exceptions import (
     StaleOrder,
 )
 from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode, Schedule
-from order_shared.storage.orders import FOR_EVER, OpenOrder, Window, reference_claim
+from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
 from tests.integration.conftest import Storage
@@ -312,7 +312,7 @@ class TestMove:
             order.cancel(at) if end is OrderStatus.CANCELLED else order.reject(at, Reason(ReasonCode.OUT_OF_STOCK, "-"))
         )
         await storage.orders.move(order, ended)
-        assert await storage.orders.find_record(reference_claim(order).key) is None
+        assert await storage.orders.find_record(reference_record(order).key) is None
         await added(storage, order_of(storage, "TEA", reference="PO-7"))
 
     async def test_a_confirmed_order_keeps_its_reference(self, storage: Storage) -> None:
@@ -335,7 +335,7 @@ class TestMove:
         referring = replace(order, reference=holder.reference)
         with pytest.raises(TransactionCanceled):
             await real_storage.orders.move(referring, referring.cancel(order.created_at))
-        claim = reference_claim(holder)
+        claim = reference_record(holder)
         assert await real_storage.orders.find_record(claim.key) == claim
         assert await real_storage.orders.get(order.customer, order.order_id) == order
 
@@ -437,7 +437,7 @@ class TestCarryingOn:
         reserved = await self.reserved(storage)
         (entry,) = [
             entry
-            for entry in await storage.orders.list_due(open_shard_of(reserved), FOR_EVER, 10_000)
+            for entry in await storage.orders.list_due(open_shard_of(reserved), MAX_DUE_AT, 10_000)
             if entry.customer_key == reserved.customer.key
         ]
         await storage.orders.postpone(entry, entry.due_at + 60_000, sweeps=1)
@@ -554,8 +554,8 @@ class TestOutbox:
         parked = order.failed(order.created_at).park(order.created_at, "overdue")
         await storage.orders.move(order, parked)
         assert await storage.orders.get(order.customer, order.order_id) == parked
-        assert await self.due(storage, order, FOR_EVER) == []
-        (entry,) = await self.due(storage, parked, FOR_EVER)
+        assert await self.due(storage, order, MAX_DUE_AT) == []
+        (entry,) = await self.due(storage, parked, MAX_DUE_AT)
         assert entry.open_shard.startswith("parked#")
         assert await storage.orders.postpone(replace(entry, open_shard=open_shard_of(order)), 1, sweeps=1) is None
         retried = parked.unpark(order.created_at + SECOND, due_at=order.schedule.due_at)
@@ -570,7 +570,7 @@ class TestOutbox:
         await storage.orders.move(parked, parked.cancel(order.created_at))
         stored = await storage.orders.get(order.customer, order.order_id)
         assert (stored.parking.parked, stored.status) == (None, OrderStatus.CANCELLED)
-        assert await self.due(storage, parked, FOR_EVER) == []
+        assert await self.due(storage, parked, MAX_DUE_AT) == []
 
     async def test_an_ended_order_cannot_be_postponed(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)

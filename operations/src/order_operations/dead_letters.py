@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
+from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, bulk_refusal, to_letter
 from order_operations.pace import Pace
 from order_operations.target import Target
 from order_shared.aws.queue_depth import depth_request, to_depth
@@ -111,7 +111,7 @@ class DeadLetters:
         def refuse(letters: Sequence[DeadLetter]) -> Refusals:
             if select is not None:
                 return {}
-            return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
+            return {letter.message_id: why for letter in letters if (why := bulk_refusal(letter, started))}
 
         def move(letters: Sequence[DeadLetter]) -> Refusals:
             if (delay := pace.delay(len(letters))) > 0:
@@ -227,7 +227,7 @@ class DeadLetters:
             yield held
         finally:
             for letters in _chunks(list(held.values()), MAX_BATCH):
-                self._give_back(letters)
+                self._unhide(letters)
 
     def _receive(self, held: dict[str, DeadLetter], limit: int, hidden: int) -> Iterator[list[DeadLetter]]:
         """Batches until the queue is empty or `limit` letters were seen. A letter is given once."""
@@ -277,7 +277,7 @@ class DeadLetters:
             return {letter.message_id: str(error) for letter in letters}
         return _failures(letters, answer)
 
-    def _give_back(self, letters: Sequence[DeadLetter]) -> None:
+    def _unhide(self, letters: Sequence[DeadLetter]) -> None:
         try:
             with _translated("change_message_visibility_batch"):
                 answer = self.client.change_message_visibility_batch(

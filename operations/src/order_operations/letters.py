@@ -87,7 +87,7 @@ def to_letter(message: Mapping[str, Any]) -> DeadLetter:
     )
 
 
-def not_with_all(letter: DeadLetter, started: datetime) -> str | None:
+def bulk_refusal(letter: DeadLetter, started: datetime) -> str | None:
     if not letter.is_readable:
         return "unreadable: it would come back; name it with --id to move it all the same"
     if letter.sent_at > started:

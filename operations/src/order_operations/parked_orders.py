@@ -11,7 +11,7 @@ from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonC
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import AuditTrail, Operation
-from order_shared.storage.orders import FOR_EVER
+from order_shared.storage.orders import MAX_DUE_AT
 from order_shared.storage.outbox import PARKED_SHARDS
 
 RETRY_DUE = timedelta(seconds=15)
@@ -26,7 +26,7 @@ async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
     """Up to `limit` parked orders, those parked longest first."""
     found: list[tuple[datetime, Order]] = []
     for shard in PARKED_SHARDS:
-        for entry in await adapters.orders.list_due(shard, FOR_EVER, limit):
+        for entry in await adapters.orders.list_due(shard, MAX_DUE_AT, limit):
             order = await adapters.orders.get_entry(entry)
             if order is not None and order.parking.parked is not None:
                 found.append((order.parking.parked.at, order))

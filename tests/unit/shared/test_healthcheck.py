@@ -64,7 +64,7 @@ async def fault_at(port: int) -> str | None:
     return await asyncio.to_thread(healthcheck.find_fault, str(port))
 
 
-@pytest.mark.parametrize(("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz answered '503'\n")])
+@pytest.mark.parametrize(("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz returned status '503'\n")])
 async def test_it_ends_as_the_service_is(idle: float, code: int, said: str) -> None:
     with listen("127.0.0.1", 0) as listener:
         readiness = Readiness(required={}, optional={})
@@ -95,13 +95,13 @@ async def test_where_nobody_listens_nobody_is_healthy() -> None:
     [
         (b"HTTP/1.1 200 OK\r\n\r\n", None),
         (b"HTTP/1.0 200\n\n", None),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "/healthz answered '404'"),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", "/healthz answered '2000'"),
-        (b"HTTP/1.1 \xff\r\n\r\n", "/healthz answered '\N{REPLACEMENT CHARACTER}'"),
-        (b"HTTP/1.1\r\n\r\n", "/healthz answered ''"),
-        (b"SSH-2.0-OpenSSH\r\n", "port {} did not answer in HTTP"),
-        (b"x" * 100_000, "port {} did not answer in HTTP"),
-        (b"", "port {} did not answer in HTTP"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "/healthz returned status '404'"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "/healthz returned status '2000'"),
+        (b"HTTP/1.1 \xff\r\n\r\n", "/healthz returned status '\N{REPLACEMENT CHARACTER}'"),
+        (b"HTTP/1.1\r\n\r\n", "/healthz returned status ''"),
+        (b"SSH-2.0-OpenSSH\r\n", "the response from port {} is not HTTP"),
+        (b"x" * 100_000, "the response from port {} is not HTTP"),
+        (b"", "the response from port {} is not HTTP"),
     ],
 )
 async def test_only_a_200_is_healthy(answer: bytes, fault: str | None) -> None:
@@ -117,7 +117,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.
 
     monkeypatch.setattr(healthcheck, "TIMEOUT_SECONDS", 0.1)  # so that the test need not wait for so long either
     async with serving(say_nothing) as port:
-        assert await fault_at(port) == f"port {port} did not answer within 0.1 s"
+        assert await fault_at(port) == f"no response from port {port} within 0.1 s"
 
 
 async def test_an_answer_in_drops_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ async def test_an_answer_in_drops_gets_no_more_time(monkeypatch: pytest.MonkeyPa
     clock = count(0.0, step=1.5)  # of its own, so that time passes between two drops
     monkeypatch.setattr(healthcheck, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     async with serving(drip) as port:
-        assert await fault_at(port) == f"port {port} did not answer within 2 s"
+        assert await fault_at(port) == f"no response from port {port} within 2 s"
 
 
 async def test_an_answer_without_end_is_read_no_further_than_its_first_line_may_be() -> None:
@@ -140,7 +140,7 @@ async def test_an_answer_without_end_is_read_no_further_than_its_first_line_may_
             await writer.drain()
 
     async with serving(say_on) as port:
-        assert await fault_at(port) == f"port {port} did not answer in HTTP"
+        assert await fault_at(port) == f"the response from port {port} is not HTTP"
 
 
 def test_it_imports_little() -> None:

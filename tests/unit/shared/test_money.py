@@ -87,20 +87,20 @@ def test_a_total_is_counted_as_the_provider_counts_it(total: int, currency: str,
 @pytest.mark.parametrize(
     ("total", "currency", "sentence"),
     [
-        (1234, "KWD", "1.234 KWD cannot be charged exactly: the payment provider takes KWD in multiples of 0.010 KWD"),
-        (1234, "MGA", "12.34 MGA cannot be charged exactly: the payment provider takes MGA in multiples of 1 MGA"),
-        (49, "EUR", "0.49 EUR is below 0.50 EUR, the least that the payment provider charges"),
-        (49, "JPY", "49 JPY is below 50 JPY, the least that the payment provider charges"),
+        (1234, "KWD", "1.234 KWD cannot be charged exactly: the payment provider requires multiples of 0.010 KWD"),
+        (1234, "MGA", "12.34 MGA cannot be charged exactly: the payment provider requires multiples of 1 MGA"),
+        (49, "EUR", "0.49 EUR is below 0.50 EUR, the payment provider's minimum"),
+        (49, "JPY", "49 JPY is below 50 JPY, the payment provider's minimum"),
         (
             500_000_000_000,
             "UGX",
-            "500000000000 UGX is above 9999999999.99 UGX, the most that the payment provider charges",
+            "500000000000 UGX is above 9999999999.99 UGX, the payment provider's maximum",
         ),
         (
             100,
             "XCG",
             (
-                "the payment provider does not charge in XCG: place the order without payment_token, or price its "
+                "the payment provider does not support XCG: place the order without payment_token, or price its "
                 "products in another currency"
             ),
         ),
@@ -108,7 +108,7 @@ def test_a_total_is_counted_as_the_provider_counts_it(total: int, currency: str,
             100,
             "ZZZ",
             (
-                "the payment provider does not charge in ZZZ: place the order without payment_token, or price its "
+                "the payment provider does not support ZZZ: place the order without payment_token, or price its "
                 "products in another currency"
             ),
         ),

@@ -18,8 +18,8 @@ from order_shared.domain.order.events import Event, event_of, parse_event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
-from order_shared.runtime.tracing import TRACEPARENT, are_wanted, open_tracing, trace_id_of
-from order_shared.runtime.tracing.sampling import drawn_by_lot
+from order_shared.runtime.tracing import TRACEPARENT, is_tracing_enabled, open_tracing, trace_id_of
+from order_shared.runtime.tracing.sampling import with_independent_draw
 from order_shared.runtime.tracing.spans import PROPAGATOR, SpanTracing
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
@@ -73,7 +73,7 @@ class TestWhenThereAreAny:
         ],
     )
     def test_the_environment_says(self, environment: dict[str, str], wanted: bool) -> None:  # noqa: FBT001 - a case
-        assert are_wanted(environment) is wanted
+        assert is_tracing_enabled(environment) is wanted
 
     @pytest.mark.parametrize(
         ("name", "value"), [("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
@@ -184,7 +184,7 @@ class TestTheShare:
 
     def kept(self, sampler: Sampler, caller: str, *, requests: int) -> int:
         """Of so many requests of the caller, each with a span within; a request is kept whole or not at all."""
-        provider = TracerProvider(sampler=drawn_by_lot(sampler))
+        provider = TracerProvider(sampler=with_independent_draw(sampler))
         tracer = provider.get_tracer("tests")
         kept = 0
         for _ in range(requests):
@@ -202,7 +202,7 @@ class TestTheShare:
         assert self.kept(TraceIdRatioBased(1.0), caller, requests=20) == 20
 
     def test_a_sampler_that_follows_its_callers_is_left(self) -> None:
-        assert drawn_by_lot(DEFAULT_ON) is DEFAULT_ON
+        assert with_independent_draw(DEFAULT_ON) is DEFAULT_ON
 
     async def test_the_environments_share_is_drawn(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """One in 10^12: an id of zeros is below that too."""

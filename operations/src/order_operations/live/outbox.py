@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
-from order_shared.storage.orders import FOR_EVER, OpenOrder, OrderRepository
+from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, OrderRepository
 from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
 
 SHARD_LIMIT = 100
@@ -36,4 +36,4 @@ async def read_outbox(orders: OrderRepository) -> Outbox:
 
 
 async def _read(orders: OrderRepository, shards: Iterable[str]) -> list[list[OpenOrder]]:
-    return await asyncio.gather(*(orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in shards))
+    return await asyncio.gather(*(orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT) for shard in shards))

@@ -64,7 +64,7 @@ EXAMPLES: Mapping[str, Event] = {
 }
 
 
-class _Written(GenerateJsonSchema):
+class _WriterSchema(GenerateJsonSchema):
     """A field that is always written is required, though the reader could do without it."""
 
     def field_is_required(
@@ -122,7 +122,7 @@ def _payload_schemas() -> dict[str, Any]:
     mode: JsonSchemaMode = "validation"
     inputs: list[tuple[str, JsonSchemaMode, CoreSchema]]
     inputs = [(name, mode, adapter.core_schema) for name, adapter in EVENT_TYPES.items()]
-    made, definitions = _Written(ref_template="#/components/schemas/{model}").generate_definitions(inputs)
+    made, definitions = _WriterSchema(ref_template="#/components/schemas/{model}").generate_definitions(inputs)
     parts: dict[str, Any] = {str(name): schema for name, schema in definitions.items()}
     events = {name: made[name, mode] for name in EVENT_TYPES}
     for name, schema in events.items():  # an event that is a model of its own comes as a reference to it

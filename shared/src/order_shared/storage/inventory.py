@@ -160,8 +160,8 @@ class DynamoInventoryRepository:
                     [put_record(self._tables.idempotency, key_record, self._clock()), *changes]
                 )
             except TransactionCanceled as error:
-                claim_taken, *_ = failed_conditions(error)
-                if claim_taken:
+                record_taken, *_ = failed_conditions(error)
+                if record_taken:
                     raise RecordTaken(key_record.key) from error
                 continue  # a buyer was faster: plan again over what is left
             return

@@ -46,7 +46,7 @@ from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableName
 if TYPE_CHECKING:
     from order_shared.aws.encoding import WriteOperation
 
-FOR_EVER = 2**53
+MAX_DUE_AT = 2**53
 """Due time that is later than any other."""
 
 
@@ -141,7 +141,7 @@ class OrderRepository(Protocol):
         """Read once. Raises any error of the read."""
 
 
-def reference_claim(order: Order) -> IdempotencyRecord:
+def reference_record(order: Order) -> IdempotencyRecord:
     key = record_key(order.customer, RecordKind.REFERENCE, order.reference or "")
     return IdempotencyRecord(key=key, subject=order.order_id, fingerprint=None, expires_at=None)
 
@@ -159,12 +159,12 @@ class DynamoOrderRepository:
             put_record(self._tables.idempotency, key_record, now),
         ]
         if order.reference is not None:
-            operations.append(put_record(self._tables.idempotency, reference_claim(order), now))
+            operations.append(put_record(self._tables.idempotency, reference_record(order), now))
         try:
             await self._dynamo.transact_write(operations)
         except TransactionCanceled as error:
-            instant_taken, claim_taken, *_ = failed_conditions(error)
-            if claim_taken:
+            instant_taken, record_taken, *_ = failed_conditions(error)
+            if record_taken:
                 raise RecordTaken(key_record.key) from error
             if instant_taken:
                 raise OrderInstantTaken(order.order_id) from error
@@ -254,7 +254,7 @@ class DynamoOrderRepository:
     def _freed_reference(self, before: Order, after: Order) -> list[Delete]:
         if before.reference is None or after.status not in FREES_REFERENCE:
             return []
-        return [delete_record(self._tables.idempotency, reference_claim(before).key, before.order_id)]
+        return [delete_record(self._tables.idempotency, reference_record(before).key, before.order_id)]
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         return await get_record(self._dynamo, self._tables.idempotency, key)

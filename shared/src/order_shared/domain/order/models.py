@@ -270,7 +270,7 @@ class Order:
 
     def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
         """Stock is held for the order; `owner` alone may carry it on until the lease runs out."""
-        return self._become(OrderStatus.RESERVED, at, **self._lease_changes(owner, lease_until))
+        return self._transition(OrderStatus.RESERVED, at, **self._lease_changes(owner, lease_until))
 
     def take_over(self, *, owner: str, lease_until: datetime) -> "Order":
         """A new owner carries it on; the old one's writes fail from now on. Nothing that a customer sees."""
@@ -334,13 +334,13 @@ class Order:
     def confirm(self, at: datetime) -> "Order":
         if self.cancel_requested_at is not None or self.payment.undo is not None:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
-        return self._become(OrderStatus.CONFIRMED, at)
+        return self._transition(OrderStatus.CONFIRMED, at)
 
     def reject(self, at: datetime, reason: Reason) -> "Order":
-        return self._become(OrderStatus.REJECTED, at, reason=reason)
+        return self._transition(OrderStatus.REJECTED, at, reason=reason)
 
     def cancel(self, at: datetime) -> "Order":
-        return self._become(OrderStatus.CANCELLED, at)
+        return self._transition(OrderStatus.CANCELLED, at)
 
     def _lease_changes(self, owner: str, lease_until: datetime) -> dict[str, Any]:
         """Return the changes that give `owner` the lease and make the order due after it."""
@@ -351,7 +351,7 @@ class Order:
     def _change_payment(self, **changes: Any) -> "Order":
         return replace(self, payment=replace(self.payment, **changes))
 
-    def _become(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
+    def _transition(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
         if status not in TRANSITIONS[self.status]:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:

@@ -21,7 +21,7 @@ def trace_id_of(traceparent: str | None) -> str | None:
     return named and named[1]
 
 
-def are_wanted(environment: Mapping[str, str]) -> bool:
+def is_tracing_enabled(environment: Mapping[str, str]) -> bool:
     """Whether the environment asks for traces. A collector is never guessed: without one there are none."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
@@ -39,7 +39,7 @@ def are_wanted(environment: Mapping[str, str]) -> bool:
 
 def open_tracing(service: str, version: str) -> Tracing:
     """Return the tracing that the environment asks for. Ends the process if its settings are invalid."""
-    if not are_wanted(os.environ):
+    if not is_tracing_enabled(os.environ):
         return NO_TRACING
     from order_shared.runtime.tracing.spans import SpanTracing  # noqa: PLC0415 - a process that does not trace imports none of it
 

@@ -20,7 +20,7 @@ class _Drawn(TraceIdRatioBased):
         return super().should_sample(parent_context, randbits(64), *arguments, **named)
 
 
-def drawn_by_lot(sampler: Sampler) -> Sampler:
+def with_independent_draw(sampler: Sampler) -> Sampler:
     """In place of `traceidratio`: one draw for a request, and what belongs to it follows. Any other is left alone."""
     if not isinstance(sampler, TraceIdRatioBased):
         return sampler

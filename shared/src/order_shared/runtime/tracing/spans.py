@@ -25,7 +25,7 @@ from order_shared.domain.order.events import Event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import EventPublisher, Settled
 from order_shared.runtime.tracing.port import Tracing
-from order_shared.runtime.tracing.sampling import drawn_by_lot
+from order_shared.runtime.tracing.sampling import with_independent_draw
 from order_shared.runtime.tracing.traced import TracedPublisher, TracedTransport, fail
 
 PROPAGATOR = TraceContextTextMapPropagator()
@@ -52,7 +52,7 @@ class SpanTracing(Tracing):
         exporter: SpanExporter = ConsoleSpanExporter() if to_console else OTLPSpanExporter()
         named = Resource.create({"service.name": service, "service.version": version})
         provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
-        provider.sampler = drawn_by_lot(provider.sampler)
+        provider.sampler = with_independent_draw(provider.sampler)
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return cls(provider)
 
