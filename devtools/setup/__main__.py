@@ -33,7 +33,9 @@ def _run() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     install = commands.add_parser("install", help="create the environments that are missing or out of date")
     install.add_argument("environments", nargs="+", choices=known)
-    wheels = commands.add_parser("install-wheels", help="build every package; install the named ones alone, into .local/alone")
+    wheels = commands.add_parser(
+        "install-wheels", help="build every package; install the named ones alone, into .local/alone"
+    )
     wheels.add_argument("environments", nargs="+", choices=packages(ROOT))
     commands.add_parser("check-locks", help="fail if a lock file does not match its pyproject.toml")
     commands.add_parser("lock", help="upgrade the lock files to the newest versions; fail if a version would go down")

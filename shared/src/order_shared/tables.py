@@ -9,7 +9,7 @@ OPEN_SHARDS = 16
 MAX_STOCK_SHARDS = 16
 
 MAX_RECEIVE_COUNT = 50
-"""Receives after which SQS moves a message to the dead-letter queue: a last resort, since the consumer does so first."""
+"""Receives after which SQS moves a message to the dead-letter queue: a last resort; the consumer moves it earlier."""
 
 MESSAGE_RETENTION_SECONDS = 14 * 24 * 3600  # SQS's maximum
 

@@ -185,7 +185,11 @@ def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
     [
         ("AWS_REGION", "mars-north-1", "unknown AWS region mars-north-1"),
         ("AWS_PROFILE", "nobody", "The config profile (nobody) could not be found"),
-        ("AWS_ENDPOINT_URL", "http://aws.test/path", "the endpoint of dynamodb must have a scheme, a host and an optional port"),
+        (
+            "AWS_ENDPOINT_URL",
+            "http://aws.test/path",
+            "the endpoint of dynamodb must have a scheme, a host and an optional port",
+        ),
         ("AWS_ENDPOINT_URL_SQS", "sqs.test", "the endpoint of sqs must have a scheme, a host and an optional port"),
     ],
 )

@@ -64,7 +64,9 @@ async def fault_at(port: int) -> str | None:
     return await asyncio.to_thread(healthcheck.find_fault, str(port))
 
 
-@pytest.mark.parametrize(("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz returned status '503'\n")])
+@pytest.mark.parametrize(
+    ("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz returned status '503'\n")]
+)
 async def test_it_ends_as_the_service_is(idle: float, code: int, said: str) -> None:
     with listen("127.0.0.1", 0) as listener:
         readiness = Readiness(required={}, optional={})
