@@ -122,7 +122,7 @@ def test_every_version_up_to_the_newest_is_read() -> None:
 def test_an_item_of_an_unknown_version_is_refused_by_name(version: int) -> None:
     item = to_item(make_order(reference="to Grandma")) | {"item_version": version}
     before = deepcopy(item)
-    with pytest.raises(UnknownItemVersion, match=f"version {version}, and this release reads 0 to {UNDO_VERSION}"):
+    with pytest.raises(UnknownItemVersion, match=f"version {version}; this release reads 0 to {UNDO_VERSION}"):
         to_order(item)
     assert item == before
 
@@ -131,7 +131,7 @@ def test_once_a_reader_is_dropped_its_version_is_refused() -> None:
     contracted = Versions("orders", ITEM_VERSION, {1: UPGRADES[1]})
     items = older_items(make_order())
     assert version_of(contracted.upgraded(items[1])) == ITEM_VERSION
-    with pytest.raises(UnknownItemVersion, match="version 0, and this release reads 1 to"):
+    with pytest.raises(UnknownItemVersion, match="version 0; this release reads 1 to"):
         contracted.upgraded(items[0])
 
 

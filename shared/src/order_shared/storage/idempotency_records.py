@@ -1,4 +1,4 @@
-"""Stored form of idempotency records, for every repository whose transactions carry one."""
+"""Stored form of idempotency records, for every repository that writes them in its transactions."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ RECORD_ABSENT = F("key").does_not_exist()
 
 
 def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
-    """Return the write that stores the record if there is none. An expired one is overwritten."""
+    """Return the write that stores the record, unless it exists. An expired record is overwritten."""
     item: Item = {"key": key_record.key, "subject": key_record.subject}
     free = RECORD_ABSENT
     if key_record.fingerprint is not None:
@@ -24,12 +24,12 @@ def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
 
 
 def delete_record(table: str, key: str, subject: str) -> Delete:
-    """Return the write that deletes the record if it is still the subject's."""
+    """Return the write that deletes the record if `subject` still owns it."""
     return Delete(table, {"key": key}, RECORD_ABSENT | F("subject").equals(subject))
 
 
 async def get_record(dynamo: Dynamo, table: str, key: str) -> IdempotencyRecord | None:
-    """Return the record, also an expired one. Strongly consistent."""
+    """Return the record, even if it has expired. Strongly consistent."""
     item = await dynamo.get(table, {"key": key})
     return _to_record(item) if item else None
 
