@@ -23,7 +23,7 @@ def invariants() -> Dashboard:
                     ),
                     figure(
                         "Oldest unsent order",
-                        "Age of the oldest order whose message SQS did not accept. OrderOldestUnsent fires above 5 minutes.",
+                        "Age of the oldest order whose message SQS refused. OrderOldestUnsent fires above 5 minutes.",
                         "order:unsent_oldest_seconds:max5m",
                         unit="s",
                         bad_from=300,

@@ -40,7 +40,7 @@ class Tally:
 
 
 class Backfill:
-    """Backfill of one table. `rate` limits the items read per second, and thereby the rewrites."""
+    """Backfill of one table. `rate` is the maximum number of items read, and so of rewrites, per second."""
 
     def __init__(
         self,

@@ -63,7 +63,7 @@ class Target:
 
     def client(self, service: str, endpoint: str | None) -> Any:
         """Return a boto3 client. The connection is made at first use."""
-        make: Any = self.sync_session.client  # typed by the name of each service
+        make: Any = self.sync_session.client  # its overloads need a literal service name
         return make(service, region_name=self.settings.aws_region, endpoint_url=endpoint, config=CALLS)
 
     def run(self, work: Callable[[Adapters], Awaitable[T]]) -> T:

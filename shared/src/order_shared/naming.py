@@ -45,4 +45,4 @@ def shipping_order() -> list[str]:
 
 
 if __name__ == "__main__":
-    print(*shipping_order())  # noqa: T201 - its purpose
+    print(*shipping_order())  # noqa: T201 - output of the command

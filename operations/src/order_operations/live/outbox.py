@@ -20,7 +20,7 @@ class Outbox:
     swept: Sequence[OpenOrder]
     parked: Sequence[OpenOrder]
     capped: bool
-    """Whether there may be more orders."""
+    """True if there may be more orders."""
 
     @property
     def oldest(self) -> datetime | None:

@@ -38,7 +38,7 @@ async def open_client(
     endpoint: str | None = None,
     credentials: CredentialsProvider | None = None,
     retries: RetryPolicy | None = None,
-    timeout: float = 5.0,  # noqa: ASYNC109 - of each request
+    timeout: float = 5.0,  # noqa: ASYNC109 - limit of each request
     connections: int = 10,
 ) -> AsyncIterator[AwsClient]:
     """Open a client until the end of the block. The default credentials are those of botocore's chain."""

@@ -11,7 +11,7 @@ from typing import Any
 REFUSED_KEY_CODES = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
-"""Codes of a rejected key: it has expired, or is so new that it has not reached all of AWS."""
+"""Codes of a rejected key: it has expired, or it is new and has not reached all of AWS."""
 
 TRANSIENT_CODES: Mapping[str, str] = {
     **dict.fromkeys(REFUSED_KEY_CODES, "credentials"),

@@ -69,7 +69,7 @@ class _Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         return self._keeps_alive and self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - a timer costs less
+    async def exchange(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - a timer costs less than asyncio.timeout
         """Send a request and return the response. Raises OSError if the connection closes or the time limit passes."""
         if self._transport is None:
             raise ConnectionResetError("the connection is closed")
@@ -202,7 +202,7 @@ def _encode(request: Request) -> bytes:
 
 
 @asynccontextmanager
-async def open_http(address: Address, *, timeout: float, connections: int) -> AsyncIterator[Send]:  # noqa: ASYNC109 - of each request
+async def open_http(address: Address, *, timeout: float, connections: int) -> AsyncIterator[Send]:  # noqa: ASYNC109 - limit of each request
     """Open a connection pool. `timeout` is the time limit of a response, in seconds."""
     pool = _Pool(address, timeout=timeout, connections=connections)
     try:

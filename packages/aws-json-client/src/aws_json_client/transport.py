@@ -128,7 +128,7 @@ async def open_transport(
     *,
     region: str,
     endpoint: str | None = None,
-    timeout: float = 5.0,  # noqa: ASYNC109 - of each request
+    timeout: float = 5.0,  # noqa: ASYNC109 - limit of each request
     connections: int = 10,
 ) -> AsyncIterator[Transport]:
     """Open the service in a region, or at an endpoint, with its own connection pool.

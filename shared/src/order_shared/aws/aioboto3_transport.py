@@ -71,7 +71,7 @@ async def open_aioboto3(
     *,
     region: str,
     endpoint: str | None,
-    timeout: float,  # noqa: ASYNC109 - of each request
+    timeout: float,  # noqa: ASYNC109 - limit of each request
     connections: int,
 ) -> AsyncIterator[Transport]:
     """Open a service through aioboto3, which reads its credentials itself, unless they are static."""

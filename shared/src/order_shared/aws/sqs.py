@@ -38,7 +38,7 @@ DEADLINE = 8.0
 GONE_CODES = frozenset(
     {
         "ReceiptHandleIsInvalid",
-        "InvalidParameterValue",  # also how SQS words an expired receipt
+        "InvalidParameterValue",  # SQS returns this for an expired receipt too
         "MessageNotInflight",
         "AWS.SimpleQueueService.MessageNotInflight",
     }
@@ -191,7 +191,7 @@ async def open_sqs(
     """Open the queues until the end of the block."""
     async with AsyncExitStack() as stack:
 
-        async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - of each request
+        async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - limit of each request
             return await stack.enter_async_context(
                 connect(SQS, credentials, region=region, endpoint=endpoint, timeout=timeout, connections=connections)
             )

@@ -34,7 +34,7 @@ class EventPublisher(Protocol):
         """Send the event. Return True once SQS has accepted it, and False if SQS may not have accepted it."""
         ...
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
         """Send the offered events, for at most `timeout` seconds. The sweeper sends the rest."""
 
 
@@ -73,7 +73,7 @@ class Publisher:
         self._settle(event, on_settled, None)
         return True
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
         try:
             async with asyncio.timeout(timeout):
                 await self._batcher.close()

@@ -120,7 +120,7 @@ class Settings(BaseSettings):
 def load_settings(kind: type[S]) -> S:
     """Return the settings of this process. Invalid ones end the process, with one line per error and without values."""
     try:
-        return kind()  # pyright: ignore[reportCallIssue]  # the environment has the fields, which mypy's plugin knows
+        return kind()  # pyright: ignore[reportCallIssue]  # pydantic reads the fields from the environment
     except ValidationError as error:
         faults = [
             f"  {_variable(kind, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"

@@ -41,15 +41,15 @@ MINIMUM: Mapping[str, str] = {
     "HKD": "4.00",
     "HUF": "175.00",
 }
-"""The smallest charge by currency, with the provider's decimals. It applies where the account is paid out in the
-currency of the charge; of an account that is paid out in another, the provider itself refuses what is too small."""
+"""Minimum charge by currency, with the provider's decimals. It applies if the account's payout currency is the currency
+of the charge. For another payout currency the provider itself rejects a charge that is too small."""
 
 MAXIMUM = 999_999_999_999
-"""Twelve digits of the provider's units: the most that it takes for a card."""
+"""Maximum charge for a card: twelve digits, in the provider's units."""
 
 
 class AmountNotChargeable(DomainError):
-    """The payment provider cannot charge exactly this total. The text says why, and what to do."""
+    """The payment provider cannot charge exactly this total. The message has the reason and the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

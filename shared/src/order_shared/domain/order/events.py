@@ -54,7 +54,7 @@ class PlacedData(OrderData):
     total: int
     reference: str | None = None
     paid: bool = False
-    """Whether the order has to be paid. The processor then reads the stored order, which has the payment token."""
+    """True if the order has to be paid. The processor then reads the stored order, which has the payment token."""
 
 
 Data = TypeVar("Data", bound=OrderData)

@@ -250,7 +250,7 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether the order has not ended, or its cancellation is still to be done; such orders are swept."""
+        """True if the order has not ended, or its cancellation is still to be done. Such orders are swept."""
         return self.status not in ENDED or (
             self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
         )

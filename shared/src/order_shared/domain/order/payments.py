@@ -35,7 +35,7 @@ class PaymentAttempts:
 
     @property
     def is_first(self) -> bool:
-        """Whether no call has needed a second idempotency key."""
+        """True if no call has needed a second idempotency key."""
         return self == NO_ATTEMPTS
 
 

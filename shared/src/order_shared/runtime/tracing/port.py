@@ -37,11 +37,11 @@ class Tracing:
         """Return the publisher with a span for each message."""
         return publisher
 
-    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - for SpanTracing
+    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
         """Return the span of a request to another service, a child of the current span."""
         return nullcontext()
 
-    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - for SpanTracing
+    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
         """Return the span of the handling of one delivery, a child of the span of its sending."""
         return nullcontext()
 

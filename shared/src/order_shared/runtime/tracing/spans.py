@@ -137,7 +137,7 @@ class SpanTracing(Tracing):
 class _WithoutQueries(SpanProcessor):
     """Redact the query of a request, which the framework records: it may contain a search or even a token."""
 
-    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - signature of the SDK
         if QUERY in (span.attributes or ()):
             span.set_attribute(QUERY, "REDACTED")
 

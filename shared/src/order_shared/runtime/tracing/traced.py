@@ -36,7 +36,7 @@ class TracedPublisher:
         event, end_span = self._tracing.sending(event)
         return await self._publisher.send(event, _both(end_span, on_settled))
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
         await self._publisher.close(timeout)
 
 
