@@ -51,7 +51,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_authorization_is_the_one_of_the_suite(name: str) -> None:
+def test_the_authorization_equals_the_suites(name: str) -> None:
     headers, body, signature = CASES[name]
     signer = Signer(service="service", region="us-east-1", host=HOST)
     assert signer.authorization(Key(ID, SECRET), headers, body, TIMESTAMP) == (

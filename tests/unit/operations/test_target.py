@@ -7,7 +7,9 @@ def test_operations_are_refused_on_replicas(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ORDER_HOME_REGION", "eu-central-1")
-    with pytest.raises(WrongRegion, match="AWS_REGION is eu-west-1, but operations must run in the home region eu-central-1"):
+    with pytest.raises(
+        WrongRegion, match="AWS_REGION is eu-west-1, but operations must run in the home region eu-central-1"
+    ):
         Target.of_environment()
 
 

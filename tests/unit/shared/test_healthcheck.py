@@ -67,7 +67,7 @@ async def fault_at(port: int) -> str | None:
 @pytest.mark.parametrize(
     ("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz returned status '503'\n")]
 )
-async def test_it_ends_as_the_service_is(idle: float, code: int, said: str) -> None:
+async def test_the_exit_code_is_the_health_of_the_service(idle: float, code: int, said: str) -> None:
     with listen("127.0.0.1", 0) as listener:
         readiness = Readiness(required={}, optional={})
         async with health_server(
@@ -77,7 +77,7 @@ async def test_it_ends_as_the_service_is(idle: float, code: int, said: str) -> N
 
 
 @pytest.mark.parametrize("port", [None, "", "http", "0", "-1", "65536", "8080x", "٨٠٨٠", "9" * 5000])
-async def test_without_a_port_it_says_what_is_missing(port: str | None) -> None:
+async def test_a_missing_port_is_reported(port: str | None) -> None:
     code, said = await check(port)
     assert code == 1
     assert said.startswith("unhealthy: ORDER_PORT is ")
@@ -85,7 +85,7 @@ async def test_without_a_port_it_says_what_is_missing(port: str | None) -> None:
     assert len(said) < 100
 
 
-async def test_where_nobody_listens_nobody_is_healthy() -> None:
+async def test_a_closed_port_is_unhealthy() -> None:
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
     code, said = await check(port)
@@ -111,7 +111,7 @@ async def test_only_a_200_is_healthy(answer: bytes, fault: str | None) -> None:
         assert await fault_at(port) == (fault and fault.format(port))
 
 
-async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_is_unhealthy_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -122,7 +122,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.
         assert await fault_at(port) == f"no response from port {port} within 0.1 s"
 
 
-async def test_an_answer_in_drops_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_response_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(b"x")
@@ -135,7 +135,7 @@ async def test_an_answer_in_drops_gets_no_more_time(monkeypatch: pytest.MonkeyPa
         assert await fault_at(port) == f"no response from port {port} within 2 s"
 
 
-async def test_an_answer_without_end_is_read_no_further_than_its_first_line_may_be() -> None:
+async def test_an_endless_response_is_read_only_up_to_the_limit_of_its_first_line() -> None:
     async def say_on(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(b"x" * 1024)
@@ -145,7 +145,7 @@ async def test_an_answer_without_end_is_read_no_further_than_its_first_line_may_
         assert await fault_at(port) == f"the response from port {port} is not HTTP"
 
 
-def test_it_imports_little() -> None:
+def test_the_health_check_imports_little() -> None:
     program = "import sys; had = set(sys.modules); import order_shared.healthcheck; print(*set(sys.modules) - had)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     imported = set(done.stdout.split())

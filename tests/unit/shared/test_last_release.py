@@ -20,7 +20,7 @@ for item in json.load(sys.stdin):
 """
 
 
-def test_it_reads_an_order_until_a_payment_is_undone_or_tried_again(tmp_path: Path) -> None:
+def test_the_previous_release_reads_an_order_until_a_payment_is_undone_or_retried(tmp_path: Path) -> None:
     pythonpath = last_release.extract(tmp_path)
     order = make_order(payment_token="pm_card_visa").with_payment("pi_1")
     orders = [order, order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)]

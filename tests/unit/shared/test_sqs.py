@@ -153,7 +153,7 @@ LASTING: list[Answer] = [refusal("QueueDoesNotExist")]
 
 @BATCHES
 @pytest.mark.parametrize("answer", PASSING, ids=repr)
-async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any, answer: Answer) -> None:
+async def test_transient_errors_are_retried_once_with_the_same_content(batch: Any, answer: Answer) -> None:
     wire = Wire()
     wire.script = [answer]
     assert await batch(make_queue(wire), "ab") == []
@@ -176,7 +176,7 @@ async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any,
     ),
     ids=repr,
 )
-async def test_what_is_sent_once_more_is_told_with_its_reason(answer: Answer, reason: str) -> None:
+async def test_a_retry_is_reported_with_its_reason(answer: Answer, reason: str) -> None:
     wire, told = Wire(), list[str]()
     wire.script = [answer]
     await send(make_queue(wire, on_retry=told.append), "a")
@@ -193,7 +193,7 @@ async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any
     assert len(wire.sent) == len(answers)
 
 
-async def test_the_depth_is_asked_of_both_queues() -> None:
+async def test_the_depth_is_read_from_both_queues() -> None:
     wire = Wire()
     counts = [{"ApproximateNumberOfMessages": count, "ApproximateNumberOfMessagesNotVisible": "1"} for count in "72"]
     wire.script = [ok({"Attributes": each}) for each in counts]
@@ -211,7 +211,7 @@ async def test_a_poll_is_not_repeated(answer: Answer) -> None:
     assert len(wire.sent) == 1
 
 
-async def test_a_key_that_has_expired_is_asked_for_anew() -> None:
+async def test_an_expired_key_is_loaded_again() -> None:
     wire = Wire()
     wire.script = [refusal("ExpiredToken", 403)]
     credentials = RefreshableCredentials(Key("id", "secret", "token"))
@@ -243,7 +243,7 @@ async def test_a_duplicate_in_a_batch_does_not_reject_the_batch(batch: Any) -> N
     assert [entry["ReceiptHandle"] for entry in wire.entries] == ["receipt-1", "receipt-2"]
 
 
-async def test_polls_and_all_else_have_pools_of_their_own_and_a_poll_may_take_its_time() -> None:
+async def test_polls_and_requests_have_pools_of_their_own_with_their_own_timeouts() -> None:
     pools: list[tuple[int, float]] = []
 
     def recording(service: Service, credentials: CredentialsProvider, **options: Any) -> Any:
