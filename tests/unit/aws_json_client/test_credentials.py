@@ -1,4 +1,4 @@
-"""Credentials from real sources: a container's endpoint, a process, a file. Nothing of botocore's chain is faked."""
+"""Credentials from real sources: a container endpoint, a process, a file. botocore's chain is not faked."""
 
 import asyncio
 import json
@@ -124,7 +124,7 @@ class TestContainer:
     async def test_a_rejected_key_that_its_source_returns_again_is_used_again(
         self, endpoint: ContainerEndpoint
     ) -> None:
-        """AWS does not know a new key everywhere at once."""
+        """A new key takes time to reach all of AWS."""
         endpoint.repeats = True
         credentials = BotocoreCredentials()
         for _ in range(5):

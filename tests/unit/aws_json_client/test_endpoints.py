@@ -1,4 +1,4 @@
-"""Where a service is."""
+"""Addresses of services."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Our HTTP client against servers that do what servers do: answer, keep silent, break off, talk nonsense."""
+"""The HTTP client against servers that respond, stay silent, close the connection, or send invalid data."""
 
 import asyncio
 import ipaddress
@@ -26,7 +26,7 @@ FAST = 0.05
 
 
 class Server:
-    """Speaks to each connection as `talk` does; keeps what was sent to it."""
+    """Server that handles each connection with `talk`, and keeps the received requests."""
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
@@ -52,7 +52,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 def answering(*answers: bytes) -> Talk:
-    """One answer to each request; the last one again and again."""
+    """Return a handler that sends one response per request, and repeats the last one."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = 0
@@ -203,7 +203,7 @@ async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -
     ],
 )
 async def test_without_a_complete_response_the_outcome_is_unknown(talk: Talk, error: type[OSError]) -> None:
-    """And the connection is given up, so that the rest of an answer is never taken for the next one."""
+    """The connection is closed, so that the rest of a response is never read as the next one."""
     async with running(talk) as (server, address), open_http(address, timeout=FAST, connections=1) as send:
         for attempt in (1, 2):
             with pytest.raises(error):
@@ -281,7 +281,7 @@ async def test_closing_the_pool_closes_every_connection() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate of its own making for 127.0.0.1, in one file."""
+    """Return a file with a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])

@@ -1,4 +1,4 @@
-"""Signatures: the same as botocore's, whatever is signed."""
+"""Signatures equal botocore's, for generated requests."""
 
 import re
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ AUTHORIZATION = re.compile(r"AWS4-HMAC-SHA256 Credential=\S+, SignedHeaders=\S+,
 
 
 def botocores(key: Key, service: str, region: str, url: str, target: str, body: bytes, at: datetime) -> str:
-    """What botocore writes into the header for the same request, by its own code and our clock."""
+    """Return botocore's header for the same request at the same time."""
     request = AWSRequest("POST", url, data=body)
     request.headers["Content-Type"] = "application/x-amz-json-1.0"
     request.headers["X-Amz-Target"] = target

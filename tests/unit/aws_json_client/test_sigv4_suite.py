@@ -1,4 +1,4 @@
-"""AWS's own test suite of Signature Version 4: its cases of a POST to the path `/` without a query.
+"""AWS's test suite for Signature Version 4: the cases with a POST to the path `/` without a query.
 
 The values are those of the suite (Apache-2.0, Amazon.com), as botocore's source distribution has them under
 `tests/unit/auth/aws4_testsuite`. Its other cases have a GET, a query or a path, which the client does not send.

@@ -1,4 +1,4 @@
-"""One attempt: what is sent, what its response means, and what is noted of the key and the clock."""
+"""One attempt: the request, the meaning of its response, and the corrections of key and clock."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ REQUEST_ID = {b"x-amzn-requestid": b"REQUEST-1"}
 
 
 class Wire:
-    """Answers with the script, in turn, and with success after it; keeps what was sent."""
+    """Fake HTTP layer that returns the scripted responses, then success, and keeps the requests."""
 
     def __init__(self, *script: Response | OSError) -> None:
         self._script = list(script)
@@ -155,7 +155,7 @@ async def test_every_status_that_botocore_retries_is_retried(status: int) -> Non
 
 
 class SkewedAws:
-    """Refuses signatures that are five minutes from its clock, which is off by `skew` from ours."""
+    """Fake of AWS that rejects signatures more than five minutes off. Its clock differs by `skew`."""
 
     def __init__(self, skew: timedelta) -> None:
         self._skew = skew
@@ -190,7 +190,7 @@ async def test_a_rejected_signature_without_a_date_is_only_retried(date: bytes |
 
 
 async def test_a_small_clock_difference_is_not_corrected() -> None:
-    """The signature was refused for another reason, such as a wrong secret."""
+    """The signature was rejected for another reason, such as a wrong secret."""
     date = format_datetime(datetime.now(UTC) + CLOCK_TOLERANCE / 2, usegmt=True).encode()
     wire = Wire(Response(400, b'{"__type": "a#InvalidSignatureException"}', {b"date": date}))
     await AwsClient(transport(wire), RetryPolicy(base=0.0)).request("GetItem", {})

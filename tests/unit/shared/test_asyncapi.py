@@ -1,4 +1,4 @@
-"""The document of the messages: it is the code's, and what it shows and describes is what is sent."""
+"""The AsyncAPI document matches the code and the messages that are sent."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Waiting: twice as long each time, up to a bound, never all at the same moment."""
+"""Delays: doubled with each attempt, up to a limit, and randomized."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""Batches: full ones at once, others after a moment, and every entry told what became of it."""
+"""Batches: full ones are sent at once, others after a delay, and every entry gets its result."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Time: whole microseconds, one text form that sorts as time does, a clock that never repeats itself."""
+"""Time: whole microseconds, one text format that sorts by time, a clock that never repeats a time."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise

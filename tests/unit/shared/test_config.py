@@ -1,4 +1,4 @@
-"""Settings: from the environment, with names that follow from few of them, and faults told plainly."""
+"""Settings from the environment: derived names, and messages for invalid settings."""
 
 import os
 
@@ -12,7 +12,7 @@ from order_shared.tables import TableNames
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the region, which has no default."""
+    """Set only the region, which has no default."""
     for name in [name for name in os.environ if name.upper().startswith(("AWS_", "ORDER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
@@ -148,7 +148,7 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("around", ["{}\n", " {}", "\t{}\r\n"], ids=["line end", "blank", "tab"])
 def test_white_space_around_a_value_is_removed(monkeypatch: pytest.MonkeyPatch, around: str) -> None:
-    """As an editor, or `echo`, leaves it in a secret."""
+    """An editor or `echo` leaves it in a secret."""
     monkeypatch.setenv("ORDER_TABLE_PREFIX", around.format("mine-"))
     monkeypatch.setenv("ORDER_PORT", around.format("8080"))
     monkeypatch.setenv("AWS_REGION", around.format("eu-west-1"))
@@ -171,7 +171,7 @@ def test_settings_are_immutable() -> None:
 
 
 def test_a_client_that_is_not_installed_is_reported_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aioboto3 is not: the environment of the tests has the newest botocore, which it does not allow."""
+    """aioboto3 is not installed: it excludes the newest botocore, which the tests use."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("ORDER_AWS_CLIENT", "aioboto3")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""The consumer, over a queue in memory: every message is seen through, whatever happens."""
+"""The consumer, over a queue in memory: every message is handled and settled, also after errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -35,7 +35,7 @@ def make_consumer(
 
 @asynccontextmanager
 async def running(consumer: Consumer) -> AsyncIterator[asyncio.Task[None]]:
-    """Runs it for the block, then stops it and waits for its end."""
+    """Run the consumer during the block, then stop it and wait for its end."""
     task = asyncio.create_task(consumer.run())
     try:
         yield task
@@ -289,7 +289,7 @@ async def test_a_poller_never_dies_silently() -> None:
 
 
 class EndlessPoll(MemoryQueue):
-    """The first poll never ends."""
+    """Queue whose first poll never ends."""
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         if not self.asked_for:
@@ -404,7 +404,7 @@ class TestHeartbeat:
 
 
 class ForgetfulQueue(MemoryQueue):
-    """Fails the first changes of visibility with something that may pass."""
+    """Queue whose first visibility changes fail with a transient error."""
 
     def __init__(self, *, forgets: int, whole: bool) -> None:
         super().__init__()
@@ -559,7 +559,7 @@ class TestHealth:
 
 
 class HungQueue(MemoryQueue):
-    """Takes deletes and changes of visibility, and never answers them."""
+    """Queue that never responds to deletes and visibility changes."""
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:  # noqa: ARG002 - the protocol's
         await asyncio.Event().wait()

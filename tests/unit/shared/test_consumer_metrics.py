@@ -1,4 +1,4 @@
-"""What the consumer counts of the messages that pass through it."""
+"""Metrics of the consumer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ OPTIONS = ConsumerOptions(concurrency=8, wait=1, visibility=1, retry_base=0.0, d
 
 
 class Bench:
-    """A consumer over a queue in memory, and what it says."""
+    """A consumer over a queue in memory, and its metrics."""
 
     def __init__(self) -> None:
         self.queue = MemoryQueue()
@@ -141,7 +141,7 @@ async def test_heartbeats_are_counted(bench: Bench) -> None:
 
 
 async def test_series_with_alarms_exist_from_the_start(bench: Bench) -> None:
-    """A counter whose first value is 1 has no increase to alarm on."""
+    """A counter that first appears with the value 1 has no increase for an alarm."""
     ConsumerMetrics(bench.registry)
     assert bench.registry.get_sample_value("order_message_retries_total", {"reason": "crashed"}) == 0
     for outcome in ("acknowledged", "deferred", "retried", "dead_lettered", "lease_lost", "delete_failed"):

@@ -1,4 +1,4 @@
-"""What is sent again and what is not, seen on the wire: the HTTP layer is scripted."""
+"""Retries of requests to DynamoDB, over a scripted HTTP layer."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ TRANSIENT: list[Answer] = [
 
 
 class Wire:
-    """Answers with the script, then with success; keeps what was sent."""
+    """Fake HTTP layer that returns the scripted responses, then success, and keeps the requests."""
 
     def __init__(self, *script: Answer) -> None:
         self._script = list(script)
@@ -129,14 +129,14 @@ async def test_no_more_than_four_attempts_are_made() -> None:
 
 
 async def test_only_the_deadline_limits_retries_of_conflicts() -> None:
-    """They show that DynamoDB is well: a hot product must not be refused while it sells."""
+    """DynamoDB is healthy during conflicts: orders of a popular product must not fail."""
     wire = Wire(*[cancelled("TransactionConflict")] * 20)
     await make_dynamo(wire).transact_write([PUT])
     assert len(wire.sent) == 21
 
 
 async def test_retries_do_not_multiply_the_load_in_an_outage() -> None:
-    """The quota of the process is spent after a hundred retries, and grows again by what succeeds."""
+    """The process's quota is used up after a hundred retries, and grows again with each success."""
     wire = Wire(*[Response(500, b"")] * 2100)
     dynamo = make_dynamo(wire)
     for _ in range(2000):
@@ -234,7 +234,7 @@ async def test_a_call_that_hangs_ends_soon_after_the_deadline() -> None:
 
 
 class TestLostAnswers:
-    """The first attempt was applied, its answer lost; the repetition fails the condition that it changed itself."""
+    """The first attempt was applied and its response lost; the retry fails because of that change."""
 
     ENTRY = OpenOrder(customer_key="acme#ada", created_at=NOON, open_shard="3", due_at=1000, sweeps=0)
 
@@ -283,7 +283,7 @@ async def test_missing_shards_have_no_stock() -> None:
 
 
 class BrokenCredentials(StaticCredentials):
-    """A credential chain that cannot be followed just now."""
+    """Credentials that are temporarily unavailable."""
 
     async def get_key(self) -> Key:
         raise NoCredentials("timed out")

@@ -1,4 +1,4 @@
-"""Writes as DynamoDB's JSON: they mean what aiodynamo's own encoding means, whatever is written."""
+"""Encoded writes are equivalent to aiodynamo's encoding."""
 
 import re
 from dataclasses import replace
@@ -54,7 +54,7 @@ expressions = st.lists(
 
 
 def meaning(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload with names and values in place of their placeholders, in which the two differ."""
+    """Return the payload with names and values instead of placeholders, which differ between the two."""
     ((kind, content),) = payload.items()
     content = dict(content)
     placeholders = {

@@ -1,4 +1,4 @@
-"""Messages about orders: what is written can be read, and what cannot be read says why, and nothing else."""
+"""Messages about orders: written ones can be read, and errors contain the reason but no content."""
 
 import json
 from dataclasses import replace
@@ -150,7 +150,7 @@ def test_a_long_unknown_type_is_truncated() -> None:
 
 
 def test_an_unknown_type_is_reported_in_characters_valid_for_a_message_attribute() -> None:
-    """The detail goes along to the dead letters; SQS refuses control characters there."""
+    """The detail is an attribute of the dead letter, where SQS rejects control characters."""
     assert refusal_of({"specversion": "1.0", "type": "order\x00placed\x1b[2J"}).detail.isprintable()
 
 

@@ -1,4 +1,4 @@
-"""The containers' health check, against real servers."""
+"""The health check of containers, against real servers."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def serving(serve: Serve) -> AsyncIterator[int]:
-    """The port of a server that does this with its one connection."""
+    """Open a server that handles one connection, and yield its port."""
     served = asyncio.Event()
 
     async def serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +48,7 @@ def saying(answer: bytes) -> Serve:
 
 
 async def check(port: object) -> tuple[int | None, str]:
-    """The code that the command ends with, and what it says on standard error."""
+    """Run the command, and return its exit code and standard error."""
     others = {name: value for name, value in os.environ.items() if name != "ORDER_PORT"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "order_shared.healthcheck"),

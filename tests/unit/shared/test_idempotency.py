@@ -1,4 +1,4 @@
-"""Claims: when two requests are the same, how long a claim lives, and whose it is."""
+"""Idempotency records: fingerprints of requests, lifetime and keys of records."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ claimants = st.tuples(parts, parts, st.sampled_from(RecordKind), st.text("ab#:|"
 
 
 def backwards(value: Json) -> Json:
-    """The same content, each object's keys in the opposite order."""
+    """Return the same content with the keys of each object in reverse order."""
     if isinstance(value, dict):
         return {key: backwards(value[key]) for key in reversed(value)}
     return [backwards(each) for each in value] if isinstance(value, list) else value
@@ -73,7 +73,7 @@ def test_the_order_of_a_list_matters() -> None:
 
 
 def test_a_fingerprint_has_its_version_and_is_stable() -> None:
-    """Fingerprints are stored: another value for the same request would refuse its repetition."""
+    """Fingerprints are stored: a different value for the same request would reject its retry."""
     stored = "v1:409e6469fbc5093d163f093079d9b2a25902aaa4cd1c558d9299b2fc956471b0"
     assert fingerprint({"reference": "Größe 7", "lines": {"TEA": 2}}) == stored
 

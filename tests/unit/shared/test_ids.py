@@ -1,4 +1,4 @@
-"""Order ids: the instant is read back from the id, and nothing but what was given out is an id."""
+"""Order ids: the time is read back from the id, and any other text is rejected."""
 
 from contextlib import suppress
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How stock is shared out over shards, and brought together in one."""
+"""Distribution of stock over shards, and consolidation in one shard."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,14 +11,14 @@ stocks = st.lists(st.integers(0, 100), min_size=1, max_size=16)
 
 @st.composite
 def consolidations(draw: st.DrawFn) -> tuple[int, int, list[int]]:
-    """What is wanted, in which shard, of which stock."""
+    """Generate a wanted quantity, a target shard, and the stock of all shards."""
     stock = draw(stocks)
     return draw(st.integers(1, sum(stock) + 20)), draw(st.integers(0, len(stock) - 1)), stock
 
 
 @st.composite
 def changes(draw: st.DrawFn) -> tuple[int, list[int]]:
-    """An addition of any size, or a removal of at most what there is."""
+    """Generate an addition of any size, or a removal of at most the total stock."""
     stock = draw(stocks)
     return draw(st.integers(-sum(stock), 1000)), stock
 

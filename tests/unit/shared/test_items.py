@@ -1,4 +1,4 @@
-"""How orders are stored: every version that is stored is read, and releases side by side read each other's."""
+"""Stored orders: every version can be read, and adjacent releases read each other's items."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -35,7 +35,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Order]:
-    """One order at each moment of a life."""
+    """Generate the states of one order over its life."""
     lines = draw(st.lists(st.tuples(names, st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=4))
     pending = make_order(
         customer=Customer(tenant="acme", id=draw(names)),
@@ -60,7 +60,7 @@ def lives(draw: st.DrawFn) -> list[Order]:
 
 
 def older_items(order: Order) -> dict[int, Item]:
-    """By version, as earlier releases stored the order."""
+    """Return the order's items as earlier releases stored them, by version."""
     item = stored_by_release_1(order)
     return {0: without_version(item), 1: item}
 
@@ -89,7 +89,7 @@ def test_an_upgraded_item_equals_an_item_of_this_release(life: list[Order]) -> N
 @settings(max_examples=25, deadline=None)
 @given(lives())
 def test_the_previous_release_reads_the_items_of_this_one(life: list[Order]) -> None:
-    """In a blue/green deployment both run side by side."""
+    """In a blue/green deployment both releases run at the same time."""
     for order in life:
         assert read_by_release_1(to_item(order)) == order
 
@@ -97,7 +97,7 @@ def test_the_previous_release_reads_the_items_of_this_one(life: list[Order]) -> 
 @settings(max_examples=25, deadline=None)
 @given(lives())
 def test_an_upgrade_does_not_depend_on_attributes_that_change(life: list[Order]) -> None:
-    """It is written without a condition on what may move."""
+    """The condition of the rewrite does not cover attributes that may change."""
     for version in UPGRADES:
         made = [_upgrade_of(older_items(order)[version]) for order in life]
         assert all(each == made[0] for each in made)

@@ -1,4 +1,4 @@
-"""What the last release makes of what this one stores: both run side by side during a deployment."""
+"""The last release reads the items of this one: both run at the same time during a deployment."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line, libraries' included, and no secret among the traceback."""
+"""Logs: one JSON object per line, also for libraries, and no secrets in tracebacks."""
 
 import errno
 import io
@@ -91,7 +91,7 @@ def test_values_that_json_cannot_represent_are_written_as_text(
 
 @contextmanager
 def stdout_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[BinaryIO]:
-    """Yield the pipe's reader."""
+    """Yield the reader of the pipe."""
     read, write = os.pipe()
     with open(read, "rb") as reader, open(write, "w") as writer:  # noqa: PTH123 - descriptors
         monkeypatch.setattr("sys.stdout", writer)
@@ -121,7 +121,7 @@ def refuse(*_: object) -> int:
 
 
 def read_lines(pipe: BinaryIO, begun: bytes = b"") -> tuple[list[Any], bytes]:
-    """Return the whole lines in the pipe, and the beginning of the one that was cut."""
+    """Return the complete lines in the pipe, and the start of a partial one."""
     os.set_blocking(pipe.fileno(), False)
     *lines, cut = (begun + (pipe.read() or b"")).split(b"\n")
     return [json.loads(line) for line in lines], cut

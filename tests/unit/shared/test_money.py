@@ -1,4 +1,4 @@
-"""Amounts of every currency: written for people, and in the payment provider's units."""
+"""Amounts of every currency: formatted, and in the payment provider's units."""
 
 from fractions import Fraction
 

@@ -1,4 +1,4 @@
-"""The order and its state machine, walked at random."""
+"""The order and its state machine, with random transitions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,7 +55,7 @@ walks = st.lists(st.tuples(st.sampled_from(list(MOVES)), moments), max_size=8)
 
 
 def walked(walk: list[tuple[OrderStatus, datetime]]) -> list[Order]:
-    """The pending order and what each step made of it; illegal steps are refused and change nothing."""
+    """Return the pending order and each following state. Illegal steps raise and change nothing."""
     orders = [make_order(at=NOON)]
     for status, at in walk:
         before = orders[-1]

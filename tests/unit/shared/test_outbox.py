@@ -1,4 +1,4 @@
-"""Which partition of the outbox holds an order."""
+"""Partition of an order in the outbox."""
 
 from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS, open_shard_of
 from order_shared.tables import OPEN_SHARDS

@@ -1,4 +1,4 @@
-"""Saying events: never waiting, never failing, and never losing count of what SQS did not take."""
+"""Publishing events: it never waits, never raises, and counts every message that SQS did not accept."""
 
 from order_shared.domain.order.events import OrderPlaced, parse_event
 from order_shared.messaging.publisher import Publisher

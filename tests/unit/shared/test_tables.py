@@ -1,4 +1,4 @@
-"""Tables and queues: their names, their bounds, and that reading them needs nothing installed."""
+"""Tables and queues: names, limits, and an import with the standard library only."""
 
 import json
 import subprocess

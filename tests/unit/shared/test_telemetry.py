@@ -1,4 +1,4 @@
-"""What both services count of orders and of AWS."""
+"""Metrics that both services share."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -28,7 +28,7 @@ def test_the_time_to_end_starts_at_the_acceptance() -> None:
 
 
 def test_the_time_to_cancel_starts_at_the_request() -> None:
-    """Not as long as the order had been confirmed: a change of mind makes no order slow."""
+    """The time before the request does not count."""
     asked_for = confirmed(timedelta(seconds=2)).request_cancel(NOON + DAY, due_at=0)
     assert seconds_to_the_end(asked_for.cancel(NOON + DAY + timedelta(seconds=3))) == 3
 
@@ -46,7 +46,7 @@ def test_an_order_that_is_open_for_a_day_is_within_the_buckets() -> None:
 
 @pytest.mark.parametrize("service", ["dynamodb", "sqs"])
 def test_retry_series_exist_from_the_start(service: str) -> None:
-    """A counter whose first value is 200 has no increase to alarm on."""
+    """A counter that first appears with the value 200 has no increase for an alarm."""
     registry = Metrics().registry
     for reason in REASONS:
         assert registry.get_sample_value("order_aws_retries_total", {"service": service, "reason": reason}) == 0

@@ -1,4 +1,4 @@
-"""Traces: when there are any, what belongs to which, and that errors say their kind only."""
+"""Traces: when they are enabled, parents of spans, and errors with their type only."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def traces() -> Traces:
 
 
 def ids(span: ReadableSpan) -> tuple[str, str | None]:
-    """Trace, and parent."""
+    """Return the trace id and the id of the parent span."""
     assert span.context is not None
     return f"{span.context.trace_id:032x}", span.parent and f"{span.parent.span_id:016x}"
 
@@ -54,7 +54,7 @@ def delivery_of(event: Event) -> Delivery:
 
 
 async def sent_by(tracing: SpanTracing, queue: MemoryQueue, traceparent: str | None) -> Event:
-    """The event as it is on the queue."""
+    """Return the event as it is on the queue."""
     await tracing.publisher(Publisher(queue)).send(event_of(make_order(traceparent=traceparent)))
     return parse_event(queue.messages[-1].message.body)
 
@@ -176,12 +176,12 @@ class TestMessages:
 
 
 class TestTheShare:
-    """A caller names the id of its trace: one below every bound, and one above."""
+    """Callers choose trace ids: one that every ratio samples, and one that none does."""
 
     CALLERS = (f"00-{'a' * 16}{'0' * 16}-00f067aa0ba902b7-00", f"00-{'a' * 16}{'f' * 16}-00f067aa0ba902b7-01")
 
     def kept(self, sampler: Sampler, caller: str, *, requests: int) -> int:
-        """Of so many requests of the caller, each with a span within; a request is kept whole or not at all."""
+        """Return how many of the caller's requests are sampled. A request and its child span are sampled together."""
         provider = TracerProvider(sampler=with_independent_draw(sampler))
         tracer = provider.get_tracer("tests")
         kept = 0
@@ -203,7 +203,7 @@ class TestTheShare:
         assert with_independent_draw(DEFAULT_ON) is DEFAULT_ON
 
     async def test_the_environments_ratio_is_sampled_independently(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One in 10^12: an id of zeros is below that too."""
+        """The ratio is 10^-12, which would still sample an id of zeros."""
         for key, value in {
             **ENDPOINT,
             "OTEL_TRACES_SAMPLER": "traceidratio",
