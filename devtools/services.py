@@ -1,7 +1,7 @@
-"""Parts of files that name every service, written from the table of services (`make services`).
+"""Generated sections of files that list every service, written from the table of services (`make services`).
 
-For files that cannot loop over the table by themselves. A part stands between the comments `# services: NAME` and
-`# services: end`; the rest of the file is written by hand.
+They are for files that cannot loop over the table themselves. A section lies between the comments `# services: NAME`
+and `# services: end`; the rest of the file is written by hand.
 """
 
 import re
@@ -16,7 +16,7 @@ PART = re.compile(r"^( *)# services: (\w+)\n.*?^ *# services: end\n", re.MULTILI
 
 
 def every(template: str) -> str:
-    """Return the template for every service, in the order of the table."""
+    """Return the template filled in for every service, in the order of the table."""
     return "".join(template.format(**vars(service)) for service in SERVICES)
 
 
@@ -25,7 +25,7 @@ def containers() -> str:
 
 
 def _container(service: Service) -> str:
-    """Return a service of compose.yaml. A changed source restarts it; watchfiles sends SIGINT and waits."""
+    """Return a service of compose.yaml. watchfiles restarts it when its source changes: SIGINT, then a wait."""
     is_http = service.kind is ServiceKind.HTTP
     seconds, settings = (30, ", ORDER_LAME_DUCK_SECONDS: 0") if is_http else (15, "")
     name = service.name
@@ -40,7 +40,7 @@ def _container(service: Service) -> str:
 
 
 def ships() -> str:
-    """Return the steps that deploy the images. Each signs in anew: credentials last an hour, and a deployment bakes."""
+    """Return the steps that deploy the images. Each signs in again: credentials last an hour, and a bake takes long."""
     step = """\
 - uses: ./.github/actions/sign-in
   with:
@@ -71,15 +71,15 @@ PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "mypy_files": lambda: every('"services/{name}/src",\n'),
     },
 }
-"""The parts of each file, by their names."""
+"""The sections of each file, by name."""
 
 
 def written(path: str) -> str:
-    """Return a file with its parts as the table has them. Raises ValueError if a part is missing."""
+    """Return the content of a file with its sections regenerated. Raises ValueError if a section is missing."""
     parts = PARTS[path]
     text = (ROOT / path).read_text(encoding="utf-8")
     if (found := [name for _, name in PART.findall(text)]) != list(parts):
-        raise ValueError(f"{path} has the parts {found} instead of {list(parts)}")
+        raise ValueError(f"{path} has the sections {found} instead of {list(parts)}")
 
     def part(match: re.Match[str]) -> str:
         indent, name = match.groups()

@@ -1,1 +1,1 @@
-"""What is looked at while the platform runs: rules of Prometheus, and dashboards of Grafana as code."""
+"""Monitoring of the platform: Prometheus rules, and Grafana dashboards as code."""

@@ -34,7 +34,7 @@ from order_shared.messaging.queue import (
     Visibility,
 )
 from order_shared.storage.audit_trail import Operation
-from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_claim
+from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 
 STORED_BY_FIELD = (Schedule, Parking, PaymentState)
@@ -100,7 +100,7 @@ class MemoryOrderRepository:
         if key in self._store.orders:
             raise OrderInstantTaken(order.order_id)
         if order.reference is not None:
-            reference = reference_claim(order)
+            reference = reference_record(order)
             if not self._store.is_free(reference):
                 raise ReferenceTaken(order.reference)
             self._store.key_records[reference.key] = reference
@@ -149,7 +149,7 @@ class MemoryOrderRepository:
             if direction:
                 self._store.stock[before.customer.tenant, line.sku][line.shard] += direction * line.quantity
         if before.reference is not None and after.status in FREES_REFERENCE:
-            self._store.key_records.pop(reference_claim(before).key, None)
+            self._store.key_records.pop(reference_record(before).key, None)
         version = stored.version + after.version - before.version
         moved = replace(_merged(stored, before, after), version=version)
         if not after.is_open:  # who ends an order need not know that it was due: an event does not say so

@@ -1,4 +1,4 @@
-"""Commands of the set-up: `install ENVIRONMENT…`, `install-wheels PACKAGE…`, `check-locks`, `lock`."""
+"""Set up the project's environments: `install ENVIRONMENT…`, `install-wheels PACKAGE…`, `check-locks`, `lock`."""
 
 import argparse
 import os
@@ -10,9 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    """Run one command; say in one sentence what failed."""
+    """Run one command. A failure ends the process with a one-sentence message."""
     if sys.version_info < MINIMUM:
-        sys.exit(f"this needs Python 3.11 or newer, and {sys.executable} is {sys.version}")
+        sys.exit(f"Python 3.11 or newer is required; {sys.executable} is {sys.version}")
     from devtools.setup.locks import LockFailed  # noqa: PLC0415
     from devtools.setup.settings import BadSettings  # noqa: PLC0415
     from devtools.setup.uv import UvFailed  # noqa: PLC0415
@@ -31,12 +31,14 @@ def _run() -> None:
     known = environments(ROOT)
     parser = argparse.ArgumentParser(prog="python -m devtools.setup", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    install = commands.add_parser("install", help="make environments that are missing or out of date")
+    install = commands.add_parser("install", help="create the environments that are missing or out of date")
     install.add_argument("environments", nargs="+", choices=known)
-    wheels = commands.add_parser("install-wheels", help="build each package; install some alone, into .local/alone")
+    wheels = commands.add_parser(
+        "install-wheels", help="build every package; install the named ones alone, into .local/alone"
+    )
     wheels.add_argument("environments", nargs="+", choices=packages(ROOT))
-    commands.add_parser("check-locks", help="fail if a lock does not fit its pyproject.toml")
-    commands.add_parser("lock", help="resolve the newest versions again; fail if one would be older than before")
+    commands.add_parser("check-locks", help="fail if a lock file does not match its pyproject.toml")
+    commands.add_parser("lock", help="upgrade the lock files to the newest versions; fail if a version would go down")
     options = parser.parse_args()
 
     path = find_uv(ROOT, os.environ)

@@ -1,4 +1,4 @@
-"""The project's environments, and the stamp of each: what it was made of, written once it was made."""
+"""The project's environments. Each complete one has a stamp file with the inputs that it was built from."""
 
 import hashlib
 import json
@@ -21,8 +21,9 @@ STAMP = "setup.stamp"
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """An environment of a project: `folder` and `project` are relative to the root. `within` is one with more packages
-    in the same folder.
+    """An environment of a project. `folder` and `project` are relative to the root.
+
+    `within` is a larger environment in the same folder.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Environment:
 
 
 PROJECTS = (".", "devtools/devstack/emulator", "infra", "tests/bench/peers")
-"""Folders with a lock of their own."""
+"""Folders with their own lock file."""
 
 
 ALONE = ("--no-dev", "--no-install-workspace")
@@ -41,12 +42,12 @@ WHEELS = ".local/wheels"
 
 
 def packages(root: Path) -> list[str]:
-    """Return the names of the packages of the workspace."""
+    """Return the names of the workspace's packages."""
     return [_pyproject(path)["project"]["name"] for path in _members(root)]
 
 
 def environments(root: Path) -> dict[str, Environment]:
-    """Return the environments by name. That of a package has what it needs of others, and nothing else."""
+    """Return the environments by name. A package's environment has only its dependencies."""
     workspace = Environment(name="workspace", project=".", folder=".venv")
     every = (
         workspace,
@@ -66,16 +67,16 @@ def environments(root: Path) -> dict[str, Environment]:
 
 
 def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> None:
-    """Make the environment, unless its stamp says that it is as it would be made."""
+    """Create the environment, unless its stamp shows that it is up to date."""
     folder = root / environment.folder
     stamp = folder / STAMP
     larger = environment.within
     if larger and _stamped(folder)[0].get("options") == list(larger.options):
-        environment = larger  # what is there stays there
+        environment = larger  # keep the packages that are installed
     wanted = _made_of(environment, root, uv_version)
     if _is_complete(folder, wanted):
         return
-    with _progress(f"making the environment {environment.folder}"):
+    with _progress(f"creating the environment {environment.folder}"):
         stamp.unlink(missing_ok=True)
         if uv.has_mirror or (folder.exists() and not _has_interpreter(folder)):
             uv.run("venv", "--quiet", "--clear", str(folder))
@@ -87,7 +88,7 @@ def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> Non
 
 
 def install_wheels(alone: Sequence[Environment], root: Path, uv: Uv) -> None:
-    """Build a wheel of each package, and install those of a package and of ours that it needs into its environment."""
+    """Build all wheels. Install each named package and its dependencies of this workspace into its environment."""
     uv.run("build", "--quiet", "--wheel", "--all-packages", "--clear", "--out-dir", WHEELS)
     ours = [f"--reinstall-package={name}" for name in packages(root)]
     for environment in alone:
@@ -98,7 +99,7 @@ def install_wheels(alone: Sequence[Environment], root: Path, uv: Uv) -> None:
 
 @contextmanager
 def _progress(what: str) -> Iterator[None]:
-    """Write what is done, a dot for each second of it, and how long it took."""
+    """Print the action, one dot per second while it runs, and its duration."""
     began, ended = time.monotonic(), threading.Event()
 
     def write_dots() -> None:
@@ -121,9 +122,9 @@ def _progress(what: str) -> Iterator[None]:
 
 
 def _install_from_mirror(environment: Environment, folder: Path, uv: Uv) -> None:
-    """Install the locked versions from the caller's index: `uv sync` takes them from the addresses in the lock only.
+    """Install the locked versions from the caller's index, and require the hashes of the lock file.
 
-    The hashes of the lock are required. What is installed then, `uv sync` finds, and needs no address for.
+    `uv sync` downloads from the addresses in the lock file only. It accepts packages that are already installed.
     """
     with tempfile.TemporaryDirectory() as temporary:
         locked = str(Path(temporary, "requirements.txt"))
@@ -135,7 +136,7 @@ def _install_from_mirror(environment: Environment, folder: Path, uv: Uv) -> None
 
 def _made_of(environment: Environment, root: Path, uv_version: str) -> dict[str, Any]:
     return {
-        "folder": str(root / environment.folder),  # an environment that was moved names its old place
+        "folder": str(root / environment.folder),  # absolute, so that a moved environment is built again
         "python": f"{PYTHON} {sys.version}",
         "uv": uv_version,
         "options": list(environment.options),
@@ -144,7 +145,7 @@ def _made_of(environment: Environment, root: Path, uv_version: str) -> dict[str,
 
 
 def _inputs(project: Path) -> list[Path]:
-    """Return the lock, and the pyproject.toml of the project and of its workspace's members."""
+    """Return the lock file, and the pyproject.toml of the project and of its workspace's members."""
     return [project / "uv.lock", project / "pyproject.toml", *_members(project)]
 
 
@@ -162,13 +163,13 @@ def _digest(path: Path) -> str:
 
 
 def _is_complete(folder: Path, wanted: dict[str, Any]) -> bool:
-    """Return whether the environment was made of this, and still has its interpreter and its packages."""
+    """Return whether the environment was built from these inputs and still has its interpreter and packages."""
     made_of, packages = _stamped(folder)
     return made_of == wanted and _has_interpreter(folder) and packages <= _packages(folder)
 
 
 def _stamped(folder: Path) -> tuple[dict[str, Any], set[str]]:
-    """Return what the environment was made of, and its packages, by its stamp; nothing if it has none."""
+    """Return the inputs and the packages in the environment's stamp; both empty without a valid stamp."""
     try:
         stamped = json.loads((folder / STAMP).read_text(encoding="utf-8"))
         return dict(stamped["made of"]), set(stamped["packages"])
@@ -177,7 +178,7 @@ def _stamped(folder: Path) -> tuple[dict[str, Any], set[str]]:
 
 
 def _has_interpreter(folder: Path) -> bool:
-    """Return whether it is an environment whose link to an interpreter leads to one."""
+    """Return whether the folder is an environment with a working link to its interpreter."""
     return (folder / "pyvenv.cfg").is_file() and os.access(folder / "bin" / "python", os.X_OK)
 
 
@@ -186,7 +187,7 @@ def _packages(folder: Path) -> set[str]:
 
 
 def _write(stamp: Path, content: dict[str, Any]) -> None:
-    """Write a file as a whole or not at all."""
+    """Write a file atomically."""
     written = stamp.with_suffix(".new")
     written.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     written.replace(stamp)

@@ -1,4 +1,4 @@
-"""Renewal of the locks: the newest versions that fit together, and none older than before."""
+"""Upgrade of the lock files to the newest compatible versions, without a downgrade."""
 
 import tomllib
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from devtools.setup.uv import Uv
 
 
 class LockFailed(Exception):
-    """A renewed lock that has an older version than before."""
+    """An upgraded lock file has an older version than before."""
 
 
 def renew(projects: Sequence[str], root: Path, uv: Uv) -> None:
-    """Resolve the newest versions of each project again. A lock that got an older version stays as it was.
+    """Upgrade each project's lock file. One that would get an older version stays unchanged.
 
     Raises:
-        LockFailed: names each package with both versions. The newer one was yanked, or another package excludes it.
+        LockFailed: with both versions of each package. The newer one was yanked, or another package excludes it.
     """
     for project in projects:
         path = root / project / "uv.lock"
@@ -24,14 +24,14 @@ def renew(projects: Sequence[str], root: Path, uv: Uv) -> None:
         if older := downgrades(before, path.read_text(encoding="utf-8")):
             path.write_text(before, encoding="utf-8")
             raise LockFailed(
-                f"{path.relative_to(root)} is unchanged, since its renewal would go back to older versions: "
-                f"{'; '.join(older)}. Find out whether the newer version was yanked or is excluded by another package."
+                f"{path.relative_to(root)} is unchanged, because the upgrade would install older versions: "
+                f"{'; '.join(older)}. Check whether the newer version was yanked or another package excludes it."
             )
 
 
 def downgrades(before: str, after: str) -> list[str]:
-    """Return each package whose newest version in a lock is older than it was in another."""
-    from packaging.version import Version  # noqa: PLC0415 - the rest of the set-up runs before anything is installed
+    """Return the packages whose newest version in the lock `after` is older than in `before`."""
+    from packaging.version import Version  # noqa: PLC0415 - the rest of the setup runs before anything is installed
 
     def newest(lock: str) -> dict[str, Version]:
         found: dict[str, Version] = {}

@@ -1,8 +1,8 @@
-"""The caller's settings that our calls of uv keep.
+"""The caller's settings that apply to the setup's calls of uv.
 
-A setting is kept if it says how packages are reached: index, proxy, certificates, cache, concurrency. A setting that
-changes what is resolved, or where it is installed, belongs to a project, and ours is not the caller's. Everything that
-is not listed here is dropped, so that a setting that uv adds later cannot change our environments either.
+A setting is kept if it configures access to packages: index, proxy, certificates, cache, concurrency. A setting that
+changes what is resolved or where it is installed belongs to the caller's project, not to this one. Settings that are
+not listed here are dropped, so that a setting that a later uv adds cannot change the environments either.
 """
 
 import ast
@@ -31,7 +31,7 @@ INDEX_VARIABLES = frozenset(
 )
 INDEX_CREDENTIALS = re.compile(r"UV_INDEX_\w+_(USERNAME|PASSWORD)")
 DROPPED = re.compile(r"UV(_.*)?|PIP_.*|PYTHON.*|VIRTUAL_ENV.*|CONDA_.*|_CE_.*")
-"""Variables that direct uv, pip or Python, or name an activated environment."""
+"""Variables that configure uv, pip or Python, or name an activated environment."""
 
 KEPT_KEYS = frozenset(
     {
@@ -51,16 +51,16 @@ KEPT_BY_PIP = frozenset(
 
 
 class BadSettings(Exception):
-    """A configuration file of the caller's that cannot be read."""
+    """A configuration file of the caller cannot be read."""
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without any setting of uv, pip or Python."""
+    """Return the environment variables without any setting of uv, pip or Python."""
     return {name: value for name, value in environ.items() if not DROPPED.fullmatch(name)}
 
 
 def uv_variables(environ: Mapping[str, str], *, index: bool = True) -> dict[str, str]:
-    """Return the caller's variables of uv that are kept; those of indexes only with `index`."""
+    """Return the caller's uv variables that are kept. Those of indexes are kept only with `index`."""
 
     def is_kept(name: str) -> bool:
         of_index = name in INDEX_VARIABLES or INDEX_CREDENTIALS.fullmatch(name) is not None
@@ -70,7 +70,10 @@ def uv_variables(environ: Mapping[str, str], *, index: bool = True) -> dict[str,
 
 
 def uv_configuration(environ: Mapping[str, str], *, index: bool = True) -> dict[str, Any]:
-    """Return what is kept of the caller's uv.toml files: the user's over the machine's, lists joined, as uv does."""
+    """Return the kept settings of the caller's uv.toml files.
+
+    As in uv, the user's settings override the machine's, and lists are joined.
+    """
     kept = KEPT_KEYS | INDEX_KEYS if index else KEPT_KEYS
     merged: dict[str, Any] = {}
     for path in _configuration_files(environ):
@@ -82,7 +85,7 @@ def uv_configuration(environ: Mapping[str, str], *, index: bool = True) -> dict[
 
 
 def has_mirror(variables: Mapping[str, str], configuration: Mapping[str, Any], locked: str) -> bool:
-    """Return whether the caller has another default index than the `locked` one, or none."""
+    """Return whether the caller's default index differs from the `locked` one, or is disabled."""
     indexes = configuration.get("index", [])
     defaults = [
         variables.get("UV_DEFAULT_INDEX"),
@@ -94,14 +97,14 @@ def has_mirror(variables: Mapping[str, str], configuration: Mapping[str, Any], l
 
 
 def to_toml(configuration: Mapping[str, Any]) -> str:
-    """Write settings as TOML: booleans, numbers, text, and lists and tables of them."""
+    """Return settings as TOML: booleans, numbers, text, and lists and tables of them."""
     return "".join(f"{key} = {_value(value)}\n" for key, value in configuration.items())
 
 
 def pip_variables(listing: str) -> dict[str, str]:
-    """Return what is kept of pip's settings as variables, from what `pip config list` prints.
+    """Return pip's settings that are kept, as variables. `listing` is the output of `pip config list`.
 
-    A section of a command is stronger than `global`, and a variable is stronger than both.
+    A command's section overrides `global`, and a variable overrides both.
     """
     found: dict[str, str] = {}
     for section in ("global", "install", ":env:"):
@@ -114,12 +117,15 @@ def pip_variables(listing: str) -> dict[str, str]:
 
 
 def pip_variable(key: str) -> str:
-    """Return the variable that pip reads for a setting."""
+    """Return the name of pip's variable for a setting."""
     return f"PIP_{key.upper().replace('-', '_')}"
 
 
 def _configuration_files(environ: Mapping[str, str]) -> list[Path]:
-    """Return uv's files of the machine and of the user, the weakest first; UV_CONFIG_FILE replaces them."""
+    """Return uv's configuration files of the machine and the user, lowest priority first.
+
+    UV_CONFIG_FILE replaces them.
+    """
     if environ.get("UV_CONFIG_FILE"):
         return [Path(environ["UV_CONFIG_FILE"])]
     if _is_set(environ, "UV_NO_CONFIG"):

@@ -1,4 +1,4 @@
-"""uv: found on the path, or installed into `.local/uv`; called with what is kept of the caller's settings."""
+"""uv, found on the path or installed into `.local/uv`, and called with the caller's settings that are kept."""
 
 import os
 import re
@@ -13,16 +13,16 @@ from devtools.setup import settings
 
 VERSION = "0.13.8"
 PYTHON = Path(sys.executable).resolve()
-"""The interpreter that was asked for; that of an activated environment is what it was made from."""
-CANNOT_INSTALL = "cannot install uv: this needs Python's venv module (Debian: python3-venv) and a package index"
+"""The interpreter to use; in an activated environment, the one that the environment was created from."""
+CANNOT_INSTALL = "cannot install uv: Python's venv module (Debian: python3-venv) and a package index are required"
 
 
 class UvFailed(Exception):
-    """A call of uv or pip that failed; what it says is on the terminal."""
+    """A call of uv or pip failed; its output is on the terminal."""
 
 
 def find_uv(root: Path, environ: Mapping[str, str]) -> Path:
-    """Return an installed uv; install one into `.local/uv` if there is none."""
+    """Return the path of uv. Install it into `.local/uv` if it is not on the path."""
     on_path = shutil.which("uv", path=environ.get("PATH"))
     if on_path:
         return Path(on_path)
@@ -34,7 +34,7 @@ def find_uv(root: Path, environ: Mapping[str, str]) -> Path:
 
 
 def version_of(uv: Path) -> str:
-    """Return what `uv --version` says; empty if it does not run."""
+    """Return the output of `uv --version`; empty if it cannot run."""
     try:
         return subprocess.run([uv, "--version"], capture_output=True, text=True, check=False, env={}).stdout.strip()
     except OSError:
@@ -42,7 +42,7 @@ def version_of(uv: Path) -> str:
 
 
 def _install_uv(folder: Path, environ: Mapping[str, str]) -> None:
-    sys.stderr.write(f"uv is not installed: putting {VERSION} into {folder}\n")
+    sys.stderr.write(f"uv is not installed: installing version {VERSION} into {folder}\n")
     ours = settings.without_settings(environ)
     read_by_pip = ("PIP_CONFIG_FILE", *map(settings.pip_variable, settings.KEPT_BY_PIP))
     theirs = {name: environ[name] for name in read_by_pip if environ.get(name)}
@@ -66,15 +66,15 @@ def _install_uv(folder: Path, environ: Mapping[str, str]) -> None:
 
 
 def _locked_index(root: Path) -> str:
-    """Return the package index that the lock names; empty if it names none."""
+    """Return the package index in the lock file; empty if there is none."""
     named = re.search(r'registry = "([^"]+)"', (root / "uv.lock").read_text(encoding="utf-8"))
     return named[1].rstrip("/") if named else ""
 
 
 class Uv:
-    """Calls of uv in the project's folder with what is kept of the caller's settings.
+    """Calls of uv in the project's folder, with the caller's settings that are kept.
 
-    Without `index` the caller's indexes are left out as well: what they are changes a lock.
+    Without `index` the caller's indexes are dropped too, because they change a lock file.
     """
 
     def __init__(self, root: Path, path: Path, environ: Mapping[str, str], *, index: bool = True) -> None:
@@ -88,7 +88,7 @@ class Uv:
         self._environ |= {"UV_PYTHON": str(PYTHON), "UV_PYTHON_DOWNLOADS": "never"}
 
     def run(self, *arguments: str, environment: Path | None = None) -> None:
-        """Run a command of uv; with `environment` as the project's environment."""
+        """Run a uv command, with `environment` as the project's environment. Raises UvFailed."""
         with tempfile.TemporaryDirectory() as folder:
             configuration = Path(folder, "uv.toml")  # may hold an index's credentials; the folder is private
             configuration.write_text(settings.to_toml(self._configuration), encoding="utf-8")

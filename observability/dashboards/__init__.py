@@ -1,1 +1,1 @@
-"""The dashboards, as code: `make dashboards` writes them into `observability/grafana/dashboards`."""
+"""Grafana dashboards as code. `make dashboards` writes them into `observability/grafana/dashboards`."""

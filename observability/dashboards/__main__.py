@@ -1,4 +1,4 @@
-"""Writes the dashboards as Grafana reads them."""
+"""Write the dashboards as JSON files for Grafana."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ BOARDS: tuple[Callable[[], Dashboard], ...] = (customer, processor, deployment, 
 
 
 def files() -> dict[str, str]:
-    """The content of each file, by its name."""
+    """Return the content of each dashboard file, by file name."""
     return {
         f"{make.__name__}.json": json.dumps(make().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
         for make in BOARDS

@@ -1,4 +1,4 @@
-"""What customers meet: are they let in, how fast are they answered, how soon does an order end."""
+"""Dashboard of what customers experience: availability, response times, and the time until an order ends."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -9,89 +9,89 @@ def customer() -> Dashboard:
     return board(
         "customer",
         "Orders: customers",
-        "What customers meet: are they let in, how fast are they answered, how soon does an order end.",
+        "What customers experience: availability, response times, and the time until an order ends.",
         [
             (
                 "Now",
                 [
                     figure(
-                        "Orders a minute",
-                        "Accepted; a request that is repeated counts once.",
+                        "Accepted orders per minute",
+                        "A repeated request counts once.",
                         "order:accepted:rate5m * 60",
                     ),
                     figure(
-                        "Answers of 5xx",
-                        "Of all answers in five minutes. OrderApiErrors fires above 1 %.",
+                        "5xx responses",
+                        "Share of all responses in five minutes. OrderApiErrors fires above 1 %.",
                         "order:http_errors:ratio_rate5m",
                         unit="percentunit",
                         bad_from=0.01,
                     ),
                     figure(
-                        "Accepting, p99",
-                        "OrderApiLatency fires above a second.",
+                        "Time to accept an order, p99",
+                        "OrderApiLatency fires above one second.",
                         "order:accept_seconds:p99_5m",
                         unit="s",
                         bad_from=1,
                     ),
                     figure(
-                        "To the end, p99",
-                        "From accepted to confirmed or rejected; from the wish to cancel to cancelled.",
+                        "Time to end an order, p99",
+                        "From accepted to confirmed or rejected; from the request to cancel to cancelled.",
                         "order:end_seconds:p99_5m",
                         unit="s",
                     ),
                     figure(
-                        "Requests a second",
-                        "All of them, health checks aside.",
+                        "Requests per second",
+                        "All requests except health checks and scrapes.",
                         "sum(order:http_requests:rate5m)",
                         unit="reqps",
                     ),
                     figure(
-                        "Requests under way",
-                        "Over all tasks; each refuses above its setting ORDER_MAX_IN_FLIGHT.",
+                        "Requests in flight",
+                        "Sum over all tasks. Each task refuses requests above ORDER_MAX_IN_FLIGHT.",
                         "sum(order_http_in_flight)",
                     ),
                 ],
             ),
             (
-                "Answers",
+                "Responses",
                 [
                     graph(
-                        "By status",
-                        "401 and 403: the token issuer, or a client. 429 and 503: a limit of ours, see below.",
+                        "Responses by status",
+                        "401 and 403: the token issuer or a client. 429 and 503: see Refused requests by limit.",
                         {"{{status}}": "sum by (status) (order:http_requests:rate5m)"},
                         unit="reqps",
                     ),
                     graph(
-                        "By route",
-                        "`unmatched` was refused before its route was looked for, or has none.",
+                        "Requests by route",
+                        "`unmatched` has no route, or was refused before routing.",
                         {"{{route}}": "sum by (route) (order:http_requests:rate5m)"},
                         unit="reqps",
                     ),
                     graph(
-                        "Refused by a limit",
-                        "Rate: of one tenant. Overload: of one task, so more tasks are needed.",
+                        "Refused requests by limit",
+                        "Rate: the limit of one tenant. Overload: the limit of one task; more tasks are needed.",
                         {"{{limit}}": "sum by (limit) (rate(order_http_refused_total[$__rate_interval]))"},
                         unit="reqps",
                     ),
                 ],
             ),
             (
-                "Speed",
+                "Latency",
                 [
                     graph(
-                        "Accepting an order",
-                        "From the first byte of the request to the end of a 202; the order is stored by then.",
+                        "Time to accept an order",
+                        "From the first byte of the request to the end of the 202 response. The order is then stored.",
                         {"p50": "order:accept_seconds:p50_5m", "p99": "order:accept_seconds:p99_5m"},
                         unit="s",
                     ),
                     graph(
-                        "From accepted to its end",
-                        "Waiting in the queue, stock and payment. A cancellation counts from when it was asked for.",
+                        "Time to end an order",
+                        "Queue, stock and payment. A cancellation counts from its request.",
                         {"p50": "order:end_seconds:p50_5m", "p99": "order:end_seconds:p99_5m"},
                         unit="s",
                     ),
                     graph(
-                        "Ends",
+                        "Ended orders by status",
                         "Rejected: out of stock, or the payment was declined.",
                         {"{{status}}": "order:ended:rate5m"},
                         unit="ops",

@@ -1,11 +1,11 @@
-"""What runs, and whether the new build does as well as the old one."""
+"""Dashboard of deployments: the running builds, and a comparison of the new build with the old one."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from observability.dashboards.panels import BUILDS, board, graph
 
 BUILD = "* on (job, instance) group_left (commit) order_build_info"
-"""Gives a series of one task the commit that it was built from."""
+"""Adds to a series of a task the commit of its build."""
 
 BY_COMMIT = "sum by (commit)"
 ROUTES = 'route!~"/healthz|/serving|/readyz|/metrics"'
@@ -17,47 +17,47 @@ def deployment() -> Dashboard:
     return board(
         "deployment",
         "Orders: deployment",
-        "What runs, and whether the new build does as well as the old one.",
+        "The running builds, and a comparison of the new build with the old one.",
         [
             (
-                "What runs",
+                "Running tasks",
                 [
                     graph(
                         "Tasks by build",
-                        "Blue and green side by side, while both run.",
+                        "During a deployment, both blue and green.",
                         {"{{service}} {{version}} {{commit}}": BUILDS},
                     ),
                     graph(
-                        "Tasks that answer",
-                        "OrderNoApi and OrderNoProcessor fire at none.",
+                        "Tasks up",
+                        "OrderNoApi and OrderNoProcessor fire at zero.",
                         {"{{job}}": "sum by (job) (up)"},
                     ),
                     graph(
-                        "Since its start",
-                        "A line that falls again and again is a task that does not stay.",
+                        "Uptime of each task",
+                        "A line that drops repeatedly is a task that keeps restarting.",
                         {"{{job}} {{instance}}": "time() - order_process_start_time_seconds"},
                         unit="s",
                     ),
                 ],
             ),
             (
-                "How each build does",
+                "Comparison of builds",
                 [
                     graph(
                         "Requests by commit",
-                        "Where the traffic goes.",
+                        "Share of the traffic of each build.",
                         {"{{commit}}": REQUESTS},
                         unit="reqps",
                     ),
                     graph(
-                        "Answers of 5xx by commit",
-                        "Of all answers of that build. Above 1 % the deployment is rolled back.",
+                        "5xx responses by commit",
+                        "Share of all responses of the build. Above 1 % the deployment is rolled back.",
                         {"{{commit}}": f"({ERRORS} or 0 * {REQUESTS}) / {REQUESTS}"},
                         unit="percentunit",
                     ),
                     graph(
-                        "Accepting an order by commit, p99",
-                        "Above a second the deployment is rolled back.",
+                        "Time to accept an order by commit, p99",
+                        "Above one second the deployment is rolled back.",
                         {
                             "{{commit}}": "histogram_quantile(0.99, sum by (le, commit)"
                             f" (rate(order_accept_seconds_bucket[$__rate_interval]) {BUILD}))"
@@ -67,23 +67,23 @@ def deployment() -> Dashboard:
                 ],
             ),
             (
-                "What each task takes",
+                "Resources of each task",
                 [
                     graph(
                         "CPU",
-                        "Of one core.",
+                        "Share of one core.",
                         {"{{job}} {{instance}}": "rate(order_process_cpu_seconds_total[$__rate_interval])"},
                         unit="percentunit",
                     ),
                     graph(
                         "Memory",
-                        "Resident. It is level after the first minutes.",
+                        "Resident memory. It is stable after the first minutes.",
                         {"{{job}} {{instance}}": "order_process_resident_memory_bytes"},
                         unit="bytes",
                     ),
                     graph(
                         "Open files",
-                        "Connections, as a rule.",
+                        "Mostly connections.",
                         {"{{job}} {{instance}}": "order_process_open_fds"},
                     ),
                 ],

@@ -1,4 +1,4 @@
-"""What dashboards are made of. A panel asks Prometheus, and its description says what to make of the answer."""
+"""Building blocks of dashboards. Each panel queries Prometheus, and its description explains how to read it."""
 
 from itertools import count
 from string import ascii_uppercase
@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
-"""As `observability/grafana/provisioning` names it."""
+"""The data source in `observability/grafana/provisioning`."""
 
 COLUMNS = 24  # of Grafana's grid
 GRAPH_WIDTH, GRAPH_HEIGHT = COLUMNS // 3, 8
@@ -24,14 +24,14 @@ FIGURE_WIDTH, FIGURE_HEIGHT = COLUMNS // 6, 4
 BUILD_LABELS = "service, version, commit"
 BUILDS = f"count by ({BUILD_LABELS}) (order_build_info)"
 NEW_BUILDS = f"{BUILDS} unless count by ({BUILD_LABELS}) (order_build_info offset 2m)"
-"""Those that did not run two minutes ago."""
+"""Builds that did not run two minutes ago."""
 
 Row = tuple[str, list[timeseries.Panel | stat.Panel]]
-"""A heading and what stands under it."""
+"""A heading and its panels."""
 
 
 def graph(title: str, description: str, queries: dict[str, str], *, unit: str = "short") -> timeseries.Panel:
-    """Lines over time. `queries` are expressions by their legend, `unit` is Grafana's name of it."""
+    """Return a time series panel. `queries` are expressions by legend; `unit` is Grafana's name of the unit."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -58,7 +58,7 @@ def graph(title: str, description: str, queries: dict[str, str], *, unit: str = 
 def figure(
     title: str, description: str, expr: str, *, unit: str = "short", bad_from: float | None = None
 ) -> stat.Panel:
-    """The latest value, large; red from `bad_from` on."""
+    """Return a panel with the latest value. It is red from `bad_from` on."""
     steps = [Threshold(value=None, color="green")]
     if bad_from is not None:
         steps.append(Threshold(value=bad_from, color="red"))
@@ -79,7 +79,7 @@ def figure(
 
 
 def board(name: str, title: str, description: str, rows: list[Row]) -> dashboard.Dashboard:
-    """A dashboard at `/d/order-{name}`; deployments are marked on all its graphs."""
+    """Return a dashboard at `/d/order-{name}`. Annotations mark deployments on all its graphs."""
     builder = (
         dashboard.Dashboard(title)
         .uid(f"order-{name}")
@@ -99,7 +99,7 @@ def board(name: str, title: str, description: str, rows: list[Row]) -> dashboard
             .expr(NEW_BUILDS)
         )
         .link(
-            dashboard.DashboardLink("The others")
+            dashboard.DashboardLink("Other dashboards")
             .tags(["order-platform"])
             .as_dropdown(as_dropdown=True)
             .keep_time(keep_time=True)

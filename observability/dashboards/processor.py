@@ -1,4 +1,4 @@
-"""How processors get on with their messages, and with what they need for it."""
+"""Dashboard of the processor: its messages, the outbox, and requests to AWS."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
@@ -9,34 +9,34 @@ def processor() -> Dashboard:
     return board(
         "processor",
         "Orders: processor",
-        "How processors get on with their messages, and with what they need for it.",
+        "Messages, the outbox, and requests to AWS.",
         [
             (
                 "Now",
                 [
                     figure(
-                        "Messages that wait",
-                        "In the work queue, as SQS says.",
+                        "Messages waiting",
+                        "In the work queue, as SQS estimates them.",
                         'order:queue_messages:max{queue="work"}',
                     ),
                     figure(
                         "Dead letters",
-                        "OrderDeadLetters fires at one.",
+                        "OrderDeadLetters fires at 1.",
                         'order:queue_messages:max{queue="dead"}',
                         bad_from=1,
                     ),
                     figure(
-                        "Waited, p99",
-                        "From sent to first received. OrderQueueAge fires above five minutes.",
+                        "Queue time, p99",
+                        "From sending a message to its first delivery. OrderQueueAge fires above 5 minutes.",
                         "order:message_wait_seconds:p99_5m",
                         unit="s",
                         bad_from=300,
                     ),
-                    figure("Messages in hand", "Taken and not yet done with.", "sum(order_messages_in_flight)"),
-                    figure("Parked orders", "OrderParked fires at one.", "order:parked:max", bad_from=1),
+                    figure("Messages in flight", "Received and not yet settled.", "sum(order_messages_in_flight)"),
+                    figure("Parked orders", "OrderParked fires at 1.", "order:parked:max", bad_from=1),
                     figure(
-                        "Last look at the outbox",
-                        "OrderNoProcessor fires after six minutes.",
+                        "Time since the last outbox report",
+                        "OrderNoProcessor fires after 6 minutes.",
                         "time() - max(order_outbox_report_timestamp_seconds)",
                         unit="s",
                         bad_from=360,
@@ -47,26 +47,26 @@ def processor() -> Dashboard:
                 "Messages",
                 [
                     graph(
-                        "By what became of them",
-                        "Retried comes again after a while; lease_lost is somebody else's by now.",
+                        "Messages by outcome",
+                        "`retried` is delivered again later. `lease_lost`: another processor may have the message.",
                         {"{{outcome}}": "sum by (outcome) (rate(order_messages_total[$__rate_interval]))"},
                         unit="ops",
                     ),
                     graph(
-                        "That are to come again",
-                        "By the error; `crashed` is one that nobody foresaw.",
+                        "Failed handlings by reason",
+                        "Each message is delivered again, or its order is resent. `crashed` is an unexpected error.",
                         {"{{reason}}": "sum by (reason) (rate(order_message_retries_total[$__rate_interval]))"},
                         unit="ops",
                     ),
                     graph(
-                        "Payment calls that settled nothing",
-                        "`refused` is a fault of ours, such as a wrong API key; paid orders wait meanwhile.",
+                        "Failed payment calls",
+                        "`refused` is a fault of the platform, such as a wrong API key. Paid orders wait for the fix.",
                         {"{{reason}}": "sum by (reason) (rate(order_payment_failures_total[$__rate_interval]))"},
                         unit="ops",
                     ),
                     graph(
-                        "What handling one takes",
-                        "Stock and payment, without the wait.",
+                        "Time to handle a message",
+                        "Stock and payment, without the queue time.",
                         {
                             "p50": _quantile(0.5, "order_handle_seconds"),
                             "p99": _quantile(0.99, "order_handle_seconds"),
@@ -74,13 +74,13 @@ def processor() -> Dashboard:
                         unit="s",
                     ),
                     graph(
-                        "That wait",
-                        "A backlog that grows: too few processors, or they fail.",
+                        "Messages waiting by queue",
+                        "A growing backlog: processors are too few, or they fail.",
                         {"{{queue}}": "order:queue_messages:max"},
                     ),
                     graph(
-                        "To a batch",
-                        "The larger, the cheaper; ten is SQS's most.",
+                        "Messages per batch",
+                        "Larger batches cost less. SQS allows at most 10.",
                         {
                             "received": _mean("order_receive_batch_messages"),
                             "sent": _mean("order_publish_batch_messages"),
@@ -88,7 +88,7 @@ def processor() -> Dashboard:
                     ),
                     graph(
                         "Heartbeats",
-                        "Each keeps one message longer. Without them it is given to somebody else.",
+                        "Each extends the visibility timeout of one message, so that SQS does not deliver it again.",
                         {
                             "sent": "sum(rate(order_heartbeats_total[$__rate_interval]))",
                             "failed": "sum(rate(order_heartbeat_failures_total[$__rate_interval]))",
@@ -101,20 +101,20 @@ def processor() -> Dashboard:
                 "Outbox and AWS",
                 [
                     graph(
-                        "Said again by a sweep",
-                        "Some, always: an order that takes longer than a quarter of a minute.",
+                        "Resent by sweeper",
+                        "A few are normal: orders that take longer than 15 seconds.",
                         {"swept": "sum(rate(order_sweeps_total[$__rate_interval]))"},
                         unit="ops",
                     ),
                     graph(
-                        "Requests to AWS sent again",
-                        "Throttled: which limit, see docs/scale.md. Conflict: orders that meet at one product.",
+                        "Retried requests to AWS",
+                        "`throttled`: docs/scale.md has the limits. `conflict`: concurrent orders of one product.",
                         {"{{service}} {{reason}}": "order:aws_retries:rate5m"},
                         unit="ops",
                     ),
                     graph(
-                        "Messages that SQS did not take",
-                        "Nothing is lost: the sweeper sends them.",
+                        "Messages that SQS did not accept",
+                        "Nothing is lost: the sweeper republishes them.",
                         {"{{job}}": "sum by (job) (rate(order_publish_failures_total[$__rate_interval]))"},
                         unit="ops",
                     ),

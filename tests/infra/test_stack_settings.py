@@ -7,7 +7,7 @@ from infra.environments import Egress
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import Settings
-from order_shared.runtime.tracing import are_wanted
+from order_shared.runtime.tracing import is_tracing_enabled
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
 
@@ -63,7 +63,7 @@ def test_there_are_traces_where_the_environment_says_where_to() -> None:
     none(
         f"{container}: {container.settings}"
         for container in containers()
-        if are_wanted(container.settings) is (container.environment.traces is None)
+        if is_tracing_enabled(container.settings) is (container.environment.traces is None)
     )
 
 

@@ -1,4 +1,4 @@
-"""`orderctl dlq` and what it stands on, against queues of the emulator."""
+"""`orderctl dlq` and the dead-letter operations, against queues of the emulator."""
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -60,8 +60,8 @@ class Office:
     def url(self, name: str) -> str:
         return self.client.get_queue_url(QueueName=name)["QueueUrl"]
 
-    def bury(self, body: str, reason: str = "unknown_type") -> str:
-        """Puts a letter there as the consumer does; its message id."""
+    def add_letter(self, body: str, reason: str = "unknown_type") -> str:
+        """Send a letter as the consumer does, and return its message id."""
         said = {"reason": reason, "detail": "it says why", "message_id": "the-first-id"}
         answer = self.client.send_message(
             QueueUrl=self.url(self.names.dead_letter_name),
@@ -70,8 +70,8 @@ class Office:
         )
         return answer["MessageId"]
 
-    def bury_order(self, order: Order, reason: str = "invalid_event") -> str:
-        return self.bury(OrderPlaced.of(order).to_json(), reason)
+    def add_order_letter(self, order: Order, reason: str = "invalid_event") -> str:
+        return self.add_letter(OrderPlaced.of(order).to_json(), reason)
 
     def letters(self, client: Any = None, time: HandTime | None = None) -> DeadLetters:
         time = time or HandTime()
@@ -85,11 +85,11 @@ class Office:
         )
 
     def dead(self) -> set[str]:
-        """The ids of the letters that are visible now, which they remain."""
+        """Return the ids of the visible letters, and leave them visible."""
         return {letter.message_id for letter in self.letters().peek(LIMIT)}
 
     def work(self) -> list[str]:
-        """The bodies on the work queue, which is empty then."""
+        """Receive and delete all messages of the work queue, and return their bodies."""
         url, bodies = self.url(self.names.name), []
         while messages := self.client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             bodies += [message["Body"] for message in messages]
@@ -134,7 +134,7 @@ def audit_of(target: Target, message_id: str) -> list[Operation]:
 
 
 def place(target: Target) -> Order:
-    """A stored pending order."""
+    """Store a pending order."""
     order = make_order(customer=Customer(tenant=make_tenant(), id="ada"), reference="to Grandma")
 
     async def add(adapters: Adapters) -> None:
@@ -152,16 +152,16 @@ def end(target: Target, order: Order) -> None:
 
 
 def no_record(_: Sequence[DeadLetter]) -> None:
-    """For tests of the moving alone."""
+    """Record nothing; for tests of the redrive alone."""
 
 
 # --- list and show
 
 
 @pytest.mark.usefixtures("environment")
-def test_list_shows_what_and_why_and_hides_nothing_for_long(office: Office) -> None:
+def test_list_shows_type_and_reason_and_makes_letters_visible_again(office: Office) -> None:
     order = make_order()
-    readable, unreadable = office.bury_order(order), office.bury(UNREADABLE)
+    readable, unreadable = office.add_order_letter(order), office.add_letter(UNREADABLE)
     listed = run("list")
     assert listed.exit_code == 0, listed.output
     for text in (readable, unreadable, order.order_id, "order.placed.v1", "unreadable", "invalid_event"):
@@ -176,13 +176,13 @@ def test_list_shows_what_and_why_and_hides_nothing_for_long(office: Office) -> N
 
 
 @pytest.mark.usefixtures("environment")
-def test_show_redacts_what_customers_wrote_unless_told_not_to(office: Office) -> None:
+def test_show_redacts_customer_data_by_default(office: Office) -> None:
     order = make_order(
         customer=Customer(tenant="acme", id="ada-lovelace"),
         lines=[(make_product(name="Truss"), 1)],
         reference="to Grandma",
     )
-    message_id = office.bury_order(order)
+    message_id = office.add_order_letter(order)
     redacted, full = run("show", message_id).output, run("show", message_id, "--unredacted").output
     for secret in ("ada-lovelace", "Truss", "to Grandma"):
         assert secret not in redacted
@@ -192,8 +192,8 @@ def test_show_redacts_what_customers_wrote_unless_told_not_to(office: Office) ->
 
 
 @pytest.mark.usefixtures("environment")
-def test_show_keeps_back_what_it_cannot_redact(office: Office) -> None:
-    message_id = office.bury("ada-lovelace \x7f[31m")
+def test_show_omits_what_it_cannot_redact(office: Office) -> None:
+    message_id = office.add_letter("ada-lovelace \x7f[31m")
     assert "ada-lovelace" not in run("show", message_id).output
     assert "ada-lovelace \\x7f[31m" in run("show", message_id, "--unredacted").output
     missing = run("show", "nobody")
@@ -204,9 +204,9 @@ def test_show_keeps_back_what_it_cannot_redact(office: Office) -> None:
 # --- redrive
 
 
-def test_one_redriven_by_id_leaves_the_others_visible_at_once(office: Office, environment: Target) -> None:
+def test_a_redrive_by_id_leaves_the_others_visible(office: Office, environment: Target) -> None:
     orders = [make_order() for _ in range(3)]
-    ids = [office.bury_order(order) for order in orders]
+    ids = [office.add_order_letter(order) for order in orders]
     done = run("redrive", "--id", ids[1], "--reason", "repaired", "--yes")
     assert done.exit_code == 0, done.output
     assert REGION in done.output
@@ -219,9 +219,9 @@ def test_one_redriven_by_id_leaves_the_others_visible_at_once(office: Office, en
     assert audit_of(environment, ids[0]) == []
 
 
-def test_all_skips_the_unreadable_and_says_so(office: Office, environment: Target) -> None:
-    readable = [office.bury_order(make_order()) for _ in range(12)]
-    unreadable = office.bury(UNREADABLE)
+def test_a_redrive_of_all_skips_and_reports_unreadable_letters(office: Office, environment: Target) -> None:
+    readable = [office.add_order_letter(make_order()) for _ in range(12)]
+    unreadable = office.add_letter(UNREADABLE)
     done = run("redrive", "--all", "--rate", "1000", "--reason", "repaired", "--yes")
     assert done.exit_code == 0, done.output
     assert f"skipped: {unreadable}" in done.output
@@ -232,15 +232,15 @@ def test_all_skips_the_unreadable_and_says_so(office: Office, environment: Targe
 
 
 @pytest.mark.usefixtures("environment")
-def test_an_unreadable_letter_moves_when_it_is_named(office: Office) -> None:
-    message_id = office.bury(UNREADABLE)
+def test_an_unreadable_letter_is_moved_if_selected_by_id(office: Office) -> None:
+    message_id = office.add_letter(UNREADABLE)
     assert run("redrive", "--id", message_id, "--reason", "new version", "--yes").exit_code == 0
     assert office.work() == [UNREADABLE]
     assert office.dead() == set()
 
 
-def test_a_dry_run_asks_nothing_and_changes_nothing(office: Office, environment: Target) -> None:
-    ids = [office.bury_order(make_order()) for _ in range(2)]
+def test_a_dry_run_has_no_prompt_and_changes_nothing(office: Office, environment: Target) -> None:
+    ids = [office.add_order_letter(make_order()) for _ in range(2)]
     for arguments in (["redrive", "--all"], ["discard", "--id", ids[0]]):
         planned = run(*arguments, "--reason", "to see", "--dry-run")
         assert planned.exit_code == 0, planned.output
@@ -251,9 +251,9 @@ def test_a_dry_run_asks_nothing_and_changes_nothing(office: Office, environment:
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_no_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_declined_prompt_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "can_ask", lambda: True)
-    message_id = office.bury_order(make_order())
+    message_id = office.add_order_letter(make_order())
     for answer, code in (("n\n", ExitCode.REFUSED), ("", ExitCode.INTERRUPTED)):
         assert run("redrive", "--all", "--reason", "repaired", answer=answer).exit_code == code
     monkeypatch.setattr(terminal, "can_ask", lambda: False)
@@ -262,9 +262,9 @@ def test_a_no_changes_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(4.0, 4), (0.5, 1), (25.0, 10)])
-def test_the_rate_is_held_in_bursts_of_a_second_at_most(office: Office, rate: float, burst: int) -> None:
+def test_the_rate_is_kept_with_bursts_of_one_second_at_most(office: Office, rate: float, burst: int) -> None:
     for _ in range(11):
-        office.bury(UNREADABLE)
+        office.add_letter(UNREADABLE)
     ids = office.dead()
     time = HandTime()
     moved_at: list[float] = []
@@ -282,16 +282,16 @@ def test_the_rate_is_held_in_bursts_of_a_second_at_most(office: Office, rate: fl
         assert index + 1 <= rate * at + burst
 
 
-def test_the_limit_is_held(office: Office) -> None:
+def test_the_limit_is_kept(office: Office) -> None:
     for _ in range(3):
-        office.bury_order(make_order())
+        office.add_order_letter(make_order())
     outcomes = office.letters().redrive(None, rate=10, limit=2, record=no_record)
     assert [outcome.result for outcome in outcomes] == [Result.DONE, Result.DONE]
     assert len(office.dead()) == 1
 
 
 class Unwilling:
-    """SQS, but for one call."""
+    """SQS client with one failing call."""
 
     def __init__(self, client: "SQSClient", **instead: Callable[..., Any]) -> None:
         self._client = client
@@ -301,8 +301,8 @@ class Unwilling:
         return self._instead.get(name) or getattr(self._client, name)
 
 
-def test_a_letter_whose_send_fails_stays(office: Office) -> None:
-    ids = {office.bury_order(make_order()) for _ in range(2)}
+def test_a_letter_that_could_not_be_sent_stays(office: Office) -> None:
+    ids = {office.add_order_letter(make_order()) for _ in range(2)}
 
     def refuse_first(*, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - boto3's names
         answer = office.client.send_message_batch(QueueUrl=QueueUrl, Entries=Entries[1:])
@@ -316,8 +316,8 @@ def test_a_letter_whose_send_fails_stays(office: Office) -> None:
     assert len(office.work()) == len(ids) - len(failed)
 
 
-def test_a_failed_request_ends_it_with_every_letter_in_place(office: Office) -> None:
-    ids = {office.bury_order(make_order()) for _ in range(2)}
+def test_a_failed_request_ends_the_redrive_and_loses_no_letter(office: Office) -> None:
+    ids = {office.add_order_letter(make_order()) for _ in range(2)}
 
     def refuse(**_: Any) -> Any:
         return office.client.get_queue_attributes(QueueUrl=office.url(office.names.name) + "-not")
@@ -328,8 +328,8 @@ def test_a_failed_request_ends_it_with_every_letter_in_place(office: Office) -> 
     assert office.dead() == ids
 
 
-def test_an_interrupt_gives_everything_back(office: Office) -> None:
-    ids = {office.bury_order(make_order()) for _ in range(2)}
+def test_an_interrupt_makes_all_letters_visible_again(office: Office) -> None:
+    ids = {office.add_order_letter(make_order()) for _ in range(2)}
 
     def interrupt(_: Sequence[DeadLetter]) -> None:
         raise KeyboardInterrupt
@@ -342,11 +342,11 @@ def test_an_interrupt_gives_everything_back(office: Office) -> None:
 # --- discard
 
 
-def test_discard_refuses_the_letter_of_an_open_order_and_takes_an_ended_ones(
+def test_discard_refuses_letters_of_open_orders_and_deletes_those_of_ended_ones(
     office: Office, environment: Target
 ) -> None:
     order = place(environment)
-    message_id = office.bury_order(order)
+    message_id = office.add_order_letter(order)
     refused = run("discard", "--id", message_id, "--reason", "old", "--yes")
     assert refused.exit_code == 1, refused.output
     assert f"refused: {message_id} ({order.order_id}); its order is open" in refused.output
@@ -362,8 +362,8 @@ def test_discard_refuses_the_letter_of_an_open_order_and_takes_an_ended_ones(
     assert (record.verb, record.reason, record.detail) == ("dlq.discard", "old", order.order_id)
 
 
-def test_discard_takes_the_unreadable(office: Office, environment: Target) -> None:
-    message_id = office.bury(UNREADABLE)
+def test_discard_deletes_unreadable_letters(office: Office, environment: Target) -> None:
+    message_id = office.add_letter(UNREADABLE)
     assert run("discard", "--id", message_id, "--reason", "a test", "--yes").exit_code == 0
     assert office.dead() == set()
     assert audit_of(environment, message_id)[0].detail == "-"
@@ -383,12 +383,12 @@ def test_discard_takes_the_unreadable(office: Office, environment: Target) -> No
         ["discard", "--reason", "why"],
     ],
 )
-def test_a_wrong_request_ends_with_2(arguments: list[str]) -> None:
+def test_a_usage_error_exits_with_2(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
 @pytest.mark.usefixtures("environment")
-def test_failures_are_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_errors_are_reported_without_a_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     unknown = run("redrive", "--id", "nobody", "--reason", "why", "--yes")
     assert (unknown.exit_code, "no letter nobody" in unknown.output) == (1, True)
     no_stack = run("list", "--local", "--state", str(tmp_path))

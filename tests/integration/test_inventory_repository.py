@@ -1,4 +1,4 @@
-"""What every inventory repository does."""
+"""Contract of the inventory repositories."""
 
 import asyncio
 
@@ -20,14 +20,14 @@ async def shards_of(storage: Storage, sku: str = "TEA") -> tuple[int, ...]:
     return (await storage.inventory.get(storage.tenant, sku)).stock
 
 
-async def test_a_product_is_read_back_as_it_was_put(storage: Storage) -> None:
+async def test_a_stored_product_is_read_back(storage: Storage) -> None:
     product = make_product(tenant=storage.tenant, stock_shards=3)
     await storage.inventory.put(product)
     found = await storage.inventory.get(storage.tenant, product.sku)
     assert (found.product, found.stock, found.available) == (product, (0, 0, 0), 0)
 
 
-async def test_putting_again_replaces_the_product_and_keeps_its_stock(storage: Storage) -> None:
+async def test_a_second_put_replaces_the_product_and_keeps_its_stock(storage: Storage) -> None:
     await stocked(storage, 7)
     dearer = make_product(tenant=storage.tenant, unit_price=990)
     await storage.inventory.put(dearer)
@@ -43,7 +43,7 @@ async def test_the_number_of_shards_only_grows(storage: Storage) -> None:
     assert await shards_of(storage) == (4, 3, 0, 0)
 
 
-async def test_products_of_other_tenants_are_not_there(storage: Storage) -> None:
+async def test_products_of_other_tenants_are_not_found(storage: Storage) -> None:
     await stocked(storage, 1)
     with pytest.raises(ProductNotFound):
         await storage.inventory.get("elsewhere", "TEA")
@@ -68,7 +68,7 @@ async def test_products_are_listed_by_sku_and_page_by_page(storage: Storage) -> 
     assert [product.sku for product in rest] == ["D"]
 
 
-async def test_an_adjustment_is_applied_once_per_claim(storage: Storage) -> None:
+async def test_an_adjustment_is_applied_once_per_record(storage: Storage) -> None:
     await stocked(storage, 0)
     claim = make_stock_record(storage.tenant, "TEA", "key")
     await storage.inventory.adjust(storage.tenant, "TEA", 5, claim)
@@ -86,7 +86,7 @@ async def test_stock_is_spread_over_the_shards_and_taken_from_the_fullest(storag
     assert min(await shards_of(storage)) >= 0
 
 
-async def test_more_than_there_is_cannot_be_taken(storage: Storage) -> None:
+async def test_more_than_the_stock_cannot_be_taken(storage: Storage) -> None:
     await stocked(storage, 10, shards=2)
     claim = make_stock_record(storage.tenant, "TEA")
     with pytest.raises(InsufficientStock) as caught:
@@ -97,12 +97,12 @@ async def test_more_than_there_is_cannot_be_taken(storage: Storage) -> None:
     assert await shards_of(storage) == (0, 0)
 
 
-async def test_the_stock_of_no_product_cannot_be_changed(storage: Storage) -> None:
+async def test_the_stock_of_a_missing_product_cannot_be_changed(storage: Storage) -> None:
     with pytest.raises(ProductNotFound):
         await storage.inventory.adjust(storage.tenant, "NONE", 1, make_stock_record(storage.tenant, "NONE"))
 
 
-async def test_gathering_brings_units_together_and_keeps_their_sum(storage: Storage) -> None:
+async def test_consolidation_moves_stock_and_keeps_the_total(storage: Storage) -> None:
     await stocked(storage, 10, shards=4)
     assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=9)
     stock = await shards_of(storage)
@@ -113,14 +113,14 @@ async def test_gathering_brings_units_together_and_keeps_their_sum(storage: Stor
     )
 
 
-async def test_what_is_not_there_cannot_be_gathered(storage: Storage) -> None:
+async def test_missing_stock_cannot_be_consolidated(storage: Storage) -> None:
     await stocked(storage, 10, shards=4)
     assert not await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=0, quantity=11)
     assert not await storage.inventory.consolidate_stock(storage.tenant, "NONE", shard=0, quantity=1)
     assert await shards_of(storage) == (3, 3, 2, 2)
 
 
-async def test_adjustments_at_once_are_all_applied(real_storage: Storage) -> None:
+async def test_concurrent_adjustments_are_all_applied(real_storage: Storage) -> None:
     await stocked(real_storage, 0, shards=3)
     await asyncio.gather(
         *(
@@ -131,7 +131,7 @@ async def test_adjustments_at_once_are_all_applied(real_storage: Storage) -> Non
     assert sum(await shards_of(real_storage)) == 100
 
 
-async def test_removals_at_once_never_go_below_zero(real_storage: Storage) -> None:
+async def test_concurrent_removals_never_make_the_stock_negative(real_storage: Storage) -> None:
     await stocked(real_storage, 10)
     outcomes = await asyncio.gather(
         *(

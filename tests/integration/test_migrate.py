@@ -1,4 +1,4 @@
-"""What earlier releases stored is read, moved and rewritten, whatever else goes on; over every real engine."""
+"""Items of earlier releases are read, moved and rewritten while services run, over every real engine."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.migrations import MigratedTable, Migration, Segment
 from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
-from order_shared.storage.orders import FOR_EVER, DynamoOrderRepository
+from order_shared.storage.orders import MAX_DUE_AT, DynamoOrderRepository
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
@@ -56,7 +56,7 @@ T = TypeVar("T")
 
 @dataclass
 class Shop:
-    """Tables of one test, and what stands on them."""
+    """Tables of one test, and the repositories over them."""
 
     dynamo: Dynamo
     tables: TableNames
@@ -69,7 +69,7 @@ class Shop:
         return Migration.of(dynamo or self.dynamo, self.tables, table)
 
     def migration_of(self, version: int, upgrade: Callable[[Item], Item]) -> Migration:
-        """Of the orders of one version to the next, by another upgrade than ours."""
+        """Return a migration of orders from one version to the next, with another upgrade."""
         versions = Versions("orders", version + 1, {version: upgrade})
         return Migration(self.dynamo, self.tables.orders, self.tables.operations, ORDERS, versions, subject="other")
 
@@ -81,14 +81,14 @@ class Shop:
         return item
 
     async def old(self, order: Order | None = None, *, version: int = 1) -> Order:
-        """An order as an earlier release stored it; each of another customer, so that all segments have some."""
+        """Store orders as an earlier release did, each of another customer, so that every segment has some."""
         order = order or make_order(customer=Customer(tenant="acme", id=uuid.uuid4().hex))
         item = stored_by_release_1(order)
         await self.put(item if version else without_version(item))
         return order
 
     async def set(self, order: Order, attribute: str, value: object) -> None:
-        """Whoever else writes meanwhile."""
+        """Write an attribute, as a concurrent writer."""
         key = item_key(order.customer.key, order.created_at)
         await self.dynamo.update(self.tables.orders, key, F(attribute).set(value), condition=F("customer_key").exists())
 
@@ -104,7 +104,7 @@ class Shop:
         return sorted(version_of(item) for item in await self.all(self.tables.orders))
 
     async def forget_stock_versions(self) -> None:
-        """Stock records as they were before they said a version."""
+        """Remove the versions of the stock items, as in the first release."""
         for item in await self.all(self.tables.inventory):
             if item["record"].startswith("stock#"):
                 key = {name: item[name] for name in ("product_key", "record")}
@@ -154,19 +154,19 @@ async def test_an_older_item_is_read_and_moved_before_it_is_rewritten(shop: Shop
     assert (await shop.inventory.get("acme", "TEA")).available == 3
 
 
-async def test_a_new_order_is_of_the_newest_version(shop: Shop) -> None:
+async def test_a_new_order_has_the_newest_version(shop: Shop) -> None:
     order = make_order()
     await shop.orders.add(order, make_record(order))
     assert await shop.item(order) == to_item(order)
     assert await shop.versions() == [ITEM_VERSION]
 
 
-async def test_every_inventory_record_says_its_version(shop: Shop) -> None:
+async def test_every_inventory_item_has_its_version(shop: Shop) -> None:
     await shop.inventory.put(make_product(stock_shards=2))
     assert [version_of(item) for item in await shop.all(shop.tables.inventory)] == [1, 1, 1]
 
 
-async def test_stock_records_without_a_version_go_on_and_are_rewritten(shop: Shop) -> None:
+async def test_stock_items_without_a_version_are_used_and_rewritten(shop: Shop) -> None:
     await shop.inventory.put(make_product(stock_shards=2))
     await shop.forget_stock_versions()
     await shop.inventory.adjust("acme", "TEA", 5, make_stock_record("acme", "TEA"))
@@ -179,7 +179,7 @@ async def test_stock_records_without_a_version_go_on_and_are_rewritten(shop: Sho
 # --- items that only a newer release knows
 
 
-async def test_an_order_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
+async def test_an_order_of_a_newer_release_is_not_changed(shop: Shop) -> None:
     order = make_order()
     item = await shop.put(to_item(order) | {"item_version": FUTURE, "payload": "of a later form"})
     with pytest.raises(UnknownItemVersion):
@@ -192,10 +192,10 @@ async def test_an_order_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
     assert await shop.item(order) == item
 
 
-async def test_the_last_release_leaves_an_order_that_is_undone_to_this_one(
+async def test_the_previous_release_does_not_process_an_order_with_an_undo(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would confirm what is being undone, and knows one idempotency key per call."""
+    """The previous release would confirm a payment that is being undone, and has one idempotency key per call."""
     order = make_order(payment_token="pm_card_visa")
     await shop.orders.add(order, make_record(order))
     undone = order.begin_undo(Undo(UndoKind.REPLACE))
@@ -211,7 +211,7 @@ async def test_the_last_release_leaves_an_order_that_is_undone_to_this_one(
         await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
 
 
-async def test_a_backfill_does_not_raise_what_no_order_needs(shop: Shop) -> None:
+async def test_a_backfill_does_not_set_the_undo_version(shop: Shop) -> None:
     plain, numbered = make_order(), make_order().with_next_attempt(PaymentCall.CREATE)
     for order in (plain, numbered):
         await shop.put(to_item(order))
@@ -220,19 +220,19 @@ async def test_a_backfill_does_not_raise_what_no_order_needs(shop: Shop) -> None
     assert [version_of(await shop.item(order)) for order in (plain, numbered)] == [ITEM_VERSION, UNDO_VERSION]
 
 
-async def test_a_sweep_leaves_an_order_of_a_newer_release_to_the_newer(shop: Shop) -> None:
+async def test_a_sweep_does_not_postpone_an_order_of_a_newer_release(shop: Shop) -> None:
     order = make_order()
     item = await shop.put(to_item(order) | {"item_version": FUTURE})
     entry = next(
         entry
-        for entry in await shop.orders.list_due(open_shard_of(order), FOR_EVER, 10)
+        for entry in await shop.orders.list_due(open_shard_of(order), MAX_DUE_AT, 10)
         if entry.customer_key == order.customer.key
     )
     assert await shop.orders.postpone(entry, entry.due_at + 900_000, sweeps=entry.sweeps + 1) is None
     assert await shop.item(order) == item
 
 
-async def test_a_cancellation_is_not_asked_of_an_order_of_a_newer_release(shop: Shop) -> None:
+async def test_an_order_of_a_newer_release_cannot_get_a_request_to_cancel(shop: Shop) -> None:
     order = make_order()
     reserved = order.reserve(order.created_at, owner="worker", lease_until=order.created_at)
     item = await shop.put(to_item(reserved) | {"item_version": FUTURE})
@@ -241,7 +241,7 @@ async def test_a_cancellation_is_not_asked_of_an_order_of_a_newer_release(shop: 
     assert await shop.item(order) == item
 
 
-async def test_a_product_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None:
+async def test_a_product_of_a_newer_release_is_not_changed(shop: Shop) -> None:
     product = make_product()
     await shop.inventory.put(product)
     key = {"product_key": "acme#TEA", "record": "product"}
@@ -257,7 +257,7 @@ async def test_a_product_of_a_newer_release_is_left_as_it_is(shop: Shop) -> None
 
 
 @pytest.mark.parametrize("version", [0, 1])
-async def test_a_rewritten_item_is_what_this_release_would_have_stored(shop: Shop, version: int) -> None:
+async def test_a_rewritten_item_equals_an_item_of_this_release(shop: Shop, version: int) -> None:
     orders = [await shop.old(version=version) for _ in range(30)]
     tally = await shop.backfill().rewrite()
     assert (tally.versions, tally.rewritten) == ({version: 30}, 30)
@@ -274,7 +274,7 @@ async def test_rewriting_again_changes_nothing(shop: Shop) -> None:
     assert await shop.item(order) == to_item(order)
 
 
-async def test_an_order_that_moves_meanwhile_keeps_its_move(shop: Shop) -> None:
+async def test_a_concurrent_move_of_an_order_is_kept(shop: Shop) -> None:
     order = await shop.old()
     (read,) = await read_all(shop.migration())
     cancelled = order.cancel(order.created_at + MINUTE)
@@ -283,7 +283,7 @@ async def test_an_order_that_moves_meanwhile_keeps_its_move(shop: Shop) -> None:
     assert await shop.item(order) == to_item(cancelled)
 
 
-async def test_what_another_changed_meanwhile_is_upgraded_as_it_is_then(shop: Shop) -> None:
+async def test_a_concurrently_changed_item_is_read_and_upgraded_again(shop: Shop) -> None:
     migration = shop.migration_of(1, lambda item: {**item, "total": 2 * item["total"]})
     order = await shop.old()
     (read,) = await read_all(migration)
@@ -292,7 +292,7 @@ async def test_what_another_changed_meanwhile_is_upgraded_as_it_is_then(shop: Sh
     assert await shop.item(order) == stored_by_release_1(order) | {"total": 14, "item_version": 2}
 
 
-async def test_what_another_added_meanwhile_is_not_overwritten(shop: Shop) -> None:
+async def test_a_concurrently_added_attribute_is_not_overwritten(shop: Shop) -> None:
     migration = shop.migration_of(1, lambda item: {"note": "none", **item})
     order = await shop.old()
     (read,) = await read_all(migration)
@@ -301,7 +301,7 @@ async def test_what_another_added_meanwhile_is_not_overwritten(shop: Shop) -> No
     assert await shop.item(order) == stored_by_release_1(order) | {"note": "mine", "item_version": 2}
 
 
-async def test_what_a_newer_release_rewrote_meanwhile_is_left_alone(shop: Shop) -> None:
+async def test_an_item_that_a_newer_release_rewrote_is_not_changed(shop: Shop) -> None:
     order = await shop.old()
     (read,) = await read_all(shop.migration())
     await shop.set(order, "item_version", FUTURE)
@@ -309,7 +309,7 @@ async def test_what_a_newer_release_rewrote_meanwhile_is_left_alone(shop: Shop) 
     assert await shop.item(order) == stored_by_release_1(order) | {"item_version": FUTURE}
 
 
-async def test_what_was_deleted_meanwhile_does_not_come_back(shop: Shop) -> None:
+async def test_a_concurrently_deleted_item_is_not_restored(shop: Shop) -> None:
     order = await shop.old(version=0)
     migration = shop.migration_of(0, lambda item: item)
     (read,) = await read_all(migration)
@@ -319,13 +319,13 @@ async def test_what_was_deleted_meanwhile_does_not_come_back(shop: Shop) -> None
 
 
 class Contended(Dynamo):
-    """Somebody is always faster."""
+    """Storage in which another writer always changes the item first."""
 
     async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:  # noqa: ARG002 - as the base's
         raise ConditionalCheckFailed
 
 
-async def test_an_item_that_changes_too_fast_ends_the_run_and_is_not_passed_over(shop: Shop) -> None:
+async def test_an_item_that_changes_too_fast_ends_the_run(shop: Shop) -> None:
     order = await shop.old()
     with pytest.raises(StorageUnavailable, match="changes too fast"):
         await shop.backfill(dynamo=Contended(shop.dynamo.client)).rewrite()
@@ -333,7 +333,7 @@ async def test_an_item_that_changes_too_fast_ends_the_run_and_is_not_passed_over
     assert await shop.item(order) == to_item(order)
 
 
-async def test_two_operators_at_once_rewrite_each_item_once(shop: Shop) -> None:
+async def test_two_concurrent_runs_rewrite_each_item_once(shop: Shop) -> None:
     orders = [await shop.old() for _ in range(40)]
     tallies = await asyncio.gather(shop.backfill().rewrite(), shop.backfill().rewrite())
     assert sum(tally.rewritten for tally in tallies) == len(orders)
@@ -344,12 +344,12 @@ async def test_two_operators_at_once_rewrite_each_item_once(shop: Shop) -> None:
 
 
 class Cut(Exception):
-    """The operator's connection ends."""
+    """The operator's connection is lost."""
 
 
 @dataclass(frozen=True)
 class CutAt(RetryPolicy):
-    """The request of this number, from 1, is the last one, and applied or not."""
+    """Lose the connection at a request, counted from 1, with the request applied or not."""
 
     last: int = 1
     applied: bool = False
@@ -367,7 +367,7 @@ class CutAt(RetryPolicy):
 
 
 @pytest.mark.parametrize("applied", [False, True])
-async def test_broken_off_at_any_request_it_goes_on_from_there(shop: Shop, *, applied: bool) -> None:
+async def test_an_interrupted_run_resumes_after_any_request(shop: Shop, *, applied: bool) -> None:
     seen_again: list[int] = []
     for number in range(1, MANY):
         orders = [await shop.old() for _ in range(3)]
@@ -420,7 +420,7 @@ class HandTime:
 
 @pytest.mark.parametrize(("rate", "burst"), [(4.0, 4), (0.5, 1), (60.0, 25)])
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_the_rate_is_held_in_bursts_of_a_second_at_most(
+async def test_the_rate_is_kept_with_bursts_of_one_second_at_most(
     shop: Shop, rate: float, burst: int, *, dry_run: bool
 ) -> None:
     for _ in range(11):
@@ -495,7 +495,7 @@ def test_a_dry_run_counts_and_changes_nothing(environment: Environment) -> None:
     assert environment(everything) == before
 
 
-def test_a_run_says_what_it_did_and_who_began_it_stands_in_the_audit_trail(environment: Environment) -> None:
+def test_a_run_reports_its_result_and_is_in_the_audit_trail(environment: Environment) -> None:
     environment(two_old_orders)
     done = command("--table", "orders", "--reason", "version 2", "--yes")
     assert done.exit_code == 0, done.output
@@ -510,7 +510,7 @@ def test_a_run_says_what_it_did_and_who_began_it_stands_in_the_audit_trail(envir
     assert "orders: 2 read, 0 rewritten" in from_start.output
 
 
-def test_a_no_changes_nothing(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_declined_prompt_changes_nothing(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     environment(two_old_orders)
     before = environment(everything)
     monkeypatch.setattr(terminal, "can_ask", lambda: True)
@@ -518,7 +518,7 @@ def test_a_no_changes_nothing(environment: Environment, monkeypatch: pytest.Monk
     assert environment(everything) == before
 
 
-def test_newer_items_are_told(environment: Environment) -> None:
+def test_newer_items_are_reported(environment: Environment) -> None:
     async def put(shop: Shop) -> None:
         await shop.put(to_item(make_order()) | {"item_version": FUTURE})
 
@@ -540,7 +540,7 @@ def test_failures_have_exit_codes_and_no_traceback(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_and_the_next_run_goes_on(environment: Environment, sign: signal.Signals) -> None:
+def test_a_signal_ends_the_run_and_the_next_run_resumes(environment: Environment, sign: signal.Signals) -> None:
     async def many(shop: Shop) -> None:
         for _ in range(20):
             await shop.old()

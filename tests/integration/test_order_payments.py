@@ -1,4 +1,4 @@
-"""What an order stores of its payment: attempt numbers, the decision to undo, and what a take-over finds."""
+"""Stored payment state: attempt numbers, the decision to undo, and the state after a takeover."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ DECLINED = Undo(UndoKind.REJECT, "card_declined")
 
 @pytest.fixture
 async def reserved(storage: Storage) -> Order:
-    """A paid order in the hands of its first owner, with a payment noted."""
+    """Store a paid order with its first owner and a payment."""
     await storage.inventory.put(make_product(tenant=storage.tenant))
     await storage.inventory.adjust(storage.tenant, "TEA", 10, make_stock_record(storage.tenant, "TEA"))
     order = make_order(
@@ -34,13 +34,13 @@ async def stored(storage: Storage, order: Order) -> Order:
     return await storage.orders.get(order.customer, order.order_id)
 
 
-async def test_a_move_returns_what_is_stored(storage: Storage, reserved: Order) -> None:
+async def test_a_move_returns_the_stored_order(storage: Storage, reserved: Order) -> None:
     noted = await storage.orders.move(reserved, reserved.with_payment("pi_1"))
     assert noted == await stored(storage, reserved) == reserved.with_payment("pi_1")
 
 
-async def test_whoever_takes_over_gets_what_was_written_since_it_read(storage: Storage, reserved: Order) -> None:
-    """The first owner's writes do not change the fence, so the take-over of an older read succeeds."""
+async def test_a_takeover_returns_writes_that_followed_its_read(storage: Storage, reserved: Order) -> None:
+    """The first owner's writes do not change the fence, so a takeover after an older read succeeds."""
     noted = await storage.orders.move(reserved, reserved.with_payment("pi_1"))
     await storage.orders.move(noted, noted.begin_undo(DECLINED))
     until = reserved.created_at + 2 * LEASE
@@ -74,7 +74,7 @@ async def test_the_former_owner_cannot_decide_to_undo(storage: Storage, reserved
     assert (await stored(storage, taken)).payment.undo is None
 
 
-async def test_the_decision_is_forgotten_when_the_order_ends(storage: Storage, reserved: Order) -> None:
+async def test_the_decision_is_removed_when_the_order_ends(storage: Storage, reserved: Order) -> None:
     undone = await storage.orders.move(reserved, reserved.with_payment("pi_1").begin_undo(DECLINED))
     reason = Reason(ReasonCode.PAYMENT_DECLINED, "the payment was declined: card_declined")
     ended = await storage.orders.move(undone, undone.reject(undone.updated_at, reason))
@@ -83,7 +83,7 @@ async def test_the_decision_is_forgotten_when_the_order_ends(storage: Storage, r
     assert (await storage.inventory.get(storage.tenant, "TEA")).available == 10
 
 
-async def test_parked_with_the_lease_released_it_waits_for_an_operator(storage: Storage, reserved: Order) -> None:
+async def test_a_parked_order_with_a_released_lease_waits_for_an_operator(storage: Storage, reserved: Order) -> None:
     parked = reserved.release().park(reserved.updated_at, "payment_amount_differs")
     await storage.orders.move(reserved, parked)
     assert await stored(storage, reserved) == parked

@@ -1,4 +1,4 @@
-"""What every order repository does: the fake, the embedded AWS and, where it is at hand, DynamoDB Local."""
+"""Contract of the order repositories: the fake, the emulator and, if installed, DynamoDB Local."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from order_shared.domain.order.exceptions import (
     StaleOrder,
 )
 from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode, Schedule
-from order_shared.storage.orders import FOR_EVER, OpenOrder, Window, reference_claim
+from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
 from tests.integration.conftest import Storage
@@ -50,7 +50,7 @@ async def added(storage: Storage, order: Order) -> Order:
 
 
 class TestAdd:
-    async def test_an_added_order_is_read_back_as_it_was(self, storage: Storage) -> None:
+    async def test_an_added_order_is_read_back_unchanged(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage, "TEA", "CUP", quantity=3, reference="PO-7"))
         assert await storage.orders.get(order.customer, order.order_id) == order
 
@@ -102,7 +102,7 @@ class TestAdd:
         with pytest.raises(ReferenceTaken):
             await added(storage, order_of(storage, reference="PO-7"))
 
-    async def test_a_taken_claim_is_told_before_a_taken_reference(self, storage: Storage) -> None:
+    async def test_a_taken_claim_is_reported_before_a_taken_reference(self, storage: Storage) -> None:
         first, second = order_of(storage, reference="PO-7"), order_of(storage, reference="PO-7")
         await storage.orders.add(first, make_record(first, "key", at=storage.clock()))
         with pytest.raises(RecordTaken):
@@ -115,7 +115,7 @@ class TestAdd:
             await added(storage, twin)
         assert await storage.orders.get(first.customer, first.order_id) == first
 
-    async def test_of_many_at_once_under_one_claim_one_is_stored(self, real_storage: Storage) -> None:
+    async def test_one_of_many_concurrent_orders_with_one_claim_is_stored(self, real_storage: Storage) -> None:
         orders = [order_of(real_storage) for _ in range(30)]
         claims = [make_record(order, "key", at=real_storage.clock()) for order in orders]
         outcomes = await asyncio.gather(
@@ -137,11 +137,11 @@ class TestGet:
                 await storage.orders.get(stranger, order.order_id)
 
     @pytest.mark.parametrize("order_id", ["", "ord_", "ord_xyz", "ord_" + "f" * 32, "../etc/passwd", "ord_" + "0" * 32])
-    async def test_an_impossible_id_is_not_found(self, storage: Storage, order_id: str) -> None:
+    async def test_an_invalid_id_is_not_found(self, storage: Storage, order_id: str) -> None:
         with pytest.raises(OrderNotFound):
             await storage.orders.get(Customer(tenant=storage.tenant, id="ada"), order_id)
 
-    async def test_another_id_of_the_same_instant_is_not_found(self, storage: Storage) -> None:
+    async def test_another_id_with_the_same_time_is_not_found(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         twin = make_order(customer=order.customer, at=order.created_at)
         with pytest.raises(OrderNotFound):
@@ -167,7 +167,7 @@ class TestList:
         read = await storage.orders.list_orders(customer, Window(start=start, end=end), **(defaults | options))  # type: ignore[arg-type]  # options of the test
         return read.orders
 
-    async def test_a_window_has_its_start_and_not_its_end(self, storage: Storage) -> None:
+    async def test_a_window_includes_its_start_and_excludes_its_end(self, storage: Storage) -> None:
         orders = await self.orders_at(storage, -MICROSECOND, MICROSECOND * 0, MICROSECOND, SECOND, SECOND + MICROSECOND)
         assert await self.listed(storage, NOON, NOON + SECOND) == [orders[2], orders[1]]
 
@@ -184,7 +184,7 @@ class TestList:
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
     @pytest.mark.parametrize("descending", [True, False])
-    async def test_read_after_read_until_there_is_no_more_gives_each_order_once(
+    async def test_successive_reads_return_each_order_once(
         self, storage: Storage, limit: int, *, descending: bool
     ) -> None:
         orders = await self.orders_at(storage, *(MICROSECOND * number for number in range(5)))
@@ -196,13 +196,13 @@ class TestList:
             window = window.beyond(seen[-1].created_at, descending=descending)
         assert seen == (orders[::-1] if descending else orders)
 
-    async def test_an_order_is_listed_as_it_is_now(self, storage: Storage) -> None:
+    async def test_an_order_is_listed_with_its_current_state(self, storage: Storage) -> None:
         order = await added(storage, make_order(customer=Customer(tenant=storage.tenant, id="ada"), at=NOON))
         cancelled = order.cancel(NOON)
         await storage.orders.move(order, cancelled)
         assert await self.listed(storage, NOON, NOON + SECOND) == [cancelled]
 
-    async def test_only_the_customers_own(self, storage: Storage) -> None:
+    async def test_only_the_customers_orders_are_listed(self, storage: Storage) -> None:
         await added(storage, make_order(customer=Customer(tenant=storage.tenant, id="bob"), at=NOON))
         assert await self.listed(storage, NOON, NOON + SECOND) == []
 
@@ -226,14 +226,14 @@ class TestMove:
             await storage.orders.move(order, confirmed)
         assert await available(storage, "TEA") == 9
 
-    async def test_an_order_that_is_not_there_is_stale(self, storage: Storage) -> None:
+    async def test_a_missing_order_is_stale(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = order_of(storage, "TEA")
         with pytest.raises(StaleOrder):
             await storage.orders.move(order, order.confirm(order.created_at))
         assert await available(storage, "TEA") == 10
 
-    async def test_out_of_stock_names_what_is_short_and_moves_nothing(self, storage: Storage) -> None:
+    async def test_out_of_stock_has_the_missing_skus_and_changes_nothing(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         await stock(storage, "CUP", 1)
         order = await added(storage, order_of(storage, "TEA", "CUP", "GONE", quantity=2))
@@ -249,7 +249,7 @@ class TestMove:
         await storage.orders.move(order, order.confirm(order.created_at))
         assert await available(storage, "TEA") == 0
 
-    async def test_a_reserved_order_goes_on_in_the_hands_of_its_owner_only(self, storage: Storage) -> None:
+    async def test_only_its_owner_can_continue_a_reserved_order(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = await added(storage, order_of(storage, "TEA", quantity=3))
         reserved = order.reserve(order.created_at, owner="worker-1", lease_until=order.created_at + SECOND)
@@ -271,7 +271,7 @@ class TestMove:
             await storage.orders.move(stale, stale.confirm(order.created_at))
         assert await available(storage, "TEA") == 10
 
-    async def test_compensation_gives_the_stock_back_once(self, storage: Storage) -> None:
+    async def test_compensation_returns_the_stock_once(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = await added(storage, order_of(storage, "TEA", quantity=3))
         reserved = order.reserve(order.created_at, owner="me", lease_until=order.created_at + SECOND)
@@ -284,8 +284,8 @@ class TestMove:
         assert await available(storage, "TEA") == 10
         assert await storage.orders.get(order.customer, order.order_id) == rejected
 
-    async def test_units_are_given_back_only_where_there_is_stock(self, real_storage: Storage) -> None:
-        """Damaged data: an error that nobody foresees, so that an operator comes to see the order."""
+    async def test_stock_is_returned_only_to_existing_shards(self, real_storage: Storage) -> None:
+        """Damaged data causes an unexpected error, which parks the order for an operator."""
         await stock(real_storage, "TEA", 10)
         order = await added(real_storage, order_of(real_storage, "TEA", quantity=3))
         confirmed = order.confirm(order.created_at)
@@ -296,7 +296,7 @@ class TestMove:
         assert await real_storage.orders.get(order.customer, order.order_id) == confirmed
         assert await available(real_storage, "TEA") == 7
 
-    async def test_cancelling_a_confirmed_order_gives_the_stock_back(self, storage: Storage) -> None:
+    async def test_cancelling_a_confirmed_order_returns_the_stock(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
         order = await added(storage, order_of(storage, "TEA", quantity=3))
         confirmed = order.confirm(order.created_at)
@@ -312,7 +312,7 @@ class TestMove:
             order.cancel(at) if end is OrderStatus.CANCELLED else order.reject(at, Reason(ReasonCode.OUT_OF_STOCK, "-"))
         )
         await storage.orders.move(order, ended)
-        assert await storage.orders.find_record(reference_claim(order).key) is None
+        assert await storage.orders.find_record(reference_record(order).key) is None
         await added(storage, order_of(storage, "TEA", reference="PO-7"))
 
     async def test_a_confirmed_order_keeps_its_reference(self, storage: Storage) -> None:
@@ -322,24 +322,24 @@ class TestMove:
         with pytest.raises(ReferenceTaken):
             await added(storage, order_of(storage, "TEA", reference="PO-7"))
 
-    async def test_a_reference_that_is_free_already_does_not_keep_an_order_from_its_end(self, storage: Storage) -> None:
+    async def test_a_missing_reference_record_does_not_prevent_the_end_of_an_order(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         referring = replace(order, reference="PO-7")
         await storage.orders.move(referring, referring.cancel(order.created_at))
         assert (await storage.orders.get(order.customer, order.order_id)).status is OrderStatus.CANCELLED
 
     async def test_the_reference_of_another_order_is_never_freed(self, real_storage: Storage) -> None:
-        """No flow asks for it: the condition is the last guard, and the error is one that nobody foresees."""
+        """No flow does this: the condition is a last safeguard, and the error is unexpected."""
         holder = await added(real_storage, order_of(real_storage, reference="PO-7"))
         order = await added(real_storage, order_of(real_storage))
         referring = replace(order, reference=holder.reference)
         with pytest.raises(TransactionCanceled):
             await real_storage.orders.move(referring, referring.cancel(order.created_at))
-        claim = reference_claim(holder)
+        claim = reference_record(holder)
         assert await real_storage.orders.find_record(claim.key) == claim
         assert await real_storage.orders.get(order.customer, order.order_id) == order
 
-    async def test_an_order_of_the_greatest_size_is_stored_and_confirmed(self, storage: Storage) -> None:
+    async def test_an_order_of_maximum_size_is_stored_and_confirmed(self, storage: Storage) -> None:
         skus = [f"SKU-{number:02d}-{'x' * 50}" for number in range(storage.max_lines)]
         for sku in skus:
             await stock(storage, sku, 1000)
@@ -366,7 +366,7 @@ class TestMove:
 
 
 class TestCarryingOn:
-    """Leases, payments and requests to cancel: writes that are no transitions."""
+    """Leases, payments and requests to cancel: writes that are not transitions."""
 
     LEASE = timedelta(minutes=1)
 
@@ -388,7 +388,7 @@ class TestCarryingOn:
     def request(self, order: Order) -> Order:
         return order.request_cancel(order.updated_at + SECOND, due_at=to_millis(order.updated_at) + 1)
 
-    async def test_whoever_takes_over_shuts_the_former_owner_out(self, storage: Storage) -> None:
+    async def test_a_takeover_excludes_the_former_owner(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         taken = reserved.take_over(owner="second", lease_until=reserved.updated_at + self.LEASE)
         await storage.orders.move(reserved, taken)
@@ -411,20 +411,22 @@ class TestCarryingOn:
             ("lease", Lease(owner="second", until=0)),
         ],
     )
-    async def test_who_is_wrong_about_one_thing_cannot_write(self, storage: Storage, name: str, value: Any) -> None:
+    async def test_a_writer_that_is_wrong_about_one_thing_cannot_write(
+        self, storage: Storage, name: str, value: Any
+    ) -> None:
         reserved = await self.reserved(storage)
         mistaken = replace(reserved, **{name: value})
         with pytest.raises(StaleOrder):
             await storage.orders.move(mistaken, mistaken.with_payment("pi_late"))
         assert await self.stored(storage, reserved) == reserved
 
-    async def test_a_payment_is_noted_by_the_owner(self, storage: Storage) -> None:
+    async def test_the_owner_stores_the_payment(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         noted = reserved.with_payment("pi_1")
         await storage.orders.move(reserved, noted)
         assert await self.stored(storage, reserved) == noted
 
-    async def test_the_payment_token_is_forgotten_when_the_order_ends(self, storage: Storage) -> None:
+    async def test_the_payment_token_is_removed_when_the_order_ends(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         assert (await self.stored(storage, reserved)).payment.token == "pm_card_visa"
         await storage.orders.move(reserved, reserved.with_payment("pi_1"))
@@ -437,7 +439,7 @@ class TestCarryingOn:
         reserved = await self.reserved(storage)
         (entry,) = [
             entry
-            for entry in await storage.orders.list_due(open_shard_of(reserved), FOR_EVER, 10_000)
+            for entry in await storage.orders.list_due(open_shard_of(reserved), MAX_DUE_AT, 10_000)
             if entry.customer_key == reserved.customer.key
         ]
         await storage.orders.postpone(entry, entry.due_at + 60_000, sweeps=1)
@@ -459,7 +461,7 @@ class TestCarryingOn:
         assert (await self.stored(storage, reserved)).status is OrderStatus.CANCELLED
         assert await available(storage, "TEA") == 10
 
-    async def test_a_confirmed_order_goes_back_to_the_outbox(self, storage: Storage) -> None:
+    async def test_a_confirmed_order_returns_to_the_outbox(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         confirmed = reserved.confirm(reserved.updated_at)
         await storage.orders.move(reserved, confirmed)
@@ -474,13 +476,13 @@ class TestCarryingOn:
         assert await self.stored(storage, reserved) == cancelled
         assert not cancelled.is_open
 
-    async def test_cancellation_is_asked_for_once(self, storage: Storage) -> None:
+    async def test_a_cancellation_is_requested_once(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         await storage.orders.request_cancel(self.request(reserved), version=None)
         with pytest.raises(StaleOrder):
             await storage.orders.request_cancel(self.request(reserved), version=None)
 
-    async def test_cancellation_is_asked_of_the_order_with_that_id(self, storage: Storage) -> None:
+    async def test_a_cancellation_is_requested_for_the_order_with_that_id(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         twin = make_order(customer=reserved.customer, at=reserved.created_at)
         pretended = twin.reserve(twin.created_at, owner="first", lease_until=twin.created_at)
@@ -488,19 +490,19 @@ class TestCarryingOn:
             await storage.orders.request_cancel(self.request(pretended), version=None)
         assert await self.stored(storage, reserved) == reserved
 
-    async def test_cancellation_may_ask_for_a_version(self, storage: Storage) -> None:
+    async def test_a_cancellation_may_require_a_version(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         with pytest.raises(StaleOrder):
             await storage.orders.request_cancel(self.request(reserved), version=reserved.version + 1)
         await storage.orders.request_cancel(self.request(reserved), version=reserved.version)
 
-    async def test_what_holds_no_stock_is_not_asked_for(self, storage: Storage) -> None:
+    async def test_an_order_without_stock_cannot_get_a_request_to_cancel(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         pretended = order.reserve(order.created_at, owner="me", lease_until=order.created_at)
         with pytest.raises(StaleOrder):
             await storage.orders.request_cancel(self.request(pretended), version=None)
 
-    async def test_of_a_cancel_and_a_confirmation_at_once_one_wins(self, real_storage: Storage) -> None:
+    async def test_one_of_a_cancel_and_a_confirmation_at_once_wins(self, real_storage: Storage) -> None:
         reserved = await self.reserved(real_storage)
         outcomes = await asyncio.gather(
             real_storage.orders.move(reserved, reserved.confirm(reserved.updated_at)),
@@ -537,7 +539,7 @@ class TestOutbox:
         assert await self.due(storage, order, to_millis(lease_until)) == []
         assert len(await self.due(storage, order, to_millis(lease_until + timedelta(minutes=1)))) == 1
 
-    async def test_of_two_who_postpone_one_wins_and_gets_the_order(self, storage: Storage) -> None:
+    async def test_one_of_two_concurrent_postponements_wins(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         assert order.schedule.due_at is not None
         (entry,) = await self.due(storage, order, order.schedule.due_at + 1)
@@ -548,14 +550,14 @@ class TestOutbox:
         (moved,) = await self.due(storage, order, later + 1)
         assert (moved.due_at, moved.sweeps) == (later, 1)
 
-    async def test_a_parked_order_leaves_the_swept_shards_and_comes_back(self, storage: Storage) -> None:
+    async def test_a_parked_order_leaves_the_swept_shards_and_returns(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         assert order.schedule.due_at is not None
         parked = order.failed(order.created_at).park(order.created_at, "overdue")
         await storage.orders.move(order, parked)
         assert await storage.orders.get(order.customer, order.order_id) == parked
-        assert await self.due(storage, order, FOR_EVER) == []
-        (entry,) = await self.due(storage, parked, FOR_EVER)
+        assert await self.due(storage, order, MAX_DUE_AT) == []
+        (entry,) = await self.due(storage, parked, MAX_DUE_AT)
         assert entry.open_shard.startswith("parked#")
         assert await storage.orders.postpone(replace(entry, open_shard=open_shard_of(order)), 1, sweeps=1) is None
         retried = parked.unpark(order.created_at + SECOND, due_at=order.schedule.due_at)
@@ -563,14 +565,14 @@ class TestOutbox:
         assert await storage.orders.get(order.customer, order.order_id) == retried
         assert len(await self.due(storage, order, order.schedule.due_at + 1)) == 1
 
-    async def test_a_parked_order_may_be_cancelled_and_forgets_that_it_was_parked(self, storage: Storage) -> None:
+    async def test_a_parked_order_can_be_cancelled_and_is_no_longer_parked(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         parked = order.park(order.created_at, "overdue")
         await storage.orders.move(order, parked)
         await storage.orders.move(parked, parked.cancel(order.created_at))
         stored = await storage.orders.get(order.customer, order.order_id)
         assert (stored.parking.parked, stored.status) == (None, OrderStatus.CANCELLED)
-        assert await self.due(storage, parked, FOR_EVER) == []
+        assert await self.due(storage, parked, MAX_DUE_AT) == []
 
     async def test_an_ended_order_cannot_be_postponed(self, storage: Storage) -> None:
         await stock(storage, "TEA", 10)
@@ -581,10 +583,10 @@ class TestOutbox:
         assert await storage.orders.postpone(entry, order.schedule.due_at + 60_000, sweeps=1) is None
 
     async def due(self, storage: Storage, order: Order, before: int) -> list[OpenOrder]:
-        """Entries of this test's own order: the shards are everybody's."""
+        """Return the entries of this test's order: all tests share the shards."""
         entries = await storage.orders.list_due(open_shard_of(order), before, 10_000)
         return [entry for entry in entries if entry.customer_key == order.customer.key]
 
 
-async def test_ping_reads_for_real(storage: Storage) -> None:
+async def test_ping_makes_a_real_read(storage: Storage) -> None:
     await storage.orders.ping()

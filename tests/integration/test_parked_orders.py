@@ -1,4 +1,4 @@
-"""What an operator does about parked orders, over every storage; and the audit trail of it."""
+"""An operator's actions on parked orders, over every storage, and their audit trail."""
 
 from datetime import timedelta
 
@@ -58,7 +58,7 @@ async def test_parked_orders_are_listed(desk: Desk) -> None:
     assert [each for each in listed if each.customer == order.customer] == [order]
 
 
-async def test_a_retried_order_is_open_as_if_nothing_had_been_tried(desk: Desk) -> None:
+async def test_a_retried_order_is_open_with_its_attempts_reset(desk: Desk) -> None:
     order = await desk.parked()
     assert await retry(desk.adapters, desk.audit, order, actor="op", reason="fixed", at=order.created_at + LATER)
     stored = await desk.stored(order)
@@ -76,7 +76,7 @@ async def test_with_sqs_down_a_retry_is_left_to_the_sweeper(desk: Desk) -> None:
     assert (await desk.stored(order)).schedule.due_at is not None
 
 
-async def test_a_rejected_pending_order_has_ended(desk: Desk) -> None:
+async def test_a_pending_order_ends_when_it_is_rejected(desk: Desk) -> None:
     order = await desk.parked()
     await reject(desk.adapters, desk.audit, order, actor="op", reason="hopeless", at=order.created_at + LATER)
     stored = await desk.stored(order)
@@ -85,7 +85,7 @@ async def test_a_rejected_pending_order_has_ended(desk: Desk) -> None:
     assert stored.reason.code is ReasonCode.REJECTED_BY_OPERATOR
 
 
-async def test_what_holds_stock_is_left_to_the_processor_to_undo(desk: Desk) -> None:
+async def test_an_order_that_holds_stock_is_cancelled_by_the_processor(desk: Desk) -> None:
     order = await desk.parked(reserved=True)
     after = await reject(desk.adapters, desk.audit, order, actor="op", reason="hopeless", at=order.created_at + LATER)
     stored = await desk.stored(order)
@@ -95,7 +95,7 @@ async def test_what_holds_stock_is_left_to_the_processor_to_undo(desk: Desk) -> 
     assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderCancelRequested)
 
 
-async def test_an_order_that_is_not_parked_is_left_alone(desk: Desk) -> None:
+async def test_an_order_that_is_not_parked_is_refused(desk: Desk) -> None:
     order = await desk.parked()
     await retry(desk.adapters, desk.audit, order, actor="op", reason="fixed", at=order.created_at + LATER)
     stored = await desk.stored(order)
@@ -106,7 +106,7 @@ async def test_an_order_that_is_not_parked_is_left_alone(desk: Desk) -> None:
     assert len(desk.audit.operations) == 1
 
 
-def test_the_audit_trail_keeps_every_operation_in_order(emulator_endpoint: str) -> None:
+def test_the_audit_trail_has_every_operation_in_order(emulator_endpoint: str) -> None:
     subject = make_tenant()
     operations = [
         Operation(subject=subject, at=NOON, actor="op", verb="orders.retry", reason=reason)

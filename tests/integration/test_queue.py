@@ -1,9 +1,9 @@
-"""What every queue does."""
+"""Contract of the queues."""
 
 from order_shared.messaging.queue import Depth, OutgoingMessage, Queue, Visibility
 
 
-async def test_what_is_sent_is_received_and_hidden(queue: Queue) -> None:
+async def test_a_sent_message_is_received_and_hidden(queue: Queue) -> None:
     assert await queue.send([OutgoingMessage("one"), OutgoingMessage("two")]) == []
     received = await queue.receive(10, 1, 30)
     assert sorted(message.body for message in received) == ["one", "two"]
@@ -11,12 +11,12 @@ async def test_what_is_sent_is_received_and_hidden(queue: Queue) -> None:
     assert await queue.receive(10, 0, 30) == []
 
 
-async def test_no_more_is_received_than_was_asked_for(queue: Queue) -> None:
+async def test_no_more_messages_are_received_than_requested(queue: Queue) -> None:
     await queue.send([OutgoingMessage(str(number)) for number in range(5)])
     assert len(await queue.receive(2, 1, 30)) <= 2
 
 
-async def test_a_deleted_message_does_not_come_back(queue: Queue) -> None:
+async def test_a_deleted_message_is_not_delivered_again(queue: Queue) -> None:
     await queue.send([OutgoingMessage("one")])
     (message,) = await queue.receive(10, 1, 30)
     assert await queue.delete([message.receipt]) == []
@@ -24,7 +24,7 @@ async def test_a_deleted_message_does_not_come_back(queue: Queue) -> None:
     assert await queue.receive(10, 0, 30) == []
 
 
-async def test_a_message_that_is_given_back_comes_again_at_once(queue: Queue) -> None:
+async def test_a_released_message_is_delivered_again_at_once(queue: Queue) -> None:
     await queue.send([OutgoingMessage("one")])
     (first,) = await queue.receive(10, 1, 30)
     assert await queue.change_visibility([Visibility(first.receipt, 0)]) == []
@@ -33,7 +33,7 @@ async def test_a_message_that_is_given_back_comes_again_at_once(queue: Queue) ->
     assert second.sent_at == first.sent_at
 
 
-async def test_a_delivery_that_is_no_longer_ours_is_gone(queue: Queue) -> None:
+async def test_a_lost_delivery_is_reported_as_gone(queue: Queue) -> None:
     await queue.send([OutgoingMessage("one"), OutgoingMessage("two")])
     kept, lost = await queue.receive(10, 1, 30)
     await queue.delete([lost.receipt])
@@ -41,17 +41,17 @@ async def test_a_delivery_that_is_no_longer_ours_is_gone(queue: Queue) -> None:
     assert (failure.index, failure.gone) == (1, True)
 
 
-async def test_dead_letters_do_not_meet_the_work(queue: Queue) -> None:
+async def test_dead_letters_are_separate_from_the_work_queue(queue: Queue) -> None:
     assert await queue.dead_letter([OutgoingMessage("bad", {"reason": "not_an_event"})]) == []
     assert await queue.receive(10, 0, 30) == []
 
 
-async def test_the_depth_is_of_what_waits(queue: Queue) -> None:
+async def test_the_depth_counts_waiting_messages(queue: Queue) -> None:
     assert await queue.depth() == Depth(work=0, in_flight=0, dead=0)
     await queue.send([OutgoingMessage("one"), OutgoingMessage("two"), OutgoingMessage("three")])
     await queue.dead_letter([OutgoingMessage("bad", {"reason": "not_an_event"})])
     assert len(await queue.receive(1, 1, 30)) == 1
-    assert await queue.depth() == Depth(work=2, in_flight=0, dead=1)
+    assert await queue.depth() == Depth(work=2, in_flight=1, dead=1)
 
 
 async def test_ping(queue: Queue) -> None:

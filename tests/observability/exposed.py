@@ -1,4 +1,4 @@
-"""What the services expose, from their own registries."""
+"""Metrics that the services export, from their registries."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), 
 
 
 def services() -> dict[str, Metrics]:
-    """As each composition root makes them."""
+    """Create the metrics of each service, as its composition root does."""
     made: dict[str, Metrics] = {"order-api": ApiMetrics(), "order-processor": ProcessorMetrics()}
     for service, metrics in made.items():
         metrics.name_build(service, "unknown")
@@ -25,12 +25,12 @@ def families() -> Iterator[Metric]:
 
 
 def series() -> set[str]:
-    """Every name that a sample can have, also of those that have none yet."""
+    """Return every possible sample name, including those without a sample."""
     return {family.name + suffix for family in families() for suffix in SUFFIXES[family.type]}
 
 
 def catalogued() -> dict[str, str]:
-    """Each metric's type by its name, as it is written in expressions."""
+    """Return the type of each metric, by its name in expressions."""
     return {
         family.name + (SUFFIXES[family.type][0] if family.type in {"counter", "info"} else ""): family.type
         for family in families()

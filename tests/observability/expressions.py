@@ -1,4 +1,4 @@
-"""Every expression of the rules and the dashboards, and the metrics that it asks for."""
+"""All expressions of rules and dashboards, and the metrics that they use."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def recorded() -> set[str]:
 
 
 def panels() -> dict[str, list[str]]:
-    """The expressions of each panel by its place, as Prometheus gets them."""
+    """Return the expressions of each panel by location, in the form for Prometheus."""
     return {
         f"{path.stem}: {panel['title']}": [runnable(target["expr"]) for target in panel["targets"]]
         for path in sorted(DASHBOARDS.glob("*.json"))
@@ -43,7 +43,7 @@ def panels() -> dict[str, list[str]]:
 
 
 def annotations() -> dict[str, str]:
-    """The expression of each dashboard's marks."""
+    """Return the expression of each dashboard's annotations."""
     return {
         f"{path.stem}: {mark['name']}": mark["expr"]
         for path in sorted(DASHBOARDS.glob("*.json"))
@@ -52,19 +52,19 @@ def annotations() -> dict[str, str]:
 
 
 def expressions() -> dict[str, str]:
-    """All of them by their place."""
+    """Return all expressions by location."""
     of_rules = {rule.get("alert") or rule["record"]: rule["expr"] for rule in [*rules("recording.yml"), *alerts()]}
     of_panels = {f"{place} {n}": expr for place, exprs in panels().items() for n, expr in enumerate(exprs)}
     return of_rules | of_panels | annotations()
 
 
 def runnable(expr: str) -> str:
-    """With a range in place of Grafana's variable."""
+    """Replace Grafana's variable by a range."""
     return expr.replace("$__rate_interval", "1m")
 
 
 def metrics_of(expr: str) -> set[str]:
-    """The names of the series that it asks for."""
+    """Return the names of the series in an expression."""
     bare = re.sub(r'"[^"]*"', "", expr)
     bare = re.sub(r"\{[^}]*\}|\[[^]]*\]", "", bare)
     bare = re.sub(rf"\b({'|'.join(GROUPINGS)})\s*\([^)]*\)", "", bare)

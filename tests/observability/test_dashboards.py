@@ -1,4 +1,4 @@
-"""The dashboards are what the code makes of them, and Grafana finds all that they name."""
+"""The committed dashboards match the code, and their references resolve."""
 
 import json
 
@@ -10,12 +10,12 @@ from tests.observability.expressions import DASHBOARDS, OBSERVABILITY
 PROVISIONING = OBSERVABILITY / "grafana" / "provisioning"
 
 
-def test_the_committed_ones_are_the_codes() -> None:
+def test_the_committed_dashboards_match_the_code() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in DASHBOARDS.iterdir()}
     assert committed == files(), "run `make dashboards`"
 
 
-def test_every_panel_asks_the_data_source_that_is_provisioned() -> None:
+def test_every_panel_uses_the_provisioned_data_source() -> None:
     (source,) = yaml.safe_load((PROVISIONING / "datasources" / "prometheus.yml").read_text())["datasources"]
     for content in files().values():
         board = json.loads(content)
@@ -24,7 +24,7 @@ def test_every_panel_asks_the_data_source_that_is_provisioned() -> None:
         assert all(panel["title"] and panel["description"] and panel["targets"] for panel in panels)
 
 
-def test_nothing_is_there_twice() -> None:
+def test_ids_and_titles_are_unique() -> None:
     boards = [json.loads(content) for content in files().values()]
     assert len({board["uid"] for board in boards}) == len({board["title"] for board in boards}) == 4
     for board in boards:
@@ -32,7 +32,7 @@ def test_nothing_is_there_twice() -> None:
         assert sorted(ids) == list(range(1, len(ids) + 1))
 
 
-def test_no_panel_lies_over_another() -> None:
+def test_no_panels_overlap() -> None:
     for content in files().values():
         taken: set[tuple[int, int]] = set()
         for panel in json.loads(content)["panels"]:

@@ -1,4 +1,4 @@
-"""What is exposed is well named, and described where a reader looks for it."""
+"""Exported metrics follow the naming conventions and are documented."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ def test_every_name_begins_with_order() -> None:
     assert [family.name for family in families() if not family.name.startswith("order_")] == []
 
 
-def test_the_catalogue_is_what_the_services_expose() -> None:
+def test_the_catalogue_matches_the_exported_metrics() -> None:
     text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
     assert {row["name"]: row["type"] for row in ROW.finditer(text)} == catalogued()
 

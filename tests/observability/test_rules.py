@@ -1,4 +1,4 @@
-"""The rules are accepted, each alert is shown to fire and to be silent, and leads to what is to be done."""
+"""The rules are valid, each alert is tested firing and silent, and has a runbook."""
 
 import re
 import subprocess
@@ -25,14 +25,14 @@ TESTS = sorted((PROMETHEUS / "tests").glob("*.yml"))
 
 
 def promtool(*arguments: str | Path) -> None:
-    """Fails with what promtool says against it."""
+    """Run promtool, and fail with its output if it fails."""
     command = [str(program("promtool")), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @needs_prometheus
-def test_the_configuration_holds() -> None:
+def test_the_configuration_is_valid() -> None:
     promtool("check", "config", PROMETHEUS / "prometheus.yml")
 
 
@@ -42,8 +42,8 @@ def test_the_alerts_fire_when_they_should() -> None:
 
 
 @needs_prometheus
-def test_every_expression_is_accepted(tmp_path: Path) -> None:
-    """Those of the dashboards too, as rules of the same expressions."""
+def test_every_expression_is_valid(tmp_path: Path) -> None:
+    """Dashboard expressions are checked as recording rules."""
     as_rules = [{"record": f"expression:{n}", "expr": expr} for n, expr in enumerate(expressions().values())]
     file = tmp_path / "expressions.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "expressions", "rules": as_rules}]}))
@@ -51,7 +51,7 @@ def test_every_expression_is_accepted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("place", "expr"), expressions().items(), ids=lambda each: str(each)[:40])
-def test_every_metric_is_exposed(place: str, expr: str) -> None:
+def test_every_metric_is_exported(place: str, expr: str) -> None:
     unknown = metrics_of(expr) - series() - recorded() - OF_PROMETHEUS
     assert unknown == set(), f"{place} asks for what no service says"
 
@@ -69,7 +69,7 @@ def test_every_recorded_series_is_used() -> None:
 
 
 def covered(*, firing: bool) -> set[str]:
-    """The alerts that some test wants to fire, or to be silent."""
+    """Return the alerts that tests expect to fire, or to be silent."""
     cases: list[dict[str, Any]] = [
         case
         for path in TESTS
@@ -79,12 +79,12 @@ def covered(*, firing: bool) -> set[str]:
     return {case["alertname"] for case in cases if bool(case.get("exp_alerts")) is firing}
 
 
-def test_every_alert_is_shown_to_fire_and_to_be_silent() -> None:
+def test_every_alert_is_tested_firing_and_silent() -> None:
     assert covered(firing=True) == covered(firing=False) == {alert["alert"] for alert in alerts()}
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
-def test_every_alert_says_what_is_wrong_and_what_to_do(alert: dict[str, Any]) -> None:
+def test_every_alert_has_a_description_and_a_runbook(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook"}
     document, _, anchor = alert["annotations"]["runbook"].partition("#")
@@ -92,13 +92,13 @@ def test_every_alert_says_what_is_wrong_and_what_to_do(alert: dict[str, Any]) ->
 
 
 def anchors(document: Path) -> set[str]:
-    """As GitHub makes them of the headings."""
+    """Return the anchors that GitHub makes of the headings."""
     headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_alert_has_its_line_where_operators_look() -> None:
-    """In the words of its twin on CloudWatch, where it has one: `queue-age` is OrderQueueAge."""
+def test_every_alert_is_in_the_operators_table() -> None:
+    """An alert with a CloudWatch alarm shares its row: OrderQueueAge is `queue-age`."""
     text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     section = text.partition("## An alarm is on")[2].partition("\n## ")[0]
     lines = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)

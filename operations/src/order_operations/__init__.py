@@ -1,1 +1,1 @@
-"""Operations on a running environment, each recorded in the audit trail."""
+"""Operations on a running environment. The audit trail records each change."""

@@ -1,10 +1,10 @@
-"""The dead letters: looked at, moved back to the work queue, or thrown away, one by one and bounded.
+"""Dead letters: peek, redrive to the work queue, or discard, up to a limit per call.
 
-    receive (hidden from others) ─► chosen? ─► record ─► send to the work queue ─► delete
-                                       └─ no: kept hidden, so that it does not come twice; given back at the end
+    receive (hidden from others) ─► selected? ─► record ─► send to the work queue ─► delete
+                                       └─ no: stays hidden during the call, so that it is not received twice
 
-A letter is sent before it is deleted: a crash between leaves a duplicate, which the processor finds to be
-done, and never a loss. Whatever was received and not deleted is visible again when a verb ends, however it ends.
+A redriven letter is sent before it is deleted. A crash in between leaves a duplicate, which the processor recognizes,
+and never loses the message. When a call ends, also with an error, every letter that was not deleted is visible again.
 """
 
 import math
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, not_with_all, to_letter
+from order_operations.letters import DeadLetter, Outcome, QueueInfo, Refusals, Result, bulk_refusal, to_letter
 from order_operations.pace import Pace
 from order_operations.target import Target
 from order_shared.aws.queue_depth import depth_request, to_depth
@@ -28,7 +28,7 @@ from order_shared.messaging.queue import MAX_BATCH, MAX_BATCH_BYTES
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-WAIT_SECONDS = 1  # a long poll, however short, asks all of SQS's servers: an empty answer means an empty queue
+WAIT_SECONDS = 1  # even a short long poll queries all servers of SQS: an empty response means an empty queue
 HIDDEN_SECONDS = 300
 MAX_HIDDEN_SECONDS = 43_200  # SQS hard limit
 SETTINGS_OF_QUEUES = "ORDER_ENV, ORDER_TABLE_PREFIX, ORDER_QUEUE_NAME and ORDER_DLQ_NAME"
@@ -36,24 +36,24 @@ SETTINGS_OF_QUEUES = "ORDER_ENV, ORDER_TABLE_PREFIX, ORDER_QUEUE_NAME and ORDER_
 
 class NoSuchQueue(PlatformError):
     def __init__(self, name: str, where: str) -> None:
-        super().__init__(f"there is no queue {name} in {where}; {SETTINGS_OF_QUEUES} say which one is meant")
+        super().__init__(f"there is no queue {name} in {where}; check {SETTINGS_OF_QUEUES}")
 
 
 class QueueFailed(PlatformError):
-    """SQS refused a whole request or could not be reached."""
+    """SQS rejected a whole request or was unreachable."""
 
     def __init__(self, request: str, error: Exception) -> None:
         code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
-        super().__init__(f"SQS, {request}: {code or error}")
+        super().__init__(f"SQS {request} failed: {code or error}")
 
 
 def _nothing(_: object) -> None:
-    """For those who do not want to be told."""
+    """Ignore the argument; the default callback."""
 
 
 @dataclass(eq=False)
 class DeadLetters:
-    """Works on at most `limit` letters per call. `warn` is told of letters that could not be given back at once."""
+    """Access to the dead letters, at most `limit` per call. `warn` receives messages about letters that stay hidden."""
 
     client: "SQSClient"
     _: KW_ONLY
@@ -67,7 +67,7 @@ class DeadLetters:
     _urls: dict[str, str] = field(default_factory=dict, init=False)
 
     def info(self) -> QueueInfo:
-        """Raises NoSuchQueue for either queue, QueueFailed."""
+        """Return the URL and the depth of the dead-letter queue. Raises NoSuchQueue for either queue, QueueFailed."""
         self._url(self.work_queue)
         url = self._url(self.dead_letter_queue)
         with _translated("get_queue_attributes"):
@@ -75,13 +75,13 @@ class DeadLetters:
         return QueueInfo(url, depth.visible)
 
     def peek(self, limit: int) -> list[DeadLetter]:
-        """Up to `limit` letters, oldest first; they stay where they are."""
+        """Return up to `limit` letters, oldest first. They stay in the queue."""
         with self._holding() as held:
             letters = [letter for batch in self._receive(held, limit, HIDDEN_SECONDS) for letter in batch]
         return sorted(letters, key=lambda letter: letter.sent_at)
 
     def find(self, message_id: str, limit: int) -> DeadLetter | None:
-        """The letter, if it is among the first `limit` that SQS gives; it stays where it is."""
+        """Return the letter if it is among the first `limit` that SQS returns. It stays in the queue."""
         with self._holding() as held:
             for batch in self._receive(held, limit, HIDDEN_SECONDS):
                 for letter in batch:
@@ -99,11 +99,10 @@ class DeadLetters:
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:
-        """Moves the selected letters, or all for None, to the work queue, `rate` per second and never in a burst
-        of more than a second's worth.
+        """Move the selected letters, or all for None, to the work queue, at most `rate` per second.
 
-        `record` is called before letters are moved. What comes while this runs is left alone: it may be what
-        was moved a moment ago. An unreadable letter is moved only if it is selected by id.
+        `record` is called before letters are moved. Letters that arrive during the call are skipped: they may have
+        failed again after this redrive. An unreadable letter is moved only if it is selected by id.
         """
         started = self.now()
         pace = Pace(rate, self.monotonic)
@@ -111,17 +110,20 @@ class DeadLetters:
         def refuse(letters: Sequence[DeadLetter]) -> Refusals:
             if select is not None:
                 return {}
-            return {letter.message_id: why for letter in letters if (why := not_with_all(letter, started))}
+            return {letter.message_id: reason for letter in letters if (reason := bulk_refusal(letter, started))}
 
         def move(letters: Sequence[DeadLetter]) -> Refusals:
             if (delay := pace.delay(len(letters))) > 0:
                 self.sleep(delay)
             unsent = self._send(letters)
             undeleted = self._delete([letter for letter in letters if letter.message_id not in unsent])
-            twice = {message_id: f"sent, but still here too ({code})" for message_id, code in undeleted.items()}
-            return {**{message_id: f"not sent: {code}" for message_id, code in unsent.items()}, **twice}
+            duplicates = {
+                message_id: f"sent, but not deleted from the dead letters: {code}"
+                for message_id, code in undeleted.items()
+            }
+            return {**{message_id: f"not sent: {code}" for message_id, code in unsent.items()}, **duplicates}
 
-        return self._work(
+        return self._process(
             select,
             limit=limit,
             hidden=min(MAX_HIDDEN_SECONDS, HIDDEN_SECONDS + math.ceil(MAX_BATCH / rate)),
@@ -144,12 +146,12 @@ class DeadLetters:
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:
-        """Deletes the selected letters for good, but for those that `refuse` names. `record` is called before."""
+        """Delete the selected letters, except those that `refuse` returns. `record` is called before."""
 
         def delete(letters: Sequence[DeadLetter]) -> Refusals:
             return {message_id: f"not deleted: {code}" for message_id, code in self._delete(letters).items()}
 
-        return self._work(
+        return self._process(
             select,
             limit=limit,
             hidden=HIDDEN_SECONDS,
@@ -162,7 +164,7 @@ class DeadLetters:
             on_progress=on_progress,
         )
 
-    def _work(
+    def _process(
         self,
         select: Collection[str] | None,
         *,
@@ -178,16 +180,16 @@ class DeadLetters:
     ) -> list[Outcome]:
         outcomes: list[Outcome] = []
 
-        def tell(letter: DeadLetter, result: Result, detail: str = "") -> None:
+        def report(letter: DeadLetter, result: Result, detail: str = "") -> None:
             outcomes.append(Outcome(letter, result, detail))
             on_progress(outcomes[-1])
 
         with self._holding() as held:
-            for batch in self._chosen(held, select, limit, hidden):
+            for batch in self._receive_selected(held, select, limit, hidden):
                 refusals = refuse(batch)
                 for letter in batch:
                     if letter.message_id in refusals:
-                        tell(letter, refused, refusals[letter.message_id])
+                        report(letter, refused, refusals[letter.message_id])
                 for letters in _chunks((each for each in batch if each.message_id not in refusals), burst):
                     if dry_run:
                         failures: Refusals = {}
@@ -196,18 +198,18 @@ class DeadLetters:
                         failures = effect(letters)
                     for letter in letters:
                         if letter.message_id in failures:
-                            tell(letter, Result.FAILED, failures[letter.message_id])
+                            report(letter, Result.FAILED, failures[letter.message_id])
                         elif dry_run:
-                            tell(letter, Result.PLANNED)
+                            report(letter, Result.PLANNED)
                         else:
                             held.pop(letter.message_id, None)
-                            tell(letter, Result.DONE)
+                            report(letter, Result.DONE)
         return outcomes
 
-    def _chosen(
+    def _receive_selected(
         self, held: dict[str, DeadLetter], select: Collection[str] | None, limit: int, hidden: int
     ) -> Iterator[list[DeadLetter]]:
-        """The selected among the received; ends when the last of them has been found."""
+        """Yield batches of the selected letters. Stop once all of them have been found."""
         if select is None:
             yield from self._receive(held, limit, hidden)
             return
@@ -221,16 +223,16 @@ class DeadLetters:
 
     @contextmanager
     def _holding(self) -> Iterator[dict[str, DeadLetter]]:
-        """What has been received, by message id; what is still in it at the end is given back."""
+        """Yield a dictionary for received letters, by message id. At the end, make those still in it visible again."""
         held: dict[str, DeadLetter] = {}
         try:
             yield held
         finally:
             for letters in _chunks(list(held.values()), MAX_BATCH):
-                self._give_back(letters)
+                self._unhide(letters)
 
     def _receive(self, held: dict[str, DeadLetter], limit: int, hidden: int) -> Iterator[list[DeadLetter]]:
-        """Batches until the queue is empty or `limit` letters were seen. A letter is given once."""
+        """Yield batches until the queue is empty or `limit` letters were received. Each letter is yielded once."""
         url = self._url(self.dead_letter_queue)
         seen: set[str] = set()
         while len(seen) < limit:
@@ -244,7 +246,7 @@ class DeadLetters:
                     MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
                 )
             letters = {letter.message_id: letter for letter in map(to_letter, answer.get("Messages", []))}
-            held.update(letters)  # a letter that comes again, since its time ran out, has a new receipt
+            held.update(letters)  # a letter that is received again, after its visibility timeout, has a new receipt
             if not letters:
                 return
             new = [letter for message_id, letter in letters.items() if message_id not in seen]
@@ -262,7 +264,7 @@ class DeadLetters:
         return _failures(letters, answer)
 
     def _delete(self, letters: Sequence[DeadLetter]) -> Refusals:
-        """Never raises QueueFailed: what was sent is to be told, whatever becomes of the delete."""
+        """Delete letters and return the failures. Never raises QueueFailed: the sent letters must be reported."""
         if not letters:
             return {}
         try:
@@ -277,7 +279,7 @@ class DeadLetters:
             return {letter.message_id: str(error) for letter in letters}
         return _failures(letters, answer)
 
-    def _give_back(self, letters: Sequence[DeadLetter]) -> None:
+    def _unhide(self, letters: Sequence[DeadLetter]) -> None:
         try:
             with _translated("change_message_visibility_batch"):
                 answer = self.client.change_message_visibility_batch(
@@ -292,8 +294,8 @@ class DeadLetters:
         else:
             failures = _failures(letters, answer)
         for message_id, code in failures.items():
-            if code not in GONE_CODES:  # those are visible already, or somebody else's
-                self.warn(f"{message_id} stays hidden for some minutes: {code}")
+            if code not in GONE_CODES:  # such letters are already visible, or another consumer has them
+                self.warn(f"{message_id} stays hidden for a few minutes: {code}")
 
     def _url(self, name: str) -> str:
         if name not in self._urls:
@@ -310,7 +312,7 @@ class DeadLetters:
 
 @contextmanager
 def open_dead_letters(target: Target, warn: Callable[[str], None] = _nothing) -> Iterator[DeadLetters]:
-    """The dead letters of an environment. Nothing is connected until it is first used."""
+    """Open the dead letters of an environment. The connection is made at first use."""
     settings = target.settings
     client = target.client("sqs", settings.sqs_endpoint)
     try:
@@ -332,7 +334,7 @@ def _failures(letters: Sequence[DeadLetter], answer: Any) -> Refusals:
 
 
 def _chunks(letters: Iterable[DeadLetter], size: int) -> Iterator[list[DeadLetter]]:
-    """Up to `size` letters, and no more bytes than one request takes."""
+    """Yield chunks of up to `size` letters, each within the size limit of one request."""
     chunk: list[DeadLetter] = []
     room = MAX_BATCH_BYTES
     for letter in letters:

@@ -1,4 +1,4 @@
-"""A dead letter as an operator sees it, and what may become of one."""
+"""Dead letters in the form for operators, and the results of operations on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from order_shared.domain.order.events import UnreadableEvent, parse_event
 from order_shared.domain.order.models import Customer
 
 NO_REASON = "-"
-"""SQS moved the letter by itself, after too many deliveries, or somebody put it there by hand."""
+"""Reason of a letter without one: SQS moved it after too many receives, or it was sent by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A dead letter. `type`, `order_id` and `customer` are None if the body is no event that we know.
+    """A dead letter. `type`, `order_id` and `customer` are None if the body is not a supported event.
 
-    `original_id` is the message id that the processor's log names.
+    `original_id` is the message id in the processor's log lines.
     """
 
     message_id: str
@@ -41,7 +41,7 @@ class DeadLetter:
 class Result(StrEnum):
     DONE = "done"
     PLANNED = "planned"
-    """It would be done, were this not a dry run."""
+    """Result in a dry run, instead of DONE."""
     SKIPPED = "skipped"
     REFUSED = "refused"
     FAILED = "failed"
@@ -58,16 +58,16 @@ class Outcome:
 class QueueInfo:
     url: str
     letters: int
-    """As SQS estimates it."""
+    """Number of letters, as SQS estimates it."""
 
 
 Refusals = Mapping[str, str]
-"""Why not, by message id."""
+"""Reasons why letters were not processed, by message id."""
 
 
 def to_letter(message: Mapping[str, Any]) -> DeadLetter:
-    """Return the letter of a message as SQS sends it, with the attributes that were asked for."""
-    said = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    """Convert a message of SQS, received with all its attributes, to a dead letter."""
+    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     try:
         event = parse_event(message["Body"])
     except UnreadableEvent:
@@ -76,9 +76,9 @@ def to_letter(message: Mapping[str, Any]) -> DeadLetter:
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
-        reason=said.get("reason", NO_REASON),
-        detail=said.get("detail", "-"),
-        original_id=said.get("message_id"),
+        reason=attributes.get("reason", NO_REASON),
+        detail=attributes.get("detail", "-"),
+        original_id=attributes.get("message_id"),
         sent_at=from_micros(int(message["Attributes"]["SentTimestamp"]) * 1000),
         receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
         type=event.type if event else None,
@@ -87,9 +87,10 @@ def to_letter(message: Mapping[str, Any]) -> DeadLetter:
     )
 
 
-def not_with_all(letter: DeadLetter, started: datetime) -> str | None:
+def bulk_refusal(letter: DeadLetter, started: datetime) -> str | None:
+    """Return why a redrive of all letters skips this one; None if it does not."""
     if not letter.is_readable:
-        return "unreadable: it would come back; name it with --id to move it all the same"
+        return "unreadable: it would fail again; to move it anyway, select it with --id"
     if letter.sent_at > started:
-        return "it came after this began"
+        return "it arrived after the redrive started"
     return None

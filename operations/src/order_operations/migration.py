@@ -1,4 +1,4 @@
-"""The backfill: sees to every item of a table, segment by segment, at a rate, from where the last one stopped."""
+"""Backfill: rewrites the items of a table, in parallel segments, at a limited rate, and resumes where it stopped."""
 
 import asyncio
 import time
@@ -18,12 +18,12 @@ from order_shared.storage.migrations import Checkpoint, MigratedTable, Migration
 
 SEGMENTS = 8
 MAX_PAGE = 25
-"""Items of a segment that are rewritten at once."""
+"""Items of a segment that are rewritten concurrently."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What was seen, by version as it was read, and how many of these were rewritten."""
+    """Numbers of processed items: by the version that was read, and how many were rewritten."""
 
     versions: Counter[int] = field(default_factory=Counter)
     rewritten: int = 0
@@ -40,7 +40,7 @@ class Tally:
 
 
 class Backfill:
-    """`rate` bounds the items that are read per second, and so those that are rewritten."""
+    """Backfill of one table. `rate` is the maximum number of items read, and so of rewrites, per second."""
 
     def __init__(
         self,
@@ -61,14 +61,14 @@ class Backfill:
         self._tally = Tally()
 
     async def count(self) -> Tally:
-        """Reads all items and changes nothing, the checkpoints included."""
+        """Read all items without changing any item or checkpoint."""
         await self._in_each_segment(self._count)
         return self._tally
 
     async def rewrite(self, *, from_start: bool = False) -> Tally:
-        """Rewrites all items of older versions. Broken off anywhere, it goes on there when it is called again.
+        """Rewrite all items of older versions. After an interruption, the next call resumes at the checkpoints.
 
-        What an earlier run has seen to is not read again, unless `from_start`. Raises StorageUnavailable.
+        With `from_start` it ignores the checkpoints and reads all items again. Raises StorageUnavailable.
         """
         if from_start:
             await asyncio.gather(*(self._migration.save(segment, Checkpoint()) for segment in self._segments))
@@ -76,7 +76,7 @@ class Backfill:
         return self._tally
 
     async def _in_each_segment(self, work: Callable[[Segment], Awaitable[None]]) -> None:
-        """The first failure breaks the others off, and is raised."""
+        """Run the work for all segments concurrently. The first error cancels the others and is raised."""
         tasks = [asyncio.ensure_future(work(segment)) for segment in self._segments]
         try:
             await asyncio.gather(*tasks)
@@ -89,7 +89,7 @@ class Backfill:
         after: Item | None = None
         while True:
             page = await self._migration.read(segment, after, self._page)
-            await self._see(page.items)
+            await self._tally_items(page.items)
             self._on_progress(self._tally)
             if page.after is None:
                 return
@@ -99,22 +99,22 @@ class Backfill:
         checkpoint = await self._migration.checkpoint(segment)
         while not checkpoint.done:
             page = await self._migration.read(segment, checkpoint.after, self._page)
-            await self._see(page.items)
+            await self._tally_items(page.items)
             old = [item for item in page.items if version_of(item) < self._migration.newest]
             rewritten = await asyncio.gather(*map(self._migration.rewrite, old))
-            self._tally.rewritten += sum(rewritten)  # not around an await: other segments count meanwhile
+            self._tally.rewritten += sum(rewritten)  # no await inside: other segments change it concurrently
             checkpoint = Checkpoint(page.after, done=page.after is None)
             await self._migration.save(segment, checkpoint)
             self._on_progress(self._tally)
 
-    async def _see(self, items: Sequence[Item]) -> None:
+    async def _tally_items(self, items: Sequence[Item]) -> None:
         if (delay := self._pace.delay(len(items))) > 0:
             await self._sleep(delay)
         self._tally.versions.update(map(version_of, items))
 
 
 def record_run(target: Target, migration: Migration, table: MigratedTable, reason: str) -> None:
-    """Record who begins a run; to be called before anything is rewritten. Raises botocore's errors."""
+    """Record a run in the audit trail. Call this before anything is rewritten. Raises botocore's errors."""
     target.audit.record(
         Operation(
             subject=f"migration#{table}",

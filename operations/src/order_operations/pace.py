@@ -1,11 +1,11 @@
-"""Pace of a bulk operation on a running environment."""
+"""Rate limit for a bulk operation on a running environment."""
 
 import math
 from collections.abc import Callable
 
 
 class Pace:
-    """`rate` items per second on average, from the first on, over all who wait."""
+    """Rate limit of `rate` items per second on average, shared by all concurrent callers."""
 
     def __init__(self, rate: float, monotonic: Callable[[], float]) -> None:
         self._rate = rate
@@ -13,7 +13,7 @@ class Pace:
         self._next_at = -math.inf
 
     def delay(self, count: int) -> float:
-        """Return the seconds to wait before the next `count`, which are then taken."""
+        """Reserve the next `count` items, and return the seconds to wait before them."""
         now = self._monotonic()
         turn = max(now, self._next_at)
         self._next_at = turn + count / self._rate

@@ -1,4 +1,4 @@
-"""Orders that the platform has stopped trying by itself, and what an operator can do about them."""
+"""Parked orders, which the platform no longer retries, and an operator's actions on them: list, retry, reject."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonC
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import AuditTrail, Operation
-from order_shared.storage.orders import FOR_EVER
+from order_shared.storage.orders import MAX_DUE_AT
 from order_shared.storage.outbox import PARKED_SHARDS
 
 RETRY_DUE = timedelta(seconds=15)
@@ -23,10 +23,10 @@ class NotParked(DomainError):
 
 
 async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
-    """Up to `limit` parked orders, those parked longest first."""
+    """Return up to `limit` parked orders, those parked longest first."""
     found: list[tuple[datetime, Order]] = []
     for shard in PARKED_SHARDS:
-        for entry in await adapters.orders.list_due(shard, FOR_EVER, limit):
+        for entry in await adapters.orders.list_due(shard, MAX_DUE_AT, limit):
             order = await adapters.orders.get_entry(entry)
             if order is not None and order.parking.parked is not None:
                 found.append((order.parking.parked.at, order))
@@ -34,20 +34,21 @@ async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
 
 
 async def retry(adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
-    """Puts a parked order back into the outbox and says it on the queue; False if the sweeper has to say it.
+    """Return a parked order to the outbox and publish its event. Return False if the sweeper has to publish it.
 
-    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable, botocore's errors.
+    The action is recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable, botocore's errors.
     """
     await _record(trail, order, "orders.retry", actor, reason, at)
-    return await _say(adapters, await _unpark(adapters, order, at))
+    return await _publish(adapters, await _unpark(adapters, order, at))
 
 
 async def reject(
     adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime
 ) -> Order:
-    """Ends a parked order. What holds stock, and perhaps money, is undone by the processor and ends cancelled.
+    """End a parked order. A pending order is rejected; any other is returned to the processor, which cancels it.
 
-    Recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable, botocore's errors.
+    The cancellation returns its stock and its payment. The action is recorded before it is done. Raises NotParked,
+    StaleOrder, StorageUnavailable, botocore's errors.
     """
     await _record(trail, order, "orders.reject", actor, reason, at)
     if order.status is OrderStatus.PENDING:
@@ -59,12 +60,12 @@ async def reject(
     else:
         requested = order.request_cancel(at, due_at=to_millis(at + RETRY_DUE))
         undone = await adapters.orders.request_cancel(requested, version=None)
-    await _say(adapters, undone)
+    await _publish(adapters, undone)
     return undone
 
 
 async def _record(trail: AuditTrail, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
-    """Record what is done to a parked order. Raises NotParked for any other."""
+    """Record an action on a parked order. Raises NotParked if the order is not parked."""
     if order.parking.parked is None:
         raise NotParked(order)
     detail = f"{order.status}, parked for {order.parking.parked.reason}"
@@ -78,7 +79,7 @@ async def _unpark(adapters: Adapters, order: Order, at: datetime) -> Order:
     return retried
 
 
-async def _say(adapters: Adapters, order: Order) -> bool:
+async def _publish(adapters: Adapters, order: Order) -> bool:
     try:
         return not await adapters.queue.send([OutgoingMessage(event_of(order).to_json())])
     except QueueUnavailable:

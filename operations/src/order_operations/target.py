@@ -1,4 +1,4 @@
-"""Which environment a verb works on, and who is asking."""
+"""Target environment of an operation, and the operator who runs it."""
 
 import asyncio
 import getpass
@@ -24,15 +24,15 @@ CALLS = Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts"
 
 
 class WrongRegion(Exception):
-    """Operators write, and only the home region may: elsewhere are replicas."""
+    """AWS_REGION is not the home region, which is the only region that may write; the others have replicas."""
 
     def __init__(self, home: str, region: str) -> None:
-        super().__init__(f"the home region is {home}, and AWS_REGION is {region}: nothing is operated on replicas")
+        super().__init__(f"AWS_REGION is {region}, but operations must run in the home region {home}, not on a replica")
 
 
 @dataclass(frozen=True)
 class Target:
-    """An environment. `actor` is who the audit trail names."""
+    """Target environment. `actor` is the operator's name in the audit trail."""
 
     settings: Settings
     credentials: CredentialsProvider
@@ -41,10 +41,12 @@ class Target:
 
     @classmethod
     def of_environment(cls) -> "Target":
-        """What the ORDER_ settings and AWS's own variables say; the actor is the caller as AWS knows it.
+        """Return the target of the ORDER_ settings and AWS's variables. The actor is the ARN of the AWS caller.
+
+        With a local endpoint, the actor is the user of the machine.
 
         Raises:
-            WrongRegion: if ORDER_HOME_REGION names another one.
+            WrongRegion: if ORDER_HOME_REGION is another region.
         """
         settings = load_settings(Settings)
         if home := settings.home_elsewhere:
@@ -60,12 +62,12 @@ class Target:
         return DynamoAuditTrail(client, self.settings.tables.operations)
 
     def client(self, service: str, endpoint: str | None) -> Any:
-        """Return a client of boto3. Nothing is connected until it is first used."""
-        make: Any = self.sync_session.client  # typed by the name of each service
+        """Return a boto3 client. The connection is made at first use."""
+        make: Any = self.sync_session.client  # its overloads need a literal service name
         return make(service, region_name=self.settings.aws_region, endpoint_url=endpoint, config=CALLS)
 
     def run(self, work: Callable[[Adapters], Awaitable[T]]) -> T:
-        """Runs `work` with the environment's storage and queues open."""
+        """Run `work` with the environment's storage and queues open."""
 
         async def with_adapters() -> T:
             async with open_adapters(
@@ -77,5 +79,5 @@ class Target:
 
 
 def user() -> str:
-    """Return who runs this process, and where."""
+    """Return the user and host of this process, such as `ada@laptop`."""
     return f"{getpass.getuser()}@{socket.gethostname()}"

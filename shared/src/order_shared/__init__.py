@@ -1,1 +1,1 @@
-"""What the order services must agree on: the domain, the stored items and the messages."""
+"""Shared library of the order services: the domain, the stored items, the messages, and the adapters to AWS."""

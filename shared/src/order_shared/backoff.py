@@ -1,11 +1,11 @@
-"""Waits between attempts."""
+"""Delays between attempts."""
 
 import random
 
 
 def full_jitter(attempt: int, *, base: float, cap: float) -> float:
-    """Return the seconds to wait after failed attempt number `attempt` (from 0), spread at random."""
-    return random.uniform(0, doubled(attempt, base=base, cap=cap))  # noqa: S311 - spreads load, guards nothing
+    """Return a random delay, in seconds, after failed attempt number `attempt` (from 0)."""
+    return random.uniform(0, doubled(attempt, base=base, cap=cap))  # noqa: S311 - no security purpose
 
 
 def doubled(attempt: int, *, base: float, cap: float) -> float:

@@ -1,9 +1,9 @@
-"""`python -m order_shared.healthcheck`: is the service in this container alive?
+"""Health check of the service in this container: `python -m order_shared.healthcheck`.
 
-Asks `/healthz` on the port that ORDER_PORT names. Ends with 0 if the answer is 200, else with 1 and one line why.
+Requests `/healthz` on the port ORDER_PORT. Exits with 0 if the status is 200, otherwise with 1 and a one-line reason.
 
-It runs every few seconds beside the service, so it imports nothing but `socket`: half the time that `http.client` takes
-to start, and nothing of the platform.
+The container runs it every few seconds. It uses only `socket`, and no module of the platform: it starts in half the
+time that `http.client` needs.
 """
 
 import os
@@ -25,32 +25,32 @@ def main() -> None:
 
 
 def find_fault(port: str | None) -> str | None:
-    """Why the service on this port of ours is not healthy; None if it is."""
+    """Return why the service on this local port is unhealthy; None if it is healthy."""
     if not port:
         return "ORDER_PORT is not set"
     if not (port.isascii() and port.isdecimal() and len(port) <= len(str(MAX_PORT)) and 1 <= int(port) <= MAX_PORT):
-        return f"ORDER_PORT is no number from 1 to {MAX_PORT}: {port!r:.20}"
+        return f"ORDER_PORT is not a number from 1 to {MAX_PORT}: {port!r:.20}"
     try:
         line = _status_line(int(port))
     except TimeoutError:
-        return f"port {port} did not answer within {TIMEOUT_SECONDS:g} s"
+        return f"no response from port {port} within {TIMEOUT_SECONDS:g} s"
     except OSError as error:
         return f"port {port}: {error.strerror or error}"
     if not line.startswith(b"HTTP/"):
-        return f"port {port} did not answer in HTTP"
+        return f"the response from port {port} is not HTTP"
     status = b"".join(line.split()[1:2]).decode("ascii", "replace")
-    return None if status == "200" else f"/healthz answered {status!r}"
+    return None if status == "200" else f"/healthz returned status {status!r}"
 
 
 def _status_line(port: int) -> bytes:
-    """The first line of the answer, or as much of it as there is. Raises OSError."""
+    """Return the first line of the response, or the part of it that arrived. Raises OSError."""
     ends_at = time.monotonic() + TIMEOUT_SECONDS
     with socket.create_connection((HOST, port), TIMEOUT_SECONDS) as connection:
         connection.sendall(REQUEST)
         answer = b""
         while b"\n" not in answer and len(answer) < MAX_STATUS_LINE_BYTES:
             left = ends_at - time.monotonic()
-            if left <= 0:  # it answers, drop by drop
+            if left <= 0:  # the response arrives too slowly
                 raise TimeoutError
             connection.settimeout(left)
             piece = connection.recv(MAX_STATUS_LINE_BYTES)

@@ -1,6 +1,6 @@
-"""The table of services: one row for each. Standard library only: infrastructure and operators' commands read it too.
+"""The table of services, one row each. Standard library only: infrastructure and operators' commands import it too.
 
-`python -m order_shared.naming` prints the names in the order of shipping.
+`python -m order_shared.naming` prints the names in deployment order.
 """
 
 from dataclasses import dataclass
@@ -9,24 +9,24 @@ from enum import StrEnum
 
 class ServiceKind(StrEnum):
     HTTP = "http"
-    """Behind the load balancer: a deployment shifts its traffic."""
+    """Service behind the load balancer: a deployment shifts its traffic."""
     WORKER = "worker"
-    """Consumes messages: a deployment replaces its tasks one after the other."""
+    """Consumer of messages: a deployment replaces its tasks one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """One service. Its stack is the class of its CamelCase name in `infra/services/<module>.py`."""
+    """A service. Its stack is the class of its CamelCase name in `infra/services/<module>.py`."""
 
     name: str
-    """Name of its distribution, image repository, ECS service, container and log group."""
+    """Name of the distribution, image repository, ECS service, container and log group."""
     module: str
-    """Python package, which `python -m` starts."""
+    """Python package that `python -m` starts."""
     kind: ServiceKind
     port: int
-    """Port of the container: of requests, or of health checks and metrics alone."""
+    """Port in the container, for requests or only for health checks and metrics."""
     local_port: int
-    """Port on a developer's machine, whether the service runs there in a container or without."""
+    """Port on a developer's machine, with or without a container."""
 
 
 ORDER_API = Service(name="order-api", module="order_api", kind=ServiceKind.HTTP, port=8080, local_port=8000)
@@ -40,9 +40,9 @@ SERVICE_NAMES = tuple(service.name for service in SERVICES)
 
 
 def shipping_order() -> list[str]:
-    """Return the names with workers first: they read what the API of either version writes."""
+    """Return the names, workers first: a new worker can read what the old and the new API write."""
     return [service.name for service in sorted(SERVICES, key=lambda each: each.kind is not ServiceKind.WORKER)]
 
 
 if __name__ == "__main__":
-    print(*shipping_order())  # noqa: T201 - its purpose
+    print(*shipping_order())  # noqa: T201 - output of the command

@@ -1,4 +1,4 @@
-"""Definition of every table, index and queue. Standard library only: infrastructure imports it too."""
+"""Definitions of all tables, indexes and queues. Standard library only: infrastructure imports this module too."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +9,7 @@ OPEN_SHARDS = 16
 MAX_STOCK_SHARDS = 16
 
 MAX_RECEIVE_COUNT = 50
-"""Receives after which SQS moves a message to the dead letters: a last resort, since the consumer does so itself."""
+"""Receives after which SQS moves a message to the dead-letter queue: a last resort; the consumer moves it earlier."""
 
 MESSAGE_RETENTION_SECONDS = 14 * 24 * 3600  # SQS's maximum
 
@@ -27,7 +27,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Index:
-    """A global secondary index. `include` names the attributes it carries besides the keys."""
+    """A global secondary index. `include` lists the projected attributes other than the keys."""
 
     name: str
     hash_key: Key
@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Queue:
-    """A standard queue with the dead-letter queue beside it."""
+    """A standard queue and its dead-letter queue."""
 
     name: str
     dead_letter_name: str
@@ -90,14 +90,14 @@ INVENTORY = Table(
 IDEMPOTENCY = Table(name="idempotency", hash_key=Key("key"), ttl_attribute="expires_at")
 
 OPERATIONS = Table(name="operations", hash_key=Key("subject"), range_key=Key("at"))
-"""Table of operators' actions: what, to what, when and why."""
+"""Table of the audit trail: each operator's action, its subject, time and reason."""
 
 TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableNames:
-    """The names of one environment's tables."""
+    """Table names of one environment."""
 
     orders: str
     inventory: str

@@ -100,7 +100,7 @@ class TestPlace:
         [
             (1234, "KWD", "1.234 KWD cannot be charged exactly"),
             (12, "EUR", "0.12 EUR is below 0.50 EUR"),
-            (1000, "XCG", "the payment provider does not charge in XCG"),
+            (1000, "XCG", "the payment provider does not support XCG"),
         ],
     )
     async def test_a_total_that_cannot_be_charged_is_refused_if_it_is_to_be_paid(

@@ -64,7 +64,7 @@ async def test_a_currency_that_does_not_exist_is_refused_in_a_sentence(api: Api)
     response = await api.http.put("/v1/products/TEA", json={**TEA, "currency": "ZZZ"}, headers=api.headers())
     (error,) = problem_of(response, 400, "validation_failed")["errors"]
     assert error["code"] == "unknown_currency"
-    assert error["detail"] == "a currency is three capital letters of ISO 4217, such as EUR, and this is none of them"
+    assert error["detail"] == "not an ISO 4217 currency code; use three capital letters, such as EUR"
 
 
 async def test_a_bad_sku_is_refused(api: Api) -> None:

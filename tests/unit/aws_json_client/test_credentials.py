@@ -1,4 +1,4 @@
-"""Credentials from real sources: a container's endpoint, a process, a file. Nothing of botocore's chain is faked."""
+"""Credentials from real sources: a container endpoint, a process, a file. botocore's chain is not faked."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestContainer:
-    async def test_a_key_that_lasts_is_fetched_once_for_all_callers(self, endpoint: ContainerEndpoint) -> None:
+    async def test_a_long_lived_key_is_fetched_once_for_all_callers(self, endpoint: ContainerEndpoint) -> None:
         credentials = BotocoreCredentials()
         keys = await asyncio.gather(*(credentials.get_key() for _ in range(20)))
         assert {key.id for key in keys} == {"KEY1"}
@@ -79,7 +79,7 @@ class TestContainer:
         assert endpoint.given == ["KEY1"]
 
     @pytest.mark.usefixtures("impatient")
-    async def test_the_fetch_goes_on_when_every_caller_has_given_up(self, endpoint: ContainerEndpoint) -> None:
+    async def test_the_fetch_continues_after_every_caller_has_timed_out(self, endpoint: ContainerEndpoint) -> None:
         endpoint.open.clear()
         credentials = BotocoreCredentials()
         answers = await asyncio.gather(*(credentials.get_key() for _ in range(20)), return_exceptions=True)
@@ -89,9 +89,7 @@ class TestContainer:
         assert (await credentials.get_key()).id == "KEY1"
         assert endpoint.given == ["KEY1"]
 
-    async def test_a_key_that_still_holds_is_used_while_its_successor_is_slow(
-        self, endpoint: ContainerEndpoint
-    ) -> None:
+    async def test_a_valid_key_is_used_while_the_next_fetch_is_slow(self, endpoint: ContainerEndpoint) -> None:
         credentials = BotocoreCredentials()
         assert (await credentials.get_key()).id == "KEY1"
         source: Any = credentials._source
@@ -105,7 +103,7 @@ class TestContainer:
         assert endpoint.given == ["KEY1", "KEY2"]
 
     @pytest.mark.usefixtures("impatient")
-    async def test_an_endpoint_that_fails_is_asked_again_later(self, endpoint: ContainerEndpoint) -> None:
+    async def test_a_failed_endpoint_is_retried_later(self, endpoint: ContainerEndpoint) -> None:
         endpoint.fails = True
         credentials = BotocoreCredentials()
         with pytest.raises(NoCredentials):
@@ -114,7 +112,7 @@ class TestContainer:
         await eventually(lambda: credentials._fetch is None)
         assert (await credentials.get_key()).secret == "s"
 
-    async def test_a_refused_key_is_replaced_past_the_sessions_cache(self, endpoint: ContainerEndpoint) -> None:
+    async def test_a_rejected_key_is_replaced_bypassing_the_sessions_cache(self, endpoint: ContainerEndpoint) -> None:
         credentials = BotocoreCredentials()
         first = await credentials.get_key()
         credentials.refuse(first)
@@ -123,8 +121,10 @@ class TestContainer:
         assert (await credentials.get_key()).id == "KEY2"
         assert endpoint.given == ["KEY1", "KEY2"]
 
-    async def test_a_key_that_its_source_gives_again_is_used_again(self, endpoint: ContainerEndpoint) -> None:
-        """AWS does not know a new key everywhere at once."""
+    async def test_a_rejected_key_that_its_source_returns_again_is_used_again(
+        self, endpoint: ContainerEndpoint
+    ) -> None:
+        """A new key takes time to reach all of AWS."""
         endpoint.repeats = True
         credentials = BotocoreCredentials()
         for _ in range(5):
@@ -135,7 +135,7 @@ class TestContainer:
 
 
 class TestProcessAndFile:
-    async def test_a_process_is_run_anew_when_its_key_is_refused(self, tmp_path: Path) -> None:
+    async def test_a_credential_process_runs_again_when_its_key_is_rejected(self, tmp_path: Path) -> None:
         runs = tmp_path / "runs"
         script = tmp_path / "give.py"
         script.write_text(
@@ -151,7 +151,7 @@ class TestProcessAndFile:
         credentials.refuse(first)
         assert (first.id, (await credentials.get_key()).id) == ("KEY1", "KEY2")
 
-    async def test_a_file_that_is_rewritten_is_read_anew_when_its_key_is_refused(self, tmp_path: Path) -> None:
+    async def test_a_credentials_file_is_read_again_when_its_key_is_rejected(self, tmp_path: Path) -> None:
         def write(name: str) -> None:
             text = f"[default]\naws_access_key_id = {name}\naws_secret_access_key = s\n"
             (tmp_path / "credentials").write_text(text)
@@ -164,13 +164,13 @@ class TestProcessAndFile:
         credentials.refuse(first)
         assert (await credentials.get_key()).id == "KEY2"
 
-    async def test_without_any_source_there_are_none(self) -> None:
-        with pytest.raises(NoCredentials, match="no source has any"):
+    async def test_without_any_source_there_are_no_credentials(self) -> None:
+        with pytest.raises(NoCredentials, match="no source in botocore"):
             await BotocoreCredentials().get_key()
 
 
 @pytest.mark.parametrize("code", ["ExpiredTokenException", "UnrecognizedClientException"])
-async def test_a_call_that_meets_a_refused_key_ends_with_the_next_one(endpoint: ContainerEndpoint, code: str) -> None:
+async def test_a_call_with_a_rejected_key_succeeds_with_the_next_key(endpoint: ContainerEndpoint, code: str) -> None:
     used: list[str] = []
 
     async def send(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Where a service is."""
+"""Addresses of services."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from aws_json_client.endpoints import Address, resolve
         ("cn-north-1", "sqs.cn-north-1.amazonaws.com.cn"),
     ],
 )
-def test_without_an_endpoint_the_region_says_where_it_is(region: str, host: str) -> None:
+def test_without_an_endpoint_the_region_determines_the_address(region: str, host: str) -> None:
     assert resolve(SQS, region, None) == Address(hostname=host, port=443, tls=True)
 
 
@@ -25,7 +25,7 @@ def test_without_an_endpoint_the_region_says_where_it_is(region: str, host: str)
         ("AWS_USE_DUALSTACK_ENDPOINT", "sqs.us-east-1.api.aws"),
     ],
 )
-def test_awss_own_settings_choose_the_variant(monkeypatch: pytest.MonkeyPatch, variable: str, host: str) -> None:
+def test_aws_settings_select_the_endpoint_variant(monkeypatch: pytest.MonkeyPatch, variable: str, host: str) -> None:
     monkeypatch.setenv(variable, "true")
     assert resolve(SQS, "us-east-1", None) == Address(hostname=host, port=443, tls=True)
     assert resolve(SQS, "us-east-1", "http://127.0.0.1:4566").hostname == "127.0.0.1"
@@ -41,7 +41,7 @@ def test_awss_own_settings_choose_the_variant(monkeypatch: pytest.MonkeyPatch, v
         ("http://[::1]", Address(hostname="::1", port=80, tls=False), "[::1]"),
     ],
 )
-def test_an_endpoint_is_taken_as_it_is(endpoint: str, address: Address, host: str) -> None:
+def test_a_given_endpoint_is_used_unchanged(endpoint: str, address: Address, host: str) -> None:
     assert resolve(DYNAMODB, "eu-central-1", endpoint) == address
     assert address.host == host
 
@@ -58,11 +58,11 @@ def test_an_endpoint_is_taken_as_it_is(endpoint: str, address: Address, host: st
         "",
     ],
 )
-def test_what_could_not_be_signed_is_no_endpoint(endpoint: str) -> None:
+def test_an_endpoint_with_more_than_a_host_and_port_is_rejected(endpoint: str) -> None:
     with pytest.raises(ValueError, match="endpoint of dynamodb"):
         resolve(DYNAMODB, "eu-central-1", endpoint)
 
 
-def test_a_region_that_nobody_knows_is_told() -> None:
+def test_an_unknown_region_is_rejected_by_name() -> None:
     with pytest.raises(ValueError, match="mars-north-1"):
         resolve(SQS, "mars-north-1", None)

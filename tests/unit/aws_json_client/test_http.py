@@ -1,4 +1,4 @@
-"""Our HTTP client against servers that do what servers do: answer, keep silent, break off, talk nonsense."""
+"""The HTTP client against servers that respond, stay silent, close the connection, or send invalid data."""
 
 import asyncio
 import ipaddress
@@ -26,7 +26,7 @@ FAST = 0.05
 
 
 class Server:
-    """Speaks to each connection as `talk` does; keeps what was sent to it."""
+    """Server that handles each connection with `talk`, and keeps the received requests."""
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
@@ -52,7 +52,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 def answering(*answers: bytes) -> Talk:
-    """One answer to each request; the last one again and again."""
+    """Return a handler that sends one response per request, and repeats the last one."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         number = 0
@@ -77,14 +77,14 @@ async def post(send: Send, body: bytes = b"{}") -> Response:
     return await send(Request({"x-amz-target": "A.B"}, body))
 
 
-async def test_requests_one_after_the_other_share_a_connection() -> None:
+async def test_sequential_requests_share_a_connection() -> None:
     async with running(answering(OK)) as (server, address), open_http(address, timeout=5, connections=9) as send:
         answers = [await post(send) for _ in range(3)]
     assert answers == [Response(200, b"{}")] * 3
     assert server.connections == 1
 
 
-async def test_a_request_is_sent_as_it_is() -> None:
+async def test_a_request_is_sent_unchanged() -> None:
     seen: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -107,12 +107,12 @@ async def test_a_request_is_sent_as_it_is() -> None:
         ),
     ],
 )
-async def test_every_status_and_framing_is_an_answer(answer: bytes, expected: Response) -> None:
+async def test_every_status_and_framing_is_a_response(answer: bytes, expected: Response) -> None:
     async with running(answering(answer)) as (_, address), open_http(address, timeout=5, connections=1) as send:
         assert await post(send) == expected
 
 
-async def test_an_answer_may_come_byte_by_byte() -> None:
+async def test_a_response_may_arrive_byte_by_byte() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         for byte in OK:
@@ -123,7 +123,7 @@ async def test_an_answer_may_come_byte_by_byte() -> None:
         assert await post(send) == Response(200, b"{}")
 
 
-async def test_a_connection_that_the_server_will_close_is_not_used_again() -> None:
+async def test_a_connection_that_the_server_will_close_is_not_reused() -> None:
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     async with running(answering(closing)) as (server, address), open_http(address, timeout=5, connections=1) as send:
         await post(send)
@@ -131,7 +131,7 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again() -> No
     assert server.connections == 2
 
 
-async def test_a_connection_that_the_server_means_to_close_and_does_not_is_closed_by_us() -> None:
+async def test_a_connection_announced_as_closed_is_closed_by_the_client() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
@@ -145,12 +145,12 @@ async def test_a_connection_that_the_server_means_to_close_and_does_not_is_close
 @pytest.mark.parametrize(
     "announced", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"]
 )
-async def test_what_announces_an_answer_is_none(announced: bytes) -> None:
+async def test_an_interim_response_is_not_the_response(announced: bytes) -> None:
     async with running(answering(announced + OK)) as (_, address), open_http(address, timeout=5, connections=1) as send:
         assert [await post(send) for _ in range(2)] == [Response(200, b"{}")] * 2
 
 
-async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+async def test_a_connection_that_the_server_closed_while_idle_is_not_reused() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(OK)
@@ -163,7 +163,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
         assert (await post(send)).status == 200
 
 
-async def test_a_connection_that_has_rested_too_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_was_idle_too_long_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_IDLE_SECONDS", -1.0)  # every rest is too long: the clock is the system's
     async with running(answering(OK)) as (server, address), open_http(address, timeout=5, connections=1) as send:
         await post(send)
@@ -202,8 +202,8 @@ async def hang_up(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -
         (answering(b"HTTP/1.1 101 Other\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"), ConnectionError),
     ],
 )
-async def test_without_a_whole_answer_the_outcome_is_unknown(talk: Talk, error: type[OSError]) -> None:
-    """And the connection is given up, so that the rest of an answer is never taken for the next one."""
+async def test_without_a_complete_response_the_outcome_is_unknown(talk: Talk, error: type[OSError]) -> None:
+    """The connection is closed, so that the rest of a response is never read as the next one."""
     async with running(talk) as (server, address), open_http(address, timeout=FAST, connections=1) as send:
         for attempt in (1, 2):
             with pytest.raises(error):
@@ -212,7 +212,7 @@ async def test_without_a_whole_answer_the_outcome_is_unknown(talk: Talk, error: 
         await eventually(lambda: server.open == 0)
 
 
-async def test_who_gives_up_waiting_takes_the_connection_along() -> None:
+async def test_a_cancelled_request_closes_its_connection() -> None:
     async with running(silence) as (server, address), open_http(address, timeout=5, connections=1) as send:
         waiting = asyncio.ensure_future(post(send))
         await eventually(lambda: server.open == 1)
@@ -222,7 +222,7 @@ async def test_who_gives_up_waiting_takes_the_connection_along() -> None:
 
 
 @pytest.mark.parametrize("in_one_piece", [True, False])
-async def test_what_nobody_asked_for_is_not_taken_for_an_answer(*, in_one_piece: bool) -> None:
+async def test_unsolicited_data_is_not_read_as_a_response(*, in_one_piece: bool) -> None:
     uncalled = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
     is_answered = asyncio.Event()
 
@@ -241,7 +241,7 @@ async def test_what_nobody_asked_for_is_not_taken_for_an_answer(*, in_one_piece:
     assert server.connections == 2
 
 
-async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_response_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 1000)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -264,7 +264,7 @@ async def test_there_are_never_more_connections_than_allowed() -> None:
     assert server.connections == 3
 
 
-async def test_nobody_there_is_an_error_of_the_network() -> None:
+async def test_an_unreachable_server_is_a_network_error() -> None:
     async with running(answering(OK)) as (_, address):
         pass
     async with open_http(address, timeout=5, connections=1) as send:
@@ -272,7 +272,7 @@ async def test_nobody_there_is_an_error_of_the_network() -> None:
             await post(send)
 
 
-async def test_on_leaving_every_connection_is_closed() -> None:
+async def test_closing_the_pool_closes_every_connection() -> None:
     async with running(answering(OK)) as (server, address):
         async with open_http(address, timeout=5, connections=5) as send:
             await asyncio.gather(*(post(send) for _ in range(5)))
@@ -281,7 +281,7 @@ async def test_on_leaving_every_connection_is_closed() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate of its own making for 127.0.0.1, in one file."""
+    """Return a file with a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -303,7 +303,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])
-async def test_who_cannot_prove_its_name_gets_no_request(
+async def test_a_server_with_an_invalid_certificate_gets_no_request(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, *, is_trusted: bool
 ) -> None:
     if is_trusted:

@@ -1,4 +1,4 @@
-"""Signatures: the same as botocore's, whatever is signed."""
+"""Signatures equal botocore's, for generated requests."""
 
 import re
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ AUTHORIZATION = re.compile(r"AWS4-HMAC-SHA256 Credential=\S+, SignedHeaders=\S+,
 
 
 def botocores(key: Key, service: str, region: str, url: str, target: str, body: bytes, at: datetime) -> str:
-    """What botocore writes into the header for the same request, by its own code and our clock."""
+    """Return botocore's header for the same request at the same time."""
     request = AWSRequest("POST", url, data=body)
     request.headers["Content-Type"] = "application/x-amz-json-1.0"
     request.headers["X-Amz-Target"] = target
@@ -52,7 +52,7 @@ def botocores(key: Key, service: str, region: str, url: str, target: str, body: 
     body=st.binary(max_size=200),
     at=times,
 )
-def test_a_signature_is_the_one_that_botocore_makes(
+def test_a_signature_equals_botocores(
     key: Key, service: str, region: str, url: str, target: str, body: bytes, at: datetime
 ) -> None:
     headers = Signer(service=service, region=region, host=urlsplit(url).netloc).headers(key, target, body, at)
@@ -63,7 +63,7 @@ def test_a_signature_is_the_one_that_botocore_makes(
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(keys, times), min_size=2, max_size=6))
-def test_a_signer_follows_its_key_and_the_day(signed: list[tuple[Key, datetime]]) -> None:
+def test_the_signing_key_changes_with_the_key_and_the_day(signed: list[tuple[Key, datetime]]) -> None:
     def make() -> Signer:
         return Signer(service="sqs", region="eu-central-1", host="sqs.eu-central-1.amazonaws.com")
 

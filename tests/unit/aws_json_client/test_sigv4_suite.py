@@ -1,4 +1,4 @@
-"""AWS's own test suite of Signature Version 4: its cases of a POST to the path `/` without a query.
+"""AWS's test suite for Signature Version 4: the cases with a POST to the path `/` without a query.
 
 The values are those of the suite (Apache-2.0, Amazon.com), as botocore's source distribution has them under
 `tests/unit/auth/aws4_testsuite`. Its other cases have a GET, a query or a path, which the client does not send.
@@ -51,7 +51,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_authorization_is_the_one_of_the_suite(name: str) -> None:
+def test_the_authorization_equals_the_suites(name: str) -> None:
     headers, body, signature = CASES[name]
     signer = Signer(service="service", region="us-east-1", host=HOST)
     assert signer.authorization(Key(ID, SECRET), headers, body, TIMESTAMP) == (

@@ -1,4 +1,4 @@
-"""One attempt: what is sent, what its response means, and what is noted of the key and the clock."""
+"""One attempt: the request, the meaning of its response, and the corrections of key and clock."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -31,7 +31,7 @@ REQUEST_ID = {b"x-amzn-requestid": b"REQUEST-1"}
 
 
 class Wire:
-    """Answers with the script, in turn, and with success after it; keeps what was sent."""
+    """Fake HTTP layer that returns the scripted responses, then success, and keeps the requests."""
 
     def __init__(self, *script: Response | OSError) -> None:
         self._script = list(script)
@@ -62,7 +62,7 @@ async def failure(*script: Response | OSError) -> Any:
     return caught.value
 
 
-async def test_a_request_names_its_operation_and_its_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_has_its_operation_and_user_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SDK_UA_APP_ID", " a-shop ")
     wire = Wire(Response(200, b'{"Item": {}}', REQUEST_ID))
     assert await transport(wire).call("GetItem", {"TableName": "orders"}) == Answer({"Item": {}}, "REQUEST-1")
@@ -75,12 +75,14 @@ async def test_a_request_names_its_operation_and_its_sender(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("application", ["", "  ", "two\nlines", "Käse"])
-def test_a_name_that_no_header_can_hold_is_left_out(monkeypatch: pytest.MonkeyPatch, application: str) -> None:
+def test_an_application_name_that_is_invalid_in_a_header_is_omitted(
+    monkeypatch: pytest.MonkeyPatch, application: str
+) -> None:
     monkeypatch.setenv("AWS_SDK_UA_APP_ID", application)
     assert "app/" not in user_agent()
 
 
-async def test_an_error_has_its_code_and_aws_request_id_and_leaves_stored_values_out() -> None:
+async def test_an_error_has_its_code_and_request_id_but_no_stored_values() -> None:
     error = await failure(refusal("ValidationException", message="the value grace@example.com is wrong"))
     assert isinstance(error, ServiceError)
     assert (error.code, error.status, error.reason, error.request_id) == ("ValidationException", 400, None, "REQUEST-1")
@@ -105,7 +107,7 @@ async def test_an_error_has_its_code_and_aws_request_id_and_leaves_stored_values
     ],
     ids=str,
 )
-async def test_what_aws_did_not_write_is_a_fault_on_the_way(response: Response, reason: str) -> None:
+async def test_a_response_that_is_not_from_aws_is_a_network_error(response: Response, reason: str) -> None:
     error = await failure(response)
     assert isinstance(error, ForeignResponse)
     assert (error.status, error.code, error.reason) == (response.status, str(response.status), reason)
@@ -114,7 +116,7 @@ async def test_what_aws_did_not_write_is_a_fault_on_the_way(response: Response, 
 @pytest.mark.parametrize(
     ("fault", "reason"), [(TimeoutError(), "timeout"), (ConnectionResetError("gone"), "network")], ids=str
 )
-async def test_no_response_is_a_connection_that_failed(fault: OSError, reason: str) -> None:
+async def test_a_missing_response_is_a_failed_connection(fault: OSError, reason: str) -> None:
     error = await failure(fault)
     assert isinstance(error, ConnectionFailed)
     assert error.reason == reason
@@ -132,7 +134,9 @@ async def test_no_response_is_a_connection_that_failed(fault: OSError, reason: s
     ],
     ids=str,
 )
-async def test_a_cancelled_transaction_is_judged_by_its_reasons(codes: list[str], reason: str | None) -> None:
+async def test_a_cancelled_transaction_is_retried_according_to_its_reasons(
+    codes: list[str], reason: str | None
+) -> None:
     reasons = [{"Code": code} for code in codes]
     assert (await failure(refusal("TransactionCanceledException", CancellationReasons=reasons))).reason == reason
 
@@ -151,7 +155,7 @@ async def test_every_status_that_botocore_retries_is_retried(status: int) -> Non
 
 
 class SkewedAws:
-    """Refuses signatures that are five minutes from its clock, which is off by `skew` from ours."""
+    """Fake of AWS that rejects signatures more than five minutes off. Its clock differs by `skew`."""
 
     def __init__(self, skew: timedelta) -> None:
         self._skew = skew
@@ -168,7 +172,7 @@ class SkewedAws:
 
 
 @pytest.mark.parametrize("hours", [-30, -1, 1, 30])
-async def test_a_clock_that_is_off_costs_one_attempt(hours: int) -> None:
+async def test_a_wrong_clock_costs_one_attempt(hours: int) -> None:
     aws = SkewedAws(timedelta(hours=hours))
     client = AwsClient(transport(aws), RetryPolicy(base=0.0))
     for _ in range(3):
@@ -177,7 +181,7 @@ async def test_a_clock_that_is_off_costs_one_attempt(hours: int) -> None:
 
 
 @pytest.mark.parametrize("date", [None, b"", b"yesterday", b"Mon, 30 Nov 2026 08:00:00 -0000"])
-async def test_a_refused_signature_without_a_date_is_only_retried(date: bytes | None) -> None:
+async def test_a_rejected_signature_without_a_date_is_only_retried(date: bytes | None) -> None:
     headers = {} if date is None else {b"date": date}
     refused = Response(400, b'{"__type": "a#InvalidSignatureException"}', headers)
     wire = Wire(refused)
@@ -185,8 +189,8 @@ async def test_a_refused_signature_without_a_date_is_only_retried(date: bytes | 
     assert len(wire.sent) == 2
 
 
-async def test_a_small_difference_of_clocks_is_left_alone() -> None:
-    """The signature was refused for another reason, such as a wrong secret."""
+async def test_a_small_clock_difference_is_not_corrected() -> None:
+    """The signature was rejected for another reason, such as a wrong secret."""
     date = format_datetime(datetime.now(UTC) + CLOCK_TOLERANCE / 2, usegmt=True).encode()
     wire = Wire(Response(400, b'{"__type": "a#InvalidSignatureException"}', {b"date": date}))
     await AwsClient(transport(wire), RetryPolicy(base=0.0)).request("GetItem", {})
@@ -194,7 +198,7 @@ async def test_a_small_difference_of_clocks_is_left_alone() -> None:
     assert second - first < timedelta(seconds=30)
 
 
-async def test_when_no_attempt_is_left_the_error_says_the_last_one() -> None:
+async def test_when_no_attempt_is_left_the_error_contains_the_last_one() -> None:
     client = AwsClient(transport(Wire(*[refusal("ThrottlingException")] * 10)), RetryPolicy(base=0.0))
     with pytest.raises(Unavailable) as caught:
         await client.request("GetItem", {})

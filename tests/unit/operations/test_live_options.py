@@ -16,13 +16,13 @@ from orderctl.main import app
         (["--every", "0.1"], "--every"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(options: list[str], told: str) -> None:
+def test_contradicting_options_are_rejected(options: list[str], told: str) -> None:
     refused = CliRunner().invoke(app, ["top", *options])
     assert refused.exit_code == 2
     assert told in " ".join(refused.output.replace("│", "").split())
 
 
-def test_help_teaches() -> None:
+def test_the_help_explains_the_options() -> None:
     shown = CliRunner().invoke(app, ["top", "--help"])
     assert shown.exit_code == 0
     assert "Name the tasks themselves, not their load balancer" in " ".join(shown.output.split())

@@ -1,4 +1,4 @@
-"""How fast counters grow, and quantiles out of buckets."""
+"""Rates of counters, and quantiles of histograms."""
 
 import math
 from bisect import bisect_left
@@ -27,12 +27,12 @@ def sample(at: float, counters: dict[str, float]) -> Sample:
 
 
 def buckets_of(values: list[float]) -> list[tuple[float, float]]:
-    """Cumulative, as a histogram exposes them."""
+    """Return cumulative buckets, as a histogram exports them."""
     return [*((bound, float(sum(value <= bound for value in values))) for bound in BOUNDS), (math.inf, len(values))]
 
 
 @given(counts, counts, seconds)
-def test_what_is_added_is_what_has_grown(start: dict[str, float], added: dict[str, float], elapsed: float) -> None:
+def test_a_rate_is_the_increase_per_second(start: dict[str, float], added: dict[str, float], elapsed: float) -> None:
     after = {name: start.get(name, 0.0) + added.get(name, 0.0) for name in {*start, *added}}
     growth = growth_per_second(sample(10.0, start), sample(10.0 + elapsed, after))
     assert {name: rate * elapsed for (name, _), rate in growth.items()} == {
@@ -41,23 +41,23 @@ def test_what_is_added_is_what_has_grown(start: dict[str, float], added: dict[st
 
 
 @given(counts, counts, seconds)
-def test_nothing_ever_shrinks(before: dict[str, float], after: dict[str, float], elapsed: float) -> None:
+def test_a_rate_is_never_negative(before: dict[str, float], after: dict[str, float], elapsed: float) -> None:
     growth = growth_per_second(sample(0.0, before), sample(elapsed, after))
     assert all(rate >= 0 for rate in growth.values())
 
 
-def test_after_a_restart_everything_counts_from_zero() -> None:
+def test_after_a_restart_all_counters_start_at_zero() -> None:
     before = sample(0.0, {"a_total": 100.0, "b_total": 1.0})
     after = sample(2.0, {"a_total": 4.0, "b_total": 6.0})
     assert growth_per_second(before, after) == {("a_total", frozenset()): 2.0, ("b_total", frozenset()): 3.0}
 
 
-def test_a_series_that_is_gone_is_a_restart_too() -> None:
+def test_a_missing_series_is_a_restart_too() -> None:
     before = sample(0.0, {"a_total": 3.0, "b_total": 5.0})
     assert growth_per_second(before, sample(1.0, {"b_total": 5.0})) == {("b_total", frozenset()): 5.0}
 
 
-def test_tasks_are_added_up_each_over_its_own_time() -> None:
+def test_rates_of_tasks_with_different_intervals_are_added() -> None:
     one = sample(0.0, {"a_total": 0.0}), sample(2.0, {"a_total": 10.0})
     other = sample(0.0, {"a_total": 50.0}), sample(1.0, {"a_total": 51.0})
     rates = Rates.between([one, other])
@@ -67,7 +67,7 @@ def test_tasks_are_added_up_each_over_its_own_time() -> None:
 
 
 @given(observations, st.floats(0.01, 1.0))
-def test_a_quantile_lies_in_the_bucket_of_the_value_of_that_rank(values: list[float], q: float) -> None:
+def test_a_quantile_is_in_the_bucket_of_its_rank(values: list[float], q: float) -> None:
     found = quantile(buckets_of(values), q)
     rank = max(1, math.ceil(q * len(values)))
     bucket = bisect_left(BOUNDS, sorted(values)[rank - 1])
@@ -86,17 +86,17 @@ def test_a_higher_quantile_is_never_lower(values: list[float], one: float, other
     assert low <= high + 1e-9
 
 
-def test_a_quantile_is_even_within_its_bucket() -> None:
+def test_a_quantile_is_interpolated_within_its_bucket() -> None:
     assert quantile([(1.0, 0.0), (2.0, 10.0), (math.inf, 10.0)], 0.5) == 1.5
     assert quantile([(1.0, 4.0), (2.0, 4.0), (math.inf, 8.0)], 0.99) == 2.0
 
 
-def test_of_nothing_there_is_no_quantile() -> None:
+def test_there_is_no_quantile_without_observations() -> None:
     assert quantile([], 0.5) is None
     assert quantile([(1.0, 0.0), (math.inf, 0.0)], 0.5) is None
 
 
-def test_what_a_registry_exposes_is_read() -> None:
+def test_the_output_of_a_registry_is_parsed() -> None:
     registry = CollectorRegistry()
     ended = Counter("ended", "…", ["status"], registry=registry)
     took = Histogram("took_seconds", "…", buckets=BOUNDS, registry=registry)
@@ -117,7 +117,7 @@ def test_what_a_registry_exposes_is_read() -> None:
     assert (after.gauge("parked"), after.gauge("absent")) == (7.0, None)
 
 
-def test_what_has_not_happened_yet_is_zero_and_what_is_not_measured_is_unknown() -> None:
+def test_a_counter_without_increments_is_zero_and_a_missing_metric_is_unknown() -> None:
     registry = CollectorRegistry()
     Counter("ended", "…", ["status"], registry=registry)
     looks = [Sample.parse(generate_latest(registry).decode(), at) for at in (0.0, 1.0)]
@@ -125,6 +125,6 @@ def test_what_has_not_happened_yet_is_zero_and_what_is_not_measured_is_unknown()
     assert (rates.counter("ended"), rates.counter("begun"), rates.quantile("took_seconds", 0.5)) == (0.0, None, None)
 
 
-def test_what_is_no_exposition_is_refused() -> None:
+def test_text_that_is_not_an_exposition_is_rejected() -> None:
     with pytest.raises(ValueError, match="invalid metric name"):
         Sample.parse("<html>moved</html>", 0.0)

@@ -1,4 +1,4 @@
-"""What is asked at a look, and what becomes of it if something does not answer."""
+"""Sources of a snapshot, and errors of single sources."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -49,7 +49,7 @@ async def some_orders() -> Stored:
     return STORED
 
 
-async def test_every_source_is_seen_whatever_the_others_do() -> None:
+async def test_an_error_of_one_source_does_not_hide_the_others() -> None:
     seen = await look(GOOD, BROKEN, GARBLED, GONE, depth=some_depth, read=some_orders)
     good = seen.tasks[GOOD]
     assert isinstance(good, Sample)
@@ -73,7 +73,7 @@ async def test_queues_and_storage_may_be_down() -> None:
     assert seen.stored.fault == "StorageUnavailable"
 
 
-async def test_what_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_hanging_source_is_given_up_after_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang() -> Depth:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
@@ -84,7 +84,7 @@ async def test_what_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class TwoQueues:
-    """Answers as SQS does: work 5 visible and 2 in flight, dead letters 3 and 1."""
+    """Fake of SQS: the work queue has 5 visible and 2 in flight, the dead letters 3 and 1."""
 
     name = "sqs"
 

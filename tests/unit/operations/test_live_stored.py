@@ -1,4 +1,4 @@
-"""What is open, what is parked, and the last orders, as they are stored."""
+"""Open, parked and last orders in storage."""
 
 from datetime import timedelta
 
@@ -18,13 +18,13 @@ def orders() -> MemoryOrderRepository:
 
 
 async def stored(orders: MemoryOrderRepository, *, minutes: int, customer: Customer | None = None) -> Order:
-    """An order that was placed so many minutes after noon."""
+    """Store an order placed `minutes` after noon."""
     order = make_order(at=NOON + timedelta(minutes=minutes), customer=customer)
     await orders.add(order, make_record(order))
     return order
 
 
-async def test_open_and_parked_orders_are_told_apart_and_ended_ones_left_out(orders: MemoryOrderRepository) -> None:
+async def test_open_and_parked_orders_are_separate_and_ended_ones_excluded(orders: MemoryOrderRepository) -> None:
     oldest, parked, ended, *_ = [await stored(orders, minutes=number) for number in range(6)]
     await orders.move(parked, parked.park(NOON, "overdue"))
     await orders.move(ended, ended.cancel(NOON))
@@ -34,14 +34,12 @@ async def test_open_and_parked_orders_are_told_apart_and_ended_ones_left_out(ord
     assert found.parked[0].created_at == parked.created_at
 
 
-async def test_an_empty_outbox_owes_nothing(orders: MemoryOrderRepository) -> None:
+async def test_an_empty_outbox_has_no_oldest_order(orders: MemoryOrderRepository) -> None:
     found = await read_outbox(orders)
     assert (found.swept, found.parked, found.oldest, found.capped) == ([], [], None, False)
 
 
-async def test_it_says_when_it_has_not_counted_all(
-    orders: MemoryOrderRepository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_incomplete_count_is_marked(orders: MemoryOrderRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "SHARD_LIMIT", 1)  # a hundred orders of one shard would take long to make
     for minutes in range(40):
         await stored(orders, minutes=minutes)
@@ -50,7 +48,7 @@ async def test_it_says_when_it_has_not_counted_all(
     assert len(found.swept) <= 16
 
 
-async def test_the_last_orders_of_a_customer_are_whatever_became_of_them(orders: MemoryOrderRepository) -> None:
+async def test_the_last_orders_of_a_customer_include_ended_ones(orders: MemoryOrderRepository) -> None:
     mine = [await stored(orders, minutes=number) for number in range(COUNT + 2)]
     await orders.move(mine[-1], mine[-1].cancel(NOON))
     await stored(orders, minutes=90, customer=make_customer(id="grace"))
@@ -59,7 +57,7 @@ async def test_the_last_orders_of_a_customer_are_whatever_became_of_them(orders:
     assert found[0].status == "cancelled"
 
 
-async def test_the_last_open_orders_are_everybodys(orders: MemoryOrderRepository) -> None:
+async def test_the_last_open_orders_are_of_all_customers(orders: MemoryOrderRepository) -> None:
     placed = [
         await stored(orders, minutes=number, customer=make_customer(id=f"customer-{number}"))
         for number in range(COUNT + 2)

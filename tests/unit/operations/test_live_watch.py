@@ -1,4 +1,4 @@
-"""From looks to views: what grew, what is down, and what stands in for it."""
+"""Figures of snapshots: rates, failed sources, and their substitutes."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -28,7 +28,7 @@ EMPTY = Stored(Outbox(swept=[], parked=[], capped=False), [])
 
 
 def said(at: float, *lines: str) -> Sample:
-    """A sample of counters and gauges, as a task would expose them."""
+    """Return a sample of counters and gauges, as a task exports them."""
     text = [f"# TYPE {line.split('{')[0].split()[0]} {'counter' if '_total' in line else 'gauge'}" for line in lines]
     return Sample.parse("\n".join([each for pair in zip(text, lines, strict=True) for each in pair] + [""]), at)
 
@@ -44,7 +44,7 @@ def look(
 
 
 def seen(*looks: Look) -> View:
-    """The view of the last one."""
+    """Return the view of the last snapshot."""
     watch = Watch("here")
     return [watch.see(each) for each in looks][-1]
 
@@ -53,12 +53,12 @@ def accepted(at: float, number: int) -> Sample:
     return said(at, f"order_accepted_total {number}")
 
 
-def test_the_first_look_knows_no_rates() -> None:
+def test_the_first_snapshot_has_no_rates() -> None:
     view = seen(look({ONE: accepted(0.0, 70)}))
     assert (view.per_second.accepted, view.history, view.history_seconds) == (None, [], 0.0)
 
 
-def test_rates_are_of_the_time_between_two_looks_over_all_tasks() -> None:
+def test_rates_cover_the_time_between_two_snapshots_over_all_tasks() -> None:
     view = seen(
         look({ONE: accepted(0.0, 10), OTHER: accepted(0.0, 20)}),
         look({ONE: accepted(2.0, 14), OTHER: accepted(2.0, 22)}, second=2),
@@ -66,7 +66,7 @@ def test_rates_are_of_the_time_between_two_looks_over_all_tasks() -> None:
     assert (view.per_second.accepted, view.history, view.history_seconds) == (3.0, [3.0], 2.0)
 
 
-def test_a_task_that_comes_back_is_compared_with_its_last_answer() -> None:
+def test_a_task_that_recovers_is_compared_with_its_last_response() -> None:
     view = seen(
         look({ONE: accepted(0.0, 10)}),
         look({ONE: LOST}, second=2),
@@ -75,7 +75,7 @@ def test_a_task_that_comes_back_is_compared_with_its_last_answer() -> None:
     assert view.per_second.accepted == 2.0
 
 
-def test_a_task_that_is_new_is_counted_from_its_second_look_on() -> None:
+def test_a_new_task_is_counted_from_its_second_snapshot_on() -> None:
     both = look({ONE: accepted(2.0, 12), OTHER: accepted(2.0, 1000)}, second=2)
     assert seen(look({ONE: accepted(0.0, 10)}), both).per_second.accepted == 1.0
 
@@ -87,7 +87,7 @@ def test_history_keeps_the_newest() -> None:
     assert view.history == sorted(view.history)
 
 
-def test_machines_requests_are_not_customers() -> None:
+def test_health_checks_do_not_count_as_requests() -> None:
     def requests(at: float, number: int) -> Sample:
         return said(
             at,
@@ -102,7 +102,7 @@ def test_machines_requests_are_not_customers() -> None:
     assert (rates.requests, rates.errors_5xx) == (6.0, 3.0)
 
 
-def test_what_is_down_is_named_and_the_rest_is_seen() -> None:
+def test_a_failed_source_is_named_and_the_others_are_shown() -> None:
     view = seen(
         look(
             {ONE: said(0.0, 'order_build_info{version="1.4.2"} 1'), OTHER: LOST},
@@ -119,7 +119,7 @@ def test_what_is_down_is_named_and_the_rest_is_seen() -> None:
     assert view.last_orders == []
 
 
-def test_without_storage_the_processors_word_is_taken_and_not_added_up() -> None:
+def test_without_storage_the_largest_figure_of_the_processors_is_shown() -> None:
     def parked(number: int) -> Sample:
         return said(0.0, f"order_parked {number}", "order_open_oldest_seconds 30")
 
@@ -128,7 +128,7 @@ def test_without_storage_the_processors_word_is_taken_and_not_added_up() -> None
     assert (orders.count, orders.parked, orders.oldest_seconds) == (None, 3, 30.0)
 
 
-def test_open_orders_are_told_as_they_are_stored() -> None:
+def test_open_orders_are_those_in_storage() -> None:
     def entry(seconds: int) -> OpenOrder:
         return OpenOrder(
             customer_key="acme#ada", created_at=NOON - timedelta(seconds=seconds), open_shard="1", due_at=0, sweeps=0
@@ -139,7 +139,7 @@ def test_open_orders_are_told_as_they_are_stored() -> None:
     assert (orders.count, orders.capped, orders.oldest_seconds, orders.parked) == (2, True, 90.0, 1)
 
 
-def test_an_order_is_told_without_its_customer() -> None:
+def test_an_order_is_shown_without_its_customer() -> None:
     order = make_order(at=NOON).park(NOON, "overdue")
     view = seen(look(second=-1.0, stored=Stored(EMPTY.outbox, [order])))  # our clock is behind
     (line,) = view.to_json()["last_orders"]
@@ -162,7 +162,7 @@ def services() -> tuple[ApiMetrics, ProcessorMetrics]:
     return api, processor
 
 
-def test_the_services_expose_every_number_that_is_shown(services: tuple[ApiMetrics, ProcessorMetrics]) -> None:
+def test_the_services_export_every_metric_that_is_shown(services: tuple[ApiMetrics, ProcessorMetrics]) -> None:
     def both(at: float) -> Look:
         one, worker = (Sample.parse(each.exposition().decode(), at) for each in services)
         return look({ONE: one, WORKER: worker}, second=at)

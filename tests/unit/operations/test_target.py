@@ -3,15 +3,17 @@ import pytest
 from order_operations.target import Target, WrongRegion
 
 
-def test_replicas_are_not_operated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_are_refused_on_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ORDER_HOME_REGION", "eu-central-1")
-    with pytest.raises(WrongRegion, match="the home region is eu-central-1, and AWS_REGION is eu-west-1"):
+    with pytest.raises(
+        WrongRegion, match="AWS_REGION is eu-west-1, but operations must run in the home region eu-central-1"
+    ):
         Target.of_environment()
 
 
-def test_the_home_region_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_operations_run_in_the_home_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ORDER_HOME_REGION", "eu-central-1")

@@ -10,7 +10,7 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.events import OrderPlaced
 from order_shared.domain.order.models import MAX_ATTEMPTS, Order, OrderStatus, Parking, ReasonCode
 from order_shared.messaging.delivery import Deferred, Delivery, LeaseLost, Unprocessable
-from order_shared.storage.orders import reference_claim
+from order_shared.storage.orders import reference_record
 from tests.factories import make_order, make_product
 from tests.fakes import MemoryInventoryRepository
 from tests.unit.processor.conftest import World, delivery_with
@@ -73,7 +73,7 @@ async def test_a_product_that_has_gone_is_out_of_stock(world: World) -> None:
 async def test_a_rejected_order_frees_its_reference(world: World) -> None:
     order = await world.accept(order_of(("GONE", 1), reference="PO-7"))
     await deliver(world, delivery_of(order))
-    assert await world.orders.find_record(reference_claim(order).key) is None
+    assert await world.orders.find_record(reference_record(order).key) is None
 
 
 async def test_stock_that_is_spread_over_shards_is_brought_together(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The document of the messages: it is the code's, and what it shows and describes is what is sent."""
+"""The AsyncAPI document matches the code and the messages that are sent."""
 
 import asyncio
 import json
@@ -43,14 +43,14 @@ def test_the_committed_document_is_what_the_command_prints() -> None:
     assert_committed("docs/asyncapi.json", printed_by("order_shared.documents.asyncapi"))
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_resolves() -> None:
     found = set(references(DOCUMENT))
     assert found
     for reference in found:
         assert resolved(DOCUMENT, {"$ref": reference}), reference
 
 
-def test_every_event_that_can_be_read_is_described_and_said_on_the_work_queue() -> None:
+def test_every_supported_event_is_described_and_sent_to_the_work_queue() -> None:
     assert set(DOCUMENT["channels"]["orders"]["messages"]) == set(EVENT_TYPES)
     for operation in DOCUMENT["operations"].values():
         if operation["channel"] == {"$ref": "#/channels/orders"}:
@@ -75,7 +75,7 @@ def test_every_example_is_an_event_that_the_processor_reads(event_type: str) -> 
 
 
 @pytest.mark.parametrize("reference", [None, "PO-7"])
-def test_what_is_really_sent_fits_the_schema(reference: str | None) -> None:
+def test_sent_messages_fit_the_schema(reference: str | None) -> None:
     order = make_order(at=NOON, reference=reference)
     asked = order.confirm(NOON).request_cancel(NOON, due_at=0)
     for event in (event_of(order), event_of(asked)):
@@ -83,7 +83,7 @@ def test_what_is_really_sent_fits_the_schema(reference: str | None) -> None:
 
 
 @pytest.mark.parametrize("field", ["specversion", "type", "id", "subject", "time", "tenantid", "data"])
-def test_what_the_reader_needs_the_schema_requires(field: str) -> None:
+def test_the_schema_requires_what_readers_require(field: str) -> None:
     body = json.loads(OrderPlaced.of(make_order(at=NOON)).to_json())
     del body[field]
     assert any(field in fault for fault in faults(DOCUMENT, schema_of("order.placed.v1"), body))
@@ -91,7 +91,7 @@ def test_what_the_reader_needs_the_schema_requires(field: str) -> None:
         parse_event(json.dumps(body))
 
 
-async def test_a_dead_letter_has_the_attributes_that_the_document_names() -> None:
+async def test_a_dead_letter_has_the_documented_attributes() -> None:
     async def refuse(_: Delivery) -> None:
         raise Unprocessable("unknown_type", "'order.placed.v9'")
 

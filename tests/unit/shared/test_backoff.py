@@ -1,4 +1,4 @@
-"""Waiting: twice as long each time, up to a bound, never all at the same moment."""
+"""Delays: doubled with each attempt, up to a limit, and randomized."""
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +24,7 @@ def test_a_wait_is_positive_and_never_above_the_cap(attempt: int, base: float, c
 
 @settings(max_examples=40, deadline=None)
 @given(attempts, bases, caps)
-def test_a_later_attempt_never_waits_for_less(attempt: int, base: float, cap: float) -> None:
+def test_a_later_attempt_never_waits_less(attempt: int, base: float, cap: float) -> None:
     assert doubled(attempt, base=base, cap=cap) <= doubled(attempt + 1, base=base, cap=cap)
 
 
@@ -34,9 +34,9 @@ def test_an_endless_outage_does_not_overflow() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(attempts, bases, caps)
-def test_jitter_never_waits_for_longer_than_without(attempt: int, base: float, cap: float) -> None:
+def test_jitter_never_lengthens_a_wait(attempt: int, base: float, cap: float) -> None:
     assert 0 <= full_jitter(attempt, base=base, cap=cap) <= doubled(attempt, base=base, cap=cap)
 
 
-def test_those_who_collided_part_ways() -> None:
+def test_concurrent_attempts_get_different_waits() -> None:
     assert len({full_jitter(3, base=1.0, cap=60.0) for _ in range(100)}) > 90

@@ -1,4 +1,4 @@
-"""Batches: full ones at once, others after a moment, and every entry told what became of it."""
+"""Batches: full ones are sent at once, others after a delay, and every entry gets its result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class Recorder:
         return self.failures
 
 
-async def test_entries_that_come_together_go_together() -> None:
+async def test_concurrent_entries_share_a_batch() -> None:
     recorder = Recorder()
     batcher = Batcher(recorder.flush)
     await asyncio.gather(*(batcher.submit(str(number)) for number in range(7)))
@@ -48,14 +48,14 @@ async def test_a_batch_is_bounded_by_bytes_too() -> None:
     assert [len(batch) for batch in recorder.batches] == [2, 2, 1]
 
 
-async def test_an_entry_larger_than_a_batch_goes_alone() -> None:
+async def test_an_entry_larger_than_a_batch_is_sent_alone() -> None:
     recorder = Recorder()
     batcher = Batcher(recorder.flush, size=len)
     await asyncio.gather(batcher.submit("x" * (MAX_BATCH_BYTES + 1)), batcher.submit("y"))
     assert [len(batch) for batch in recorder.batches] == [1, 1]
 
 
-async def test_each_entry_that_failed_is_told_so_and_the_others_are_not() -> None:
+async def test_only_the_entries_that_failed_raise() -> None:
     recorder = Recorder()
     recorder.failures = [EntryFailure(1, "InternalError")]
     batcher = Batcher(recorder.flush)
@@ -65,7 +65,7 @@ async def test_each_entry_that_failed_is_told_so_and_the_others_are_not() -> Non
     assert outcomes[1].failure == EntryFailure(1, "InternalError")
 
 
-async def test_when_a_batch_fails_every_entry_is_told_so() -> None:
+async def test_when_a_batch_has_failed_every_entry_raises() -> None:
     recorder = Recorder()
     recorder.down = True
     batcher = Batcher(recorder.flush)
@@ -103,7 +103,7 @@ async def test_an_offer_beyond_the_capacity_is_refused() -> None:
     await batcher.close()
 
 
-async def test_closing_sends_what_waits_and_takes_nothing_more() -> None:
+async def test_closing_sends_waiting_entries_and_accepts_no_more() -> None:
     recorder = Recorder()
     batcher = Batcher(recorder.flush, linger=3600)
     outcome = batcher.offer("last")
@@ -116,11 +116,11 @@ async def test_closing_sends_what_waits_and_takes_nothing_more() -> None:
         await batcher.submit("too late")
 
 
-async def test_closing_an_unused_batcher_is_no_trouble() -> None:
+async def test_an_unused_batcher_can_be_closed() -> None:
     await Batcher(Recorder().flush).close()
 
 
-async def test_whoever_stops_waiting_harms_nobody() -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others() -> None:
     recorder = Recorder()
     recorder.gate.clear()
     batcher = Batcher(recorder.flush)
@@ -134,7 +134,7 @@ async def test_whoever_stops_waiting_harms_nobody() -> None:
         await impatient
 
 
-async def test_no_more_batches_are_under_way_than_allowed() -> None:
+async def test_concurrent_batches_are_limited() -> None:
     recorder = Recorder()
     recorder.gate.clear()
     batcher = Batcher(recorder.flush, concurrency=2)

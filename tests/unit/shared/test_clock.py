@@ -1,4 +1,4 @@
-"""Time: whole microseconds, one text form that sorts as time does, a clock that never repeats itself."""
+"""Time: whole microseconds, one text format that sorts by time, a clock that never repeats a time."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -24,20 +24,20 @@ instants = st.integers(0, MAX_MICROS).map(from_micros)
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, MAX_MICROS))
-def test_microseconds_survive_the_way_through_a_datetime(micros: int) -> None:
+def test_microseconds_survive_conversion_to_a_datetime(micros: int) -> None:
     assert to_micros(from_micros(micros)) == micros
     assert to_millis(from_micros(micros)) == micros // 1000
 
 
 @settings(max_examples=40, deadline=None)
 @given(instants)
-def test_an_instant_survives_the_way_through_its_text(at: datetime) -> None:
+def test_a_time_survives_conversion_to_text(at: datetime) -> None:
     assert from_text(to_text(at)) == at
 
 
 @settings(max_examples=40, deadline=None)
 @given(instants, instants)
-def test_texts_sort_as_their_instants_do(one: datetime, other: datetime) -> None:
+def test_texts_sort_by_time(one: datetime, other: datetime) -> None:
     assert (to_text(one) < to_text(other)) == (one < other)
 
 
@@ -56,7 +56,7 @@ def test_another_zone_is_written_as_utc() -> None:
     assert to_text(at) == "2026-01-31T03:35:00.000000Z"
 
 
-def test_the_first_and_the_last_instant_there_can_be() -> None:
+def test_the_first_and_the_last_possible_time() -> None:
     assert to_text(EPOCH) == "1970-01-01T00:00:00.000000Z"
     assert to_text(from_micros(MAX_MICROS)) == "9999-12-31T23:59:59.999999Z"
 
@@ -77,18 +77,18 @@ def test_the_first_and_the_last_instant_there_can_be() -> None:
         "2026-1-31T9:5:0.000120Z",
     ],
 )
-def test_any_other_form_of_text_is_refused(text: str) -> None:
+def test_any_other_text_format_is_rejected(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the message is strptime's
         from_text(text)
 
 
-def test_the_present_is_aware_utc() -> None:
+def test_the_current_time_is_aware_utc() -> None:
     assert utc_now().tzinfo is UTC
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 10**15), min_size=1, max_size=50))
-def test_a_unique_clock_always_advances_whatever_the_machine_says(readings: list[int]) -> None:
+def test_a_unique_clock_always_advances_even_if_the_machines_clock_does_not(readings: list[int]) -> None:
     source = iter(readings)
     clock = UniqueClock(lambda: next(source))
     given_out = [to_micros(clock()) for _ in readings]
@@ -96,7 +96,7 @@ def test_a_unique_clock_always_advances_whatever_the_machine_says(readings: list
     assert all(at >= reading for at, reading in zip(given_out, readings, strict=True))
 
 
-def test_a_unique_clock_follows_the_machine_when_it_advances() -> None:
+def test_a_unique_clock_follows_the_machines_clock() -> None:
     source = iter([10, 20, 30])
     clock = UniqueClock(lambda: next(source))
     assert [to_micros(clock()) for _ in range(3)] == [10, 20, 30]

@@ -1,4 +1,4 @@
-"""The consumer, over a queue in memory: every message is seen through, whatever happens."""
+"""The consumer, over a queue in memory: every message is handled and settled, also after errors."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ def make_consumer(
 
 @asynccontextmanager
 async def running(consumer: Consumer) -> AsyncIterator[asyncio.Task[None]]:
-    """Runs it for the block, then stops it and waits for its end."""
+    """Run the consumer during the block, then stop it and wait for its end."""
     task = asyncio.create_task(consumer.run())
     try:
         yield task
@@ -93,7 +93,7 @@ async def test_no_more_is_received_than_can_be_handled_at_once() -> None:
     assert max(queue.asked_for) <= 4
 
 
-async def test_a_message_that_is_done_holds_no_permit_while_it_waits_to_be_deleted() -> None:
+async def test_a_handled_message_keeps_no_permit_while_it_waits_to_be_deleted() -> None:
     queue = MemoryQueue()
     handled: list[str] = []
 
@@ -110,7 +110,7 @@ async def test_a_message_that_is_done_holds_no_permit_while_it_waits_to_be_delet
         await eventually(lambda: sorted(handled) == ["a", "b", "c"])
 
 
-async def test_a_queue_that_cannot_be_told_brings_no_more_than_so_many() -> None:
+async def test_receiving_stops_while_too_many_messages_wait_for_settlement() -> None:
     queue = MemoryQueue()
     handled = 0
 
@@ -152,7 +152,7 @@ async def test_a_full_consumer_awaits_a_permit_and_does_not_spin() -> None:
         await eventually(lambda: not queue.messages)
 
 
-async def test_a_queue_that_is_down_is_not_asked_in_a_busy_loop() -> None:
+async def test_a_queue_that_is_down_is_not_polled_in_a_busy_loop() -> None:
     queue = MemoryQueue(down=True)
     async with running(make_consumer(queue, accept)):
         for _ in range(1000):
@@ -178,7 +178,7 @@ async def test_no_error_of_a_handler_deletes_its_message(error: Exception) -> No
     assert (stored.message.body, queue.dead_letters) == ("a", [])
 
 
-async def test_what_cannot_be_processed_goes_to_the_dead_letters_at_once_with_its_reason() -> None:
+async def test_an_unprocessable_message_becomes_a_dead_letter_at_once_with_its_reason() -> None:
     queue = MemoryQueue()
 
     async def handle(_: Delivery) -> None:
@@ -193,7 +193,7 @@ async def test_what_cannot_be_processed_goes_to_the_dead_letters_at_once_with_it
     assert letter.attributes["detail"] == "body: not JSON"
 
 
-async def test_a_message_that_cannot_be_buried_is_not_lost() -> None:
+async def test_a_message_that_cannot_become_a_dead_letter_is_not_lost() -> None:
     queue = MemoryQueue(dead_letters_down=True)
 
     async def handle(_: Delivery) -> None:
@@ -226,7 +226,7 @@ async def test_a_message_whose_dead_letter_was_refused_is_not_deleted() -> None:
     assert [stored.message.body for stored in queue.messages] == ["rubbish"]
 
 
-async def test_a_message_whose_handler_fails_comes_again() -> None:
+async def test_a_message_whose_handler_fails_is_delivered_again() -> None:
     queue = MemoryQueue()
     counts: list[int] = []
 
@@ -271,7 +271,7 @@ async def test_a_delete_that_fails_is_repeated() -> None:
     assert handled == 1
 
 
-async def test_an_outage_of_the_queue_ends_nothing() -> None:
+async def test_an_outage_of_the_queue_does_not_end_the_consumer() -> None:
     queue = MemoryQueue(down=True)
     async with running(make_consumer(queue, accept)):
         await eventually(lambda: len(queue.asked_for) >= 2)
@@ -294,7 +294,7 @@ async def test_a_poller_never_dies_silently() -> None:
 
 
 class EndlessPoll(MemoryQueue):
-    """The first poll never ends."""
+    """Queue whose first poll never ends."""
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         if not self.asked_for:
@@ -303,14 +303,14 @@ class EndlessPoll(MemoryQueue):
         return await super().receive(limit, wait_seconds, visibility_seconds)
 
 
-async def test_a_poll_that_never_ends_is_broken_off() -> None:
+async def test_a_poll_that_never_ends_is_cancelled() -> None:
     queue = EndlessPoll()
     await send(queue, "a")
     async with running(make_consumer(queue, accept, replace(OPTIONS, wait=0, poll_grace=0.1))):
         await eventually(lambda: not queue.messages)
 
 
-async def test_the_reason_of_a_dead_letter_is_in_characters_that_sqs_takes() -> None:
+async def test_the_reason_of_a_dead_letter_has_only_characters_that_sqs_accepts() -> None:
     queue = MemoryQueue()
 
     async def handle(_: Delivery) -> None:
@@ -323,7 +323,7 @@ async def test_the_reason_of_a_dead_letter_is_in_characters_that_sqs_takes() -> 
 
 
 class TestHeartbeat:
-    async def test_a_long_message_stays_ours(self) -> None:
+    async def test_a_slowly_handled_message_stays_hidden(self) -> None:
         queue = MemoryQueue()
         finish = asyncio.Event()
         deliveries: list[Delivery] = []
@@ -363,7 +363,7 @@ class TestHeartbeat:
             await eventually(lambda: not queue.messages)
         assert len(deliveries) == 1
 
-    async def test_all_that_is_in_flight_is_extended_in_batches_that_sqs_takes(self) -> None:
+    async def test_all_messages_in_flight_are_extended_in_batches_of_sqs_size(self) -> None:
         queue = StrictBatches()
         finish = asyncio.Event()
         deliveries: list[Delivery] = []
@@ -409,7 +409,7 @@ class TestHeartbeat:
 
 
 class ForgetfulQueue(MemoryQueue):
-    """Fails the first changes of visibility with something that may pass."""
+    """Queue whose first visibility changes fail with a transient error."""
 
     def __init__(self, *, forgets: int, whole: bool) -> None:
         super().__init__()
@@ -433,12 +433,12 @@ class StrictBatches(MemoryQueue):
 
 
 class TestStop:
-    async def test_it_ends_with_an_empty_queue(self) -> None:
+    async def test_the_consumer_stops_with_an_empty_queue(self) -> None:
         consumer = make_consumer(MemoryQueue(), accept)
         async with running(consumer):
             pass
 
-    async def test_what_was_begun_is_finished_and_acknowledged(self) -> None:
+    async def test_started_handlings_are_finished_and_acknowledged(self) -> None:
         queue = MemoryQueue()
         begun, finish = asyncio.Event(), asyncio.Event()
 
@@ -456,7 +456,7 @@ class TestStop:
             finish.set()
         assert queue.messages == []
 
-    async def test_what_outlasts_the_last_poll_is_finished_too(self) -> None:
+    async def test_handlings_that_outlast_the_last_poll_are_finished_too(self) -> None:
         queue = MemoryQueue()
         begun, finish = asyncio.Event(), asyncio.Event()
         finished: list[str] = []
@@ -476,7 +476,7 @@ class TestStop:
             finish.set()
         assert (finished, queue.messages) == (["a"], [])
 
-    async def test_what_the_open_poll_still_brings_is_given_back_at_once(self) -> None:
+    async def test_messages_of_the_open_poll_are_released_at_once(self) -> None:
         queue = MemoryQueue()
         handled: list[str] = []
 
@@ -506,7 +506,7 @@ class TestStop:
             await begun.wait()
         assert len(await queue.receive(10, 1, 30)) == 2, "both are there for somebody else, at once"
 
-    async def test_what_does_not_finish_in_time_is_broken_off_and_given_back(self) -> None:
+    async def test_unfinished_handlings_are_cancelled_and_released(self) -> None:
         queue = MemoryQueue()
         begun = asyncio.Event()
 
@@ -538,7 +538,7 @@ class TestHealth:
             await eventually(lambda: not queue.messages)
             await eventually(lambda: consumer.idle_seconds < 0.2)
 
-    async def test_one_dead_poller_among_others_is_seen(self) -> None:
+    async def test_one_dead_poller_among_others_is_detected(self) -> None:
         queue = EndlessPoll()
         options = replace(OPTIONS, concurrency=30, pollers=3, wait=0, poll_grace=3600.0, drain=0.1)
         consumer = make_consumer(queue, accept, options)
@@ -563,7 +563,7 @@ class TestHealth:
 
 
 class HungQueue(MemoryQueue):
-    """Takes deletes and changes of visibility, and never answers them."""
+    """Queue that never responds to deletes and visibility changes."""
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:  # noqa: ARG002 - the protocol's
         await asyncio.Event().wait()
@@ -574,7 +574,7 @@ class HungQueue(MemoryQueue):
         raise AssertionError("it never answers")
 
 
-async def test_a_queue_that_never_answers_cannot_hold_up_the_end() -> None:
+async def test_a_queue_that_never_responds_cannot_delay_the_shutdown() -> None:
     queue = HungQueue()
     begun = asyncio.Event()
 

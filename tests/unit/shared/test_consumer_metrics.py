@@ -1,4 +1,4 @@
-"""What the consumer counts of the messages that pass through it."""
+"""Metrics of the consumer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ OPTIONS = ConsumerOptions(concurrency=8, wait=1, visibility=1, retry_base=0.0, d
 
 
 class Bench:
-    """A consumer over a queue in memory, and what it says."""
+    """A consumer over a queue in memory, and its metrics."""
 
     def __init__(self) -> None:
         self.queue = MemoryQueue()
@@ -47,7 +47,7 @@ def bench() -> Bench:
     return Bench()
 
 
-async def test_how_long_messages_waited_and_were_handled(bench: Bench) -> None:
+async def test_queue_time_and_handling_time_are_measured(bench: Bench) -> None:
     await bench.queue.send([OutgoingMessage("old"), OutgoingMessage("new")])
     bench.queue.messages[0].sent_at -= 60_000
     seen: list[str] = []
@@ -73,7 +73,7 @@ async def test_how_long_messages_waited_and_were_handled(bench: Bench) -> None:
         (Unprocessable("not_an_event", "-"), "not_dead_lettered"),
     ],
 )
-async def test_what_comes_again_is_counted_by_its_reason(bench: Bench, error: Exception, reason: str) -> None:
+async def test_retried_messages_are_counted_by_reason(bench: Bench, error: Exception, reason: str) -> None:
     await bench.queue.send([OutgoingMessage("a")])
     bench.queue.dead_letters_down = True
 
@@ -96,7 +96,7 @@ async def test_what_comes_again_is_counted_by_its_reason(bench: Bench, error: Ex
         (LeaseLost("1"), None, "lease_lost"),
     ],
 )
-async def test_a_handling_that_is_not_tried_again(
+async def test_a_failed_handling_without_a_retry_is_counted(
     bench: Bench, error: Exception, cause: str | None, outcome: str
 ) -> None:
     await bench.queue.send([OutgoingMessage("a")])
@@ -140,8 +140,8 @@ async def test_heartbeats_are_counted(bench: Bench) -> None:
         finish.set()
 
 
-async def test_what_is_alarmed_on_is_there_from_the_start(bench: Bench) -> None:
-    """A counter whose first value is 1 has no increase to alarm on."""
+async def test_series_with_alarms_exist_from_the_start(bench: Bench) -> None:
+    """A counter that first appears with the value 1 has no increase for an alarm."""
     ConsumerMetrics(bench.registry)
     assert bench.registry.get_sample_value("order_message_retries_total", {"reason": "crashed"}) == 0
     for outcome in ("acknowledged", "deferred", "retried", "dead_lettered", "lease_lost", "delete_failed"):

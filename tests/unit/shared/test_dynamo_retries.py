@@ -1,4 +1,4 @@
-"""What is sent again and what is not, seen on the wire: the HTTP layer is scripted."""
+"""Retries of requests to DynamoDB, over a scripted HTTP layer."""
 
 import asyncio
 import json
@@ -80,7 +80,7 @@ TRANSIENT: list[Answer] = [
 
 
 class Wire:
-    """Answers with the script, then with success; keeps what was sent."""
+    """Fake HTTP layer that returns the scripted responses, then success, and keeps the requests."""
 
     def __init__(self, *script: Answer) -> None:
         self._script = list(script)
@@ -111,7 +111,7 @@ def make_dynamo(
 
 
 @pytest.mark.parametrize("answer", TRANSIENT, ids=repr)
-async def test_what_may_pass_is_sent_again_with_the_same_token_and_bytes(answer: Answer) -> None:
+async def test_errors_that_may_pass_are_retried_with_the_same_token_and_bytes(answer: Answer) -> None:
     wire = Wire(answer, answer)
     reasons: list[str] = []
     await make_dynamo(wire, on_retry=reasons.append).transact_write([PUT])
@@ -128,15 +128,15 @@ async def test_no_more_than_four_attempts_are_made() -> None:
     assert len(wire.sent) == 4
 
 
-async def test_conflicts_are_bounded_by_the_deadline_alone() -> None:
-    """They show that DynamoDB is well: a hot product must not be refused while it sells."""
+async def test_only_the_deadline_limits_retries_of_conflicts() -> None:
+    """DynamoDB is healthy during conflicts: orders of a popular product must not fail."""
     wire = Wire(*[cancelled("TransactionConflict")] * 20)
     await make_dynamo(wire).transact_write([PUT])
     assert len(wire.sent) == 21
 
 
-async def test_an_outage_is_not_met_with_a_multiple_of_the_load() -> None:
-    """The quota of the process is spent after a hundred retries, and grows again by what succeeds."""
+async def test_retries_do_not_multiply_the_load_in_an_outage() -> None:
+    """The process's quota is used up after a hundred retries, and grows again with each success."""
     wire = Wire(*[Response(500, b"")] * 2100)
     dynamo = make_dynamo(wire)
     for _ in range(2000):
@@ -152,7 +152,7 @@ async def test_an_outage_is_not_met_with_a_multiple_of_the_load() -> None:
     assert len(wire.sent) == 12
 
 
-async def test_each_transaction_has_a_token_of_its_own() -> None:
+async def test_each_transaction_has_its_own_token() -> None:
     wire = Wire()
     dynamo = make_dynamo(wire)
     await dynamo.transact_write([PUT])
@@ -160,7 +160,7 @@ async def test_each_transaction_has_a_token_of_its_own() -> None:
     assert wire.sent[0]["ClientRequestToken"] != wire.sent[1]["ClientRequestToken"]
 
 
-async def test_a_condition_that_failed_is_not_tried_again() -> None:
+async def test_a_failed_condition_is_not_retried() -> None:
     wire = Wire(cancelled("ConditionalCheckFailed", "None"))
     with pytest.raises(TransactionCanceled) as caught:
         await make_dynamo(wire).transact_write([PUT])
@@ -170,7 +170,7 @@ async def test_a_condition_that_failed_is_not_tried_again() -> None:
     assert len(wire.sent) == 1
 
 
-async def test_a_mistake_of_ours_is_not_tried_again() -> None:
+async def test_an_invalid_request_is_not_retried() -> None:
     wire = Wire(refusal("ValidationException", message="wrong"))
     with pytest.raises(ServiceError, match="ValidationException"):
         await make_dynamo(wire).transact_write([PUT])
@@ -190,7 +190,7 @@ async def test_missing_items_of_a_snapshot_are_none() -> None:
     assert found == [{"available": 3}, None]
 
 
-async def test_a_batch_read_asks_again_for_what_was_left_out() -> None:
+async def test_a_batch_read_requests_unprocessed_items_again() -> None:
     def answer(found: list[str], left: list[str]) -> Response:
         body = {
             "Responses": {"inventory": [{"sku": {"S": sku}} for sku in found]},
@@ -204,7 +204,7 @@ async def test_a_batch_read_asks_again_for_what_was_left_out() -> None:
     assert wire.sent[1]["RequestItems"]["inventory"]["Keys"] == [{"sku": {"S": "b"}}, {"sku": {"S": "c"}}]
 
 
-async def test_a_query_reads_on_until_it_has_enough() -> None:
+async def test_a_query_reads_pages_until_it_has_enough_items() -> None:
     def page(skus: str, more: bool) -> Response:  # noqa: FBT001 - a local helper
         body: dict[str, Any] = {"Items": [{"sku": {"S": sku}} for sku in skus]}
         if more:
@@ -217,7 +217,7 @@ async def test_a_query_reads_on_until_it_has_enough() -> None:
     assert [sent["Limit"] for sent in wire.sent] == [4, 2]
 
 
-async def test_leftovers_of_a_batch_read_wait_for_capacity_and_give_up_at_the_deadline() -> None:
+async def test_unprocessed_items_are_retried_until_the_deadline() -> None:
     left = {"Responses": {}, "UnprocessedKeys": {"inventory": {"Keys": [{"sku": {"S": "a"}}]}}}
     wire = Wire(*[Response(200, json.dumps(left).encode())] * 1000)
     with pytest.raises(StorageUnavailable):
@@ -234,7 +234,7 @@ async def test_a_call_that_hangs_ends_soon_after_the_deadline() -> None:
 
 
 class TestLostAnswers:
-    """The first attempt was applied, its answer lost; the repetition fails the condition that it changed itself."""
+    """The first attempt was applied and its response lost; the retry fails because of that change."""
 
     ENTRY = OpenOrder(customer_key="acme#ada", created_at=NOON, open_shard="3", due_at=1000, sweeps=0)
 
@@ -244,16 +244,16 @@ class TestLostAnswers:
         repository = DynamoOrderRepository(make_dynamo(wire), TableNames.with_prefix(""))
         return await repository.postpone(self.ENTRY, 2000, sweeps=1)
 
-    async def test_our_own_postponement_is_recognised(self) -> None:
+    async def test_the_retry_of_a_postponement_is_recognized(self) -> None:
         order = make_order()
         stored = {**to_item(order), "due_at": 2000, "sweeps": 1}
         assert await self.postpone(stored) == replace(order, schedule=Schedule(due_at=2000, sweeps=1))
 
-    async def test_somebody_elses_is_not_taken_for_ours(self) -> None:
+    async def test_another_writers_postponement_is_recognized(self) -> None:
         assert await self.postpone({**to_item(make_order()), "due_at": 2001, "sweeps": 1}) is None
 
 
-async def test_a_cancellation_for_another_reason_is_not_taken_for_a_condition() -> None:
+async def test_a_cancellation_for_another_reason_is_not_a_failed_condition() -> None:
     order = make_order()
     for code in ("ValidationError", "ItemCollectionSizeLimitExceeded"):
         wire = Wire(cancelled(code, "None"), cancelled(code, "None"))
@@ -264,7 +264,7 @@ async def test_a_cancellation_for_another_reason_is_not_taken_for_a_condition() 
             await repository.add(order, make_record(order))
 
 
-async def test_shards_that_are_not_there_yet_hold_nothing() -> None:
+async def test_missing_shards_have_no_stock() -> None:
     product = {
         "product_key": "acme#TEA",
         "record": "product",
@@ -283,12 +283,12 @@ async def test_shards_that_are_not_there_yet_hold_nothing() -> None:
 
 
 class BrokenCredentials(StaticCredentials):
-    """A credential chain that cannot be followed just now."""
+    """Credentials that are temporarily unavailable."""
 
     async def get_key(self) -> Key:
         raise NoCredentials("timed out")
 
 
-async def test_credentials_that_cannot_be_had_just_now_are_no_error_of_the_request() -> None:
+async def test_temporarily_missing_credentials_are_an_outage() -> None:
     with pytest.raises(StorageUnavailable, match="credentials"):
         await make_dynamo(Wire(), deadline=0.0, credentials=BrokenCredentials(Key("", ""))).transact_write([PUT])

@@ -1,4 +1,4 @@
-"""Writes as DynamoDB's JSON: they mean what aiodynamo's own encoding means, whatever is written."""
+"""Encoded writes are equivalent to aiodynamo's encoding."""
 
 import re
 from dataclasses import replace
@@ -54,7 +54,7 @@ expressions = st.lists(
 
 
 def meaning(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload with names and values in place of their placeholders, in which the two differ."""
+    """Return the payload with names and values instead of placeholders, which differ between the two."""
     ((kind, content),) = payload.items()
     content = dict(content)
     placeholders = {
@@ -73,7 +73,9 @@ def assert_means_the_same(write: WriteOperation) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(items, conditions, expressions)
-def test_any_write_means_what_aiodynamo_makes_of_it(item: Any, condition: Any, parts: list[UpdateExpression]) -> None:
+def test_any_write_is_equivalent_to_aiodynamos_encoding(
+    item: Any, condition: Any, parts: list[UpdateExpression]
+) -> None:
     expression = parts[0]
     for part in parts[1:]:
         expression &= part
@@ -100,12 +102,12 @@ RESERVED = PENDING.reserve(LATER, owner="me", lease_until=LATER)
         (RESERVED, replace(RESERVED, parking=Parking(attempts=9)).failed(LATER)),
     ],
 )
-def test_every_change_of_an_order_means_what_aiodynamo_makes_of_it(before: Order, after: Order) -> None:
+def test_every_change_of_an_order_is_equivalent_to_aiodynamos_encoding(before: Order, after: Order) -> None:
     key = item_key(before.customer.key, before.created_at)
     assert_means_the_same(Update("orders", key, update_expression(before, after), unchanged_condition(before)))
 
 
-def test_what_else_a_transaction_carries_means_what_aiodynamo_makes_of_it() -> None:
+def test_other_writes_of_a_transaction_are_equivalent_to_aiodynamos_encoding() -> None:
     assert_means_the_same(Put("orders", to_item(PENDING), ORDER_ABSENT))
     assert_means_the_same(put_record("idempotency", make_record(PENDING), NOON))
     assert_means_the_same(delete_record("idempotency", "key", "ord_1"))
@@ -121,6 +123,6 @@ def test_what_else_a_transaction_carries_means_what_aiodynamo_makes_of_it() -> N
         Update("t", {"id": 1}, UpdateExpression()),
     ],
 )
-def test_what_it_cannot_write_is_refused(write: WriteOperation) -> None:
+def test_unsupported_writes_are_rejected(write: WriteOperation) -> None:
     with pytest.raises(UnsupportedWrite):
         encoded(write)

@@ -1,4 +1,4 @@
-"""Messages about orders: what is written can be read, and what cannot be read says why, and nothing else."""
+"""Messages about orders: written ones can be read, and errors contain the reason but no content."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ def refusal_of(body: object) -> UnreadableEvent:
 
 @settings(max_examples=50, deadline=None)
 @given(orders())
-def test_an_order_survives_the_way_through_its_message(order: Order) -> None:
+def test_an_order_survives_conversion_to_a_message(order: Order) -> None:
     event = parse_event(OrderPlaced.of(order).to_json())
     assert isinstance(event, OrderPlaced)
     assert event.order() == replace(order, schedule=Schedule())  # when it falls due is a matter of the stored order
@@ -56,7 +56,7 @@ def test_an_order_survives_the_way_through_its_message(order: Order) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(orders(), st.none() | st.text("0123456789abcdef-", min_size=1))
-def test_an_event_survives_the_way_through_json(order: Order, traceparent: str | None) -> None:
+def test_an_event_survives_conversion_to_json(order: Order, traceparent: str | None) -> None:
     event = OrderPlaced.of(replace(order, traceparent=traceparent))
     assert parse_event(event.to_json()) == event
 
@@ -92,13 +92,13 @@ def test_a_message_is_a_structured_cloud_event() -> None:
     }
 
 
-def test_a_message_sent_again_has_the_same_id() -> None:
+def test_a_republished_event_has_the_same_id() -> None:
     order = make_order()
     swept = replace(order, schedule=Schedule(sweeps=3), traceparent="00-2")
     assert OrderPlaced.of(order).id == OrderPlaced.of(swept).id
 
 
-def test_what_is_not_known_is_not_written() -> None:
+def test_unknown_values_are_omitted() -> None:
     body = body_of(make_order(reference=None))
     assert "traceparent" not in body
     assert "reference" not in body["data"]
@@ -130,14 +130,14 @@ def test_unknown_fields_are_ignored_at_every_level() -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_event_at_all_says_so_without_its_content(body: str) -> None:
+def test_a_body_that_is_not_an_event_is_reported_without_its_content(body: str) -> None:
     refusal = refusal_of(body)
     assert refusal.reason == "not_an_event"
     assert SECRET not in str(refusal)
     assert len(str(refusal)) < 200
 
 
-def test_an_unknown_type_is_named_and_nothing_else_of_the_body() -> None:
+def test_an_unknown_type_is_reported_without_the_rest_of_the_body() -> None:
     body = body_of(make_order(reference=SECRET)) | {"type": "order.placed.v2"}
     refusal = refusal_of(body)
     assert refusal.reason == "unknown_type"
@@ -145,12 +145,12 @@ def test_an_unknown_type_is_named_and_nothing_else_of_the_body() -> None:
     assert SECRET not in str(refusal)
 
 
-def test_an_endless_unknown_type_is_cut() -> None:
+def test_a_long_unknown_type_is_truncated() -> None:
     assert len(str(refusal_of({"specversion": "1.0", "type": "x" * 10_000}))) < 200
 
 
-def test_an_unknown_type_is_told_in_characters_that_a_message_attribute_may_have() -> None:
-    """The detail goes along to the dead letters; SQS refuses control characters there."""
+def test_an_unknown_type_is_reported_in_characters_valid_for_a_message_attribute() -> None:
+    """The detail is an attribute of the dead letter, where SQS rejects control characters."""
     assert refusal_of({"specversion": "1.0", "type": "order\x00placed\x1b[2J"}).detail.isprintable()
 
 
@@ -209,7 +209,7 @@ def test_a_line_of_the_wrong_shape_is_invalid(field: str, value: object) -> None
 
 
 @pytest.mark.parametrize("subject", ["", SECRET, "ord_" + "f" * 32])
-def test_an_impossible_order_id_is_an_invalid_event(subject: str) -> None:
+def test_an_invalid_order_id_is_an_invalid_event(subject: str) -> None:
     event = parse_event(json.dumps(body_of(make_order()) | {"subject": subject}))
     assert isinstance(event, OrderPlaced)
     with pytest.raises(UnreadableEvent) as refusal:
@@ -217,7 +217,7 @@ def test_an_impossible_order_id_is_an_invalid_event(subject: str) -> None:
     assert refusal.value.reason == "invalid_event"
 
 
-def test_an_impossible_order_id_is_not_repeated() -> None:
+def test_an_invalid_order_id_is_not_quoted() -> None:
     event = parse_event(json.dumps(body_of(make_order()) | {"subject": SECRET}))
     assert isinstance(event, OrderPlaced)
     with pytest.raises(UnreadableEvent) as refusal:
@@ -233,14 +233,14 @@ def test_an_impossible_order_id_is_not_repeated() -> None:
         max_leaves=10,
     )
 )
-def test_any_json_is_refused_in_order(body: object) -> None:
+def test_any_json_is_rejected_as_an_unreadable_event(body: object) -> None:
     assert refusal_of(json.dumps(body)).reason in {"not_an_event", "unknown_type"}
 
 
 # --- versions
 
 
-def test_every_type_is_known_by_the_name_that_its_events_carry() -> None:
+def test_every_type_is_registered_under_its_name() -> None:
     assert {name: parse_event(json.dumps(_any_of(name))).type for name in EVENT_TYPES} == {
         name: name for name in EVENT_TYPES
     }
@@ -250,7 +250,7 @@ def _any_of(name: str) -> dict[str, Any]:
     return body_of(make_order()) | {"type": name}
 
 
-def test_a_second_version_of_an_event_is_read_beside_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_versions_of_an_event_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     order = make_order(at=NOON)
     newer = NextOrderPlaced.of(order).model_dump_json()
     assert refusal_of(newer).reason == "unknown_type"

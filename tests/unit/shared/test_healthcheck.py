@@ -1,4 +1,4 @@
-"""The containers' health check, against real servers."""
+"""The health check of containers, against real servers."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def serving(serve: Serve) -> AsyncIterator[int]:
-    """The port of a server that does this with its one connection."""
+    """Open a server that handles one connection, and yield its port."""
     served = asyncio.Event()
 
     async def serve_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,7 +48,7 @@ def saying(answer: bytes) -> Serve:
 
 
 async def check(port: object) -> tuple[int | None, str]:
-    """The code that the command ends with, and what it says on standard error."""
+    """Run the command, and return its exit code and standard error."""
     others = {name: value for name, value in os.environ.items() if name != "ORDER_PORT"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "order_shared.healthcheck"),
@@ -64,8 +64,10 @@ async def fault_at(port: int) -> str | None:
     return await asyncio.to_thread(healthcheck.find_fault, str(port))
 
 
-@pytest.mark.parametrize(("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz answered '503'\n")])
-async def test_it_ends_as_the_service_is(idle: float, code: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("idle", "code", "said"), [(0.0, 0, ""), (91.0, 1, "unhealthy: /healthz returned status '503'\n")]
+)
+async def test_the_exit_code_is_the_health_of_the_service(idle: float, code: int, said: str) -> None:
     with listen("127.0.0.1", 0) as listener:
         readiness = Readiness(required={}, optional={})
         async with health_server(
@@ -75,7 +77,7 @@ async def test_it_ends_as_the_service_is(idle: float, code: int, said: str) -> N
 
 
 @pytest.mark.parametrize("port", [None, "", "http", "0", "-1", "65536", "8080x", "٨٠٨٠", "9" * 5000])
-async def test_without_a_port_it_says_what_is_missing(port: str | None) -> None:
+async def test_a_missing_port_is_reported(port: str | None) -> None:
     code, said = await check(port)
     assert code == 1
     assert said.startswith("unhealthy: ORDER_PORT is ")
@@ -83,7 +85,7 @@ async def test_without_a_port_it_says_what_is_missing(port: str | None) -> None:
     assert len(said) < 100
 
 
-async def test_where_nobody_listens_nobody_is_healthy() -> None:
+async def test_a_closed_port_is_unhealthy() -> None:
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
     code, said = await check(port)
@@ -95,13 +97,13 @@ async def test_where_nobody_listens_nobody_is_healthy() -> None:
     [
         (b"HTTP/1.1 200 OK\r\n\r\n", None),
         (b"HTTP/1.0 200\n\n", None),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "/healthz answered '404'"),
-        (b"HTTP/1.1 2000 OK\r\n\r\n", "/healthz answered '2000'"),
-        (b"HTTP/1.1 \xff\r\n\r\n", "/healthz answered '\N{REPLACEMENT CHARACTER}'"),
-        (b"HTTP/1.1\r\n\r\n", "/healthz answered ''"),
-        (b"SSH-2.0-OpenSSH\r\n", "port {} did not answer in HTTP"),
-        (b"x" * 100_000, "port {} did not answer in HTTP"),
-        (b"", "port {} did not answer in HTTP"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "/healthz returned status '404'"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n", "/healthz returned status '2000'"),
+        (b"HTTP/1.1 \xff\r\n\r\n", "/healthz returned status '\N{REPLACEMENT CHARACTER}'"),
+        (b"HTTP/1.1\r\n\r\n", "/healthz returned status ''"),
+        (b"SSH-2.0-OpenSSH\r\n", "the response from port {} is not HTTP"),
+        (b"x" * 100_000, "the response from port {} is not HTTP"),
+        (b"", "the response from port {} is not HTTP"),
     ],
 )
 async def test_only_a_200_is_healthy(answer: bytes, fault: str | None) -> None:
@@ -109,7 +111,7 @@ async def test_only_a_200_is_healthy(answer: bytes, fault: str | None) -> None:
         assert await fault_at(port) == (fault and fault.format(port))
 
 
-async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_server_is_unhealthy_after_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -117,10 +119,10 @@ async def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch: pytest.
 
     monkeypatch.setattr(healthcheck, "TIMEOUT_SECONDS", 0.1)  # so that the test need not wait for so long either
     async with serving(say_nothing) as port:
-        assert await fault_at(port) == f"port {port} did not answer within 0.1 s"
+        assert await fault_at(port) == f"no response from port {port} within 0.1 s"
 
 
-async def test_an_answer_in_drops_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_response_gets_no_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(b"x")
@@ -130,20 +132,20 @@ async def test_an_answer_in_drops_gets_no_more_time(monkeypatch: pytest.MonkeyPa
     clock = count(0.0, step=1.5)  # of its own, so that time passes between two drops
     monkeypatch.setattr(healthcheck, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     async with serving(drip) as port:
-        assert await fault_at(port) == f"port {port} did not answer within 2 s"
+        assert await fault_at(port) == f"no response from port {port} within 2 s"
 
 
-async def test_an_answer_without_end_is_read_no_further_than_its_first_line_may_be() -> None:
+async def test_an_endless_response_is_read_only_up_to_the_limit_of_its_first_line() -> None:
     async def say_on(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(b"x" * 1024)
             await writer.drain()
 
     async with serving(say_on) as port:
-        assert await fault_at(port) == f"port {port} did not answer in HTTP"
+        assert await fault_at(port) == f"the response from port {port} is not HTTP"
 
 
-def test_it_imports_little() -> None:
+def test_the_health_check_imports_little() -> None:
     program = "import sys; had = set(sys.modules); import order_shared.healthcheck; print(*set(sys.modules) - had)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     imported = set(done.stdout.split())

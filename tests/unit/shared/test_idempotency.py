@@ -1,4 +1,4 @@
-"""Claims: when two requests are the same, how long a claim lives, and whose it is."""
+"""Idempotency records: fingerprints of requests, lifetime and keys of records."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ claimants = st.tuples(parts, parts, st.sampled_from(RecordKind), st.text("ab#:|"
 
 
 def backwards(value: Json) -> Json:
-    """The same content, each object's keys in the opposite order."""
+    """Return the same content with the keys of each object in reverse order."""
     if isinstance(value, dict):
         return {key: backwards(value[key]) for key in reversed(value)}
     return [backwards(each) for each in value] if isinstance(value, list) else value
@@ -64,7 +64,7 @@ def test_fingerprints_are_the_same_exactly_for_the_same_content(one: dict[str, J
         {},
     ],
 )
-def test_another_content_has_another_fingerprint(other: dict[str, object]) -> None:
+def test_different_content_has_a_different_fingerprint(other: dict[str, object]) -> None:
     assert fingerprint(other) != fingerprint({"lines": {"TEA": 2}})
 
 
@@ -72,15 +72,15 @@ def test_the_order_of_a_list_matters() -> None:
     assert fingerprint({"lines": [1, 2]}) != fingerprint({"lines": [2, 1]})
 
 
-def test_a_fingerprint_names_its_form_and_stays_what_it_is() -> None:
-    """Fingerprints are stored: another value for the same request would refuse its repetition."""
+def test_a_fingerprint_has_its_version_and_is_stable() -> None:
+    """Fingerprints are stored: a different value for the same request would reject its retry."""
     stored = "v1:409e6469fbc5093d163f093079d9b2a25902aaa4cd1c558d9299b2fc956471b0"
     assert fingerprint({"reference": "Größe 7", "lines": {"TEA": 2}}) == stored
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**15))
-def test_a_claim_lives_until_the_last_microsecond_of_its_last_second(micros: int) -> None:
+def test_a_record_lives_until_the_last_microsecond_of_its_last_second(micros: int) -> None:
     claim = IdempotencyRecord(key="key", subject="subject", fingerprint=None, expires_at=expiry(from_micros(micros)))
     first_dead = from_micros((expiry(from_micros(micros)) + 1) * 1_000_000)
     assert claim.is_live(from_micros(micros))
@@ -96,7 +96,7 @@ def test_a_key_lives_for_a_day() -> None:
     assert not claim.is_live(NOON + KEY_LIFETIME + timedelta(seconds=1))
 
 
-def test_a_claim_without_an_end_lives_for_good() -> None:
+def test_a_record_without_an_expiry_never_expires() -> None:
     assert IdempotencyRecord(key="key", subject="subject", fingerprint=None, expires_at=None).is_live(
         NOON.replace(year=9999)
     )
@@ -104,18 +104,18 @@ def test_a_claim_without_an_end_lives_for_good() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(claimants, claimants)
-def test_claims_meet_only_for_the_same_customer_kind_and_value(
+def test_keys_are_equal_only_for_the_same_customer_kind_and_value(
     one: tuple[str, str, RecordKind, str], other: tuple[str, str, RecordKind, str]
 ) -> None:
     keys = [record_key(Customer(tenant=tenant, id=name), kind, value) for tenant, name, kind, value in (one, other)]
     assert (keys[0] == keys[1]) == (one == other)
 
 
-def test_one_value_is_another_claim_for_each_kind() -> None:
+def test_one_value_has_a_different_key_for_each_kind() -> None:
     assert len({record_key(make_customer(), kind, "7") for kind in RecordKind}) == len(RecordKind)
 
 
-def test_a_claim_key_is_short_and_does_not_show_the_value() -> None:
+def test_a_record_key_is_short_and_does_not_contain_the_value() -> None:
     key = record_key(make_customer("acme", "ada"), RecordKind.REFERENCE, "PO-7" * 1000)
     assert key.startswith("acme#ada#reference#")
     assert "PO-7" not in key

@@ -1,4 +1,4 @@
-"""Order ids: the instant is read back from the id, and nothing but what was given out is an id."""
+"""Order ids: the time is read back from the id, and any other text is rejected."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -21,7 +21,7 @@ def order_id(*, millis: int = 1, micros: int = 0, version: int = 7, variant: int
 
 @settings(max_examples=40, deadline=None)
 @given(instants)
-def test_an_id_carries_its_instant_exactly(at: datetime) -> None:
+def test_an_id_contains_its_time_exactly(at: datetime) -> None:
     assert created_at_of(new_order_id(at)) == at
 
 
@@ -34,12 +34,12 @@ def test_an_id_is_a_uuid_of_version_7(at: datetime) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(instants, instants)
-def test_ids_sort_as_their_instants_do(one: datetime, other: datetime) -> None:
+def test_ids_sort_by_time(one: datetime, other: datetime) -> None:
     if one != other:
         assert (new_order_id(one) < new_order_id(other)) == (one < other)
 
 
-def test_two_ids_of_one_instant_differ() -> None:
+def test_two_ids_of_the_same_time_differ() -> None:
     assert new_order_id(EPOCH) != new_order_id(EPOCH)
 
 
@@ -64,7 +64,7 @@ def test_two_ids_of_one_instant_differ() -> None:
         str(UUID(order_id().removeprefix(PREFIX))),
     ],
 )
-def test_what_is_not_written_as_an_id_is_refused(text: str) -> None:
+def test_text_that_is_not_an_id_is_rejected(text: str) -> None:
     with pytest.raises(InvalidOrderId):
         created_at_of(text)
 
@@ -75,7 +75,7 @@ def test_the_highest_microsecond_of_a_millisecond_is_999() -> None:
         created_at_of(order_id(micros=1000))
 
 
-def test_the_last_instant_is_the_end_of_the_year_9999() -> None:
+def test_the_last_time_is_the_end_of_the_year_9999() -> None:
     millis, micros = divmod(MAX_MICROS, 1000)
     assert created_at_of(order_id(millis=millis, micros=micros)) == from_micros(MAX_MICROS)
     with pytest.raises(InvalidOrderId):
@@ -101,7 +101,7 @@ def test_any_text_is_either_an_id_or_refused(text: str) -> None:
         assert EPOCH <= created_at_of(text) <= from_micros(MAX_MICROS)
 
 
-def test_a_refusal_does_not_repeat_an_endless_text() -> None:
+def test_an_error_truncates_a_long_text() -> None:
     with pytest.raises(InvalidOrderId) as refusal:
         created_at_of("x" * 10_000)
     assert len(str(refusal.value)) < 100

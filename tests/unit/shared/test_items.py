@@ -1,4 +1,4 @@
-"""How orders are stored: every version that is stored is read, and releases side by side read each other's."""
+"""Stored orders: every version can be read, and adjacent releases read each other's items."""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -35,7 +35,7 @@ names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=1
 
 @st.composite
 def lives(draw: st.DrawFn) -> list[Order]:
-    """One order at each moment of a life."""
+    """Generate the states of one order over its life."""
     lines = draw(st.lists(st.tuples(names, st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=4))
     pending = make_order(
         customer=Customer(tenant="acme", id=draw(names)),
@@ -60,7 +60,7 @@ def lives(draw: st.DrawFn) -> list[Order]:
 
 
 def older_items(order: Order) -> dict[int, Item]:
-    """By version, as earlier releases stored the order."""
+    """Return the order's items as earlier releases stored them, by version."""
     item = stored_by_release_1(order)
     return {0: without_version(item), 1: item}
 
@@ -77,7 +77,7 @@ def test_an_order_survives_its_item_of_any_version(life: list[Order]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(lives())
-def test_an_upgraded_item_is_what_this_release_would_have_stored(life: list[Order]) -> None:
+def test_an_upgraded_item_equals_an_item_of_this_release(life: list[Order]) -> None:
     for order in life:
         for version, item in older_items(order).items():
             before = deepcopy(item)
@@ -88,16 +88,16 @@ def test_an_upgraded_item_is_what_this_release_would_have_stored(life: list[Orde
 
 @settings(max_examples=25, deadline=None)
 @given(lives())
-def test_the_release_before_reads_what_this_one_stores(life: list[Order]) -> None:
-    """In a blue/green deployment both run side by side."""
+def test_the_previous_release_reads_the_items_of_this_one(life: list[Order]) -> None:
+    """In a blue/green deployment both releases run at the same time."""
     for order in life:
         assert read_by_release_1(to_item(order)) == order
 
 
 @settings(max_examples=25, deadline=None)
 @given(lives())
-def test_an_upgrade_changes_the_same_whatever_has_moved_meanwhile(life: list[Order]) -> None:
-    """It is written without a condition on what may move."""
+def test_an_upgrade_does_not_depend_on_attributes_that_change(life: list[Order]) -> None:
+    """The condition of the rewrite does not cover attributes that may change."""
     for version in UPGRADES:
         made = [_upgrade_of(older_items(order)[version]) for order in life]
         assert all(each == made[0] for each in made)
@@ -119,29 +119,29 @@ def test_every_version_up_to_the_newest_is_read() -> None:
 
 
 @pytest.mark.parametrize("version", [UNDO_VERSION + 1, -1])
-def test_an_item_of_an_unknown_version_is_refused_by_name(version: int) -> None:
+def test_an_item_of_an_unknown_version_is_rejected(version: int) -> None:
     item = to_item(make_order(reference="to Grandma")) | {"item_version": version}
     before = deepcopy(item)
-    with pytest.raises(UnknownItemVersion, match=f"version {version}, and this release reads 0 to {UNDO_VERSION}"):
+    with pytest.raises(UnknownItemVersion, match=f"version {version}; this release reads 0 to {UNDO_VERSION}"):
         to_order(item)
     assert item == before
 
 
-def test_once_a_reader_is_dropped_its_version_is_refused() -> None:
+def test_a_version_without_an_upgrade_is_rejected() -> None:
     contracted = Versions("orders", ITEM_VERSION, {1: UPGRADES[1]})
     items = older_items(make_order())
     assert version_of(contracted.upgraded(items[1])) == ITEM_VERSION
-    with pytest.raises(UnknownItemVersion, match="version 0, and this release reads 1 to"):
+    with pytest.raises(UnknownItemVersion, match="version 0; this release reads 1 to"):
         contracted.upgraded(items[0])
 
 
-def test_the_trace_is_stored_and_the_release_before_goes_without() -> None:
+def test_the_trace_is_stored_and_the_previous_release_ignores_it() -> None:
     order = make_order(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     assert to_order(to_item(order)) == order
     assert read_by_release_1(to_item(order)) == replace(order, traceparent=None)
 
 
-def test_what_a_later_release_adds_is_ignored() -> None:
+def test_attributes_of_a_later_release_are_ignored() -> None:
     order = make_order().park(LATER, "overdue")
     item = to_item(order)
     item |= {"gift": True}
@@ -150,7 +150,7 @@ def test_what_a_later_release_adds_is_ignored() -> None:
     assert to_order(item) == order
 
 
-def test_a_move_leaves_the_version_as_it_is() -> None:
+def test_a_move_does_not_change_the_version() -> None:
     order = make_order()
     for after in (order.confirm(LATER), order.reserve(LATER, owner="me", lease_until=LATER + SOON)):
         assert "item_version" not in (update_expression(order, after).debug() or "")
@@ -168,7 +168,7 @@ def test_attempts_and_the_decision_to_undo_survive_their_item(
         assert to_item(order)["item_version"] == ITEM_VERSION
 
 
-def test_the_write_that_first_needs_it_gives_the_version_and_no_later_one() -> None:
+def test_only_the_first_write_that_needs_a_version_sets_it() -> None:
     order = make_order(payment_token="pm_card_visa")
     numbered = order.with_next_attempt(PaymentCall.CONFIRM)
     assert VERSION_FIELD not in _changed(order, order.with_payment("pi_1"))

@@ -1,4 +1,4 @@
-"""What the last release makes of what this one stores: both run side by side during a deployment."""
+"""The last release reads the items of this one: both run at the same time during a deployment."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ for item in json.load(sys.stdin):
 """
 
 
-def test_it_reads_an_order_until_a_payment_is_undone_or_tried_again(tmp_path: Path) -> None:
+def test_the_previous_release_reads_an_order_until_a_payment_is_undone_or_retried(tmp_path: Path) -> None:
     pythonpath = last_release.extract(tmp_path)
     order = make_order(payment_token="pm_card_visa").with_payment("pi_1")
     orders = [order, order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)]

@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line, libraries' included, and no secret among the traceback."""
+"""Logs: one JSON object per line, also for libraries, and no secrets in tracebacks."""
 
 import errno
 import io
@@ -30,7 +30,7 @@ def fail_with_a_secret_at_hand() -> None:
     raise ValueError(f"{len(token)} characters")
 
 
-def test_ours_and_others_lines_have_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_the_platform_and_of_libraries_have_the_same_format(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("INFO")
     structlog.get_logger("ours").info("order_ended", order_id="ord_1")
     logging.getLogger("a.library").warning("%s things", 3)
@@ -57,7 +57,7 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-def test_on_a_terminal_lines_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_on_a_terminal_are_readable(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.BytesIO()
     monkeypatch.setattr("sys.stdout", Terminal(screen, write_through=True))
     configure_logging("INFO")
@@ -73,14 +73,16 @@ class FullDisk(io.BytesIO):
         raise OSError(errno.ENOSPC, "no space left")
 
 
-def test_a_line_that_cannot_be_written_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_cannot_be_written_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(FullDisk(), write_through=True))
     configure_logging("INFO")
     structlog.get_logger("ours").info("order_ended")
 
 
 @pytest.mark.parametrize("value", ["half a character: \ud800", 2**70, {1: "a"}, object()])
-def test_what_json_cannot_say_is_said_otherwise(value: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_values_that_json_cannot_represent_are_written_as_text(
+    value: object, capsys: pytest.CaptureFixture[str]
+) -> None:
     configure_logging("INFO")
     structlog.get_logger("ours").info("odd", value=value)
     logging.getLogger("a.library").warning("odd %s", value)
@@ -89,7 +91,7 @@ def test_what_json_cannot_say_is_said_otherwise(value: object, capsys: pytest.Ca
 
 @contextmanager
 def stdout_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[BinaryIO]:
-    """Yield the pipe's reader."""
+    """Yield the reader of the pipe."""
     read, write = os.pipe()
     with open(read, "rb") as reader, open(write, "w") as writer:  # noqa: PTH123 - descriptors
         monkeypatch.setattr("sys.stdout", writer)
@@ -97,7 +99,7 @@ def stdout_is_a_pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[BinaryIO]:
 
 
 @pytest.mark.parametrize("may_open_again", [True, False])
-def test_a_reader_that_stalls_stops_nobody(monkeypatch: pytest.MonkeyPatch, *, may_open_again: bool) -> None:
+def test_a_stalled_reader_does_not_block_the_process(monkeypatch: pytest.MonkeyPatch, *, may_open_again: bool) -> None:
     with stdout_is_a_pipe(monkeypatch) as pipe:
         if not may_open_again:
             monkeypatch.setattr(os, "open", refuse)
@@ -119,7 +121,7 @@ def refuse(*_: object) -> int:
 
 
 def read_lines(pipe: BinaryIO, begun: bytes = b"") -> tuple[list[Any], bytes]:
-    """Return the whole lines in the pipe, and the beginning of the one that was cut."""
+    """Return the complete lines in the pipe, and the start of a partial one."""
     os.set_blocking(pipe.fileno(), False)
     *lines, cut = (begun + (pipe.read() or b"")).split(b"\n")
     return [json.loads(line) for line in lines], cut

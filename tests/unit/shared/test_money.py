@@ -1,4 +1,4 @@
-"""Amounts of every currency: written for people, and in the payment provider's units."""
+"""Amounts of every currency: formatted, and in the payment provider's units."""
 
 from fractions import Fraction
 
@@ -24,13 +24,13 @@ from order_shared.domain.money.currencies import (
 )
 
 
-def test_the_currencies_are_those_of_iso_4217_that_a_price_can_have() -> None:
+def test_the_currencies_are_those_of_iso_4217_with_minor_units() -> None:
     assert set(DECIMALS) == {each.code for each in iso4217.Currency if each.exponent is not None}
     assert {"EUR", "JPY", "KWD", "CLF"} <= set(DECIMALS)
     assert not {"XAU", "XTS", "XXX", "ZZZ"} & set(DECIMALS)
 
 
-def test_withdrawn_currencies_are_read_and_not_taken_anew() -> None:
+def test_withdrawn_currencies_are_read_but_rejected_for_new_prices() -> None:
     assert not WITHDRAWN_DECIMALS.keys() & DECIMALS.keys()
     for code in WITHDRAWN_DECIMALS:
         assert decimals_of(code) == 2
@@ -38,7 +38,7 @@ def test_withdrawn_currencies_are_read_and_not_taken_anew() -> None:
             known_currency(code)
 
 
-def test_every_currency_that_the_provider_charges_in_has_decimals_of_its_own() -> None:
+def test_every_currency_of_the_provider_has_decimals() -> None:
     assert {code for code in CHARGEABLE if decimals_of(code) is None} == set()
 
 
@@ -57,7 +57,7 @@ def test_every_currency_that_the_provider_charges_in_has_decimals_of_its_own() -
         (1234, "ZZZ", "1234 minor units of ZZZ"),
     ],
 )
-def test_an_amount_is_written_for_people(amount: int, currency: str, written: str) -> None:
+def test_an_amount_is_formatted_with_its_currency(amount: int, currency: str, written: str) -> None:
     assert format_amount(amount, currency) == written
 
 
@@ -76,7 +76,7 @@ def test_an_amount_is_written_for_people(amount: int, currency: str, written: st
         (1234, "ANG", 1234),
     ],
 )
-def test_a_total_is_counted_as_the_provider_counts_it(total: int, currency: str, amount: int | None) -> None:
+def test_a_total_is_converted_to_the_providers_units(total: int, currency: str, amount: int | None) -> None:
     if amount is None:
         with pytest.raises(AmountNotChargeable):
             provider_amount(total, currency)
@@ -87,20 +87,20 @@ def test_a_total_is_counted_as_the_provider_counts_it(total: int, currency: str,
 @pytest.mark.parametrize(
     ("total", "currency", "sentence"),
     [
-        (1234, "KWD", "1.234 KWD cannot be charged exactly: the payment provider takes KWD in multiples of 0.010 KWD"),
-        (1234, "MGA", "12.34 MGA cannot be charged exactly: the payment provider takes MGA in multiples of 1 MGA"),
-        (49, "EUR", "0.49 EUR is below 0.50 EUR, the least that the payment provider charges"),
-        (49, "JPY", "49 JPY is below 50 JPY, the least that the payment provider charges"),
+        (1234, "KWD", "1.234 KWD cannot be charged exactly: the payment provider requires multiples of 0.010 KWD"),
+        (1234, "MGA", "12.34 MGA cannot be charged exactly: the payment provider requires multiples of 1 MGA"),
+        (49, "EUR", "0.49 EUR is below 0.50 EUR, the payment provider's minimum"),
+        (49, "JPY", "49 JPY is below 50 JPY, the payment provider's minimum"),
         (
             500_000_000_000,
             "UGX",
-            "500000000000 UGX is above 9999999999.99 UGX, the most that the payment provider charges",
+            "500000000000 UGX is above 9999999999.99 UGX, the payment provider's maximum",
         ),
         (
             100,
             "XCG",
             (
-                "the payment provider does not charge in XCG: place the order without payment_token, or price its "
+                "the payment provider does not support XCG: place the order without payment_token, or price its "
                 "products in another currency"
             ),
         ),
@@ -108,20 +108,20 @@ def test_a_total_is_counted_as_the_provider_counts_it(total: int, currency: str,
             100,
             "ZZZ",
             (
-                "the payment provider does not charge in ZZZ: place the order without payment_token, or price its "
+                "the payment provider does not support ZZZ: place the order without payment_token, or price its "
                 "products in another currency"
             ),
         ),
     ],
 )
-def test_a_total_that_cannot_be_charged_is_refused_in_a_sentence(total: int, currency: str, sentence: str) -> None:
+def test_a_total_that_cannot_be_charged_is_rejected_with_a_message(total: int, currency: str, sentence: str) -> None:
     with pytest.raises(AmountNotChargeable) as refused:
         provider_amount(total, currency)
     assert str(refused.value) == sentence
 
 
 @given(st.sampled_from(sorted(CHARGEABLE)), st.integers(1, 10**14))
-def test_what_is_asked_for_is_exactly_what_is_owed(currency: str, total: int) -> None:
+def test_the_charged_amount_is_exactly_the_total(currency: str, total: int) -> None:
     try:
         amount = provider_amount(total, currency)
     except AmountNotChargeable:

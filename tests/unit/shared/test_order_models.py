@@ -1,4 +1,4 @@
-"""The order and its state machine, walked at random."""
+"""The order and its state machine, with random transitions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,7 +55,7 @@ walks = st.lists(st.tuples(st.sampled_from(list(MOVES)), moments), max_size=8)
 
 
 def walked(walk: list[tuple[OrderStatus, datetime]]) -> list[Order]:
-    """The pending order and what each step made of it; illegal steps are refused and change nothing."""
+    """Return the pending order and each following state. Illegal steps raise and change nothing."""
     orders = [make_order(at=NOON)]
     for status, at in walk:
         before = orders[-1]
@@ -78,14 +78,14 @@ def test_exactly_the_legal_transitions_are_possible(walk: list[tuple[OrderStatus
 
 @settings(max_examples=40, deadline=None)
 @given(walks)
-def test_each_transition_raises_version_and_fence_by_one(walk: list[tuple[OrderStatus, datetime]]) -> None:
+def test_each_transition_increments_version_and_fence(walk: list[tuple[OrderStatus, datetime]]) -> None:
     for before, after in pairwise(walked(walk)):
         assert (after.version, after.fence) == (before.version + 1, before.fence + 1)
 
 
 @settings(max_examples=40, deadline=None)
 @given(walks)
-def test_a_timeline_only_grows_and_never_runs_back(walk: list[tuple[OrderStatus, datetime]]) -> None:
+def test_a_timeline_only_grows_and_never_runs_backwards(walk: list[tuple[OrderStatus, datetime]]) -> None:
     orders = walked(walk)
     for before, after in pairwise(orders):
         assert after.timeline[:-1] == before.timeline
@@ -137,7 +137,7 @@ def test_a_reason_is_given_exactly_for_rejected_orders(walk: list[tuple[OrderSta
 
 @pytest.mark.parametrize("after", list(MOVES))
 @pytest.mark.parametrize("before", list(OrderStatus))
-def test_each_status_allows_exactly_its_legal_moves(before: OrderStatus, after: OrderStatus) -> None:
+def test_each_status_allows_exactly_its_legal_transitions(before: OrderStatus, after: OrderStatus) -> None:
     order = make_order() if before is OrderStatus.PENDING else MOVES[before](make_order(), NOON)
     if (before, after) in LEGAL:
         assert MOVES[after](order, NOON).status is after
@@ -157,29 +157,29 @@ def test_a_reserved_order_falls_due_after_its_lease() -> None:
     assert order.schedule.due_at == to_millis(NOON + LEASE) + LEASE_GRACE_MS
 
 
-def test_an_ended_order_forgets_its_sweeps() -> None:
+def test_an_ended_order_has_no_sweeps() -> None:
     swept = replace(make_order(), schedule=Schedule(sweeps=7))
     assert swept.confirm(NOON).schedule == Schedule()
 
 
-def test_an_ended_order_keeps_the_payment_and_forgets_the_token_and_the_undo() -> None:
+def test_an_ended_order_keeps_the_payment_without_the_token_and_the_undo() -> None:
     order = make_order(payment_token="pm_card_visa").with_payment("pi_1").with_next_attempt(PaymentCall.CONFIRM)
     ended = order.begin_undo(Undo(UndoKind.CANCEL)).cancel(NOON)
     assert ended.payment == PaymentState(id="pi_1", attempts=PaymentAttempts(confirm=1))
 
 
-def test_an_ended_order_forgets_its_attempts_and_its_parking() -> None:
+def test_an_ended_order_has_no_attempts_and_no_parking() -> None:
     parked = make_order().unpark(NOON, due_at=1).failed(NOON).park(NOON, "overdue")
     assert parked.cancel(NOON).parking == Parking()
 
 
 @pytest.mark.parametrize(("owner", "after", "excluded"), [("me", 0, True), ("worker", 0, False), ("me", 1, False)])
-def test_a_lease_excludes_others_until_it_runs_out(owner: str, after: int, *, excluded: bool) -> None:
+def test_a_lease_excludes_others_until_it_expires(owner: str, after: int, *, excluded: bool) -> None:
     lease = Lease(owner="worker", until=to_millis(NOON))
     assert lease.excludes(owner, NOON + timedelta(milliseconds=after)) is excluded
 
 
-def test_a_released_lease_names_its_owner_and_excludes_nobody() -> None:
+def test_a_released_lease_keeps_its_owner_and_excludes_no_other() -> None:
     order = make_order().reserve(NOON, owner="worker", lease_until=NOON + LEASE).release()
     assert order.lease == Lease(owner="worker", until=0)
     assert not order.lease.excludes("me", NOON)
@@ -197,7 +197,7 @@ def test_a_new_order_is_pending_and_due() -> None:
     assert order.created_at == order.updated_at == created_at_of(order.order_id) == NOON
 
 
-def test_a_line_keeps_name_and_price_of_the_moment() -> None:
+def test_a_line_keeps_the_name_and_price_at_the_time_of_the_order() -> None:
     product = make_product(sku="TEA", name="Green tea", unit_price=590)
     line = make_order(lines=[(product, 3)]).lines[0]
     assert (line.sku, line.name, line.unit_price, line.quantity, line.amount) == ("TEA", "Green tea", 590, 3, 1770)
@@ -212,7 +212,7 @@ def test_the_total_is_the_sum_of_price_times_quantity(lines: list[tuple[int, int
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 16))
-def test_a_line_draws_on_a_shard_that_its_product_has(stock_shards: int) -> None:
+def test_a_line_takes_stock_from_an_existing_shard_of_its_product(stock_shards: int) -> None:
     product = make_product(stock_shards=stock_shards)
     order = make_order(lines=[(product, 1)])
     assert order.lines[0].shard == product.shard_for(order.order_id)
@@ -226,6 +226,6 @@ def test_an_order_has_one_currency() -> None:
     assert refusal.value.currencies == ("EUR", "USD")
 
 
-def test_a_customer_key_names_tenant_and_customer() -> None:
+def test_a_customer_key_consists_of_tenant_and_customer() -> None:
     assert make_customer("acme", "ada").key == "acme#ada"
     assert Customer(tenant="a", id="b:c").key != Customer(tenant="a:b", id="c").key

@@ -1,4 +1,4 @@
-"""Which partition of the outbox holds an order."""
+"""Partition of an order in the outbox."""
 
 from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS, open_shard_of
 from order_shared.tables import OPEN_SHARDS
@@ -17,6 +17,6 @@ def test_no_shard_is_both_swept_and_parked() -> None:
     assert len({*SWEPT_SHARDS, *PARKED_SHARDS}) == 2 * OPEN_SHARDS
 
 
-def test_the_stored_names_of_the_shards_stay_as_they_are() -> None:
+def test_the_stored_names_of_the_shards_are_stable() -> None:
     assert (SWEPT_SHARDS[0], SWEPT_SHARDS[-1]) == ("0", "15")
     assert (PARKED_SHARDS[0], PARKED_SHARDS[-1]) == ("parked#00", "parked#15")

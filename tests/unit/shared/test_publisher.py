@@ -1,4 +1,4 @@
-"""Saying events: never waiting, never failing, and never losing count of what SQS did not take."""
+"""Publishing events: it never waits, never raises, and counts every message that SQS did not accept."""
 
 from order_shared.domain.order.events import OrderPlaced, parse_event
 from order_shared.messaging.publisher import Publisher
@@ -24,7 +24,7 @@ async def test_an_offered_event_is_sent_soon() -> None:
     assert parse_event(stored.message.body).subject == order.order_id
 
 
-async def test_many_offers_go_in_batches_of_ten() -> None:
+async def test_many_offers_are_sent_in_batches_of_ten() -> None:
     queue, told = MemoryQueue(), list[int]()
     publisher = Publisher(queue, on_batch=told.append)
     for _ in range(25):
@@ -42,7 +42,7 @@ async def test_every_refused_entry_is_counted() -> None:
     assert (failures.count, len(queue.messages)) == (2, 3)
 
 
-async def test_with_the_queue_down_offers_are_counted_and_forgotten() -> None:
+async def test_failed_offers_are_counted_while_the_queue_is_down() -> None:
     queue, failures = MemoryQueue(down=True), Counter()
     publisher = Publisher(queue, on_failure=failures)
     publisher.offer(OrderPlaced.of(make_order()))
@@ -50,7 +50,7 @@ async def test_with_the_queue_down_offers_are_counted_and_forgotten() -> None:
     assert failures.count == 1
 
 
-async def test_an_offer_that_finds_no_room_is_counted() -> None:
+async def test_an_offer_to_a_full_buffer_is_counted() -> None:
     failures = Counter()
     publisher = Publisher(MemoryQueue(), capacity=1, on_failure=failures)
     for _ in range(3):
@@ -59,7 +59,7 @@ async def test_an_offer_that_finds_no_room_is_counted() -> None:
     assert failures.count == 2
 
 
-async def test_send_tells_whether_sqs_took_it() -> None:
+async def test_send_returns_whether_sqs_accepted_the_message() -> None:
     queue = MemoryQueue(refuse_next=1)
     publisher = Publisher(queue)
     assert await publisher.send(OrderPlaced.of(make_order())) is False

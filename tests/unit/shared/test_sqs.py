@@ -1,4 +1,4 @@
-"""Batches as SQS takes them, and its answers as it gives them: per entry, and never all or nothing."""
+"""Batches of SQS, whose responses have a result per entry."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ Answer = Response | Exception
 
 
 class Wire:
-    """Answers as SQS does; `failed` are entries of the next batch, by position, `script` is for the next requests."""
+    """Fake of SQS. `failed` are the failing entries of the next batch; `script` has the next responses."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
@@ -87,7 +87,7 @@ def refusal(code: str, status: int = 400) -> Response:
 
 
 class RefreshableCredentials(StaticCredentials):
-    """Counts how often it was told that its key is of no use."""
+    """Credentials that count the rejections of their key."""
 
     refused = 0
 
@@ -108,7 +108,7 @@ async def send(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
     return await queue.send([OutgoingMessage(name) for name in names])
 
 
-async def bury(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
+async def dead_letter(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
     return await queue.dead_letter([OutgoingMessage(name) for name in names])
 
 
@@ -120,7 +120,7 @@ async def extend(queue: SqsQueue, names: Sequence[str]) -> list[EntryFailure]:
     return await queue.change_visibility([Visibility(name, 30) for name in names])
 
 
-BATCHES = pytest.mark.parametrize("batch", [send, bury, delete, extend])
+BATCHES = pytest.mark.parametrize("batch", [send, dead_letter, delete, extend])
 
 
 @BATCHES
@@ -153,7 +153,7 @@ LASTING: list[Answer] = [refusal("QueueDoesNotExist")]
 
 @BATCHES
 @pytest.mark.parametrize("answer", PASSING, ids=repr)
-async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any, answer: Answer) -> None:
+async def test_transient_errors_are_retried_once_with_the_same_content(batch: Any, answer: Answer) -> None:
     wire = Wire()
     wire.script = [answer]
     assert await batch(make_queue(wire), "ab") == []
@@ -176,7 +176,7 @@ async def test_what_may_pass_is_sent_once_more_with_the_same_content(batch: Any,
     ),
     ids=repr,
 )
-async def test_what_is_sent_once_more_is_told_with_its_reason(answer: Answer, reason: str) -> None:
+async def test_a_retry_is_reported_with_its_reason(answer: Answer, reason: str) -> None:
     wire, told = Wire(), list[str]()
     wire.script = [answer]
     await send(make_queue(wire, on_retry=told.append), "a")
@@ -193,7 +193,7 @@ async def test_a_batch_that_failed_as_a_whole_is_never_taken_for_sent(batch: Any
     assert len(wire.sent) == len(answers)
 
 
-async def test_the_depth_is_asked_of_both_queues() -> None:
+async def test_the_depth_is_read_from_both_queues() -> None:
     wire = Wire()
     counts = [{"ApproximateNumberOfMessages": count, "ApproximateNumberOfMessagesNotVisible": "1"} for count in "72"]
     wire.script = [ok({"Attributes": each}) for each in counts]
@@ -203,7 +203,7 @@ async def test_the_depth_is_asked_of_both_queues() -> None:
 
 @pytest.mark.parametrize("answer", [*PASSING, *LASTING], ids=repr)
 async def test_a_poll_is_not_repeated(answer: Answer) -> None:
-    """What a lost answer took stays hidden; the consumer decides when to poll again."""
+    """Messages of a lost response stay hidden; the consumer decides when to poll again."""
     wire = Wire()
     wire.script = [answer]
     with pytest.raises(QueueUnavailable):
@@ -211,7 +211,7 @@ async def test_a_poll_is_not_repeated(answer: Answer) -> None:
     assert len(wire.sent) == 1
 
 
-async def test_a_key_that_has_expired_is_asked_for_anew() -> None:
+async def test_an_expired_key_is_loaded_again() -> None:
     wire = Wire()
     wire.script = [refusal("ExpiredToken", 403)]
     credentials = RefreshableCredentials(Key("id", "secret", "token"))
@@ -233,7 +233,7 @@ async def test_without_credentials_the_queue_is_unavailable_and_nothing_is_sent(
 
 @pytest.mark.parametrize("batch", [delete, extend])
 async def test_a_duplicate_in_a_batch_does_not_reject_the_batch(batch: Any) -> None:
-    """Two deliveries of one message have one message id and two receipts: an entry is named by its position."""
+    """Two deliveries of a message have the same message id, so entry ids are positions."""
     wire = Wire()
     wire.messages = [DUPLICATE | {"ReceiptHandle": receipt} for receipt in ("receipt-1", "receipt-2")]
     queue = make_queue(wire)
@@ -243,7 +243,7 @@ async def test_a_duplicate_in_a_batch_does_not_reject_the_batch(batch: Any) -> N
     assert [entry["ReceiptHandle"] for entry in wire.entries] == ["receipt-1", "receipt-2"]
 
 
-async def test_polls_and_all_else_have_pools_of_their_own_and_a_poll_may_take_its_time() -> None:
+async def test_polls_and_requests_have_pools_of_their_own_with_their_own_timeouts() -> None:
     pools: list[tuple[int, float]] = []
 
     def recording(service: Service, credentials: CredentialsProvider, **options: Any) -> Any:

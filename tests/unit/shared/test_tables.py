@@ -1,4 +1,4 @@
-"""Tables and queues: their names, their bounds, and that reading them needs nothing installed."""
+"""Tables and queues: names, limits, and an import with the standard library only."""
 
 import json
 import subprocess
@@ -34,7 +34,7 @@ def test_there_are_four_tables_by_these_keys() -> None:
     }
 
 
-def test_a_prefix_stands_before_each_name() -> None:
+def test_each_name_starts_with_the_prefix() -> None:
     names = TableNames.with_prefix("uat-blue-")
     assert names == TableNames(
         orders="uat-blue-orders",
@@ -44,7 +44,7 @@ def test_a_prefix_stands_before_each_name() -> None:
     )
 
 
-def test_the_dead_letter_queue_stands_beside_the_work_queue() -> None:
+def test_the_dead_letter_queue_is_named_after_the_work_queue() -> None:
     queue = order_queue("uat-")
     assert (queue.name, queue.dead_letter_name, queue.max_receive_count) == ("uat-orders", "uat-orders-dead", 50)
     assert queue.retention_seconds == 1_209_600
@@ -57,7 +57,7 @@ def test_open_orders_are_found_by_shard_and_time() -> None:
     )
 
 
-def test_only_claims_expire() -> None:
+def test_only_idempotency_records_expire() -> None:
     assert {table.name: table.ttl_attribute for table in TABLES if table.ttl_attribute} == {
         IDEMPOTENCY.name: "expires_at"
     }

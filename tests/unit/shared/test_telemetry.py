@@ -1,4 +1,4 @@
-"""What both services count of orders and of AWS."""
+"""Metrics that both services share."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,17 +23,17 @@ def confirmed(after: timedelta) -> Order:
     return make_order(at=NOON).confirm(NOON + after)
 
 
-def test_an_order_ends_so_long_after_it_was_accepted() -> None:
+def test_the_time_to_end_starts_at_the_acceptance() -> None:
     assert seconds_to_the_end(confirmed(timedelta(seconds=2))) == 2
 
 
-def test_a_cancellation_takes_as_long_as_its_customer_waits_for_it() -> None:
-    """Not as long as the order had been confirmed: a change of mind makes no order slow."""
+def test_the_time_to_cancel_starts_at_the_request() -> None:
+    """The time before the request does not count."""
     asked_for = confirmed(timedelta(seconds=2)).request_cancel(NOON + DAY, due_at=0)
     assert seconds_to_the_end(asked_for.cancel(NOON + DAY + timedelta(seconds=3))) == 3
 
 
-def test_an_operators_retry_does_not_make_the_wait_before_it_unseen() -> None:
+def test_the_time_to_end_starts_again_at_an_operators_retry() -> None:
     retried = replace(make_order(at=NOON), parking=Parking(retried_at=NOON + DAY))
     assert seconds_to_the_end(retried.confirm(NOON + DAY)) == DAY.total_seconds()
 
@@ -45,8 +45,8 @@ def test_an_order_that_is_open_for_a_day_is_within_the_buckets() -> None:
 
 
 @pytest.mark.parametrize("service", ["dynamodb", "sqs"])
-def test_retries_are_there_from_the_start(service: str) -> None:
-    """A counter whose first value is 200 has no increase to alarm on."""
+def test_retry_series_exist_from_the_start(service: str) -> None:
+    """A counter that first appears with the value 200 has no increase for an alarm."""
     registry = Metrics().registry
     for reason in REASONS:
         assert registry.get_sample_value("order_aws_retries_total", {"service": service, "reason": reason}) == 0

@@ -1,4 +1,4 @@
-"""Traces: when there are any, what belongs to which, and that errors say their kind only."""
+"""Traces: when they are enabled, parents of spans, and errors with their type only."""
 
 import subprocess
 import sys
@@ -18,8 +18,8 @@ from order_shared.domain.order.events import Event, event_of, parse_event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
-from order_shared.runtime.tracing import TRACEPARENT, are_wanted, open_tracing, trace_id_of
-from order_shared.runtime.tracing.sampling import drawn_by_lot
+from order_shared.runtime.tracing import TRACEPARENT, is_tracing_enabled, open_tracing, trace_id_of
+from order_shared.runtime.tracing.sampling import with_independent_draw
 from order_shared.runtime.tracing.spans import PROPAGATOR, SpanTracing
 from tests.factories import make_order
 from tests.fakes import MemoryQueue
@@ -36,7 +36,7 @@ def traces() -> Traces:
 
 
 def ids(span: ReadableSpan) -> tuple[str, str | None]:
-    """Trace, and parent."""
+    """Return the trace id and the id of the parent span."""
     assert span.context is not None
     return f"{span.context.trace_id:032x}", span.parent and f"{span.parent.span_id:016x}"
 
@@ -54,7 +54,7 @@ def delivery_of(event: Event) -> Delivery:
 
 
 async def sent_by(tracing: SpanTracing, queue: MemoryQueue, traceparent: str | None) -> Event:
-    """The event as it is on the queue."""
+    """Return the event as it is on the queue."""
     await tracing.publisher(Publisher(queue)).send(event_of(make_order(traceparent=traceparent)))
     return parse_event(queue.messages[-1].message.body)
 
@@ -72,13 +72,13 @@ class TestWhenThereAreAny:
             ({"OTEL_TRACES_EXPORTER": "console"}, True),
         ],
     )
-    def test_the_environment_says(self, environment: dict[str, str], wanted: bool) -> None:  # noqa: FBT001 - a case
-        assert are_wanted(environment) is wanted
+    def test_the_environment_enables_tracing(self, environment: dict[str, str], wanted: bool) -> None:  # noqa: FBT001 - a case
+        assert is_tracing_enabled(environment) is wanted
 
     @pytest.mark.parametrize(
         ("name", "value"), [("OTEL_TRACES_EXPORTER", "zipkin"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]
     )
-    def test_what_is_not_there_ends_the_process_at_its_start(
+    def test_an_unsupported_exporter_or_protocol_ends_the_process_at_start(
         self, name: str, value: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for key, said in {**ENDPOINT, name: value}.items():
@@ -86,9 +86,7 @@ class TestWhenThereAreAny:
         with pytest.raises(SystemExit, match=name):
             open_tracing("order-api", "abc1234")
 
-    async def test_the_protocol_of_traces_goes_before_that_of_all_signals(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_the_protocol_for_traces_overrides_the_general_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
         for key, value in {**ENDPOINT, **said}.items():
             monkeypatch.setenv(key, value)
@@ -96,7 +94,7 @@ class TestWhenThereAreAny:
         assert isinstance(tracing, SpanTracing)
         await tracing.aclose()
 
-    def test_without_any_nothing_of_them_is_imported(self) -> None:
+    def test_disabled_tracing_imports_no_opentelemetry(self) -> None:
         program = (
             "import sys, order_processor.main\n"
             "from order_shared.runtime.tracing import open_tracing\n"
@@ -108,32 +106,32 @@ class TestWhenThereAreAny:
 
 class TestTraceIds:
     @given(st.text("0123456789abcdef-g", max_size=60) | st.none())
-    def test_only_a_traceparent_names_a_trace(self, text: str | None) -> None:
+    def test_only_a_valid_traceparent_has_a_trace_id(self, text: str | None) -> None:
         named = trace_id_of(text)
         assert (named is not None) is bool(text and TRACEPARENT.fullmatch(text))
 
-    def test_it_is_the_second_part(self) -> None:
+    def test_the_trace_id_is_the_second_part(self) -> None:
         assert trace_id_of(CALLER) == TRACE_ID
 
     @pytest.mark.parametrize("bad", ["", CALLER.upper(), CALLER + "\n", CALLER.replace(TRACE_ID, "0" * 32)])
-    def test_what_is_nearly_one_is_none(self, bad: str) -> None:
+    def test_an_invalid_traceparent_has_no_trace_id(self, bad: str) -> None:
         assert trace_id_of(bad) is None
 
 
 class TestMessages:
-    async def test_a_message_says_the_span_of_its_sending(self, traces: Traces) -> None:
+    async def test_a_message_has_the_traceparent_of_its_sending(self, traces: Traces) -> None:
         event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
         sending = traces.spans["send order.placed.v1"]
         assert event.traceparent == f"00-{TRACE_ID}-{span_id(sending)}-01"
         assert (sending.kind, ids(sending)) == (SpanKind.PRODUCER, (TRACE_ID, "00f067aa0ba902b7"))
 
-    async def test_a_message_that_is_sent_within_a_request_belongs_to_it(self, traces: Traces) -> None:
+    async def test_a_message_sent_within_a_request_belongs_to_its_trace(self, traces: Traces) -> None:
         with traces.tracing.client("request", {}):
             within = traces.tracing.traceparent()
             event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
         assert trace_id_of(event.traceparent) == trace_id_of(within) != TRACE_ID
 
-    async def test_its_handling_is_a_child_of_its_sending(self, traces: Traces) -> None:
+    async def test_the_handling_of_a_message_is_a_child_of_its_sending(self, traces: Traces) -> None:
         event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
         with traces.tracing.handling(event, delivery_of(event)):
             pass
@@ -148,7 +146,7 @@ class TestMessages:
             2,
         )
 
-    async def test_a_vendors_tracestate_is_no_part_of_a_message(self, traces: Traces) -> None:
+    async def test_a_message_has_no_tracestate(self, traces: Traces) -> None:
         context = PROPAGATOR.extract({"traceparent": CALLER, "tracestate": "vendor=1"})
         attached = attach(context)
         event = await sent_by(traces.tracing, MemoryQueue(), None)
@@ -157,20 +155,20 @@ class TestMessages:
         assert "vendor" not in event.to_json()
 
     @pytest.mark.parametrize("traceparent", [None, "rubbish"])
-    async def test_a_message_of_no_trace_begins_one(self, traces: Traces, traceparent: str | None) -> None:
+    async def test_a_message_without_a_trace_starts_one(self, traces: Traces, traceparent: str | None) -> None:
         event = await sent_by(traces.tracing, MemoryQueue(), traceparent)
         _, parent = ids(traces.spans["send order.placed.v1"])
         assert trace_id_of(event.traceparent) is not None
         assert parent is None
 
-    async def test_a_message_that_was_not_taken_is_an_error(self, traces: Traces) -> None:
+    async def test_a_message_that_sqs_did_not_accept_is_an_error(self, traces: Traces) -> None:
         queue = MemoryQueue(refuse_next=1)
         publisher = traces.tracing.publisher(Publisher(queue))
         assert await publisher.send(event_of(make_order())) is False
         sending = traces.spans["send order.placed.v1"]
         assert sending.status.status_code is StatusCode.ERROR
 
-    async def test_a_trace_that_is_not_sampled_stays_so(self, traces: Traces) -> None:
+    async def test_a_trace_that_is_not_sampled_stays_unsampled(self, traces: Traces) -> None:
         event = await sent_by(traces.tracing, MemoryQueue(), CALLER[:-1] + "0")
         assert event.traceparent is not None
         assert event.traceparent.endswith("-00")
@@ -178,13 +176,13 @@ class TestMessages:
 
 
 class TestTheShare:
-    """A caller names the id of its trace: one below every bound, and one above."""
+    """Callers choose trace ids: one that every ratio samples, and one that none does."""
 
     CALLERS = (f"00-{'a' * 16}{'0' * 16}-00f067aa0ba902b7-00", f"00-{'a' * 16}{'f' * 16}-00f067aa0ba902b7-01")
 
     def kept(self, sampler: Sampler, caller: str, *, requests: int) -> int:
-        """Of so many requests of the caller, each with a span within; a request is kept whole or not at all."""
-        provider = TracerProvider(sampler=drawn_by_lot(sampler))
+        """Return how many of the caller's requests are sampled. A request and its child span are sampled together."""
+        provider = TracerProvider(sampler=with_independent_draw(sampler))
         tracer = provider.get_tracer("tests")
         kept = 0
         for _ in range(requests):
@@ -196,16 +194,16 @@ class TestTheShare:
         return kept
 
     @pytest.mark.parametrize("caller", CALLERS, ids=["lowest", "highest"])
-    def test_no_caller_decides_whether_it_is_traced(self, caller: str) -> None:
+    def test_callers_cannot_influence_the_sampling(self, caller: str) -> None:
         assert 0 < self.kept(TraceIdRatioBased(0.5), caller, requests=200) < 200
         assert self.kept(TraceIdRatioBased(0.0), caller, requests=20) == 0
         assert self.kept(TraceIdRatioBased(1.0), caller, requests=20) == 20
 
-    def test_a_sampler_that_follows_its_callers_is_left(self) -> None:
-        assert drawn_by_lot(DEFAULT_ON) is DEFAULT_ON
+    def test_other_samplers_are_unchanged(self) -> None:
+        assert with_independent_draw(DEFAULT_ON) is DEFAULT_ON
 
-    async def test_the_environments_share_is_drawn(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """One in 10^12: an id of zeros is below that too."""
+    async def test_the_environments_ratio_is_sampled_independently(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The ratio is 10^-12, which would still sample an id of zeros."""
         for key, value in {
             **ENDPOINT,
             "OTEL_TRACES_SAMPLER": "traceidratio",
@@ -222,7 +220,7 @@ class TestTheShare:
 
 
 class TestErrors:
-    async def test_their_kind_is_said_and_not_their_text(self, traces: Traces) -> None:
+    async def test_a_span_has_the_type_of_an_error_and_not_its_text(self, traces: Traces) -> None:
         event = event_of(make_order())
         with pytest.raises(ValueError, match="a-secret"), traces.tracing.handling(event, delivery_of(event)):
             raise ValueError("a-secret")
@@ -240,14 +238,14 @@ class TestRequestsToAws:
         credentials = StaticCredentials(Key("a", "b"))
         return tracing.transport(SignedTransport(DYNAMODB, send, credentials, region="eu-central-1", host="aws.test"))
 
-    async def test_each_is_a_span_of_what_makes_it(self, traces: Traces) -> None:
+    async def test_each_request_to_aws_is_a_child_span(self, traces: Traces) -> None:
         with traces.tracing.client("order", {}):
             await self.service(traces.tracing, 200, {}).call("GetItem", {"Key": {"S": "grace"}})
         call = traces.spans["dynamodb.GetItem"]
         assert (call.kind, ids(call)[1]) == (SpanKind.CLIENT, span_id(traces.spans["order"]))
         assert "grace" not in call.to_json()
 
-    async def test_by_itself_it_is_none(self, traces: Traces) -> None:
+    async def test_a_request_outside_a_trace_has_no_span(self, traces: Traces) -> None:
         await self.service(traces.tracing, 200, {}).call("Query", {})
         assert traces.spans == {}
 
@@ -258,7 +256,7 @@ class TestRequestsToAws:
             ([], "400"),
         ],
     )
-    async def test_an_error_is_named_as_aws_names_it(self, traces: Traces, body: object, kind: str) -> None:
+    async def test_an_error_has_the_code_of_aws(self, traces: Traces, body: object, kind: str) -> None:
         with traces.tracing.client("order", {}), pytest.raises(ResponseError):
             await self.service(traces.tracing, 400, body).call("TransactWriteItems", {})
         call = traces.spans["dynamodb.TransactWriteItems"]

@@ -1,1 +1,1 @@
-"""Live figures: what is read of a running environment at each look, and what it comes to."""
+"""Live figures: snapshots of a running environment, and the figures computed from them."""

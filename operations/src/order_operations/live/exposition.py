@@ -1,4 +1,4 @@
-"""What a task's `/metrics` says."""
+"""Samples of a task's `/metrics`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from prometheus_client.parser import text_string_to_metric_families
 
 Series = tuple[str, frozenset[tuple[str, str]]]
-"""A name as it is exposed, and its labels."""
+"""A time series: its exported name, and its labels."""
 
 GROWING = frozenset({"counter", "histogram"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One task's numbers at one moment; `at` is in seconds, of a clock that never runs back.
+    """Metrics of one task at one time. `at` is in seconds of a monotonic clock.
 
-    `families` are the names of all that the task measures, of what has not happened yet too. `counters` are all series
-    that only grow while the task lives, those of histograms too; `gauges` are all others.
+    `families` are the names of all exported metrics, including those without a sample. `counters` are the series that
+    only increase while the task runs, including those of histograms; `gauges` are all others.
     """
 
     at: float
@@ -26,7 +26,7 @@ class Sample:
 
     @classmethod
     def parse(cls, text: str, at: float) -> "Sample":
-        """Reads Prometheus' text form. Raises ValueError for anything else."""
+        """Parse Prometheus' text format. Raises ValueError for any other text."""
         families: set[str] = set()
         counters: dict[Series, float] = {}
         gauges: dict[Series, float] = {}
@@ -37,9 +37,9 @@ class Sample:
         return cls(at=at, families=frozenset(families), counters=counters, gauges=gauges)
 
     def gauge(self, name: str) -> float | None:
-        """The largest of that name; None if there is none."""
+        """Return the largest value of a gauge; None if there is none."""
         return max((value for (each, _), value in self.gauges.items() if each == name), default=None)
 
     def label(self, name: str, label: str) -> str | None:
-        """What a gauge that carries words says in one of its labels."""
+        """Return a label of an info metric; None if there is none."""
         return next((dict(labels).get(label) for (each, labels) in self.gauges if each == name), None)

@@ -1,4 +1,4 @@
-"""The last orders, the newest first. No table sorts all customers' orders by time, so there are three ways."""
+"""The newest orders. No table sorts all customers' orders by time, so there are three ways to find them."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from order_shared.storage.orders import OpenOrder, OrderRepository, Window
 COUNT = 6
 
 LOCAL_ITEMS = 1500
-"""About 1 MB of orders, which is what one request reads at most."""
+"""Number of orders in about 1 MB, the limit of one request."""
 
 FUTURE = timedelta(days=1)
-"""Another machine's clock may be ahead."""
+"""Margin for the clock of another machine, which may be ahead."""
 
 by_time = attrgetter("created_at")
 
 
 async def of_customer(orders: OrderRepository, customer: Customer) -> list[Order]:
-    """A customer's, whatever became of them: one query. Raises StorageUnavailable."""
+    """Return a customer's newest orders, open and ended: one query. Raises StorageUnavailable."""
     found = await orders.list_orders(
         customer, Window(start=EPOCH, end=utc_now() + FUTURE), limit=COUNT, descending=True
     )
@@ -32,13 +32,13 @@ async def of_customer(orders: OrderRepository, customer: Customer) -> list[Order
 
 
 async def of_open(orders: OrderRepository, entries: Iterable[OpenOrder]) -> list[Order]:
-    """Of everybody's orders those that are open: one read each. Raises StorageUnavailable."""
+    """Return the newest open orders of all customers: one read each. Raises StorageUnavailable."""
     found = await asyncio.gather(*map(orders.get_entry, nlargest(COUNT, entries, key=by_time)))
     return [order for order in found if order is not None]
 
 
 async def of_small_table(dynamo: Dynamo, table: str) -> list[Order]:
-    """Everybody's, whatever became of them, among the first LOCAL_ITEMS of the table; for a stack on one machine.
+    """Return the newest orders of all customers among the first LOCAL_ITEMS of the table, for a local stack.
 
     Raises StorageUnavailable.
     """

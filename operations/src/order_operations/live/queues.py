@@ -1,4 +1,4 @@
-"""How full the queues are."""
+"""Depth of the queues."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from order_shared.runtime.config import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """Messages, as SQS says approximately; None if it does not answer. Hidden dead letters count too."""
+    """Numbers of messages, as SQS estimates them; None if SQS does not respond. Hidden dead letters count too."""
 
     visible: int | None = None
     in_flight: int | None = None
@@ -18,7 +18,7 @@ class Depth:
 
 
 class Queues:
-    """The work queue and its dead letters; their names are resolved at the first look, so SQS may be down before."""
+    """The work queue and its dead-letter queue. URLs are looked up at first use, so SQS may be down at start."""
 
     def __init__(self, client: AwsClient, settings: Settings) -> None:
         self._client = client
@@ -26,7 +26,7 @@ class Queues:
         self._urls: dict[str, str] = {}
 
     async def depth(self) -> Depth:
-        """Two requests. Raises AwsError."""
+        """Return the depth of both queues: one request each. Raises AwsError."""
         work, dead = await asyncio.gather(*map(self._read, self._names))
         return Depth(visible=work.visible, in_flight=work.in_flight, dead_letters=dead.total)
 

@@ -1,4 +1,4 @@
-"""How fast counters grow from one look to the next, over all tasks together."""
+"""Rates of counters between two snapshots, summed over all tasks."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Rates:
-    """Growth per second, summed over the tasks; None stands for what no task measures."""
+    """Increase per second, summed over the tasks. A metric that no task exports is None."""
 
     families: frozenset[str]
     per_second: Mapping[Series, float]
 
     @classmethod
     def between(cls, looks: Iterable[tuple[Sample, Sample]]) -> "Rates":
-        """Of each task an earlier and a later sample."""
+        """Return the rates between an earlier and a later sample of each task."""
         families: set[str] = set()
         sums: dict[Series, float] = {}
         for before, after in looks:
@@ -28,7 +28,7 @@ class Rates:
         return cls(frozenset(families), sums)
 
     def counter(self, name: str, where: Callable[[Labels], bool] = lambda _: True) -> float | None:
-        """Of all series of the counter whose labels pass; `name` is without its `_total`."""
+        """Return the rate of a counter, summed over its series whose labels match. `name` is without `_total`."""
         if name not in self.families:
             return None
         series = f"{name}_total"
@@ -37,7 +37,7 @@ class Rates:
         )
 
     def quantile(self, histogram: str, q: float) -> float | None:
-        """In the histogram's unit; None too if it measured nothing between the looks."""
+        """Return a quantile in the histogram's unit; None if it has no new observation."""
         buckets = (
             (float(dict(labels)["le"]), rate)
             for (name, labels), rate in self.per_second.items()
@@ -47,9 +47,9 @@ class Rates:
 
 
 def growth_per_second(before: Sample, after: Sample) -> dict[Series, float]:
-    """Of one task, of which `after` is the later sample.
+    """Return the increase per second of each counter of one task; `after` is the later sample.
 
-    A counter that has fallen, or is gone, means that the task was started anew: all of them began at zero then.
+    A counter that decreased or is missing means that the task was restarted: all its counters then started at zero.
     """
     seconds = after.at - before.at
     restarted = any(after.counters.get(series, 0.0) < value for series, value in before.counters.items())
@@ -58,10 +58,10 @@ def growth_per_second(before: Sample, after: Sample) -> dict[Series, float]:
 
 
 def quantile(buckets: Sequence[tuple[float, float]], q: float) -> float | None:
-    """As Prometheus' `histogram_quantile`: even within a bucket; beyond the last finite bound, that bound.
+    """Return a quantile as Prometheus' `histogram_quantile` does; None without observations.
 
-    `buckets` are `(upper bound, count up to there)` in ascending order, ending with infinity; 0 < `q` <= 1. None if
-    nothing was counted.
+    It interpolates linearly within a bucket. Above the last finite bound it returns that bound. `buckets` are
+    `(upper bound, cumulative count)` in ascending order, ending with infinity; 0 < `q` <= 1.
     """
     if not buckets or buckets[-1][1] <= 0:
         return None

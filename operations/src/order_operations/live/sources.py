@@ -1,4 +1,4 @@
-"""Everything that is asked at each look, all at once; what does not answer keeps nothing else from being seen."""
+"""Sources of a snapshot, all read concurrently. A source that fails does not affect the others."""
 
 import asyncio
 import time
@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 3.0
 
 @dataclass(frozen=True, kw_only=True)
 class Down:
-    """What came instead of an answer: in a word, and in the words of whoever said it."""
+    """Failure of a source: a short code, and the text of the error."""
 
     fault: str
     detail: str
@@ -44,7 +44,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at one moment."""
+    """Snapshot of all sources at one time."""
 
     at: datetime
     tasks: Mapping[Task, Sample | Down]
@@ -53,7 +53,10 @@ class Look:
 
 
 class Storage:
-    """The last orders are the customer's if one is given, all that there are if the table is small, else open ones."""
+    """Source of stored orders.
+
+    The last orders are those of `customer` if given, of the whole table if it is `small`, otherwise only open orders.
+    """
 
     def __init__(self, dynamo: Dynamo, tables: TableNames, *, customer: Customer | None, small: bool) -> None:
         self._dynamo = dynamo
@@ -63,7 +66,7 @@ class Storage:
         self._small = small
 
     async def read(self) -> Stored:
-        """Raises StorageUnavailable."""
+        """Return the outbox and the last orders. Raises StorageUnavailable."""
         outbox = await read_outbox(self._orders)
         return Stored(outbox, await self._last(outbox))
 
@@ -83,11 +86,11 @@ class Sources:
     read_storage: Callable[[], Awaitable[Stored]]
 
     async def look(self) -> Look:
-        """Takes PATIENCE_SECONDS at most."""
+        """Take a snapshot, within PATIENCE_SECONDS."""
         samples, queues, stored = await asyncio.gather(
-            asyncio.gather(*(_answer_of(self._sample(task)) for task in self.tasks)),
-            _answer_of(self.read_queues()),
-            _answer_of(self.read_storage()),
+            asyncio.gather(*(_result_or_down(self._sample(task)) for task in self.tasks)),
+            _result_or_down(self.read_queues()),
+            _result_or_down(self.read_storage()),
         )
         return Look(utc_now(), dict(zip(self.tasks, samples, strict=True)), queues, stored)
 
@@ -96,11 +99,11 @@ class Sources:
         return Sample.parse(response.raise_for_status().text, time.monotonic())
 
 
-async def _answer_of(work: Awaitable[T]) -> T | Down:
+async def _result_or_down(work: Awaitable[T]) -> T | Down:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await work
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with one source, the others are still shown
+    except Exception as error:  # noqa: BLE001 - any error of one source must not hide the others
         return Down(fault=_fault(error), detail=str(error))
 
 
@@ -116,7 +119,7 @@ def _fault(error: Exception) -> str:
 async def open_sources(
     target: Target, tasks: Sequence[Task], *, customer: Customer | None, small: bool
 ) -> AsyncIterator[Sources]:
-    """Nothing is connected until the first look. `small`: the orders table may be read, not only queried."""
+    """Open the sources of an environment. Connections are made at first use. `small` allows a scan of the orders."""
     settings = target.settings
     async with (
         httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as http,

@@ -1,4 +1,4 @@
-"""Which tasks are asked for their numbers."""
+"""Tasks whose metrics are read."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A running copy of a service; `address` is its base URL."""
+    """A running task of a service. `address` is its base URL."""
 
     service: str
     address: str

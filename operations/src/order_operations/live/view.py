@@ -1,4 +1,4 @@
-"""What an operator is shown. None stands for what is not known."""
+"""Figures for an operator. None means unknown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,10 @@ from order_shared.domain.clock import to_text
 
 @dataclass(frozen=True, kw_only=True)
 class PerSecond:
-    """Over all tasks; `requests` are customers'. An order that is cancelled after it was confirmed has ended twice."""
+    """Rates over all tasks. `requests` excludes health checks and scrapes.
+
+    An order that is cancelled after its confirmation counts twice in `ended`.
+    """
 
     accepted: float | None
     ended: Mapping[str, float | None]
@@ -22,7 +25,7 @@ class PerSecond:
 
 @dataclass(frozen=True, kw_only=True)
 class Quantiles:
-    """In seconds."""
+    """Quantiles in seconds."""
 
     p50: float | None
     p99: float | None
@@ -30,7 +33,7 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """`accept` is what the customer waited for, `end` from accepted to an end state, `queued` what a message waited."""
+    """Latencies: `accept` of the request, `end` from acceptance to a final status, `queued` of a message."""
 
     accept: Quantiles
     end: Quantiles
@@ -39,7 +42,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class OpenOrders:
-    """`capped` if there may be more."""
+    """Open orders. `capped` means that there may be more."""
 
     count: int | None
     capped: bool
@@ -49,9 +52,9 @@ class OpenOrders:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A service, or what it stands on: how many of its tasks answer, and in which versions.
+    """A service or one of its dependencies: the number of its tasks, how many respond, and their versions.
 
-    `fault` and `detail` tell what came instead of an answer, from the first that gave none.
+    `fault` and `detail` are the error of the first one that does not respond.
     """
 
     name: str
@@ -64,7 +67,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class OrderLine:
-    """`total` is in minor units."""
+    """An order in the list of last orders. `total` is in minor units."""
 
     id: str
     tenant: str
@@ -77,7 +80,10 @@ class OrderLine:
 
 @dataclass(frozen=True)
 class View:
-    """`where` names the environment; `history` is what was accepted per second, look by look, in `history_seconds`."""
+    """All figures of one snapshot. `where` is the environment.
+
+    `history` has the accepted orders per second between snapshots, over the last `history_seconds`.
+    """
 
     at: datetime
     where: str

@@ -1,4 +1,4 @@
-"""From one look to the next: what each task counted before, and what is shown of it."""
+"""Computation of the figures from successive snapshots."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,21 +16,21 @@ from order_shared.naming import SERVICE_NAMES
 
 HISTORY = 80
 OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
-"""Routes that machines ask for, this one too."""
+"""Routes of health checks and scrapes, including those of this module."""
 
 
 class Watch:
-    """`where` names the environment."""
+    """Figures of successive snapshots of the environment `where`."""
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._before: dict[Task, Sample] = {}
         self._looked_at: datetime | None = None
         self._accepted: deque[tuple[datetime, float]] = deque(maxlen=HISTORY)
-        """Per second, and since when."""
+        """Start time and accepted orders per second, of each interval."""
 
     def see(self, look: Look) -> View:
-        """Rates are since the look before; a task that was down meanwhile is compared with its last answer."""
+        """Return the figures of a snapshot. Rates are since the previous one, or since a task's last response."""
         samples = {task: sample for task, sample in look.tasks.items() if isinstance(sample, Sample)}
         rates = Rates.between((self._before[task], sample) for task, sample in samples.items() if task in self._before)
         self._before |= samples
@@ -84,7 +84,7 @@ def _quantiles(rates: Rates, histogram: str) -> Quantiles:
 
 
 def _open_orders(look: Look, samples: Collection[Sample]) -> OpenOrders:
-    """As they are stored; while storage does not answer, as the processors last saw them."""
+    """Return the stored open orders; if storage does not respond, the figures in the processors' metrics."""
     if isinstance(look.stored, Down):
         parked = _largest(samples, "order_parked")
         oldest = _largest(samples, "order_open_oldest_seconds")
@@ -95,13 +95,13 @@ def _open_orders(look: Look, samples: Collection[Sample]) -> OpenOrders:
 
 
 def _largest(samples: Collection[Sample], gauge: str) -> float | None:
-    """Every processor says what is true of all: it is not to be added up."""
+    """Return the largest value of a gauge. Every processor exports the total, so the values must not be added."""
     values = (sample.gauge(gauge) for sample in samples)
     return max((value for value in values if value is not None), default=None)
 
 
 def _age(since: datetime, at: datetime) -> float:
-    """In seconds; another machine's clock may be ahead."""
+    """Return the age in seconds; 0 if another machine's clock is ahead."""
     return max(0.0, (at - since).total_seconds())
 
 

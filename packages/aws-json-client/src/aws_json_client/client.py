@@ -18,7 +18,7 @@ class AwsClient:
         self.retries = retries or RetryPolicy()
 
     async def request(self, operation: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of an operation that can be repeated.
+        """Return the result of an operation that is safe to repeat.
 
         Raises Unavailable when no attempt is left, and ServiceError at once if a retry would not help. After
         Unavailable the outcome is unknown.
@@ -38,10 +38,10 @@ async def open_client(
     endpoint: str | None = None,
     credentials: CredentialsProvider | None = None,
     retries: RetryPolicy | None = None,
-    timeout: float = 5.0,  # noqa: ASYNC109 - of each request
+    timeout: float = 5.0,  # noqa: ASYNC109 - limit of each request
     connections: int = 10,
 ) -> AsyncIterator[AwsClient]:
-    """Open a client for the length of the block. Credentials come from botocore's chain unless they are given."""
+    """Open a client until the end of the block. The default credentials are those of botocore's chain."""
     async with open_transport(
         service,
         credentials or BotocoreCredentials(),

@@ -1,4 +1,4 @@
-"""Credentials from botocore's own chain, fetched once for all callers, and loaded again when AWS refuses them."""
+"""Credentials from botocore's chain, fetched once for all callers, and loaded again after AWS rejects them."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from aiobotocore.credentials import AioCredentials
 
 PATIENCE = 1.0
-"""Seconds that a caller without a key waits for the fetch. The fetch itself goes on for as long as botocore tries."""
+"""Seconds that a caller without a key waits for the fetch. The fetch itself continues for as long as botocore tries."""
 
 FETCH_PAUSE = 1.0
 """Seconds from the end of a fetch that returned no new key to the next fetch."""
 
 
 class Key(NamedTuple):
-    """An access key. `token` is that of a session; None for a long-lived key."""
+    """An access key. `token` is the session token; None for a long-lived key."""
 
     id: str
     secret: str
@@ -35,14 +35,14 @@ class CredentialsProvider(Protocol):
     """A source of keys to sign with."""
 
     async def get_key(self) -> Key:
-        """Return the key to sign with. Raises NoCredentials if there is none in time."""
+        """Return the key to sign with. Raises NoCredentials if none is available in time."""
 
     def refuse(self, key: Key) -> None:
-        """Note that AWS refuses this key."""
+        """Report that AWS rejected this key."""
 
 
 class StaticCredentials:
-    """One key that does not change."""
+    """A fixed key."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -57,7 +57,8 @@ class StaticCredentials:
 class BotocoreCredentials:
     """botocore's chain: environment, profile, SSO, web identity, process, container, instance.
 
-    One fetch is under way at most, and it goes on while callers give up. A key that is still valid is used meanwhile.
+    At most one fetch runs at a time, and it continues after callers time out. A key that is still valid is used until
+    the fetch completes.
     """
 
     def __init__(self, session: AioSession | None = None) -> None:
@@ -67,10 +68,10 @@ class BotocoreCredentials:
         self._refused: Key | None = None
         self._fetch: asyncio.Task[None] | None = None
         self._next_fetch_at = 0.0
-        self._failure = "no source has any"
+        self._failure = "no source in botocore's chain has any"
 
     async def get_key(self) -> Key:
-        """Return the key to sign with. Raises NoCredentials if there is none in time."""
+        """Return the key to sign with. Raises NoCredentials if none is available in time."""
         key = self._key
         if key is not None and key != self._refused and not self._ends_within(None):
             return key
@@ -80,15 +81,15 @@ class BotocoreCredentials:
         if fetch is not None:
             await asyncio.wait([fetch], timeout=PATIENCE)
             if not fetch.done():
-                raise NoCredentials(f"none within {PATIENCE:g} s; the request for them goes on")
+                raise NoCredentials(f"none received within {PATIENCE:g} s; the fetch continues")
         if self._key is None or self._ends_within(0):
             raise NoCredentials(self._failure)
         return self._key
 
     def refuse(self, key: Key) -> None:
-        """Note that AWS refuses this key: credentials are loaded again from their source, past every cache.
+        """Report that AWS rejected this key: credentials are loaded again from their source, bypassing every cache.
 
-        If the source returns the same key again, the key is used again: AWS may not know it everywhere yet.
+        If the source returns the same key again, the key is used again: a new key takes time to reach all of AWS.
         """
         if key != self._key or key == self._refused:
             return
@@ -97,11 +98,11 @@ class BotocoreCredentials:
         self._next_fetch_at = 0.0
 
     def _ends_within(self, seconds: int | None) -> bool:
-        """Return whether the key expires within so many seconds; for None, whether botocore would renew it."""
+        """Return whether the key expires within `seconds`; for None, whether botocore would renew it."""
         return isinstance(self._source, RefreshableCredentials) and self._source.refresh_needed(seconds)
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
-        """Return the fetch under way, or a new one; None if the last one returned no new key a moment ago."""
+        """Return the current fetch, or start one; return None if the last one has just returned no new key."""
         if self._fetch is None and time.monotonic() >= self._next_fetch_at:
             self._fetch = asyncio.create_task(self._run_fetch())
         return self._fetch
@@ -112,7 +113,7 @@ class BotocoreCredentials:
             self._source = None
         try:
             self._key = await self._load() or self._key
-        except (BotoCoreError, RuntimeError, OSError) as error:  # transient, as a rule
+        except (BotoCoreError, RuntimeError, OSError) as error:  # usually transient
             self._failure = str(error)
         finally:
             self._fetch = None
@@ -130,7 +131,7 @@ class BotocoreCredentials:
         return Key(frozen.access_key, frozen.secret_key, frozen.token)
 
     async def _open_source(self) -> "AioCredentials | None":
-        """Return the session's credentials; once they were refused, those of a new session, which has no cache yet."""
+        """Return the session's credentials; after a rejection, those of a new session, whose caches are empty."""
         session = self._session if self._refused is None else AioSession(profile=self._session.profile)
         source: AioCredentials | None = await session.get_credentials()
         return source

@@ -1,4 +1,4 @@
-"""Services that are known, and the addresses where they answer."""
+"""AWS services and their addresses."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -12,9 +12,9 @@ from botocore.session import Session
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """An AWS service that speaks the JSON protocol at the path `/`.
+    """An AWS service with the JSON protocol at the path `/`.
 
-    `name` stands in its host and in signatures, `target_prefix` before each operation. Both are in botocore's models
+    `name` is part of the host and of signatures; `target_prefix` precedes each operation. botocore's models have them
     as `endpointPrefix` and `targetPrefix`.
     """
 
@@ -28,7 +28,7 @@ SQS = Service(name="sqs", target_prefix="AmazonSQS")
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """The address of a service. `host` is the header's value: without a port where it is the scheme's own."""
+    """The address of a service. `host` is the `Host` header: it omits the scheme's default port."""
 
     hostname: str
     port: int
@@ -41,15 +41,14 @@ class Address:
 
 
 def resolve(service: Service, region: str, endpoint: str | None) -> Address:
-    """Return the address of the endpoint if one is given, otherwise the one that botocore knows for the region.
+    """Return the address of `endpoint` if given, otherwise botocore's address for the region.
 
-    `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, or the same settings in a profile, choose the variant.
-    Raises ValueError for an unknown region or profile, and for an endpoint that is more than a scheme, a host and a
-    port.
+    `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`, or the same settings in a profile, select the variant.
+    Raises ValueError for an unknown region or profile, and for an endpoint with more than a scheme, a host and a port.
     """
     if endpoint is None:
         return _resolve(service, region)
-    fault = ValueError(f"the endpoint of {service.name} is a scheme, a host and a port, and nothing more")
+    fault = ValueError(f"the endpoint of {service.name} must have a scheme, a host and an optional port, nothing else")
     try:
         url = urlsplit(endpoint)
         port = url.port
@@ -74,10 +73,10 @@ def _resolve(service: Service, region: str) -> Address:
     except (ProfileNotFound, InvalidConfigError, NoRegionError) as error:
         raise ValueError(str(error)) from error
     if found is None:
-        raise ValueError(f"AWS has no region {region} that botocore knows")
+        raise ValueError(f"unknown AWS region {region}")
     return Address(hostname=found["hostname"], port=443, tls=True)
 
 
-@cache  # the file has a megabyte, and each connection pool asks
+@cache  # the file is 1 MB, and every connection pool needs it
 def _resolver() -> EndpointResolver:
     return EndpointResolver(create_loader().load_data("endpoints"))

@@ -1,4 +1,4 @@
-"""Errors of a request, each with the reason why the same request may succeed later.
+"""Errors of a request. Each has the reason why a retry may succeed, if there is one.
 
 Sources: botocore's retry handlers (`botocore/retries/standard.py`, `botocore/data/_retry.json`) and
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html.
@@ -11,7 +11,7 @@ from typing import Any
 REFUSED_KEY_CODES = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
-"""AWS does not accept the key: it expired early, or is so new that it is not known everywhere yet."""
+"""Codes of a rejected key: it has expired, or it is new and has not reached all of AWS."""
 
 TRANSIENT_CODES: Mapping[str, str] = {
     **dict.fromkeys(REFUSED_KEY_CODES, "credentials"),
@@ -41,15 +41,15 @@ TRANSIENT_CODES: Mapping[str, str] = {
     ),
     **dict.fromkeys(("RequestTimeout", "RequestTimeoutException"), "timeout"),
 }
-"""Reason for a retry, as a metric label, by the error's code. A missing permission counts as an outage: the deployment
-is at fault, and not the request."""
+"""Reason for a retry, by error code; a metric label. A missing permission counts as an outage: the cause is the
+deployment, not the request."""
 
 TRANSIENT_CANCELLATIONS: Mapping[str, str] = {
     "TransactionConflict": "conflict",
     "ThrottlingError": "throttled",
     "ProvisionedThroughputExceeded": "throttled",
 }
-"""Reasons of a cancelled DynamoDB transaction that do not depend on the data. botocore's retry table has none."""
+"""Cancellation reasons of a DynamoDB transaction that do not depend on the data. botocore's retry table has none."""
 
 TRANSIENT_STATUSES: Mapping[int, str] = {
     HTTPStatus.TOO_MANY_REQUESTS: "throttled",
@@ -61,10 +61,10 @@ REASONS = frozenset({*TRANSIENT_CODES.values(), "server_error", "network"})
 
 
 class AwsError(Exception):
-    """A request that failed.
+    """Base of all errors of a request.
 
-    `reason` says why the same request may succeed later, and is None if it will not. `request_id` is AWS's own, for
-    its support; None if no response arrived.
+    `reason` is the reason why a retry may succeed; None if a retry is useless. `request_id` is AWS's request id, which
+    AWS support asks for; None if no response arrived.
     """
 
     def __init__(self, message: str, *, reason: str | None, request_id: str | None = None) -> None:
@@ -74,14 +74,14 @@ class AwsError(Exception):
 
 
 class NoCredentials(AwsError):
-    """There is no key to sign with, or none in time. Nothing was sent."""
+    """No key to sign with was available in time. Nothing was sent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"no credentials: {message}", reason="credentials")
 
 
 class ConnectionFailed(AwsError):
-    """There is no response. The request may have taken effect all the same."""
+    """No response arrived. The request may still have taken effect."""
 
     def __init__(self, error: OSError) -> None:
         reason = "timeout" if isinstance(error, TimeoutError) else "network"
@@ -89,7 +89,7 @@ class ConnectionFailed(AwsError):
 
 
 class ResponseError(AwsError):
-    """A response other than success. `code` names the error, `status` is HTTP's."""
+    """A response other than success. `code` is the error code, `status` the HTTP status."""
 
     def __init__(self, message: str, *, code: str, status: int, reason: str | None, request_id: str | None) -> None:
         super().__init__(f"{message}, status {status}", reason=reason, request_id=request_id)
@@ -100,7 +100,7 @@ class ResponseError(AwsError):
 class ServiceError(ResponseError):
     """An error that the AWS service returned, such as `ThrottlingException`.
 
-    `content` is its JSON object. The text of the exception leaves AWS's message out, which may quote stored values.
+    `content` is its JSON object. The text of the exception omits AWS's message, which may quote stored values.
     """
 
     def __init__(self, code: str, status: int, content: Mapping[str, Any], *, request_id: str | None = None) -> None:
@@ -110,15 +110,15 @@ class ServiceError(ResponseError):
 
 
 class ForeignResponse(ResponseError):
-    """A response that the AWS service did not write: that of a proxy, a load balancer or a captive portal.
+    """A response from a proxy, a load balancer or a captive portal instead of the AWS service.
 
-    `code` is its status.
+    `code` is its HTTP status.
     """
 
     def __init__(self, status: int, *, request_id: str | None = None) -> None:
         reason = "server_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TRANSIENT_STATUSES.get(status)
         super().__init__(
-            "not a response of AWS",
+            "response is not from AWS",
             code=str(int(status)),
             status=status,
             reason=reason or "network",

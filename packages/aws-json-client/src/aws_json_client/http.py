@@ -1,6 +1,6 @@
-"""HTTP/1.1 connection pool for one host: POST to the path `/` over kept connections, one request at a time on each.
+"""HTTP/1.1 connection pool for one host: POST to the path `/` over persistent connections, one request at a time each.
 
-httptools parses. A general HTTP client would cost several times the CPU of everything else in this package.
+httptools parses the responses. A general HTTP client would use several times the CPU of the rest of this package.
 """
 
 import asyncio
@@ -18,25 +18,25 @@ from aws_json_client.endpoints import Address
 
 CONNECT_TIMEOUT = 1.0
 TAKE_TIMEOUT = 1.5
-"""Seconds until a connection is free or opened."""
+"""Time limit, in seconds, for a free or a new connection."""
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""DynamoDB's largest response has 16 MB, and SQS's less: a larger one comes from something else."""
+"""DynamoDB's largest response has 16 MB, and SQS's is smaller: a larger one is not from AWS."""
 MAX_IDLE_SECONDS = 15.0
-"""Idle time after which a connection is not used again: the server may be about to close it."""
+"""Idle time after which a connection is not reused: the server may be about to close it."""
 
 
 KEPT_HEADERS = frozenset({b"date", b"x-amzn-requestid"})
 
 
 class Request(NamedTuple):
-    """A POST. `headers` has all of them but the length."""
+    """A POST request. `headers` lacks only `Content-Length`."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
 class Response(NamedTuple):
-    """A response. `headers` has those of KEPT_HEADERS that were sent, by their names in lower case."""
+    """A response. `headers` has the received headers of KEPT_HEADERS, by name in lower case."""
 
     status: int
     body: bytes
@@ -49,11 +49,11 @@ class Response(NamedTuple):
 
 
 Send = Callable[[Request], Awaitable[Response]]
-"""Sends a request once. Raises OSError, TimeoutError included, if there is no response: the outcome is unknown."""
+"""Send a request once. Raises OSError, including TimeoutError, if no response arrives: the outcome is unknown."""
 
 
 class _Connection(asyncio.Protocol):
-    """One connection. The parser calls the methods named `on_…`."""
+    """A connection. The parser calls the methods named `on_…`."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -69,8 +69,8 @@ class _Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         return self._keeps_alive and self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - a timer costs less
-        """Send a request and return the response. Raises OSError if the connection or the time ends before."""
+    async def exchange(self, request: bytes, timeout: float) -> Response:  # noqa: ASYNC109 - a timer costs less than asyncio.timeout
+        """Send a request and return the response. Raises OSError if the connection closes or the time limit passes."""
         if self._transport is None:
             raise ConnectionResetError("the connection is closed")
         loop = asyncio.get_running_loop()
@@ -88,11 +88,11 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's class does not derive from it
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
-            self.abort()  # no request is under way: the next one must not take this for its response
+            self.abort()  # unexpected data: the next request must not read it as its response
             return
         self._received += len(data)
         if self._received > MAX_RESPONSE_BYTES:
@@ -107,7 +107,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._fail(exc or ConnectionResetError("the other side closed the connection"))
+        self._fail(exc or ConnectionResetError("the server closed the connection"))
 
     def on_message_begin(self) -> None:
         self._headers = {}
@@ -122,7 +122,7 @@ class _Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._answer is None or self._answer.done():  # a second response in the same piece
+        if self._answer is None or self._answer.done():  # a second response in the same data
             self.abort()
             return
         if self._parser.get_status_code() < HTTPStatus.OK:  # an interim response
@@ -140,16 +140,16 @@ class _Pool:
         self._address = address
         self._timeout = timeout
         self._permits = asyncio.Semaphore(connections)
-        self._idle: list[_Connection] = []  # the one used last comes last, and is used next
+        self._idle: list[_Connection] = []  # a stack: the connection used last is reused first
         self._tls = ssl.create_default_context() if address.tls else None
 
     async def send(self, request: Request) -> Response:
-        """Send a request once. Getting a connection may take TAKE_TIMEOUT, and the response `timeout`."""
+        """Send a request once. Time limits: TAKE_TIMEOUT for a connection, `timeout` for the response."""
         connection = await self._take()
         try:
             response = await connection.exchange(_encode(request), self._timeout)
         except BaseException:
-            connection.abort()  # a late response would be taken for that to the next request
+            connection.abort()  # the next request would read a late response as its own
             raise
         finally:
             self._permits.release()
@@ -161,21 +161,21 @@ class _Pool:
         return response
 
     async def _take(self) -> _Connection:
-        """Return a connection, with the permit to use it."""
+        """Return a connection, with a permit acquired for it."""
         if not self._permits.locked():
             await self._permits.acquire()
-            if connection := self._rested():
+            if connection := self._pop_idle():
                 return connection
             self._permits.release()
         async with asyncio.timeout(TAKE_TIMEOUT):
             await self._permits.acquire()
             try:
-                return self._rested() or await self._connect()
+                return self._pop_idle() or await self._connect()
             except BaseException:
                 self._permits.release()
                 raise
 
-    def _rested(self) -> _Connection | None:
+    def _pop_idle(self) -> _Connection | None:
         oldest = time.monotonic() - MAX_IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
@@ -202,7 +202,7 @@ def _encode(request: Request) -> bytes:
 
 
 @asynccontextmanager
-async def open_http(address: Address, *, timeout: float, connections: int) -> AsyncIterator[Send]:  # noqa: ASYNC109 - of each request
+async def open_http(address: Address, *, timeout: float, connections: int) -> AsyncIterator[Send]:  # noqa: ASYNC109 - limit of each request
     """Open a connection pool. `timeout` is the time limit of a response, in seconds."""
     pool = _Pool(address, timeout=timeout, connections=connections)
     try:

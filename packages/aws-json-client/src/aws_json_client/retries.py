@@ -1,4 +1,4 @@
-"""Retries with full jitter, bounded by attempts, by a deadline, and by a quota for the process."""
+"""Retries with full jitter, limited by attempts, a deadline, and a quota for the process."""
 
 import asyncio
 import random
@@ -14,24 +14,24 @@ from aws_json_client.errors import AwsError, ConnectionFailed, Unavailable
 T = TypeVar("T")
 
 UNLIMITED = frozenset({"conflict"})
-"""Reasons that show that the service is well: only the deadline bounds their retries."""
+"""Reasons that occur while the service is healthy: only the deadline limits their retries."""
 
 RETRY_COST = 5
 TIMEOUT_COST = 10
 SUCCESS_REFUND = 1
-"""In units of the quota, as in botocore's standard mode: `botocore/retries/standard.py`."""
+"""Quota units, as in botocore's standard mode: `botocore/retries/standard.py`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """Limits of the attempts at one request. Times are in seconds.
+    """Limits for the attempts of one request. Times are in seconds.
 
-    `quota` is shared by all requests of a process, so that an outage is not met with many times the load: it allows a
-    hundred retries, and more only as requests succeed.
+    All requests of a process share `quota`, so that retries do not multiply the load in an outage. It allows a hundred
+    retries, and more only as requests succeed.
 
-    An attempt that begins before `deadline` may last `attempt_grace` beyond it. The transport's own time limits end
-    each attempt within `attempt_limit`, so a timer is set only for an attempt that could last longer than allowed: it
-    costs as much as the rest of this class.
+    An attempt that starts before `deadline` may exceed it by `attempt_grace`. The transport's time limits end each
+    attempt within `attempt_limit`, so a timer is set only for an attempt that could exceed its limit: the timer costs
+    as much CPU as the rest of this class.
     """
 
     deadline: float = 5.0
@@ -44,7 +44,10 @@ class RetryPolicy:
     quota: RetryQuota = field(default_factory=RetryQuota)
 
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """Return what an attempt returns. Raises Unavailable when no attempt is left, any other error at once."""
+        """Return the result of the first successful attempt.
+
+        Raises Unavailable when no attempt is left, and an error that a retry would not fix at once.
+        """
         started = time.monotonic()
         retries = failures = spent = 0
         while True:

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of a JSON request, with the signing key derived once a day instead of for each request.
+"""AWS Signature Version 4 for JSON requests. The signing key is derived once a day instead of for each request.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -15,7 +15,7 @@ CONTENT_TYPE = "application/x-amz-json-1.0"
 
 
 class Signer:
-    """Signer of POST requests to the path `/` of one service in one region. `host` is the header's value."""
+    """Signer of POST requests to the path `/` of one service in one region. `host` is the `Host` header."""
 
     def __init__(self, *, service: str, region: str, host: str) -> None:
         self._service = service
@@ -24,7 +24,7 @@ class Signer:
         self._derived: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, key: Key, target: str, body: bytes, at: datetime) -> dict[str, str]:
-        """Return the headers of a POST of `body` to the operation `target` at this time (UTC)."""
+        """Return the headers of a POST of `body` to the operation `target`, signed for the time `at` (UTC)."""
         timestamp = at.strftime("%Y%m%dT%H%M%SZ")
         headers = {"content-type": CONTENT_TYPE, "host": self._host, "x-amz-date": timestamp}
         if key.token:
@@ -34,7 +34,7 @@ class Signer:
         return headers
 
     def authorization(self, key: Key, headers: Mapping[str, str], body: bytes, timestamp: str) -> str:
-        """Return the `Authorization` for headers whose names are in lower case and sorted; all are signed."""
+        """Return the `Authorization` header. `headers` must be sorted by name, in lower case; all are signed."""
         date = timestamp[:8]
         names = ";".join(headers)
         lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])

@@ -1,4 +1,4 @@
-"""Signed requests to one service, each sent once: the port, and its implementation over the connection pool."""
+"""Transport of signed requests to one service, without retries: the port, and its implementation over the pool."""
 
 import os
 import platform
@@ -19,29 +19,29 @@ from aws_json_client.http import Request, Response, Send, open_http
 from aws_json_client.signing import Signer
 
 CLOCK_TOLERANCE = timedelta(minutes=4)
-"""Difference from AWS's clock that is corrected: AWS refuses signatures that are five minutes off."""
+"""Clock difference from which a correction is applied: AWS rejects signatures that are five minutes off."""
 
 
 class Answer(NamedTuple):
-    """A successful response: its JSON object, and AWS's id of the request."""
+    """A successful response: its JSON object and AWS's request id."""
 
     content: dict[str, Any]
     request_id: str | None
 
 
 class Transport(Protocol):
-    """Sends requests to one service, each once. Decorators wrap it."""
+    """Port that sends each request to one service once. Decorators wrap it."""
 
     @property
     def name(self) -> str:
-        """Name of the service, such as `dynamodb`."""
+        """The name of the service, such as `dynamodb`."""
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
         """Make one attempt. Raises AwsError: NoCredentials, ConnectionFailed, ServiceError or ForeignResponse."""
 
 
 class SignedTransport:
-    """Transport without retries: the caller knows which requests can be repeated."""
+    """Transport without retries: the caller decides which requests are safe to repeat."""
 
     def __init__(
         self, service: Service, send: Send, credentials: CredentialsProvider, *, region: str, host: str
@@ -72,7 +72,7 @@ class SignedTransport:
         return Answer(content, request_id)
 
     def _raise(self, response: Response, content: dict[str, Any] | None, key: Key, request_id: str | None) -> NoReturn:
-        """Raise the error that the response is, having noted what it says of the key and the clock."""
+        """Raise the error of the response; first report a rejected key, or correct the clock."""
         code = _code(content)
         if code is None or content is None or response.status == HTTPStatus.OK:
             raise ForeignResponse(response.status, request_id=request_id)
@@ -84,7 +84,7 @@ class SignedTransport:
         raise error
 
     def _correct_clock(self, response: Response) -> None:
-        """Sign with AWS's clock from now on, if the machine's is too far from it."""
+        """Sign with AWS's clock from now on if the local clock differs by more than CLOCK_TOLERANCE."""
         try:
             theirs = parsedate_to_datetime(response.header(b"date") or "")
         except ValueError:
@@ -94,7 +94,7 @@ class SignedTransport:
 
 
 def user_agent() -> str:
-    """Return the `User-Agent`. `AWS_SDK_UA_APP_ID` names the application in it, as in AWS's SDKs."""
+    """Return the `User-Agent` header. `AWS_SDK_UA_APP_ID` adds the application's name, as in AWS's SDKs."""
     parts = [
         f"aws-json-client/{version('aws-json-client')}",
         f"os/{platform.system().lower()}",
@@ -107,7 +107,7 @@ def user_agent() -> str:
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a body; None if there is none. SQS answers some operations with an empty body."""
+    """Return the JSON object in a body; None if the body is not one. An empty body, as SQS sends, counts as `{}`."""
     try:
         content = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
@@ -116,7 +116,7 @@ def _object(body: bytes) -> dict[str, Any] | None:
 
 
 def _code(content: dict[str, Any] | None) -> str | None:
-    """Return the code of an error, such as `ThrottlingException`; None if no AWS service wrote it."""
+    """Return the error code, such as `ThrottlingException`; None if the content is not from an AWS service."""
     kind = (content or {}).get("__type")
     return kind.rpartition("#")[2] if isinstance(kind, str) else None
 
@@ -128,12 +128,13 @@ async def open_transport(
     *,
     region: str,
     endpoint: str | None = None,
-    timeout: float = 5.0,  # noqa: ASYNC109 - of each request
+    timeout: float = 5.0,  # noqa: ASYNC109 - limit of each request
     connections: int = 10,
 ) -> AsyncIterator[Transport]:
-    """Open the service in a region, or at an endpoint, with a connection pool of its own.
+    """Open the service in a region, or at an endpoint, with its own connection pool.
 
-    `timeout` is the time limit of a response, in seconds. Raises ValueError for an unknown region or a bad endpoint.
+    `timeout` is the time limit for a response, in seconds. Raises ValueError for an unknown region or an invalid
+    endpoint.
     """
     address = resolve(service, region, endpoint)
     async with open_http(address, timeout=timeout, connections=connections) as send:

@@ -37,8 +37,8 @@ class ProcessorSettings(Settings):
     payment_api_base: str | None = None
     """Address of the provider's API, if it is not the SDK's default. It is https outside the local stack."""
     payment_calls_per_second: Annotated[float, Field(gt=0)] = 100.0
-    """Highest rate of this process's calls at the payment provider. After an outage, or once the provider throttles, the
-    rate is lower and rises step by step."""
+    """Highest rate of this process's calls to the payment provider. After an outage, or once the provider throttles,
+    the rate is lower and rises step by step."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Time between two sweeps of the open orders."""

@@ -31,7 +31,7 @@ from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.publisher import EventPublisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.storage.order_items import to_customer
-from order_shared.storage.orders import FOR_EVER, OpenOrder, OrderRepository
+from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, OrderRepository
 from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
 
 log = structlog.get_logger(__name__)
@@ -144,7 +144,7 @@ class Sweeper:
 
     async def count_parked(self) -> int:
         """Count the orders that wait for an operator, and set the metric."""
-        entries = [await self.orders.list_due(shard, FOR_EVER, SHARD_LIMIT) for shard in PARKED_SHARDS]
+        entries = [await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT) for shard in PARKED_SHARDS]
         parked = sum(map(len, entries))
         self.metrics.parked.set(parked)
         return parked

@@ -1,1 +1,1 @@
-"""Adapters of the ports over DynamoDB and SQS: one credential chain, one retry policy, one adapter per service."""
+"""Adapters for DynamoDB and SQS: one credential chain, one retry policy, one adapter per service."""

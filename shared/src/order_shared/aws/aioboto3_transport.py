@@ -1,4 +1,4 @@
-"""aioboto3 as the transport: slower than our own client, and the reference for what it sends and understands."""
+"""Transport over aioboto3: slower than aws-json-client, and the reference for its requests and responses."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ CONNECT_TIMEOUT = 1.0
 
 
 class Aioboto3Transport:
-    """Transport over a client of aioboto3, which serializes, signs and parses by botocore's models."""
+    """Transport over an aioboto3 client, which serializes, signs and parses with botocore's models."""
 
     def __init__(self, name: str, client: Any) -> None:
         self.name = name
@@ -55,7 +55,7 @@ class Aioboto3Transport:
 
 
 def _service_error(error: ClientError) -> ServiceError | ForeignResponse:
-    """Return botocore's error as ours. botocore names what it cannot parse after the status."""
+    """Convert an error of botocore. botocore uses the status as the code of a response that it cannot parse."""
     response: Any = error.response
     metadata, code = response.get("ResponseMetadata", {}), str(response["Error"]["Code"])
     status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
@@ -71,10 +71,10 @@ async def open_aioboto3(
     *,
     region: str,
     endpoint: str | None,
-    timeout: float,  # noqa: ASYNC109 - of each request
+    timeout: float,  # noqa: ASYNC109 - limit of each request
     connections: int,
 ) -> AsyncIterator[Transport]:
-    """Open a service through aioboto3. It reads its credentials by itself, unless they are static."""
+    """Open a service through aioboto3, which reads its credentials itself, unless they are static."""
     key = credentials.key if isinstance(credentials, StaticCredentials) else None
     session = aioboto3.Session(
         aws_access_key_id=key and key.id, aws_secret_access_key=key and key.secret, aws_session_token=key and key.token

@@ -1,4 +1,4 @@
-"""Clients of AWS to choose from: our own, and aioboto3 as the reference that it is compared with."""
+"""Choice of the AWS client: aws-json-client, or aioboto3 as the reference to compare it with."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,7 @@ def undecorated(transport: Transport) -> Transport:
 
 
 class Connect(Protocol):
-    """Opens a service in a region, or at an endpoint, with connections of its own. `timeout` is in seconds."""
+    """Open a service in a region, or at an endpoint, with its own connections. `timeout` is in seconds."""
 
     def __call__(
         self,
@@ -31,7 +31,7 @@ class Connect(Protocol):
 
 
 def connect_by(client: str) -> Connect:
-    """Return the client that `ORDER_AWS_CLIENT` names. Raises ImportError if it is not installed."""
+    """Return the client with the name `client` (ORDER_AWS_CLIENT). Raises ImportError if it is not installed."""
     if client == OURS:
         return open_transport
     from order_shared.aws.aioboto3_transport import open_aioboto3  # noqa: PLC0415 - an extra of this package

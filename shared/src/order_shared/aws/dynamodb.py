@@ -1,7 +1,7 @@
 """DynamoDB: reads and writes of items, and transactions. aiodynamo builds conditions and updates.
 
-Every transaction carries a request token made when it is built and used only to send the same bytes again, so a lost
-response never applies it twice.
+Every transaction has its own request token, and a retry sends the same bytes. A retry after a lost response therefore
+never applies the transaction twice.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -34,7 +34,7 @@ Item = dict[str, Any]
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 REQUEST_TIMEOUT = 2.5
-"""Seconds. With the time-outs for credentials and for a connection it is `RetryPolicy.attempt_limit`."""
+"""Seconds. `RetryPolicy.attempt_limit` is this plus the timeouts for credentials and for a connection."""
 MAX_CONNECTIONS = 200
 
 CONTENTION = frozenset({"conflict", "throttled"})
@@ -45,11 +45,11 @@ ERRORS = {
     "TransactionCanceledException": TransactionCanceled,
     "ResourceNotFoundException": TableNotFound,
 }
-"""Errors that repositories know, by DynamoDB's code."""
+"""Errors that repositories handle, by DynamoDB's code."""
 
 
 class _Unprocessed(AwsError):
-    """DynamoDB left items out of a batch: it had no capacity for them."""
+    """DynamoDB did not process some items of a batch, because it lacked capacity."""
 
     def __init__(self) -> None:
         super().__init__("items of a batch were not processed", reason="throttled")
@@ -57,16 +57,16 @@ class _Unprocessed(AwsError):
 
 @dataclass(frozen=True)
 class Dynamo:
-    """Calls of DynamoDB that the repositories make, with retries. All numbers are integers.
+    """DynamoDB calls of the repositories, with retries. All numbers are integers.
 
-    Each raises StorageUnavailable when no attempt is left. Conditions that fail come through as aiodynamo's
-    ConditionalCheckFailed and TransactionCanceled: only the repository knows what they mean.
+    Each call raises StorageUnavailable when no attempt is left. A failed condition raises aiodynamo's
+    ConditionalCheckFailed or TransactionCanceled, which the repository interprets.
     """
 
     client: AwsClient
 
     async def _request(self, operation: str, payload: Item) -> Item:
-        """Return the result of an operation. Raises ServiceError for a request that DynamoDB refuses."""
+        """Return the result of an operation. Raises ServiceError for a request that DynamoDB rejects."""
         try:
             return await self.client.request(operation, payload)
         except Unavailable as error:
@@ -82,7 +82,7 @@ class Dynamo:
         return _item(await self._request("GetItem", payload))
 
     async def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Return the existing ones of up to 100 items, in no order. Strongly consistent."""
+        """Return those of up to 100 items that exist, in no particular order. Strongly consistent."""
         found: list[Item] = []
         left = [attributes(key) for key in keys]
 
@@ -138,7 +138,7 @@ class Dynamo:
         descending: bool = False,
         start_key: Item | None = None,
     ) -> Page:
-        """Return the page of one request: up to `limit` items, or as many as 1 MB holds; consistent as `query` is."""
+        """Return one page: up to `limit` items or 1 MB. Strongly consistent except on an index."""
         payload: Item = {
             "TableName": table,
             "Limit": limit,
@@ -156,7 +156,7 @@ class Dynamo:
     async def scan_page(
         self, table: str, *, limit: int, segment: int = 0, segments: int = 1, start_key: Item | None = None
     ) -> Page:
-        """Return the page of one request over the whole table, or over one of its segments. Strongly consistent."""
+        """Return one page of a scan of the whole table, or of one of its segments. Strongly consistent."""
         payload: Item = {
             "TableName": table,
             "Limit": limit,
@@ -169,35 +169,35 @@ class Dynamo:
         return _page(await self._request("Scan", payload))
 
     async def put(self, table: str, item: Item) -> None:
-        """Write an item, whatever stood there before."""
+        """Write an item. An existing item is replaced."""
         await self._request("PutItem", {"TableName": table, "Item": attributes(item)})
 
     async def item_count(self, table: str) -> int:
-        """Return the number of items as AWS counted it some hours ago. Raises TableNotFound."""
+        """Return the approximate number of items, which AWS updates every six hours. Raises TableNotFound."""
         answer = await self._request("DescribeTable", {"TableName": table})
         return int(answer["Table"].get("ItemCount", 0))
 
     async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:
-        """Update the item and return it as it is then. Raises ConditionalCheckFailed.
+        """Update the item and return its new state. Raises ConditionalCheckFailed.
 
-        A repeat after a lost response fails its condition too, so the caller reads the item again.
+        A retry after a lost response may fail its condition too; the caller then reads the item again.
         """
         payload = encoded(Update(table, key, expression, condition))["Update"]
         answer = await self._request("UpdateItem", {**payload, "ReturnValues": "ALL_NEW"})
         return dy2py(answer.get("Attributes", {}), int)
 
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
-        """Write all or nothing. Raises TransactionCanceled with positional reasons."""
+        """Write all items or none. Raises TransactionCanceled, with one reason per operation."""
         items = [encoded(operation) for operation in operations]
         await self._request("TransactWriteItems", {"ClientRequestToken": str(random_uuid()), "TransactItems": items})
 
     async def transact_get(self, gets: Sequence[Get]) -> list[Item | None]:
-        """Return one snapshot of several items, in their order, with None for each that does not exist."""
+        """Return a snapshot of several items, in the order of `gets`, with None for each that does not exist."""
         answer = await self._request("TransactGetItems", {"TransactItems": [get.to_request_payload() for get in gets]})
         return [_item(entry) for entry in answer["Responses"]]
 
     async def ping(self, table: str, key: Item) -> None:
-        """Read an item once, without retries. It need not exist. Raises AwsError."""
+        """Read an item once, without retries. The item need not exist. Raises AwsError."""
         await self.client.request_once("GetItem", {"TableName": table, "Key": attributes(key)})
 
 
@@ -211,9 +211,9 @@ def _page(answer: Item) -> Page:
 
 
 def failed_conditions(error: TransactionCanceled) -> list[bool]:
-    """Return for each operation of a cancelled transaction whether its condition failed.
+    """Return, for each operation of a cancelled transaction, whether its condition failed.
 
-    Raises the error again if none did: the reason is one that no caller expects.
+    Raises the error again if no condition failed: no caller expects another reason.
     """
     failed = [reason is not None and reason.code == CONDITION_FAILED for reason in error.cancellation_reasons]
     if not any(failed):
@@ -231,7 +231,7 @@ async def open_dynamo(
     decorate: Decorate = undecorated,
     connect: Connect = open_transport,
 ) -> AsyncIterator[Dynamo]:
-    """Open a client for the life of the process, with its own connection pool."""
+    """Open a client with its own connection pool until the end of the block."""
     async with connect(
         DYNAMODB,
         credentials,

@@ -1,6 +1,6 @@
-"""aiodynamo's operations as DynamoDB's JSON: what their own `to_request_payload` returns, for a third of the CPU.
+"""Encoding of aiodynamo's operations as DynamoDB's JSON, with a third of the CPU of their `to_request_payload`.
 
-Theirs walks paths into nested attributes and looks for equal values; we write whole attributes, named at the top.
+aiodynamo supports paths into nested attributes and reuses equal values; the platform writes whole top-level attributes.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ Json = dict[str, Any]
 
 
 class UnsupportedWrite(ValueError):
-    """The write names part of an attribute, or writes nothing: a programming error."""
+    """The write uses a path into an attribute, or changes nothing: a programming error."""
 
 
 class _Placeholders(Parameters):
-    """Names and values of one operation, each under a placeholder of its own."""
+    """Names and values of one operation, each with its own placeholder."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -28,7 +28,7 @@ class _Placeholders(Parameters):
 
     def encode_path(self, path: KeyPath) -> str:
         if path.parts:
-            raise UnsupportedWrite(f"a path into {path.root}")
+            raise UnsupportedWrite(f"paths into attributes are not supported: {path.root}")
         placeholder = self._known.get(path.root)
         if placeholder is None:
             placeholder = self._known[path.root] = f"#n{len(self._known)}"
@@ -52,7 +52,7 @@ def encoded(write: WriteOperation) -> Json:
     if isinstance(write, Update):
         content["UpdateExpression"] = write.expression.encode(placeholders)
         if not content["UpdateExpression"]:
-            raise UnsupportedWrite("an update that changes nothing")
+            raise UnsupportedWrite("the update changes nothing")
     if write.condition:
         content["ConditionExpression"] = write.condition.encode(placeholders)
     content.update(placeholders.to_request_payload())
@@ -60,13 +60,13 @@ def encoded(write: WriteOperation) -> Json:
 
 
 def encoded_condition(condition: KeyCondition) -> Json:
-    """Return the key condition of a query, with its names and values."""
+    """Return a query's key condition with its names and values."""
     placeholders = _Placeholders()
     return {"KeyConditionExpression": condition.encode(placeholders), **placeholders.to_request_payload()}
 
 
 def to_dynamo(value: Any) -> Json:
-    """Return a value with its DynamoDB type. aiodynamo converts or refuses unusual types."""
+    """Return a value with its DynamoDB type. aiodynamo converts or rejects unusual types."""
     kind = type(value)
     if kind is str:
         return {"S": value}

@@ -1,4 +1,4 @@
-"""A session of botocore for the local stack, which needs no account and no configuration of AWS."""
+"""botocore session for the local stack, which needs no AWS account and no AWS configuration."""
 
 import os
 
@@ -11,9 +11,9 @@ IGNORED = {
     "use_fips_endpoint": (None, None, False, None),
     "use_dualstack_endpoint": (None, None, False, None),
 }
-"""Settings that a user may have for AWS itself, as botocore's session variables: each with its default alone."""
+"""AWS settings of the user to ignore, as botocore session variables that have only a default."""
 
 
 def isolated_session() -> Session:
-    """Return a session that reads neither the user's AWS files nor a profile, nor chooses another kind of endpoint."""
+    """Return a session that ignores the user's AWS files, profile and endpoint variants."""
     return Session(session_vars=IGNORED)

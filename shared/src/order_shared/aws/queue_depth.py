@@ -1,4 +1,4 @@
-"""Depth of a queue: the request to SQS and its answer, for every client of SQS in the platform."""
+"""Depth of a queue: the request to SQS and its response, shared by all SQS clients of the platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ VISIBLE, IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessages
 
 @dataclass(frozen=True, kw_only=True)
 class QueueDepth:
-    """Messages, as SQS estimates them. One that somebody is reading is in flight, and may come back."""
+    """Numbers of messages, as SQS estimates them. An in-flight message was received and may become visible again."""
 
     visible: int
     in_flight: int

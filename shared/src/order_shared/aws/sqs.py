@@ -1,4 +1,4 @@
-"""SQS over its JSON protocol: one connection pool for long polls, and one for all other requests."""
+"""Queue over SQS's JSON protocol: one connection pool for long polls, and one for all other requests."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,23 +33,23 @@ MAX_CONNECTIONS = 32
 MAX_ATTEMPTS = 2
 RETRY_SECONDS = 0.1
 DEADLINE = 8.0
-"""Seconds after which no attempt begins. The caller, who knows what waits, may try again."""
+"""Seconds after which no attempt starts. The caller may retry."""
 
 GONE_CODES = frozenset(
     {
         "ReceiptHandleIsInvalid",
-        "InvalidParameterValue",  # also how SQS words an expired receipt
+        "InvalidParameterValue",  # SQS returns this for an expired receipt too
         "MessageNotInflight",
         "AWS.SimpleQueueService.MessageNotInflight",
     }
 )
-"""Codes of a delivery that is not ours any more. For a delete they are as good as success."""
+"""Codes of a message that this consumer no longer has. For a delete they count as success."""
 
 Json = dict[str, Any]
 
 
 class SqsQueue:
-    """The work queue and its dead-letter queue. Names are resolved at first use, so SQS may be down at start."""
+    """The work queue and its dead-letter queue. URLs are looked up at first use, so SQS may be down at start."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class SqsQueue:
         retries = RetryPolicy(
             deadline=DEADLINE,
             attempt_grace=REQUEST_TIMEOUT,
-            attempt_limit=REQUEST_TIMEOUT + 2.5,  # with the time-outs for credentials and for a connection
+            attempt_limit=REQUEST_TIMEOUT + 2.5,  # includes the timeouts for credentials and for a connection
             max_attempts=MAX_ATTEMPTS,
             base=RETRY_SECONDS,
             cap=RETRY_SECONDS,
@@ -83,7 +83,7 @@ class SqsQueue:
         return await self._send("dead", messages)
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        """Poll once. After a lost response its messages stay hidden, and the consumer polls again."""
+        """Poll once, without retries. Messages of a lost response stay hidden until their visibility timeout."""
         answer = await self._once(
             self._polls,
             "ReceiveMessage",
@@ -114,12 +114,12 @@ class SqsQueue:
         return await self._batch("work", "ChangeMessageVisibilityBatch", entries)
 
     async def depth(self) -> Depth:
-        """Count the waiting messages once: the caller counts again later."""
+        """Return the numbers of messages, without retries."""
         work, dead = await self._count("work"), await self._count("dead")
         return Depth(work=work.visible, in_flight=work.in_flight, dead=dead.visible)
 
     async def ping(self) -> None:
-        """Make one request. Raises QueueUnavailable."""
+        """Make one request, without retries. Raises QueueUnavailable."""
         url = await self._url("work")
         await self._once(self._service, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["QueueArn"]})
 
@@ -136,7 +136,7 @@ class SqsQueue:
         return await self._batch(target, "SendMessageBatch", entries)
 
     async def _batch(self, target: str, operation: str, entries: Sequence[Json]) -> list[EntryFailure]:
-        """Send a batch whose entries are named by position, since two deliveries of a message share its id."""
+        """Send a batch. The entry ids are positions, because two deliveries of a message have the same message id."""
         payload = {
             "QueueUrl": await self._url(target),
             "Entries": [{"Id": str(index), **entry} for index, entry in enumerate(entries)],
@@ -158,7 +158,7 @@ class SqsQueue:
         return self._urls[target]
 
     async def _request(self, operation: str, payload: Json) -> Json:
-        """Make the request, and once more after a transient error, such as a connection that SQS had closed."""
+        """Make a request. Retry once after a transient error, such as a connection that SQS has closed."""
         try:
             return await self._service.request(operation, payload)
         except AwsError as error:
@@ -172,7 +172,7 @@ class SqsQueue:
 
 
 def _unavailable(error: AwsError) -> QueueUnavailable:
-    """Return the port's error. Its text begins with the code of SQS, or with what kept the request from it."""
+    """Convert an error to the port's. Its text begins with SQS's error code or the reason why the request failed."""
     return QueueUnavailable(str(error.__cause__ if isinstance(error, Unavailable) else error))
 
 
@@ -189,10 +189,10 @@ async def open_sqs(
     quota: RetryQuota | None = None,
     connect: Connect = open_transport,
 ) -> AsyncIterator[SqsQueue]:
-    """Open the queue, with its connections kept until the end of the block."""
+    """Open the queues until the end of the block."""
     async with AsyncExitStack() as stack:
 
-        async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - of each request
+        async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - limit of each request
             return await stack.enter_async_context(
                 connect(SQS, credentials, region=region, endpoint=endpoint, timeout=timeout, connections=connections)
             )

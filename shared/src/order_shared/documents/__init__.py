@@ -1,1 +1,1 @@
-"""Generated documents. `make docs` writes them; no service imports this."""
+"""Generated documents. `make docs` writes them; no service imports this package."""

@@ -1,6 +1,6 @@
-"""The messages as an AsyncAPI 3.0 document, made from the models that write and read them.
+"""AsyncAPI 3.0 document of the messages, generated from the models that write and read them.
 
-`python -m order_shared.documents.asyncapi` prints it. Nothing is connected and no setting is read.
+`python -m order_shared.documents.asyncapi` prints it, without any connection or setting.
 """
 
 import json
@@ -52,7 +52,7 @@ EXAMPLE_ORDER = replace(
     ),
     order_id=OrderId("ord_019c134c666070789b8f3c5d7e9f0123"),
 )
-"""The order that the documents show, just placed. Its id carries its time, as every id does."""
+"""A newly placed order for the examples. Its id contains its creation time, as every order id does."""
 
 EXAMPLES: Mapping[str, Event] = {
     "order.placed.v1": OrderPlaced.of(EXAMPLE_ORDER),
@@ -64,8 +64,8 @@ EXAMPLES: Mapping[str, Event] = {
 }
 
 
-class _Written(GenerateJsonSchema):
-    """A field that is always written is required, though the reader could do without it."""
+class _WriterSchema(GenerateJsonSchema):
+    """Schema of written messages: a field that is always written is required, even if readers have a default."""
 
     def field_is_required(
         self,
@@ -76,21 +76,21 @@ class _Written(GenerateJsonSchema):
         return default is not None or super().field_is_required(field, total)
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
-        """Leave out titles, which repeat the names of fields."""
+        """Omit titles, which repeat the field names."""
         return False
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
-        """Leave out null: an unknown value is left out of the message."""
+        """Omit null: messages omit unknown values."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
-        """Leave out the default null of optional fields."""
+        """Omit the default null of optional fields."""
         inner: CoreSchema = schema["schema"]
         return self.generate_inner(inner) if schema.get("default") is None else super().default_schema(schema)
 
 
 def document() -> dict[str, Any]:
-    """The AsyncAPI document; equal for equal code."""
+    """Return the AsyncAPI document, which depends on the code only."""
     payloads = _payload_schemas()
     return {
         "asyncapi": "3.0.0",
@@ -104,8 +104,8 @@ def document() -> dict[str, Any]:
             "sqs": {
                 "host": "sqs.{region}.amazonaws.com",
                 "protocol": "sqs",
-                "description": "Amazon SQS; locally the embedded one.",
-                "variables": {"region": {"description": "The region of the platform.", "examples": ["eu-central-1"]}},
+                "description": "Amazon SQS; on a developer's machine, the emulator.",
+                "variables": {"region": {"description": "AWS region.", "examples": ["eu-central-1"]}},
             }
         },
         "channels": {"orders": _work_queue(), "deadLetters": _dead_letters()},
@@ -118,14 +118,14 @@ def document() -> dict[str, Any]:
 
 
 def _payload_schemas() -> dict[str, Any]:
-    """The schema of each event by its type, and of what they are made of by its model's name."""
+    """Return the schema of each event by type, and the schemas of their parts by model name."""
     mode: JsonSchemaMode = "validation"
     inputs: list[tuple[str, JsonSchemaMode, CoreSchema]]
     inputs = [(name, mode, adapter.core_schema) for name, adapter in EVENT_TYPES.items()]
-    made, definitions = _Written(ref_template="#/components/schemas/{model}").generate_definitions(inputs)
+    made, definitions = _WriterSchema(ref_template="#/components/schemas/{model}").generate_definitions(inputs)
     parts: dict[str, Any] = {str(name): schema for name, schema in definitions.items()}
     events = {name: made[name, mode] for name in EVENT_TYPES}
-    for name, schema in events.items():  # an event that is a model of its own comes as a reference to it
+    for name, schema in events.items():  # pydantic returns a reference for an event that is a separate model
         if set(schema) == {"$ref"}:
             events[name] = parts.pop(schema["$ref"].rpartition("/")[2])
     return {**parts, **events}
@@ -136,7 +136,7 @@ def _work_queue() -> dict[str, Any]:
         QUEUE.name,
         EVENT_TYPES,
         title="Work queue",
-        description="What is to be done about orders. At least once, in no order.",
+        description="Events about orders to process. Delivery is at least once and unordered.",
         binding={
             "messageRetentionPeriod": QUEUE.retention_seconds,
             "redrivePolicy": {
@@ -152,7 +152,7 @@ def _dead_letters() -> dict[str, Any]:
         QUEUE.dead_letter_name,
         ("deadLetter",),
         title="Dead letters",
-        description="Messages that no repetition helps, for an operator (`orderctl dlq`) to send again or discard.",
+        description="Messages that cannot be processed. An operator redrives or discards them with `orderctl dlq`.",
         binding={"messageRetentionPeriod": QUEUE.retention_seconds},
     )
 
@@ -165,7 +165,7 @@ def _channel(
         "title": title,
         "description": description,
         "servers": [{"$ref": "#/servers/sqs"}],
-        "parameters": {"prefix": {"description": "The environment's prefix.", "examples": ["prod-", "local-"]}},
+        "parameters": {"prefix": {"description": "Prefix of the environment.", "examples": ["prod-", "local-"]}},
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {"sqs": {"queue": {"name": address, "fifoQueue": False, **binding}, "bindingVersion": "0.2.0"}},
     }
@@ -174,23 +174,26 @@ def _channel(
 def _operations() -> dict[str, Any]:
     events = tuple(EVENT_TYPES)
     return {
-        "offerEvent": _operation(
-            "send", "orders", events, "order-api: after the order is stored. Nobody waits for it, and it may be lost."
+        "publishEvent": _operation(
+            "send",
+            "orders",
+            events,
+            "order-api publishes an event after it has stored the order. The send may be lost.",
         ),
-        "sweepEvent": _operation(
-            "send", "orders", events, "order-processor's sweeper: says again what is still open and overdue."
+        "republishEvent": _operation(
+            "send", "orders", events, "order-processor's sweeper republishes the event of each order past its due time."
         ),
-        "carryOutEvent": _operation(
-            "receive", "orders", events, "order-processor: takes the stock, charges or refunds, and ends the order."
+        "processEvent": _operation(
+            "receive", "orders", events, "order-processor takes the stock, charges or refunds, and ends the order."
         ),
-        "buryMessage": _operation(
-            "send", "deadLetters", ("deadLetter",), "order-processor: puts away what no repetition helps, at once."
+        "deadLetterMessage": _operation(
+            "send", "deadLetters", ("deadLetter",), "order-processor sends a message that it cannot process, at once."
         ),
-        "browseLetter": _operation(
-            "receive", "deadLetters", ("deadLetter",), "orderctl: shows an operator what was put away, and discards it."
+        "peekDeadLetter": _operation(
+            "receive", "deadLetters", ("deadLetter",), "orderctl shows dead letters to an operator, and discards them."
         ),
-        "redriveLetter": _operation(
-            "send", "orders", events, "orderctl: puts a dead letter back, without its attributes, for an operator."
+        "redriveDeadLetter": _operation(
+            "send", "orders", events, "orderctl returns a dead letter to the work queue, without its attributes."
         ),
     }
 
@@ -220,29 +223,29 @@ def _dead_letter() -> dict[str, Any]:
     return {
         "name": "deadLetter",
         "title": "Dead letter",
-        "summary": "A message as it came, whatever it is, with what was wrong with it as message attributes.",
-        "description": "SQS itself moves what came too often, and adds no attributes.",
+        "summary": "The unchanged body of a message that could not be processed, with the error as message attributes.",
+        "description": "SQS moves a message itself after too many receives; that message has no attributes.",
         "contentType": "text/plain",
         "headers": {
             "type": "object",
             "properties": {
                 "reason": {
                     "type": "string",
-                    "description": "A stable code.",
+                    "description": "Stable code of the error.",
                     "examples": ["not_an_event", "unknown_type", "invalid_event", "order_not_found"],
                 },
                 "detail": {
                     "type": "string",
                     "minLength": 1,
-                    "description": "For people; of the message it tells no more than an unknown type.",
+                    "description": "Text of the error. The only part of the message in it is an unknown event type.",
                 },
                 "message_id": {
                     "type": "string",
-                    "description": "The id that the message had on the work queue, and that the logs name.",
+                    "description": "Id of the message in the work queue, as in the log lines.",
                 },
             },
         },
-        "payload": {"type": "string", "description": "The body as it came."},
+        "payload": {"type": "string", "description": "The unchanged body of the message."},
         "examples": [
             {
                 "name": "unknownType",

@@ -1,7 +1,7 @@
-"""Times of the platform: aware UTC, whole microseconds, one sortable text form.
+"""Times of the platform: aware UTC, whole microseconds, one sortable text format.
 
-`datetime.isoformat` drops zero microseconds unless it is told not to, and what it writes then sorts wrongly; so there
-is one format here, and all arithmetic is on integers.
+By default `datetime.isoformat` omits zero microseconds, and its results do not sort by time. So this module has the
+only format, and does all arithmetic with integers.
 """
 
 import re
@@ -15,7 +15,7 @@ _TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 MAX_MICROS = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 Clock = Callable[[], datetime]
-"""Returns the current time as aware UTC. Functions that need the time take a clock, so that tests control it."""
+"""Return the current time as aware UTC. Functions that need the time take a clock, so that tests can control it."""
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -37,21 +37,21 @@ def to_millis(at: datetime) -> int:
     return to_micros(at) // 1000
 
 
-@lru_cache(maxsize=1024)  # what is written of an order names the same few instants again and again
+@lru_cache(maxsize=1024)  # writes of an order repeat the same few times
 def to_text(at: datetime) -> str:
-    """Return a text such as `2026-01-31T09:05:00.000120Z`, which sorts in the order of time."""
+    """Return a text such as `2026-01-31T09:05:00.000120Z`. These texts sort by time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def from_text(text: str) -> datetime:
     """Return the time of a text that `to_text` wrote. Raises ValueError for any other form."""
-    if not _TEXT.fullmatch(text):  # `fromisoformat` takes other forms too, and they sort wrongly
+    if not _TEXT.fullmatch(text):  # `fromisoformat` also accepts formats that do not sort by time
         raise ValueError(f"{text!r:.60} is not a time such as 2026-01-31T09:05:00.000120Z")
     return datetime.fromisoformat(text)
 
 
 class UniqueClock:
-    """A clock that never gives the same microsecond twice in this process, and never runs back."""
+    """A clock that never returns the same microsecond twice in this process and never runs backwards."""
 
     def __init__(self, micros: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._micros = micros

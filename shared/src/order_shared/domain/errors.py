@@ -1,29 +1,29 @@
-"""Errors that belong to no single feature.
+"""Base errors, and errors that no single feature owns.
 
 PlatformError
-├── DomainError        what the caller asked for cannot be; each feature has its own below this
-└── StorageUnavailable DynamoDB did not answer in time: the outcome of a write is unknown
+├── DomainError        a business rule forbids the request; each feature has its own subclasses
+└── StorageUnavailable DynamoDB did not respond in time: the outcome of a write is unknown
 """
 
 
 class PlatformError(Exception):
-    """Base of every error that this platform raises on purpose."""
+    """Base of all errors that the platform raises on purpose."""
 
     @property
     def cause(self) -> str:
-        """The error's stable name in metrics and log lines."""
+        """Stable name of the error in metrics and log lines."""
         return type(self).__name__
 
 
 class DomainError(PlatformError):
-    """The request is well formed, but the state of the business does not allow it."""
+    """The request is well formed, but a business rule or the current state forbids it."""
 
 
 class StorageUnavailable(PlatformError):
-    """DynamoDB could not be reached, or kept refusing, until the deadline.
+    """DynamoDB was unreachable, or rejected every attempt, until the deadline.
 
-    A write that ends so may or may not have been applied; repeating it under the same idempotency key
-    finds out. `contended` says that DynamoDB responds, and that other writers of the same items were faster.
+    A write may or may not have been applied. Repeat it with the same idempotency key to find out. `contended` means
+    that DynamoDB responds, but throttles or has conflicts with other writers of the same items.
     """
 
     def __init__(self, message: str, *, contended: bool = False) -> None:

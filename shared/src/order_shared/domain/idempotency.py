@@ -1,13 +1,13 @@
-"""Idempotency records: items that make a key or a reference unique, written in the transaction that they guard.
+"""Idempotency records: items that make a key or a reference unique, written in the same transaction as the order.
 
-Uniqueness cannot live in the orders table: its range key is a time, so `attribute_not_exists` there guards
-one microsecond only. A record is read only after a conflict:
+The orders table cannot enforce uniqueness: its range key is a time, so `attribute_not_exists` protects one microsecond
+only. A record is read only after a conflict:
 
-    first request   put record ─────── accepted
-    the same again  put record ─ taken ─ read ─ same fingerprint  → the first answer again
-    another body    put record ─ taken ─ read ─ other fingerprint → refused
-    24 h later      put record ─────── accepted (expired; DynamoDB's own deletion may lag two days,
-                                       so the condition checks the time too)
+    first request        put record ─────── accepted
+    same request again   put record ─ taken ─ read ─ same fingerprint  → the first response again
+    other body           put record ─ taken ─ read ─ other fingerprint → rejected
+    24 h later           put record ─────── accepted (expired; DynamoDB's deletion may lag two days,
+                                            so the condition also checks the time)
 """
 
 import hashlib
@@ -32,20 +32,20 @@ class RecordKind(StrEnum):
 
 
 class RecordTaken(DomainError):
-    """The record exists already: read it to see for whom."""
+    """The record already exists. Read it to find its owner."""
 
 
 class IdempotencyKeyReused(DomainError):
     def __init__(self) -> None:
-        super().__init__("this idempotency key was used for a request with another body")
+        super().__init__("this idempotency key was already used for a request with a different body")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    """`key` is the item's hash key; `subject` is the order id or SKU it was taken for.
+    """Idempotency record. `key` is the item's hash key; `subject` is the order id or SKU that owns it.
 
-    `fingerprint` tells one request from another under the same key; None where only the key counts.
-    `expires_at` is in epoch seconds; None never expires.
+    `fingerprint` distinguishes requests with the same key; None if only the key counts. `expires_at` is in epoch
+    seconds; None means that the record never expires.
     """
 
     key: str
@@ -70,6 +70,6 @@ def record_key(customer: Customer, kind: RecordKind, value: str) -> str:
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the canonical form of a validated request; the prefix names the form."""
+    """Return the SHA-256 of a validated request in canonical form. The prefix is the version of that form."""
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"v1:{hashlib.sha256(canonical.encode()).hexdigest()}"

@@ -41,9 +41,9 @@ class _Second:
 
 
 class Backlog:
-    def __init__(self, monotonic: Callable[[], float] = lambda: time.monotonic()) -> None:
-        self._monotonic = monotonic
-        self._started = self._asked = monotonic()
+    def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = monotonic or time.monotonic
+        self._started = self._asked = self._monotonic()
         self._seconds: deque[_Second] = deque()
         self._counts: deque[tuple[float, Depth]] = deque()
         self._finished = 0

@@ -1,7 +1,7 @@
-"""Gathers single requests into batches: sends, deletes and visibility changes alike.
+"""Batching of single requests: sends, deletes and visibility changes.
 
-A batch goes out when it is full, or when its oldest entry has waited for `linger` seconds. Every entry of
-every answer is looked at; an entry whose batch failed is told so.
+A batch is sent when it is full, or when its oldest entry has waited for `linger` seconds. Each entry gets its own
+result; when a whole batch fails, each of its entries fails.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ LINGER_SECONDS = 0.004
 
 
 class EntryFailed(Exception):
-    """`failure` says how; None if the whole batch failed."""
+    """An entry of a batch failed. `failure` is its error; None if the whole batch failed."""
 
     def __init__(self, failure: EntryFailure | None) -> None:
         super().__init__(failure.code if failure else "batch_failed")
@@ -30,11 +30,10 @@ class EntryFailed(Exception):
 
 
 class Batcher(Generic[T]):
-    """Entries of one kind on their way to one batched call.
+    """Buffer that combines entries of one kind into batched calls.
 
-    `flush` takes 1 to 10 entries, returns the positions that failed and may raise QueueUnavailable. `on_batch` is
-    told how many they are.
-    At most `capacity` entries wait and at most `concurrency` batches are under way.
+    `flush` sends 1 to 10 entries, returns the failed ones and may raise QueueUnavailable. `on_batch` receives the
+    number of entries of each batch. At most `capacity` entries wait, and at most `concurrency` batches run at a time.
     """
 
     def __init__(
@@ -61,9 +60,9 @@ class Batcher(Generic[T]):
         self._flights: set[asyncio.Task[None]] = set()
 
     def offer(self, entry: T) -> asyncio.Future[None] | None:
-        """Takes the entry without waiting; None if too many wait already or the batcher is closed.
+        """Add the entry without waiting. Return None if the buffer is full or the batcher is closed.
 
-        The future ends with EntryFailed if the entry does not get through.
+        The future raises EntryFailed if the entry fails.
         """
         outcome = self._put(entry)
         if outcome is not None:
@@ -74,7 +73,7 @@ class Batcher(Generic[T]):
         if self._closing or len(self._waiting) >= self._capacity:
             return None
         if self._dispatcher is None:
-            # In a context of its own: what is bound for the logs of the first entry is not bound for all others.
+            # In a separate context: the log context of the first entry must not apply to all others.
             self._dispatcher = asyncio.create_task(self._dispatch(), context=Context())
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, outcome))
@@ -84,14 +83,14 @@ class Batcher(Generic[T]):
         return outcome
 
     async def submit(self, entry: T) -> None:
-        """Returns once the entry got through; raises EntryFailed if it did not."""
+        """Send the entry and wait until it has succeeded. Raises EntryFailed."""
         outcome = self._put(entry)
         if outcome is None:
             raise EntryFailed(None)
         await outcome
 
     async def close(self) -> None:
-        """Sends what waits and returns when all of it has been answered."""
+        """Send all waiting entries and wait for their results."""
         self._closing = True
         self._arrived.set()
         self._full.set()
@@ -140,7 +139,7 @@ class Batcher(Generic[T]):
             else:
                 log.exception("flush_crashed")
             for _, outcome in batch:
-                _settle(outcome, EntryFailed(None))  # nobody may wait for ever
+                _settle(outcome, EntryFailed(None))  # otherwise callers would wait forever
         else:
             for index, (_, outcome) in enumerate(batch):
                 _settle(outcome, EntryFailed(failures[index]) if index in failures else None)
@@ -149,7 +148,7 @@ class Batcher(Generic[T]):
 
 
 def _settle(outcome: asyncio.Future[None], error: EntryFailed | None) -> None:
-    if outcome.done():  # whoever waited has gone
+    if outcome.done():  # the caller was cancelled
         return
     if error is None:
         outcome.set_result(None)
@@ -158,6 +157,6 @@ def _settle(outcome: asyncio.Future[None], error: EntryFailed | None) -> None:
 
 
 def _retrieve(outcome: asyncio.Future[None]) -> None:
-    """An entry that was only offered has nobody to read its error; asyncio would complain."""
+    """Mark the error of an offered entry as retrieved, since no caller awaits it and asyncio would log it."""
     if not outcome.cancelled():
         outcome.exception()

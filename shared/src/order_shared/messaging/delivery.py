@@ -1,4 +1,4 @@
-"""One message while it is ours, and what a handler may say about it."""
+"""One delivery of a message, and the errors that a handler may raise for it."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from order_shared.messaging.queue import ReceivedMessage
 
 
 class Unprocessable(PlatformError):
-    """No repetition helps: the message goes to the dead letters. `reason` is a stable code."""
+    """A retry cannot help: the message goes to the dead-letter queue. `reason` is a stable code."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -21,7 +21,7 @@ class Unprocessable(PlatformError):
 
 
 class Deferred(PlatformError):
-    """The order waits in the outbox: acknowledge its message, and the sweeper publishes it again. `cause` says why."""
+    """The order waits in the outbox: its message is acknowledged, and the sweeper republishes it."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
@@ -33,16 +33,15 @@ class Deferred(PlatformError):
 
 
 class LeaseLost(PlatformError):
-    """The message became visible to others; what it asks for is theirs to do."""
+    """The message became visible to other consumers, and one of them may handle it."""
 
 
 @dataclass(eq=False)
 class Delivery:
-    """One message while it is ours. `held_until` is on the monotonic clock.
+    """One delivery of a message to this consumer. It holds the message until `held_until` (monotonic clock).
 
-    `retry_in` is the number of seconds after which the message is delivered again if its handling fails; whoever
-    schedules the order beside it uses the same number. `lost` means that somebody else may have the message, `settled`
-    that its next visibility is decided.
+    `retry_in` is the number of seconds until the next delivery if the handling fails. `lost` means that another
+    consumer may have the message, `settled` that its next visibility is set.
     """
 
     message: ReceivedMessage
@@ -67,7 +66,7 @@ class Delivery:
         return not self.lost and not self.settled
 
     def ensure_held(self) -> None:
-        """Called before each effect. Raises LeaseLost once somebody else may have the message."""
+        """Check that this consumer still holds the message. Call this before each effect. Raises LeaseLost."""
         if self.lost or time.monotonic() >= self.held_until:
             raise LeaseLost(self.message.message_id)
 

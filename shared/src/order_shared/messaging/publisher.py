@@ -1,6 +1,6 @@
-"""Says events on the queue: offered after the commit, in batches, without the caller waiting.
+"""Publisher of events to the queue: in batches after the commit, without delaying the caller.
 
-A send that is lost is harmless. The order stays in `open_orders`, and the sweeper says it again.
+A lost send is harmless: the order stays in `open_orders`, and the sweeper republishes its event.
 """
 
 import asyncio
@@ -17,25 +17,25 @@ log = structlog.get_logger(__name__)
 
 
 Settled = Callable[[str | None], None]
-"""Called once it is known whether SQS took a message: with None, or with a code that says why not."""
+"""Callback for the result of a send: None once SQS has accepted the message, otherwise an error code."""
 
 
 def ignore(_error: str | None) -> None:
-    """Do nothing about a message that is settled."""
+    """Ignore the result of a send."""
 
 
 class EventPublisher(Protocol):
-    """Publishes events. `Publisher` is the real one, and decorators wrap it."""
+    """Port of publishing. `Publisher` implements it, and decorators wrap it."""
 
     def offer(self, event: Event, on_settled: Settled = ignore) -> None:
-        """Send the event soon, if possible. Never waits and never fails."""
+        """Send the event soon, if possible. Never waits and never raises."""
 
     async def send(self, event: Event, on_settled: Settled = ignore) -> bool:
-        """Return True once SQS has acknowledged the message, and False if it may not have taken it."""
+        """Send the event. Return True once SQS has accepted it, and False if SQS may not have accepted it."""
         ...
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
-        """Send what was offered, for at most `timeout` seconds; the sweeper sends the rest."""
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
+        """Send the offered events, for at most `timeout` seconds. The sweeper sends the rest."""
 
 
 class Publisher:
@@ -73,7 +73,7 @@ class Publisher:
         self._settle(event, on_settled, None)
         return True
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
         try:
             async with asyncio.timeout(timeout):
                 await self._batcher.close()

@@ -1,4 +1,4 @@
-"""What the platform asks of a queue. `order_shared.aws.sqs` is the real one."""
+"""Port of the work queue and its dead-letter queue. `order_shared.aws.sqs` implements it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class OutgoingMessage:
 
     @property
     def size(self) -> int:
-        """Bytes that count against the limit of a batch."""
+        """Size in bytes that counts towards the limit of a batch."""
         return len(self.body.encode()) + sum(
             len(name.encode()) + len(value.encode()) + len("String") for name, value in self.attributes.items()
         )
@@ -24,7 +24,7 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedMessage:
-    """`receipt` names this delivery, not the message; `sent_at` is in epoch milliseconds."""
+    """A received message. `receipt` identifies this delivery, not the message; `sent_at` is in epoch milliseconds."""
 
     message_id: str
     receipt: str
@@ -35,7 +35,7 @@ class ReceivedMessage:
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """From now on, the delivery `receipt` stays hidden for `seconds` (0 gives it back)."""
+    """Visibility timeout to set: the message of `receipt` stays hidden for `seconds` (0: visible at once)."""
 
     receipt: str
     seconds: int
@@ -43,9 +43,10 @@ class Visibility:
 
 @dataclass(frozen=True, slots=True)
 class EntryFailure:
-    """Entry `index` of a batch failed although the request as a whole did not.
+    """Error of entry `index` of a batch whose request succeeded.
 
-    `gone` says that the delivery is no longer ours (deleted, or given to someone else); all else may pass.
+    `gone` means that this consumer no longer has the message (deleted, or delivered again); other errors may be
+    transient.
     """
 
     index: int
@@ -55,7 +56,7 @@ class EntryFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """Approximate counts of SQS: visible messages of the work queue, its messages in flight, and dead letters."""
+    """Numbers of messages as SQS estimates them: visible and in flight in the work queue, and dead letters."""
 
     work: int
     in_flight: int
@@ -63,11 +64,11 @@ class Depth:
 
 
 class QueueUnavailable(Exception):
-    """The queue could not be reached, or refused the whole request."""
+    """The queue was unreachable, or rejected the whole request."""
 
 
 class Queue(Protocol):
-    """Batches hold 1 to 10 entries. Each call raises QueueUnavailable if nothing of it may be relied on."""
+    """Port of the queues. Batches have 1 to 10 entries. Each call raises QueueUnavailable if its result is unknown."""
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]: ...
 

@@ -1,1 +1,1 @@
-"""Settings, logs, metrics, traces and the composition of the layers below: what a process runs with."""
+"""Runtime of a process: settings, logs, metrics, traces, and the composition of the layers below."""

@@ -1,4 +1,4 @@
-"""What both services stand on, opened together for the life of a process and closed together."""
+"""Adapters that every service needs, opened and closed together."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,10 +33,10 @@ async def open_adapters(
     credentials: CredentialsProvider | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> AsyncIterator[Adapters]:
-    """Nothing is connected until it is first used. `deadline` bounds each storage call, retries included."""
+    """Open the adapters. Connections are made at first use. `deadline` limits each storage call, retries included."""
     credentials = credentials or BotocoreCredentials()
     connect = connect_by(settings.aws_client)
-    quota = RetryQuota()  # of the process: retries that DynamoDB used up are not left for SQS
+    quota = RetryQuota()  # for the process: DynamoDB and SQS share it
     retries = RetryPolicy(deadline=deadline, on_retry=metrics.dynamodb_retried, quota=quota)
     async with (
         open_dynamo(

@@ -1,8 +1,8 @@
-"""Settings that both services read, each from the environment, each in one typed place.
+"""Settings that all services share, read from environment variables.
 
-A blank or a line end around a value, as an editor or `echo` leaves it in a secret, is not part of it. Every variable
-has the prefix `ORDER_`; AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials) keep
-their names. Nothing is read at import: a process makes its settings once, in `main`.
+Every variable has the prefix `ORDER_`, except AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials). White space
+around a value, as an editor or `echo` leaves it in a secret, is removed. Nothing is read at import: a process loads its
+settings once, in `main`.
 """
 
 import importlib.util
@@ -46,28 +46,29 @@ class Settings(BaseSettings):
     aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
 
     aws_client: Literal["aws-json-client", "aioboto3"] = "aws-json-client"
-    """Client of DynamoDB and SQS. `aioboto3` is the stock SDK, for comparison: it costs several times the CPU and needs
+    """Client for DynamoDB and SQS. `aioboto3` is the stock SDK, for comparison: it uses several times the CPU and needs
     the extra `order-shared[aioboto3]`."""
 
     home_region: Annotated[str | None, Field(min_length=1)] = None
-    """The only region that writes, of those that share replicated tables: uniqueness and transactions do not cross
-    regions. In any other the API only reads, and the processor does not start. If not set, this one writes."""
+    """The only region that writes, among the regions that share replicated tables: uniqueness and transactions do not
+    span regions. In every other region the API only reads, and the processor does not start. If not set, this region
+    writes."""
 
     sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
-    """How long an order may stay open before a sweep sends its message again; doubles each time."""
+    """Seconds that an order may stay open before a sweep republishes its message; doubles with each sweep."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """0 takes any free port; the address is in the log line `listening`."""
+    """0 selects a free port; the log line `listening` has the address."""
     commit: str = "unknown"
-    """What the running image was built from; metrics and traces say it."""
+    """Commit that the image was built from, for metrics and traces."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="before")
     @classmethod
     def _stripped_with_default_names(cls, values: dict[str, object]) -> dict[str, object]:
         values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
-        # An empty variable of AWS's counts as one that is not set, as in AWS's own tools.
+        # An empty AWS variable counts as not set, as in AWS's tools.
         values = {name: value for name, value in values.items() if value != "" or not name.startswith("AWS_")}
         if (other_name := os.environ.get("AWS_DEFAULT_REGION", "").strip()) and "aws_region" not in values:
             values.setdefault("AWS_REGION", other_name)
@@ -86,14 +87,14 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _printable(cls, value: object) -> object:
-        """No setting holds a control character, and an HTTP header could not carry it."""
+        """Reject control characters: no setting needs them, and an HTTP header cannot contain them."""
         if isinstance(value, str) and not value.isprintable():
-            raise ValueError("it has a line end or another control character within")
+            raise ValueError("contains a line break or another control character")
         return value
 
     @model_validator(mode="after")
     def _addresses_are_known(self) -> Self:
-        """Find a wrong region, endpoint or profile before anything is opened."""
+        """Reject an invalid region, endpoint or profile before anything is opened."""
         resolve(DYNAMODB, self.aws_region, self.dynamodb_endpoint)
         resolve(SQS, self.aws_region, self.sqs_endpoint)
         return self
@@ -104,7 +105,7 @@ class Settings(BaseSettings):
 
     @property
     def home_elsewhere(self) -> str | None:
-        """The region that writes, if it is not this one."""
+        """The region that writes; None if this region writes."""
         return None if self.home_region == self.aws_region else self.home_region
 
     @property
@@ -117,18 +118,18 @@ class Settings(BaseSettings):
 
 
 def load_settings(kind: type[S]) -> S:
-    """The settings of this process; ends it with one line per fault, and no value, if they do not hold."""
+    """Return the settings of this process. Invalid ones end the process, with one line per error and without values."""
     try:
-        return kind()  # pyright: ignore[reportCallIssue]  # the environment has the fields, which mypy's plugin knows
+        return kind()  # pyright: ignore[reportCallIssue]  # pydantic reads the fields from the environment
     except ValidationError as error:
         faults = [
             f"  {_variable(kind, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors(include_url=False)
         ]
-        raise SystemExit("\n".join(["the settings do not hold:", *faults])) from None
+        raise SystemExit("\n".join(["invalid configuration:", *faults])) from None
 
 
 def _variable(kind: type[Settings], location: tuple[int | str, ...]) -> str:
-    """The environment variable that a fault is about."""
+    """Return the environment variable of an error."""
     name = str(location[0]) if location else "settings"
     return name if name.isupper() or name not in kind.model_fields else f"ORDER_{name}".upper()

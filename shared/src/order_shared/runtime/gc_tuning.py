@@ -1,18 +1,18 @@
-"""The garbage collector of a long-running service.
+"""Tuning of the garbage collector for a long-running service.
 
-What a process has made by the time it serves (modules, models, routes) lives as long as it does. Left alone, each full
-collection looks at all of it again: a fifth of all CPU, and pauses of tens of milliseconds.
+The objects of the start-up (modules, models, routes) live as long as the process. By default each full collection
+traverses all of them again, which takes a fifth of all CPU and causes pauses of tens of milliseconds.
 """
 
 import gc
 
 THRESHOLDS = (10_000, 20, 20)
-"""New objects until the youngest are looked at, and how many looks until the older are. What a request makes is freed
-by its last reference as a rule; only cycles wait for a look."""
+"""Thresholds of `gc.set_threshold`. Reference counting frees most objects of a request; only cycles need a
+collection."""
 
 
 def freeze_heap() -> None:
-    """Everything that is there now is never looked at again. Called once, when a process begins to serve."""
+    """Exclude all current objects from garbage collection. Call this once, when the process starts to serve."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

@@ -1,4 +1,4 @@
-"""Standard output for log lines: neither a stalled reader nor a full disk stops the process."""
+"""Standard output for log lines. Neither a stalled reader nor a full disk blocks the process."""
 
 import os
 import stat
@@ -26,7 +26,7 @@ class LogOutput:
 class PipeOutput:
     """Output of whole lines to a pipe, without waiting for its reader.
 
-    Lines that find the pipe full are dropped. The line `log_lines_dropped` says how many, once there is room again.
+    Lines are dropped while the pipe is full. Afterwards the line `log_lines_dropped` has their number.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -48,7 +48,7 @@ class PipeOutput:
         pass
 
     def _write_with_notice(self, line: bytes) -> bytes:
-        """Return what is left of the line: only one longer than the system's atomic writes can be cut."""
+        """Write the line and return its unwritten rest. Only lines above the size of atomic writes can have one."""
         if self._dropped:
             notice = {"event": "log_lines_dropped", "level": "warning", "count": self._dropped}
             line = orjson.dumps(notice) + b"\n" + line
@@ -60,8 +60,8 @@ class PipeOutput:
 def open_output(file: BinaryIO) -> LogOutput | PipeOutput:
     """Return the output for a file.
 
-    A pipe is opened again, since the processes that share an opening share its mode. Where that is not allowed, as for
-    a pipe that another user made, the mode of the first opening is changed.
+    A pipe is reopened, because processes that share a descriptor share its blocking mode. If reopening is not allowed,
+    such as for another user's pipe, the mode of the shared descriptor is changed.
     """
     descriptor = _pipe(file)
     if descriptor is None:
@@ -74,7 +74,7 @@ def open_output(file: BinaryIO) -> LogOutput | PipeOutput:
 
 
 def _pipe(file: BinaryIO) -> int | None:
-    """Return the descriptor of a file that is a pipe; None for any other, such as one in memory."""
+    """Return the descriptor of a pipe; None for any other file, such as one in memory."""
     try:
         descriptor = file.fileno()
         return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None

@@ -1,7 +1,7 @@
-"""One logging set-up: JSON lines, or readable lines on a terminal; libraries' logs in the same form.
+"""Logging setup: JSON lines, or readable lines on a terminal. Logs of libraries have the same format.
 
-Our own lines go straight to the output: the way through the standard library's logging, which carries those of
-libraries, costs four times as much.
+The platform's lines bypass the standard library's logging, which costs four times as much; only lines of libraries use
+it.
 """
 
 import json
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 NOISY = ("aiobotocore", "aiodynamo", "asyncio", "botocore", "httpcore", "httpx2", "stripe", "urllib3")
-"""Some of them log what they send at lower levels: tokens among it."""
+"""Loggers that are limited to warnings: at lower levels some of them log requests, which may contain tokens."""
 
 
 class _TextOutput:
-    """The output for the standard library's handler, which writes text."""
+    """Text output for the handler of the standard library."""
 
     def __init__(self, output: LogOutput | PipeOutput) -> None:
         self._output = output
@@ -70,14 +70,14 @@ def configure_logging(level: str) -> None:
 
 
 def _traceback_without_locals() -> structlog.processors.ExceptionRenderer:
-    """Local variables hold tokens and bodies, which no log may."""
+    """Render tracebacks without local variables, which may contain tokens and bodies."""
     return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def _json(event: Any, default: Callable[[Any], Any]) -> bytes:
     try:
         return orjson.dumps(event, default=default)
-    except TypeError:  # such as half a character, or a number beyond 64 bits
+    except TypeError:  # such as an unpaired surrogate, or an integer above 64 bits
         return json.dumps(event, default=repr, skipkeys=True).encode()
 
 

@@ -1,4 +1,4 @@
-"""Metrics that both services have. Names follow Prometheus' conventions; every name starts with `order_`."""
+"""Metrics that all services share. Names follow Prometheus' conventions and start with `order_`."""
 
 from datetime import datetime
 from functools import partial
@@ -28,38 +28,40 @@ END_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 
 
 class Metrics:
-    """One registry per process, made by its composition root; nothing is registered at import."""
+    """Metrics of one process, in their own registry. The composition root creates them; import registers nothing."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call] # second series of each counter that nobody reads
+        disable_created_metrics()  # type: ignore[no-untyped-call] # unused second series of each counter
         self.registry = CollectorRegistry()
         ProcessCollector(namespace="order", registry=self.registry)
         self._counter = partial(Counter, registry=self.registry)
         self._gauge = partial(Gauge, registry=self.registry)
         self._histogram = partial(Histogram, registry=self.registry)
         self._aws_retries = self._counter(
-            "order_aws_retries", "Requests to AWS sent again, by reason.", ["service", "reason"]
+            "order_aws_retries", "Retried requests to AWS, by reason.", ["service", "reason"]
         )
         for service in ("dynamodb", "sqs"):
             for reason in REASONS:
-                self._aws_retries.labels(service, reason)  # from the start: its first increase is not missed
+                self._aws_retries.labels(service, reason)  # exported from the start: the first increase is counted
         self.publish_batch = self._histogram(
-            "order_publish_batch_messages", "Messages per send.", buckets=BATCH_BUCKETS
+            "order_publish_batch_messages", "Messages per send request.", buckets=BATCH_BUCKETS
         )
         self.publish_failures = self._counter(
-            "order_publish_failures", "Messages that SQS did not take; the sweeper sends them."
+            "order_publish_failures", "Messages that SQS did not accept; the sweeper republishes them."
         )
-        ended = self._counter("order_ended", "Orders by end state.", ["status"])
-        # Bound once: a look-up costs more than the count. And a series that is there from the start misses no increase.
+        ended = self._counter("order_ended", "Orders that ended, by final status.", ["status"])
+        # Looked up once: a lookup costs more than the increment. Also exports each series from the start.
         self._ended = {status: ended.labels(status) for status in ENDED}
         self._end_seconds = self._histogram(
-            "order_end_seconds", "From accepted, or from the wish to cancel, to an end state.", buckets=END_BUCKETS
+            "order_end_seconds",
+            "Time from the acceptance of an order, or from the request to cancel it, to its final status.",
+            buckets=END_BUCKETS,
         )
 
     def name_build(self, service: str, commit: str) -> None:
-        """Says what runs here; `service` is the name of its distribution."""
+        """Export the running build. `service` is the name of the distribution."""
         build = {"service": service, "version": version(service), "commit": commit}
-        Info("order_build", "What runs, and what it was built from.", registry=self.registry).info(build)
+        Info("order_build", "Service, version and commit of the running build.", registry=self.registry).info(build)
 
     def dynamodb_retried(self, reason: str) -> None:
         self._aws_retries.labels("dynamodb", reason).inc()
@@ -72,5 +74,5 @@ class Metrics:
         self._end_seconds.observe(max(0.0, (at - order.open_since).total_seconds()))
 
     def exposition(self) -> bytes:
-        """The text form that Prometheus scrapes."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self.registry)

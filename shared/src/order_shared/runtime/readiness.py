@@ -1,4 +1,4 @@
-"""Readiness: what the service really needs, asked for real, but not more often than every few seconds."""
+"""Readiness: requests to the dependencies of a service, with results cached for a few seconds."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 Probe = Callable[[], Awaitable[None]]
-"""Returns if the thing answers, raises if it does not."""
+"""Return if the dependency responds; raise otherwise."""
 
 PROBE_TIMEOUT = 1.0
 CACHE_SECONDS = 2.0
@@ -22,7 +22,7 @@ class Report:
 
 
 class Readiness:
-    """`required` must answer; without `optional` the service is degraded, and still takes traffic."""
+    """Readiness of a service. All `required` dependencies must respond; without an `optional` one it is degraded."""
 
     def __init__(self, required: Mapping[str, Probe], optional: Mapping[str, Probe]) -> None:
         self._required = required
@@ -34,24 +34,24 @@ class Readiness:
     async def check(self) -> Report:
         async with self._lock:
             if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
-                self._report = await self._ask()
+                self._report = await self._probe()
                 self._checked_at = time.monotonic()
             return self._report
 
-    async def _ask(self) -> Report:
+    async def _probe(self) -> Report:
         probes = {**self._required, **self._optional}
-        answers = dict(zip(probes, await asyncio.gather(*map(_answers, probes.values())), strict=True))
+        results = dict(zip(probes, await asyncio.gather(*map(_responds, probes.values())), strict=True))
         parts = {
             name: "ok" if ok else "unavailable" if name in self._required else "degraded"
-            for name, ok in answers.items()
+            for name, ok in results.items()
         }
-        return Report(all(answers[name] for name in self._required), parts)
+        return Report(all(results[name] for name in self._required), parts)
 
 
-async def _answers(probe: Probe) -> bool:
+async def _responds(probe: Probe) -> bool:
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
             await probe()
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it does not answer
+    except Exception:  # noqa: BLE001 - any error means that the dependency is unavailable
         return False
     return True

@@ -1,4 +1,4 @@
-"""Listening sockets whose port is known before the server starts."""
+"""Listening sockets, bound before the server starts, so that their port is known."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ BACKLOG = 2048
 
 @contextmanager
 def listen(host: str, port: int) -> Iterator[socket.socket]:
-    """A bound socket, and a log line `listening` with its port: 0 takes any free one."""
+    """Open a bound socket and log its port (`listening`). Port 0 selects a free one."""
     with socket.create_server((host, port), backlog=BACKLOG, reuse_port=False) as server:
         log.info("listening", host=host, port=server.getsockname()[1])
         yield server

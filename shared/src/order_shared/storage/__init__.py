@@ -1,1 +1,1 @@
-"""Stored items: the only code that knows what a table holds."""
+"""Stored items: the only code that depends on the content of the tables."""

@@ -1,4 +1,4 @@
-"""Audit trail of operators' actions: what, to what, when and why. Entries are never changed."""
+"""Audit trail of operators' actions: action, subject, time, actor and reason. Entries are never changed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from order_shared.domain.clock import MICROSECOND, from_text, to_text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One action. `subject` is its object, such as an order id or a service; `detail` contains no secret."""
+    """An operator's action on `subject`, such as an order id or a service. `detail` contains no secret."""
 
     subject: str
     at: datetime
@@ -23,7 +23,7 @@ class Operation:
 
 class AuditTrail(Protocol):
     def record(self, operation: Operation) -> None:
-        """Write an entry. Raises botocore's errors if it may not have been written."""
+        """Write an entry. Raises botocore's errors; the entry may then not have been written."""
 
     def of(self, subject: str, limit: int = 100, *, newest_first: bool = False) -> list[Operation]:
         """Return the actions on the subject, oldest first unless `newest_first`. Raises botocore's errors."""
@@ -31,7 +31,7 @@ class AuditTrail(Protocol):
 
 
 class DynamoAuditTrail:
-    """`dynamodb` is a boto3 client. Only operators' commands write entries, so no event loop waits for it."""
+    """Audit trail in DynamoDB. `dynamodb` is a boto3 client, which blocks: only operators' commands use it."""
 
     def __init__(self, dynamodb: Any, table: str) -> None:
         self._dynamodb = dynamodb

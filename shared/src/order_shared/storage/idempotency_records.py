@@ -1,4 +1,4 @@
-"""Stored form of idempotency records, for every repository whose transactions carry one."""
+"""Stored form of idempotency records, for every repository that writes them in its transactions."""
 
 from datetime import datetime
 
@@ -8,13 +8,13 @@ from aiodynamo.operations import Delete, Put
 from order_shared.aws.dynamodb import Dynamo, Item
 from order_shared.domain.idempotency import IdempotencyRecord, to_seconds
 
-CLAIM_FREE = F("key").does_not_exist()
+RECORD_ABSENT = F("key").does_not_exist()
 
 
 def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
-    """Return the write that stores the record if there is none. An expired one is overwritten."""
+    """Return the write that stores the record, unless it exists. An expired record is overwritten."""
     item: Item = {"key": key_record.key, "subject": key_record.subject}
-    free = CLAIM_FREE
+    free = RECORD_ABSENT
     if key_record.fingerprint is not None:
         item["fingerprint"] = key_record.fingerprint
     if key_record.expires_at is not None:
@@ -24,17 +24,17 @@ def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
 
 
 def delete_record(table: str, key: str, subject: str) -> Delete:
-    """Return the write that deletes the record if it is still the subject's."""
-    return Delete(table, {"key": key}, CLAIM_FREE | F("subject").equals(subject))
+    """Return the write that deletes the record if `subject` still owns it."""
+    return Delete(table, {"key": key}, RECORD_ABSENT | F("subject").equals(subject))
 
 
 async def get_record(dynamo: Dynamo, table: str, key: str) -> IdempotencyRecord | None:
-    """Return the record, also an expired one. Strongly consistent."""
+    """Return the record, even if it has expired. Strongly consistent."""
     item = await dynamo.get(table, {"key": key})
-    return _to_claim(item) if item else None
+    return _to_record(item) if item else None
 
 
-def _to_claim(item: Item) -> IdempotencyRecord:
+def _to_record(item: Item) -> IdempotencyRecord:
     return IdempotencyRecord(
         key=item["key"], subject=item["subject"], fingerprint=item.get("fingerprint"), expires_at=item.get("expires_at")
     )

@@ -3,8 +3,8 @@
     product     name, unit_price, currency, stock_shards, and tenant, sku for the index `products_by_tenant`
     stock#NN    available, one item per stock shard
 
-Every stock change is a transaction, with an order or with an idempotency record; there is no bare add that a repeated
-request could apply twice.
+Every stock change is in a transaction with an order or an idempotency record, so that a repeated request cannot apply
+it twice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,14 +26,14 @@ from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, Tabl
 
 ITEM_VERSION = 1
 UPGRADES: Mapping[int, Upgrade] = {0: as_it_is}
-"""Stock records said no version at first. `available` keeps its name and its meaning in every version: it is changed
-without a read."""
+"""The first stock records had no version. `available` must keep its name and meaning in every version, because it is
+changed without a read."""
 
 VERSIONS = Versions("inventory", ITEM_VERSION, UPGRADES)
 PRODUCT_RECORD = "product"
 AVAILABLE = F("available")
 STOCK_ROUNDS = 8
-"""Attempts of a change that depends on several shards, when others move the stock meanwhile."""
+"""Attempts of a change of several shards while other writers change the stock."""
 
 
 class InventoryRepository(Protocol):
@@ -44,25 +44,25 @@ class InventoryRepository(Protocol):
         ...
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
-        """Return the existing ones of these products by SKU. Strongly consistent."""
+        """Return those of the products that exist, by SKU. Strongly consistent."""
         ...
 
     async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
-        """Return the products above `after`, sorted by SKU. The list may lag a moment behind `put`."""
+        """Return the products after `after`, sorted by SKU. Eventually consistent."""
         ...
 
     async def put(self, product: Product) -> None:
-        """Create or replace the product, and keep its stock. Raises StockShardsShrunk."""
+        """Create or replace the product without changing its stock. Raises StockShardsShrunk."""
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
         """Add `delta` to the stock, once per record. Raises ProductNotFound, InsufficientStock, RecordTaken."""
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        """Move stock until one shard holds `quantity`. Return False if all shards together hold less."""
+        """Move stock until one shard has `quantity`. Return False if all shards together have less."""
         ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
-        """Return the record, also an expired one. Strongly consistent."""
+        """Return the record, even if it has expired. Strongly consistent."""
 
 
 def product_key(tenant: str, sku: str) -> str:
@@ -74,12 +74,12 @@ def stock_record(shard: int) -> str:
 
 
 def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Return the write that takes `quantity` from the shard if it has as much."""
+    """Return the write that takes `quantity` from the shard. Its condition requires that the shard has as much."""
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(-quantity), AVAILABLE.gte(quantity))
 
 
 def return_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Return the write that gives `quantity` back to the shard it came from. It fails if the shard does not exist."""
+    """Return the write that returns `quantity` to the shard that it came from. It fails if the shard does not exist."""
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(quantity))
 
 
@@ -140,7 +140,7 @@ class DynamoInventoryRepository:
             await self._dynamo.transact_write([write, *shards])
         except TransactionCanceled as error:
             failed_conditions(error)
-            await self.get(product.tenant, product.sku)  # raises if it is of a version that only others know
+            await self.get(product.tenant, product.sku)  # raises if only a newer release supports its version
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
@@ -160,10 +160,10 @@ class DynamoInventoryRepository:
                     [put_record(self._tables.idempotency, key_record, self._clock()), *changes]
                 )
             except TransactionCanceled as error:
-                claim_taken, *_ = failed_conditions(error)
-                if claim_taken:
+                record_taken, *_ = failed_conditions(error)
+                if record_taken:
                     raise RecordTaken(key_record.key) from error
-                continue  # a buyer was faster: plan again over what is left
+                continue  # an order changed the stock: plan again with the rest
             return
         raise StorageUnavailable(f"the stock of {sku} changes too fast")
 
@@ -186,7 +186,7 @@ class DynamoInventoryRepository:
                 await self._dynamo.transact_write([*taken, given])
             except TransactionCanceled as error:
                 failed_conditions(error)
-                continue  # a buyer was faster
+                continue  # an order changed the stock
             return True
         raise StorageUnavailable(f"the stock of {sku} changes too fast")
 
@@ -194,7 +194,7 @@ class DynamoInventoryRepository:
         return await get_record(self._dynamo, self._tables.idempotency, key)
 
     async def _snapshot(self, tenant: str, sku: str) -> list[int]:
-        """Return the stock of all shards at one instant, so that no decision rests on half of a transfer.
+        """Return a snapshot of the stock of all shards, so that it never includes half of a transfer.
 
         Raises ProductNotFound.
         """
@@ -204,7 +204,7 @@ class DynamoInventoryRepository:
 
 
 def _available(item: Item | None) -> int:
-    """Return the stock of a record. One that does not exist (yet) holds nothing."""
+    """Return the stock of a shard's item; 0 if it does not exist."""
     return int(VERSIONS.upgraded(item)["available"]) if item else 0
 
 

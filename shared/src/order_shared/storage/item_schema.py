@@ -1,7 +1,7 @@
-"""Stored items name the version of their form in `item_version`, and are read in the newest form.
+"""Schema versions of stored items. `item_version` is an item's version; reads upgrade items to the newest version.
 
-An item without one counts as version 0: it was stored before versions were counted, in the form of version 1.
-Only what writes a whole item, and the backfill (`migrations.py`), set `item_version`; a change to an item leaves it.
+An item without `item_version` counts as version 0: it was stored before versions existed, with the schema of version 1.
+Writes of whole items and the backfill (`migrations.py`) set `item_version`. Updates do not change it.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,23 +14,23 @@ from order_shared.aws.dynamodb import Item
 from order_shared.domain.errors import PlatformError
 
 Upgrade = Callable[[Item], Item]
-"""Gives the next version of an item; the chain sets `item_version`. It looks only at what it changes and at what never
-changes after the item is stored: the backfill guards nothing else."""
+"""Return the next version of an item; the caller sets `item_version`. An upgrade may read only attributes that it
+changes, and attributes that never change: the condition of the backfill covers no others."""
 
 
 class UnknownItemVersion(PlatformError):
-    """Only other code can read the item, usually a newer release. The item is left as it is."""
+    """The item has a version that this release cannot read, usually of a newer release. The item is not changed."""
 
     def __init__(self, kind: str, version: Any, oldest: int, newest: int) -> None:
-        super().__init__(f"{kind}: an item of version {version!r:.20}, and this release reads {oldest} to {newest}")
+        super().__init__(f"{kind}: an item has version {version!r:.20}; this release reads {oldest} to {newest}")
 
 
 @dataclass(frozen=True)
 class Versions:
-    """The forms of one kind of item: `upgrades[n]` makes version n + 1 of version n, up to `newest`.
+    """Schema versions of one kind of item. `upgrades[n]` converts version n to n + 1, up to `newest`.
 
-    `marked` is a version above `newest` that has the same form and attributes that older releases do not know. Single
-    writes give it to the items that need it; the backfill does not.
+    `marked` is a version above `newest` with the same schema, for items with attributes that older releases do not
+    support. The writes that add these attributes set it; the backfill does not.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Versions:
         return self.newest if self.marked is None else self.marked
 
     def upgraded(self, item: Item) -> Item:
-        """Return the item in its newest form, without changing the argument. Raises UnknownItemVersion."""
+        """Return the item upgraded to the newest version, as a new object. Raises UnknownItemVersion."""
         version = version_of(item)
         while version not in {self.newest, self.marked}:
             upgrade = self.upgrades.get(version)
@@ -55,7 +55,7 @@ class Versions:
         return item
 
     def known(self) -> Condition:
-        """Return the condition of writes without a read: the stored item, if any, is of no newer version."""
+        """Return the condition for writes without a read: the stored item, if any, has no newer version."""
         return F("item_version").does_not_exist() | F("item_version").lte(self.readable)
 
 
@@ -65,5 +65,5 @@ def version_of(item: Item) -> int:
 
 
 def as_it_is(item: Item) -> Item:
-    """Upgrade an item from version 0 to 1, which only adds the version."""
+    """Upgrade an item from version 0 to 1, which adds only the version number."""
     return item

@@ -1,15 +1,15 @@
-"""Rewrites stored items of older versions, one at a time, while everything else goes on.
+"""Migration of stored items to the newest version, one item at a time, while the services run.
 
-A rewrite is one update of the attributes that differ between the two forms. Its condition names the version it came
-from and each of those attributes as it was read, so it takes nothing back that somebody else wrote meanwhile; what
-it does not change is not in it, so an order may move at the same time. Rewriting twice changes nothing.
+A rewrite updates the attributes that differ between the two versions. Its condition contains the old version and the
+old values of these attributes, so that it never reverts a concurrent change. It does not include other attributes, so
+an order may change status at the same time. A second rewrite changes nothing.
 
-How far a backfill has come stands in the operations table, per segment of the scan:
+The operations table has the progress of a backfill, per segment of the scan:
 
     subject  migration#orders#2      table and version
     at       segment#03/08
-    after    the key of the last item that was seen to; absent when none was
-    done     true once the segment has been seen to
+    after    key of the last processed item; absent if there is none
+    done     true once the whole segment has been processed
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from order_shared.storage.order_items import VERSIONS as ORDER_VERSIONS
 from order_shared.tables import INVENTORY, ORDERS, Table, TableNames
 
 REWRITE_ROUNDS = 8
-"""How often an item is read again because others changed it meanwhile."""
+"""Attempts to rewrite an item that other writers change at the same time."""
 
 
 class TableMissing(PlatformError):
@@ -37,7 +37,7 @@ class TableMissing(PlatformError):
 
 
 class MigratedTable(StrEnum):
-    """Those whose items carry a version."""
+    """Tables whose items have a version."""
 
     ORDERS = "orders"
     INVENTORY = "inventory"
@@ -51,7 +51,7 @@ DEFINITIONS: dict[MigratedTable, tuple[Table, Versions]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One of `of` parts of a table that can be scanned side by side; `number` counts from 0."""
+    """One of `of` parts of a table, which can be scanned in parallel; `number` starts at 0."""
 
     number: int
     of: int
@@ -62,7 +62,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All items of a segment up to the key `after` have been seen to; None: none yet."""
+    """Progress in a segment: all items up to the key `after` have been processed; None means no items."""
 
     after: Item | None = None
     done: bool = False
@@ -70,14 +70,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """What one request of a scan gives; `after` is where the next goes on, None at the end of the segment."""
+    """Page of a scan. `after` is the key where the next page starts; None at the end of the segment."""
 
     items: list[Item]
     after: Item | None
 
 
 class Migration:
-    """The items of one table on their way to the newest version. All methods raise StorageUnavailable."""
+    """Migration of one table to the newest version. All methods raise StorageUnavailable."""
 
     def __init__(
         self, dynamo: Dynamo, name: str, operations: str, definition: Table, versions: Versions, *, subject: str
@@ -103,25 +103,25 @@ class Migration:
 
     @property
     def readable(self) -> int:
-        """The newest version that this release reads; items above `newest` that it reads need no rewriting."""
+        """The newest version that this release reads. Items above `newest` that it can read need no rewrite."""
         return self._versions.readable
 
     async def count_roughly(self) -> int:
-        """As AWS counts it, some hours ago. Raises TableMissing."""
+        """Return the approximate number of items, which AWS updates every six hours. Raises TableMissing."""
         try:
             return await self._dynamo.item_count(self._name)
         except TableNotFound as error:
             raise TableMissing(self._name) from error
 
     async def read(self, segment: Segment, after: Item | None, limit: int) -> ItemPage:
-        """Up to `limit` items; consistent, so that nothing that was stored before is overlooked."""
+        """Return up to `limit` items. Strongly consistent, so that no stored item is missed."""
         page = await self._dynamo.scan_page(
             self._name, limit=limit, segment=segment.number, segments=segment.of, start_key=after
         )
         return ItemPage(page.items, page.last_evaluated_key)
 
     async def rewrite(self, item: Item) -> bool:
-        """Writes an item of an older version in the newest form; False if there is no need (any more)."""
+        """Rewrite an item to the newest version. Return False if it already has that version or no longer exists."""
         key = {name: item[name] for name in self._keys}
         stored: Item | None = item
         for _ in range(REWRITE_ROUNDS):
@@ -149,7 +149,7 @@ class Migration:
         return Checkpoint(found.get("after"), found["done"]) if found else Checkpoint()
 
     async def save(self, segment: Segment, checkpoint: Checkpoint) -> None:
-        """Two operators at once may overwrite each other's: either is true."""
+        """Store a checkpoint. Concurrent runs may overwrite each other's checkpoints; all of them are correct."""
         item: Item = {"subject": self._subject, "at": str(segment), "done": checkpoint.done}
         if checkpoint.after is not None:
             item["after"] = checkpoint.after

@@ -1,11 +1,11 @@
-"""How an order is stored: the item, what changes in it, and the conditions of its writes.
+"""Stored form of orders: the item, its updates, and the conditions of its writes.
 
-    version 3   has `payment_attempts` or `undo`, which version 2 does not know: it leaves such an order alone
-    version 2   has no `total`: it is the sum of the lines, and two copies can disagree
-    version 1   has it; nobody reads it
-    version 0   says no version
+    version 3   has `payment_attempts` or `undo`; a release of version 2 does not process such an order
+    version 2   has no `total`, which is the sum of the lines: two copies could disagree
+    version 1   has `total`, which no release reads
+    version 0   has no `item_version`
 
-A new version keeps to the rules of `docs/evolution.md`.
+The rules for a new version are in `docs/evolution.md`.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ from order_shared.storage.outbox import open_shard_of
 
 ITEM_VERSION = 2
 UNDO_VERSION = 3
-"""Version that the write sets which first stores an attempt number above 0 or an undo."""
+"""Version of an order with an attempt number above 0 or an undo; the first write that stores one of them sets it."""
 
 
 def _without_total(item: Item) -> Item:
@@ -72,8 +72,8 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "retried_at": lambda order: order.parking.retried_at and to_text(order.parking.retried_at),
     "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
 }
-"""Attributes that change in an order's life, in their stored form; None is not stored. `version` and `timeline`
-change too, by what is added to them."""
+"""Stored form of the attributes that can change; None is not stored. `version` and `timeline` change too, but only by
+additions."""
 
 OPEN_ATTRIBUTES = frozenset(
     {
@@ -89,7 +89,7 @@ OPEN_ATTRIBUTES = frozenset(
         "undo",
     }
 )
-"""Attributes that an order has only until it ends."""
+"""Attributes that are removed when an order ends."""
 
 
 FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline", "item_version")}
@@ -100,9 +100,9 @@ def item_key(customer_key: str, created_at: datetime) -> Item:
 
 
 def unchanged_condition(order: Order) -> Condition:
-    """Return the condition that the stored order is the known one: id, state, owner, and no cancellation since.
+    """Return the condition that the stored order is unchanged: id, status, fence, owner, and no new request to cancel.
 
-    It is of no newer version than ours: a first attempt is made without a read.
+    It also requires a version that this release supports, because a first attempt is made without a read.
     """
     condition = FIELDS["order_id"].equals(order.order_id) & FIELDS["status"].equals(str(order.status))
     condition &= FIELDS["fence"].equals(order.fence) & OF_KNOWN_VERSION
@@ -114,7 +114,7 @@ def unchanged_condition(order: Order) -> Condition:
 
 
 def update_expression(before: Order, after: Order) -> UpdateExpression:
-    """Return the update that makes the stored order `after`. It adds to `version`, since others do so too."""
+    """Return the update from `before` to `after`. It increments `version`, because a concurrent write may do so too."""
     updates: list[tuple[F, SetAction]] = []
     removed: set[F] = set()
     ends = not after.is_open
@@ -164,7 +164,7 @@ def _reason_item(reason: Reason) -> Item:
 
 
 def _attempts_item(attempts: PaymentAttempts) -> Item | None:
-    """Return the numbers above 0 by call."""
+    """Return the attempt numbers above 0, by call."""
     return {name: number for name, number in asdict(attempts).items() if number} or None
 
 
@@ -183,7 +183,7 @@ def to_customer(customer_key: str) -> Customer:
 
 
 def to_order(item: Item) -> Order:
-    """Return the order of an item of any version. Raises UnknownItemVersion."""
+    """Convert an item of any version to an order. Raises UnknownItemVersion."""
     item = VERSIONS.upgraded(item)
     reason = item.get("reason")
     return Order(

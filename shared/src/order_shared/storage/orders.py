@@ -1,8 +1,8 @@
-"""Orders in their table, and the only code that reads or writes them; `order_items.py` has their stored form.
+"""Orders in their table. Only this module reads or writes them; `order_items.py` has their stored form.
 
-Orders table: hash `customer_key` = `{tenant}#{customer}`, range `created_at`, read back from the order id.
-While an order is open it also has `open_shard` and `due_at`, and so stands in the sparse index
-`open_orders`: the outbox. What an index says is a hint; the write that follows is guarded by its condition.
+Orders table: hash `customer_key` = `{tenant}#{customer}`, range `created_at`, which the order id contains. An open
+order also has `open_shard` and `due_at`, so it is in the sparse index `open_orders`: the outbox. The index is only
+eventually consistent, so each write that follows a read of it has a condition.
 """
 
 from dataclasses import dataclass
@@ -46,13 +46,13 @@ from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableName
 if TYPE_CHECKING:
     from order_shared.aws.encoding import WriteOperation
 
-FOR_EVER = 2**53
-"""Due time that is later than any other."""
+MAX_DUE_AT = 2**53
+"""Upper bound of due times, later than all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
-    """An entry of the outbox, as the index shows it."""
+    """An entry of the outbox, as the index has it."""
 
     customer_key: str
     created_at: datetime
@@ -63,13 +63,13 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Window of time from `start` (inclusive) to `end` (exclusive)."""
+    """Time window from `start` (inclusive) to `end` (exclusive)."""
 
     start: datetime
     end: datetime
 
     def beyond(self, position: datetime, *, descending: bool) -> "Window":
-        """Return the rest of the window after `position`, an instant within it."""
+        """Return the rest of the window after `position`, a time within it."""
         return (
             Window(start=self.start, end=position) if descending else Window(start=position + MICROSECOND, end=self.end)
         )
@@ -77,7 +77,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class OrderSlice:
-    """Orders of one read of a window. Only with `more` the window may hold others."""
+    """Orders of one read of a window. `more` means that the window may have others."""
 
     orders: list[Order]
     more: bool
@@ -87,9 +87,9 @@ class OrderRepository(Protocol):
     """Port of orders. All methods raise StorageUnavailable when the outcome is unknown."""
 
     async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
-        """Store a pending order, its idempotency record and its reference, or nothing.
+        """Store a pending order, its idempotency record and its reference record, all or none.
 
-        Raises OrderInstantTaken, RecordTaken, ReferenceTaken; the first that holds.
+        Raises RecordTaken, OrderInstantTaken or ReferenceTaken, the first that applies in this order.
         """
 
     async def get(self, customer: Customer, order_id: str) -> Order:
@@ -97,51 +97,51 @@ class OrderRepository(Protocol):
         ...
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
-        """Return a tenant's order by its id alone. A new one may not be found at once. Raises OrderNotFound."""
+        """Return a tenant's order by its id alone. Raises OrderNotFound, for a moment also for a new order."""
         ...
 
     async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
-        """Return the customer's orders created within the window, by time: one read of up to `limit`, or of 1 MB.
+        """Return the customer's orders created within the window, sorted by time: one read of `limit` orders or 1 MB.
 
         Strongly consistent.
         """
         ...
 
     async def move(self, before: Order, after: Order) -> Order:
-        """Write what has changed, with all that it means: stock taken or given back, a reference freed.
+        """Write the transition from `before` to `after`, with its stock changes and the release of its reference.
 
-        Return the order as it is stored then. It may know more than `after`: a payment that another owner noted between
-        our read and our taking over is in it.
+        Return the order as it is stored now. It may have more than `after`: a payment that another owner stored between
+        the read and the takeover.
 
-        Raises StaleOrder if the stored order is not `before` any more, else OutOfStock; nothing is written.
+        Raises StaleOrder if the stored order is no longer `before`, otherwise OutOfStock; then nothing is written.
         """
         ...
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
-        """Write a request to cancel an order that holds stock, whoever works on it; return the order as it is then.
+        """Write a request to cancel an order that holds stock, even if another owner works on it.
 
-        Raises StaleOrder if it holds no stock, if that was asked before, or if it is not at `version`.
+        Return the stored order. Raises StaleOrder if it holds no stock, already has a request, or is not at `version`.
         """
         ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
-        """Return the record, also an expired one. Strongly consistent."""
+        """Return the record, even if it has expired. Strongly consistent."""
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
-        """Return the open orders of a shard that were due before a time (epoch milliseconds), oldest first."""
+        """Return the open orders of a shard with a due time before `before` (epoch milliseconds), earliest first."""
         ...
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
-        """Move the due time of an open order. Return None if somebody else was faster or the order has ended."""
+        """Change the due time of an open order. Return None if it was changed meanwhile or the order has ended."""
 
     async def get_entry(self, entry: OpenOrder) -> Order | None:
         """Return the order of an entry of the outbox. Strongly consistent."""
 
     async def ping(self) -> None:
-        """Read once. Raises any error of the read."""
+        """Make one read. Raises any error of the read."""
 
 
-def reference_claim(order: Order) -> IdempotencyRecord:
+def reference_record(order: Order) -> IdempotencyRecord:
     key = record_key(order.customer, RecordKind.REFERENCE, order.reference or "")
     return IdempotencyRecord(key=key, subject=order.order_id, fingerprint=None, expires_at=None)
 
@@ -159,12 +159,12 @@ class DynamoOrderRepository:
             put_record(self._tables.idempotency, key_record, now),
         ]
         if order.reference is not None:
-            operations.append(put_record(self._tables.idempotency, reference_claim(order), now))
+            operations.append(put_record(self._tables.idempotency, reference_record(order), now))
         try:
             await self._dynamo.transact_write(operations)
         except TransactionCanceled as error:
-            instant_taken, claim_taken, *_ = failed_conditions(error)
-            if claim_taken:
+            instant_taken, record_taken, *_ = failed_conditions(error)
+            if record_taken:
                 raise RecordTaken(key_record.key) from error
             if instant_taken:
                 raise OrderInstantTaken(order.order_id) from error
@@ -214,9 +214,9 @@ class DynamoOrderRepository:
                 raise StaleOrder(before.order_id) from error
             short = [line.sku for line, missing in zip(before.lines, failed[: len(stock)], strict=False) if missing]
             if not short:
-                raise  # none of these is foreseen
+                raise  # unexpected: no other condition can fail
             raise OutOfStock(short) from error
-        return after  # its stock changed hands with the status, so nobody else wrote in between
+        return after  # the status changes together with the stock, so no other writer changed the order in between
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED
@@ -241,7 +241,7 @@ class DynamoOrderRepository:
         return to_order(item)
 
     def _stock_operations(self, before: Order, after: Order) -> list[Update]:
-        """Yield the writes of the lines' stock: taken if the order begins to hold stock, returned if it ceases to."""
+        """Return the stock writes: take stock if the order starts to hold it, return stock if the order stops."""
         if before.holds_stock == after.holds_stock:
             return []
         change = take_stock if after.holds_stock else return_stock
@@ -254,7 +254,7 @@ class DynamoOrderRepository:
     def _freed_reference(self, before: Order, after: Order) -> list[Delete]:
         if before.reference is None or after.status not in FREES_REFERENCE:
             return []
-        return [delete_record(self._tables.idempotency, reference_claim(before).key, before.order_id)]
+        return [delete_record(self._tables.idempotency, reference_record(before).key, before.order_id)]
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         return await get_record(self._dynamo, self._tables.idempotency, key)
@@ -289,7 +289,7 @@ class DynamoOrderRepository:
                 & OF_KNOWN_VERSION,
             )
         except ConditionalCheckFailed:
-            # If it is just as we wanted it, this was our own write, repeated after its answer was lost.
+            # If the stored values are the requested ones, this was a retry after a lost response.
             stored = await self._dynamo.get(self._tables.orders, key) or {}
             if (stored.get("due_at"), stored.get("sweeps")) != (due_at, sweeps):
                 return None

@@ -74,7 +74,7 @@ _SAMPLES: tuple[PlatformError, ...] = (
     InsufficientStock(SKU, 3),
     UnknownSku([SKU]),
     CurrencyMismatch(["EUR", "USD"]),
-    AmountNotChargeable("0.30 EUR is below 0.50 EUR, the least that the payment provider charges"),
+    AmountNotChargeable("0.30 EUR is below 0.50 EUR, the payment provider's minimum"),
     NotCancellable(REJECTED),
     VersionMismatch(CONFIRMED.version),
     IdempotencyKeyReused(),

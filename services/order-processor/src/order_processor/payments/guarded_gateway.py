@@ -29,8 +29,9 @@ class GuardedGateway:
     """Decorator of a gateway. `calls_per_second` bounds the calls of this process."""
 
     def __init__(
-        self, gateway: PaymentGateway, *, calls_per_second: float, monotonic: Callable[[], float] = lambda: time.monotonic()
+        self, gateway: PaymentGateway, *, calls_per_second: float, monotonic: Callable[[], float] | None = None
     ) -> None:
+        monotonic = monotonic or time.monotonic
         self._gateway = gateway
         self._breaker = CircuitBreaker(monotonic)
         self._pacer = Pacer(monotonic, highest=calls_per_second)

@@ -87,6 +87,13 @@ class Pacer:
     def _refill(self) -> None:
         now = self._monotonic()
         elapsed, self._at = now - self._at, now
+        added = self._tokens_within(elapsed)
         self._rate = min(self._highest, self._rate + self._highest * elapsed / RISE_SECONDS)
-        self._promised = max(0.0, self._promised - self._rate * elapsed)
-        self._tokens = min(self._rate * BURST_SECONDS, self._tokens + self._rate * elapsed)
+        self._promised = max(0.0, self._promised - added)
+        self._tokens = min(max(1.0, self._rate * BURST_SECONDS), self._tokens + added)
+
+    def _tokens_within(self, seconds: float) -> float:
+        """Return the number of tokens added in this time, while the rate rises to its maximum."""
+        slope = self._highest / RISE_SECONDS
+        rising = min(seconds, (self._highest - self._rate) / slope)
+        return (self._rate + slope * rising / 2) * rising + self._highest * (seconds - rising)

@@ -1,10 +1,10 @@
 """Errors of products and stock.
 
 DomainError
-├── ProductNotFound     no such product in this tenant
-├── UnknownSku          an order names products that do not exist
-├── InsufficientStock   an adjustment would take the stock below zero
-└── StockShardsShrunk   `stock_shards` only grows
+├── ProductNotFound     the tenant has no such product
+├── UnknownSku          an order line has a product that does not exist
+├── InsufficientStock   an adjustment would make the stock negative
+└── StockShardsShrunk   `stock_shards` cannot decrease
 """
 
 from collections.abc import Sequence
@@ -31,4 +31,4 @@ class InsufficientStock(DomainError):
 
 class StockShardsShrunk(DomainError):
     def __init__(self, sku: str, wanted: int) -> None:
-        super().__init__(f"{sku} already has more than {wanted} stock shards, and their number only grows")
+        super().__init__(f"{sku} already has more than {wanted} stock shards, and the number cannot decrease")

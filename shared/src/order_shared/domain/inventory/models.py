@@ -1,4 +1,4 @@
-"""Products and the stock that is held for them. Pure: no I/O, no clock."""
+"""Products and their stock. Pure: no I/O, no clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_NAME_LENGTH = 120
 class Product:
     """Product of a tenant. `unit_price` is in minor units of `currency` (ISO 4217).
 
-    `stock_shards` items hold its stock, so that many buyers of one product do not queue for one item.
+    Its stock is divided over `stock_shards` items, so that many buyers of one product do not compete for one item.
     """
 
     tenant: str
@@ -25,7 +25,7 @@ class Product:
     updated_at: datetime
 
     def shard_for(self, order_id: str) -> int:
-        """Return the shard that this order takes its stock from, always the same one."""
+        """Return the shard that the order takes its stock from. It is always the same for an order."""
         return crc32(f"{order_id}#{self.sku}".encode()) % self.stock_shards
 
 
@@ -42,10 +42,10 @@ class StockedProduct:
 
 
 def spread(delta: int, stock: Sequence[int]) -> list[int]:
-    """Return the change of each shard that adds up to `delta`.
+    """Return a change for each shard; the changes add up to `delta`.
 
-    An addition goes to all alike, the first ones taking the remainder; a removal empties the fullest
-    first. The caller has checked that a removal does not exceed the sum.
+    An addition is divided equally, and the first shards get the remainder. A removal takes from the fullest shards
+    first. The caller checks that a removal does not exceed the total.
     """
     if delta >= 0:
         share, rest = divmod(delta, len(stock))
@@ -60,7 +60,7 @@ def spread(delta: int, stock: Sequence[int]) -> list[int]:
 
 
 def consolidation(wanted: int, into: int, stock: Sequence[int]) -> dict[int, int] | None:
-    """Return what to move from each other shard so that `into` holds `wanted`; None if their sum is too small."""
+    """Return the quantity to move from each other shard so that `into` has `wanted`; None if the total is too small."""
     missing = wanted - stock[into]
     if sum(stock) < wanted:
         return None

@@ -1,8 +1,8 @@
 """Amounts that the payment provider can charge: its currencies, units and limits.
 
-The provider counts some currencies in other units than ISO 4217 does, and takes only multiples of a step in others.
-Source: https://docs.stripe.com/currencies (currencies, zero-decimal and special cases, minimum and maximum amounts; the
-step of the three-decimal currencies stood there until 2025 and is kept, because a multiple of ten is right either way).
+The provider's units differ from ISO 4217's for some currencies, and for others it accepts only multiples of a step.
+Source: https://docs.stripe.com/currencies (currencies, zero-decimal and special cases, minimum and maximum amounts).
+The page listed the step of the three-decimal currencies until 2025; a multiple of ten remains valid.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ CODES = (
     "SOS SRD STD SZL THB TJS TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VND VUV WST XAF XCD XOF XPF YER ZAR ZMW"
 )
 CHARGEABLE = frozenset(CODES.split())
-"""Currencies that the provider charges in. Which of them an account has depends on its country."""
+"""Currencies that the provider supports. The account's country determines which of them an account can use."""
 
 ZERO_DECIMAL = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
 THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 WHOLE_UNITS_ONLY = frozenset({"ISK", "UGX"})
-"""Counted with two decimals that must be 00."""
+"""Currencies with two decimals that must be 00."""
 
 HALF_A_UNIT = "ARS AUD BRL CAD CHF COP EUR IDR ILS INR NZD PHP RUB SGD USD ZAR"
 MINIMUM: Mapping[str, str] = {
@@ -41,20 +41,20 @@ MINIMUM: Mapping[str, str] = {
     "HKD": "4.00",
     "HUF": "175.00",
 }
-"""The smallest charge by currency, with the provider's decimals. It applies where the account is paid out in the
-currency of the charge; of an account that is paid out in another, the provider itself refuses what is too small."""
+"""Minimum charge by currency, with the provider's decimals. It applies if the account's payout currency is the currency
+of the charge. For another payout currency the provider itself rejects a charge that is too small."""
 
 MAXIMUM = 999_999_999_999
-"""Twelve digits of the provider's units: the most that it takes for a card."""
+"""Maximum charge for a card: twelve digits, in the provider's units."""
 
 
 class AmountNotChargeable(DomainError):
-    """The payment provider cannot charge exactly this total. The text says why, and what to do."""
+    """The payment provider cannot charge exactly this total. The message has the reason and the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderUnit:
-    """How the provider counts a currency: amounts are multiples of `step` units with so many `decimals`."""
+    """The provider's unit of a currency: it has `decimals` places, and amounts are multiples of `step` units."""
 
     decimals: int
     step: int
@@ -62,7 +62,7 @@ class ProviderUnit:
 
 
 def provider_unit(currency: str) -> ProviderUnit | None:
-    """Return how the provider counts a currency; None for one that it does not charge in."""
+    """Return the provider's unit of a currency; None if the provider does not support the currency."""
     if currency not in CHARGEABLE:
         return None
     decimals = 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
@@ -72,11 +72,11 @@ def provider_unit(currency: str) -> ProviderUnit | None:
 
 
 def provider_amount(total: int, currency: str) -> int:
-    """Return a total of ISO 4217 minor units in the provider's units. Raises AmountNotChargeable."""
+    """Convert a total from ISO 4217 minor units to the provider's units. Raises AmountNotChargeable."""
     unit, decimals = provider_unit(currency), decimals_of(currency)
     if unit is None or decimals is None:
         raise AmountNotChargeable(
-            f"the payment provider does not charge in {currency}: place the order without payment_token, or price "
+            f"the payment provider does not support {currency}: place the order without payment_token, or price "
             "its products in another currency"
         )
     written = format_amount(total, currency)
@@ -84,12 +84,12 @@ def provider_amount(total: int, currency: str) -> int:
     if rest or amount % unit.step:
         step = f"{format_decimal(unit.step, unit.decimals)} {currency}"
         raise AmountNotChargeable(
-            f"{written} cannot be charged exactly: the payment provider takes {currency} in multiples of {step}"
+            f"{written} cannot be charged exactly: the payment provider requires multiples of {step}"
         )
     if amount < unit.minimum:
         minimum = f"{format_decimal(unit.minimum, unit.decimals)} {currency}"
-        raise AmountNotChargeable(f"{written} is below {minimum}, the least that the payment provider charges")
+        raise AmountNotChargeable(f"{written} is below {minimum}, the payment provider's minimum")
     if amount > MAXIMUM:
         maximum = f"{format_decimal(MAXIMUM, unit.decimals)} {currency}"
-        raise AmountNotChargeable(f"{written} is above {maximum}, the most that the payment provider charges")
+        raise AmountNotChargeable(f"{written} is above {maximum}, the payment provider's maximum")
     return amount

@@ -1,6 +1,6 @@
-"""The currencies of ISO 4217, and amounts written for people.
+"""The currencies of ISO 4217, and formatting of amounts.
 
-Every amount of the platform is an integer of minor units as ISO 4217 defines them: 1290 is 12.90 EUR and 1290 JPY.
+Every amount in the platform is an integer of minor units as ISO 4217 defines them: 1290 is 12.90 EUR or 1290 JPY.
 """
 
 from collections.abc import Mapping
@@ -12,34 +12,34 @@ DECIMALS: Mapping[str, int] = {
     for code, entry in iso4217.raw_table.items()
     if code and str(entry["CcyMnrUnts"]).isdigit()
 }
-"""Decimal places by currency code. Metals, funds without a minor unit and test codes are not in it: nothing has such a
-price."""
+"""Decimal places by currency code. Metals, funds without a minor unit and test codes are excluded: they are not used
+for prices."""
 
 WITHDRAWN_DECIMALS: Mapping[str, int] = {"ANG": 2, "BGN": 2, "STD": 2}
-"""Currencies that ISO 4217 has withdrawn and stored products may still have. New prices in them are refused."""
+"""Currencies that ISO 4217 has withdrawn, but stored products may still have. New prices in them are rejected."""
 
 
 class UnknownCurrency(ValueError):
-    """The code is not a currency of ISO 4217."""
+    """The code is not a current ISO 4217 currency."""
 
     def __init__(self) -> None:
-        super().__init__("a currency is three capital letters of ISO 4217, such as EUR, and this is none of them")
+        super().__init__("not an ISO 4217 currency code; use three capital letters, such as EUR")
 
 
 def known_currency(code: str) -> str:
-    """Return the code of a currency that new prices may have. Raises UnknownCurrency."""
+    """Return the code if new prices may use the currency. Raises UnknownCurrency."""
     if code not in DECIMALS:
         raise UnknownCurrency
     return code
 
 
 def decimals_of(currency: str) -> int | None:
-    """Return the decimal places of a currency; None for a code that is not a currency."""
+    """Return the decimal places of a currency; None for an unknown code."""
     return DECIMALS.get(currency, WITHDRAWN_DECIMALS.get(currency))
 
 
 def format_amount(amount: int, currency: str) -> str:
-    """Write an amount of minor units for people, such as `12.90 EUR`; of an unknown currency, the minor units."""
+    """Return an amount as text, such as `12.90 EUR`; for an unknown currency, the number of minor units."""
     decimals = decimals_of(currency)
     if decimals is None:
         return f"{amount} minor units of {currency}"
@@ -47,7 +47,7 @@ def format_amount(amount: int, currency: str) -> str:
 
 
 def format_decimal(amount: int, decimals: int) -> str:
-    """Write an integer as a decimal number with so many places: `format_decimal(5, 2)` is `0.05`."""
+    """Return an integer as a decimal number with `decimals` places: `format_decimal(5, 2)` is `0.05`."""
     sign = "-" if amount < 0 else ""
     whole, fraction = divmod(abs(amount), 10**decimals)
     return f"{sign}{whole}.{fraction:0{decimals}}" if decimals else f"{sign}{whole}"

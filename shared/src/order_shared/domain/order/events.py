@@ -1,8 +1,8 @@
-"""What is said on the queue about orders: structured CloudEvents 1.0, versioned by their type.
+"""Events about orders on the queue: structured CloudEvents 1.0, versioned by their type.
 
-A compatible change keeps the type, and readers ignore fields they do not know. A breaking one gets a new
-type, and `EVENT_TYPES` then holds both for as long as old messages may live: 14 days in the queue, and as long
-again among the dead letters. It is read everywhere before it is said anywhere; see `docs/evolution.md`.
+A compatible change keeps the type, and readers ignore unknown fields. A breaking change gets a new type, and
+`EVENT_TYPES` then has both for as long as old messages may exist: 14 days in the queue, and another 14 days in the
+dead-letter queue. All readers support a new type before any writer sends it; see `docs/evolution.md`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ EventTime = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str)]
 
 
 class UnreadableEvent(PlatformError):
-    """The message is no event that this version knows; `reason` is a stable code."""
+    """The message is not an event that this version supports. `reason` is a stable code."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -47,21 +47,21 @@ class OrderData(_Wire):
 
 
 class PlacedData(OrderData):
-    """Enough to process the order without reading it. Names no secret and no payment token."""
+    """Data of a placed order, enough to process the order without reading it. It contains no payment token."""
 
     lines: Annotated[tuple[PlacedLine, ...], Field(min_length=1)]
     currency: str
     total: int
     reference: str | None = None
     paid: bool = False
-    """It has to be paid for, so it is read before anything is done: a message names no payment token."""
+    """True if the order has to be paid. The processor then reads the stored order, which has the payment token."""
 
 
 Data = TypeVar("Data", bound=OrderData)
 
 
 class _CloudEvent(_Wire, Generic[Data]):
-    """What every message says. `subject` is the order id."""
+    """Fields of every message. `subject` is the order id."""
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -78,18 +78,18 @@ class _CloudEvent(_Wire, Generic[Data]):
         return Customer(tenant=self.tenantid, id=self.data.customer)
 
     def to_json(self) -> str:
-        """ASCII only: SQS refuses some characters that JSON admits."""
+        """Return the message as ASCII-only JSON: SQS rejects some characters that JSON allows."""
         return self.model_dump_json(exclude_none=True, ensure_ascii=True)
 
 
 class OrderPlaced(_CloudEvent[PlacedData]):
-    """An order was accepted and is stored."""
+    """An order was accepted and stored."""
 
     type: Literal["order.placed.v1"] = "order.placed.v1"
 
     @classmethod
     def of(cls, order: Order) -> "OrderPlaced":
-        """The event of a pending order; a message sent again for the same order has the same `id`."""
+        """Return the event of a pending order. A message resent for the same order has the same `id`."""
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.placed",
@@ -109,7 +109,7 @@ class OrderPlaced(_CloudEvent[PlacedData]):
         )
 
     def order(self) -> Order:
-        """The pending order as it was when this was said. Raises UnreadableEvent for an impossible id."""
+        """Return the pending order as it was when the event was created. Raises UnreadableEvent for an invalid id."""
         try:
             created_at = created_at_of(self.subject)
         except InvalidOrderId as error:
@@ -131,13 +131,13 @@ class OrderPlaced(_CloudEvent[PlacedData]):
 
 
 class OrderCancelRequested(_CloudEvent[OrderData]):
-    """A customer wants an order undone that holds stock; the order itself says so too."""
+    """A customer requested to cancel an order that holds stock. The stored order has the request too."""
 
     type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
 
     @classmethod
     def of(cls, order: Order, *, traceparent: str | None = None) -> "OrderCancelRequested":
-        """In the trace that asks for it; if that is not known, in the one that the order was placed in."""
+        """Return the event in the given trace; by default, in the trace in which the order was placed."""
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.cancel_requested",
@@ -157,12 +157,12 @@ EVENT_CLASSES: tuple[type[Event], ...] = get_args(Event)
 EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
     event.model_fields["type"].default: TypeAdapter(event) for event in EVENT_CLASSES
 }
-"""The adapter of each type that is read. That of another version is added here and ends in the class above (an
-`AfterValidator` makes it), so that only this table knows of versions."""
+"""Adapter of each supported type. The adapter of another version returns the same class (by an `AfterValidator`), so
+that only this table depends on versions."""
 
 
 def event_of(order: Order) -> Event:
-    """What there is to say about an open order."""
+    """Return the event to publish for an open order."""
     return OrderPlaced.of(order) if order.cancel_requested_at is None else OrderCancelRequested.of(order)
 
 
@@ -172,7 +172,10 @@ class _Envelope(_Wire):
 
 
 def parse_event(body: str) -> Event:
-    """The event in a message body; raises UnreadableEvent with `not_an_event`, `unknown_type` or `invalid_event`."""
+    """Return the event in a message body.
+
+    Raises UnreadableEvent with the reason `not_an_event`, `unknown_type` or `invalid_event`.
+    """
     try:
         envelope = _Envelope.model_validate_json(body)
     except ValidationError as error:
@@ -187,6 +190,6 @@ def parse_event(body: str) -> Event:
 
 
 def _summary(error: ValidationError) -> str:
-    """Where the body is wrong, without its content: bodies may hold what logs must not."""
+    """Return the first validation error, without the invalid value: a body may have data that must not be logged."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"

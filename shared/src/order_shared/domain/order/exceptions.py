@@ -1,14 +1,14 @@
-"""What can go wrong with an order.
+"""Errors of orders.
 
 DomainError
-├── InvalidOrderId      not an id that this platform ever gave
-├── OrderNotFound       no such order, or another customer's
-├── InvalidTransition   the state machine does not allow it
-├── CurrencyMismatch    lines in more than one currency
-├── ReferenceTaken      the customer has an order with this reference
-├── OrderInstantTaken   the customer has an order of this very microsecond
-├── StaleOrder          the stored order is no longer as it was when it was read
-└── OutOfStock          less in stock than the order wants
+├── InvalidOrderId      the platform cannot have created this id
+├── OrderNotFound       the order does not exist, or belongs to another customer
+├── InvalidTransition   the state machine does not allow the transition
+├── CurrencyMismatch    the lines have more than one currency
+├── ReferenceTaken      the customer already has an order with this reference
+├── OrderInstantTaken   the customer already has an order created in the same microsecond
+├── StaleOrder          the stored order has changed since it was read
+└── OutOfStock          the stock is less than the order's quantity
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class InvalidTransition(DomainError):
 
 class CurrencyMismatch(DomainError):
     def __init__(self, currencies: Sequence[str]) -> None:
-        super().__init__(f"an order has one currency, these lines have {', '.join(currencies)}")
+        super().__init__(f"all lines of an order must have the same currency; these have {', '.join(currencies)}")
         self.currencies = tuple(currencies)
 
 
@@ -43,11 +43,11 @@ class ReferenceTaken(DomainError):
 
 
 class OrderInstantTaken(DomainError):
-    """Place the order again with a later time."""
+    """The customer already has an order created in the same microsecond. Retry with a later time."""
 
 
 class StaleOrder(DomainError):
-    """Read the order again and decide anew."""
+    """The stored order has changed since it was read. Read it again and decide again."""
 
 
 class OutOfStock(DomainError):

@@ -1,11 +1,11 @@
-"""Order ids: a UUIDv7 from which `created_at` is read back, so that an id is also a key.
+"""Order ids: a UUIDv7 that contains `created_at`, so that an id is also a key.
 
     ord_ 0197f3c2a1b0 7 07b 9...
          48-bit ms    │ │   62 random bits
                       │ microseconds within the millisecond (0 to 999)
                       version
 
-Reading an order by its id is then one strongly consistent GetItem on (customer, created_at), no index.
+An order is therefore read by id with one strongly consistent GetItem on (customer, created_at), without an index.
 """
 
 from datetime import datetime
@@ -31,7 +31,7 @@ def new_order_id(created_at: datetime) -> OrderId:
 
 
 def created_at_of(order_id: str) -> datetime:
-    """The instant that the id carries; raises InvalidOrderId for what `new_order_id` cannot have made."""
+    """Return the creation time in the id. Raises InvalidOrderId for an id that `new_order_id` cannot have created."""
     digits = order_id.removeprefix(PREFIX)
     if len(digits) != 32 or len(order_id) != len(PREFIX) + 32 or not _HEX_DIGITS.issuperset(digits):
         raise InvalidOrderId(order_id)

@@ -1,4 +1,4 @@
-"""The order and its state machine. Pure: no I/O, no clock; the time comes in.
+"""The order and its state machine. Pure: no I/O, no clock; callers pass the time.
 
         ┌──────────► rejected ◄──┐
         │                        │
@@ -8,8 +8,8 @@
         ├──────► confirmed ──► cancelled
         └────────────────────────▲
 
-Each transition gives a new order whose `version` and `fence` are one higher; the repository writes it only
-if the stored order is still the one it came from.
+Each transition returns a new order with `version` and `fence` incremented. The repository writes it only if the stored
+order is still the one that the transition started from.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,13 +27,13 @@ from order_shared.domain.order.ids import OrderId, new_order_id
 from order_shared.domain.order.payments import NO_PAYMENT, Charge, PaymentCall, PaymentState, Undo
 
 MAX_ATTEMPTS = 10
-"""Errors that nobody foresaw, until an order is parked. Outages, throttles and time-outs never count."""
+"""Unexpected errors allowed before an order is parked. Outages, throttling and timeouts do not count."""
 
 MAX_LINES = 50
 MAX_QUANTITY = 1000
 MAX_REFERENCE_LENGTH = 100
 LEASE_GRACE_MS = 5000
-"""A reserved order falls due this long after its lease: a sweep is news, not a rival."""
+"""Time between the end of a lease and the due time of its order, so that a sweep does not compete with the owner."""
 
 
 class OrderStatus(StrEnum):
@@ -67,7 +67,7 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Who an order belongs to; both parts come from the verified token."""
+    """Owner of an order. Both parts come from the verified token."""
 
     tenant: str
     id: str
@@ -79,7 +79,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
-    """`quantity` of one product at the price of the moment of ordering, from stock shard `shard`."""
+    """A quantity of one product, at its price when the order was placed, from stock shard `shard`."""
 
     sku: str
     name: str
@@ -89,7 +89,7 @@ class OrderLine:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return the line with these values by the names of its fields; other values are ignored."""
+        """Return the line with these values, by field name. Other values are ignored."""
         return cls(**{name: values[name] for name in LINE_FIELDS})
 
     @property
@@ -97,19 +97,19 @@ class OrderLine:
         return self.quantity * self.unit_price
 
     def values(self) -> dict[str, Any]:
-        """Return the fields' values by their names: the form of a line in messages and items."""
+        """Return the values by field name: the form of a line in messages and stored items."""
         return dict(zip(LINE_FIELDS, _line_values(self), strict=True))
 
 
 LINE_FIELDS = tuple(field.name for field in fields(OrderLine))
-"""The only list of a line's fields. Whatever stores or sends a line is made from it."""
+"""The only list of a line's fields. All stored and sent forms of a line are built from it."""
 
 _line_values = attrgetter(*LINE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an order was not carried out."""
+    """Reason why an order was rejected."""
 
     code: ReasonCode
     detail: str
@@ -118,7 +118,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """The platform has stopped trying by itself; an operator decides. It is no status: what is held stays held."""
+    """Mark of an order that the platform no longer retries: an operator decides. The status and held stock stay."""
 
     at: datetime
     reason: str
@@ -126,9 +126,9 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parking:
-    """The attempts that ended in an unexpected error, and the parking that too many of them lead to.
+    """Number of attempts with an unexpected error, and the mark of a parked order.
 
-    `retried_at` is when an operator last put the parked order back into the outbox.
+    `retried_at` is the time when an operator last returned the parked order to the outbox.
     """
 
     attempts: int = 0
@@ -138,19 +138,19 @@ class Parking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right of `owner` alone to work on the order until `until`: epoch milliseconds, 0 after release."""
+    """Exclusive right of `owner` to work on the order until `until` (epoch milliseconds; 0 once released)."""
 
     owner: str
     until: int
 
     def excludes(self, owner: str, at: datetime) -> bool:
-        """Return whether another owner than `owner` may be at work on the order at `at`."""
+        """Return whether an owner other than `owner` may be working on the order at `at`."""
         return self.owner != owner and self.until >= to_millis(at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When an open order falls due for the sweeper (epoch milliseconds), and how many sweeps it has had."""
+    """Due time of an open order for the sweeper (epoch milliseconds), and the number of its sweeps."""
 
     due_at: int | None = None
     sweeps: int = 0
@@ -168,11 +168,11 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order as it stands. Amounts are minor units.
+    """The current state of an order. Amounts are in minor units.
 
-    `version` counts what the customer can see and is the ETag. `fence` counts owners: each write names
-    the fence it knows, so a stale worker's write fails. `traceparent` names the trace of the request that placed the
-    order. `schedule`, `lease` and `parking` are reset when the order ends.
+    `version` counts the changes that the customer can see; it is the ETag. `fence` counts owners: the condition of each
+    write contains the fence that its writer read, so the write of a former owner fails. `traceparent` is the trace of
+    the request that placed the order. `schedule`, `lease` and `parking` are reset when the order ends.
     """
 
     customer: Customer
@@ -206,9 +206,9 @@ class Order:
         payment_token: str | None = None,
         traceparent: str | None = None,
     ) -> "Order":
-        """A new pending order of `(product, quantity)` pairs, one per product, at today's prices.
+        """Return a new pending order of `(product, quantity)` pairs, one per product, at the current prices.
 
-        Raises CurrencyMismatch, and AmountNotChargeable for an order that is to be paid.
+        Raises CurrencyMismatch, and AmountNotChargeable for an order that has to be paid.
         """
         lines = tuple(lines)
         currencies = sorted({product.currency for product, _ in lines})
@@ -250,7 +250,7 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """True while the platform still owes the customer an end; such orders are swept."""
+        """True if the order has not ended, or its cancellation is still to be done. Such orders are swept."""
         return self.status not in ENDED or (
             self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
         )
@@ -265,19 +265,19 @@ class Order:
 
     @property
     def open_since(self) -> datetime:
-        """Since when the platform owes what it still owes; an operator's retry begins anew."""
+        """Start of the open period: the placement, the request to cancel, or an operator's retry, whichever is last."""
         return max(filter(None, (self.created_at, self.cancel_requested_at, self.parking.retried_at)))
 
     def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
-        """Stock is held for the order; `owner` alone may carry it on until the lease runs out."""
-        return self._become(OrderStatus.RESERVED, at, **self._lease_changes(owner, lease_until))
+        """Return the order as reserved: it holds stock, and only `owner` may continue until the lease expires."""
+        return self._transition(OrderStatus.RESERVED, at, **self._lease_changes(owner, lease_until))
 
     def take_over(self, *, owner: str, lease_until: datetime) -> "Order":
-        """A new owner carries it on; the old one's writes fail from now on. Nothing that a customer sees."""
+        """Return the order with a new owner. The old owner's writes fail from now on. Customers see no change."""
         return replace(self, fence=self.fence + 1, **self._lease_changes(owner, lease_until))
 
     def release(self) -> "Order":
-        """Its owner lets go before the lease ends, so that the next attempt need not wait for that."""
+        """Return the order with its lease released, so that the next attempt need not wait for the lease to expire."""
         return self if self.lease is None else replace(self, lease=replace(self.lease, until=0))
 
     def reschedule(self, due_at: int, *, sweeps: int | None = None) -> "Order":
@@ -286,7 +286,7 @@ class Order:
         return replace(self.release(), schedule=Schedule(due_at=due_at, sweeps=sweeps))
 
     def failed(self, at: datetime) -> "Order":
-        """One more attempt ended in an error that nobody foresaw; after too many the order is parked."""
+        """Return the order with one more unexpected error. After MAX_ATTEMPTS it is parked."""
         order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1))
         return order.park(at, "unexpected_errors") if order.parking.attempts >= MAX_ATTEMPTS else order
 
@@ -294,7 +294,7 @@ class Order:
         return replace(self, parking=replace(self.parking, parked=Parked(at, reason)))
 
     def unpark(self, at: datetime, *, due_at: int) -> "Order":
-        """Back into the outbox, as if nothing had been tried yet."""
+        """Return the order to the outbox, with its attempts reset."""
         return replace(self, parking=Parking(retried_at=at), schedule=Schedule(due_at=due_at))
 
     @property
@@ -311,19 +311,22 @@ class Order:
         return self._change_payment(id=payment_id)
 
     def without_payment(self) -> "Order":
-        """Its payment is cancelled for good; the next one is created under another idempotency key."""
+        """Return the order after its payment was cancelled. The next payment is created with a new idempotency key."""
         return self._change_payment(attempts=self.payment.attempts.raised(PaymentCall.CREATE), id=None, undo=None)
 
     def with_next_attempt(self, call: PaymentCall) -> "Order":
-        """The provider's saved answer to this call settles nothing; the next attempt takes another idempotency key."""
+        """Return the order with a new idempotency key for this call: the provider's saved answer settled nothing."""
         return self._change_payment(attempts=self.payment.attempts.raised(call))
 
     def begin_undo(self, undo: Undo) -> "Order":
-        """Decide to undo the payment; from now on it cannot be confirmed."""
+        """Return the order with the decision to undo its payment. It can no longer be confirmed."""
         return self._change_payment(undo=undo)
 
     def request_cancel(self, at: datetime, *, due_at: int) -> "Order":
-        """What only the processor can undo is asked of it; the order goes back to the outbox until it is done."""
+        """Return the order with a request to cancel. It is in the outbox until the processor has cancelled it.
+
+        Raises InvalidTransition if the order holds no stock or already has a request.
+        """
         if self.cancel_requested_at is not None or not self.holds_stock:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CANCELLED)
         at = max(at, self.updated_at)
@@ -339,16 +342,16 @@ class Order:
     def confirm(self, at: datetime) -> "Order":
         if self.cancel_requested_at is not None or self.payment.undo is not None:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
-        return self._become(OrderStatus.CONFIRMED, at)
+        return self._transition(OrderStatus.CONFIRMED, at)
 
     def reject(self, at: datetime, reason: Reason) -> "Order":
-        return self._become(OrderStatus.REJECTED, at, reason=reason)
+        return self._transition(OrderStatus.REJECTED, at, reason=reason)
 
     def cancel(self, at: datetime) -> "Order":
-        return self._become(OrderStatus.CANCELLED, at)
+        return self._transition(OrderStatus.CANCELLED, at)
 
     def _lease_changes(self, owner: str, lease_until: datetime) -> dict[str, Any]:
-        """Return the changes that give `owner` the lease and make the order due after it."""
+        """Return the changes that give `owner` the lease and set the due time after it."""
         until = to_millis(lease_until)
         schedule = replace(self.schedule, due_at=until + LEASE_GRACE_MS)
         return {"lease": Lease(owner=owner, until=until), "schedule": schedule}
@@ -356,12 +359,12 @@ class Order:
     def _change_payment(self, **changes: Any) -> "Order":
         return replace(self, payment=replace(self.payment, **changes))
 
-    def _become(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
+    def _transition(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
         if status not in TRANSITIONS[self.status]:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:
             changes |= {"schedule": NOT_DUE, "lease": None, "parking": NOT_PARKED, "payment": self.payment.ended()}
-        at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs back
+        at = max(at, self.updated_at)  # another machine's clock may be behind; a timeline never runs backwards
         return replace(
             self,
             status=status,

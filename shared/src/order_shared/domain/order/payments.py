@@ -1,7 +1,7 @@
-"""What an order knows about its payment: the attempts of each provider call, and the decision to give money back.
+"""Payment state of an order: the attempts of each provider call, and the decision to undo the payment.
 
-The payment provider does not check our fence. Every decision that moves money, or gives it back, is therefore written
-to the order under its fence before the provider is called.
+The payment provider does not check an order's fence. Every decision to charge or to refund is therefore written to the
+order, under its fence, before the provider is called.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class PaymentCall(StrEnum):
-    """A call that the provider answers once per idempotency key."""
+    """A provider call that takes effect once per idempotency key."""
 
     CREATE = "create"
     CONFIRM = "confirm"
@@ -19,10 +19,10 @@ class PaymentCall(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAttempts:
-    """The attempt number of each provider call; it is part of the call's idempotency key.
+    """Attempt number of each provider call. It is part of the call's idempotency key.
 
-    The provider saves an answer under its key and replays it for a day, errors included. A number is therefore raised
-    after a saved answer that settled nothing.
+    The provider saves each answer under its key and repeats it for a day, errors included. An answer that settled
+    nothing therefore increments the number.
     """
 
     create: int = 0
@@ -35,7 +35,7 @@ class PaymentAttempts:
 
     @property
     def is_first(self) -> bool:
-        """No call has needed a second idempotency key."""
+        """True if no call has needed a second idempotency key."""
         return self == NO_ATTEMPTS
 
 
@@ -48,12 +48,12 @@ class UndoKind(StrEnum):
     CANCEL = "cancel"
     """Cancellation was requested: the order ends cancelled."""
     REPLACE = "replace"
-    """The payment has another amount or currency than the order: a new one takes its place."""
+    """The payment's amount or currency differs from the order's: a new payment replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """The decision to undo a payment. From then on whoever works on the order only undoes.
+    """Decision to undo a payment. After it, every owner of the order continues the undo.
 
     `code` is the provider's reason for a decline, such as `card_declined`.
     """
@@ -64,7 +64,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentState:
-    """How an order is paid. `token` is what the customer pays with, `id` the provider's name of the payment.
+    """Payment of an order. `token` is the customer's payment method, `id` the provider's id of the payment.
 
     The default is the state of an order with nothing to pay.
     """
@@ -75,7 +75,7 @@ class PaymentState:
     undo: Undo | None = None
 
     def ended(self) -> "PaymentState":
-        """Return what the order keeps of its payment when it ends: not the token, nor the decision to undo."""
+        """Return the state to keep when the order ends: without the token and the decision to undo."""
         return self if self.token is None and self.undo is None else replace(self, token=None, undo=None)
 
 
@@ -84,7 +84,7 @@ NO_PAYMENT = PaymentState()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """What the provider is asked about: the order's total, and the payment that stands for it so far.
+    """Input of the provider calls: the order's total and its payment.
 
     `amount` is in minor units of `currency` (ISO 4217). `payment_id` is None until a payment has been created.
     """

@@ -1,1 +1,1 @@
-"""The consumer of a queue: polling and handling, settlement, heartbeat."""
+"""Consumer of the work queue: polling, handling, settlement, heartbeat."""

@@ -1,14 +1,14 @@
-"""Consumer: takes messages off the queue and sees each one through.
+"""Consumer: receives messages, handles each one and settles it.
 
     poll ─► handle ─► acknowledge
               ├─ Unprocessable ─► dead-letter
-              ├─ LeaseLost ─► drop           somebody else has it by now
+              ├─ LeaseLost ─► drop           another consumer may have the message
               ├─ Deferred ─► defer           its order waits in the outbox
-              └─ any other ─► back off
+              └─ other error ─► back off
 
-A poll never asks for more messages than there are free permits, so nothing received waits for its turn while
-its visibility runs out. A message holds its permit while it is handled, and not while the queue is told what became
-of it, unless very many wait for that.
+A poll never requests more messages than there are free permits, so that a received message is handled before its
+visibility timeout. A message keeps its permit while it is handled. It releases the permit before it is settled, unless
+too many messages wait for settlement.
 """
 
 import asyncio
@@ -31,29 +31,29 @@ from order_shared.messaging.queue import MAX_BATCH, Queue, QueueUnavailable, Rec
 log = structlog.get_logger(__name__)
 
 HELD_SHARE = 0.9
-"""Share of a new message's visibility that is counted on: SQS began to count before its answer came."""
+"""Share of the visibility timeout that is used: SQS starts to count before its response arrives."""
 
 UNSETTLED_SHARE = 10
-"""How many times `concurrency` messages may wait for settlement. Beyond, they hold their permits, so that no more are
-received while the queue cannot be told."""
+"""Limit of messages that wait for settlement, as a multiple of `concurrency`. Above it, messages keep their permits, so
+that no more are received while the queue is unreachable."""
 
 RELEASE_SECONDS = 3.0
-"""Time to release what did not finish, after the drain time."""
+"""Time limit for releasing unfinished messages after the drain time."""
 
 CRASHED = "crashed"
-"""The cause of a failure by an unexpected error."""
+"""Cause of a failure by an unexpected error."""
 
-ERROR_SLEEP_CAP = 5.0  # seconds between polls of a queue that cannot be reached
+ERROR_SLEEP_CAP = 5.0  # seconds between polls of an unreachable queue
 
 FINISHED = frozenset({"acknowledged", "deferred", "dead_lettered"})
 """Outcomes of a message that has left the queue."""
 
 OnHandled = Callable[[str | None], None]
-"""Called after each handling of a message that was still ours: with the cause of its failure, or None."""
+"""Callback after each handling, unless the lease was lost: the cause of the failure, or None."""
 
 
 class Consumer:
-    """Runs until `stop`; then finishes what has begun, releases the rest, and returns."""
+    """Consumer of the work queue. After `stop` it finishes the started handlings and releases the other messages."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Consumer:
 
     @property
     def idle_seconds(self) -> float:
-        """Time since the last turn of the poller that has been silent longest: the process's health."""
+        """Seconds since the last poll of the slowest poller; the liveness check uses it."""
         return time.monotonic() - min(self._last_loops)
 
     def stop(self) -> None:
@@ -89,10 +89,10 @@ class Consumer:
             self._stopped_at = time.monotonic()
             self._stopping.set()
             for _ in range(self._options.pollers):
-                self._permits.release()  # wakes a poller that waits for one, so that it ends
+                self._permits.release()  # wakes a poller that waits for a permit, so that it ends
 
     async def run(self) -> None:
-        """Consume until `stop`. An error of a poller or of the heartbeat that is not the queue's ends this."""
+        """Consume until `stop`. Any error of a poller or the heartbeat except QueueUnavailable ends the consumer."""
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._heartbeat.run())
             pollers = [group.create_task(self._poll(number)) for number in range(self._options.pollers)]
@@ -102,7 +102,7 @@ class Consumer:
                 poller.cancel()
             unfinished = await self._finish()
             heartbeat.cancel()
-            await asyncio.wait([heartbeat])  # a late beat would hide again what is released
+            await asyncio.wait([heartbeat])  # a late beat would hide the released messages again
             await self._release(unfinished)
 
     async def _poll(self, number: int) -> None:
@@ -136,7 +136,7 @@ class Consumer:
                     self._start(delivery)
 
     async def _receive(self, limit: int) -> list[ReceivedMessage]:
-        """Poll once, within a time limit: a poll that never ends would be a poller that silently died."""
+        """Poll once, within a time limit: a poll that never returns would silently stop its poller."""
         try:
             async with asyncio.timeout(self._options.wait + self._options.poll_grace):
                 return await self._queue.receive(limit, self._options.wait, self._options.visibility)
@@ -144,7 +144,7 @@ class Consumer:
             raise QueueUnavailable("no_end_of_poll") from None
 
     async def _take_permits(self) -> int:
-        """Wait for one permit, and take up to ten of those that are free."""
+        """Wait for one permit, and take up to ten free ones."""
         await self._permits.acquire()
         taken = 1
         while taken < MAX_BATCH and not self._permits.locked():
@@ -161,7 +161,7 @@ class Consumer:
                 self._backlog.received(message.sent_at, now_ms)
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep, but no longer than until `stop`."""
+        """Sleep until the time is over or `stop` is called."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
@@ -189,7 +189,7 @@ class Consumer:
                 self._permits.release()
 
     async def _handle(self, delivery: Delivery) -> Settle:
-        """Handle the message, and return how it is settled."""
+        """Handle the message, and return the function that settles it."""
         started = time.perf_counter()
         settlement = self._settlement
         try:
@@ -220,7 +220,7 @@ class Consumer:
         return max(0.0, self._options.drain - (time.monotonic() - self._stopped_at))
 
     async def _finish(self) -> list[Delivery]:
-        """Let what has begun finish until the drain time is over. Return what did not, cancelled."""
+        """Wait for the started handlings until the drain time is over. Cancel the others, and return their messages."""
         tasks = {delivery.task: delivery for delivery in self._in_flight if delivery.task}
         if not tasks:
             return []
@@ -231,10 +231,10 @@ class Consumer:
         return [tasks[task] for task in unfinished]
 
     async def _release(self, deliveries: Sequence[Delivery]) -> None:
-        """Release what did not finish. Never takes much longer than the drain time: the queue may not answer."""
+        """Release unfinished messages, within RELEASE_SECONDS: the queue may be unreachable."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._settlement.release(deliveries)
                 await self._settlement.close()
         except TimeoutError:
-            log.warning("drain_cut_short", messages=len(deliveries))  # they come again after their visibility
+            log.warning("drain_cut_short", messages=len(deliveries))  # redelivered after their visibility timeout

@@ -1,4 +1,4 @@
-"""Heartbeat: extends the visibility of each message whose handling takes longer than half of it."""
+"""Heartbeat: extends the visibility timeout of each message whose handling takes longer than half of it."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ class Heartbeat:
     def __init__(
         self, queue: Queue, in_flight: Collection[Delivery], metrics: ConsumerMetrics, *, visibility: int
     ) -> None:
-        """`in_flight` changes while this runs. `visibility` is in seconds."""
+        """Create a heartbeat. `in_flight` may change while it runs. `visibility` is in seconds."""
         self._queue = queue
         self._in_flight = in_flight
         self._metrics = metrics
         self._visibility = visibility
 
     async def run(self) -> None:
-        """Beat until cancelled. An error that is not the queue's ends this."""
+        """Extend visibility timeouts until cancelled. An error other than QueueUnavailable ends the heartbeat."""
         while True:
             await asyncio.sleep(self._visibility / 6)
             now = time.monotonic()
@@ -40,7 +40,7 @@ class Heartbeat:
             failures = {failure.index: failure for failure in await self._queue.change_visibility(changes)}
         except QueueUnavailable as error:
             self._metrics.heartbeat_failures.inc(len(deliveries))
-            log.warning("heartbeat_failed", error=str(error))  # the next beat tries again
+            log.warning("heartbeat_failed", error=str(error))  # the next beat retries
             return
         for index, delivery in enumerate(deliveries):
             failure = failures.get(index)

@@ -1,4 +1,4 @@
-"""How a consumer polls, retries and drains."""
+"""Options of a consumer: polling, retries and draining."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from order_shared.backoff import full_jitter
 
 @dataclass(frozen=True, kw_only=True)
 class ConsumerOptions:
-    """At most `concurrency` messages are handled at once. All times are in seconds.
+    """Options of a consumer. At most `concurrency` messages are handled at a time. All times are in seconds.
 
-    A poll is cancelled `poll_grace` after its `wait`. What has begun when the consumer stops has `drain` to finish.
+    A poll is cancelled `poll_grace` after its `wait`. When the consumer stops, started handlings may take `drain`.
     """
 
     concurrency: int = 64

@@ -1,10 +1,10 @@
-"""Settlement: telling the queue what became of a message. Each way returns the outcome that the metrics name.
+"""Settlement of handled messages. Each method returns the outcome, a label of the metric `order_messages`.
 
-acknowledge   deleted, in batches
-defer         deleted: its order waits in the outbox
-back off      visible again after a jittered wait
-dead-letter   sent to the dead letters with a reason, then deleted
-release       visible at once
+acknowledge   delete the message, in batches
+defer         delete the message, because its order waits in the outbox
+back off      make the message visible again after a jittered delay
+dead-letter   send the message to the dead-letter queue with a reason, then delete it
+release       make the message visible at once
 """
 
 import asyncio
@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 DELETE_ATTEMPTS = 3
 DELETE_LINGER = 0.05
-"""Seconds that a handled message may wait for nine others, to be deleted with them in one request."""
+"""Seconds that a handled message may wait for others, to be deleted with them in one request."""
 
 Settle = Callable[[Delivery], Awaitable[str]]
-"""Tell the queue what became of a message, and return the outcome."""
+"""Settle a message, and return the outcome."""
 
 
 class Settlement:
@@ -47,7 +47,7 @@ class Settlement:
                 break
         else:
             log.warning("delete_failed", message_id=delivery.message.message_id)
-            return "delete_failed"  # it comes again, and its effect is found to be done
+            return "delete_failed"  # it is delivered again, and the handler finds its effect done
         return "acknowledged"
 
     async def defer(self, delivery: Delivery, cause: str) -> str:
@@ -78,11 +78,11 @@ class Settlement:
         return "dead_lettered"
 
     async def release(self, deliveries: Sequence[Delivery]) -> None:
-        """Make messages visible at once, so that nobody has to wait for their visibility time-out."""
+        """Make messages visible at once, so that no consumer has to wait for their visibility timeout."""
         await asyncio.gather(*(self._hide(delivery, 0) for delivery in deliveries))
 
     async def close(self) -> None:
-        """Send what is still batched."""
+        """Send the entries that still wait in batches."""
         await asyncio.gather(self._deletes.close(), self._visibility_changes.close())
 
     async def _hide(self, delivery: Delivery, seconds: int) -> None:
@@ -94,10 +94,10 @@ class Settlement:
 
 
 async def drop(_delivery: Delivery) -> str:
-    """Settle a delivery that is somebody else's by now: nothing is left to tell the queue."""
+    """Drop a lost delivery: another consumer may have the message, so the queue is not changed."""
     return "lease_lost"
 
 
 def _plain(detail: str) -> str:
-    """Return the text as a message attribute: not empty, not long, and without characters that SQS refuses."""
+    """Return the text as a message attribute: not empty, at most 500 characters, and in ASCII, which SQS accepts."""
     return detail[:500].encode("ascii", "backslashreplace").decode() or "-"

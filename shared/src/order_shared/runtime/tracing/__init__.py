@@ -1,8 +1,8 @@
-"""Traces: from a request, over the queue and the sweeper, to each write and payment.
+"""Tracing: from a request, through the queue and the sweeper, to each write and payment.
 
-They are off unless the environment names a collector, by OpenTelemetry's own variables: `OTEL_EXPORTER_OTLP_ENDPOINT`,
-`OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`. Off, nothing is imported and nothing is wrapped for them; the trace that a
-caller names is carried all the same, from the request to the message and into the log lines of both services.
+Tracing is disabled unless OpenTelemetry's variables configure a collector: `OTEL_EXPORTER_OTLP_ENDPOINT`, with
+`OTEL_TRACES_SAMPLER` and `OTEL_SERVICE_NAME` as options. When disabled, nothing is imported or wrapped for it. A
+caller's `traceparent` is still passed from the request to the message and to the log lines of both services.
 """
 
 import os
@@ -16,13 +16,13 @@ TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
-    """The trace that is named; None for none, and for what is no `traceparent`."""
+    """Return the trace id of a `traceparent`; None if it is absent or invalid."""
     named = TRACEPARENT.fullmatch(traceparent) if traceparent else None
     return named and named[1]
 
 
-def are_wanted(environment: Mapping[str, str]) -> bool:
-    """Whether the environment asks for traces. A collector is never guessed: without one there are none."""
+def is_tracing_enabled(environment: Mapping[str, str]) -> bool:
+    """Return whether the environment enables tracing. There is no default collector."""
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
     match environment.get("OTEL_TRACES_EXPORTER", "otlp"):
@@ -34,13 +34,13 @@ def are_wanted(environment: Mapping[str, str]) -> bool:
         case "none":
             return False
         case other:
-            raise SystemExit(f"OTEL_TRACES_EXPORTER: it may be otlp, console or none, and is {other!r:.40}")
+            raise SystemExit(f"OTEL_TRACES_EXPORTER must be otlp, console or none, not {other!r:.40}")
 
 
 def open_tracing(service: str, version: str) -> Tracing:
-    """Return the tracing that the environment asks for. Ends the process if its settings are invalid."""
-    if not are_wanted(os.environ):
+    """Return the tracing that the environment configures. Invalid settings end the process."""
+    if not is_tracing_enabled(os.environ):
         return NO_TRACING
-    from order_shared.runtime.tracing.spans import SpanTracing  # noqa: PLC0415 - a process that does not trace imports none of it
+    from order_shared.runtime.tracing.spans import SpanTracing  # noqa: PLC0415 - imported only if tracing is enabled
 
     return SpanTracing.exporting(service, version, os.environ)

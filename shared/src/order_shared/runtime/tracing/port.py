@@ -1,4 +1,4 @@
-"""The port of tracing: what a service asks of it, and what it does for a process that does not trace."""
+"""Port of tracing, and its implementation for a process with tracing disabled."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
 
 
 class Tracing:
-    """The traces of one process. Of one that does not trace, nothing is wrapped and no span is made.
+    """Tracing of one process. This base class is disabled: it wraps nothing and creates no spans.
 
-    Whatever is wrong with the collector, the work goes on.
+    An error of the collector never affects the traced work.
     """
 
     provider: "TracerProvider | None" = None
-    """OpenTelemetry's provider; None if this process does not trace."""
+    """OpenTelemetry's provider; None if tracing is disabled."""
 
     def traceparent(self) -> str | None:
-        """Return the `traceparent` of the span under way, or None if there is none."""
+        """Return the `traceparent` of the current span, or None if there is none."""
         return None
 
     def describe(self, bound: Mapping[str, str]) -> None:
-        """Add the values that are bound to log lines to the span under way; `order_id` becomes `order.id`."""
+        """Add the context of the log lines to the current span; `order_id` becomes `order.id`."""
 
     def transport(self, transport: Transport) -> Transport:
-        """Return the transport with a span for each request that belongs to a trace."""
+        """Return the transport with a span for each request within a trace."""
         return transport
 
     def publisher(self, publisher: EventPublisher) -> EventPublisher:
         """Return the publisher with a span for each message."""
         return publisher
 
-    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - for SpanTracing
-        """Return the span of a request to another service, within what is under way."""
+    def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
+        """Return the span of a request to another service, a child of the current span."""
         return nullcontext()
 
-    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - for SpanTracing
-        """Return the span of one delivery's handling: a child of its sending, whenever and by whom it is handled."""
+    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
+        """Return the span of the handling of one delivery, a child of the span of its sending."""
         return nullcontext()
 
     async def aclose(self) -> None:
-        """Send what is left."""
+        """Export the remaining spans."""
 
 
 NO_TRACING = Tracing()

@@ -1,4 +1,4 @@
-"""Which share of the traces is kept, where callers have no say in it."""
+"""Sampling of traces that callers cannot influence."""
 
 from secrets import randbits
 from typing import Any
@@ -7,8 +7,8 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, SamplingResult, TraceIdRatioBased
 
 
-class _Drawn(TraceIdRatioBased):
-    """Draws a number of its own, where the SDK takes the trace's id: a caller may name one that is always kept."""
+class _IndependentRatio(TraceIdRatioBased):
+    """Sampler that draws a random number instead of using the trace id: a caller could choose an id that is sampled."""
 
     def should_sample(
         self,
@@ -20,9 +20,9 @@ class _Drawn(TraceIdRatioBased):
         return super().should_sample(parent_context, randbits(64), *arguments, **named)
 
 
-def drawn_by_lot(sampler: Sampler) -> Sampler:
-    """In place of `traceidratio`: one draw for a request, and what belongs to it follows. Any other is left alone."""
+def with_independent_draw(sampler: Sampler) -> Sampler:
+    """Replace `traceidratio` by one random draw per request, which its child spans follow. Return others unchanged."""
     if not isinstance(sampler, TraceIdRatioBased):
         return sampler
-    drawn = _Drawn(sampler.rate)
+    drawn = _IndependentRatio(sampler.rate)
     return ParentBased(drawn, remote_parent_sampled=drawn, remote_parent_not_sampled=drawn)

@@ -1,7 +1,7 @@
-"""What a process that traces does more: a span for each message sent, each message handled, each request to AWS.
+"""Tracing with OpenTelemetry: a span for each message sent, each message handled and each request to AWS.
 
-Names and attributes follow OpenTelemetry's conventions. Of an error a span says its kind only: texts may quote what no
-trace should hold, and the log lines with the same trace id have them.
+Names and attributes follow OpenTelemetry's conventions. A span has only the type of an error: an error text may quote
+data that must not be in traces, and the log lines with the same trace id have the text.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from order_shared.domain.order.events import Event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import EventPublisher, Settled
 from order_shared.runtime.tracing.port import Tracing
-from order_shared.runtime.tracing.sampling import drawn_by_lot
+from order_shared.runtime.tracing.sampling import with_independent_draw
 from order_shared.runtime.tracing.traced import TracedPublisher, TracedTransport, fail
 
 PROPAGATOR = TraceContextTextMapPropagator()
@@ -43,21 +43,24 @@ class SpanTracing(Tracing):
 
     @classmethod
     def exporting(cls, service: str, version: str, environment: Mapping[str, str]) -> Self:
-        """As OpenTelemetry's variables say: where to, which share, under which name. Ends the process if it cannot."""
+        """Return tracing with the exporter, sampler and resource of OpenTelemetry's variables.
+
+        An unsupported protocol ends the process.
+        """
         names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
         given = [environment[name] for name in names if environment.get(name)]
         if given and given[0] != PROTOCOL:
-            raise SystemExit(f"OTEL_EXPORTER_OTLP_PROTOCOL: traces are sent by {PROTOCOL} only")
+            raise SystemExit(f"OTEL_EXPORTER_OTLP_PROTOCOL must be {PROTOCOL}")
         to_console = environment.get("OTEL_TRACES_EXPORTER") == "console"
         exporter: SpanExporter = ConsoleSpanExporter() if to_console else OTLPSpanExporter()
         named = Resource.create({"service.name": service, "service.version": version})
         provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
-        provider.sampler = drawn_by_lot(provider.sampler)
+        provider.sampler = with_independent_draw(provider.sampler)
         provider.add_span_processor(BatchSpanProcessor(exporter))
         return cls(provider)
 
     async def aclose(self) -> None:
-        """Sends what is left, for at most CLOSE_SECONDS: a collector that hangs holds no process back."""
+        """Export the remaining spans, for at most CLOSE_SECONDS, so that a hanging collector cannot block the exit."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         await asyncio.to_thread(closing.join, CLOSE_SECONDS)
@@ -80,9 +83,10 @@ class SpanTracing(Tracing):
         return self._current(name, SpanKind.CLIENT, attributes)
 
     def sending(self, event: Event) -> tuple[Event, Settled]:
-        """The event with the span of its sending for its `traceparent`; the span ends when it is told how that went.
+        """Start the span of a sending. Return the event with its `traceparent`, and the callback that ends the span.
 
-        It belongs to what is under way, as a request; a sweeper's to the trace that the order was placed in.
+        The parent is the current span, such as a request; without one, as in the sweeper, the parent is the event's
+        `traceparent`, which is the trace in which the order was placed.
         """
         parent = None if trace.get_current_span().get_span_context().is_valid else _context_of(event)
         span = self._tracer.start_span(
@@ -114,7 +118,7 @@ class SpanTracing(Tracing):
     def _current(
         self, name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Context | None = None
     ) -> Iterator[Span]:
-        """Make a span the current one while the block runs, and mark it as failed if the block raises."""
+        """Run the block within a new current span. Mark the span as failed if the block raises."""
         with self._tracer.start_as_current_span(
             name,
             context=parent,
@@ -131,15 +135,15 @@ class SpanTracing(Tracing):
 
 
 class _WithoutQueries(SpanProcessor):
-    """The framework notes a request's query, in which a caller may have put anything: a search, even a token."""
+    """Redact the query of a request, which the framework records: it may contain a search or even a token."""
 
-    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the SDK's
+    def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - signature of the SDK
         if QUERY in (span.attributes or ()):
             span.set_attribute(QUERY, "REDACTED")
 
 
 def _traceparent(context: Context | None) -> str | None:
-    """Of the span in the context, or in the current one."""
+    """Return the `traceparent` of the span in the context; by default, of the current span."""
     carrier: dict[str, str] = {}
     PROPAGATOR.inject(carrier, context)
     return carrier.get("traceparent")

@@ -1,4 +1,4 @@
-"""The ports of the publisher and of an AWS transport over other ones, with spans."""
+"""Decorators of the publisher and of an AWS transport that create spans."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def fail(span: Span, kind: str) -> None:
-    """Mark the span as failed, by the kind of the error only: a text may quote what no trace should hold."""
+    """Mark the span as failed, with only the type of the error: a text may quote data that must not be in traces."""
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR)
 
 
 class TracedPublisher:
-    """Each message is a span of its order's trace, which ends when the message is settled. The message names it."""
+    """Publisher with a span for each message. The message's `traceparent` is the span, which ends with the send."""
 
     def __init__(self, publisher: EventPublisher, tracing: "SpanTracing") -> None:
         self._publisher = publisher
@@ -36,7 +36,7 @@ class TracedPublisher:
         event, end_span = self._tracing.sending(event)
         return await self._publisher.send(event, _both(end_span, on_settled))
 
-    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - the bound of a shutdown, not of a call
+    async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
         await self._publisher.close(timeout)
 
 
@@ -49,7 +49,7 @@ def _both(first: Settled, second: Settled) -> Settled:
 
 
 class TracedTransport:
-    """Each request is a span of its trace. Polls, sweeps and batches belong to none, and make none of their own."""
+    """Transport with a span for each request within a trace. Polls, sweeps and batches are not traced."""
 
     def __init__(self, transport: Transport, tracing: "SpanTracing") -> None:
         self.name = transport.name
@@ -73,7 +73,7 @@ class TracedTransport:
         return outcome
 
     async def _outcome(self, operation: str, payload: Mapping[str, Any]) -> Answer | ResponseError:
-        """Return an error response instead of raising it: the span names its code, and not the exception's class."""
+        """Return an error response instead of raising it, so that the span gets its code, not the exception's class."""
         try:
             return await self._transport.call(operation, payload)
         except ResponseError as error:
