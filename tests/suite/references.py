@@ -143,9 +143,7 @@ def _dead_span(repository: Repository, page: PurePosixPath, span: str) -> Iterat
     elif MODULE.fullmatch(span):
         if not repository.has_module(span):
             yield f"module {span}"
-    elif (
-        TEST.fullmatch(span) and f"def {span}(" not in repository.tests and not repository.has_file(f"{span}.py", page)
-    ):
+    elif TEST.fullmatch(span) and span not in repository.sources and not repository.has_file(f"{span}.py", page):
         yield f"test {span}"
 
 
