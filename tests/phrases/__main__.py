@@ -45,7 +45,7 @@ def group_of(path: str, packages: Iterable[str]) -> str | None:
 
 
 def groups(wanted: Sequence[str] = ()) -> dict[str, list[Text]]:
-    """Return the texts of the wanted groups; without a name, of all but the tests."""
+    """Return the texts of the wanted groups; without a name, of all groups except the tests."""
     files = tracked()
     packages = {str(PurePosixPath(name).parent) for name in files if name.endswith("/pyproject.toml")} | {*FOLDERS}
     texts: dict[str, list[Text]] = defaultdict(list)
@@ -60,7 +60,7 @@ def groups(wanted: Sequence[str] = ()) -> dict[str, list[Text]]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.phrases", description="Count odd phrases.")
-    parser.add_argument("groups", nargs="*", help="groups to measure, such as shared or pages (default: all but tests)")
+    parser.add_argument("groups", nargs="*", help="groups, such as shared or pages (default: all except tests)")
     parser.add_argument("--all", action="store_true", help="name the phrases of groups within the limits too")
     options = parser.parse_args(arguments)
     failed = []

@@ -65,7 +65,7 @@ class PhraseList:
         self._any = re.compile("|".join(phrase.pattern.pattern for phrase in self._phrases) or r"(?!)")
 
     def find(self, text: Text) -> Iterator[Finding]:
-        """Yield every odd phrase of a text. Openings are looked for in docstrings only."""
+        """Yield every odd phrase of a text. Openings are searched in docstrings only."""
         words = text.words.lower()
         phrases = self._phrases if self._any.search(words) else []
         for phrase in [*phrases, *(self._openings if text.kind == "docstring" else [])]:

@@ -1,4 +1,4 @@
-"""How much of a package's language is odd, and the limits."""
+"""Odd phrases of a package in numbers, and the limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Everything that people read in the project, as texts with their file and line."""
+"""Texts that people read in the project, each with its file and line."""
 
 import ast
 import json
@@ -99,7 +99,7 @@ def of_help(command: Any, path: str) -> Iterator[Text]:
 
 
 def of_file(root: Path, path: str) -> list[Text]:
-    """Return the texts of a file, or none for a file that has no prose of ours."""
+    """Return the texts of a file, or none for a file without prose."""
     readers = {".py": of_python, ".md": of_markdown, "Makefile": of_makefile}
     if path.startswith("observability/"):
         readers |= {".json": of_dashboard, ".yml": of_rules}

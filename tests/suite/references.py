@@ -1,4 +1,4 @@
-"""Find what a page names and the repository does not have: files, modules, tests, make targets, verbs of orderctl."""
+"""Find names on a page that do not exist in the repository: files, modules, tests, make targets, verbs of orderctl."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ MODULE = re.compile(
 TEST = re.compile(r"test_\w+")
 WORD = re.compile(r"[a-z][a-z-]*")
 ELSEWHERE = (".local/", ".venv/", "/", "~", "uv.toml", "stack.json", "orders-api/")
-"""Beginnings of what looks like a path of the repository and is none: generated files, files of users, scopes."""
+"""Beginnings of names that are no paths of the repository: generated files, files of users, scopes."""
 
 ENDS = frozenset({"|", "&&", "||", ";", "#", ">", "<", "\\"})
 """Words of a shell after which another command begins, or none."""
@@ -32,11 +32,11 @@ SOURCES = (
     *("shared/src", "operations/src", "cli/src"),
     *("services/*/src", "packages/*/src", "clients/*/src", "devtools/*/src"),
 )
-"""Folders in which imports begin, besides the root."""
+"""Import roots in addition to the root folder."""
 
 
 class Repository:
-    """The files of a checkout and the commands that it has."""
+    """Files and commands of a checkout."""
 
     def __init__(self, root: Path, files: list[str]) -> None:
         self.root = root
@@ -63,7 +63,7 @@ class Repository:
         return {"/".join(place.parts[start:]) for place in named for start in range(len(place.parts))}
 
     def has_file(self, name: str, page: PurePosixPath) -> bool:
-        """Whether a path, or the end of one, names a file or a folder; `*` stands for a part of a name."""
+        """Return whether a path, or the end of one, names a file or a folder; `*` matches a part of a name."""
         end = name.removeprefix("./").rstrip("/")
         if "*" in end:
             pattern = re.compile(re.escape(end).replace(r"\*", "[^/]*"))
@@ -71,7 +71,7 @@ class Repository:
         return end in self.places or (self.root / page.parent / name).exists()
 
     def has_module(self, name: str) -> bool:
-        """Whether a dotted name is a module, or a name that the module's source has."""
+        """Return whether a dotted name is a module, or a name in the source of one."""
         *package, last = name.split(".")
         for base in (self.root, *(folder for pattern in SOURCES for folder in self.root.glob(pattern))):
             if (base / Path(*package, last)).is_dir() or (base / Path(*package, f"{last}.py")).is_file():
@@ -99,7 +99,7 @@ class Repository:
 
 
 def dead(repository: Repository, page: PurePosixPath, text: str) -> Iterator[str]:
-    """Yield everything that the page names and that does not exist."""
+    """Yield every name on the page that does not exist."""
     prose = FENCE.sub("", text)
     yield from _dead_links(repository, page, text)
     for span in SPAN.findall(prose):
