@@ -31,7 +31,7 @@ TESTS = {
     "compose.yaml": ["tests/infra/test_compose.py"],
     "observability/": ["tests/observability/test_dashboards.py"],
     ".github/": ["tests/infra/test_workflows.py", "tests/suite/test_contributing.py"],
-    "docs/": ["tests/suite/test_contributing.py", "tests/infra/test_cost_documents.py"],
+    "docs/": ["tests/suite/test_pages.py", "tests/suite/test_contributing.py", "tests/infra/test_cost_documents.py"],
     "pyproject.toml": ["tests/suite/test_contributing.py", "tests/suite/test_versions.py"],
 }
 """Tests by the beginning of a path. Tests of infra's stacks take minutes: `make test ONLY=tests/infra`."""
