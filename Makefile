@@ -211,6 +211,7 @@ check: setup-infra ## Lint, types, layers, locks, workflows, checkov, and each p
 	$(BIN)/ruff format --check .
 	$(MAKE) --jobs 2 --output-sync check-mypy check-pyright
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.phrases
 	$(MAKE) workflows
 	$(BIN)/python -m tests.infra.checkov
 	$(SETUP) install-wheels $(PACKAGES)

@@ -1,4 +1,4 @@
-"""What botocore's models say of the requests that we send: its validator accepts them, and its serializer agrees."""
+"""Check requests to AWS with botocore's models: its validator accepts them, and its serializer makes the same bytes."""
 
 import json
 from collections.abc import AsyncIterator, Mapping

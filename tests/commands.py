@@ -1,6 +1,6 @@
-"""orderctl in processes of its own, each forked from one that has imported it: that is most of what a start costs.
+"""Run orderctl in forks of a process that has imported it, because most of the time of a start is imports.
 
-What must be shown of a start itself, or of signals, is run by `ORDERCTL` instead.
+Tests of a start itself, or of signals, run `ORDERCTL` instead.
 """
 
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What every run has in common: surroundings, time limits, and how failures are shown."""
+"""Set-up of every run: surroundings, time limits, and the form of failures."""
 
 from tests import surroundings
 
@@ -24,7 +24,7 @@ structlog.configure(
 """Tracebacks without the values of all variables, which take seconds to render."""
 
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
-"""Builds the tree of orderctl's commands once, not for each invocation, which takes longer than most commands."""
+"""Build the tree of orderctl's commands once per session: building it takes longer than most commands."""
 
 
 def pytest_report_header() -> str:

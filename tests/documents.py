@@ -1,4 +1,4 @@
-"""The generated documents: whether the committed ones are the code's, and whether what they show fits its schema."""
+"""Compare the committed generated documents with the code, and their examples with their schemas."""
 
 import json
 import subprocess
@@ -15,29 +15,29 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def printed_by(module: str) -> str:
-    """What the command prints, in an environment that has no settings at all."""
+    """Return the output of a module that runs without environment variables."""
     command = [sys.executable, "-m", module]
     return subprocess.run(command, capture_output=True, check=True, text=True, encoding="utf-8", env={}).stdout
 
 
 def assert_committed(name: str, made: str) -> None:
-    """Fails with what to do, and with the first difference, unless the committed document is the one made."""
+    """Fail with the first difference if the committed document differs from the generated one."""
     path = ROOT / name
     committed = path.read_text(encoding="utf-8") if path.exists() else "{}"
     if committed != made:
-        where = first_difference(json.loads(committed), json.loads(made)) or "in how it is written only"
-        raise AssertionError(f"{name} is not what the code says: run `make docs`. First difference: {where}")
+        where = first_difference(json.loads(committed), json.loads(made)) or "only in its formatting"
+        raise AssertionError(f"{name} differs from the code: run `make docs`. First difference: {where}")
 
 
 def first_difference(committed: Any, made: Any, at: str = "") -> str | None:
-    """Where two JSON documents differ first, as a JSON pointer with both values; None if they are equal."""
+    """Return the first difference of two JSON documents, as a JSON pointer with both values; None if they are equal."""
     if isinstance(committed, dict) and isinstance(made, dict):
         for name in [*made, *(name for name in committed if name not in made)]:
             place = f"{at}/{name.replace('~', '~0').replace('/', '~1')}"
             if name not in committed:
                 return f"{place} is new"
             if name not in made:
-                return f"{place} is gone"
+                return f"{place} was removed"
             if found := first_difference(committed[name], made[name], place):
                 return found
         return None
@@ -46,18 +46,18 @@ def first_difference(committed: Any, made: Any, at: str = "") -> str | None:
             first_difference(*pair, f"{at}/{index}") for index, pair in enumerate(zip(committed, made, strict=True))
         )
         return next(filter(None, differences), None)
-    return None if committed == made else f"{at}: {_short(committed)} is {_short(made)} by now"
+    return None if committed == made else f"{at}: {_short(committed)} must be {_short(made)}"
 
 
 def faults(document: Mapping[str, Any], schema: Mapping[str, Any], value: object) -> list[str]:
-    """What is wrong with a value by a schema of the document (JSON Schema 2020-12); formats are checked too."""
+    """Return the faults of a value by a schema of the document (JSON Schema 2020-12), formats included."""
     whole = {**schema, "components": document["components"]}
     validator = OAS31Validator(whole, format_checker=oas31_format_checker)
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
 
 
 def resolved(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part itself, or what it refers to."""
+    """Return the part, or the part of the document that it refers to."""
     found: Any = part
     if "$ref" in part:
         found = document

@@ -18,12 +18,12 @@ from tests.factories import NOON
 from tests.fakes import HandClock
 
 CHANGING = (dict, list, set, Counter, State)
-"""Types of the attributes that requests and time change; all else stays as it was made."""
+"""Types of the attributes that requests and time change; all others are constant."""
 
 
 @asynccontextmanager
 async def open_ecs(seed: Seed | None = None, **options: Any) -> AsyncIterator[Ecs]:
-    """Start and stop it in a thread: both wait for it."""
+    """Start and stop the fake in a thread, because both calls block."""
     running = running_ecs(seed, **options)
     ecs = await asyncio.to_thread(running.__enter__)
     try:
@@ -40,7 +40,7 @@ class SteppedEcs(Ecs):
     start: Sequence[Mapping[str, Any]]
 
     def step(self, seconds: float) -> None:
-        """Move the clock on, moment by moment at which something is due."""
+        """Advance the clock through every moment at which an event is due."""
         end = self.clock.now + timedelta(seconds=seconds)
         self.engine.tick()
         while (due := self._next_due()) is not None and due <= end:
@@ -50,7 +50,7 @@ class SteppedEcs(Ecs):
         self.engine.tick()
 
     def skip(self) -> bool:
-        """Move the clock to the next moment at which something is due. Return False if nothing ever is."""
+        """Advance the clock to the next moment at which an event is due. Return False if there is none."""
         self.engine.tick()
         due = self._next_due()
         if due is not None:
@@ -59,7 +59,7 @@ class SteppedEcs(Ecs):
         return due is not None
 
     def reset(self) -> None:
-        """Restore the state of the start, but not the clock. Nobody may be asking the fake meanwhile."""
+        """Restore the state of the start, but not the clock. No request may be in progress."""
         for part, state in zip(self.parts, self.start, strict=True):
             vars(part).update(copy.deepcopy(state))
 
@@ -71,7 +71,7 @@ class SteppedEcs(Ecs):
 
 @contextmanager
 def stepped_ecs(seed: Seed | None = None, *, start: datetime = NOON) -> Iterator[SteppedEcs]:
-    """Serve a fake on which nothing happens but by requests, `step` and `skip`."""
+    """Serve a fake that changes only by requests, `step` and `skip`."""
     clock = HandClock(start)
     with running_ecs(seed, clock=clock, ticking=False) as ecs:
         start_state = [copy.deepcopy(changing(part)) for part in ecs.parts]
@@ -79,17 +79,17 @@ def stepped_ecs(seed: Seed | None = None, *, start: datetime = NOON) -> Iterator
 
 
 def green_url(ecs: Ecs, environment: str) -> str:
-    """Return where the test listener answers under the API's name."""
+    """Return the URL of the test listener under the API's name."""
     return listener_url(ecs.address, port=TEST_PORT, host=api_host(environment))
 
 
 def changing(part: object) -> dict[str, Any]:
-    """Return the attributes that hold the part's state."""
+    """Return the attributes with the state of a part."""
     return {name: value for name, value in vars(part).items() if isinstance(value, CHANGING)}
 
 
 def next_due(service: Service, after: datetime) -> datetime | None:
-    """Return when time alone changes something next."""
+    """Return the next time at which the fake changes without a request."""
     moments = [task.due for task in service.tasks]
     moments += [revision.launch_after for revision in service.revisions]
     deployment = service.ongoing

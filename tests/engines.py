@@ -26,7 +26,7 @@ SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 
 @cache
 def client(service: Literal["dynamodb", "sqs"], endpoint: str) -> Any:
-    """Return a client of boto3 for an engine: one for all tests, since to make one takes longer than most of them."""
+    """Return a client of boto3 for an engine: one for all tests, because making one takes longer than most tests."""
     return _session().client(service, endpoint_url=endpoint)
 
 
@@ -37,14 +37,14 @@ def _session() -> boto3.Session:
 
 @contextmanager
 def emulator(logs: Path) -> Iterator[str]:
-    """The embedded AWS; its endpoint."""
+    """Start the emulator; return its endpoint."""
     with ProcessGroup(logs) as group:
         _, endpoint = start_emulator(group)
         yield endpoint
 
 
 def dynamodb_local_missing() -> str | None:
-    """Why Amazon's DynamoDB Local cannot run here; None if it can."""
+    """Return the reason why DynamoDB Local cannot run here; None if it can."""
     if shutil.which("java") is None:
         return "no Java"
     if not (DYNAMODB_LOCAL_HOME / "DynamoDBLocal.jar").exists():
@@ -54,7 +54,7 @@ def dynamodb_local_missing() -> str | None:
 
 @contextmanager
 def dynamodb_local(logs: Path) -> Iterator[str]:
-    """Amazon's DynamoDB Local: strict about expressions, exact in transactions; its endpoint."""
+    """Start Amazon's DynamoDB Local, strict about expressions and exact in transactions; return its endpoint."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]

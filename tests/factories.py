@@ -19,7 +19,7 @@ def make_customer(tenant: str = "acme", id: str = "ada") -> Customer:  # noqa: A
 
 
 def make_tenant() -> str:
-    """A tenant that no other test has, so that tests share tables without meeting."""
+    """Return a tenant that no other test uses, so that tests can share tables."""
     return f"tenant-{uuid.uuid4().hex[:12]}"
 
 
@@ -46,7 +46,7 @@ def make_order(
     payment_token: str | None = None,
     traceparent: str | None = None,
 ) -> Order:
-    """A pending order; at a new instant unless `at` is given."""
+    """Return a pending order; at a new instant unless `at` is given."""
     customer = customer or make_customer()
     at = at or _unique_now()
     return Order.place(

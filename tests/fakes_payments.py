@@ -33,7 +33,7 @@ class FakePayment:
 class MemoryGateway:
     """`charged` and `refunded` are by order id, in the provider's units; `unavailable` makes every call fail.
 
-    The calls in `refusing` are refused for a fault of ours, and the refusal is saved under the idempotency key.
+    The calls in `refusing` are refused for a fault of the platform; the refusal is stored under the idempotency key.
     """
 
     unavailable: bool = False
@@ -42,9 +42,9 @@ class MemoryGateway:
     refunded: dict[str, int] = field(default_factory=dict)
     payments: dict[str, FakePayment] = field(default_factory=dict)
     failures: dict[str, IdempotencyKeySpent] = field(default_factory=dict)
-    """What an idempotency key replays, if that is a failure."""
+    """Stored failures by idempotency key."""
     created: dict[str, tuple[tuple[int, str], str]] = field(default_factory=dict)
-    """By idempotency key: the amount and currency it was used with, and the payment that it made."""
+    """Amount, currency and payment of each used idempotency key."""
 
     async def create(self, charge: Charge) -> str:
         key = await self._begin(charge, PaymentCall.CREATE)
@@ -63,7 +63,7 @@ class MemoryGateway:
         return payment_id
 
     def recreate(self, payment: FakePayment, *, by: int) -> None:
-        """Let a payment have been created with an amount that differs by so much: its key knows that amount too."""
+        """Change the amount of a payment, and of its idempotency key, by a difference."""
         payment.amount += by
         for key, (_, payment_id) in self.created.items():
             if self.payments[payment_id] is payment:
@@ -114,7 +114,7 @@ class MemoryGateway:
         self.refunded[payment.order_id] = self.charged[payment.order_id]
 
     async def _begin(self, charge: Charge, call: PaymentCall) -> str:
-        """Return the call's key. Raise what is saved under it, or what this call is refused with."""
+        """Return the call's key. Raise the failure stored under it, or the refusal of this call."""
         await self._request()
         key = idempotency_key(charge, call)
         if key in self.failures:

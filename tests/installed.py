@@ -1,7 +1,7 @@
-"""The packages as a stranger has them: each installed from its wheel, with what it declares and nothing else.
+"""The packages as users install them: each from its wheel, with its declared dependencies only.
 
-`make check` installs them into `.local/alone` and runs this. The stack is that of devstack's environment; orderctl and
-the client reach it from theirs.
+`make check` installs them into `.local/alone` and runs this. devstack's environment runs the stack;
+orderctl and the client reach it from their environments.
 """
 
 import asyncio
@@ -67,7 +67,7 @@ def environment_with(*folders: Path) -> dict[str, str]:
 def run(
     package: str, *command: str, path: tuple[Path, ...] = (), variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of a package's environment, in no folder of ours."""
+    """Run a program of a package's environment, outside of the checkout."""
     return subprocess.run(
         [ALONE / package / "bin" / command[0], *command[1:]],
         cwd="/",
@@ -82,7 +82,7 @@ def run(
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a running stack."""
+    """Folder of a running stack."""
     state = tmp_path_factory.mktemp("stack")
     output = state / "output"
     with output.open("w") as file:

@@ -1,6 +1,6 @@
-"""Imports every module of a package, alone in an environment that has only what the package declares.
+"""Import every module of a package in an environment with its declared dependencies only.
 
-Also shows that importing does nothing: no environment variable is read and no connection is made.
+Also check that imports have no effect: they read no environment variable and open no connection.
 """
 
 import importlib
@@ -13,11 +13,11 @@ from typing import Never
 OURS = ("AWS_", "ORDER_")
 OF_AN_EXTRA = {"order_shared.aws.aioboto3_transport"}
 OF_BOTOCORE = "AWS_NEW_RETRIES_2026"
-"""botocore reads it at its import, and our client has retries of its own."""
+"""botocore reads this variable at its import; our client has its own retries."""
 
 
 class _Watched(dict[str, str]):
-    """An environment that refuses to be asked about our settings."""
+    """Environment that refuses reads of the platform's settings."""
 
     def __getitem__(self, name: str) -> str:
         if name.startswith(OURS) and name != OF_BOTOCORE:

@@ -1,4 +1,4 @@
-"""The last release, as it was committed: what runs beside this one during a deployment."""
+"""The last release, as it was committed: it runs together with this one during a deployment."""
 
 import io
 import os
@@ -11,7 +11,7 @@ import pytest
 COMMIT = "a3b2e79"
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".local" / "reference" / "bin" / "python"
-"""An environment with aioboto3, which the last release imports and this one does not."""
+"""Environment with aioboto3, which the last release imports and this one does not."""
 
 SOURCES = ("shared/src", "services/order-api/src", "services/order-processor/src")
 

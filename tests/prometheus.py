@@ -1,4 +1,4 @@
-"""Prometheus, if there is one here: its two programs, and a server for the time of a test."""
+"""Prometheus, if it is installed: its two programs, and a server for the duration of a test."""
 
 import os
 import shutil
@@ -15,13 +15,13 @@ from devstack.address import LOOPBACK
 from devstack.processes import ProcessGroup
 
 FETCHED = Path(".local/prometheus/usr/bin")
-"""Where `make prometheus` puts the programs."""
+"""Folder into which `make prometheus` puts the programs."""
 
 START_SECONDS = 30.0
 
 
 def program(name: str) -> str | None:
-    """Where the program is; None if it is not here."""
+    """Return the path of a program; None if it is not installed."""
     return shutil.which(name) or shutil.which(name, path=FETCHED.resolve())
 
 
@@ -32,13 +32,13 @@ needs_prometheus = pytest.mark.skipif(
 
 
 class Prometheus:
-    """A running server, asked over its API."""
+    """Running server, queried over its API."""
 
     def __init__(self, http: httpx2.Client) -> None:
         self._http = http
 
     def query(self, expr: str) -> list[dict[str, Any]]:
-        """The series of an expression now; fails with what Prometheus says against it."""
+        """Return the current series of an expression; fail with Prometheus' error."""
         result: list[dict[str, Any]] = self._get("query", query=expr)["result"]
         return result
 
@@ -57,7 +57,7 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(config: Path, state: Path) -> Iterator[Prometheus]:
-    """A server of this configuration, which keeps its data below `state`."""
+    """Run a server with this configuration and its data below `state`."""
     command = program("prometheus")
     assert command is not None, "the test is marked with needs_prometheus"
     with socket.socket() as probe:

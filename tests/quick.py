@@ -1,7 +1,8 @@
-"""`make quick`: lint, types and tests of what differs from main, committed or not.
+"""`make quick`: lint, types and tests of the files that differ from main, committed or not.
 
 ruff and mypy look at the files that differ. pytest runs the tests of the packages that differ most, by the table below,
-and the test files that differ themselves. What is left, and test files that start the whole stack, is named.
+and the test files that differ themselves. The other tests, and test files that
+start the whole stack, are only listed.
 """
 
 import subprocess
@@ -30,13 +31,13 @@ TESTS = {
     "compose.yaml": ["tests/infra/test_compose.py"],
     "observability/": ["tests/observability/test_dashboards.py"],
     ".github/": ["tests/infra/test_workflows.py", "tests/suite/test_contributing.py"],
-    "docs/": ["tests/suite/test_contributing.py", "tests/infra/test_cost_documents.py"],
+    "docs/": ["tests/suite/test_pages.py", "tests/suite/test_contributing.py", "tests/infra/test_cost_documents.py"],
     "pyproject.toml": ["tests/suite/test_contributing.py", "tests/suite/test_versions.py"],
 }
-"""Tests by the beginning of a path. Those of infra's stacks take minutes: `make test ONLY=tests/infra`."""
+"""Tests by the beginning of a path. Tests of infra's stacks take minutes: `make test ONLY=tests/infra`."""
 
 MOST = 3
-"""Rows of the table whose tests are run, those with the most files first: a minute of CPU has no more."""
+"""Number of rows of the table whose tests are run, rows with the most files first: these take about a minute."""
 
 WHOLE_STACK = ("tests/bench/", "tests/chaos/", "tests/e2e/", "tests/fuzz/")
 OF_INFRA = (
@@ -50,7 +51,7 @@ OF_INFRA = (
 
 
 def select(changed: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the tests to run for the changed paths, and those that are left to `make test`."""
+    """Return the tests to run for the changed paths, and the tests left to `make test`."""
     counted = Counter(start for path in changed for start in TESTS if path.startswith(start))
     starts = [start for start, _ in counted.most_common()]
     wanted, left = ([test for start in part for test in TESTS[start]] for part in (starts[:MOST], starts[MOST:]))
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 def _changes() -> tuple[str, list[str]]:
-    """Return a name for main, and the paths that differ from where this branch left it."""
+    """Return a name for main, and the paths that differ from the commit at which this branch started."""
     found = [branch for branch in BRANCHES if _git("rev-parse", "--verify", "--quiet", branch)]
     main, base = (found[0], _git("merge-base", "HEAD", found[0])[0]) if found else ("the last commit", "HEAD")
     differ = _git("diff", "--name-only", base)

@@ -1,8 +1,8 @@
-"""Other releases than this one, for tests of what happens while two run side by side.
+"""Other releases, for tests with two releases at the same time.
 
-Release 1 is kept as it was, written out: what it stored and how it read must not change with today's code. It goes
-when no item of version 1 is stored anywhere. The next release is made up, to show how a second version of a message
-is read.
+Release 1 is written out, so that its stored form and its reader do not change with today's code. Remove it when no
+item of version 1 is stored anywhere. The next release is invented, to test the reading of a second version of a
+message.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ LINE_FIELDS = ("sku", "name", "quantity", "unit_price", "shard")
 
 
 def stored_by_release_1(order: Order) -> Item:
-    """An item of version 1."""
+    """Return an item of version 1."""
     reason, parked = order.reason, order.parking.parked
     item: Item = {
         "customer_key": order.customer.key,
@@ -71,12 +71,12 @@ def stored_by_release_1(order: Order) -> Item:
 
 
 def without_version(item: Item) -> Item:
-    """An item of version 1 as an item of version 0."""
+    """Return an item of version 1 as an item of version 0."""
     return {name: value for name, value in item.items() if name != "item_version"}
 
 
 def read_by_release_1(item: Item) -> Order:
-    """It looks at no version."""
+    """Reads an item without checking its version."""
     tenant, _, customer = item["customer_key"].partition("#")
     reason, parked = item.get("reason"), item.get("parked")
     return Order(
@@ -111,7 +111,7 @@ class NextCustomer(BaseModel):
 
 
 class NextPlacedData(BaseModel):
-    """Breaking: the customer is an object."""
+    """Breaking change: the customer is an object."""
 
     customer: NextCustomer
     lines: tuple[PlacedLine, ...]
@@ -120,7 +120,7 @@ class NextPlacedData(BaseModel):
 
 
 class NextOrderPlaced(BaseModel):
-    """`order.placed.v2`, as a next release might say it."""
+    """`order.placed.v2`, as a next release might publish it."""
 
     specversion: Literal["1.0"] = "1.0"
     type: Literal["order.placed.v2"] = "order.placed.v2"

@@ -21,7 +21,7 @@ KEPT = frozenset(
     }
 )
 KEPT_PREFIXES = ("PYTEST_", "PYENV_", "COVERAGE_", "COV_CORE_")
-"""What finds programs and writable folders, and what pytest and its plugins tell their own processes."""
+"""Variables that locate programs and writable folders, or that pytest and its plugins pass to their processes."""
 
 FIXED = {
     "LANG": "C.UTF-8",
@@ -44,7 +44,7 @@ def settle() -> None:
 
 
 def cleaned(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what is kept of an environment, with what is fixed."""
+    """Return the kept variables of an environment, with the fixed ones."""
     return {name: value for name, value in environ.items() if _is_known(name)} | FIXED
 
 
@@ -53,10 +53,10 @@ def _is_known(name: str) -> bool:
 
 
 def reset_signals() -> None:
-    """Let children start with every signal at its default and none blocked, and this process as on a terminal.
+    """Start children with every signal at its default and none blocked, and this process as on a terminal.
 
-    A program inherits an ignored signal, but not a handler: a handler that does nothing keeps this process from being
-    ended by SIGHUP, as `nohup` wants it, and gives its children the default.
+    A program inherits an ignored signal, but not a handler. A handler that does nothing prevents SIGHUP from ending
+    this process, as `nohup` requires, and its children get the default.
     """
     if threading.current_thread() is not threading.main_thread():
         return
@@ -69,4 +69,4 @@ TAKES_EFFECT: Mapping[int, Callable[[int, FrameType | None], object] | signal.Ha
     signal.SIGINT: signal.default_int_handler,
     signal.SIGCHLD: signal.SIG_DFL,
 }
-"""Signals that tests send to their own process, or that tell of the end of a child."""
+"""Signals that tests send to their own process, or that report the end of a child."""

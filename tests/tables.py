@@ -1,4 +1,4 @@
-"""Whole tables as tests read and empty them, past the repositories."""
+"""Read and empty whole tables without the repositories."""
 
 from order_shared.aws.dynamodb import Dynamo, Item
 from order_shared.aws.encoding import attributes

@@ -1,7 +1,7 @@
 """Time limit of each test: one that exceeds it fails, and its report has the stack of every thread and task.
 
-The limit is an alarm in the main thread, where tests and fixtures run: the suite goes on with the next test. Where the
-alarm cannot interrupt the test, pytest's fault handler ends the process a while later (see pyproject.toml).
+The limit is an alarm in the main thread, where tests and fixtures run: the suite continues with the next test. Where
+the alarm cannot interrupt the test, pytest's fault handler ends the process a while later (see pyproject.toml).
 """
 
 import asyncio

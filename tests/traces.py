@@ -1,4 +1,4 @@
-"""Tracing that is looked into."""
+"""Tracing that keeps its spans for tests."""
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -18,5 +18,5 @@ class Traces:
 
     @property
     def spans(self) -> dict[str, ReadableSpan]:
-        """By name, the last of each."""
+        """Return the last span of each name."""
         return {span.name: span for span in self._exporter.get_finished_spans()}

@@ -1,4 +1,4 @@
-"""Waiting for a condition instead of for a time."""
+"""Wait for a condition instead of for a time."""
 
 import asyncio
 import inspect
@@ -16,7 +16,7 @@ async def eventually(
     patience: float = PATIENCE_SECONDS,
     pause: float = PAUSE_SECONDS,
 ) -> None:
-    """Returns once the condition holds; fails after `patience` seconds, which no healthy test comes near."""
+    """Return once the condition is true; fail after `patience` seconds, far more than a healthy test needs."""
     deadline = time.monotonic() + patience
     while True:
         holds = condition()

@@ -1,4 +1,4 @@
-"""A checkout that has what the set-up needs and nothing else, with a stand-in for uv that records its calls."""
+"""Checkout with only the files that the set-up needs, and a stand-in for uv that records its calls."""
 
 import json
 import os
@@ -37,7 +37,7 @@ if sys.argv[1] in ("sync", "venv"):
 
 @dataclass(frozen=True)
 class Call:
-    """One call of uv: its arguments, its environment, and the settings of its configuration file."""
+    """Call of uv: its arguments, its environment, and the settings of its configuration file."""
 
     arguments: list[str]
     environ: dict[str, str]
@@ -50,7 +50,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A folder with the Makefile, the set-up and the locks; `records` is where the stand-in writes."""
+    """Folder with the Makefile, the set-up and the locks; the stand-in writes to `records`."""
 
     root: Path
     records: Path
@@ -82,7 +82,7 @@ class Checkout:
 
 
 def make_checkout(folder: Path) -> Checkout:
-    """Copy what is needed, and put the stand-in first on the path."""
+    """Copy the needed files, and put the stand-in first on the path."""
     root, records = folder / "checkout", folder / "records"
     records.mkdir(parents=True)
     copy_set_up(root)
@@ -104,7 +104,7 @@ def copy_set_up(root: Path) -> None:
 
 
 def copy_project(project: Path, root: Path) -> None:
-    """Copy what describes a project: its pyproject.toml, and its lock if it has one."""
+    """Copy the pyproject.toml of a project, and its lock if it has one."""
     target = root / project.relative_to(ROOT)
     target.mkdir(parents=True, exist_ok=True)
     for name in ("pyproject.toml", "uv.lock"):

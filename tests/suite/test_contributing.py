@@ -1,4 +1,4 @@
-"""What contributors need: licence and metadata of each package, GitHub's files, the index of decisions."""
+"""Licence and metadata of each package, GitHub's files, and the decision records."""
 
 import subprocess
 import sys
@@ -77,6 +77,44 @@ def test_the_version_file_names_the_pythons_that_ci_tests() -> None:
 
 def test_the_index_of_decisions_is_up_to_date() -> None:
     assert decisions.INDEX.read_text(encoding="utf-8") == decisions.index(), "run `make docs`"
+
+
+@pytest.mark.parametrize("record", decisions.records(), ids=lambda path: path.stem[:4])
+def test_a_decision_has_the_format(record: Path) -> None:
+    assert [*decisions.faults(record, record.read_text(encoding="utf-8"))] == []
+
+
+RECORD = """# 1. Store each order once
+
+**Status.** Accepted. **Date.** 2026-12-01.
+
+**Context.** Retries.
+
+**Decision.** One item.
+
+**Consequences.** None.
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("# 1.", "# 2.", "begins with its number"),
+        ("Store each order once", "Orders are stored once", "imperative"),
+        ("Accepted", "Done", "is Accepted"),
+        ("Accepted.", "Superseded by [9](0009-none.md).", "does not exist"),
+        ("Accepted.", "Accepted. Supersedes [14](0014-make-the-web-acl-through-cloud-control.md).", "is named in"),
+        ("2026-12-01", "today", "has a date"),
+        ("**Decision.**", "**Choice.**", "has the parts"),
+        ("**Context.** Retries.\n\n", "", "has the parts"),
+        ("Retries.", "Retries. " * 20, "at most 140"),
+    ],
+)
+def test_a_deviation_from_the_format_is_found(old: str, new: str, fault: str) -> None:
+    record = decisions.FOLDER / "0001-store-each-order-once.md"
+    assert [*decisions.faults(record, RECORD)] == []
+    (found,) = decisions.faults(record, RECORD.replace(old, new))
+    assert fault in found
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

@@ -1,4 +1,4 @@
-"""How the sources are laid out, computed from the sources themselves."""
+"""Layout of the sources, computed from the sources themselves."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""Dependencies: a renewed lock never goes back, each has a lower bound, and stubs follow what runs."""
+"""Dependencies: locks never get older versions, each has a lower bound, and stubs match installed versions."""
 
 import functools
 import http.server
@@ -22,7 +22,7 @@ OURS = {tomllib.loads(path.read_text())["project"]["name"] for path in PROJECTS}
 
 
 class Index:
-    """A package index with versions of one package, `thing`, some of which are yanked."""
+    """Package index with versions of one package, `thing`, some of which are yanked."""
 
     def __init__(self, folder: Path, url: str) -> None:
         self.url = url
@@ -99,7 +99,7 @@ def test_a_version_that_was_yanked_fails_the_renewal_with_its_name(project: Path
 
 
 def test_of_several_versions_in_a_lock_the_newest_counts() -> None:
-    """Groups that exclude each other have a version each."""
+    """Groups that exclude each other have separate versions."""
     both, one = (
         "".join(f'[[package]]\nname = "thing"\nversion = "{each}"\n' for each in versions)
         for versions in (("1.9", "1.10"), ("1.9",))

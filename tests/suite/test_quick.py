@@ -1,4 +1,4 @@
-"""`make quick`: which tests belong to which changed file."""
+"""`make quick`: the tests of each changed file."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Every file that names the services names each of the table, however the file comes about."""
+"""Every file that names the services, generated or not, names each service of the table."""
 
 import tomllib
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def test_a_service_that_contracts_do_not_name_is_found() -> None:
 
 
 def unnamed(root: Path, modules: list[str]) -> list[str]:
-    """Return each module that a list of import-linter lacks, although that list names both services of the start."""
+    """Return each service that a list of import-linter lacks, of lists that name the first two services."""
     lint: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
     return [
         f"{module}: {where}"

@@ -74,7 +74,7 @@ REACH = {
     "HTTPS_PROXY": "http://proxy.test:3128",
     "SSL_CERT_FILE": "/their/certificates.pem",
 }
-"""Settings that say how packages are reached."""
+"""Settings that control how packages are reached."""
 
 USERS_FILE = """
 exclude-newer = "2026-01-01"
@@ -108,7 +108,7 @@ def users_file(checkout: Checkout) -> None:
 
 
 class TestEveryCall:
-    """Of each target that calls uv: the others reach it through these."""
+    """One target for each call of uv: other targets call uv through these."""
 
     TARGETS = ("setup", "setup-infra", "lock")
     COMMANDS = ("check-locks", "lock", "install-wheels orderctl", *(f"install {name}" for name in environments(ROOT)))
@@ -144,7 +144,7 @@ class TestEveryCall:
             assert call.environ["UV_PROJECT_ENVIRONMENT"] == str(checkout.root / environment.folder)
 
     def test_is_made_here(self) -> None:
-        """Nothing else calls uv or pip, but for the images, where no setting of a caller's reaches them."""
+        """Only the set-up and the images call uv or pip; no setting of the caller reaches the images."""
         listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
         elsewhere = [ROOT / name for name in listed.splitlines() if not re.match(r"docs/|devtools/|tests/suite/", name)]
         calling = re.compile(rb"\buvx? (sync|run|lock|pip|venv|export|tool|add|build)\b|\bpip3? install\b|[$]\(UV\)")
@@ -161,7 +161,7 @@ def test_locks_are_checked_for_every_project(checkout: Checkout) -> None:
 
 
 def test_projects_have_no_settings_that_a_configuration_file_replaces() -> None:
-    """uv reads no [tool.uv] beside UV_CONFIG_FILE, except for what describes the project."""
+    """With UV_CONFIG_FILE, uv reads of [tool.uv] only the keys that describe the project."""
     for project in PROJECTS:
         own = tomllib.loads((ROOT / project / "pyproject.toml").read_text())["tool"]["uv"]
         assert own.keys() <= {"package", "workspace", "sources", "conflicts"}

@@ -1,4 +1,4 @@
-"""The set-up with uv itself, on a project of one package."""
+"""The set-up with the real uv, on a project of one package."""
 
 import hashlib
 import shutil
@@ -46,7 +46,7 @@ wheels = [{{ url = "https://files.pypi.invalid/{name}", hash = "sha256:{digest}"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    """A project that is locked to a wheel in its records."""
+    """Project that is locked to a wheel in `records`."""
     root, records = tmp_path / "checkout", tmp_path / "records"
     records.mkdir()
     copy_set_up(root)

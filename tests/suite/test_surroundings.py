@@ -1,4 +1,4 @@
-"""The suite is independent of what a terminal, a runner or a developer's configuration sets."""
+"""The suite is independent of settings of a terminal, a runner or a developer."""
 
 import json
 import os
@@ -62,11 +62,11 @@ SAMPLE = (
     "tests/infra/test_operate_refusals.py::test_a_host_stays_while_feature_environments_stand",
     "tests/e2e/test_orderctl_orders.py::test_what_was_asked_for_wrongly_is_told",
 )
-"""Tests of what is printed, and of settings."""
+"""Tests of printed output, and of settings."""
 
 
 def own_environment() -> dict[str, str]:
-    """Return the environment of the suite, but for what pytest and moto write into it."""
+    """Return the environment of the suite, without the variables that pytest and moto set."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "AWS_"))}
 
 

@@ -1,4 +1,4 @@
-"""A test that never ends fails within its limit, with the stack of what it waited in, and the others go on."""
+"""A test that never ends fails within its limit, with the stack in which it waited, and the other tests continue."""
 
 import re
 import subprocess
@@ -47,7 +47,7 @@ def test_goes_on():
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Output of a run of the tests above with the project's own configuration, but for how long it waits."""
+    """Output of a run of the tests above with the project's configuration and shorter limits."""
     file = tmp_path_factory.mktemp("endless") / "test_endless.py"
     file.write_text(ENDLESS)
     options = [
@@ -70,7 +70,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def section(report: str, title: str) -> str:
-    """Return what the report says of one test."""
+    """Return the part of the report about one test."""
     found = re.search(rf"^_+ {title} _+$(.*?)^[_=]{{3,}}", report, re.MULTILINE | re.DOTALL)
     assert found is not None, report
     return found[1]

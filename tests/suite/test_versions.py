@@ -1,4 +1,4 @@
-"""One version, the root's: packages, programs, documents, images and the change log agree on it."""
+"""One version, that of the root: packages, programs, documents, images and the change log have it."""
 
 import json
 import re
