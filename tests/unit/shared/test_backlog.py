@@ -62,7 +62,7 @@ class TestSweepBefore:
 
     def test_a_backlog_holds_back_what_is_younger_than_its_oldest_message(self, observed: Observed) -> None:
         """However the queue orders its messages, and however long the backlog lasts."""
-        dice = random.Random(1)
+        dice = random.Random(1)  # noqa: S311 - reproducible, not secret
         waiting = [float(-each) for each in range(900)]
         dice.shuffle(waiting)
         for _ in range(890):
