@@ -178,7 +178,7 @@ async def test_clocks_may_differ_a_little(issuer: Issuer, verifier: TokenVerifie
 
 async def test_an_unsigned_token_is_refused(verifier: TokenVerifier) -> None:
     for algorithm in ("none", "None", "NONE", ""):
-        assert "not signed by" in await refusal_of(verifier, handmade({"alg": algorithm, "kid": KEY_ID}))
+        assert "not signed with" in await refusal_of(verifier, handmade({"alg": algorithm, "kid": KEY_ID}))
 
 
 async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
@@ -188,7 +188,7 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
     unsigned = handmade({"alg": "HS256", "typ": "JWT", "kid": KEY_ID}).removesuffix(".")
     signature = hmac.new(secret, unsigned.encode(), hashlib.sha256).digest()
     forged = f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
-    assert "not signed by" in await refusal_of(verifier, forged)
+    assert "not signed with" in await refusal_of(verifier, forged)
 
 
 async def test_another_key_s_signature_is_refused(stranger: Issuer, verifier: TokenVerifier) -> None:
@@ -204,7 +204,7 @@ async def test_another_algorithm_than_the_key_s_is_refused(
 
 @pytest.mark.parametrize("key_id", ["another", "", None])
 async def test_an_unknown_key_is_refused(issuer: Issuer, verifier: TokenVerifier, key_id: str | None) -> None:
-    assert "not signed by" in await refusal_of(verifier, signed(issuer, key_id=key_id))
+    assert "not signed with" in await refusal_of(verifier, signed(issuer, key_id=key_id))
 
 
 @pytest.mark.parametrize("key_id", [7, None, ["local"], {"local": 1}])
@@ -430,7 +430,7 @@ async def test_a_key_that_names_no_algorithm_verifies_those_of_its_type(kind: st
     token = jwt.encode(claims_with(), KEY_KINDS[kind][0], algorithm=algorithm, headers={"kid": KEY_ID})
     assert (await verifier_of(public_jwk(kind)).verify(token)).customer.id == "ada"
     for other in set(KEY_KINDS) - {kind}:
-        assert "not signed by" in await refusal_of(verifier_of(public_jwk(other)), token)
+        assert "not signed with" in await refusal_of(verifier_of(public_jwk(other)), token)
 
 
 async def test_a_key_that_names_its_algorithm_verifies_no_other() -> None:
@@ -440,7 +440,7 @@ async def test_a_key_that_names_its_algorithm_verifies_no_other() -> None:
         if holds:
             await keys.verify(token)
         else:
-            assert "not signed by" in await refusal_of(keys, token)
+            assert "not signed with" in await refusal_of(keys, token)
 
 
 @pytest.mark.parametrize("size", [1024, 8200])
@@ -646,7 +646,7 @@ async def test_a_key_that_left_the_set_is_refused_from_the_next_fetch_on(
     let_pass(client, KEY_LIFETIME + 1)
     await verifier.verify(signed(issuer))
     await fetched(client)
-    assert "not signed by" in await refusal_of(verifier, signed(issuer))
+    assert "not signed with" in await refusal_of(verifier, signed(issuer))
     await verifier.verify(signed(issuer, key_id="next"))
 
 
