@@ -51,7 +51,7 @@ async def test_a_key_that_no_header_can_carry_is_refused(api: FakeApi, key: str)
 
 @pytest.mark.parametrize("address", ["", "localhost:8000", "ftp://api", "http://"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="address"):
+    with pytest.raises(ValueError, match="base URL"):
         OrderClient(address, "token")
 
 

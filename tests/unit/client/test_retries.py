@@ -120,7 +120,7 @@ async def test_an_attempt_without_an_end_is_ended() -> None:
 
     policy = RetryPolicy(deadline=0.02, attempt_timeout=0.01, base=0.005)
     async with OrderClient("http://api", "token", retries=policy, transport=httpx2.MockTransport(never)) as client:
-        with pytest.raises(Unreachable, match="no answer in time"):
+        with pytest.raises(Unreachable, match="no response in time"):
             await client.get_order("ord_0")
 
 
@@ -155,7 +155,7 @@ async def test_a_token_is_asked_for_before_each_attempt(api: FakeApi) -> None:
 @pytest.mark.parametrize("token", ["", "a b", "a\nb", "ä"])
 async def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(api: FakeApi, token: str) -> None:
     async with api.client(token=token) as client:
-        with pytest.raises(ValueError, match="the token is empty, or has characters that no header can carry"):
+        with pytest.raises(ValueError, match="the token is empty, or has characters that are not allowed in a header"):
             await client.get_order("ord_0")
     assert api.requests == []
 

@@ -133,7 +133,8 @@ class JwksClient:
     async def get(self, key_id: str) -> SigningKey | None:
         """Return a cached key at once. Fetch the key set first if the key is unknown or the cache has expired.
 
-        While the issuer does not respond, cached keys stay in use. An unknown key raises KeysUnavailable: it may be new.
+        While the issuer does not respond, cached keys stay in use. An unknown key, which may be new, raises
+        KeysUnavailable.
         """
         key = self._keys.get(key_id)
         age = time.monotonic() - self._fetched_at

@@ -1,4 +1,4 @@
-"""Composition root of the processor, and entry point of its process."""
+"""Composition root and entry point of the processor."""
 
 import asyncio
 import signal
@@ -36,7 +36,7 @@ from order_shared.runtime.tracing.port import Tracing
 log = structlog.get_logger(__name__)
 
 MAX_IDLE_SECONDS = 90.0
-"""Time without a turn after which a poller is stuck: longer than a long poll and its time-outs."""
+"""Time without a completed loop after which a poller counts as stuck: longer than a long poll and its time-outs."""
 
 FLUSH_SECONDS = 5.0
 
@@ -45,8 +45,8 @@ def run() -> None:
     answer_version("order-processor")
     settings = load_settings(ProcessorSettings)
     if home := settings.home_elsewhere:
-        raise SystemExit(f"only the home region {home} processes orders; this is {settings.aws_region}")
-    stripe.enable_telemetry = False  # it would write into a home directory that a container does not have
+        raise SystemExit(f"order-processor runs only in the home region {home}; AWS_REGION is {settings.aws_region}")
+    stripe.enable_telemetry = False  # telemetry writes to a home directory, which the container does not have
     configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listener:
         uvloop.run(serve(settings, listener))
@@ -121,7 +121,7 @@ async def _process(
             reporting = group.create_task(handlings.run())
             sweeping = group.create_task(sweeper.run())
             await consumer.run()
-            sweeping.cancel()  # it was told to stop; by now only what does not answer can hold it
+            sweeping.cancel()  # it was asked to stop; only a dependency that does not respond still blocks it
             reporting.cancel()
         await publisher.close(FLUSH_SECONDS)
         log.info("drained")

@@ -1,12 +1,12 @@
 """Republishes the message of every order that is still open after its due time.
 
-Every processor sweeps. For each of 16 shards of the index `open_orders`, an overdue order's due time is
-moved on by a conditional write, with doubling backoff; whoever wins that write sends the message. Only a
-message that SQS acknowledged counts as a sweep: an outage postpones, and loses nothing.
+Every processor sweeps. In each of 16 shards of the index `open_orders`, the due time of an overdue order is postponed
+by a conditional write with doubling backoff. The process whose write succeeds sends the message. Only a message that
+SQS acknowledged counts as a sweep, so an outage only delays messages.
 
-It holds back as long as the queue's own delay explains why an order is still open.
+An order is swept only if the delay of the queue does not explain why it is still open.
 
-Once a minute it says how the outbox and the queue are, for metrics and for alarms made of log lines.
+Once per minute the sweeper measures the outbox and the queue, for metrics and for alarms based on log lines.
 """
 
 import asyncio
@@ -36,20 +36,20 @@ log = structlog.get_logger(__name__)
 BACKOFF_CAP = timedelta(minutes=15)
 MAX_HOLD_BACK = timedelta(minutes=10)
 PARK_AFTER = timedelta(hours=24)
-"""Age at which an open order is parked, so that an operator decides. Nothing open ever expires."""
+"""Age at which an open order is parked for an operator. Open orders never expire."""
 
 REPORT_EVERY = timedelta(minutes=1)
-"""Interval of the log line `outbox`, and of the count of parked orders that it contains."""
+"""Interval of the log line `outbox` and of the count of parked orders in it."""
 
 COUNT_SECONDS = 2.0
 """Time limit for counting the messages of the queue."""
 
 SHARD_LIMIT = 100
-"""Orders of one shard per sweep; the rest follow in the next one."""
+"""Maximum orders of one shard per sweep. The rest follow in the next sweep."""
 
 
 class RepublishResult(Enum):
-    """What became of saying an order again."""
+    """Result of republishing the message of one order."""
 
     SENT = auto()
     REJECTED = auto()
@@ -64,10 +64,10 @@ class Sweeper:
     _: KW_ONLY
     clock: Clock
     lag_ms: Callable[[], int]
-    """Tells how long the newest message had waited."""
+    """Queue delay: how long the newest received message had waited."""
     depth: Callable[[], Awaitable[Depth]]
     base: timedelta
-    """The first backoff."""
+    """Base of the backoff: the first delay."""
     interval: timedelta
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _oldest: float = field(default=0.0, init=False)
@@ -75,11 +75,11 @@ class Sweeper:
     _reported_at: datetime | None = field(default=None, init=False)
 
     def stop(self) -> None:
-        """End the current sweep after the batch that it is at."""
+        """Stop sweeping after the current batch."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Sweep until `stop`. An error ends one sweep, and never the sweeper."""
+        """Sweep until `stop`. An error ends one sweep, but not the sweeper."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
@@ -94,27 +94,27 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """Sweep all shards once, and return the number of messages sent. Ends early when SQS takes none."""
+        """Sweep all shards once, and return the number of messages sent. Stop early if SQS rejects messages."""
         now = to_millis(self.clock())
         hold_back = min(self.lag_ms(), MAX_HOLD_BACK // timedelta(milliseconds=1))
         shards = list(SWEPT_SHARDS)
-        random.shuffle(shards)  # several sweepers start at different ones
+        random.shuffle(shards)  # so that several sweepers start with different shards
         sent = 0
         for shard in shards:
             entries = await self.orders.list_due(shard, now - hold_back, SHARD_LIMIT)
             for start in range(0, len(entries), MAX_BATCH):
-                said = await asyncio.gather(*map(self._republish, entries[start : start + MAX_BATCH]))
-                sent += said.count(RepublishResult.SENT)
-                if RepublishResult.REJECTED in said or self._stopping.is_set():
+                results = await asyncio.gather(*map(self._republish, entries[start : start + MAX_BATCH]))
+                sent += results.count(RepublishResult.SENT)
+                if RepublishResult.REJECTED in results or self._stopping.is_set():
                     return sent
         return sent
 
     async def report(self) -> None:
-        """Measure outbox and queue, and log `outbox`, unless that was less than REPORT_EVERY ago.
+        """Measure outbox and queue, and log `outbox`, unless the last report is less than REPORT_EVERY ago.
 
-        `oldest_open_seconds` is the age of the oldest order that any look since the last line found overdue: the one
-        that finds it makes it wait again, so the next one would not see it. A gauge of each look would be back at 0
-        before it is scraped.
+        `oldest_open_seconds` is the age of the oldest order that any sweep since the last report found overdue. A sweep
+        postpones the orders that it finds, so the next sweep does not see them: a gauge set by each sweep would be 0
+        again before it is scraped.
         """
         now = self.clock()
         if self._reported_at is not None and now - self._reported_at < REPORT_EVERY:
@@ -128,7 +128,7 @@ class Sweeper:
         await self._count_messages()
 
     async def _count_messages(self) -> None:
-        """Count the messages for the metrics. If SQS does not respond in time, the last count stays."""
+        """Count the messages for the metrics. Keep the last count if SQS does not respond in time."""
         try:
             async with asyncio.timeout(COUNT_SECONDS):
                 depth = await self.depth()
@@ -138,24 +138,24 @@ class Sweeper:
         self.metrics.queues_counted(depth)
 
     async def count_parked(self) -> int:
-        """Count the orders that wait for an operator, and set the metric."""
+        """Count the parked orders and set the metric."""
         entries = [await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT) for shard in PARKED_SHARDS]
         parked = sum(map(len, entries))
         self.metrics.parked.set(parked)
         return parked
 
     async def _republish(self, entry: OpenOrder) -> RepublishResult:
-        """Sweep one order. If that fails, the others go on."""
+        """Sweep one order. A failure is logged and does not affect other orders."""
         try:
             return await self._try_to_republish(entry)
         except StaleOrder:
-            pass  # somebody is at work on it
+            pass  # another worker is processing the order
         except StorageUnavailable as error:
             self._oldest = max(self._oldest, self._age(entry.created_at))
-            log.warning("order_not_swept", **_named(entry), error=str(error))
+            log.warning("order_not_swept", **_log_fields(entry), error=str(error))
         except Exception:
             self._oldest = max(self._oldest, self._age(entry.created_at))
-            log.exception("order_not_swept", **_named(entry))
+            log.exception("order_not_swept", **_log_fields(entry))
         return RepublishResult.SKIPPED
 
     async def _try_to_republish(self, entry: OpenOrder) -> RepublishResult:
@@ -163,7 +163,7 @@ class Sweeper:
         due_at = now + self._backoff_ms(entry.sweeps)
         order = await self.orders.postpone(entry, due_at, sweeps=entry.sweeps + 1)
         if order is None:
-            return RepublishResult.SKIPPED  # ended, or another sweeper's
+            return RepublishResult.SKIPPED  # the order ended, or another sweeper has postponed it
         self._oldest = max(self._oldest, self._age(order.open_since))
         if self.clock() - order.open_since > PARK_AFTER:
             await self.orders.move(order, order.park(self.clock(), "overdue"))
@@ -187,6 +187,6 @@ class Sweeper:
         return int(seconds * 1000)
 
 
-def _named(entry: OpenOrder) -> dict[str, str]:
-    """Return what the log may say of an order whose id is not known. It never names the customer."""
+def _log_fields(entry: OpenOrder) -> dict[str, str]:
+    """Return log fields for an order whose id is not known. They never contain the customer."""
     return {"tenant": to_customer(entry.customer_key).tenant, "created_at": to_text(entry.created_at)}

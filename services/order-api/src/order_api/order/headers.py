@@ -20,14 +20,14 @@ _Tags = Annotated[list[Annotated[str, StringConstraints(pattern=_TAGS)]], Field(
 IfNoneMatch = Annotated[
     _Tags | None,
     Header(
-        description="ETags that you know, or `*`. If the order still has one of them, the response is a 304 without body."
+        description="ETags that you know, or `*`. If the order still has one of them, the response is 304 without body."
     ),
 ]
 Prefer = Annotated[
     list[str] | None,
     Header(
-        description="`wait=N`: the server waits up to N seconds for the order to finish (with `If-None-Match`: to change); "
-        f"the maximum is {MAX_WAIT_SECONDS}. Other preferences are ignored."
+        description="`wait=N`: wait up to N seconds for the order to finish (with `If-None-Match`: to change); "
+        f"at most {MAX_WAIT_SECONDS} seconds. Other preferences are ignored."
     ),
 ]
 IfMatch = Annotated[

@@ -58,7 +58,7 @@ class ProductService:
         return await self._inventory.get(tenant, sku)
 
     async def adjust_stock(self, caller: Customer, sku: str, delta: int, idempotency_key: str) -> Adjusted:
-        """Change the stock once per idempotency key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
+        """Change the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
         key = record_key(caller, RecordKind.STOCK, idempotency_key)
         request_fingerprint = fingerprint({"sku": sku, "delta": delta})
         for _ in range(ADJUST_ROUNDS):
