@@ -109,7 +109,7 @@ def test_another_kind_of_key_is_told_and_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "issuer.pem"
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(pem)
-    with pytest.raises(TypeError, match="no RSA key; remove it"):
+    with pytest.raises(TypeError, match="no RSA key; remove the file"):
         Issuer.at(path)
     assert path.read_bytes() == pem
 

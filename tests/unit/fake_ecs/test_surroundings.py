@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 
 from fake_ecs.gateway import Gateway
 from fake_ecs.images import INDEX, REVISION_LABEL, push_image, tag_image
-from fake_ecs.shapes import AnswerInvalid, ensure_valid
+from fake_ecs.shapes import InvalidResponse, ensure_valid
 from tests.ecs import SteppedEcs, stepped_ecs
 
 API = "order-api"
@@ -164,7 +164,7 @@ def _deployment_shape() -> Any:
     ],
 )
 def test_an_answer_that_aws_could_not_give_is_an_error_of_the_fake(deployment: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(AnswerInvalid, match=complaint):
+    with pytest.raises(InvalidResponse, match=complaint):
         ensure_valid("DescribeServiceDeployments", {"serviceDeployments": [deployment]}, _deployment_shape())
 
 
@@ -184,7 +184,7 @@ def test_every_answer_is_checked(ecs: SteppedEcs) -> None:
 
     gateway = Gateway([Wrong()], {"ecs": _model()}, ecs.engine.faults)
 
-    with pytest.raises(AnswerInvalid):
+    with pytest.raises(InvalidResponse):
         gateway.answer({"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.DescribeServices"}, b'{"services": []}')
 
 

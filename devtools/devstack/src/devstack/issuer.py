@@ -45,7 +45,7 @@ class Issuer:
 
     @classmethod
     def at(cls, path: Path) -> "Issuer":
-        """Return the issuer with the private key in this file. A missing file is created, readable by its owner only."""
+        """Return the issuer with the private key in this file. A missing file is created for its owner only."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
