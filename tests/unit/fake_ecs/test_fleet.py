@@ -104,5 +104,5 @@ def test_the_breaker_opens_at_half_the_tasks(desired: int, threshold: int) -> No
 
 
 def test_time_does_not_stand_still() -> None:
-    with pytest.raises(ValueError, match="speed is 0"):
+    with pytest.raises(ValueError, match="speed must be above 0"):
         Timing(speed=0)

@@ -27,7 +27,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class OrderClient:
-    """Client of one customer, whom the token identifies. Any number of calls may run at once.
+    """Client of one customer, identified by the token. Any number of calls may run at once.
 
     Calls are retried within the deadline of the policy if the network or the API fails. In addition to the errors
     in their docstrings, all methods raise Unreachable, Unavailable, RateLimited, Unauthenticated, Forbidden,
@@ -177,7 +177,7 @@ class OrderClient:
     ) -> AsyncIterator[Order]:
         """Yield each new version of the order. The last one is in a state of `until`.
 
-        Each request asks the API to wait for a change; the first one for the end of the order, unless `look_first`. If
+        Each request lets the API wait for a change; the first one for the end of the order, unless `look_first`. If
         the API does not wait, requests are repeated with growing pauses.
         """
         end = self._time.clock() + patience

@@ -74,7 +74,7 @@ class BoundedConnection(FramedConnection):
 
     def _refuse(self, refusal: Refusal) -> None:
         # Before the first request there is no cycle. During a cycle, a refusal would be a second response to a request.
-        if not self._in_body and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]  # uvicorn says never None
+        if not self._in_body and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]  # declared as never None by uvicorn
             self.transport.write(encode_refusal(refusal))
         self.transport.close()
 

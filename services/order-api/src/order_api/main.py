@@ -161,7 +161,7 @@ def run() -> None:
     answer_version("order-api")
     settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
-    # Before uvicorn listens to them they end it at once; after its shutdown, uvicorn raises them again: a good end too.
+    # These signals end the process with 0 before uvicorn handles them, and when uvicorn raises them after its shutdown.
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: sys.exit(0))
     with listen(settings.host, settings.port) as listener:

@@ -76,7 +76,7 @@ class RequestContext:
             log.exception("request_crashed")
             if status:
                 raise  # the response has begun, so it can only be aborted
-            detail = "An unexpected error occurred. Give the request id when you ask for help."
+            detail = "An unexpected error occurred. Include the request id when you ask for support."
             await problem_response(scope, INTERNAL_ERROR, detail)(scope, receive, tagged_send)
         finally:
             self._record(scope, status, time.perf_counter() - started)

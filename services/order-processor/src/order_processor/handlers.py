@@ -39,7 +39,7 @@ def make_handler(context: FlowContext, tracing: Tracing = NO_TRACING) -> Handler
         if trace_id := trace_id_of(event.traceparent):
             bind_contextvars(trace_id=trace_id)
         flow = HANDLERS.get(type(event))
-        if flow is None:  # not counted as an attempt of the order; a release that knows the type can redrive it
+        if flow is None:  # not counted as an attempt of the order; a release that supports the type can redrive it
             raise Unprocessable("unhandled_type", event.type)
         with tracing.handling(event, delivery):
             await _run(flow, event, delivery, context)

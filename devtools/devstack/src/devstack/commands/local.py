@@ -153,7 +153,7 @@ def _demonstrate(stack: Stack, burst: int) -> list[Row]:
 
 
 async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[Row]:
-    """Return the rows of the demonstration. A process of the stack that dies ends it at once: raises ChildFailed."""
+    """Return the rows of the demonstration. Raises ChildFailed as soon as a process exits."""
     running = asyncio.create_task(demo)
     try:
         while not running.done():

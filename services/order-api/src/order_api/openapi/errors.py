@@ -86,7 +86,7 @@ SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for 
 """Example errors, by problem code."""
 
 DETAILS: Mapping[str, str] = {
-    "internal_error": "An unexpected error occurred. Give the request id when you ask for help.",
+    "internal_error": "An unexpected error occurred. Include the request id when you ask for support.",
     "temporarily_unavailable": "The service is temporarily unavailable. Send the same request again in a moment.",
     **{refusal.kind.code: refusal.detail for refusal in DOCUMENTED},
 }

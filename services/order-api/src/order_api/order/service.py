@@ -176,7 +176,7 @@ class OrderService:
     async def cancel(
         self, identity: Identity, order_id: str, versions: Collection[int] | None, *, traceparent: str | None = None
     ) -> Order:
-        """Cancel the order, or request its cancellation by the processor if it holds stock. Return the order.
+        """Cancel the order, or request its cancellation by the processor if stock is reserved. Return the order.
 
         A repeated call changes nothing. `versions` are the versions to cancel, or None for any. `traceparent`
         identifies the trace of the request. Raises OrderNotFound, NotCancellable, VersionMismatch.
