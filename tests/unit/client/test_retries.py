@@ -1,4 +1,4 @@
-"""What the client repeats, when, and that repeating never places a second order."""
+"""Retries of the client: which requests, when, and without placing a second order."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-async def test_an_order_whose_answer_was_lost_is_placed_once(api: FakeApi) -> None:
+async def test_an_order_whose_response_was_lost_is_placed_once(api: FakeApi) -> None:
     api.lost = 3
     async with api.client() as client:
         order = await client.place_order({"TEA": 2})
@@ -59,7 +59,7 @@ async def test_each_call_places_an_order_of_its_own_and_a_key_brought_along_does
     ],
     ids=repr,
 )
-async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx2.Response | Exception) -> None:
+async def test_transient_errors_are_retried(api: FakeApi, trouble: httpx2.Response | Exception) -> None:
     api.instead = [trouble, trouble]
     async with api.client() as client:
         order = await client.place_order({"TEA": 1})
@@ -77,7 +77,7 @@ async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx2.Response | E
     ],
     ids=["409", "503 for good", "500 of a stranger"],
 )
-async def test_what_stays_is_told_at_once(api: FakeApi, answer: httpx2.Response, error: type[Problem]) -> None:
+async def test_permanent_errors_are_raised_at_once(api: FakeApi, answer: httpx2.Response, error: type[Problem]) -> None:
     api.instead = [answer]
     async with api.client() as client:
         with pytest.raises(error):
@@ -92,7 +92,7 @@ async def test_retry_after_comes_on_top_of_the_pause(api: FakeApi) -> None:
     assert api.time.sleeps == [7.1]
 
 
-async def test_nobody_waits_for_a_time_beyond_the_deadline(api: FakeApi) -> None:
+async def test_a_pause_never_exceeds_the_deadline(api: FakeApi) -> None:
     api.instead = [problem(429, "rate_limited", headers={"Retry-After": "31"}, retryable=True)]
     async with api.client() as client:
         with pytest.raises(RateLimited) as caught:
@@ -132,7 +132,7 @@ async def test_cancelling_again_after_a_lost_answer_changes_nothing(api: FakeApi
     assert (cancelled.status, cancelled.version) == ("cancelled", 2)
 
 
-async def test_what_is_not_this_api_is_told_as_such(api: FakeApi) -> None:
+async def test_a_response_of_another_server_is_an_unexpected_answer(api: FakeApi) -> None:
     api.instead = [httpx2.Response(200, text="<html>welcome</html>"), httpx2.Response(302)]
     async with api.client() as client:
         for _ in range(2):
@@ -140,7 +140,7 @@ async def test_what_is_not_this_api_is_told_as_such(api: FakeApi) -> None:
                 await client.get_order("ord_0")
 
 
-async def test_a_token_is_asked_for_before_each_attempt(api: FakeApi) -> None:
+async def test_a_token_is_requested_before_each_attempt(api: FakeApi) -> None:
     tokens = iter(["old", "new"])
 
     async def token() -> str:

@@ -1,4 +1,4 @@
-"""Tasks: which start, which go, and how failures are counted. Pure, with the time in the test's hand."""
+"""Start, stop and failure count of tasks. Pure, with a clock that the test sets."""
 
 from datetime import timedelta
 
@@ -55,7 +55,7 @@ def test_a_task_takes_its_time_to_start_and_to_drain(service: Service, revision:
     assert _at(service, 51) == [TaskStatus.STOPPED]
 
 
-def test_what_does_not_run_yet_goes_first(service: Service, revision: Revision) -> None:
+def test_pending_tasks_stop_first(service: Service, revision: Revision) -> None:
     revision.desired = 2
     _at(service, 0)
     _at(service, 20)
@@ -103,6 +103,6 @@ def test_the_breaker_opens_at_half_the_tasks(desired: int, threshold: int) -> No
     assert machine.threshold(desired) == threshold
 
 
-def test_time_does_not_stand_still() -> None:
+def test_a_speed_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="speed must be above 0"):
         Timing(speed=0)

@@ -1,4 +1,4 @@
-"""How a deployment goes on, without any I/O: the pure machine with a clock in the test's hand."""
+"""State machine of a deployment without I/O, with a clock that the test sets."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,7 +43,7 @@ BALANCING = Balancing(container="app", port=80, target_groups=("blue", "green"),
 
 
 class World:
-    """A service with one revision that runs, and the moment that it is."""
+    """Service with one running revision, and the current time."""
 
     def __init__(self, configuration: Configuration, *, desired: int = 2, timing: Timing = TIMING) -> None:
         self.now = NOON
@@ -218,7 +218,7 @@ def test_without_rollback_an_alarm_stops_it_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("action", "end"), [(HookAction.ROLLBACK, Status.ROLLBACK_SUCCESSFUL), (HookAction.CONTINUE, Status.SUCCESSFUL)]
 )
-def test_a_pause_that_nobody_resolves_times_out(action: HookAction, end: Status) -> None:
+def test_an_unresolved_pause_times_out(action: HookAction, end: Status) -> None:
     world = World(replace(BLUE_GREEN, hooks=(replace(PAUSE, action=action),)))
     deployment = world.deploy()
     world.until(lambda: deployment.awaiting is not None)
@@ -264,7 +264,7 @@ def test_the_breaker_rolls_back_an_image_that_does_not_start() -> None:
     assert world.fewest == 2
 
 
-def test_what_the_breaker_stops_starts_no_more_tasks() -> None:
+def test_no_task_starts_after_the_circuit_breaker() -> None:
     world = World(replace(ROLLING, breaker_rolls_back=False))
     world.seen = Observation(broken={NEW: "exit 1"})
     deployment = world.deploy()

@@ -1,4 +1,4 @@
-"""What ECS works with: images and their tags, rules and targets, alarms; and the check of each answer."""
+"""Services that ECS uses: images and tags, rules and targets, alarms; and the check of each response."""
 
 import json
 from collections.abc import Iterator
@@ -94,7 +94,7 @@ def test_platforms_are_scanned_and_the_index_is_not(ecs: SteppedEcs, ecr: Any) -
         scan(repositoryName=API, imageId={"imageTag": "sha-5d6e7f8"})
 
 
-def test_what_is_not_there_is_told(ecr: Any) -> None:
+def test_a_missing_resource_is_an_error(ecr: Any) -> None:
     described = {"repositoryName": API, "imageIds": [{"imageTag": "nope"}]}
 
     assert _code(ecr.describe_images, **described) == "ImageNotFoundException"
