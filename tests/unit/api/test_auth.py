@@ -299,7 +299,7 @@ async def test_a_refusal_does_not_repeat_the_token(stranger: Issuer, verifier: T
     assert not any(part in told for part in token.split("."))
 
 
-async def test_without_the_issuer_s_keys_the_response_is_503(issuer: Issuer) -> None:
+async def test_without_the_issuer_s_keys_tokens_cannot_be_verified(issuer: Issuer) -> None:
     with pytest.raises(KeysUnavailable):
         await TokenVerifier(NoKeys(), RULES).verify(signed(issuer))
 
