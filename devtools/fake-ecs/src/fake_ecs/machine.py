@@ -129,7 +129,7 @@ def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timi
         expires_at = timing.after(now, timedelta(minutes=configured.timeout_minutes).total_seconds())
         deployment.hooks.append(Hook(stage, expires_at, configured.action))
         deployment.updated_at = now
-        service.add_event(now, f"deployment {deployment.id} is paused at {stage} and awaits an action.")
+        service.add_event(now, f"deployment {deployment.id} waits at {stage} for an action.")
         return False
     if pause.status is HookStatus.AWAITING_ACTION and now >= pause.expires_at:
         pause.status = HookStatus.TIMED_OUT
