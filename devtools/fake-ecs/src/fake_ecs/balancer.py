@@ -25,7 +25,7 @@ class Balancer:
         self._listeners: dict[str, Json] = {}
         self._rules: dict[str, Json] = {}
         self._listener_of: dict[str, str] = {}
-        """By rule."""
+        """Listener ARN by rule."""
         self._groups: dict[str, Json] = {}
         self._targets: dict[str, dict[str, Json]] = {}
         """Targets by group and address."""

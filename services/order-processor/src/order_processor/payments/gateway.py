@@ -26,7 +26,7 @@ class FailureReason(StrEnum):
     """Reason why a payment call has no result."""
 
     NO_RESPONSE = "no_response"
-    """The provider did not respond in time, or a proxy responded in its place."""
+    """The provider did not respond in time, or a proxy responded instead."""
     THROTTLED = "throttled"
     """The provider limits the request rate, or is already processing the same request."""
     PROVIDER_ERROR = "provider_error"
