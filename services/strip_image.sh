@@ -1,13 +1,15 @@
 #!/bin/sh
-# Takes out of an image's environment what a service never reads: `strip_image.sh ENVIRONMENT MODULE`.
+# Remove files that a service never reads from an image's environment: `strip_image.sh ENVIRONMENT MODULE`.
 set -eu
 environment=$1 module=$2
 packages=$(echo "$environment"/lib/python3.*/site-packages)
-# Symbols are for debuggers.
+# Only debuggers need symbols.
 find "$environment" -name '*.so*' -type f -exec strip --strip-unneeded {} +
-# botocore brings every service of AWS. Here it finds credentials only: DynamoDB and SQS are spoken to directly.
+# botocore contains the data of every AWS service. The services use botocore only to find credentials; their own client
+# calls DynamoDB and SQS.
 find "$packages/botocore/data" -mindepth 1 -maxdepth 1 -type d \
     ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} +
 rm -rf "$packages/boto3/data" "$packages/boto3/examples"
-# Compiled is what the service imports when it starts, traced or not, since the running container can write nothing.
+# Compile every module that the service imports at its start, with or without tracing: the running container cannot write
+# compiled files.
 PYTHONDONTWRITEBYTECODE= "$environment/bin/python" -c "import $module, order_shared.healthcheck, order_shared.runtime.tracing.spans"

@@ -36,9 +36,9 @@ def test_the_demo_of_deployments_ends_well_and_leaves_nothing_behind(tmp_path: P
         "$ orderctl deploy order-processor",
         "successful",
         "drift         none",
-        "What became of the deployments",
+        "Results of the deployments",
         "rolled back",
-        "Everything went as it should",
+        "All checks passed",
     ):
         assert any(expected in line for line in told), f"{expected} is not told, or not in its turn:\n{ended.stdout}"
     assert list(tmp_path.iterdir()) == []
@@ -60,7 +60,7 @@ async def test_the_fake_is_there_until_ctrl_c(tmp_path: Path) -> None:
         assert deployed.returncode == 0, deployed.stdout
         serving.send_signal(signal.SIGINT)
         assert serving.wait(30) == 0
-        assert "everything has ended" in output.read_text()
+        assert "everything has been shut down" in output.read_text()
     finally:
         serving.kill()
         serving.wait()

@@ -122,7 +122,7 @@ async def test_beside_a_running_stack_that_outlives_its_terminal(tmp_path: Path)
 
         second = orderctl("local", "up", "--state", str(tmp_path))
         assert second.returncode == 1
-        assert "running already" in second.stdout
+        assert "already running" in second.stdout
 
         again = orderctl("local", "seed", "--state", str(tmp_path))
         assert again.returncode == 0, again.stdout

@@ -1,4 +1,4 @@
-"""The API over fakes, spoken to over HTTP in process."""
+"""Fixtures of the API over fakes, called over HTTP in process."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -36,7 +36,7 @@ def issuer() -> Issuer:
 
 
 class KnownKeys:
-    """The issuer's key without a request."""
+    """Key source that returns the issuer's key without a request."""
 
     async def get(self, key_id: str) -> SigningKey | None:
         return SigningKey.of(issuer().key_set["keys"][0]) if key_id == KEY_ID else None
@@ -76,7 +76,7 @@ class Api:
 
 
 def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) -> FastAPI:
-    """The application over fakes of its own."""
+    """The application over its own fakes."""
     store = MemoryStore(UniqueClock())
     adapters = Adapters(
         MemoryOrderRepository(store),
@@ -116,7 +116,7 @@ async def api() -> AsyncIterator[Api]:
 
 
 def problem_of(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
-    """The problem, after a look at what every problem has."""
+    """Return the problem of a response after checking the members of every problem."""
     assert response.headers["Content-Type"] == "application/problem+json", response.text
     problem: dict[str, Any] = response.json()
     assert (response.status_code, problem["status"], problem["code"]) == (status, status, code), problem

@@ -1,4 +1,4 @@
-"""What the document says: its operations, the requests that it shows, the answers that it describes."""
+"""Operations, example requests and documented responses of the OpenAPI document."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def problem_example(name: str, status: str, code: str) -> dict[str, Any]:
 
 
 def example_request(name: str, **overrides: Any) -> httpx2.Request:
-    """The request that the document shows, with some of its parameters or its body in another way."""
+    """Return the example request of the operation, with some parameters or the body replaced."""
     method, path, operation = OPERATIONS[name]
     headers: dict[str, str] = {}
     for parameter in operation["parameters"]:
@@ -55,7 +55,7 @@ def example_request(name: str, **overrides: Any) -> httpx2.Request:
 
 
 def assert_documented(name: str, response: httpx2.Response) -> None:
-    """Status, headers and body are among what the document says of this operation."""
+    """Check that status, headers and body of a response are documented for the operation."""
     answers = operation_of(name)["responses"]
     assert str(response.status_code) in answers, (name, response.status_code, response.text)
     answer = answers[str(response.status_code)]

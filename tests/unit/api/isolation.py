@@ -1,7 +1,7 @@
-"""What the isolation suite knows of each route, and two shops in one store, with the same customers and products.
+"""Examples of each route for the isolation suite, and two shops in one store with the same customers and products.
 
-The suite's cases are made from the routes that the app has. One that has no example here fails it, so that a new
-route cannot escape.
+The cases are derived from the routes of the app. A route without an example fails the suite, so that no new route is
+left out.
 """
 
 import re
@@ -30,23 +30,23 @@ SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMI
 PUBLIC = frozenset(
     {"/healthz", "/serving", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 )
-"""Read by whoever likes: nothing that they show is anybody's."""
+"""Public routes, whose responses contain no customer data."""
 
 COMMON, OWN, MORE, NOBODYS = "TEA", "POT", "CUP", "PAN"
-"""Products: of both shops; of the one only; of the other only; of none."""
+"""SKUs: in both shops, in the first only, in the second only, in none."""
 
 TELLS_NOTHING = frozenset({"date", "ratelimit", "x-request-id"})
-"""Headers that differ from answer to answer."""
+"""Headers that differ between responses."""
 
 INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 Snapshot = Mapping[str, str]
-"""All that is stored, item by item under its key."""
+"""All stored items, by key."""
 
 
 @dataclass(frozen=True, order=True)
 class Route:
-    """`path` is a template; `method` is `*` if the route answers something else than requests of HTTP."""
+    """Route of the app. `path` is a template; `method` is `*` if the route does not serve HTTP requests."""
 
     path: str
     method: str
@@ -56,7 +56,7 @@ class Route:
 
     @property
     def names(self) -> frozenset[str]:
-        """The parameters of the path."""
+        """Return the parameters of the path."""
         return frozenset(name for _, name, _, _ in Formatter().parse(self.path) if name)
 
     @property
@@ -65,7 +65,7 @@ class Route:
 
 
 class Owner(StrEnum):
-    """Whose the things are that a route is about: one customer's, or those of a whole shop."""
+    """Owner of the resources of a route: one customer or a whole shop."""
 
     CUSTOMER = "customer"
     TENANT = "tenant"
@@ -73,10 +73,10 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A request that the route carries out.
+    """Valid request of a route.
 
-    `scope` is the one that it needs. `absent` is the code of the 404 for what nobody has; None where nothing is
-    looked for. With `another`, a second body, it wants an `Idempotency-Key`.
+    `scope` is the required scope. `absent` is the code of the 404 for a missing resource, or None if the route looks up
+    none. With a second body `another`, the route requires an `Idempotency-Key`.
     """
 
     scope: str
@@ -119,7 +119,7 @@ EXAMPLES: Mapping[Route, Example] = {
 
 
 def routes_of(app: FastAPI) -> list[Route]:
-    """All routes but the public ones, each with one method."""
+    """Return all routes except the public ones, each with one method."""
     return sorted(
         Route(str(context.path), method)
         for context in iter_route_contexts(app.routes)
@@ -145,7 +145,7 @@ class Caller:
 
     @property
     def mark(self) -> str:
-        """Stands in the reference of each order of theirs that the world begins with."""
+        """Return the text in the references of the caller's initial orders."""
         return f"{self.tenant}:{self.customer}"
 
     @property
@@ -159,7 +159,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Names:
-    """What paths name."""
+    """Values of the path parameters."""
 
     order_id: str
     sku: str
@@ -170,7 +170,7 @@ class Names:
 
 @dataclass(frozen=True)
 class World:
-    """`owner` has what is at stake; `neighbour` is of the same shop; `stranger` bears the owner's name in another."""
+    """`owner` has the resources; `neighbour` is in the same shop; `stranger` has the owner's name in another shop."""
 
     http: httpx2.AsyncClient
     snapshot: Callable[[], Awaitable[Snapshot]]
@@ -183,12 +183,12 @@ class World:
         return self.owner, self.neighbour, self.stranger
 
     def others(self, whose: Owner) -> list[Caller]:
-        """Those who are to find nothing of the owner's, staff of the other shop among them."""
+        """Return the callers that must not see the owner's data, including staff of the other shop."""
         outside = [self.stranger, self.stranger.as_staff]
         return [self.neighbour, *outside] if whose is Owner.CUSTOMER else outside
 
     async def settle(self) -> Names:
-        """Products, whose names tell the shop, and two orders of each caller; what the owner has."""
+        """Create products named after their shops and two orders of each caller; return the owner's resources."""
         for caller, own in ((self.owner, OWN), (self.stranger, MORE)):
             for sku in (COMMON, own):
                 await self.put_product(caller, sku)
@@ -209,7 +209,7 @@ class World:
         return answer
 
     async def place(self, caller: Caller, reference: str) -> str:
-        """The order's id; the reference is the key, too."""
+        """Place an order and return its id. The reference is also the idempotency key."""
         headers = caller.headers | {"Idempotency-Key": reference}
         response = await self.http.post("/v1/orders", json={**ORDER, "reference": reference}, headers=headers)
         return str(done(response).json()["id"])
@@ -224,7 +224,7 @@ class World:
         body: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
-        """The example of the route; `who` are the headers that say so, and whatever else is to be said."""
+        """Send the example request of the route with the headers `who`, which identify the caller."""
         example = example_of(route)
         keyed = {"Idempotency-Key": key} if example.is_keyed else {}
         return await self.http.request(
@@ -233,7 +233,7 @@ class World:
 
 
 def nobodys() -> Names:
-    """As well-formed as those that something bears."""
+    """Well-formed ids that no resource has."""
     return Names(new_order_id(NOON), NOBODYS)
 
 
@@ -243,7 +243,7 @@ def done(response: httpx2.Response) -> httpx2.Response:
 
 
 def told_by(response: httpx2.Response, names: Names) -> tuple[int, dict[str, str], str]:
-    """All that the caller learns, but for what they named themselves, the request's id and the time of day."""
+    """Everything that a caller learns from a response, except their own values, the request id and the time."""
     text = INSTANT.sub("(time)", response.text)
     for known in (names.order_id, names.sku, response.headers["X-Request-Id"]):
         text = text.replace(known, "(known)")

@@ -1,4 +1,4 @@
-"""A real server of the API in this process, and raw requests to it over sockets."""
+"""Real server of the API in this process, and raw requests to it over sockets."""
 
 import asyncio
 import json

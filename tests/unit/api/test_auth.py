@@ -1,4 +1,4 @@
-"""Tokens: only the issuer's signature counts, and only what it says of tenant and customer."""
+"""Tokens: only the issuer's signature counts, and only its claims determine tenant and customer."""
 
 import asyncio
 import base64
@@ -64,7 +64,7 @@ class NoKeys:
 
 @dataclass
 class KeyServer:
-    """What it answers is what a test makes it answer; it counts how often it is asked."""
+    """Key server with responses set by the test. It counts its requests."""
 
     document: object
     status: int = 200
@@ -106,7 +106,7 @@ def verifier(issuer: Issuer) -> TokenVerifier:
 
 
 def claims_with(**changes: Any) -> dict[str, Any]:
-    """Claims that hold, but for the changes; None takes a claim away."""
+    """Return valid claims with the changes applied; None removes a claim."""
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "tenant": "acme", "exp": now + 600} | changes
     return {name: value for name, value in claims.items() if value is not None}
@@ -122,7 +122,7 @@ def encoded(part: object) -> str:
 
 
 def handmade(header: object, signature: bytes = b"") -> str:
-    """What no library would write."""
+    """Return a token that no library would create."""
     return f"{encoded(header)}.{encoded(claims_with())}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
 
@@ -178,7 +178,7 @@ async def test_clocks_may_differ_a_little(issuer: Issuer, verifier: TokenVerifie
 
 async def test_an_unsigned_token_is_refused(verifier: TokenVerifier) -> None:
     for algorithm in ("none", "None", "NONE", ""):
-        assert "not signed by" in await refusal_of(verifier, handmade({"alg": algorithm, "kid": KEY_ID}))
+        assert "not signed with" in await refusal_of(verifier, handmade({"alg": algorithm, "kid": KEY_ID}))
 
 
 async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
@@ -188,7 +188,7 @@ async def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(
     unsigned = handmade({"alg": "HS256", "typ": "JWT", "kid": KEY_ID}).removesuffix(".")
     signature = hmac.new(secret, unsigned.encode(), hashlib.sha256).digest()
     forged = f"{unsigned}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
-    assert "not signed by" in await refusal_of(verifier, forged)
+    assert "not signed with" in await refusal_of(verifier, forged)
 
 
 async def test_another_key_s_signature_is_refused(stranger: Issuer, verifier: TokenVerifier) -> None:
@@ -204,7 +204,7 @@ async def test_another_algorithm_than_the_key_s_is_refused(
 
 @pytest.mark.parametrize("key_id", ["another", "", None])
 async def test_an_unknown_key_is_refused(issuer: Issuer, verifier: TokenVerifier, key_id: str | None) -> None:
-    assert "not signed by" in await refusal_of(verifier, signed(issuer, key_id=key_id))
+    assert "not signed with" in await refusal_of(verifier, signed(issuer, key_id=key_id))
 
 
 @pytest.mark.parametrize("key_id", [7, None, ["local"], {"local": 1}])
@@ -287,7 +287,7 @@ async def test_a_scope_that_is_no_text_is_refused(issuer: Issuer, verifier: Toke
     assert "scope" in await refusal_of(verifier, signed(issuer, scope=scope))
 
 
-async def test_a_token_that_is_too_long_is_refused_before_anybody_is_asked(issuer: Issuer) -> None:
+async def test_a_token_that_is_too_long_is_refused_before_keys_are_fetched(issuer: Issuer) -> None:
     token = signed(issuer, scope="x" * MAX_TOKEN_LENGTH)
     verifier = TokenVerifier(NoKeys(), RULES)
     assert "too long" in await refusal_of(verifier, token)
@@ -299,7 +299,7 @@ async def test_a_refusal_does_not_repeat_the_token(stranger: Issuer, verifier: T
     assert not any(part in told for part in token.split("."))
 
 
-async def test_without_the_issuer_s_keys_nobody_is_blamed(issuer: Issuer) -> None:
+async def test_without_the_issuer_s_keys_tokens_cannot_be_verified(issuer: Issuer) -> None:
     with pytest.raises(KeysUnavailable):
         await TokenVerifier(NoKeys(), RULES).verify(signed(issuer))
 
@@ -314,7 +314,7 @@ COGNITO = TokenRules(
 
 
 def of_cognito(**changes: Any) -> dict[str, Any]:
-    """The changes that make of our issuer's claims those of a Cognito access token."""
+    """Return the changes that turn the issuer's claims into those of a Cognito access token."""
     claims = {
         "aud": None,
         "tenant": None,
@@ -430,7 +430,7 @@ async def test_a_key_that_names_no_algorithm_verifies_those_of_its_type(kind: st
     token = jwt.encode(claims_with(), KEY_KINDS[kind][0], algorithm=algorithm, headers={"kid": KEY_ID})
     assert (await verifier_of(public_jwk(kind)).verify(token)).customer.id == "ada"
     for other in set(KEY_KINDS) - {kind}:
-        assert "not signed by" in await refusal_of(verifier_of(public_jwk(other)), token)
+        assert "not signed with" in await refusal_of(verifier_of(public_jwk(other)), token)
 
 
 async def test_a_key_that_names_its_algorithm_verifies_no_other() -> None:
@@ -440,7 +440,7 @@ async def test_a_key_that_names_its_algorithm_verifies_no_other() -> None:
         if holds:
             await keys.verify(token)
         else:
-            assert "not signed by" in await refusal_of(keys, token)
+            assert "not signed with" in await refusal_of(keys, token)
 
 
 @pytest.mark.parametrize("size", [1024, 8200])
@@ -476,13 +476,13 @@ def client(running: BaseTestServer, http: aiohttp.ClientSession) -> JwksClient:
 
 
 def let_pass(client: JwksClient, seconds: float) -> None:
-    """As if its last fetch had been so much earlier: it reads the machine's clock, which no test can turn."""
+    """Move the time of the last fetch back: the client reads the monotonic clock, which a test cannot set."""
     client._fetched_at -= seconds
     client._tried_at -= seconds
 
 
 async def fetched(client: JwksClient) -> None:
-    """Until what it fetches beside the requests has come."""
+    """Wait until the background fetch has finished."""
     if client._fetching is not None:
         await client._fetching
 
@@ -588,7 +588,7 @@ async def test_an_issuer_that_is_gone_keeps_the_keys_there_were(client: JwksClie
     assert await client.get(KEY_ID) is before
 
 
-async def test_an_outage_is_over_when_the_issuer_answers_again(
+async def test_an_outage_ends_when_the_issuer_responds_again(
     client: JwksClient, published: KeyServer, issuer: Issuer
 ) -> None:
     await client.get(KEY_ID)
@@ -618,7 +618,7 @@ async def test_the_first_keys_are_found_after_an_outage_at_the_start(client: Jwk
     assert await client.get(KEY_ID) is not None
 
 
-async def test_what_is_not_for_signatures_is_left_out(client: JwksClient, published: KeyServer, issuer: Issuer) -> None:
+async def test_keys_not_for_signatures_are_ignored(client: JwksClient, published: KeyServer, issuer: Issuer) -> None:
     good = issuer.key_set["keys"][0]
     published.document = {
         "keys": [
@@ -646,7 +646,7 @@ async def test_a_key_that_left_the_set_is_refused_from_the_next_fetch_on(
     let_pass(client, KEY_LIFETIME + 1)
     await verifier.verify(signed(issuer))
     await fetched(client)
-    assert "not signed by" in await refusal_of(verifier, signed(issuer))
+    assert "not signed with" in await refusal_of(verifier, signed(issuer))
     await verifier.verify(signed(issuer, key_id="next"))
 
 

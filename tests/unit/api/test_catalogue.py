@@ -1,4 +1,4 @@
-"""The catalogue: what exists is remembered for five seconds at most, what does not is asked for each time."""
+"""Catalogue: existing products are cached for at most five seconds, missing ones are read each time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Shelf:
-    """The one method that the catalogue calls; `asked` has what it was called with."""
+    """Repository with the one method that the catalogue calls. `asked` has its arguments."""
 
     products: dict[tuple[str, str], Product] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
@@ -116,7 +116,7 @@ async def test_no_price_is_older_than_five_seconds_even_if_nobody_can_read_it_an
     assert FRESH_SECONDS + OVERDUE_SECONDS == 5.0
 
 
-async def test_asking_does_not_prolong_the_memory(shop: Shop) -> None:
+async def test_reading_does_not_extend_the_cache_lifetime(shop: Shop) -> None:
     shop.shelf.put(make_product())
     for _ in range(4):
         await shop.catalogue.get("acme", ["TEA"])
@@ -124,7 +124,7 @@ async def test_asking_does_not_prolong_the_memory(shop: Shop) -> None:
     assert len(shop.shelf.asked) == 2
 
 
-async def test_only_what_is_not_remembered_is_asked_for(shop: Shop) -> None:
+async def test_only_missing_products_are_read(shop: Shop) -> None:
     for sku in ("TEA", "CUP"):
         shop.shelf.put(make_product(sku=sku))
     await shop.catalogue.get("acme", ["TEA"])
@@ -157,7 +157,7 @@ async def test_one_tenant_s_products_are_not_another_s(shop: Shop) -> None:
         await shop.catalogue.get("initech", ["TEA"])
 
 
-async def test_nothing_wanted_asks_nobody(shop: Shop) -> None:
+async def test_no_skus_cause_no_read(shop: Shop) -> None:
     assert await shop.catalogue.get("acme", []) == {}
     assert shop.shelf.asked == []
 

@@ -1,4 +1,4 @@
-"""Cursors: they lead back to where they were made for, and nowhere else."""
+"""Cursors are valid only for the query that returned them."""
 
 import string
 
@@ -21,7 +21,7 @@ def codec(*secrets: str) -> CursorCodec:
 
 
 def cursor_to(position: str, scope: dict[str, str], signer: CursorCodec | None = None) -> str:
-    """The cursor of a page that ends at this position."""
+    """Return the cursor of a page that ends at this position."""
     cursor = (signer or codec()).page([position, "one more"], 1, scope, str).next_cursor
     assert cursor is not None
     return cursor
@@ -71,7 +71,7 @@ def test_a_change_of_any_character_is_refused() -> None:
 
 
 def test_a_change_of_the_last_character_leads_nowhere_else() -> None:
-    """Its two lowest bits carry nothing: base64 has six in a character, and 160 are signed."""
+    """The two lowest bits of the last character are unused: base64 encodes six bits, and 160 bits are signed."""
     cursor = cursor_to("here", SCOPE)
     for character in ALPHABET:
         changed = cursor[:-1] + character
@@ -90,7 +90,7 @@ def test_the_parts_of_two_cursors_do_not_fit_together() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=100))
-def test_what_is_no_cursor_at_all_is_refused(text: str) -> None:
+def test_a_malformed_cursor_is_refused(text: str) -> None:
     assert is_refused(text)
 
 

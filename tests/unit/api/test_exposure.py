@@ -1,4 +1,4 @@
-"""What the internet can reach of the API, and how a response names the release that served it."""
+"""Paths of the API that the internet can reach, and the release header of responses."""
 
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ COMMIT = "1f0c3a9be4d27f6a5b8c90d1e2f3a4b5c6d7e8f9"
 
 
 def disguised(path: str) -> list[str]:
-    """Spellings of a path that begin as the paths do that the load balancer forwards."""
+    """Spellings of a path that begin like the paths forwarded by the load balancer."""
     return [
         f"{prefix}{spelling}"
         for prefix in ("/v1", "/pages")
@@ -22,7 +22,7 @@ def disguised(path: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
-async def test_no_forwarded_path_reaches_what_is_inside_only(path: str) -> None:
+async def test_no_forwarded_path_reaches_internal_endpoints(path: str) -> None:
     async with serving() as port:
         for spelling in disguised(path):
             answer = await exchange(port, head(spelling, "Connection: close"))

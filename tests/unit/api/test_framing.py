@@ -1,6 +1,6 @@
-"""Request framing: one request, one response, and refusal of requests about whose end two parsers could disagree.
+"""Request framing: one request gets one response, and requests with an ambiguous end are refused.
 
-`make fuzz-framing` looks for further differences; each one it found has its case here.
+`make fuzz-framing` searches for further differences. Each difference found has a case here.
 """
 
 import logging
@@ -38,7 +38,7 @@ Content-Type: application/json
 Idempotency-Key: java-3947782288872
 
 """.replace(b"\n", b"\r\n")
-"""The head that java.net.http.HttpClient of Java 17 sends with its default settings, as recorded; the body follows."""
+"""Recorded head of java.net.http.HttpClient of Java 17 with default settings; the body follows."""
 
 
 def lines(*headers: bytes) -> bytes:
@@ -51,7 +51,7 @@ def post(*headers: bytes, body: bytes, version: bytes = b"HTTP/1.1") -> bytes:
 
 
 def in_pieces(data: bytes, how: str) -> Sequence[bytes]:
-    """Cut a request whole, between head and body, or after each byte."""
+    """Return the request as one piece, split between head and body, or split after each byte."""
     top, _, rest = data.partition(b"\r\n\r\n")
     pieces = {"whole": [data], "head, body": [top + b"\r\n\r\n", rest], "bytes": [bytes([byte]) for byte in data]}
     return pieces[how]

@@ -1,4 +1,4 @@
-"""Outside the home region the API reads, and refuses what writes before it has read it."""
+"""Outside the home region the API serves reads, and refuses writes before it parses them."""
 
 from collections.abc import AsyncIterator
 
@@ -25,13 +25,13 @@ WRITES = [name for name in BELOW_V1 if OPERATIONS[name][0] != "GET"]
 
 @pytest.fixture
 async def api() -> AsyncIterator[Api]:
-    """One that serves the replica."""
+    """API over the replica."""
     async with open_api(settings=REPLICA) as opened:
         yield opened
 
 
 async def replicated(api: Api) -> Order:
-    """A confirmed order of a known product, as the home region wrote them."""
+    """Write a product and a confirmed order, as replicated from the home region."""
     await api.inventory.put(make_product())
     order = make_order(customer=ADA)
     api.store.stock["acme", "TEA"] = [10]
@@ -46,7 +46,7 @@ def test_whatever_is_no_get_asks_for_a_scope_to_write() -> None:
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_what_writes_is_told_where_it_belongs(api: Api, name: str) -> None:
+async def test_a_write_gets_the_home_region(api: Api, name: str) -> None:
     order = await replicated(api)
     request = example_request(name, headers=api.headers(), order_id=order.order_id, sku="TEA")
     response = await api.http.send(request)
@@ -68,7 +68,7 @@ async def test_nothing_is_written(api: Api, name: str) -> None:
     assert api.queue.messages == []
 
 
-async def test_it_is_said_before_the_body_is_read(api: Api) -> None:
+async def test_a_write_is_refused_before_the_body_is_read(api: Api) -> None:
     read: list[bytes] = []
 
     async def body() -> AsyncIterator[bytes]:
@@ -80,7 +80,7 @@ async def test_it_is_said_before_the_body_is_read(api: Api) -> None:
     assert read == []
 
 
-async def test_a_stranger_is_asked_for_a_token_and_a_scope_first(api: Api) -> None:
+async def test_token_and_scope_are_checked_before_the_region(api: Api) -> None:
     problem_of(await api.http.post("/v1/orders"), 401, "unauthenticated")
     reader = api.headers(scope="orders:read")
     problem_of(await api.http.post("/v1/orders", headers=reader), 403, "insufficient_scope")
@@ -94,7 +94,7 @@ async def test_a_refused_write_counts_against_the_rate() -> None:
         problem_of(await api.http.post("/v1/orders", headers=api.headers()), 429, "rate_limited")
 
 
-async def test_what_reads_is_answered(api: Api) -> None:
+async def test_a_read_is_served(api: Api) -> None:
     order = await replicated(api)
     headers = api.headers()
     looked = await api.http.get(f"/v1/orders/{order.order_id}", headers=headers | {"Prefer": "wait=20"})

@@ -1,4 +1,4 @@
-"""Orders listed over HTTP: sorted, filtered, page by page, and each page at a bounded cost."""
+"""Listing orders over HTTP: sort, filters, pages, and the bounded cost of each page."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ ADA = make_customer()
 
 
 class MeteredOrders(MemoryOrderRepository):
-    """Notes how many orders each read gives, and gives no more than `most` at once, as DynamoDB no more than 1 MB."""
+    """Records the number of orders of each read, and returns at most `most` per read, like DynamoDB with its 1 MB."""
 
     def __init__(self, store: MemoryStore, most: int = 1_000_000) -> None:
         super().__init__(store)
@@ -37,7 +37,7 @@ class MeteredOrders(MemoryOrderRepository):
 def stored(
     api: Api, number: int, status: OrderStatus = OrderStatus.CONFIRMED, reference: str | None = None, sku: str = "TEA"
 ) -> Order:
-    """Ada's order of the `number`th second after noon."""
+    """Add Ada's order of the `number`th second after noon."""
     order = make_order(
         at=NOON + timedelta(seconds=number), reference=reference, lines=[(make_product(sku=sku), 1)], customer=ADA
     )
@@ -53,7 +53,7 @@ async def page_of(api: Api, **params: Any) -> dict[str, Any]:
 
 
 async def walk(api: Api, **params: Any) -> list[dict[str, Any]]:
-    """All pages, by their cursors."""
+    """Return all pages by following the cursors."""
     pages = [await page_of(api, **params)]
     while (cursor := pages[-1]["next_cursor"]) is not None:
         pages.append(await page_of(api, **params, cursor=cursor))
@@ -149,7 +149,7 @@ class TestList:
             ({"q": "a\nb"}, "validation_failed"),
         ],
     )
-    async def test_what_cannot_be_listed_is_told(self, api: Api, params: dict[str, str], code: str) -> None:
+    async def test_an_invalid_listing_query_is_refused(self, api: Api, params: dict[str, str], code: str) -> None:
         problem_of(await api.http.get("/v1/orders", params=params, headers=api.headers()), 400, code)
 
     @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ class TestCost:
     async def reads_of(
         self, setup: Callable[[Api], object], most: int = 1_000_000, **params: Any
     ) -> tuple[dict[str, Any], list[int]]:
-        """A first page, and how many orders each of its reads gave."""
+        """Return a first page, and the number of orders of each of its reads."""
         async with open_api(lambda store: MeteredOrders(store, most)) as api:
             setup(api)
             page = await page_of(api, **params)
@@ -268,7 +268,7 @@ class TestCost:
 
 @dataclass(frozen=True)
 class Case:
-    """Orders as (status, reference), and what is asked of them."""
+    """Orders as (status, reference), and a query for them."""
 
     orders: list[tuple[OrderStatus, str | None]]
     statuses: list[OrderStatus]

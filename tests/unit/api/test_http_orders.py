@@ -1,4 +1,4 @@
-"""Orders over HTTP: placing, repeating, cancelling, looking."""
+"""Orders over HTTP: place, repeat, cancel, read."""
 
 import asyncio
 from dataclasses import replace
@@ -153,7 +153,9 @@ class TestPlace:
             (None, ""),
         ],
     )
-    async def test_a_bad_body_is_told_where_it_is_bad(self, api: Api, body: Any, pointer: str) -> None:
+    async def test_a_bad_body_is_reported_with_the_location_of_the_error(
+        self, api: Api, body: Any, pointer: str
+    ) -> None:
         problem = problem_of(await api.post_order(body), 400, "validation_failed")
         assert pointer in [error["pointer"] for error in problem["errors"]]
         assert api.store.orders == {}
@@ -240,15 +242,15 @@ class TestReplay:
 
 
 class FaultyOrders(MemoryOrderRepository):
-    """The next order added ends in `error`, after it was stored if `applied`."""
+    """Let the next write of an order fail with `error`, after storing the order if `applied`."""
 
     error: Exception | None = None
     applied = False
 
-    async def add(self, order: Order, claim: IdempotencyRecord) -> None:
+    async def add(self, order: Order, record: IdempotencyRecord) -> None:
         error, self.error = self.error, None
         if error is None or self.applied:
-            await super().add(order, claim)
+            await super().add(order, record)
         if error is not None:
             raise error
 
@@ -257,12 +259,12 @@ OUTAGE = StorageUnavailable("DynamoDB: timeout")
 
 
 class TestFailure:
-    """An error says nothing for good: whoever sends the same request again gets an order, and one only."""
+    """After an error, repeating the same request places exactly one order."""
 
     async def twice(
         self, error: Exception, *, applied: bool
     ) -> tuple[httpx2.Response, httpx2.Response, list[str], list[str]]:
-        """Both answers, the orders that are stored, and those that the queue was told of."""
+        """Return both responses, the stored orders, and the orders published to the queue."""
         async with open_api(FaultyOrders) as api:
             await api.put_product("TEA")
             assert isinstance(api.orders, FaultyOrders)
@@ -285,7 +287,7 @@ class TestFailure:
         assert stored == [again.json()["id"]]
         assert said == [], "it stands in the outbox: the sweeper says it"
 
-    async def test_our_own_write_whose_answer_was_lost_is_no_replay(self) -> None:
+    async def test_a_write_whose_response_was_lost_is_no_replay(self) -> None:
         first, again, stored, said = await self.twice(RecordTaken("-"), applied=True)
         assert (first.status_code, "Idempotent-Replayed" in first.headers) == (202, False)
         assert again.headers["Idempotent-Replayed"] == "true"
@@ -324,7 +326,7 @@ class TestCancel:
         assert stored.is_open
 
     @pytest.mark.parametrize("confirmed", [False, True])
-    async def test_asking_again_changes_nothing(self, api: Api, *, confirmed: bool) -> None:
+    async def test_repeating_a_cancellation_changes_nothing(self, api: Api, *, confirmed: bool) -> None:
         order_id = await self.placed(api, confirmed=confirmed)
         first, again = await self.cancel(api, order_id), await self.cancel(api, order_id)
         assert (again.status_code, again.json()) == (202, first.json())

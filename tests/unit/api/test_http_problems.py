@@ -1,4 +1,4 @@
-"""Every error is a problem: ours, the framework's, and those nobody thought of."""
+"""Every error is a problem response: those of the API, of the framework, and unexpected ones."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -57,11 +57,11 @@ def app_with(route: type[APIRoute], path: str, endpoint: Callable[..., Any]) -> 
 
 async def test_a_route_without_a_scope_is_no_route() -> None:
     async def careless() -> None:
-        """Says neither who may call it nor that everybody may."""
+        """Endpoint that declares no scope and is not public."""
 
     @requires("orders:read")
     async def scoped() -> None:
-        """Says who may call it."""
+        """Endpoint that declares a scope."""
 
     for path, endpoint, route in (
         ("/v1/careless", careless, APIRoute),
@@ -81,7 +81,7 @@ async def test_every_route_below_v1_is_among_those_tried_here() -> None:
 
 
 class NoKeys:
-    """An issuer that does not answer."""
+    """Issuer that does not respond."""
 
     async def get(self, key_id: str) -> SigningKey | None:
         raise KeysUnavailable(f"asked for {key_id}")
@@ -158,7 +158,7 @@ async def test_a_sane_request_id_is_kept_and_another_is_made(api: Api) -> None:
 
 
 class BrokenOrders(MemoryOrderRepository):
-    """Raises what it was given."""
+    """Raises the given error."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(MemoryStore())
@@ -193,7 +193,7 @@ async def test_storage_that_does_not_answer_is_a_503_that_may_be_repeated() -> N
     assert int(response.headers["Retry-After"]) >= 1
 
 
-async def test_an_error_nobody_thought_of_tells_nothing_but_its_request_id() -> None:
+async def test_an_unexpected_error_reveals_only_its_request_id() -> None:
     response = await ask(ZeroDivisionError("a secret"), "/v1/orders/ord_x")
     problem_of(response, 500, "internal_error")
     assert "secret" not in response.text

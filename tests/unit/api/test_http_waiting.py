@@ -1,4 +1,4 @@
-"""An order over HTTP, only if it has changed, and as soon as it has."""
+"""Conditional requests and waiting for an order over HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -49,7 +49,7 @@ async def placed(api: Api) -> Order:
 
 
 async def confirmed(api: Api) -> Order:
-    """One that has ended, at version 2."""
+    """An ended order, at version 2."""
     order = await placed(api)
     await api.orders.move(order, order.confirm(order.created_at))
     return await api.orders.get(ADA, order.order_id)
@@ -84,11 +84,11 @@ class TestIfNoneMatch:
         assert is_unchanged(await look(api, await confirmed(api), lines), 2)
 
     @pytest.mark.parametrize("tags", ["2", "", '"2', '*, "2"', '"1" "2"', "W/2", '"2",', "'2'"])
-    async def test_what_is_no_list_of_tags_is_told(self, api: Api, tags: str) -> None:
+    async def test_an_invalid_list_of_tags_is_refused(self, api: Api, tags: str) -> None:
         problem = problem_of(await look(api, await confirmed(api), {"If-None-Match": tags}), 400, "validation_failed")
         assert problem["errors"][0]["pointer"].startswith("header:if-none-match")
 
-    async def test_nobody_learns_of_an_order_of_others(self, api: Api) -> None:
+    async def test_an_order_of_others_is_not_found(self, api: Api) -> None:
         response = await look(api, await confirmed(api), {"If-None-Match": "*"}, customer="bob")
         problem_of(response, 404, "order_not_found")
 
@@ -122,7 +122,7 @@ class TestWait:
         await api.orders.move(reserved, reserved.confirm(order.created_at))
         assert (await looking).json()["version"] == 3
 
-    async def test_a_confirmed_order_whose_cancellation_is_asked_for_has_not_ended(self, api: Api) -> None:
+    async def test_a_confirmed_order_with_a_requested_cancellation_has_not_ended(self, api: Api) -> None:
         order = await confirmed(api)
         await api.orders.request_cancel(order.request_cancel(order.created_at, due_at=0), version=None)
         requested = await api.orders.get(ADA, order.order_id)
@@ -144,7 +144,7 @@ class TestWait:
         response = await look(api, await placed(api), {"Prefer": "wait=20", "If-None-Match": '"7"'})
         assert (response.json()["status"], reads(api)) == ("pending", 1)
 
-    async def test_what_can_change_no_more_is_not_waited_for(self, api: Api) -> None:
+    async def test_an_ended_order_is_not_waited_for(self, api: Api) -> None:
         order = await confirmed(api)
         before = reads(api)
         response = await look(api, order, {"Prefer": "wait=20", "If-None-Match": '"2"'})
@@ -157,7 +157,7 @@ class TestWait:
         assert reads(api) <= 6
 
     def test_the_longest_wait_costs_few_reads(self) -> None:
-        """As many as there are pauses in it; the last one is cut short."""
+        """There are as many reads as pauses; the last pause is shortened."""
         begun = list(takewhile(lambda at: at < MAX_WAIT_SECONDS, accumulate(pauses(), initial=0.0)))
         assert (MAX_WAIT_SECONDS, len(begun)) == (20, 23)
 
@@ -166,7 +166,7 @@ class TestWait:
         assert is_unchanged(response, 1)
         assert response.headers["Preference-Applied"] == "wait=1"
 
-    async def test_nobody_waits_for_an_order_of_others(self, api: Api) -> None:
+    async def test_an_order_of_others_is_not_waited_for(self, api: Api) -> None:
         response = await look(api, await placed(api), {"Prefer": "wait=20"}, customer="bob")
         problem_of(response, 404, "order_not_found")
 
@@ -236,16 +236,16 @@ class TestPrefer:
         ],
     )
     async def test_what_cannot_be_read_is_ignored(self, api: Api, prefer: str) -> None:
-        """The order is pending: a wait would show."""
+        """The order is pending, so a wait would be visible."""
         response = await look(api, await placed(api), {"Prefer": prefer})
         assert (response.status_code, reads(api)) == (200, 1)
         assert "Preference-Applied" not in response.headers
 
 
 class TestGivingUp:
-    """The server's side of a wait: it is over for who has gone, and when the service stops."""
+    """Server side of a wait: it ends when the client disconnects and when the service stops."""
 
-    async def test_a_service_that_stops_answers_who_waits(self, api: Api) -> None:
+    async def test_a_stopping_service_responds_to_waiting_callers(self, api: Api) -> None:
         order = await placed(api)
         looking = asyncio.create_task(look(api, order, {"Prefer": "wait=20"}))
         await eventually(lambda: reads(api) >= 2)
@@ -281,7 +281,7 @@ class TestGivingUp:
         assert (await api.orders.get(ADA, order.order_id)).is_open, "that did not end the wait"
 
     async def connection(self, api: Api, order: Order, gone: asyncio.Event) -> None:
-        """A request as a server hands it to the application, until the application is done with it."""
+        """Pass a request to the application like a server, until the application has finished."""
         headers = api.headers() | {"Prefer": "wait=20"}
         begun = False
 

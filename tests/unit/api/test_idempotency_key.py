@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: quoted or bare, 1 to 255 printable ASCII characters."""
+"""Idempotency-Key header: quoted or unquoted, 1 to 255 printable ASCII characters."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +12,14 @@ not_printable = st.characters(exclude_categories=["Cs"]).filter(lambda each: not
 
 
 def quoted(key: str) -> str:
-    """As RFC 8941 writes it."""
+    """Return the key as a quoted string of RFC 8941."""
     escaped = key.replace("\\", r"\\").replace('"', r"\"")
     return f'"{escaped}"'
 
 
 @settings(max_examples=50, deadline=None)
 @given(keys)
-def test_a_quoted_key_is_what_was_quoted(key: str) -> None:
+def test_a_quoted_key_is_unquoted(key: str) -> None:
     assert parse_idempotency_key(quoted(key)) == key
 
 
@@ -75,6 +75,6 @@ def test_only_blanks_and_tabs_are_blank(header: str) -> None:
         parse_idempotency_key(header)
 
 
-def test_a_refusal_says_what_is_wanted() -> None:
+def test_a_refusal_describes_a_valid_key() -> None:
     with pytest.raises(IdempotencyKeyMissing, match="1 to 255 printable ASCII"):
         parse_idempotency_key("Größe")

@@ -1,6 +1,6 @@
-"""Every route: nobody gets in whom the issuer does not know, nor further than their scope; nothing changes for trying.
+"""Access to every route: only with a valid token and the required scope. Refused requests change nothing.
 
-That those who did get in stay among what is theirs is shown over fakes and real storage, in tests/integration.
+tests/integration checks, over fakes and real storage, that authenticated callers reach only their own data.
 """
 
 import base64
@@ -66,7 +66,7 @@ def claims_of(caller: Caller) -> Claims:
 
 
 def signed(claims: Claims, by: Issuer | None = None, **header: object) -> str:
-    """A token by the issuer, unless `by` another; with its key's id, unless the header says otherwise."""
+    """Return a token signed by the issuer, or by `by`, with the id of the signing key unless the header has another."""
     key = (by or issuer()).private_key
     return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": KEY_ID, **header})
 
@@ -76,7 +76,7 @@ def encoded(part: bytes) -> str:
 
 
 def handmade(claims: Claims, algorithm: str, sign: Callable[[bytes], bytes]) -> str:
-    """What no library would write."""
+    """Return a token that no library would create."""
     header = {"alg": algorithm, "typ": "JWT", "kid": KEY_ID}
     unsigned = ".".join(encoded(json.dumps(part).encode()) for part in (header, claims))
     return f"{unsigned}.{encoded(sign(unsigned.encode()))}"
@@ -88,7 +88,7 @@ def with_public_key_as_secret(claims: Claims) -> str:
 
 
 def changed_after(claims: Claims, **changes: object) -> str:
-    """Other claims under a signature that was made for these."""
+    """Return a token with other claims under the original signature."""
     header, _, signature = signed(claims).split(".")
     return f"{header}.{encoded(json.dumps(claims | changes).encode())}.{signature}"
 
@@ -123,7 +123,7 @@ def tokens_that_do_not_hold(claims: Claims) -> dict[str, str]:
 
 
 def unknown_callers(claims: Claims) -> dict[str, dict[str, str]]:
-    """The headers of those who say that they have these claims, and cannot prove it."""
+    """Headers of callers that claim an identity without proof."""
     sent = {
         "nothing but a scheme": "Bearer",
         "no scheme": signed(claims),
@@ -134,12 +134,12 @@ def unknown_callers(claims: Claims) -> dict[str, dict[str, str]]:
 
 
 def test_every_route_is_known_to_the_suite() -> None:
-    """A new one wants an entry in EXAMPLES, or in PUBLIC if everybody may use it; one that is gone wants none."""
+    """A new route needs an entry in EXAMPLES, or in PUBLIC if it is public. A removed route has none."""
     assert sorted(EXAMPLES) == PROTECTED
 
 
 def test_no_route_is_overlooked() -> None:
-    """What the documentation shows is found by another way, through the routers' own code."""
+    """FastAPI finds the documented routes independently of this suite."""
     documented = {
         Route(path, method.upper())
         for path, operations in create_app(SETTINGS).openapi()["paths"].items()
@@ -162,7 +162,7 @@ def test_a_new_route_fails_the_suite() -> None:
 
 
 @every_route
-async def test_nobody_unknown_gets_in(world: World, route: Route) -> None:
+async def test_an_unauthenticated_caller_is_refused(world: World, route: Route) -> None:
     names = await world.settle()
     before = await world.snapshot()
     callers = unknown_callers(claims_of(world.owner.as_staff))
@@ -210,7 +210,7 @@ async def test_no_spelling_of_a_path_gets_round_the_token(world: World, path: st
 
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
-async def test_what_is_public_tells_nothing_of_anybody(world: World, path: str) -> None:
+async def test_public_routes_return_no_customer_data(world: World, path: str) -> None:
     names = await world.settle()
     response = done(await world.http.get(path))
     for secret in (world.owner.tenant, world.stranger.tenant, names.order_id):

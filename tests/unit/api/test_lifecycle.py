@@ -1,4 +1,4 @@
-"""The three answers to "is it up?": `/healthz`, `/serving`, `/readyz`; and the lame duck after SIGTERM."""
+"""Health endpoints `/healthz`, `/serving` and `/readyz`, and the lame duck after SIGTERM."""
 
 import asyncio
 import signal
@@ -87,7 +87,7 @@ async def test_a_task_that_has_never_been_ready_takes_no_requests() -> None:
 
 @asynccontextmanager
 async def running(**changes: Any) -> AsyncIterator[tuple[Server, httpx2.AsyncClient, asyncio.Task[None]]]:
-    """A real server in this process, a client of it, and the task that ends when the server has."""
+    """Real server in this process, a client of it, and the task of the server."""
     settings = SETTINGS.model_copy(update=changes)
     server = make_server(settings, make_app(settings))
     with listen("127.0.0.1", 0) as socket:
@@ -104,7 +104,7 @@ async def running(**changes: Any) -> AsyncIterator[tuple[Server, httpx2.AsyncCli
 
 @pytest.fixture
 def terminate() -> Iterator[Callable[[], None]]:
-    """Sends SIGTERM, which ends a server and not the tests: uvicorn raises it again at its end."""
+    """Send SIGTERM, which must end the server but not the tests: uvicorn raises it again after its shutdown."""
     before = signal.signal(signal.SIGTERM, lambda *_: None)
     yield lambda: signal.raise_signal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, before)

@@ -1,4 +1,4 @@
-"""Limits: what a tenant, a connection and all of them together may ask, in process and over real sockets."""
+"""Limits per tenant, per connection and per process, in process and over real sockets."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ LEFT = re.compile(r'"default";r=(\d+);t=(\d+)')
 
 
 class Time:
-    """Stands still until it is told to pass."""
+    """Clock that a test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,7 +35,7 @@ class Time:
 
 
 def two_requests() -> ApiSettings:
-    """Two at once, and the next after some hours: no test takes so long."""
+    """A burst of two requests, and the next token after hours, which is longer than any test."""
     return with_settings(rate_limit_burst=2, rate_limit_per_second=0.0001)
 
 
@@ -51,7 +51,7 @@ def test_a_bucket_holds_its_burst_and_fills_at_its_rate() -> None:
     assert [buckets.take("acme").granted for _ in range(5)] == [True] * 4 + [False]
 
 
-def test_a_request_after_the_time_that_was_told_is_granted() -> None:
+def test_a_request_after_retry_after_is_granted() -> None:
     time = Time()
     buckets = TenantBuckets(rate=0.3, burst=1, clock=time)
     assert buckets.take("acme").granted
@@ -61,7 +61,7 @@ def test_a_request_after_the_time_that_was_told_is_granted() -> None:
     assert buckets.take("acme").granted
 
 
-def test_what_is_refused_costs_nothing() -> None:
+def test_a_refused_request_takes_no_token() -> None:
     time = Time()
     buckets = TenantBuckets(rate=1, burst=1, clock=time)
     buckets.take("acme")
@@ -104,7 +104,7 @@ def test_never_more_than_the_burst_and_what_flowed_in(rate: float, burst: int, w
         assert granted <= burst + (time.now - 1000) * rate + 0.1
 
 
-async def test_every_answer_below_v1_tells_what_is_left(api: Api) -> None:
+async def test_every_response_below_v1_has_the_remaining_quota(api: Api) -> None:
     paths = ("/v1/orders", "/v1/orders/ord_x", "/v1/nowhere")
     answers = [await api.http.get(path, headers=api.headers()) for path in paths]
     answers.append(await api.http.get("/v1/orders", headers=api.headers(scope="")))
@@ -160,16 +160,16 @@ async def test_who_may_not_is_refused_before_the_body_is_read(scope: str, earlie
 
 
 class HeldOrders(MemoryOrderRepository):
-    """Answers no read before it is let go."""
+    """Repository whose reads wait until they are released."""
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store)
         self.asked = asyncio.Semaphore(0)
-        self.let_go = asyncio.Event()
+        self.released = asyncio.Event()
 
     async def get(self, customer: Customer, order_id: str) -> Order:
         self.asked.release()
-        await self.let_go.wait()
+        await self.released.wait()
         return await super().get(customer, order_id)
 
 
@@ -192,7 +192,7 @@ async def test_more_requests_than_fit_are_refused_at_once() -> None:
         text = (await api.http.get("/metrics")).text
         assert "order_http_in_flight 2.0" in text
         assert 'order_http_refused_total{limit="in_flight"} 2.0' in text
-        held[0].let_go.set()
+        held[0].released.set()
         assert {(await answer).status_code for answer in under_way} == {404}
         assert (await api.http.get("/v1/orders/ord_x", headers=api.headers())).status_code == 404
         assert "order_http_in_flight 0.0" in (await api.http.get("/metrics")).text
@@ -287,14 +287,14 @@ async def test_slow_bodies_do_not_keep_others_out() -> None:
             writer.close()
 
 
-async def test_a_body_that_nobody_reads_does_not_keep_the_connection() -> None:
+async def test_an_unread_body_does_not_keep_the_connection_open() -> None:
     async with serving(request_timeout_seconds=0.1) as port:
         answer = await exchange(port, head("/healthz", "Content-Length: 100"), b"{")
         assert answer.startswith(b"HTTP/1.1 200 OK\r\n"), "answered, and closed when the rest did not come"
 
 
 @pytest.mark.parametrize("rest", [b"x" * MAX_MESSAGE_BYTES, b"0\r\nX-Endless: " + b"x" * MAX_MESSAGE_BYTES])
-async def test_what_goes_on_without_end_is_cut_off(rest: bytes) -> None:
+async def test_an_endless_request_is_disconnected(rest: bytes) -> None:
     chunked = rest.startswith(b"0")
     headers = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {2 * MAX_MESSAGE_BYTES}"
     async with serving() as port, connected(port) as (reader, writer):
@@ -335,7 +335,7 @@ async def test_requests_in_a_row_are_answered_in_their_order() -> None:
         assert answer.count(b"HTTP/1.1 200 OK\r\n") == 11
 
 
-async def test_who_sends_requests_without_waiting_for_answers_is_cut_off() -> None:
+async def test_a_client_that_pipelines_too_many_requests_is_disconnected() -> None:
     async with serving() as port:
         answer = await exchange(port, head() * 10 * MAX_PIPELINED)
         assert answer.count(b"HTTP/1.1 200 OK\r\n") <= 1 + MAX_PIPELINED

@@ -1,4 +1,4 @@
-"""What the API counts of orders: those it accepted, and those that it ended itself."""
+"""Order metrics of the API: accepted orders, and orders ended by the API."""
 
 from tests.unit.api.conftest import Api
 

@@ -1,4 +1,4 @@
-"""The document of the API is the code's, whole, and of one style."""
+"""The OpenAPI document matches the code, is complete, and has one style."""
 
 import json
 import re
@@ -21,13 +21,13 @@ from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, ans
 
 WITHOUT_BODY = {"304"}
 UNROUTED = {kind.code for kind in FRAMEWORK_PROBLEMS.values()} - {VALIDATION_FAILED.code}
-"""Answered where the document has no operation: to another path or method."""
+"""Problems of paths and methods without an operation."""
 VALUES = {"ReasonOut", "TimelineEntryOut"}
-"""Parts of an order that are no resources of their own, and have no `__typename`."""
+"""Parts of an order that are not resources and have no `__typename`."""
 
 
 def objects_in(schema: Any, seen: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every named schema that an answer is made of, once."""
+    """Return every named schema of a response, once."""
     if isinstance(schema, dict):
         if "$ref" in schema:
             name = schema["$ref"].rpartition("/")[2]
@@ -44,7 +44,7 @@ def objects_in(schema: Any, seen: set[str]) -> Iterator[tuple[str, dict[str, Any
 
 
 def answer_schemas() -> dict[str, dict[str, Any]]:
-    """The schemas below every success of `/v1`, by name."""
+    """Return the schemas of every successful response of `/v1`, by name."""
     seen: set[str] = set()
     return {
         name: schema
@@ -95,7 +95,7 @@ def test_tags_are_in_a_fixed_order_and_all_used() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_operation_says_what_it_is(name: str) -> None:
+def test_an_operation_is_described(name: str) -> None:
     operation = operation_of(name)
     assert re.fullmatch("[a-z]+([A-Z][a-z]+)*", name)
     assert operation["summary"]
@@ -170,7 +170,7 @@ def test_every_error_of_the_code_is_shown_with_words_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [place for place in PLACES if place[0] in BELOW_V1])
-def test_every_error_example_is_the_problem_that_the_table_says(name: str, status: str) -> None:
+def test_every_error_example_matches_the_table_of_problems(name: str, status: str) -> None:
     if status < "400":
         return
     for code, example in media_of(answer_of(name, status))["examples"].items():

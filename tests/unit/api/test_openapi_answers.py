@@ -1,4 +1,4 @@
-"""What the document of the API shows and promises is what is answered."""
+"""Responses match the examples and schemas of the OpenAPI document."""
 
 import re
 from typing import Any
@@ -46,7 +46,7 @@ async def test_an_operation_names_the_scope_that_it_really_asks_for(api: Api, na
 
 
 def _name_of(response: httpx2.Response) -> str:
-    """The operation that this answers."""
+    """Return the operation of the response."""
     (name,) = {
         name
         for name, (method, path, _) in OPERATIONS.items()
@@ -56,7 +56,7 @@ def _name_of(response: httpx2.Response) -> str:
     return name
 
 
-async def test_the_requests_that_the_document_shows_do_what_it_says(api: Api) -> None:
+async def test_the_example_requests_return_the_documented_responses(api: Api) -> None:
     headers = api.headers()
     pot = {"name": "Glass pot, 1 l", "unit_price": 2450, "currency": "EUR"}
     assert (await api.http.put("/v1/products/POT-GLASS", json=pot, headers=headers)).status_code == 200

@@ -1,4 +1,4 @@
-"""Bodies and queries about orders: strict, merged, and bounded after merging."""
+"""Order bodies and queries: strict types, merged lines, and limits after merging."""
 
 import json
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def body(*pairs: tuple[object, object], **fields: object) -> dict[str, object]:
 
 
 def faults_of(document: object) -> list[tuple[str, str]]:
-    """Where the body is wrong, and of what kind each fault is."""
+    """Return location and type of each error in the body."""
     with pytest.raises(ValidationError) as refusal:
         OrderIn.model_validate(document)
     return [(".".join(map(str, fault["loc"])), fault["type"]) for fault in refusal.value.errors()]
@@ -90,7 +90,7 @@ def test_a_quantity_is_a_whole_number_and_nothing_like_it(quantity: object) -> N
 
 
 def test_two_point_nought_is_two() -> None:
-    """JSON has numbers, not integers."""
+    """JSON has no integer type."""
     assert OrderIn.model_validate(body(("TEA", 2.0))).quantities == {"TEA": 2}
 
 
@@ -104,7 +104,7 @@ def test_unknown_fields_are_refused_at_every_level() -> None:
     assert faults_of({"lines": [LINE | {"unit_price": 1}]}) == [("lines.0.unit_price", "extra_forbidden")]
 
 
-def test_what_is_kept_inside_cannot_be_sent() -> None:
+def test_internal_fields_cannot_be_sent() -> None:
     assert faults_of(body(("TEA", 1), _quantities={"TEA": 0})) == [("_quantities", "extra_forbidden")]
 
 
@@ -123,7 +123,7 @@ def test_a_reference_that_is_empty_long_or_not_printable_is_refused(reference: o
 
 @pytest.mark.parametrize("escape", [r"\ud800", r"\udfff", r"a\ud800b", r"\udc00\ud800"])
 def test_half_a_surrogate_pair_is_refused(escape: str) -> None:
-    """JSON can write it, and no text that can be stored holds it."""
+    """JSON can express it, but it cannot be stored as text."""
     half = json.loads(f'"{escape}"')
     assert faults_of(body(("TEA", 1), reference=half)) == [("reference", "string_unicode")]
     assert faults_of(body((half, 1))) == [("lines.0.sku", "string_unicode")]

@@ -1,4 +1,4 @@
-"""A token that was verified is not verified again, for as long as it would hold; and not a moment longer."""
+"""A verified token is cached until it expires, and no longer."""
 
 import time
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ class Clock:
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The tokens whose signatures were checked, one by one: it cannot be seen from outside."""
+    """Record the tokens whose signatures are checked, which is not visible from outside."""
     checked: list[str] = []
     decode = jwt.decode
 
@@ -77,7 +77,7 @@ async def test_a_signature_is_checked_once(issuer: Issuer, verifier: TokenVerifi
     assert counted == [ada, ben]
 
 
-async def test_what_is_remembered_ends_when_the_token_does(
+async def test_a_cached_token_expires_with_the_token(
     issuer: Issuer, verifier: TokenVerifier, clock: Clock, counted: list[str]
 ) -> None:
     token = issuer.token("acme", "ada", ttl_seconds=TTL)

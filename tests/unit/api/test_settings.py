@@ -1,4 +1,4 @@
-"""Settings of the API that only the local stack may have."""
+"""API settings that are valid only in the local stack."""
 
 import pytest
 
@@ -38,6 +38,6 @@ def test_the_local_stack_fetches_keys_in_the_clear(monkeypatch: pytest.MonkeyPat
     assert load_settings(ApiSettings).jwks_url == KEYS
 
 
-def test_there_is_no_lame_duck_unless_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_lame_duck_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDER_ENV", "local")
     assert load_settings(ApiSettings).lame_duck_seconds == 0

@@ -1,4 +1,4 @@
-"""What the trace of a request says, and what it must not."""
+"""Required and forbidden content of the trace of a request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def said(span: ReadableSpan) -> Mapping[str, Any]:
     return span.attributes
 
 
-async def test_a_request_says_its_order_and_not_who_asked() -> None:
+async def test_a_request_span_has_the_order_but_not_the_caller() -> None:
     watched = Traces()
     async with open_api(tracing=watched.tracing) as api:
         await api.put_product("TEA", units=5)
@@ -37,7 +37,7 @@ async def test_a_request_says_its_order_and_not_who_asked() -> None:
     assert trace_id_of(parse_event(message.message.body).traceparent) == f"{request.context.trace_id:032x}"
 
 
-async def test_a_query_is_not_said_since_a_caller_may_put_anything_there() -> None:
+async def test_the_query_string_is_not_recorded() -> None:
     watched = Traces()
     async with open_api(tracing=watched.tracing) as api:
         await api.http.get("/v1/orders?q=my+illness&access_token=eyJ-a-secret", headers=api.headers())
@@ -54,7 +54,7 @@ async def test_probes_have_no_trace() -> None:
 
 
 async def test_without_traces_a_cancellation_carries_the_one_its_request_names(api: Api) -> None:
-    """So that the log lines of both services say the same, as they do of an order that is placed."""
+    """The log lines of both services must contain the same trace id, as for a placed order."""
     await api.put_product("TEA", units=5)
     placing = {**api.headers(), "traceparent": f"00-{'a' * 32}-00f067aa0ba902b7-01"}
     order_id = (await api.post_order({"lines": [{"sku": "TEA", "quantity": 1}]}, headers=placing)).json()["id"]

@@ -1,4 +1,4 @@
-"""An API that keeps its promises and answers what a test lets it answer; time that passes only when slept away."""
+"""Fake API with responses set by tests, and a fake clock that only sleeps advance."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ TOKEN = "token"
 
 @dataclass
 class FakeTime:
-    """`clock()` in seconds; a sleep moves it on at once, and so does `hold`. Jitter is its upper bound."""
+    """Fake time in seconds. `sleep` and `hold` advance it immediately. Jitter returns its upper bound."""
 
     now: float = 0.0
     sleeps: list[float] = field(default_factory=list)
@@ -32,10 +32,10 @@ class FakeTime:
 
 @dataclass
 class FakeApi:
-    """Places one order per idempotency key.
+    """Fake API that places one order per idempotency key.
 
-    `instead` are answers given in place of its own, in their order; `lost` of its own answers get lost on the
-    way back, after the request was carried out. `before_look` may change an order before it is looked at.
+    The responses `instead` are returned first, in order. The first `lost` responses are lost after the request was
+    executed. `before_look` may change an order before it is read.
     """
 
     time: FakeTime = field(default_factory=FakeTime)

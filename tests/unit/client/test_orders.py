@@ -1,4 +1,4 @@
-"""What the client asks the API, and what it makes of the answers."""
+"""Requests of the client, and its results for the responses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ async def test_an_order_has_types(api: FakeApi) -> None:
     assert (order.reference, order.total, order.reason) == ("PO-1", 15, None)
 
 
-async def test_what_was_not_given_is_not_sent(api: FakeApi) -> None:
+async def test_omitted_arguments_are_not_sent(api: FakeApi) -> None:
     async with api.client() as client:
         await client.place_order({"TEA": 2})
     assert api.requests[0].content == b'{"lines":[{"sku":"TEA","quantity":2}]}'
@@ -50,8 +50,8 @@ async def test_a_key_that_no_header_can_carry_is_refused(api: FakeApi, key: str)
 
 
 @pytest.mark.parametrize("address", ["", "localhost:8000", "ftp://api", "http://"])
-def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match="address"):
+def test_an_invalid_base_url_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="base URL"):
         OrderClient(address, "token")
 
 
@@ -66,7 +66,7 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
         (422, "unknown_sku", Unprocessable),
     ],
 )
-async def test_an_error_says_what_the_api_said(
+async def test_an_error_has_the_members_of_the_problem(
     api: FakeApi, status: int, code: str, error: type[InvalidRequest]
 ) -> None:
     fault = {"pointer": "/lines/0/quantity", "code": "less_than_equal", "detail": "too many"}
@@ -136,7 +136,7 @@ async def test_waiting_for_long_enough(api: FakeApi) -> None:
     assert api.time.now <= 5.0
 
 
-async def test_waiting_for_what_a_cancellation_leads_to(api: FakeApi) -> None:
+async def test_waiting_for_the_end_of_a_cancellation(api: FakeApi) -> None:
     api.before_look = lambda order, look: become(order, {1: "confirmed", 3: "cancelled"}[look]) if look % 2 else None
     async with api.client() as client:
         order = await client.place_order({"TEA": 1})

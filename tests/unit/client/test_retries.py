@@ -1,4 +1,4 @@
-"""What the client repeats, when, and that repeating never places a second order."""
+"""Retries of the client: which requests, when, and without placing a second order."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ def api() -> FakeApi:
     return FakeApi()
 
 
-async def test_an_order_whose_answer_was_lost_is_placed_once(api: FakeApi) -> None:
+async def test_an_order_whose_response_was_lost_is_placed_once(api: FakeApi) -> None:
     api.lost = 3
     async with api.client() as client:
         order = await client.place_order({"TEA": 2})
@@ -59,7 +59,7 @@ async def test_each_call_places_an_order_of_its_own_and_a_key_brought_along_does
     ],
     ids=repr,
 )
-async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx2.Response | Exception) -> None:
+async def test_transient_errors_are_retried(api: FakeApi, trouble: httpx2.Response | Exception) -> None:
     api.instead = [trouble, trouble]
     async with api.client() as client:
         order = await client.place_order({"TEA": 1})
@@ -77,7 +77,7 @@ async def test_what_passes_is_sat_out(api: FakeApi, trouble: httpx2.Response | E
     ],
     ids=["409", "503 for good", "500 of a stranger"],
 )
-async def test_what_stays_is_told_at_once(api: FakeApi, answer: httpx2.Response, error: type[Problem]) -> None:
+async def test_permanent_errors_are_raised_at_once(api: FakeApi, answer: httpx2.Response, error: type[Problem]) -> None:
     api.instead = [answer]
     async with api.client() as client:
         with pytest.raises(error):
@@ -92,7 +92,7 @@ async def test_retry_after_comes_on_top_of_the_pause(api: FakeApi) -> None:
     assert api.time.sleeps == [7.1]
 
 
-async def test_nobody_waits_for_a_time_beyond_the_deadline(api: FakeApi) -> None:
+async def test_a_pause_never_exceeds_the_deadline(api: FakeApi) -> None:
     api.instead = [problem(429, "rate_limited", headers={"Retry-After": "31"}, retryable=True)]
     async with api.client() as client:
         with pytest.raises(RateLimited) as caught:
@@ -120,7 +120,7 @@ async def test_an_attempt_without_an_end_is_ended() -> None:
 
     policy = RetryPolicy(deadline=0.02, attempt_timeout=0.01, base=0.005)
     async with OrderClient("http://api", "token", retries=policy, transport=httpx2.MockTransport(never)) as client:
-        with pytest.raises(Unreachable, match="no answer in time"):
+        with pytest.raises(Unreachable, match="no response in time"):
             await client.get_order("ord_0")
 
 
@@ -132,7 +132,7 @@ async def test_cancelling_again_after_a_lost_answer_changes_nothing(api: FakeApi
     assert (cancelled.status, cancelled.version) == ("cancelled", 2)
 
 
-async def test_what_is_not_this_api_is_told_as_such(api: FakeApi) -> None:
+async def test_a_response_of_another_server_is_an_unexpected_answer(api: FakeApi) -> None:
     api.instead = [httpx2.Response(200, text="<html>welcome</html>"), httpx2.Response(302)]
     async with api.client() as client:
         for _ in range(2):
@@ -140,7 +140,7 @@ async def test_what_is_not_this_api_is_told_as_such(api: FakeApi) -> None:
                 await client.get_order("ord_0")
 
 
-async def test_a_token_is_asked_for_before_each_attempt(api: FakeApi) -> None:
+async def test_a_token_is_requested_before_each_attempt(api: FakeApi) -> None:
     tokens = iter(["old", "new"])
 
     async def token() -> str:
@@ -155,7 +155,7 @@ async def test_a_token_is_asked_for_before_each_attempt(api: FakeApi) -> None:
 @pytest.mark.parametrize("token", ["", "a b", "a\nb", "ä"])
 async def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(api: FakeApi, token: str) -> None:
     async with api.client(token=token) as client:
-        with pytest.raises(ValueError, match="the token is empty, or has characters that no header can carry"):
+        with pytest.raises(ValueError, match="the token is empty, or has characters that are not allowed in a header"):
             await client.get_order("ord_0")
     assert api.requests == []
 

@@ -11,7 +11,7 @@ from tests.suite.checkout import ROOT
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout's environment and a folder of the path, both empty; the parent of both."""
+    """Return the parent of an empty checkout environment and an empty folder on the PATH."""
     for name in ("checkout", "path"):
         (tmp_path / name).mkdir()
     monkeypatch.setattr(emulator, "IN_CHECKOUT", tmp_path / "checkout")

@@ -1,4 +1,4 @@
-"""The local issuer: one key per stack, for its owner only, whose tokens its key set verifies."""
+"""Local issuer: one key per stack, readable by its owner only; its key set verifies its tokens."""
 
 import stat
 import subprocess
@@ -105,11 +105,11 @@ def test_a_file_without_a_key_is_not_replaced(tmp_path: Path) -> None:
     assert path.read_text() == "no key"
 
 
-def test_another_kind_of_key_is_told_and_not_replaced(tmp_path: Path) -> None:
+def test_another_kind_of_key_is_rejected_and_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "issuer.pem"
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(pem)
-    with pytest.raises(TypeError, match="no RSA key; remove it"):
+    with pytest.raises(TypeError, match="no RSA key; remove the file"):
         Issuer.at(path)
     assert path.read_bytes() == pem
 
@@ -122,7 +122,7 @@ def test_a_token_holds_against_the_key_set(issuer: Issuer) -> None:
     assert jwt.get_unverified_header(token)["kid"] == KEY_ID
 
 
-def test_a_token_holds_for_as_long_as_it_is_asked_to(issuer: Issuer) -> None:
+def test_a_token_is_valid_for_the_requested_time(issuer: Issuer) -> None:
     claims = jwt.decode(issuer.token("acme", "ada", "orders:read", 60), options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 60
     assert claims["iat"] <= time.time()

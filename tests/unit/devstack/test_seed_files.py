@@ -1,4 +1,4 @@
-"""Seed files: those that come along are whole, and a fault is told with its file and entry."""
+"""Seed files: the included files are valid, and an error names the file and entry."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def refusal_of(path: Path) -> str:
-    """What is told; the file is named in it."""
+    """Return the message, which must contain the file."""
     with pytest.raises(SeedFileInvalid) as refusal:
         read_products([path])
     assert str(path) in str(refusal.value)
@@ -45,7 +45,7 @@ def test_each_shop_has_one_currency() -> None:
     assert len({(product.tenant, product.currency) for product in products}) == 2
 
 
-def test_what_the_demo_orders_comes_along() -> None:
+def test_the_products_of_the_demo_are_included() -> None:
     skus = {product.sku for product in read_products(default_files()) if product.tenant == TENANT}
     assert {NORMAL_SKU, SCARCE_SKU, BURST_SKU} <= skus
 
@@ -62,14 +62,14 @@ def test_all_files_are_read_in_their_order(tmp_path: Path) -> None:
     assert [product.sku for product in read_products([table, document])] == ["TEA", "CUP"]
 
 
-def test_a_product_has_one_stock_shard_unless_it_says_otherwise(tmp_path: Path) -> None:
+def test_a_product_has_one_stock_shard_by_default(tmp_path: Path) -> None:
     table = written(tmp_path / "shop.csv", f"{HEADER},stock_shards\n{ROW},4\n")
     assert read_products([table])[0].stock_shards == 4
     assert TEA.stock_shards == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", "[", "[{},]", "tea", "\ufeff[]"])
-def test_bad_json_is_told_with_its_file(tmp_path: Path, text: str) -> None:
+def test_invalid_json_is_reported_with_its_file(tmp_path: Path, text: str) -> None:
     refusal_of(written(tmp_path / "shop.json", text))
 
 
@@ -89,7 +89,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     assert "unit_price" in told
 
 
-def test_a_column_nobody_knows_is_named(tmp_path: Path) -> None:
+def test_an_unknown_column_is_named(tmp_path: Path) -> None:
     assert "colour" in refusal_of(written(tmp_path / "shop.csv", f"{HEADER},colour\n{ROW},green\n"))
 
 
@@ -119,13 +119,13 @@ def test_a_row_that_is_cut_or_too_long_is_named(tmp_path: Path, row: str) -> Non
         ("stock_shards", 17),
     ],
 )
-def test_a_value_that_cannot_be_is_told_with_its_entry_and_field(tmp_path: Path, field: str, value: object) -> None:
+def test_an_invalid_value_is_reported_with_its_entry_and_field(tmp_path: Path, field: str, value: object) -> None:
     told = refusal_of(written(tmp_path / "shop.json", json.dumps([ENTRY, ENTRY | {field: value}])))
     assert "entry 2" in told
     assert field in told
 
 
-def test_negative_stock_in_a_table_is_told_with_its_entry_and_field(tmp_path: Path) -> None:
+def test_negative_stock_in_a_table_is_reported_with_its_entry_and_field(tmp_path: Path) -> None:
     told = refusal_of(written(tmp_path / "shop.csv", f"{HEADER}\n{ROW}\nacme,CUP,Cup,590,EUR,-1\n"))
     assert "entry 2" in told
     assert "stock" in told

@@ -1,4 +1,4 @@
-"""Deployments by the fake's API, over HTTP with boto3's clients. The clock is in the hand."""
+"""Deployments through the fake's API, over HTTP with boto3 clients. The test sets the clock."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ LIVE = "live-dev"
 
 
 class Operator:
-    """What an operator does, by boto3."""
+    """Operator actions through boto3."""
 
     def __init__(self, ecs: SteppedEcs, stack: ExitStack) -> None:
         self.fake = ecs
@@ -32,7 +32,7 @@ class Operator:
         return str(found["imageDetails"][0]["imageDigest"])
 
     def ship(self, service: str, commit: str = "5d6e7f8") -> str:
-        """Moves the tag and starts a deployment; its ARN."""
+        """Move the tag, start a deployment, and return its ARN."""
         tag_image(self.ecr, service, LIVE, self.digest(f"sha-{commit}", service))
         return self.deploy(service)
 
@@ -65,7 +65,7 @@ class Operator:
         return self.until(arn, lambda view: Status(view["status"]).is_finished)
 
     def pause(self, arn: str) -> str:
-        """The id of the hook that waits."""
+        """Return the id of the hook that awaits an action."""
         waiting = self.until(arn, lambda view: any(_waits(hook) for hook in view["lifecycleHookDetails"]))
         return str(waiting["lifecycleHookDetails"][0]["hookId"])
 
@@ -73,7 +73,7 @@ class Operator:
         self.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=self.pause(arn), action=action)
 
     def weights(self, rule: str) -> list[int]:
-        """Blue's and green's, on the production or the test rule."""
+        """Return the weights of blue and green on the production or the test rule."""
         service = self.ecs.describe_services(cluster="dev", services=[API])["services"][0]
         arn = service["loadBalancers"][0]["advancedConfiguration"][rule]
         action = self.elbv2.describe_rules(RuleArns=[arn])["Rules"][0]["Actions"][0]
@@ -108,7 +108,7 @@ def _code(call: Callable[..., Any], **arguments: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_a_tag_is_resolved_when_the_first_task_starts_and_not_when_it_is_asked_for(operator: Operator) -> None:
+def test_a_tag_is_resolved_when_the_first_task_starts_and_not_at_the_request(operator: Operator) -> None:
     first, second = operator.digest("sha-1a2b3c4"), operator.digest("sha-5d6e7f8")
     arn = operator.deploy(API)
     revision = operator.look(arn)["targetServiceRevision"]["arn"]

@@ -1,4 +1,4 @@
-"""What the fake refuses, and what tests make go wrong: by the Python object and at `/_ecs/…`."""
+"""Rejected requests and injected faults, through the Python object and `/_ecs/…`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -60,7 +60,7 @@ def _post(ecs: SteppedEcs, action: str, **body: object) -> int:
         ),
     ],
 )
-def test_what_is_wrong_is_refused_and_changes_nothing(client: Any, changes: Mapping[str, Any], code: str) -> None:
+def test_an_invalid_request_is_refused_and_changes_nothing(client: Any, changes: Mapping[str, Any], code: str) -> None:
     before = client.describe_services(cluster="dev", services=["order-api"])["services"]
 
     with pytest.raises(ClientError) as caught:
@@ -75,7 +75,7 @@ def test_without_a_cluster_it_is_the_one_named_default(client: Any) -> None:
         client.list_service_deployments(service="order-api")
 
 
-def test_what_the_fake_does_not_know_is_an_error(ecs: SteppedEcs, client: Any) -> None:
+def test_an_unsupported_feature_is_an_error(ecs: SteppedEcs, client: Any) -> None:
     with pytest.raises(ClientError, match="UnknownOperation"):
         client.list_clusters()
     assert (

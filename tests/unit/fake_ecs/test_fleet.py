@@ -1,4 +1,4 @@
-"""Tasks: which start, which go, and how failures are counted. Pure, with the time in the test's hand."""
+"""Start, stop and failure count of tasks. Pure, with a clock that the test sets."""
 
 from datetime import timedelta
 
@@ -44,35 +44,35 @@ def _at(service: Service, seconds: int, *, broken: str | None = None) -> list[Ta
 
 
 def test_a_task_takes_its_time_to_start_and_to_drain(service: Service, revision: Revision) -> None:
-    revision.wanted = 1
+    revision.desired = 1
     assert _at(service, 0) == [TaskStatus.PENDING]
     assert _at(service, 19) == [TaskStatus.PENDING]
     assert _at(service, 20) == [TaskStatus.RUNNING]
 
-    revision.wanted = 0
+    revision.desired = 0
     assert _at(service, 21) == [TaskStatus.DEACTIVATING]
     assert _at(service, 50) == [TaskStatus.DEACTIVATING]
     assert _at(service, 51) == [TaskStatus.STOPPED]
 
 
-def test_what_does_not_run_yet_goes_first(service: Service, revision: Revision) -> None:
-    revision.wanted = 2
+def test_pending_tasks_stop_first(service: Service, revision: Revision) -> None:
+    revision.desired = 2
     _at(service, 0)
     _at(service, 20)
     older = list(service.tasks)
     service.tasks[:] = []
-    revision.wanted = 4
+    revision.desired = 4
     _at(service, 21)
     service.tasks.extend(older)  # the order of the list says nothing
 
-    revision.wanted = 2
+    revision.desired = 2
     _at(service, 22)
 
     assert [task.status for task in older] == [TaskStatus.RUNNING, TaskStatus.RUNNING]
 
 
 def test_failures_in_a_row_are_counted(service: Service, revision: Revision) -> None:
-    revision.wanted = 2
+    revision.desired = 2
     _at(service, 0)
     assert _at(service, 20, broken="exit 1") == [TaskStatus.STOPPED] * 2
     assert revision.failures == 2
@@ -84,7 +84,7 @@ def test_failures_in_a_row_are_counted(service: Service, revision: Revision) -> 
 
 
 def test_addresses_are_each_tasks_own(service: Service, revision: Revision) -> None:
-    revision.wanted = 100
+    revision.desired = 100
     _at(service, 0)
 
     assert len({task.address for task in service.tasks}) == 100
@@ -103,6 +103,6 @@ def test_the_breaker_opens_at_half_the_tasks(desired: int, threshold: int) -> No
     assert machine.threshold(desired) == threshold
 
 
-def test_time_does_not_stand_still() -> None:
-    with pytest.raises(ValueError, match="speed is 0"):
+def test_a_speed_of_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="speed must be above 0"):
         Timing(speed=0)

@@ -1,4 +1,4 @@
-"""How a deployment goes on, without any I/O: the pure machine with a clock in the test's hand."""
+"""State machine of a deployment without I/O, with a clock that the test sets."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fake_ecs import fleet, machine
-from fake_ecs.machine import Seen
+from fake_ecs.machine import Observation
 from fake_ecs.model import (
     Balancing,
     Configuration,
@@ -43,14 +43,14 @@ BALANCING = Balancing(container="app", port=80, target_groups=("blue", "green"),
 
 
 class World:
-    """A service with one revision that runs, and the moment that it is."""
+    """Service with one running revision, and the current time."""
 
     def __init__(self, configuration: Configuration, *, desired: int = 2, timing: Timing = TIMING) -> None:
         self.now = NOON
-        self.seen = Seen()
+        self.seen = Observation()
         self.timing = timing
         live = self._revision(OLD, "blue")
-        live.wanted = desired
+        live.desired = desired
         balancing = BALANCING if configuration.strategy is Strategy.BLUE_GREEN else None
         self.service = Service(
             name="app",
@@ -74,7 +74,7 @@ class World:
         base = self.service.live
         target = self._revision(NEW, "green")
         self.service.revisions.append(target)
-        sources = [each for each in self.service.revisions if each.wanted]
+        sources = [each for each in self.service.revisions if each.desired]
         due = self.timing.after(self.now, self.timing.request)
         deployment = Deployment(
             target=target,
@@ -116,7 +116,7 @@ class World:
     def _count(self) -> None:
         running = [task for task in self.service.tasks if task.status is TaskStatus.RUNNING]
         self.fewest = min(self.fewest, len(running))
-        self.most = max(self.most, sum(task.is_wanted for task in self.service.tasks))
+        self.most = max(self.most, sum(task.is_alive for task in self.service.tasks))
 
     def _revision(self, digest: str, group: str) -> Revision:
         return Revision(
@@ -181,7 +181,7 @@ def test_an_alarm_rolls_back_at_any_stage(stage: Stage) -> None:
     deployment = world.deploy()
     world.reach(deployment, stage)
 
-    world.seen = Seen(alarming=frozenset({"latency"}))
+    world.seen = Observation(alarming=frozenset({"latency"}))
     world.until(lambda: deployment.status is Status.ROLLBACK_REQUESTED)
     world.until(lambda: deployment.status is Status.ROLLBACK_IN_PROGRESS)
 
@@ -196,7 +196,7 @@ def test_an_alarm_rolls_back_at_any_stage(stage: Stage) -> None:
 
 def test_an_alarm_that_was_in_alarm_before_is_not_watched() -> None:
     world = World(replace(BLUE_GREEN, hooks=()))
-    world.seen = Seen(alarming=frozenset({"errors"}))
+    world.seen = Observation(alarming=frozenset({"errors"}))
 
     assert world.end(world.deploy()) is Status.SUCCESSFUL
 
@@ -206,7 +206,7 @@ def test_without_rollback_an_alarm_stops_it_where_it_is() -> None:
     deployment = world.deploy()
     world.reach(deployment, Stage.BAKE_TIME)
 
-    world.seen = Seen(alarming=frozenset({"errors"}))
+    world.seen = Observation(alarming=frozenset({"errors"}))
     world.until(lambda: deployment.status is Status.STOP_REQUESTED)
 
     assert world.end(deployment) is Status.STOPPED
@@ -218,7 +218,7 @@ def test_without_rollback_an_alarm_stops_it_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("action", "end"), [(HookAction.ROLLBACK, Status.ROLLBACK_SUCCESSFUL), (HookAction.CONTINUE, Status.SUCCESSFUL)]
 )
-def test_a_pause_that_nobody_resolves_times_out(action: HookAction, end: Status) -> None:
+def test_an_unresolved_pause_times_out(action: HookAction, end: Status) -> None:
     world = World(replace(BLUE_GREEN, hooks=(replace(PAUSE, action=action),)))
     deployment = world.deploy()
     world.until(lambda: deployment.awaiting is not None)
@@ -231,13 +231,13 @@ def test_a_pause_that_nobody_resolves_times_out(action: HookAction, end: Status)
 
 def test_blue_green_without_a_breaker_tries_on() -> None:
     world = World(replace(BLUE_GREEN, hooks=()))
-    world.seen = Seen(broken={NEW: "exit 1"})
+    world.seen = Observation(broken={NEW: "exit 1"})
     deployment = world.deploy()
 
     world.until(lambda: deployment.target.failures > 10)
 
     assert deployment.stage is Stage.SCALE_UP
-    world.seen = Seen()
+    world.seen = Observation()
     assert world.end(deployment) is Status.SUCCESSFUL
 
 
@@ -255,7 +255,7 @@ def test_rolling_keeps_within_its_limits(desired: int, minimum: int, maximum: in
 
 def test_the_breaker_rolls_back_an_image_that_does_not_start() -> None:
     world = World(ROLLING)
-    world.seen = Seen(broken={NEW: "exit 1"})
+    world.seen = Observation(broken={NEW: "exit 1"})
     deployment = world.deploy()
 
     assert world.end(deployment) is Status.ROLLBACK_SUCCESSFUL
@@ -264,9 +264,9 @@ def test_the_breaker_rolls_back_an_image_that_does_not_start() -> None:
     assert world.fewest == 2
 
 
-def test_what_the_breaker_stops_starts_no_more_tasks() -> None:
+def test_no_task_starts_after_the_circuit_breaker() -> None:
     world = World(replace(ROLLING, breaker_rolls_back=False))
-    world.seen = Seen(broken={NEW: "exit 1"})
+    world.seen = Observation(broken={NEW: "exit 1"})
     deployment = world.deploy()
     assert world.end(deployment) is Status.STOPPED
     tried = len(world.service.tasks)
@@ -283,7 +283,7 @@ def test_an_alarm_takes_a_rolled_fleet_back_step_by_step() -> None:
     deployment = world.deploy()
     world.reach(deployment, Stage.BAKE_TIME)
 
-    world.seen = Seen(alarming=frozenset({"errors"}))
+    world.seen = Observation(alarming=frozenset({"errors"}))
 
     assert world.end(deployment) is Status.ROLLBACK_SUCCESSFUL
     assert world.running() == {OLD: 2}
@@ -295,7 +295,7 @@ def test_a_rollback_fails_if_the_old_image_does_not_start_either() -> None:
     deployment = world.deploy()
     world.reach(deployment, Stage.BAKE_TIME)
 
-    world.seen = Seen(alarming=frozenset({"errors"}), broken={OLD: "no such image"})
+    world.seen = Observation(alarming=frozenset({"errors"}), broken={OLD: "no such image"})
 
     assert world.end(deployment) is Status.ROLLBACK_FAILED
     assert world.running()[NEW] == 2  # what runs, runs on

@@ -1,4 +1,4 @@
-"""One fake serves many tests: after a reset it is as one that has just been started."""
+"""Reset of a fake that serves many tests: afterwards its state is that of a new fake."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ def ecs() -> Iterator[SteppedEcs]:
 
 
 def told(ecs: SteppedEcs) -> list[Any]:
-    """All that the APIs tell of a service and its surroundings."""
+    """Return all API responses about a service and its resources."""
     client, elb = ecs.client("ecs"), ecs.cloud.elbv2
     service = client.describe_services(cluster="dev", services=[API])["services"][0]
     balancer = service["loadBalancers"][0]
@@ -55,7 +55,7 @@ def test_everything_that_changed_is_as_it_was(ecs: SteppedEcs) -> None:
 
 
 def test_no_part_has_a_state_that_is_not_reset(ecs: SteppedEcs) -> None:
-    """Whatever is not restored is given to the part, or is another part."""
+    """Attributes that a reset does not restore are constructor arguments or other parts."""
     kept = {name for part in ecs.parts for name in vars(part).keys() - changing(part).keys()}
 
     assert kept == {

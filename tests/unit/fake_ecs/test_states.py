@@ -1,4 +1,4 @@
-"""A walk through every operation, status, stage and hook status. Each answer has passed the check of its shape."""
+"""Walk through every operation, status, stage and hook status. Each response is checked against its shape."""
 
 from collections import defaultdict
 from typing import Any
@@ -47,7 +47,7 @@ class Walk:
         return dict(view)
 
     def walk(self, arn: str, *, resolve: HookAction | None = None, alarm_at: Stage | None = None) -> None:
-        """To the end. Each moment is looked at."""
+        """Advance to the end and check each moment."""
         while not Status((view := self.look(arn))["status"]).is_finished:
             waiting = [hook for hook in view["lifecycleHookDetails"] if hook["status"] == HookStatus.AWAITING_ACTION]
             if waiting and resolve is not None:

@@ -1,4 +1,4 @@
-"""What ECS works with: images and their tags, rules and targets, alarms; and the check of each answer."""
+"""Services that ECS uses: images and tags, rules and targets, alarms; and the check of each response."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 
 from fake_ecs.gateway import Gateway
 from fake_ecs.images import INDEX, REVISION_LABEL, push_image, tag_image
-from fake_ecs.shapes import AnswerInvalid, ensure_valid
+from fake_ecs.shapes import InvalidResponse, ensure_valid
 from tests.ecs import SteppedEcs, stepped_ecs
 
 API = "order-api"
@@ -94,7 +94,7 @@ def test_platforms_are_scanned_and_the_index_is_not(ecs: SteppedEcs, ecr: Any) -
         scan(repositoryName=API, imageId={"imageTag": "sha-5d6e7f8"})
 
 
-def test_what_is_not_there_is_told(ecr: Any) -> None:
+def test_a_missing_resource_is_an_error(ecr: Any) -> None:
     described = {"repositoryName": API, "imageIds": [{"imageTag": "nope"}]}
 
     assert _code(ecr.describe_images, **described) == "ImageNotFoundException"
@@ -164,7 +164,7 @@ def _deployment_shape() -> Any:
     ],
 )
 def test_an_answer_that_aws_could_not_give_is_an_error_of_the_fake(deployment: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(AnswerInvalid, match=complaint):
+    with pytest.raises(InvalidResponse, match=complaint):
         ensure_valid("DescribeServiceDeployments", {"serviceDeployments": [deployment]}, _deployment_shape())
 
 
@@ -184,7 +184,7 @@ def test_every_answer_is_checked(ecs: SteppedEcs) -> None:
 
     gateway = Gateway([Wrong()], {"ecs": _model()}, ecs.engine.faults)
 
-    with pytest.raises(AnswerInvalid):
+    with pytest.raises(InvalidResponse):
         gateway.answer({"X-Amz-Target": "AmazonEC2ContainerServiceV20141113.DescribeServices"}, b'{"services": []}')
 
 

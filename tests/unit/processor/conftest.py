@@ -1,4 +1,4 @@
-"""A processor's parts over one store in memory, and a sweeper's."""
+"""Parts of a processor and of a sweeper over one in-memory store."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ from tests.fakes_payments import MemoryGateway
 
 LEASE = timedelta(seconds=60)
 BASE = timedelta(seconds=15)
-"""A sweeper's first backoff."""
+"""First backoff of a sweeper."""
 
 
 def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
@@ -39,9 +39,9 @@ def delivery_with(body: str, *, receive_count: int = 1, held: float = 30.0) -> D
 
 @dataclass
 class ScriptedGateway(MemoryGateway):
-    """A gateway at whose calls something else may happen, once each.
+    """Gateway that runs a function once `before` or `after` a call, by the name of the call.
 
-    `before` a call by its name, or `after` it: when the provider has done it and its answer is on the way.
+    `after` runs when the provider has executed the call but its response has not arrived yet.
     """
 
     before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Settings of the processor that do not go together, or not with where it is."""
+"""Settings of the processor that conflict with each other or with its region."""
 
 import pytest
 from pydantic import ValidationError
@@ -21,13 +21,13 @@ def test_each_of_several_pollers_has_room_for_a_whole_poll(pollers: int, concurr
     "overrides",
     [{"pollers": 2, "concurrency": 19}, {"concurrency": 201}, {"drain_seconds": 20, "receive_wait_seconds": 20}],
 )
-def test_what_cannot_work_is_refused(overrides: dict[str, int]) -> None:
+def test_conflicting_settings_are_refused(overrides: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         settings(**overrides)
 
 
 @pytest.mark.parametrize("key", ["sk_test_1\n", " sk_test_1", "sk_test_1\r\n"])
-def test_a_key_is_taken_without_what_stands_around_it(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_whitespace_around_a_key_is_removed(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("ORDER_PAYMENT_API_KEY", key)
     assert load_settings(ProcessorSettings).payment_api_key.get_secret_value() == "sk_test_1"
@@ -35,7 +35,7 @@ def test_a_key_is_taken_without_what_stands_around_it(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("key", ["", " ", "\n", "sk_tëst", "sk test", "sk\ntest", "“sk_test”"])
 def test_a_key_that_cannot_be_sent_keeps_the_processor_from_starting(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    """Every payment would fail as if the provider did not answer, and `/readyz` would say that all is well."""
+    """Every payment would fail as if the provider did not respond, while `/readyz` would return 200."""
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
     monkeypatch.setenv("ORDER_PAYMENT_API_KEY", key)
     with pytest.raises(SystemExit) as end:
@@ -49,5 +49,7 @@ def test_it_does_not_start_outside_the_home_region(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("ORDER_HOME_REGION", "eu-central-1")
     monkeypatch.setenv("ORDER_PAYMENT_API_KEY", "sk_test_1")
     monkeypatch.setenv("ORDER_HOST", "192.0.2.1")  # not ours, so that whatever goes on from here fails
-    with pytest.raises(SystemExit, match=r"^only the home region eu-central-1 processes orders; this is eu-west-1$"):
+    with pytest.raises(
+        SystemExit, match=r"^order-processor runs only in the home region eu-central-1; AWS_REGION is eu-west-1$"
+    ):
         run()

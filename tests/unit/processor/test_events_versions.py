@@ -1,4 +1,4 @@
-"""What a processor does about what other releases said and stored, as both share a queue and a table."""
+"""Compatibility of a processor with events and items of other releases, which share its queue and table."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ async def processing(world: World, queue: MemoryQueue) -> AsyncIterator[None]:
 
 @pytest.fixture
 def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table is a constant of the release; another release's is put in its place."""
+    """Replace the table of handled events, which is a constant of the release, by another release's."""
     monkeypatch.setattr(events, "EVENT_TYPES", EVENT_TYPES_OF_NEXT_RELEASE)
 
 
@@ -51,7 +51,7 @@ def now(order: Order) -> str:
 
 
 def with_more(order: Order) -> str:
-    """As a release says it that has added a field, which is a compatible change."""
+    """Return the event as published by a release that has added a field, which is a compatible change."""
     body = json.loads(now(order))
     return json.dumps({**body, "priority": 5, "data": {**body["data"], "gift": True}})
 
@@ -92,7 +92,7 @@ async def test_a_version_that_this_release_does_not_know_goes_to_the_dead_letter
 
 
 class OfNewerRelease(MemoryOrderRepository):
-    """What is stored is of a version that only a newer release reads; as the real one, it writes and tells nothing."""
+    """Store whose items have a version that only a newer release can read. Like the real store it writes nothing."""
 
     async def get(self, customer: Customer, order_id: str) -> Order:
         await super().get(customer, order_id)

@@ -1,4 +1,4 @@
-"""Each type of event has one flow, and an event without one is no fault of its order."""
+"""Each event type has one flow. An event without a flow does not count as a failure of its order."""
 
 import pytest
 

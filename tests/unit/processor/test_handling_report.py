@@ -1,4 +1,4 @@
-"""The log line `handlings`: how many handlings failed in a minute, and why."""
+"""Log line `handlings`: number and causes of failed handlings per minute."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -35,7 +35,7 @@ def lines(logs: list[MutableMapping[str, Any]]) -> list[tuple[int, int, int, dic
     ]
 
 
-def test_each_line_counts_what_came_since_the_last() -> None:
+def test_each_line_counts_the_handlings_since_the_last_line() -> None:
     report = HandlingReport()
     with capture_logs() as logs:
         for cause in (None, None, "crashed", "payment_refused", "payment_no_response"):

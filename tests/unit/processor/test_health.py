@@ -1,4 +1,4 @@
-"""The processor's health: what has silently stopped is seen from outside."""
+"""Health endpoint of the processor: it fails when a poller has stopped."""
 
 import httpx2
 import pytest

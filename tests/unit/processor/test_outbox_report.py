@@ -1,4 +1,4 @@
-"""The minute's report: the line `outbox`, for alarms made of log lines, and the gauges of outbox and queue."""
+"""Report of each minute: the log line `outbox` for alarms, and the gauges of outbox and queue."""
 
 import asyncio
 from collections.abc import MutableMapping
@@ -36,13 +36,13 @@ class CountsReads(MemoryOrderRepository):
 
 
 def said(logs: list[MutableMapping[str, Any]]) -> list[tuple[int, float]]:
-    """Parked, and the age of the oldest: of each line, which is taken away."""
+    """Return and remove the `outbox` log lines as (parked, age of the oldest order)."""
     lines = [(entry["parked"], entry["oldest_open_seconds"]) for entry in logs if entry["event"] == "outbox"]
     logs.clear()
     return lines
 
 
-async def test_it_is_said_once_a_minute_beginning_at_once(outbox: Outbox) -> None:
+async def test_it_is_logged_at_once_and_then_once_per_minute(outbox: Outbox) -> None:
     sweeper = outbox.sweeper()
     with capture_logs() as logs:
         await sweeper.report()
@@ -85,7 +85,7 @@ async def test_the_oldest_is_of_all_looks_since_the_last_line(outbox: Outbox) ->
         assert said(logs) == [(0, 0.0)]
 
 
-async def test_what_sqs_does_not_take_is_told_too(outbox: Outbox) -> None:
+async def test_orders_rejected_by_sqs_are_reported(outbox: Outbox) -> None:
     await outbox.accept()
     outbox.queue.down = True
     outbox.clock.advance(timedelta(minutes=5))
@@ -97,7 +97,7 @@ async def test_what_sqs_does_not_take_is_told_too(outbox: Outbox) -> None:
 
 
 async def test_a_late_cancellation_is_as_old_as_its_request(outbox: Outbox) -> None:
-    """The customer has waited since then, however old the order is."""
+    """The customer has waited since the cancellation request, regardless of the age of the order."""
     order = await outbox.accept()
     inventory = MemoryInventoryRepository(outbox.orders._store)
     await inventory.put(make_product(sku=order.lines[0].sku))
@@ -148,7 +148,7 @@ async def test_a_line_that_failed_is_made_up_for_by_the_next_look(outbox: Outbox
     assert said(logs) == [(0, 300.0)]
 
 
-async def test_it_is_said_after_the_first_look(outbox: Outbox) -> None:
+async def test_it_is_logged_after_the_first_sweep(outbox: Outbox) -> None:
     await outbox.accept()
     outbox.clock.advance(timedelta(minutes=5))
     sweeper = outbox.sweeper(timedelta(milliseconds=1))
@@ -165,7 +165,7 @@ def gauge(outbox: Outbox, name: str, **labels: str) -> float | None:
 
 
 async def test_the_oldest_stays_measured_until_the_next_report(outbox: Outbox) -> None:
-    """A scrape may come at any time of the minute."""
+    """A scrape may happen at any time within the minute."""
     sweeper = outbox.sweeper()
     await outbox.accept()
     outbox.clock.advance(timedelta(hours=1))
@@ -196,7 +196,7 @@ async def test_the_oldest_that_sqs_did_not_take_is_measured(outbox: Outbox) -> N
     assert gauge(outbox, "order_open_oldest_seconds") == 360
 
 
-async def test_a_report_says_when_it_was(outbox: Outbox) -> None:
+async def test_a_report_sets_its_timestamp(outbox: Outbox) -> None:
     await outbox.sweeper().report()
     assert gauge(outbox, "order_outbox_report_timestamp_seconds") == outbox.clock().timestamp()
 

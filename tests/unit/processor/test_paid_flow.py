@@ -1,4 +1,4 @@
-"""Orders that are paid for: one charge for a confirmed order, none that is kept for any other."""
+"""Orders with payment: one charge for a confirmed order, and no charge kept for any other order."""
 
 import asyncio
 from dataclasses import replace
@@ -32,7 +32,7 @@ async def accepted(world: World, token: str = WORKS, *, units: int = 10) -> Orde
 
 
 async def tell(world: World, order: Order, *, held: float = 30.0) -> None:
-    """What the queue says of an order, as the outbox would say it now."""
+    """Deliver the message of an order that the sweeper would publish now."""
     stored = await world.stored(order)
     await make_handler(world.work)(delivery_with(event_of(stored).to_json(), held=held))
 
@@ -43,7 +43,7 @@ async def request_cancel(world: World, order: Order) -> None:
 
 
 def total_charged(world: World, order: Order) -> int:
-    """What the customer has paid and not got back."""
+    """Return the amount that the customer has paid and that was not refunded."""
     return world.payments.charged.get(order.order_id, 0) - world.payments.refunded.get(order.order_id, 0)
 
 
@@ -138,7 +138,7 @@ async def test_no_money_moves_before_the_payment_is_noted(world: World) -> None:
 
 
 class ForgetfulGateway(MemoryGateway):
-    """A provider that has forgotten every idempotency key: to create again is another payment."""
+    """Provider that has lost all idempotency keys, so that creating again creates another payment."""
 
     async def create(self, charge: Charge) -> str:
         self.created.clear()
@@ -146,7 +146,7 @@ class ForgetfulGateway(MemoryGateway):
 
 
 class LossyOrders(MemoryOrderRepository):
-    """The write whose number is `lost` has no answer: it was applied, or it was not."""
+    """The write with the number `lost` gets no response. It may or may not have been applied."""
 
     def __init__(self, store: MemoryStore, lost: int, *, applied: bool) -> None:
         super().__init__(store)
@@ -230,7 +230,7 @@ class TestCancel:
         await tell(world, order)
         assert ((await world.stored(order)).status, await world.available("TEA")) == (OrderStatus.CANCELLED, 10)
 
-    async def test_asked_for_while_it_is_paid_it_is_not_confirmed(self, world: World) -> None:
+    async def test_a_cancellation_during_the_payment_prevents_the_confirmation(self, world: World) -> None:
         order = await accepted(world)
         world.payments.before["confirm"] = lambda: request_cancel(world, order)
         await tell(world, order)
@@ -268,8 +268,8 @@ async def test_deliveries_at_once_charge_once(world: World) -> None:
     assert (total_charged(world, order), await world.available("TEA")) == (order.total, 7)
 
 
-async def test_in_a_long_outage_a_message_is_let_go_before_sqs_takes_it_for_dead(world: World) -> None:
-    """The outbox still holds the order: the sweeper says it again."""
+async def test_in_a_long_outage_a_message_is_acknowledged_before_sqs_dead_letters_it(world: World) -> None:
+    """The order is still in the outbox, so the sweeper republishes it."""
     await world.stock("TEA", 10)
     order = await world.accept(make_order(payment_token=WORKS))
     world.payments.unavailable = True

@@ -1,7 +1,7 @@
-"""Two workers at one paid order, workers that crash at any step, and payments that are not what the order expects.
+"""Two workers on one order with payment, workers that crash at any step, and payments that do not match the order.
 
-The provider does not check the fence: whatever order the calls arrive in, one charge is kept for a confirmed order, and
-none for any other.
+The provider does not check the fence. In any order of calls one charge is kept for a confirmed order, and none for any
+other order.
 """
 
 from collections.abc import Awaitable, Callable
@@ -51,7 +51,7 @@ async def handle(world: World, order: Order) -> None:
 
 
 async def handle_until_ended(world: World, order: Order, clock: HandClock, *, deliveries: int = 12) -> Order:
-    """Deliver the order's message again and again, each time after the lease of the last worker."""
+    """Deliver the order's message repeatedly, each time after the lease of the previous worker."""
     for _ in range(deliveries):
         if not (await world.stored(order)).is_open:
             break
@@ -69,7 +69,7 @@ async def request_cancel(world: World, order: Order) -> None:
 
 
 async def reserved_with_payment(world: World, order: Order, *, amount: int | None = None) -> Order:
-    """A worker has noted a payment, and then crashed; its lease has run out. `amount` is that of the payment."""
+    """Simulate a worker that crashed after it stored a payment of `amount`, and whose lease has expired."""
     lease_until = world.work.clock() - timedelta(seconds=1)
     reserved = await world.orders.move(
         order, order.reserve(world.work.clock(), owner="crashed", lease_until=lease_until)
@@ -82,7 +82,7 @@ async def reserved_with_payment(world: World, order: Order, *, amount: int | Non
 
 
 def kept(world: World, order: Order) -> int:
-    """What the customer has paid and not got back, in the provider's units."""
+    """Return the amount paid and not refunded, in the provider's units."""
     return world.payments.charged.get(order.order_id, 0) - world.payments.refunded.get(order.order_id, 0)
 
 
@@ -101,7 +101,7 @@ async def assert_ended_without_money(world: World, order: Order, status: OrderSt
 
 
 class RacedOrders(MemoryOrderRepository):
-    """Something is written between the first read of an order and what its reader does next."""
+    """Store that runs a write between the first read of an order and the next call of the reader."""
 
     def __init__(self, store: MemoryStore, race: Callable[[], Awaitable[object]]) -> None:
         super().__init__(store)
@@ -119,7 +119,7 @@ class TestTwoWorkers:
     async def test_a_late_decline_does_not_undo_what_the_next_owner_has_confirmed(
         self, world: World, clock: HandClock
     ) -> None:
-        """The first worker's confirmation is declined; its lease has ended, and the second one's has succeeded."""
+        """The first worker's confirmation is declined after its lease expired and the second worker's succeeded."""
         order = await accepted(world)
 
         async def second_worker_confirms() -> None:
@@ -147,7 +147,7 @@ class TestTwoWorkers:
         await assert_ended_without_money(world, order, OrderStatus.REJECTED)
 
     async def test_a_decision_to_undo_that_was_written_while_the_next_owner_read_is_seen(self, world: World) -> None:
-        """The take-over continues from the item that its update returns, not from the one that was read before."""
+        """The second worker continues from the item returned by its update, not from the item read before."""
         order = await accepted(world)
         held = await reserved_with_payment(world, order)
         undone = held.begin_undo(Undo(UndoKind.REJECT, "card_declined"))
@@ -170,8 +170,8 @@ class TestTwoWorkers:
         assert (await assert_confirmed(world, order)).payment.id == payment_id
         assert len(world.payments.payments) == 1
 
-    async def test_whoever_finds_the_decision_to_undo_only_undoes(self, world: World) -> None:
-        """Even if the payment has succeeded meanwhile: the stock may already be promised."""
+    async def test_an_order_with_an_undo_decision_is_only_undone(self, world: World) -> None:
+        """This holds even if the payment succeeded in between: the stock may already be sold."""
         order = await accepted(world)
         held = await reserved_with_payment(world, order)
         await world.payments.confirm(held.charge, WORKS)
@@ -185,7 +185,7 @@ class TestTwoWorkers:
         )
 
     async def test_a_stale_worker_confirms_beside_the_undo_and_loses(self, world: World, clock: HandClock) -> None:
-        """Cancellation is requested and carried out while the first worker's confirmation is on its way."""
+        """Cancellation is requested and executed while the first worker's confirmation is in progress."""
         order = await accepted(world)
 
         async def cancelled_by_the_second_worker() -> None:
@@ -214,7 +214,7 @@ class TestTwoWorkers:
     async def test_cancelled_while_the_decline_is_undone_the_order_ends_cancelled(
         self, world: World, clock: HandClock
     ) -> None:
-        """The customer was told that it would be."""
+        """The API has promised the cancellation to the customer."""
         order = await accepted(world, DECLINED)
         world.payments.before["cancel"] = lambda: request_cancel(world, order)
         await handle(world, order)
@@ -223,9 +223,9 @@ class TestTwoWorkers:
 
 
 class TestSavedAnswers:
-    """The provider replays an answer for as long as its key lives: a new attempt takes a new key."""
+    """The provider replays a response until its key expires, so a new attempt uses a new key."""
 
-    async def test_a_saved_500_is_asked_again_under_the_next_key(self, world: World) -> None:
+    async def test_a_saved_500_is_retried_with_the_next_key(self, world: World) -> None:
         order = await accepted(world, SAVES_500)
         with pytest.raises(PaymentUnavailable):
             await handle(world, order)
@@ -271,7 +271,7 @@ class TestSavedAnswers:
 
 
 class TestAnotherAmount:
-    """A release that counted the currency in other units has created the payment."""
+    """A release with other units for the currency created the payment."""
 
     async def test_it_is_replaced_before_money_moves(self, world: World) -> None:
         order = await accepted(world, currency="ISK", price=5000)
@@ -292,7 +292,7 @@ class TestAnotherAmount:
         assert world.payments.charged == {order.order_id: 150}
 
     async def test_created_but_not_noted_it_costs_a_key(self, world: World) -> None:
-        """The old key belongs to the old amount, which the provider calls an idempotency error."""
+        """The old key was used with the old amount, so the provider returns an idempotency error."""
         order = await accepted(world, currency="ISK", price=5000)
         world.payments.created[f"{order.order_id}:create"] = ((order.total, "ISK"), "pi_old")
         with pytest.raises(PaymentUnavailable):
@@ -346,7 +346,7 @@ class TestAnotherAmount:
         assert (await world.stored(order)).payment.undo == Undo(UndoKind.REPLACE)
 
     async def test_a_total_that_cannot_be_charged_is_rejected_without_a_charge(self, world: World) -> None:
-        """An older release has accepted it; nobody can take 0.41 ariary."""
+        """An older release accepted the order; 0.41 ariary cannot be charged."""
         await world.stock("TEA", 10)
         product = make_product(sku="TEA", unit_price=12347, currency="MGA")
         order = await world.accept(replace(make_order(lines=[(product, 3)]), payment=PaymentState(token=WORKS)))
@@ -394,7 +394,7 @@ class Crashed(BaseException):
 
 
 class CrashingAdapter:
-    """Counts the calls of an adapter, and kills at one of them: before it, or after its effect."""
+    """Counts the calls of an adapter, and simulates a crash before or after one of them."""
 
     def __init__(self, adapter: object, count: Callable[[], bool], *, after: bool) -> None:
         self._adapter = adapter
@@ -417,7 +417,7 @@ class CrashingAdapter:
 
 
 def dying(handler: Callable[[], Handler], world: World, nth: int, *, after: bool) -> Handler:
-    """A handler whose process is killed at its nth call of the store or of the provider."""
+    """Handler whose process crashes at its nth call of the store or the provider."""
     calls = iter(range(1000))
 
     def is_nth() -> bool:
@@ -481,7 +481,7 @@ SITUATIONS: dict[Callable[[World], Awaitable[Order]], OrderStatus] = {
 async def test_killed_at_each_of_its_calls_the_order_ends_right(
     clock: HandClock, situation: Callable[[World], Awaitable[Order]], *, after: bool
 ) -> None:
-    """A worker is killed at its nth call, for every n that it comes to; others carry the order on."""
+    """A worker crashes at its nth call, for every n; other workers complete the order."""
     crashes = 0
     for nth in range(100):
         world = World()

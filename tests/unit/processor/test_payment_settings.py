@@ -1,4 +1,4 @@
-"""Which payment keys and addresses each environment takes, and what a refusal says."""
+"""Payment keys and URLs allowed in each environment, and the message of a rejection."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def _region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, **settings: str) -> str:
-    """What is said instead of starting."""
+    """Return the message with which the start fails."""
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as end:
@@ -25,7 +25,7 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **settings: str) -> str:
 
 
 @pytest.mark.parametrize(("env", "kind"), TAKEN.items())
-def test_an_environment_takes_its_kind_of_key(monkeypatch: pytest.MonkeyPatch, env: str, kind: str) -> None:
+def test_an_environment_accepts_its_kind_of_key(monkeypatch: pytest.MonkeyPatch, env: str, kind: str) -> None:
     for key in KINDS[kind]:
         monkeypatch.setenv("ORDER_ENV", env)
         monkeypatch.setenv("ORDER_PAYMENT_API_KEY", key)

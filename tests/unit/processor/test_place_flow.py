@@ -1,4 +1,4 @@
-"""What becomes of a placed order: confirmed once, or rejected with a reason, however it is told."""
+"""Flow of a placed order: confirmed once, or rejected with a reason, for any sequence of messages."""
 
 from collections.abc import Callable
 from dataclasses import replace

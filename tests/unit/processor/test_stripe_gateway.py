@@ -1,4 +1,4 @@
-"""What Stripe answers, and what the gateway makes of it: whose fault, under which key, how the payment really is."""
+"""Gateway results for responses of Stripe: cause, idempotency key and actual state of the payment."""
 
 import json
 from collections.abc import AsyncIterator
@@ -71,9 +71,9 @@ Answer = dict[str, Any] | tuple[int, dict[str, Any]] | list[Any]
 
 @dataclass
 class Stripe:
-    """Answers by method and path: a body, a status and a body, or a list of them in turn, of which the last stays.
+    """Responses by method and path: a body, a status and body, or a list of them, whose last one repeats.
 
-    `keys` are the idempotency keys, by request, and `bodies` what was sent.
+    `keys` are the idempotency keys by request, and `bodies` the request bodies.
     """
 
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -237,7 +237,7 @@ class TestWhoseFault:
     @pytest.mark.parametrize(
         "code", ["account_invalid", "parameter_unknown", "payment_method_unactivated", "resource_missing", None]
     )
-    async def test_every_other_error_rejects_nobody(
+    async def test_every_other_error_rejects_no_order(
         self, provider: Stripe, gateway: StripeGateway, code: str | None
     ) -> None:
         provider.answers = {CREATE: error(400, code, param="intent")}
@@ -245,15 +245,15 @@ class TestWhoseFault:
             await gateway.create(NEW)
         assert unavailable.value.reason is FailureReason.REFUSED
 
-    def test_the_allow_list_has_codes_that_the_sdk_knows(self) -> None:
-        """Of its list of codes of a payment's last error; one that is misspelt would never match."""
+    def test_the_allow_list_has_only_codes_of_the_sdk(self) -> None:
+        """The SDK lists the codes of a payment's last error. A misspelt code would never match."""
         annotation = stripe.PaymentIntent.LastPaymentError.__annotations__["code"]
         known = set(str(annotation).replace("'", '"').split('"')[1::2])
         assert len(known) > 100
         assert known >= stripe_errors.CUSTOMER_CODES
 
-    async def test_errors_say_nothing_that_stripe_said(self, provider: Stripe, gateway: StripeGateway) -> None:
-        """Its texts may quote the payment token."""
+    async def test_errors_contain_no_message_of_stripe(self, provider: Stripe, gateway: StripeGateway) -> None:
+        """Messages of Stripe may contain the payment token."""
         status, body = error(400, "parameter_unknown")
         body["error"]["message"] = f"what about {CARD}?"
         provider.answers = {CREATE: (status, body)}
@@ -331,7 +331,7 @@ class TestReadings:
         provider.answers = {RETRIEVE: intent("requires_payment_method", currency="kwd", amount=1234)}
         assert not (await gateway.retrieve(replace(CHARGE, amount=1234, currency="KWD"))).matches
 
-    async def test_a_cancel_that_comes_too_late_says_so(self, provider: Stripe, gateway: StripeGateway) -> None:
+    async def test_a_late_cancel_returns_succeeded(self, provider: Stripe, gateway: StripeGateway) -> None:
         provider.answers = {CANCEL: UNEXPECTED_STATE}
         provider.answers[RETRIEVE] = [intent("requires_payment_method"), intent("succeeded")]
         assert await gateway.cancel(CHARGE) is PaymentStatus.SUCCEEDED

@@ -1,4 +1,4 @@
-"""The sweeper: what was lost is said again, once, and not while the queue's delay explains it."""
+"""Sweeper: lost messages are republished once, but not while the delay of the queue explains them."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ async def test_an_order_that_is_not_due_is_left_alone(outbox: Outbox) -> None:
     assert outbox.queue.messages == []
 
 
-async def test_what_is_said_again_belongs_to_the_trace_of_its_request(outbox: Outbox) -> None:
+async def test_a_republished_message_belongs_to_the_trace_of_its_request(outbox: Outbox) -> None:
     traces, request = Traces(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     await outbox.accept(traceparent=request)
     outbox.clock.advance(timedelta(minutes=1))
@@ -42,7 +42,7 @@ async def test_what_is_said_again_belongs_to_the_trace_of_its_request(outbox: Ou
     assert f"{sending.parent.span_id:016x}" == "00f067aa0ba902b7"
 
 
-async def test_an_overdue_order_is_said_again(outbox: Outbox) -> None:
+async def test_an_overdue_order_is_republished(outbox: Outbox) -> None:
     order = await outbox.accept()
     outbox.clock.advance(BASE + JUST_AFTER)
     assert await outbox.sweeper().sweep() == 1
@@ -188,7 +188,7 @@ async def test_a_look_sends_no_more_than_processors_have_finished_while_messages
     assert await outbox.sweeper().sweep() == 7
 
 
-async def test_it_stops_when_told(outbox: Outbox) -> None:
+async def test_stop_ends_the_sweeper(outbox: Outbox) -> None:
     sweeper = outbox.sweeper()
     sweeper.stop()
     await sweeper.run()

@@ -1,10 +1,10 @@
-"""A client of the order platform's API that repeats what may be repeated, and never places an order twice.
+"""Client for the order platform's API. It retries safe requests and never places an order twice.
 
     async with OrderClient("https://orders.example", token) as client:
         order = await client.place_order({"TEA-GREEN-100": 2})
         order = await client.wait_for_end(order.id)
 
-Errors are drawn in `order_client.exceptions`.
+`order_client.exceptions` lists the errors.
 """
 
 from order_client.client import OrderClient

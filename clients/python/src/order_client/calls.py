@@ -1,4 +1,4 @@
-"""One call of the API: attempts, until there is an answer that counts or no time left."""
+"""API calls with retries: attempts until a final response or the deadline."""
 
 import asyncio
 import re
@@ -14,12 +14,12 @@ from order_client.retries import RetryPolicy, Time
 
 TOKEN_PATTERN = re.compile("[!-~]+")
 Token = str | Callable[[], Awaitable[str]]
-"""A bearer token, or what gives one; asked before every attempt."""
+"""Bearer token, or an async function that returns one; it is called before every attempt."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request that may be sent any number of times: it has the same effect as when sent once."""
+    """Idempotent request: sending it several times has the same effect as sending it once."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Call:
     params: tuple[tuple[str, str], ...] = ()
     body: object | None = None
     held: float = 0.0
-    """Seconds for which the API may hold the answer back, because it was asked to."""
+    """Seconds that the API may wait before it responds, as requested with `Prefer: wait`."""
 
 
 class Caller:
@@ -40,10 +40,10 @@ class Caller:
         time: Time,
         transport: httpx2.AsyncBaseTransport | None,
     ) -> None:
-        """Raises ValueError unless the base URL is an absolute one."""
+        """Create a caller. Raises ValueError if the base URL is not an absolute HTTP URL."""
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"the API's address must begin with https:// (or http://), and is {base_url!r}")
+            raise ValueError(f"the base URL of the API must begin with https:// or http://, but it is {base_url!r}")
         self._token = token
         self._policy = policy
         self._time = time
@@ -53,7 +53,7 @@ class Caller:
         await self._http.aclose()
 
     async def send(self, call: Call) -> httpx2.Response:
-        """The answer: 2xx, or 304. Raises Problem, Unreachable, UnexpectedAnswer."""
+        """Send the request and return its response, 2xx or 304. Raises Problem, Unreachable, UnexpectedAnswer."""
         end = self._time.clock() + self._policy.deadline + call.held
         attempt = 0
         while True:
@@ -84,7 +84,7 @@ class Caller:
                     headers={**call.headers, "Authorization": authorization},
                 )
         except (httpx2.TransportError, TimeoutError) as error:
-            why = "no answer in time" if isinstance(error, TimeoutError | httpx2.TimeoutException) else str(error)
+            why = "no response in time" if isinstance(error, TimeoutError | httpx2.TimeoutException) else str(error)
             raise Unreachable(f"{self._http.base_url}: {why}") from error
         except (httpx2.DecodingError, httpx2.InvalidURL) as error:
             raise UnexpectedAnswer(str(error)) from error
@@ -92,11 +92,11 @@ class Caller:
             return response
         if response.is_error:
             raise Problem.of(response)
-        raise UnexpectedAnswer(f"{response.url} answered {response.status_code}")
+        raise UnexpectedAnswer(f"{response.url} returned the unexpected status {response.status_code}")
 
 
 def _bearer(token: str) -> str:
-    """Raises ValueError for what no header can carry; the transport's own error would show the token."""
+    """Return the Authorization header. Raises ValueError for an invalid token without showing the token."""
     if not TOKEN_PATTERN.fullmatch(token.strip()):
-        raise ValueError("the token is empty, or has characters that no header can carry")
+        raise ValueError("the token is empty, or has characters that are not allowed in a header")
     return f"Bearer {token.strip()}"

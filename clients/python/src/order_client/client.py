@@ -1,4 +1,4 @@
-"""The client: one method per thing that a customer can do."""
+"""Client with one method per operation of the API for customers."""
 
 import re
 import uuid
@@ -18,19 +18,19 @@ from order_client.retries import RetryPolicy, Time
 
 ORDERS = "/v1/orders"
 LONGEST_WAIT = 20.0
-"""Seconds for which the API holds an answer back at most."""
+"""Maximum seconds for which the API waits before it responds."""
 POLLING = RetryPolicy(base=0.1, cap=2.0)
-"""How often to look at an order where the API does not hold the answer back."""
+"""Pauses between reads of an order if the API does not wait before it responds."""
 KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 T = TypeVar("T", bound=BaseModel)
 
 
 class OrderClient:
-    """A customer of one API; who that is, the token says. One client serves any number of calls at once.
+    """Client of one customer, identified by the token. Any number of calls may run at once.
 
-    Every call is repeated, within the policy's deadline, while the network or the API is in trouble. Beside
-    what a method names, it raises Unreachable, Unavailable, RateLimited, Unauthenticated, Forbidden,
+    Calls are retried within the deadline of the policy if the network or the API fails. In addition to the errors
+    in their docstrings, all methods raise Unreachable, Unavailable, RateLimited, Unauthenticated, Forbidden,
     InvalidRequest and UnexpectedAnswer.
     """
 
@@ -43,7 +43,10 @@ class OrderClient:
         transport: httpx2.AsyncBaseTransport | None = None,
         time: Time | None = None,
     ) -> None:
-        """`token` is a bearer token, or an async function that gives a fresh one. Raises ValueError for a bad URL."""
+        """Create a client. `token` is a bearer token or an async function that returns one.
+
+        Raises ValueError for an invalid base URL.
+        """
         self._time = time or Time()
         self._caller = Caller(base_url, token, policy=retries or RetryPolicy(), time=self._time, transport=transport)
 
@@ -54,7 +57,7 @@ class OrderClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Closes its connections; `async with` does so by itself."""
+        """Close the connections. `async with` does this automatically."""
         await self._caller.aclose()
 
     async def place_order(
@@ -65,21 +68,21 @@ class OrderClient:
         payment_token: str | None = None,
         idempotency_key: str | None = None,
     ) -> PlacedOrder:
-        """The order, which is durable by now, and will be carried out soon. `lines` are quantities by SKU.
+        """Place an order. The returned order is durable and will be processed soon. `lines` are quantities by SKU.
 
-        Without an idempotency key each call makes one of its own: its attempts place one order, two calls
-        place two. Bring a key to make the call again after the program has ended; any error carries it.
-        Raises Unprocessable, Conflict, and ValueError for a key that no header can carry.
+        Without an idempotency key each call creates a new one: the retries of a call place one order, and two calls
+        place two. Pass your own key to repeat the call after a restart of the program; every error has the key.
+        Raises Unprocessable, Conflict, and ValueError for an invalid key.
         """
         key = idempotency_key if idempotency_key is not None else str(uuid.uuid4())
         if not KEY_PATTERN.fullmatch(key):
-            raise ValueError("an idempotency key has 1 to 255 printable ASCII characters")
-        wanted = {
+            raise ValueError("the idempotency key must have 1 to 255 printable ASCII characters")
+        fields = {
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines.items()],
             "reference": reference,
             "payment_token": payment_token,
         }
-        body = {name: value for name, value in wanted.items() if value is not None}
+        body = {name: value for name, value in fields.items() if value is not None}
         call = Call(method="POST", path=ORDERS, headers={"Idempotency-Key": key}, body=body)
         try:
             response = await self._caller.send(call)
@@ -90,14 +93,14 @@ class OrderClient:
         return placed.model_copy(update={"replayed": response.headers.get("Idempotent-Replayed") == "true"})
 
     async def get_order(self, order_id: str) -> Order:
-        """The order as it is now. Raises NotFound."""
+        """Return the current state of the order. Raises NotFound."""
         return _read(Order, await self._caller.send(Call(method="GET", path=_path(order_id))))
 
     async def cancel_order(self, order_id: str, *, version: int | None = None) -> Order:
-        """The order, cancelled or about to be: stock and payment are undone soon. Asking again changes nothing.
+        """Cancel the order or request its cancellation: stock and payment are returned soon. Repeating has no effect.
 
-        With a version, only if the order is still at it: what you saw is what you cancel.
-        Raises NotFound, VersionMismatch, and Conflict if it can no longer be cancelled.
+        If `version` is given, the order is cancelled only if it still has this version.
+        Raises NotFound, VersionMismatch, and Conflict if the order can no longer be cancelled.
         """
         headers = {} if version is None else {"If-Match": _etag(version)}
         return _read(
@@ -111,7 +114,7 @@ class OrderClient:
         timeout: float = 60.0,  # noqa: ASYNC109 - it raises StillOpen, with the order
         until: Collection[OrderStatus | str] = END_STATES,
     ) -> Order:
-        """The order in an end state, or in one of the states named: after a cancellation, say, in `{"cancelled"}`.
+        """Wait until the order is in a state of `until`, such as `{"cancelled"}` after a cancellation, and return it.
 
         Raises NotFound, and StillOpen after `timeout` seconds.
         """
@@ -125,9 +128,9 @@ class OrderClient:
         timeout: float = 60.0,  # noqa: ASYNC109 - it raises StillOpen, with the order
         until: Collection[OrderStatus | str] = END_STATES,
     ) -> AsyncIterator[Order]:
-        """The order as it is now, and after each change that is seen, up to its end. Raises as `wait_for_end`.
+        """Yield the order now and after each change, until it has ended. Raises the same errors as `wait_for_end`.
 
-        Changes in quick succession may show as one; the timeline has them all.
+        Quick successive changes may appear as one. The timeline contains them all.
         """
         async for order in self._versions(order_id, timeout, until, look_first=True):
             yield order
@@ -142,9 +145,9 @@ class OrderClient:
         sort: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[OrderPage]:
-        """Your orders, page by page, newest first unless `sort="created_at"`.
+        """Yield your orders page by page, newest first unless `sort="created_at"`.
 
-        `q` searches references and SKUs. Times need a zone; `created_from` is included, `created_before` not.
+        `q` searches references and SKUs. Times need a time zone. `created_from` is inclusive, `created_before` is not.
         Raises ValueError for a time without a zone.
         """
         single = {
@@ -166,34 +169,34 @@ class OrderClient:
                 return
 
     async def get_product(self, sku: str) -> Product:
-        """Raises NotFound."""
+        """Return a product with its available stock. Raises NotFound."""
         return _read(Product, await self._caller.send(Call(method="GET", path=f"/v1/products/{quote(sku, safe='')}")))
 
     async def _versions(
         self, order_id: str, patience: float, until: Collection[OrderStatus | str], *, look_first: bool
     ) -> AsyncIterator[Order]:
-        """Each version that is seen; the last one is in one of the states that are waited for.
+        """Yield each new version of the order. The last one is in a state of `until`.
 
-        The API is asked to hold its answer back until there is news: a first answer until the end, unless
-        `look_first`. Where it does not, it is asked again after a pause that grows.
+        Each request lets the API wait for a change; the first one for the end of the order, unless `look_first`. If
+        the API does not wait, requests are repeated with growing pauses.
         """
         end = self._time.clock() + patience
         order: Order | None = None
         attempt = 0
         while True:
-            asked = self._time.clock()
-            wait = 0.0 if order is None and look_first else max(0.0, min(LONGEST_WAIT, end - asked))
-            response = await self._caller.send(_look(order_id, wait, order))
+            sent_at = self._time.clock()
+            wait = 0.0 if order is None and look_first else max(0.0, min(LONGEST_WAIT, end - sent_at))
+            response = await self._caller.send(_get_request(order_id, wait, order))
             if response.status_code != HTTPStatus.NOT_MODIFIED:
                 seen = _read(Order, response)
                 if order is None or seen.version != order.version:
                     order, attempt = seen, 0
                     yield order
             if order is None:
-                raise UnexpectedAnswer(f"{response.url} answered 304 to a first question")
+                raise UnexpectedAnswer(f"{response.url} returned 304 to a request without If-None-Match")
             if order.status in until and not order.is_being_cancelled:
                 return
-            pause = POLLING.pause(attempt, self._time.jitter) - (self._time.clock() - asked)
+            pause = POLLING.pause(attempt, self._time.jitter) - (self._time.clock() - sent_at)
             attempt += 1
             if self._time.clock() + max(0.0, pause) >= end:
                 raise StillOpen(order)
@@ -201,7 +204,7 @@ class OrderClient:
                 await self._time.sleep(pause)
 
 
-def _look(order_id: str, wait: float, known: Order | None) -> Call:
+def _get_request(order_id: str, wait: float, known: Order | None) -> Call:
     headers: dict[str, str] = {}
     if wait >= 1:
         headers["Prefer"] = f"wait={int(wait)}"
@@ -214,7 +217,7 @@ def _read(model: type[T], response: httpx2.Response) -> T:
     try:
         return model.model_validate_json(response.content)
     except ValidationError as error:
-        raise UnexpectedAnswer(f"{response.url} did not answer with a {model.__name__}: {error}") from error
+        raise UnexpectedAnswer(f"the response of {response.url} is not a valid {model.__name__}: {error}") from error
 
 
 def _path(order_id: str) -> str:

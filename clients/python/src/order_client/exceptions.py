@@ -1,21 +1,21 @@
-"""What can go wrong.
+"""Errors of the client.
 
 OrderClientError
-├── Unreachable           no answer came in time: whether the request was carried out is not known
-├── UnexpectedAnswer      whatever answered is not this API
-├── StillOpen             waited for long enough, and the order has not come to its end
-└── Problem               the API's own error (RFC 9457)
-    ├── InvalidRequest    400, 413 and the like: `errors` says what is wrong, and where
-    ├── Unauthenticated   401: no token, or one that does not hold
-    ├── Forbidden         403: the token's scope does not suffice
-    ├── NotFound          404: no such order or product, or another customer's
+├── Unreachable           no response in time: the request may or may not have taken effect
+├── UnexpectedAnswer      the response does not come from this API
+├── StillOpen             the order did not end within the time-out
+└── Problem               error response of the API (RFC 9457)
+    ├── InvalidRequest    400, 413 and similar: `errors` lists the invalid parts of the request
+    ├── Unauthenticated   401: the token is missing or not valid
+    ├── Forbidden         403: the token lacks the required scope
+    ├── NotFound          404: the order or product does not exist, or belongs to another customer
     ├── Conflict          409: reference_taken, not_cancellable, insufficient_stock
-    ├── VersionMismatch   412: the order is at `current_version` by now
+    ├── VersionMismatch   412: the order now has `current_version`
     ├── Unprocessable     422: unknown_sku, currency_mismatch, idempotency_key_reused
-    ├── RateLimited       429: too many requests, also after all attempts
-    └── Unavailable       408, 5xx: not now, also after all attempts
+    ├── RateLimited       429: too many requests, after all retries
+    └── Unavailable       408, 5xx: temporarily unavailable, after all retries
 
-A mistake of the calling program that needs no server to be seen is a ValueError.
+Invalid arguments that the client detects itself raise ValueError.
 """
 
 from collections.abc import Mapping
@@ -36,12 +36,12 @@ GATEWAY_STATUSES = frozenset(
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""What a load balancer in front of the API answers by itself, without a problem document, and may be tried again."""
+"""Retryable statuses that a load balancer in front of the API returns without a problem document."""
 
 
 class OrderClientError(Exception):
     idempotency_key: str | None = None
-    """Of the order that was to be placed: under the same key, the same call can be made again at any time."""
+    """Idempotency key of the order to place. The same call can be repeated with this key at any time."""
 
 
 class Unreachable(OrderClientError):
@@ -53,7 +53,7 @@ class UnexpectedAnswer(OrderClientError):
 
 
 class StillOpen(OrderClientError):
-    """`order` is as it was seen last."""
+    """Order that did not end within the time-out. `order` is its last known state."""
 
     def __init__(self, order: Order) -> None:
         super().__init__(f"order {order.id} is still {order.status}")
@@ -61,14 +61,14 @@ class StillOpen(OrderClientError):
 
 
 class Problem(OrderClientError):
-    """`code` is stable; `detail` is for people; `request_id` leads the operators to it.
+    """Error response. `code` is stable, `detail` is for people, and operators can find the request by `request_id`.
 
-    `retryable` says that the same request may succeed later, unchanged; `retry_after` when, in seconds from
-    the answer, if the API said so.
+    If `retryable` is true, the same request may succeed later without changes; `retry_after` is the number of seconds
+    to wait, if the API returned one.
     """
 
     status_code: ClassVar[HTTPStatus | None] = None
-    """The status that this class stands for. Any other is an InvalidRequest below 500, and Unavailable from there."""
+    """Status of this class. Statuses without a class are InvalidRequest below 500 and Unavailable from 500."""
 
     def __init__(self, body: "_Body", *, status: int, request_id: str, retryable: bool, wait: float | None) -> None:
         super().__init__(f"{body.code}: {body.detail}")
@@ -83,7 +83,7 @@ class Problem(OrderClientError):
 
     @classmethod
     def of(cls, response: httpx2.Response) -> "Problem":
-        """Of any answer with an error status, also of one that is no problem document."""
+        """Return the error of a response with an error status, even if it has no problem document."""
         try:
             body = _Body.model_validate_json(response.content)
         except ValidationError:
@@ -137,7 +137,7 @@ class Unavailable(Problem):
 
 
 class _Body(BaseModel):
-    """The problem document, as far as it is used."""
+    """Used fields of a problem document."""
 
     code: str
     detail: str

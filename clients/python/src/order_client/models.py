@@ -1,6 +1,6 @@
-"""What the API answers. Money is in minor units of `currency`, times are in UTC.
+"""Responses of the API. Money is in minor units of `currency`; times are UTC.
 
-Fields that a newer API adds are ignored.
+Unknown fields of a newer API are ignored.
 """
 
 from enum import StrEnum
@@ -17,7 +17,7 @@ class OrderStatus(StrEnum):
 
 
 END_STATES = frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED})
-"""Where the platform has done its part. A confirmed order can still be cancelled."""
+"""States in which processing has finished. A confirmed order can still be cancelled."""
 
 
 class _Resource(BaseModel):
@@ -33,7 +33,7 @@ class OrderLine(_Resource):
 
 
 class Reason(_Resource):
-    """Why an order was not carried out. `code` is stable, `detail` is for people."""
+    """Reason why an order was rejected. `code` is stable, `detail` is for people."""
 
     code: str
     detail: str
@@ -46,7 +46,7 @@ class TimelineEntry(_Resource):
 
 
 class Order(_Resource):
-    """`version` grows with every change that a customer can see."""
+    """An order. `version` grows with every change visible to the customer."""
 
     id: str
     status: OrderStatus
@@ -63,12 +63,12 @@ class Order(_Resource):
 
     @property
     def is_being_cancelled(self) -> bool:
-        """Whatever its status says, it will end as `cancelled`."""
+        """Return whether cancellation was requested: the order will end as `cancelled`, whatever its current status."""
         return self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
 
 
 class PlacedOrder(Order):
-    """`replayed`: the idempotency key was used before, by an earlier call or by an attempt of this one."""
+    """A placed order. `replayed` is true if an earlier call or attempt with the same idempotency key placed it."""
 
     replayed: bool = False
 
@@ -80,7 +80,7 @@ class OrderPage(_Resource):
 
 
 class Product(_Resource):
-    """`available` units can be ordered now."""
+    """A product. `available` units can be ordered now."""
 
     sku: str
     name: str
@@ -90,7 +90,7 @@ class Product(_Resource):
 
 
 class Fault(_Resource):
-    """One fault of a request. `pointer` is a JSON pointer into the body, or `query:limit`, `path:sku`, `header:…`."""
+    """One error in a request. `pointer` is a JSON pointer into the body, or `query:limit`, `path:sku`, `header:…`."""
 
     pointer: str
     code: str

@@ -1,4 +1,4 @@
-"""When to try again, and when to give up."""
+"""Retry policy: pauses between attempts, and deadlines."""
 
 import asyncio
 import random
@@ -13,10 +13,9 @@ Jitter = Callable[[float, float], float]
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """All in seconds. A call ends within `deadline`, whatever happens; one attempt within `attempt_timeout`.
+    """Retry policy, in seconds. A call ends within `deadline`, and one attempt within `attempt_timeout`.
 
-    Between attempts lies a random pause of up to `base`, twice that, four times that …, never more than `cap`,
-    on top of what `Retry-After` asks for.
+    The pause before retry n (from 0) is random, up to `base` * 2**n but at most `cap`, in addition to `Retry-After`.
     """
 
     deadline: float = 30.0
@@ -25,13 +24,13 @@ class RetryPolicy:
     cap: float = 5.0
 
     def pause(self, attempt: int, jitter: Jitter) -> float:
-        """After failed attempt number `attempt`, from 0."""
+        """Return the pause after the failed attempt number `attempt`, counted from 0."""
         return jitter(0.0, min(self.cap, self.base * 2.0 ** min(attempt, 30)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Time:
-    """A monotonic clock, a way to let time pass, and chance: tests bring their own."""
+    """Clock, sleep and jitter functions. Tests pass their own."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -39,7 +38,7 @@ class Time:
 
 
 def retry_after(header: str | None) -> float | None:
-    """Seconds, from a number of seconds or an HTTP date; None if there is none that can be read."""
+    """Return the seconds of a Retry-After header, given as a number or an HTTP date; None if missing or invalid."""
     if header is None:
         return None
     if header.isascii() and header.isdecimal():

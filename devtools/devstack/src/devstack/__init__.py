@@ -1,1 +1,1 @@
-"""The whole platform on one machine: no Docker, no AWS account, the same code path."""
+"""The whole platform on one machine, without Docker or an AWS account, with the production code path."""

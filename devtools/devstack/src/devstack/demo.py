@@ -1,4 +1,4 @@
-"""The demonstration: real orders over HTTP, and what became of each."""
+"""Demonstration: place real orders over HTTP and check the result of each."""
 
 import asyncio
 import statistics
@@ -19,7 +19,7 @@ SCARCE_SKU = "TIN-LIMITED-2026"
 BURST_SKU = "TEA-ADVENT-24"
 CARD = "pm_card_visa"
 DECLINED_CARD = "pm_card_chargeDeclined"
-"""Tokens of the payment sandbox, as Stripe's test mode has them."""
+"""Payment method tokens of the sandbox, equal to those of Stripe's test mode."""
 
 BURST_CONNECTIONS = 32
 DEADLINE_SECONDS = 120.0
@@ -28,12 +28,12 @@ T = TypeVar("T")
 
 
 class DemoFailed(Exception):
-    """An order did not end as expected, or the API answered otherwise than expected."""
+    """A check of the demonstration failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the closing table. `seconds` are from accepted to the end, by the order's own timeline."""
+    """Row of the result table. `seconds` is the time from acceptance to the end, by the order's timeline."""
 
     what: str
     order: str
@@ -48,7 +48,7 @@ class Row:
 
 
 async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
-    """Return the rows of the closing table. Raises DemoFailed at the first unexpected outcome.
+    """Return the rows of the result table. Raises DemoFailed at the first failed check.
 
     `on_progress(step, done, total)` reports the progress.
     """
@@ -61,7 +61,7 @@ async def run_demo(api: str, issuer: Issuer, burst: int, on_progress: Callable[[
             on_progress("single orders", len(rows), 6)
             rows += await _burst(shop, burst, on_progress)
     except OrderClientError as error:
-        raise DemoFailed(f"the API did not answer as it should: {error}") from error
+        raise DemoFailed(f"unexpected response of the API: {error}") from error
     return rows
 
 
@@ -70,15 +70,15 @@ async def _normal_and_replayed(shop: OrderClient) -> list[Row]:
     key = str(uuid.uuid4())
     placed = await shop.place_order({NORMAL_SKU: 2, "CUP-PORCELAIN-6": 1}, idempotency_key=key)
     again = await shop.place_order({NORMAL_SKU: 2, "CUP-PORCELAIN-6": 1}, idempotency_key=key)
-    expect(again.replayed and again.id == placed.id, "the same request again did not give the same order")
+    expect(again.replayed and again.id == placed.id, "the repeated request returned another order")
     order = await _ended(shop, placed)
-    expect(order.status == "confirmed", f"the order became {order.status}")
+    expect(order.status == "confirmed", f"the single order became {order.status}")
     after = await _available(shop, NORMAL_SKU)
     expect(after == before - 2, f"stock of {NORMAL_SKU} went from {before} to {after} for 2 units")
     price = format_amount(order.total, order.currency)
     return [
-        Row.of("one", order, f"{price}, stock {before} to {after}"),
-        Row(what="again", order=again.id, status=order.status, remark="replayed: same key, same order"),
+        Row.of("single order", order, f"{price}, stock {before} to {after}"),
+        Row(what="repeated", order=again.id, status=order.status, remark="replayed: same key, same order"),
     ]
 
 
@@ -88,10 +88,10 @@ async def _out_of_stock(shop: OrderClient) -> list[Row]:
     reason = order.reason
     expect(
         reason is not None and (order.status, reason.code, reason.sku) == ("rejected", "out_of_stock", SCARCE_SKU),
-        f"an order of more than there is became {order.status}",
+        f"an order above the available stock became {order.status}",
     )
-    expect(await _available(shop, SCARCE_SKU) == before, "a rejected order moved stock")
-    return [Row.of("too many", order, f"out_of_stock: {SCARCE_SKU}")]
+    expect(await _available(shop, SCARCE_SKU) == before, "a rejected order changed the stock")
+    return [Row.of("out of stock", order, f"out_of_stock: {SCARCE_SKU}")]
 
 
 async def _paid(shop: OrderClient) -> list[Row]:
@@ -105,8 +105,8 @@ async def _declined(shop: OrderClient) -> list[Row]:
     order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=DECLINED_CARD))
     code = order.reason.code if order.reason else None
     expect((order.status, code) == ("rejected", "payment_declined"), f"a declined order became {order.status}")
-    expect(await _available(shop, NORMAL_SKU) == before, "a declined order kept its stock")
-    return [Row.of("declined", order, "payment_declined, stock given back")]
+    expect(await _available(shop, NORMAL_SKU) == before, "the stock of a declined order was not returned")
+    return [Row.of("declined", order, "payment_declined, stock returned")]
 
 
 async def _cancelled(shop: OrderClient) -> list[Row]:
@@ -114,8 +114,8 @@ async def _cancelled(shop: OrderClient) -> list[Row]:
     order = await _ended(shop, await shop.place_order({NORMAL_SKU: 1}, payment_token=CARD))
     await shop.cancel_order(order.id)
     order = await shop.wait_for_end(order.id, timeout=DEADLINE_SECONDS, until={"cancelled"})
-    expect(await _available(shop, NORMAL_SKU) == before, "a cancelled order kept its stock")
-    return [Row.of("cancelled", order, "refunded, stock given back")]
+    expect(await _available(shop, NORMAL_SKU) == before, "the stock of a cancelled order was not returned")
+    return [Row.of("cancelled", order, "refunded, stock returned")]
 
 
 async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, int], None]) -> list[Row]:
@@ -139,7 +139,7 @@ async def _burst(shop: OrderClient, size: int, on_progress: Callable[[str, int, 
     expect(after == before - size, f"stock of {BURST_SKU} went from {before} to {after} for {size} units")
     latencies = sorted(seconds_to_end(order) for order in ended)
     figures = [
-        ("a burst", "median", statistics.median(latencies)),
+        ("burst", "median", statistics.median(latencies)),
         ("", "p99", latencies[int(0.99 * (size - 1))]),
     ]
     order, remark = f"{size} of {size}", f"stock {before} to {after}"
@@ -158,10 +158,11 @@ async def _available(shop: OrderClient, sku: str) -> int:
 
 
 def seconds_to_end(order: Order) -> float:
-    """Return the seconds from accepted to the end, by the order's timeline."""
+    """Return the seconds from acceptance to the end, by the order's timeline."""
     return (order.timeline[-1].at - order.timeline[0].at).total_seconds()
 
 
-def expect(condition: object, otherwise: str) -> None:
+def expect(condition: object, message: str) -> None:
+    """Raises DemoFailed with the message unless the condition is true."""
     if not condition:
-        raise DemoFailed(otherwise)
+        raise DemoFailed(message)

@@ -1,6 +1,6 @@
-"""The demonstration of deployments: what an operator types, on an account that is a fake, and what came of it.
+"""Demonstration of deployments: run an operator's commands against a fake account and check the results.
 
-Every command is a process of its own, as in a terminal: it is `orderctl` itself that is shown.
+Each command runs `orderctl` in its own process, as in a terminal.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ import httpx2
 from devstack.address import Handler, served
 from devstack.demo import expect
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
-from devstack.stack import running_infrastructure, without_ours
+from devstack.stack import running_infrastructure, without_stack_variables
 from fake_ecs.images import REVISION_LABEL, push_image
 from fake_ecs.routing import listener_url
 from fake_ecs.running import fake_session
@@ -25,13 +25,13 @@ from fake_ecs.server import ADMIN
 from order_shared.naming import ORDER_API, ORDER_PROCESSOR
 
 SPEED = 400.0
-"""A bake of ten minutes takes a second and a half."""
+"""Time factor: a bake time of ten minutes takes 1.5 seconds."""
 LOOK_SECONDS = "0.1"
 COMMAND_SECONDS = 60.0
 
 API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
 FIRST, GOOD, BAD = "sha-1a2b3c4", "sha-5d6e7f8", "sha-bad0000"
-"""Tags of images: the one that runs at the start, a good one, and one whose API answers 503."""
+"""Image tags: the image that runs at the start, a good one, and one whose API returns 503."""
 DONE, FAILED = 0, 1
 """Exit codes of `orderctl deploy`."""
 
@@ -40,53 +40,53 @@ Show = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the closing table."""
+    """Row of the result table."""
 
     what: str
     service: str
     image: str
     outcome: str
     runs: str
-    """The image that runs at the end, by its tag."""
+    """Tag of the image that runs at the end."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terminal:
-    """A terminal in which commands are typed. `tell` shows a command before it runs, `show` its output."""
+    """Terminal that runs commands. `announce` prints a command before it runs, `show` prints its output."""
 
     environment: Mapping[str, str]
     tags: Mapping[str, str]
-    """Tags of images, by their digests."""
-    tell: Show
+    """Image tags by digest."""
+    announce: Show
     show: Show
 
     def deploy(self, what: str, service: str, image: str, *options: str, instead: str | None = None) -> Row:
         """Deploy an image; with `instead`, expect a rollback to that image. Raises DemoFailed."""
         expected, outcome, runs = (FAILED, "rolled back", instead) if instead else (DONE, "deployed", image)
         code = self._run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *options).returncode
-        expect(code == expected, f"the deployment of {image} ended with {code} instead of {expected}")
+        expect(code == expected, f"the deployment of {image} exited with {code} instead of {expected}")
         self._expect_running(service, runs)
         return Row(what=what, service=service, image=image, outcome=outcome, runs=runs)
 
     def _expect_running(self, service: str, image: str) -> None:
-        """Expect that the image runs and that the live tag names it."""
+        """Check that the image runs and has the live tag."""
         ended = self._run("status", service, "--env", ENVIRONMENT, stdout=subprocess.PIPE)
         lines = ended.stdout.decode().splitlines()
         self.show("\n".join(lines))
-        expect(ended.returncode == DONE, f"orderctl status {service} ended with {ended.returncode}")
+        expect(ended.returncode == DONE, f"orderctl status {service} exited with {ended.returncode}")
         state = {name: value.strip() for name, _, value in (line.strip().partition(" ") for line in lines)}
         running, live = (self.tags.get(state[name]) for name in ("running", f"live-{ENVIRONMENT}"))
-        expect((running, live) == (image, image), f"{service} runs {running} and its tag means {live}")
+        expect((running, live) == (image, image), f"{service} runs {running}, and its live tag is on {live}")
 
     def _run(self, *words: str, stdout: int | None = None) -> subprocess.CompletedProcess[bytes]:
-        self.tell(f"$ orderctl {' '.join(words)}")
+        self.announce(f"$ orderctl {' '.join(words)}")
         command = [sys.executable, "-m", "orderctl.main", *words]
         return subprocess.run(command, env=self.environment, timeout=COMMAND_SECONDS, check=False, stdout=stdout)
 
 
-def run_deploy_demo(folder: Path, tell: Show, show: Show) -> list[Row]:
-    """Return the rows of the closing table. Raises DemoFailed at the first unexpected outcome, and ChildFailed."""
-    tell("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API as the green side")
+def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
+    """Return the rows of the result table. Raises DemoFailed at the first failed check, and ChildFailed."""
+    announce("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API for the green side")
     with (
         running_ecs_stack(folder / "ecs", speed=SPEED) as account,
         running_infrastructure(folder / "api", {"ORDER_COMMIT": GOOD.removeprefix("sha-")}) as stack,
@@ -94,7 +94,7 @@ def run_deploy_demo(folder: Path, tell: Show, show: Show) -> list[Row]:
     ):
         stack.start(ORDER_API)
         environment = {
-            **without_ours(stack.environment),
+            **without_stack_variables(stack.environment),
             **account.environment,
             "ORDER_DEPLOY_LOOK_SECONDS": LOOK_SECONDS,
             "ORDER_SMOKE_TOKEN": stack.issuer.token("smoke-test", "orderctl"),
@@ -102,25 +102,25 @@ def run_deploy_demo(folder: Path, tell: Show, show: Show) -> list[Row]:
         tags = _tags(account)
         _serve(account, {GOOD: stack.api, BAD: broken}, tags)
         url = listener_url(account.ecs_address, port=TEST_PORT, host=api_host(ENVIRONMENT))
-        terminal = Terminal(environment=environment, tags=tags, tell=tell, show=show)
+        terminal = Terminal(environment=environment, tags=tags, announce=announce, show=show)
         return [
-            terminal.deploy("good", API, GOOD, "--auto", "--test-url", url),
-            terminal.deploy("unavailable", API, BAD, "--auto", "--test-url", url, instead=GOOD),
-            terminal.deploy("a worker", PROCESSOR, GOOD),
+            terminal.deploy("good image", API, GOOD, "--auto", "--test-url", url),
+            terminal.deploy("bad image", API, BAD, "--auto", "--test-url", url, instead=GOOD),
+            terminal.deploy("worker", PROCESSOR, GOOD),
         ]
 
 
 class Unavailable(Handler):
-    """The green side of a bad image: every answer is 503."""
+    """Green side of a bad image: every response is 503."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class reads the name
+    def do_GET(self) -> None:  # noqa: N802 - name in the base class
         body = b'{"title": "Temporarily unavailable", "detail": "the table orders cannot be reached"}'
         self.respond(503, body, "application/problem+json")
 
 
 def _tags(account: EcsStack) -> dict[str, str]:
     """Return the tags of the images in both repositories, by digest. The bad image is pushed first."""
-    session: Any = fake_session()  # whose stubs take literal names only
+    session: Any = fake_session()  # its stubs accept literal names only
     ecr = session.client("ecr", endpoint_url=account.endpoints["ecr"])
     with contextlib.closing(ecr):
         push_image(ecr, API, BAD, labels={REVISION_LABEL: BAD.removeprefix("sha-")})
@@ -135,7 +135,7 @@ def _tags(account: EcsStack) -> dict[str, str]:
 
 
 def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) -> None:
-    """Let an address answer in place of the tasks of each image; `urls` by tag, `tags` by digest."""
+    """Set the address that serves in place of each image's tasks. `urls` are by tag, `tags` by digest."""
     for digest, tag in tags.items():
         if tag in urls:
             arguments = {"url": urls[tag], "digest": digest}

@@ -1,4 +1,4 @@
-"""Everything that orderctl deploys to, without AWS: the fake of ECS, and the embedded AWS with tables and queues."""
+"""Deployment target for orderctl without AWS: the fake of ECS, and the embedded AWS with tables and queues."""
 
 import contextlib
 import os
@@ -15,12 +15,12 @@ from devstack.stack import CREDENTIALS, local_session
 ENVIRONMENT = "dev"
 EMBEDDED = ("dynamodb", "sqs", "sts")
 FAKED = ("ecs", "ecr", "elastic_load_balancing_v2", "cloudwatch")
-"""botocore's names of services, as in `AWS_ENDPOINT_URL_…`."""
+"""Service names of botocore, as in `AWS_ENDPOINT_URL_…`."""
 
 
 @dataclass(frozen=True)
 class EcsStack:
-    """`endpoints` by the name of the service, as in `AWS_ENDPOINT_URL_<NAME>`."""
+    """Running fake account. `endpoints` are by service name, as in `AWS_ENDPOINT_URL_<NAME>`."""
 
     group: ProcessGroup
     endpoints: Mapping[str, str]
@@ -39,15 +39,15 @@ def endpoints_of(faked: str, embedded: str) -> dict[str, str]:
 
 
 def variables(endpoints: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables by which every verb of deployments works there, and nowhere else."""
+    """Return the environment variables that make every deployment command use only these endpoints."""
     return {**CREDENTIALS, **{f"AWS_ENDPOINT_URL_{name.upper()}": url for name, url in endpoints.items()}}
 
 
 @contextlib.contextmanager
 def running_ecs_stack(logs: Path, *, speed: float) -> Iterator[EcsStack]:
-    """Run one account with the environment dev, whose services run their first image; yield it.
+    """Run a fake account with the environment dev, whose services run their first image; yield it.
 
-    At speed 60 a bake of ten minutes takes ten seconds. On leaving, everything has ended.
+    At speed 60 a bake time of ten minutes takes ten seconds. All processes are stopped at the end of the block.
     """
     with ProcessGroup(logs) as group:
         command = [sys.executable, "-m", "fake_ecs", "--environment", ENVIRONMENT, "--speed", str(speed)]

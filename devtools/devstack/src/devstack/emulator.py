@@ -1,6 +1,6 @@
-"""The embedded AWS: ministack, run from an environment of its own.
+"""Embedded AWS: ministack, installed in its own environment.
 
-`python -m devstack.emulator --port 4566` becomes it.
+`python -m devstack.emulator --port 4566` replaces itself with ministack.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ RETRIES = 2
 DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs")
 REQUIREMENT = "ministack==1.5.33"
 IN_CHECKOUT = Path(__file__).parents[2] / "emulator" / ".venv" / "bin"
-"""The folder that `make setup` installs it into."""
+"""Folder into which `make setup` installs ministack."""
 
 
 class EmulatorMissing(Exception):
     def __init__(self) -> None:
         super().__init__(
-            "the embedded AWS is not installed. In a checkout, `make setup` installs it; elsewhere put the command "
-            f"ministack on the path, from an environment of its own: pipx install {REQUIREMENT}"
+            "the embedded AWS is not installed. In a checkout run `make setup`. Otherwise install ministack in "
+            f"its own environment and put it on the PATH: pipx install {REQUIREMENT}"
         )
 
 
 def find_emulator() -> str:
-    """Return the path of the program. Raises EmulatorMissing."""
+    """Return the path of ministack. Raises EmulatorMissing."""
     found = shutil.which("ministack", path=f"{IN_CHECKOUT}{os.pathsep}{os.environ.get('PATH', '')}")
     if found is None:
         raise EmulatorMissing
@@ -47,7 +47,7 @@ def find_emulator() -> str:
 def start_emulator(group: ProcessGroup, *, services: Sequence[str] = DEFAULT_SERVICES) -> tuple[Child, str]:
     """Start the emulator on a free port; return its process and endpoint. Raises ChildFailed, EmulatorMissing."""
     for _ in range(RETRIES):
-        with contextlib.suppress(ChildFailed):  # another process may have taken the port meanwhile
+        with contextlib.suppress(ChildFailed):  # another process may have taken the port
             return _start_on(_free_port(), group, services)
     return _start_on(_free_port(), group, services)
 
@@ -60,7 +60,7 @@ def _start_on(port: int, group: ProcessGroup, services: Sequence[str]) -> tuple[
 
 
 def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:
-    """Return its variables. Ours are left out: they may be meant for AWS itself."""
+    """Return the emulator's environment variables, without those of this process, which may refer to real AWS."""
     return {
         "PATH": os.environ.get("PATH", ""),
         "HOME": os.environ.get("HOME", ""),
@@ -80,7 +80,7 @@ def _free_port() -> int:
 
 
 def main() -> None:
-    options = part_options("The embedded AWS.").parse_args()
+    options = part_options("Run the embedded AWS.").parse_args()
     try:
         program = find_emulator()
     except EmulatorMissing as error:
@@ -89,7 +89,7 @@ def main() -> None:
     configure_logging("INFO")
     log.info("starting", host=options.host, port=port)
     environment = _environment(options.host, port, DEFAULT_SERVICES)
-    os.execve(program, [program], environment)  # noqa: S606 - the program that was asked for
+    os.execve(program, [program], environment)  # noqa: S606 - the path comes from find_emulator
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Sees to it that nothing is left running, whatever becomes of the process that started the stack.
+"""Guard process: stops all processes of the stack if the process that started them is killed.
 
-It leads the stack's process group and reads a pipe that only the starter holds. `pid N` on the pipe names a
-member; `done` says that all ended well. If the pipe closes without that, because the starter was killed, it
-ends the group: politely first, then for good.
+The guard leads the stack's process group and reads a pipe from the starter. The line `pid N` registers a process; the
+line `done` reports a clean shutdown. If the pipe closes without `done`, the guard sends SIGTERM to the group, then
+SIGKILL.
 
-Run by its path and with the standard library only, so that it is up before anything else.
+It is run by its path and imports only the standard library, so that it starts before all other processes.
 """
 
 import os

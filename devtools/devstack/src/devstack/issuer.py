@@ -1,8 +1,8 @@
-"""The local stack's own token issuer: a key of its own, its public half over HTTP, tokens for development.
+"""Token issuer of the local stack: its own signing key, a key set over HTTP, and tokens for development.
 
-A client that knows the secret of the running stack gets tokens over HTTP, by OAuth's grant of client credentials.
+A client with the client secret of the running stack gets tokens over HTTP by the OAuth client credentials grant.
 
-`python -m devstack.issuer --key FILE --port 0` publishes the key set, and logs `listening` with its port.
+`python -m devstack.issuer --key FILE --port 0` publishes the key set and logs `listening` with its port.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ class Issuer:
 
     @classmethod
     def at(cls, path: Path) -> "Issuer":
-        """Return the issuer whose private key is in this file; a missing key is made, for its owner only."""
+        """Return the issuer with the private key in this file. A missing file is created for its owner only."""
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -54,10 +54,10 @@ class Issuer:
                 draft.write(pem)
                 draft.flush()
                 with contextlib.suppress(FileExistsError):
-                    os.link(draft.name, path)  # of several at once, one wins
+                    os.link(draft.name, path)  # if several processes create it, the first one wins
         loaded = load_pem_private_key(path.read_bytes(), password=None)
         if not isinstance(loaded, rsa.RSAPrivateKey):
-            raise TypeError(f"{path} holds no RSA key; remove it to have one made")
+            raise TypeError(f"{path} contains no RSA key; remove the file to create a new key")
         return cls(loaded)
 
     @cached_property
@@ -82,31 +82,31 @@ class Issuer:
 
     @contextlib.contextmanager
     def serve(self, host: str = LOOPBACK, port: int = 0, *, client_secret: str | None = None) -> Iterator[str]:
-        """Publish the key set at any path while the block runs; yield its URL. Port 0 takes any free one.
+        """Publish the key set at any path while the block runs; yield its URL. Port 0 selects a free port.
 
-        With `client_secret`, the answer to a POST is a token for the `tenant` and `customer` of its form.
+        With `client_secret`, a POST returns a token for the `tenant` and `customer` of its form.
         """
         issuer = self
 
         class IssuerHandler(Handler):
-            def do_GET(self) -> None:  # noqa: N802 - the base class reads the name
-                self._answer(200, issuer.key_set)
+            def do_GET(self) -> None:  # noqa: N802 - name in the base class
+                self._respond(200, issuer.key_set)
 
-            def do_POST(self) -> None:  # noqa: N802 - the base class reads the name
+            def do_POST(self) -> None:  # noqa: N802 - name in the base class
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 form = {name: values[0] for name, values in parse_qs(body.decode(errors="replace")).items()}
                 given = form.get("client_secret", "").encode()
                 if client_secret is None or not hmac.compare_digest(given, client_secret.encode()):
-                    self._answer(401, {"error": "invalid_client"})
+                    self._respond(401, {"error": "invalid_client"})
                 elif form.get("grant_type") != "client_credentials" or not form.keys() >= {"tenant", "customer"}:
-                    self._answer(400, {"error": "invalid_request"})
+                    self._respond(400, {"error": "invalid_request"})
                 else:
                     token = issuer.token(form["tenant"], form["customer"])
-                    self._answer(
+                    self._respond(
                         200, {"access_token": token, "token_type": "Bearer", "expires_in": DEFAULT_TTL_SECONDS}
                     )
 
-            def _answer(self, status: int, content: dict[str, Any]) -> None:
+            def _respond(self, status: int, content: dict[str, Any]) -> None:
                 self.respond(status, json.dumps(content).encode())
 
         with served(IssuerHandler, host, port) as address:
@@ -114,8 +114,8 @@ class Issuer:
 
 
 def main() -> None:
-    parser = part_options("The local token issuer.")
-    parser.add_argument("--key", type=Path, required=True, help="its private key; made if it is not there")
+    parser = part_options("Run the local token issuer.")
+    parser.add_argument("--key", type=Path, required=True, help="private key file; created if missing")
     options = parser.parse_args()
     configure_logging("INFO")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -1,7 +1,7 @@
-"""Requests that ask whether a process on this machine is ready.
+"""Readiness probes of processes on this machine.
 
-They are made many times while it starts: without a client's certificates and proxy settings, which take longer to load
-than the answer, and which a process on this machine never needs.
+A probe is repeated many times during a start. It loads neither certificates nor proxy settings: a local process needs
+none, and loading them takes longer than the response.
 """
 
 from http.client import HTTPConnection, HTTPException
@@ -11,7 +11,7 @@ PATIENCE_SECONDS = 3.0
 
 
 def status_of(url: str) -> int | None:
-    """Return the status of the response to a GET; None if nothing answers."""
+    """Return the status of the response to a GET; None if there is no response."""
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE_SECONDS)
     try:

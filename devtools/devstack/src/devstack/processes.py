@@ -1,4 +1,4 @@
-"""Child processes that end with their parent: started in one group, watched, stopped in reverse order."""
+"""Child processes that end with their parent: started in one group, monitored, stopped in reverse order."""
 
 import contextlib
 import json
@@ -16,14 +16,14 @@ from devstack import guard
 from devstack.address import LOOPBACK
 from devstack.signals import defaults_for_children
 
-STOP_SECONDS = 25.0  # longer than any service drains and flushes
+STOP_SECONDS = 25.0  # longer than the drain and flush of every service
 POLL_SECONDS = 0.02
 READY_SECONDS = 30.0
 LOG_TAIL_LINES = 25
 
 
 class ChildFailed(Exception):
-    """A process of the stack ended, or did not become ready. `log` has its last lines."""
+    """A process of the stack exited or did not become ready. `log` contains the last lines of its log."""
 
     def __init__(self, name: str, what: str, log: str) -> None:
         super().__init__(f"{name} {what}")
@@ -31,7 +31,7 @@ class ChildFailed(Exception):
 
 
 def find_listening_port(log: Path, start: int = 0) -> int | None:
-    """Return the port that a service names in its log from byte `start` on; None while there is none."""
+    """Return the port in the log line `listening` after byte `start` of the log; None if there is none yet."""
     for line in _read_log(log, start).splitlines():
         if '"listening"' in line:
             return int(json.loads(line)["port"])
@@ -56,7 +56,7 @@ class Child:
         return self.process.pid
 
     def log(self) -> str:
-        """Return what it has written since it was started."""
+        """Return the output of the process since its start."""
         return _read_log(self.log_path, self.log_start)
 
     def ensure_alive(self) -> None:
@@ -68,26 +68,26 @@ class Child:
         return ChildFailed(self.name, what, "\n".join(self.log().splitlines()[-LOG_TAIL_LINES:]))
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
-        """Raises ChildFailed if the process ends, or time runs out, before the condition holds."""
+        """Wait for the condition. Raises ChildFailed if the process exits or the time runs out first."""
         deadline = time.monotonic() + seconds
         while not condition():
             self.ensure_alive()
             if time.monotonic() > deadline:
                 raise self.failed(f"was not {what} within {seconds:.0f} s")
             time.sleep(POLL_SECONDS)
-        self.ensure_alive()  # it may be another's process that answers in its place
+        self.ensure_alive()  # another process may have responded on its port
 
     def listening_port(self) -> int | None:
-        """Return the port of its log line `listening`; None while there is none."""
+        """Return the port in its log line `listening`; None if there is none yet."""
         return find_listening_port(self.log_path, self.log_start)
 
     def wait_for_address(self, seconds: float = READY_SECONDS) -> str:
-        """Return its base URL once it listens. Raises ChildFailed."""
+        """Return the base URL once the process listens. Raises ChildFailed."""
         self.wait_until(lambda: self.listening_port() is not None, "listening", seconds)
         return f"http://{LOOPBACK}:{self.listening_port()}"
 
     def stop(self) -> int:
-        """Terminate the process, or kill it if it does not end in time; return its exit code."""
+        """Terminate the process, and kill it if it does not exit in time. Return its exit code."""
         self.process.terminate()
         try:
             return self.process.wait(STOP_SECONDS)
@@ -124,16 +124,16 @@ class ProcessGroup:
                 process_group=self._guard.pid,
             )
             child = Child(name, process, path, log.tell())
-        self._tell(f"pid {process.pid}")
+        self._notify_guard(f"pid {process.pid}")
         self._children = [*(each for each in self._children if each.name != name), child]
         return child
 
     def ensure_alive(self) -> None:
-        """Raises ChildFailed for the first process that has ended."""
+        """Raises ChildFailed for the first process that has exited."""
         for child in self._children:
             child.ensure_alive()
         if self._guard.poll() is not None:
-            raise ChildFailed("guard", "ended, so nothing would stop the stack if this process were killed", "")
+            raise ChildFailed("guard", "exited, so the stack would keep running if this process were killed", "")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -142,19 +142,19 @@ class ProcessGroup:
             for child in reversed(self._children):
                 if child.process.poll() is None:
                     child.stop()
-            self._tell("done")
+            self._notify_guard("done")
             self._pipe.close()
             self._guard.wait()
 
     @property
     def _pipe(self) -> IO[str]:
         pipe = self._guard.stdin
-        assert pipe is not None  # noqa: S101 - it was opened with a pipe
+        assert pipe is not None  # noqa: S101 - opened with a pipe
         return pipe
 
-    def _tell(self, line: str) -> None:
+    def _notify_guard(self, line: str) -> None:
         try:
             self._pipe.write(line + "\n")
             self._pipe.flush()
         except BrokenPipeError:
-            os.write(2, b"the guard of the stack is gone\n")
+            os.write(2, b"the guard process of the stack has exited\n")

@@ -1,6 +1,6 @@
-"""Makes the tables and queues of `order_shared.tables`. Any number of processes may do so at once.
+"""Create the tables and queues of `order_shared.tables`. Several processes may do so at once.
 
-`python -m devstack.provision` makes them where AWS_ENDPOINT_URL says. On AWS itself they are Terraform's.
+`python -m devstack.provision` creates them at AWS_ENDPOINT_URL. On AWS itself Terraform creates them.
 """
 
 import json
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def provision(session: boto3.Session, *, endpoint: str | None, prefix: str) -> None:
-    """Creates what is missing and returns when all of it can be used."""
+    """Create missing tables and queues. Return once all of them are ready."""
     dynamodb = session.client("dynamodb", endpoint_url=endpoint)
     for table in TABLES:
         create_table(dynamodb, table, prefix + table.name)
@@ -44,7 +44,7 @@ def create_table(dynamodb: "DynamoDBClient", table: Table, name: str) -> None:
             }
             for index in table.indexes
         ]
-    with suppress(dynamodb.exceptions.ResourceInUseException):  # it is there, or another process is at it
+    with suppress(dynamodb.exceptions.ResourceInUseException):  # it exists, or another process is creating it
         dynamodb.create_table(**request)
     dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     if table.ttl_attribute is not None:
@@ -63,7 +63,7 @@ def create_queue(sqs: "SQSClient", queue: Queue) -> None:
 
 
 def _queue_url(sqs: "SQSClient", name: str, attributes: dict[str, str]) -> str:
-    """CreateQueue gives the URL of a queue that is there with the same attributes."""
+    """Return the queue's URL. CreateQueue also returns it for an existing queue with the same attributes."""
     return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]  # names are a literal type
 
 
@@ -79,7 +79,7 @@ def _enable_ttl(dynamodb: "DynamoDBClient", name: str, attribute: str) -> None:
             TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": attribute}
         )
     except ClientError:
-        if not enabled():  # otherwise another process was faster
+        if not enabled():  # unless another process enabled it first
             raise
 
 
@@ -91,7 +91,7 @@ def _key_schema(hash_key: Key, range_key: Key | None) -> list[dict[str, str]]:
 
 
 def _keys(table: Table) -> list[Key]:
-    """Every key of the table and its indexes, once."""
+    """Return every key of the table and its indexes, once."""
     owners: list[Table | Index] = [table, *table.indexes]
     return list({key: None for owner in owners for key in (owner.hash_key, owner.range_key) if key is not None})
 
@@ -105,7 +105,9 @@ def _projection(index: Index) -> dict[str, Any]:
 def main() -> None:
     settings = load_settings(Settings)
     if settings.aws_endpoint_url is None:
-        sys.exit("AWS_ENDPOINT_URL is not set: tables on AWS itself are Terraform's")
+        sys.exit(
+            "AWS_ENDPOINT_URL is not set. Set it to the local endpoint; on AWS itself Terraform creates the tables"
+        )
     session = boto3.Session(region_name=settings.aws_region)
     provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)
 

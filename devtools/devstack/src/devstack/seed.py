@@ -1,6 +1,6 @@
-"""Load products from JSON and CSV files. Products that exist stay as they are, so loading twice changes nothing.
+"""Load products from JSON and CSV files. Existing products are not changed, so loading can be repeated.
 
-A JSON file is an array of objects, a CSV file has a header; both have the fields of `SeedProduct`.
+A JSON file is an array of objects; a CSV file has a header. Both have the fields of `SeedProduct`.
 """
 
 import csv
@@ -26,7 +26,7 @@ from order_shared.storage.inventory import InventoryRepository
 from order_shared.tables import MAX_STOCK_SHARDS
 
 SEEDER = "seed"
-"""The customer in whose name stock is seeded; its idempotency records never expire."""
+"""Customer that owns the idempotency records of seeded stock. These records never expire."""
 
 
 class SeedProduct(BaseModel):
@@ -42,11 +42,11 @@ class SeedProduct(BaseModel):
 
 
 class SeedFileInvalid(Exception):
-    """`str()` names the file, the entry and the field."""
+    """Invalid seed file. The message contains the file, the entry and the field."""
 
 
 def default_files() -> list[Path]:
-    """Return the seed data that comes with devstack: two tenants' shops."""
+    """Return the seed files included in devstack: the shops of two tenants."""
     directory = Path(str(files("devstack") / "seeds"))
     return sorted(path for path in directory.iterdir() if path.suffix in {".csv", ".json"})
 
@@ -62,7 +62,7 @@ async def load(
     credentials: CredentialsProvider,
     on_progress: Callable[[SeedProduct], None],
 ) -> int:
-    """Load products; return how many of them were new."""
+    """Load products and return the number of new ones."""
     created = 0
     async with open_adapters(settings, Metrics(), credentials=credentials, deadline=10.0) as adapters:
         for product in products:
@@ -72,7 +72,7 @@ async def load(
 
 
 async def load_product(inventory: InventoryRepository, seed: SeedProduct) -> bool:
-    """Return whether it was new. It can be interrupted anywhere and repeated."""
+    """Load a product and return whether it was new. Safe to repeat after an interruption at any point."""
     if not await inventory.get_products(seed.tenant, [seed.sku]):
         await inventory.put(
             Product(
@@ -116,7 +116,7 @@ def _entries(path: Path) -> list[object]:
             document = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(document, list):
                 return document
-            raise SeedFileInvalid(f"{path}: a JSON seed file holds an array")
+            raise SeedFileInvalid(f"{path}: a JSON seed file must contain an array")
     except (OSError, ValueError, csv.Error) as error:
         raise SeedFileInvalid(f"{path}: {error}") from error
-    raise SeedFileInvalid(f"{path}: a seed file ends in .json or .csv")
+    raise SeedFileInvalid(f"{path}: the name of a seed file must end in .json or .csv")

@@ -1,4 +1,4 @@
-"""Signals that a child process starts with."""
+"""Signal dispositions of child processes."""
 
 import contextlib
 import signal
@@ -11,16 +11,17 @@ SET_BY_PYTHON = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 
 
 def ignored_signals() -> list[int]:
-    """Return the signals that this process ignores because its caller does."""
+    """Return the signals that this process ignores because its parent ignored them."""
     return [each for each in signal.valid_signals() - SET_BY_PYTHON if signal.getsignal(each) is signal.SIG_IGN]
 
 
 @contextlib.contextmanager
 def defaults_for_children() -> Iterator[None]:
-    """Let children that are started in the block have every signal at its default, and none blocked.
+    """Start children in the block with the default disposition of every signal, and none blocked.
 
-    A child inherits an ignored signal, and would not end when it is sent; it does not inherit a handler. So what this
-    process ignores is handled by doing nothing. Signals belong to the main thread: in others this changes nothing.
+    A child inherits ignored signals, and then does not end on them, but it does not inherit handlers. So in the block
+    this process handles its ignored signals with a function that does nothing. Only the main thread can set signal
+    handlers: in other threads this has no effect.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -38,4 +39,4 @@ def defaults_for_children() -> Iterator[None]:
 
 
 def do_nothing(_number: int, _frame: FrameType | None) -> None:
-    """Handle a signal that the caller wanted to be ignored."""
+    """Handle a signal that the parent ignored."""

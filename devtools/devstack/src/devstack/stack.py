@@ -1,4 +1,4 @@
-"""The local stack: embedded AWS, issuer, payment sandbox and every service of the table."""
+"""Local stack: embedded AWS, issuer, payment sandbox and all services."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ from order_shared.runtime.config import Environment, Settings
 REGION = "eu-central-1"
 TABLE_PREFIX = "local-"
 KEY = "local"
-"""Access key and secret: the embedded AWS takes anything."""
+"""Access key and secret. The embedded AWS accepts any."""
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": REGION}
 
 ISSUER_KEY_FILE = "issuer.pem"
@@ -45,7 +45,7 @@ def local_credentials() -> CredentialsProvider:
 
 
 def local_settings(endpoint: str) -> Settings:
-    """Return the settings that all services share, for a program that joins a running stack."""
+    """Return the common settings of the services, for a program that connects to a running stack."""
     return Settings(
         env=Environment.LOCAL,
         table_prefix=TABLE_PREFIX,
@@ -57,7 +57,7 @@ def local_settings(endpoint: str) -> Settings:
 
 
 def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
-    """Return the variables of the services, but for the address of payments. Those of containers: `env/local.env`."""
+    """Return the variables of the services, without the payment address. Containers use `env/local.env`."""
     return {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws,
@@ -69,14 +69,14 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
         "ORDER_JWT_AUDIENCE": AUDIENCE,
         "ORDER_JWKS_URL": jwks_url,
         "ORDER_CURSOR_SECRETS": cursor_secrets,
-        "ORDER_RECEIVE_WAIT_SECONDS": "1",  # a cancelled long poll of the emulator still takes messages
+        "ORDER_RECEIVE_WAIT_SECONDS": "1",  # the emulator still receives messages for a cancelled long poll
         "ORDER_DRAIN_SECONDS": "10",
         "ORDER_PAYMENT_API_KEY": API_KEY,
     }
 
 
-def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that configure neither AWS nor a service."""
+def without_stack_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without variables that configure AWS or a service."""
     return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "ORDER_"))}
 
 
@@ -90,13 +90,13 @@ class Stack:
     aws: str
     environment: Mapping[str, str]
     client_secret: str
-    """The secret by which clients get tokens from the issuer."""
+    """Client secret for tokens of the issuer."""
     children: dict[str, Child]
     services: dict[str, str] = field(default_factory=dict)
-    """Addresses of the services that run, by name."""
+    """Addresses of running services by name."""
     payments: str = ""
     python: str = sys.executable
-    """The interpreter that runs the services."""
+    """Python interpreter of the services."""
 
     @property
     def api(self) -> str:
@@ -111,19 +111,19 @@ class Stack:
         return local_credentials()
 
     def start_payments(self) -> None:
-        """Start the payment sandbox; the services started from now on use it."""
+        """Start the payment sandbox. Services started later use it."""
         self.children["payments"], self.payments = start_payments(self.group)
         self.environment = {**self.environment, "ORDER_PAYMENT_API_BASE": self.payments}
 
     def start(self, service: Service, port: int = 0) -> None:
-        """Start a service on the port if that is free, otherwise on any. Raises ChildFailed."""
+        """Start a service on the port if it is free, otherwise on any free port. Raises ChildFailed."""
         if port and is_free(port):
-            with contextlib.suppress(ChildFailed):  # another process may take it in this very moment
+            with contextlib.suppress(ChildFailed):  # another process may have taken the port
                 return self._start_on(service, port)
         return self._start_on(service, 0)
 
     def start_services(self, *, local_ports: bool = False) -> None:
-        """Start every service of the table, with `local_ports` each on its own port. Raises ChildFailed."""
+        """Start all services, with `local_ports` each on its own local port. Raises ChildFailed."""
         for service in SERVICES:
             self.start(service, service.local_port if local_ports else 0)
 
@@ -136,7 +136,7 @@ class Stack:
         self.services[service.name] = address
 
     def describe(self) -> dict[str, object]:
-        """Return the content of `stack.json`: everything needed to connect."""
+        """Return the content of `stack.json`: all information needed to connect."""
         return {
             "api": self.api,
             "services": self.services,
@@ -156,7 +156,7 @@ class Stack:
 def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Run the embedded AWS with tables and queues, and the issuer, but no service; yield the stack.
 
-    `overrides` are environment variables for the services. On leaving, everything has ended.
+    `overrides` are environment variables for the services. All processes are stopped at the end of the block.
     """
     with ProcessGroup(state / "logs") as group:
         issuer_key = state / ISSUER_KEY_FILE
@@ -171,7 +171,7 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
                 issuer=issuer,
                 issuer_key=issuer_key,
                 aws=endpoint,
-                environment={**without_ours(os.environ), **settings, **(overrides or {})},
+                environment={**without_stack_variables(os.environ), **settings, **(overrides or {})},
                 client_secret=client_secret,
                 children={"emulator": emulator},
             )
@@ -181,7 +181,7 @@ def running_infrastructure(state: Path, overrides: Mapping[str, str] | None = No
 def running_stack(
     state: Path, *, local_ports: bool = False, overrides: Mapping[str, str] | None = None
 ) -> Iterator[Stack]:
-    """Run the whole stack; yield it. With `local_ports`, each service is on its own port where that is free.
+    """Run the whole stack and yield it. With `local_ports`, each service uses its own local port if it is free.
 
     Raises ChildFailed, EmulatorMissing.
     """
@@ -203,7 +203,7 @@ def is_free(port: int) -> bool:
 
 @contextlib.contextmanager
 def published(stack: Stack, path: Path) -> Iterator[None]:
-    """Keep `stack.json` there while the block runs, for its owner only: it holds a secret."""
+    """Keep `stack.json` at the path while the block runs, readable by its owner only: it contains a secret."""
     draft = path.with_suffix(f".{os.getpid()}")
     draft.touch(0o600)
     draft.write_text(json.dumps(stack.describe(), indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""`python -m fake_ecs` serves the fake, logs `listening` with its port, and ends on SIGTERM or SIGINT."""
+"""Entry point: `python -m fake_ecs` serves the fake and logs `listening` with its port, until SIGTERM or SIGINT."""
 
 import argparse
 import signal
@@ -12,14 +12,14 @@ from fake_ecs.seed import standard
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m fake_ecs", description="A fake of Amazon ECS.")
+    parser = argparse.ArgumentParser(prog="python -m fake_ecs", description="Serve a fake of Amazon ECS.")
     parser.add_argument("--version", action="version", version=f"fake-ecs {version('fake-ecs')}")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
-    parser.add_argument("--speed", type=float, default=60.0, help="at 60 a bake of ten minutes takes ten seconds")
-    parser.add_argument("--environment", default="dev", help="the cluster's name, and which live tag tasks run")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--speed", type=float, default=60.0, help="time factor: at 60 ten minutes take ten seconds")
+    parser.add_argument("--environment", default="dev", help="cluster name; tasks run images tagged live-NAME")
     parser.add_argument("--bake-minutes", type=int, default=10)
     parser.add_argument("--pause-minutes", type=int, default=60)
-    parser.add_argument("--cloudwatch", help="where the alarms are, if not here: an endpoint URL")
+    parser.add_argument("--cloudwatch", help="endpoint URL of the CloudWatch with the alarms, if not this fake")
     options = parser.parse_args()
     structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()])
     ended = threading.Event()

@@ -1,4 +1,4 @@
-"""The part of CloudWatch that a deployment watches: alarms and their states, which only `SetAlarmState` changes."""
+"""CloudWatch alarms that a deployment monitors. Only `SetAlarmState` changes their states."""
 
 import threading
 from typing import Any

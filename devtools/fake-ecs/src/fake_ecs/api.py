@@ -1,4 +1,4 @@
-"""The operations of ECS that deploy a service and look at it."""
+"""ECS operations that deploy and describe a service."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def _change(handler: Callable[["EcsApi", Json], Json]) -> Callable[["EcsApi", Js
 
 def _read(handler: Callable[["EcsApi", State, Json], Json]) -> Callable[["EcsApi", Json], Json]:
     operation = "".join(word.title() for word in handler.__name__.split("_"))
-    return lambda self, request: handler(self, self._engine.faults.seen_by(operation, self._engine.state), request)
+    return lambda self, request: handler(self, self._engine.faults.state_for(operation, self._engine.state), request)
 
 
 class EcsApi:
@@ -68,7 +68,7 @@ class EcsApi:
 
     @_change
     def stop_service_deployment(self, request: Json) -> Json:
-        """Only to roll back: of the model's two words AWS documents ABORT as not valid."""
+        """Roll back a deployment. AWS documents the model's other stop type, ABORT, as not valid."""
         if request.get("stopType", "ROLLBACK") != "ROLLBACK":
             raise invalid("The valid values of stopType are ROLLBACK.")
         engine = self._engine
@@ -186,7 +186,7 @@ def _few(arns: list[str]) -> list[str]:
 
 
 def _page(items: Sequence[Any], request: Json, default: int) -> tuple[Sequence[Any], Json]:
-    """A page, and the token of the next if there is one."""
+    """Return a page, and the token of the next page if there is one."""
     size = request.get("maxResults", default)
     if not 1 <= size <= MAX_PAGE:
         raise invalid(f"maxResults must be between 1 and {MAX_PAGE}.")

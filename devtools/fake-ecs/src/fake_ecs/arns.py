@@ -1,4 +1,4 @@
-"""Names of things in ECS, elastic load balancing and CloudWatch, as AWS writes them."""
+"""ARNs of resources in ECS, Elastic Load Balancing and CloudWatch."""
 
 from dataclasses import dataclass
 
@@ -29,5 +29,5 @@ class Arns:
 
 
 def last(name_or_arn: str) -> str:
-    """The name, of a name or an ARN."""
+    """Return the name in a name or an ARN."""
     return name_or_arn.rpartition("/")[2]

@@ -1,6 +1,6 @@
-"""The part of Elastic Load Balancing that a blue/green deployment moves: rules with weights, groups with targets.
+"""Elastic Load Balancing for blue/green deployments: rules with weights, target groups with targets.
 
-The embedded AWS drops the weights of a forward action. Targets are healthy from the moment they are registered.
+The embedded AWS cannot be used, since it drops the weights of forward actions. Targets are healthy once registered.
 """
 
 import secrets
@@ -25,10 +25,10 @@ class Balancer:
         self._listeners: dict[str, Json] = {}
         self._rules: dict[str, Json] = {}
         self._listener_of: dict[str, str] = {}
-        """By rule."""
+        """Listener ARN by rule."""
         self._groups: dict[str, Json] = {}
         self._targets: dict[str, dict[str, Json]] = {}
-        """By group and address."""
+        """Targets by group and address."""
 
     def create_load_balancer(self, request: Json) -> Json:
         arn = self._arn(f"loadbalancer/app/{request['Name']}/{_id()}")
@@ -119,7 +119,7 @@ class Balancer:
         return {"TargetHealthDescriptions": [{"Target": target, "TargetHealth": healthy} for target in targets]}
 
     def action(self, port: int, *, host: str, path: str) -> Json:
-        """The action of the first rule, by priority, that matches the request; the listener's default if none does.
+        """Return the action of the first rule, by priority, that matches the request, or the default action.
 
         Raises ApiError if no listener has the port.
         """
@@ -129,12 +129,12 @@ class Balancer:
                 raise ApiError("ListenerNotFound", f"No listener has port {port}")
             rules = [self._rules[arn] for arn, of in self._listener_of.items() if of == listener["ListenerArn"]]
             for rule in sorted(rules, key=lambda rule: int(rule["Priority"])):
-                if conditions.takes(rule["Conditions"], host=host, path=path):
+                if conditions.matches(rule["Conditions"], host=host, path=path):
                     return dict(rule["Actions"][-1])
             return dict(listener["DefaultActions"][-1])
 
     def addresses(self, group_arn: str) -> list[str]:
-        """The addresses of a target group's targets."""
+        """Return the addresses of a target group's targets."""
         with self.lock:
             return list(self._targets[group_arn])
 

@@ -1,4 +1,4 @@
-"""What ECS does to, and asks of, the rest of AWS: through public APIs, wherever they are served."""
+"""Port to the AWS services that ECS uses, through their public APIs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -8,14 +8,14 @@ from botocore.exceptions import ClientError
 
 class Cloud(Protocol):
     def digest(self, reference: str) -> str | None:
-        """Of the image that `registry/repository:tag` names now; None if there is none."""
+        """Return the digest of the image that `registry/repository:tag` refers to now; None if there is none."""
 
     def alarming(self, names: Sequence[str]) -> frozenset[str]:
-        """Those of the alarms that are in ALARM."""
+        """Return the alarms that are in ALARM."""
         ...
 
     def route(self, rule: str, weights: Mapping[str, int]) -> None:
-        """Gives a listener rule these weights, by target group."""
+        """Set the weights of a listener rule, by target group."""
 
     def register(self, group: str, addresses: Sequence[str], port: int) -> None: ...
 
@@ -23,7 +23,7 @@ class Cloud(Protocol):
 
 
 class AwsCloud:
-    """Over boto3 clients of `ecr`, `elbv2` and `cloudwatch`."""
+    """Adapter over boto3 clients of `ecr`, `elbv2` and `cloudwatch`."""
 
     def __init__(self, ecr: Any, elbv2: Any, cloudwatch: Any) -> None:
         self.ecr = ecr

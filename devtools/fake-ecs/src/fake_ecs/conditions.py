@@ -1,6 +1,6 @@
-"""Conditions of listener rules: which requests a rule matches.
+"""Conditions of listener rules.
 
-As Elastic Load Balancing documents them: a rule matches a request if each of its conditions has a matching value.
+As Elastic Load Balancing documents: a rule matches a request if each of its conditions has a matching value.
 In a value, `*` matches any number of characters and `?` exactly one. Hosts are compared without regard to case, paths
 case-sensitively. The query string is ignored.
 """
@@ -12,18 +12,18 @@ from typing import Any
 from fake_ecs.errors import ApiError
 
 CONFIGS = {"host-header": "HostHeaderConfig", "path-pattern": "PathPatternConfig"}
-"""The condition fields that the fake supports, and the member of a condition that holds each one's values."""
+"""Supported condition fields, and the member of a condition that contains the values of each."""
 
 
 def ensure_known(conditions: Sequence[Mapping[str, Any]]) -> None:
-    """Check that the fake can evaluate each condition. Raises ApiError for one that it cannot."""
+    """Check that the fake supports each condition. Raises ApiError if it does not."""
     for condition in conditions:
         if condition.get("Field") not in CONFIGS or not _values(condition):
-            raise ApiError("InvalidConfigurationRequest", f"The fake knows no condition {condition.get('Field')!r}.")
+            raise ApiError("InvalidConfigurationRequest", f"The fake does not support {condition.get('Field')!r}.")
 
 
-def takes(conditions: Sequence[Mapping[str, Any]], *, host: str, path: str) -> bool:
-    """True if a rule with these conditions matches the request. `path` is without its query string."""
+def matches(conditions: Sequence[Mapping[str, Any]], *, host: str, path: str) -> bool:
+    """Return whether a rule with these conditions matches the request. `path` has no query string."""
     asked = {"host-header": host.lower(), "path-pattern": path}
     return all(
         any(_matches(value, asked[condition["Field"]], condition["Field"]) for value in _values(condition))

@@ -1,4 +1,4 @@
-"""A service's deployment configuration, to and from the form of the API. What is not given stays as it was."""
+"""Convert a deployment configuration from and to its API form. Omitted members keep their values."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,11 +14,11 @@ Json = dict[str, Any]
 
 
 def read(given: Mapping[str, Any], before: Configuration) -> Configuration:
-    """Raises ApiError for what ECS refuses, and for what the fake does not do."""
+    """Return the new configuration. Raises ApiError for values that ECS rejects or the fake does not support."""
     changes: Json = {}
     if "strategy" in given:
         if given["strategy"] not in set(Strategy):
-            raise ApiError("UnsupportedFeatureException", f"The fake does not deploy {given['strategy']}.")
+            raise ApiError("UnsupportedFeatureException", f"The fake does not support {given['strategy']}.")
         changes["strategy"] = Strategy(given["strategy"])
     if "bakeTimeInMinutes" in given:
         changes["bake_minutes"] = given["bakeTimeInMinutes"]
@@ -44,10 +44,10 @@ def read(given: Mapping[str, Any], before: Configuration) -> Configuration:
 
 def _hook(given: Mapping[str, Any]) -> PauseHook:
     if given.get("targetType") != PAUSE:
-        raise ApiError("UnsupportedFeatureException", "The fake runs no Lambda function: its hooks are pauses.")
+        raise ApiError("UnsupportedFeatureException", "The fake supports only pause hooks, no Lambda functions.")
     unknown = set(given["lifecycleStages"]) - set(Stage)
     if unknown:
-        raise ApiError("UnsupportedFeatureException", f"The fake does not stop at {', '.join(sorted(unknown))}.")
+        raise ApiError("UnsupportedFeatureException", f"The fake has no hooks at {', '.join(sorted(unknown))}.")
     timeout = given.get("timeoutConfiguration", {})
     return PauseHook(
         frozenset(Stage(stage) for stage in given["lifecycleStages"]),

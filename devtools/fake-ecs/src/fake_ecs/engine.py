@@ -1,4 +1,4 @@
-"""The fake's state, and what keeps it going: looks outside, advances each service, carries out what changed."""
+"""State of the fake, and its engine: read the other services, advance each service, apply the changes."""
 
 import threading
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from fake_ecs import fleet, machine
 from fake_ecs.arns import Arns
 from fake_ecs.cloud import Cloud
 from fake_ecs.faults import Faults
-from fake_ecs.machine import Seen
+from fake_ecs.machine import Observation
 from fake_ecs.model import (
     FULL,
     Balancing,
@@ -31,7 +31,7 @@ class TaskDefinition:
     family: str
     revision: int
     content: Mapping[str, Any]
-    """As `RegisterTaskDefinition` takes it."""
+    """Input of `RegisterTaskDefinition`."""
 
     @property
     def name(self) -> str:
@@ -45,13 +45,13 @@ class TaskDefinition:
 class State:
     clusters: set[str] = field(default_factory=set)
     services: dict[tuple[str, str], Service] = field(default_factory=dict)
-    """By cluster and name."""
+    """Services by cluster and name."""
     task_definitions: dict[str, TaskDefinition] = field(default_factory=dict)
-    """By `family:revision`."""
+    """Task definitions by `family:revision`."""
 
 
 class Engine:
-    """Everything here holds the lock, which callers may take around more than one call."""
+    """Engine of the fake. Every method takes the lock; callers may hold it over several calls."""
 
     def __init__(self, arns: Arns, cloud: Cloud, clock: Clock, timing: Timing) -> None:
         self.arns = arns
@@ -62,9 +62,9 @@ class Engine:
         self.lock = threading.RLock()
         self._cloud = cloud
         self._routed: dict[str, Mapping[str, int]] = {}
-        """By rule, the weights that it was last given."""
+        """Weights last set, by rule."""
         self._registered: dict[str, frozenset[str]] = {}
-        """By target group, addresses."""
+        """Registered addresses by target group."""
 
     def create_service(
         self,
@@ -76,7 +76,7 @@ class Engine:
         configuration: Configuration,
         balancing: Balancing | None,
     ) -> Service:
-        """One that has been running for a day, with its first deployment long done."""
+        """Create a service that has been running for a day, with its first deployment finished."""
         with self.lock:
             born = self.clock() - timedelta(days=1)
             self.state.clusters.add(cluster)
@@ -87,7 +87,7 @@ class Engine:
                 images=task_definition.images(),
                 created_at=born,
                 target_group=group,
-                wanted=desired,
+                desired=desired,
             )
             self._resolve_images(live)
             service = Service(
@@ -123,7 +123,7 @@ class Engine:
             return service
 
     def deploy(self, service: Service, configuration: Configuration) -> Deployment:
-        """Begins a deployment of the service's task definition, in place of one that is under way."""
+        """Start a deployment of the service's task definition. It supersedes a deployment in progress."""
         with self.lock:
             now = self.clock()
             if service.ongoing is not None:
@@ -136,7 +136,7 @@ class Engine:
                 created_at=now,
                 target_group=_other_group(service, base, configuration),
             )
-            sources = [each for each in service.revisions if each.wanted or service.alive(each)] or [base]
+            sources = [each for each in service.revisions if each.desired or service.alive(each)] or [base]
             service.revisions.append(target)
             due = self.timing.after(now, self.timing.request)
             deployment = Deployment(
@@ -157,10 +157,10 @@ class Engine:
             ongoing = service.ongoing
             if ongoing is None or ongoing.configuration.strategy is Strategy.BLUE_GREEN:
                 for revision in service.revisions:
-                    revision.wanted = desired if revision.wanted or revision is service.live else 0
+                    revision.desired = desired if revision.desired or revision is service.live else 0
 
     def tick(self) -> None:
-        """Everything that is due. Raises botocore's errors if another API fails; the next tick tries again."""
+        """Do everything that is due. Raises botocore's errors if another API fails; the next tick retries."""
         with self.lock:
             for service in self.state.services.values():
                 self._advance(service)
@@ -169,14 +169,14 @@ class Engine:
         now, deployment = self.clock(), service.ongoing
         alarming: frozenset[str] = frozenset()
         if deployment is not None:
-            if fleet.starts_first(service, deployment.target, now):
+            if fleet.starts_first_task(service, deployment.target, now):
                 self._resolve_images(deployment.target)
             alarming = self._cloud.alarming(deployment.configuration.alarms)
-        machine.advance(service, now, Seen(alarming, self.faults.broken), self.timing)
+        machine.advance(service, now, Observation(alarming, self.faults.broken), self.timing)
         self._apply(service)
 
     def _resolve_images(self, revision: Revision) -> None:
-        """From here on the revision is these digests, wherever the tag goes."""
+        """Resolve the tags of the revision to digests. Later moves of the tags do not affect the revision."""
         for image in revision.images:
             image.digest = self._cloud.digest(image.reference)
 
@@ -214,7 +214,7 @@ class Engine:
 
 
 def _other_group(service: Service, base: Revision, configuration: Configuration) -> str | None:
-    """For blue/green the target group that has no customers: the two take turns."""
+    """Return the target group of a new revision: for blue/green the one without production traffic."""
     groups = service.balancing.target_groups if service.balancing is not None else ()
     if configuration.strategy is Strategy.BLUE_GREEN and len(groups) > 1:
         return next(group for group in groups if group != base.target_group)

@@ -1,8 +1,8 @@
-"""An error answer of the fake, by the code that AWS gives it."""
+"""Error responses of the fake, with the error codes of AWS."""
 
 
 class ApiError(Exception):
-    """`code` is the name that clients see in `response["Error"]["Code"]`."""
+    """Error response. `code` is the client's `response["Error"]["Code"]`."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)

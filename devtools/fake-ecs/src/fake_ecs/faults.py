@@ -1,4 +1,4 @@
-"""What tests make go wrong: throttling, answers that lag behind, images whose containers do not start."""
+"""Faults that tests inject: throttling, stale reads, images whose containers do not start."""
 
 import copy
 from collections import Counter
@@ -12,7 +12,7 @@ State = TypeVar("State")
 READS = frozenset(
     {"DescribeServices", "DescribeServiceDeployments", "DescribeServiceRevisions", "ListServiceDeployments"}
 )
-"""What AWS answers from copies that catch up later."""
+"""Operations that AWS serves from eventually consistent copies."""
 
 
 class Faults:
@@ -22,14 +22,14 @@ class Faults:
         self._stale: Any = None
         self._stale_left: Counter[str] = Counter()
         self.broken: dict[str, str] = {}
-        """By digest, why containers of that image do not start."""
+        """Reason why containers of an image do not start, by digest."""
 
     def throttle(self, operation: str, calls: int) -> None:
-        """The next calls of an operation are refused. botocore repeats what is throttled, by default four times."""
+        """Throttle the next calls of an operation. By default botocore retries a throttled call four times."""
         self._throttled[operation] += calls
 
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
-        """After each change that is asked for, the next calls of each reading operation answer as before it."""
+        """After each requested change, let the next calls of each read operation return the state before the change."""
         self._lag = {operation: calls for operation in operations if calls}
         unknown = set(self._lag) - READS
         if unknown:
@@ -37,13 +37,13 @@ class Faults:
         self._stale_left.clear()
 
     def refuse(self, operation: str) -> None:
-        """Raises ApiError if the call is one of the throttled."""
+        """Raises ApiError if the call is throttled."""
         if self._throttled[operation] > 0:
             self._throttled[operation] -= 1
             raise ApiError("ThrottlingException", "Rate exceeded")
 
     def before_change(self, state: Any) -> Callable[[], None]:
-        """Called with the state as it is; what it returns is called once the change was made."""
+        """Save the state before a change. Call the returned function after the change."""
         if not self._lag:
             return lambda: None
         stale = copy.deepcopy(state)
@@ -53,8 +53,8 @@ class Faults:
 
         return changed
 
-    def seen_by(self, operation: str, state: State) -> State:
-        """What the operation reads: the state, or how it was."""
+    def state_for(self, operation: str, state: State) -> State:
+        """Return the state that the operation reads: the current one or a stale one."""
         if self._stale_left[operation] <= 0:
             return state
         self._stale_left[operation] -= 1

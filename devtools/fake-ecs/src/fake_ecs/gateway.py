@@ -1,4 +1,4 @@
-"""One door for all the APIs here: finds the operation, checks the request, and checks the answer before it goes out."""
+"""Gateway of all APIs of the fake: find the operation, check the request, call it, and check the response."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from fake_ecs.faults import Faults
 JSON_TYPE = "application/x-amz-json-1.1"
 XML_TYPE = "text/xml"
 SIGNED_FOR = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
-"""The service in the scope of a request's signature: all that a query request says of it."""
+"""Service in the credential scope of a signature. A query request names its service only there."""
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Api(Protocol):
-    """The part of a service that is served: `put_image` is the operation PutImage."""
+    """Operations of one service. The method `put_image` is the operation PutImage."""
 
     @property
     def name(self) -> str:
@@ -34,17 +34,17 @@ class Api(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Besides those of the body."""
+    """Headers in addition to those of the body."""
 
 
 class Gateway:
     def __init__(self, apis: Sequence[Api], models: Mapping[str, ServiceModel], faults: Faults) -> None:
-        """`models` by the APIs' names."""
+        """Create a gateway. `models` are by API name."""
         self._apis = {api.name: api for api in apis}
         self._models = models
         self._faults = faults
@@ -52,33 +52,33 @@ class Gateway:
         self._by_prefix = {models[api.name].metadata.get("targetPrefix"): api.name for api in apis}
         self._by_scope = {models[api.name].signing_name: api.name for api in apis}
 
-    def answer(self, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Raises AnswerInvalid if the fake is about to say what AWS cannot."""
+    def answer(self, headers: Mapping[str, str], body: bytes) -> Response:
+        """Return the response to a request. Raises InvalidResponse if it does not fit botocore's model."""
         target = headers.get("X-Amz-Target")
         if target is not None:
             return self._answer_json(target, body)
         return self._answer_query(headers.get("Authorization", ""), body)
 
-    def _answer_json(self, target: str, body: bytes) -> Answer:
+    def _answer_json(self, target: str, body: bytes) -> Response:
         try:
             prefix, _, name = target.partition(".")
             operation = self._operation(self._by_prefix.get(prefix), name)
-            return Answer(200, JSON_TYPE, wire.write_json(self._call(operation, wire.read_json(body))))
+            return Response(200, JSON_TYPE, wire.write_json(self._call(operation, wire.read_json(body))))
         except ApiError as error:
-            return Answer(error.status, JSON_TYPE, wire.json_error(error))
+            return Response(error.status, JSON_TYPE, wire.json_error(error))
 
-    def _answer_query(self, authorization: str, body: bytes) -> Answer:
+    def _answer_query(self, authorization: str, body: bytes) -> Response:
         scope = SIGNED_FOR.search(authorization)
         service = self._by_scope.get(scope.group(1)) if scope else None
         if service is None:
-            return Answer(404, JSON_TYPE, wire.json_error(_unknown("service", authorization)))
+            return Response(404, JSON_TYPE, wire.json_error(_unknown("service", authorization)))
         fields = wire.form(body)
         try:
             operation = self._operation(service, fields.pop("Action", ""))
             answer = self._call(operation, wire.read_query(fields, operation.input_shape))
-            return Answer(200, XML_TYPE, wire.write_query(answer, operation))
+            return Response(200, XML_TYPE, wire.write_query(answer, operation))
         except ApiError as error:
-            return Answer(error.status, XML_TYPE, wire.query_error(error, self._models[service]))
+            return Response(error.status, XML_TYPE, wire.query_error(error, self._models[service]))
 
     def _operation(self, service: str | None, name: str) -> OperationModel:
         if service is None:
@@ -99,10 +99,10 @@ class Gateway:
 
 
 def handlers(api: Api, models: Mapping[str, ServiceModel]) -> dict[str, Handler]:
-    """Return the API's methods by the names of the operations that they serve."""
+    """Return the methods of an API by operation name."""
     methods = {name: getattr(api, xform_name(name), None) for name in models[api.name].operation_names}
     return {name: method for name, method in methods.items() if method is not None}
 
 
 def _unknown(what: str, name: str) -> ApiError:
-    return ApiError("UnknownOperationException", f"The fake knows no {what} {name!r}.")
+    return ApiError("UnknownOperationException", f"The fake does not support the {what} {name!r}.")

@@ -1,4 +1,4 @@
-"""Small but whole images: a config with labels, a manifest for each platform, and the index over them."""
+"""Push small but complete images: a config with labels, a manifest per platform, and an index."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ PLATFORMS = ("arm64", "amd64")
 def push_image(
     ecr: Any, repository: str, tag: str, *, labels: Mapping[str, str], platforms: Sequence[str] = PLATFORMS
 ) -> str:
-    """Pushes an image of these platforms; the digest of its index. `ecr` is a boto3 client.
+    """Push an image for these platforms and return the digest of its index. `ecr` is a boto3 client.
 
-    The same tag and labels make the same image; what is there already may be.
+    The same tag and labels give the same image. Existing parts are accepted.
     """
     manifests = [_push_platform(ecr, repository, labels, platform) for platform in platforms]
     index = _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests, "annotations": dict(labels)})
@@ -27,7 +27,7 @@ def push_image(
 
 
 def tag_image(ecr: Any, repository: str, tag: str, digest: str) -> None:
-    """Points a tag at an image that is there."""
+    """Move a tag to an existing image."""
     found = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])["images"][0]
     _put(ecr, repository, found["imageManifest"], found["imageManifestMediaType"], tag)
 

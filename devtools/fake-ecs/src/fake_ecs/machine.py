@@ -1,9 +1,9 @@
-"""How a deployment goes on: statuses, stages, pauses, alarms, the circuit breaker, and the way back.
+"""State machine of a deployment: statuses, stages, pauses, alarms, circuit breaker and rollback.
 
-Pure: time and what is seen outside come in, and only the service's own state changes. What is to be changed outside
-(weights, targets) is read from that state by the one who calls.
+Pure: the time and the observations are arguments, and only the state of the service changes. The caller derives changes
+of weights and targets from that state.
 
-After AWS's documentation; where that says nothing, our reading stands beside it.
+The behaviour follows the AWS documentation. Comments mark assumptions where it gives no detail.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from fake_ecs.timing import Timing
 
 FEWEST_FAILURES = 3
 MOST_FAILURES = 200
-"""The circuit breaker's threshold is half the desired count, within these."""
+"""Limits of the circuit breaker's threshold, which is half the desired count."""
 
 BY_USER = "Rollback was requested by a user."
 ALARMED = "One or more alarms went into ALARM: {names}."
@@ -28,43 +28,43 @@ SUPERSEDED = "A newer service deployment was started."
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The world outside, at this moment."""
+class Observation:
+    """State of other services at one moment."""
 
     alarming: frozenset[str] = frozenset()
     """Names of the alarms in ALARM."""
     broken: Mapping[str, str] = field(default_factory=dict)
-    """By digest, why containers of that image do not start."""
+    """Reason why containers of an image do not start, by digest."""
 
 
 def threshold(desired: int) -> int:
-    """Failed tasks in a row that open the circuit breaker."""
+    """Return the number of consecutive failed tasks that triggers the circuit breaker."""
     return min(MOST_FAILURES, max(FEWEST_FAILURES, ceil(desired / 2)))
 
 
-def advance(service: Service, now: datetime, seen: Seen, timing: Timing) -> None:
-    """All that can happen at this moment: one thing may bring about the next."""
+def advance(service: Service, now: datetime, seen: Observation, timing: Timing) -> None:
+    """Do everything that is possible now, until the state no longer changes."""
     before = None
-    while before != (place := _place(service)):
+    while before != (place := _position(service)):
         before = place
         fleet.advance(service, now, seen.broken, timing)
         if service.ongoing is not None:
             _advance(service, service.ongoing, now, seen, timing)
 
 
-def _place(service: Service) -> object:
+def _position(service: Service) -> object:
     deployment = service.deployments[-1] if service.deployments else None
     where = (deployment.status, deployment.stage) if deployment is not None else None
     return where, [service.counts(revision) for revision in service.revisions]
 
 
-def _advance(service: Service, deployment: Deployment, now: datetime, seen: Seen, timing: Timing) -> None:
+def _advance(service: Service, deployment: Deployment, now: datetime, seen: Observation, timing: Timing) -> None:
     before = (deployment.status, deployment.stage)
     match deployment.status:
         case Status.PENDING if _is_due(deployment, now):
             _begin(service, deployment, now, seen, timing)
         case Status.IN_PROGRESS:
-            _go_on(service, deployment, now, seen, timing)
+            _proceed(service, deployment, now, seen, timing)
         case Status.STOP_REQUESTED if _is_due(deployment, now):
             _finish(service, deployment, Status.STOPPED, now)
         case Status.ROLLBACK_REQUESTED if _is_due(deployment, now):
@@ -81,14 +81,14 @@ def _is_due(deployment: Deployment, now: datetime) -> bool:
     return deployment.due is not None and now >= deployment.due
 
 
-def _begin(service: Service, deployment: Deployment, now: datetime, seen: Seen, timing: Timing) -> None:
+def _begin(service: Service, deployment: Deployment, now: datetime, seen: Observation, timing: Timing) -> None:
     deployment.status, deployment.started_at = Status.IN_PROGRESS, now
     deployment.ignored_alarms = seen.alarming & set(deployment.configuration.alarms)
-    service.tell(now, f"has started deployment {deployment.id} of revision {deployment.target.id}.")
+    service.add_event(now, f"has started deployment {deployment.id} of revision {deployment.target.id}.")
     stages.enter(service, deployment, stages.plan(service, deployment)[0], now, timing)
 
 
-def _go_on(service: Service, deployment: Deployment, now: datetime, seen: Seen, timing: Timing) -> None:
+def _proceed(service: Service, deployment: Deployment, now: datetime, seen: Observation, timing: Timing) -> None:
     if _has_failed(service, deployment, now, seen, timing):
         return
     plan = stages.plan(service, deployment)
@@ -101,7 +101,7 @@ def _go_on(service: Service, deployment: Deployment, now: datetime, seen: Seen, 
         stages.enter(service, deployment, plan[position], now, timing)
 
 
-def _has_failed(service: Service, deployment: Deployment, now: datetime, seen: Seen, timing: Timing) -> bool:
+def _has_failed(service: Service, deployment: Deployment, now: datetime, seen: Observation, timing: Timing) -> bool:
     configuration = deployment.configuration
     watched = [name for name in configuration.alarms if name not in deployment.ignored_alarms]
     triggered = tuple(name for name in watched if name in seen.alarming)
@@ -119,7 +119,7 @@ def _has_failed(service: Service, deployment: Deployment, now: datetime, seen: S
 
 
 def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timing: Timing) -> bool:
-    """Starts the pause that is configured for the stage, if it has not been."""
+    """Return whether the pause of the stage is over. Start the pause if one is configured and has not started."""
     stage = deployment.stage
     configured = next((hook for hook in deployment.configuration.hooks if stage in hook.stages), None)
     if stage is None or configured is None:
@@ -129,7 +129,7 @@ def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timi
         expires_at = timing.after(now, timedelta(minutes=configured.timeout_minutes).total_seconds())
         deployment.hooks.append(Hook(stage, expires_at, configured.action))
         deployment.updated_at = now
-        service.tell(now, f"deployment {deployment.id} waits at {stage} for an action.")
+        service.add_event(now, f"deployment {deployment.id} waits at {stage} for an action.")
         return False
     if pause.status is HookStatus.AWAITING_ACTION and now >= pause.expires_at:
         pause.status = HookStatus.TIMED_OUT
@@ -141,7 +141,7 @@ def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timi
 def resolve(
     service: Service, deployment: Deployment, hook: Hook, action: HookAction, now: datetime, timing: Timing
 ) -> None:
-    """What an operator says at a pause. The deployment goes on at the next advance."""
+    """Apply an operator's action at a pause. The deployment continues at the next advance."""
     deployment.updated_at = now
     if action is HookAction.CONTINUE:
         hook.status = HookStatus.SUCCEEDED
@@ -151,8 +151,8 @@ def resolve(
 
 
 def request_stop(service: Service, deployment: Deployment, why: str, now: datetime, timing: Timing) -> None:
-    """Both fleets stay as they are: nothing more is started, and nobody's traffic moves."""
-    _launch_no_more(service, deployment)
+    """Stop a deployment without changing its tasks: no further task starts and no traffic is shifted."""
+    _stop_launching(service, deployment)
     deployment.status, deployment.status_reason, deployment.updated_at = Status.STOP_REQUESTED, why, now
     deployment.due = timing.after(now, timing.request)
 
@@ -163,11 +163,11 @@ def request_rollback(service: Service, deployment: Deployment, why: str, now: da
     deployment.status, deployment.status_reason, deployment.updated_at = Status.ROLLBACK_REQUESTED, why, now
     deployment.due = timing.after(now, timing.request)
     deployment.rollback = Rollback(why, now, deployment.base.id)
-    service.tell(now, f"deployment {deployment.id} is rolled back: {why}")
+    service.add_event(now, f"deployment {deployment.id} is rolled back: {why}")
 
 
 def _begin_rollback(service: Service, deployment: Deployment) -> None:
-    """Customers go back first; then the tasks, to the old revision's digest, wherever the tag is now."""
+    """Shift the traffic back first. The tasks follow, with the digest of the old revision even if its tag has moved."""
     deployment.status, deployment.due = Status.ROLLBACK_IN_PROGRESS, None
     base = deployment.base
     base.failures = 0
@@ -179,20 +179,20 @@ def _roll_back(service: Service, deployment: Deployment, now: datetime) -> None:
     if base.failures >= threshold(service.desired):
         deployment.status_reason = f"{deployment.status_reason} The rollback failed: {BROKEN}"
         _finish(service, deployment, Status.ROLLBACK_FAILED, now)
-    elif stages.moved_to(service, deployment, base):
+    elif stages.move_back(service, deployment, base):
         service.live = base
         _finish(service, deployment, Status.ROLLBACK_SUCCESSFUL, now)
 
 
 def supersede(service: Service, deployment: Deployment, now: datetime) -> None:
-    """A newer one takes over at once; what this one has started is the newer one's to reconcile. Our reading."""
-    _launch_no_more(service, deployment)
+    """End a deployment because a newer one starts, which reconciles its tasks. This is an assumption."""
+    _stop_launching(service, deployment)
     deployment.status_reason = SUPERSEDED
     _finish(service, deployment, Status.STOPPED, now)
 
 
-def _launch_no_more(service: Service, deployment: Deployment) -> None:
-    deployment.target.wanted = service.alive(deployment.target)
+def _stop_launching(service: Service, deployment: Deployment) -> None:
+    deployment.target.desired = service.alive(deployment.target)
 
 
 def _finish(service: Service, deployment: Deployment, status: Status, now: datetime) -> None:
@@ -203,7 +203,7 @@ def _finish(service: Service, deployment: Deployment, status: Status, now: datet
         deployment.stopped_at = now
     deployment.final = {revision.id: service.counts(revision) for revision in (*deployment.sources, deployment.target)}
     reason = f": {deployment.status_reason}" if deployment.status_reason else "."
-    service.tell(now, f"deployment {deployment.id} ended {status}{reason}")
+    service.add_event(now, f"deployment {deployment.id} ended {status}{reason}")
     if status in (Status.SUCCESSFUL, Status.ROLLBACK_SUCCESSFUL):
-        service.live.wanted = service.desired  # which may have been changed since its tasks were started
-        service.tell(now, "has reached a steady state.")
+        service.live.desired = service.desired  # may have changed since its tasks were started
+        service.add_event(now, "has reached a steady state.")

@@ -1,6 +1,6 @@
-"""What ECS knows of a service: revisions, their tasks, and the deployments that lead from one to the next.
+"""Data model of a service: revisions, tasks and deployments.
 
-Values and plain state only; `machine` and `fleet` change them. Names are those of ECS's API.
+Plain data only; `machine` and `fleet` change it. The names are those of the ECS API.
 """
 
 import secrets
@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 FULL = 100
-"""Per cent: all the traffic, and the weight of a target group that has it."""
+"""100 per cent: all traffic, and the weight of the target group that has it."""
 
 
 class Strategy(StrEnum):
@@ -66,17 +66,17 @@ class TaskStatus(StrEnum):
     PENDING = "PENDING"
     RUNNING = "RUNNING"
     DEACTIVATING = "DEACTIVATING"
-    """Its target drains."""
+    """Task whose target is draining."""
     STOPPED = "STOPPED"
 
 
 def new_id() -> str:
-    """Of a deployment or a hook, in the form of ECS's own."""
+    """Return an id of a deployment or hook, in the form of ECS."""
     return secrets.token_urlsafe(16)
 
 
 def new_revision_id() -> str:
-    """Sixteen digits or more, as ECS's."""
+    """Return a revision id of at least sixteen digits, in the form of ECS."""
     return str(10**18 + secrets.randbelow(8 * 10**18))
 
 
@@ -84,9 +84,9 @@ def new_revision_id() -> str:
 class Image:
     container: str
     reference: str
-    """As the task definition has it: `registry/repository:tag`, or with `@sha256:…`."""
+    """Reference in the task definition: `registry/repository:tag`, or with `@sha256:…`."""
     digest: str | None = None
-    """None until a deployment has started, or if there is no such image."""
+    """Resolved digest; None before the first task starts, or if the image does not exist."""
 
 
 @dataclass(kw_only=True)
@@ -94,12 +94,12 @@ class Task:
     revision_id: str
     address: str
     due: datetime | None
-    """When it will run, or have stopped; None while it runs, and once it has stopped."""
+    """Time at which the task will run or have stopped; None while it runs and after it has stopped."""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     status: TaskStatus = TaskStatus.PENDING
 
     @property
-    def is_wanted(self) -> bool:
+    def is_alive(self) -> bool:
         return self.status in (TaskStatus.PENDING, TaskStatus.RUNNING)
 
 
@@ -110,12 +110,12 @@ class Revision:
     created_at: datetime
     target_group: str | None
     id: str = field(default_factory=new_revision_id)
-    wanted: int = 0
-    """Tasks."""
+    desired: int = 0
+    """Desired number of tasks."""
     failures: int = 0
-    """Tasks that did not start, since the last that did."""
+    """Tasks that failed to start since the last successful start."""
     launch_after: datetime | None = None
-    """After a failure the next launch waits."""
+    """Earliest time of the next launch after a failure."""
 
     @property
     def digests(self) -> list[str | None]:
@@ -131,7 +131,7 @@ class PauseHook:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Of a service's deployments. Counts are per cent of the desired count."""
+    """Deployment configuration of a service. Counts are in per cent of the desired count."""
 
     strategy: Strategy
     bake_minutes: int = 0
@@ -147,12 +147,12 @@ class Configuration:
 
 @dataclass(frozen=True, kw_only=True)
 class Balancing:
-    """The service's place behind a load balancer. ARNs."""
+    """Load balancer configuration of a service. Groups and rules are ARNs."""
 
     container: str
     port: int
     target_groups: tuple[str, ...]
-    """One; or two, which take turns in having the production traffic."""
+    """One target group, or two that alternate in having the production traffic."""
     production_rule: str | None = None
     test_rule: str | None = None
     role: str | None = None
@@ -160,7 +160,7 @@ class Balancing:
 
 @dataclass
 class Hook:
-    """A pause that a deployment has come to."""
+    """Pause hook that a deployment has reached."""
 
     stage: Stage
     expires_at: datetime
@@ -175,7 +175,7 @@ class Counts:
     running: int
     pending: int
     production: int
-    """Per cent of the traffic."""
+    """Per cent of the production traffic."""
     test: int
 
 
@@ -191,11 +191,11 @@ class Deployment:
     target: Revision
     sources: list[Revision]
     base: Revision
-    """What a rollback goes back to: the source that customers are on. Of a service's first deployment, its target."""
+    """Target of a rollback: the source with the production traffic. For a first deployment, its own target."""
     configuration: Configuration
     created_at: datetime
     due: datetime | None
-    """When the present status or stage is over; None if it does not end by time alone."""
+    """End of the current status or stage; None if it does not end by time alone."""
     id: str = field(default_factory=new_id)
     status: Status = Status.PENDING
     status_reason: str | None = None
@@ -206,12 +206,12 @@ class Deployment:
     stopped_at: datetime | None = None
     hooks: list[Hook] = field(default_factory=list)
     ignored_alarms: frozenset[str] = frozenset()
-    """In ALARM already when the deployment started."""
+    """Alarms that were in ALARM when the deployment started."""
     triggered_alarms: tuple[str, ...] = ()
     breaker_tripped: bool = False
     rollback: Rollback | None = None
     final: dict[str, Counts] = field(default_factory=dict)
-    """By revision, once finished."""
+    """Counts by revision at the end of the deployment."""
 
     @property
     def awaiting(self) -> Hook | None:
@@ -234,17 +234,17 @@ class Service:
     configuration: Configuration
     created_at: datetime
     live: Revision
-    """The revision of the last deployment that ended well."""
+    """Revision of the last successful deployment."""
     balancing: Balancing | None = None
     revisions: list[Revision] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
-    """Oldest first."""
+    """Deployments, oldest first."""
     tasks: list[Task] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     production_id: str = ""
-    """The revision that customers are on."""
+    """Revision with the production traffic."""
     test_id: str = ""
-    """The revision behind the test rule."""
+    """Revision of the test rule."""
 
     @property
     def ongoing(self) -> Deployment | None:
@@ -261,13 +261,13 @@ class Service:
         return sum(task.status is TaskStatus.RUNNING for task in self.tasks_of(revision))
 
     def alive(self, revision: Revision) -> int:
-        """Running, or about to."""
-        return sum(task.is_wanted for task in self.tasks_of(revision))
+        """Return the number of running and pending tasks."""
+        return sum(task.is_alive for task in self.tasks_of(revision))
 
     def counts(self, revision: Revision) -> Counts:
         running = self.running(revision)
         return Counts(
-            requested=revision.wanted,
+            requested=revision.desired,
             running=running,
             pending=self.alive(revision) - running,
             production=FULL if revision.id == self.production_id else 0,
@@ -275,8 +275,8 @@ class Service:
         )
 
     def active(self) -> list[Revision]:
-        """Those that have tasks, or should have."""
-        return [r for r in self.revisions if r.wanted or any(t.status != TaskStatus.STOPPED for t in self.tasks_of(r))]
+        """Return the revisions that have tasks or desire tasks."""
+        return [r for r in self.revisions if r.desired or any(t.status != TaskStatus.STOPPED for t in self.tasks_of(r))]
 
-    def tell(self, at: datetime, message: str) -> None:
+    def add_event(self, at: datetime, message: str) -> None:
         self.events.append(Event(at=at, message=f"(service {self.name}) {message}"))

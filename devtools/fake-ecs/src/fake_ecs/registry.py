@@ -1,6 +1,7 @@
-"""The part of Amazon ECR that a deployment by tag needs: images by tag and digest, immutable tags, scan findings.
+"""Amazon ECR for deployments by tag: images by tag and digest, immutable tags, scan findings.
 
-The embedded AWS takes the same tag twice without a word, knows no exceptions from immutable tags and no scans.
+The embedded AWS cannot be used: it accepts the same tag twice, and supports neither exceptions from immutable tags nor
+scans.
 """
 
 import base64
@@ -32,7 +33,7 @@ class StoredImage:
     pushed_at: datetime
     tags: list[str] = field(default_factory=list)
     findings: dict[str, int] | None = None
-    """By severity; None if the image has not been scanned. An index never is: its images are."""
+    """Findings by severity; None if the image was not scanned. Only images are scanned, not indexes."""
 
 
 @dataclass(kw_only=True)
@@ -66,7 +67,7 @@ class Registry:
     name = "ecr"
 
     def __init__(self, arns: Arns, clock: Clock, blob_url: str) -> None:
-        """`blob_url` is where layers are fetched from, by digest."""
+        """Create an empty registry. Layers are downloaded from `blob_url`, by digest."""
         self.lock = threading.RLock()
         self._arns = arns
         self._clock = clock
@@ -78,7 +79,7 @@ class Registry:
             return next((each.blobs[digest] for each in self._repositories.values() if digest in each.blobs), None)
 
     def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
-        """What the scan of an image shows, by severity; None: it has not been scanned. Raises ApiError."""
+        """Set the scan findings of an image by severity; None means not scanned. Raises ApiError."""
         with self.lock:
             image = self._find(self._repository({"repositoryName": repository}), {"imageDigest": digest})
             image.findings = None if findings is None else dict(findings)
@@ -103,7 +104,7 @@ class Registry:
             raise ApiError("ImageAlreadyExistsException", f"Image '{digest}' with tag '{tag}' already exists.")
         missing = [each["digest"] for each in content.get("manifests", ()) if each["digest"] not in repository.images]
         if missing:
-            raise ApiError("ReferencedImagesNotFoundException", f"The images {', '.join(missing)} are not there.")
+            raise ApiError("ReferencedImagesNotFoundException", f"The images {', '.join(missing)} do not exist.")
         if tag is not None and tagged is not None:
             if repository.is_immutable(tag):
                 raise ApiError("ImageTagAlreadyExistsException", f"The image tag '{tag}' exists and is immutable.")

@@ -1,8 +1,8 @@
-"""Requests through the fake's load balancer: from listener to rule, target group and target.
+"""Route requests through the fake's load balancer: listener, rule, target group, target.
 
     /_lb/8443/api.dev.example.com/v1/orders   is   https://api.dev.example.com:8443/v1/orders
 
-The fake's tasks run nothing. `serve` sets the address that answers in place of the tasks of an image.
+The fake's tasks run no containers. `serve` sets the address that serves in place of an image's tasks.
 """
 
 import random
@@ -13,7 +13,7 @@ import httpx2
 
 from fake_ecs.balancer import Balancer, Json
 from fake_ecs.engine import Engine
-from fake_ecs.gateway import Answer
+from fake_ecs.gateway import Response
 from fake_ecs.model import TaskStatus
 
 LISTENERS = "/_lb/"
@@ -21,11 +21,11 @@ TIMEOUT = 10.0
 HTML = "text/html"
 NOT_SENT_ON = frozenset({"connection", "content-length", "host", "keep-alive", "transfer-encoding"})
 NOT_SENT_BACK = frozenset({"content-encoding", "content-type", "date", "server", *NOT_SENT_ON})
-"""Headers that apply to one connection only, or that the fake writes itself."""
+"""Headers that apply to one connection only or are set by the fake."""
 
 
 def listener_url(address: str, *, port: int, host: str) -> str:
-    """The URL at which a fake at `address` serves its listener on `port` for requests to `host`."""
+    """Return the URL of the listener on `port` for requests to `host`, of a fake at `address`."""
     return f"{address}{LISTENERS}{port}/{host}"
 
 
@@ -36,29 +36,29 @@ class Routing:
         self._upstreams: dict[str | None, str] = {}
 
     def serve(self, url: str, digest: str | None = None) -> None:
-        """Let an address answer in place of an image's tasks; without a digest, of every image that has none."""
+        """Set the URL that serves in place of an image's tasks. Without a digest it is the default for all images."""
         self._upstreams[digest] = url
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Forward a request as the listener's rules say. Returns the target's response, or the load balancer's own.
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Forward a request by the listener's rules. Return the target's response or one of the load balancer.
 
-        `target` is the request target as it was sent: `/_lb/{port}/{host}`, then path and query.
+        `target` is the raw request target: `/_lb/{port}/{host}`, then path and query.
         """
         port, _, rest = target.removeprefix(LISTENERS).partition("/")
         host, slash, path = rest.partition("/")
         if not port.isdecimal():
-            return _own(HTTPStatus.NOT_FOUND)
+            return _own_response(HTTPStatus.NOT_FOUND)
         action = self._balancer.action(int(port), host=host, path=slash + path.partition("?")[0])
         if action["Type"] != "forward":
-            return _own(HTTPStatus(int(action.get("FixedResponseConfig", {}).get("StatusCode", "404"))))
+            return _own_response(HTTPStatus(int(action.get("FixedResponseConfig", {}).get("StatusCode", "404"))))
         target_url = self._target(action)
         if target_url is None:
-            return _own(HTTPStatus.SERVICE_UNAVAILABLE)
+            return _own_response(HTTPStatus.SERVICE_UNAVAILABLE)
         sent = {name: value for name, value in headers.items() if name.lower() not in NOT_SENT_ON}
         return _forward(method, f"{target_url}{slash}{path}", {**sent, "Host": host}, body)
 
     def _target(self, action: Json) -> str | None:
-        """Pick a target by the weights of the action's target groups. Returns its URL, or None if there is none."""
+        """Pick a target by the weights of the action's target groups. Return its URL, or None if there is no target."""
         groups = action["ForwardConfig"]["TargetGroups"]
         weights = [group.get("Weight", 1) for group in groups]
         if not any(weights):
@@ -79,15 +79,15 @@ class Routing:
         return None
 
 
-def _forward(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def _forward(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
     try:
         answer = httpx2.request(method, url, headers=headers, content=body, timeout=TIMEOUT)
     except httpx2.HTTPError:
-        return _own(HTTPStatus.BAD_GATEWAY)
+        return _own_response(HTTPStatus.BAD_GATEWAY)
     kept = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
-    return Answer(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, kept)
+    return Response(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, kept)
 
 
-def _own(status: HTTPStatus) -> Answer:
-    """The load balancer's own answer."""
-    return Answer(status, HTML, f"{status.value} {status.phrase}".encode())
+def _own_response(status: HTTPStatus) -> Response:
+    """Return a response of the load balancer itself."""
+    return Response(status, HTML, f"{status.value} {status.phrase}".encode())

@@ -1,4 +1,4 @@
-"""Starts and stops the whole fake, in this process, on its own threads."""
+"""Run the whole fake in this process, in its own threads."""
 
 import functools
 import socket
@@ -24,7 +24,7 @@ from fake_ecs.faults import READS
 from fake_ecs.gateway import Gateway
 from fake_ecs.registry import Registry
 from fake_ecs.routing import Routing
-from fake_ecs.seed import Seed, plant, standard
+from fake_ecs.seed import Seed, create_resources, standard
 from fake_ecs.server import BLOBS, Server
 from fake_ecs.timing import Clock, Timing, utc_now
 
@@ -33,20 +33,20 @@ log = structlog.get_logger(__name__)
 HOST = "127.0.0.1"
 REGION = "eu-central-1"
 KEY = "local"
-"""Access key and secret: the fake takes anything."""
+"""Access key and secret. The fake accepts any."""
 
 ACCOUNT = "000000000000"
-"""The account id of the embedded AWS."""
+"""Account id, equal to that of the embedded AWS."""
 
 SERVED = ("ecs", "ecr", "elbv2", "cloudwatch")
-"""The services that the fake serves, by botocore's names."""
+"""Services of the fake, by botocore's names."""
 
 TICK_SECONDS = 0.05
 
 
 @functools.cache
 def fake_session() -> boto3.Session:
-    """The boto3 session for clients of the fake, which set `endpoint_url`. Shared: loading its models takes 0.5 s."""
+    """Return the shared boto3 session for clients of the fake. Clients set `endpoint_url`. Loading takes 0.5 s."""
     return boto3.Session(KEY, KEY, region_name=REGION)
 
 
@@ -56,26 +56,26 @@ def _model(service: str) -> ServiceModel:
 
 
 def _client(service: str, endpoint: str) -> Any:
-    session: Any = fake_session()  # whose stubs take literal names only
+    session: Any = fake_session()  # its stubs accept literal names only
     return session.client(service, endpoint_url=endpoint)
 
 
 @dataclass(frozen=True)
 class Ecs:
-    """A running fake. The methods are also at `POST /_ecs/…`, their arguments as the JSON body."""
+    """Running fake. The methods are also available at `POST /_ecs/…`, with their arguments as JSON body."""
 
     address: str
     endpoints: Mapping[str, str]
-    """By botocore's service name, for a client's `endpoint_url`."""
+    """Endpoint URLs by botocore's service name."""
     engine: Engine
     cloud: AwsCloud
     registry: Registry
     routing: Routing
     parts: tuple[object, ...]
-    """Everything that holds the state of the account."""
+    """Objects that contain the state of the account."""
 
     def client(self, service: str) -> Any:
-        """A boto3 client of one of the services; the caller closes it."""
+        """Return a boto3 client of a service. The caller must close it."""
         return _client(service, self.endpoints[service])
 
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
@@ -114,9 +114,9 @@ def running_ecs(
     ticking: bool = True,
     elsewhere: Mapping[str, str] | None = None,
 ) -> Iterator[Ecs]:
-    """Serves until the block ends. Unless it is `ticking`, nothing happens but by `engine.tick`.
+    """Serve the fake while the block runs. Without `ticking`, the state advances only by calls of `engine.tick`.
 
-    `elsewhere` names endpoints of `ecr`, `elbv2` or `cloudwatch` that ECS shall work with in place of the ones here.
+    `elsewhere` has endpoints of `ecr`, `elbv2` or `cloudwatch` that ECS uses instead of those of this fake.
     """
     with socket.create_server((HOST, port)) as listener:
         address = f"http://{HOST}:{listener.getsockname()[1]}"
@@ -133,8 +133,8 @@ def running_ecs(
         ecs = Ecs(address, endpoints, engine, cloud, registry, routing, parts)
         with Server(listener, gateway, routing, ecs.admin, registry.blob) as server, _serving(server):
             try:
-                plant(standard() if seed is None else seed, engine, cloud)
-                log.info("listening", host=HOST, port=listener.getsockname()[1])  # once all is there
+                create_resources(standard() if seed is None else seed, engine, cloud)
+                log.info("listening", host=HOST, port=listener.getsockname()[1])  # the initial state is complete
                 with _ticking(engine) if ticking else nullcontext():
                     yield ecs
             finally:
@@ -162,7 +162,7 @@ def _ticking(engine: Engine) -> Iterator[None]:
             try:
                 engine.tick()
             except (BotoCoreError, ClientError) as error:
-                log.warning("the rest of AWS does not answer; tried again", error=str(error))
+                log.warning("another AWS service does not respond; retrying", error=str(error))
 
     thread = threading.Thread(target=tick, name="ecs-ticks")
     thread.start()

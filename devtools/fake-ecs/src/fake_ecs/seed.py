@@ -1,4 +1,4 @@
-"""The fake's initial state, as Terraform would leave it: repositories, images, rules, alarms, services."""
+"""Initial state of the fake, as after Terraform: repositories, images, rules, alarms, services."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ HTTPS_PORT = 443
 TEST_PORT = 8443
 VPC = "vpc-0a1b2c3d"
 PUBLIC_PATHS = ["/v1/*", "/pages/*"]
-"""The paths that the API's listener rule forwards, as infra declares them."""
+"""Paths forwarded by the API's listener rule, as declared in infra."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """An image, pushed as `sha-{commit}`."""
+    """Image, pushed with the tag `sha-{commit}`."""
 
     commit: str
     platforms: tuple[str, ...] = PLATFORMS
@@ -32,7 +32,7 @@ class Build:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSeed:
-    """A service that runs its first build. Its repository has the service's name."""
+    """Service that runs its first build. Its repository has the name of the service."""
 
     name: str
     configuration: Configuration
@@ -46,14 +46,14 @@ class ServiceSeed:
 
 @dataclass(frozen=True, kw_only=True)
 class Seed:
-    """One environment. The cluster has its name, and tasks run the images tagged `live-{environment}`."""
+    """One environment. The cluster has the same name, and tasks run the images tagged `live-{environment}`."""
 
     environment: str
     services: tuple[ServiceSeed, ...]
 
 
 def standard(environment: str = "dev", *, bake_minutes: int = 10, pause_minutes: int = 60) -> Seed:
-    """The API, blue/green with a pause before customers come; and the processor, which rolls."""
+    """Return a seed with the API, blue/green with a pause before the traffic shift, and the processor, rolling."""
 
     def alarms(service: str, *labels: str) -> tuple[str, ...]:
         return tuple(f"{environment}-{service}-{label}" for label in labels)
@@ -89,12 +89,12 @@ def standard(environment: str = "dev", *, bake_minutes: int = 10, pause_minutes:
 
 
 def api_host(environment: str) -> str:
-    """The name by which customers call the API."""
+    """Return the public host name of the API."""
     return f"api.{environment}.example.com"
 
 
-def plant(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
-    """Through the APIs of the others, as Terraform does."""
+def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
+    """Create the resources of the seed. Other services are called through their APIs, as by Terraform."""
     listeners = _listeners(cloud.elbv2, seed.environment)
     for service in seed.services:
         uri = _repository(cloud.ecr, service.name, service.builds, f"live-{seed.environment}")
@@ -123,7 +123,7 @@ def plant(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
 
 
 def _repository(ecr: Any, name: str, builds: Sequence[Build], live: str) -> str:
-    """The repository's address. The first build is live."""
+    """Create a repository with its builds, the first one live. Return its address."""
     created = ecr.create_repository(
         repositoryName=name,
         imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
@@ -150,11 +150,11 @@ def _alarms(cloudwatch: Any, names: Sequence[str]) -> None:
             Threshold=1,
             ComparisonOperator="GreaterThanThreshold",
         )
-        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="nothing has happened yet")
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="initial state")
 
 
 def _listeners(elbv2: Any, environment: str) -> tuple[str, str]:
-    """Create a load balancer. Returns the ARNs of its production listener and its test listener."""
+    """Create a load balancer. Return the ARNs of its production listener and its test listener."""
     balancer = elbv2.create_load_balancer(Name=environment)["LoadBalancers"][0]["LoadBalancerArn"]
     nothing = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}
     production, test = (

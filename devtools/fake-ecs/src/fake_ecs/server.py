@@ -1,4 +1,4 @@
-"""The fake over HTTP, on the loopback: APIs at `/`, faults that tests ask for at `/_ecs/…`, listeners at `/_lb/…`."""
+"""HTTP server of the fake, on the loopback: APIs at `/`, fault injection at `/_ecs/…`, listeners at `/_lb/…`."""
 
 import json
 import socket
@@ -10,9 +10,9 @@ from typing import Any
 import structlog
 
 from fake_ecs.errors import ApiError
-from fake_ecs.gateway import JSON_TYPE, Answer, Gateway
+from fake_ecs.gateway import JSON_TYPE, Gateway, Response
 from fake_ecs.routing import LISTENERS, Routing
-from fake_ecs.shapes import AnswerInvalid
+from fake_ecs.shapes import InvalidResponse
 
 log = structlog.get_logger(__name__)
 
@@ -22,11 +22,11 @@ PLAIN = "application/json"
 BLOB_TYPE = "application/octet-stream"
 
 Admin = Mapping[str, Callable[..., object]]
-"""What `POST /_ecs/{name}` calls, with the body's members."""
+"""Functions of `POST /_ecs/{name}`, called with the members of the body."""
 
 
 class Server(ThreadingHTTPServer):
-    """Serves on a socket that listens already. Requests end with the process at the latest."""
+    """HTTP server on a listening socket. Open requests end with the process at the latest."""
 
     daemon_threads = True
 
@@ -48,8 +48,8 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # connections stay open: one for each request would take most of its time
-    disable_nagle_algorithm = True  # or a body waits until its head is acknowledged, 40 ms later
+    protocol_version = "HTTP/1.1"  # keep-alive: a connection per request would take most of the time
+    disable_nagle_algorithm = True  # otherwise a body waits 40 ms for the acknowledgement of its head
 
     def __init__(self, request: socket.socket, address: tuple[str, int], server: Server) -> None:
         self._fake = server
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._route()
             return
         blob = self._fake.blob(self.path.removeprefix(f"{BLOBS}/"))
-        self._send(Answer(HTTPStatus.NOT_FOUND, PLAIN, b"{}") if blob is None else Answer(200, BLOB_TYPE, blob))
+        self._send(Response(HTTPStatus.NOT_FOUND, PLAIN, b"{}") if blob is None else Response(200, BLOB_TYPE, blob))
 
     def do_PUT(self) -> None:
         self._route()
@@ -75,30 +75,32 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._send(self._fake.gateway.answer(dict(self.headers), body))
-        except AnswerInvalid as error:
-            log.exception("the fake's answer is not one of AWS's")
-            self._send(Answer(500, JSON_TYPE, json.dumps({"__type": "AnswerInvalid", "message": str(error)}).encode()))
+        except InvalidResponse as error:
+            log.exception("the response of the fake does not fit the model of AWS")
+            self._send(
+                Response(500, JSON_TYPE, json.dumps({"__type": "InvalidResponse", "message": str(error)}).encode())
+            )
 
     def _route(self) -> None:
         try:
             self._send(self._fake.routing.answer(self.command, self.path, dict(self.headers), self._body()))
         except ApiError as error:
-            self._send(_said(HTTPStatus.NOT_FOUND, str(error)))
+            self._send(_json_response(HTTPStatus.NOT_FOUND, str(error)))
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
 
-    def _administer(self, name: str, body: bytes) -> Answer:
+    def _administer(self, name: str, body: bytes) -> Response:
         action = self._fake.admin.get(name)
         if action is None:
-            return _said(HTTPStatus.NOT_FOUND, f"there are {', '.join(sorted(self._fake.admin))}")
+            return _json_response(HTTPStatus.NOT_FOUND, f"available: {', '.join(sorted(self._fake.admin))}")
         try:
             action(**json.loads(body or b"{}"))
         except (TypeError, ValueError, ApiError) as error:
-            return _said(HTTPStatus.BAD_REQUEST, str(error))
-        return _said(HTTPStatus.OK, "done")
+            return _json_response(HTTPStatus.BAD_REQUEST, str(error))
+        return _json_response(HTTPStatus.OK, "done")
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.body)))
@@ -107,9 +109,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Says nothing: a client that follows a deployment asks each second."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name in the base class
+        """Log nothing: a client that follows a deployment sends requests every second."""
 
 
-def _said(status: HTTPStatus, what: str) -> Answer:
-    return Answer(status, PLAIN, json.dumps({"detail": what}).encode())
+def _json_response(status: HTTPStatus, what: str) -> Response:
+    return Response(status, PLAIN, json.dumps({"detail": what}).encode())

@@ -1,4 +1,4 @@
-"""The stages of a deployment: which there are, what entering one does, and when it is done. Pure: time comes in."""
+"""Stages of a deployment: their order, the effect of entering each, and their ends. Pure: the time is an argument."""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +7,7 @@ from fake_ecs.model import Deployment, Revision, Service, Stage, Strategy
 from fake_ecs.timing import Timing
 
 ROLLING = (Stage.PRE_SCALE_UP, Stage.SCALE_UP, Stage.POST_SCALE_UP, Stage.BAKE_TIME, Stage.CLEAN_UP)
-"""Our reading: blue/green's without those that move traffic."""
+"""Stages of a rolling deployment. Assumption: those of blue/green except the traffic shifts."""
 
 BLUE_GREEN = (
     Stage.PRE_SCALE_UP,
@@ -23,7 +23,7 @@ BLUE_GREEN = (
 
 
 def plan(service: Service, deployment: Deployment) -> tuple[Stage, ...]:
-    """With reconciliation first if more than one revision was active when it started."""
+    """Return the stages in order. Reconciliation comes first if more than one revision was active at the start."""
     blue_green = deployment.configuration.strategy is Strategy.BLUE_GREEN
     rest: tuple[Stage, ...] = BLUE_GREEN if blue_green else ROLLING
     if service.balancing is None or service.balancing.test_rule is None:
@@ -37,8 +37,8 @@ def enter(service: Service, deployment: Deployment, stage: Stage, now: datetime,
     match stage:
         case Stage.RECONCILE_SERVICE:
             service.test_id = deployment.base.id
-            for revision in _strays(deployment):
-                revision.wanted = 0
+            for revision in _superseded_revisions(deployment):
+                revision.desired = 0
         case Stage.SCALE_UP:
             deployment.due = None
         case Stage.TEST_TRAFFIC_SHIFT:
@@ -52,7 +52,7 @@ def enter(service: Service, deployment: Deployment, stage: Stage, now: datetime,
             deployment.due = timing.after(now, minutes.total_seconds())
         case Stage.CLEAN_UP:
             for revision in deployment.sources:
-                revision.wanted = 0
+                revision.desired = 0
             service.production_id = service.test_id = deployment.target.id
             deployment.due = None
         case _:
@@ -63,7 +63,9 @@ def is_done(service: Service, deployment: Deployment, now: datetime) -> bool:
     match deployment.stage:
         case Stage.RECONCILE_SERVICE:
             active = service.active()
-            return not any(revision in active for revision in _strays(deployment)) and _time_is_up(deployment, now)
+            return not any(revision in active for revision in _superseded_revisions(deployment)) and _time_is_up(
+                deployment, now
+            )
         case Stage.SCALE_UP:
             return _scaled_up(service, deployment)
         case Stage.CLEAN_UP:
@@ -73,29 +75,29 @@ def is_done(service: Service, deployment: Deployment, now: datetime) -> bool:
             return _time_is_up(deployment, now)
 
 
-def moved_to(service: Service, deployment: Deployment, base: Revision) -> bool:
-    """Takes a rollback one step further; whether all tasks are the old revision's again."""
+def move_back(service: Service, deployment: Deployment, base: Revision) -> bool:
+    """Advance a rollback by one step. Return whether all tasks have the old revision again."""
     if deployment.configuration.strategy is Strategy.ROLLING:
         moved = fleet.replace_step(service, base)
     else:
-        base.wanted = service.desired
+        base.desired = service.desired
         moved = service.running(base) >= service.desired
         if moved:
             for revision in service.active():
                 if revision is not base:
-                    revision.wanted = 0
+                    revision.desired = 0
     return moved and service.active() in ([base], [])
 
 
 def _scaled_up(service: Service, deployment: Deployment) -> bool:
     if deployment.configuration.strategy is Strategy.ROLLING:
         return fleet.replace_step(service, deployment.target)
-    deployment.target.wanted = service.desired
+    deployment.target.desired = service.desired
     return service.running(deployment.target) >= service.desired
 
 
-def _strays(deployment: Deployment) -> list[Revision]:
-    """What an earlier deployment that was superseded had started."""
+def _superseded_revisions(deployment: Deployment) -> list[Revision]:
+    """Return the revisions that superseded deployments had started."""
     return [revision for revision in deployment.sources if revision is not deployment.base]
 
 

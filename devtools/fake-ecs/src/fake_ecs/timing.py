@@ -1,7 +1,7 @@
-"""How long things take.
+"""Durations in the fake.
 
-ECS documents none of these but the bake and the time-out of a pause, which come with the request. `speed` shortens them
-all: at 60 a bake of ten minutes takes ten seconds. Timestamps stay those of the clock, so that a client's clock agrees.
+ECS documents only the bake time and the time-out of a pause, which are in the request. `speed` divides all durations:
+at 60 a bake time of ten minutes takes ten seconds. Timestamps are real, so that they agree with a client's clock.
 """
 
 from collections.abc import Callable
@@ -17,25 +17,25 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Seconds at speed 1."""
+    """Durations in seconds at speed 1."""
 
     speed: float = 1.0
     request: float = 1.0
-    """From a request, to start or to stop or to roll back, until it is acted on."""
+    """Delay until a request to start, stop or roll back takes effect."""
     stage: float = 2.0
-    """A stage that waits for nothing."""
+    """Duration of a stage that has no condition."""
     shift: float = 5.0
-    """Moving traffic."""
+    """Duration of a traffic shift."""
     start: float = 20.0
-    """A task, until its target is healthy."""
+    """Time from the start of a task until its target is healthy."""
     drain: float = 30.0
-    """A target, before its task stops."""
+    """Draining time of a target before its task stops."""
     retry: float = 10.0
-    """After a task failed."""
+    """Delay before the next launch after a failed task."""
 
     def __post_init__(self) -> None:
         if self.speed <= 0:
-            raise ValueError(f"speed is {self.speed}: time goes on, only faster or slower")
+            raise ValueError(f"speed must be above 0, but it is {self.speed}")
 
     def after(self, now: datetime, seconds: float) -> datetime:
         return now + timedelta(seconds=seconds / self.speed)

@@ -1,4 +1,4 @@
-"""Services, deployments, revisions and tasks in the form of ECS's answers."""
+"""Convert services, deployments, revisions and tasks to ECS responses."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from fake_ecs.model import Balancing, Counts, Deployment, Revision, Service
 
 Json = dict[str, Any]
 
-EVENTS_SHOWN = 100  # as ECS
+EVENTS_SHOWN = 100  # the limit of ECS
 LAUNCH_TYPE = "FARGATE"
 
 
@@ -149,7 +149,7 @@ class Views:
 
 
 def _present(**members: Any) -> Json:
-    """A member that has no value is not there."""
+    """Return the members that are not None."""
     return {name: value for name, value in members.items() if value is not None}
 
 

@@ -1,6 +1,6 @@
-"""The two protocols of the APIs here, JSON 1.1 and query. Queries are read and answered along botocore's shapes.
+"""Protocols of the APIs: JSON 1.1 and query. Query requests and responses are converted by botocore's shapes.
 
-A shape is Any here: its kind is known by its `type_name` only.
+Shapes have the type Any, since the kind of a shape is only in its `type_name`.
 """
 
 import json
@@ -40,7 +40,7 @@ def json_error(error: ApiError) -> bytes:
 
 
 def read_query(fields: Mapping[str, str], shape: Any) -> dict[str, Any]:
-    """The request's members, of a form like `Actions.member.1.Type=forward`."""
+    """Return the members of a request in the form `Actions.member.1.Type=forward`."""
     if shape is None:
         return {}
     return {

@@ -1,1 +1,1 @@
-"""Takes orders over HTTP. An order is durable in DynamoDB before the answer."""
+"""HTTP API that accepts orders and stores each one durably in DynamoDB before it responds."""

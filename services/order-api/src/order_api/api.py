@@ -1,4 +1,4 @@
-"""Mounts the router of each feature."""
+"""Mount the router of each feature."""
 
 from fastapi import FastAPI
 
@@ -8,6 +8,6 @@ from order_api.product.views import router as products
 
 
 def mount(app: FastAPI) -> None:
-    """Include every router. Each carries its whole prefix, version included, so that a route knows its own path."""
+    """Include every router. A router's prefix includes the version, so that each route has its full path."""
     for router in (orders, products, health):
         app.include_router(router)

@@ -1,7 +1,7 @@
 """Authentication: bearer tokens verified against the issuer's published keys.
 
-The tenant and the customer come from the verified token and from nowhere else. `docs/authentication.md` shows how
-to use an issuer, and every answer.
+The tenant and the customer come only from the verified token. `docs/authentication.md` describes how to set up an
+issuer, and lists every response.
 """
 
 import asyncio
@@ -36,24 +36,24 @@ ALGORITHMS: Mapping[str, tuple[str, ...]] = {
 """Algorithms by key type or curve. Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
 
 LEEWAY_SECONDS = 30
-"""Allowed difference between the issuer's clock and ours."""
+"""Allowed difference between the issuer's clock and the local clock."""
 NAME = re.compile(NAME_PATTERN)
 MAX_TOKEN_LENGTH = 8192
 MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
 MAX_VERIFIED = 10_000
-"""Verified tokens kept in memory: ten megabytes."""
+"""Verified tokens kept in memory; they take ten megabytes."""
 
 KEY_LIFETIME = 300.0
-"""Seconds until the key set is fetched again, while requests go on with the known keys."""
+"""Seconds until the key set is fetched again. Requests use the known keys meanwhile."""
 KEY_TRUST = 600.0
-"""Seconds after which a request waits for the key set: after a long rest, keys may have been withdrawn."""
+"""Seconds after which a request waits for a new key set: after a long idle time, keys may have been revoked."""
 MIN_REFETCH = 5.0
-"""Seconds between two fetches, so that made-up key ids do not turn into requests, nor an outage into a queue."""
+"""Minimum seconds between two fetches, so that neither invented key ids nor an outage cause many fetches."""
 FETCH_TIMEOUT = 3.0
 MAX_WAITING = 100
-"""Requests that wait for the key set at once: strangers with made-up key ids do not fill the process."""
+"""Requests that may wait for the key set at once, so that tokens with invented key ids cannot exhaust the process."""
 MAX_KEY_SET_BYTES = 256 * 1024
 MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)
@@ -94,7 +94,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A public key of the issuer, and the algorithms that it may verify: its own `alg`, or those of its type."""
+    """Public key of the issuer and the algorithms allowed for it: its `alg`, or all those of its type."""
 
     public: Any
     algorithms: tuple[str, ...]
@@ -105,10 +105,10 @@ class SigningKey:
         of_type = ALGORITHMS.get(str(jwk.get("kty") if jwk.get("kty") == "RSA" else jwk.get("crv")), ())
         algorithms = tuple(name for name in of_type if jwk.get("alg", name) == name)
         if not algorithms or jwk.get("use", "sig") != "sig" or "d" in jwk:
-            raise ValueError("no public key for signatures by an algorithm of ours")
+            raise ValueError("not a public signature key of a supported algorithm")
         public = jwt.PyJWK(dict(jwk), algorithms[0]).key
         if isinstance(public, RSAPublicKey) and public.key_size not in RSA_BITS:
-            raise ValueError(f"an RSA key of {public.key_size} bits")
+            raise ValueError(f"unsupported size of an RSA key: {public.key_size} bits")
         return cls(public, algorithms)
 
 
@@ -118,7 +118,7 @@ class KeySource(Protocol):
 
 
 class JwksClient:
-    """The issuer's key set over HTTP, kept while it is fresh, and kept on while the issuer is down."""
+    """Cache of the issuer's key set, fetched over HTTP. While the issuer is down, the cached keys stay in use."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
         self._url = url
@@ -131,9 +131,10 @@ class JwksClient:
         self._waiting = 0
 
     async def get(self, key_id: str) -> SigningKey | None:
-        """Return a known key at once. An unknown one, or the first after a long rest, waits for the issuer.
+        """Return a cached key at once. Fetch the key set first if the key is unknown or the cache has expired.
 
-        While the issuer does not answer, known keys go on and an unknown one is KeysUnavailable: it may be new.
+        While the issuer does not respond, cached keys stay in use. An unknown key, which may be new, raises
+        KeysUnavailable.
         """
         key = self._keys.get(key_id)
         age = time.monotonic() - self._fetched_at
@@ -146,11 +147,11 @@ class JwksClient:
             await self._wait_for(fetching)
         key = self._keys.get(key_id)
         if key is None and self._failed:
-            raise KeysUnavailable(f"{self._url} gives no keys")
+            raise KeysUnavailable(f"no key set could be fetched from {self._url}")
         return key
 
     def _refresh(self) -> asyncio.Task[None] | None:
-        """Return the fetch under way. A new one begins unless the last one was a moment ago."""
+        """Return the fetch in progress, or start one unless the last began less than MIN_REFETCH ago."""
         now = time.monotonic()
         if self._fetching is None and now - self._tried_at >= MIN_REFETCH:
             self._tried_at = now
@@ -162,12 +163,12 @@ class JwksClient:
             raise KeysUnavailable("too many requests wait for the issuer's keys")
         self._waiting += 1
         try:
-            await asyncio.shield(fetching)  # whoever goes away leaves it to the others
+            await asyncio.shield(fetching)  # a cancelled request must not cancel the fetch that others await
         finally:
             self._waiting -= 1
 
     async def _fetch(self) -> None:
-        """Fetch the key set. After a failure the known keys stay."""
+        """Fetch the key set. Keep the cached keys if that fails."""
         try:
             self._keys = _usable_keys(json.loads(await self._document()))
             self._fetched_at = time.monotonic()
@@ -183,26 +184,26 @@ class JwksClient:
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
         async with self._http.get(self._url, timeout=timeout, allow_redirects=False) as response:
             if response.status != 200:
-                raise ValueError(f"status {response.status}")
+                raise ValueError(f"HTTP status {response.status} instead of 200")
             async for piece in response.content.iter_any():
                 document += piece
                 if len(document) > MAX_KEY_SET_BYTES:
-                    raise ValueError(f"more than {MAX_KEY_SET_BYTES} bytes")
+                    raise ValueError(f"the document is larger than {MAX_KEY_SET_BYTES} bytes")
         return bytes(document)
 
 
 def _usable_keys(document: Any) -> dict[str, SigningKey]:
-    """Return the usable keys by key id, without those for encryption, symmetric ones and unknown types."""
+    """Return the signature keys by key id. Ignore encryption keys, symmetric keys and unknown types."""
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
-        raise ValueError(f"the document holds no list of at most {MAX_KEYS} keys")
+        raise ValueError(f"the document has no list of at most {MAX_KEYS} keys")
     usable: dict[str, SigningKey] = {}
     for key in listed:
         if isinstance(key, dict) and _is_key_id(key.get("kid")):
             with suppress(jwt.PyJWTError, ValueError, TypeError):
                 usable[key["kid"]] = SigningKey.of(key)
     if not usable:
-        raise ValueError("the document holds no key for signatures")
+        raise ValueError("the document has no usable signature key")
     return usable
 
 
@@ -211,11 +212,11 @@ def _is_key_id(value: object) -> bool:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """Return the token's header, which names the key. The library parses it once more when it checks the signature."""
+    """Return the token's header, which names the key. PyJWT parses it again when it checks the signature."""
     part = token.partition(".")[0]
     header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     if not isinstance(header, dict):
-        raise InvalidToken("the token's header is no object")
+        raise InvalidToken("the token's header is not a JSON object")
     return header
 
 
@@ -239,7 +240,7 @@ class _Verified(NamedTuple):
 
 
 class TokenVerifier:
-    """Verifies tokens. A valid one is remembered by its digest until it expires or its key is withdrawn."""
+    """Verify tokens, and cache valid ones by digest until they expire or their key is revoked."""
 
     def __init__(self, keys: KeySource, rules: TokenRules, *, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
@@ -266,7 +267,7 @@ class TokenVerifier:
             header = _header(token)
             key = await self._keys.get(header["kid"]) if _is_key_id(header.get("kid")) else None
             if key is None or header.get("alg") not in key.algorithms:
-                raise InvalidToken("the token is not signed by a key of the issuer")
+                raise InvalidToken("the token is not signed with a key of the issuer")
             claims = jwt.decode(
                 token,
                 key.public,
@@ -277,11 +278,11 @@ class TokenVerifier:
                 options={"require": self._required, "verify_aud": self._has_aud},
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise InvalidToken(f"the token does not hold: {error}") from error
+            raise InvalidToken(f"the token is not valid: {error}") from error
         return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
-        """Remember a valid token. Invalid ones are never stored, and the oldest entry is dropped first."""
+        """Cache a valid token, and evict the oldest entry if the cache is full. Invalid tokens are never cached."""
         self._verified.pop(digest, None)
         if len(self._verified) >= MAX_VERIFIED:
             del self._verified[next(iter(self._verified))]
@@ -302,7 +303,7 @@ class TokenVerifier:
     def _scopes(self, scope: object) -> frozenset[str]:
         """Return the scopes without the issuer's prefix. Scopes of other APIs are ignored."""
         if not isinstance(scope, str) or len(scope) > MAX_SCOPE_LENGTH:
-            raise InvalidToken("the token's claim scope is not text, or too long")
+            raise InvalidToken("the token's claim scope is not a string, or is too long")
         named = scope.split()
         if len(named) > MAX_SCOPES:
             raise InvalidToken(f"the token has more than {MAX_SCOPES} scopes")

@@ -1,4 +1,4 @@
-"""The API's settings, on top of those both services share."""
+"""Settings of the API, in addition to those that both services share."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -13,40 +13,40 @@ MIN_SECRET_LENGTH = 16
 
 class ApiSettings(Settings):
     jwt_issuer: Annotated[str, Field(min_length=1)]
-    """The `iss` that a token must carry."""
+    """Required `iss` claim of a token."""
     jwt_audience: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
     """Accepted audiences, comma separated. A token needs one of them."""
     jwks_url: Annotated[str, Field(pattern="^https?://")]
     """Address of the issuer's public keys."""
     jwt_audience_claim: Literal["aud", "client_id"] = "aud"
-    """The claim that holds the audience. Cognito's access tokens have `client_id` only."""
+    """Claim that contains the audience. Access tokens of Cognito have only `client_id`."""
     jwt_tenant_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$")] = "tenant"
-    """The claim that names the tenant."""
+    """Claim that contains the tenant."""
     jwt_scope_prefix: Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{0,256}$")] = ""
-    """Prefix of each scope at the issuer, such as `orders-api/`. A scope without it is ignored."""
+    """Prefix of each scope at the issuer, such as `orders-api/`. Scopes without it are ignored."""
 
     rate_limit_per_second: Annotated[float, Field(gt=0)] = 500.0
     """Sustained requests per second of one tenant in one process: about half of the capacity of a process."""
     rate_limit_burst: Annotated[int, Field(ge=1)] = 2500
-    """Requests that a tenant may send at once after a rest: five seconds of its sustained rate."""
+    """Requests that a tenant may send at once after an idle time: five seconds of its sustained rate."""
     max_in_flight: Annotated[int, Field(ge=1)] = 1000
-    """Requests under way at once in one process. Any more are answered 503 at once, rather than late."""
+    """Concurrent requests in one process. Further requests get a 503 at once."""
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Time limit for a client to send the head of a request, to send its body, and to read the response."""
     lame_duck_seconds: Annotated[float, Field(ge=0)] = 0.0
-    """How long the process goes on serving after SIGTERM, with `/serving` 503 and `Connection: close`, before it closes
-    its listener. Behind a load balancer longer than the target group needs to notice: interval times threshold."""
+    """Time between SIGTERM and the closing of the listener, with `/serving` 503 and `Connection: close`. Behind a load
+    balancer it must be longer than the target group takes to detect the 503: interval times threshold."""
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
-    """Lifetime of an idle connection: longer than the load balancer's 60 s, which then never uses a closed one."""
+    """Idle time-out of a connection: more than the load balancer's 60 s, so that it never uses a closed connection."""
 
     cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
-    """Comma separated. The first signs cursors, all verify them: add a new one in front to rotate."""
+    """Comma separated. The first secret signs cursors; all of them verify. To rotate, put a new secret first."""
 
     cancel_window: timedelta = timedelta(hours=24)
-    """Time after its confirmation in which an order can be cancelled, as ISO 8601: `PT24H`."""
+    """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""
 
     accept_deadline_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Time limit for placing an order, and for one storage call of another request. Then the response is 503."""
+    """Time limit for placing an order, and for one storage call of any other request. After it the response is 503."""
 
     @field_validator("cursor_secrets", "jwt_audience", mode="before")
     @classmethod
@@ -55,8 +55,8 @@ class ApiSettings(Settings):
 
     @field_validator("jwks_url")
     @classmethod
-    def _not_forged_on_the_way(cls, address: str, info: ValidationInfo) -> str:
-        """Refuse plain HTTP: whoever can change the keys in transit can sign tokens of any tenant."""
+    def _require_https(cls, address: str, info: ValidationInfo) -> str:
+        """Reject plain HTTP: an attacker who replaces the keys in transit could sign tokens for any tenant."""
         if info.data.get("env") is not Environment.LOCAL and not address.startswith("https://"):
             raise ValueError(
                 "it must begin with https:// unless ORDER_ENV is local, such as "
@@ -66,14 +66,14 @@ class ApiSettings(Settings):
 
     @field_validator("jwt_audience")
     @classmethod
-    def _named(cls, audiences: tuple[str, ...]) -> tuple[str, ...]:
+    def _reject_empty(cls, audiences: tuple[str, ...]) -> tuple[str, ...]:
         if not all(audiences):
-            raise ValueError("an audience is empty")
+            raise ValueError("an audience must not be empty")
         return audiences
 
     @field_validator("cursor_secrets")
     @classmethod
-    def _long_enough(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    def _check_length(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if any(len(secret.get_secret_value()) < MIN_SECRET_LENGTH for secret in secrets):
-            raise ValueError(f"each secret needs at least {MIN_SECRET_LENGTH} characters")
+            raise ValueError(f"each secret must have at least {MIN_SECRET_LENGTH} characters")
         return secrets

@@ -1,7 +1,7 @@
-"""uvicorn's HTTP connections, with the bounds that it does not set itself: on heads, pipelining, bytes and time.
+"""HTTP connections with limits that uvicorn does not set: on heads, pipelined requests, bytes and time.
 
-With httptools uvicorn takes a head of any size, and waits without a limit for a request that has begun, for one that
-never begins, and for a client that does not read its response. None of those reaches the application.
+With httptools, uvicorn accepts a head of any size. It waits without limit for the first request, for the rest of a
+request, and for a client that does not read its response. The application cannot limit any of these.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from order_api.limits import MAX_BODY_BYTES
 from order_api.refusals import LONG_HEAD, MAX_HEAD_BYTES, NOT_HTTP, Refusal, Refused, encode_refusal
 
 MAX_MESSAGE_BYTES = 16 * MAX_BODY_BYTES
-"""Bytes of one message as sent: a body in tiny chunks, trailers, and what arrives after the response count as well."""
+"""Bytes of one message on the wire, including chunk framing, trailers, and data received after the response."""
 
 
 class BoundedConnection(FramedConnection):
-    """One deadline at a time: for a head, for what follows it, for the client to read a response.
+    """Connection with one deadline at a time: for a head, for a body, or for the client to read a response.
 
-    The deadline for a body is twice `seconds`, so that the application, which gives it `seconds`, answers first;
-    this one is for a body that nobody reads.
+    The deadline for a body is twice `seconds`: the application has a deadline of `seconds` and so responds first. This
+    deadline covers a body that the application does not read.
     """
 
     seconds: ClassVar[float]
@@ -39,7 +39,7 @@ class BoundedConnection(FramedConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, and set the deadline for what must follow; replaces uvicorn's own method."""
+        """Parse the data and set the next deadline. Replaces uvicorn's method."""
         self._unset_keepalive_if_required()
         message, was_in_head = self.scope, self._in_head
         try:
@@ -54,7 +54,7 @@ class BoundedConnection(FramedConnection):
             self._refuse(LONG_HEAD)
         elif not (self._in_head or self._in_body):
             self._stop_reading_clock()
-            if self.cycle.response_complete:  # these bytes stopped uvicorn's own clock, which starts after a response
+            if self.cycle.response_complete:  # these bytes stopped uvicorn's keep-alive timer
                 self._await_until(self.timeout_keep_alive)
         elif self._received > MAX_MESSAGE_BYTES:
             self.transport.close()
@@ -73,8 +73,8 @@ class BoundedConnection(FramedConnection):
         super().resume_writing()
 
     def _refuse(self, refusal: Refusal) -> None:
-        # There is no cycle before the first request. Within one, a refusal would be a second response to its request.
-        if not self._in_body and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]  # uvicorn says never None
+        # Before the first request there is no cycle. During a cycle, a refusal would be a second response to a request.
+        if not self._in_body and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]  # declared as never None by uvicorn
             self.transport.write(encode_refusal(refusal))
         self.transport.close()
 
@@ -89,12 +89,12 @@ class BoundedConnection(FramedConnection):
 
     def _out_of_time(self) -> None:
         self._reading = None
-        if self.flow.read_paused:  # then it is we who do not read
+        if self.flow.read_paused:  # this server has paused reading, so the client is not late
             self._await_until(self.seconds)
         else:
             self.transport.close()
 
 
 def connections(seconds: float) -> type[BoundedConnection]:
-    """Return the class that uvicorn makes its connections of, with their deadline."""
+    """Return the connection class for uvicorn, with a deadline of `seconds`."""
     return type("Connection", (BoundedConnection,), {"seconds": seconds})

@@ -1,4 +1,4 @@
-"""Pages and their cursors: opaque, and signed over all that the page before depended on."""
+"""Pages and their cursors. A cursor is opaque and signed, and valid only for the query that returned it."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ MAX_CURSOR_LENGTH = 512
 
 class InvalidCursor(PlatformError):
     def __init__(self) -> None:
-        super().__init__("send the cursor of the page before, with the same filters, sort and customer")
+        super().__init__("send the cursor of the previous page, with the same filters, sort and customer")
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Page(Generic[T]):
 class CursorCodec:
     def __init__(self, secrets: Sequence[str]) -> None:
         """Sign with the first secret, and verify with all of them."""
-        newest_last = list(reversed(secrets))  # as itsdangerous wants them
+        newest_last = list(reversed(secrets))  # the order that itsdangerous requires
         self._serializer = URLSafeSerializer(newest_last, salt="cursor")
 
     def page(
         self, found: Sequence[T], limit: int, scope: Mapping[str, str], position_of: Callable[[T], str]
     ) -> Page[T]:
-        """Return the first `limit` items. A caller that finds one more than that knows that there is a next page."""
+        """Return a page of the first `limit` items. Pass one item more if there is a next page."""
         items = list(found[:limit])
         more = len(found) > limit
         return Page(items, self.encode(position_of(items[-1]), scope) if more else None)
@@ -46,7 +46,7 @@ class CursorCodec:
         return self._serializer.dumps([_digest(scope), position])
 
     def decode(self, cursor: str, scope: Mapping[str, str]) -> str:
-        """Return the position. Raises InvalidCursor for a forged cursor, and for one of another list."""
+        """Return the position. Raises InvalidCursor for a forged cursor and for a cursor of another query."""
         try:
             digest, position = self._serializer.loads(cursor)
         except (BadData, ValueError, TypeError) as error:

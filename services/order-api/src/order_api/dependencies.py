@@ -1,6 +1,6 @@
 """Dependencies of views: the services, the caller's identity, and the scope and errors that a route declares.
 
-They are not FastAPI dependencies: each of those costs a request as much as two signatures.
+They are plain functions: one FastAPI dependency costs a request as much CPU time as two signatures.
 """
 
 from collections.abc import Callable, Coroutine, Mapping
@@ -25,7 +25,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Services:
-    """Services that the views call. The composition root makes them."""
+    """Services that the views call. The composition root creates them."""
 
     orders: OrderService
     products: ProductService
@@ -34,7 +34,7 @@ class Services:
     lifecycle: Lifecycle
     metrics: ApiMetrics
     home_elsewhere: str | None
-    """The region that writes, if it is not this one."""
+    """The home region, which takes all writes; None if this region is the home region."""
 
 
 def services_of(request: Request) -> Services:
@@ -48,14 +48,14 @@ def identity_of(request: Request) -> Identity:
 
 @dataclass(frozen=True)
 class Access:
-    """The scope that an endpoint's caller needs, and the errors of its own that the endpoint can answer with."""
+    """Required scope of an endpoint, and the errors specific to it."""
 
     scope: str
     errors: tuple[type[PlatformError], ...] = ()
 
     @property
     def writes(self) -> bool:
-        """True if the endpoint changes anything."""
+        """Return whether the endpoint changes data."""
         return self.scope.endswith(":write")
 
 
@@ -63,9 +63,9 @@ _ACCESS: dict[Callable[..., Any], Access] = {}
 
 
 def requires(scope: str, *errors: type[PlatformError]) -> Callable[[Endpoint], Endpoint]:
-    """Declare an endpoint's scope and errors. Its route is a ScopedRoute.
+    """Declare an endpoint's scope and errors. Its route must be a ScopedRoute.
 
-    The errors are those of the endpoint itself: the ones that any request with a token can meet need no declaration.
+    Declare only errors specific to the endpoint. Errors common to every request with a token need no declaration.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
@@ -81,7 +81,7 @@ class ScopedRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer, access = super().get_route_handler(), _ACCESS.get(self.endpoint)
         if access is None:
-            raise TypeError(f"{self.path} must say which scope it requires")
+            raise TypeError(f"the route {self.path} must declare its scope with @requires")
         scope, writes = access.scope, access.writes
 
         async def answer_if_allowed(request: Request) -> Response:
@@ -95,10 +95,10 @@ class ScopedRoute(APIRoute):
 
 
 OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
-"""Paths for probes and scrapers inside the network. They need no token, and no limit applies to them: a busy process
-must not look dead."""
+"""Paths for probes and scrapers inside the network. They need no token and have no limits, so that probes of a busy
+process do not fail."""
 PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
-"""Every path that needs no token."""
+"""Paths that need no token."""
 
 
 def declared_access(app: FastAPI) -> Mapping[Callable[..., Any], Access]:
@@ -110,6 +110,6 @@ def declared_access(app: FastAPI) -> Mapping[Callable[..., Any], Access]:
         if path in PUBLIC and not is_scoped:
             continue
         if not is_scoped or endpoint is None or not path.startswith(f"{V1}/"):
-            raise TypeError(f"{path} must stand below {V1} and ask for a scope, or be public")
+            raise TypeError(f"the route {path} must be below {V1} and declare a scope, or be listed in PUBLIC")
         declared[endpoint] = _ACCESS[endpoint]
     return declared

@@ -1,4 +1,4 @@
-"""The OpenAPI document that the service publishes: the committed one, which `make docs` writes from the routes."""
+"""Serve the committed OpenAPI document. `make docs` generates it from the routes."""
 
 import json
 from functools import cache
@@ -10,11 +10,11 @@ from fastapi import FastAPI
 
 @cache
 def published() -> dict[str, Any]:
-    """Return the document that is part of this package. It is read when somebody asks for it first."""
+    """Return the document, which is part of this package. It is read on the first request for it."""
     document: dict[str, Any] = json.loads((files("order_api") / "openapi.json").read_bytes())
     return document
 
 
 def install(app: FastAPI) -> None:
     """Serve the document at `/openapi.json` and behind `/docs`."""
-    app.openapi = published  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = published  # type: ignore[method-assign]  # documented by FastAPI as the way to replace the document

@@ -1,8 +1,8 @@
-"""Request framing: where a request ends, and refusal of requests about whose end two parsers could disagree.
+"""Request framing: find the end of each request, and refuse requests whose end is ambiguous (request smuggling).
 
-A proxy that reads a request otherwise than this server lets one client's bytes become another client's request (request
-smuggling). httptools alone is not strict enough: it stops at a request that offers an upgrade, so that the body is read
-as the next request, and it accepts request lines, transfer codings and trailers that RFC 9112 does not allow.
+If a proxy and this server disagree about where a request ends, bytes of one client become a request of another client.
+httptools alone is not strict enough. It stops at a request that offers an upgrade, so that the body is parsed as the
+next request, and it accepts request lines, transfer codings and trailers that RFC 9112 does not allow.
 """
 
 import re
@@ -30,17 +30,17 @@ from order_api.refusals import (
 
 CHECKED_HEADERS = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
 NO_TRAILERS = CHECKED_HEADERS | {b"connection", b"upgrade"}
-"""Headers that RFC 9110, section 6.5.1, does not allow after a chunked body: they decide how the request is read."""
+"""Headers that RFC 9110, section 6.5.1, forbids as trailers: they determine how a request is parsed or routed."""
 MAX_LENGTH_DIGITS = 20
 HOST_VALUE = re.compile(rb"(?:[\w.~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])?(?::\d*)?[ \t]*")
 EMPTY_LINE = b"\r\n\r\n"
-"""Ends every head, and every chunked body."""
+"""End of every head, and of every chunked body."""
 
 
 class FramedConnection(HttpToolsProtocol):
-    """uvicorn's connection, with a parser that is fed piece by piece: no message begins within a piece.
+    """uvicorn's connection with strict framing. The parser gets data in pieces, and no message begins within a piece.
 
-    Therefore the bytes of a head are known, and its request line can be compared with what the parser made of it.
+    The raw bytes of a head are therefore known, and its request line can be compared with the parser's result.
     """
 
     _in_head = True
@@ -56,11 +56,11 @@ class FramedConnection(HttpToolsProtocol):
     _known_host: bytes | None = None
     _chunked = False
     _length = 0
-    """Bytes of a body with Content-Length that are still to come."""
+    """Remaining bytes of a body with Content-Length."""
     _keep_alive = True
 
     def parse(self, data: bytes) -> None:
-        """Feed the parser piece by piece; raise HttpParserError for what is refused."""
+        """Feed the parser piece by piece. Raises HttpParserError for a refused request."""
         start, size = 0, len(data)
         while start < size:
             if self._in_body and self._length:
@@ -77,7 +77,7 @@ class FramedConnection(HttpToolsProtocol):
             try:
                 self.parser.feed_data(piece)
             except HttpParserUpgrade as stopped:
-                self._read_again_without_offer(piece[stopped.args[0] :])
+                self._reparse_without_upgrade(piece[stopped.args[0] :])
             if not self._in_body:
                 self._head = self._piece
             elif self._head:
@@ -87,18 +87,18 @@ class FramedConnection(HttpToolsProtocol):
             self._last_bytes = data[-3:] if size >= 3 else (self._last_bytes + data)[-3:]
 
     def _end_of_line_begun(self, data: bytes) -> int:
-        """Return where an empty line ends that began in earlier data, or else where the next one ends, or the data."""
+        """Return the end of an empty line that began in earlier data, else of the next line, else of the data."""
         before = len(self._last_bytes)
         found = (self._last_bytes + data).find(EMPTY_LINE)
         return len(data) if found < 0 else found + 4 - before
 
-    def _read_again_without_offer(self, rest: bytes) -> None:
-        """Ignore an offer to upgrade (RFC 9110, section 7.8), for which the parser has skipped the body."""
+    def _reparse_without_upgrade(self, rest: bytes) -> None:
+        """Parse the head again without Upgrade header (RFC 9110, section 7.8), since the parser skipped the body."""
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         self._piece = b"\r\n".join([*lines, b"", b""])
         self.parser = HttpRequestParser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # uvicorn sets the same leniency
         self.parser.feed_data(self._piece + rest)
 
     def on_message_begin(self) -> None:
@@ -106,7 +106,7 @@ class FramedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, and drop a trailer; replaces uvicorn's own method, to save a call for each header."""
+        """Keep a header, or drop a trailer. Replaces uvicorn's method, which saves one call per header."""
         name = name.lower()
         if self._in_head:
             if name in CHECKED_HEADERS:
@@ -144,7 +144,7 @@ class FramedConnection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             if method == b"CONNECT":
                 raise Refused(TUNNEL)
-            return  # still in the head, which is read again
+            return  # the head is parsed again without its Upgrade header
         super().on_headers_complete()
         self._in_head, self._in_body = False, True
         if self.expect_100_continue:
@@ -152,7 +152,7 @@ class FramedConnection(HttpToolsProtocol):
             self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def _check_head(self, method: bytes) -> None:
-        """Compare the request line as sent with what the parser made of it, and check what its version requires."""
+        """Compare the raw request line with the parsed one, and check the requirements of the HTTP version."""
         line, head = b"%s %s HTTP/1.1\r\n" % (method, self.url), self._piece
         if not head.startswith(line):
             head = _without_empty_lines(head)
@@ -180,7 +180,7 @@ class FramedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if self._in_head:
-            return  # the head of a request with an offer, which is read again
+            return  # the head of a request with an Upgrade header, which is parsed again
         if self.expect_100_continue:
             self._body_comes()
         self._in_body = False
@@ -192,7 +192,7 @@ class FramedConnection(HttpToolsProtocol):
             cycle.message_event.set()
 
     def _body_comes(self) -> None:
-        """Keep the connection after all: where this request ends is certain."""
+        """Keep the connection open, since the end of this request is unambiguous."""
         if not self.cycle.response_started:
             self.cycle.keep_alive = self._keep_alive
 

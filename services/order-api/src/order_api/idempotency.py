@@ -1,4 +1,4 @@
-"""The Idempotency-Key header, and requests whose key was used before."""
+"""Idempotency-Key header, and lookup of the record of an earlier request with the same key."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -16,11 +16,13 @@ HEADER = "Idempotency-Key"
 
 class IdempotencyKeyMissing(PlatformError):
     def __init__(self) -> None:
-        super().__init__("send an Idempotency-Key of 1 to 255 printable ASCII characters, new for each new request")
+        super().__init__(
+            "send an Idempotency-Key header of 1 to 255 printable ASCII characters; use a new key for each new request"
+        )
 
 
 def parse_idempotency_key(header: str | None) -> str:
-    """Return the key, given as a quoted string or bare. Raises IdempotencyKeyMissing if there is no valid one."""
+    """Return the key, sent quoted or unquoted. Raises IdempotencyKeyMissing if the header is missing or not valid."""
     text = (header or "").strip(" \t")
     if quoted := _QUOTED.fullmatch(text):
         text = re.sub(r'\\(["\\])', r"\1", quoted[1])
@@ -36,21 +38,21 @@ KEY_HEADER: dict[str, Any] = {
         {
             "name": HEADER,
             "in": "header",
-            "description": "Required. The same key with the same body gives the first answer again, for 24 hours.",
+            "description": "Required. For 24 hours the same key with the same body returns the first result again.",
             "schema": {"type": "string"},
         }
     ]
 }
-"""What a route's `openapi_extra` says of it; `openapi.operations` completes it."""
+"""Value of a route's `openapi_extra`; `openapi.operations` completes it."""
 
 
 async def earlier_record(
     find: Callable[[str], Awaitable[IdempotencyRecord | None]], key: str, fingerprint: str, clock: Clock
 ) -> IdempotencyRecord | None:
-    """Return the live record under this key if the same request stored it, and None if there is no live one.
+    """Return the unexpired record of this key, or None. Raises IdempotencyKeyReused if another request stored it.
 
-    Call it before responding with an error that depends on stored data: a repeated request gets its first response,
-    whatever has changed since. Raises IdempotencyKeyReused.
+    Call this before responding with an error that depends on stored data: a repeated request must get its first
+    response even if the data has changed since.
     """
     key_record = await find(key)
     if key_record is None or not key_record.is_live(clock()):

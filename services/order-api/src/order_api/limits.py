@@ -1,7 +1,7 @@
 """Limits on the requests of a tenant, and on the size of one request.
 
-Every count is this process's own: behind a load balancer a tenant has as much of each process. Nothing here waits or
-locks, since all of it runs in one event loop.
+Each process counts for itself: behind a load balancer a tenant has the full limit in every process. No lock is needed,
+since everything runs in one event loop.
 """
 
 import math
@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 64 * 1024
 
 
 class LimitExceeded(PlatformError):
-    """A request was refused by a limit. `limit` is its label in the metrics."""
+    """Request refused by a limit. `limit` is the value of the metrics label."""
 
     limit: ClassVar[str]
 
@@ -25,14 +25,14 @@ class Overloaded(LimitExceeded):
     limit = "in_flight"
 
     def __init__(self) -> None:
-        super().__init__("too many requests are under way")
+        super().__init__("too many concurrent requests")
 
 
 class RateLimited(LimitExceeded):
     limit = "rate"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"the tenant sends too many requests; the next one may come in {retry_after} s")
+        super().__init__(f"the tenant sends too many requests; retry after {retry_after} s")
         self.retry_after = retry_after
 
 
@@ -40,14 +40,14 @@ class BodyTooLarge(LimitExceeded):
     limit = "body_size"
 
     def __init__(self) -> None:
-        super().__init__(f"the body may have {MAX_BODY_BYTES} bytes at most")
+        super().__init__(f"the body is larger than {MAX_BODY_BYTES} bytes")
 
 
 class BodyTooSlow(LimitExceeded):
     limit = "body_time"
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the body did not come within {seconds:g} s")
+        super().__init__(f"the body did not arrive within {seconds:g} s")
 
 
 class Allowance(NamedTuple):
@@ -58,33 +58,33 @@ class Allowance(NamedTuple):
     reset: int
     """Seconds until the bucket is full again."""
     retry_after: int
-    """Seconds until a refused request would be granted; 0 for one that was granted."""
+    """Seconds until a refused request would be granted; 0 for a granted request."""
 
 
 class TenantBuckets:
-    """A token bucket per tenant. What is refused costs nothing, so a tenant that keeps asking is let in again.
+    """Token bucket per tenant. Refused requests take no token, so a tenant that keeps sending gets its sustained rate.
 
-    A bucket is one number: the time at which it is full again. One that is full is forgotten, so the memory is bounded
-    by the requests granted within one refill, whatever the number of tenants.
+    A bucket is one number: the time at which it is full again. Full buckets are removed, so memory is bounded by the
+    requests granted within one refill, for any number of tenants.
     """
 
     def __init__(self, *, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`rate` tokens flow in per second, up to `burst`."""
+        """Create empty state. Each bucket gains `rate` tokens per second, up to `burst`."""
         self._interval = 1 / rate
         self._rate = rate
         self._burst = burst
         self._capacity = burst * self._interval
         self._clock = clock
-        self._full_at: OrderedDict[str, float] = OrderedDict()  # the one asked for longest ago comes first
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # least recently used first
         self.policy = f'"default";q={burst};w={math.ceil(self._capacity)}'
-        """The value of the header RateLimit-Policy."""
+        """Value of the RateLimit-Policy header."""
 
     def take(self, tenant: str) -> Allowance:
-        """Take a token for one request, if there is one."""
+        """Take a token for one request if the bucket has one."""
         now = self._clock()
         full_at = max(self._full_at.get(tenant, now), now)
         taken = full_at + self._interval
-        granted = taken - now <= self._capacity + self._interval / 1000  # a thousandth of a token for rounding
+        granted = taken - now <= self._capacity + self._interval / 1000  # 0.001 token for rounding
         if granted:
             full_at = taken
             self._full_at[tenant] = taken
@@ -99,7 +99,7 @@ class TenantBuckets:
         )
 
     def _forget_full(self, now: float) -> None:
-        """Forget up to two of the oldest full buckets: one is added per request, so they never pile up."""
+        """Remove up to two of the oldest full buckets. A request adds at most one, so full buckets never accumulate."""
         for _ in range(2):
             tenant, full_at = next(iter(self._full_at.items()))
             if full_at > now:
@@ -107,5 +107,5 @@ class TenantBuckets:
             del self._full_at[tenant]
 
     def __len__(self) -> int:
-        """Return the number of tenants that are remembered."""
+        """Return the number of buckets."""
         return len(self._full_at)

@@ -1,4 +1,4 @@
-"""Composition root of the API, and entry point of its process."""
+"""Composition root and entry point of the API."""
 
 import signal
 import sys
@@ -50,7 +50,7 @@ def create_app(
     clock: Clock | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> FastAPI:
-    """Return the application. It opens AWS's adapters at its start, unless tests pass their own."""
+    """Return the application. It opens the AWS adapters at its start unless `adapters` are passed, as tests do."""
     metrics = ApiMetrics()
     metrics.name_build("order-api", settings.commit)
     lifecycle = Lifecycle()
@@ -78,15 +78,15 @@ def create_app(
     app = FastAPI(
         title="Order API",
         version=version("order-api"),
-        description="Orders are durable before the answer, and each takes effect once.",
+        description="Each order is stored durably before the response, and takes effect once.",
         lifespan=lifespan,
         telemetry=_telemetry(tracing),
-        redirect_slashes=False,  # a path that is nearly right is a 404, and a problem like any other
+        redirect_slashes=False,  # a path with a wrong trailing slash gets a 404 problem
     )
     api.mount(app)
     problems.install(app)
     document.install(app)
-    declared_access(app)  # every route asks for a scope, or is public
+    declared_access(app)  # fails unless every route declares a scope or is public
     app.add_middleware(
         Admission,
         buckets=TenantBuckets(rate=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
@@ -97,12 +97,12 @@ def create_app(
     )
     app.add_middleware(
         RequestContext, metrics=metrics, tracing=tracing, lifecycle=lifecycle
-    )  # the last one added is the outermost
+    )  # the middleware added last is the outermost
     return app
 
 
 def _telemetry(tracing: Tracing) -> TelemetryConfig:
-    """Let FastAPI make the span of each request. Metrics and logs are our own."""
+    """Let FastAPI create the span of each request. Metrics and logs come from this service."""
     if tracing.provider is None:
         return {"tracing": False, "metrics": False, "logs": False}
     return {
@@ -161,7 +161,7 @@ def run() -> None:
     answer_version("order-api")
     settings = load_settings(ApiSettings)
     configure_logging(settings.log_level)
-    # Before uvicorn listens to them they end it at once; after its shutdown, uvicorn raises them again: a good end too.
+    # These signals end the process with 0 before uvicorn handles them, and when uvicorn raises them after its shutdown.
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: sys.exit(0))
     with listen(settings.host, settings.port) as listener:

@@ -1,4 +1,4 @@
-"""Metrics of the API, besides those that both services have."""
+"""Metrics of the API, in addition to those that both services have."""
 
 from functools import cache
 
@@ -13,10 +13,14 @@ class ApiMetrics(Metrics):
         requests = self._counter(
             "order_http_requests", "Requests by route, method and status.", ["route", "method", "status"]
         )
-        self.requests = cache(requests.labels)  # a look-up costs three times as much as the count
-        self.accepted = self._counter("order_accepted", "Orders accepted, repeated requests aside.")
+        self.requests = cache(requests.labels)  # a lookup costs three times as much as the increment
+        self.accepted = self._counter("order_accepted", "Orders accepted, without repeated requests.")
         self.accept_seconds = self._histogram(
-            "order_accept_seconds", "From the request's first byte to the end of a 202.", buckets=LATENCY_BUCKETS
+            "order_accept_seconds",
+            "Seconds from the first byte of a request to the end of its 202 response.",
+            buckets=LATENCY_BUCKETS,
         )
-        self.in_flight = self._gauge("order_http_in_flight", "Requests under way, health and metrics aside.")
-        self.refused = self._counter("order_http_refused", "Requests refused by a limit of ours, by limit.", ["limit"])
+        self.in_flight = self._gauge("order_http_in_flight", "Requests in progress, without health checks and metrics.")
+        self.refused = self._counter(
+            "order_http_refused", "Requests refused by a limit of the API, by limit.", ["limit"]
+        )

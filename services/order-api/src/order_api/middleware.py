@@ -1,4 +1,4 @@
-"""Round every request: its id, its log line, its numbers, the last net for errors; and who is let in."""
+"""Middleware: request id, log line, metrics and handling of unexpected errors; authentication and limits."""
 
 import asyncio
 import re
@@ -35,7 +35,7 @@ CLOSE = (b"connection", b"close")
 
 
 class RequestContext:
-    """The outermost. What is inside may add to `state["answer_headers"]`, which every answer carries, errors too."""
+    """Outermost middleware. Every response, errors included, gets the headers in `state["response_headers"]`."""
 
     def __init__(self, app: ASGIApp, *, metrics: ApiMetrics, tracing: Tracing, lifecycle: Lifecycle) -> None:
         self._app = app
@@ -49,10 +49,10 @@ class RequestContext:
             return
         started = time.perf_counter()
         request_id = _request_id(scope)
-        answer_headers = [(b"x-request-id", request_id.encode())]
+        response_headers = [(b"x-request-id", request_id.encode())]
         traceparent = self._tracing.traceparent() or _traceparent(scope)
         scope.setdefault("state", {}).update(
-            request_id=request_id, answer_headers=answer_headers, traceparent=traceparent
+            request_id=request_id, response_headers=response_headers, traceparent=traceparent
         )
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -65,9 +65,9 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._tracing.describe(structlog.contextvars.get_contextvars())
-                if self._lifecycle.is_stopping:  # the load balancer must open no request on this connection again
-                    answer_headers.append(CLOSE)
-                message["headers"] = [*message.get("headers", ()), *answer_headers]
+                if self._lifecycle.is_stopping:  # so that the load balancer sends no further request on this connection
+                    response_headers.append(CLOSE)
+                message["headers"] = [*message.get("headers", ()), *response_headers]
             await send(message)
 
         try:
@@ -75,35 +75,35 @@ class RequestContext:
         except Exception:
             log.exception("request_crashed")
             if status:
-                raise  # the answer has begun: all that is left is to break it off
-            detail = "Something went wrong on our side; the request id leads us to it."
+                raise  # the response has begun, so it can only be aborted
+            detail = "An unexpected error occurred. Include the request id when you ask for support."
             await problem_response(scope, INTERNAL_ERROR, detail)(scope, receive, tagged_send)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if scope["method"] in METHODS else "other"  # HTTP has dozens, and each makes a series
+        method = scope["method"] if scope["method"] in METHODS else "other"  # limits the number of series
         self._metrics.requests(route, method, str(status)).inc()
         if status == HTTPStatus.ACCEPTED and route == f"{V1}/orders":
             self._metrics.accept_seconds.observe(seconds)
-        is_probe = status == HTTPStatus.OK and route in OPERATIONAL  # several a second: they would bury the others
-        tell = log.debug if is_probe else log.info
-        tell("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+        is_probe = status == HTTPStatus.OK and route in OPERATIONAL  # several per second would hide other log lines
+        write_log = log.debug if is_probe else log.info
+        write_log("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Refused(BaseException):
-    """Passes through the framework, which would make a bad request of whatever goes wrong with a body."""
+    """Carry an error through the framework, which turns any other error while reading a body into a 400."""
 
     def __init__(self, error: PlatformError) -> None:
         self.error = error
 
 
 class Admission:
-    """Lets a request in, or answers why not: requests under way, token, the tenant's rate, body, in this order.
+    """Check each request: concurrent requests, token, the tenant's rate, then the body.
 
-    Nothing below `/v1` is read, parsed or looked up for a caller who is not known, and a caller who is not known
-    costs no tenant anything. The scope is asked for by the route, before it reads the body.
+    For an unauthenticated caller nothing below `/v1` is read, parsed or looked up, and no tenant's rate is charged.
+    The route checks the scope before it reads the body.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Admission:
             if self._in_flight > self._max_in_flight:
                 raise Overloaded
             if scope["path"].startswith(f"{V1}/"):
-                await self._identify(scope)
+                await self._authenticate(scope)
             await self._app(scope, self._bounded(scope, receive), send)
         except (PlatformError, _Refused) as refused:
             error = refused.error if isinstance(refused, _Refused) else refused
@@ -145,22 +145,22 @@ class Admission:
         finally:
             self._in_flight -= 1
 
-    async def _identify(self, scope: Scope) -> None:
-        """Find out who asks and whether its tenant may. The response names the release and what the tenant has left."""
-        answer_headers = scope["state"]["answer_headers"]
-        answer_headers.append(self._policy)
+    async def _authenticate(self, scope: Scope) -> None:
+        """Authenticate the caller and apply its tenant's rate limit. Add the release and rate limit headers."""
+        response_headers = scope["state"]["response_headers"]
+        response_headers.append(self._policy)
         tokens: TokenVerifier = scope["app"].state.services.tokens
         identity = await tokens.verify(bearer_token(_header(scope, b"authorization")))
-        answer_headers.append(self._release)
+        response_headers.append(self._release)
         allowance = self._buckets.take(identity.customer.tenant)
-        answer_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
+        response_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
         if not allowance.granted:
             raise RateLimited(allowance.retry_after)
         structlog.contextvars.bind_contextvars(tenant=identity.customer.tenant)
         scope["state"]["identity"] = identity
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """The request's body: so much of it, and in time. Raises _Refused."""
+        """Return `receive` with limits on the size and duration of the body. The result raises _Refused."""
         received = 0
         ends_at: float | None = None
         is_complete = False
@@ -168,7 +168,7 @@ class Admission:
         async def bounded() -> Message:
             nonlocal received, ends_at, is_complete
             if is_complete:
-                return await receive()  # of the client's going away, whenever that is
+                return await receive()  # waits for the client's disconnect, without a deadline
             if ends_at is None:
                 if _declared_length(scope) > MAX_BODY_BYTES:
                     raise _Refused(BodyTooLarge())
@@ -193,7 +193,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _traceparent(scope: Scope) -> str | None:
-    """The trace that the caller names, if that is what it is."""
+    """Return the caller's `traceparent` header, or None if it is missing or not valid."""
     given = _header(scope, b"traceparent")
     return given if given and TRACEPARENT.fullmatch(given) else None
 
@@ -204,5 +204,5 @@ def _declared_length(scope: Scope) -> int:
 
 
 def _header(scope: Scope, name: bytes) -> str | None:
-    """The first of this name, which is in lower case."""
+    """Return the first header of this name, which must be lower case."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)

@@ -1,4 +1,4 @@
-"""Maps errors to HTTP. Every error response is `application/problem+json` (RFC 9457)."""
+"""Map errors to HTTP. Every error response is `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ MAX_ERRORS = 100
 
 
 class ProblemError(BaseModel):
-    """One fault of the request.
+    """One error in the request.
 
     `pointer` is a JSON pointer (RFC 6901) into the body, or `query:limit`, `path:sku`, `header:…`.
     """
@@ -46,7 +46,7 @@ class ProblemError(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was not carried out. `code` is stable; `detail` is for people."""
+    """Reason why a request failed. `code` is stable; `detail` is for people."""
 
     type: str = Field(examples=[TYPE_PREFIX + "unknown_sku"])
     title: str
@@ -54,11 +54,11 @@ class Problem(BaseModel):
     detail: str
     instance: str
     code: str
-    errors: list[ProblemError] = Field([], description=f"The first {MAX_ERRORS} faults of the request.")
+    errors: list[ProblemError] = Field([], description=f"The first {MAX_ERRORS} errors in the request.")
     request_id: str
-    retryable: bool = Field(description="The same request may succeed later, unchanged.")
-    current_version: int | None = Field(None, description="With `version_mismatch`: the version the order is at.")
-    home_region: str | None = Field(None, description="With `not_home_region`: the region that would carry it out.")
+    retryable: bool = Field(description="Whether the same request may succeed later without changes.")
+    current_version: int | None = Field(None, description="With `version_mismatch`: the order's current version.")
+    home_region: str | None = Field(None, description="With `not_home_region`: the region to send the request to.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,28 +96,28 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     Unauthenticated: UNAUTHENTICATED,
     InvalidToken: UNAUTHENTICATED,
     InsufficientScope: ProblemKind(
-        status=HTTPStatus.FORBIDDEN, code="insufficient_scope", title="The token's scope does not suffice"
+        status=HTTPStatus.FORBIDDEN, code="insufficient_scope", title="The token lacks the required scope"
     ),
     NotHomeRegion: ProblemKind(
-        status=HTTPStatus.MISDIRECTED_REQUEST, code="not_home_region", title="This region only reads"
+        status=HTTPStatus.MISDIRECTED_REQUEST, code="not_home_region", title="This region is read-only"
     ),
     IdempotencyKeyMissing: ProblemKind(
-        status=HTTPStatus.BAD_REQUEST, code="idempotency_key_missing", title="The header Idempotency-Key is missing"
+        status=HTTPStatus.BAD_REQUEST, code="idempotency_key_missing", title="The Idempotency-Key header is missing"
     ),
-    InvalidCursor: ProblemKind(
-        status=HTTPStatus.BAD_REQUEST, code="invalid_cursor", title="The cursor is not valid here"
-    ),
+    InvalidCursor: ProblemKind(status=HTTPStatus.BAD_REQUEST, code="invalid_cursor", title="The cursor is not valid"),
     UnsupportedSort: ProblemKind(
-        status=HTTPStatus.BAD_REQUEST, code="unsupported_sort", title="This order of sorting is not supported"
+        status=HTTPStatus.BAD_REQUEST, code="unsupported_sort", title="The sort order is not supported"
     ),
     StockShardsShrunk: VALIDATION_FAILED,
-    OrderNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="order_not_found", title="No such order"),
-    ProductNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="product_not_found", title="No such product"),
-    ReferenceTaken: ProblemKind(status=HTTPStatus.CONFLICT, code="reference_taken", title="The reference is taken"),
-    InsufficientStock: ProblemKind(status=HTTPStatus.CONFLICT, code="insufficient_stock", title="Not enough in stock"),
-    UnknownSku: ProblemKind(status=HTTPStatus.UNPROCESSABLE_ENTITY, code="unknown_sku", title="No such product"),
+    OrderNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="order_not_found", title="Order not found"),
+    ProductNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="product_not_found", title="Product not found"),
+    ReferenceTaken: ProblemKind(
+        status=HTTPStatus.CONFLICT, code="reference_taken", title="The reference is already used"
+    ),
+    InsufficientStock: ProblemKind(status=HTTPStatus.CONFLICT, code="insufficient_stock", title="Insufficient stock"),
+    UnknownSku: ProblemKind(status=HTTPStatus.UNPROCESSABLE_ENTITY, code="unknown_sku", title="Unknown SKU"),
     CurrencyMismatch: ProblemKind(
-        status=HTTPStatus.UNPROCESSABLE_ENTITY, code="currency_mismatch", title="More than one currency"
+        status=HTTPStatus.UNPROCESSABLE_ENTITY, code="currency_mismatch", title="The order has more than one currency"
     ),
     AmountNotChargeable: ProblemKind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY, code="amount_not_chargeable", title="The total cannot be charged"
@@ -126,7 +126,7 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
         status=HTTPStatus.CONFLICT, code="not_cancellable", title="The order cannot be cancelled"
     ),
     VersionMismatch: ProblemKind(
-        status=HTTPStatus.PRECONDITION_FAILED, code="version_mismatch", title="The order is at another version"
+        status=HTTPStatus.PRECONDITION_FAILED, code="version_mismatch", title="The order's version does not match"
     ),
     IdempotencyKeyReused: ProblemKind(
         status=HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -141,28 +141,31 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
         status=HTTPStatus.TOO_MANY_REQUESTS, code="rate_limited", title="Too many requests", retryable=True
     ),
     BodyTooLarge: ProblemKind(
-        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="payload_too_large", title="The body is too large"
+        status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, code="payload_too_large", title="The request body is too large"
     ),
     BodyTooSlow: ProblemKind(
-        status=HTTPStatus.REQUEST_TIMEOUT, code="request_timeout", title="The body came too slowly", retryable=True
+        status=HTTPStatus.REQUEST_TIMEOUT,
+        code="request_timeout",
+        title="The request body arrived too slowly",
+        retryable=True,
     ),
 }
 
 FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
     HTTPStatus.BAD_REQUEST: VALIDATION_FAILED,
-    HTTPStatus.NOT_FOUND: ProblemKind(status=HTTPStatus.NOT_FOUND, code="not_found", title="No such path"),
+    HTTPStatus.NOT_FOUND: ProblemKind(status=HTTPStatus.NOT_FOUND, code="not_found", title="Path not found"),
     HTTPStatus.METHOD_NOT_ALLOWED: ProblemKind(
-        status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed", title="The path does not answer this method"
+        status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed", title="The path does not support this method"
     ),
 }
-"""Problems of the framework's own errors by status. Any other is named after its status phrase."""
+"""Problems of the framework's errors, by status. The problem of any other status uses its status phrase."""
 
 METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 
 HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
-    HTTPStatus.REQUEST_TIMEOUT: {"Connection": "close"},  # what is left of the body would be taken for a request
+    HTTPStatus.REQUEST_TIMEOUT: {"Connection": "close"},  # otherwise the rest of the body would be parsed as a request
 }
 
 
@@ -198,7 +201,7 @@ def problem_response(
 
 
 def install(app: FastAPI) -> None:
-    """Turn every error of the app, the framework's own included, into a problem response."""
+    """Convert every error of the app and of the framework into a problem response."""
     handlers: dict[type[Exception], Callable[[Request, Any], Any]] = {
         PlatformError: _platform_error,
         RequestValidationError: _validation_error,
@@ -213,13 +216,15 @@ async def _platform_error(request: Request, error: PlatformError) -> JSONRespons
 
 
 def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONResponse:
-    """Return the response to one of our own errors. Raises the error again if it is not meant for a customer."""
+    """Return the problem response of an error. Raises the error again if no problem is defined for it."""
     kind = PROBLEMS.get(type(error))
     if kind is None:
-        raise error  # an internal error, and logged as one
+        raise error  # RequestContext logs it and responds with internal_error
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("unavailable", error=str(error), cause=repr(error.__cause__))
-        return problem_response(scope, kind, "Please try again in a moment.")
+        return problem_response(
+            scope, kind, "The service is temporarily unavailable. Send the same request again in a moment."
+        )
     return problem_response(
         scope,
         kind,
@@ -231,7 +236,7 @@ def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONRespon
 
 
 def _headers(error: PlatformError) -> Mapping[str, str]:
-    """Return the headers that depend on the error itself. RFC 6750 names what is wrong with a token."""
+    """Return the headers specific to the error, such as the `WWW-Authenticate` of RFC 6750."""
     match error:
         case InvalidToken():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -255,7 +260,7 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
 def _pointer(fault: Mapping[str, Any]) -> str:
     where, *path = fault["loc"]
     if fault["type"] == "json_invalid":
-        return ""  # what follows is a place in the text, not in the document
+        return ""  # the rest of `loc` is a character offset, not a path in the document
     if where == "body":
         return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
     return f"{where}:{'.'.join(map(str, path))}"
@@ -273,7 +278,7 @@ async def _framework_error(request: Request, error: HTTPException) -> JSONRespon
 
 
 def _methods_of(request: Request) -> list[str]:
-    """Return the methods of a path over all its routes: the framework names those of the first only."""
+    """Return the methods of all routes of a path. The framework returns only those of the first route."""
     scopes = {method: {**request.scope, "method": method} for method in METHODS}
     routes = request.app.routes
     return [

@@ -1,4 +1,4 @@
-"""Answers to requests that never reach the application: one problem, after which the connection closes."""
+"""Responses to requests that never reach the application: a problem, after which the connection closes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,17 +20,17 @@ from order_shared.entropy import random_uuid
 log = structlog.get_logger(__name__)
 
 MAX_TARGET_BYTES = 8 * 1024
-"""Longest path and query together."""
+"""Maximum length of path and query together."""
 MAX_HEAD_BYTES = 32 * 1024
-"""Longest path, query and headers together."""
+"""Maximum length of path, query and headers together."""
 MAX_HEADERS = 100
 MAX_PIPELINED = 16
-"""Requests that wait on one connection for the one before them; a client that sends more is cut off."""
+"""Pipelined requests that may wait on one connection. A client that sends more is disconnected."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Problem kind, and the sentence that tells the client what to change."""
+    """Problem kind, and a sentence about what the client must change."""
 
     kind: ProblemKind
     detail: str
@@ -38,7 +38,7 @@ class Refusal:
 
 
 class Refused(Exception):
-    """Raised in a callback of the parser to stop it."""
+    """Error raised in a parser callback to stop the parser."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.detail)
@@ -49,7 +49,7 @@ LONG_HEAD = Refusal(
     HEAD_TOO_LARGE, f"Path, query and headers may have {MAX_HEAD_BYTES} bytes and {MAX_HEADERS} headers at most."
 )
 LONG_TARGET = Refusal(TARGET_TOO_LONG, f"Path and query may have {MAX_TARGET_BYTES} bytes at most.")
-NOT_HTTP = Refusal(MALFORMED, "The bytes received are not a valid HTTP/1.1 request.")
+NOT_HTTP = Refusal(MALFORMED, "The received data is not a valid HTTP/1.1 request.")
 HOST = Refusal(
     MALFORMED, "Send exactly one Host header that names the API's host, for example `Host: api.example.com`."
 )
@@ -64,16 +64,16 @@ TRANSFER_ENCODING = Refusal(
 TRAILER = Refusal(MALFORMED, "Send this header before the body; it is not allowed in the trailers of a chunked body.")
 TUNNEL = Refusal(
     FRAMEWORK_PROBLEMS[HTTPStatus.METHOD_NOT_ALLOWED],
-    "CONNECT is not supported: the API opens no tunnels.",
+    "The CONNECT method is not supported.",
     {"Allow": ", ".join(METHODS)},
 )
 
 DOCUMENTED = (LONG_HEAD, LONG_TARGET, NOT_HTTP)
-"""The refusals that the API's document shows: one for each problem code that any request can meet."""
+"""Refusals in the OpenAPI document: one for each problem code that any request can get."""
 
 
 def encode_refusal(refusal: Refusal) -> bytes:
-    """Log the refusal, and return the whole response as bytes."""
+    """Log the refusal and return the complete response as bytes."""
     kind, request_id = refusal.kind, random_uuid().hex
     log.warning("connection_refused", code=kind.code, detail=refusal.detail, request_id=request_id)
     scope = {"path": "", "state": {"request_id": request_id}}

@@ -20,7 +20,7 @@ from order_api.cursors import MAX_CURSOR_LENGTH
 from order_shared.domain.clock import EPOCH, to_text
 
 V1 = "/v1"
-"""Path prefix of this version of the API."""
+"""Path prefix of API version 1."""
 
 Instant = Annotated[
     datetime,
@@ -40,10 +40,10 @@ Instant = Annotated[
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
 
 
-def _is_written_out(value: object) -> object:
-    """Refuse a bare number, which pydantic would take for seconds since 1970."""
+def _require_text(value: object) -> object:
+    """Reject a number, which pydantic would parse as seconds since 1970."""
     if not isinstance(value, str) or not RFC_3339.fullmatch(value):
-        raise PydanticCustomError("datetime_format", "a time as in RFC 3339 is wanted, such as 2026-01-31T09:05:00Z")
+        raise PydanticCustomError("datetime_format", "the time must be as in RFC 3339, such as 2026-01-31T09:05:00Z")
     return value
 
 
@@ -53,11 +53,11 @@ def _in_range(at: datetime) -> datetime:
     except OverflowError:
         utc = datetime.min.replace(tzinfo=UTC)
     if utc < EPOCH:
-        raise PydanticCustomError("time_out_of_range", "a time between the years 1970 and 9999 in UTC is wanted")
+        raise PydanticCustomError("time_out_of_range", "the time must be between the years 1970 and 9999 in UTC")
     return utc
 
 
-InstantIn = Annotated[AwareDatetime, BeforeValidator(_is_written_out), AfterValidator(_in_range)]
+InstantIn = Annotated[AwareDatetime, BeforeValidator(_require_text), AfterValidator(_in_range)]
 """Time with a zone, converted to UTC."""
 
 
@@ -66,11 +66,11 @@ def _whole(value: object) -> object:
 
 
 Integer = Annotated[int, BeforeValidator(_whole)]
-"""Whole number. JSON does not tell integers from floats, so 2.0 is accepted as 2."""
+"""Integer. JSON has one number type, so 2.0 is accepted as 2."""
 
 
 class Request(BaseModel):
-    """Request body: strict about types, and an unknown field is an error."""
+    """Request body with strict types. An unknown field is an error."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -95,5 +95,5 @@ class PageQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: Annotated[
-        str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the page before.")
+        str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the previous page.")
     ] = None

@@ -1,6 +1,6 @@
-"""HTTP server of the process: its limits, and how it stops.
+"""HTTP server of the process: limits and shutdown.
 
-SIGTERM ─► lame duck: serve on, `/serving` 503, `Connection: close` ─► close the listener ─► drain ─► end
+SIGTERM ─► lame duck: keep serving, `/serving` 503, `Connection: close` ─► close the listener ─► drain ─► exit
 """
 
 import signal
@@ -23,7 +23,7 @@ GRACEFUL_SHUTDOWN_SECONDS = 20
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with a frozen heap and a lame duck: after the first signal it serves on for `lame_duck_seconds`.
+    """uvicorn server with a frozen heap and a lame duck: the first signal lets it serve for `lame_duck_seconds` more.
 
     A second signal ends the lame duck at once.
     """
@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
         freeze_heap()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the lame duck. Runs as a signal handler, which must not write logs."""
+        """Begin the lame duck. Runs as a signal handler and therefore must not log."""
         if not self.started or self._closes_at is not None or not self._lame_duck_seconds:
             self._close(sig, frame)
             return
@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close(self, sig: int, frame: FrameType | None) -> None:
-        """Release callers that wait for an order, and let uvicorn close the listener and drain."""
+        """Respond to callers that wait for an order, and let uvicorn close the listener and drain."""
         if self.started:
             self._services.lifecycle.stop()
             self._services.orders.stop_waiting()
@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
 
 
 def make_server(settings: ApiSettings, app: FastAPI) -> Server:
-    """Return the server of an application with the limits of the settings. It does not listen yet."""
+    """Return the server of an application, with the limits of the settings. It does not listen yet."""
     return Server(
         uvicorn.Config(
             app,
@@ -79,7 +79,7 @@ def make_server(settings: ApiSettings, app: FastAPI) -> Server:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,  # nobody here asks for the caller's address
+            proxy_headers=False,  # the service does not use the caller's address
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
         ),
         app,

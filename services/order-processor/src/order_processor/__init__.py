@@ -1,1 +1,1 @@
-"""Consumes the order queue: takes stock and payment, confirms orders, and sweeps those left open."""
+"""Worker that consumes the order queue: moves stock, charges payments, confirms orders, republishes overdue ones."""

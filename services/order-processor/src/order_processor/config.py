@@ -1,4 +1,4 @@
-"""The processor's settings, on top of those both services share. Times are in seconds."""
+"""Settings of the processor, in addition to those that both services share. Times are in seconds."""
 
 import re
 from typing import Annotated, Self
@@ -11,49 +11,49 @@ from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
 from order_shared.runtime.config import Environment, Settings
 
 LIVE_KEYS = ("sk_live_", "rk_live_")
-"""Prefixes of the payment provider's secret and restricted keys that move real money."""
+"""Prefixes of live keys (secret and restricted) of the payment provider. Live keys move real money."""
 TEST_KEYS = ("sk_test_", "rk_test_")
 
 
 class ProcessorSettings(Settings):
     concurrency: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 64
-    """Messages handled at once; each needs a connection at a time."""
+    """Messages handled concurrently. Each uses one connection at a time."""
     pollers: Annotated[int, Field(ge=1, le=16)] = 1
-    """Each takes up to ten messages, so `concurrency` is at least ten for each if there is more than one."""
+    """Number of pollers. Each receives up to ten messages, so several pollers need a `concurrency` of ten each."""
     receive_wait_seconds: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = MAX_WAIT_SECONDS
-    """Time that a poll waits for a message. SIGTERM waits for the open poll."""
+    """Long-poll time of a receive. Shutdown waits for open polls to return."""
     visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
-    """Time that a message stays hidden unless it is extended."""
+    """Visibility time-out of a received message, unless it is extended."""
     retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     drain_seconds: Annotated[float, Field(gt=0)] = 60.0
-    """Time to finish what has begun when SIGTERM comes. The task's stop time-out is at least 15 seconds longer, to
-    release the rest, to flush messages, and to send the last traces."""
+    """Time after SIGTERM to finish the messages in progress. The stop time-out of the task must be at least 15 seconds
+    longer, to release the other messages, flush the publisher and send the last traces."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    """Time that a worker holds a paid order. A longer lease overtakes fewer slow workers, and delays the orders of dead
-    ones. The fence keeps both cases correct."""
+    """Lease of a worker on an order with a payment. A longer lease is lost by fewer slow workers, but delays the orders
+    of crashed workers. The fence keeps both cases correct."""
     payment_api_key: SecretStr
-    """The payment provider's secret key: ASCII, without blanks. A live one in prod, a test key everywhere else."""
+    """Secret key of the payment provider: ASCII without spaces. A live key in prod, a test key everywhere else."""
     payment_api_base: str | None = None
-    """Address of the provider's API, if it is not the SDK's default. It is https outside the local stack."""
+    """URL of the provider's API; None for the SDK's default. It must use https outside the local stack."""
     payment_calls_per_second: Annotated[float, Field(gt=0)] = 100.0
     """Highest rate of this process's calls to the payment provider. After an outage, or once the provider throttles,
     the rate is lower and rises step by step."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Time between two sweeps of the open orders."""
+    """Mean time between two sweeps of the open orders."""
 
     @field_validator("payment_api_key")
     @classmethod
-    def _fits_a_header(cls, key: SecretStr) -> SecretStr:
-        """Refuse a key that no header can carry: every payment would fail as if the provider did not respond."""
+    def _require_header_value(cls, key: SecretStr) -> SecretStr:
+        """Reject a key that is no valid header value: every payment would fail as if the provider did not respond."""
         if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-            raise ValueError("a key has at least one character, all of them ASCII, and no blank")
+            raise ValueError("the key must have at least one character, only ASCII, and no spaces")
         return key
 
     @field_validator("payment_api_key")
     @classmethod
-    def _moves_real_money_in_prod_only(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+    def _require_live_key_only_in_prod(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
         env = info.data.get("env")
         kind, prefixes = ("live", LIVE_KEYS) if env is Environment.PROD else ("test", TEST_KEYS)
         if env is not None and not key.get_secret_value().startswith(prefixes):
@@ -62,8 +62,8 @@ class ProcessorSettings(Settings):
 
     @field_validator("payment_api_base")
     @classmethod
-    def _not_in_the_clear(cls, address: str | None, info: ValidationInfo) -> str | None:
-        """Refuse plain HTTP: the API key is sent with every request."""
+    def _require_https(cls, address: str | None, info: ValidationInfo) -> str | None:
+        """Reject plain HTTP: every request contains the API key."""
         if not address or info.data.get("env") is Environment.LOCAL:
             return address
         if not re.match(r"https://[^/]", address):
@@ -73,13 +73,13 @@ class ProcessorSettings(Settings):
         return address
 
     @model_validator(mode="after")
-    def _drain_outlasts_a_poll(self) -> Self:
+    def _check_drain_time(self) -> Self:
         if self.drain_seconds <= self.receive_wait_seconds:
             raise ValueError("drain_seconds must be longer than receive_wait_seconds")
         return self
 
     @model_validator(mode="after")
-    def _pollers_do_not_wait_for_each_other(self) -> Self:
+    def _check_concurrency(self) -> Self:
         if self.pollers > 1 and self.concurrency < self.pollers * MAX_BATCH:
             raise ValueError(f"{self.pollers} pollers need a concurrency of {self.pollers * MAX_BATCH} or more")
         return self

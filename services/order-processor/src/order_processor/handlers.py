@@ -1,4 +1,4 @@
-"""Maps events to flows. The error that a flow raises decides about its message; see `messaging.consumer`."""
+"""Map events to flows. The error that a flow raises determines how its message is settled: `messaging.consumer`."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 from order_shared.storage.item_schema import UnknownItemVersion
 
 Flow = Callable[[Any, Delivery, FlowContext], Awaitable[None]]
-"""The first argument is an event of the class that the flow is registered for."""
+"""Flow of one event type. Its first argument is an event of the type that it is registered for."""
 
 HANDLERS: Mapping[type[Event], Flow] = {OrderPlaced: flows.place, OrderCancelRequested: flows.cancel}
 
@@ -31,14 +31,12 @@ def make_handler(context: FlowContext, tracing: Tracing = NO_TRACING) -> Handler
             event = parse_event(delivery.message.body)
         except UnreadableEvent as error:
             raise Unprocessable(error.reason, error.detail) from error
-        # Never unbound: the consumer handles each message in a task, and so in a context, of its own.
+        # Unbinding is not needed: the consumer handles each message in its own task and so in its own context.
         bind_contextvars(order_id=event.subject, tenant=event.tenantid)
         if trace_id := trace_id_of(event.traceparent):
             bind_contextvars(trace_id=trace_id)
         flow = HANDLERS.get(type(event))
-        if (
-            flow is None
-        ):  # no fault of the order: it counts as no attempt, and a release that knows the type can redrive it
+        if flow is None:  # not counted as an attempt of the order; a release that supports the type can redrive it
             raise Unprocessable("unhandled_type", event.type)
         with tracing.handling(event, delivery):
             await _run(flow, event, delivery, context)
@@ -47,7 +45,7 @@ def make_handler(context: FlowContext, tracing: Tracing = NO_TRACING) -> Handler
 
 
 async def _run(flow: Flow, event: Event, delivery: Delivery, context: FlowContext) -> None:
-    """Run the flow. The error that it raises decides what becomes of the message."""
+    """Run the flow. The error that it raises determines how the message is settled."""
     try:
         await flow(event, delivery, context)
     except UnreadableEvent as error:
@@ -58,7 +56,7 @@ async def _run(flow: Flow, event: Event, delivery: Delivery, context: FlowContex
         log.warning("message_deferred", error=str(error))
         raise Deferred(error.cause) from error
     except PlatformError:
-        raise  # expected, as a lost lease is: it is no error of the order
+        raise  # an expected error, such as a lost lease: not counted as a failure of the order
     except Exception as error:
         if not await flows.record_failure(event.customer, event.subject, delivery, context):
             raise

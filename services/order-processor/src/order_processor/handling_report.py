@@ -1,4 +1,4 @@
-"""How many handlings of messages failed, and why: one log line a minute, of which CloudWatch makes metrics."""
+"""Report of failed handlings and their causes: one log line per minute, from which CloudWatch derives metrics."""
 
 import asyncio
 from collections import Counter
@@ -16,28 +16,28 @@ REPORT_SECONDS = 60.0
 REFUSED = f"payment_{FailureReason.REFUSED}"
 
 EXPECTED = frozenset({StorageUnavailable.__name__, UnknownItemVersion.__name__, f"payment_{FailureReason.PENDING}"})
-"""Causes that a sound release meets too: many orders of one product at once, an order that a newer release has
-written, a bank that takes its time. They are reported, but not counted as failed."""
+"""Causes that occur without a defect: many concurrent orders of one product, an order written by a newer release, or a
+slow bank. They are reported, but not counted as failed."""
 
 
 class HandlingReport:
-    """The tally of one process's handlings since its last log line."""
+    """Counts of one process's handlings since its last log line."""
 
     def __init__(self) -> None:
         self._handled = 0
         self._causes: Counter[str] = Counter()
 
     def count(self, cause: str | None) -> None:
-        """Count one handling, and the cause of its failure unless it succeeded."""
+        """Count one handling. `cause` is the cause of its failure, or None if it succeeded."""
         self._handled += 1
         if cause is not None:
             self._causes[cause] += 1
 
     def report(self) -> None:
-        """Write the log line `handlings`, and begin a new tally.
+        """Write the log line `handlings` and reset the counts.
 
-        `failed` counts without the `EXPECTED` causes, `payments_refused` the failures that are a fault of ours with the
-        payment provider, and `causes` every cause.
+        `failed` excludes the `EXPECTED` causes. `payments_refused` counts requests that the payment provider refused
+        because of an error on our side. `causes` has the count of every cause.
         """
         failed = sum(count for cause, count in self._causes.items() if cause not in EXPECTED)
         log.info(
@@ -51,7 +51,7 @@ class HandlingReport:
         self._causes.clear()
 
     async def run(self) -> None:
-        """Report once a minute, and once more when this is cancelled."""
+        """Report once per minute, and a last time when cancelled."""
         try:
             while True:
                 await asyncio.sleep(REPORT_SECONDS)

@@ -21,7 +21,7 @@ async def health_server(
 ) -> AsyncIterator[None]:
     """Serve `/healthz`, `/readyz` and `/metrics` on the listener while the block runs.
 
-    `/healthz` watches the pollers: it fails once one of them has made no turn for `max_idle_seconds`.
+    `/healthz` fails once a poller has not completed a loop for `max_idle_seconds`.
     """
 
     async def healthz(_: web.Request) -> web.Response:

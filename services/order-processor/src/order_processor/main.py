@@ -1,4 +1,4 @@
-"""Composition root of the processor, and entry point of its process."""
+"""Composition root and entry point of the processor."""
 
 import asyncio
 import signal
@@ -27,15 +27,15 @@ from order_shared.runtime.tracing import open_tracing
 log = structlog.get_logger(__name__)
 
 MAX_IDLE_SECONDS = 90.0
-"""Time without a turn after which a poller is stuck: longer than a long poll and its time-outs."""
+"""Time without a completed loop after which a poller counts as stuck: longer than a long poll and its time-outs."""
 
 
 def run() -> None:
     answer_version("order-processor")
     settings = load_settings(ProcessorSettings)
     if home := settings.home_elsewhere:
-        raise SystemExit(f"only the home region {home} processes orders; this is {settings.aws_region}")
-    stripe.enable_telemetry = False  # it would write into a home directory that a container does not have
+        raise SystemExit(f"order-processor runs only in the home region {home}; AWS_REGION is {settings.aws_region}")
+    stripe.enable_telemetry = False  # telemetry writes to a home directory, which the container does not have
     configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listener:
         uvloop.run(serve(settings, listener))

@@ -1,14 +1,14 @@
 """Republish the message of every order that is still open past its due time.
 
-Every processor sweeps. In each shard of the index `open_orders`, the due time of an overdue order is moved on by a
-conditional write, with doubling backoff; whoever wins that write sends the message. Only a message that SQS has
-acknowledged counts as a sweep: an outage postpones an order, and loses none.
+Every processor sweeps. In each shard of the index `open_orders`, the due time of an overdue order is postponed by a
+conditional write with doubling backoff. The process whose write succeeds sends the message. Only a message that SQS
+acknowledged counts as a sweep, so an outage only delays messages.
 
-While a message of an order is scheduled, the order is not due: whoever schedules the message moves the due time too. An
-order whose message may still wait in a backlog is held back, and the number of messages that one look adds is bounded;
-see `order_shared.messaging.backlog`.
+An order with a scheduled message is not due: whoever schedules the message also sets the due time. An order whose
+message may be part of a backlog is not swept, and the number of messages that a sweep adds is limited: see
+`order_shared.messaging.backlog`.
 
-Once a minute it logs the state of the outbox and the queue, for metrics and for alarms made of log lines.
+Once per minute the sweeper measures the outbox and the queue, for metrics and for alarms based on log lines.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
 log = structlog.get_logger(__name__)
 
 REPORT_EVERY = timedelta(minutes=1)
-"""Interval of the log line `outbox`, and of the count of parked orders that it contains."""
+"""Interval of the log line `outbox` and of the count of parked orders in it."""
 
 COUNT_EVERY = 3
 """Sweeps between two counts of the queue's messages."""
@@ -46,11 +46,11 @@ COUNT_SECONDS = 2.0
 """Time limit for counting the messages of the queue."""
 
 SHARD_LIMIT = 100
-"""Orders of one shard per sweep; the rest follow in the next one."""
+"""Maximum orders of one shard per sweep. The rest follow in the next sweep."""
 
 
 class RepublishResult(Enum):
-    """What became of saying an order again."""
+    """Result of republishing the message of one order."""
 
     SENT = auto()
     REJECTED = auto()
@@ -75,11 +75,11 @@ class Sweeper:
     _sweeps: int = field(default=0, init=False)
 
     def stop(self) -> None:
-        """End the current sweep after the batch that it is at."""
+        """Stop sweeping after the current batch."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Sweep until `stop`. An error ends one sweep, and never the sweeper."""
+        """Sweep until `stop`. An error ends one sweep, but not the sweeper."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
@@ -94,7 +94,7 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """Sweep all shards once, and return the number of messages sent. Ends early when SQS rejects one."""
+        """Sweep all shards once, and return the number of messages sent. Stop early if SQS rejects messages."""
         if self._sweeps % COUNT_EVERY == 0:
             await self._count_messages()
         self._sweeps += 1
@@ -102,7 +102,7 @@ class Sweeper:
         before = self.backlog.sweep_before(now)
         allowed = self.backlog.allowance()
         shards = list(SWEPT_SHARDS)
-        random.shuffle(shards)  # several sweepers start at different ones
+        random.shuffle(shards)  # so that several sweepers start with different shards
         sent = 0
         for shard in shards:
             entries = await self.orders.list_due(shard, now if before is None else before, SHARD_LIMIT)
@@ -115,11 +115,11 @@ class Sweeper:
         return sent
 
     async def report(self) -> None:
-        """Measure outbox and queue, and log `outbox`, unless that was less than REPORT_EVERY ago.
+        """Measure outbox and queue, and log `outbox`, unless the last report is less than REPORT_EVERY ago.
 
-        `oldest_open_seconds` is the age of the oldest order that any look since the last line found overdue: the one
-        that finds it makes it wait again, so the next one would not see it. A gauge of each look would be back at 0
-        before it is scraped.
+        `oldest_open_seconds` is the age of the oldest order that any sweep since the last report found overdue. A sweep
+        postpones the orders that it finds, so the next sweep does not see them: a gauge set by each sweep would be 0
+        again before it is scraped.
         """
         now = self.clock()
         if self._reported_at is not None and now - self._reported_at < REPORT_EVERY:
@@ -132,7 +132,7 @@ class Sweeper:
         self.metrics.reported.set(now.timestamp())
 
     async def _count_messages(self) -> None:
-        """Count the queue's messages. If SQS does not respond in time, the last count stays."""
+        """Count the messages of the queue. Keep the last count if SQS does not respond in time."""
         try:
             async with asyncio.timeout(COUNT_SECONDS):
                 depth = await self.depth()
@@ -143,24 +143,24 @@ class Sweeper:
         self.backlog.counted(depth)
 
     async def count_parked(self) -> int:
-        """Count the orders that wait for an operator, and set the metric."""
+        """Count the parked orders and set the metric."""
         entries = [await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT) for shard in PARKED_SHARDS]
         parked = sum(map(len, entries))
         self.metrics.parked.set(parked)
         return parked
 
     async def _republish(self, entry: OpenOrder) -> RepublishResult:
-        """Sweep one order. If that fails, the others go on."""
+        """Sweep one order. A failure is logged and does not affect other orders."""
         try:
             return await self._try_to_republish(entry)
         except StaleOrder:
-            pass  # somebody is at work on it
+            pass  # another worker is processing the order
         except StorageUnavailable as error:
             self._oldest = max(self._oldest, self._age(entry.created_at))
-            log.warning("order_not_swept", **_named(entry), error=str(error))
+            log.warning("order_not_swept", **_log_fields(entry), error=str(error))
         except Exception:
             self._oldest = max(self._oldest, self._age(entry.created_at))
-            log.exception("order_not_swept", **_named(entry))
+            log.exception("order_not_swept", **_log_fields(entry))
         return RepublishResult.SKIPPED
 
     async def _try_to_republish(self, entry: OpenOrder) -> RepublishResult:
@@ -168,7 +168,7 @@ class Sweeper:
         due_at = to_millis(self.clock() + self.schedule.wait(entry.sweeps))
         order = await self.orders.postpone(entry, due_at, sweeps=sweeps)
         if order is None:
-            return RepublishResult.SKIPPED  # ended, or another sweeper's
+            return RepublishResult.SKIPPED  # the order ended, or another sweeper has postponed it
         self._oldest = max(self._oldest, self._age(order.open_since))
         if self.schedule.is_overdue(entry.sweeps):
             await self.orders.move(order, order.park(self.clock(), "overdue"))
@@ -189,6 +189,6 @@ class Sweeper:
         return (self.clock() - since).total_seconds()
 
 
-def _named(entry: OpenOrder) -> dict[str, str]:
-    """Return what the log may say of an order whose id is not known. It never names the customer."""
+def _log_fields(entry: OpenOrder) -> dict[str, str]:
+    """Return log fields for an order whose id is not known. They never contain the customer."""
     return {"tenant": to_customer(entry.customer_key).tenant, "created_at": to_text(entry.created_at)}

@@ -1,1 +1,1 @@
-"""The verbs of `orderctl local`."""
+"""Commands of `orderctl local`."""

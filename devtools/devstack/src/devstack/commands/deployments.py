@@ -1,4 +1,4 @@
-"""The bodies of `orderctl local ecs` and `orderctl local demo-deploy`."""
+"""Implementation of `orderctl local ecs` and `orderctl local demo-deploy`."""
 
 import contextlib
 import shlex
@@ -15,22 +15,22 @@ from orderctl.terminal import console
 
 
 def serve_ecs(state: Path, speed: float) -> None:
-    """Serve until Ctrl-C. Raises ChildFailed if a process ends by itself."""
+    """Serve the fake until Ctrl-C. Raises ChildFailed if a process exits."""
     with console.status("starting the fake of ECS and the embedded AWS"):
         entered = contextlib.ExitStack()
         stack = entered.enter_context(running_ecs_stack(state / "logs", speed=speed))
     with entered:
         _print_how_to(stack, speed)
         watch_until_interrupted(stack.group)
-    console.print("everything has ended")
+    console.print("everything has been shut down")
 
 
 def demonstrate_deploy(state: Path) -> None:
-    """Run the demonstration; leave nothing behind if all went well. Raises DemoFailed, ChildFailed."""
+    """Run the demonstration. Remove its files if all checks pass. Raises DemoFailed, ChildFailed."""
     with demonstration(state, "demo-deploy-") as folder:
         rows = run_deploy_demo(
             folder,
-            tell=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
+            announce=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
             show=lambda text: console.print(text, soft_wrap=True),
         )
         console.print()
@@ -38,8 +38,8 @@ def demonstrate_deploy(state: Path) -> None:
 
 
 def _print_how_to(stack: EcsStack, speed: float) -> None:
-    """Lines that a shell takes as they are."""
-    console.print("# in another terminal:")
+    """Print instructions as lines that a shell can execute."""
+    console.print("# Paste these lines into another terminal:")
     for name, value in {**stack.environment, "ORDER_DEPLOY_LOOK_SECONDS": "1"}.items():
         console.print(f"export {name}={shlex.quote(value)}", soft_wrap=True)
     console.print(
@@ -50,8 +50,8 @@ orderctl wait order-api --env {ENVIRONMENT} --for POST_TEST_TRAFFIC_SHIFT
 orderctl continue order-api --env {ENVIRONMENT}
 orderctl rollback order-processor --env {ENVIRONMENT}
 
-# {FIRST} runs. Nothing answers as the green side, so `deploy` without --no-wait needs --test-url.
-# Time runs {speed:g} times as fast. What goes wrong is up to you, such as an alarm:
+# The running image is {FIRST}. No API serves the green side, so `deploy` without --no-wait needs --test-url.
+# Time runs {speed:g} times as fast. You can inject faults, such as an alarm:
 # curl {stack.ecs_address}/_ecs/alarm -d '{{"name": "dev-order-api-api-errors", "state": "ALARM"}}'
 # Ctrl-C stops it.""",
         soft_wrap=True,
@@ -59,7 +59,7 @@ orderctl rollback order-processor --env {ENVIRONMENT}
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(title="What became of the deployments", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title="Results of the deployments", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "service", "image", "outcome", "now runs", "drift"):
         table.add_column(heading, no_wrap=True)
     for row in rows:

@@ -1,4 +1,4 @@
-"""`orderctl local`: the whole platform on this machine."""
+"""Commands of `orderctl local`, which run the whole platform on this machine."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ from orderctl.terminal import console, printable
 
 class AlreadyRunning(Exception):
     def __init__(self, state: Path) -> None:
-        super().__init__(f"a stack is running already; its addresses are in {state / STACK_FILE}")
+        super().__init__(f"a local stack is already running; its addresses are in {state / STACK_FILE}")
 
 
 app = typer.Typer(no_args_is_help=True, help="Run the whole platform on this machine: no Docker, no AWS account.")
@@ -41,25 +41,26 @@ StateOption = Annotated[Path, typer.Option("--state", help="Folder for addresses
 
 @app.command()
 def up(state: StateOption = DEFAULT_STATE) -> None:
-    """Start embedded AWS and every service, load the seed products, and keep running until Ctrl-C.
+    """Start the embedded AWS and every service, load the seed products, and run until Ctrl-C.
 
-    Addresses are printed and written to STATE/stack.json. If a process dies, its log is shown and all end.
+    Prints the addresses and writes them to STATE/stack.json. If a process exits, its log is shown and all processes
+    are stopped.
     """
     with _reported_failures(), _only_one(state):
         with _started(state, local_ports=True) as stack, published(stack, state / STACK_FILE):
             _print_addresses(stack, state)
             watch_until_interrupted(stack.group)
-        console.print("everything has ended")
+        console.print("everything has been shut down")
 
 
 @app.command()
 def demo(
-    burst: Annotated[int, typer.Option(min=1, max=1000, help="Orders posted at once.")] = 200,
+    burst: Annotated[int, typer.Option(min=1, max=1000, help="Number of orders in the burst.")] = 200,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Start everything, post orders over HTTP, show what became of each, stop everything.
+    """Start everything, place orders over HTTP, show the result of each, and stop everything.
 
-    Exits 0 only if all of it went as it should; then nothing is left behind but the table.
+    Exits with 0 only if all checks pass; then all files of the demonstration are removed.
     """
     with _reported_failures(), demonstration(state, "demo-") as folder:
         with _started(folder) as stack, published(stack, folder / STACK_FILE):
@@ -70,41 +71,43 @@ def demo(
 @app.command()
 def seed(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="JSON or CSV files; by default the products that come with devstack.")
+        list[Path] | None, typer.Argument(help="JSON or CSV files. Default: the products included in devstack.")
     ] = None,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Load products and stock. What is there already stays as it is: loading twice changes nothing.
+    """Load products and stock. Existing products are not changed, so the command can be repeated.
 
-    Loads into the stack that `up` runs; or, with AWS_ENDPOINT_URL set, to where that and the ORDER_ settings say.
+    The target is the stack started by `up`. If AWS_ENDPOINT_URL is set, it and the ORDER_ settings select the target.
     """
     with _reported_failures():
         target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
         products = read_products(files or default_files())
         created = _load(products, target.settings, target.credentials)
-        console.print(f"{created} products loaded, {len(products) - created} were there already")
+        console.print(f"{created} products loaded, {len(products) - created} already existed")
 
 
 @app.command()
 def token(
-    tenant: Annotated[str, typer.Option(help="The tenant, such as acme.")],
-    customer: Annotated[str, typer.Option(help="The customer, such as ada.")],
+    tenant: Annotated[str, typer.Option(help="Tenant of the token, such as acme.")],
+    customer: Annotated[str, typer.Option(help="Customer of the token, such as ada.")],
     scope: Annotated[str, typer.Option(help="Scopes, separated by spaces.")] = ALL_SCOPES,
-    ttl: Annotated[int, typer.Option(min=1, help="Seconds until it expires.")] = DEFAULT_TTL_SECONDS,
+    ttl: Annotated[int, typer.Option(min=1, help="Seconds until the token expires.")] = DEFAULT_TTL_SECONDS,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Print a signed development token, as the local stack's API accepts it."""
+    """Print a signed development token for the API of the local stack."""
     typer.echo(Issuer.at(state / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
 
 
 @app.command()
 def ecs(
-    speed: Annotated[float, typer.Option(min=0.1, help="At 60 a bake of ten minutes takes ten seconds.")] = 60.0,
+    speed: Annotated[
+        float, typer.Option(min=0.1, help="Time factor: at 60 a bake time of ten minutes takes ten seconds.")
+    ] = 60.0,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Serve a fake of ECS, ECR and the load balancer until Ctrl-C, to try `orderctl deploy` and its kin on.
+    """Serve a fake of ECS, ECR and the load balancer until Ctrl-C, to try `orderctl deploy` and related commands.
 
-    It prints the variables by which another terminal works on it.
+    Prints the environment variables that make orderctl in another terminal use the fake.
     """
     with _reported_failures():
         serve_ecs(state, speed)
@@ -112,9 +115,9 @@ def ecs(
 
 @app.command("demo-deploy")
 def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
-    """Deploy a good image, one that fails its test, and a worker, on a fake of ECS; show what became of each.
+    """Deploy a good image, an image that fails its test, and a worker to a fake of ECS; show the results.
 
-    Exits 0 only if all of it went as it should; then nothing is left behind but the table.
+    Exits with 0 only if all checks pass; then all files of the demonstration are removed.
     """
     with _reported_failures():
         demonstrate_deploy(state)
@@ -122,7 +125,7 @@ def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
 
 @contextlib.contextmanager
 def _started(folder: Path, *, local_ports: bool = False) -> Iterator[Stack]:
-    """Run the stack with the seed products; yield it."""
+    """Run the stack with the seed products and yield it."""
     with contextlib.ExitStack() as entered:
         with console.status("starting the embedded AWS and the services"):
             stack = entered.enter_context(running_stack(folder, local_ports=local_ports))
@@ -150,7 +153,7 @@ def _demonstrate(stack: Stack, burst: int) -> list[Row]:
 
 
 async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[Row]:
-    """Return the rows of the demonstration. A process of the stack that dies ends it at once: raises ChildFailed."""
+    """Return the rows of the demonstration. Raises ChildFailed as soon as a process exits."""
     running = asyncio.create_task(demo)
     try:
         while not running.done():
@@ -158,7 +161,7 @@ async def _watched(stack: Stack, demo: Coroutine[Any, Any, list[Row]]) -> list[R
             await asyncio.wait([running], timeout=WATCH_SECONDS)
         return running.result()
     except DemoFailed:
-        await asyncio.sleep(WATCH_SECONDS)  # a connection breaks a moment before its process is gone
+        await asyncio.sleep(WATCH_SECONDS)  # a connection breaks shortly before its process has exited
         stack.group.ensure_alive()
         raise
     finally:
@@ -170,7 +173,7 @@ def _progress() -> Progress:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(title="What became of the orders", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title="Results of the orders", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("", "order", "status"):
         table.add_column(heading, no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
@@ -189,18 +192,18 @@ def _print_addresses(stack: Stack, state: Path) -> None:
         ("API documentation", f"{stack.api}/docs"),
         ("embedded AWS", stack.aws),
         ("payment sandbox", stack.payments),
-        ("addresses, pids", str(state / STACK_FILE)),
+        ("addresses and process ids", str(state / STACK_FILE)),
         ("logs", str(state / "logs")),
     ):
         lines.add_row(name, Text(address, style="bold"))
-    lines.add_row("a token", "orderctl local token --tenant acme --customer ada")
-    lines.add_row("how it is doing", "orderctl top --local")
+    lines.add_row("get a token", "orderctl local token --tenant acme --customer ada")
+    lines.add_row("live figures", "orderctl top --local")
     console.print(Panel(lines, title="the order platform is running; Ctrl-C stops it", expand=False))
 
 
 @contextlib.contextmanager
 def _only_one(state: Path) -> Iterator[None]:
-    """One stack per state folder: a second one would overwrite the first one's addresses."""
+    """Allow one stack per state folder: a second stack would overwrite the addresses of the first."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "up.lock").open("w") as lock:
         try:
@@ -212,14 +215,14 @@ def _only_one(state: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _reported_failures() -> Iterator[None]:
-    """Beside what every verb reports: a process that died, with the end of its log."""
+    """Report the errors of every command, and a process that exited with the end of its log."""
     with reported_failures():
         try:
             yield
         except ChildFailed as error:
             console.print(f"{error}; everything has been stopped", style="red")
             if error.log:
-                console.print(Panel(Text(printable(error.log)), title="the end of its log"))
+                console.print(Panel(Text(printable(error.log)), title="end of its log"))
             raise typer.Exit(1) from error
         except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
             console.print(str(error), style="red")

@@ -1,4 +1,4 @@
-"""Steps that the verbs share: watch a stack until Ctrl-C, and demonstrate in a folder that is removed afterwards."""
+"""Steps shared by the commands: watch a stack until Ctrl-C, and run a demonstration in a temporary folder."""
 
 import contextlib
 import shutil
@@ -14,7 +14,7 @@ WATCH_SECONDS = 0.2
 
 
 def watch_until_interrupted(group: ProcessGroup) -> None:
-    """Return at Ctrl-C. Raises ChildFailed if a process ends by itself."""
+    """Wait for Ctrl-C. Raises ChildFailed if a process exits."""
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             group.ensure_alive()
@@ -24,9 +24,9 @@ def watch_until_interrupted(group: ProcessGroup) -> None:
 
 @contextlib.contextmanager
 def demonstration(state: Path, prefix: str) -> Iterator[Path]:
-    """Yield a new folder for a demonstration. It stays, with its logs, only if the block raises."""
+    """Yield a new folder for a demonstration. The folder and its logs are kept only if the block raises."""
     state.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=state))
     yield folder
-    console.print("Everything went as it should, and everything has ended.", style="green")
+    console.print("All checks passed; everything has been shut down.", style="green")
     shutil.rmtree(folder)

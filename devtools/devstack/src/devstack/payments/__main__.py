@@ -1,4 +1,4 @@
-"""The sandbox's own process: `python -m devstack.payments --port 0`."""
+"""Entry point of the sandbox process: `python -m devstack.payments --port 0`."""
 
 import signal
 import sys
@@ -15,12 +15,14 @@ DRAIN_SECONDS = 5.0
 
 
 def main() -> None:
-    parser = part_options("The local payment sandbox.")
-    parser.add_argument("--slow-seconds", type=float, default=SLOW_SECONDS, help=f"how long {Token.SLOW} takes")
+    parser = part_options("Run the local payment sandbox.")
+    parser.add_argument(
+        "--slow-seconds", type=float, default=SLOW_SECONDS, help=f"duration of a payment with {Token.SLOW}"
+    )
     options = parser.parse_args()
     configure_logging("INFO")
     app = make_app(Bank(options.slow_seconds))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server listens to it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server installs its own handler
     with listen(options.host, options.port) as listener:
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=DRAIN_SECONDS)
 

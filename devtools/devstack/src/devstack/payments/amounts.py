@@ -1,7 +1,7 @@
-"""Amounts as Stripe reads them: https://docs.stripe.com/currencies.
+"""Amounts in Stripe's units: https://docs.stripe.com/currencies.
 
-This table is separate from the one that the services use. A wrong entry in theirs therefore charges a wrong amount in
-the sandbox, and a test fails.
+This table is independent of the services' table. A wrong entry in the services' table therefore charges a wrong amount
+in the sandbox, and a test fails.
 """
 
 TWO_DECIMALS = (
@@ -33,12 +33,12 @@ MINIMUMS = {
     "hkd": 400,
     "huf": 17500,
 }
-"""Of an account that is paid out in the currency of the charge, in Stripe's units."""
+"""Minimum charges in Stripe's units, for an account that settles in the currency of the charge."""
 MAX_DIGITS = 12
 
 
 class AmountRefused(Exception):
-    """Stripe's error code, its message, and the parameter that it names."""
+    """Invalid amount: Stripe's error code, message and parameter."""
 
     def __init__(self, code: str, message: str, param: str = "amount") -> None:
         super().__init__(message)
@@ -57,14 +57,16 @@ def read_amount(text: str, currency: str) -> int:
     if amount % multiple:
         raise AmountRefused("parameter_invalid_integer", f"{currency} amounts must be multiples of {multiple}.")
     if amount < MINIMUMS.get(currency, 1):
-        raise AmountRefused("amount_too_small", f"Amount must be at least {in_words(MINIMUMS[currency], currency)}.")
+        raise AmountRefused(
+            "amount_too_small", f"Amount must be at least {statement_text(MINIMUMS[currency], currency)}."
+        )
     if len(text.lstrip("0")) > MAX_DIGITS:
-        raise AmountRefused("amount_too_large", f"Amount must be no more than {in_words(10**12 - 1, currency)}.")
+        raise AmountRefused("amount_too_large", f"Amount must be no more than {statement_text(10**12 - 1, currency)}.")
     return amount
 
 
-def in_words(amount: int, currency: str) -> str:
-    """What a customer's statement says: 500000 isk is `5000 ISK`."""
+def statement_text(amount: int, currency: str) -> str:
+    """Return the amount as on a customer's statement: `5000 ISK` for 500000 isk."""
     decimals = DECIMALS[currency]
     whole, fraction = divmod(amount, 10**decimals)
     if currency in TWO_DECIMALS_ALWAYS_00.split() or not decimals:

@@ -1,4 +1,4 @@
-"""Bank and idempotency keys over HTTP, as Stripe serves them."""
+"""HTTP API of the sandbox, with Stripe's idempotency keys."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ class Answer:
     def response(self, headers: Mapping[str, str] | None = None) -> web.Response:
         response = web.json_response(self.body, status=self.status, headers=headers)
         if self.status >= web.HTTPInternalServerError.status_code:
-            response.headers["Stripe-Should-Retry"] = "false"  # as Stripe does: the SDK leaves it to the caller
+            response.headers["Stripe-Should-Retry"] = "false"  # as Stripe does, so that the SDK does not retry
         return response
 
 
 @dataclass
 class _Use:
-    """Of an idempotency key. No answer yet: in flight."""
+    """Use of an idempotency key. `answer` is None while the request is in progress."""
 
     request: object
     answer: Answer | None = None
 
 
 class Ledger:
-    """Stripe's idempotency: https://docs.stripe.com/api/idempotent_requests."""
+    """Responses saved by idempotency key, as in https://docs.stripe.com/api/idempotent_requests."""
 
     def __init__(self) -> None:
         self._uses: dict[str, _Use] = {}
@@ -63,7 +63,7 @@ Work = Callable[[web.Request], Awaitable[Json]]
 
 
 def make_app(bank: Bank) -> web.Application:
-    """Return the bank and the ledger over HTTP."""
+    """Return the HTTP application of the bank."""
     ledger = Ledger()
 
     async def create(request: web.Request) -> Json:

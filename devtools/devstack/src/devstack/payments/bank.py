@@ -1,4 +1,4 @@
-"""What Stripe knows: payments, their refunds, and the payment methods that exist in the sandbox."""
+"""State of the sandbox: payments, refunds and payment methods."""
 
 import asyncio
 import uuid
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from aiohttp import web
 
-from devstack.payments.amounts import AmountRefused, in_words, read_amount
+from devstack.payments.amounts import AmountRefused, read_amount, statement_text
 
 SLOW_SECONDS = 3.0
 
@@ -17,14 +17,14 @@ Form = Mapping[str, str]
 
 
 class Token(StrEnum):
-    """The payment methods that exist here."""
+    """Payment methods of the sandbox."""
 
     WORKS = "pm_card_visa"
     DECLINED = "pm_card_chargeDeclined"
     SLOW = "pm_sandbox_slow"
     FAILS_ONCE = "pm_sandbox_fails_once"
     SAVES_500 = "pm_sandbox_saves_500"
-    """Fails under the first idempotency key, which replays that 500; works under another."""
+    """Fails with the first idempotency key, which replays the 500, and works with another key."""
 
 
 class Status(StrEnum):
@@ -34,7 +34,7 @@ class Status(StrEnum):
 
 
 class Refusal(Exception):
-    """An error answer of the API."""
+    """Error response of the API."""
 
     def __init__(
         self,
@@ -94,14 +94,14 @@ class Intent:
             "amount_received": self.amount_received,
             "amount_refunded": self.amount_refunded,
             "currency": self.currency,
-            "charged": in_words(self.amount_received, self.currency),
+            "charged": statement_text(self.amount_received, self.currency),
             "status": self.status,
         }
 
 
 @dataclass
 class Bank:
-    """What Stripe knows. Changes of one payment wait for each other; reading waits for none."""
+    """Payments by id. Changes of one payment are serialized; reads do not wait."""
 
     slow_seconds: float = SLOW_SECONDS
     intents: dict[str, Intent] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The sandbox as a process of the local stack."""
+"""Start the sandbox as a process of the local stack."""
 
 import os
 import sys

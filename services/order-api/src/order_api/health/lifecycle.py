@@ -12,9 +12,9 @@ class Phase(StrEnum):
 
 
 class Lifecycle:
-    """Phase of one process. It serves from its first readiness until it is told to stop.
+    """Phase of one process: SERVING from its first readiness until `stop`.
 
-    A later outage of DynamoDB does not end the phase: replacing every task would not bring DynamoDB back.
+    A later outage of DynamoDB does not change the phase: replacing every task would not end the outage.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Lifecycle:
         self.phase = Phase.STOPPING
 
     async def current(self, readiness: Readiness) -> Phase:
-        """Return the phase, after a look at `readiness` as long as the process has never been ready."""
+        """Return the phase. Check `readiness` first if the process has not been ready yet."""
         if self.phase is Phase.STARTING and (await readiness.check()).ready and not self.is_stopping:
             self.phase = Phase.SERVING
         return self.phase

@@ -1,7 +1,9 @@
-"""Builds the OpenAPI document: FastAPI's own, completed from what the code really answers. No service imports this.
+"""Build the OpenAPI document: FastAPI's document, completed with the responses that the code returns.
 
-routes ─► FastAPI's document ─► each operation: id, scope, parameters as they are
-                                └► each answer: schema, examples, headers, the declared errors
+No service imports this package.
+
+routes ─► FastAPI's document ─► each operation: id, scope, corrected parameters
+                                └► each response: schema, examples, headers, declared errors
 """
 
 from importlib.metadata import version
@@ -19,11 +21,11 @@ from order_api.openapi.operations import BEARER, complete_examples, complete_ope
 from order_api.openapi.texts import TAGS, TITLE, description
 
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
-SERVERS: list[dict[str, str | Any]] = [{"url": "/", "description": "Where this document comes from."}]
+SERVERS: list[dict[str, str | Any]] = [{"url": "/", "description": "The server that serves this document."}]
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of the app's routes; equal for equal code."""
+    """Return the OpenAPI 3.1 document of the app's routes. The result depends only on the code."""
     made = get_openapi(
         title=TITLE,
         version=version("order-api"),
@@ -55,7 +57,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """A field's title is its name again."""
+    """Remove the titles of fields, which only repeat the names."""
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
     return schema

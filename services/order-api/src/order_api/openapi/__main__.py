@@ -1,4 +1,4 @@
-"""`python -m order_api.openapi` prints the document. Nothing is connected and no setting is read."""
+"""Print the OpenAPI document: `python -m order_api.openapi`. Opens no connection and reads no setting."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The errors of each operation: every code that it can answer, with the problem that the code really makes of it."""
+"""Error responses of each operation: every problem code that it can return, with an example made by the code."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -44,13 +44,13 @@ KINDS: Mapping[str, ProblemKind] = {
         *PROBLEMS.values(),
     )
 }
-"""Every kind of problem that the code knows, by its code."""
+"""All problem kinds, by code."""
 
-OF_THE_CONNECTION = frozenset(refusal.kind.code for refusal in DOCUMENTED)
-"""Refused before the path is known, and the connection is closed. Any request can meet them."""
-OF_ANY = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
-OF_A_BODY = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
-OF_A_TOKEN = frozenset(
+CONNECTION_CODES = frozenset(refusal.kind.code for refusal in DOCUMENTED)
+"""Codes of refusals before the path is known, after which the connection closes. Any request can get them."""
+ANY_STATUSES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
+BODY_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+TOKEN_STATUSES = frozenset(
     {
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,
@@ -58,8 +58,8 @@ OF_A_TOKEN = frozenset(
         HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
-OF_A_WRITE = frozenset({HTTPStatus.MISDIRECTED_REQUEST})
-"""Every kind with such a status can be met by any request, by one with a body, with a token, by one that writes."""
+WRITE_STATUSES = frozenset({HTTPStatus.MISDIRECTED_REQUEST})
+"""Statuses that any request, a request with a body, a request with a token, or a write can get."""
 
 _SAMPLES: tuple[PlatformError, ...] = (
     Unauthenticated("send a bearer token in the header Authorization"),
@@ -83,14 +83,14 @@ _SAMPLES: tuple[PlatformError, ...] = (
     BodyTooSlow(10),
 )
 SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for sample in _SAMPLES}
-"""What is raised, by the code that it is answered with."""
+"""Example errors, by problem code."""
 
 DETAILS: Mapping[str, str] = {
-    "internal_error": "Something went wrong on our side; the request id leads us to it.",
-    "temporarily_unavailable": "Please try again in a moment.",
+    "internal_error": "An unexpected error occurred. Include the request id when you ask for support.",
+    "temporarily_unavailable": "The service is temporarily unavailable. Send the same request again in a moment.",
     **{refusal.kind.code: refusal.detail for refusal in DOCUMENTED},
 }
-"""What is said where no error of ours says it, by code."""
+"""Details of problems that have no example error, by code."""
 
 PROBLEM_SCHEMAS: Mapping[str, Any] = {
     name: jsonable_encoder(Schema(**schema), by_alias=True, exclude_none=True)
@@ -98,38 +98,38 @@ PROBLEM_SCHEMAS: Mapping[str, Any] = {
         1
     ]["$defs"].items()
 }
-"""The schema of every error answer and of its parts, in the form that FastAPI gives its own."""
+"""Schemas of error responses and of their parts, in the same form as FastAPI's schemas."""
 
 
 def complete_errors(operation: dict[str, Any], path: str, access: Access | None, schemas: Mapping[str, Any]) -> None:
-    """Add an answer for each status of the errors that the operation can meet, with an example per code."""
+    """Add a response for each error status that the operation can return, with an example per code."""
     responses: dict[str, Any] = operation["responses"]
     codes = {PROBLEMS[error].code for error in access.errors} if access else set()
-    codes |= OF_THE_CONNECTION | {kind.code for kind in KINDS.values() if kind.status in _common(operation, access)}
+    codes |= CONNECTION_CODES | {kind.code for kind in KINDS.values() if kind.status in _common(operation, access)}
     if access and _fault(operation, schemas) is not None:
         codes.add(VALIDATION_FAILED.code)
-    kept = {status: answer for status, answer in responses.items() if "HTTPValidationError" not in str(answer)}
+    kept = {status: value for status, value in responses.items() if "HTTPValidationError" not in str(value)}
     by_status: dict[int, list[ProblemKind]] = {}
     for code in sorted(codes):
         by_status.setdefault(KINDS[code].status, []).append(KINDS[code])
-    made = {str(int(status)): _answer(kinds, operation, path, schemas) for status, kinds in by_status.items()}
-    operation["responses"] = dict(sorted({**made, **kept}.items()))
+    added = {str(int(status)): _response(kinds, operation, path, schemas) for status, kinds in by_status.items()}
+    operation["responses"] = dict(sorted({**added, **kept}.items()))
 
 
 def _common(operation: Mapping[str, Any], access: Access | None) -> frozenset[HTTPStatus]:
-    """Return the statuses that need no declaration."""
-    of_a_body = OF_A_BODY if "requestBody" in operation else frozenset()
-    of_a_token = OF_A_TOKEN if access else frozenset()
-    of_a_write = OF_A_WRITE if access and access.writes else frozenset()
-    return OF_ANY | of_a_body | of_a_token | of_a_write
+    """Return the error statuses that the operation need not declare."""
+    body_statuses = BODY_STATUSES if "requestBody" in operation else frozenset()
+    token_statuses = TOKEN_STATUSES if access else frozenset()
+    write_statuses = WRITE_STATUSES if access and access.writes else frozenset()
+    return ANY_STATUSES | body_statuses | token_statuses | write_statuses
 
 
 def _scope(operation: Mapping[str, Any]) -> str | None:
-    """What its caller needs, if anything."""
+    """Return the required scope of the operation, or None."""
     return str(operation["security"][0]["bearer"][0]) if "security" in operation else None
 
 
-def _answer(
+def _response(
     kinds: Iterable[ProblemKind], operation: Mapping[str, Any], path: str, schemas: Mapping[str, Any]
 ) -> dict[str, Any]:
     examples: dict[str, Any] = {}
@@ -137,7 +137,7 @@ def _answer(
     for kind in kinds:
         response = _problem(kind, operation, path, schemas)
         examples[kind.code] = {"summary": kind.title, "value": json.loads(bytes(response.body))}
-        headers |= {name: {} for name in _said(response.headers)}
+        headers |= {name: {} for name in _header_names(response.headers)}
     return {
         "description": "\n".join(f"- `{code}`: {example['summary']}." for code, example in examples.items()),
         "headers": headers,
@@ -146,10 +146,10 @@ def _answer(
 
 
 def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas: Mapping[str, Any]) -> Response:
-    """The very answer that this problem gets."""
+    """Return the response that the service sends for this problem."""
     request = {"path": example_path(path), "state": {"request_id": REQUEST_ID}}
     detail = DETAILS.get(kind.code, f"{kind.title}.")
-    if kind.code in OF_THE_CONNECTION:
+    if kind.code in CONNECTION_CODES:
         return problem_response(request | {"path": ""}, kind, detail, headers={"Connection": "close"})
     if kind is VALIDATION_FAILED and (fault := _fault(operation, schemas)):
         return problem_response(request, kind, f"{fault.pointer}: {fault.detail}", errors=[fault])
@@ -159,13 +159,13 @@ def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas
     return error_response(request, sample) if sample else problem_response(request, kind, detail)
 
 
-def _said(headers: Mapping[str, str]) -> list[str]:
-    """Headers that mean something to the caller, in their usual spelling."""
+def _header_names(headers: Mapping[str, str]) -> list[str]:
+    """Return the names of the documented headers, in canonical spelling."""
     return ["-".join(part.title() for part in name.split("-")) for name in headers if not name.startswith("content-")]
 
 
 def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> ProblemError | None:
-    """A mistake that can be made in a request of this operation; None if it takes nothing that could be wrong."""
+    """Return a possible validation error of the operation, or None if no input can be invalid."""
     if "requestBody" in operation:
         reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
         required = schemas[reference.rpartition("/")[2]].get("required")
@@ -173,7 +173,9 @@ def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> ProblemE
             return ProblemError(pointer="/unknown", code="extra_forbidden", detail="Extra inputs are not permitted")
         return ProblemError(pointer=f"/{required[0]}", code="missing", detail="Field required")
     parameters = operation["parameters"]
-    faults = (_parameter_fault(each) for each in parameters if each["name"] != "Idempotency-Key")  # has its own error
+    faults = (
+        _parameter_fault(each) for each in parameters if each["name"] != "Idempotency-Key"
+    )  # has its own problem code
     return next(filter(None, faults), None)
 
 

@@ -1,4 +1,4 @@
-"""What the document shows: made by the code that answers, so that an example cannot be of another shape."""
+"""Examples of the document, made with the schemas of the service so that their form is always correct."""
 
 import re
 from collections.abc import Mapping
@@ -47,19 +47,19 @@ PARAMETERS: Mapping[str, Any] = {
     "Prefer": ["wait=10"],
     "X-Request-Id": REQUEST_ID,
 }
-"""By the name of the parameter."""
+"""Example values by parameter name."""
 
 
 def example_path(path: str) -> str:
-    """The path of a request that the examples answer."""
+    """Return the path with example values for its parameters."""
     return re.sub(r"\{(\w+)\}", lambda match: str(PARAMETERS.get(match[1], match[0])), path)
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Examples by name of one body; `schema` where the route has none of its own. `says` describes an answer."""
+class BodyExamples:
+    """Description and named examples of a body. `schema` is set if the route does not declare one."""
 
-    says: str
+    description: str
     examples: Mapping[str, Any]
     schema: Mapping[str, Any] | None = None
     media_type: str = "application/json"
@@ -67,10 +67,10 @@ class Shown:
 
 @dataclass(frozen=True)
 class Samples:
-    """What is sent to an operation, and what it answers by status. `links` lead on from its answer."""
+    """Request body of an operation, its responses by status, and the links from its responses."""
 
-    answers: Mapping[str, Shown]
-    body: Shown | None = None
+    responses: Mapping[str, BodyExamples]
+    body: BodyExamples | None = None
     links: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -91,7 +91,7 @@ def _link(operation: str, parameter: str, pointer: str) -> dict[str, Any]:
 
 
 _LINES = [{"sku": line.sku, "quantity": line.quantity} for line in EXAMPLE_ORDER.lines]
-_WANTED = {
+_ORDERS_IN = {
     "order": OrderIn.model_validate({"lines": _LINES, "reference": REFERENCE}),
     "paidOrder": OrderIn.model_validate({"lines": _LINES[:1], "payment_token": "pm_card_visa"}),
 }
@@ -113,13 +113,20 @@ order_http_requests_total{method="POST",route="/v1/orders",status="202"} 42.0
 
 SAMPLES: Mapping[str, Samples] = {
     "placeOrder": Samples(
-        {"202": Shown("The order, stored; or, to a request sent again, as it is now.", {"pending": _order(PENDING)})},
-        Shown("What is wanted.", {name: wanted.model_dump(exclude_none=True) for name, wanted in _WANTED.items()}),
+        {
+            "202": BodyExamples(
+                "The stored order. For a repeated request: the order in its current state.",
+                {"pending": _order(PENDING)},
+            )
+        },
+        BodyExamples(
+            "The order to place.", {name: order.model_dump(exclude_none=True) for name, order in _ORDERS_IN.items()}
+        ),
         _ORDER_LINKS,
     ),
     "listOrders": Samples(
         {
-            "200": Shown(
+            "200": BodyExamples(
                 "A page of your orders.",
                 {
                     "page": _json(OrderPage(items=[OrderOut.of(CONFIRMED)], next_cursor=CURSOR, has_more=True)),
@@ -129,28 +136,40 @@ SAMPLES: Mapping[str, Samples] = {
         }
     ),
     "getOrder": Samples(
-        {"200": Shown("The order as it is now.", {"confirmed": _order(CONFIRMED), "rejected": _order(REJECTED)})}
+        {
+            "200": BodyExamples(
+                "The order in its current state.", {"confirmed": _order(CONFIRMED), "rejected": _order(REJECTED)}
+            )
+        }
     ),
-    "cancelOrder": Samples({"202": Shown("The order, cancelled or about to be.", {"cancelled": _order(CANCELLED)})}),
-    "listProducts": Samples({"200": Shown("A page of the products of your tenant.", {"page": _json(_PRODUCTS)})}),
-    "getProduct": Samples({"200": Shown("The product, with what is in stock.", {"product": _STOCKED})}),
+    "cancelOrder": Samples(
+        {
+            "202": BodyExamples(
+                "The order, cancelled or with its cancellation requested.", {"cancelled": _order(CANCELLED)}
+            )
+        }
+    ),
+    "listProducts": Samples(
+        {"200": BodyExamples("A page of the products of your tenant.", {"page": _json(_PRODUCTS)})}
+    ),
+    "getProduct": Samples({"200": BodyExamples("The product with its available stock.", {"product": _STOCKED})}),
     "putProduct": Samples(
-        {"200": Shown("The product as it is now.", {"product": _STOCKED})},
-        Shown("The product as it shall be.", {"product": _PRODUCT_IN.model_dump()}),
+        {"200": BodyExamples("The stored product with its available stock.", {"product": _STOCKED})},
+        BodyExamples("The product to store.", {"product": _PRODUCT_IN.model_dump()}),
         _PRODUCT_LINKS,
     ),
     "adjustStock": Samples(
-        {"200": Shown("The product, with what is in stock now.", {"product": _STOCKED})},
-        Shown("The change.", {name: change.model_dump() for name, change in _CHANGES.items()}),
+        {"200": BodyExamples("The product with its new available stock.", {"product": _STOCKED})},
+        BodyExamples("The change of the stock.", {name: change.model_dump() for name, change in _CHANGES.items()}),
     ),
     "healthz": Samples(
-        {"200": Shown("The process is alive.", {"alive": {"status": "ok"}}, _object(status={"const": "ok"}))}
+        {"200": BodyExamples("The process is alive.", {"alive": {"status": "ok"}}, _object(status={"const": "ok"}))}
     ),
     "serving": Samples(
         {
-            "200": Shown("The process takes requests.", {"serving": {"status": Phase.SERVING.value}}, _PHASE),
-            "503": Shown(
-                "The process has not been ready yet, or has been told to stop.",
+            "200": BodyExamples("The process accepts traffic.", {"serving": {"status": Phase.SERVING.value}}, _PHASE),
+            "503": BodyExamples(
+                "The process is starting or stopping.",
                 {phase.value: {"status": phase.value} for phase in (Phase.STARTING, Phase.STOPPING)},
                 _PHASE,
             ),
@@ -158,16 +177,16 @@ SAMPLES: Mapping[str, Samples] = {
     ),
     "readyz": Samples(
         {
-            "200": Shown(
-                "Orders are taken.",
+            "200": BodyExamples(
+                "Orders can be accepted.",
                 {
                     "ready": Report(ready=True, parts={"dynamodb": "ok", "sqs": "ok"}).to_json(),
                     "degraded": Report(ready=True, parts={"dynamodb": "ok", "sqs": "degraded"}).to_json(),
                 },
                 _REPORT,
             ),
-            "503": Shown(
-                "DynamoDB does not answer: no order can be taken.",
+            "503": BodyExamples(
+                "DynamoDB does not respond, so orders cannot be accepted.",
                 {"unavailable": Report(ready=False, parts={"dynamodb": "unavailable", "sqs": "ok"}).to_json()},
                 _REPORT,
             ),
@@ -175,10 +194,10 @@ SAMPLES: Mapping[str, Samples] = {
     ),
     "metrics": Samples(
         {
-            "200": Shown(
-                "The metrics, in the text form of Prometheus.", {"excerpt": _METRICS}, {"type": "string"}, "text/plain"
+            "200": BodyExamples(
+                "The metrics in the Prometheus text format.", {"excerpt": _METRICS}, {"type": "string"}, "text/plain"
             )
         }
     ),
 }
-"""By operationId. A new operation needs its own; a test says so."""
+"""Samples by operationId. A test checks that every operation has an entry."""

@@ -1,30 +1,30 @@
-"""Each operation as it is: its id, who may call it, what it takes, and an example of what it answers."""
+"""Complete each operation: id, required scope, corrected parameters, and examples of its bodies."""
 
 from typing import Any
 
 from order_api.idempotency import HEADER, MAX_KEY_LENGTH
-from order_api.openapi.examples import PARAMETERS, SAMPLES, Shown
+from order_api.openapi.examples import PARAMETERS, SAMPLES, BodyExamples
 
 BEARER = {
     "type": "http",
     "scheme": "bearer",
     "bearerFormat": "JWT",
-    "description": "A token of your issuer. Each operation names the scope that it needs.",
+    "description": "Access token of your issuer. Each operation states its required scope.",
 }
 
 REQUEST_ID = {
     "name": "X-Request-Id",
     "in": "header",
-    "description": "Your own name for the request: up to 128 letters, digits, `.`, `_` and `-`. Another is not used.",
+    "description": "Your id for the request: up to 128 letters, digits, `.`, `_` and `-`. An invalid id is replaced.",
     "schema": {"type": "string"},
 }
 
 KEY_PATTERN = rf'^(?!""$)[!-~](?:[ -~]{{0,{MAX_KEY_LENGTH - 2}}}[!-~])?$'
-"""Every bare idempotency key, and every quoted one that fits into the same length."""
+"""Pattern of idempotency keys: every unquoted key, and every quoted key of the same maximum length."""
 
 
 def complete_operation(operation: dict[str, Any], function: str, scope: str | None) -> None:
-    """`function` is the name of the route's function, `scope` what its caller needs, if anything."""
+    """Set id, parameters and security. `function` is the name of the route's function, `scope` its required scope."""
     operation["operationId"] = operation_id(function)
     parameters = operation.setdefault("parameters", [])
     parameters.append(dict(REQUEST_ID))
@@ -33,38 +33,38 @@ def complete_operation(operation: dict[str, Any], function: str, scope: str | No
     operation.pop("security", None)
     if scope is not None:
         operation["security"] = [{"bearer": [scope]}]
-        said = f"{operation['description']}\n\n" if "description" in operation else ""
-        operation["description"] = f"{said}Needs the scope `{scope}`."
+        prose = f"{operation['description']}\n\n" if "description" in operation else ""
+        operation["description"] = f"{prose}Requires the scope `{scope}`."
 
 
 def complete_examples(operation: dict[str, Any]) -> None:
     samples = SAMPLES.get(operation["operationId"])
     if samples is None:
-        return  # a test says which
+        return  # a test fails for an operation without samples
     if samples.body:
-        _show(operation["requestBody"], samples.body)
-    for status, shown in samples.answers.items():
-        _show(operation["responses"][status], shown)
+        _add_examples(operation["requestBody"], samples.body)
+    for status, examples in samples.responses.items():
+        _add_examples(operation["responses"][status], examples)
         if samples.links:
             operation["responses"][status]["links"] = dict(samples.links)
 
 
 def operation_id(function: str) -> str:
-    """`place_order` is `placeOrder`."""
+    """Return the operation id: `placeOrder` for `place_order`."""
     first, *others = function.split("_")
     return first + "".join(word.title() for word in others)
 
 
-def _show(body: dict[str, Any], shown: Shown) -> None:
+def _add_examples(body: dict[str, Any], examples: BodyExamples) -> None:
     content = body.get("content", {})
-    media = {"schema": shown.schema} if shown.schema else dict(content[shown.media_type])
-    media["examples"] = {name: {"value": value} for name, value in shown.examples.items()}
-    body["description"] = shown.says
-    body["content"] = {shown.media_type: media}
+    media = {"schema": examples.schema} if examples.schema else dict(content[examples.media_type])
+    media["examples"] = {name: {"value": value} for name, value in examples.examples.items()}
+    body["description"] = examples.description
+    body["content"] = {examples.media_type: media}
 
 
 def _correct(parameter: dict[str, Any]) -> None:
-    """A parameter is there or not, but never null; the key of idempotency has to be there."""
+    """Correct the schema of a parameter: it is never null, and `Idempotency-Key` is required."""
     choices = [choice for choice in parameter["schema"].get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
         others = {name: value for name, value in parameter["schema"].items() if name != "anyOf"}
@@ -80,6 +80,6 @@ def _correct(parameter: dict[str, Any]) -> None:
 
 
 def _spelling(parameter: dict[str, Any]) -> str:
-    """Header names in their usual spelling."""
+    """Return the name of the parameter, a header's name in canonical spelling."""
     name = str(parameter["name"])
     return "-".join(part.title() for part in name.split("-")) if parameter["in"] == "header" else name

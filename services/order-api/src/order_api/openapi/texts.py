@@ -1,4 +1,4 @@
-"""What the document says in words."""
+"""Prose of the document."""
 
 from collections.abc import Iterable
 from importlib.resources import files
@@ -9,18 +9,18 @@ from order_api.problems import ProblemKind
 TITLE = "Order API"
 
 TAGS: list[dict[str, Any]] = [
-    {"name": "orders", "description": "Place orders, follow them, change your mind."},
-    {"name": "products", "description": "What a shop sells, at what price, and how much of it there is."},
+    {"name": "orders", "description": "Place, read, list and cancel orders."},
+    {"name": "products", "description": "Products, their prices and their stock."},
     {"name": "health", "description": "For load balancers and monitoring. No token is needed."},
 ]
-"""In the order in which they are shown."""
+"""Tags in display order."""
 
 SCOPES = {
-    "orders:read": "look at your orders",
+    "orders:read": "read your orders",
     "orders:write": "place and cancel orders",
-    "orders:admin": "besides, look at and cancel any order of your tenant by its id",
-    "products:read": "look at products and their stock",
-    "products:write": "change products and their stock",
+    "orders:admin": "in addition to the scopes above, read and cancel any order of your tenant by its id",
+    "products:read": "read products and their stock",
+    "products:write": "create and change products and their stock",
 }
 
 

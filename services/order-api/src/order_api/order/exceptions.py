@@ -1,9 +1,9 @@
 """Errors of requests about orders.
 
 PlatformError
-├── UnsupportedSort   no index backs it
-├── VersionMismatch   the order is not at the version that If-Match names
-└── NotCancellable    it was rejected, or confirmed too long ago
+├── UnsupportedSort   no index supports this sort
+├── VersionMismatch   the order does not have the version in If-Match
+└── NotCancellable    the order was rejected, or confirmed too long ago
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ class UnsupportedSort(PlatformError):
 
 class VersionMismatch(PlatformError):
     def __init__(self, current_version: int) -> None:
-        super().__init__(f"the order is at version {current_version} by now")
+        super().__init__(f"the order now has version {current_version}")
         self.current_version = current_version
 
 
 class NotCancellable(PlatformError):
     def __init__(self, order: Order) -> None:
-        super().__init__(f"order {order.order_id} is {order.status} and cannot be cancelled any more")
+        super().__init__(f"order {order.order_id} is {order.status} and can no longer be cancelled")

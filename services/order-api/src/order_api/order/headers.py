@@ -1,4 +1,4 @@
-"""Request headers for conditional requests and for waiting: If-Match, If-None-Match, Prefer."""
+"""Request headers of conditional requests and of waiting: If-Match, If-None-Match, Prefer."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from order_api.order.waiting import MAX_WAIT_SECONDS
 
 _TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'  # RFC 9110, section 8.8.3
 _TAGS = rf"^[ \t]*(?:\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*)[ \t]*$"
-_PREFERENCE = re.compile(r'(?:[^,"]|"[^"]*")+')  # a comma within quotes separates nothing
+_PREFERENCE = re.compile(r'(?:[^,"]|"[^"]*")+')  # a comma within quotes is no separator
 _WAIT = re.compile(r'[ \t]*wait[ \t]*=[ \t]*(?:"(\d{1,9})"|(\d{1,9}))[ \t]*(?:;.*)?', re.IGNORECASE | re.ASCII)
 _IS_WAIT = re.compile(r"[ \t]*wait[ \t]*(?:[=;]|$)", re.IGNORECASE)
 
@@ -19,23 +19,28 @@ _Tags = Annotated[list[Annotated[str, StringConstraints(pattern=_TAGS)]], Field(
 
 IfNoneMatch = Annotated[
     _Tags | None,
-    Header(description="The ETags that you know, or `*`: an order that is still as one of them is a 304 without body."),
+    Header(
+        description="ETags that you know, or `*`. If the order still has one of them, the response is 304 without body."
+    ),
 ]
 Prefer = Annotated[
     list[str] | None,
     Header(
-        description="`wait=N`: answer once the order has ended (with `If-None-Match`: once it is another), or after N "
-        f"seconds, {MAX_WAIT_SECONDS} at most. Anything else is ignored."
+        description="`wait=N`: wait up to N seconds for the order to finish (with `If-None-Match`: to change); "
+        f"at most {MAX_WAIT_SECONDS} seconds. Other preferences are ignored."
     ),
 ]
 IfMatch = Annotated[
-    _Tags | None, Header(description="Only if the order still has this ETag: what you saw is what you cancel.")
+    _Tags | None,
+    Header(
+        description="Cancel only if the order still has this ETag, so that you cancel the version that you have seen."
+    ),
 ]
 
 ETAG: dict[str, Any] = {"ETag": {}}
 LOCATION: dict[str, Any] = {"Location": {}}
 APPLIED: dict[str, Any] = {"Preference-Applied": {}}
-"""Response headers of a route; `openapi.headers` describes each."""
+"""Response headers of a route. `openapi.headers` describes them."""
 
 
 def etag(version: int) -> str:
@@ -43,7 +48,7 @@ def etag(version: int) -> str:
 
 
 def is_among(version: int, tags: Sequence[str]) -> bool:
-    """Return whether If-None-Match names this version. The comparison is weak: a `W/` makes no difference."""
+    """Return whether If-None-Match names this version. The comparison is weak: it ignores `W/`."""
     return any(line.strip() == "*" or str(version) in re.findall(r'"([^"]*)"', line) for line in tags)
 
 

@@ -1,8 +1,8 @@
-"""Lists a customer's orders page by page, with filters and a budget of reads per page.
+"""List a customer's orders page by page, with filters and a read budget per page.
 
-The range key gives the time window and the sort; filters are applied here, order by order. A page ends when it is full,
-at the end of the window, or when its budget is spent: then it is short or empty, and its cursor continues after the
-last order that was examined.
+The range key supports the time window and the sort. The filters are applied here to each order. A page ends when it is
+full, at the end of the window, or when its budget is used up. In that case it is short or empty, and its cursor
+continues after the last examined order.
 """
 
 from collections.abc import Mapping
@@ -15,23 +15,23 @@ from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.storage.orders import OrderRepository, Window
 
 SORTS = {"-created_at": True, "created_at": False}
-"""Sorts that the table's range key supports, each with whether it descends."""
+"""Sorts that the table's range key supports; True for descending order."""
 
 MAX_EXAMINED = 500
-"""Orders examined for one page at most: with two lines each they cost 60 read units and 30 ms of CPU, with fifty lines
-each about ten times as much, which `MAX_READS` bounds."""
+"""Maximum number of orders examined for one page. With two lines each they cost 60 read units and 30 ms of CPU; with
+fifty lines each about ten times as much, which `MAX_READS` limits."""
 MAX_READS = 5
-"""Queries for one page at most. Each reads up to 1 MB, so huge orders stay within the budget too."""
+"""Maximum number of queries for one page. Each reads up to 1 MB, which limits the cost of large orders."""
 READ_GROWTH = 4
-"""Growth of the limit from one query to the next: frequent matches cost little, and rare ones few round trips."""
+"""Growth factor of the query limit: frequent matches need few reads, and rare matches few round trips."""
 END_OF_TIME = from_micros(MAX_MICROS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """Query of a customer's orders: created from `start` to before `end`, in one of `statuses` if there are any.
+    """Query of a customer's orders: created from `start` to before `end`, in one of `statuses` unless it is empty.
 
-    `q` is a part of the reference or of a SKU; upper and lower case are alike. Raises UnsupportedSort.
+    `q` is a case-insensitive part of the reference or of a SKU. Raises UnsupportedSort.
     """
 
     customer: Customer
@@ -58,7 +58,7 @@ class Listing:
         return bool(self.statuses) or self.q is not None
 
     def scope(self) -> Mapping[str, str]:
-        """Everything that a cursor depends on."""
+        """Return all parameters that a cursor depends on."""
         return {
             "list": "orders",
             "customer": self.customer.key,
@@ -72,23 +72,23 @@ class Listing:
     def matches(self, order: Order) -> bool:
         if self.statuses and order.status not in self.statuses:
             return False
-        return self.q is None or any(self.q.casefold() in text.casefold() for text in _searched(order))
+        return self.q is None or any(self.q.casefold() in text.casefold() for text in _searchable_texts(order))
 
 
 @dataclass(frozen=True)
 class Found:
-    """Orders found. `resume_at` is the time of the last order that was examined, or None at the end of the list."""
+    """Orders found. `resume_at` is the creation time of the last examined order, or None at the end of the list."""
 
     orders: list[Order]
     resume_at: datetime | None
 
 
 async def find(orders: OrderRepository, listing: Listing, *, limit: int, resume_at: datetime | None) -> Found:
-    """Return up to `limit` orders after `resume_at`. Without filters one query suffices."""
+    """Return up to `limit` orders after `resume_at`. Without filters one query is enough."""
     window = listing.window
     found: list[Order] = []
     examined = 0
-    size = limit + 1  # one more than wanted tells whether there is more
+    size = limit + 1  # one more than requested shows whether there is a next page
     for _ in range(MAX_READS if listing.is_filtered else 1):
         if resume_at is not None:
             window = window.beyond(resume_at, descending=listing.descending)
@@ -108,6 +108,6 @@ async def find(orders: OrderRepository, listing: Listing, *, limit: int, resume_
     return Found(found, resume_at)
 
 
-def _searched(order: Order) -> list[str]:
+def _searchable_texts(order: Order) -> list[str]:
     skus = [line.sku for line in order.lines]
     return skus if order.reference is None else [order.reference, *skus]

@@ -20,7 +20,7 @@ Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"
 
 
 MAX_LINES_SENT = 10 * MAX_LINES
-"""Limit before lines of the same SKU are merged: reporting the faults of thousands of lines would take long."""
+"""Maximum before lines of the same SKU are merged: validating thousands of lines would take long."""
 
 
 class OrderLineIn(Request):
@@ -29,7 +29,7 @@ class OrderLineIn(Request):
 
 
 class OrderIn(Request):
-    """1 to 50 lines; lines of the same SKU are merged, and the limits hold after that."""
+    """An order of 1 to 50 lines. Lines of the same SKU are merged; the limits apply after that."""
 
     lines: Annotated[list[OrderLineIn], Field(min_length=1, max_length=MAX_LINES_SENT)]
     reference: Annotated[
@@ -38,7 +38,7 @@ class OrderIn(Request):
             min_length=1,
             max_length=MAX_REFERENCE_LENGTH,
             pattern=TEXT_PATTERN,
-            description="Your own name for the order; unique among your orders that are not rejected or cancelled.",
+            description="Your id for the order; unique among your orders that are not rejected or cancelled.",
             examples=["PO-2026-0042"],
         ),
     ] = None
@@ -46,7 +46,7 @@ class OrderIn(Request):
         str | None,
         Field(
             pattern=r"^[A-Za-z0-9_-]{1,255}$",
-            description="What to charge, as the payment provider named it to you. Never stored beyond the order's end.",
+            description="Token of the payment method, issued by the payment provider. Deleted when the order ends.",
             examples=["pm_card_visa"],
         ),
     ] = None
@@ -65,7 +65,7 @@ class OrderIn(Request):
             if quantity > MAX_QUANTITY:
                 raise PydanticCustomError(
                     "too_many_units",
-                    "at most {limit} units of {sku} in one order",
+                    "an order has at most {limit} units of {sku}",
                     {"limit": MAX_QUANTITY, "sku": sku},
                 )
         self._quantities = merged
@@ -73,13 +73,13 @@ class OrderIn(Request):
 
     @property
     def quantities(self) -> dict[str, int]:
-        """Quantities by SKU."""
+        """Return the quantities by SKU."""
         return self._quantities
 
 
 class OrderQuery(PageQuery):
     status: Annotated[
-        frozenset[OrderStatus], Field(description="Orders in this status; repeat it for any of several.")
+        frozenset[OrderStatus], Field(description="Only orders in this status. Repeat the parameter to allow several.")
     ] = frozenset()
     q: Annotated[
         str | None,
@@ -87,15 +87,15 @@ class OrderQuery(PageQuery):
             min_length=1,
             max_length=MAX_REFERENCE_LENGTH,
             pattern=TEXT_PATTERN,
-            description="Orders whose reference, or one of whose SKUs, contains this text, in upper or lower case.",
+            description="Only orders whose reference or a SKU contains this text. Case is ignored.",
             examples=["PO-2026"],
         ),
     ] = None
     created_at_gte: Annotated[
-        InstantIn | None, Field(alias="created_at[gte]", description="Created at this time or later.")
+        InstantIn | None, Field(alias="created_at[gte]", description="Only orders created at this time or later.")
     ] = None
     created_at_lt: Annotated[
-        InstantIn | None, Field(alias="created_at[lt]", description="Created before this time.")
+        InstantIn | None, Field(alias="created_at[lt]", description="Only orders created before this time.")
     ] = None
     sort: Annotated[str, Field(max_length=60, description="`-created_at` (newest first) or `created_at`.")] = (
         "-created_at"
@@ -123,7 +123,7 @@ class TimelineEntryOut(Resource):
 
 
 class OrderOut(Resource):
-    """Money is in minor units of `currency`."""
+    """An order. Money is in minor units of `currency`."""
 
     typename: Literal["Order"] = typename("Order")
     id: str = Field(validation_alias="order_id", examples=["ord_019aa5c2b1e07a1b8f3c5d7e9f012345"])
@@ -136,7 +136,9 @@ class OrderOut(Resource):
     currency: str = Field(examples=["EUR"])
     total: int
     reason: ReasonOut | None
-    cancel_requested_at: Instant | None = Field(description="Set if it is being cancelled: it will end as `cancelled`.")
+    cancel_requested_at: Instant | None = Field(
+        description="Time at which cancellation was requested: the order will end as `cancelled`."
+    )
     timeline: list[TimelineEntryOut]
 
     @classmethod
@@ -147,5 +149,5 @@ class OrderOut(Resource):
 class OrderPage(Resource):
     typename: Literal["OrderPage"] = typename("OrderPage")
     items: list[OrderOut]
-    next_cursor: str | None = Field(description="Where the next page begins; null if there is none.")
-    has_more: bool = Field(description="There is a next page. With `status` or `q` it may turn out to be empty.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")
+    has_more: bool = Field(description="Whether there is a next page. With `status` or `q` it may be empty.")

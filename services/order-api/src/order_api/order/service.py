@@ -1,4 +1,4 @@
-"""Use cases of customers: place an order, read, list and cancel orders."""
+"""Use cases of customers: place, read, list and cancel orders."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -37,7 +37,7 @@ ADMIN_SCOPE = "orders:admin"
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOrder:
-    """Request to place an order. `quantities` are by SKU; `traceparent` names the trace of the request."""
+    """Request to place an order. `quantities` are by SKU; `traceparent` identifies the trace of the request."""
 
     customer: Customer
     quantities: Mapping[str, int]
@@ -46,7 +46,7 @@ class PlaceOrder:
     traceparent: str | None = None
 
     def fingerprint(self) -> str:
-        """Return a digest that is equal for equal requests, whatever the order of their lines."""
+        """Return a digest that is equal for equal requests, in any order of lines."""
         payload = {"lines": self.quantities, "reference": self.reference, "payment_token": self.payment_token}
         return fingerprint({name: value for name, value in payload.items() if value is not None})
 
@@ -65,20 +65,20 @@ class OrderService:
     cursors: CursorCodec
     _: KW_ONLY
     clock: Clock
-    """Never gives the same instant twice."""
+    """Clock that never returns the same instant twice."""
     sweep_base: timedelta
-    """An order falls due for a sweep so long after its instant."""
+    """Time from an order's creation until it is due for a sweep."""
     cancel_window: timedelta
-    """Time after its confirmation in which an order can be cancelled."""
+    """Time after confirmation during which an order can be cancelled."""
     accept_deadline: timedelta
-    """Placing an order takes no longer, whatever it waits for."""
+    """Time limit for placing an order."""
     on_accepted: Callable[[], None]
     on_ended: Callable[[Order, datetime], None]
     _stopping: bool = field(default=False, init=False)
     _waiting: int = field(default=0, init=False)
 
     async def place(self, request: PlaceOrder, idempotency_key: str) -> PlaceResult:
-        """The order, stored. Work on it is offered to the queue; nobody waits for that.
+        """Store the order and return it. Offer its message to the publisher without waiting for SQS.
 
         Raises UnknownSku, CurrencyMismatch, AmountNotChargeable, ReferenceTaken, IdempotencyKeyReused,
         StorageUnavailable.
@@ -87,7 +87,7 @@ class OrderService:
             async with asyncio.timeout(self.accept_deadline.total_seconds()):
                 return await self._place(request, idempotency_key)
         except TimeoutError as error:
-            raise StorageUnavailable("no answer within the deadline of accepting") from error
+            raise StorageUnavailable("the order was not stored within accept_deadline") from error
 
     async def _place(self, request: PlaceOrder, idempotency_key: str) -> PlaceResult:
         key = record_key(request.customer, RecordKind.ORDER, idempotency_key)
@@ -116,18 +116,18 @@ class OrderService:
                 earlier = await earlier_record(self.orders.find_record, key, request_fingerprint, self.clock)
                 if earlier is None:
                     if isinstance(error, RecordTaken | OrderInstantTaken):
-                        continue  # the record expired meanwhile, or another process took the same microsecond
+                        continue  # the record expired meanwhile, or another process used the same microsecond
                     raise
                 if order is None or earlier.subject != order.order_id:
                     return PlaceResult(await self.orders.get(request.customer, earlier.subject), replayed=True)
-                # our own write, whose answer was lost on the way
+                # the write succeeded, but its response was lost
             self.on_accepted()
             self.publisher.offer(OrderPlaced.of(order))
             return PlaceResult(order, replayed=False)
-        raise StorageUnavailable("too many requests under one idempotency key at once")
+        raise StorageUnavailable("too many concurrent requests with one idempotency key")
 
     async def get(self, identity: Identity, order_id: str) -> Order:
-        """Raises OrderNotFound, also for the orders of others."""
+        """Return an order. Raises OrderNotFound, also for orders of other customers."""
         try:
             return await self.orders.get(identity.customer, order_id)
         except OrderNotFound:
@@ -144,10 +144,10 @@ class OrderService:
         seconds: float,
         is_gone: Callable[[], Awaitable[bool]],
     ) -> tuple[Order, bool]:
-        """The order once it has ended or is `done`, or as it is after `seconds`; and whether that was waited for.
+        """Wait up to `seconds` until the order has ended or is `done`. Return it, and whether the wait was honoured.
 
-        It is not if too many wait already, or if the service stops. Nobody reads on for a caller who `is_gone`.
-        Raises OrderNotFound, also for the orders of others.
+        The wait is refused if too many callers wait, and cut short if the service stops or the caller `is_gone`.
+        Raises OrderNotFound, also for orders of other customers.
         """
 
         async def gave_up() -> bool:
@@ -155,7 +155,7 @@ class OrderService:
 
         order = await self.get(identity, order_id)
         if self._waiting >= MAX_WAITING:
-            return order, False  # a preference is no promise, and others want to be answered too
+            return order, False  # a preference may be ignored; waiting callers must not use up the request limit
         self._waiting += 1
         try:
             order = await wait_until(
@@ -170,16 +170,16 @@ class OrderService:
             self._waiting -= 1
 
     def stop_waiting(self) -> None:
-        """Whoever waits for an order is answered within a second; may be called from a signal handler."""
+        """End all waits within a second. Safe to call from a signal handler."""
         self._stopping = True
 
     async def cancel(
         self, identity: Identity, order_id: str, versions: Collection[int] | None, *, traceparent: str | None = None
     ) -> Order:
-        """The order, cancelled or with its cancellation asked for; asking again changes nothing.
+        """Cancel the order, or request its cancellation by the processor if stock is reserved. Return the order.
 
-        `versions`, if given, are those at which the caller wants it cancelled. What holds stock is undone by the
-        processor; `traceparent` names the trace of the request. Raises OrderNotFound, NotCancellable, VersionMismatch.
+        A repeated call changes nothing. `versions` are the versions to cancel, or None for any. `traceparent`
+        identifies the trace of the request. Raises OrderNotFound, NotCancellable, VersionMismatch.
         """
         for _ in range(CANCEL_ROUNDS):
             order = await self.get(identity, order_id)
@@ -201,10 +201,10 @@ class OrderService:
                     requested, version=None if versions is None else order.version
                 )
             except StaleOrder:
-                continue  # the processor was faster: look again
+                continue  # the processor changed the order first: read it again
             self.publisher.offer(OrderCancelRequested.of(requested, traceparent=traceparent))
             return requested
-        raise StorageUnavailable(f"order {order_id} changes too fast")
+        raise StorageUnavailable(f"order {order_id} was changed by others in all {CANCEL_ROUNDS} attempts")
 
     def _is_cancellable(self, order: Order, now: datetime) -> bool:
         if order.status is OrderStatus.CONFIRMED:
@@ -212,7 +212,7 @@ class OrderService:
         return order.is_open
 
     async def list_orders(self, listing: Listing, *, limit: int, cursor: str | None) -> Page[Order]:
-        """Up to `limit` orders; fewer, even none, where filters leave few of many. Raises InvalidCursor."""
+        """Return a page of up to `limit` orders. With filters it may be short or empty. Raises InvalidCursor."""
         scope = listing.scope()
         resume_at = None if cursor is None else from_text(self.cursors.decode(cursor, scope))
         found = await find(self.orders, listing, limit=limit, resume_at=resume_at)

@@ -52,9 +52,9 @@ router = APIRouter(prefix=f"{V1}/orders", tags=["orders"], route_class=ScopedRou
     ReferenceTaken,
 )
 async def place_order(body: OrderIn, request: Request) -> Response:
-    """Durable before the answer, and carried out soon after; `GET` the `Location` to see how it goes.
+    """Store the order durably before the response. It is processed soon after; `GET` its `Location` to track it.
 
-    Send the same `Idempotency-Key` again after a time-out or a 503: there will be one order.
+    After a time-out or a 503, send the request again with the same `Idempotency-Key`: no second order is created.
     """
     key = parse_idempotency_key(request.headers.get(HEADER))
     command = PlaceOrder(
@@ -69,18 +69,20 @@ async def place_order(body: OrderIn, request: Request) -> Response:
     headers = {"Location": f"{router.prefix}/{placed.order.order_id}", "ETag": etag(placed.order.version)}
     if placed.replayed:
         headers["Idempotent-Replayed"] = "true"
-    content = OrderOut.of(placed.order).model_dump_json()  # what the framework would do, for half the CPU
+    content = OrderOut.of(
+        placed.order
+    ).model_dump_json()  # equal to the framework's serialization, at half the CPU time
     return Response(content, HTTPStatus.ACCEPTED, headers, media_type="application/json")
 
 
 @router.get("", summary="List your orders, newest first")
 @requires("orders:read", InvalidCursor, UnsupportedSort)
 async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -> OrderPage:
-    """Your own, whatever your scopes: `orders:admin` opens the orders of others by id only.
+    """List your own orders. `orders:admin` gives access to the orders of others by id, but does not list them.
 
-    `status` may be repeated: any of them. What a page may look through is bounded, so with `status` or `q` it may hold
-    fewer than `limit`, even none, while `has_more` is true: go on with `next_cursor` until it is null. A cursor holds
-    for the same customer, filters and sort only.
+    `status` may be repeated. The number of orders examined per page is limited, so with `status` or `q` a page may have
+    fewer than `limit` orders, or none, while `has_more` is true: continue with `next_cursor` until it is null. A cursor
+    is valid only for the same customer, filters and sort.
     """
     listing = Listing(
         customer=identity_of(request).customer,
@@ -100,11 +102,11 @@ async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -
 
 @router.get(
     "/{order_id}",
-    summary="Look at an order",
+    summary="Get an order",
     response_model=OrderOut,
     responses={
         200: {"headers": ETAG | APPLIED},
-        304: {"description": "It is still as `If-None-Match` says; no body.", "headers": ETAG | APPLIED},
+        304: {"description": "The order still has an ETag of `If-None-Match`; no body.", "headers": ETAG | APPLIED},
     },
 )
 @requires("orders:read", OrderNotFound)
@@ -115,10 +117,10 @@ async def get_order(
     if_none_match: IfNoneMatch = None,
     prefer: Prefer = None,
 ) -> OrderOut | Response:
-    """Strongly consistent. `orders:admin` may read every order of its tenant.
+    """Return the order with a strongly consistent read. `orders:admin` allows to read every order of the tenant.
 
-    With `Prefer: wait=N` the answer comes when the order has ended (with `If-None-Match`: when it is another than you
-    know), or after N seconds with the order as it is then.
+    With `Prefer: wait=N` the server waits up to N seconds for the order to finish (with `If-None-Match`: to change),
+    then returns its current state.
     """
     seen = if_none_match or ()
     wait = wait_of(prefer or ())
@@ -152,7 +154,7 @@ async def cancel_order(
     response: Response,
     if_match: IfMatch = None,
 ) -> OrderOut:
-    """At once while nothing was done; otherwise stock and payment are undone soon. Asking again changes nothing."""
+    """Cancel a pending order at once. Otherwise stock and payment are returned soon. Repeating changes nothing."""
     wanted = None if if_match is None else versions(if_match)
     order = await services_of(request).orders.cancel(
         identity_of(request), order_id, wanted, traceparent=request.state.traceparent

@@ -1,4 +1,4 @@
-"""Waiting for an order to reach a state: few reads, and none for a caller that has disconnected."""
+"""Wait for an order to reach a state, with few reads, and with none after the caller disconnects."""
 
 import asyncio
 import time
@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from order_shared.domain.order.models import Order
 
 MAX_WAIT_SECONDS = 20
-"""Well below the idle time-outs between us and the client: the load balancer's is 60 s."""
+"""Maximum wait. Well below every idle time-out up to the client, such as the load balancer's 60 s."""
 MAX_WAITING = 500
-"""Callers that wait at once in one process, well below `max_in_flight`. Others get the order as it is."""
+"""Maximum number of waiting callers in one process, well below `max_in_flight`. Others get the order at once."""
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds between two reads, without end: short ones first, since most orders end at once.
+    """Yield seconds between reads, without end and growing, since most orders end within a short time.
 
-    `MAX_WAIT_SECONDS` has room for 23 of them at most.
+    At most 23 of them fit into `MAX_WAIT_SECONDS`.
     """
     pause = FIRST_PAUSE
     while True:
@@ -33,7 +33,7 @@ async def wait_until(
     seconds: float,
     gave_up: Callable[[], Awaitable[bool]],
 ) -> Order:
-    """Return the order once it is `done`, after `seconds`, or when the wait is given up."""
+    """Return the order once it is `done`, after `seconds`, or when `gave_up` returns True."""
     deadline = time.monotonic() + seconds
     for pause in pauses():
         left = deadline - time.monotonic()

@@ -1,8 +1,8 @@
-"""Cache of products and prices in the process: for five seconds at most, and only for products that exist.
+"""In-process cache of existing products and their prices, for at most five seconds.
 
-fresh       4 s   used as it is
-overdue     1 s   one request reads it again; the others use the known price
-forgotten         the next request that needs it reads it
+fresh     4 s   the cached product is used
+overdue   1 s   one request reads the product again; the others use the cached one
+expired         the next request reads the product
 """
 
 import time
@@ -22,12 +22,12 @@ CACHE_SIZE = 10_000
 class _Entry:
     product: Product
     fresh_until: float
-    """Monotonic time. The request that reads the product again moves it on, so that no other one does."""
+    """Monotonic time. The request that refreshes the product extends it, so that no other request does."""
     known_until: float
 
 
 class Catalogue:
-    """A product that does not exist is looked up each time, so a new one can be ordered at once."""
+    """Product cache. Missing products are not cached, so that a new product can be ordered at once."""
 
     def __init__(self, inventory: InventoryRepository, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._inventory = inventory
@@ -35,7 +35,7 @@ class Catalogue:
         self._cache: dict[tuple[str, str], _Entry] = {}
 
     async def get(self, tenant: str, skus: Collection[str]) -> dict[str, Product]:
-        """Return all of these products by SKU. Raises UnknownSku with those that do not exist."""
+        """Return the products by SKU. Raises UnknownSku with the SKUs that do not exist."""
         now = self._monotonic()
         found: dict[str, Product] = {}
         missing: list[str] = []

@@ -29,25 +29,31 @@ class ProductIn(Request):
     unit_price: Annotated[
         Integer,
         Field(
-            ge=0, le=MAX_UNIT_PRICE, description="Minor units of ISO 4217: 590 is 5.90 EUR, or 590 JPY.", examples=[590]
+            ge=0,
+            le=MAX_UNIT_PRICE,
+            description="Price in minor units of the currency (ISO 4217): 590 is 5.90 EUR or 590 JPY.",
+            examples=[590],
         ),
     ]
     currency: Annotated[
         str,
-        Field(description="A code of ISO 4217.", examples=["EUR"], json_schema_extra={"enum": sorted(DECIMALS)}),
+        Field(description="Currency code (ISO 4217).", examples=["EUR"], json_schema_extra={"enum": sorted(DECIMALS)}),
         AfterValidator(_real_currency),
     ]
     stock_shards: Annotated[
         Integer | None,
         Field(
-            ge=1, le=MAX_STOCK_SHARDS, description="More of them let more buyers in at once. Only grows.", examples=[1]
+            ge=1,
+            le=MAX_STOCK_SHARDS,
+            description="Number of stock shards: more shards allow more concurrent buyers. It cannot be reduced.",
+            examples=[1],
         ),
     ] = None
 
 
 def _not_zero(delta: int) -> int:
     if delta == 0:
-        raise PydanticCustomError("no_change", "a change of 0 changes nothing")
+        raise PydanticCustomError("no_change", "the change must not be 0")
     return delta
 
 
@@ -57,7 +63,7 @@ class StockIn(Request):
         Field(
             ge=-MAX_DELTA,
             le=MAX_DELTA,
-            description="Units to add, or to take away if negative.",
+            description="Units to add; negative to remove units.",
             examples=[100],
             json_schema_extra={"not": {"const": 0}},
         ),
@@ -66,7 +72,7 @@ class StockIn(Request):
 
 
 class ProductOut(Resource):
-    """`unit_price` is in minor units of `currency`."""
+    """A product. `unit_price` is in minor units of `currency`."""
 
     typename: Literal["Product"] = typename("Product")
     sku: str = Field(examples=["TEA-GREEN-100"])
@@ -92,5 +98,5 @@ class StockedProductOut(ProductOut):
 class ProductPage(Resource):
     typename: Literal["ProductPage"] = typename("ProductPage")
     items: list[ProductOut]
-    next_cursor: str | None = Field(description="The `cursor` of the next page; null on the last one.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")
     has_more: bool

@@ -1,4 +1,4 @@
-"""Use cases of shops: products and their stock."""
+"""Use cases of shops: manage products and their stock."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class ProductService:
     async def put(
         self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None
     ) -> StockedProduct:
-        """Create or replace a product. Without `stock_shards` their number stays. Raises StockShardsShrunk."""
+        """Create or replace a product. `stock_shards` None keeps their number. Raises StockShardsShrunk."""
         if stock_shards is None:
             known = await self._inventory.get_products(tenant, [sku])
             stock_shards = known[sku].stock_shards if sku in known else 1
@@ -74,8 +74,8 @@ class ProductService:
             except (ProductNotFound, InsufficientStock, RecordTaken) as error:
                 if await earlier_record(self._inventory.find_record, key, request_fingerprint, self._clock) is None:
                     if isinstance(error, RecordTaken):
-                        continue  # it expired meanwhile
+                        continue  # the record expired meanwhile
                     raise
                 return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=True)
             return Adjusted(await self._inventory.get(caller.tenant, sku), replayed=False)
-        raise StorageUnavailable("too many requests under one idempotency key at once")
+        raise StorageUnavailable("too many concurrent requests with one idempotency key")

@@ -18,7 +18,7 @@ router = APIRouter(prefix=f"{V1}/products", tags=["products"], route_class=Scope
 SkuPath = Annotated[str, Path(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
 
 
-@router.get("", summary="List products by SKU")
+@router.get("", summary="List products, sorted by SKU")
 @requires("products:read", InvalidCursor)
 async def list_products(query: Annotated[PageQuery, Query()], request: Request) -> ProductPage:
     page = await services_of(request).products.list_products(
@@ -31,7 +31,7 @@ async def list_products(query: Annotated[PageQuery, Query()], request: Request) 
     )
 
 
-@router.get("/{sku}", summary="Look at a product and its stock")
+@router.get("/{sku}", summary="Get a product and its stock")
 @requires("products:read", ProductNotFound)
 async def get_product(sku: SkuPath, request: Request) -> StockedProductOut:
     stocked = await services_of(request).products.get(identity_of(request).customer.tenant, sku)
@@ -41,7 +41,7 @@ async def get_product(sku: SkuPath, request: Request) -> StockedProductOut:
 @router.put("/{sku}", summary="Create or replace a product")
 @requires("products:write", StockShardsShrunk)
 async def put_product(sku: SkuPath, body: ProductIn, request: Request) -> StockedProductOut:
-    """The stock stays as it is. A price holds for orders from some seconds after the change."""
+    """Create or replace the product without changing its stock. Orders use a new price after some seconds."""
     stocked = await services_of(request).products.put(
         identity_of(request).customer.tenant,
         sku,
@@ -55,7 +55,7 @@ async def put_product(sku: SkuPath, body: ProductIn, request: Request) -> Stocke
 
 @router.post(
     "/{sku}/stock",
-    summary="Add to the stock, or take away",
+    summary="Change the stock",
     openapi_extra=KEY_HEADER,
 )
 @requires("products:write", IdempotencyKeyMissing, IdempotencyKeyReused, ProductNotFound, InsufficientStock)
@@ -65,7 +65,7 @@ async def adjust_stock(
     request: Request,
     response: Response,
 ) -> StockedProductOut:
-    """Applied once per `Idempotency-Key`, however often it is sent."""
+    """Add or remove units, once per `Idempotency-Key` even if the request is repeated."""
     key = parse_idempotency_key(request.headers.get(HEADER))
     adjusted = await services_of(request).products.adjust_stock(identity_of(request).customer, sku, body.delta, key)
     if adjusted.replayed:

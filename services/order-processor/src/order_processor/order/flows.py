@@ -1,14 +1,14 @@
-"""What is done about an order, one step at a time: reserve, pay, confirm; or reject; or cancel.
+"""Order workflow, one step at a time: reserve stock, take the payment, confirm; or reject; or cancel.
 
-A message is a hint that there is something to do; what is done follows from the order as it is stored. Each
-step is one conditional write, and an order may be told of twice, late, by two workers at once, or after a
-crash at any point: the conditions decide.
+A message only triggers the workflow; the stored order determines the next step. Each step is one conditional write.
+A message may arrive twice, late, at two workers at once, or after a crash at any point: the conditions keep the order
+correct.
 
-    pending ──► confirmed                    nothing to pay: stock and order in one transaction
-    pending ──► reserved ──► confirmed       stock held under a lease, payment taken, confirmed
+    pending ──► confirmed                    no payment: stock and order in one transaction
+    pending ──► reserved ──► confirmed       stock reserved under a lease, payment taken, confirmed
                     │ declined, cancelled
-                    └──► the decision to undo written, the payment undone, then stock given back in the write that
-                         ends the order
+                    └──► write the decision to undo, undo the payment, then return the stock in the write that ends the
+                         order
 """
 
 from collections.abc import Callable
@@ -39,19 +39,19 @@ from order_shared.storage.orders import OrderRepository
 log = structlog.get_logger(__name__)
 
 ROUNDS = 12
-"""Steps that one delivery may take, before its message waits for the next one."""
+"""Maximum steps of one delivery. After them the message waits for its next delivery."""
 
 
 DEFER_AFTER = 7
-"""Deliveries of one message, at most. After that its order waits in the outbox, and is in flight for nobody."""
+"""Maximum deliveries of one message. After them the message is acknowledged and its order waits in the outbox."""
 
 RETRY_GRACE = timedelta(seconds=5)
-"""Time that a message has to arrive once it is visible again, before the sweeper adds another."""
+"""Time between the next delivery of a message and the due time of its order."""
 
 
 @dataclass(frozen=True)
 class FlowContext:
-    """Dependencies of flows. A paid order is held under a `lease` while it is worked on."""
+    """Dependencies of flows. `lease` is the duration for which one attempt holds an order with a payment."""
 
     orders: OrderRepository
     inventory: InventoryRepository
@@ -61,11 +61,11 @@ class FlowContext:
     schedule: SweepSchedule
     on_ended: Callable[[Order, datetime], None]
     on_payment_failure: Callable[[str], None]
-    """Called with the reason of each payment call that settled nothing."""
+    """Called with the reason of each payment call without a result."""
 
 
 async def place(event: OrderPlaced, delivery: Delivery, context: FlowContext) -> None:
-    """Process a placed order. The first delivery of an unpaid one needs no read: the event has its data."""
+    """Process a placed order. The first delivery of an order without payment needs no read: the event has its data."""
     order = event.order()
     if event.data.paid or not delivery.is_first:
         order = await _read(order.customer, order.order_id, context)
@@ -77,9 +77,9 @@ async def cancel(event: OrderCancelRequested, delivery: Delivery, context: FlowC
 
 
 async def record_failure(customer: Customer, order_id: str, delivery: Delivery, context: FlowContext) -> bool:
-    """Count an unexpected error of an order, and schedule the order. An order with too many errors is parked.
+    """Count an unexpected error of an order and reschedule it. Park the order if there are too many.
 
-    Return whether the order waits in the outbox from now on, so that its message can be acknowledged.
+    Return whether the order now waits in the outbox, so that its message can be acknowledged.
     """
     try:
         order = await context.orders.get(customer, order_id)
@@ -97,14 +97,14 @@ async def record_failure(customer: Customer, order_id: str, delivery: Delivery, 
 
 
 def _waits_in_outbox(order: Order, delivery: Delivery) -> bool:
-    """Return whether an order whose handling failed has no use for its message: the sweeper will send another."""
+    """Return whether an order waits in the outbox after a failure, instead of for its message's next delivery."""
     return order.schedule.sweeps > 0 or delivery.message.receive_count >= DEFER_AFTER
 
 
 def _next_look(order: Order, delivery: Delivery, context: FlowContext) -> int:
-    """Return when the sweeper looks at an order again whose handling failed: epoch milliseconds.
+    """Return the due time of an order after a failure, in epoch milliseconds.
 
-    While its message is scheduled, that is after the message's next delivery.
+    If its message is delivered again, the order is due after that delivery, so that the sweeper adds no message.
     """
     if _waits_in_outbox(order, delivery):
         return to_millis(context.clock() + context.schedule.wait(order.schedule.sweeps))
@@ -112,7 +112,7 @@ def _next_look(order: Order, delivery: Delivery, context: FlowContext) -> int:
 
 
 class OrderWorkflow:
-    """One delivery's attempt to bring an order to its end."""
+    """Attempt of one delivery to complete an order."""
 
     def __init__(self, delivery: Delivery, context: FlowContext) -> None:
         self._delivery = delivery
@@ -141,14 +141,14 @@ class OrderWorkflow:
             if following is None:
                 return
             order = following
-        raise StorageUnavailable(f"order {order.order_id} changes too fast", contended=True)
+        raise StorageUnavailable(f"order {order.order_id} changed too often during one delivery", contended=True)
 
     async def _step(self, order: Order) -> Order | None:
-        """Return the order after the next step, or None when nothing is left to do here. Raises StaleOrder."""
+        """Return the order after the next step, or None if there is no further step now. Raises StaleOrder."""
         if not order.is_open or order.parking.parked is not None:
             return None
         if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
-            return None  # whoever holds it carries it on, and if not, it falls due after the lease
+            return None  # the lease holder continues; if it crashed, the order becomes due after the lease
         if order.status is OrderStatus.PENDING:
             return await self._take_stock(order)
         if order.lease is None or order.lease.owner != self._owner:
@@ -175,18 +175,18 @@ class OrderWorkflow:
         except OutOfStock as error:
             short = await self._short_line(order, error)
         if short is None:
-            return order  # brought together: once more
+            return order  # stock was consolidated: try again
         return await self._move(order, order.reject(self._context.clock(), _out_of_stock(short)))
 
     async def _pay(self, order: Order) -> Order | None:
-        """Take the payment in three effects, each safe to repeat after a crash: create it, note it, confirm it.
+        """Take the payment in three steps, each safe to repeat after a crash: create it, store its id, confirm it.
 
-        It is noted before any money can move, so that whoever takes over finds it. A payment that this attempt has not
-        created itself is read first: it may have ended, or be of another amount.
+        The id is stored before any money can move, so that a later attempt finds the payment. A payment created by an
+        earlier attempt is read first: it may have ended, or have another amount.
         """
         payments, token = self._context.payments, order.payment.token
         if token is None:
-            raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved without one")
+            raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved, but has no payment token")
         self._delivery.ensure_held()
         try:
             if order.payment.id is None:
@@ -207,17 +207,17 @@ class OrderWorkflow:
                 status = await payments.confirm(order.charge, token)
         except PaymentDeclined as declined:
             return await self._begin_undo(order, Undo(UndoKind.REJECT, declined.code))
-        if status is PaymentStatus.CANCELLED:  # by none of us, or undo would say so
+        if status is PaymentStatus.CANCELLED:  # not by this platform: the order would have an undo decision
             return await self._move(order, order.without_payment())
         return await self._move(order, order.confirm(self._context.clock()))
 
     async def _begin_undo(self, order: Order, undo: Undo) -> Order | None:
-        """Write the decision to undo. Without a payment no money can have moved, and the order ends at once."""
+        """Store the decision to undo. Without a stored payment no money can have moved, and the order ends at once."""
         after = order.begin_undo(undo) if order.payment.id is not None else self._undone(order, undo)
         return await self._move(order, after)
 
     async def _undo(self, order: Order, undo: Undo) -> Order | None:
-        """Undo the payment. Stock is returned only when no money is held and none can move any more."""
+        """Undo the payment. Return the stock only once no money is held and none can move."""
         if undo.kind is UndoKind.REPLACE and order.cancel_requested_at is not None:
             return await self._begin_undo(order, Undo(UndoKind.CANCEL))
         self._delivery.ensure_held()
@@ -232,21 +232,21 @@ class OrderWorkflow:
         return await self._move(order, self._undone(order, undo))
 
     def _undone(self, order: Order, undo: Undo) -> Order:
-        """Return the ended order after an undo: cancelled if the customer has asked for that, else rejected."""
+        """Return the ended order after an undo: cancelled if the customer requested it, else rejected."""
         now = self._context.clock()
         if order.cancel_requested_at is not None:
             return order.cancel(now)
         return order.reject(now, Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}"))
 
     async def _park_for_amount(self, order: Order) -> Order | None:
-        """Park an order whose payment has another amount: only an operator can find out why."""
+        """Park an order whose payment has another amount: an operator must find out why."""
         reason = "payment_amount_differs"
         parked = await self._move(order, order.release().park(self._context.clock(), reason))
         log.error("order_parked", order_id=order.order_id, reason=reason)
         return parked
 
     async def _move(self, before: Order, after: Order) -> Order | None:
-        """Write the next step; return the order as it is stored then, or None once it has ended."""
+        """Write the next step. Return the stored order, or None if it has ended."""
         self._delivery.ensure_held()
         stored = await self._context.orders.move(before, after)
         if not stored.is_open:
@@ -256,12 +256,12 @@ class OrderWorkflow:
         return stored
 
     async def _reschedule(self, order: Order, error: PaymentUnavailable | StorageUnavailable) -> None:
-        """Write when the order is worked on again, and end our lease, in one update.
+        """Write the order's due time and release our lease, in one update.
 
-        Raises Deferred if it waits in the outbox until then. Else the caller's error schedules the message.
+        Raises Deferred if the order waits in the outbox until then. Otherwise its message is delivered again before.
         """
         if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
-            return  # another owner works on it and schedules it
+            return  # another owner is working on the order and will reschedule it
         due_at, sweeps = _next_look(order, self._delivery, self._context), order.schedule.sweeps
         deferred = _waits_in_outbox(order, self._delivery)
         if isinstance(error, PaymentPaused):
@@ -280,7 +280,7 @@ class OrderWorkflow:
             raise Deferred(error.cause) from error
 
     async def _short_line(self, order: Order, error: OutOfStock) -> OrderLine | None:
-        """Return the first line whose stock is short over all its shards, or None once it was consolidated."""
+        """Return the first line with insufficient stock in all shards together, or None after consolidation."""
         for line in order.lines:
             if line.sku in error.skus:
                 self._delivery.ensure_held()

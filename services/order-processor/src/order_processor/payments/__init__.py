@@ -1,1 +1,1 @@
-"""Payments: taking the money for an order once, and refunding it."""
+"""Payments: charge an order once, and refund it."""

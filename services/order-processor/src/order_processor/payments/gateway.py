@@ -1,9 +1,9 @@
-"""The port to the payment provider.
+"""Port to the payment provider.
 
 PlatformError
-├── PaymentDeclined          the provider refused for a reason of the customer's: the order cannot be paid this way
-└── PaymentUnavailable       no answer, or one that settles nothing: repeat the call later
-    ├── IdempotencyKeySpent  the provider saved that answer under the key: repeat the call under the next key
+├── PaymentDeclined          declined for a reason on the customer's side: the order cannot be paid this way
+└── PaymentUnavailable       no response, or an inconclusive one: repeat the call later
+    ├── IdempotencyKeySpent  the provider saved that response under the key: repeat the call with the next key
     └── PaymentPaused        the call was not made: the order waits in the outbox
 """
 
@@ -17,7 +17,7 @@ from order_shared.domain.order.payments import Charge, PaymentCall
 
 
 class PaymentDeclined(PlatformError):
-    """`code` is the provider's and stable, such as `card_declined`."""
+    """Declined payment. `code` is the provider's stable code, such as `card_declined`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(f"the payment was declined: {code}")
@@ -25,27 +25,27 @@ class PaymentDeclined(PlatformError):
 
 
 class FailureReason(StrEnum):
-    """Reason of a payment call that settled nothing."""
+    """Reason why a payment call has no result."""
 
     NO_RESPONSE = "no_response"
-    """The provider did not answer in time, or something between us answered in its place."""
+    """The provider did not respond in time, or a proxy responded instead."""
     THROTTLED = "throttled"
-    """It refuses more requests for now, or works on the same request already."""
+    """The provider limits the request rate, or is already processing the same request."""
     PROVIDER_ERROR = "provider_error"
-    """It failed: a 5xx, a refund that failed."""
+    """The provider failed: a 5xx, or a failed refund."""
     REFUSED = "refused"
-    """It refuses our request: a wrong API key, an account that may not charge, a parameter that it does not know.
-    Nothing that a customer did, and nothing that ends by itself."""
+    """The provider refuses the request: a wrong API key, an account without permission, an unknown parameter. The cause
+    is on our side and needs an operator."""
     PENDING = "pending"
-    """The payment has not come to an end yet."""
+    """The payment is not final yet."""
     PACED = "paced"
-    """We have not asked: the rate of our calls is used up."""
+    """No call was made: the process has reached its own call rate."""
 
 
 class PaymentUnavailable(PlatformError):
-    """Money may or may not have moved; the same call, repeated, finds out and never moves it twice.
+    """Payment call without a result: money may have moved. Repeating the call is safe and never moves money twice.
 
-    `is_outage` says that the provider fails for every order: no response, 401, 403, 429 or 5xx.
+    `is_outage` means that calls for every order fail: no response, or status 401, 403, 429 or 5xx.
     """
 
     def __init__(self, message: str, reason: FailureReason, *, is_outage: bool = False) -> None:
@@ -59,7 +59,7 @@ class PaymentUnavailable(PlatformError):
 
 
 class IdempotencyKeySpent(PaymentUnavailable):
-    """The provider replays this answer for as long as the key lives, and the call had no effect."""
+    """Call without effect, whose response the provider replays until the idempotency key expires."""
 
     def __init__(self, message: str, reason: FailureReason, call: PaymentCall, *, is_outage: bool = False) -> None:
         super().__init__(message, reason, is_outage=is_outage)
@@ -67,7 +67,10 @@ class IdempotencyKeySpent(PaymentUnavailable):
 
 
 class PaymentPaused(PaymentUnavailable):
-    """The call was not made: the provider is down, or is asked often enough. `retry_after` is None if nobody knows."""
+    """Call that was not made, because the provider is down or the call rate is reached.
+
+    `retry_after` is the time until the call rate allows the call; None during an outage.
+    """
 
     def __init__(self, message: str, reason: FailureReason, retry_after: timedelta | None = None) -> None:
         super().__init__(message, reason)
@@ -78,17 +81,17 @@ class PaymentStatus(StrEnum):
     OPEN = "open"
     """Not confirmed: no money has moved."""
     SUCCEEDED = "succeeded"
-    """The money was taken. A refund does not change that."""
+    """The money was taken. A refund does not change this status."""
     CANCELLED = "cancelled"
-    """It can never be confirmed."""
+    """The payment can never be confirmed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """A payment as the provider has it.
+    """State of a payment at the provider.
 
-    `matches` is false if its amount or currency is not the order's. `declined` is the code of the last attempt to
-    confirm it, if that failed for a reason of the customer's.
+    `matches` is false if its amount or currency differs from the order's. `declined` is the code of the last
+    confirmation, if it was declined for a reason on the customer's side.
     """
 
     status: PaymentStatus
@@ -97,36 +100,36 @@ class Payment:
 
 
 class PaymentGateway(Protocol):
-    """Every call may be repeated: the idempotency keys derive from the order id, the payment and the attempt number.
+    """Gateway whose calls can all be repeated: idempotency keys derive from order id, payment and attempt number.
 
-    A fence does not reach the provider, so the order is written between the calls: create, write the payment
-    id under the fence, confirm; or write the decision to undo, then cancel or refund. Without a written payment id no
-    money can have moved. All calls raise PaymentUnavailable. All but `create` need the charge's `payment_id`.
+    The provider does not check the fence, so the order is written between the calls: create, store the payment id under
+    the fence, confirm; or store the decision to undo, then cancel or refund. Without a stored payment id no money can
+    have moved. All calls raise PaymentUnavailable. All except `create` need the charge's `payment_id`.
     """
 
     async def create(self, charge: Charge) -> str:
-        """Create an unconfirmed payment, which moves no money; return its id.
+        """Create an unconfirmed payment, which moves no money, and return its id.
 
-        The amount is above 0: the caller takes no payment for a free order. Raises PaymentDeclined.
+        The amount must be above 0: a free order has no payment. Raises PaymentDeclined.
         """
         ...
 
     async def retrieve(self, charge: Charge) -> Payment:
-        """Read the payment as it is now."""
+        """Return the current state of the payment."""
         ...
 
     async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
-        """Take the money; return SUCCEEDED, also if an earlier call took it, or CANCELLED.
+        """Take the money. Return SUCCEEDED, also if an earlier call took it, or CANCELLED.
 
-        It says nothing of a later refund: whoever confirms beside an undo loses at the order's fence.
+        The result ignores refunds: a worker that confirms during an undo fails at the order's fence.
         Raises PaymentDeclined.
         """
         ...
 
     async def cancel(self, charge: Charge) -> PaymentStatus:
-        """Make it impossible to confirm the payment; return CANCELLED, or SUCCEEDED if the money was taken before."""
+        """Cancel the payment. Return CANCELLED, or SUCCEEDED if the money was already taken."""
         ...
 
     async def refund(self, charge: Charge) -> None:
-        """Give back all that a succeeded payment took; return once that is so, now or by an earlier call."""
+        """Refund a succeeded payment in full. Return once it is refunded, by this call or an earlier one."""
         ...

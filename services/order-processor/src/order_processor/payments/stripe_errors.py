@@ -1,7 +1,7 @@
-"""Classification of Stripe's errors: whose fault they are, and whether Stripe saved them under the idempotency key.
+"""Classify Stripe's errors: caused by the customer or not, and saved under the idempotency key or not.
 
-An allow list names the errors that are the customer's; every other one is ours or Stripe's, and rejects no order.
-What Stripe says of an error may quote the payment token, so none of its texts leaves this package: ours carry the kind,
+An allow list names the errors caused by the customer. Any other error is caused by us or by Stripe, and rejects no
+order. Stripe's messages may contain the payment token, so they never leave this package: our messages contain the kind,
 the status, the code and the request id.
 """
 
@@ -33,20 +33,20 @@ CUSTOMER_CODES = frozenset(
         "payment_method_unsupported_type",
     }
 )
-"""Errors of a request that are about the customer's payment method, or about the amount. Errors of the type
-`card_error` are the customer's whatever their code. Source: https://docs.stripe.com/error-codes"""
+"""Codes of request errors caused by the customer's payment method or by the amount. All errors of type `card_error`
+count as caused by the customer. Source: https://docs.stripe.com/error-codes"""
 
 CARD_ERROR = "card_error"
 MISSING = "resource_missing"
 NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
-"""Stripe answers these before it begins with the request: the same key works once their cause is gone."""
+"""Errors that Stripe returns before it processes the request: the same key works once the cause is fixed."""
 
 OUTAGES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals, below 500, of whatever request we make."""
 
 
 def declined_code(error: stripe.StripeError) -> str | None:
-    """Return the code of an error that is the customer's; None for any other."""
+    """Return the code of an error caused by the customer; None for any other error."""
     if isinstance(error, stripe.CardError):
         return error.code or CARD_ERROR
     if not isinstance(error, stripe.InvalidRequestError):
@@ -55,15 +55,15 @@ def declined_code(error: stripe.StripeError) -> str | None:
 
 
 def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
-    """Return whether an error of this type, code and parameter is the customer's.
+    """Return whether an error of this type, code and parameter is caused by the customer.
 
-    A payment method that does not exist is; a payment that does not exist is ours, such as another account's API key.
+    An unknown payment method is. An unknown payment is not: the API key may belong to another account.
     """
     return kind == CARD_ERROR or code in CUSTOMER_CODES or (code == MISSING and param == "payment_method")
 
 
 def is_saved(error: stripe.StripeError) -> bool:
-    """Return whether Stripe may replay this error under the idempotency key. A wrong True costs one new key."""
+    """Return whether Stripe may replay this error under the idempotency key. A false positive costs one new key."""
     return (
         error.http_status is not None
         and error.http_status >= HTTPStatus.BAD_REQUEST

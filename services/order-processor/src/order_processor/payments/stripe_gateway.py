@@ -1,4 +1,4 @@
-"""The port over Stripe's PaymentIntents, by the official SDK."""
+"""Payment gateway over Stripe's PaymentIntents, with the official SDK."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0
 NETWORK_RETRIES = 1
 DEADLINE_SECONDS = 15.0
-"""Time limit of one call of the port, with retries and lookups. An order makes at most four calls in one handling."""
+"""Time limit of one gateway call, including retries and reads. One handling makes at most four calls."""
 
 ALREADY_REFUNDED = "charge_already_refunded"
 FAILED_REFUND = frozenset({"failed", "canceled"})
@@ -42,11 +42,11 @@ STATUSES = {
     "requires_confirmation": PaymentStatus.OPEN,
     "requires_action": PaymentStatus.OPEN,
 }
-"""Our status by Stripe's. `processing` and `requires_capture` have none: money may still move."""
+"""Payment status by Stripe status. `processing` and `requires_capture` are missing: money may still move."""
 
 
 class StripeGateway:
-    """Gateway over Stripe's API with one connection pool, which `aclose` ends. `api_base` None is Stripe's own."""
+    """Gateway to Stripe's API with one connection pool, closed by `aclose`. `api_base` None is the SDK's default."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class StripeGateway:
                 if code := declined_code(error):
                     raise PaymentDeclined(code) from None
                 failure = error
-            # Neither yes nor no, or how it was when the key was first used: the payment itself tells how it is.
+            # Inconclusive, or a replay of an old response: read the current state of the payment.
             payment = await self._retrieve(charge, failure)
         if payment.declined is not None:
             raise PaymentDeclined(payment.declined)
@@ -121,7 +121,7 @@ class StripeGateway:
                 intent = await self._intents.cancel_async(
                     _payment_id(charge), {}, {"idempotency_key": idempotency_key(charge, PaymentCall.CANCEL)}
                 )
-            except stripe.StripeError as error:  # it may have succeeded meanwhile
+            except stripe.StripeError as error:  # the payment may have succeeded meanwhile
                 status = (await self._retrieve(charge, error)).status
                 if status is PaymentStatus.OPEN:
                     raise _unsettled(error, PaymentCall.CANCEL) from None
@@ -152,7 +152,7 @@ class StripeGateway:
         await self._http.close_async()
 
     async def _retrieve(self, charge: Charge, failure: stripe.StripeError | None = None) -> Payment:
-        """Read the payment. If it cannot be read, `failure` is what led here and is the cause to report."""
+        """Read the payment. If that fails, the raised error reports `failure`, the error of the preceding call."""
         try:
             intent = await self._intents.retrieve_async(_payment_id(charge))
         except stripe.StripeError as error:
@@ -167,7 +167,7 @@ class StripeGateway:
         )
 
     async def _is_refunded(self, charge: Charge, failure: stripe.StripeError | None) -> bool:
-        """Return whether all of it was refunded: somebody may have refunded a part by hand."""
+        """Return whether the full amount was refunded. Manual refunds may be partial."""
         payment_id = _payment_id(charge)
         try:
             intent = await self._intents.retrieve_async(payment_id)
@@ -179,10 +179,10 @@ class StripeGateway:
 
 
 def idempotency_key(charge: Charge, call: PaymentCall) -> str:
-    """The key of a call's present attempt.
+    """Return the idempotency key of a call's current attempt.
 
-    An order's first payment keeps the keys without a number that every release has used, so that two releases at work
-    on one order share them.
+    The keys of an order's first payment have no number, as in all earlier releases, so that two releases that work on
+    one order use the same keys.
     """
     number = getattr(charge.attempts, call.value)
     if call is PaymentCall.CREATE:
@@ -201,10 +201,10 @@ def _is_of(charge: Charge, intent: stripe.PaymentIntent) -> bool:
 
 
 def _declined(intent: stripe.PaymentIntent) -> str | None:
-    if intent.status == "requires_action":  # the customer is not here to act
+    if intent.status == "requires_action":  # the customer cannot act during processing
         return "authentication_required"
     error = getattr(intent, "last_payment_error", None)
-    # Stripe leaves out what an error does not have, and the SDK's objects raise for it.
+    # Stripe omits missing fields of an error, and the SDK's objects raise for them.
     kind, code, param = (getattr(error, name, None) for name in ("type", "code", "param"))
     return (code or kind) if is_customers(kind, code, param) else None
 
@@ -224,7 +224,7 @@ def _payment_id(charge: Charge) -> str:
 
 
 def _unsettled(error: stripe.StripeError | None, call: PaymentCall) -> PaymentUnavailable:
-    """Return the error of a call without effect. If Stripe saved its answer, only another key can succeed."""
+    """Return the error of a call without effect. If Stripe saved its response, only another key can succeed."""
     if error is None:
         return IdempotencyKeySpent(f"the {call} of the payment failed", FailureReason.PROVIDER_ERROR, call)
     if is_saved(error):
@@ -239,5 +239,7 @@ async def _deadline() -> AsyncIterator[None]:
             yield
     except TimeoutError:
         raise PaymentUnavailable(
-            f"no response within {DEADLINE_SECONDS:.0f} s", FailureReason.NO_RESPONSE, is_outage=True
+            f"the payment provider did not respond within {DEADLINE_SECONDS:.0f} s",
+            FailureReason.NO_RESPONSE,
+            is_outage=True,
         ) from None

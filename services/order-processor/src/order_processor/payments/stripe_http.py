@@ -1,4 +1,4 @@
-"""The HTTP client under Stripe's SDK."""
+"""HTTP client for Stripe's SDK."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import stripe
 
 
 class HttpxClient(stripe.HTTPClient):
-    """HTTP client for Stripe's SDK, whose own has no time-out over a whole request."""
+    """HTTP client with a time-out for the whole request, which the SDK's client does not have."""
 
     name = "httpx2"
 
@@ -18,7 +18,7 @@ class HttpxClient(stripe.HTTPClient):
         self._request_seconds = request_seconds
         self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(request_seconds, connect=connect_seconds),
-            limits=httpx2.Limits(max_connections=None),  # as many as messages are handled at once
+            limits=httpx2.Limits(max_connections=None),  # the number of concurrent messages is the limit
         )
 
     async def request_async(

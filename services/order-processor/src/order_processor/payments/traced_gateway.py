@@ -1,4 +1,4 @@
-"""The port over another gateway, each call a span of the order's trace."""
+"""Decorator of a payment gateway that records each call as a span of the order's trace."""
 
 from order_processor.payments.gateway import Payment, PaymentGateway, PaymentStatus
 from order_shared.domain.order.payments import Charge
