@@ -15,7 +15,14 @@ REPORT_SECONDS = 60.0
 
 REFUSED = f"payment_{FailureReason.REFUSED}"
 
-EXPECTED = frozenset({StorageUnavailable.__name__, UnknownItemVersion.__name__, f"payment_{FailureReason.PENDING}"})
+EXPECTED = frozenset(
+    {
+        StorageUnavailable.__name__,
+        UnknownItemVersion.__name__,
+        f"payment_{FailureReason.PENDING}",
+        f"payment_{FailureReason.PACED}",
+    }
+)
 """Causes that occur without a defect: many concurrent orders of one product, an order written by a newer release, or a
 slow bank. They are reported, but not counted as failed."""
 

@@ -1,0 +1,161 @@
+"""Orders after a failure: either their message is delivered again, or they wait in the outbox, and never both."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from order_processor.handlers import make_handler
+from order_processor.order.flows import DEFER_AFTER, RETRY_GRACE
+from order_processor.payments.gateway import FailureReason, PaymentPaused, PaymentUnavailable
+from order_processor.schedule import CAP, SweepSchedule
+from order_shared.domain.clock import to_millis
+from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.events import event_of
+from order_shared.domain.order.models import Order, Schedule
+from order_shared.domain.order.payments import Charge
+from order_shared.messaging.delivery import Deferred
+from order_shared.storage.orders import OpenOrder
+from order_shared.storage.outbox import open_shard_of
+from tests.factories import NOON, make_order
+from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository
+from tests.fakes_payments import MemoryGateway
+from tests.unit.processor.conftest import BASE, World, delivery_with
+
+WORKS = "pm_card_visa"
+RETRY_IN = 7
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.work = replace(world.work, clock=HandClock(NOON))
+    return world
+
+
+async def accepted(world: World, *, paid: bool = True) -> Order:
+    await world.stock("TEA", 10)
+    return await world.accept(make_order(at=NOON, due_in=BASE, payment_token=WORKS if paid else None))
+
+
+async def deliver(world: World, order: Order, *, receive_count: int = 2) -> None:
+    delivery = delivery_with(event_of(order).to_json(), receive_count=receive_count)
+    delivery.retry_in = RETRY_IN
+    await make_handler(world.work)(delivery)
+
+
+async def swept(world: World, order: Order, *, sweeps: int) -> None:
+    """Let a sweep have sent the order's message, the last of so many."""
+    stored = await world.stored(order)
+    entry = OpenOrder(
+        customer_key=order.customer.key,
+        created_at=order.created_at,
+        open_shard=open_shard_of(stored),
+        due_at=stored.schedule.due_at or 0,
+        sweeps=stored.schedule.sweeps,
+    )
+    await world.orders.postpone(entry, to_millis(NOON + BASE), sweeps=sweeps)
+
+
+def due(wait: timedelta) -> int:
+    return to_millis(NOON + wait)
+
+
+async def test_an_order_is_due_only_after_the_next_delivery_of_its_message(world: World) -> None:
+    order = await accepted(world)
+    world.payments.unavailable = True
+    with pytest.raises(PaymentUnavailable):
+        await deliver(world, order)
+    stored = await world.stored(order)
+    assert stored.schedule == Schedule(due_at=due(timedelta(seconds=RETRY_IN) + RETRY_GRACE))
+    assert stored.lease is not None
+    assert stored.lease.until == 0
+
+
+async def test_after_a_few_deliveries_the_order_waits_in_the_outbox(world: World) -> None:
+    order = await accepted(world)
+    world.payments.unavailable = True
+    with pytest.raises(Deferred):
+        await deliver(world, order, receive_count=DEFER_AFTER)
+    assert (await world.stored(order)).schedule == Schedule(due_at=due(BASE))
+
+
+async def test_a_message_that_the_sweeper_sent_is_delivered_once(world: World) -> None:
+    order = await accepted(world)
+    await swept(world, order, sweeps=3)
+    world.payments.unavailable = True
+    with pytest.raises(Deferred):
+        await deliver(world, order, receive_count=1)
+    assert (await world.stored(order)).schedule == Schedule(due_at=due(8 * BASE), sweeps=3)
+
+
+class Paused(MemoryGateway):
+    """Makes no call, as in an outage (`retry_after` None) or at the call rate."""
+
+    retry_after: timedelta | None = None
+
+    async def create(self, charge: Charge) -> str:  # noqa: ARG002 - the port
+        raise PaymentPaused("paused", FailureReason.NO_RESPONSE, self.retry_after)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "wait"),
+    [(None, CAP), (timedelta(seconds=90), timedelta(seconds=90)), (timedelta(hours=2), CAP)],
+    ids=["outage", "call rate", "long queue"],
+)
+async def test_while_payments_pause_an_order_waits_in_the_outbox_at_once(
+    world: World, retry_after: timedelta | None, wait: timedelta
+) -> None:
+    order = await accepted(world)
+    await swept(world, order, sweeps=90)
+    gateway = Paused()
+    gateway.retry_after = retry_after
+    world.work = replace(world.work, payments=gateway)
+    with pytest.raises(Deferred):
+        await deliver(world, order, receive_count=1)
+    assert (await world.stored(order)).schedule == Schedule(due_at=due(wait), sweeps=SweepSchedule(BASE).in_outage(90))
+
+
+class Contended(MemoryOrderRepository):
+    """Has conflicts with other writers at each change of status."""
+
+    async def move(self, before: Order, after: Order) -> Order:
+        if before.status is not after.status:
+            raise StorageUnavailable("DynamoDB: conflict", contended=True)
+        return await super().move(before, after)
+
+
+async def test_an_order_whose_stock_is_contended_is_due_after_the_next_delivery_too(world: World) -> None:
+    order = await accepted(world, paid=False)
+    world.work = replace(world.work, orders=Contended(world.store))
+    with pytest.raises(StorageUnavailable):
+        await deliver(world, order, receive_count=1)
+    assert (await world.stored(order)).schedule == Schedule(due_at=due(timedelta(seconds=RETRY_IN) + RETRY_GRACE))
+
+
+class BrokenInventory(MemoryInventoryRepository):
+    async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:  # noqa: ARG002 - the port's
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(("receive_count", "error"), [(1, ZeroDivisionError), (DEFER_AFTER, Deferred)])
+async def test_so_is_an_order_after_an_unexpected_error(
+    world: World, receive_count: int, error: type[Exception]
+) -> None:
+    order = await world.accept(make_order(at=NOON, due_in=BASE))
+    world.work = replace(world.work, inventory=BrokenInventory(world.store))
+    with pytest.raises(error):
+        await deliver(world, order, receive_count=receive_count)
+    stored = await world.stored(order)
+    assert stored.parking.attempts == 1
+    wait = BASE if error is Deferred else timedelta(seconds=RETRY_IN) + RETRY_GRACE
+    assert stored.schedule == Schedule(due_at=due(wait))
+
+
+async def test_an_order_under_another_owners_lease_keeps_it(world: World) -> None:
+    order = await accepted(world)
+    reserved = order.reserve(NOON, owner="another", lease_until=NOON + timedelta(minutes=1))
+    stored = await world.orders.move(order, reserved)
+    world.work = replace(world.work, inventory=BrokenInventory(world.store))
+    await deliver(world, order)
+    assert await world.stored(order) == stored
