@@ -23,7 +23,7 @@ FLUSH_SECONDS = 5.0
 
 
 class Processor:
-    """Consumer and sweeper of one process."""
+    """Consumer and sweeper of one process, and the dependencies that they share."""
 
     def __init__(
         self,
@@ -86,6 +86,6 @@ class Processor:
             reporting = group.create_task(self._handlings.run())
             sweeping = group.create_task(self._sweeper.run())
             await self._consumer.run()
-            sweeping.cancel()  # it was told to stop; by now only what does not answer can hold it
+            sweeping.cancel()  # it was asked to stop; only a dependency that does not respond still blocks it
             reporting.cancel()
         await self._publisher.close(FLUSH_SECONDS)

@@ -1,4 +1,4 @@
-"""Schedule of the sweeps of one order: how long it waits for the next one, and when it is parked instead."""
+"""Schedule of an order's sweeps: the wait before the next one, and the number after which the order is parked."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,15 +8,15 @@ from order_shared.backoff import doubled
 
 CAP = timedelta(minutes=15)
 PARK_AFTER = timedelta(hours=24)
-"""Waiting time, over all sweeps of an order, after which it is parked for an operator."""
+"""Sum of an order's waits after which it is parked for an operator."""
 
 
 @dataclass(frozen=True)
 class SweepSchedule:
-    """Waits of `base`, doubled after each sweep, at most CAP.
+    """Waits that begin with `base` and double after each sweep, up to CAP.
 
-    The number of sweeps stands for time: each one was a message that a processor should have carried out. Time without
-    processors, and an outage of the payment provider, bring no order nearer to being parked.
+    The number of sweeps measures time: each sweep sent a message that a processor should have handled. Therefore time
+    without processors does not count towards parking, nor does an outage of the payment provider.
     """
 
     base: timedelta
@@ -30,7 +30,7 @@ class SweepSchedule:
         return sweeps >= self._fewest(PARK_AFTER)
 
     def in_outage(self, sweeps: int) -> int:
-        """Return the number of sweeps that an order keeps which an outage has held up: its wait stays as long."""
+        """Return the number of sweeps that counts after an outage: few enough for parking, with the same wait."""
         return min(sweeps, next(number for number in count() if self.wait(number) == CAP))
 
     def _fewest(self, time: timedelta) -> int:

@@ -4,7 +4,7 @@ Every processor sweeps. In each shard of the index `open_orders`, the due time o
 conditional write with doubling backoff. The process whose write succeeds sends the message. Only a message that SQS
 acknowledged counts as a sweep, so an outage only delays messages.
 
-An order with a scheduled message is not due: whoever schedules the message also sets the due time. An order whose
+An order with a scheduled message is not due: the flow that postpones a message also sets the due time. An order whose
 message may be part of a backlog is not swept, and the number of messages that a sweep adds is limited: see
 `order_shared.messaging.backlog`.
 

@@ -1,7 +1,7 @@
-"""Backlog: what one process knows about the messages that wait in the queue.
+"""Estimate of the messages that wait in the queue, from one process's own observations and SQS's counts.
 
-The sweeper asks which orders may still have a message in the queue, and how many messages it may add. No order of
-delivery is assumed: SQS keeps none.
+It tells the sweeper which orders may still have a message in the queue, and how many messages to add. It assumes no
+order of delivery, because SQS guarantees none.
 """
 
 import time
@@ -18,7 +18,7 @@ IN_FLIGHT_QUOTA = 120_000
 """Messages of a standard queue that may be in flight. Beyond, a poll returns no messages, and no error."""
 
 TURNOVERS = 10
-"""The oldest message is taken to be gone once the process has received this many times the visible messages."""
+"""Number of times that the visible messages must be received until an old message counts as delivered."""
 
 MARGIN = 10
 """Safety margin of an extreme among `n` samples: this many times their spread, divided by `n`."""

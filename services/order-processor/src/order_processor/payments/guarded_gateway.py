@@ -1,7 +1,4 @@
-"""The payment port behind a circuit breaker and a pacer, so that an outage of the provider stays the provider's.
-
-Refused calls are never made: their orders wait in the outbox.
-"""
+"""Payment gateway with a circuit breaker and a rate limit. The orders of refused calls wait in the outbox."""
 
 import time
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Pacer: the rate of calls at the payment provider, from one process.
+"""Rate limit of one process's calls to the payment provider.
 
 The rate falls when the provider throttles, starts low after an outage, and rises step by step to its maximum.
 """
@@ -25,7 +25,7 @@ BURST_SECONDS = 1.0
 class Pacer:
     """Token bucket whose rate adapts. Rates are calls per second.
 
-    An order's first call takes a token or is refused. The calls that follow it are made in any case and are paid back.
+    The first call for an order takes a token or is refused. Its further calls are always made, and delay later orders.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, highest: float) -> None:
