@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -274,6 +275,8 @@ class MemoryQueue:
     refuse_next: int = 0
     asked_for: list[int] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    """Set when a message may have become visible; every poll that waits holds the one of its time."""
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         await self._request()
@@ -285,6 +288,7 @@ class MemoryQueue:
             for index, message in enumerate(messages)
             if index not in refused
         ]
+        self._notify()
         return failures
 
     async def dead_letter(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
@@ -303,7 +307,10 @@ class MemoryQueue:
             visible = [stored for stored in self.messages if stored.visible_at <= now][:limit]
             if visible or now >= deadline:
                 return [self._deliver(stored, now + visibility_seconds) for stored in visible]
-            await asyncio.sleep(0.005)
+            due = min([deadline, *(stored.visible_at for stored in self.messages)])
+            with suppress(TimeoutError):
+                async with asyncio.timeout(due - now):
+                    await self._changed.wait()
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
         await self._request()
@@ -331,10 +338,15 @@ class MemoryQueue:
                 failures.append(EntryFailure(index, "ReceiptHandleIsInvalid", gone=True))
             else:
                 held.visible_at = time.monotonic() + change.seconds
+        self._notify()
         return failures
 
     async def ping(self) -> None:
         await self._request()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _deliver(self, stored: _Stored, visible_at: float) -> ReceivedMessage:
         stored.receive_count += 1

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-import uuid
 from http import HTTPStatus
 
 import structlog
@@ -25,6 +24,7 @@ from order_api.metrics import ApiMetrics
 from order_api.problems import INTERNAL_ERROR, METHODS, error_response, problem_response
 from order_api.schemas import V1
 from order_shared.domain.errors import PlatformError
+from order_shared.entropy import random_uuid
 from order_shared.runtime.tracing import TRACEPARENT, trace_id_of
 from order_shared.runtime.tracing.port import Tracing
 
@@ -189,7 +189,7 @@ class Admission:
 
 def _request_id(scope: Scope) -> str:
     given = _header(scope, b"x-request-id") or ""
-    return given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if REQUEST_ID.fullmatch(given) else random_uuid().hex
 
 
 def _traceparent(scope: Scope) -> str | None:

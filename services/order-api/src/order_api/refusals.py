@@ -1,6 +1,5 @@
 """Responses to requests that never reach the application: a problem, after which the connection closes."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from order_api.problems import (
     ProblemKind,
     problem_response,
 )
+from order_shared.entropy import random_uuid
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ DOCUMENTED = (LONG_HEAD, LONG_TARGET, NOT_HTTP)
 
 def encode_refusal(refusal: Refusal) -> bytes:
     """Log the refusal and return the complete response as bytes."""
-    kind, request_id = refusal.kind, uuid.uuid4().hex
+    kind, request_id = refusal.kind, random_uuid().hex
     log.warning("connection_refused", code=kind.code, detail=refusal.detail, request_id=request_id)
     scope = {"path": "", "state": {"request_id": request_id}}
     headers = {**refusal.headers, "X-Request-Id": request_id, "Connection": "close"}

@@ -4,7 +4,6 @@ Every transaction has its own request token, and a retry sends the same bytes. A
 never applies the transaction twice.
 """
 
-import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from aws_json_client import (
 from order_shared.aws.connect import Connect, Decorate, undecorated
 from order_shared.aws.encoding import WriteOperation, attributes, encoded, encoded_condition
 from order_shared.domain.errors import StorageUnavailable
+from order_shared.entropy import random_uuid
 
 Item = dict[str, Any]
 
@@ -186,7 +186,7 @@ class Dynamo:
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
         """Write all items or none. Raises TransactionCanceled, with one reason per operation."""
         items = [encoded(operation) for operation in operations]
-        await self._request("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), "TransactItems": items})
+        await self._request("TransactWriteItems", {"ClientRequestToken": str(random_uuid()), "TransactItems": items})
 
     async def transact_get(self, gets: Sequence[Get]) -> list[Item | None]:
         """Return a snapshot of several items, in the order of `gets`, with None for each that does not exist."""

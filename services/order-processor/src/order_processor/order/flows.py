@@ -11,7 +11,6 @@ correct.
                          order
 """
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +31,7 @@ from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.domain.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
 from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
 from order_shared.domain.order.payments import Undo, UndoKind
+from order_shared.entropy import random_uuid
 from order_shared.messaging.delivery import Delivery, Unprocessable
 from order_shared.storage.inventory import InventoryRepository
 from order_shared.storage.orders import OrderRepository
@@ -91,7 +91,7 @@ class OrderWorkflow:
 
     @cached_property
     def _owner(self) -> str:
-        return uuid.uuid4().hex
+        return random_uuid().hex
 
     async def run(self, order: Order) -> None:
         for _ in range(ROUNDS):

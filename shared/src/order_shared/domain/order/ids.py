@@ -8,12 +8,12 @@
 An order is therefore read by id with one strongly consistent GetItem on (customer, created_at), without an index.
 """
 
-import secrets
 from datetime import datetime
 from typing import NewType
 
 from order_shared.domain.clock import MAX_MICROS, from_micros, to_micros
 from order_shared.domain.order.exceptions import InvalidOrderId
+from order_shared.entropy import random_bits
 
 OrderId = NewType("OrderId", str)
 
@@ -26,7 +26,7 @@ _RANDOM_BITS = 62
 
 def new_order_id(created_at: datetime) -> OrderId:
     millis, micros = divmod(to_micros(created_at), 1000)
-    value = millis << 80 | _VERSION << 76 | micros << 64 | _VARIANT << 62 | secrets.randbits(_RANDOM_BITS)
+    value = millis << 80 | _VERSION << 76 | micros << 64 | _VARIANT << 62 | random_bits(_RANDOM_BITS)
     return OrderId(f"{PREFIX}{value:032x}")
 
 

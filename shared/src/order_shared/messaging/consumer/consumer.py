@@ -66,7 +66,7 @@ class Consumer:
         self._on_handled = on_handled
         self._permits = asyncio.Semaphore(options.concurrency)
         self._settlement = Settlement(queue, options, metrics)
-        self._in_flight: set[Delivery] = set()
+        self._in_flight: dict[Delivery, None] = {}  # a set in the order of arrival, so that a run can be repeated
         self._heartbeat = Heartbeat(queue, self._in_flight, metrics, visibility=options.visibility)
         metrics.in_flight.set_function(lambda: len(self._in_flight))
         self._stopping = asyncio.Event()
@@ -169,7 +169,7 @@ class Consumer:
             pass
 
     def _start(self, delivery: Delivery) -> None:
-        self._in_flight.add(delivery)
+        self._in_flight[delivery] = None
         delivery.task = asyncio.create_task(self._process(delivery))
 
     async def _process(self, delivery: Delivery) -> None:
@@ -181,7 +181,7 @@ class Consumer:
                 self._permits.release()
             self._metrics.outcomes[await settle(delivery)].inc()
         finally:
-            self._in_flight.discard(delivery)
+            self._in_flight.pop(delivery, None)
             if keeps_permit:
                 self._permits.release()
 

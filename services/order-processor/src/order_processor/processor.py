@@ -1,0 +1,79 @@
+"""The parts of one processor and how they run together, apart from its process: signals, sockets and connections."""
+
+import asyncio
+from datetime import timedelta
+
+from order_processor.config import ProcessorSettings
+from order_processor.handlers import make_handler
+from order_processor.handling_report import HandlingReport
+from order_processor.metrics import ProcessorMetrics
+from order_processor.order.flows import FlowContext
+from order_processor.payments.gateway import PaymentGateway
+from order_processor.sweeper import Sweeper
+from order_shared.domain.clock import Clock, utc_now
+from order_shared.messaging.consumer.consumer import Consumer
+from order_shared.messaging.publisher import Publisher
+from order_shared.runtime.adapters import Adapters
+from order_shared.runtime.tracing.port import NO_TRACING, Tracing
+
+FLUSH_SECONDS = 5.0
+
+
+class Processor:
+    """Consumer and sweeper of one process."""
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        adapters: Adapters,
+        payments: PaymentGateway,
+        metrics: ProcessorMetrics,
+        *,
+        clock: Clock = utc_now,
+        tracing: Tracing = NO_TRACING,
+    ) -> None:
+        lease = timedelta(seconds=settings.lease_seconds)
+        context = FlowContext(
+            adapters.orders, adapters.inventory, payments, clock, lease, metrics.order_ended, metrics.payment_failed
+        )
+        self._handlings = HandlingReport()
+        self._consumer = Consumer(
+            adapters.queue,
+            make_handler(context, tracing),
+            settings.consumer_options,
+            metrics.consumer,
+            self._handlings.count,
+        )
+        self._publisher = tracing.publisher(
+            Publisher(adapters.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
+        )
+        self._sweeper = Sweeper(
+            adapters.orders,
+            self._publisher,
+            metrics,
+            clock=clock,
+            lag_ms=lambda: self._consumer.lag_ms,
+            depth=adapters.queue.depth,
+            base=timedelta(seconds=settings.sweep_base_seconds),
+            interval=timedelta(seconds=settings.sweep_interval_seconds),
+        )
+
+    @property
+    def idle_seconds(self) -> float:
+        """Time since the last turn of the poller that has been silent longest."""
+        return self._consumer.idle_seconds
+
+    def stop(self) -> None:
+        """Begin to drain."""
+        self._consumer.stop()
+        self._sweeper.stop()
+
+    async def run(self) -> None:
+        """Process messages and sweep until `stop`; return when drained."""
+        async with asyncio.TaskGroup() as group:
+            reporting = group.create_task(self._handlings.run())
+            sweeping = group.create_task(self._sweeper.run())
+            await self._consumer.run()
+            sweeping.cancel()  # it was asked to stop; only a dependency that does not respond still blocks it
+            reporting.cancel()
+        await self._publisher.close(FLUSH_SECONDS)

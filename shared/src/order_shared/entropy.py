@@ -1,0 +1,32 @@
+"""Random values for ids, tokens and lease owners, all from one source.
+
+The source is the operating system's. A simulation replaces it with a seeded one, so that a run can be repeated.
+"""
+
+import random
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_source: random.Random = random.SystemRandom()
+
+
+def random_bits(bits: int) -> int:
+    """Return an integer of so many random bits, fit for secrets."""
+    return _source.getrandbits(bits)
+
+
+def random_uuid() -> uuid.UUID:
+    """Return a new UUIDv4."""
+    return uuid.UUID(int=random_bits(128), version=4)
+
+
+@contextmanager
+def entropy_from(source: random.Random) -> Iterator[None]:
+    """Draw every value of this process from `source` until the end of the block: for simulations only."""
+    global _source  # noqa: PLW0603 - the one source of the process
+    before, _source = _source, source
+    try:
+        yield
+    finally:
+        _source = before
