@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -14,13 +15,15 @@ from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
 from order_shared.domain.order.exceptions import (
+    InvalidOrderId,
     OrderInstantTaken,
     OrderNotFound,
     OutOfStock,
     ReferenceTaken,
     StaleOrder,
 )
-from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order, Parking, Schedule
+from order_shared.domain.order.ids import created_at_of
+from order_shared.domain.order.models import FREES_REFERENCE, NOT_DUE, Customer, Order, Parking, Schedule
 from order_shared.domain.order.payments import PaymentState
 from order_shared.messaging.queue import (
     Depth,
@@ -51,12 +54,32 @@ class HandClock:
         self.now += by
 
 
+class OrderTable(dict[tuple[str, datetime], Order]):
+    """The orders by customer key and instant, with the index `open_orders` beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: defaultdict[str, dict[tuple[str, datetime], Order]] = defaultdict(dict)
+
+    def __setitem__(self, key: tuple[str, datetime], order: Order) -> None:
+        before = self.get(key)
+        if before is not None:
+            self._open[open_shard_of(before)].pop(key, None)
+        if order.schedule.due_at is not None:
+            self._open[open_shard_of(order)][key] = order
+        super().__setitem__(key, order)
+
+    def in_shard(self, open_shard: str) -> Iterable[Order]:
+        """Return the open orders of a partition of the index."""
+        return self._open[open_shard].values()
+
+
 @dataclass
 class MemoryStore:
     """What both repositories share, as the real ones share their tables."""
 
     clock: Clock = utc_now
-    orders: dict[tuple[str, datetime], Order] = field(default_factory=dict)
+    orders: OrderTable = field(default_factory=OrderTable)
     products: dict[tuple[str, str], Product] = field(default_factory=dict)
     stock: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     key_records: dict[str, IdempotencyRecord] = field(default_factory=dict)
@@ -85,10 +108,13 @@ class MemoryOrderRepository:
         self._store.orders[key] = order
 
     async def get(self, customer: Customer, order_id: str) -> Order:
-        for (customer_key, _), order in self._store.orders.items():
-            if customer_key == customer.key and order.order_id == order_id:
-                return order
-        raise OrderNotFound(order_id)
+        try:
+            order = self._store.orders.get((customer.key, created_at_of(order_id)))
+        except InvalidOrderId:
+            order = None
+        if order is None or order.order_id != order_id:
+            raise OrderNotFound(order_id)
+        return order
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
         for order in self._store.orders.values():
@@ -125,7 +151,10 @@ class MemoryOrderRepository:
         if before.reference is not None and after.status in FREES_REFERENCE:
             self._store.key_records.pop(reference_record(before).key, None)
         version = stored.version + after.version - before.version
-        self._store.orders[key] = replace(_merged(stored, before, after), version=version)
+        moved = replace(_merged(stored, before, after), version=version)
+        if not after.is_open:  # who ends an order need not know that it was due: an event does not say so
+            moved = replace(moved, schedule=NOT_DUE, lease=None, parking=after.parking, payment=moved.payment.ended())
+        self._store.orders[key] = moved
         return self._store.orders[key]
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
@@ -153,14 +182,12 @@ class MemoryOrderRepository:
             OpenOrder(
                 customer_key=order.customer.key,
                 created_at=order.created_at,
-                open_shard=open_shard_of(order),
+                open_shard=open_shard,
                 due_at=order.schedule.due_at,
                 sweeps=order.schedule.sweeps,
             )
-            for order in self._store.orders.values()
-            if order.schedule.due_at is not None
-            and open_shard_of(order) == open_shard
-            and order.schedule.due_at < before
+            for order in self._store.orders.in_shard(open_shard)
+            if order.schedule.due_at is not None and order.schedule.due_at < before
         ]
         return sorted(due, key=lambda entry: entry.due_at)[:limit]
 

@@ -1,0 +1,110 @@
+"""Machines that run the services' parts, and how they come and go."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from order_api.cursors import CursorCodec
+from order_api.metrics import ApiMetrics
+from order_api.order.service import OrderService
+from order_api.product.catalogue import Catalogue
+from order_processor.metrics import ProcessorMetrics
+from order_processor.processor import Processor
+from order_shared.domain.clock import UniqueClock
+from order_shared.messaging.publisher import Publisher
+from order_shared.runtime.adapters import Adapters
+from tests.simulation.history import What
+from tests.simulation.loop import Host
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+FLUSH_SECONDS = 5.0
+
+
+@dataclass(eq=False)
+class ApiMachine:
+    host: Host
+    service: OrderService
+    publisher: Publisher
+
+
+@dataclass(eq=False)
+class ProcessorMachine:
+    host: Host
+    processor: Processor
+    task: "asyncio.Task[None]" = field(repr=False)
+
+
+class Fleet:
+    """The machines of a world. Each start makes a new one, under a name of its own."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._started = 0
+        self.apis: list[ApiMachine] = []
+        self.processors: list[ProcessorMachine] = []
+
+    def start_api(self) -> ApiMachine:
+        host = self._new_host("api")
+        adapters = self._world.adapters(host, sweeps=False)
+        settings, metrics = self._world.api_settings, ApiMetrics()
+        publisher = Publisher(adapters.queue)
+        service = OrderService(
+            adapters.orders,
+            Catalogue(adapters.inventory, self._world.loop.time),
+            publisher,
+            CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets]),
+            clock=UniqueClock(),
+            sweep_base=timedelta(seconds=settings.sweep_base_seconds),
+            cancel_window=settings.cancel_window,
+            accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
+            on_accepted=metrics.accepted.inc,
+            on_ended=metrics.order_ended,
+        )
+        machine = ApiMachine(host, service, publisher)
+        self.apis.append(machine)
+        return machine
+
+    def start_processor(self) -> ProcessorMachine:
+        host = self._new_host("processor")
+        adapters: Adapters = self._world.adapters(host, sweeps=True)
+        processor = Processor(
+            self._world.processor_settings,
+            adapters,
+            self._world.provider.gateway(self._world.link(host)),
+            ProcessorMetrics(),
+            clock=self._world.clock,
+        )
+        machine = ProcessorMachine(host, processor, self._world.loop.start_on(host, processor.run()))
+        self.processors.append(machine)
+        return machine
+
+    async def stop_api(self, machine: ApiMachine) -> None:
+        """Take no more requests, and send what is offered."""
+        self.apis.remove(machine)
+        await self._world.loop.start_on(machine.host, machine.publisher.close(FLUSH_SECONDS))
+        self._world.history.note(What.STOPPED, by=machine.host.name)
+
+    async def stop_processor(self, machine: ProcessorMachine) -> None:
+        """Drain it, as SIGTERM does."""
+        self.processors.remove(machine)
+        machine.processor.stop()
+        await machine.task
+        self._world.history.note(What.STOPPED, by=machine.host.name)
+
+    def kill(self, machine: ApiMachine | ProcessorMachine) -> None:
+        """End the machine at once: what it was at is never finished."""
+        if isinstance(machine, ApiMachine):
+            self.apis.remove(machine)
+        else:
+            self.processors.remove(machine)
+        self._world.loop.kill(machine.host)
+        self._world.history.note(What.KILLED, by=machine.host.name)
+
+    def _new_host(self, kind: str) -> Host:
+        self._started += 1
+        host = Host(f"{kind}-{self._started}")
+        self._world.history.note(What.STARTED, by=host.name)
+        return host

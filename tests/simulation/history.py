@@ -1,0 +1,69 @@
+"""What happened in a run: every event goes into one digest, and is counted by virtual second."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from enum import StrEnum
+
+
+class What(StrEnum):
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    SENT = "sent"
+    RESENT = "sent by the sweeper"
+    RESENT_SCHEDULED = "sent by the sweeper, though a message of the order was in the queue"
+    DELIVERED = "delivered"
+    EMPTY_POLL = "poll without messages"
+    DELETED = "deleted"
+    HIDDEN = "visibility changed"
+    DEAD_LETTER = "dead letter"
+    WRITTEN = "order written"
+    PARKED = "parked"
+    ENDED = "ended"
+    PROVIDER_CALL = "provider call"
+    PROVIDER_LIMITED = "provider call answered by 429"
+    CONFLICT = "transaction conflict"
+    THROTTLED = "write throttled"
+    STARTED = "process started"
+    STOPPED = "process stopped"
+    KILLED = "process killed"
+
+
+class Gauge(StrEnum):
+    VISIBLE = "messages visible"
+    IN_FLIGHT = "messages in flight"
+
+
+class History:
+    """Events and gauges by second. Two runs with the same events in the same order have the same `digest`."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._hash = hashlib.sha256()
+        self.totals: Counter[What] = Counter()
+        self.by_second: defaultdict[int, Counter[str]] = defaultdict(Counter)
+        self.gauges: dict[Gauge, dict[int, int]] = {gauge: {} for gauge in Gauge}
+
+    def note(self, what: What, subject: str = "", *, by: str = "", kind: str = "") -> None:
+        """Record an event about `subject` on the machine `by`. `kind` tells events of one sort apart."""
+        now = self._now()
+        self._hash.update(f"{now:.6f} {by} {what} {kind} {subject}\n".encode())
+        self.totals[what] += 1
+        self.by_second[int(now)][f"{what}: {kind}" if kind else what] += 1
+
+    def measure(self, gauge: Gauge, value: int) -> None:
+        self.gauges[gauge][int(self._now())] = value
+
+    def highest(self, gauge: Gauge) -> int:
+        return max(self.gauges[gauge].values(), default=0)
+
+    def count(self, what: str, start: float = 0.0, end: float = float("inf")) -> int:
+        """Count the events of a sort in a span of virtual seconds."""
+        return sum(counts[what] for second, counts in self.by_second.items() if start <= second < end)
+
+    def busiest_second(self, what: str) -> int:
+        return max((counts[what] for counts in self.by_second.values()), default=0)
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()

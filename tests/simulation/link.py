@@ -1,0 +1,29 @@
+"""The way from one machine to a service and back."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Takes up to `seconds` each way. A machine that dies before the way there has changed nothing."""
+
+    host: str
+    dice: Random
+    seconds: float
+
+    async def call(self, effect: Callable[[], T]) -> T:
+        """Return what the service answers; its errors take their way back too."""
+        await self._travel()
+        try:
+            return effect()
+        finally:
+            await self._travel()
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self.seconds * (0.2 + 0.8 * self.dice.random()))

@@ -1,0 +1,211 @@
+"""Event loop on a virtual clock. Time advances only when nothing is ready, and a schedule chooses what runs next.
+
+All tasks of one host belong to it, also those that its tasks start. A host that is killed never runs again: its calls
+do not return, and what it awaited meanwhile is not answered.
+
+Of the tasks that are ready any may run next. Callbacks keep their order, as asyncio promises.
+"""
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+Schedule = Callable[[int], int]
+"""Chooses which of `n` ready tasks runs next, as a number below `n`."""
+
+
+class Deadlock(Exception):
+    """Nothing is ready and no timer is set, but the run has not ended."""
+
+
+def seeded(seed: str) -> Schedule:
+    """Return the schedule of a seed."""
+    draw = Random(seed).random  # noqa: S311 - reproducible, not secret
+    return lambda choices: int(draw() * choices)
+
+
+@dataclass(eq=False)
+class Host:
+    """A machine whose tasks live and die together."""
+
+    name: str
+    dead: bool = False
+    _unrun: list[asyncio.Handle] = field(default_factory=list, repr=False)
+
+
+WORLD = "world"
+"""Host of everything that outlives the machines: customers, queues, tables."""
+
+
+class _Task(asyncio.Task[Any]):
+    """A task that belongs to a host. Its hash is its number, so that a set of tasks has the same order in each run."""
+
+    host: Host
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class SimulationLoop(asyncio.AbstractEventLoop):
+    """Runs until its main task is done. `steps` counts what it has run."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.steps = 0
+        self._schedule = schedule
+        self._now = 0.0
+        self._ready_tasks: list[tuple[Host, asyncio.Handle]] = []
+        self._ready_callbacks: deque[tuple[Host, asyncio.Handle]] = deque()
+        self._timers: list[tuple[float, int, Host, asyncio.TimerHandle]] = []
+        self._order = count()
+        self._numbers = count()
+        self._world = Host(WORLD)
+        self._host = self._world
+        self._tasks: dict[int, _Task] = {}
+        self._closed = False
+        self.errors: list[dict[str, Any]] = []
+
+    # Hosts
+
+    def start_on(self, host: Host, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Start a task that belongs to `host`."""
+        before, self._host = self._host, host
+        try:
+            return self.create_task(work)
+        finally:
+            self._host = before
+
+    def kill(self, host: Host) -> None:
+        """Let no task of the host run again."""
+        host.dead = True
+
+    # Running
+
+    def run_until_complete(self, future: "Generator[Any, None, T] | asyncio.Future[T] | Any") -> T:
+        main = self.create_task(future)
+        asyncio._set_running_loop(self)
+        try:
+            while not main.done():
+                self._run_next()
+            return main.result()  # type: ignore[no-any-return]
+        finally:
+            asyncio._set_running_loop(None)
+
+    def close(self) -> None:
+        """Cancel what is left, of dead hosts too, so that no coroutine is destroyed while it waits."""
+        asyncio._set_running_loop(self)
+        try:
+            left = [task for task in self._tasks.values() if not task.done()]
+            for host in {id(task.host): task.host for task in left}.values():
+                host.dead = False
+                self._ready_callbacks.extend((host, handle) for handle in host._unrun)
+            for task in left:
+                task.cancel()
+            while self._tasks:
+                self._run_next()
+        finally:
+            asyncio._set_running_loop(None)
+            self._closed = True
+
+    def _run_next(self) -> None:
+        if not self._ready_tasks and not self._ready_callbacks:
+            self._advance()
+            return
+        choices = len(self._ready_tasks) + bool(self._ready_callbacks)
+        chosen = self._schedule(choices) if choices > 1 else 0
+        if chosen < len(self._ready_tasks):
+            ready = self._ready_tasks
+            ready[chosen], ready[-1] = ready[-1], ready[chosen]
+            host, handle = ready.pop()
+        else:
+            host, handle = self._ready_callbacks.popleft()
+        if host.dead:
+            host._unrun.append(handle)
+        elif not handle.cancelled():
+            self.steps += 1
+            self._host = host
+            handle._run()
+            self._host = self._world
+
+    def _advance(self) -> None:
+        """Go to the next timer, and make all of its time ready."""
+        while self._timers and self._timers[0][3].cancelled():
+            heapq.heappop(self._timers)
+        if not self._timers:
+            raise Deadlock(f"nothing will happen after {self._now:.3f} s")
+        self._now = max(self._now, self._timers[0][0])
+        while self._timers and self._timers[0][0] <= self._now:
+            _, _, host, handle = heapq.heappop(self._timers)
+            if not handle.cancelled():
+                self._ready_callbacks.append((host, handle))
+
+    # What asyncio asks of a loop
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, _Task):  # a step of a task, whoever woke it
+            self._ready_tasks.append((owner.host, handle))
+        else:
+            self._ready_callbacks.append((self._host, handle))
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._order), self._host, handle))
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Leave the timer: it is dropped when its time comes."""
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> "asyncio.Task[Any]":
+        task = _Task.__new__(_Task)
+        task.host, task.number = self._host, next(self._numbers)
+        task.__init__(coro, loop=self, name=name or f"{self._host.name}-{task.number}", context=context)  # type: ignore[misc]
+        self._tasks[task.number] = task
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        del self._tasks[task.number]  # type: ignore[attr-defined]
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return asyncio._get_running_loop() is self
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.errors.append(context)

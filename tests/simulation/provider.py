@@ -1,0 +1,109 @@
+"""The payment provider: with a limit on the calls of a second, and a switch for each way in which it can be away."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from order_processor.payments.gateway import FailureReason, Payment, PaymentStatus, PaymentUnavailable
+from order_processor.payments.stripe_gateway import DEADLINE_SECONDS
+from order_shared.domain.order.payments import Charge
+from tests.fakes_payments import MemoryGateway
+from tests.simulation.history import History, What
+from tests.simulation.link import Link
+from tests.simulation.tables import run_now
+
+T = TypeVar("T")
+
+
+class Outage(Enum):
+    """How the provider fails, and what the processor makes of it."""
+
+    NO_CONNECTION = auto()
+    NO_RESPONSE = auto()
+    WRONG_KEY = auto()
+    """401 or 403."""
+    LIMITED = auto()
+    """429 for every call."""
+    SERVER_ERROR = auto()
+
+
+REASONS = {
+    Outage.NO_CONNECTION: FailureReason.NO_RESPONSE,
+    Outage.NO_RESPONSE: FailureReason.NO_RESPONSE,
+    Outage.WRONG_KEY: FailureReason.REFUSED,
+    Outage.LIMITED: FailureReason.THROTTLED,
+    Outage.SERVER_ERROR: FailureReason.PROVIDER_ERROR,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderRules:
+    calls_per_second: float = 100.0
+    """Calls beyond that are answered by 429."""
+
+
+class Provider(MemoryGateway):
+    """The provider itself: it keeps payments, and never waits. Machines reach it by a gateway of their own."""
+
+    def __init__(self, rules: ProviderRules, history: History, now: Callable[[], float]) -> None:
+        super().__init__()
+        self.rules = rules
+        self.outage: Outage | None = None
+        self._history = history
+        self._now = now
+        self._allowed = max(1.0, rules.calls_per_second)
+        self._allowed_at = 0.0
+
+    def gateway(self, link: Link) -> "ProviderGateway":
+        return ProviderGateway(self, link)
+
+    def admit(self, call: str, charge: Charge, *, by: str) -> None:
+        """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
+        self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
+        if self.outage is not None:
+            raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage])
+        now, rate = self._now(), self.rules.calls_per_second
+        self._allowed = min(max(1.0, rate), self._allowed + (now - self._allowed_at) * rate)
+        self._allowed_at = now
+        if self._allowed < 1.0:
+            self._history.note(What.PROVIDER_LIMITED, charge.order_id, by=by)
+            raise PaymentUnavailable(f"{call}: 429", FailureReason.THROTTLED)
+        self._allowed -= 1.0
+
+    async def _request(self) -> None:
+        """Answer at once: the way of the call is the gateway's."""
+
+
+class ProviderGateway:
+    """The provider's port for one machine."""
+
+    def __init__(self, provider: Provider, link: Link) -> None:
+        self._provider = provider
+        self._link = link
+
+    async def create(self, charge: Charge) -> str:
+        return await self._call("create", charge, lambda: self._provider.create(charge))
+
+    async def retrieve(self, charge: Charge) -> Payment:
+        return await self._call("retrieve", charge, lambda: self._provider.retrieve(charge))
+
+    async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        return await self._call("confirm", charge, lambda: self._provider.confirm(charge, token))
+
+    async def cancel(self, charge: Charge) -> PaymentStatus:
+        return await self._call("cancel", charge, lambda: self._provider.cancel(charge))
+
+    async def refund(self, charge: Charge) -> None:
+        await self._call("refund", charge, lambda: self._provider.refund(charge))
+
+    async def _call(self, name: str, charge: Charge, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if self._provider.outage is Outage.NO_RESPONSE:
+            await asyncio.sleep(DEADLINE_SECONDS)
+
+        def effect() -> T:
+            self._provider.admit(name, charge, by=self._link.host)
+            return run_now(operation())
+
+        return await self._link.call(effect)

@@ -1,0 +1,175 @@
+"""A world: the services' parts on machines, over a queue, tables and a payment provider, in virtual time."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from typing import Any, TypeVar
+
+import structlog
+from pydantic import SecretStr
+
+from aws_json_client import RetryPolicy
+from order_api.config import ApiSettings
+from order_processor.config import ProcessorSettings
+from order_shared.domain.idempotency import IdempotencyRecord
+from order_shared.domain.order.models import Order
+from order_shared.runtime.adapters import Adapters
+from tests.factories import make_product
+from tests.fakes import MemoryInventoryRepository, MemoryStore
+from tests.simulation.clock import VirtualClock, virtual
+from tests.simulation.customers import SKU, TENANT, Customers
+from tests.simulation.fleet import Fleet
+from tests.simulation.history import Gauge, History, What
+from tests.simulation.link import Link
+from tests.simulation.loop import Host, SimulationLoop, seeded
+from tests.simulation.provider import Provider, ProviderRules
+from tests.simulation.queue import QueueRules, StandardQueue
+from tests.simulation.tables import SimulatedInventory, SimulatedOrders, TableClient, TableRules, TableServer, run_now
+
+T = TypeVar("T")
+
+STOCK = 1_000_000
+
+
+@cache
+def processor_settings() -> ProcessorSettings:
+    """Return the default settings. To validate them takes longer than many a run."""
+    return ProcessorSettings(aws_region="eu-central-1", payment_api_key=SecretStr("sk_test_simulated"))
+
+
+@cache
+def api_settings() -> ApiSettings:
+    return ApiSettings(
+        aws_region="eu-central-1",
+        jwt_issuer="https://issuer.test",
+        jwt_audience=("orders",),
+        jwks_url="https://issuer.test/keys",
+        cursor_secrets=(SecretStr("a-secret-of-simulations"),),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How the world around the services behaves. Way times are in seconds, each way."""
+
+    queue: QueueRules = QueueRules()
+    tables: TableRules = TableRules()
+    provider: ProviderRules = ProviderRules()
+    table_way: float = 0.004
+    queue_way: float = 0.01
+    provider_way: float = 0.1
+    processor: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the processors that differ from the defaults."""
+    api: Mapping[str, Any] = field(default_factory=dict)
+
+
+class World:
+    def __init__(self, loop: SimulationLoop, seed: str, rules: Rules) -> None:
+        self.loop = loop
+        self.rules = rules
+        self.clock = VirtualClock(loop)
+        self.history = History(loop.time)
+        self.store = MemoryStore(self.clock)
+        self.queue = StandardQueue(rules.queue, self._dice(seed, "queue"), self.history, loop.time)
+        self.tables = TableServer(rules.tables, self.history, loop.time)
+        self.provider = Provider(rules.provider, self.history, loop.time)
+        self.fleet = Fleet(self)
+        self.customers = Customers(self, self._dice(seed, "customers"))
+        self._ways = self._dice(seed, "ways")
+        self.processor_settings = processor_settings().model_copy(update=dict(rules.processor))
+        self.api_settings = api_settings().model_copy(update=dict(rules.api))
+
+    def link(self, host: Host, seconds: float | None = None) -> Link:
+        return Link(host.name, self._ways, self.rules.provider_way if seconds is None else seconds)
+
+    def adapters(self, host: Host, *, sweeps: bool) -> Adapters:
+        """Return the tables and the queue as a machine reaches them."""
+        deadline = (
+            self.processor_settings.storage_deadline_seconds if sweeps else self.api_settings.accept_deadline_seconds
+        )
+        tables = TableClient(self.tables, self.link(host, self.rules.table_way), RetryPolicy(deadline=deadline))
+        return Adapters(
+            orders=SimulatedOrders(self.store, tables),
+            inventory=SimulatedInventory(self.store, tables),
+            queue=self.queue.client(self.link(host, self.rules.queue_way), sweeps=sweeps),
+        )
+
+    def stock(self, sku: str = SKU, units: int = STOCK, shards: int = 16) -> None:
+        """Put a product on sale, before anything else happens."""
+        inventory = MemoryInventoryRepository(self.store)
+        product = make_product(tenant=TENANT, sku=sku, stock_shards=shards)
+        run_now(inventory.put(product))
+        if units:
+            record = IdempotencyRecord(key=f"stock-{sku}", subject=sku, fingerprint=None, expires_at=None)
+            run_now(inventory.adjust(TENANT, sku, units, record))
+
+    async def until(self, done: Callable[[], bool], *, within: float, every: float = 1.0) -> bool:
+        """Wait until `done`, and return whether that was so within the time."""
+        ends_at = self.loop.time() + within
+        while not done():
+            if self.loop.time() >= ends_at:
+                return False
+            await asyncio.sleep(every)
+        return True
+
+    @property
+    def open_orders(self) -> list[Order]:
+        return [order for order in self.store.orders.values() if order.is_open]
+
+    async def _measure(self) -> None:
+        while True:
+            self.history.measure(Gauge.VISIBLE, self.queue.visible)
+            self.history.measure(Gauge.IN_FLIGHT, self.queue.in_flight)
+            await asyncio.sleep(1.0)
+
+    @asynccontextmanager
+    async def measured(self) -> AsyncIterator[None]:
+        """Read the gauges once a second until the end of the block."""
+        measuring = asyncio.create_task(self._measure())
+        try:
+            yield
+        finally:
+            measuring.cancel()
+
+    @staticmethod
+    def _dice(seed: str, name: str) -> Random:
+        return Random(f"{seed}/{name}")  # noqa: S311 - reproducible, not secret
+
+
+Play = Callable[[World], Coroutine[Any, Any, T]]
+
+
+def simulate(seed: str, rules: Rules, play: Play[T]) -> T:
+    """Play in a new world, and return what that returns. The seed decides everything that is left to chance."""
+    loop = SimulationLoop(seeded(f"{seed}/schedule"))
+    with _quiet(), virtual(loop, seed):
+        try:
+
+            async def begin() -> T:
+                world = World(loop, seed, rules)
+                async with world.measured():
+                    return await play(world)
+
+            return loop.run_until_complete(begin())
+        finally:
+            loop.close()
+            if loop.errors:
+                raise RuntimeError(f"tasks failed unnoticed: {loop.errors}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Log nothing: hours of virtual time are many lines."""
+    before = structlog.get_config()
+    structlog.configure(**{**before, "wrapper_class": structlog.make_filtering_bound_logger(logging.CRITICAL)})
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+__all__ = ["History", "Play", "Rules", "What", "World", "simulate"]
