@@ -42,6 +42,8 @@ REASONS = {
 class ProviderRules:
     calls_per_second: float = 100.0
     """Calls beyond that are answered by 429."""
+    burst: float = 100.0
+    """Calls that are admitted at once after a rest."""
 
 
 class Provider(MemoryGateway):
@@ -53,7 +55,7 @@ class Provider(MemoryGateway):
         self.outage: Outage | None = None
         self._history = history
         self._now = now
-        self._allowed = max(1.0, rules.calls_per_second)
+        self._allowed = rules.burst
         self._allowed_at = 0.0
 
     def gateway(self, link: Link) -> "ProviderGateway":
@@ -65,7 +67,7 @@ class Provider(MemoryGateway):
         if self.outage is not None:
             raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage])
         now, rate = self._now(), self.rules.calls_per_second
-        self._allowed = min(max(1.0, rate), self._allowed + (now - self._allowed_at) * rate)
+        self._allowed = min(self.rules.burst, self._allowed + (now - self._allowed_at) * rate)
         self._allowed_at = now
         if self._allowed < 1.0:
             self._history.note(What.PROVIDER_LIMITED, charge.order_id, by=by)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from order_shared.messaging.queue import Depth, EntryFailure, OutgoingMessage, ReceivedMessage, Visibility
+from order_shared.messaging.queue import Depth, EntryFailure, OutgoingMessage, QueueUnavailable, ReceivedMessage, Visibility
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.simulation.clock import START
 from tests.simulation.history import History, What
@@ -60,6 +60,8 @@ class StandardQueue:
     def __init__(self, rules: QueueRules, dice: Random, history: History, now: Callable[[], float]) -> None:
         self.rules = rules
         self.history = history
+        self.down = False
+        """Every request fails while this is set."""
         self.dead_letters: list[OutgoingMessage] = []
         self.sends_of: Counter[str] = Counter()
         """Messages sent so far, by order."""
@@ -117,7 +119,7 @@ class StandardQueue:
         self.messages_of[order_id] += 1
         number = next(self._numbers)
         self._show(_Message(f"message-{number}", outgoing, self._now(), order_id))
-        self.notify()
+        self._notify()
 
     def take(self, limit: int, visibility_seconds: float, *, by: str) -> list[ReceivedMessage]:
         """Receive up to `limit` messages that are visible now, and none at the quota."""
@@ -153,7 +155,8 @@ class StandardQueue:
             message.visible_at = None
             self._forget(message)
             self.history.note(What.DELETED, receipt, by=by)
-            self.notify()
+            if len(self._in_flight) == self.rules.quota - 1:
+                self._notify()
 
     def postpone(self, receipt: str, seconds: float, *, by: str) -> bool:
         """Return False if the delivery is over."""
@@ -161,21 +164,29 @@ class StandardQueue:
         if message is None:
             return False
         self.history.note(What.HIDDEN, receipt, by=by)
+        next_before = self._next_time_out()
         self._hide(message, seconds)
-        self.notify()
+        if self._now() + seconds < next_before:
+            self._notify()
         return True
 
     async def wait_for_messages(self, seconds: float) -> None:
         """Return when something may have become visible, at the latest after `seconds`."""
-        if self._time_outs:
-            seconds = min(seconds, self._time_outs[0][0] - self._now())
+        seconds = min(seconds, self._next_time_out() - self._now())
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
                 await self._changed.wait()
 
-    def notify(self) -> None:
+    def _notify(self) -> None:
+        """Wake every poll that waits."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def _next_time_out(self) -> float:
+        """Return when the next message in flight becomes visible."""
+        while self._time_outs and self._time_outs[0][2].visible_at != self._time_outs[0][0]:
+            heapq.heappop(self._time_outs)  # deleted or postponed meanwhile
+        return self._time_outs[0][0] if self._time_outs else float("inf")
 
     def _find(self, receipt: str) -> _Message | None:
         self._end_time_outs()
@@ -214,6 +225,7 @@ class QueueClient:
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         def put() -> None:
+            self._ensure_up()
             for message in messages:
                 self._queue.put(message, by=self._link.host, sweeps=self._sweeps)
 
@@ -222,6 +234,7 @@ class QueueClient:
 
     async def dead_letter(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         def put() -> None:
+            self._ensure_up()
             self._queue.dead_letters += messages
             self._queue.history.note(What.DEAD_LETTER, by=self._link.host)
 
@@ -230,7 +243,7 @@ class QueueClient:
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         loop = asyncio.get_running_loop()
-        await self._link.call(lambda: None)
+        await self._link.call(self._ensure_up)
         ends_at = loop.time() + wait_seconds
         while True:
             taken = self._queue.take(limit, visibility_seconds, by=self._link.host)
@@ -245,6 +258,7 @@ class QueueClient:
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
         def remove() -> None:
+            self._ensure_up()
             for receipt in receipts:
                 self._queue.remove(receipt, by=self._link.host)
 
@@ -253,6 +267,7 @@ class QueueClient:
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
         def change() -> list[EntryFailure]:
+            self._ensure_up()
             return [
                 EntryFailure(index, "ReceiptHandleIsInvalid", gone=True)
                 for index, change in enumerate(changes)
@@ -262,9 +277,15 @@ class QueueClient:
         return await self._link.call(change)
 
     async def depth(self) -> Depth:
-        return await self._link.call(
-            lambda: Depth(work=self._queue.approximate_visible, dead=len(self._queue.dead_letters))
-        )
+        def count_messages() -> Depth:
+            self._ensure_up()
+            return Depth(work=self._queue.approximate_visible, dead=len(self._queue.dead_letters))
+
+        return await self._link.call(count_messages)
 
     async def ping(self) -> None:
-        await self._link.call(lambda: None)
+        await self._link.call(self._ensure_up)
+
+    def _ensure_up(self) -> None:
+        if self._queue.down:
+            raise QueueUnavailable("down")

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,12 +17,12 @@ from aws_json_client import RetryPolicy
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
 from order_shared.domain.idempotency import IdempotencyRecord
-from order_shared.domain.order.models import Order
+from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.runtime.adapters import Adapters
 from tests.factories import make_product
 from tests.fakes import MemoryInventoryRepository, MemoryStore
-from tests.simulation.clock import VirtualClock, virtual
-from tests.simulation.customers import SKU, TENANT, Customers
+from tests.simulation.clock import START, VirtualClock, virtual
+from tests.simulation.customers import SKU, TENANT, Customers, Purchase
 from tests.simulation.fleet import Fleet
 from tests.simulation.history import Gauge, History, What
 from tests.simulation.link import Link
@@ -62,6 +63,8 @@ class Rules:
     table_way: float = 0.004
     queue_way: float = 0.01
     provider_way: float = 0.1
+    gauge_seconds: float = 1.0
+    """Time between two readings of the gauges."""
     processor: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the processors that differ from the defaults."""
     api: Mapping[str, Any] = field(default_factory=dict)
@@ -120,11 +123,19 @@ class World:
     def open_orders(self) -> list[Order]:
         return [order for order in self.store.orders.values() if order.is_open]
 
+    def wait_of(self, purchase: Purchase) -> float | None:
+        """Return the time from the acknowledgement to the order's end; None while it is open."""
+        order = self.store.orders[purchase.order.customer.key, purchase.order.created_at]
+        return None if order.is_open else (order.updated_at - START).total_seconds() - purchase.accepted_at
+
+    def statuses(self, purchases: Iterable[Purchase]) -> Counter[OrderStatus]:
+        return Counter(self.store.orders[each.order.customer.key, each.order.created_at].status for each in purchases)
+
     async def _measure(self) -> None:
         while True:
             self.history.measure(Gauge.VISIBLE, self.queue.visible)
             self.history.measure(Gauge.IN_FLIGHT, self.queue.in_flight)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(self.rules.gauge_seconds)
 
     @asynccontextmanager
     async def measured(self) -> AsyncIterator[None]:
