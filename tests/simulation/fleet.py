@@ -1,6 +1,5 @@
 """Machines that run the services' parts, and how they come and go."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,11 +12,13 @@ from order_processor.metrics import ProcessorMetrics
 from order_processor.processor import Processor
 from order_shared.domain.clock import UniqueClock
 from order_shared.messaging.publisher import Publisher
-from order_shared.runtime.adapters import Adapters
 from tests.simulation.history import What
 from tests.simulation.loop import Host
 
 if TYPE_CHECKING:
+    import asyncio
+
+    from order_shared.runtime.adapters import Adapters
     from tests.simulation.world import World
 
 FLUSH_SECONDS = 5.0

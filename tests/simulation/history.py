@@ -45,11 +45,14 @@ class History:
         self.gauges: dict[Gauge, dict[int, int]] = {gauge: {} for gauge in Gauge}
 
     def note(self, what: What, subject: str = "", *, by: str = "", kind: str = "") -> None:
-        """Record an event about `subject` on the machine `by`. `kind` tells events of one sort apart."""
+        """Record an event about `subject` on the machine `by`. With a `kind` it is counted as `{what}: {kind}` too."""
         now = self._now()
         self._hash.update(f"{now:.6f} {by} {what} {kind} {subject}\n".encode())
         self.totals[what] += 1
-        self.by_second[int(now)][f"{what}: {kind}" if kind else what] += 1
+        counts = self.by_second[int(now)]
+        counts[what] += 1
+        if kind:
+            counts[f"{what}: {kind}"] += 1
 
     def measure(self, gauge: Gauge, value: int) -> None:
         self.gauges[gauge][int(self._now())] = value

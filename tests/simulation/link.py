@@ -25,5 +25,10 @@ class Link:
         finally:
             await self._travel()
 
+    async def read(self, effect: Callable[[], T]) -> T:
+        """Return what a read answers, after one way: when a machine dies makes no difference to it."""
+        await self._travel()
+        return effect()
+
     async def _travel(self) -> None:
         await asyncio.sleep(self.seconds * (0.2 + 0.8 * self.dice.random()))

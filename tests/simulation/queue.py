@@ -18,7 +18,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from order_shared.messaging.queue import Depth, EntryFailure, OutgoingMessage, QueueUnavailable, ReceivedMessage, Visibility
+from order_shared.messaging.queue import (
+    Depth,
+    EntryFailure,
+    OutgoingMessage,
+    QueueUnavailable,
+    ReceivedMessage,
+    Visibility,
+)
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.simulation.clock import START
 from tests.simulation.history import History, What

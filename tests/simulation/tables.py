@@ -118,6 +118,10 @@ class TableClient:
         except Unavailable as error:
             raise StorageUnavailable(f"DynamoDB: {error}") from error
 
+    async def read(self, effect: Callable[[], T]) -> T:
+        """Read once. No write is in the way of a read that is no transaction."""
+        return await self._link.read(effect)
+
 
 def run_now(operation: Coroutine[Any, Any, T]) -> T:
     """Return the result of a repository in memory, which never waits."""
@@ -162,15 +166,15 @@ class SimulatedOrders(MemoryOrderRepository):
 
     async def get(self, customer: Customer, order_id: str) -> Order:
         get = super().get
-        return await self._tables.call(lambda: run_now(get(customer, order_id)))
+        return await self._tables.read(lambda: run_now(get(customer, order_id)))
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
         get = super().get_by_id
-        return await self._tables.call(lambda: run_now(get(tenant, order_id)))
+        return await self._tables.read(lambda: run_now(get(tenant, order_id)))
 
     async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
         listed = super().list_orders
-        return await self._tables.call(lambda: run_now(listed(customer, window, limit=limit, descending=descending)))
+        return await self._tables.read(lambda: run_now(listed(customer, window, limit=limit, descending=descending)))
 
     async def move(self, before: Order, after: Order) -> Order:
         move = super().move
@@ -198,11 +202,11 @@ class SimulatedOrders(MemoryOrderRepository):
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         find = super().find_record
-        return await self._tables.call(lambda: run_now(find(key)))
+        return await self._tables.read(lambda: run_now(find(key)))
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
         due = super().list_due
-        return await self._tables.call(lambda: run_now(due(open_shard, before, limit)))
+        return await self._tables.read(lambda: run_now(due(open_shard, before, limit)))
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
         postpone = super().postpone
@@ -214,10 +218,10 @@ class SimulatedOrders(MemoryOrderRepository):
 
     async def get_entry(self, entry: OpenOrder) -> Order | None:
         get = super().get_entry
-        return await self._tables.call(lambda: run_now(get(entry)))
+        return await self._tables.read(lambda: run_now(get(entry)))
 
     async def ping(self) -> None:
-        await self._tables.call(lambda: None)
+        await self._tables.read(lambda: None)
 
     def _note(self, before: Order, stored: Order) -> None:
         history, host = self._server.history, self._tables.host
@@ -236,16 +240,16 @@ class SimulatedInventory(MemoryInventoryRepository):
 
     async def get(self, tenant: str, sku: str) -> StockedProduct:
         get = super().get
-        return await self._tables.call(lambda: run_now(get(tenant, sku)))
+        return await self._tables.read(lambda: run_now(get(tenant, sku)))
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
         get = super().get_products
         wanted = list(skus)
-        return await self._tables.call(lambda: run_now(get(tenant, wanted)))
+        return await self._tables.read(lambda: run_now(get(tenant, wanted)))
 
     async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
         listed = super().list_products
-        return await self._tables.call(lambda: run_now(listed(tenant, after=after, limit=limit)))
+        return await self._tables.read(lambda: run_now(listed(tenant, after=after, limit=limit)))
 
     async def put(self, product: Product) -> None:
         put = super().put
@@ -273,7 +277,7 @@ class SimulatedInventory(MemoryInventoryRepository):
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         find = super().find_record
-        return await self._tables.call(lambda: run_now(find(key)))
+        return await self._tables.read(lambda: run_now(find(key)))
 
     async def _snapshot(self, tenant: str, sku: str, shards: Sequence[Item]) -> list[int]:
         keys = [product_item(tenant, sku).key, *(item.key for item in shards)]

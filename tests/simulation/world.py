@@ -24,9 +24,9 @@ from tests.fakes import MemoryInventoryRepository, MemoryStore
 from tests.simulation.clock import START, VirtualClock, virtual
 from tests.simulation.customers import SKU, TENANT, Customers, Purchase
 from tests.simulation.fleet import Fleet
-from tests.simulation.history import Gauge, History, What
+from tests.simulation.history import Gauge, History
 from tests.simulation.link import Link
-from tests.simulation.loop import Host, SimulationLoop, seeded
+from tests.simulation.loop import MAX_STEPS, Host, SimulationLoop, seeded
 from tests.simulation.provider import Provider, ProviderRules
 from tests.simulation.queue import QueueRules, StandardQueue
 from tests.simulation.tables import SimulatedInventory, SimulatedOrders, TableClient, TableRules, TableServer, run_now
@@ -57,12 +57,14 @@ def api_settings() -> ApiSettings:
 class Rules:
     """How the world around the services behaves. Way times are in seconds, each way."""
 
-    queue: QueueRules = QueueRules()
-    tables: TableRules = TableRules()
-    provider: ProviderRules = ProviderRules()
+    queue: QueueRules = field(default_factory=QueueRules)
+    tables: TableRules = field(default_factory=TableRules)
+    provider: ProviderRules = field(default_factory=ProviderRules)
     table_way: float = 0.004
     queue_way: float = 0.01
     provider_way: float = 0.1
+    max_steps: int = MAX_STEPS
+    """Steps of the loop, at about 40 µs of CPU each, after which a run fails."""
     gauge_seconds: float = 1.0
     """Time between two readings of the gauges."""
     processor: Mapping[str, Any] = field(default_factory=dict)
@@ -156,7 +158,7 @@ Play = Callable[[World], Coroutine[Any, Any, T]]
 
 def simulate(seed: str, rules: Rules, play: Play[T]) -> T:
     """Play in a new world, and return what that returns. The seed decides everything that is left to chance."""
-    loop = SimulationLoop(seeded(f"{seed}/schedule"))
+    loop = SimulationLoop(seeded(f"{seed}/schedule"), rules.max_steps)  # type: ignore[abstract] # of what it lacks nothing is called
     with _quiet(), virtual(loop, seed):
         try:
 
@@ -181,6 +183,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
-
-
-__all__ = ["History", "Play", "Rules", "What", "World", "simulate"]

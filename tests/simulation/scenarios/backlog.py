@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tests.simulation.customers import paid, unpaid
 from tests.simulation.history import Gauge, What
+from tests.simulation.loop import MAX_STEPS
 from tests.simulation.queue import QueueRules
 from tests.simulation.world import Rules, World, simulate
 
@@ -29,6 +30,7 @@ class BacklogNumbers:
     concurrency: int = 2
     table_way: float = 0.15
     drain: float = 60 * MINUTE
+    max_steps: int = MAX_STEPS
 
     @property
     def rules(self) -> Rules:
@@ -36,6 +38,7 @@ class BacklogNumbers:
             queue=QueueRules(quota=round(120_000 / self.scale)),
             table_way=self.table_way,
             processor={"concurrency": self.concurrency},
+            max_steps=self.max_steps,
             gauge_seconds=1.0 if self.rest < HOUR else MINUTE,
         )
 

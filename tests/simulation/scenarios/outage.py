@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.customers import PAID, UNPAID, Purchase, paid, unpaid
 from tests.simulation.history import Gauge, What
+from tests.simulation.loop import MAX_STEPS
 from tests.simulation.provider import Outage, ProviderRules
 from tests.simulation.queue import QueueRules
 from tests.simulation.world import Rules, World, simulate
@@ -30,6 +31,7 @@ class OutageNumbers:
     before_minutes: float = 10.0
     outage_minutes: float = 60.0
     drain_minutes: float = 180.0
+    max_steps: int = MAX_STEPS
     minutes_shown: tuple[int, ...] = (1, 5, 8, 13, 20, 30, 45, 60)
 
     @property
@@ -64,7 +66,7 @@ class OutageResult:
 
 def play_outage(seed: str, numbers: OutageNumbers) -> OutageResult:
     provider = ProviderRules(calls_per_second=numbers.calls_per_second / numbers.scale, burst=numbers.burst)
-    rules = Rules(queue=QueueRules(quota=numbers.scaled_quota), provider=provider)
+    rules = Rules(queue=QueueRules(quota=numbers.scaled_quota), provider=provider, max_steps=numbers.max_steps)
     return simulate(seed, rules, lambda world: _play(world, numbers))
 
 
