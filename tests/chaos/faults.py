@@ -6,11 +6,12 @@ process meets the same fault in every run of that seed.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial as partial_call
 from random import Random
 
+from tests.chaos.limits import Conflicts, InFlightQuota, Limit, PartitionLimit, Strike, onward
 from tests.chaos.wire import (
     BATCHES,
     DYNAMODB,
@@ -18,21 +19,20 @@ from tests.chaos.wire import (
     RECEIVE,
     SQS,
     TRANSACTION,
-    UPDATE,
     Answer,
     Call,
     Forward,
     Json,
     Reset,
     aws_error,
-    cancelled,
     failed_entries,
     json_answer,
     payment_error,
 )
 
 STALL_SECONDS = 3.0  # longer than the services wait for DynamoDB
-OVERLAP_SECONDS = 0.02
+BACK_AFTER = 3
+"""Receives after which SQS moves a message to the back of the queue."""
 
 
 @dataclass
@@ -41,6 +41,7 @@ class Mail:
 
     seen: deque[Json] = field(default_factory=lambda: deque(maxlen=50))
     held: list[Json] = field(default_factory=list)
+    at_the_back: list[Json] = field(default_factory=list)
 
 
 Fault = Callable[[Call, Forward, Random, Mail], Awaitable[Answer]]
@@ -118,6 +119,20 @@ async def reordered(call: Call, forward: Forward, dice: Random, mail: Mail) -> A
     return _with_messages(answer, mixed)
 
 
+async def sent_to_the_back(call: Call, forward: Forward, _dice: Random, mail: Mail) -> Answer:
+    """A message that was received three times comes when a poll finds no other one."""
+    answer = await forward(call)
+    messages: list[Json] = answer.content.get("Messages", [])
+    worn = [message for message in messages if _receives(message) > BACK_AFTER]
+    others = [message for message in messages if message not in worn]
+    mail.at_the_back += worn
+    if others:
+        return _with_messages(answer, others)
+    room = call.content["MaxNumberOfMessages"]
+    last, mail.at_the_back = mail.at_the_back[:room], mail.at_the_back[room:]
+    return _with_messages(answer, last)
+
+
 async def expired(call: Call, forward: Forward, dice: Random, _mail: Mail) -> Answer:
     """The visibility of some messages is over as they arrive: another poll gets them at once."""
     answer = await forward(call)
@@ -130,6 +145,10 @@ async def expired(call: Call, forward: Forward, dice: Random, _mail: Mail) -> An
             }
             await forward(call.with_content("ChangeMessageVisibility", change))
     return answer
+
+
+def _receives(message: Json) -> int:
+    return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))
 
 
 def _with_messages(answer: Answer, messages: list[Json]) -> Answer:
@@ -166,11 +185,19 @@ KINDS = {
     "duplicate": Kind(_is_receive, duplicated, 0.9),
     "reorder": Kind(_is_receive, reordered, 0.9),
     "early expiry": Kind(_is_receive, expired, 0.9),
+    "back of the queue": Kind(_is_receive, sent_to_the_back, 0.9),
 }
 CONFLICT = "conflict"
-"""No matter of chance: it strikes whenever two writes that are under way at once share an item."""
+IN_FLIGHT_QUOTA = "in-flight quota"
+PARTITION_LIMIT = "partition limit"
+LIMITS: Mapping[str, Callable[[Strike], Limit]] = {
+    CONFLICT: Conflicts,
+    IN_FLIGHT_QUOTA: InFlightQuota,
+    PARTITION_LIMIT: PartitionLimit,
+}
+"""What is no matter of chance: see `tests.chaos.limits`."""
 
-ALL_KINDS = (*KINDS, CONFLICT)
+ALL_KINDS = (*KINDS, *LIMITS)
 MIXED_SHARE = 0.5
 """Of each kind's rate, when all of them strike together."""
 
@@ -182,38 +209,23 @@ class Weather:
         self._seed = seed
         self._kinds = [(name, KINDS[name]) for name in kinds if name in KINDS]
         self._share = 1.0 if len(kinds) == 1 else MIXED_SHARE
-        self._conflicts = CONFLICT in kinds
         self._ordinals: Counter[tuple[str, str]] = Counter()
         self._mail = Mail()
-        self._under_way: dict[str, Counter[str]] = {TRANSACTION: Counter(), UPDATE: Counter()}
         self.injected: Counter[str] = Counter()
+        self._limits = [limit(partial_call(self._count, name)) for name, limit in LIMITS.items() if name in kinds]
 
     async def meet(self, call: Call, forward: Forward) -> Answer:
         ordinal = self._ordinals[call.caller, call.operation]
         self._ordinals[call.caller, call.operation] += 1
         dice = Random(f"{self._seed}/{call.caller}/{call.operation}/{ordinal}")  # noqa: S311 - reproducible, not secret
-        onward = partial_call(self._one_at_a_time, forward) if self._conflicts and call.written_keys else forward
+        limited = onward(forward, self._limits)
         candidates = [(name, kind) for name, kind in self._kinds if kind.strikes(call)]
         if candidates:
             name, kind = dice.choice(candidates)
             if dice.random() < kind.rate * self._share:
                 self.injected[name] += 1
-                return await kind.treat(call, onward, dice, self._mail)
-        return await onward(call)
+                return await kind.treat(call, limited, dice, self._mail)
+        return await limited(call)
 
-    async def _one_at_a_time(self, forward: Forward, call: Call) -> Answer:
-        """As DynamoDB has it: while an item is written, no transaction may; while a transaction is, no write may."""
-        keys = call.written_keys
-        taken = self._under_way[TRANSACTION]
-        if call.operation == TRANSACTION:
-            taken = taken + self._under_way[UPDATE]
-        conflicts = [key in taken for key in keys]
-        if any(conflicts):
-            self.injected[CONFLICT] += 1
-            return cancelled(conflicts) if call.operation == TRANSACTION else aws_error("TransactionConflictException")
-        self._under_way[call.operation].update(keys)
-        try:
-            await asyncio.sleep(OVERLAP_SECONDS)
-            return await forward(call)
-        finally:
-            self._under_way[call.operation] -= Counter(keys)
+    def _count(self, name: str) -> None:
+        self.injected[name] += 1

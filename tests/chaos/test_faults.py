@@ -12,7 +12,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from tests.chaos import faults
-from tests.chaos.faults import ALL_KINDS, CONFLICT, Fault, Mail, Weather
+from tests.chaos.faults import ALL_KINDS, CONFLICT, IN_FLIGHT_QUOTA, PARTITION_LIMIT, Fault, Mail, Weather
+from tests.chaos.limits import QUOTA
 from tests.chaos.proxy import Plan, open_proxy
 from tests.chaos.wire import TRANSACTION, UPDATE, Answer, Call, Forward, Json, Reset, json_answer
 
@@ -32,7 +33,7 @@ def payment_call(path: str) -> Call:
 
 
 def receive(limit: int = 10) -> Call:
-    return aws_call(SQS, "ReceiveMessage", {"QueueUrl": "q", "MaxNumberOfMessages": limit})
+    return aws_call(SQS, "ReceiveMessage", {"QueueUrl": "q", "MaxNumberOfMessages": limit, "VisibilityTimeout": 30})
 
 
 def send(*ids: str) -> Call:
@@ -51,8 +52,11 @@ class OtherSide:
         return json_answer(self._answers.pop(0) if self._answers else {})
 
 
-def messages(*ids: str) -> Json:
-    return {"Messages": [{"MessageId": id, "ReceiptHandle": f"receipt-{id}"} for id in ids]}  # noqa: A001 - SQS's name
+def messages(*ids: str, receives: int = 1) -> Json:
+    attributes = {"ApproximateReceiveCount": str(receives)}
+    return {
+        "Messages": [{"MessageId": id, "ReceiptHandle": f"receipt-{id}", "Attributes": attributes} for id in ids]  # noqa: A001 - SQS's name
+    }
 
 
 def ids_of(answer: Answer) -> list[str]:
@@ -188,6 +192,81 @@ async def test_a_conflict_names_the_item_that_was_in_the_way() -> None:
     assert [reason["Code"] for reason in answer.content["CancellationReasons"]] == ["None", "TransactionConflict"]
 
 
+SNAPSHOT = aws_call(DYNAMODB, "TransactGetItems", {"TransactItems": [{"Get": WRITE}]})
+
+
+@pytest.mark.parametrize("write", [TRANSACT, PLAIN], ids=["transaction", "update"])
+async def test_a_read_transaction_is_cancelled_by_a_write_of_its_items_and_is_in_nobody_s_way(write: Call) -> None:
+    weather, there = Weather("seed", [CONFLICT]), Slow()
+    under_way = asyncio.create_task(weather.meet(write, there))
+    await there.reached.wait()
+    answer = await weather.meet(SNAPSHOT, OtherSide())
+    assert answer.content["CancellationReasons"] == [{"Code": "TransactionConflict", "Message": "injected"}]
+    there.may_answer.set()
+    await under_way
+    there.may_answer.clear()
+    there.reached.clear()
+    reading = asyncio.create_task(weather.meet(SNAPSHOT, there))
+    await there.reached.wait()
+    assert (await weather.meet(write, OtherSide())).status == 200
+    there.may_answer.set()
+    assert (await reading).status == 200
+
+
+async def test_at_the_quota_a_poll_has_no_messages_until_some_are_deleted_or_visible_again() -> None:
+    weather = Weather("seed", [IN_FLIGHT_QUOTA])
+    first = [f"m{number}" for number in range(QUOTA)]
+    there = OtherSide(messages(*first), {}, messages("later"))
+    assert ids_of(await weather.meet(receive(), there)) == first
+    assert there.calls[0].content["MaxNumberOfMessages"] == QUOTA
+    empty = await weather.meet(receive(), there)
+    assert (empty.status, ids_of(empty)) == (200, [])
+    assert len(there.calls) == 1, "it did not reach the queue"
+    await weather.meet(aws_call(SQS, "DeleteMessageBatch", {"Entries": [{"ReceiptHandle": "receipt-m0"}]}), there)
+    assert ids_of(await weather.meet(receive(), there)) == ["later"]
+    assert there.calls[-1].content["MaxNumberOfMessages"] == 1
+
+
+async def test_a_postponed_message_is_in_flight_and_one_that_is_given_back_is_not() -> None:
+    weather = Weather("seed", [IN_FLIGHT_QUOTA])
+    there = OtherSide(messages(*(f"m{number}" for number in range(QUOTA))), {}, {}, messages("later"))
+    await weather.meet(receive(), there)
+
+    async def hide(seconds: int) -> None:
+        entries = [{"ReceiptHandle": "receipt-m0", "VisibilityTimeout": seconds}]
+        await weather.meet(aws_call(SQS, "ChangeMessageVisibilityBatch", {"Entries": entries}), there)
+
+    await hide(300)
+    assert ids_of(await weather.meet(receive(), there)) == []
+    await hide(0)
+    assert ids_of(await weather.meet(receive(), there)) == ["later"]
+
+
+async def test_a_message_received_three_times_comes_after_all_others() -> None:
+    mail = Mail()
+    both = messages("worn", receives=4)
+    both["Messages"] += messages("new")["Messages"]
+    there = OtherSide(both, messages("newer"), {})
+    assert ids_of(await faults.sent_to_the_back(receive(), there, DICE, mail)) == ["new"]
+    assert ids_of(await faults.sent_to_the_back(receive(), there, DICE, mail)) == ["newer"]
+    assert ids_of(await faults.sent_to_the_back(receive(), there, DICE, mail)) == ["worn"]
+
+
+def open_order(customer: str, shard: str) -> Call:
+    item = {"customer_key": {"S": customer}, "created_at": {"S": "now"}, "open_shard": {"S": shard}}
+    write = {"TableName": "local-orders", "Item": item}
+    return aws_call(DYNAMODB, TRANSACTION, {"TransactItems": [{"Put": write}]})
+
+
+async def test_a_partition_that_is_hot_in_an_index_throttles_the_table() -> None:
+    weather = Weather("seed", [PARTITION_LIMIT])
+    answers = [await weather.meet(open_order(f"customer-{number}", "3"), OtherSide()) for number in range(100)]
+    throttled = [answer for answer in answers if answer.status == 400]
+    assert throttled, "no customer writes much, but all write to one partition of the index"
+    assert throttled[0].content["CancellationReasons"] == [{"Code": "ThrottlingError"}]
+    assert (await weather.meet(open_order("customer-1", "4"), OtherSide())).status == 200
+
+
 async def treated(seed: str) -> list[Any]:
     """What becomes of a day's calls under a seed."""
     weather = Weather(seed, ["reset", "throttle", "partial batch", "duplicate"])
@@ -210,11 +289,11 @@ async def test_a_seed_gives_the_same_faults_in_every_run() -> None:
 async def test_every_kind_strikes_and_is_counted(kind: str) -> None:
     weather = Weather("seed", [kind])
 
-    async def meet(call: Call) -> None:
+    async def meet(number: int, call: Call) -> None:
         with suppress(Reset):
-            await weather.meet(call, OtherSide(messages("a")))
+            await weather.meet(call, OtherSide(messages(f"message-{number}", receives=4)))
 
-    await asyncio.gather(*(meet(call) for call in [send("0"), receive(), TRANSACT] * 20))
+    await asyncio.gather(*(meet(number, call) for number, call in enumerate([send("0"), receive(), TRANSACT] * 40)))
     assert weather.injected.total() > 0
     assert set(weather.injected) == {kind}
 

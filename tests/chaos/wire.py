@@ -15,12 +15,15 @@ SQS = "AmazonSQS"
 PAYMENTS = "Payments"
 
 TRANSACTION = "TransactWriteItems"
+READ_TRANSACTION = "TransactGetItems"
 UPDATE = "UpdateItem"
 RECEIVE = "ReceiveMessage"
 CHANGE_VISIBILITY = "ChangeMessageVisibilityBatch"
-BATCHES = frozenset({"SendMessageBatch", "DeleteMessageBatch", CHANGE_VISIBILITY})
+DELETE = "DeleteMessageBatch"
+BATCHES = frozenset({"SendMessageBatch", DELETE, CHANGE_VISIBILITY})
 
 PAYMENT_ID = re.compile(r"/pi_\w+")
+INDEX_KEYS = {table.name: [index.hash_key.name for index in table.indexes] for table in TABLES}
 KEYS = {table.name: [key.name for key in (table.hash_key, table.range_key) if key] for table in TABLES}
 
 Json = dict[str, Any]
@@ -65,10 +68,26 @@ class Call:
     @property
     def written_keys(self) -> list[str]:
         """The items that it writes, in the order of its operations."""
+        return [_key(write) for write in self._writes]
+
+    @property
+    def snapshot_keys(self) -> list[str]:
+        """The items that it reads in a transaction."""
+        if self.operation != READ_TRANSACTION:
+            return []
+        return [_key(read) for entry in self.content["TransactItems"] for read in entry.values()]
+
+    @property
+    def written_partitions(self) -> list[list[str]]:
+        """For each item that it writes: its partition of the table, and those of the indexes that get an entry."""
+        return [_partitions(write) for write in self._writes]
+
+    @property
+    def _writes(self) -> list[Json]:
         if self.operation == UPDATE:
-            return [_key(self.content)]
+            return [self.content]
         if self.operation == TRANSACTION:
-            return [_key(write) for entry in self.content["TransactItems"] for write in entry.values()]
+            return [write for entry in self.content["TransactItems"] for write in entry.values()]
         return []
 
 
@@ -78,6 +97,22 @@ def _key(write: Json) -> str:
     names = KEYS[table.rpartition("-")[2]]
     item = write.get("Key") or write["Item"]
     return json.dumps([table, *(item[name] for name in names)])
+
+
+def _partitions(write: Json) -> list[str]:
+    table = write["TableName"]
+    name = table.rpartition("-")[2]
+    item = write.get("Key") or write["Item"]
+    written = {**write.get("Item", {}), **_values_set(write)}
+    of_indexes = [json.dumps([table, key, written[key]]) for key in INDEX_KEYS[name] if key in written]
+    return [json.dumps([table, item[KEYS[name][0]]]), *of_indexes]
+
+
+def _values_set(write: Json) -> Json:
+    """Return what an update expression sets, by attribute."""
+    names, values = write.get("ExpressionAttributeNames", {}), write.get("ExpressionAttributeValues", {})
+    found = re.findall(r"(#?\w+)\s*=\s*(:\w+)", write.get("UpdateExpression", ""))
+    return {names.get(name, name): values[value] for name, value in found if value in values}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ do not return, and what it awaited meanwhile is not answered.
 Of the tasks that are ready any may run next. Callbacks keep their order, as asyncio promises.
 
 Written by hand: PyPI's `detangle` 0.1.0 keeps every task and every decision of a run, which hours of virtual time do
-not allow, sorts what is ready at each step, has no machines that die, and changes asyncio's locks for the whole process.
+not allow. It also has no machines that die, and changes asyncio's locks for the whole process.
 """
 
 import asyncio
