@@ -29,7 +29,7 @@ OVERLAP_SECONDS = 0.02
 QUOTA = 6
 """Messages in flight: AWS allows about 120,000."""
 EMPTY_POLL_SECONDS = 0.3
-UNITS_PER_SECOND = 60.0
+UNITS_PER_SECOND = 10.0
 """Write units of one partition: AWS gives 1,000."""
 
 Strike = Callable[[], None]

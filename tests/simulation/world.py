@@ -26,7 +26,7 @@ from tests.simulation.customers import SKU, TENANT, Customers, Purchase
 from tests.simulation.fleet import Fleet
 from tests.simulation.history import Gauge, History
 from tests.simulation.link import Link
-from tests.simulation.loop import MAX_STEPS, Host, SimulationLoop, seeded
+from tests.simulation.loop import MAX_STEPS, Host, SimulationLoop, new_loop, seeded
 from tests.simulation.provider import Provider, ProviderRules
 from tests.simulation.queue import QueueRules, StandardQueue
 from tests.simulation.tables import SimulatedInventory, SimulatedOrders, TableClient, TableRules, TableServer, run_now
@@ -158,7 +158,7 @@ Play = Callable[[World], Coroutine[Any, Any, T]]
 
 def simulate(seed: str, rules: Rules, play: Play[T]) -> T:
     """Play in a new world, and return what that returns. The seed decides everything that is left to chance."""
-    loop = SimulationLoop(seeded(f"{seed}/schedule"), rules.max_steps)  # type: ignore[abstract] # of what it lacks nothing is called
+    loop = new_loop(seeded(f"{seed}/schedule"), rules.max_steps)
     with _quiet(), virtual(loop, seed):
         try:
 
