@@ -8,7 +8,7 @@ import pytest
 from order_api.main import FLUSH_SECONDS as API_FLUSH_SECONDS
 from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
 from order_processor.config import ProcessorSettings
-from order_processor.main import FLUSH_SECONDS as PROCESSOR_FLUSH_SECONDS
+from order_processor.processor import FLUSH_SECONDS as PROCESSOR_FLUSH_SECONDS
 from order_shared import healthcheck
 from order_shared.runtime.tracing.spans import CLOSE_SECONDS
 from tests.infra.containers import Container, containers

@@ -19,7 +19,7 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord
 from order_shared.domain.inventory.models import Product, StockedProduct
 from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
-from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_claim
+from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
 from tests.simulation.history import History, What
@@ -160,7 +160,7 @@ class SimulatedOrders(MemoryOrderRepository):
     async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
         items = [order_item(order), record_item(key_record)]
         if order.reference is not None:
-            items.append(record_item(reference_claim(order)))
+            items.append(record_item(reference_record(order)))
         add = super().add
         await self._tables.call(lambda: self._server.transact_write(items, lambda: run_now(add(order, key_record))))
 
@@ -182,7 +182,7 @@ class SimulatedOrders(MemoryOrderRepository):
         if before.holds_stock != after.holds_stock:
             items += [stock_item(before.customer.tenant, line.sku, line.shard) for line in before.lines]
         if before.reference is not None and after.status in FREES_REFERENCE:
-            items.append(record_item(reference_claim(before)))
+            items.append(record_item(reference_record(before)))
 
         def apply() -> Order:
             stored = run_now(move(before, after))
