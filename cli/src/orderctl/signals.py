@@ -8,7 +8,7 @@ from types import FrameType
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
-def heeded(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
+def not_ignored(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
     """Return the signals that are not ignored. Under `nohup` SIGHUP is, so that a command outlives its terminal."""
     return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 
@@ -16,7 +16,7 @@ def heeded(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
 @contextlib.contextmanager
 def handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """Call `handler` at one of the signals during the block. An ignored signal stays ignored."""
-    before = {each: signal.signal(each, handler) for each in heeded(signals)}
+    before = {each: signal.signal(each, handler) for each in not_ignored(signals)}
     try:
         yield
     finally:

@@ -34,10 +34,10 @@ def test_an_event_that_says_what_an_older_one_said_is_shown(capsys: pytest.Captu
     events = [Event(id="1", message=STEADY)]
     nothing_recorded: Any = None
     report = Report(nothing_recorded, lambda: events)
-    report.saw(deployment(Status.PENDING))
+    report.observed(deployment(Status.PENDING))
     events.insert(0, Event(id="2", message=STEADY))
-    report.saw(deployment(Status.PENDING))
-    report.saw(deployment(Status.PENDING))
+    report.observed(deployment(Status.PENDING))
+    report.observed(deployment(Status.PENDING))
     assert capsys.readouterr().err.count(STEADY) == 1
 
 
@@ -62,6 +62,6 @@ def test_the_time_that_a_bake_has_left_is_told_while_it_bakes(status: Status, st
     report, spinner = Report(nothing_recorded), Spinner()
     on_a_terminal: Any = spinner
     report._spinner = on_a_terminal
-    report.saw(deployment(Status.IN_PROGRESS, Stage.BAKE_TIME))
-    report.saw(deployment(status, stage))
+    report.observed(deployment(Status.IN_PROGRESS, Stage.BAKE_TIME))
+    report.observed(deployment(status, stage))
     assert spinner.text.endswith(told)

@@ -1,4 +1,4 @@
-"""Connection of a customer's verbs to the API, and the report of its failures."""
+"""Connection of the customer commands to the API, and the report of its failures."""
 
 import asyncio
 import contextlib
@@ -20,8 +20,8 @@ LocalOption = Annotated[
     bool,
     typer.Option(
         "--local",
-        help="Ask the API that `orderctl local up` runs, as --customer of --tenant. "
-        "Otherwise that of ORDER_API_URL, with the token of ORDER_TOKEN.",
+        help="Use the API that `orderctl local up` runs, as --customer of --tenant. "
+        "Without it: the API at ORDER_API_URL, with the token in ORDER_TOKEN.",
     ),
 ]
 TenantOption = Annotated[str | None, typer.Option(help="With --local: the tenant, such as acme.")]
@@ -30,7 +30,7 @@ CustomerOption = Annotated[str | None, typer.Option(help="With --local: the cust
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """API and customer, as the options name them."""
+    """API and customer that the options select."""
 
     local: bool
     state: Path
@@ -42,7 +42,7 @@ class Connection:
         if not self.local:
             if self.tenant or self.customer:
                 raise typer.BadParameter(
-                    "--tenant and --customer go with --local; otherwise the token says who you are"
+                    "--tenant and --customer need --local; without it, the token identifies the customer"
                 )
             return client_of_environment()
         if not self.tenant or not self.customer:
@@ -56,13 +56,13 @@ class Connection:
             async with self.open() as client:
                 return await work(client)
 
-        with _told_errors():
+        with _reported_errors():
             return asyncio.run(connected())
 
 
 @contextlib.contextmanager
-def _told_errors() -> Iterator[None]:
-    """Report the API's problem and what a retry needs, beside what every verb reports."""
+def _reported_errors() -> Iterator[None]:
+    """Report a failed API call too: the problem's details, and the idempotency key for a retry."""
     with reported_failures():
         try:
             yield
@@ -72,14 +72,17 @@ def _told_errors() -> Iterator[None]:
         except OrderClientError as error:
             errors.print(str(error), style="red")
             if isinstance(error, Problem):
-                _tell_details(error)
+                _print_details(error)
             if isinstance(error, Unreachable | Unavailable) and error.idempotency_key:
-                errors.print(f"It may have been placed. The same again, with --key {error.idempotency_key}, finds out.")
+                errors.print(
+                    "The order may have been placed. To find out, run the same command again with "
+                    f"--key {error.idempotency_key}"
+                )
             raise typer.Exit(ExitCode.FAILED) from error
 
 
-def _tell_details(problem: Problem) -> None:
-    """Print what the one line leaves out; `detail` has the first faults already."""
+def _print_details(problem: Problem) -> None:
+    """Print the request id, and the faults that `detail` does not name."""
     for fault in problem.errors:
         if fault.detail not in problem.detail:
             errors.print(f"  {fault.pointer}: {fault.detail}")

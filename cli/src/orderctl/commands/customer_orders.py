@@ -1,4 +1,4 @@
-"""The verbs of `orderctl orders` for customers: what the API does for them, and nothing else."""
+"""Commands of `orderctl orders` for customers. They use nothing but the API."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,29 +22,39 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _moment(text: str) -> datetime:
-    """Parse `2026-01-31`, `2026-01-31T09:05:00Z` (UTC if no zone is named), or `90m`, `24h`, `7d`: so long ago."""
+    """Parse a time, `2026-01-31` or `2026-01-31T09:05:00Z` (UTC by default), or a time span before now, `90m` or `7d`."""
     if duration := DURATION.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{UNITS[duration[2]]: int(duration[1])})
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a time such as 2026-01-31T09:05 nor a duration as 24h") from None
+        raise typer.BadParameter(f"{text!r} is neither a time such as 2026-01-31T09:05 nor a duration such as 24h") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
-LinesArgument = Annotated[list[str], typer.Argument(metavar="SKU=QUANTITY…", help="Such as TEA-GREEN-100=2.")]
-TimeoutOption = Annotated[float, typer.Option(min=0.0, help="Seconds to wait for the end.")]
-StatusOption = Annotated[list[OrderStatus] | None, typer.Option(help="May be repeated: any of them.")]
+OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Order id, such as ord_0197….")]
+LinesArgument = Annotated[
+    list[str], typer.Argument(metavar="SKU=QUANTITY…", help="SKU and units of each line, such as TEA-GREEN-100=2.")
+]
+TimeoutOption = Annotated[float, typer.Option(min=0.0, help="Seconds to wait until the order ends.")]
+StatusOption = Annotated[
+    list[OrderStatus] | None, typer.Option(help="Only orders with this status; repeat it for more than one.")
+]
 SinceOption = Annotated[
     datetime | None,
     typer.Option(
-        parser=_moment, metavar="TIME", help="Placed since then: a time in UTC (2026-01-31T09:05), or 24h, 7d."
+        parser=_moment,
+        metavar="TIME",
+        help="Only orders placed since this time: UTC (2026-01-31T09:05), or a duration before now (24h, 7d).",
     ),
 ]
-UntilOption = Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Placed before then.")]
-QueryOption = Annotated[str | None, typer.Option("--q", help="A part of the reference or of a SKU.")]
-SortOption = Annotated[str | None, typer.Option(help="created_at: oldest first.")]
+UntilOption = Annotated[
+    datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Only orders placed before this time.")
+]
+QueryOption = Annotated[
+    str | None, typer.Option("--q", help="Only orders with this text in the reference or in a SKU.")
+]
+SortOption = Annotated[str | None, typer.Option(help="Order of the list; created_at is oldest first.")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +73,15 @@ def post(
     lines: LinesArgument,
     *,
     pay: Annotated[
-        str | None, typer.Option(metavar="TOKEN", help="What to charge: a token of the payment provider.")
+        str | None, typer.Option(metavar="TOKEN", help="Payment token to charge, from the payment provider.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(help="Your own name for the order; unique among your orders.")
+        str | None, typer.Option(help="Your own reference for the order; unique among your orders.")
     ] = None,
-    key: Annotated[str | None, typer.Option(help="The idempotency key; by default a new one for each run.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Until the order ends; exit 1 unless it is confirmed.")] = False,
+    key: Annotated[str | None, typer.Option(help="Idempotency key; by default a new one for each run.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the order ends; exit 1 unless it is confirmed.")
+    ] = False,
     timeout: TimeoutOption = 60.0,
     output: OutputOption = Output.TEXT,
     local: LocalOption = False,
@@ -77,10 +89,11 @@ def post(
     tenant: TenantOption = None,
     customer: CustomerOption = None,
 ) -> None:
-    """Place an order. It is durable once this command has printed it.
+    """Place an order. Once the order is printed, it is stored durably.
 
-    Repeated by itself under one idempotency key while the API is in trouble: there is one order. If no answer comes
-    at all, the key is printed; run it again with --key to find out, and with the same lines.
+    While the API fails, the request is repeated with the same idempotency key, so at most one order is placed. If no
+    response arrives, the key is printed: run the command again with the same lines and --key to find out whether the
+    order was placed.
 
     \b
     orderctl orders post TEA-GREEN-100=2 POT-GLASS=1 --wait
@@ -91,7 +104,7 @@ def post(
     async def placed(client: OrderClient) -> Order:
         order = await client.place_order(quantities, reference=reference, payment_token=pay, idempotency_key=key)
         if order.replayed:
-            errors.print("placed before, under the same key", style="dim")
+            errors.print("this order was placed before, with the same idempotency key", style="dim")
         return await client.wait_for_end(order.id, timeout=timeout) if wait else order
 
     order = Connection(local=local, state=state, tenant=tenant, customer=customer).run(placed)
@@ -109,7 +122,7 @@ def get(
     tenant: TenantOption = None,
     customer: CustomerOption = None,
 ) -> None:
-    """Show one of your orders as it is now."""
+    """Show one of your orders in its current state."""
     _print(
         Connection(local=local, state=state, tenant=tenant, customer=customer).run(
             lambda client: client.get_order(order_id)
@@ -131,22 +144,22 @@ def list_orders(connection: Connection, query: OrderQuery, *, output: Output) ->
         table.add_row(
             f"{order.created_at:%Y-%m-%d %H:%M}", named, order.status, format_amount(order.total, order.currency)
         )
-    console.print(table if orders else "there are no such orders")
+    console.print(table if orders else "no orders found")
 
 
 def cancel(
     order_id: OrderIdArgument,
     *,
-    version: Annotated[int | None, typer.Option(min=1, help="Only if the order is still at this version.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Cancel only if the order still has this version.")] = None,
     output: OutputOption = Output.TEXT,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
     tenant: TenantOption = None,
     customer: CustomerOption = None,
 ) -> None:
-    """Cancel an order: at once while nothing was done; otherwise stock and payment are undone soon.
+    """Cancel an order: at once while it is pending; otherwise its stock and payment are undone first.
 
-    Safe to repeat. What is undone shows as `cancelled` in `get`.
+    Safe to repeat. `get` shows the status `cancelled` when everything is undone.
     """
     connection = Connection(local=local, state=state, tenant=tenant, customer=customer)
     _print(connection.run(lambda client: client.cancel_order(order_id, version=version)), output=output)
@@ -165,14 +178,14 @@ def watch(
     """Print an order's history, and each change as it happens, until it is confirmed, rejected or cancelled."""
 
     async def watched(client: OrderClient) -> None:
-        told = 0
+        printed = 0
         async for order in client.watch_order(order_id, timeout=timeout):
             if output is Output.JSON:
                 print_json(order.model_dump(mode="json"), indent=None)
                 continue
-            for entry in order.timeline[told:]:
+            for entry in order.timeline[printed:]:
                 console.print(f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  {entry.status}")
-            told = len(order.timeline)
+            printed = len(order.timeline)
             if order.reason:
                 console.print(f"{order.reason.code}: {order.reason.detail}")
 
@@ -196,7 +209,7 @@ async def _listed(client: OrderClient, query: OrderQuery) -> list[Order]:
 
 
 def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
-    """Units by SKU, of `SKU=QUANTITY` each; a SKU that comes twice is added up."""
+    """Return the units of each SKU from `SKU=QUANTITY` arguments; a repeated SKU is added up."""
     quantities: dict[str, int] = {}
     for line in lines:
         sku, equals, quantity = line.rpartition("=")
@@ -221,7 +234,7 @@ def _print(order: Order, *, output: Output) -> None:
     }.items():
         grid.add_row(name, value)
     for line in order.lines:
-        grid.add_row("line", f"{line.quantity} {line.sku}, {line.name}: {line.amount}")
+        grid.add_row("line", f"{line.quantity} {line.sku}, {line.name}: {format_amount(line.amount, order.currency)}")
     for entry in order.timeline:
         grid.add_row("timeline", f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  {entry.status}")
     console.print(grid)

@@ -95,7 +95,7 @@ def show(
     with reported_failures(), _opened(make_target(local, state)) as letters:
         letter = letters.find(message_id, limit)
         if letter is None:
-            _tell_missing([message_id], limit)
+            _print_missing([message_id], limit)
             raise typer.Exit(ExitCode.FAILED)
         for name, value in _summary(letter).items():
             console.print(f"{name:>13}  {NO_REASON if value is None else value}")
@@ -130,7 +130,7 @@ def redrive(
             _announce(target, info, f"to the work queue {target.settings.queue_name}, {rate:g} per second")
             confirm(f"Redrive {_how_many(select, info, limit)}?", yes=yes or dry_run)
             verb = _Verb("redrive", "redriven", target, reason)
-            letters.redrive(select, rate=rate, limit=limit, record=verb.record, dry_run=dry_run, on_progress=verb.tell)
+            letters.redrive(select, rate=rate, limit=limit, record=verb.record, dry_run=dry_run, on_progress=verb.print_outcome)
         verb.conclude(select, limit)
 
 
@@ -165,7 +165,7 @@ def discard(
                 record=verb.record,
                 refuse=_needed_by_open_orders(target),
                 dry_run=dry_run,
-                on_progress=verb.tell,
+                on_progress=verb.print_outcome,
             )
         verb.conclude(select, limit)
 
@@ -194,7 +194,7 @@ class _Verb:
             detail=letter.order_id or "-",
         )
 
-    def tell(self, outcome: Outcome) -> None:
+    def print_outcome(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         word = self._words.get(outcome.result, str(outcome.result))
         detail = f"; {outcome.detail}" if outcome.detail else ""
@@ -203,13 +203,13 @@ class _Verb:
     def conclude(self, select: Collection[str] | None, limit: int) -> None:
         """Raise typer.Exit unless all that was asked for was done."""
         counts = {result: sum(each.result is result for each in self._outcomes) for result in Result}
-        told = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
-        console.print(", ".join(told) or "There was nothing to do.")
+        totals = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
+        console.print(", ".join(totals) or "There was nothing to do.")
         if select is None and len(self._outcomes) == limit:
             console.print(f"There may be more: these were the first {limit} (--limit).", style="dim")
         missing = sorted(set(select or ()) - {outcome.letter.message_id for outcome in self._outcomes})
         if missing:
-            _tell_missing(missing, limit)
+            _print_missing(missing, limit)
         if missing or counts[Result.FAILED] or counts[Result.REFUSED]:
             raise typer.Exit(ExitCode.FAILED)
 
@@ -261,7 +261,7 @@ def _how_many(select: Collection[str] | None, info: QueueInfo, limit: int) -> st
     return "1 letter" if len(select) == 1 else f"{len(select)} letters"
 
 
-def _tell_missing(ids: Sequence[str], limit: int) -> None:
+def _print_missing(ids: Sequence[str], limit: int) -> None:
     for message_id in ids:
         errors.print(
             f"no letter {message_id} among the first {limit}: handled, hidden by somebody else's look at it "

@@ -12,7 +12,7 @@ from order_operations.migration import Backfill, Tally, open_migrations, record_
 from order_operations.target import Target
 from order_shared.storage.migrations import MigratedTable, Migration
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
-from orderctl.signals import heeded
+from orderctl.signals import not_ignored
 from orderctl.terminal import DryRunOption, ReasonOption, YesOption, checked_reason, confirm, console, errors
 
 
@@ -73,7 +73,7 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 
     async def main() -> None:
         task = asyncio.current_task()
-        for sign in heeded():
+        for sign in not_ignored():
             asyncio.get_running_loop().add_signal_handler(sign, lambda: task and task.cancel())
         await work
 
@@ -95,7 +95,7 @@ async def _run(
                 tally = await _backfill(
                     migrations[table], table, progress, rate=rate, dry_run=reason is None, from_start=from_start
                 )
-            _tell(table, tally, migrations[table], dry_run=reason is None)
+            _print_result(table, tally, migrations[table], dry_run=reason is None)
 
 
 async def _backfill(
@@ -119,7 +119,7 @@ def _announce(target: Target, tables: list[MigratedTable], rate: float) -> None:
     announce_target(target, target.settings.dynamodb_endpoint, tables=named, rate=f"{rate:g} items per second")
 
 
-def _tell(table: MigratedTable, tally: Tally, migration: Migration, *, dry_run: bool) -> None:
+def _print_result(table: MigratedTable, tally: Tally, migration: Migration, *, dry_run: bool) -> None:
     newest = migration.newest
     if dry_run:
         counts = ", ".join(f"{count} of version {version}" for version, count in sorted(tally.versions.items()))

@@ -26,7 +26,7 @@ from orderctl.commands.top_screen import HEIGHT, WIDTH, Screen
 from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOption, make_target, reported_failures
 from orderctl.terminal import Output, OutputOption, console, print_json
 
-FONT_FROM_ELSEWHERE = re.compile(r"\s*@font-face \{[^}]*\}")
+EXTERNAL_FONT = re.compile(r"\s*@font-face \{[^}]*\}")
 """Rich's pictures fetch a font from another site. Any monospaced one will do."""
 
 REDRAWS_PER_SECOND = 4
@@ -139,7 +139,7 @@ def _draw(view: View, path: Path) -> None:
     page = _page(file=StringIO(), record=True)
     page.print(Screen(view))
     picture = page.export_svg(title="orderctl top", unique_id="orderctl-top")
-    path.write_text(FONT_FROM_ELSEWHERE.sub("", picture), encoding="utf-8")
+    path.write_text(EXTERNAL_FONT.sub("", picture), encoding="utf-8")
 
 
 def _page(*, file: IO[str] | None = None, record: bool = False) -> Console:

@@ -19,15 +19,15 @@ class Check:
     detail: str
 
 
-NEEDED_ON_THE_WAY_BACK = frozenset({"architecture", "no deployment", "traffic"})
+REQUIRED_FOR_ROLLBACK = frozenset({"architecture", "no deployment", "traffic"})
 """Names of the checks that a rollback must pass too."""
 
 
-def eased(checks: Iterable[Check]) -> list[Check]:
+def relaxed_for_rollback(checks: Iterable[Check]) -> list[Check]:
     """Turn the failures that must not block a rollback into SKIP: it is made because something is wrong."""
     return [
         replace(check, verdict=Verdict.SKIP)
-        if check.verdict is Verdict.FAIL and check.name not in NEEDED_ON_THE_WAY_BACK
+        if check.verdict is Verdict.FAIL and check.name not in REQUIRED_FOR_ROLLBACK
         else check
         for check in checks
     ]

@@ -40,7 +40,7 @@ class Scan:
     """Number of findings by severity: CRITICAL, HIGH, …"""
 
     @property
-    def is_going_on(self) -> bool:
+    def is_in_progress(self) -> bool:
         return self.status in {"IN_PROGRESS", "PENDING"}
 
     @property

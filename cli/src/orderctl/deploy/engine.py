@@ -20,7 +20,7 @@ from orderctl.deploy.fleet import UNDER_WAY, Deployment, Fleet, Status
 from orderctl.exceptions import DeploymentFailed, ImageNotFound, Refused, TooLate
 
 APPEAR_SECONDS = 60.0
-"""Time in which ECS must show a deployment that it was told to begin."""
+"""Time in which ECS must show a deployment that it was requested to begin."""
 
 
 GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
@@ -29,7 +29,7 @@ GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 class Step(StrEnum):
     """Progress of a deployment: it decides what an interruption leaves behind."""
 
-    LOOKING = auto()
+    CHECKING = auto()
     MOVING = auto()
     STARTING = auto()
     FOLLOWING = auto()
@@ -62,8 +62,8 @@ class Observer(Protocol):
     """Receiver of what happens: a terminal, a log, a test."""
 
     def checked(self, checks: Sequence[Check]) -> None: ...
-    def said(self, message: str) -> None: ...
-    def saw(self, deployment: Deployment) -> None: ...
+    def noted(self, message: str) -> None: ...
+    def observed(self, deployment: Deployment) -> None: ...
     def recorded(self, verb: str, detail: str) -> None:
         """Writes it into the audit trail. Raises if it may not have been written."""
 
@@ -102,7 +102,7 @@ class Engine:
     poll_sleep: Callable[[], None]
     """Wait between two looks."""
     clock: Callable[[], float]
-    step: Step = Step.LOOKING
+    step: Step = Step.CHECKING
 
     def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
         """Deploy the image, or leave everything as it was.
@@ -118,14 +118,14 @@ class Engine:
             self.lock.release()
 
     def _deploy(self, image: Image, *, wait: bool) -> Outcome:
-        self.step = Step.LOOKING
+        self.step = Step.CHECKING
         ref = self.fleet.ref
         service = self.fleet.describe()
         running = self.fleet.digest_of(service.current_revision) if service.current_revision else None
         deployment = self.fleet.under_way()
         if deployment is not None:
             before = self._resumable(deployment, image)
-            self.observer.said(f"{deployment.id} of this image is under way: going on with it")
+            self.observer.noted(f"{deployment.id} of this image is under way: going on with it")
         elif running == image.digest and self.repository.digest_of(ref.live_tag) == image.digest:
             self._remember(self.fleet.replaced_by(image.digest))
             self.step = Step.DONE
@@ -140,7 +140,7 @@ class Engine:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
         self._end(deployment, image, before)
         if is_rolled_back and deployment.status is Status.SUCCESSFUL:
-            self.observer.said(
+            self.observer.noted(
                 "it came to its end before it could be rolled back: "
                 f"`orderctl rollback {ref.kind} --env {ref.environment}` goes back"
             )
@@ -177,7 +177,7 @@ class Engine:
                 if deployment.arn not in known:
                     return deployment
             if self.clock() > deadline:
-                raise DeploymentFailed("ECS was told to deploy, and shows no deployment: look at the service's events")
+                raise DeploymentFailed("ECS was requested to deploy, and shows no deployment: look at the service's events")
             self._poll_sleep()
 
     def _follow(self, deployment: Deployment) -> tuple[Deployment, bool]:
@@ -185,13 +185,13 @@ class Engine:
         self.step = Step.FOLLOWING
         answered: set[str] = set()
         why: str | None = None
-        told = False
+        requested = False
         while True:
-            self.observer.saw(deployment)
+            self.observer.observed(deployment)
             if deployment.status.is_over:
                 return deployment, why is not None
             if why is None and deployment.status in GOING_ON and (why := self.rejected(deployment)) is not None:
-                self.observer.said(f"rolling back: {why}")
+                self.observer.noted(f"rolling back: {why}")
             hook = deployment.hook
             if hook is not None and why is None and hook.id not in answered:
                 answered.add(hook.id)
@@ -201,22 +201,22 @@ class Engine:
                     return deployment, False
                 if answer is HookDecision.CONTINUE:
                     self.observer.recorded("continue", deployment.id)
-                    self._tell(partial(self.fleet.proceed, deployment, hook))
+                    self._call(partial(self.fleet.proceed, deployment, hook))
                 else:
                     why = "rolled back at its hook"
-            if why is not None and not told:
-                told = self._tell(partial(self.fleet.roll_back, deployment))
-                if told:  # afterwards: a trail that cannot be written must not keep a bad image
+            if why is not None and not requested:
+                requested = self._call(partial(self.fleet.roll_back, deployment))
+                if requested:  # afterwards: a trail that cannot be written must not keep a bad image
                     self.observer.recorded("rollback", f"{deployment.id}: {why}")
             self._poll_sleep()
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
-    def _tell(self, word: Callable[[], None]) -> bool:
+    def _call(self, action: Callable[[], None]) -> bool:
         """Make the call. Return False if it came too late: the next look shows the deployment as it is."""
         try:
-            word()
+            action()
         except TooLate as error:
-            self.observer.said(str(error))
+            self.observer.noted(str(error))
             return False
         return True
 
@@ -247,9 +247,9 @@ class Engine:
             return
         newer = self._newer(deployment)
         if newer is not None:
-            self.observer.said(f"{newer.id} has taken its place: {tag} is left to it")
+            self.observer.noted(f"{newer.id} has taken its place: {tag} is left to it")
         elif self._moved(tag, back, otherwise=f"{tag} cannot go back"):
-            self.observer.said(f"{tag} is back on {back}")
+            self.observer.noted(f"{tag} is back on {back}")
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
         """Return a later deployment that is under way or has succeeded."""
@@ -267,6 +267,6 @@ class Engine:
         try:
             self.repository.move(tag, digest)
         except ImageNotFound as error:
-            self.observer.said(f"{otherwise}: {error}")
+            self.observer.noted(f"{otherwise}: {error}")
             return False
         return True

@@ -241,58 +241,58 @@ def _in_time(deployment: Deployment) -> Iterator[None]:
         raise TooLate(f"{deployment.id}: ECS does not take it any more: {said}") from None
 
 
-def _service(told: Mapping[str, Any]) -> Service:
-    configuration = told.get("deploymentConfiguration", {})
-    balancer: Mapping[str, Any] = next(iter(told.get("loadBalancers", ())), {})
+def _service(response: Mapping[str, Any]) -> Service:
+    configuration = response.get("deploymentConfiguration", {})
+    balancer: Mapping[str, Any] = next(iter(response.get("loadBalancers", ())), {})
     advanced = balancer.get("advancedConfiguration", {})
     groups = (balancer.get("targetGroupArn"), advanced.get("alternateTargetGroupArn"))
     return Service(
-        arn=told["serviceArn"],
+        arn=response["serviceArn"],
         strategy=configuration.get("strategy", "ROLLING"),
-        task_definition=told["taskDefinition"],
-        desired=told["desiredCount"],
-        running=told["runningCount"],
+        task_definition=response["taskDefinition"],
+        desired=response["desiredCount"],
+        running=response["runningCount"],
         alarms=tuple(configuration.get("alarms", {}).get("alarmNames", ())),
         production_rule=advanced.get("productionListenerRule"),
         test_rule=advanced.get("testListenerRule"),
         target_groups=tuple(group for group in groups if group),
-        revisions=tuple(revision["arn"] for revision in told.get("currentServiceRevisions", ())),
-        events=tuple(Event(id=event["id"], message=event["message"]) for event in told.get("events", ())),
+        revisions=tuple(revision["arn"] for revision in response.get("currentServiceRevisions", ())),
+        events=tuple(Event(id=event["id"], message=event["message"]) for event in response.get("events", ())),
     )
 
 
-def _deployment(told: Mapping[str, Any]) -> Deployment:
-    waiting = [hook for hook in told.get("lifecycleHookDetails", ()) if hook["status"] == "AWAITING_ACTION"]
-    stage, rollback = told.get("lifecycleStage"), told.get("rollback", {})
+def _deployment(response: Mapping[str, Any]) -> Deployment:
+    waiting = [hook for hook in response.get("lifecycleHookDetails", ()) if hook["status"] == "AWAITING_ACTION"]
+    stage, rollback = response.get("lifecycleStage"), response.get("rollback", {})
     return Deployment(
-        arn=told["serviceDeploymentArn"],
-        status=Status(told["status"]),
+        arn=response["serviceDeploymentArn"],
+        status=Status(response["status"]),
         stage=Stage(stage) if stage in set(Stage) else None,  # there may be new ones: no reason to stop following
-        reason=told.get("statusReason", ""),
-        created_at=told["createdAt"],
-        finished_at=told.get("finishedAt"),
-        target=_revision(told["targetServiceRevision"]),
-        sources=tuple(_revision(source) for source in told.get("sourceServiceRevisions", ())),
+        reason=response.get("statusReason", ""),
+        created_at=response["createdAt"],
+        finished_at=response.get("finishedAt"),
+        target=_revision(response["targetServiceRevision"]),
+        sources=tuple(_revision(source) for source in response.get("sourceServiceRevisions", ())),
         hook=_hook(waiting[0]) if waiting else None,
-        triggered_alarms=tuple(told.get("alarms", {}).get("triggeredAlarmNames", ())),
-        bake_minutes=told.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
+        triggered_alarms=tuple(response.get("alarms", {}).get("triggeredAlarmNames", ())),
+        bake_minutes=response.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
         rollback_reason=rollback.get("reason", ""),
         rollback_revision=rollback.get("serviceRevisionArn"),
     )
 
 
-def _revision(told: Mapping[str, Any]) -> Revision:
+def _revision(response: Mapping[str, Any]) -> Revision:
     return Revision(
-        arn=told["arn"],
-        requested=told.get("requestedTaskCount", 0),
-        running=told.get("runningTaskCount", 0),
-        pending=told.get("pendingTaskCount", 0),
-        test_weight=told.get("requestedTestTrafficWeight", 0.0),
-        production_weight=told.get("requestedProductionTrafficWeight", 0.0),
+        arn=response["arn"],
+        requested=response.get("requestedTaskCount", 0),
+        running=response.get("runningTaskCount", 0),
+        pending=response.get("pendingTaskCount", 0),
+        test_weight=response.get("requestedTestTrafficWeight", 0.0),
+        production_weight=response.get("requestedProductionTrafficWeight", 0.0),
     )
 
 
-def _hook(told: Mapping[str, Any]) -> Hook:
+def _hook(response: Mapping[str, Any]) -> Hook:
     return Hook(
-        id=told["hookId"], expires_at=told.get("expiresAt"), timeout_action=told.get("timeoutAction", "ROLLBACK")
+        id=response["hookId"], expires_at=response.get("expiresAt"), timeout_action=response.get("timeoutAction", "ROLLBACK")
     )

@@ -31,8 +31,8 @@ class FreezeStore:
 
     def set(self, freeze: Freeze) -> None:
         """Set a freeze, in place of an earlier one."""
-        told = {"actor": freeze.actor, "reason": freeze.reason, "since": freeze.since}
-        item = {**self._key, **{name: {"S": value} for name, value in told.items()}}
+        attributes = {"actor": freeze.actor, "reason": freeze.reason, "since": freeze.since}
+        item = {**self._key, **{name: {"S": value} for name, value in attributes.items()}}
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
     def lift(self) -> None:

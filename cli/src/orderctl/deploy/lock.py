@@ -64,7 +64,7 @@ class Lock:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if not _refused(error):
+            if not _is_condition_failure(error):
                 raise
             raise Locked(self._explain(_item_of(error), now)) from None
 
@@ -85,7 +85,7 @@ class Lock:
                 ExpressionAttributeValues={":until": {"N": str(until)}, ":holder": {"S": self._holder.id}},
             )
         except ClientError as error:
-            if not _refused(error):
+            if not _is_condition_failure(error):
                 raise
             raise DeploymentFailed(
                 f"the lock on {self._ref} is lost: somebody else may be deploying it. "
@@ -143,5 +143,5 @@ def _item_of(error: ClientError) -> dict[str, dict[str, str]]:
     return dict(item)
 
 
-def _refused(error: ClientError) -> bool:
+def _is_condition_failure(error: ClientError) -> bool:
     return bool(error.response.get("Error", {}).get("Code") == "ConditionalCheckFailedException")

@@ -41,7 +41,7 @@ def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
         return Check("scan", Verdict.FAIL, f"it has findings: {_counted(found)}")
     if scan.status in NO_SCAN:
         return Check("scan", Verdict.SKIP, NO_SCAN[scan.status])
-    if scan.is_going_on:
+    if scan.is_in_progress:
         return Check("scan", Verdict.FAIL, f"its scan is {scan.status}: wait for it")
     if not scan.is_complete:
         return Check("scan", Verdict.FAIL, f"its scan failed ({scan.status}): push it again, or look at why in ECR")

@@ -55,7 +55,7 @@ class Smoke:
         return checks
 
     def _checks(self, http: httpx2.Client) -> Iterator[Check]:
-        _ensure_asks_for_token(http)
+        _ensure_requires_token(http)
         yield Check("reachable", Verdict.OK, f"{self.url} asks for a token")
         if self.token is None:
             yield Check("order", Verdict.SKIP, "no token for it: set ORDER_SMOKE_TOKEN")
@@ -114,7 +114,7 @@ class _Unexpected(Exception):
         self.detail = detail
 
 
-def _ensure_asks_for_token(http: httpx2.Client) -> None:
+def _ensure_requires_token(http: httpx2.Client) -> None:
     """Send a request without a token. Raise _Unexpected unless the API refuses it."""
     answer = _send(http, "reachable", "GET", ORDERS)
     if answer.status_code != UNAUTHENTICATED:

@@ -26,8 +26,8 @@ class Traffic:
 
     def healthy(self, group_arn: str) -> tuple[int, int]:
         """Return the number of healthy targets, and of all targets."""
-        told = self._elb.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
-        states = [target["TargetHealth"]["State"] for target in told]
+        states_by_target = self._elb.describe_target_health(TargetGroupArn=group_arn)["TargetHealthDescriptions"]
+        states = [target["TargetHealth"]["State"] for target in states_by_target]
         return states.count("healthy"), sum(state != "draining" for state in states)
 
     def test_url(self, service: Service) -> str:

@@ -1,1 +1,1 @@
-"""Verbs of a deployment, one file each. Those that ship an image all come down to `deploy`."""
+"""Deployment commands, one file each. Each command that ships an image calls `running.ship`."""

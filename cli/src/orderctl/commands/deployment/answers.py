@@ -1,4 +1,4 @@
-"""Answer of a verb on stdout: lines, or one JSON document."""
+"""Result of a deployment command on stdout: lines, or one JSON document."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""`orderctl deploy`: the one verb that ships an image."""
+"""`orderctl deploy`: deploy an image to a service."""
 
 from typing import Annotated
 
@@ -35,31 +35,31 @@ def deploy(
     test_url: TestUrlOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Bring an image to where a service runs, and back if it does not stay.
+    """Deploy an image to a service, and roll back if the deployment fails.
 
     \b
     orderctl deploy order-api --env dev --tag sha-5d6e7f8 --dry-run
     orderctl deploy order-api --env dev --tag sha-5d6e7f8 --auto
     orderctl deploy order-api --env prod --tag sha-5d6e7f8 --reason "release 4"
 
-    First it checks whether the image may run there, and whether the service can
-    be rolled back; it waits ten minutes at most for ECR's scan of the image. Then
-    it points the tag live-ENV at the image, starts a deployment in ECS, and
-    follows it. order-api pauses before production traffic is shifted: green is
-    tested through the test listener, and then traffic shifts (--auto) or you are
-    asked. After any rollback the tag goes back too.
+    First, the image and the service are checked; ECR's scan of the image is
+    awaited for ten minutes at most. Then the tag live-ENV is moved to the image,
+    and ECS starts a deployment, which is followed to its end. order-api pauses
+    before production traffic shifts: green is tested through the test listener,
+    and then traffic shifts (--auto) or you are asked. After a rollback, the tag
+    is moved back.
 
-    One operator at a time. Production needs a --reason. Ctrl-C leaves the
-    deployment to ECS and says which command goes on; the same command, given
-    again, follows the deployment that is under way.
+    Only one operator at a time can deploy a service. Production needs a --reason.
+    After Ctrl-C, ECS continues the deployment, and the next command to run is
+    printed. Run the same command again to follow the deployment under way.
 
-    With a token in ORDER_SMOKE_TOKEN the test checks that the new release
-    answers, and places an order; without one it only checks that the API
-    answers and asks for a token. ORDER_ACCOUNT_ID keeps a command out of
+    With a token in ORDER_SMOKE_TOKEN, the smoke test checks that the new release
+    responds, and places an order. Without it, the test only checks that the API
+    responds and requires a token. If ORDER_ACCOUNT_ID is set, the command refuses
     every other AWS account.
 
     Exit codes: 0 done, 1 failed or rolled back, 2 usage, 3 refused and nothing
-    changed, 4 not finished (--no-wait, or paused and nobody could be asked), 130
+    changed, 4 not finished (--no-wait, or paused with no terminal to ask at), 130
     interrupted.
     """
     with reported(UNCHANGED):

@@ -14,11 +14,11 @@ def diff(
     service: ServiceArgument,
     *,
     env: EnvOption,
-    tag: Annotated[str, typer.Option("--tag", help="The image that would be deployed.", show_default=False)],
+    tag: Annotated[str, typer.Option("--tag", help="Tag or digest of the image to compare.", show_default=False)],
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show what is live beside what would be: digest, commit, version, when it was
-    pushed.
+    """Compare the live image with another one: digest, commit, version, and the time
+    of the push.
 
     \b
     orderctl diff order-api --env prod --tag live-uat
@@ -28,20 +28,20 @@ def diff(
     """
     with reported(UNCHANGED):
         context = DeployContext.open(env, service)
-        announce(context, f"what {tag} would change")
+        announce(context, f"compare {tag} with the live image")
         new = context.repository.get(tag)
         digest = context.repository.digest_of(context.ref.live_tag)
-        now, then = _told(context, context.repository.get(digest) if digest else None), _told(context, new)
+        now, then = _described(context, context.repository.get(digest) if digest else None), _described(context, new)
     changes, commits = digest != new.digest, f"{now['commit']}..{then['commit']}"
     if output is Output.JSON:
         print_json({"now": now, "then": then, "changes": changes, "commits": commits})
         return
-    for name, told in (("now", now), ("then", then)):
-        console.print(f"{name:<8} {told['digest']}  {told['version']}  pushed {told['pushed']}")
+    for name, image in (("now", now), ("then", then)):
+        console.print(f"{name:<8} {image['digest']}  {image['version']}  pushed {image['pushed']}")
     console.print(f"commits  {commits}" if changes else "nothing would change")
 
 
-def _told(context: DeployContext, image: Image | None) -> dict[str, str]:
+def _described(context: DeployContext, image: Image | None) -> dict[str, str]:
     if image is None:
         return dict.fromkeys(("digest", "commit", "version", "pushed"), "none")
     labels = context.repository.labels_of(image)

@@ -1,4 +1,4 @@
-"""`orderctl freeze`: allow no deployment of a service until `orderctl continue`."""
+"""`orderctl freeze`: block deployments of a service until `orderctl continue`."""
 
 from typing import Annotated
 
@@ -9,27 +9,29 @@ from orderctl.commands.deployment.options import EnvOption, ServiceArgument, agr
 from orderctl.deploy.context import DeployContext
 from orderctl.terminal import DryRunOption, Output, OutputOption, YesOption, errors, reported
 
-LEFT = "it may be frozen; `orderctl status` says so"
+LEFT = "deployments may be frozen: check with `orderctl status`"
 
 
 def freeze(
     service: ServiceArgument,
     *,
     env: EnvOption,
-    reason: Annotated[str, typer.Option("--reason", help="Why; shown to whoever wants to deploy.", show_default=False)],
+    reason: Annotated[
+        str, typer.Option("--reason", help="Reason, shown to anyone who tries to deploy.", show_default=False)
+    ],
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Freeze the deployments of a service: none begins, and no paused one continues by itself.
+    """Freeze the deployments of a service: none starts, and a paused one needs `orderctl continue`.
 
     \b
     orderctl freeze order-api --env prod --reason "incident 42"
     orderctl continue order-api --env prod
 
-    It stops no deployment that is under way: `abort` does. `rollback` still works.
+    A deployment under way is not stopped: use `abort`. `rollback` still works.
 
-    Exit codes: 0 it is frozen.
+    Exit codes: 0 frozen.
     """
     with reported(LEFT):
         context = DeployContext.open(env, service)

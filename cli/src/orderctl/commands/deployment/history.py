@@ -1,4 +1,4 @@
-"""`orderctl history`: the latest deployments, and who did what."""
+"""`orderctl history`: the latest deployments and operator actions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -10,17 +10,17 @@ from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceAr
 from orderctl.deploy.context import DeployContext
 from orderctl.terminal import Output, OutputOption, console, print_json, reported
 
-MAX_LIMIT = 20  # ECS describes so many at once
+MAX_LIMIT = 20  # service deployments in one DescribeServiceDeployments, ECS
 
 
 def history(
     service: ServiceArgument,
     *,
     env: EnvOption,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="How many deployments, and how many acts.")] = 10,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="Deployments and actions to list.")] = 10,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List a service's deployments, the newest first, and what operators did.
+    """List a service's deployments and operator actions, newest first.
 
     \b
     orderctl history order-api --env prod
@@ -53,7 +53,7 @@ def history(
         print_json({"deployments": deployments, "acts": acts})
         return
     _print("Deployments", deployments)
-    _print("What operators did", acts)
+    _print("Operator actions", acts)
 
 
 def _print(title: str, rows: Sequence[Mapping[str, str | None]]) -> None:

@@ -1,4 +1,4 @@
-"""Options and questions of the deployment verbs."""
+"""Options and confirmations of the deployment commands."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -12,7 +12,7 @@ from orderctl.deploy.context import DeployContext
 UNCHANGED = "nothing was changed"
 
 ENVIRONMENTS = ("dev", "uat", service_ref.PROTECTED)
-"""Names that a shell offers. A feature environment has any name that begins with `feat-`."""
+"""Names for shell completion. The name of a feature environment begins with `feat-`."""
 
 
 class ServiceName(StrEnum):
@@ -24,12 +24,12 @@ def _environments(incomplete: str) -> list[str]:
     return [name for name in ENVIRONMENTS if name.startswith(incomplete)]
 
 
-ServiceArgument = Annotated[ServiceName, typer.Argument(metavar="SERVICE", help="Which service.", show_default=False)]
+ServiceArgument = Annotated[ServiceName, typer.Argument(metavar="SERVICE", help="Name of the service.", show_default=False)]
 EnvOption = Annotated[
     str,
     typer.Option(
         "--env",
-        help="dev, uat, prod or feat-….",
+        help="Environment: dev, uat, prod or feat-….",
         envvar="ORDER_DEPLOY_ENV",
         autocompletion=_environments,
         show_default=False,
@@ -37,16 +37,18 @@ EnvOption = Annotated[
 ]
 SourceOption = Annotated[
     str,
-    typer.Option("--from", help="The environment that runs it: dev, uat.", autocompletion=_environments),
+    typer.Option("--from", help="Environment that runs the image: dev, uat.", autocompletion=_environments),
 ]
 TargetOption = Annotated[
-    str, typer.Option("--to", help="The environment that shall run it: uat, prod.", autocompletion=_environments)
+    str, typer.Option("--to", help="Environment to deploy the image to: uat, prod.", autocompletion=_environments)
 ]
-AutoOption = Annotated[bool, typer.Option("--auto", help="Go on by itself once the green side has passed its test.")]
-WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")]
+AutoOption = Annotated[
+    bool, typer.Option("--auto", help="Shift traffic without asking once green has passed the smoke test.")
+]
+WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the deployment to its end.")]
 TestUrlOption = Annotated[
     str | None,
-    typer.Option("--test-url", help="Where the green side answers, if not at the load balancer's test listener."),
+    typer.Option("--test-url", help="Base URL of green; by default the load balancer's test listener."),
 ]
 
 
@@ -79,5 +81,5 @@ def agreed(context: DeployContext, what: str, question: str, *, dry_run: bool, y
 
 
 def reason_of(context: DeployContext, reason: str | None, *, dry_run: bool) -> str:
-    """Return the reason as the audit trail keeps it. Raises UsageError if production is changed without one."""
+    """Return the reason for the audit trail. Raises UsageError if production would be changed without one."""
     return terminal.checked_reason(reason, required=context.ref.is_protected and not dry_run)

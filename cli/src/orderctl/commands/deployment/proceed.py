@@ -1,7 +1,7 @@
-"""`orderctl continue` and `orderctl abort`: the decision about a deployment that is under way.
+"""`orderctl continue` and `orderctl abort`: decide about a deployment under way.
 
-Neither takes the lock, which whoever follows the deployment may hold: a decision is one call, for one deployment by its
-id, and ECS takes the first one.
+Neither takes the lock, because the command that follows the deployment may hold it. A decision is one call that names
+the deployment's id, and ECS accepts only the first one.
 """
 
 from typing import Annotated
@@ -15,7 +15,7 @@ from orderctl.deploy.fleet import Deployment
 from orderctl.exceptions import ImageNotFound, Refused
 from orderctl.terminal import DryRunOption, Output, OutputOption, ReasonOption, YesOption, errors, reported
 
-LEFT = "ECS may have been told; `orderctl status` shows how it stands"
+LEFT = "ECS may have received the call: check with `orderctl status`"
 
 
 def proceed(
@@ -27,22 +27,22 @@ def proceed(
     reason: ReasonOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Shift production traffic to green in a paused deployment; lift a freeze.
+    """Shift production traffic to green in a paused deployment, or lift a freeze.
 
     \b
     orderctl continue order-api --env prod --reason "release 1.4"
 
-    It goes on in ECS; `orderctl wait` follows it. After `orderctl freeze` the
-    service may be deployed again.
+    ECS continues the deployment; `orderctl wait` follows it. After `orderctl
+    freeze`, this command allows deployments again.
 
-    Exit codes: 0 it goes on, 3 nothing waits for approval.
+    Exit codes: 0 continued, 3 nothing is paused or frozen.
     """
     with reported(LEFT):
         context = DeployContext.open(env, service)
         deployment, freeze = context.fleet.under_way(), context.freezes.get()
         hook = deployment.hook if deployment is not None else None
         if hook is None and freeze is None:
-            raise Refused(_nothing_waits(context, deployment))
+            raise Refused(_nothing_to_continue(context, deployment))
         waiting = deployment.id if deployment is not None and hook is not None else None
         what = f"continue {waiting}" if waiting else f"lift the freeze: {freeze.reason if freeze else ''}"
         why = reason_of(context, reason, dry_run=dry_run)
@@ -61,9 +61,9 @@ def proceed(
         answer(of_deployment(context, deployment), output)
 
 
-def _nothing_waits(context: DeployContext, deployment: Deployment | None) -> str:
+def _nothing_to_continue(context: DeployContext, deployment: Deployment | None) -> str:
     if deployment is None:
-        return f"nothing is under way for {context.ref}, and it is not frozen"
+        return f"no deployment is under way for {context.ref}, and deployments are not frozen"
     return f"{deployment.id} is not paused: {deployment.stage or deployment.status}"
 
 
@@ -71,20 +71,20 @@ def abort(
     service: ServiceArgument,
     *,
     env: EnvOption,
-    reason: Annotated[str, typer.Option("--reason", help="For the audit trail.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Reason, kept in the audit trail.", show_default=False)],
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Roll a deployment back from wherever it is, and put the tag back.
+    """Roll back the deployment under way, at any stage, and move the tag back.
 
     \b
     orderctl abort order-api --env prod --reason "orders look wrong"
 
-    Whoever follows the deployment sees it end. The tag goes back at once, so
-    that nothing ships the image again.
+    A command that follows the deployment sees it end. The tag is moved back at
+    once, so that no later deployment ships the image again.
 
-    Exit codes: 0 it is being rolled back, 3 nothing is under way.
+    Exit codes: 0 rollback started, 3 no deployment is under way.
     """
     with reported(LEFT):
         context = DeployContext.open(env, service)
@@ -93,13 +93,13 @@ def abort(
             return
         context.record("abort", deployment.id, reason)
         context.fleet.roll_back(deployment)
-        _put_back(context, deployment)
-        errors.print("it is being rolled back; `orderctl wait` follows it")
+        _restore_tag(context, deployment)
+        errors.print("rollback started; `orderctl wait` follows it")
         answer(of_deployment(context, deployment), output)
 
 
-def _put_back(context: DeployContext, deployment: Deployment) -> None:
-    """Put the tag back, unless it means something else already."""
+def _restore_tag(context: DeployContext, deployment: Deployment) -> None:
+    """Move the live tag back, unless it points to another image by now."""
     tag = context.ref.live_tag
     before, live = context.fleet.digest_before(deployment), context.repository.digest_of(tag)
     if before is None or live != context.fleet.digest_deployed(deployment, live):
@@ -107,13 +107,13 @@ def _put_back(context: DeployContext, deployment: Deployment) -> None:
     try:
         context.repository.move(tag, before)
     except ImageNotFound as error:
-        errors.print(f"{tag} cannot go back: {error}", style="yellow")
+        errors.print(f"{tag} cannot be moved back: {error}", style="yellow")
         return
-    errors.print(f"{tag} is back on {before}")
+    errors.print(f"{tag} points to {before} again")
 
 
 def _under_way(context: DeployContext) -> Deployment:
     deployment = context.fleet.under_way()
     if deployment is None:
-        raise Refused(f"nothing is under way for {context.ref}")
+        raise Refused(f"no deployment is under way for {context.ref}")
     return deployment

@@ -1,4 +1,4 @@
-"""`orderctl promote`: what one environment runs becomes what the next runs, by the same digest."""
+"""`orderctl promote`: deploy the digest that one environment runs to the next one."""
 
 from orderctl.commands.deployment.options import (
     UNCHANGED,
@@ -30,28 +30,28 @@ def promote(
     test_url: TestUrlOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Deploy what another environment runs: the same digest, never built again.
+    """Deploy the image that another environment runs: the same digest, not a new build.
 
     \b
     orderctl promote order-api --from uat --to prod --reason "release 1.4"
 
-    Refused while the first one deploys, or runs another image than its tag
-    means: only what was tested goes on. Both environments are of one account
-    and region. Otherwise it is `deploy`, exit codes too.
+    Refused while the source environment has a deployment under way or drift: only
+    a tested image is promoted. Both environments must be in one account and
+    region. All else is as for `deploy`, exit codes too.
     """
     with reported(UNCHANGED):
         if source == to:
-            raise Refused(f"{to} runs what {to} runs")
+            raise Refused(f"--from and --to are the same environment: {to}")
         context = DeployContext.open(to, service)
-        digest = _running(context, source)
+        digest = _running_digest(context, source)
         options = DeployOptions(
             auto=auto, wait=wait, dry_run=dry_run, yes=yes, reason=reason, test_url=test_url, output=output
         )
         ship(context, digest, options)
 
 
-def _running(context: DeployContext, source: str) -> str:
-    """Return the running digest. Raises Refused if there are two, or the tag means another."""
+def _running_digest(context: DeployContext, source: str) -> str:
+    """Return the digest that `source` runs. Raises Refused if it is deploying, has drift, or runs nothing."""
     there = state_of(
         DeployContext(
             ref=ServiceRef(environment=source, kind=context.ref.kind),
@@ -61,9 +61,9 @@ def _running(context: DeployContext, source: str) -> str:
         )
     )
     if there.under_way is not None:
-        raise Refused(f"{source} is being deployed: {there.under_way.id}")
+        raise Refused(f"{source} has a deployment under way: {there.under_way.id}")
     if there.drift:
         raise Refused(f"{source} has drifted: {there.drift}")
     if there.running is None:
-        raise Refused(f"{source} runs nothing that could be promoted")
+        raise Refused(f"{source} runs no task: there is no image to promote")
     return there.running

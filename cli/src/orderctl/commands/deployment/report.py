@@ -1,4 +1,4 @@
-"""A deployment as an operator sees it: a line for whatever changes, and on a terminal how long there is left."""
+"""Report of a deployment to the operator: a line for each change, and on a terminal the time left."""
 
 import sys
 import time
@@ -18,10 +18,10 @@ STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.FAIL: "red"}
 
 
 class Report:
-    """Report of a deployment on stderr: stdout is for the answer."""
+    """Report of a deployment on stderr; stdout has the result."""
 
     def __init__(self, record: Callable[[str, str], None], events: Callable[[], Sequence[Event]] = tuple) -> None:
-        """`events` tells the service's latest, the newest first."""
+        """`record` writes to the audit trail; `events` returns the service's latest events, newest first."""
         self._record = record
         self._events = events
         self._known: frozenset[str] | None = None
@@ -32,7 +32,7 @@ class Report:
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """While something is followed. Without a terminal there are lines only."""
+        """Show a spinner during the block. Without a terminal there are lines only."""
         if not sys.stderr.isatty():
             yield
             return
@@ -45,7 +45,7 @@ class Report:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """A question needs the line that a spinner would write over."""
+        """Hide the spinner during the block: it would overwrite a question."""
         if self._spinner is None:
             yield
             return
@@ -59,13 +59,13 @@ class Report:
         for check in checks:
             errors.print(f"  {check.verdict:<4} {check.name}: {check.detail}", style=STYLES[check.verdict])
 
-    def said(self, message: str) -> None:
+    def noted(self, message: str) -> None:
         errors.print(message)
 
     def recorded(self, verb: str, detail: str) -> None:
         self._record(verb, detail)
 
-    def saw(self, deployment: Deployment) -> None:
+    def observed(self, deployment: Deployment) -> None:
         line = describe(deployment)
         if line != self._last:
             self._last = line
@@ -77,7 +77,7 @@ class Report:
             self._spinner.update(f"{self._elapsed()}  {self._waiting_for(deployment)}")
 
     def _show_events(self) -> None:
-        """Print the events that were not there at the first look."""
+        """Print the events since the previous call; none at the first call."""
         latest = self._events()
         for event in reversed(latest):
             if self._known is not None and event.id not in self._known:
@@ -99,7 +99,7 @@ class Report:
 
 
 def describe(deployment: Deployment) -> str:
-    """Return one line: the stage, both fleets, and what is wrong."""
+    """Return one line: stage, tasks and traffic of green and blue, alarms, reason of a rollback."""
     parts = [_shown(_at(deployment)), f"green {_fleet(deployment.target)}"]
     parts += [f"blue {_fleet(source)}" for source in deployment.sources]
     if deployment.hook is not None:
@@ -112,8 +112,8 @@ def describe(deployment: Deployment) -> str:
 
 def _at(deployment: Deployment) -> Stage | Status:
     """Return the stage; during a rollback the status, since the stage does not change then."""
-    is_going_on = deployment.status is Status.IN_PROGRESS
-    return deployment.stage if is_going_on and deployment.stage is not None else deployment.status
+    is_in_progress = deployment.status is Status.IN_PROGRESS
+    return deployment.stage if is_in_progress and deployment.stage is not None else deployment.status
 
 
 def _shown(at: Stage | Status) -> str:

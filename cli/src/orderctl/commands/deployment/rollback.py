@@ -1,4 +1,4 @@
-"""`orderctl rollback`: back to what ran before."""
+"""`orderctl rollback`: deploy the image that ran before."""
 
 from dataclasses import replace
 
@@ -32,16 +32,16 @@ def rollback(
     test_url: TestUrlOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Go back to the image that ran before, or put a drifted tag back.
+    """Roll back to the image that ran before, or move a drifted tag back.
 
     \b
     orderctl rollback order-api --env prod --reason "orders look wrong"
 
-    A deployment that is under way is ended with `orderctl abort` instead. If
-    the tag means another image than the tasks run, only the tag is put back.
-    Otherwise it is `deploy` of what ran before, exit codes too; but what is wrong
-    with the service now, a freeze, and what a scan finds in the old image by now
-    do not keep it from going back.
+    To end a deployment under way, use `orderctl abort` instead. If the live tag
+    points to another image than the tasks run, only the tag is moved back.
+    Otherwise the previous image is deployed as by `deploy`, exit codes too. An
+    unhealthy service, a freeze, or findings in a new scan of the previous image do
+    not block a rollback.
     """
     with reported(UNCHANGED):
         context = DeployContext.open(env, service)
@@ -49,30 +49,31 @@ def rollback(
         if state.under_way is not None:
             raise Refused(f"{state.under_way.id} is under way: `orderctl abort {service} --env {env}` ends it")
         if state.drift and state.running is not None:
-            _put_back(context, state.running, dry_run=dry_run, yes=yes, reason=reason, output=output)
+            _restore_tag(context, state.running, dry_run=dry_run, yes=yes, reason=reason, output=output)
             return
         if state.drift:
             raise Refused(state.drift)
         if state.previous is None:
-            raise Refused(f"nothing is known to have run before: {context.ref.previous_tag} has no image")
+            raise Refused(f"no previous image is known: no image has the tag {context.ref.previous_tag}")
         options = DeployOptions(
             auto=auto, wait=wait, dry_run=dry_run, yes=yes, reason=reason, test_url=test_url, output=output
         )
-        ship(context, state.previous, replace(options, is_way_back=True))
+        ship(context, state.previous, replace(options, is_rollback=True))
 
 
-def _put_back(
+def _restore_tag(
     context: DeployContext, digest: str, *, dry_run: bool, yes: bool, reason: str | None, output: Output
 ) -> None:
     tag, why = context.ref.live_tag, reason_of(context, reason, dry_run=dry_run)
-    if not agreed(context, f"put {tag} back on {digest}, which runs", f"Put {tag} back?", dry_run=dry_run, yes=yes):
+    what = f"move {tag} back to {digest}, which the tasks run"
+    if not agreed(context, what, f"Move {tag} back?", dry_run=dry_run, yes=yes):
         return
     lock = context.lock("rollback of the tag")
     try:
         lock.take()
-        state = state_of(context)  # somebody may have begun before the lock was ours
+        state = state_of(context)  # a deployment may have started before the lock was taken
         if state.under_way is not None or state.running != digest:
-            raise Refused(f"{context.ref} has changed meanwhile: `orderctl status` tells how it stands")
+            raise Refused(f"{context.ref} has changed in the meantime: check with `orderctl status`")
         context.record("tag put back", digest, why)
         context.repository.move(tag, digest)
     finally:

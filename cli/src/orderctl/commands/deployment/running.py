@@ -1,4 +1,4 @@
-"""Run the engine for a verb, and report its result."""
+"""Run of the deployment engine for a command, and the report of its result."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from orderctl.commands.deployment.answers import answer, of_checks, of_outcome
 from orderctl.commands.deployment.options import announce, confirm, reason_of
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.scanning import await_scan
-from orderctl.deploy.checks import Check, eased, passed
+from orderctl.deploy.checks import Check, relaxed_for_rollback, passed
 from orderctl.deploy.context import DeployContext
 from orderctl.deploy.ecr_repository import Image
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
@@ -24,22 +24,25 @@ from orderctl.deploy.smoke import Smoke
 from orderctl.exceptions import ExitCode, Refused
 from orderctl.terminal import Output, can_ask, errors, print_json
 
-TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - where it is, not what it is
+TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - the variable's name
 
 LEFT = {
-    Step.LOOKING: "nothing was changed",
-    Step.MOVING: "the tag may have moved, ECS was not told: the same command goes on, `orderctl rollback` puts it back",
-    Step.STARTING: "the tag has moved, and ECS may have been told: the same command goes on. If `orderctl status` "
-    "shows a deployment, `orderctl abort` ends it; if it shows drift, `orderctl rollback` puts the tag back",
-    Step.FOLLOWING: "the deployment goes on without you: the same command follows it again, `orderctl abort` ends it",
-    Step.RESTORING: "it has ended, and the tag may stand on the wrong image: `orderctl status` says so, and what to do",
-    Step.DONE: "it is done",
+    Step.CHECKING: "nothing was changed",
+    Step.MOVING: "the tag may have moved; no deployment has started. Run the same command again to continue, or "
+    "`orderctl rollback` to move the tag back",
+    Step.STARTING: "the tag has moved; a deployment may have started. Run the same command again to continue. If "
+    "`orderctl status` shows a deployment, `orderctl abort` rolls it back; if it shows drift, `orderctl rollback` "
+    "moves the tag back",
+    Step.FOLLOWING: "ECS continues the deployment. Run the same command again to follow it, or `orderctl abort` to "
+    "roll it back",
+    Step.RESTORING: "the deployment has ended, but the tag may point to the wrong image: check with `orderctl status`",
+    Step.DONE: "the command had finished its work",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployOptions:
-    """Options of a deployment, beside the image."""
+    """Options of a deployment, except the image."""
 
     auto: bool
     wait: bool
@@ -48,33 +51,33 @@ class DeployOptions:
     reason: str | None
     test_url: str | None
     output: Output
-    is_way_back: bool = False
-    """True for a rollback, which a freeze or a broken service does not block."""
+    is_rollback: bool = False
+    """True for a rollback, which a freeze or an unhealthy service does not block."""
 
 
 def ship(context: DeployContext, reference: str, options: DeployOptions) -> None:
-    """Deploy an image, for every verb that ships one. Raises CommandError, and typer.Exit with the exit code."""
+    """Deploy an image. Raises CommandError, and typer.Exit with the exit code."""
     image = context.repository.get(reference)
     named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
     announce(context, f"deploy {named}")
     reason = reason_of(context, options.reason, dry_run=options.dry_run)
     report = Report(partial(context.record, reason=reason), lambda: context.fleet.describe().events)
     if options.dry_run:
-        look(context, report, image, output=options.output, is_way_back=options.is_way_back)
-        report.said("nothing was changed")
+        report_preflight(context, report, image, output=options.output, is_rollback=options.is_rollback)
+        report.noted("nothing was changed")
         return
     confirm(context, f"Deploy {reference} to {context.ref}?", yes=options.yes)
-    if not options.is_way_back:
-        await_scan(context, image, report)  # before the lock, which keeps others out
+    if not options.is_rollback:
+        await_scan(context, image, report)  # before the lock, which would block other operators
     engine = Engine(
         repository=context.repository,
         fleet=context.fleet,
         lock=context.lock(f"deploy {reference}"),
         observer=report,
-        check=lambda image: preflight(context, image, is_way_back=options.is_way_back),
-        at_hook=_tested(context, report, image, options),
-        # On the way back it is the image that still runs which leaves letters.
-        rejected=(lambda _: None) if options.is_way_back else context.watch(),
+        check=lambda image: preflight(context, image, is_rollback=options.is_rollback),
+        at_hook=_hook_decision(context, report, image, options),
+        # During a rollback the running image creates dead letters, not the image that is deployed.
+        rejected=(lambda _: None) if options.is_rollback else context.watch(),
         poll_sleep=pace.poll_sleep,
         clock=time.monotonic,
     )
@@ -82,61 +85,61 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
     _end(context, outcome, output=options.output)
 
 
-def look(context: DeployContext, report: Report, image: Image, *, output: Output, is_way_back: bool = False) -> None:
+def report_preflight(context: DeployContext, report: Report, image: Image, *, output: Output, is_rollback: bool = False) -> None:
     """Run the preflight alone. Raises Refused if a check fails."""
-    checks = preflight(context, image, is_way_back=is_way_back)
+    checks = preflight(context, image, is_rollback=is_rollback)
     report.checked(checks)
     if output is Output.JSON:
         print_json(of_checks(context, image.digest, checks))
     if not passed(checks):
-        raise Refused("checks marked FAIL did not pass: it would be refused")
+        raise Refused("checks marked FAIL did not pass: a deployment would be refused")
 
 
-def preflight(context: DeployContext, image: Image, *, is_way_back: bool = False) -> list[Check]:
+def preflight(context: DeployContext, image: Image, *, is_rollback: bool = False) -> list[Check]:
     service = context.fleet.describe()
     checks = [
         check_freeze(context.freezes.get()),
         *check_image(context.repository, image, context.fleet.architecture(service)),
         *check_service(context.fleet, service, context.cloudwatch, context.traffic),
     ]
-    return eased(checks) if is_way_back else checks
+    return relaxed_for_rollback(checks) if is_rollback else checks
 
 
-def _tested(
+def _hook_decision(
     context: DeployContext, report: Report, image: Image, options: DeployOptions
 ) -> Callable[[Deployment], HookDecision]:
-    """Return the decision at the hook: test green, then shift the traffic (`auto`) or ask."""
+    """Return the function that decides at the hook: test green, then shift the traffic (`auto`) or ask."""
 
     def decide(_: Deployment) -> HookDecision:
         try:
             url = options.test_url or context.traffic.test_url(context.fleet.describe())
             release = context.repository.commit_of(image)
         except Refused as error:
-            report.said(f"the green side cannot be tested, so the deployment is paused: {error}")
+            report.noted(f"green cannot be tested, so the deployment stays paused: {error}")
             return HookDecision.WAIT
         checks = Smoke(
             url=url,
             token=os.environ.get(TOKEN_VARIABLE) or None,
             release=release,
-            # What ran before this header existed must stay reachable by `rollback`.
-            may_be_unnamed=options.is_way_back,
+            # A rollback to a release from before this header must stay possible.
+            may_be_unnamed=options.is_rollback,
             poll_sleep=pace.wait_for_listener,
         ).run()
-        report.said("the green side:")
+        report.noted("smoke test of green:")
         report.checked(checks)
         if not passed(checks):
-            report.said("smoke test failed; rolling back")
+            report.noted("smoke test failed; rolling back")
             return HookDecision.ROLLBACK
-        freeze = None if options.is_way_back else context.freezes.get()
+        freeze = None if options.is_rollback else context.freezes.get()
         if freeze is not None:
             report.checked([check_freeze(freeze)])
         if options.auto and freeze is not None:
-            report.said("smoke test passed; paused, since deployments are frozen: `orderctl continue` shifts traffic")
+            report.noted("smoke test passed; paused, since deployments are frozen: `orderctl continue` shifts traffic")
             return HookDecision.WAIT
         if options.auto:
             return HookDecision.CONTINUE
         if not can_ask():
-            report.said("smoke test passed; paused, since nobody can be asked here (--auto shifts traffic)")
+            report.noted("smoke test passed; paused, no terminal to ask at: `orderctl continue` or --auto shifts traffic")
             return HookDecision.WAIT
         with report.asking():
             if typer.confirm("Shift production traffic to green?", default=False, err=True):
@@ -151,7 +154,7 @@ def _tested(
 
 
 def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
-    """Run the engine. An interruption or a failure of AWS names the state that is left, and the command to continue."""
+    """Run the engine. On an interruption or an AWS error, print the state that is left and the next command."""
     try:
         with report.live():
             return engine.deploy(image, wait=wait)
@@ -167,10 +170,11 @@ def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> 
 def _end(context: DeployContext, outcome: Outcome, *, output: Output) -> None:
     """Print the result. Raises typer.Exit with the exit code."""
     if not outcome.changed:
-        errors.print("it is live already: nothing to do")
+        errors.print("the image is live already: nothing to do")
     elif not outcome.over:
         errors.print(
-            "it is under way: `orderctl wait` follows it, `orderctl continue` or `orderctl abort` ends a pause"
+            "the deployment is under way: `orderctl wait` follows it; while it is paused, `orderctl continue` or "
+            "`orderctl abort` decides"
         )
     answer(of_outcome(context, outcome), output)
     if not outcome.over:

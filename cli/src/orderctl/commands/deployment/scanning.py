@@ -1,28 +1,28 @@
-"""Wait for ECR's scan of an image, which begins when the image is pushed and takes minutes."""
+"""Wait for ECR's scan of an image, which starts when the image is pushed and takes minutes."""
 
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.report import Report
 from orderctl.deploy.context import DeployContext
 from orderctl.deploy.ecr_repository import Image, Scan
 
-MAX_LOOKS = round(600 / pace.LOOK_SECONDS)
-"""Ten minutes, at the usual pace. A scan that still goes on then is refused by the preflight."""
-MAX_LOOKS_FOR_NONE = round(60 / pace.LOOK_SECONDS)
-"""A minute. An image that was just pushed has no scan yet; one that has none by then gets none."""
+MAX_POLLS = round(600 / pace.LOOK_SECONDS)
+"""Ten minutes at the default interval. The preflight refuses a scan that is still running then."""
+MAX_POLLS_WITHOUT_SCAN = round(60 / pace.LOOK_SECONDS)
+"""One minute at the default interval. A newly pushed image has no scan yet; after this time it will get none."""
 
 
 def await_scan(context: DeployContext, image: Image, report: Report) -> None:
-    """Return once the scan has ended, or the time is up, which the preflight then reports. Raises Refused."""
+    """Wait until the scan has ended or the time is up; the preflight reports either. Raises Refused."""
     manifest = image.architectures.get(context.fleet.architecture(context.fleet.describe()))
     if manifest is None:
-        return  # there is nothing that could run here
-    for look in range(MAX_LOOKS):
-        if not _is_awaited(context.repository.scan_of(manifest), look):
+        return  # no image for this architecture: the preflight reports that
+    for poll in range(MAX_POLLS):
+        if not _is_awaited(context.repository.scan_of(manifest), poll):
             return
-        if look == 0:
-            report.said("ECR has not scanned it yet: that is waited for, ten minutes at most")
+        if poll == 0:
+            report.noted("waiting for ECR to scan the image, ten minutes at most")
         pace.poll_sleep()
 
 
-def _is_awaited(scan: Scan, look: int) -> bool:
-    return scan.is_going_on or (not scan.status and look < MAX_LOOKS_FOR_NONE)
+def _is_awaited(scan: Scan, poll: int) -> bool:
+    return scan.is_in_progress or (not scan.status and poll < MAX_POLLS_WITHOUT_SCAN)

@@ -1,4 +1,4 @@
-"""`orderctl status`: what runs, what the tag means, and whether they agree."""
+"""`orderctl status`: the running image, the tagged image, and drift between them."""
 
 import typer
 
@@ -13,15 +13,15 @@ DRIFTED = 1
 
 
 def status(service: ServiceArgument, *, env: EnvOption, output: OutputOption = Output.TEXT) -> None:
-    """Tell how a service stands: digests, tasks, a deployment under way, drift.
+    """Show the state of a service: digests, tasks, deployment under way, drift.
 
     \b
     orderctl status order-api --env dev
     orderctl status order-api --env prod --output json | jq .drift
 
-    Drift: the tag means another image than the tasks run, so that the next
-    deployment, also one by Terraform, would ship it; or the tasks run two images,
-    and no deployment is about it.
+    Drift means that the live tag points to another image than the tasks run: the
+    next deployment, also one by Terraform, would ship that image. It is drift,
+    too, if the tasks run two images and no deployment is under way.
 
     Exit codes: 0 no drift, 1 drift.
     """

@@ -1,4 +1,4 @@
-"""`orderctl wait`: until a deployment has come to a stage, or to its end."""
+"""`orderctl wait`: follow a deployment to a stage, or to its end."""
 
 from typing import Annotated
 
@@ -20,34 +20,34 @@ def wait(
     env: EnvOption,
     until: Annotated[
         Stage | None,
-        typer.Option("--for", metavar="STAGE", help="Stop at this stage, such as BAKE_TIME; else at its end."),
+        typer.Option("--for", metavar="STAGE", help="Stop at this stage, such as BAKE_TIME; by default at the end."),
     ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Follow the deployment that is under way.
+    """Follow the deployment under way.
 
     \b
     orderctl wait order-api --env dev --for BAKE_TIME && ./load-test.sh
 
-    Changes nothing, the tag neither: if it ends badly, `orderctl status` tells
-    whether the tag has drifted.
+    This command changes nothing, not even the tag: after a rollback, check for
+    drift with `orderctl status`.
 
-    Exit codes: 0 it came there, 1 it was rolled back before, 3 nothing is under
+    Exit codes: 0 stage reached, 1 rolled back before it, 3 no deployment is under
     way, 130 interrupted.
     """
-    with reported("the deployment goes on without you"):
+    with reported("ECS continues the deployment"):
         context = DeployContext.open(env, service)
         deployment = context.fleet.under_way()
         if deployment is None:
-            raise Refused(f"nothing is under way for {context.ref}")
+            raise Refused(f"no deployment is under way for {context.ref}")
         announce(context, f"wait for {deployment.id}")
         report = Report(context.record, lambda: context.fleet.describe().events)
         with report.live():
-            report.saw(deployment)
+            report.observed(deployment)
             while not _arrived(deployment, until):
                 pace.poll_sleep()
                 deployment = context.fleet.deployment(deployment.arn) or deployment
-                report.saw(deployment)
+                report.observed(deployment)
     answer(of_deployment(context, deployment), output)
     raise typer.Exit(
         ExitCode.DONE
@@ -57,7 +57,7 @@ def wait(
 
 
 def _arrived(deployment: Deployment, until: Stage | None) -> bool:
-    """A deployment that is rolled back keeps the stage from which it is."""
+    """Return True at the stage or at the end. During a rollback the stage no longer changes and does not count."""
     if deployment.status.is_over:
         return True
     if until is None or deployment.stage is None or deployment.status is not Status.IN_PROGRESS:
