@@ -26,10 +26,10 @@ class Watcher:
     def checked(self, checks: Sequence[Check]) -> None:
         self.messages += [check.detail for check in checks]
 
-    def said(self, message: str) -> None:
+    def noted(self, message: str) -> None:
         self.messages.append(message)
 
-    def saw(self, deployment: Deployment) -> None:
+    def observed(self, deployment: Deployment) -> None:
         if not self.stages or self.stages[-1] != deployment.stage:
             self.stages.append(deployment.stage)
 

@@ -1,4 +1,4 @@
-"""Exceptions of commands, each with its exit code. The message is for an operator, and says which command goes on.
+"""Exceptions of commands, each with its exit code. The message is for an operator, and names the next command.
 
 CommandError
 ├── Failed            1     not done, or not all of it
@@ -7,7 +7,7 @@ CommandError
 ├── Refused           3     nothing was changed
 │   ├── ImageNotFound
 │   ├── Locked
-│   └── TooLate             of one call only: the deployment has gone on
+│   └── TooLate             one call was refused: the deployment has moved on
 └── Interrupted       130
 """
 
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     REFUSED = 3
     UNFINISHED = 4
-    """What was begun goes on: --no-wait, or a deployment that waits for approval."""
+    """The deployment continues: --no-wait, or it is paused, waiting for approval."""
     INTERRUPTED = 130
 
 
@@ -31,7 +31,7 @@ class CommandError(Exception):
 
 
 class Failed(CommandError):
-    """The command could not be carried out, or only a part of it."""
+    """The command failed, or only a part of it was done."""
 
 
 class UsageError(CommandError):
@@ -41,22 +41,22 @@ class UsageError(CommandError):
 
 
 class Refused(CommandError):
-    """The command must not be carried out now. Nothing was changed."""
+    """The command is not allowed now. Nothing was changed."""
 
     exit_code = ExitCode.REFUSED
 
 
 class Interrupted(CommandError):
-    """Somebody stopped the command."""
+    """The command was stopped by the operator or a signal."""
 
     exit_code = ExitCode.INTERRUPTED
 
     def __init__(self, message: str, *, completed: bool = False, killed: bool = False) -> None:
         super().__init__(message)
         self.completed = completed
-        """The step that was running had just ended."""
+        """The running step had just ended."""
         self.killed = killed
-        """The process that was running was ended by a signal, and could not clean up."""
+        """The child process was killed by a signal and could not clean up."""
 
 
 class ImageNotFound(Refused):
@@ -65,7 +65,7 @@ class ImageNotFound(Refused):
 
 
 class Locked(Refused):
-    """Somebody else deploys the service."""
+    """Another operator is deploying the service."""
 
 
 class TooLate(Refused):
@@ -73,4 +73,4 @@ class TooLate(Refused):
 
 
 class DeploymentFailed(Failed):
-    """What runs is what ran before, or the message says what does."""
+    """The deployment failed. The previous image runs, unless the message names another."""

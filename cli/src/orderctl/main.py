@@ -1,4 +1,4 @@
-"""orderctl: one file per group of verbs; each verb only wires and shows."""
+"""orderctl: one file per group of commands. A command only wires other modules and prints their results."""
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points, version
@@ -19,13 +19,13 @@ from orderctl.commands.deployment.verify import verify
 from orderctl.commands.deployment.wait import wait
 from orderctl.terminal import RenamedGroup
 
-DEPLOYING = "Deploying"
+DEPLOYMENTS = "Deployments"
 EXTENSIONS = "orderctl.commands"
-"""The entry points by which other packages add commands: `orderctl local` comes from devstack."""
+"""Group of entry points for commands of other packages: `orderctl local` comes from devstack."""
 
 
 class Commands(RenamedGroup):
-    """The first level of `orderctl`."""
+    """Top-level commands of `orderctl`."""
 
     renamed: ClassVar[Mapping[str, str]] = {"pause": "freeze"}
 
@@ -37,8 +37,8 @@ app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)
 app.command()(top.top)
 for verb in (deploy, promote, rollback, freeze, abort, status, history, verify, diff, wait):
-    app.command(rich_help_panel=DEPLOYING)(verb)
-app.command("continue", rich_help_panel=DEPLOYING)(proceed)
+    app.command(rich_help_panel=DEPLOYMENTS)(verb)
+app.command("continue", rich_help_panel=DEPLOYMENTS)(proceed)
 for extension in entry_points(group=EXTENSIONS):
     app.add_typer(extension.load(), name=extension.name)
 

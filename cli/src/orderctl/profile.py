@@ -1,6 +1,6 @@
-"""Profiles: the environment or local stack that orderctl connects to, and as whom.
+"""Profiles: the environment or local stack that orderctl connects to, and its credentials.
 
-A local stack describes itself in `stack.json`; everything else comes from environment variables.
+A local stack writes its profile to `stack.json`; all others come from environment variables.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ LocalOption = Annotated[
     bool,
     typer.Option(
         "--local",
-        help="Work on the stack that `orderctl local up` runs. "
-        "Otherwise on what AWS_REGION, AWS's credentials and ORDER_ENV or ORDER_TABLE_PREFIX say.",
+        help="Use the stack that `orderctl local up` runs. Without it: the environment given by AWS_REGION, "
+        "AWS credentials, and ORDER_ENV or ORDER_TABLE_PREFIX.",
     ),
 ]
 StateOption = Annotated[Path, typer.Option("--state", help="With --local: the stack's folder.")]
@@ -48,13 +48,13 @@ class StackNotRunning(Failed):
 class ApiNotNamed(UsageError):
     def __init__(self) -> None:
         super().__init__(
-            f"which API, and as whom? Set {API_VARIABLE} and {TOKEN_VARIABLE}; "
+            f"no API is configured: set {API_VARIABLE} and {TOKEN_VARIABLE}, "
             "or use --local with --tenant and --customer"
         )
 
 
 class StackProfile(BaseModel):
-    """The stack that `orderctl local up` runs. Addresses are base URLs."""
+    """Profile of the stack that `orderctl local up` runs. Addresses are base URLs."""
 
     api: str
     services: dict[str, str]
@@ -72,16 +72,16 @@ class StackProfile(BaseModel):
         try:
             return cls.model_validate_json((state / STACK_FILE).read_bytes())
         except FileNotFoundError:
-            raise StackNotRunning(f"{state / STACK_FILE} is not there") from None
+            raise StackNotRunning(f"{state / STACK_FILE} does not exist") from None
         except ValidationError:
-            raise StackNotRunning(f"{state / STACK_FILE} is of another release") from None
+            raise StackNotRunning(f"{state / STACK_FILE} was written by another release") from None
 
     @property
     def tasks(self) -> list[Task]:
         return [Task(service=name, address=address) for name, address in self.services.items()]
 
     def target(self) -> Target:
-        """Return the stack as operators work on it."""
+        """Return the stack as the target of an operator's command."""
         settings = Settings(
             env=Environment.LOCAL,
             table_prefix=self.table_prefix,
@@ -107,34 +107,34 @@ class StackProfile(BaseModel):
             answer = httpx2.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
             return str(answer.raise_for_status().json()["access_token"])
         except httpx2.HTTPError as error:
-            raise StackNotRunning(f"its token issuer at {self.token_url} does not answer: {error}") from error
+            raise StackNotRunning(f"its token issuer at {self.token_url} does not respond: {error}") from error
 
 
 @contextlib.contextmanager
 def reported_failures() -> Iterator[None]:
-    """Report failures of the platform's storage and queues beside those of every command."""
+    """Report failures of the platform's storage and queues, and those of every command."""
     with reported():
         try:
             yield
         except StorageUnavailable as error:
-            raise Failed(f"{error}: is the environment up, and may you use its tables?") from error
+            raise Failed(f"{error}: check that the environment runs, and your permissions for its tables") from error
         except (PlatformError, WrongRegion) as error:
             raise Failed(str(error)) from error
 
 
 def announce_target(target: Target, endpoint: str | None, **rows: str) -> None:
-    """Say where a verb works, as whom, and on what."""
+    """Print the region, endpoint and operator of a command, and what it works on."""
     where = {"region": target.settings.aws_region, "endpoint": f"{endpoint or 'AWS'}, as {target.actor}"}
     announce({**where, **rows})
 
 
 def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local
-    """Return what an operator's verb works on. Raises StackNotRunning, WrongRegion."""
+    """Return the environment that an operator's command works on. Raises StackNotRunning, WrongRegion."""
     return StackProfile.at(state).target() if local else Target.of_environment()
 
 
 def client_of_environment() -> OrderClient:
-    """Return a client of the API that the environment names. Raises ApiNotNamed, and ValueError for a bad address."""
+    """Return a client of the API at ORDER_API_URL. Raises ApiNotNamed, and ValueError for a bad address."""
     address, token = os.environ.get(API_VARIABLE), os.environ.get(TOKEN_VARIABLE)
     if not address or not token:
         raise ApiNotNamed

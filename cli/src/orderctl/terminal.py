@@ -1,6 +1,6 @@
-"""Terminal of every command: output, failures and exit codes, questions, and the options that commands share.
+"""Terminal of every command: output, failures and exit codes, confirmations, and shared options.
 
-infra.operate uses it too, so it imports nothing of the platform.
+infra.operate uses it too, so it imports no package of the platform.
 """
 
 import contextlib
@@ -26,24 +26,24 @@ class Output(StrEnum):
 
 
 OutputOption = Annotated[
-    Output, typer.Option("--output", help="The answer on stdout as text, or as JSON; all else goes to stderr.")
+    Output, typer.Option("--output", help="Format of the result on stdout; everything else goes to stderr.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")]
 ReasonOption = Annotated[
-    str | None, typer.Option("--reason", help="Why; kept in the audit trail beside your name.", show_default=False)
+    str | None, typer.Option("--reason", help="Reason, kept in the audit trail with your name.", show_default=False)
 ]
 
 
 def printable(text: str) -> str:
-    """Escape the characters that would steer the terminal: much of what is printed was written by others."""
+    """Escape control characters: much of the printed text comes from customers and other systems."""
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
     )
 
 
 class _PrintableConsole(Console):
-    """Console that escapes every string, those in tables too, and breaks no line that is printed by itself."""
+    """Console that escapes every string, also in tables, and does not wrap plain lines."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         if all(isinstance(each, str) for each in objects):
@@ -63,7 +63,7 @@ def print_json(document: object, *, indent: int | None = 2) -> None:
 
 
 def announce(rows: Mapping[str, str], what: str = "") -> None:
-    """Say what is about to be done, where and as whom. On stderr: stdout is for the answer."""
+    """Print an action, its place and its operator on stderr before it is done; stdout has the result."""
     if what:
         errors.print(what)
     width = 2 + max(map(len, rows))
@@ -76,7 +76,7 @@ def announce(rows: Mapping[str, str], what: str = "") -> None:
 def reported(left: str = "") -> Iterator[None]:
     """Print a failure on stderr without a traceback, and exit with its code. A signal ends the block as Ctrl-C does.
 
-    `left` says what state an interruption leaves.
+    `left` describes the state that an interruption leaves.
     """
     try:
         with interruptible():
@@ -87,7 +87,7 @@ def reported(left: str = "") -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         errors.print(f"AWS: {error}", style="red")
         raise typer.Exit(ExitCode.FAILED) from error
-    except (KeyboardInterrupt, typer.Abort) as error:  # the second is Ctrl-C at a question
+    except (KeyboardInterrupt, typer.Abort) as error:  # typer.Abort: Ctrl-C at a prompt
         errors.print(f"interrupted: {left}" if left else "interrupted", style="yellow")
         raise typer.Exit(ExitCode.INTERRUPTED) from error
 
@@ -97,16 +97,16 @@ def can_ask() -> bool:
 
 
 def require_answer(*, yes: bool) -> None:
-    """Raise Refused if a question would be asked and nobody is there to answer it."""
+    """Raise Refused if a confirmation is needed and there is no terminal to ask at."""
     if not yes and not can_ask():
         raise Refused("confirmation is needed, and there is no terminal to ask at: add --yes to confirm")
 
 
 def confirm(question: str, *, yes: bool, name: str = "") -> None:
-    """Ask, unless `yes`. With a `name` the answer is that name, else yes or no.
+    """Ask for confirmation, unless `yes`. With a `name`, the operator must type that name.
 
     Raises:
-        Refused: if the operator declines, or nobody can answer.
+        Refused: if the operator declines, or there is no terminal to ask at.
         Interrupted: on Ctrl-C or the end of input.
     """
     if yes:
@@ -124,15 +124,15 @@ def confirm(question: str, *, yes: bool, name: str = "") -> None:
 
 
 def checked_reason(reason: str | None, *, required: bool) -> str:
-    """Return the reason as the audit trail keeps it. Raises UsageError if it is required and blank."""
-    words = (reason or "").strip()
-    if required and not words:
-        raise UsageError("a reason is required, for the audit trail: --reason")
-    return words or "-"
+    """Return the reason for the audit trail, `-` if there is none. Raises UsageError if it is required and blank."""
+    text = (reason or "").strip()
+    if required and not text:
+        raise UsageError("a reason for the audit trail is required: add --reason")
+    return text or "-"
 
 
 class RenamedGroup(TyperGroup):
-    """Group of commands that answers to the names of the last release: it prints the new name and runs that."""
+    """Group of commands that accepts the names of the last release: it prints the new name and runs that command."""
 
     renamed: ClassVar[Mapping[str, str]] = {}
 

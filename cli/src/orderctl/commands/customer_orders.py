@@ -22,13 +22,13 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def _moment(text: str) -> datetime:
-    """Parse a time, `2026-01-31` or `2026-01-31T09:05:00Z` (UTC by default), or a time span before now, `90m` or `7d`."""
+    """Parse a time (`2026-01-31`, `2026-01-31T09:05:00Z`; UTC by default) or a duration before now (`90m`, `7d`)."""
     if duration := DURATION.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{UNITS[duration[2]]: int(duration[1])})
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither a time such as 2026-01-31T09:05 nor a duration such as 24h") from None
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-01-31T09:05, and no duration such as 24h") from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -38,17 +38,17 @@ REDACTED = "•••"
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Look at dead letters, send them again, or throw them away.
+    help="""List, redrive and discard dead letters.
 
-    The processor puts a message here, with a reason, when no retry can help. Find out why with `list` and
-    `show`, repair the cause, and `redrive`. Orders do not depend on it: as long as an order is open, a sweep
-    sends its message again. `discard` what no order needs.
+    The processor dead-letters a message, with a reason, when no retry can help. Find the cause with `list` and
+    `show`, fix it, then `redrive`. No open order is lost meanwhile: the sweeper republishes its message. `discard`
+    letters that no order needs.
     """,
 )
 
-LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Look through this many letters at most.")]
-IdOption = Annotated[list[str] | None, typer.Option("--id", help="A message id from `dlq list`; may be repeated.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail beside your name.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="Read this many letters at most.")]
+IdOption = Annotated[list[str] | None, typer.Option("--id", help="Message id from `dlq list`; may be repeated.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Reason, kept in the audit trail with your name.")]
 
 
 @app.command("list")
@@ -59,10 +59,10 @@ def list_letters(
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """List the dead letters, oldest first. They stay where they are, hidden from others for a moment only.
+    """List the dead letters, oldest first. They stay in the queue, hidden from other readers for a moment.
 
-    A type of `unreadable` is a body that is no event this version knows. A reason of `-` says that SQS moved
-    it by itself, after too many deliveries.
+    Type `unreadable`: this version cannot read the body as an event. Reason `-`: SQS moved the message, after too
+    many deliveries.
     """
     with reported_failures(), _opened(make_target(local, state)) as letters:
         found = letters.peek(limit)
@@ -78,19 +78,19 @@ def list_letters(
 
 @app.command()
 def show(
-    message_id: Annotated[str, typer.Argument(help="A message id from `dlq list`.")],
+    message_id: Annotated[str, typer.Argument(help="Message id from `dlq list`.")],
     *,
     unredacted: Annotated[
-        bool, typer.Option("--unredacted", help="Show what customers wrote, too. Mind who looks over your shoulder.")
+        bool, typer.Option("--unredacted", help="Show customers' data too. Make sure that nobody else sees the screen.")
     ] = False,
     limit: LimitOption = 1000,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Show one dead letter: why it is here, and its body.
+    """Show one dead letter: its reason and its body.
 
-    Customer, reference and names are replaced by •••, and a body that is not a JSON object is not shown at
-    all, unless you ask with --unredacted.
+    Without --unredacted, customer, reference and names are replaced by •••, and a body that is not a JSON object is
+    not shown.
     """
     with reported_failures(), _opened(make_target(local, state)) as letters:
         letter = letters.find(message_id, limit)
@@ -107,19 +107,19 @@ def show(
 def redrive(
     *,
     reason: ReasonOption,
-    every: Annotated[bool, typer.Option("--all", help="Every readable letter that is there now.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Redrive every readable letter in the queue.")] = False,
     ids: IdOption = None,
-    rate: Annotated[float, typer.Option(min=0.1, help="Letters per second, to be kind to what was broken.")] = 10.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Letters per second; keep it low after an outage.")] = 10.0,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     limit: LimitOption = 1000,
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Send dead letters to the work queue again, their bodies unchanged. Repair what broke them first.
+    """Send dead letters to the work queue again, with unchanged bodies. Fix the cause first.
 
-    Safe to repeat: an order that has taken effect does not take effect twice. An unreadable letter moves only
-    if you name it with --id, for it comes back unless a new version can read it.
+    Safe to repeat: no order takes effect twice. An unreadable letter is moved only if it is named with --id: unless
+    a new version can read it, it becomes a dead letter again.
     """
     select = _selected(ids, every=every)
     with reported_failures():
@@ -130,7 +130,9 @@ def redrive(
             _announce(target, info, f"to the work queue {target.settings.queue_name}, {rate:g} per second")
             confirm(f"Redrive {_how_many(select, info, limit)}?", yes=yes or dry_run)
             verb = _Verb("redrive", "redriven", target, reason)
-            letters.redrive(select, rate=rate, limit=limit, record=verb.record, dry_run=dry_run, on_progress=verb.print_outcome)
+            letters.redrive(
+                select, rate=rate, limit=limit, record=verb.record, dry_run=dry_run, on_progress=verb.print_outcome
+            )
         verb.conclude(select, limit)
 
 
@@ -145,18 +147,18 @@ def discard(
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Delete dead letters for good.
+    """Delete dead letters permanently.
 
-    A letter is refused while its order is open: the order still needs an end. Redrive it, or see to the order.
+    A letter is refused while its order is open. Redrive the letter, or end the order with `orderctl orders reject`.
     """
     select = _selected(ids, every=False)
-    assert select is not None  # noqa: S101 - tells mypy: without --all there are ids
+    assert select is not None  # noqa: S101 - for mypy: without --all there are ids
     with reported_failures():
         checked_reason(reason, required=True)
         target = make_target(local, state)
         with _opened(target) as letters:
             info = letters.info()
-            _announce(target, info, "deleted for good")
+            _announce(target, info, "deleted permanently")
             confirm(f"Discard {_how_many(select, info, limit)}?", yes=yes or dry_run)
             verb = _Verb("discard", "discarded", target, reason)
             letters.discard(
@@ -171,7 +173,7 @@ def discard(
 
 
 class _Verb:
-    """Records what is about to be done, tells what became of each letter, and ends with the exit code."""
+    """Audit entries, printed results and exit code of `redrive` and `discard`."""
 
     def __init__(self, name: str, done: str, target: Target, reason: str) -> None:
         self._name = name
@@ -201,7 +203,7 @@ class _Verb:
         console.print(f"{word}: {outcome.letter.message_id} ({outcome.letter.order_id or 'unreadable'}){detail}")
 
     def conclude(self, select: Collection[str] | None, limit: int) -> None:
-        """Raise typer.Exit unless all that was asked for was done."""
+        """Print the totals. Raise typer.Exit if a letter was not found, was refused or failed."""
         counts = {result: sum(each.result is result for each in self._outcomes) for result in Result}
         totals = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
         console.print(", ".join(totals) or "There was nothing to do.")
@@ -246,7 +248,7 @@ def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
     if every and ids:
         raise typer.BadParameter("--all and --id exclude each other")
     if not every and not ids:
-        raise typer.BadParameter("nothing is selected: name letters with --id (`dlq list` shows them)")
+        raise typer.BadParameter("no letters are selected: give their ids with --id (`dlq list` shows them)")
     return None if every else dict.fromkeys(ids or ())
 
 
@@ -264,14 +266,14 @@ def _how_many(select: Collection[str] | None, info: QueueInfo, limit: int) -> st
 def _print_missing(ids: Sequence[str], limit: int) -> None:
     for message_id in ids:
         errors.print(
-            f"no letter {message_id} among the first {limit}: handled, hidden by somebody else's look at it "
-            "for some minutes, or further back (--limit)",
+            f"no letter {message_id} among the first {limit}: it was handled, is hidden for some minutes because "
+            "another operator reads it, or is further back (--limit)",
             style="red",
         )
 
 
 def _summary(letter: DeadLetter) -> dict[str, str | int | None]:
-    """All but the body, and no customer."""
+    """Return the letter's fields without its body and customer."""
     return {
         "message_id": letter.message_id,
         "type": letter.type,
@@ -314,7 +316,7 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_secrets(member) for member in value]
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        return REDACTED  # a message in a message, whose keys cannot be seen
+        return REDACTED  # JSON inside a string, whose keys are not checked
     return value
 
 

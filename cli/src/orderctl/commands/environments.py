@@ -1,4 +1,4 @@
-"""`orderctl env`: the verbs of infra.operate, which create, change and destroy whole environments from a checkout."""
+"""`orderctl env`: the commands of infra.operate, which create, change and destroy environments from a checkout."""
 
 import runpy
 import sys
@@ -10,24 +10,24 @@ from orderctl.exceptions import UsageError
 from orderctl.terminal import reported
 
 VERBS = {
-    "bootstrap": "Make the buckets for Terraform's state.",
+    "bootstrap": "Create the buckets for Terraform's state.",
     "init": "Give a new environment its first secrets and images.",
     "plan": "Show what `apply` would change.",
-    "apply": "Create or change an environment, so that it is as the code says.",
-    "destroy": "Destroy an environment, with all that it stores.",
-    "gc": "Destroy the feature environments whose branch is gone.",
-    "outputs": "Print what the stacks publish, as JSON.",
-    "synth": "Write the stacks as Terraform's JSON.",
-    "costs": "Show what the environments cost a month.",
+    "apply": "Create an environment, or change it to match the code.",
+    "destroy": "Destroy an environment and all its data.",
+    "gc": "Destroy the feature environments whose branch is deleted.",
+    "outputs": "Print the outputs of the stacks as JSON.",
+    "synth": "Write the stacks as Terraform JSON.",
+    "costs": "Show the monthly costs of the environments.",
     "warm": "Raise the throughput of the tables before a sale.",
 }
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Create, change and destroy whole environments, by Terraform.
+    help="""Create, change and destroy environments with Terraform.
 
-    These verbs need a checkout of the repository, with `make setup-infra` done.
-    Give them from anywhere inside it. From an empty account:
+    Run these commands anywhere inside a checkout of the repository, after
+    `make setup-infra`. From an empty account:
 
     \b
     orderctl env bootstrap --env dev
@@ -36,13 +36,14 @@ app = typer.Typer(
     orderctl env init --env dev --tag sha-…
     orderctl env apply --env dev --only services
 
-    `orderctl env VERB --help` has each verb's options, examples and exit codes.
+    `orderctl env COMMAND --help` shows a command's options, examples and exit
+    codes.
     """,
 )
 
 
 def _run(context: typer.Context) -> None:
-    """Run the verb as the checkout has it, in this process."""
+    """Run the checkout's version of the command, in this process."""
     with reported():
         sys.path.insert(0, str(_checkout()))
     sys.argv = ["orderctl env", str(context.info_name), *context.args]
@@ -56,8 +57,8 @@ def _checkout() -> Path:
         if (folder / "infra" / "operate" / "__main__.py").is_file():
             return folder
     raise UsageError(
-        f"{here} is in no checkout of the repository, which these verbs need: clone it, run `make setup-infra` in it, "
-        "and give this command there"
+        f"{here} is not inside a checkout of the repository, which `orderctl env` needs: clone the repository, run "
+        "`make setup-infra` in it, and run this command there"
     )
 
 

@@ -1,4 +1,4 @@
-"""Numbers, ages and bars as text of few characters."""
+"""Short texts for numbers, ages and bars."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ LEVELS = 2 * (len(BARS) - 1)
 
 
 def rate(per_second: float | None) -> str:
-    """What happens at all never looks like nothing."""
+    """Format a rate; one that is not zero never looks like zero."""
     if per_second is None:
         return UNKNOWN
     if 0 < per_second < 0.05:
@@ -22,7 +22,7 @@ def count(number: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Of a request or an order's way: `4.1 ms`, `120 ms`, `2.5 s`, `3 min`."""
+    """Format a latency: `4.1 ms`, `120 ms`, `2.5 s`, `3 min`."""
     if seconds is None:
         return UNKNOWN
     if seconds < 0.01:
@@ -33,7 +33,7 @@ def duration(seconds: float | None) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """In whole units, rounded down: `45 s`, `12 min`, `3 h`, `2 d`."""
+    """Format an age in whole units, rounded down: `45 s`, `12 min`, `3 h`, `2 d`."""
     if seconds is None:
         return UNKNOWN
     for unit, length in UNITS:
@@ -43,9 +43,9 @@ def age(seconds: float | None) -> str:
 
 
 def bars(values: Sequence[float], width: int) -> tuple[str, str]:
-    """The last `width` values as bars two lines high, the newest at the right; the highest one is full.
+    """Draw the last `width` values as bars of two lines, the newest at the right; the highest bar is full.
 
-    Nothing is still a line, so that it differs from what was not looked at.
+    A zero is drawn as a thin line, unlike a value that was not measured.
     """
     shown = values[-width:]
     peak = max(shown, default=0.0)

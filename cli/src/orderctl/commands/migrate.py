@@ -1,4 +1,4 @@
-"""`orderctl migrate`: rewrites what is stored in the form of older releases."""
+"""`orderctl migrate`: rewrite stored items of older versions in the newest form."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -24,14 +24,14 @@ class TableChoice(StrEnum):
 
 def migrate(
     *,
-    table: Annotated[TableChoice, typer.Option(help="Whose items.")] = TableChoice.ALL,
+    table: Annotated[TableChoice, typer.Option(help="Table to migrate.")] = TableChoice.ALL,
     rate: Annotated[
-        float, typer.Option(min=0.1, help="Items read per second; each costs capacity, a rewritten one twice.")
+        float, typer.Option(min=0.1, help="Items read per second. A read uses capacity of the table, a rewrite more.")
     ] = 500.0,
     dry_run: DryRunOption = False,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--from-start", help="Go on where the last run stopped, or look at every item again."),
+        typer.Option("--resume/--from-start", help="Continue where the last run stopped, or read every item again."),
     ] = True,
     reason: ReasonOption = None,
     yes: YesOption = False,
@@ -40,21 +40,21 @@ def migrate(
 ) -> None:
     """Rewrite stored items of older versions in the newest form.
 
-    Every release reads older items, so nothing waits for this. Run it once no
-    task of the older release runs any more: until then, items of the older
-    version may still come. Count before and after:
+    Every release reads older items, so this is not urgent. Run it when no task of
+    the older release runs any more: until then, items of the older version may
+    still be written. Count before and after:
 
     \b
     orderctl migrate --dry-run
     orderctl migrate --rate 200 --reason "version 2 of the order item"
     orderctl migrate --dry-run
 
-    When the count shows the newest version alone, a later release may cease to
-    read the older ones.
+    When the count shows only the newest version, a later release may stop reading
+    the older ones.
 
-    It is safe while customers order, safe to interrupt at any point, safe to
-    run twice, and safe for two at once. What was seen to is remembered;
-    --from-start forgets it.
+    It is safe while orders are placed, safe to interrupt at any point, safe to
+    repeat, and safe for two operators at once. Its progress is stored;
+    --from-start ignores it.
     """
     tables = [MigratedTable(each) for each in MigratedTable if table in (each.value, TableChoice.ALL)]
     with reported_failures():
@@ -66,7 +66,7 @@ def migrate(
 
 
 def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """As asyncio itself does on Ctrl-C: the work is cancelled, so that no part of it is left in the middle of a step.
+    """Run the work, and cancel it on a signal as asyncio does on Ctrl-C, so that no step is left half done.
 
     Raises KeyboardInterrupt.
     """
@@ -86,7 +86,7 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 async def _run(
     target: Target, tables: list[MigratedTable], *, rate: float, reason: str | None, from_start: bool
 ) -> None:
-    """A run without a reason is a dry one."""
+    """Migrate the tables, or only count their items if there is no reason."""
     async with open_migrations(target, tables) as migrations:
         for table in tables:
             with _progress() as progress:
@@ -109,7 +109,7 @@ async def _backfill(
 
 
 def _progress() -> Progress:
-    """On stderr: what is found goes to stdout. The total is what AWS counted some hours ago."""
+    """Return a progress bar on stderr; stdout has the result. The total is AWS's item count, some hours old."""
     columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=errors, transient=True)
 
@@ -128,10 +128,10 @@ def _print_result(table: MigratedTable, tally: Tally, migration: Migration, *, d
     elif tally.seen:
         console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}")
     else:
-        console.print(f"{table}: nothing was left to read (--from-start looks at every item again)")
+        console.print(f"{table}: no items are left to read (--from-start reads every item again)")
     if newer := tally.newer_than(migration.readable):
         errors.print(
-            f"{table}: {newer} of a newer version than {migration.readable} are left as they are: this orderctl is "
-            "older than what wrote them",
+            f"{table}: {newer} items are of a newer version than {migration.readable} and were not changed: this "
+            "orderctl is older than the release that wrote them",
             style="yellow",
         )

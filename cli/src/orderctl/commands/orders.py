@@ -1,4 +1,4 @@
-"""`orderctl orders`: a customer's verbs, which speak to the API, and an operator's, which speak to storage."""
+"""`orderctl orders`: commands for customers, which use the API, and for operators, which use storage."""
 
 from typing import Annotated
 
@@ -16,11 +16,11 @@ DEFAULT_PARKED_LIMIT = 100
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""Place and follow orders as a customer; see to parked ones as an operator.
+    help="""Place and follow orders as a customer; handle parked orders as an operator.
 
-    As a customer, the API is asked: the one of ORDER_API_URL with the token of ORDER_TOKEN; or, with --local, the
-    one that `orderctl local up` runs, as --customer of --tenant. Parked orders are those that the platform has
-    stopped trying by itself.
+    Customer commands use the API at ORDER_API_URL with the token in ORDER_TOKEN; with --local, the API that
+    `orderctl local up` runs, as --customer of --tenant. A parked order is one that the platform no longer retries
+    by itself.
     """,
 )
 app.command(rich_help_panel=CUSTOMERS)(customer_orders.post)
@@ -36,11 +36,13 @@ def list_orders(
     q: QueryOption = None,
     sort: SortOption = None,
     parked: Annotated[
-        bool, typer.Option("--parked", help="As an operator: all customers' parked orders, as `show` finds them.")
+        bool, typer.Option("--parked", help="As an operator: list the parked orders of all customers.")
     ] = False,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, max=1000, help=f"{DEFAULT_LIMIT} by default, {DEFAULT_PARKED_LIMIT} parked ones."),
+        typer.Option(
+            min=1, max=1000, help=f"Orders to list; by default {DEFAULT_LIMIT}, with --parked {DEFAULT_PARKED_LIMIT}."
+        ),
     ] = None,
     output: OutputOption = Output.TEXT,
     local: LocalOption = False,
@@ -63,7 +65,7 @@ def list_orders(
         return
     if any(option is not None for option in (status, since, until, q, sort, tenant, customer)):
         raise typer.BadParameter(
-            "of the parked orders all are listed: it takes --limit and --output", param_hint="--parked"
+            "it lists all parked orders, and takes no filter, sort, tenant or customer", param_hint="--parked"
         )
     with reported_failures():
         parked_orders.list_parked(make_target(local, state), limit or DEFAULT_PARKED_LIMIT, output)

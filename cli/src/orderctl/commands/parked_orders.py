@@ -1,4 +1,4 @@
-"""The verbs of `orderctl orders` for operators: orders as they are stored, and those that are parked."""
+"""Commands of `orderctl orders` for operators: stored orders, and parked ones."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -17,13 +17,13 @@ from orderctl.terminal import DryRunOption, Output, YesOption, checked_reason, c
 
 T = TypeVar("T")
 
-OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Such as ord_0197….")]
-TenantOption = Annotated[str, typer.Option(help="The tenant whose order it is.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; it stands in the audit trail.")]
+OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Order id, such as ord_0197….")]
+TenantOption = Annotated[str, typer.Option(help="Tenant of the order.")]
+ReasonOption = Annotated[str, typer.Option(help="Reason, kept in the audit trail with your name.")]
 
 
 def list_parked(target: Target, limit: int, output: Output) -> None:
-    """List parked orders, those parked longest first."""
+    """List parked orders, the longest parked first."""
     orders = target.run(lambda adapters: parked_orders.list_parked(adapters, limit))
     if output is Output.JSON:
         print_json([_summary(order) for order in orders])
@@ -42,7 +42,7 @@ def show(
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Show an order as it is stored, and what operators did to it. Payment tokens are never shown."""
+    """Show an order as stored, and the operators' actions on it. Payment tokens are never shown."""
     with reported_failures():
         target = make_target(local, state)
         order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
@@ -67,13 +67,13 @@ def retry(
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """Let the platform try a parked order again, as if nothing had been tried yet."""
+    """Process a parked order again, with its attempts counted from zero."""
     with reported_failures():
         target = make_target(local, state)
         sent = _act(parked_orders.retry, target, tenant, order_id, reason, dry_run=dry_run, yes=yes)
         if sent is not None:
             console.print(
-                "retried: " + ("its message is sent" if sent else "SQS did not take it, a sweep will send it")
+                "retried: " + ("its message was sent" if sent else "SQS rejected its message; the sweeper will send it")
             )
 
 
@@ -87,12 +87,13 @@ def reject(
     local: LocalOption = False,
     state: StateOption = DEFAULT_STATE,
 ) -> None:
-    """End a parked order. If it holds stock, the processor undoes payment and stock, and it ends cancelled."""
+    """End a parked order. If it holds stock, the processor undoes payment and stock and then cancels the order."""
     with reported_failures():
         target = make_target(local, state)
         after = _act(parked_orders.reject, target, tenant, order_id, reason, dry_run=dry_run, yes=yes)
         if after is not None:
-            console.print(f"{order_id}: " + ("the processor undoes it" if after.is_open else f"it is {after.status}"))
+            outcome = "the processor undoes its payment and stock" if after.is_open else str(after.status)
+            console.print(f"{order_id}: {outcome}")
 
 
 def _act(
@@ -105,7 +106,7 @@ def _act(
     dry_run: bool,
     yes: bool,
 ) -> T | None:
-    """Show the order and where it is, ask, and act on it. Return None for a dry run.
+    """Print the order and its environment, ask for confirmation, and run `verb`. Return None for a dry run.
 
     Raises OrderNotFound, UsageError, Refused.
     """
@@ -115,7 +116,7 @@ def _act(
     if dry_run:
         console.print(f"would {verb.__name__} {_line(order)}")
         return None
-    confirm(f"{verb.__name__} {_line(order)}?", yes=yes)
+    confirm(f"{verb.__name__.capitalize()} {_line(order)}?", yes=yes)
     facts = {"actor": target.actor, "reason": reason, "at": utc_now()}
     return target.run(lambda adapters: verb(adapters, target.audit, order, **facts))
 
@@ -138,7 +139,7 @@ def _summary(order: Order) -> dict[str, str | int]:
 
 
 def _payment_attempts(order: Order) -> str:
-    """Return the provider calls that needed more than one idempotency key, and how many keys are spent."""
+    """Return the provider calls that needed more than one idempotency key, each with its number of used keys."""
     spent = {call: getattr(order.payment.attempts, call) for call in PaymentCall}
     return ", ".join(f"{call} {number}" for call, number in spent.items() if number) or "-"
 
@@ -154,7 +155,7 @@ def _details(order: Order) -> dict[str, str]:
         "lines": ", ".join(f"{line.quantity} {line.sku} (shard {line.shard})" for line in order.lines),
         "reference": order.reference or "-",
         "reason": order.reason.detail if order.reason else "-",
-        "payment": order.payment.id or ("to be taken" if order.must_be_paid else "-"),
+        "payment": order.payment.id or ("not yet taken" if order.must_be_paid else "-"),
         "payment attempts": _payment_attempts(order),
         "undo": " ".join(filter(None, (undo.kind, undo.code))) if undo else "-",
         "parked": f"{parked.reason}, {to_text(parked.at)}" if parked else "-",

@@ -1,4 +1,4 @@
-"""`orderctl top`: how the platform is doing, now."""
+"""`orderctl top`: live figures of the platform."""
 
 import asyncio
 import contextlib
@@ -27,10 +27,10 @@ from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOpti
 from orderctl.terminal import Output, OutputOption, console, print_json
 
 EXTERNAL_FONT = re.compile(r"\s*@font-face \{[^}]*\}")
-"""Rich's pictures fetch a font from another site. Any monospaced one will do."""
+"""CSS rule of Rich's SVG that fetches a font from another site. Any monospaced font will do."""
 
 REDRAWS_PER_SECOND = 4
-"""How soon a change of the terminal's size is followed."""
+"""Redraws that follow a change of the terminal's size."""
 
 
 def top(
@@ -39,44 +39,46 @@ def top(
     state: StateOption = DEFAULT_STATE,
     api: Annotated[
         list[str] | None,
-        typer.Option("--api", metavar="URL", help="A task of the API, such as http://10.0.1.7:8080; repeatable."),
+        typer.Option("--api", metavar="URL", help="Task of the API, such as http://10.0.1.7:8080; may be repeated."),
     ] = None,
     processor: Annotated[
         list[str] | None,
-        typer.Option("--processor", metavar="URL", help="A processor, such as http://10.0.2.9:8081; repeatable."),
+        typer.Option(
+            "--processor", metavar="URL", help="Task of the processor, such as http://10.0.2.9:8081; may be repeated."
+        ),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="With --customer: whose last orders are shown.")] = None,
-    customer: Annotated[str | None, typer.Option(help="With --tenant: whose last orders are shown.")] = None,
-    every: Annotated[float, typer.Option(min=0.5, max=60, help="Seconds from one look to the next.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Look twice, show one view, and end.")] = False,
+    tenant: Annotated[str | None, typer.Option(help="With --customer: tenant of that customer.")] = None,
+    customer: Annotated[str | None, typer.Option(help="With --tenant: customer whose last orders are shown.")] = None,
+    every: Annotated[float, typer.Option(min=0.5, max=60, help="Seconds between two polls.")] = 2.0,
+    once: Annotated[bool, typer.Option("--once", help="Poll twice, print one view, and exit.")] = False,
     output: OutputOption = Output.TEXT,
     svg: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="At the end, write the last view to this file, as a picture.")
+        Path | None, typer.Option(dir_okay=False, help="At the end, write the last view to this SVG file.")
     ] = None,
 ) -> None:
-    """Watch the platform: rates, latency, queue, dead letters, parked and open orders, the last orders.
+    """Watch the platform: rates, latency, queue, dead letters, open and parked orders, last orders.
 
     \b
     orderctl top --local
     orderctl top --api http://10.0.1.7:8080 --processor http://10.0.2.9:8081
     orderctl top --local --once --output json | jq .queue.dead_letters
 
-    Rates and latencies are of the time between two looks, over all tasks that
-    are named. Name the tasks themselves, not their load balancer: it answers
-    with another one each time. Without --api and --processor there is still
-    what SQS and DynamoDB know. What does not answer is shown as down.
+    Rates and latencies cover the time between two polls and all tasks given. Give
+    the addresses of the tasks, not of the load balancer, which forwards each
+    request to another task. Without --api and --processor, only figures from SQS
+    and DynamoDB are shown. A task that does not respond is shown as down.
 
-    The last orders are open ones, of all customers; with --tenant and
-    --customer, and with --local, they are whatever became of them.
+    The last orders are the open orders of all customers. With --tenant and
+    --customer, or with --local, they include ended orders.
 
-    It needs a terminal of 80x24, and without one does as --once does. A look
-    costs one request to each task, two to SQS and up to forty small ones to
+    The terminal must be 80x24 at least; without a terminal, --once is implied. A
+    poll costs one request to each task, two to SQS and up to forty small ones to
     DynamoDB. Ctrl-C ends it.
     """
     if local and (api or processor):
-        raise typer.BadParameter("--local finds its own tasks: it takes no --api and no --processor")
+        raise typer.BadParameter("--local finds the tasks itself: leave out --api and --processor")
     if (tenant is None) != (customer is None):
-        raise typer.BadParameter("--tenant and --customer go together")
+        raise typer.BadParameter("--tenant and --customer must be given together")
     with reported_failures():
         target = make_target(local, state)
         named = [
@@ -107,8 +109,8 @@ def top(
 def _look_live(
     sources: AbstractAsyncContextManager[Sources], watch: Watch, every: float, also: Callable[[View], None]
 ) -> None:
-    """On the whole terminal, until Ctrl-C."""
-    first = Text("looking …")
+    """Show views on the whole terminal until Ctrl-C."""
+    first = Text("loading …")
     with Live(first, console=console, screen=True, refresh_per_second=REDRAWS_PER_SECOND) as live:
 
         def show(view: View) -> None:
@@ -126,7 +128,7 @@ async def _look(
     show: Callable[[View], None],
     looks: int | None = None,
 ) -> None:
-    """Shows view after view: that many, or for ever."""
+    """Show `looks` views, or views without end if it is None."""
     async with opened as sources:
         for number in count(1):
             show(watch.see(await sources.look()))
@@ -143,5 +145,5 @@ def _draw(view: View, path: Path) -> None:
 
 
 def _page(*, file: IO[str] | None = None, record: bool = False) -> Console:
-    """As large as one view, whatever the terminal is."""
+    """Return a console of the size of one view, whatever the terminal's size."""
     return Console(file=file, record=record, width=WIDTH, height=HEIGHT, highlight=False, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""The view on a terminal: 24 lines of 80 columns, whatever there is to show."""
+"""Screen of `orderctl top`: always 24 lines of 80 columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ STATUS_STYLES = {"confirmed": GOOD, "rejected": "yellow", "cancelled": "yellow",
 
 @dataclass(frozen=True)
 class Screen:
-    """A view, or what is wrong with the terminal."""
+    """Renderable of a view, or of an error if the terminal is too small."""
 
     view: View
 
@@ -38,7 +38,7 @@ class Screen:
 
 
 def lines(view: View) -> list[Text]:
-    """HEIGHT lines, each WIDTH wide."""
+    """Return HEIGHT lines, each WIDTH wide."""
     pairs = zip(_left(view), _right(view), strict=True)
     gap = " " * (WIDTH - 2 * COLUMN)
     return [
@@ -52,21 +52,21 @@ def lines(view: View) -> list[Text]:
 def _history(view: View) -> Iterator[Text]:
     minutes, seconds = divmod(int(view.history_seconds), 60)
     peak = figures.rate(max(view.history, default=None))
-    yield _title(f"accepted a second, the last {minutes}:{seconds:02d}, {peak} at most", WIDTH)
+    yield _title(f"accepted per second, last {minutes}:{seconds:02d}, peak {peak}", WIDTH)
     for line in figures.bars(view.history, WIDTH):
         yield Text(line, GOOD)
 
 
 def _left(view: View) -> Iterator[Text]:
     rates, queue = view.per_second, view.queue
-    yield _title("orders a second", COLUMN)
+    yield _title("orders per second", COLUMN)
     yield _row("accepted", figures.rate(rates.accepted))
     for status in ("confirmed", "rejected", "cancelled"):
         yield _row(status, figures.rate(rates.ended[status]))
-    yield _title("requests a second", COLUMN)
-    yield _row("customers'", figures.rate(rates.requests))
-    yield _row("answered with 5xx", figures.rate(rates.errors_5xx), style=_alarming(rates.errors_5xx))
-    yield _row("to AWS, sent again", figures.rate(rates.aws_retries))
+    yield _title("requests per second", COLUMN)
+    yield _row("from customers", figures.rate(rates.requests))
+    yield _row("5xx responses", figures.rate(rates.errors_5xx), style=_alarming(rates.errors_5xx))
+    yield _row("retries to AWS", figures.rate(rates.aws_retries))
     yield _title("queue", COLUMN)
     yield _row("visible", figures.count(queue.visible))
     yield _row("in flight", figures.count(queue.in_flight))
@@ -81,14 +81,14 @@ def _right(view: View) -> Iterator[Text]:
     yield _quantiles("in the queue", latency.queued)
     yield _title("open orders", COLUMN)
     yield _row("open", figures.count(orders.count) + ("+" if orders.capped else ""))
-    yield _row("the oldest", figures.age(orders.oldest_seconds))
+    yield _row("oldest", figures.age(orders.oldest_seconds))
     yield _row("parked", figures.count(orders.parked), style=_alarming(orders.parked))
-    yield _title("what answers", COLUMN)
+    yield _title("services", COLUMN)
     yield from map(_source, view.sources)
 
 
 def _last_orders(orders: Sequence[OrderLine]) -> Iterator[Text]:
-    yield _title("last orders", ID).append(" tenant     status       minor units     age", QUIET)
+    yield _title("last orders", ID).append(" tenant     status           total     age", QUIET)
     shown = [_order(order) for order in orders[:COUNT]]
     yield from shown
     for _ in range(COUNT - len(shown)):
@@ -111,8 +111,8 @@ def _source(source: Source) -> Text:
     if source.of == 0:
         state, style = "no address given", QUIET
     else:
-        told = f"{source.up} of {source.of} up" if source.of > 1 else "up" if source.up else "down"
-        state = ", ".join(filter(None, [told, *source.versions, source.fault]))
+        up = f"{source.up} of {source.of} up" if source.of > 1 else "up" if source.up else "down"
+        state = ", ".join(filter(None, [up, *source.versions, source.fault]))
         style = GOOD if source.up == source.of else BAD
     return Text.assemble(_fit(source.name, NAME), _fit(state, COLUMN - NAME, style))
 
@@ -136,7 +136,7 @@ def _row(name: str, value: str, width: int = COLUMN, style: str = "") -> Text:
 
 
 def _fit(text: str, width: int, style: str = "", *, align: AlignMethod = "left") -> Text:
-    """Exactly as wide; what others wrote moves no cursor."""
+    """Return the text cut or padded to `width`, with its control characters escaped."""
     fitted = Text(printable(text).translate({ord("\n"): " ", ord("\t"): " "}), style)
     fitted.truncate(width, overflow="ellipsis")
     fitted.align(align, width)

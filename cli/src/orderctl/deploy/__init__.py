@@ -1,1 +1,1 @@
-"""Deploying a service by its image tag: the tag moves, ECS is told, and the tag goes back if the image fails."""
+"""Deployment of a service by its image tag: the tag moves, ECS deploys, and the tag moves back after a failure."""

@@ -24,7 +24,7 @@ REQUIRED_FOR_ROLLBACK = frozenset({"architecture", "no deployment", "traffic"})
 
 
 def relaxed_for_rollback(checks: Iterable[Check]) -> list[Check]:
-    """Turn the failures that must not block a rollback into SKIP: it is made because something is wrong."""
+    """Turn failures that must not block a rollback into SKIP: the service may be unhealthy already."""
     return [
         replace(check, verdict=Verdict.SKIP)
         if check.verdict is Verdict.FAIL and check.name not in REQUIRED_FOR_ROLLBACK

@@ -1,4 +1,4 @@
-"""Context of a deployment verb: one service in one account, the operator, and the clients of AWS."""
+"""Context of a deployment command: one service in one account, the operator, and the clients of AWS."""
 
 import os
 import time
@@ -26,7 +26,7 @@ from orderctl.exceptions import Refused
 EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
 CALLS = Config(
-    retries={"mode": "standard", "max_attempts": 10},  # throttled calls are made again, ever more slowly
+    retries={"mode": "standard", "max_attempts": 10},  # throttled calls are retried with backoff
     connect_timeout=5,
     read_timeout=20,
 )
@@ -47,21 +47,21 @@ class DeployContext:
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
-        """Open the context with the credentials and the region of AWS's own variables.
+        """Open the context with the credentials and the region from AWS's own variables.
 
         Raises:
             Refused: without a region, for an unknown service, or if ORDER_ACCOUNT_ID names another account.
         """
         if kind not in SERVICES:
-            raise Refused(f"{kind} is no service: {', '.join(SERVICES)}")
+            raise Refused(f"there is no service {kind}: choose from {', '.join(SERVICES)}")
         session = make_session()
         if not session.region_name:
-            raise Refused("no region is set: AWS_REGION")
+            raise Refused("no region is set: set AWS_REGION")
         caller = session.client("sts", config=CALLS).get_caller_identity()
         expected = os.environ.get(EXPECTED_ACCOUNT)
         if expected and expected != caller["Account"]:
             raise Refused(
-                f"these credentials are of account {caller['Account']}, and {EXPECTED_ACCOUNT} says {expected}"
+                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}"
             )
         return cls(
             ref=ServiceRef(environment=environment, kind=kind),
@@ -95,7 +95,7 @@ class DeployContext:
         return DynamoAuditTrail(self._client("dynamodb"), self._operations)
 
     def record(self, verb: str, detail: str, reason: str = "-") -> None:
-        """Write an action on the service into the audit trail. Raises botocore's errors."""
+        """Write an action on the service to the audit trail. Raises botocore's errors."""
         self.audit.record(
             Operation(subject=self.ref.subject, at=utc_now(), actor=self.actor, verb=verb, reason=reason, detail=detail)
         )
@@ -115,7 +115,7 @@ class DeployContext:
         return Lock(self._client("dynamodb"), self._operations, self.ref, holder, now)
 
     def watch(self) -> Callable[[Deployment], str | None]:
-        """Return what rolls a deployment back besides ECS: dead letters that a new processor leaves."""
+        """Return the check for reasons to roll back that ECS does not see: dead letters of a new processor."""
         if self.ref.kind == API:
             return lambda _: None
         return DeadLetterWatch(self._client("sqs"), order_queue(self.ref.table_prefix).dead_letter_name)
@@ -125,5 +125,5 @@ class DeployContext:
         return self.ref.table_prefix + OPERATIONS.name
 
     def _client(self, service: str) -> Any:
-        session: Any = self.session  # whose stubs take literal names only
+        session: Any = self.session  # the stubs of boto3 take literal names only
         return session.client(service, config=CALLS)

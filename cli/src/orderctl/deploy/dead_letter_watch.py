@@ -1,4 +1,4 @@
-"""Watch of the dead letters: a new processor that cannot read older messages leaves some at once."""
+"""Watch for dead letters: a new processor that cannot read older messages creates some at once."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from orderctl.deploy.fleet import Deployment
 
 
 class DeadLetterWatch:
-    """Count dead letters from the first look at a deployment on. `sqs` is a boto3 client."""
+    """Counter of the dead letters since a deployment's first task. `sqs` is a boto3 client."""
 
     def __init__(self, sqs: Any, queue_name: str) -> None:
         self._sqs = sqs
@@ -21,7 +21,7 @@ class DeadLetterWatch:
             self._before = count
             return None
         more = count - self._before
-        return f"{more} more dead letters since its first task" if more > 0 else None
+        return f"{more} new dead letters since the first task of the deployment" if more > 0 else None
 
     def _count(self) -> int:
         url = self._sqs.get_queue_url(QueueName=self._queue_name)["QueueUrl"]

@@ -23,7 +23,7 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 ATTESTATION = "unknown"
-"""Architecture of an index's entry that describes an image instead of being one."""
+"""Architecture of an index entry that is an attestation of an image, not an image."""
 
 CONFIG_TIMEOUT = 10.0
 
@@ -33,7 +33,7 @@ VERSION_LABEL = "org.opencontainers.image.version"
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What the scan of an image found. `status` is ECR's: COMPLETE, IN_PROGRESS, FAILED, …; "" without a scan."""
+    """Result of an image's scan. `status` is ECR's: COMPLETE, IN_PROGRESS, FAILED, …; "" without a scan."""
 
     status: str = ""
     findings: Mapping[str, int] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Image:
 
 
 class EcrRepository:
-    """`ecr` is a boto3 client."""
+    """Calls to ECR about one repository. `ecr` is a boto3 client."""
 
     def __init__(self, ecr: Any, name: str) -> None:
         self._ecr = ecr
@@ -91,7 +91,7 @@ class EcrRepository:
         )
 
     def scan_of(self, digest: str) -> Scan:
-        """Return the scan of one manifest. An index has none of its own, each image in it has."""
+        """Return the scan of one manifest. ECR scans the images of an index, not the index."""
         try:
             answer = self._ecr.describe_image_scan_findings(repositoryName=self.name, imageId={"imageDigest": digest})
         except ClientError as error:
@@ -110,14 +110,14 @@ class EcrRepository:
         return dict(self._config(manifest).get("config", {}).get("Labels") or {})
 
     def commit_of(self, image: Image) -> str | None:
-        """Return the commit that the image was built from, by its tag or else its label; None if neither names one."""
+        """Return the commit that the image was built from, by its tag or its label; None if neither names one."""
         return image.commit or self.labels_of(image).get(REVISION_LABEL) or None
 
     def move(self, tag: str, digest: str) -> None:
-        """Point the tag at an image that is there: an index goes as a whole, with all its architectures.
+        """Point the tag at an image of the repository. An index moves with all its architectures.
 
         Raises:
-            ImageNotFound: if the repository does not have it.
+            ImageNotFound: if the repository has no such image.
         """
         manifest, media_type = self._raw_manifest({"imageDigest": digest})
         try:
@@ -129,7 +129,7 @@ class EcrRepository:
                 imageDigest=digest,
             )
         except ClientError as error:
-            if _code(error) != "ImageAlreadyExistsException":  # which means that the tag is there already
+            if _code(error) != "ImageAlreadyExistsException":  # the tag points to the image already
                 raise
 
     def _describe(self, identifier: Mapping[str, str]) -> dict[str, Any] | None:
@@ -166,8 +166,8 @@ class EcrRepository:
         located = self._ecr.get_download_url_for_layer(
             repositoryName=self.name, layerDigest=manifest["config"]["digest"]
         )
-        unreadable = f"{self.name}: what an image is built for cannot be read"
-        # The address is signed: whoever has it can read the layer, and httpx2's own errors name it.
+        unreadable = f"{self.name}: the configuration of an image cannot be read"
+        # The URL is signed and gives access to the layer; httpx2's own errors contain it.
         try:
             answer = httpx2.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
         except httpx2.HTTPError as error:

@@ -1,10 +1,11 @@
-"""Deployment engine: every verb that ships an image goes through it.
+"""Deployment engine, used by every command that ships an image.
 
-    tag → digest → may it run? → lock → remember what runs → move the tag → tell ECS → follow
-        → at the hook: test the green side, go on or back → the tag goes back after any rollback
+    tag → digest → lock → preflight → move the live tag → start the deployment → follow it
+        → at the hook: test green, continue or roll back
+        → at the end: point the previous tag at the replaced image; after a rollback, move the live tag back
 
-It may be interrupted anywhere. What runs is in ECS and what it started from is in its revisions, so the same command,
-given again, finds where things stand: it goes on with a deployment of the same image, and refuses beside another's.
+It may be interrupted at any point. ECS stores the deployment and the revisions it started from, so the same command,
+run again, continues a deployment of the same image and refuses while another image is being deployed.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,14 +21,14 @@ from orderctl.deploy.fleet import UNDER_WAY, Deployment, Fleet, Status
 from orderctl.exceptions import DeploymentFailed, ImageNotFound, Refused, TooLate
 
 APPEAR_SECONDS = 60.0
-"""Time in which ECS must show a deployment that it was requested to begin."""
+"""Time in which ECS must list a deployment that was started."""
 
 
 GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 
 
 class Step(StrEnum):
-    """Progress of a deployment: it decides what an interruption leaves behind."""
+    """Progress of a deployment, which determines the state that an interruption leaves."""
 
     CHECKING = auto()
     MOVING = auto()
@@ -43,29 +44,29 @@ class HookDecision(StrEnum):
     CONTINUE = auto()
     ROLLBACK = auto()
     WAIT = auto()
-    """Stay paused until somebody decides, or the hook times out."""
+    """Stay paused until an operator decides, or the hook times out."""
 
 
 class Exclusion(Protocol):
-    """`lock.Lock`: one operator at a time."""
+    """Lock for one operator at a time, as `lock.Lock`."""
 
     def take(self) -> None: ...
     def extend(self) -> None: ...
     def kept(self) -> AbstractContextManager[None]:
-        """While somebody thinks."""
+        """Keep the lock during the block, while an operator is asked."""
         ...
 
     def release(self) -> None: ...
 
 
 class Observer(Protocol):
-    """Receiver of what happens: a terminal, a log, a test."""
+    """Receiver of a deployment's events: a terminal, a log, a test."""
 
     def checked(self, checks: Sequence[Check]) -> None: ...
     def noted(self, message: str) -> None: ...
     def observed(self, deployment: Deployment) -> None: ...
     def recorded(self, verb: str, detail: str) -> None:
-        """Writes it into the audit trail. Raises if it may not have been written."""
+        """Write an entry to the audit trail. Raises if it may not have been written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +99,9 @@ class Engine:
     at_hook: Callable[[Deployment], HookDecision]
     """Test green, then decide or ask."""
     rejected: Callable[[Deployment], str | None]
-    """Reason to roll a deployment back although ECS would not; None if there is none."""
+    """Return the reason to roll a deployment back although ECS would not; None if there is none."""
     poll_sleep: Callable[[], None]
-    """Wait between two looks."""
+    """Sleep between two polls."""
     clock: Callable[[], float]
     step: Step = Step.CHECKING
 
@@ -109,7 +110,7 @@ class Engine:
 
         Raises:
             Refused: nothing was changed.
-            DeploymentFailed: the lock was lost, or ECS does not begin.
+            DeploymentFailed: the lock was lost, or ECS lists no deployment.
         """
         try:
             self.lock.take()
@@ -125,7 +126,7 @@ class Engine:
         deployment = self.fleet.under_way()
         if deployment is not None:
             before = self._resumable(deployment, image)
-            self.observer.noted(f"{deployment.id} of this image is under way: going on with it")
+            self.observer.noted(f"{deployment.id} deploys this image already: following it")
         elif running == image.digest and self.repository.digest_of(ref.live_tag) == image.digest:
             self._remember(self.fleet.replaced_by(image.digest))
             self.step = Step.DONE
@@ -141,8 +142,8 @@ class Engine:
         self._end(deployment, image, before)
         if is_rolled_back and deployment.status is Status.SUCCESSFUL:
             self.observer.noted(
-                "it came to its end before it could be rolled back: "
-                f"`orderctl rollback {ref.kind} --env {ref.environment}` goes back"
+                "the deployment succeeded before it could be rolled back: "
+                f"`orderctl rollback {ref.kind} --env {ref.environment}` deploys the previous image"
             )
         return Outcome(deployment=deployment, digest=image.digest, before=before, is_rolled_back=is_rolled_back)
 
@@ -150,7 +151,7 @@ class Engine:
         """Return the digest that ran before. Raises Refused if the deployment is of another image."""
         target = self.fleet.digest_deployed(deployment, self.repository.digest_of(self.fleet.ref.live_tag))
         if target != image.digest:
-            raise Refused(f"{deployment.id} is under way, of {target or 'no image'}")
+            raise Refused(f"{deployment.id} is under way, with another image: {target or 'none'}")
         return self.fleet.digest_before(deployment)
 
     def _begin(self, image: Image, before: str | None) -> Deployment:
@@ -159,7 +160,7 @@ class Engine:
         if not passed(checks):
             raise Refused("checks marked FAIL did not pass; nothing was changed")
         known = {deployment.arn for deployment in self.fleet.history()}
-        self.lock.extend()  # it is lost by now if looking took too long
+        self.lock.extend()  # raises if the checks took longer than the lock lasts
         self.observer.recorded("deploy", f"{before or 'nothing'} → {image.digest}")
         self.step = Step.MOVING
         self.repository.move(self.fleet.ref.live_tag, image.digest)
@@ -170,18 +171,20 @@ class Engine:
         return deployment
 
     def _appeared(self, known: set[str]) -> Deployment:
-        """Wait for the new deployment, which was not there before: what ECS lists lags behind."""
+        """Return the new deployment once ECS lists it, which takes a moment."""
         deadline = self.clock() + APPEAR_SECONDS
         while True:
             for deployment in self.fleet.history():
                 if deployment.arn not in known:
                     return deployment
             if self.clock() > deadline:
-                raise DeploymentFailed("ECS was requested to deploy, and shows no deployment: look at the service's events")
+                raise DeploymentFailed(
+                    f"ECS lists no new deployment after {APPEAR_SECONDS:.0f} s: see the service's events"
+                )
             self._poll_sleep()
 
     def _follow(self, deployment: Deployment) -> tuple[Deployment, bool]:
-        """Follow to the end, or to a hook that keeps waiting. Return also whether a rollback was requested."""
+        """Follow to the end, or to a hook that stays paused. Return also whether a rollback was requested."""
         self.step = Step.FOLLOWING
         answered: set[str] = set()
         why: str | None = None
@@ -206,13 +209,13 @@ class Engine:
                     why = "rolled back at its hook"
             if why is not None and not requested:
                 requested = self._call(partial(self.fleet.roll_back, deployment))
-                if requested:  # afterwards: a trail that cannot be written must not keep a bad image
+                if requested:  # recorded afterwards: a failing audit trail must not prevent the rollback
                     self.observer.recorded("rollback", f"{deployment.id}: {why}")
             self._poll_sleep()
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
     def _call(self, action: Callable[[], None]) -> bool:
-        """Make the call. Return False if it came too late: the next look shows the deployment as it is."""
+        """Make the call. Return False if it came too late: the next poll shows the deployment's state."""
         try:
             action()
         except TooLate as error:
@@ -238,8 +241,10 @@ class Engine:
         self.step = Step.DONE
 
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
-        """Put the tag back on what runs, or the next deployment would ship the image that was rolled back. Somebody
-        else's tag is left alone, and so is a deployment's that took the place of this one."""
+        """Move the live tag back to the running image, so that the next deployment does not ship the failed one.
+
+        The tag is left alone if it points to another image by now, or if a newer deployment uses it.
+        """
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision
         back = (self.fleet.digest_of(to) if to else None) or before
@@ -247,9 +252,9 @@ class Engine:
             return
         newer = self._newer(deployment)
         if newer is not None:
-            self.observer.noted(f"{newer.id} has taken its place: {tag} is left to it")
-        elif self._moved(tag, back, otherwise=f"{tag} cannot go back"):
-            self.observer.noted(f"{tag} is back on {back}")
+            self.observer.noted(f"{newer.id} has superseded this deployment: {tag} was not changed")
+        elif self._moved(tag, back, otherwise=f"{tag} cannot be moved back"):
+            self.observer.noted(f"{tag} points to {back} again")
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
         """Return a later deployment that is under way or has succeeded."""
@@ -257,10 +262,10 @@ class Engine:
         return next((each for each in newer if each.status in {*UNDER_WAY, Status.SUCCESSFUL}), None)
 
     def _remember(self, before: str | None) -> None:
-        """Move the tag of the previous image, also after a deployment that nobody followed to its end."""
+        """Point the previous tag at the replaced image, also after a deployment that no command followed to its end."""
         tag = self.fleet.ref.previous_tag
         if before is not None and self.repository.digest_of(tag) != before:
-            self._moved(tag, before, otherwise="there is no way back")
+            self._moved(tag, before, otherwise=f"{tag} cannot be moved, so there is no image for a rollback")
 
     def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
         """Move a tag. Return False if the image is gone, which does not change the deployment's result."""

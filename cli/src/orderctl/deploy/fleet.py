@@ -56,7 +56,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One side of a deployment: its requested and running tasks, and its per cent of the traffic."""
+    """One side of a deployment: its requested and running tasks, and its percentage of the traffic."""
 
     arn: str
     requested: int = 0
@@ -117,7 +117,7 @@ class Service:
     revisions: tuple[str, ...]
     """Revisions that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
     events: tuple[Event, ...]
-    """The newest first."""
+    """Newest first."""
 
     @property
     def current_revision(self) -> str | None:
@@ -126,7 +126,7 @@ class Service:
 
 
 class Fleet:
-    """Calls of ECS about one service. `ecs` is a boto3 client."""
+    """Calls to ECS about one service. `ecs` is a boto3 client."""
 
     def __init__(self, ecs: Any, ref: ServiceRef) -> None:
         self._ecs = ecs
@@ -138,7 +138,7 @@ class Fleet:
             answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
-                raise Refused(f"there is no cluster {self.ref.cluster}: is {self.ref.environment} deployed?") from None
+                raise Refused(f"there is no cluster {self.ref.cluster}: was {self.ref.environment} created?") from None
             raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
@@ -152,7 +152,7 @@ class Fleet:
         return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
 
     def digest_of(self, revision_arn: str) -> str | None:
-        """Return the digest of a revision's tasks, which the first of them resolved from the tag; None before that."""
+        """Return the digest of a revision's tasks, which the first task resolved from the tag; None before that."""
         answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
         for revision in answer["serviceRevisions"]:
             for image in revision.get("containerImages", ()):
@@ -162,7 +162,7 @@ class Fleet:
         return None
 
     def digest_deployed(self, deployment: Deployment, live: str | None) -> str | None:
-        """Return the digest that a deployment ships: the live tag's, `live`, until its first task has started."""
+        """Return the digest that a deployment ships; `live`, the live tag's, until its first task has started."""
         return self.digest_of(deployment.target.arn) or live
 
     def digest_before(self, deployment: Deployment) -> str | None:
@@ -172,7 +172,7 @@ class Fleet:
         return next((digest for digest in digests if digest is not None), None)
 
     def replaced_by(self, digest: str) -> str | None:
-        """Return the digest that ran before this one, as far as ECS remembers its deployments."""
+        """Return the digest that ran before this one, if a deployment that ECS still lists replaced it."""
         for deployment in self.history():
             if deployment.status is Status.SUCCESSFUL:
                 before = self.digest_before(deployment)
@@ -237,8 +237,8 @@ def _in_time(deployment: Deployment) -> Iterator[None]:
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") not in LATE:
             raise
-        said = error.response.get("Error", {}).get("Message")
-        raise TooLate(f"{deployment.id}: ECS does not take it any more: {said}") from None
+        message = error.response.get("Error", {}).get("Message")
+        raise TooLate(f"{deployment.id}: too late, ECS refused the call: {message}") from None
 
 
 def _service(response: Mapping[str, Any]) -> Service:
@@ -267,7 +267,7 @@ def _deployment(response: Mapping[str, Any]) -> Deployment:
     return Deployment(
         arn=response["serviceDeploymentArn"],
         status=Status(response["status"]),
-        stage=Stage(stage) if stage in set(Stage) else None,  # there may be new ones: no reason to stop following
+        stage=Stage(stage) if stage in set(Stage) else None,  # a stage that is new in ECS must not stop the command
         reason=response.get("statusReason", ""),
         created_at=response["createdAt"],
         finished_at=response.get("finishedAt"),
@@ -294,5 +294,7 @@ def _revision(response: Mapping[str, Any]) -> Revision:
 
 def _hook(response: Mapping[str, Any]) -> Hook:
     return Hook(
-        id=response["hookId"], expires_at=response.get("expiresAt"), timeout_action=response.get("timeoutAction", "ROLLBACK")
+        id=response["hookId"],
+        expires_at=response.get("expiresAt"),
+        timeout_action=response.get("timeoutAction", "ROLLBACK"),
     )

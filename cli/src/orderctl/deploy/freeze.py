@@ -1,4 +1,4 @@
-"""Freeze of a service's deployments, stored beside its lock until somebody lifts it."""
+"""Freeze of a service's deployments, stored beside its lock until it is lifted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from orderctl.deploy.service_ref import ServiceRef
 
 AT = "pause"
-"""The stored keys keep the first name of a freeze: other releases read them."""
+"""Range key of a freeze. Stored keys keep the former name `pause`, because other releases read them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +17,7 @@ class Freeze:
 
 
 class FreezeStore:
-    """`dynamodb` is a boto3 client."""
+    """Freezes in the operations table. `dynamodb` is a boto3 client."""
 
     def __init__(self, dynamodb: Any, table: str, ref: ServiceRef) -> None:
         self._dynamodb = dynamodb
@@ -25,12 +25,12 @@ class FreezeStore:
         self._ref = ref
 
     def get(self) -> Freeze | None:
-        """Return the freeze, read consistently: who begins a deployment must see a freeze that has just been set."""
+        """Return the freeze. The read is consistent, so that a deployment sees a freeze that was set just before."""
         item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
         return Freeze(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
 
     def set(self, freeze: Freeze) -> None:
-        """Set a freeze, in place of an earlier one."""
+        """Set a freeze, replacing an earlier one."""
         attributes = {"actor": freeze.actor, "reason": freeze.reason, "since": freeze.since}
         item = {**self._key, **{name: {"S": value} for name, value in attributes.items()}}
         self._dynamodb.put_item(TableName=self._table, Item=item)

@@ -13,11 +13,11 @@ from orderctl.deploy.service_ref import ServiceRef
 from orderctl.exceptions import DeploymentFailed, Locked
 
 AT = "lock"
-"""Range key of a lock. The entries of the audit trail beside it have times."""
+"""Range key of a lock. In the audit trail's entries beside it, the range key is a time."""
 
 HELD_SECONDS = 120
-"""After its holder's last sign of life: a machine that died does not lock others out for longer. Operators' clocks may
-differ by less than this; by more, a lock is taken from who lives, which then stops and says so."""
+"""Lifetime of a lock after it was last extended: a crashed holder blocks others no longer than this. Operators' clocks
+must differ by less. Otherwise a lock can be taken from a live holder, whose command then fails."""
 
 EXTENDED_SECONDS = HELD_SECONDS / 4
 
@@ -28,11 +28,11 @@ class Holder:
     """Unique id of this run."""
     actor: str
     what: str
-    """Description of the action, for whoever finds the lock taken."""
+    """Description of the action, for operators who find the lock taken."""
 
 
 class Lock:
-    """`dynamodb` is a boto3 client; `now` tells epoch seconds."""
+    """Lock on one service. `dynamodb` is a boto3 client; `now` returns epoch seconds."""
 
     def __init__(
         self, dynamodb: Any, table: str, ref: ServiceRef, holder: Holder, now: Callable[[], float] = time.time
@@ -57,7 +57,7 @@ class Lock:
                     "taken_at": {"N": str(now)},
                     "until": {"N": str(now + HELD_SECONDS)},
                 },
-                # Ours already: the answer to the first attempt was lost.
+                # The holder may be this run: the response to its first attempt was lost.
                 ConditionExpression="attribute_not_exists(subject) OR #until < :now OR holder = :holder",
                 ExpressionAttributeNames={"#until": "until"},
                 ExpressionAttributeValues={":now": {"N": str(now)}, ":holder": {"S": self._holder.id}},
@@ -72,7 +72,7 @@ class Lock:
         """Extend the lock. Call it more often than every HELD_SECONDS.
 
         Raises:
-            DeploymentFailed: if it is not ours any more: somebody else may be at work.
+            DeploymentFailed: if the lock was lost: another operator may be deploying.
         """
         until = int(self._now()) + HELD_SECONDS
         try:
@@ -88,15 +88,15 @@ class Lock:
             if not _is_condition_failure(error):
                 raise
             raise DeploymentFailed(
-                f"the lock on {self._ref} is lost: somebody else may be deploying it. "
-                f"`orderctl status {self._ref.kind} --env {self._ref.environment}` tells how it stands"
+                f"the lock on {self._ref} was lost, and another operator may be deploying it: "
+                f"check with `orderctl status {self._ref.kind} --env {self._ref.environment}`"
             ) from None
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Extends it while the block waits for somebody.
+        """Extend the lock in the background while the block waits for an operator.
 
-        What goes wrong is left to the next `extend`.
+        Errors are left to the next `extend`.
         """
         ended = threading.Event()
 
@@ -114,7 +114,7 @@ class Lock:
             thread.join()
 
     def release(self) -> None:
-        """Nothing happens if it is not ours any more. What goes wrong changes nothing: it frees itself."""
+        """Release the lock, unless it was lost. Errors are ignored, since the lock expires by itself."""
         with suppress(BotoCoreError, ClientError):
             self._dynamodb.delete_item(
                 TableName=self._table,
@@ -129,12 +129,12 @@ class Lock:
 
     def _explain(self, found: dict[str, dict[str, str]], now: int) -> str:
         if not found:
-            return f"somebody else deploys {self._ref}"
+            return f"another operator is deploying {self._ref}"
         seconds = now - int(found["taken_at"]["N"])
-        frees = max(0, int(found["until"]["N"]) - now)
+        expires = max(0, int(found["until"]["N"]) - now)
         return (
-            f"{found['actor']['S']} has been at {self._ref} for {seconds} s: {found['what']['S']}. "
-            f"If nobody is, the lock frees itself in {frees} s"
+            f"{found['actor']['S']} has held the lock on {self._ref} for {seconds} s: {found['what']['S']}. "
+            f"If that command no longer runs, the lock expires in {expires} s"
         )
 
 

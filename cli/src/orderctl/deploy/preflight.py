@@ -10,12 +10,12 @@ from orderctl.deploy.freeze import Freeze
 from orderctl.deploy.traffic import Traffic
 
 DEFAULT_BLOCKING = ("CRITICAL",)
-"""Severities of findings that keep an image from being deployed."""
+"""Severities of findings that block a deployment."""
 
 NO_SCAN = {
-    "": "it was not scanned",
-    "UNSUPPORTED_IMAGE": "ECR cannot scan it",
-    "SCAN_ELIGIBILITY_EXPIRED": "it is so old that it is not scanned any more",
+    "": "ECR has not scanned the image",
+    "UNSUPPORTED_IMAGE": "ECR cannot scan the image",
+    "SCAN_ELIGIBILITY_EXPIRED": "the image is too old for ECR to scan",
 }
 """Reasons for no scan, by ECR's status. Waiting would not change them."""
 
@@ -23,12 +23,12 @@ NO_SCAN = {
 def check_image(
     images: EcrRepository, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
 ) -> Iterator[Check]:
-    """Check whether the image can run here."""
+    """Check that the image can run on the tasks' architecture, and the findings of its scan."""
     manifest = image.architectures.get(architecture)
     if manifest is None:
         built_for = ", ".join(sorted(image.architectures)) or "nothing"
         yield Check("architecture", Verdict.FAIL, f"the tasks are {architecture}; the image is built for {built_for}")
-        yield Check("scan", Verdict.SKIP, "there is no image to look at")
+        yield Check("scan", Verdict.SKIP, f"there is no image for {architecture}")
         return
     yield Check("architecture", Verdict.OK, architecture)
     yield check_scan(images.scan_of(manifest), blocking)
@@ -38,13 +38,15 @@ def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
     """Check the findings of the scan."""
     found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
     if found:
-        return Check("scan", Verdict.FAIL, f"it has findings: {_counted(found)}")
+        return Check("scan", Verdict.FAIL, f"the image has findings: {_counted(found)}")
     if scan.status in NO_SCAN:
         return Check("scan", Verdict.SKIP, NO_SCAN[scan.status])
     if scan.is_in_progress:
-        return Check("scan", Verdict.FAIL, f"its scan is {scan.status}: wait for it")
+        return Check("scan", Verdict.FAIL, f"the scan is {scan.status}: try again when it has ended")
     if not scan.is_complete:
-        return Check("scan", Verdict.FAIL, f"its scan failed ({scan.status}): push it again, or look at why in ECR")
+        return Check(
+            "scan", Verdict.FAIL, f"the scan failed ({scan.status}): see the reason in ECR, or push the image again"
+        )
     return Check("scan", Verdict.OK, _counted(dict(sorted(scan.findings.items()))) or "no findings")
 
 
@@ -60,7 +62,7 @@ def check_freeze(freeze: Freeze | None) -> Check:
 
 
 def check_service(fleet: Fleet, service: Service, cloudwatch: Any, traffic: Traffic) -> Iterator[Check]:
-    """Check that a deployment can begin, and be rolled back."""
+    """Check that a deployment can start and can be rolled back."""
     under_way = fleet.under_way()
     if under_way is None:
         yield Check("no deployment", Verdict.OK, "none is under way")
@@ -74,19 +76,19 @@ def check_service(fleet: Fleet, service: Service, cloudwatch: Any, traffic: Traf
 
 
 def _check_tasks(service: Service) -> Check:
-    how_many = f"{service.running} of {service.desired} run"
+    how_many = f"{service.running} of {service.desired} running"
     if service.desired == 0:
-        return Check("tasks", Verdict.SKIP, "it is scaled to nothing")
-    if service.running == 0:  # its first image may never have come up: another is the only way on
-        return Check("tasks", Verdict.SKIP, f"{how_many}: nothing can be lost")
+        return Check("tasks", Verdict.SKIP, "the service is scaled to zero")
+    if service.running == 0:  # the current image may never have started: only another image can repair that
+        return Check("tasks", Verdict.SKIP, f"{how_many}: a deployment can do no harm")
     if service.running < service.desired:
-        return Check("tasks", Verdict.FAIL, f"{how_many}: repair that first")
+        return Check("tasks", Verdict.FAIL, f"{how_many}: repair the service first")
     return Check("tasks", Verdict.OK, how_many)
 
 
 def _check_alarms(service: Service, cloudwatch: Any) -> Check:
     if not service.alarms:
-        return Check("alarms", Verdict.SKIP, "no alarm rolls it back")
+        return Check("alarms", Verdict.SKIP, "the service has no rollback alarms")
     kinds = ["MetricAlarm", "CompositeAlarm"]
     answer = cloudwatch.describe_alarms(AlarmNames=list(service.alarms), AlarmTypes=kinds)
     found = [*answer.get("MetricAlarms", ()), *answer.get("CompositeAlarms", ())]
@@ -94,7 +96,7 @@ def _check_alarms(service: Service, cloudwatch: Any) -> Check:
     missing = [name for name in service.alarms if name not in states]
     ringing = [name for name, state in states.items() if state == "ALARM"]
     if missing:
-        return Check("alarms", Verdict.FAIL, f"{', '.join(missing)} does not exist, so it cannot roll anything back")
-    if ringing:  # ECS looks at changes only: an alarm that is on already would roll nothing back
-        return Check("alarms", Verdict.FAIL, f"{', '.join(ringing)} is on already, and would roll nothing back")
+        return Check("alarms", Verdict.FAIL, f"missing, so they cannot roll back a deployment: {', '.join(missing)}")
+    if ringing:  # ECS reacts to changes only: an alarm that is in ALARM already would not roll back
+        return Check("alarms", Verdict.FAIL, f"already in ALARM, so they cannot roll back: {', '.join(ringing)}")
     return Check("alarms", Verdict.OK, ", ".join(service.alarms))

@@ -8,7 +8,7 @@ SERVICES = SERVICE_NAMES
 API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
 FEATURE_PREFIX = "feat-"
 FEATURE_HOST = "dev"
-"""Whose cluster feature environments share."""
+"""Environment whose cluster the feature environments share."""
 PROTECTED = "prod"
 
 
@@ -16,7 +16,7 @@ PROTECTED = "prod"
 class ServiceRef:
     environment: str
     kind: str
-    """A service of the table, such as `order-api`."""
+    """Name of the service, such as `order-api`."""
 
     @property
     def is_feature(self) -> bool:

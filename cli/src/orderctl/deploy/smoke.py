@@ -1,7 +1,7 @@
-"""Smoke test of the green side, through the test listener, before it has any traffic.
+"""Smoke test of green, through the test listener, before it has production traffic.
 
-The listener forwards what production exposes: `/v1`. Responses to authenticated requests name the release that served
-them, so the test knows which colour it has reached.
+The listener forwards the paths that production exposes: `/v1`. Responses to authenticated requests name the release
+that served them, which shows whether green responded.
 """
 
 import uuid
@@ -15,11 +15,11 @@ from orderctl.deploy.checks import Check, Verdict
 
 TIMEOUT = 10.0
 SHOWN = 200
-"""Characters of an answer that are shown."""
+"""Characters of a response body in a message."""
 
 RELEASE = "Order-Release"
 RELEASE_ATTEMPTS = 12
-"""With five seconds between them a minute: a load balancer follows a changed rule within seconds."""
+"""One minute, with five seconds between attempts: a load balancer applies a changed rule within seconds."""
 
 SKU = "SMOKE-TEST"
 PRODUCT = {"name": "Smoke test", "unit_price": 1, "currency": "EUR"}
@@ -31,21 +31,24 @@ UNAUTHENTICATED = 401
 
 @dataclass(frozen=True, kw_only=True)
 class Smoke:
-    """`token` is of a tenant that exists for this, with `products:write`, `orders:write` and `orders:read`; without one
-    the test ends once the API has asked for it."""
+    """Smoke test of one deployment.
+
+    `token` belongs to a tenant for smoke tests and has the scopes `products:write`, `orders:write` and `orders:read`.
+    Without a token, the test only checks that the API requires one.
+    """
 
     url: str
     release: str | None
     """Commit of the image that is deployed; None if the image names none."""
     poll_sleep: Callable[[], None]
-    """Between two attempts to reach the release."""
+    """Sleep between two attempts to reach the release."""
     token: str | None = None
     may_be_unnamed: bool = False
-    """Accept responses that name no release, as those of releases from before the header was there."""
+    """Accept responses that name no release: those of releases from before the header."""
     transport: httpx2.BaseTransport | None = None
 
     def run(self) -> list[Check]:
-        """Stop at the first check that fails."""
+        """Run the checks up to the first that fails."""
         checks: list[Check] = []
         with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
             try:
@@ -56,25 +59,25 @@ class Smoke:
 
     def _checks(self, http: httpx2.Client) -> Iterator[Check]:
         _ensure_requires_token(http)
-        yield Check("reachable", Verdict.OK, f"{self.url} asks for a token")
+        yield Check("reachable", Verdict.OK, f"{self.url} requires a token")
         if self.token is None:
-            yield Check("order", Verdict.SKIP, "no token for it: set ORDER_SMOKE_TOKEN")
+            yield Check("order", Verdict.SKIP, "no token is set: ORDER_SMOKE_TOKEN")
             return
         http.headers["Authorization"] = f"Bearer {self.token}"
         yield self._release(http)
-        # It has no stock: the order is accepted, and rejected by whoever processes it. Nothing is sold.
+        # The product has no stock: the order is accepted, then rejected by the processor. Nothing is sold.
         self._ask(http, "product", "PUT", f"/v1/products/{SKU}", json=PRODUCT)
         key = {"Idempotency-Key": f"smoke-{uuid.uuid4()}"}
         first, again = (_id(self._ask(http, "order", "POST", ORDERS, json=ORDER, headers=key)) for _ in range(2))
         if first != again:
-            raise _Unexpected("order", f"one key gave two orders, {first} and {again}")
+            raise _Unexpected("order", f"one idempotency key created two orders, {first} and {again}")
         read = _id(self._ask(http, "order", "GET", f"{ORDERS}/{first}"))
         if read != first:
-            raise _Unexpected("order", f"{first} was asked for, and {read} came")
-        yield Check("order", Verdict.OK, f"{first}: placed, placed again as one, and read")
+            raise _Unexpected("order", f"GET {ORDERS}/{first} returned {read}")
+        yield Check("order", Verdict.OK, f"{first}: placed, placed again with the same key, and read")
 
     def _release(self, http: httpx2.Client) -> Check:
-        """Wait until the release that is deployed answers. Raise _Unexpected if another one goes on answering."""
+        """Wait until the deployed release responds. Raises _Unexpected if another one still responds at the end."""
         answer = _ask(http, "release", "GET", f"{ORDERS}?limit=1")
         for _ in range(RELEASE_ATTEMPTS - 1):
             if self._difference(answer) is None:
@@ -85,13 +88,13 @@ class Smoke:
         if difference is not None:
             raise _Unexpected("release", difference)
         if self.release is None:
-            return Check("release", Verdict.SKIP, "the image names no commit: any release may have answered")
+            return Check("release", Verdict.SKIP, "the image names no commit: any release may have responded")
         if RELEASE not in answer.headers:
-            return Check("release", Verdict.SKIP, "what answers names no release, as it was before this header")
+            return Check("release", Verdict.SKIP, f"the response names no release: it is older than {RELEASE}")
         return Check("release", Verdict.OK, self.release)
 
     def _ask(self, http: httpx2.Client, what: str, method: str, path: str, **request: Any) -> httpx2.Response:
-        """Send a request as the smoke test's customer. Raise _Unexpected unless this release answers with success."""
+        """Send a request as the smoke test's customer. Raises _Unexpected unless this release responds with success."""
         answer = _ask(http, what, method, path, **request)
         difference = self._difference(answer)
         if difference is not None:
@@ -99,12 +102,12 @@ class Smoke:
         return answer
 
     def _difference(self, answer: httpx2.Response) -> str | None:
-        """In what way the answer is not of the release that is deployed; None if it is."""
+        """Return the mismatch between the response's release and the deployed one; None if there is none."""
         found = answer.headers.get(RELEASE)
         if self.release is None or found == self.release or (found is None and self.may_be_unnamed):
             return None
         named = f"release {found}" if found else f"a release that sends no {RELEASE}"
-        return f"{named} answered instead of {self.release}"
+        return f"{named} responded instead of {self.release}"
 
 
 class _Unexpected(Exception):
@@ -115,18 +118,18 @@ class _Unexpected(Exception):
 
 
 def _ensure_requires_token(http: httpx2.Client) -> None:
-    """Send a request without a token. Raise _Unexpected unless the API refuses it."""
+    """Send a request without a token. Raises _Unexpected unless the API refuses it."""
     answer = _send(http, "reachable", "GET", ORDERS)
     if answer.status_code != UNAUTHENTICATED:
-        difference = f"answers {answer.status_code} instead of asking for a token: {answer.text[:SHOWN]}"
-        raise _Unexpected("reachable", f"GET {ORDERS} {difference}")
+        difference = f"returned {answer.status_code} instead of {UNAUTHENTICATED}: {answer.text[:SHOWN]}"
+        raise _Unexpected("reachable", f"GET {ORDERS} without a token {difference}")
 
 
 def _ask(http: httpx2.Client, what: str, method: str, path: str, **request: Any) -> httpx2.Response:
-    """Send a request. Raise _Unexpected unless the response is a success."""
+    """Send a request. Raises _Unexpected unless the response is a success."""
     answer = _send(http, what, method, path, **request)
     if not answer.is_success:
-        raise _Unexpected(what, f"{method} {path} answers {answer.status_code}: {answer.text[:SHOWN]}")
+        raise _Unexpected(what, f"{method} {path} returned {answer.status_code}: {answer.text[:SHOWN]}")
     return answer
 
 
@@ -138,8 +141,8 @@ def _send(http: httpx2.Client, what: str, method: str, path: str, **request: Any
 
 
 def _id(order: httpx2.Response) -> str:
-    """Return the id of the order in a response. Raise _Unexpected if it has none."""
+    """Return the id of the order in a response. Raises _Unexpected if it has none."""
     try:
         return str(order.json()["id"])
     except (ValueError, KeyError, TypeError):
-        raise _Unexpected("order", f"{order.request.url} does not answer as the API does") from None
+        raise _Unexpected("order", f"{order.request.url} returned no order") from None

@@ -10,11 +10,11 @@ from orderctl.deploy.fleet import Deployment, Service
 class State:
     service: Service
     live: str | None
-    """Digest of the live tag: what the next deployment ships. Tasks keep to the digest of theirs."""
+    """Digest of the live tag, which the next deployment ships. Running tasks keep the digest they started with."""
     previous: str | None
-    """Digest that ran before: as ECS remembers it, else as the tag does, which outlives ECS's memory of 90 days."""
+    """Digest that ran before: from ECS, which lists deployments for 90 days, otherwise from the previous tag."""
     images: tuple[str, ...]
-    """Digests that the tasks run: one, or two while a deployment is under way; none if it is scaled to nothing."""
+    """Digests that the tasks run: one, or two while a deployment is under way; none if scaled to zero."""
     under_way: Deployment | None
 
     @property
@@ -24,7 +24,7 @@ class State:
 
     @property
     def drift(self) -> str | None:
-        """Why the tag and the tasks differ, and what to do; None without drift, or while a deployment is under way."""
+        """Difference of tag and tasks, and the remedy; None without drift, or while a deployment is under way."""
         if self.under_way is not None:
             return None
         if len(self.images) > 1:
@@ -32,8 +32,11 @@ class State:
         if self.running is None or self.live == self.running:
             return None
         if self.live is None:
-            return "no image has the live tag: there is nothing that the next deployment could ship"
-        return "the next deployment would ship another image than runs: deploy it, or put the tag back by `rollback`"
+            return "no image has the live tag, so the next deployment would fail: deploy an image"
+        return (
+            "the live tag points to another image than the tasks run, and the next deployment would ship that: "
+            "`orderctl deploy` the image that you want, or move the tag back with `orderctl rollback`"
+        )
 
 
 def state_of(context: DeployContext) -> State:

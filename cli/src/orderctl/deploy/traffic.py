@@ -1,4 +1,4 @@
-"""Traffic of the load balancer to blue and green."""
+"""Traffic from the load balancer to blue and green."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,13 +11,13 @@ ALL = 100
 
 
 class Traffic:
-    """`elb` is a boto3 client of Elastic Load Balancing, version 2."""
+    """Calls to the load balancer. `elb` is a boto3 client of Elastic Load Balancing, version 2."""
 
     def __init__(self, elb: Any) -> None:
         self._elb = elb
 
     def weights(self, rule_arn: str) -> dict[str, int]:
-        """Return the per cent of a rule's requests by the ARN of the target group."""
+        """Return the percentage of a rule's requests by the ARN of the target group."""
         rule = self._elb.describe_rules(RuleArns=[rule_arn])["Rules"][0]
         (action,) = (action for action in rule["Actions"] if action["Type"] == "forward")
         groups = action.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": action["TargetGroupArn"]}]
@@ -31,29 +31,31 @@ class Traffic:
         return states.count("healthy"), sum(state != "draining" for state in states)
 
     def test_url(self, service: Service) -> str:
-        """Return the address of green behind the test listener. Raises Refused if there is none."""
+        """Return the base URL of green behind the test listener. Raises Refused if there is none."""
         if service.test_rule is None:
-            raise Refused("the service has no test listener: --test-url")
+            raise Refused("the service has no test listener: give green's base URL with --test-url")
         rule = self._elb.describe_rules(RuleArns=[service.test_rule])["Rules"][0]
         hosts = [value for condition in rule["Conditions"] for value in _hosts(condition)]
         if not hosts:
-            raise Refused("the rule of the test listener names no host: --test-url")
+            raise Refused("the rule of the test listener names no host: give green's base URL with --test-url")
         listener = service.test_rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
         port = self._elb.describe_listeners(ListenerArns=[listener])["Listeners"][0]["Port"]
         return f"https://{hosts[0]}:{port}"
 
     def check(self, service: Service) -> Iterator[Check]:
-        """One group must have all requests, and nothing but healthy targets: from anything else there is no clean way
-        back. If no task runs it may have none."""
+        """Check that one target group has all requests and only healthy targets, so that a rollback is possible.
+
+        If no task runs, the group must be empty.
+        """
         if service.production_rule is None:
-            yield Check("traffic", Verdict.SKIP, "it has none to shift")
+            yield Check("traffic", Verdict.SKIP, "the service has no traffic to shift")
             return
         weights = self.weights(service.production_rule)
         unknown = set(weights) - set(service.target_groups)
         live = [group for group, weight in weights.items() if weight == ALL]
         if unknown or len(live) != 1:
             yield Check(
-                "traffic", Verdict.FAIL, f"the rule sends {_shown(weights)}: one of its two groups should have all"
+                "traffic", Verdict.FAIL, f"the rule sends {_shown(weights)}: one of its two groups must have 100 %"
             )
             return
         healthy, targets = self.healthy(live[0])
@@ -71,5 +73,5 @@ def _shown(weights: Mapping[str, int]) -> str:
 
 
 def _group(arn: str) -> str:
-    """Its name: `arn:…:targetgroup/<name>/<id>`."""
+    """Return the name of a target group, from `arn:…:targetgroup/<name>/<id>`."""
     return arn.split("/")[1]

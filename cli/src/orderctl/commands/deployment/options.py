@@ -24,7 +24,9 @@ def _environments(incomplete: str) -> list[str]:
     return [name for name in ENVIRONMENTS if name.startswith(incomplete)]
 
 
-ServiceArgument = Annotated[ServiceName, typer.Argument(metavar="SERVICE", help="Name of the service.", show_default=False)]
+ServiceArgument = Annotated[
+    ServiceName, typer.Argument(metavar="SERVICE", help="Name of the service.", show_default=False)
+]
 EnvOption = Annotated[
     str,
     typer.Option(

@@ -14,7 +14,7 @@ from orderctl.commands.deployment.answers import answer, of_checks, of_outcome
 from orderctl.commands.deployment.options import announce, confirm, reason_of
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.scanning import await_scan
-from orderctl.deploy.checks import Check, relaxed_for_rollback, passed
+from orderctl.deploy.checks import Check, passed, relaxed_for_rollback
 from orderctl.deploy.context import DeployContext
 from orderctl.deploy.ecr_repository import Image
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
@@ -85,7 +85,9 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
     _end(context, outcome, output=options.output)
 
 
-def report_preflight(context: DeployContext, report: Report, image: Image, *, output: Output, is_rollback: bool = False) -> None:
+def report_preflight(
+    context: DeployContext, report: Report, image: Image, *, output: Output, is_rollback: bool = False
+) -> None:
     """Run the preflight alone. Raises Refused if a check fails."""
     checks = preflight(context, image, is_rollback=is_rollback)
     report.checked(checks)
@@ -139,7 +141,7 @@ def _hook_decision(
         if options.auto:
             return HookDecision.CONTINUE
         if not can_ask():
-            report.noted("smoke test passed; paused, no terminal to ask at: `orderctl continue` or --auto shifts traffic")
+            report.noted("smoke test passed; paused, no terminal to ask at: `orderctl continue` shifts traffic")
             return HookDecision.WAIT
         with report.asking():
             if typer.confirm("Shift production traffic to green?", default=False, err=True):
