@@ -80,7 +80,7 @@ async def test_a_customer_posts_follows_lists_and_cancels(shop: Shop, as_ada: tu
 async def test_a_customer_may_repeat_an_order_under_its_key(shop: Shop, as_ada: tuple[str, ...]) -> None:
     await shop.stock("TEA", 5)
     answers = [orderctl("orders", "post", "TEA=1", "--key", "mine", *as_ada).stdout for _ in range(2)]
-    assert ["placed before" in answer for answer in answers] == [False, True]
+    assert ["was placed before" in answer for answer in answers] == [False, True]
     assert len((await shop.http.get("/v1/orders", headers=shop.headers())).json()["items"]) == 1
 
 

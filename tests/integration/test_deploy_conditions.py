@@ -42,7 +42,7 @@ def test_findings_keep_an_image_out(desk: Desk) -> None:
         answer["imageScanFindings"]["findingSeverityCounts"] = {"CRITICAL": 2, "LOW": 7}
 
     desk.wire.after["DescribeImageScanFindings"] = find
-    refused(desk, SECOND, "it has findings: 2 CRITICAL")
+    refused(desk, SECOND, "the image has findings: 2 CRITICAL")
 
 
 def test_a_scan_that_failed_keeps_an_image_out(desk: Desk) -> None:
@@ -50,25 +50,28 @@ def test_a_scan_that_failed_keeps_an_image_out(desk: Desk) -> None:
         answer["imageScanStatus"]["status"] = "FAILED"
 
     desk.wire.after["DescribeImageScanFindings"] = fail
-    refused(desk, SECOND, "its scan failed")
+    refused(desk, SECOND, "the scan failed")
 
 
 def test_an_alarm_that_is_on_already_keeps_everything_out(desk: Desk) -> None:
     desk.ecs.set_alarm(ERRORS_ALARM, "ALARM")
-    refused(desk, SECOND, "is on already, and would roll nothing back")
+    refused(desk, SECOND, "already in ALARM, so they cannot roll back")
 
 
 def test_another_image_under_way_keeps_this_one_out(desk: Desk) -> None:
     desk.deploy(SECOND, "--no-wait")
     ended = desk.deploy(FIRST)
-    assert (ended.exit_code, f"is under way, of {desk.digest(SECOND)}" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, f"is under way, with another image: {desk.digest(SECOND)}" in ended.stderr) == (
+        REFUSED,
+        True,
+    )
     assert desk.digest("live-dev") == desk.digest(SECOND)
 
 
 def test_the_same_image_under_way_is_followed(desk: Desk) -> None:
     desk.deploy(SECOND, "--no-wait")
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "going on with it" in ended.stderr) == (DONE, True)
+    assert (ended.exit_code, "deploys this image already: following it" in ended.stderr) == (DONE, True)
     assert desk.digest("previous-dev") == desk.digest(FIRST)
 
 
@@ -90,7 +93,7 @@ def test_an_aws_that_does_not_recover_leaves_word_of_how_things_stand(
     desk.ecs.engine.faults.throttle("UpdateService", 100)
     ended = desk.deploy(SECOND)
     assert ended.exit_code == FAILED
-    assert "the tag has moved, and ECS may have been told" in ended.stderr
+    assert "the tag has moved; a deployment may have started" in ended.stderr
     assert desk.verb("status").exit_code == FAILED  # drift
     desk.ecs.engine.faults.throttle("UpdateService", -desk.ecs.engine.faults._throttled["UpdateService"])
     assert desk.deploy(SECOND).exit_code == DONE
@@ -124,7 +127,7 @@ def test_a_word_that_comes_after_the_pause_is_over_comes_to_nothing(
     give_terminal(monkeypatch)
     desk.wire.before["ContinueServiceDeployment"] = desk.finish
     ended = desk.deploy(SECOND, answer="y\n")
-    assert (ended.exit_code, "ECS does not take it any more" in ended.stderr) == (FAILED, True)
+    assert (ended.exit_code, "too late, ECS refused the call" in ended.stderr) == (FAILED, True)
     assert desk.state() == (desk.digest(FIRST),) * 2
 
 
@@ -152,7 +155,7 @@ def test_a_processor_that_leaves_dead_letters_goes_back(desk: Desk) -> None:
 
     desk.on_look = leave_letter
     ended = desk.deploy(SECOND, service=PROCESSOR)
-    assert (ended.exit_code, "1 more dead letters" in ended.stderr) == (FAILED, True)
+    assert (ended.exit_code, "1 new dead letters" in ended.stderr) == (FAILED, True)
     assert desk.state(PROCESSOR) == (desk.digest(FIRST, PROCESSOR),) * 2
 
 
@@ -175,7 +178,7 @@ def test_a_deployment_that_takes_its_place_keeps_its_tag(desk: Desk) -> None:
 
     desk.on_look = replace
     ended = desk.deploy(SECOND, service=PROCESSOR)
-    assert (ended.exit_code, "has taken its place" in ended.stderr) == (FAILED, True)
+    assert (ended.exit_code, "has superseded this deployment" in ended.stderr) == (FAILED, True)
     desk.finish()
     assert desk.state(PROCESSOR) == (desk.digest(SECOND, PROCESSOR),) * 2
 
@@ -193,7 +196,7 @@ def test_a_service_that_is_all_down_can_be_repaired_by_another_image(desk: Desk)
     desk.wire.after |= {"DescribeServices": nothing_runs, "DescribeTargetHealth": nothing_is_there}
     ended = desk.deploy(SECOND)
     assert ended.exit_code == DONE, ended.output
-    assert "SKIP tasks: 0 of 2 run: nothing can be lost" in ended.stderr
+    assert "SKIP tasks: 0 of 2 running: a deployment can do no harm" in ended.stderr
 
 
 def test_two_images_without_a_deployment_are_drift(desk: Desk) -> None:
@@ -217,7 +220,7 @@ def test_a_service_without_tasks_is_deployed_and_has_no_drift(desk: Desk) -> Non
         pass
     assert desk.status(PROCESSOR)["drift"] is None
     ended = desk.deploy(SECOND, service=PROCESSOR)
-    assert (ended.exit_code, "SKIP tasks: it is scaled to nothing" in ended.stderr) == (DONE, True)
+    assert (ended.exit_code, "SKIP tasks: the service is scaled to zero" in ended.stderr) == (DONE, True)
 
 
 def stand_beside(desk: Desk, environment: str) -> None:
@@ -245,13 +248,13 @@ def test_what_dev_runs_is_promoted_by_its_digest(desk: Desk, deploy_ground: Grou
     assert "nothing to do" in desk.run(*promote).stderr
     desk.deploy(SECOND, "--no-wait", service=PROCESSOR)
     under_way = desk.run(*promote)
-    assert (under_way.exit_code, "dev is being deployed" in under_way.stderr) == (REFUSED, True)
+    assert (under_way.exit_code, "dev has a deployment under way" in under_way.stderr) == (REFUSED, True)
     desk.finish()
     assert desk.run(*promote, "--dry-run").exit_code == DONE
     scans = ["COMPLETE", "COMPLETE", "IN_PROGRESS"]
     desk.wire.after["DescribeImageScanFindings"] = lambda told: told["imageScanStatus"].update(status=scans.pop())
     promoted = desk.run(*promote, "--output", "json")
-    assert promoted.stderr.count("ECR has not scanned it yet") == 1
+    assert promoted.stderr.count("waiting for ECR to scan the image") == 1
     told = json.loads(promoted.stdout)
     assert (told["environment"], told["changed"]) == ("uat", True)
     assert told["image"] == desk.digest("live-uat", PROCESSOR) == desk.digest(SECOND, PROCESSOR)
@@ -269,10 +272,8 @@ def test_a_green_side_that_cannot_be_reached_waits_for_a_word(desk: Desk) -> Non
     desk.wire.after["DescribeRules"] = by_path_only
     left = desk.run("deploy", API, "--env", "dev", "--tag", SECOND, "--auto")
     assert left.exit_code == UNDER_WAY
-    expected = (
-        "the green side cannot be tested, so the deployment is paused: the rule of the test listener names no host"
-    )
-    assert f"{expected}: --test-url" in left.stderr
+    expected = "green cannot be tested, so the deployment stays paused: the rule of the test listener names no host"
+    assert f"{expected}: give green's base URL with --test-url" in left.stderr
     assert desk.deploy(SECOND).exit_code == DONE
 
 

@@ -191,7 +191,7 @@ def test_what_ecs_does_not_name_yet_is_what_the_tag_means(api: Desk) -> None:
     api.deploy(SECOND, wait=False)
     api.engine.poll_sleep = api.lose_lock  # at the first look, of which there is none
     assert not api.deploy(SECOND, wait=False).over
-    with pytest.raises(Refused, match=f"is under way, of {api.digest(SECOND)}"):
+    with pytest.raises(Refused, match=f"is under way, with another image: {api.digest(SECOND)}"):
         api.deploy(FIRST)
 
 

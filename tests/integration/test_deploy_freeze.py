@@ -59,7 +59,7 @@ def test_a_dry_run_freezes_nothing(desk: Desk) -> None:
 def test_there_must_be_something_to_continue(desk: Desk) -> None:
     refused = desk.verb("continue")
     assert refused.exit_code == REFUSED
-    assert "it is not frozen" in refused.stderr
+    assert "deployments are not frozen" in refused.stderr
 
 
 def test_a_word_that_comes_too_late_lifts_no_pause(desk: Desk) -> None:

@@ -86,12 +86,12 @@ def test_critical_findings_keep_an_image_out(
     ("status", "verdict", "told"),
     [
         ("ACTIVE", Verdict.OK, "no findings"),
-        ("PENDING", Verdict.FAIL, "wait for it"),
-        ("IN_PROGRESS", Verdict.FAIL, "wait for it"),
-        ("FAILED", Verdict.FAIL, "its scan failed (FAILED)"),
-        ("LIMIT_EXCEEDED", Verdict.FAIL, "its scan failed (LIMIT_EXCEEDED)"),
-        ("UNSUPPORTED_IMAGE", Verdict.SKIP, "ECR cannot scan it"),
-        ("SCAN_ELIGIBILITY_EXPIRED", Verdict.SKIP, "not scanned any more"),
+        ("PENDING", Verdict.FAIL, "try again when it has ended"),
+        ("IN_PROGRESS", Verdict.FAIL, "try again when it has ended"),
+        ("FAILED", Verdict.FAIL, "the scan failed (FAILED)"),
+        ("LIMIT_EXCEEDED", Verdict.FAIL, "the scan failed (LIMIT_EXCEEDED)"),
+        ("UNSUPPORTED_IMAGE", Verdict.SKIP, "ECR cannot scan the image"),
+        ("SCAN_ELIGIBILITY_EXPIRED", Verdict.SKIP, "too old for ECR to scan"),
     ],
 )
 def test_what_became_of_a_scan_decides(status: str, verdict: Verdict, told: str) -> None:

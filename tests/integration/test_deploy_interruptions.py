@@ -35,17 +35,17 @@ SPEED = 2000.0
 CALLS = (
     ("PutItem", 1, "before", "nothing was changed"),  # the lock
     ("PutItem", 2, "before", "nothing was changed"),  # the audit record
-    ("PutImage", 1, "before", "ECS was not told: the same command goes on"),  # the live tag
-    ("PutImage", 1, "after", "ECS was not told: the same command goes on"),
-    ("UpdateService", 1, "before", "ECS may have been told: the same command goes on"),
-    ("UpdateService", 1, "after", "ECS may have been told: the same command goes on"),
+    ("PutImage", 1, "before", "no deployment has started. Run the same command again"),  # the live tag
+    ("PutImage", 1, "after", "no deployment has started. Run the same command again"),
+    ("UpdateService", 1, "before", "a deployment may have started. Run the same command again"),
+    ("UpdateService", 1, "after", "a deployment may have started. Run the same command again"),
     ("UpdateItem", 1, "before", "nothing was changed"),  # the lock, extended
-    ("UpdateItem", 2, "before", "the deployment goes on without you"),  # and again
-    ("PutItem", 3, "before", "the deployment goes on without you"),  # the audit record of what the green side gets
-    ("ContinueServiceDeployment", 1, "before", "the deployment goes on without you"),
-    ("ContinueServiceDeployment", 1, "after", "the deployment goes on without you"),
-    ("PutImage", 2, "before", "`orderctl status` says so"),  # the previous tag
-    ("PutItem", 4, "before", "`orderctl status` says so"),  # the audit record of its end
+    ("UpdateItem", 2, "before", "ECS continues the deployment"),  # and again
+    ("PutItem", 3, "before", "ECS continues the deployment"),  # the audit record of what the green side gets
+    ("ContinueServiceDeployment", 1, "before", "ECS continues the deployment"),
+    ("ContinueServiceDeployment", 1, "after", "ECS continues the deployment"),
+    ("PutImage", 2, "before", "check with `orderctl status`"),  # the previous tag
+    ("PutItem", 4, "before", "check with `orderctl status`"),  # the audit record of its end
 )
 """The operation, which of its calls, before it is sent or after it was answered, and what is said then."""
 
@@ -123,7 +123,7 @@ def test_an_interruption_at_the_tag_can_be_taken_back(desk: Desk) -> None:
 def test_no_answer_to_the_question_is_an_interruption(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     give_terminal(monkeypatch)
     ended = desk.deploy(SECOND, answer="")  # the end of input, as Ctrl-D
-    assert (ended.exit_code, "the deployment goes on without you" in ended.stderr) == (INTERRUPTED, True)
+    assert (ended.exit_code, "ECS continues the deployment" in ended.stderr) == (INTERRUPTED, True)
     assert desk.deploy(SECOND).exit_code == DONE
 
 
@@ -137,7 +137,7 @@ def test_the_other_verbs_end_alike(desk: Desk, verb: str) -> None:
 def interrupted_word(desk: Desk, operation: str, *words: str, then: Callable[[], None]) -> None:
     interrupt_at(desk, operation, 1, signal.SIGINT, after=True)
     ended = desk.verb(*words)
-    assert (ended.exit_code, "`orderctl status` shows how it stands" in ended.stderr) == (INTERRUPTED, True)
+    assert (ended.exit_code, "check with `orderctl status`" in ended.stderr) == (INTERRUPTED, True)
     desk.wire.after.clear()
     then()
 
@@ -174,6 +174,6 @@ async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_groun
             told = [each.communicate(timeout=PATIENCE_SECONDS)[1] for each in operators]
         codes = [each.returncode for each in operators]
         assert sorted(codes) == [DONE, REFUSED], told
-        assert f"deploy {SECOND}. If nobody is, the lock frees itself" in told[codes.index(REFUSED)]
+        assert f"deploy {SECOND}. If that command no longer runs, the lock expires" in told[codes.index(REFUSED)]
         fleet = Fleet(ecs.client("ecs"), ServiceRef(environment="dev", kind=API))
         assert len(fleet.history()) == 2  # the first of all, and one of the two

@@ -50,7 +50,7 @@ def test_a_test_listener_that_answers_from_the_other_colour_fails_the_test(desk:
     use_token(desk)
     desk.on_look = lambda: send_tests_to_blue(desk)
     ended = desk.deploy(SECOND)
-    told = f"FAIL release: release {blue.release} answered instead of {desk.green.release}"
+    told = f"FAIL release: release {blue.release} responded instead of {desk.green.release}"
     assert (ended.exit_code, told in ended.stderr) == (FAILED, True), ended.output
     assert desk.state() == (desk.digest(FIRST),) * 2
 
@@ -59,7 +59,7 @@ def test_an_image_that_is_not_the_one_deployed_fails_the_test(desk: Desk) -> Non
     use_token(desk)
     desk.green.release = "0000000"
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "release 0000000 answered instead of" in ended.stderr) == (FAILED, True), ended.output
+    assert (ended.exit_code, "release 0000000 responded instead of" in ended.stderr) == (FAILED, True), ended.output
 
 
 def send_tests_to_blue(desk: Desk) -> None:

@@ -15,7 +15,7 @@ def test_somebody_elses_lock_says_whose(desk: Desk) -> None:
     lock.take()
     ended = desk.deploy(SECOND)
     assert ended.exit_code == REFUSED
-    assert ": deploy sha-9999999. If nobody is, the lock frees itself in " in ended.stderr
+    assert ": deploy sha-9999999. If that command no longer runs, the lock expires in " in ended.stderr
     assert (desk.state(), desk.audit()) == ((desk.digest(FIRST),) * 2, [])
     lock.release()
     assert desk.deploy(SECOND).exit_code == DONE
@@ -45,7 +45,7 @@ def test_a_lock_that_is_lost_is_told(desk: Desk) -> None:
     later_than_held = desk.ecs.engine.clock().timestamp() + HELD_SECONDS + 60
     desk.on_look = lose
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "the lock on order-api in dev is lost" in ended.stderr) == (FAILED, True)
+    assert (ended.exit_code, "the lock on order-api in dev was lost" in ended.stderr) == (FAILED, True)
     assert "orderctl status" in ended.stderr
 
 
@@ -60,7 +60,7 @@ def test_a_lock_that_is_lost_while_it_looks_moves_no_tag(desk: Desk) -> None:
     later_than_held = desk.ecs.engine.clock().timestamp() + HELD_SECONDS + 60
     desk.wire.before["DescribeAlarms"] = lose
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "is lost" in ended.stderr) == (FAILED, True)
+    assert (ended.exit_code, "was lost" in ended.stderr) == (FAILED, True)
     assert desk.state() == (desk.digest(FIRST),) * 2
     assert desk.audit() == []
 

@@ -10,7 +10,7 @@ from orderctl.deploy.ecr_repository import EcrRepository
 from tests.integration.deploy_desk import API, FIRST, SECOND, Desk
 
 DONE, REFUSED, INTERRUPTED = 0, 3, 130
-TOLD = "ECR has not scanned it yet"
+TOLD = "waiting for ECR to scan the image"
 TEN_MINUTES, A_MINUTE = 120, 12
 """In looks, one each five seconds."""
 
@@ -47,7 +47,7 @@ def test_a_scan_that_is_going_on_is_waited_for_and_told_of_once(desk: Desk, befo
 def test_one_that_does_not_end_is_refused_after_ten_minutes(desk: Desk) -> None:
     looked = scanned_after(desk, 10 * TEN_MINUTES)
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, "FAIL scan: its scan is IN_PROGRESS" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, "FAIL scan: the scan is IN_PROGRESS" in ended.stderr) == (REFUSED, True)
     assert looked() == TEN_MINUTES
     assert desk.state() == (desk.digest(FIRST),) * 2
 
@@ -71,14 +71,14 @@ def test_one_that_has_not_begun_is_waited_for(desk: Desk) -> None:
     desk.on_look = lambda: set_scanned(desk, {"CRITICAL": 1})
     ended = desk.deploy(SECOND)
     assert (ended.exit_code, ended.stderr.count(TOLD)) == (REFUSED, 1)
-    assert "it has findings: 1 CRITICAL" in ended.stderr
+    assert "the image has findings: 1 CRITICAL" in ended.stderr
 
 
 def test_one_that_does_not_begin_is_waited_for_a_minute(desk: Desk) -> None:
     set_scanned(desk, None)
     looked = scanned_after(desk, 0)
     ended = desk.deploy(SECOND, "--no-wait")
-    assert "SKIP scan: it was not scanned" in ended.stderr
+    assert "SKIP scan: ECR has not scanned the image" in ended.stderr
     assert A_MINUTE <= looked() < 2 * A_MINUTE
 
 
@@ -86,7 +86,7 @@ def test_one_that_does_not_begin_is_waited_for_a_minute(desk: Desk) -> None:
 def test_whoever_only_looks_waits_for_nothing(desk: Desk, words: tuple[str, ...]) -> None:
     looked = scanned_after(desk, 1)
     ended = desk.verb(*words)
-    assert (ended.exit_code, "its scan is IN_PROGRESS: wait for it" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, "the scan is IN_PROGRESS: try again when it has ended" in ended.stderr) == (REFUSED, True)
     assert looked() == 0
 
 
@@ -94,7 +94,7 @@ def test_the_way_back_waits_for_nothing(desk: Desk) -> None:
     assert desk.deploy(SECOND).exit_code == DONE
     scanned_after(desk, 10 * TEN_MINUTES)
     ended = desk.verb("rollback", "--no-wait")
-    assert "SKIP scan: its scan is IN_PROGRESS" in ended.stderr
+    assert "SKIP scan: the scan is IN_PROGRESS" in ended.stderr
     assert TOLD not in ended.stderr
 
 

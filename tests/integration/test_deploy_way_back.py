@@ -36,7 +36,12 @@ def test_a_rollback_is_open_when_everything_is_bad(desk: Desk) -> None:
     assert desk.deploy(FIRST).exit_code == REFUSED
     ended = desk.verb("rollback", "--auto", "--test-url", desk.test_url)
     assert ended.exit_code == DONE, ended.output
-    for told in ("SKIP tasks: 0 of 2 run", "SKIP alarms", "SKIP targets", "SKIP scan: it has findings: 1 CRITICAL"):
+    for told in (
+        "SKIP tasks: 0 of 2 run",
+        "SKIP alarms",
+        "SKIP targets",
+        "SKIP scan: the image has findings: 1 CRITICAL",
+    ):
         assert told in ended.stderr
     assert desk.state() == (desk.digest(FIRST),) * 2
 
@@ -65,7 +70,7 @@ def test_a_tag_is_not_put_back_under_a_deployment_that_has_begun_meanwhile(desk:
     tag_image(desk.ecs.client("ecr"), API, "live-dev", second)  # as an interrupted deployment leaves it
     desk.wire.before["PutItem"] = begin  # the lock's
     ended = desk.verb("rollback")
-    assert (ended.exit_code, "has changed meanwhile" in ended.stderr) == (REFUSED, True)
+    assert (ended.exit_code, "has changed in the meantime" in ended.stderr) == (REFUSED, True)
     assert desk.digest("live-dev") == second
 
 
@@ -84,7 +89,7 @@ def test_an_image_that_is_gone_cannot_have_the_tag_back(desk: Desk) -> None:
     desk.on_look = forget
     ended = desk.deploy(SECOND)
     assert ended.exit_code == FAILED
-    assert f"live-dev cannot go back: order-api has no image {first}" in ended.stderr
+    assert f"live-dev cannot be moved back: order-api has no image {first}" in ended.stderr
     assert desk.audit()[-1][0] == "rolled back"
 
 
@@ -95,7 +100,10 @@ def test_an_old_image_that_is_gone_is_not_remembered(desk: Desk) -> None:
     first = str(desk.digest(FIRST))
     desk.on_look = forget
     ended = desk.deploy(SECOND)
-    assert (ended.exit_code, f"there is no way back: order-api has no image {first}" in ended.stderr) == (DONE, True)
+    assert (ended.exit_code, f"there is no image for a rollback: order-api has no image {first}" in ended.stderr) == (
+        DONE,
+        True,
+    )
     assert desk.audit()[-1][0] == "deployed"
 
 
@@ -108,7 +116,7 @@ def test_a_deployment_that_took_its_place_and_is_over_keeps_its_tag(desk: Desk) 
 
     desk.on_look = replace
     ended = desk.deploy(SECOND, service=PROCESSOR)
-    assert (ended.exit_code, "has taken its place" in ended.stderr) == (FAILED, True)
+    assert (ended.exit_code, "has superseded this deployment" in ended.stderr) == (FAILED, True)
     assert desk.state(PROCESSOR) == (desk.digest(SECOND, PROCESSOR),) * 2
 
 
@@ -142,7 +150,7 @@ def test_one_that_ended_before_it_could_be_turned_down_is_no_success(desk: Desk)
     desk.wire.before["StopServiceDeployment"] = desk.finish
     ended = desk.deploy(SECOND, service=PROCESSOR)
     assert ended.exit_code == FAILED
-    assert "`orderctl rollback order-processor --env dev` goes back" in ended.stderr
+    assert "`orderctl rollback order-processor --env dev` deploys the previous image" in ended.stderr
     assert desk.digest("previous-dev", PROCESSOR) == desk.digest(FIRST, PROCESSOR)
 
 
@@ -162,4 +170,7 @@ def test_an_abort_is_one_even_if_the_tag_has_nothing_to_go_back_to(desk: Desk) -
     desk.deploy(SECOND, "--no-wait")
     desk.ecs.registry._repositories[API].images.pop(str(desk.digest(FIRST)))
     aborted = desk.verb("abort", "--reason", "no")
-    assert (aborted.exit_code, "live-dev cannot go back: order-api has no image" in aborted.stderr) == (DONE, True)
+    assert (aborted.exit_code, "live-dev cannot be moved back: order-api has no image" in aborted.stderr) == (
+        DONE,
+        True,
+    )

@@ -505,7 +505,7 @@ def test_a_run_reports_its_result_and_is_in_the_audit_trail(environment: Environ
     assert (record.verb, record.reason, record.detail) == ("migrate", "version 2", "to version 2")
     assert record.actor in done.output.replace("\n", "")
     again = command("--table", "orders", "--reason", "again", "--yes")
-    assert "orders: nothing was left to read (--from-start" in again.output
+    assert "orders: no items are left to read (--from-start" in again.output
     from_start = command("--table", "orders", "--reason", "again", "--yes", "--from-start")
     assert "orders: 2 read, 0 rewritten" in from_start.output
 
@@ -525,7 +525,7 @@ def test_newer_items_are_reported(environment: Environment) -> None:
     environment(put)
     told = command("--dry-run")
     assert told.exit_code == 0, told.output
-    assert "orders: 1 of a newer version than 3 are left as they are" in told.output
+    assert "orders: skipped 1 of a newer version than 3" in told.output
 
 
 @pytest.mark.usefixtures("environment")

@@ -42,7 +42,7 @@ def test_what_changes_something_can_be_tried_and_read_by_programs(verb: str) -> 
 def test_the_first_page_names_every_verb() -> None:
     text = page()
     assert "Run and operate the order platform." in text
-    assert "Deploying" in text
+    assert "Deployments" in text
     for verb in VERBS:
         assert re.search(rf"^\S {verb} ", text, re.MULTILINE), verb
 

@@ -56,7 +56,9 @@ def lock_of(dynamodb: Any, watch: Watch, who: str, ref: ServiceRef = PLACE) -> L
 def test_a_second_operator_is_told_who_is_at_it_and_since_when(dynamodb: Any, watch: Watch) -> None:
     lock_of(dynamodb, watch, "ada").take()
     watch.seconds += 30
-    with pytest.raises(Locked, match=r"ada has been at order-api in dev for 30 s: deploy sha-1a2b3c4\..* in 90 s"):
+    with pytest.raises(
+        Locked, match=r"ada has held the lock on order-api in dev for 30 s: deploy sha-1a2b3c4\..* in 90 s"
+    ):
         lock_of(dynamodb, watch, "bob").take()
 
 
@@ -93,7 +95,7 @@ def test_who_was_away_too_long_is_told_and_takes_nothing_back(dynamodb: Any, wat
     ada.take()
     watch.seconds += HELD_SECONDS + 1
     bob.take()
-    with pytest.raises(DeploymentFailed, match="somebody else may be deploying it"):
+    with pytest.raises(DeploymentFailed, match="another operator may be deploying it"):
         ada.extend()
     ada.release()
     bob.extend()

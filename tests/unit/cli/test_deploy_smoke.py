@@ -93,7 +93,7 @@ def test_without_a_token_it_ends_once_the_api_has_asked_for_one() -> None:
 def test_another_release_that_goes_on_answering_fails() -> None:
     api = Api(BLUE)
     failed = api.test()["release"]
-    assert (failed.verdict, failed.detail) == (Verdict.FAIL, f"release {BLUE} answered instead of {GREEN}")
+    assert (failed.verdict, failed.detail) == (Verdict.FAIL, f"release {BLUE} responded instead of {GREEN}")
     assert api.pauses == RELEASE_ATTEMPTS - 1
     assert {each.method for each in api.asked} == {"GET"}, "an order was placed with another release"
 
@@ -115,7 +115,7 @@ def test_another_release_in_between_fails() -> None:
             self.release = BLUE if request.method == "PUT" else GREEN
             return super().__call__(request)
 
-    assert f"PUT /v1/products/SMOKE-TEST: release {BLUE} answered" in Shared().test()["release"].detail
+    assert f"PUT /v1/products/SMOKE-TEST: release {BLUE} responded" in Shared().test()["release"].detail
 
 
 def test_a_release_from_before_the_header_passes_on_the_way_back_only() -> None:
@@ -134,21 +134,21 @@ def test_an_image_that_names_no_commit_is_tested_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "answer", "told"),
     [
-        ("GET", "without a token", httpx2.Response(404), f"GET {ORDERS} answers 404 instead of asking for a token"),
-        ("GET", "without a token", httpx2.Response(200), f"GET {ORDERS} answers 200 instead of asking for a token"),
+        ("GET", "without a token", httpx2.Response(404), f"GET {ORDERS} without a token returned 404 instead of 401: "),
+        ("GET", "without a token", httpx2.Response(200), f"GET {ORDERS} without a token returned 200 instead of 401: "),
         (
             "GET",
             "without a token",
             httpx2.Response(503, text="no table"),
-            "503 instead of asking for a token: no table",
+            "503 instead of 401: no table",
         ),
-        ("GET", "/v1/orders?limit=1", httpx2.Response(503, text="no table"), "limit=1 answers 503: no table"),
-        ("PUT", "/v1/products/SMOKE-TEST", httpx2.Response(401), "answers 401"),
-        ("POST", "/v1/orders", httpx2.Response(500, text="x" * 1000), "POST /v1/orders answers 500: " + "x" * 200),
-        ("GET", "/v1/orders/ord_0", httpx2.Response(404), "answers 404"),
-        ("GET", "/v1/orders/ord_0", httpx2.Response(200, json={"id": "ord_9"}), "ord_0 was asked for, and ord_9 came"),
-        ("POST", "/v1/orders", httpx2.Response(202, text="<html>"), "does not answer as the API does"),
-        ("GET", "/v1/orders/ord_0", httpx2.Response(200, json={}), "does not answer as the API does"),
+        ("GET", "/v1/orders?limit=1", httpx2.Response(503, text="no table"), "limit=1 returned 503: no table"),
+        ("PUT", "/v1/products/SMOKE-TEST", httpx2.Response(401), "returned 401: "),
+        ("POST", "/v1/orders", httpx2.Response(500, text="x" * 1000), "POST /v1/orders returned 500: " + "x" * 200),
+        ("GET", "/v1/orders/ord_0", httpx2.Response(404), "returned 404: "),
+        ("GET", "/v1/orders/ord_0", httpx2.Response(200, json={"id": "ord_9"}), "GET /v1/orders/ord_0 returned ord_9"),
+        ("POST", "/v1/orders", httpx2.Response(202, text="<html>"), "returned no order"),
+        ("GET", "/v1/orders/ord_0", httpx2.Response(200, json={}), "returned no order"),
     ],
 )
 def test_the_first_wrong_answer_ends_it(method: str, path: str, answer: httpx2.Response, told: str) -> None:
@@ -165,7 +165,7 @@ def test_one_key_must_give_one_order() -> None:
             self.orders.clear() if len(self.asked) % 2 else self.orders.setdefault("other", "ord_other")
             return super()._answer(request)
 
-    assert "one key gave two orders" in Forgetful().test()["order"].detail
+    assert "one idempotency key created two orders" in Forgetful().test()["order"].detail
 
 
 def test_what_does_not_answer_at_all_fails() -> None:

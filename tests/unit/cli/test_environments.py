@@ -26,7 +26,7 @@ def test_without_a_checkout_it_says_what_to_do(
     monkeypatch.chdir(tmp_path)
     ended = run(*words)
     assert ended.exit_code == 2
-    assert "clone it, run `make setup-infra` in it" in ended.stderr
+    assert "clone the repository, run `make setup-infra` in it" in ended.stderr
 
 
 def test_a_verb_runs_as_infra_has_it_with_its_options_and_its_exit_code() -> None:

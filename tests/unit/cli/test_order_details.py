@@ -7,7 +7,7 @@ from tests.factories import make_order
 
 def test_an_order_that_goes_well_has_nothing_to_say_of_attempts() -> None:
     shown = _details(make_order(payment_token="pm_card_visa"))
-    assert (shown["total"], shown["payment"]) == ("11.80 EUR", "to be taken")
+    assert (shown["total"], shown["payment"]) == ("11.80 EUR", "not yet taken")
     assert (shown["payment attempts"], shown["undo"]) == ("-", "-")
 
 

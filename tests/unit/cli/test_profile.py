@@ -31,13 +31,13 @@ def profile(folder: Path, **changed: str) -> StackProfile:
 
 
 def test_without_its_file_no_stack_is_running(tmp_path: Path) -> None:
-    with pytest.raises(StackNotRunning, match=r"stack\.json is not there.* Start one with `orderctl local up`"):
+    with pytest.raises(StackNotRunning, match=r"stack\.json does not exist.* Start one with `orderctl local up`"):
         StackProfile.at(tmp_path)
 
 
 def test_a_file_of_another_release_is_told(tmp_path: Path) -> None:
     (tmp_path / "stack.json").write_text('{"api": "http://a:8000"}')
-    with pytest.raises(StackNotRunning, match=r"stack\.json is of another release"):
+    with pytest.raises(StackNotRunning, match=r"stack\.json was written by another release"):
         StackProfile.at(tmp_path)
 
 
@@ -72,5 +72,5 @@ def test_a_customer_gets_a_token_of_the_stacks_issuer(tmp_path: Path) -> None:
 
 
 def test_an_issuer_that_is_gone_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StackNotRunning, match=r"http://127\.0\.0\.1:1/token does not answer"):
+    with pytest.raises(StackNotRunning, match=r"http://127\.0\.0\.1:1/token does not respond"):
         profile(tmp_path).token("acme", "ada")

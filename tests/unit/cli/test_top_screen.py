@@ -158,7 +158,7 @@ def test_numbers_stand_beside_their_names() -> None:
         assert expected in text
     for expected in ("visible                          1,234", "open                                3+"):
         assert expected in text
-    assert "the last 1:35, 12.3 at most" in text
+    assert "last 1:35, peak 12.3" in text
 
 
 def test_what_is_down_is_told_in_a_word() -> None:

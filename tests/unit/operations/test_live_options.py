@@ -9,10 +9,10 @@ from orderctl.main import app
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--local", "--api", "http://a"], "--local finds its own tasks"),
-        (["--local", "--processor", "http://a"], "--local finds its own tasks"),
-        (["--tenant", "acme"], "go together"),
-        (["--customer", "ada"], "go together"),
+        (["--local", "--api", "http://a"], "--local finds the tasks itself"),
+        (["--local", "--processor", "http://a"], "--local finds the tasks itself"),
+        (["--tenant", "acme"], "must be given together"),
+        (["--customer", "ada"], "must be given together"),
         (["--every", "0.1"], "--every"),
     ],
 )
@@ -25,4 +25,4 @@ def test_contradicting_options_are_rejected(options: list[str], told: str) -> No
 def test_the_help_explains_the_options() -> None:
     shown = CliRunner().invoke(app, ["top", "--help"])
     assert shown.exit_code == 0
-    assert "Name the tasks themselves, not their load balancer" in " ".join(shown.output.split())
+    assert "Give the addresses of the tasks, not of the load balancer" in " ".join(shown.output.split())

@@ -131,7 +131,7 @@ def _print_result(table: MigratedTable, tally: Tally, migration: Migration, *, d
         console.print(f"{table}: no items are left to read (--from-start reads every item again)")
     if newer := tally.newer_than(migration.readable):
         errors.print(
-            f"{table}: {newer} items are of a newer version than {migration.readable} and were not changed: this "
-            "orderctl is older than the release that wrote them",
+            f"{table}: skipped {newer} of a newer version than {migration.readable}: this orderctl is older than the "
+            "release that wrote them",
             style="yellow",
         )

@@ -88,7 +88,7 @@ def _right(view: View) -> Iterator[Text]:
 
 
 def _last_orders(orders: Sequence[OrderLine]) -> Iterator[Text]:
-    yield _title("last orders", ID).append(" tenant     status           total     age", QUIET)
+    yield _title("last orders", ID).append(" tenant     status             total     age", QUIET)
     shown = [_order(order) for order in orders[:COUNT]]
     yield from shown
     for _ in range(COUNT - len(shown)):

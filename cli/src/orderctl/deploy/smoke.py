@@ -74,7 +74,7 @@ class Smoke:
         read = _id(self._ask(http, "order", "GET", f"{ORDERS}/{first}"))
         if read != first:
             raise _Unexpected("order", f"GET {ORDERS}/{first} returned {read}")
-        yield Check("order", Verdict.OK, f"{first}: placed, placed again with the same key, and read")
+        yield Check("order", Verdict.OK, f"{first}: placed, replayed and read")
 
     def _release(self, http: httpx2.Client) -> Check:
         """Wait until the deployed release responds. Raises _Unexpected if another one still responds at the end."""

@@ -40,8 +40,8 @@ def rollback(
     To end a deployment under way, use `orderctl abort` instead. If the live tag
     points to another image than the tasks run, only the tag is moved back.
     Otherwise the previous image is deployed as by `deploy`, exit codes too. An
-    unhealthy service, a freeze, or findings in a new scan of the previous image do
-    not block a rollback.
+    unhealthy service, a freeze, or findings in a new scan of the previous image
+    do not block a rollback.
     """
     with reported(UNCHANGED):
         context = DeployContext.open(env, service)
