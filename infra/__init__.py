@@ -1,1 +1,1 @@
-"""The platform on AWS, in CDK for Terraform: `supporting` is what does not churn, `services` one stack per service."""
+"""The platform on AWS, in CDK for Terraform: `supporting` has long-lived resources, `services` a stack per service."""

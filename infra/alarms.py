@@ -1,14 +1,14 @@
-"""The alarms, as data: when each one goes to ALARM. `infra/supporting` and `infra/services` add the metrics.
+"""Alarms as data: the conditions for ALARM. `infra/supporting` and `infra/services` add the metrics.
 
-CloudWatch looks at the last `periods` periods of an alarm, and `datapoints` of them must breach. Metrics arrive up to
+CloudWatch evaluates the last `periods` periods of an alarm, and `datapoints` of them must breach. Metrics arrive up to
 `LATE_MINUTES` minutes after their period, and until then a period is empty, or 0 where the expression fills it. So:
 
-- An alarm on a fault looks at `LATE_MINUTES` more than the periods that must breach: late ones do not hide the fault.
-- An alarm on silence needs every period to be silent, over more than `LATE_MINUTES`: late ones are no silence.
+- An alarm on a fault evaluates `LATE_MINUTES` more than the periods that must breach: late metrics hide no fault.
+- An alarm on silence needs every period to be silent, over more than `LATE_MINUTES`: late metrics are no silence.
 
-An alarm on silence goes to INSUFFICIENT_DATA instead of ALARM, and notifies then. Nothing has reported before a first
-start either: an alarm that took this for a breach would be in ALARM from its creation, and refuse the first deployments
-(decision 26). `tests/infra/alarms` simulates the evaluation of every alarm.
+An alarm on silence goes to INSUFFICIENT_DATA instead of ALARM, and notifies then. Before the
+first start nothing has reported either: an alarm that counted this as a breach would be in ALARM from its creation and
+block the first deployments (decision 26). `tests/infra/alarms` simulates the evaluation of every alarm.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html, and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
@@ -24,16 +24,16 @@ LATE_MINUTES = 4
 
 
 class Missing(StrEnum):
-    """How an empty period counts."""
+    """Treatment of an empty period."""
 
     NOT_BREACHING = "notBreaching"
     """For metrics that are reported only when something happens."""
     INSUFFICIENT = "missing"
-    """For metrics that must exist: silence is the fault, and once nothing is left the alarm is INSUFFICIENT_DATA."""
+    """For metrics that must exist: silence is the fault, which puts the alarm into INSUFFICIENT_DATA."""
 
 
 EXTRA_PERIODS = 2
-"""Periods further back than N that CloudWatch looks at before it takes a metric for silent, as in its own example."""
+"""Periods beyond N that CloudWatch evaluates before it treats a metric as missing, as in AWS's own example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,23 +53,23 @@ class Alarm:
     """N."""
     missing: Missing = Missing.NOT_BREACHING
     delay_minutes: int = 0
-    """Minutes that pass before the periods begin to count, since the metric must grow first."""
+    """Minutes until the first period can breach, since the metric must grow first."""
 
     @property
     def name(self) -> str:
-        """The alarm's name without its environment, as in docs/operations.md."""
+        """Name of the alarm without its environment, as in docs/operations.md."""
         return self.label.replace("_", "-")
 
     @property
     def minutes(self) -> int:
-        """Minutes from the fault until the alarm is on, at most."""
+        """Maximum minutes from the fault to ALARM."""
         extra = EXTRA_PERIODS if self.missing is Missing.INSUFFICIENT else 0
         return self.delay_minutes + (self.periods + extra) * self.period // MINUTE
 
 
 QUEUE_AGE = Alarm(
     label="queue_age",
-    description="The oldest message waits for more than 300 s: too few processors, or they fail.",
+    description="The oldest message has waited for more than 300 s: too few processors, or they fail.",
     threshold=300,
     datapoints=2,
     periods=6,
@@ -83,9 +83,9 @@ DEAD_LETTERS = Alarm(
     periods=5,
 )
 NO_PROCESSOR = Alarm(
-    # A processor reports once a minute, and a bit: each period of two minutes has a report.
+    # A processor reports a little less than once a minute: each period of two minutes has a report.
     label="no_processor",
-    description="No processor has reported for 10 minutes: orders are accepted, and wait.",
+    description="No processor has reported for 10 minutes: orders are accepted, but not processed.",
     threshold=1,
     below=True,
     period=2 * MINUTE,
@@ -94,17 +94,17 @@ NO_PROCESSOR = Alarm(
     missing=Missing.INSUFFICIENT,
 )
 FAILURES = Alarm(
-    # Outages, throttles and conflicts are expected, and are not counted.
+    # Outages, throttles and conflicts are expected, so they are not counted.
     label="failures",
-    description="Processors fail with more than 5 messages a minute, by unexpected errors.",
+    description="Processors fail to handle more than 5 messages a minute, with unexpected errors.",
     threshold=5,
     datapoints=2,
     periods=6,
 )
 FAILED_HANDLINGS = Alarm(
-    # One period of three minutes holds all attempts at ten orders, which come at growing intervals.
+    # One period of three minutes holds all attempts at ten orders, whose intervals grow.
     label="failed_handlings",
-    description="More than 5 % of the handlings of messages fail, and at least 10 within 3 minutes.",
+    description="More than 5 % of the message handlings fail, and at least 10 within 3 minutes.",
     threshold=5,
     period=3 * MINUTE,
     datapoints=1,
@@ -112,7 +112,7 @@ FAILED_HANDLINGS = Alarm(
 )
 PAYMENTS_REFUSED = Alarm(
     label="payments_refused",
-    description="The payment provider refuses our requests: a wrong key, as a rule. Paid orders wait.",
+    description="The payment provider refuses our requests, usually for a wrong key. Paid orders are not processed.",
     threshold=5,
     period=3 * MINUTE,
     datapoints=1,
@@ -120,7 +120,7 @@ PAYMENTS_REFUSED = Alarm(
 )
 PARKED = Alarm(
     label="parked",
-    description="An order is parked: it waits for an operator.",
+    description="An order is parked: an operator must retry or reject it.",
     threshold=0,
     period=2 * MINUTE,
     datapoints=1,
@@ -129,7 +129,7 @@ PARKED = Alarm(
 OLDEST_OPEN = Alarm(
     # The sweeper doubles its interval from 15 s up to 15 minutes: a shorter period could miss the order.
     label="oldest_open",
-    description="An order is open for more than 15 minutes.",
+    description="An order has been open for more than 15 minutes.",
     threshold=900,
     period=15 * MINUTE,
     datapoints=1,
@@ -149,7 +149,7 @@ THROTTLES = {
 }
 API_ERRORS = Alarm(
     label="api_errors",
-    description="More than 1 % of the API's answers are 5xx.",
+    description="More than 1 % of the API's responses are 5xx.",
     threshold=1,
     datapoints=2,
     periods=6,
@@ -162,9 +162,9 @@ API_LATENCY = Alarm(
     periods=7,
 )
 NO_API = Alarm(
-    # More than LATE_MINUTES by the time that a new task needs to become healthy.
+    # Longer than LATE_MINUTES and the time in which a new task becomes healthy.
     label="no_api",
-    description="No task of the API is healthy: nobody can order.",
+    description="No task of the API is healthy: no order can be placed.",
     threshold=1,
     below=True,
     datapoints=6,
@@ -173,13 +173,13 @@ NO_API = Alarm(
 )
 
 API_ROLLBACK = (API_ERRORS, API_LATENCY)
-"""The alarms that roll back a deployment of order-api."""
+"""Alarms that roll back a deployment of order-api."""
 PROCESSOR_ROLLBACK = (DEAD_LETTERS, FAILED_HANDLINGS, FAILURES, PAYMENTS_REFUSED, QUEUE_AGE)
-"""The alarms that roll back a deployment of order-processor. ECS itself replaces a processor that hangs or ends."""
+"""Alarms that roll back a deployment of order-processor. ECS itself replaces a processor that hangs or exits."""
 
 
 def no_orders(quiet_minutes: int) -> Alarm:
-    """Return the alarm on `quiet_minutes` without an accepted order, in periods of five minutes where they fit."""
+    """Return the alarm on `quiet_minutes` without an accepted order, in periods of five minutes if they divide it."""
     period = 5 * MINUTE if quiet_minutes % 5 == 0 else MINUTE
     periods = quiet_minutes * MINUTE // period
     return Alarm(
@@ -195,5 +195,5 @@ def no_orders(quiet_minutes: int) -> Alarm:
 
 
 def slowest_minutes(alarms: tuple[Alarm, ...]) -> int:
-    """Return the minutes until the slowest of several alarms is on: a deployment must bake for as long."""
+    """Return the maximum minutes until one of the alarms is in ALARM: a deployment must bake for as long."""
     return max(alarm.minutes for alarm in alarms)

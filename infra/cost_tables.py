@@ -1,4 +1,4 @@
-"""The tables of costs in the documents: `make docs` makes them anew, between their marks."""
+"""Cost tables of the documents, which `make docs` writes between their marks."""
 
 import argparse
 import re
@@ -24,7 +24,7 @@ from infra.prices import Prices
 
 
 def environments_table() -> str:
-    """Each part of dev, prod and a feature environment at rest; what a million orders add, and a second region."""
+    """Return the costs of dev, prod and a feature environment at rest, and what a million orders or a region add."""
     environments = {"dev": DEV, "prod": PROD, "a feature environment": environment_of("feat-example")}
     bills = [{part.name: part for part in monthly(each)} for each in environments.values()]
     sums = [total(bill.values()) for bill in bills]
@@ -44,7 +44,7 @@ def environments_table() -> str:
 
 
 def _in_order(bills: Iterable[Mapping[str, Part]]) -> list[str]:
-    """The names of all, each where its own bill has it."""
+    """Return the names of all parts, in the order of the bills."""
     names: list[str] = []
     for bill in bills:
         place = 0
@@ -56,7 +56,7 @@ def _in_order(bills: Iterable[Mapping[str, Part]]) -> list[str]:
 
 
 def egress_table() -> str:
-    """By gigabytes that go through it in a month; a region of prod."""
+    """Return the egress costs of a prod region by gigabytes per month."""
     closed = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"))
     choices = {
         "`nat_single`": replace(PROD, egress=Egress.NAT_SINGLE),
@@ -73,7 +73,7 @@ def egress_table() -> str:
 
 
 def capacity_table() -> str:
-    """By tasks of half a vCPU and 1 GB."""
+    """Return the compute costs by number of tasks of half a vCPU and 1 GB."""
     choices = {
         "Fargate, ARM": PROD,
         "Fargate, x86": replace(PROD, architecture=Architecture.X86_64),
@@ -89,7 +89,7 @@ def capacity_table() -> str:
 
 
 def billing_table() -> str:
-    """By orders a second, all month long."""
+    """Return the billing costs by orders per second, all month long."""
     choices: dict[str, OnDemand | Provisioned] = {"on demand": OnDemand(), "provisioned": Provisioned()}
     rows = [["orders a second, without a pause", *choices]]
     for rate in (0, 1, 10, 100):
@@ -105,18 +105,18 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "capacity": capacity_table,
     "billing": billing_table,
 }
-"""Each stands between `<!-- its name -->` and `<!-- end -->`."""
+"""Tables by name. In a document, each is between `<!-- name -->` and `<!-- end -->`."""
 
 
 def with_tables(text: str) -> str:
-    """The document with the tables that it marks made anew.
+    """Return the document with its marked tables generated again.
 
     Raises:
-        ValueError: if it marks none, or one that there is not.
+        ValueError: if it marks no table, or an unknown one.
     """
     names = re.findall(r"<!-- (?!end)(.*?) -->\n", text)
     if not names or not set(names) <= set(TABLES):
-        raise ValueError(f"a document marks some of the tables {', '.join(TABLES)}; this one marks {names}")
+        raise ValueError(f"the document marks {names}; it must mark some of the tables {', '.join(TABLES)}")
     for name in names:
         marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
         text = marked.sub(f"\\g<1>{TABLES[name]()}\n\\g<2>", text)
@@ -124,7 +124,7 @@ def with_tables(text: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.cost_tables", description="Makes the tables anew.")
+    parser = argparse.ArgumentParser(prog="python -m infra.cost_tables", description="Write the tables again.")
     parser.add_argument("document", type=Path, nargs="+")
     for document in parser.parse_args(arguments).document:
         document.write_text(with_tables(document.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""What an environment costs a month, part by part: choices times `quantities.py` times `prices.py`.
+"""Monthly costs of an environment, part by part: its settings times `quantities.py` times `prices.py`.
 
 Standard library only. `orderctl env costs` prints dev, uat and prod, `--env NAME` one of them or a feature
-environment; `cost_tables.py` makes the tables of docs/costs.md.
+environment; `cost_tables.py` writes the tables of docs/costs.md.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,13 +26,14 @@ from order_shared.tables import OPEN_ORDERS_INDEX, OPEN_SHARDS, TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Orders of three lines, unpaid, spread evenly over the month; tasks stay at their minimum, since one carries
-    more than 200 orders a second."""
+    """Load of an environment: unpaid orders of three lines, spread evenly over the month. Tasks stay at their minimum,
+    since one task handles more than 200 orders per second.
+    """
 
     orders: float = 0.0
-    """A month."""
+    """Orders per month."""
     stored_orders: float = 0.0
-    """Which were there before: orders are kept for ever."""
+    """Orders stored before; orders are never deleted."""
 
     @classmethod
     def steady(cls, orders_per_second: float) -> "Load":
@@ -44,11 +45,11 @@ AT_REST = Load()
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One line of a month's bill."""
+    """One line of a monthly bill."""
 
     name: str
     unit: str
-    """What `quantity` counts, and `price` is for."""
+    """Unit of `quantity` and `price`."""
     quantity: float
     price: float
     """US dollars."""
@@ -59,12 +60,12 @@ class Part:
 
 
 def monthly(environment: Environment, load: Load = AT_REST, prices: Prices | None = None) -> tuple[Part, ...]:
-    """What is paid for an environment in a month, all of its regions together, without parts that are nothing.
+    """Return the monthly bill of an environment, over all its regions, without parts that cost nothing.
 
-    A feature environment has only what is its own: its host pays for network, load balancer, keys and dashboard.
+    A feature environment has its own parts only: its host pays for network, load balancer, keys and dashboard.
 
     Raises:
-        ValueError: if there is no price for the type of its instances.
+        ValueError: if its instance type has no price.
     """
     bill: dict[str, Part] = {}
     for region in environment.regions:
@@ -80,7 +81,7 @@ def total(parts: Iterable[Part]) -> float:
 
 
 def _region(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """Only the home region's services write, so only there a processor runs, and only its API is given orders."""
+    """Return the parts of one region. Only the home region runs processors and gets orders."""
     services = [environment.api, environment.processor] if home else [environment.api]
     tasks = sum(size.minimum for size in services)
     orders = load.orders if home else 0.0
@@ -104,13 +105,13 @@ def _region(environment: Environment, load: Load, prices: Prices, *, home: bool)
 
 
 def compute(environment: Environment, services: Sequence[ServiceSize], prices: Prices) -> Iterator[Part]:
-    """What these services run on, each at its minimum."""
+    """Return the parts for the compute of these services, each at its minimum of tasks."""
     vcpus = sum(size.minimum * size.cpu for size in services) / 1024
     memory = sum(size.minimum * size.memory for size in services) / 1024
     if environment.capacity is Capacity.EC2:
         kind = environment.instances.type
         if kind not in INSTANCE_TYPES:
-            raise ValueError(f"no price for instances of type {kind}: add it to infra/prices.py")
+            raise ValueError(f"there is no price for the instance type {kind}: add it to infra/prices.py")
         count = _instances(environment, services)
         yield Part(name=f"Instances: {kind}", unit="hour", quantity=q.HOURS * count, price=INSTANCE_TYPES[kind].hour)
         yield Part(
@@ -131,7 +132,7 @@ def compute(environment: Environment, services: Sequence[ServiceSize], prices: P
 
 
 def _instances(environment: Environment, services: Sequence[ServiceSize]) -> float:
-    """A feature environment takes a share of its host's."""
+    """Return the number of instances; for a feature environment, its share of its host's."""
     kind, instances = INSTANCE_TYPES[environment.instances.type], environment.instances
     filled = max(
         sum(size.minimum * size.cpu for size in services) / kind.cpu,
@@ -160,7 +161,7 @@ def _front(environment: Environment, orders: float, prices: Prices) -> Iterator[
 
 
 def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterator[Part]:
-    """The way out is the host's; what goes through it is whose it is."""
+    """Return the parts of the egress. A feature environment pays for its traffic only; the rest is its host's."""
     hours = 0 if environment.is_feature else q.HOURS
     if environment.egress is Egress.ENDPOINTS:
         count = len(environment.endpoint_services)
@@ -174,7 +175,7 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
 
 
 def data(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """The tables of a region. One that stands by pays for each write too, since it is replicated."""
+    """Return the parts of a region's tables. A standby region pays for each write too, since it is replicated."""
     processors = environment.processor.minimum if home else 0
     sweeps = q.SWEEP_READ_UNITS * OPEN_SHARDS * q.SWEEP_LOOKS_PER_HOUR * processors
     read_orders = q.ORDER_READS * load.orders if home else 0.0
@@ -207,7 +208,7 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
 
 
 def _capacity(billing: Provisioned, units_per_second: float) -> int:
-    """Above the maximum DynamoDB throttles, which costs no money."""
+    """Return the paid units; DynamoDB throttles above the maximum, so no more are paid."""
     return min(billing.maximum, max(billing.minimum, ceil(units_per_second * 100 / billing.utilization)))
 
 
@@ -239,7 +240,7 @@ def _watching(
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; the first row is the head, and all columns but the first are numbers."""
+    """Return a Markdown table. The first row is the head; all columns but the first are numbers."""
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *body])
 

@@ -1,4 +1,4 @@
-"""Names of resources: what they are of, readable, and never longer than AWS takes."""
+"""Names of resources: readable, with their owner, and never longer than AWS allows."""
 
 from hashlib import sha256
 
@@ -9,13 +9,13 @@ _HASH_LENGTH = 6
 
 
 def name(*parts: str, limit: int) -> str:
-    """The parts, joined by dashes, and not too long."""
+    """Join the parts by dashes, shortened to the limit."""
     whole = "-".join(parts)
     return shortened(whole, limit, of=whole)
 
 
 def shortened(text: str, limit: int, *, of: str) -> str:
-    """What would be too long is cut, and ends in a hash of what it is the name `of`."""
+    """Shorten a name that is too long; it then ends in a hash of `of`, the object that it names."""
     if len(text) <= limit:
         return text
     digest = sha256(of.encode()).hexdigest()[:_HASH_LENGTH]
@@ -28,15 +28,15 @@ def instances_provider(cluster: str) -> str:
 
 
 def blue_target_group(environment: str) -> str:
-    """Return the name of the target group that a fleet which rolls has, and of the first of blue and green."""
+    """Return the name of the first target group: the only one of a rolling service, or blue."""
     return name(environment, "api", "blue", limit=TARGET_GROUP_LENGTH)
 
 
 def insights_log_group(cluster: str) -> str:
-    """Return the log group that Container Insights writes to, whoever makes it."""
+    """Return the name of the log group that Container Insights writes to."""
     return f"/aws/ecs/containerinsights/{cluster}/performance"
 
 
 def rule_priority(environment: str) -> int:
-    """Of an environment's listener rule: 100 to 49,999, the same in every run, and most likely its own."""
+    """Return the priority of an environment's listener rule: 100 to 49,999, stable, and very likely unique."""
     return 100 + int.from_bytes(sha256(environment.encode()).digest()[:4], "big") % 49_900

@@ -1,29 +1,29 @@
-"""The prices of AWS that this project reckons with: parameters, to be checked before anyone relies on them.
+"""AWS prices that the cost estimates use: parameters, to be checked before relying on them.
 
-Standard library only. What a million orders cost is in docs/scale.md, what an environment costs in docs/costs.md.
+Standard library only. docs/scale.md has the costs of a million orders, docs/costs.md those of an environment.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 LOOKED_UP = "2026-11-21"
-"""When all of them were looked up: in copies, and as public projects quote AWS's lists; never on AWS's own site."""
+"""Date of the lookup, in copies and in public projects that quote AWS's lists; never on AWS's own site."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """US dollars, on demand, in eu-central-1; no tax, no free tier, no discount, the first tier of each.
+    """Prices in US dollars, on demand, in eu-central-1: without tax, free tier and discount, the first tier of each.
 
-    From the region's public price lists as published on these days, unless a field says otherwise: DynamoDB
+    The source is the region's public price lists as published on these days, unless a field has its own source: DynamoDB
     2026-08-15, SQS 2025-08-28, Fargate 2026-07-07 (x86) and 2026-09-11 (ARM), load balancing 2026-07-20 and
     2026-09-11, CloudWatch 2026-08-06, VPC 2026-09-17, EC2 2026-09-25, ECR and Secrets Manager 2026-09-11.
     """
 
     million_write_units: float = 0.7625
-    """Replicated ones cost as much since November 2024, in every region that holds a replica."""
+    """Replicated writes cost the same since November 2024, in every region with a replica."""
     million_read_units: float = 0.1525
     write_capacity_hour: float = 0.000793
-    """Of one unit; this one and the next from an undated copy, which agrees with the rest about storage."""
+    """Price of one unit; this price and the next are from an undated copy, which agrees with the rest about storage."""
     read_capacity_hour: float = 0.0001586
     stored_gb_month: float = 0.306
     recovery_gb_month: float = 0.2448
@@ -34,57 +34,57 @@ class Prices:
     memory_gb_hour: float = 0.00511
     arm_vcpu_hour: float = 0.03725
     arm_memory_gb_hour: float = 0.00409
-    """ap-northeast-2's, where the vCPU hour costs what it costs here."""
+    """Price of ap-northeast-2, where the vCPU hour costs the same as here."""
     spot_share: float = 0.336
-    """Of the price on demand. sa-east-1's (eu-west-1 had 0.330): none of eu-central-1 was found. It moves."""
+    """Share of the on-demand price, in sa-east-1 (eu-west-1 had 0.330); none was found for eu-central-1. It varies."""
     volume_gb_month: float = 0.0952
-    """gp3, at its least throughput."""
+    """Price of gp3 at its minimum throughput."""
 
     nat_hour: float = 0.052
     nat_gb: float = 0.052
     endpoint_hour: float = 0.012
-    """Of an interface endpoint in one zone."""
+    """Price of an interface endpoint in one zone."""
     endpoint_gb: float = 0.01
     """Read from the list on 2026-09-22."""
     address_hour: float = 0.005
-    """Of a public IPv4 address, in use or not."""
+    """Price of a public IPv4 address, in use or not."""
     balancer_hour: float = 0.027
     balancer_unit_hour: float = 0.008
     zone_month: float = 0.50
-    """Of a Route 53 zone, which has one price everywhere."""
+    """Price of a Route 53 zone, the same in every region."""
     firewall_month: float = 5.00
-    """Of a web ACL. WAF has one price everywhere (AWS's blog); this one and the next two as of 2026."""
+    """Price of a web ACL, the same in every region (AWS's blog); this price and the next two as of 2026."""
     firewall_rule_month: float = 1.00
     million_firewall_requests: float = 0.60
 
     key_month: float = 1.00
-    """Of a KMS key; from a bill of September 2026. AWS adds as much after its first and its second rotation."""
+    """Price of a KMS key, from a bill of September 2026. Its first and second rotation each add the same amount."""
     secret_month: float = 0.40
     image_gb_month: float = 0.10
     object_gb_month: float = 0.0245
-    """S3 Standard, as of September 2024."""
+    """Price of S3 Standard, as of September 2024."""
 
     log_gb: float = 0.63
     log_gb_month: float = 0.0324
-    """Read from the list on 2026-09-11, as the next one."""
+    """Read from the list on 2026-09-11, like the next price."""
     alarm_month: float = 0.10
     metric_month: float = 0.30
-    """us-east-1's, as of June 2026, and so is the dashboard's."""
+    """Price of us-east-1, as of June 2026, like the dashboard's."""
     dashboard_month: float = 3.00
     enhanced_metric_month: float = 0.07
-    """Of Container Insights with enhanced observability; us-east-1's, as of August 2026."""
+    """Price of Container Insights with enhanced observability in us-east-1, as of August 2026."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceType:
-    """What an EC2 instance gives to tasks, and its price in eu-central-1, Linux, on demand."""
+    """Capacity of an EC2 instance for tasks, and its price in eu-central-1, Linux, on demand."""
 
     cpu: int
     """CPU units; 1,024 are one vCPU."""
     memory: int
-    """MiB left for tasks; taken as 93 per cent of the whole."""
+    """MiB for tasks; assumed as 93 per cent of the memory."""
     tasks: int
-    """How many may have an interface of their own, with ENI trunking."""
+    """Maximum of tasks with their own network interface, with ENI trunking."""
     hour: float
 
 

@@ -1,73 +1,72 @@
-"""How much of everything an environment has, where its choices do not say: what `costs.py` multiplies by prices."""
+"""Quantities of an environment that do not follow from its settings; `costs.py` multiplies them by prices."""
 
 from order_shared.tables import OPEN_ORDERS_INDEX
 
 HOURS = 730
-"""Of a month, as AWS reckons."""
+"""Hours of a month, as AWS bills it."""
 DAYS = HOURS / 24
 SECONDS = HOURS * 3600
 MILLION = 1_000_000
 
-# What the stacks hold, each in one region.
+# Resources of the stacks in one region.
 
 KEYS = 3
 """KMS keys; a feature environment uses its host's."""
 SECRETS = 2
 ALARM_METRICS = 23
-"""Metrics that alarms read: an alarm over several is billed for each. One more if silence is watched for."""
+"""Metrics that alarms read: an alarm is billed for each of its metrics. One more with the alarm on no orders."""
 GREEN_ALARM_METRICS = 3
-"""More, where a second fleet is watched beside the first."""
+"""Additional metrics with blue/green, whose alarms watch both target groups."""
 CUSTOM_METRICS = 7
-"""Made of log lines by metric filters."""
+"""Metrics from log lines, by metric filters."""
 FIREWALL_RULES = 4
 VOLUME_GB = 30
-"""Root volume of an instance."""
+"""Gigabytes of an instance's root volume."""
 
-# What AWS makes by itself.
+# Resources that AWS creates by itself.
 
 SCALING_ALARMS = 4
-"""Of a service's two scaling policies: AWS makes two for each."""
+"""Alarms of a service's two scaling policies: AWS creates two for each."""
 CAPACITY_ALARMS = 8
-"""Of each table and index whose capacity is provisioned and scaled: four for reads, four for writes."""
+"""Alarms of each table and index with provisioned capacity and autoscaling: four for reads, four for writes."""
 INSTANCE_METRICS = 7
-"""Of the detailed monitoring of an instance."""
+"""Metrics of the detailed monitoring of an instance."""
 CLUSTER_METRICS = 8
-"""Of Container Insights about a cluster, and below about each service with its task family: assumptions."""
+"""Metrics of Container Insights for a cluster; the next value is for each service with its task family. Assumptions."""
 SERVICE_METRICS = 17
 ENHANCED_CLUSTER_METRICS = 23
-"""With enhanced observability; this one and the next as a public project counted them in August 2026, the next for a
-service of one task. Taken for each task, it is too much where a service has several."""
+"""Metrics of a cluster with enhanced observability. A public project counted this value and the next, for a service of
+one task, in August 2026. Multiplied by the tasks, the next value is too high for a service of several tasks."""
 ENHANCED_TASK_METRICS = 157
 
-# What a region does at rest. The gigabytes are assumptions.
+# Requests and data of a region at rest. The gigabytes are assumptions.
 
 SWEEP_LOOKS_PER_HOUR = 3600 / 5 + 60
-"""Of one processor at every shard of `open_orders`: each 5 s for what is overdue, each minute for what is parked."""
+"""Queries of one processor on each shard of `open_orders`: every 5 s for overdue orders, every 60 s for parked ones."""
 SWEEP_READ_UNITS = 0.5
-"""Of a look at one shard."""
+"""Read units of a query on one shard."""
 POLLS_PER_HOUR = 3600 / 20
-"""Of one processor at an empty queue."""
+"""Requests of one processor to an empty queue."""
 FLOW_LOG_GB = 1.0
-"""A month, of the VPC."""
+"""Gigabytes of the VPC's flow logs per month."""
 TASK_LOG_GB = 0.05
-"""A month, of each task."""
+"""Gigabytes of each task's log per month."""
 TASK_EGRESS_GB = 1.0
-"""A month, between each task and what it reaches by NAT or interface endpoints: polls, log lines, its image's
-manifest."""
+"""Gigabytes per month of each task through NAT or interface endpoints: polls, log lines, its image's manifest."""
 IMAGES_GB = 2.0
 OBJECTS_GB = 1.0
 """The load balancer's logs, and Terraform's state."""
 
-# What an order of three lines adds, not paid: docs/scale.md's figures.
+# Additions of an unpaid order of three lines: the figures of docs/scale.md.
 
 ORDER_WRITES = {"orders": 4, OPEN_ORDERS_INDEX: 2, "orders_by_id": 1, "inventory": 6, "idempotency": 2}
 """Write units by table and index."""
 ORDER_READS = 0.3
-"""Read units of `inventory`; those of the sweeps are counted apart."""
+"""Read units of `inventory`; the sweeps' are counted separately."""
 ORDER_QUEUE_REQUESTS = 0.3
 ORDER_BALANCER_UNIT_HOURS = 1 / 90_000
-"""By connections, a new one for each order."""
+"""Load balancer units by connections, a new one for each order."""
 ORDER_LOG_GB = 700e-9
 ORDER_STORED_GB = 911e-9
 ORDER_EGRESS_GB = 3e-6
-"""Messages and log lines; DynamoDB has a free way. An assumption, and not docs/scale.md's."""
+"""Gigabytes of messages and log lines; DynamoDB's endpoint is free. An assumption that docs/scale.md does not have."""

@@ -1,4 +1,4 @@
-"""The stacks of an environment: their names, where each keeps its state, and the order in which they come and go."""
+"""Stacks of an environment: names, location of their state, and the order of creation and destruction."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment, Unknow
 from order_shared.naming import SERVICE_NAMES
 
 ACCOUNT = "account"
-"""Owns what one account and region has once."""
+"""Owner of the resources that an account and region have once."""
 
 PROJECT = "order-platform"
 
@@ -18,7 +18,7 @@ WORKSPACE = re.compile(rf"{PROJECT}-(?P<owner>.+)-(?P<region>[a-z]{{2}}(?:-[a-z]
 
 
 class App(StrEnum):
-    """Which of the two apps writes a stack."""
+    """App that writes a stack."""
 
     SUPPORTING = "supporting"
     SERVICES = "services"
@@ -27,13 +27,13 @@ class App(StrEnum):
 REGISTRY, SUPPORTING = "registry", "supporting"
 
 KINDS = (REGISTRY, SUPPORTING, *SERVICE_NAMES)
-"""The kinds of stacks: two, and one for each service."""
+"""Kinds of stacks: two, and one for each service."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
     owner: str
-    """The environment's name, or `ACCOUNT`."""
+    """Name of the environment, or `ACCOUNT`."""
     region: str
     kind: str
     """One of `KINDS`."""
@@ -48,12 +48,12 @@ class Stack:
 
     @property
     def key(self) -> str:
-        """Of its state in the bucket."""
+        """Key of its state in the bucket."""
         return f"{self.owner}/{self.region}/{self.kind}.tfstate"
 
     @property
     def workspace(self) -> str:
-        """Of its state in HCP Terraform."""
+        """Workspace of its state in HCP Terraform."""
         return f"{PROJECT}-{self.owner}-{self.region}-{self.kind}"
 
     @property
@@ -62,7 +62,7 @@ class Stack:
 
     @property
     def host(self) -> str | None:
-        """The environment that a feature environment stands on."""
+        """Environment that hosts a feature environment."""
         try:
             return environment_of(self.owner).host if self.is_feature else None
         except UnknownEnvironment:
@@ -70,7 +70,7 @@ class Stack:
 
     @classmethod
     def of_key(cls, key: str) -> Self | None:
-        """None if no stack keeps its state under it, as with a lock."""
+        """Return the stack with this state key; None for another key, such as a lock's."""
         return cls._of(KEY.fullmatch(key))
 
     @classmethod
@@ -85,26 +85,28 @@ class Stack:
 
 
 def registry_regions(environment: Environment) -> tuple[str, ...]:
-    """Where it needs a registry: in its own regions, and in the account's, which has the boundary of all roles. A
-    feature environment uses its host's."""
+    """Return the regions of an environment's registries: its own, and the account's, which has the boundary of all roles.
+
+    A feature environment uses its host's.
+    """
     return () if environment.is_feature else tuple(dict.fromkeys((ORGANISATION.region, *environment.regions)))
 
 
 def leaving_stacks(environment: Environment, region: str) -> tuple[Stack, ...]:
-    """Return the stacks of a region that the environment leaves, in the order of deploying."""
+    """Return the stacks of a region that the environment leaves, in the order of creation."""
     if region not in environment.leaving_regions:
         return ()
     return tuple(Stack(owner=environment.name, region=region, kind=kind) for kind in (SUPPORTING, *SERVICE_NAMES))
 
 
 def stacks_of(environment: Environment) -> tuple[Stack, ...]:
-    """In the order of deploying: what others read comes first.
+    """Return the stacks in the order of creation: a stack comes after the stacks that it reads.
 
-    Of the supporting stacks that of the first region comes last: its tables are replicated to the others, under keys
-    of theirs. Of the services those that stand by come first: when another region becomes home, the former one has
-    ceased to write before the new one begins.
+    The first region's supporting stack comes after those of the other regions: its tables are replicated to them, under
+    their keys. Services of standby regions come first: when the home region changes, the former one stops writing
+    before the new one starts.
 
-    Destroying goes the same way backwards: all services of all regions before anything that they stand on.
+    Destruction uses the reverse order: the services of all regions, then the stacks that they need.
     """
     first, *further = environment.regions
     standing_by = [region for region in environment.regions if region != environment.home]

@@ -1,6 +1,6 @@
-"""The building blocks of both apps.
+"""Building blocks of both apps.
 
-Importing this package picks the Node that comes with the environment: cdktn starts one as soon as it is imported.
+Importing this package selects the Node of the environment: cdktn starts Node as soon as it is imported.
 """
 
 import os

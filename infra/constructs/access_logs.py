@@ -1,4 +1,4 @@
-"""The bucket for the load balancer's access logs."""
+"""Bucket for the load balancer's access logs."""
 
 from cdktn_provider_aws.s3_bucket import S3Bucket
 from cdktn_provider_aws.s3_bucket_lifecycle_configuration import (
@@ -21,7 +21,7 @@ from infra.constructs.workspace import Workspace
 from infra.environments import Environment
 from infra.naming import name
 
-BUCKET_PREFIX_LENGTH = 36  # the provider adds what makes it unique in the world
+BUCKET_PREFIX_LENGTH = 36  # the provider adds a globally unique suffix
 
 
 class AccessLogs:
@@ -47,7 +47,7 @@ class AccessLogs:
             bucket=self.bucket.id,
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
-                    # The load balancer writes with S3's own keys only.
+                    # The load balancer can write with S3's own keys only.
                     apply_server_side_encryption_by_default=(
                         S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
                             sse_algorithm="AES256"

@@ -1,4 +1,4 @@
-"""CloudWatch alarms from `infra/alarms.py`, each with its runbook and a notification when it begins and ends."""
+"""CloudWatch alarms from `infra/alarms.py`, each with its runbook and notifications of its state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,22 +24,22 @@ class Metric:
 
 
 def filled_sum(metrics: Iterable[str]) -> str:
-    """Return the expression that adds up sparse metrics by their ids: one without data counts as 0.
+    """Return the expression that sums sparse metrics by their ids: a metric without data counts as 0.
 
-    Only for metrics that are reported when something happens (errors, throttles), and for a colour that may be idle.
+    Only for metrics that are reported on an event (errors, throttles), and for blue and green, since one may be idle.
     """
     return " + ".join(f"FILL({key}, 0)" for key in metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
-    """The alarms of one stack, all on one topic."""
+    """Alarms of one stack, which all notify one topic."""
 
     stack: Workspace
     topic_arn: str
 
     def make(self, alarm: Alarm, expression: str, metrics: Mapping[str, Metric]) -> CloudwatchMetricAlarm:
-        """Make the alarm on an expression over `metrics`, which it names by their keys."""
+        """Create the alarm on an expression over `metrics`, which refers to them by their keys."""
         queries = [
             CloudwatchMetricAlarmMetricQuery(id="value", expression=expression, label=alarm.label, return_data=True)
         ]

@@ -1,4 +1,4 @@
-"""The command line of both apps."""
+"""Command line of both apps."""
 
 import argparse
 import sys
@@ -11,11 +11,11 @@ from cdktn import App
 from infra.environments import Environment, Provisioned, UnknownEnvironment, environment_of
 
 TERRAFORM_VERSIONS = ">= 1.10"
-"""The first that locks state in S3 without a table."""
+"""Versions that lock state in S3 without a table."""
 
 
 def write(build: Callable[[App, Environment], None], environment: Environment, out: Path) -> None:
-    """Writes `out/stacks/<stack>/cdk.tf.json` for each stack that `build` makes."""
+    """Write `out/stacks/<stack>/cdk.tf.json` for each stack that `build` creates."""
     out.mkdir(parents=True, exist_ok=True)
     app = App(outdir=str(out), context={"targetVersions": {"terraform": TERRAFORM_VERSIONS}})
     build(app, environment)

@@ -1,4 +1,4 @@
-"""What an account has once in all regions: the boundary that no role of ours outgrows, and CI's identity provider."""
+"""Account-wide IAM resources: the permissions boundary of the platform's roles, and CI's identity provider."""
 
 from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.iam_openid_connect_provider import IamOpenidConnectProvider
@@ -34,7 +34,7 @@ BOUNDED_ACTIONS = (
 
 
 def make_boundary(stack: Workspace) -> None:
-    """CI may make roles, but only inside this: so it cannot make itself an administrator."""
+    """Create the permissions boundary. CI may create roles only within it, so it cannot become an administrator."""
     IamPolicy(
         stack,
         "boundary",
@@ -49,11 +49,11 @@ def make_boundary(stack: Workspace) -> None:
                 wildcard="a boundary allows nothing by itself: it caps what the roles' own policies name exactly",
             )
         ),
-        # Another text would replace it, and IAM deletes no boundary that roles have.
+        # A changed text would replace the policy, and IAM does not delete a boundary that roles use.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["description"]),
     )
 
 
 def make_identity_provider(stack: Workspace) -> None:
-    """Lets GitHub's workflows take roles by a token, so that no access key exists."""
+    """Let GitHub workflows assume roles with a token, so that no access key exists."""
     IamOpenidConnectProvider(stack, "github", url=f"https://{GITHUB}", client_id_list=["sts.amazonaws.com"])

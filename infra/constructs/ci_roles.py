@@ -1,4 +1,4 @@
-"""The roles of CI, each taken by a GitHub workflow's token and by no key: plan, apply, deploy, destroy."""
+"""Roles of CI, assumed with a GitHub workflow's token and without keys: plan, apply, deploy, destroy."""
 
 from infra.constructs.boundary import GITHUB
 from infra.constructs.keys import use_key
@@ -11,16 +11,16 @@ from infra.stacks import PROJECT
 from order_shared.tables import order_queue
 
 READ_ONLY = (
-    # Neither reads data: no items, no messages, no secrets' values.
+    # These policies read no data: no items, no messages, no values of secrets.
     "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
     "arn:aws:iam::aws:policy/SecurityAudit",
 )
 CI_PATH = f"/{PROJECT}-ci/"
-"""Of its own roles, which CI may not change."""
+"""Path of CI's own roles, which CI may not change."""
 
 DEPLOY_SESSION_SECONDS = 7200
-"""A deployment waits for the scan, the start, the tests and the bake: in prod some 50 minutes, and more when it rolls
-back. The sign-in of the workflows asks for as long."""
+"""Longer than a deployment with its scan, start, tests and bake: about 50 minutes in prod, and more with a rollback.
+The workflows request sessions of this length."""
 
 POWER_USER = "arn:aws:iam::aws:policy/PowerUserAccess"
 
@@ -42,8 +42,10 @@ LINKED_SERVICES = (
 
 
 class CiRoles:
-    """`plan` reads, for pull requests. `deploy` ships images. `apply` and `destroy` run Terraform, behind a GitHub
-    environment of their own each; a protected environment has no `destroy`."""
+    """Roles `plan` for pull requests, `deploy` for images, and `apply` and `destroy` for Terraform.
+
+    `apply` and `destroy` each need a GitHub environment of their own. A protected environment has no `destroy`.
+    """
 
     def __init__(
         self, stack: Workspace, environment: Environment, registry: RegistryOutputs, data: DataOutputs, data_key: str
@@ -91,7 +93,7 @@ class CiRoles:
 def deploy_statements(
     stack: Workspace, registry: RegistryOutputs, data: DataOutputs, data_key_arn: str
 ) -> tuple[Statement, ...]:
-    """What `orderctl deploy` and a build's push call, and nothing else. A host's role deploys its features too."""
+    """Return the permissions of `orderctl deploy` and of an image push, on feature environments too."""
     repositories = list(registry.repository_arns.values())
     kinds = ("service", "task", "service-deployment", "service-revision")
     return (
@@ -171,7 +173,7 @@ def deploy_statements(
 
 
 def _feature_queues() -> tuple[str, str]:
-    """Patterns of their names."""
+    """Return patterns for the queue names of feature environments."""
     queue = order_queue(f"{FEATURE_PREFIX}*-")
     return queue.name, queue.dead_letter_name
 
@@ -193,7 +195,7 @@ def _read_settings() -> Statement:
             "ssm:GetParameter",
         ],
         resources=["*"],
-        wildcard="what a plan reads besides; none of it is data, and the platform keeps no secret in a parameter",
+        wildcard="a plan reads these too; none of it is data, and the platform keeps no secret in a parameter",
     )
 
 
@@ -202,7 +204,7 @@ def _state_buckets(stack: Workspace) -> str:
 
 
 def _apply_statements(stack: Workspace) -> tuple[Statement, ...]:
-    """What `PowerUserAccess` leaves out: IAM. CI's own roles and the boundary are an administrator's."""
+    """Return the IAM permissions that `PowerUserAccess` lacks, without changes of CI's own roles and the boundary."""
     roles = stack.iam_arn(f"role{ROLE_PATH}*")
     boundary = stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}")
     within = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
@@ -277,7 +279,7 @@ def _apply_statements(stack: Workspace) -> tuple[Statement, ...]:
 
 
 def _trust(stack: Workspace, *subjects: str) -> str:
-    """Of a workflow of our repository, run as one of these: `pull_request`, or `environment:<GitHub environment>`."""
+    """Return the trust policy for our workflows with these subjects: `pull_request`, or `environment:<name>`."""
     return document(
         Statement(
             sid="GitHub",

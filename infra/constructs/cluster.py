@@ -1,4 +1,4 @@
-"""The ECS cluster, and what its tasks run on."""
+"""ECS cluster and the capacity of its tasks."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ FARGATE_SPOT = "FARGATE_SPOT"
 
 
 def capacity_provider(capacity: Capacity, cluster_owner: str) -> str:
-    """The name of the capacity provider that a service asks for."""
+    """Return the name of the capacity provider for a service."""
     names = {Capacity.FARGATE: FARGATE, Capacity.FARGATE_SPOT: FARGATE_SPOT}
     return names.get(capacity) or instances_provider(cluster_owner)
 
@@ -29,7 +29,7 @@ class Cluster:
     def __init__(self, stack: Workspace, environment: Environment, network: Network, *, logs_key_arn: str) -> None:
         first: list[ITerraformDependable] = []
         if environment.insights is not Insights.DISABLED:
-            # ECS would make it by itself: without our key, and for ever.
+            # ECS would create it by itself, without our key and without a retention period.
             insights = LogGroup(
                 stack,
                 "container-insights",
@@ -45,7 +45,7 @@ class Cluster:
             setting=[EcsClusterSetting(name="containerInsights", value=environment.insights.value)],
             depends_on=first,
         )
-        # Both, whatever is chosen: feature environments run on Spot where their host runs on Fargate.
+        # Both in any case: feature environments run on Spot where their host runs on Fargate.
         providers = [FARGATE, FARGATE_SPOT]
         ready: list[ITerraformDependable] = []
         if environment.has_instances:

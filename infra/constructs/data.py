@@ -1,4 +1,4 @@
-"""Tables and queues, made from `order_shared.tables`: what runs on one machine is what is deployed."""
+"""Tables and queues from `order_shared.tables`, the same as on a developer's machine."""
 
 import json
 
@@ -30,11 +30,11 @@ from order_shared.tables import Index, Key, Queue, Table
 RECOVERY_DAYS = 35  # DynamoDB's maximum
 
 VISIBILITY_SECONDS = 30
-"""A queue's default; the processor names its own with every receive."""
+"""Default of the queue; the processor sets its own timeout with every receive."""
 
 
 class TableWithReplicas:
-    """One table of `order_shared.tables`, with a replica in each further region."""
+    """Table of `order_shared.tables`, with a replica in each further region."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class TableWithReplicas:
         key_arn: str,
         replica_key_arns: dict[str, str],
     ) -> None:
-        """`replica_key_arns` are the keys of the further regions, by region."""
+        """`replica_key_arns` has the KMS keys of the further regions, by region."""
         self._stack = stack
         self._table = table
         billing = environment.billing
@@ -60,14 +60,14 @@ class TableWithReplicas:
             range_key=table.range_key.name if table.range_key else None,
             attribute=[DynamodbTableAttribute(name=key.name, type=key.type.value) for key in _keys(table)],
             global_secondary_index=[_index(index, billing) for index in table.indexes],
-            # No warm throughput: DynamoDB raises it with use, and a plan would lower it by replacing the table.
+            # No warm throughput: DynamoDB raises it with use, and a plan would replace the table to lower it.
             ttl=DynamodbTableTtl(attribute_name=table.ttl_attribute, enabled=True) if table.ttl_attribute else None,
             server_side_encryption=DynamodbTableServerSideEncryption(enabled=True, kms_key_arn=key_arn),
             point_in_time_recovery=DynamodbTablePointInTimeRecovery(
                 enabled=True, recovery_period_in_days=RECOVERY_DAYS
             ),
             deletion_protection_enabled=environment.protected,
-            # Replication reads the stream; DynamoDB turns it on by itself, and a plan must not turn it off.
+            # Replication reads the stream, which DynamoDB turns on by itself; a plan must not turn it off.
             stream_enabled=True if replica_key_arns else None,
             stream_view_type="NEW_AND_OLD_IMAGES" if replica_key_arns else None,
             replica=[
@@ -127,7 +127,7 @@ class TableWithReplicas:
 
 
 class QueuePair:
-    """The work queue, and the dead-letter queue that only it may redrive to."""
+    """Work queue, and the dead-letter queue that accepts messages from this queue only."""
 
     def __init__(self, stack: Workspace, queue: Queue, *, key_arn: str) -> None:
         self.dead_letters = SqsQueue(
@@ -164,7 +164,7 @@ class QueuePair:
 
 
 def _keys(table: Table) -> list[Key]:
-    """Every attribute that is a key of the table or of an index, once."""
+    """Return the key attributes of the table and of its indexes, each once."""
     keys = [table.hash_key, table.range_key]
     for index in table.indexes:
         keys += [index.hash_key, index.range_key]
@@ -185,10 +185,10 @@ def _index(index: Index, billing: OnDemand | Provisioned) -> DynamodbTableGlobal
 
 
 def _moved_by_autoscaling(billing: OnDemand | Provisioned) -> list[str] | None:
-    """Return the arguments that Terraform leaves as they are.
+    """Return the arguments that Terraform ignores.
 
-    Of an index it can ignore only everything: then it neither makes a new index nor gives an index the capacity that it
-    needs when the table leaves on demand.
+    Terraform can ignore all of an index only: then it neither creates a new index nor sets the capacity that an index
+    needs when the table's billing changes from on demand.
     """
     if isinstance(billing, OnDemand):
         return None

@@ -1,4 +1,4 @@
-"""The web ACL before the load balancer: AWS's rules for known attacks, and a limit on what one address may send."""
+"""Web ACL in front of the load balancer: AWS's rules for known attacks, and a rate limit for each address."""
 
 import json
 
@@ -26,13 +26,13 @@ from infra.environments import Environment
 MANAGED = {
     "AWSManagedRulesAmazonIpReputationList": (),
     "AWSManagedRulesKnownBadInputsRuleSet": (),
-    # An order of 50 lines is longer than the 8 KB that this rule allows; the API has a limit of its own.
+    # An order of 50 lines exceeds the 8 KB that this rule allows; the API has its own limit.
     "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
 }
-"""Rule groups of AWS, and which of their rules only count."""
+"""Rule groups of AWS, each with its rules that only count requests."""
 
 SAMPLED = False
-"""Samples would show whole requests, tokens with them."""
+"""Samples would contain whole requests, including their tokens."""
 
 
 class Firewall:
@@ -54,7 +54,7 @@ class Firewall:
             rule_json=json.dumps([_rate(environment.waf_rate), *_managed()]),
         )
         Wafv2WebAclAssociation(stack, "web_acl_association", resource_arn=load_balancer_arn, web_acl_arn=acl.arn)
-        # WAF takes only groups whose name begins so.
+        # WAF accepts only log groups whose name begins with `aws-waf-logs-`.
         logs = LogGroup(
             stack,
             "web-acl",
@@ -67,7 +67,7 @@ class Firewall:
             "web_acl_logging",
             resource_arn=acl.arn,
             log_destination_configs=[logs.arn],
-            # Requests that nothing objects to are in the load balancer's own log, for a fifteenth of the price.
+            # Allowed requests are in the load balancer's own log, for a fifteenth of the price.
             logging_filter=Wafv2WebAclLoggingConfigurationLoggingFilter(
                 default_behavior="DROP",
                 filter=[
@@ -119,7 +119,7 @@ def _managed() -> list[dict[str, object]]:
 
 
 def _counting(rules: tuple[str, ...]) -> dict[str, object]:
-    """Return the overrides of rules that only count; none for none, so that AWS gives back what was sent."""
+    """Return the overrides of the rules that only count; without any, omit the member, as AWS does in its responses."""
     overrides = [{"Name": rule, "ActionToUse": {"Count": {}}} for rule in rules]
     return {"RuleActionOverrides": overrides} if overrides else {}
 

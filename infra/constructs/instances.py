@@ -1,4 +1,4 @@
-"""Instances for tasks: an auto scaling group that ECS itself grows and shrinks, behind a capacity provider."""
+"""Instances for tasks: an auto scaling group that ECS scales through a capacity provider."""
 
 import base64
 import json
@@ -40,7 +40,7 @@ from infra.naming import ROLE_LENGTH, name
 
 MANAGED_POLICIES = (
     "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role",
-    "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",  # a shell without SSH and without a key
+    "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",  # a shell without SSH and without a key pair
 )
 
 DISK_GB = 30
@@ -67,10 +67,10 @@ class InstanceCapacity:
             vpc_zone_identifier=[subnet.id for subnet in network.private_subnets],
             launch_template=AutoscalingGroupLaunchTemplate(id=template.id, version="$Latest"),
             health_check_type="EC2",
-            # ECS decides which instance goes: one without tasks. Without this it could not protect the others.
+            # ECS terminates instances without tasks. Without this it could not protect the others.
             protect_from_scale_in=True,
             force_delete=True,
-            # A new machine image, or any change of the template, reaches running instances too: tasks drain first.
+            # A change of the template, such as a new machine image, replaces running instances too; tasks drain first.
             instance_refresh=AutoscalingGroupInstanceRefresh(
                 strategy="Rolling",
                 preferences=AutoscalingGroupInstanceRefreshPreferences(
@@ -78,7 +78,7 @@ class InstanceCapacity:
                 ),
             ),
             tag=[
-                # ECS adds it by itself; named here, so that a plan does not take it away.
+                # ECS adds this tag by itself; it is named here so that a plan does not remove it.
                 AutoscalingGroupTag(key="AmazonECSManaged", value="true", propagate_at_launch=True),
                 *(
                     AutoscalingGroupTag(key=key, value=value, propagate_at_launch=True)
@@ -86,7 +86,7 @@ class InstanceCapacity:
                 ),
             ],
             lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_capacity"]),
-            depends_on=[cluster, egress],  # instances look for the cluster by its name, over HTTPS
+            depends_on=[cluster, egress],  # instances find the cluster by its name, over HTTPS
         )
         self.provider = EcsCapacityProvider(
             stack,
@@ -104,7 +104,7 @@ class InstanceCapacity:
                     instance_warmup_period=WARMUP_SECONDS,
                 ),
             ),
-            # When it goes, the cluster leaves it first: ECS deletes none that a cluster has.
+            # On destruction the cluster is detached first: ECS deletes no provider that a cluster uses.
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
 
@@ -112,7 +112,7 @@ class InstanceCapacity:
 def _launch_template(
     stack: Workspace, environment: Environment, network: Network
 ) -> tuple[LaunchTemplate, VpcSecurityGroupEgressRule]:
-    """Return the template of instances, and the rule that lets them out, which it does not name."""
+    """Return the launch template, and the egress rule, which the template does not refer to."""
     role = Role(
         stack,
         "instance",
@@ -127,10 +127,10 @@ def _launch_template(
         name=name(stack.owner, stack.region, "instance", limit=ROLE_LENGTH),
         path=ROLE_PATH,
         role=role.role.name,
-        # An instance that starts without them never joins, and ECS waits for it.
+        # An instance that starts without these policies never joins the cluster, and ECS waits for it.
         depends_on=role.policies,
     )
-    # Tasks have interfaces and groups of their own: this one is of the agent alone.
+    # Tasks have their own interfaces and groups: this group is for the agent only.
     group = security_group(
         stack,
         "instances_security_group",
@@ -154,7 +154,7 @@ def _launch_template(
         iam_instance_profile=LaunchTemplateIamInstanceProfile(arn=profile.arn),
         vpc_security_group_ids=[group.id],
         monitoring=LaunchTemplateMonitoring(enabled=True),
-        # Tokens only, and one hop: a task never reaches the instance's credentials.
+        # Tokens required, and one hop: a task cannot reach the instance's credentials.
         metadata_options=LaunchTemplateMetadataOptions(
             http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
         ),

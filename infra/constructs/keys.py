@@ -1,4 +1,4 @@
-"""KMS keys: ours, rotated each year, and usable only through the service they are for."""
+"""Customer managed KMS keys, rotated each year, each usable only through its service."""
 
 from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.kms_alias import KmsAlias
@@ -17,7 +17,7 @@ USE_KEY = (
 )
 
 WAITING_DAYS = 30
-"""Between a key's end being asked for and its end: AWS's longest, since whatever it encrypts goes with it."""
+"""Waiting period before a key is deleted: AWS's maximum, because its encrypted data is lost with it."""
 
 
 class Key:
@@ -30,8 +30,10 @@ class Key:
         services: tuple[Statement, ...] = (),
         protected: bool = False,
     ) -> None:
-        """`services` are what AWS's own services may do with it, for which no role of ours can stand in. A protected
-        key refuses to go, since whatever it encrypts goes with it."""
+        """`services` are the permissions of AWS services that use the key without a role of ours.
+
+        A protected key cannot be destroyed, because its encrypted data would be lost with it.
+        """
         self.key = KmsKey(
             stack,
             f"{purpose}_key",
@@ -91,12 +93,12 @@ def _owner(stack: Workspace) -> Statement:
         actions=["kms:*"],
         resources=["*"],
         principals={"AWS": stack.iam_arn("root")},
-        wildcard="without it nobody could administer the key; roles still need a policy of their own",
+        wildcard="without it the key could not be administered; roles still need a policy of their own",
     )
 
 
 def use_key(sid: str, key_arn: str, *services: str) -> Statement:
-    """Lets a role use a key, but only through these services, such as `dynamodb.eu-central-1.amazonaws.com`."""
+    """Allow a role to use a key through these services only, such as `dynamodb.eu-central-1.amazonaws.com`."""
     return Statement(
         sid=sid,
         actions=[*USE_KEY],

@@ -1,4 +1,4 @@
-"""The load balancer: HTTPS only, a listener for customers and one for testing the green fleet; by default, nothing."""
+"""Load balancer: HTTPS only, with a production and a test listener, which forward nothing by default."""
 
 from cdktn_provider_aws.acm_certificate import AcmCertificate
 from cdktn_provider_aws.acm_certificate_validation import AcmCertificateValidation
@@ -30,10 +30,10 @@ TEST_PORT = 8443
 API_PORT = 8080
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
-"""TLS 1.3, and 1.2 with forward secrecy; keys that a quantum computer does not open later, where the client can."""
+"""TLS 1.3, and 1.2 with forward secrecy; post-quantum key exchange if the client supports it."""
 
 IDLE_SECONDS = 60
-"""Shorter than the API's keep-alive of 75 s, so that a request never meets a connection that is being closed."""
+"""Shorter than the API's keep-alive of 75 s, so that the API closes no connection that a request reuses."""
 
 
 class LoadBalancer:
@@ -55,7 +55,7 @@ class LoadBalancer:
             desync_mitigation_mode="strictest",
             enable_deletion_protection=environment.protected,
             access_logs=LbAccessLogs(bucket=logs.bucket.id, enabled=True),
-            # A VPC without its gateway has no public load balancer: AWS refuses to create one.
+            # AWS creates no public load balancer in a VPC without an internet gateway.
             depends_on=[logs.policy, network.internet_gateway],
         )
         self.zone = DataAwsRoute53Zone(stack, "zone", name=ORGANISATION.domain)
@@ -72,10 +72,10 @@ class LoadBalancer:
             prefix=f"{self._environment.name}-load-balancer",
             description="HTTPS in, and on to the API port",
             vpc_id=network.vpc.id,
-            keep_description=True,  # the groups of services let it in
+            keep_description=True,  # the services' groups allow it in
         )
         open_ports = [("http", HTTP, ANYWHERE), ("https", HTTPS, ANYWHERE)]
-        # By their network: a label that another network takes over would meet the rule that still holds it.
+        # Keyed by network: a shared label would conflict with the rule that still uses it.
         open_ports += [(f"test_{_label(cidr)}", TEST_PORT, cidr) for cidr in self._environment.test_cidrs]
         for label, port, cidr in open_ports:
             description = "Only to be redirected" if port == HTTP else "HTTPS"
@@ -116,7 +116,7 @@ class LoadBalancer:
         ).certificate_arn
 
     def _proof(self, certificate: AcmCertificate) -> Route53Record:
-        """Write the record that proves the domain: the same in each region, and any of them may write it first."""
+        """Create the record that validates the domain. It is the same in each region; any may write it first."""
         proof = certificate.domain_validation_options.get(0)
         return Route53Record(
             self._stack,
@@ -166,9 +166,9 @@ class LoadBalancer:
         )
 
     def _record(self) -> None:
-        """Make the name that customers find it by. Of several regions, the one that writes gets all the traffic.
+        """Create the DNS record of the API. Of several regions, the active one gets all the traffic.
 
-        It has a weight in one region too: a simple record and a weighted one of the same name refuse each other.
+        The record is weighted in a single region too: Route 53 allows no simple record beside a weighted one.
         """
         weight = 100 if self._stack.region == self._environment.home else 0
         Route53Record(
@@ -180,7 +180,7 @@ class LoadBalancer:
             alias=Route53RecordAlias(
                 name=self.balancer.dns_name,
                 zone_id=self.balancer.zone_id,
-                # An idle colour has no target, which counts as unhealthy; and no check shall decide who writes.
+                # An idle target group counts as unhealthy, and a health check must not decide which region is active.
                 evaluate_target_health=False,
             ),
             set_identifier=self._stack.region,

@@ -1,4 +1,4 @@
-"""Metrics read out of log lines: what only the services know, without an agent beside them."""
+"""Metrics from log lines: figures that only the services have, without an agent beside them."""
 
 from cdktn_provider_aws.cloudwatch_log_metric_filter import (
     CloudwatchLogMetricFilter,
@@ -16,7 +16,7 @@ OUTBOX = '{ $.event = "outbox" }'
 
 
 class LogMetrics:
-    """`AcceptMilliseconds` of each order that the API accepted, and what processors report once a minute."""
+    """`AcceptMilliseconds` of each accepted order, and the figures that processors report once a minute."""
 
     def __init__(self, stack: Workspace, *, api: LogGroup, processor: LogGroup) -> None:
         self._stack = stack
@@ -43,7 +43,7 @@ class LogMetrics:
 
 
 def log_metric(environment: str, name: str, stat: str) -> Metric:
-    """One of an environment's metrics above."""
+    """Return one of the metrics above for an environment."""
     return Metric(namespace=_namespace(environment), name=name, stat=stat)
 
 

@@ -1,4 +1,4 @@
-"""Log groups: encrypted, kept for a set time, named by region first, so that copies in one account stay apart."""
+"""Log groups: encrypted, with a retention period; names begin with the region, to be unique in the account."""
 
 from cdktn_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 
@@ -7,7 +7,7 @@ from infra.constructs.workspace import Workspace
 
 
 class LogGroup:
-    """`/<region>/<environment>/<what writes it>`."""
+    """Log group `/<region>/<environment>/<writer>`."""
 
     def __init__(self, stack: Workspace, writer: str, *, key_arn: str, days: int, name: str = "") -> None:
         self.name = name or f"/{stack.region}/{stack.owner}/{writer}"
@@ -25,12 +25,12 @@ class LogGroup:
 
     @property
     def streams_arn(self) -> str:
-        """What a writer needs, and nothing more."""
+        """ARN of the group's streams, for a writer's permissions."""
         return f"{self.group.arn}:*"
 
 
 def write_logs(group_arn: str) -> Statement:
-    """Lets a task's agent write into one log group, which exists already."""
+    """Allow a task's agent to write to one existing log group."""
     return Statement(
         sid="WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{group_arn}:*"]
     )

@@ -1,4 +1,4 @@
-"""VPC over three zones: load balancer in public subnets, tasks in private ones, and the way out that was chosen."""
+"""VPC over three zones: load balancer in public subnets, tasks in private ones, and the chosen egress."""
 
 import ipaddress
 
@@ -26,11 +26,11 @@ ANYWHERE = "0.0.0.0/0"
 HTTPS = 443
 
 GATEWAY_SERVICES = ("s3", "dynamodb")
-"""Endpoints that cost nothing, so every VPC has them; image layers come from S3."""
+"""Free endpoints, so every VPC has them; image layers come from S3."""
 
 
 class Network:
-    """Outlives whatever runs in it: nothing here depends on cluster, load balancer or data."""
+    """Network of an environment. It depends on no cluster, load balancer or data, and outlives them."""
 
     def __init__(self, stack: Workspace, environment: Environment, flow_log: LogGroup) -> None:
         self._stack = stack
@@ -43,7 +43,7 @@ class Network:
             enable_dns_hostnames=True,
             tags={"Name": environment.name},
         )
-        # Whatever forgets to name a security group gets this one, which allows nothing.
+        # A resource without a security group gets this default group, which allows nothing.
         DefaultSecurityGroup(stack, "default_security_group", vpc_id=self.vpc.id)
         blocks = _blocks(environment.cidr)
         self.public_subnets = [
@@ -106,7 +106,7 @@ class Network:
                     allocation_id=address.allocation_id,
                     subnet_id=self.public_subnets[zone].id,
                     depends_on=[self.internet_gateway],
-                    # When one goes, the routes of its zone turn to another first.
+                    # Before a gateway is destroyed, the routes of its zone change to another one.
                     lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
                 )
             )
@@ -195,10 +195,10 @@ class Network:
 
 
 def _zone(stack: Workspace, environment: Environment, number: int) -> str:
-    """By its letter: a list of AWS's could change its order, and every subnet with it."""
+    """Return a zone by its letter: AWS's list could change its order, and with it every subnet."""
     return f"{stack.region}{environment.zones[number]}"
 
 
 def _blocks(cidr: str) -> list[str]:
-    """An eighth of the VPC for each subnet; two eighths are kept for later."""
+    """Return an eighth of the VPC for each subnet; two eighths are reserved."""
     return [str(block) for block in ipaddress.ip_network(cidr).subnets(prefixlen_diff=3)]

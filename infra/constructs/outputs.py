@@ -1,4 +1,4 @@
-"""What workspaces tell each other. Written and read through these classes only, so that no key can be misspelt."""
+"""Outputs that stacks exchange. They are written and read through these classes only, so no key can be misspelt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryOutputs:
-    """Of the account's registry in a region."""
+    """Outputs of the account's registry in a region."""
 
     repository_urls: Mapping[str, str]
     """By the service's name."""
@@ -15,12 +15,12 @@ class RegistryOutputs:
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformOutputs:
-    """What an environment shares with the feature environments on it."""
+    """Outputs that an environment shares with its feature environments."""
 
     vpc_id: str
     private_subnet_ids: tuple[str, ...]
     gateway_prefix_list_ids: tuple[str, ...]
-    """Of DynamoDB and S3, for security groups without a way to the internet."""
+    """Prefix lists of DynamoDB and S3, for security groups without internet access."""
     cluster_arn: str
     cluster_name: str
     load_balancer_arn_suffix: str
@@ -28,14 +28,14 @@ class PlatformOutputs:
     https_listener_arn: str
     test_listener_arn: str
     data_key_arn: str
-    """Encrypts tables, queues, secrets and alarms."""
+    """Key for tables, queues, secrets and alarms."""
     logs_key_arn: str
     alarm_topic_arn: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOutputs:
-    """What an environment has of its own."""
+    """Outputs that an environment does not share."""
 
     orders_table_arn: str
     inventory_table_arn: str
@@ -51,4 +51,4 @@ class DataOutputs:
     """By the service's name."""
     log_group_arns: Mapping[str, str]
     processor_rollback_alarm_names: tuple[str, ...]
-    """Of the alarms that roll back a deployment of order-processor."""
+    """Names of the alarms that roll back a deployment of order-processor."""

@@ -1,4 +1,4 @@
-"""IAM policies: what may be done to what. A wildcard stands only where it is named and said why."""
+"""IAM policies. A statement with a wildcard must state its reason."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ class Statement:
     sid: str
     actions: Sequence[str]
     resources: Sequence[str] = ()
-    """ARNs. None in the trust policy of a role, which stands for the role itself."""
+    """ARNs; None in the trust policy of a role, where the resource is the role itself."""
     effect: str = "Allow"
     principals: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     conditions: Condition = field(default_factory=dict)
     wildcard: str = ""
-    """Why an action or a resource of this statement is open: required if one is."""
+    """Reason for a wildcard action or resource; required if the statement has one."""
 
     def __post_init__(self) -> None:
         is_open = any(action == "*" or action.endswith(":*") for action in self.actions) or "*" in self.resources
         if self.effect == "Allow" and is_open and not self.wildcard:
-            raise ValueError(f"statement {self.sid} is open: name its actions and resources, or say why not")
+            raise ValueError(f"statement {self.sid} has a wildcard: name its actions and resources, or give `wildcard`")
 
     def to_json(self) -> dict[str, object]:
         parts: dict[str, object] = {"Sid": self.sid, "Effect": self.effect, "Action": list(self.actions)}
@@ -44,7 +44,7 @@ SIGN_IN_TO_REGISTRY = Statement(
 
 
 def only_over_tls(service: str, *resources: str) -> Statement:
-    """Let nobody reach a bucket or a queue without TLS."""
+    """Return the statement that denies access to a bucket or a queue without TLS."""
     return Statement(
         sid="OnlyOverTls",
         effect="Deny",
@@ -56,12 +56,12 @@ def only_over_tls(service: str, *resources: str) -> Statement:
 
 
 def document(*statements: Statement) -> str:
-    """The policy as JSON text."""
+    """Return the policy as JSON text."""
     return json.dumps({"Version": "2012-10-17", "Statement": [statement.to_json() for statement in statements]})
 
 
 def trust(service: str, conditions: Condition | None = None) -> str:
-    """Lets an AWS service such as `ecs-tasks.amazonaws.com` take a role."""
+    """Return the trust policy that lets an AWS service such as `ecs-tasks.amazonaws.com` assume a role."""
     return document(
         Statement(
             sid="Trust",

@@ -1,4 +1,4 @@
-"""Image repositories, one per service, shared by an account's environments: what uat tested is what prod runs."""
+"""Image repositories, one per service, shared by an account's environments: prod runs the image that uat tested."""
 
 import json
 
@@ -14,12 +14,12 @@ from infra.constructs.keys import Key
 from infra.constructs.workspace import Workspace
 
 MOVABLE_TAGS = ("live-*", "previous-*")
-"""What a deployment moves: `live-<environment>` is what tasks start, `previous-<environment>` what ran before it."""
+"""Tags that a deployment moves: tasks start `live-<environment>`, a rollback uses `previous-<environment>`."""
 
 KEPT_IMAGES = 100
 UNTAGGED_DAYS = 14
 NEVER = 9999
-"""More images than there will ever be: a rule of the lifecycle that takes none."""
+"""More images than there will ever be, for a lifecycle rule that expires none."""
 
 
 class Repository:
@@ -29,7 +29,7 @@ class Repository:
             stack,
             f"{label}_repository",
             name=service,
-            # `sha-…` and `v…` are set once. A deployment moves its own tags and no other.
+            # `sha-…` and `v…` are immutable. A deployment moves its own tags only.
             image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
             image_tag_mutability_exclusion_filter=[
                 EcrRepositoryImageTagMutabilityExclusionFilter(filter=tag, filter_type="WILDCARD")
@@ -37,7 +37,7 @@ class Repository:
             ],
             image_scanning_configuration=EcrRepositoryImageScanningConfiguration(scan_on_push=True),
             encryption_configuration=[EcrRepositoryEncryptionConfiguration(encryption_type="KMS", kms_key=key.arn)],
-            # Never `force_delete`: a replacement would take every environment's images. `destroy --registry` does.
+            # Never `force_delete`: a replacement would delete every environment's images. See `destroy --registry`.
         )
         EcrLifecyclePolicy(
             stack,
@@ -48,8 +48,11 @@ class Repository:
 
 
 def lifecycle_policy() -> dict[str, object]:
-    """Which images go. What an earlier rule matches no later one takes, so the first keeps what runs or ran last,
-    whatever else it is called and however old it is."""
+    """Return the rules that expire images.
+
+    A later rule never expires an image that an earlier rule matches. So the first rules keep the running and the
+    previous image, whatever their other tags and their age.
+    """
     rules = [
         _rule(priority, f"keep what is {tag}", _more_than(NEVER, tag)) for priority, tag in enumerate(MOVABLE_TAGS, 1)
     ]

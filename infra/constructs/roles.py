@@ -1,4 +1,4 @@
-"""IAM roles: one inline policy each, under one path, inside the account's boundary."""
+"""IAM roles: one inline policy each, under one path, within the account's permissions boundary."""
 
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,11 @@ BOUNDARY_NAME = "boundary"
 
 
 class Role:
-    """Whatever the role serves must depend on `policies`: a role without them is of no use while it is destroyed."""
+    """IAM role with its policies.
+
+    A resource that uses the role must depend on `policies`, so that the role keeps its permissions until the resource
+    is destroyed.
+    """
 
     def __init__(
         self,
@@ -33,8 +37,7 @@ class Role:
         session_seconds: int | None = None,
         leaves_last: bool = False,
     ) -> None:
-        """`leaves_last` is for a role that a resource may stop using while it stays: it goes after the change of that
-        resource, and not before it."""
+        """`leaves_last`: destroy the role only after the change of a resource that stops using it."""
         dashed = label.replace("_", "-")
         lifecycle = TerraformResourceLifecycle(create_before_destroy=True) if leaves_last else None
         self.role = IamRole(

@@ -1,4 +1,4 @@
-"""How many tasks a service has: between its minimum and maximum, by what its load is made of."""
+"""Number of a service's tasks, between its minimum and maximum, by the metrics of its load."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from infra.constructs.workspace import Workspace
 
 OUT_SECONDS = 30
 IN_SECONDS = 300
-"""More tasks soon, fewer only after five quiet minutes."""
+"""Scale out soon; scale in only after five quiet minutes."""
 
 CPU_PER_CENT = 60
 
@@ -35,7 +35,7 @@ _Dimension = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomi
 
 
 class Scaling:
-    """Several policies add up to the most that any of them asks for; tasks go only when all agree."""
+    """Scaling policies of one service. The highest count applies; tasks are removed only when all policies agree."""
 
     def __init__(
         self, stack: Workspace, service: EcsService, *, cluster: str, name: str, minimum: int, maximum: int
@@ -53,7 +53,7 @@ class Scaling:
         )
 
     def track(self, label: str, expression: str, metrics: Mapping[str, Metric], target: float) -> None:
-        """Keeps the expression over `metrics`, of a minute each, at the target."""
+        """Keep the expression over `metrics`, with periods of one minute, at the target."""
         queries = [_Query(id="value", expression=expression, return_data=True)]
         queries += [
             _Query(
@@ -73,7 +73,7 @@ class Scaling:
         self._policy(label, target, customized_metric_specification=_Customized(metrics=queries))
 
     def track_cpu(self) -> None:
-        """Keeps tasks that are busy: whatever else is measured may look quiet just because they are."""
+        """Keep busy tasks: another metric may look quiet only because there are enough tasks."""
         specification = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
             predefined_metric_type="ECSServiceAverageCPUUtilization"
         )
@@ -95,7 +95,7 @@ class Scaling:
 
 
 def running_tasks(cluster: str, service: str) -> Metric:
-    """Each task reports its CPU once a minute, so reports are counted for tasks: without Container Insights."""
+    """Return the metric of the running tasks: each reports its CPU once a minute, so reports are counted."""
     return Metric(
         namespace="AWS/ECS",
         name="CPUUtilization",

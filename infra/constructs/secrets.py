@@ -1,4 +1,4 @@
-"""Secrets, without their values: an operator puts those in, so that neither code nor state ever holds one."""
+"""Secrets without their values, which operators set, so that neither code nor state contains one."""
 
 from cdktn_provider_aws.secretsmanager_secret import SecretsmanagerSecret
 
@@ -16,7 +16,7 @@ RECOVERY_DAYS = 30
 
 
 def make_secrets(stack: Workspace, environment: Environment, *, key_arn: str) -> dict[str, SecretsmanagerSecret]:
-    """One secret for each of `SECRETS`, named `<environment>/<name>`."""
+    """Create a secret for each of `SECRETS`, named `<environment>/<name>`."""
     return {
         secret: SecretsmanagerSecret(
             stack,
@@ -24,7 +24,7 @@ def make_secrets(stack: Workspace, environment: Environment, *, key_arn: str) ->
             name=f"{environment.name}/{secret}",
             description=description,
             kms_key_id=key_arn,
-            # An environment may come again, and a secret that waits for its end still holds its name.
+            # An environment may be created again, and a secret that is scheduled for deletion would block its name.
             recovery_window_in_days=RECOVERY_DAYS if environment.protected else 0,
         )
         for secret, description in SECRETS.items()

@@ -1,7 +1,7 @@
 """Security groups and their rules, each of which can be replaced while tasks or a load balancer use it.
 
-Another name or description replaces a group, and another group its rules. The successors are made first: tasks would
-otherwise lose their way out, and a group that is in use cannot be deleted.
+A new name or description replaces a group, and a new group replaces its rules. The successors are created first: tasks
+would otherwise lose their egress, and a group that is in use cannot be deleted.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ from infra.constructs.workspace import Workspace
 def security_group(
     stack: Workspace, label: str, *, prefix: str, description: str, vpc_id: str, keep_description: bool = False
 ) -> SecurityGroup:
-    """Make a group whose name begins with the prefix, since two of one name cannot stand side by side.
+    """Create a group whose name begins with the prefix, since two groups cannot have the same name.
 
-    `keep_description` is for a group that another stack's rules name: a new text must not replace it, because those
-    rules would go on naming the old group until that stack is deployed.
+    `keep_description` is for a group that another stack's rules refer to: a new text must not replace it, because those
+    rules would refer to the old group until that stack is deployed.
     """
     return SecurityGroup(
         stack,
@@ -37,14 +37,14 @@ def security_group(
 def ingress_rule(
     stack: Workspace, label: str, group: SecurityGroup, port: int, **source: Any
 ) -> VpcSecurityGroupIngressRule:
-    """Let a source in on a TCP port."""
+    """Allow a source to connect to a TCP port."""
     return VpcSecurityGroupIngressRule(stack, label, **_rule(group, port), **source)
 
 
 def egress_rule(
     stack: Workspace, label: str, group: SecurityGroup, port: int, **destination: Any
 ) -> VpcSecurityGroupEgressRule:
-    """Let a group's members out to a TCP port of a destination."""
+    """Allow a group's members to connect to a TCP port of a destination."""
     return VpcSecurityGroupEgressRule(stack, label, **_rule(group, port), **destination)
 
 

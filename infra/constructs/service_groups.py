@@ -1,4 +1,4 @@
-"""Security groups of tasks: in, what they are called on; out, what they call."""
+"""Security groups of tasks: their inbound port, and their outbound destinations."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from order_shared.naming import Service, ServiceKind
 
 @dataclass(frozen=True)
 class ServiceGroup:
-    """A security group and its rules, which tasks need although they name only the group."""
+    """Security group and its rules, on which tasks depend although they refer only to the group."""
 
     id: str
     rules: tuple[ITerraformDependable, ...]
@@ -23,7 +23,7 @@ class ServiceGroup:
 def service_security_group(
     stack: Workspace, environment: Environment, platform: PlatformOutputs, service: Service
 ) -> ServiceGroup:
-    """Make the group of a service's tasks. The load balancer calls only a service with requests."""
+    """Create the group of a service's tasks. Only an HTTP service is reached by the load balancer."""
     group = security_group(
         stack,
         "security_group",

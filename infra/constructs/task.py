@@ -1,4 +1,4 @@
-"""A task: one container of ours, as a user without rights, on a file system it cannot write."""
+"""Task: one container, as an unprivileged user, on a read-only file system."""
 
 import json
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ from infra.constructs.workspace import Workspace
 from infra.environments import Environment, ServiceSize
 
 USER = "10001:10001"
-"""The images' own user: numeric, so that nothing depends on a name in the image."""
+"""User of the images: numeric, so that no name in the image is needed."""
 
-WRITABLE = ("/tmp",)  # noqa: S108 - the container's, on a volume that goes with the task
+WRITABLE = ("/tmp",)  # noqa: S108 - the container's, on a volume that is deleted with the task
 EXEC_WRITABLE = ("/managed-agents", "/var/lib/amazon", "/var/log/amazon")
-"""Where ECS Exec's agent writes. Only these, so that the root stays read-only with a shell too."""
+"""Folders that ECS Exec's agent writes to. Only these, so that the root stays read-only with a shell too."""
 
 HEALTH_CHECK = ["CMD", "python", "-m", "order_shared.healthcheck"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """What one service's container is started with. Every time in seconds."""
+    """Configuration of one service's container. Times are in seconds."""
 
     service: str
     image: str
@@ -37,14 +37,14 @@ class Container:
     size: ServiceSize
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
-    """Setting by the ARN of the secret that holds its value."""
+    """ARN of the secret with the value, by setting."""
     stop_timeout: int
-    """After SIGTERM; longer than the service's own drain. Fargate's most is 120."""
+    """Time from SIGTERM to SIGKILL; longer than the service's own drain. Fargate's maximum is 120."""
     log_group_name: str
     log_group_arn: str
     repository_arn: str
     statements: tuple[Statement, ...] = field(default=())
-    """What the service itself may do."""
+    """Permissions of the service itself."""
 
 
 class Task:
@@ -82,14 +82,14 @@ class Task:
             task_role_arn=self.task_role.arn,
             volume=[EcsTaskDefinitionVolume(name=name) for name in volumes],
             container_definitions=json.dumps([_definition(stack, container, volumes)]),
-            # A rollback goes back to the revision before, which must still be registered.
+            # A rollback uses the previous revision, which must still be registered.
             skip_destroy=True,
         )
 
 
 def _definition(stack: Workspace, container: Container, volumes: Mapping[str, str]) -> dict[str, object]:
     settings = {**container.settings, "ORDER_HOST": "0.0.0.0", "ORDER_PORT": str(container.port)}  # noqa: S104
-    # ECS drops an entry without a value, and every plan would then register the task anew. Services default to it.
+    # ECS drops an entry without a value, and every plan would register the task again. Services default to "".
     given = {name: value for name, value in settings.items() if value}
     return {
         "name": container.service,
@@ -113,7 +113,7 @@ def _definition(stack: Workspace, container: Container, volumes: Mapping[str, st
                 "awslogs-group": container.log_group_name,
                 "awslogs-region": stack.region,
                 "awslogs-stream-prefix": container.service,
-                # A log that cannot be written must not stop an order.
+                # A failing log must not block the service.
                 "mode": "non-blocking",
                 "max-buffer-size": "25m",
             },

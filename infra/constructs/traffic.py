@@ -1,4 +1,4 @@
-"""How requests find the API's tasks: target groups, and the rules that a deployment moves between them."""
+"""Routing to the API's tasks: target groups, and the listener rules that a deployment moves between them."""
 
 from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.lb_listener_rule import (
@@ -19,24 +19,24 @@ from infra.environments import Environment, Strategy
 from infra.naming import TARGET_GROUP_LENGTH, name, rule_priority
 
 DEREGISTRATION_SECONDS = 30
-"""For requests under way when a task goes; the API answers none that takes longer."""
+"""Time for requests in flight when a task is stopped; no request of the API takes longer."""
 
 PUBLIC_PATHS = ("/v1/*", "/pages/*")
-"""The paths that the internet reaches. With the host a rule has three condition values of at most five, and ECS moves
-one production rule only. Health checks go to the tasks directly, whatever the rules say."""
+"""Paths that are exposed to the internet. With the host, a rule has three condition values of at most five, and ECS
+moves a single production rule. Health checks go to the tasks directly, independent of the rules."""
 
 SERVING = "/serving"
 CHECK_SECONDS = 5
 CHECK_TIMEOUT_SECONDS = 4
 CHECKS = 2
-"""Consecutive health checks that change a target's state. ELB's least values for both interval and threshold."""
+"""Consecutive health checks that change a target's state. Interval and threshold are ELB's minimums."""
 
 LAME_DUCK_SECONDS = 20
-"""How long a task goes on serving after SIGTERM: twice as long as the target group needs to notice `/serving` 503."""
+"""Time for which a task keeps serving after SIGTERM: twice what the target group needs to notice `/serving` 503."""
 
 
 class Traffic:
-    """One target group for a fleet that rolls. Two for blue and green, with a rule for customers and one for tests."""
+    """Target groups: one for rolling deployments, two for blue/green, with a production and a test rule."""
 
     def __init__(self, stack: Workspace, environment: Environment, platform: PlatformOutputs) -> None:
         self._stack = stack
@@ -70,7 +70,7 @@ class Traffic:
                 unhealthy_threshold=CHECKS,
                 matcher="200",
             ),
-            # A service that rolls from now on leaves green: it goes after the service and the rule have left it.
+            # When a service changes to rolling, green is destroyed after the service and the rule no longer use it.
             lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
         )
 
@@ -97,7 +97,7 @@ class Traffic:
                     ),
                 )
             ],
-            # From here on the weights are ECS's: a plan must not send customers back to the old fleet.
+            # From now on ECS sets the weights: a plan must not send customers back to the old tasks.
             lifecycle=TerraformResourceLifecycle(
                 create_before_destroy=True, ignore_changes=["action"] if len(self.target_groups) > 1 else None
             ),

@@ -1,4 +1,4 @@
-"""A stack with a state of its own: provider, tags, backend, and what it reads of other states."""
+"""Stack with its own state: provider, tags, backend, and the outputs that it reads from other states."""
 
 from collections.abc import Mapping
 from dataclasses import Field, fields
@@ -31,7 +31,7 @@ Outputs = TypeVar("Outputs")
 
 
 class Workspace(TerraformStack):
-    """One region's part of an app."""
+    """One stack of an app, in one region."""
 
     def __init__(self, app: App, stack: Stack) -> None:
         super().__init__(app, stack.name)
@@ -50,29 +50,29 @@ class Workspace(TerraformStack):
             workspace = NamedCloudWorkspace(stack.workspace)
             CloudBackend(self, organization=environments.ORGANISATION.hcp_organisation, workspaces=workspace)
         else:
-            # The bucket's name has the account's number in it: it comes at `terraform init`, as its region does.
+            # The bucket's name contains the account number: it is set at `terraform init`, like its region.
             backend = S3Backend(self, bucket="", key=stack.key, encrypt=True, use_lockfile=True)
             backend.add_override("bucket", None)
 
     @property
     def account_id(self) -> str:
-        """Of whoever runs Terraform: no account number is in the code."""
+        """Account of the credentials that run Terraform: the code contains no account number."""
         if self._account is None:
             self._account = DataAwsCallerIdentity(self, "caller")
         return self._account.account_id
 
     def arn(self, service: str, resource: str) -> str:
-        """Of a resource of this account and region."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
     def iam_arn(self, resource: str) -> str:
-        """IAM knows no region."""
+        """Return an ARN of IAM, which has no region."""
         return f"arn:aws:iam::{self.account_id}:{resource}"
 
     def publish(self, outputs: Any) -> None:
-        """Make each field of a dataclass an output of this stack, for other workspaces to read.
+        """Publish each field of a dataclass as an output of this stack, for other stacks to read.
 
-        A mapping by the services' names becomes an output for each service.
+        A mapping by service name becomes one output for each service.
         """
         for field in fields(outputs):
             value = getattr(outputs, field.name)
@@ -83,7 +83,7 @@ class Workspace(TerraformStack):
                 TerraformOutput(self, field.name, value=list(value) if isinstance(value, tuple) else value)
 
     def read(self, kind: type[Outputs], stack: Stack) -> Outputs:
-        """What another stack published, field by field: its state must exist when this one is planned."""
+        """Return the outputs that another stack published. Its state must exist when this stack is planned."""
         state = self._state(stack)
         values = {field.name: _read(state, field) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
         return kind(**values)
@@ -115,7 +115,7 @@ class Workspace(TerraformStack):
 
 
 def supporting_owner(environment: Environment) -> str:
-    """Whose VPC, cluster and load balancer an environment uses."""
+    """Return the environment whose VPC, cluster and load balancer an environment uses."""
     return environment.host or environment.name
 
 

@@ -1,3 +1,3 @@
-"""The second app: one stack per service."""
+"""Second app: one stack per service."""
 
-import infra.constructs  # noqa: F401 - picks Node before cdktn is imported
+import infra.constructs  # noqa: F401 - selects Node before cdktn is imported

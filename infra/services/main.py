@@ -1,4 +1,4 @@
-"""Writes the service stacks of an environment: `python -m infra.services.main --env dev --out DIR`."""
+"""Write the service stacks of an environment: `python -m infra.services.main --env dev --out DIR`."""
 
 from collections.abc import Callable
 from importlib import import_module

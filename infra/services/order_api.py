@@ -1,4 +1,4 @@
-"""The workspace of order-api: tasks, traffic, alarms, scaling. Images come by tag: Terraform never ships one."""
+"""Stack of order-api: tasks, traffic, alarms, scaling. Terraform ships no image: tasks start the image of a tag."""
 
 from collections.abc import Mapping
 
@@ -29,13 +29,13 @@ from order_shared.naming import ORDER_API
 SERVICE = ORDER_API
 
 STOP_SECONDS = 60
-"""The API serves on for 20 s as a lame duck, drains for 20, flushes for 5 and sends its last spans for 3."""
+"""Time for the API to keep serving for 20 s, drain for 20, flush for 5 and send its last spans for 3."""
 
 REQUESTS_PER_TASK = 6000
-"""Requests a minute that a task should serve: a quarter of what half a vCPU can (docs/scale.md)."""
+"""Requests per minute for each task: a quarter of what half a vCPU can serve (docs/scale.md)."""
 
 FEWEST_REQUESTS = 20
-"""A minute with fewer is no ground for a share of errors."""
+"""Minimum of requests per minute for a meaningful error rate."""
 
 
 class OrderApi(ServiceWorkspace):
@@ -56,7 +56,7 @@ class OrderApi(ServiceWorkspace):
             health_check_grace_period_seconds=60,
             load_balancer=[self._target(traffic, infrastructure)],
         )
-        # AWS's own metric of requests per target is of one group; here customers move from one to the other.
+        # AWS's metric of requests per target covers one group; in blue/green the traffic moves between two.
         requests = self._of_fleets(traffic, "requests", "RequestCountPerTarget", "Sum")
         scaling.track("requests", filled_sum(requests), requests, REQUESTS_PER_TASK)
         scaling.track_cpu()
@@ -137,7 +137,7 @@ class OrderApi(ServiceWorkspace):
         )
 
     def _infrastructure_role(self, traffic: Traffic) -> Role:
-        """ECS takes it to move the traffic."""
+        """Return the role that ECS assumes to move the traffic."""
         return Role(
             self,
             "order_api_infrastructure",
@@ -145,7 +145,7 @@ class OrderApi(ServiceWorkspace):
             # Without a condition, as AWS has it:
             # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
             trust=trust("ecs.amazonaws.com"),
-            leaves_last=True,  # a service that rolls from now on has no such role
+            leaves_last=True,  # a service that changes to rolling no longer uses the role
             statements=(
                 Statement(
                     sid="MoveTraffic",
@@ -172,7 +172,7 @@ class OrderApi(ServiceWorkspace):
         )
 
     def _alarms(self, traffic: Traffic) -> list[CloudwatchMetricAlarm]:
-        """Of both fleets together: they roll a deployment back, and wake someone when there is none."""
+        """Create the alarms on both target groups together: they roll a deployment back, and notify at any time."""
         alarms = Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn)
         errors = self._of_fleets(traffic, "errors", "HTTPCode_Target_5XX_Count", "Sum")
         requests = self._of_fleets(traffic, "requests", "RequestCount", "Sum")
@@ -184,23 +184,23 @@ class OrderApi(ServiceWorkspace):
                 f"IF({every} > {FEWEST_REQUESTS}, 100 * ({failed}) / ({every}), 0)",
                 {**errors, **requests},
             ),
-            # Not the balancer's response time: a client that waits for its order to finish keeps the request open.
+            # Not the load balancer's response time: a client may keep its request open until its order finishes.
             alarms.make(
                 API_LATENCY, "accept", {"accept": log_metric(self.environment.name, "AcceptMilliseconds", "p99")}
             ),
         ]
 
     def _alarm_without_tasks(self, traffic: Traffic) -> None:
-        """With no healthy task the load balancer answers by itself, and counts nothing as ours."""
+        """Create the alarm on no healthy task: the load balancer then responds by itself, and counts no errors."""
         healthy = self._of_fleets(traffic, "healthy", "HealthyHostCount", "Maximum")
-        # Without a running task there is no data point at all: of silence, not of zeros that FILL made.
+        # Without a running task there is no data point: the alarm needs missing data, not zeros from FILL.
         tasks = {"tasks": running_tasks(self.platform.cluster_name, self.service_name)}
         Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn).make(
             NO_API, f"IF(tasks >= 1, {_of_all_fleets(healthy)}, 0)", {**healthy, **tasks}
         )
 
     def _of_fleets(self, traffic: Traffic, key: str, metric: str, stat: str) -> dict[str, Metric]:
-        """Return what the load balancer counts of each fleet, as `key_0` and `key_1`."""
+        """Return the load balancer's metrics of each target group, as `key_0` and `key_1`."""
         balancer = self.platform.load_balancer_arn_suffix
         return {
             f"{key}_{number}": Metric(
@@ -214,5 +214,5 @@ class OrderApi(ServiceWorkspace):
 
 
 def _of_all_fleets(metrics: Mapping[str, Metric]) -> str:
-    """Return the sum over the fleets. Of two either may be idle, and then reports nothing; a single one must report."""
+    """Return the sum over the target groups. One of two may be idle and report nothing; a single one must report."""
     return filled_sum(metrics) if len(metrics) > 1 else next(iter(metrics))

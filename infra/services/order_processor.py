@@ -1,4 +1,4 @@
-"""The workspace of order-processor: it has no traffic to shift, so it rolls, and its alarms roll it back."""
+"""Stack of order-processor. It has no traffic to shift: it deploys by rolling, and its alarms roll it back."""
 
 from cdktn import App
 from cdktn_provider_aws.ecs_service import EcsServiceDeploymentConfiguration
@@ -15,14 +15,14 @@ from order_shared.naming import ORDER_PROCESSOR
 
 SERVICE = ORDER_PROCESSOR
 STOP_SECONDS = 90
-"""The processor drains for 60 s, gives back for 3, flushes for 5, and sends its last spans for 3."""
+"""Time for the processor to drain for 60 s, return messages for 3, flush for 5 and send its last spans for 3."""
 
 BACKLOG_PER_TASK = 500
-"""Messages that may wait for each task: two seconds of its work (docs/scale.md)."""
+"""Target of waiting messages per task: two seconds of work (docs/scale.md)."""
 
 
 class OrderProcessor(ServiceWorkspace):
-    """In a region that stands by it has no task: two regions at work on one order would each take its stock."""
+    """Processor of a region. A standby region has no task: two regions at one order would each take its stock."""
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, SERVICE, environment, region)
@@ -52,7 +52,7 @@ class OrderProcessor(ServiceWorkspace):
             },
             BACKLOG_PER_TASK,
         )
-        # An empty queue looks idle when it is empty because enough tasks are at work.
+        # A queue may be empty only because enough tasks work.
         scaling.track_cpu()
 
     def _task(self) -> Task:

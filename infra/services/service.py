@@ -1,4 +1,4 @@
-"""What both services are in ECS: on which capacity, how they are replaced, how many of them run."""
+"""ECS service of either kind: capacity, deployment and number of tasks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def run_service(
     needs: Sequence[ITerraformDependable] = (),
     **traffic: Any,
 ) -> Scaling:
-    """`alarm_names` roll a deployment back; `needs` go after the service; `traffic` is for one that has some."""
+    """Create the service. `alarm_names` roll a deployment back; `needs` are destroyed after the service."""
     group = service_security_group(stack, stack.environment, stack.platform, stack.service)
     service = EcsService(
         stack,
@@ -40,14 +40,14 @@ def run_service(
         desired_count=minimum,
         capacity_provider_strategy=stack.capacity_strategy(),
         ordered_placement_strategy=stack.placement(),
-        # Without it a change of the capacity cannot be planned. It acts only when something else is updated.
+        # A change of the capacity provider requires this argument. It has an effect only with another change.
         force_new_deployment=True,
         availability_zone_rebalancing="ENABLED",
-        # The new tasks take their part of the load before an old one is told to drain.
+        # New tasks take their share of the load before an old task drains.
         deployment_minimum_healthy_percent=100,
         deployment_maximum_percent=200,
         deployment_configuration=deployment,
-        # Tasks that never start trip no alarm, and a stage may last for a day.
+        # Tasks that never start trigger no alarm, and a stage may last for a day.
         deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
         alarms=EcsServiceAlarms(alarm_names=list(alarm_names), enable=True, rollback=True),
         enable_execute_command=stack.environment.exec,
@@ -58,7 +58,7 @@ def run_service(
             security_groups=[group.id],
             assign_public_ip=False,
         ),
-        # Autoscaling moves the count.
+        # Autoscaling changes the count.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["desired_count"]),
         depends_on=[*needs, *group.rules, *task.execution_role.policies, *task.task_role.policies],
         **traffic,

@@ -1,4 +1,4 @@
-"""What both service stacks read, and how a service is placed."""
+"""Base of the service stacks: the outputs that they read, and the placement of tasks."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ from order_shared.naming import Service, ServiceKind
 
 
 class ServiceWorkspace(Workspace):
-    """A stack of one service. What it stands on is another workspace's, and read from its state."""
+    """Stack of one service. It reads its network, cluster and data from the states of other stacks."""
 
     def __init__(self, app: App, service: Service, environment: Environment, region: str) -> None:
         super().__init__(app, Stack(owner=environment.name, region=region, kind=service.name))
@@ -31,12 +31,12 @@ class ServiceWorkspace(Workspace):
 
     @property
     def service_name(self) -> str:
-        """Within the cluster, which a feature environment shares with its host."""
+        """Name of the service in the cluster, which a feature environment shares with its host."""
         return self.environment.service_name(self.service.name)
 
     @property
     def stands_by(self) -> bool:
-        """Another region's services write."""
+        """True in a standby region: the services of another region write."""
         return self.region != self.environment.home
 
     def task(
@@ -48,7 +48,7 @@ class ServiceWorkspace(Workspace):
         stop_timeout: int,
         statements: tuple[Statement, ...] = (),
     ) -> Task:
-        """Return the service's task, with what every service has. Its image is the one that is live, by its tag."""
+        """Return the service's task, with the settings of every service. Its image is that of the live tag."""
         name = self.service.name
         container = Container(
             service=name,
@@ -66,7 +66,7 @@ class ServiceWorkspace(Workspace):
         return Task(self, self.environment, container, self.platform.data_key_arn)
 
     def settings(self) -> Mapping[str, str]:
-        """What both services are told: `order_shared.runtime.config.Settings`."""
+        """Return the settings of every service: `order_shared.runtime.config.Settings`."""
         return {
             "AWS_REGION": self.region,
             "ORDER_ENV": self.environment.stage,
@@ -78,7 +78,7 @@ class ServiceWorkspace(Workspace):
         }
 
     def _tracing(self) -> Mapping[str, str]:
-        """OpenTelemetry's own variables. A service with requests decides which are traced, and workers follow it."""
+        """Return OpenTelemetry's variables. An HTTP service decides which requests are traced; workers follow it."""
         traces = self.environment.traces
         if traces is None:
             return {}
@@ -104,7 +104,7 @@ class ServiceWorkspace(Workspace):
         return [EcsServiceCapacityProviderStrategy(capacity_provider=provider, weight=1, base=0)]
 
     def placement(self) -> list[EcsServiceOrderedPlacementStrategy] | None:
-        """Over the zones first, then on as few instances of each as hold them. Fargate does so by itself."""
+        """Return the placement: spread over zones, then on as few instances as possible. Fargate spreads by itself."""
         if self.environment.capacity is not Capacity.EC2:
             return None
         return [

@@ -1,3 +1,3 @@
-"""The first app: what does not churn."""
+"""First app: the long-lived resources."""
 
-import infra.constructs  # noqa: F401 - picks Node before cdktn is imported
+import infra.constructs  # noqa: F401 - selects Node before cdktn is imported

@@ -1,4 +1,4 @@
-"""One dashboard per environment and region, from top to bottom: customers, outbox, queue, tables and tasks."""
+"""Dashboard of an environment in a region, from top to bottom: requests, outbox, queue, tables and tasks."""
 
 import json
 from collections.abc import Sequence
@@ -19,39 +19,39 @@ WIDTH, HEIGHT, COLUMNS = 8, 6, 3
 def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suffix: str) -> None:
     queue = order_queue(environment.table_prefix)
     panels: list[tuple[str, Sequence[Metric]]] = [
-        ("Orders accepted a minute", [log_metric(environment.name, "AcceptMilliseconds", "SampleCount")]),
+        ("Orders accepted per minute", [log_metric(environment.name, "AcceptMilliseconds", "SampleCount")]),
         (
-            "Milliseconds to accept one",
+            "Latency of accepted orders, ms",
             [log_metric(environment.name, "AcceptMilliseconds", stat) for stat in ("p50", "p99")],
         ),
         (
-            "Answers of 5xx a minute",
+            "5xx responses per minute",
             [_balancer(load_balancer_suffix, f"HTTPCode_{side}_5XX_Count", "Sum") for side in ("Target", "ELB")],
         ),
-        ("Seconds the oldest open order waits", [log_metric(environment.name, "OldestOpenSeconds", "Maximum")]),
+        ("Age of the oldest open order, s", [log_metric(environment.name, "OldestOpenSeconds", "Maximum")]),
         ("Parked orders", [log_metric(environment.name, "OrdersParked", "Maximum")]),
-        ("Requests a minute", [_balancer(load_balancer_suffix, "RequestCount", "Sum")]),
+        ("Requests per minute", [_balancer(load_balancer_suffix, "RequestCount", "Sum")]),
         (
-            "Messages that wait, and that are under way",
+            "Messages waiting and in flight",
             [
                 queue_metric(queue.name, f"ApproximateNumberOfMessages{state}", "Maximum")
                 for state in ("Visible", "NotVisible")
             ],
         ),
-        ("Seconds the oldest message waits", [queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")]),
+        ("Age of the oldest message, s", [queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")]),
         (
-            "Dead letters, and messages that failed a minute",
+            "Dead letters, and failed messages per minute",
             [
                 queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum"),
                 log_metric(environment.name, "FailedMessages", "Sum"),
             ],
         ),
         (
-            "Handlings, failures and payments refused a minute",
+            "Handlings, failures and refused payments per minute",
             [log_metric(environment.name, name, "Sum") for name in ("Handlings", "FailedHandlings", "PaymentsRefused")],
         ),
         (
-            "Write units a minute",
+            "Write units per minute",
             [
                 Metric(
                     namespace="AWS/DynamoDB",
@@ -63,11 +63,11 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
             ],
         ),
         (
-            "Requests that DynamoDB throttled",
+            "Throttled DynamoDB requests",
             [metric for table in THROTTLED_TABLES for metric in throttle_metrics(environment, table).values()],
         ),
         (
-            "CPU of the tasks, per cent",
+            "CPU of the tasks, %",
             [
                 Metric(
                     namespace="AWS/ECS",
@@ -82,7 +82,7 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
     CloudwatchDashboard(
         stack,
         "dashboard",
-        dashboard_name=f"{environment.name}-orders-{stack.region}",  # dashboards know no region,
+        dashboard_name=f"{environment.name}-orders-{stack.region}",  # dashboards have no region,
         dashboard_body=json.dumps(
             {"widgets": [_widget(stack.region, place, *panel) for place, panel in enumerate(panels)]}
         ),

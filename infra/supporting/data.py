@@ -1,4 +1,4 @@
-"""What every environment has of its own, a feature's too: tables, queues, secrets, logs, and the alarms on them."""
+"""Resources that no environment shares, not even a feature environment: tables, queues, secrets, logs, their alarms."""
 
 from dataclasses import replace
 
@@ -28,14 +28,14 @@ from order_shared.naming import ORDER_API, ORDER_PROCESSOR, SERVICE_NAMES
 from order_shared.tables import IDEMPOTENCY, INVENTORY, OPERATIONS, ORDERS, TABLES, Queue, Table, order_queue
 
 THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
-"""The tables that orders read and write; the one of operators is not among them."""
+"""Tables that the services read and write; the operations table is not among them."""
 
 FEWEST_FAILED_HANDLINGS = 10
-"""Within three minutes; fewer may be one order's attempts, and no ground for a share."""
+"""Minimum of failures within three minutes for the failure rate; fewer may be the attempts at a single order."""
 
 
 class Data:
-    """In a region that only holds replicas the tables are another region's, and their names and ARNs are known."""
+    """Data of an environment in a region. The tables of a replica region belong to the first region's stack."""
 
     def __init__(
         self,
@@ -79,14 +79,14 @@ class Data:
         )
 
     def _table_arn(self, table: Table) -> str:
-        """By its name: a task in a region of replicas reaches the replica there."""
+        """Return a table's ARN in this region by its name: a task in a replica region uses the replica there."""
         return self._stack.arn("dynamodb", f"table/{self._environment.table_prefix}{table.name}")
 
     def _logged(self, name: str, stat: str) -> Metric:
         return log_metric(self._environment.name, name, stat)
 
     def _rollback_alarms(self, queue: Queue) -> tuple[str, ...]:
-        """Make the alarms of PROCESSOR_ROLLBACK, and return their names."""
+        """Create the alarms of PROCESSOR_ROLLBACK, and return their names."""
         age = queue_metric(queue.name, "ApproximateAgeOfOldestMessage", "Maximum")
         letters = queue_metric(queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum")
         failed, handled = self._logged("FailedHandlings", "Sum"), self._logged("Handlings", "Sum")
@@ -94,7 +94,7 @@ class Data:
             (QUEUE_AGE, "age", {"age": age}),
             (DEAD_LETTERS, "letters", {"letters": letters}),
             (FAILURES, "failed", {"failed": self._logged("FailedMessages", "Sum")}),
-            # Both come of one log line, so that either is late only if both are.
+            # Both metrics come from one log line, so that neither is later than the other.
             (
                 FAILED_HANDLINGS,
                 f"IF(failed >= {FEWEST_FAILED_HANDLINGS}, 100 * failed / handled, 0)",
@@ -124,7 +124,7 @@ def queue_metric(queue_name: str, metric: str, stat: str) -> Metric:
 
 
 def throttle_metrics(environment: Environment, table: Table) -> dict[str, Metric]:
-    """Return the refused reads and writes of a table, and the refused writes of each of its indexes."""
+    """Return the throttled reads and writes of a table, and the throttled writes of each of its indexes."""
     dimensions = {"TableName": environment.table_prefix + table.name}
     metrics = {f"{table.name}_{way.lower()}": _throttled(way, dimensions) for way in ("Read", "Write")}
     for index in table.indexes:

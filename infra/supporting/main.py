@@ -1,4 +1,4 @@
-"""Writes the supporting stacks of an environment: `python -m infra.supporting.main --env dev --out DIR`."""
+"""Write the supporting stacks of an environment: `python -m infra.supporting.main --env dev --out DIR`."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""An environment's part that does not churn, in one region; services come and go on it without touching it."""
+"""Supporting stack of an environment in one region, which deployments of services do not change."""
 
 from cdktn import App
 
@@ -19,7 +19,7 @@ from infra.supporting.data import Data
 
 
 class Supporting(Workspace):
-    """Network, cluster, load balancer, data, and who may change them."""
+    """Network, cluster, load balancer, data, and the CI roles that may change them."""
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, Stack(owner=environment.name, region=region, kind=SUPPORTING))
@@ -62,7 +62,7 @@ class Supporting(Workspace):
         self.publish(data.outputs)
 
     def _replica_keys(self, environment: Environment) -> dict[str, str]:
-        """Of the regions that hold replicas of this one's tables; they are deployed before it."""
+        """Return the keys of the regions with replicas of this region's tables, which are deployed before it."""
         if self.region != environment.regions[0]:
             return {}
         return {
@@ -74,7 +74,7 @@ class Supporting(Workspace):
 
 
 class FeatureSupporting(Workspace):
-    """A feature environment's data; all else is its host's."""
+    """Data of a feature environment; everything else is its host's."""
 
     def __init__(self, app: App, environment: Environment, host: str) -> None:
         region = environment.home
