@@ -1,8 +1,8 @@
-"""The environments, each a value: every choice that differs between them is a field here, with what it costs.
+"""Environments as values: every setting that differs between them is a field here, with its costs.
 
-Edit `ORGANISATION` once, then `DEV`, `UAT` and `PROD` as you like; nothing else names a domain, a region or a size.
-Standard library only. What a choice costs a month stands beside it; `costs.py` adds it up for a whole environment, and
-`docs/deploy.md` shows the sums. Money is US dollars a month in eu-central-1 without tax.
+Edit `ORGANISATION` once, then `DEV`, `UAT` and `PROD` as needed; nothing else names a domain, a region or a size.
+Standard library only. Each setting's docstring has its monthly costs; `costs.py` adds them up for a whole environment,
+and `docs/deploy.md` shows the sums. Amounts are US dollars per month in eu-central-1 without tax.
 """
 
 import re
@@ -20,22 +20,22 @@ LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096,
 MAX_QUIET_MINUTES = 1440  # a CloudWatch period
 
 STAGES = ("dev", "uat", "prod")
-"""The values that the services accept as `ORDER_ENV` here."""
+"""Values of `ORDER_ENV` that the services accept on AWS."""
 
 ZONES = 3
-"""Availability zones of a VPC."""
+"""Number of availability zones of a VPC."""
 
 TASK_SERVICES = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
-"""What tasks need besides, where there is no NAT."""
+"""Further endpoints that tasks need without a NAT gateway."""
 
 SHELL_SERVICES = ("ssmmessages",)
-"""For a shell in a task, or on an instance."""
+"""Endpoints for a shell in a task, or on an instance."""
 INSTANCE_SERVICES = ("ecs", "ecs-agent", "ecs-telemetry", "ssm")
 
 PLACEHOLDER_DOMAIN = "example.com"
 
 PROVIDER_HOST = "api.stripe.com"
-"""The host of the payment provider's API on the internet."""
+"""Host of the payment provider's API on the internet."""
 
 
 def is_https(address: str) -> bool:
@@ -45,31 +45,31 @@ def is_https(address: str) -> bool:
 
 
 class Egress(StrEnum):
-    """How tasks in private subnets reach what is outside. S3 and DynamoDB always go through free gateway endpoints."""
+    """Egress of the tasks in private subnets. S3 and DynamoDB always use free gateway endpoints."""
 
     NAT_SINGLE = "nat_single"
-    """One NAT gateway: about 38, and 0.05 per GB. If its zone fails, nothing outside answers: no payments."""
+    """One NAT gateway: about 38, and 0.05 per GB. If its zone fails, no payments are possible."""
     NAT_PER_ZONE = "nat_per_zone"
-    """One in each of three zones: about 114, and 0.05 per GB. Survives a zone."""
+    """One NAT gateway in each of three zones: about 114, and 0.05 per GB. Survives the loss of a zone."""
     ENDPOINTS = "endpoints"
-    """Interface endpoints in each zone and no way to the internet at all: about 26 for each of five to ten.
+    """Interface endpoints in each zone, without internet access: about 26 for each of five to ten.
     The token issuer's keys and the payment provider must then be reachable inside the VPC (`Payments.api_base`)."""
 
 
 class Capacity(StrEnum):
-    """What tasks run on. Prices are of half a vCPU and 1 GB on ARM."""
+    """Capacity that tasks run on. Prices are for a task of half a vCPU and 1 GB on ARM."""
 
     FARGATE = "fargate"
-    """About 17 a task. Nothing to look after."""
+    """About 17 per task. No servers to operate."""
     FARGATE_SPOT = "fargate_spot"
-    """About 6 a task, which AWS may take away with two minutes' notice: enough for a task to drain."""
+    """About 6 per task. AWS may stop a task with two minutes' notice, enough for it to drain."""
     EC2 = "ec2"
-    """Instances of ours in an auto scaling group behind a capacity provider. Dearer than Fargate on ARM for tasks of
+    """EC2 instances in an auto scaling group with a capacity provider. More expensive than Fargate on ARM for tasks of
     half a vCPU (460 against 330 for twenty): for instance types and discounts that Fargate does not have."""
 
 
 class Insights(StrEnum):
-    """Container Insights of the cluster. No alarm and no scaling policy here needs it."""
+    """Container Insights of the cluster. No alarm or scaling policy of the platform needs it."""
 
     DISABLED = "disabled"
     ENABLED = "enabled"
@@ -79,7 +79,7 @@ class Insights(StrEnum):
 
 
 class Architecture(StrEnum):
-    """Of the tasks; images are built for both."""
+    """CPU architecture of the tasks; images are built for both."""
 
     ARM64 = "ARM64"
     """A fifth cheaper than X86_64."""
@@ -87,72 +87,75 @@ class Architecture(StrEnum):
 
 
 class Strategy(StrEnum):
-    """How a new image of order-api takes over. The processor always rolls: it has no traffic to shift."""
+    """Deployment strategy of order-api. The processor always uses rolling: it has no traffic to shift."""
 
     BLUE_GREEN = "BLUE_GREEN"
-    """A second fleet beside the first for the time of a deployment: tested, then given the traffic, then baked."""
+    """A second set of tasks during a deployment: it is tested, gets the traffic, and bakes."""
     ROLLING = "ROLLING"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provisioned:
-    """DynamoDB capacity bought by the hour, per table and index, followed by autoscaling at `utilization` per cent.
+    """DynamoDB capacity paid by the hour, per table and index, with autoscaling at `utilization` per cent.
 
-    Cheaper than on demand when the load is steady: 100 write units a second on all the time cost about 58, and as many
-    on-demand writes about 200. Too slow for a spike: autoscaling needs minutes, and throttled writes delay orders.
+    Cheaper than on demand for a steady load: 100 write units per second cost about 58, and as many on-demand writes
+    about 200. Too slow for a spike: autoscaling needs minutes, and throttled writes delay orders.
     """
 
     minimum: int = 5
-    """Read and write units a second of each table and index, at least."""
+    """Minimum of read and write units per second, for each table and index."""
     maximum: int = 1000
     utilization: int = 60
     indexes_change: bool = False
-    """True in a plan that changes how a table is billed or which indexes it has: Terraform then writes the indexes, and
-    sets their capacity to `minimum`. Otherwise it leaves them to autoscaling. The operators' commands find out."""
+    """True in a plan that changes a table's billing or indexes: Terraform then writes the indexes, with the capacity
+    `minimum`. Otherwise their capacity is left to autoscaling. `plan` and `apply` set it."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.minimum <= self.maximum:
-            raise ValueError(f"provisioned capacity goes from {self.minimum} to {self.maximum}")
+            raise ValueError(f"provisioned capacity is {self.minimum} to {self.maximum}: use 1 <= minimum <= maximum")
         if not 20 <= self.utilization <= 90:  # AWS's limits
-            raise ValueError(f"utilization is {self.utilization}: DynamoDB's autoscaling takes 20 to 90 per cent")
+            raise ValueError(f"utilization is {self.utilization}: DynamoDB's autoscaling accepts 20 to 90 per cent")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
-    """DynamoDB capacity by the request: about 1 at rest, 0.76 per million write units. Takes twice the former peak, and
-    4,000 write units a second when it is new; `orderctl env warm` raises it before a sale."""
+    """DynamoDB capacity paid by request: about 1 at rest, 0.76 per million write units.
+
+    A table accepts twice its former peak, and 4,000 write units per second when it is new; `orderctl env warm` raises
+    that before a sale.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instances:
-    """The instances of `Capacity.EC2`."""
+    """Instances of `Capacity.EC2`."""
 
     type: str = "m7g.large"
-    """About 70 each. The account lets a task have an interface of its own on it for each of 10 tasks (ENI trunking)."""
+    """About 70 each. With ENI trunking, ten tasks have their own network interface on it."""
     minimum: int = 2
     maximum: int = 10
     target_capacity: int = 90
-    """Per cent of the instances that tasks should fill. Below 100 there is room for a task until an instance starts."""
+    """Percentage of the instances that tasks should fill. Below 100, new tasks have room before an instance starts."""
     minimum_step: int = 1
     maximum_step: int = 3
-    """Instances added at once, at most: a fault must not buy the whole maximum."""
+    """Maximum of instances added at once: a fault must not start all of them."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.minimum <= self.maximum:
-            raise ValueError(f"instances go from {self.minimum} to {self.maximum}")
+            raise ValueError(f"instances are {self.minimum} to {self.maximum}: use 0 <= minimum <= maximum")
         if not 1 <= self.target_capacity <= 100:
-            raise ValueError(f"target_capacity is {self.target_capacity}: it is a percentage of 1 to 100")
+            raise ValueError(f"target_capacity is {self.target_capacity}: use a percentage of 1 to 100")
         if not 1 <= self.minimum_step <= self.maximum_step:
             raise ValueError(f"instances are added in steps of {self.minimum_step} to {self.maximum_step}")
 
 
 FARGATE_MEMORY = {256: (512, 2048), 512: (1024, 4096), 1024: (2048, 8192), 2048: (4096, 16384), 4096: (8192, 30720)}
-"""Least and most MiB for each number of CPU units (1,024 are one vCPU). Source: Amazon ECS, task size."""
+"""Minimum and maximum MiB by CPU units (1,024 are one vCPU). Source: Amazon ECS, task size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceSize:
-    """One service's tasks."""
+    """Size and number of one service's tasks."""
 
     cpu: int = 512
     """CPU units; 1,024 are one vCPU."""
@@ -163,40 +166,40 @@ class ServiceSize:
 
     def __post_init__(self) -> None:
         if self.cpu not in FARGATE_MEMORY:
-            raise ValueError(f"cpu is {self.cpu}: a task has one of {', '.join(map(str, FARGATE_MEMORY))}")
+            raise ValueError(f"cpu is {self.cpu}: use one of {', '.join(map(str, FARGATE_MEMORY))}")
         least, most = FARGATE_MEMORY[self.cpu]
         if not least <= self.memory <= most or (self.memory != least and self.memory % 1024):
             raise ValueError(
                 f"memory is {self.memory}: {self.cpu} CPU units go with {least} to {most} MiB, in whole GiB"
             )
         if not 1 <= self.minimum <= self.maximum:
-            raise ValueError(f"tasks go from {self.minimum} to {self.maximum}")
+            raise ValueError(f"tasks are {self.minimum} to {self.maximum}: use 1 <= minimum <= maximum")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """How a new image takes over, and how long operators have."""
+    """Deployment strategy of order-api, with its time limits."""
 
     strategy: Strategy = Strategy.BLUE_GREEN
     bake_minutes: int = 10
-    """Both fleets run on, all traffic on the new one; an alarm sends it back. Costs the second fleet for as long."""
+    """Time for which blue keeps running after green has all the traffic, for a rollback by alarm. Costs both fleets."""
     pause_minutes: int = 60
-    """How long the new fleet waits, tested but without traffic, for someone to go on; then it is rolled back."""
+    """Time in which green, tested but without traffic, waits for approval; then it is rolled back."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.bake_minutes <= 1440 or not 1 <= self.pause_minutes <= 20160:
-            raise ValueError("a deployment bakes for 0 to 1440 minutes and pauses for 1 to 20160")
+            raise ValueError("bake_minutes must be 0 to 1440, and pause_minutes 1 to 20160")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Payments:
     api_base: str | None = None
-    """Where the payment provider's API is, if not on the internet: a proxy inside the VPC, by https. The processor gets
-    no other address than this one, and the provider's own without it."""
+    """Base URL of a proxy inside the VPC for the payment provider's API, by https. The processor can reach this host only;
+    by default it reaches the provider's own API on the internet."""
 
     def __post_init__(self) -> None:
         if self.api_base is not None and not is_https(self.api_base):
-            raise ValueError("payments.api_base is reached by https only: write it as https://payments.internal")
+            raise ValueError("payments.api_base must be an https URL, such as https://payments.internal")
 
     @property
     def is_inside(self) -> bool:
@@ -206,23 +209,23 @@ class Payments:
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """Where both services send their traces, by OTLP over HTTPS."""
+    """Collector of both services' traces, by OTLP over HTTPS."""
 
     collector: str
-    """With egress `endpoints` it is inside the VPC: the way out is port 443."""
+    """With egress `endpoints` it must be inside the VPC, on port 443."""
     share: float = 0.1
-    """Of the requests. Their callers do not decide; the processor follows the API."""
+    """Share of the requests that are traced. Callers cannot change it; the processor follows the API."""
 
     def __post_init__(self) -> None:
         if not self.collector.startswith("https://"):
-            raise ValueError(f"the collector of traces is {self.collector!r}: it is reached by https only")
+            raise ValueError(f"traces.collector is {self.collector!r}: it must be an https URL")
         if not 0 < self.share <= 1:
-            raise ValueError(f"the share of requests that are traced is {self.share}: above 0, and at most 1")
+            raise ValueError(f"traces.share is {self.share}: it must be above 0, and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Who issues the customers' tokens: `ORDER_JWT_…`, see docs/authentication.md."""
+    """Issuer of the customers' tokens: `ORDER_JWT_…`, see docs/authentication.md."""
 
     issuer: str
     jwks_url: str
@@ -234,24 +237,24 @@ class Tokens:
     def __post_init__(self) -> None:
         if not is_https(self.jwks_url):
             raise ValueError(
-                f"tokens.jwks_url is {self.jwks_url!r}: keys are fetched by https only, such as "
+                f"tokens.jwks_url is {self.jwks_url!r}: it must be an https URL, such as "
                 "https://login.example.com/.well-known/jwks.json"
             )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Organisation:
-    """What is yours, and the same for every environment."""
+    """Settings of your organisation, the same for every environment."""
 
     domain: str
-    """A public Route 53 zone in the account. Prod's API is `orders.<domain>`, dev's `orders.dev.<domain>`, that of a
+    """Public Route 53 zone in the account. Prod's API is `orders.<domain>`, dev's `orders.dev.<domain>`, that of a
     feature environment on dev `feat-….dev.<domain>`."""
     repository: str
-    """`owner/name` on GitHub: whose workflows may take the CI roles."""
+    """`owner/name` on GitHub of the repository whose workflows may assume the CI roles."""
     owner_email: str
-    """Gets every alarm; confirm the subscription that SNS sends."""
+    """Receiver of every alarm, who must confirm SNS's subscription."""
     region: str = "eu-central-1"
-    """Where the account keeps what it has once in all regions: the identity provider of CI, the boundary of roles."""
+    """Region of the account-wide resources: CI's identity provider, the permissions boundary."""
     hcp_organisation: str | None = None
     """Keeps Terraform's state in workspaces of this HCP Terraform organisation, instead of in an S3 bucket."""
 
@@ -263,25 +266,25 @@ class Organisation:
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     name: str
-    """`dev`, `uat`, `prod`, one of these with more behind it (`prod-us`), or `feat-…`: in every name and state key."""
+    """`dev`, `uat`, `prod`, one of these with a suffix (`prod-us`), or `feat-…`; part of every name and state key."""
     tokens: Tokens
     regions: tuple[str, ...] = ("eu-central-1",)
-    """The first owns the tables and never changes; the others hold replicas and stand by, and each costs about as much
-    again. See docs/multi-region.md."""
+    """The first region owns the tables and never changes; the others are standby regions with replicas, and each costs
+    about as much as the first. See docs/multi-region.md."""
     leaving_regions: tuple[str, ...] = ()
-    """Former regions whose stacks still stand, until `destroy --region` has taken each of them away."""
+    """Former regions whose stacks still exist, until `destroy --region` has destroyed them."""
     active_region: str | None = None
-    """Whose services write, if not those of the first region: change it to fail over."""
+    """Region whose services write, if not the first one: change it to fail over."""
     zones: tuple[str, str, str] = ("a", "b", "c")
-    """The letters of the availability zones. Some regions lack one of these: Tokyo has a, c and d."""
+    """Letters of the availability zones. Some regions lack one of the default letters: Tokyo has a, c and d."""
     cidr: str = "10.0.0.0/16"
-    """Of the VPC. Regions and environments that may be peered one day should differ."""
+    """Address range of the VPC. Regions and environments that may be peered later need different ranges."""
     egress: Egress = Egress.NAT_SINGLE
     capacity: Capacity = Capacity.FARGATE
     instances: Instances = field(default_factory=Instances)
     keep_instances: bool = False
-    """Keeps the instances and their capacity provider beside another `capacity`: for the time in which services leave
-    `Capacity.EC2`. Unset it once none of the cluster's services asks for them; `deploy` refuses before that."""
+    """Keep the instances and their capacity provider beside another `capacity`, while services change from
+    `Capacity.EC2`. Unset it when no service of the cluster uses them; `apply` refuses before that."""
     architecture: Architecture = Architecture.ARM64
     insights: Insights = Insights.DISABLED
     billing: OnDemand | Provisioned = field(default_factory=OnDemand)
@@ -290,48 +293,48 @@ class Environment:
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
     traces: Traces | None = None
-    """None: there are none, and they cost nothing."""
+    """None: no traces, and no costs."""
     certificate_domain: str | None = None
-    """Takes the newest issued ACM certificate of this domain, which must cover the API's names. Without one, a
-    certificate is made and proved in the zone: free, renewed by itself."""
+    """Use the newest issued ACM certificate of this domain, which must cover the API's names. By default, a certificate
+    is created and validated in the zone: free, and renewed automatically."""
     waf: bool = False
-    """A web ACL before the load balancer: AWS's rules, and `waf_rate`. About 9, and 0.60 per million requests."""
+    """Web ACL in front of the load balancer: AWS's rules, and `waf_rate`. About 9, and 0.60 per million requests."""
     waf_rate: int = 10_000
-    """Requests that one address may send in five minutes."""
+    """Maximum of requests from one address in five minutes."""
     test_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
-    """Who may reach the green fleet's listener, port 8443, before it has traffic: the same API behind the same tokens.
-    CI's runners have no fixed addresses; narrow it where deployments come from a known network."""
+    """Networks that may reach the test listener of green, port 8443: the same API with the same tokens. CI's runners
+    have no fixed addresses; narrow it if deployments come from a known network."""
     log_days: int = 30
-    """How long logs are kept; 0.63 per GB once, 0.032 per GB and month."""
+    """Retention of logs; 0.63 per GB once, 0.032 per GB and month."""
     quiet_minutes: int | None = None
-    """Alarms if no order was accepted for so long. Only where orders never stop."""
+    """Minutes without an accepted order until the alarm. Only for environments with orders at all times."""
     exec: bool = True
-    """Lets operators open a shell in a task (ECS Exec). Never in production."""
+    """Let operators open a shell in a task (ECS Exec). Never in production."""
     protected: bool = False
-    """Tables, load balancer and state refuse to be deleted, whatever Terraform plans."""
+    """Protect tables, load balancer and keys against deletion, whatever Terraform plans."""
     host: str | None = None
-    """Names the environment whose VPC, cluster and load balancer this one uses: a feature environment's only."""
+    """Host of a feature environment: the environment whose VPC, cluster and load balancer it uses."""
 
     def __post_init__(self) -> None:
         if not NAME_PATTERN.fullmatch(self.name) or len(self.name) > MAX_NAME_LENGTH:
             raise ValueError(
-                f"{self.name!r} names no environment: lower case letters, digits and single dashes, from a letter on, "
+                f"{self.name!r} is no valid name: use lower case letters, digits and single dashes, a letter first, "
                 f"at most {MAX_NAME_LENGTH}"
             )
         if f"{self.name.partition('-')[0]}-" != FEATURE_PREFIX and self.stage not in STAGES:
-            raise ValueError(f"{self.name!r} names no environment: it begins with one of {', '.join(STAGES)}")
+            raise ValueError(f"{self.name!r} is no valid name: begin it with one of {', '.join(STAGES)}")
         if not self.regions or len(set(self.regions)) < len(self.regions):
-            raise ValueError(f"{self.name}: regions are one or more, each once; they are {self.regions}")
+            raise ValueError(f"{self.name}: regions are {self.regions}: name one or more, each once")
         if set(self.leaving_regions) & set(self.regions):
-            raise ValueError(f"{self.name}: leaving_regions are {self.leaving_regions}: one of {self.regions} stays")
-        if self.active_region is not None and self.active_region not in self.regions:
-            raise ValueError(f"{self.name}: active_region is {self.active_region}, which is none of {self.regions}")
-        if self.log_days not in LOG_DAYS:
             raise ValueError(
-                f"{self.name}: log_days is {self.log_days}: CloudWatch keeps logs for one of {LOG_DAYS} days"
+                f"{self.name}: leaving_regions are {self.leaving_regions}: name none of its regions {self.regions}"
             )
+        if self.active_region is not None and self.active_region not in self.regions:
+            raise ValueError(f"{self.name}: active_region is {self.active_region}: use one of {self.regions}")
+        if self.log_days not in LOG_DAYS:
+            raise ValueError(f"{self.name}: log_days is {self.log_days}: CloudWatch accepts one of {LOG_DAYS}")
         if self.quiet_minutes is not None and not 1 <= self.quiet_minutes <= MAX_QUIET_MINUTES:
-            raise ValueError(f"{self.name}: quiet_minutes is {self.quiet_minutes}: 1 to {MAX_QUIET_MINUTES}")
+            raise ValueError(f"{self.name}: quiet_minutes is {self.quiet_minutes}: use 1 to {MAX_QUIET_MINUTES}")
         if self.egress is Egress.ENDPOINTS and not self.payments.is_inside:
             raise ValueError(
                 f"{self.name}: egress 'endpoints' has no way to the internet, so the payment provider needs an "
@@ -339,10 +342,10 @@ class Environment:
             )
         self._check_test_cidrs()
         if len(self.regions) > 1 and isinstance(self.billing, Provisioned):
-            raise ValueError(f"{self.name}: replicated tables are billed on demand here; billing is provisioned")
+            raise ValueError(f"{self.name}: billing is provisioned: replicated tables must be billed on demand")
 
     def _check_test_cidrs(self) -> None:
-        """Raise ValueError for a network that EC2 refuses, or that would get two rules."""
+        """Raise ValueError for a network that EC2 refuses, or that is named twice."""
         for number, cidr in enumerate(self.test_cidrs):
             try:
                 ip_network(cidr)
@@ -353,17 +356,17 @@ class Environment:
 
     @property
     def home(self) -> str:
-        """The region whose services write; all tenants are at home there."""
+        """Region whose services write."""
         return self.active_region or self.regions[0]
 
     @property
     def has_instances(self) -> bool:
-        """True if the cluster has instances of ours, whether or not new tasks start on them."""
+        """True if the cluster has EC2 instances, whether or not new tasks start on them."""
         return self.capacity is Capacity.EC2 or self.keep_instances
 
     @property
     def endpoint_services(self) -> tuple[str, ...]:
-        """The services with an interface endpoint; each costs by the hour in each zone."""
+        """AWS services with an interface endpoint; each endpoint costs by the hour in each zone."""
         if self.egress is not Egress.ENDPOINTS:
             return ()
         shells = SHELL_SERVICES if self.exec or self.has_instances else ()
@@ -376,7 +379,7 @@ class Environment:
 
     @property
     def stage(self) -> str:
-        """What the services take as `ORDER_ENV`: `prod` of `prod-us`; a feature environment behaves as dev."""
+        """Value of `ORDER_ENV` for the services: `prod` for `prod-us`; `dev` for a feature environment."""
         return "dev" if self.is_feature else self.name.partition("-")[0]
 
     @property
@@ -394,14 +397,14 @@ class Environment:
 
     @property
     def api_host(self) -> str:
-        """The name customers call the API by."""
+        """Host name of the API."""
         if self.is_feature:
             return f"{self.name}.{self.host}.{ORGANISATION.domain}"
         return f"orders.{ORGANISATION.domain}" if self.name == "prod" else f"orders.{self.name}.{ORGANISATION.domain}"
 
     @property
     def certificate_name(self) -> str:
-        """What the certificate that is made here covers: a feature environment's name too."""
+        """Name that the created certificate covers, which includes those of feature environments."""
         return self.api_host if self.name == "prod" else f"*.{self.name}.{ORGANISATION.domain}"
 
 
@@ -462,28 +465,31 @@ ENVIRONMENTS = {environment.name: environment for environment in (DEV, UAT, PROD
 
 
 class UnknownEnvironment(ValueError):
-    """No environment has this name, and it is no feature's."""
+    """The name is that of no environment, and not valid for a feature environment."""
 
 
 def environment_of(name: str) -> Environment:
-    """The environment of this name; `feat-…` makes one of its own on what `dev` shares.
+    """Return the environment with this name; a name `feat-…` is a feature environment on `dev`.
 
     Raises:
-        UnknownEnvironment: if there is none.
+        UnknownEnvironment: if there is no such environment.
     """
     if name in ENVIRONMENTS:
         return ENVIRONMENTS[name]
     if not name.startswith(FEATURE_PREFIX) or not NAME_PATTERN.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
         raise UnknownEnvironment(
-            f"{name!r} is no environment: {', '.join(ENVIRONMENTS)}, or {FEATURE_PREFIX}… in lower case letters, "
+            f"{name!r} is no environment: use {', '.join(ENVIRONMENTS)}, or {FEATURE_PREFIX}… in lower case letters, "
             f"digits and single dashes, at most {MAX_NAME_LENGTH}"
         )
     return feature_of(name, DEV)
 
 
 def feature_of(name: str, host: Environment) -> Environment:
-    """An environment that comes with a branch and goes with it: one Spot task of each service, rolled, on the host's
-    VPC, cluster and load balancer, with tables and queues of its own, kept for days."""
+    """Return the feature environment of a branch.
+
+    It runs one Spot task of each service, with rolling deployments, on the host's VPC, cluster and load balancer. Its
+    tables, queues and logs are its own.
+    """
     return replace(
         host,
         name=name,

@@ -14,7 +14,7 @@ LOOKED_UP = "2026-11-21"
 class Prices:
     """Prices in US dollars, on demand, in eu-central-1: without tax, free tier and discount, the first tier of each.
 
-    The source is the region's public price lists as published on these days, unless a field has its own source: DynamoDB
+    Source: the region's public price lists of these days, unless a field has its own source: DynamoDB
     2026-08-15, SQS 2025-08-28, Fargate 2026-07-07 (x86) and 2026-09-11 (ARM), load balancing 2026-07-20 and
     2026-09-11, CloudWatch 2026-08-06, VPC 2026-09-17, EC2 2026-09-25, ECR and Secrets Manager 2026-09-11.
     """

@@ -85,7 +85,7 @@ class Stack:
 
 
 def registry_regions(environment: Environment) -> tuple[str, ...]:
-    """Return the regions of an environment's registries: its own, and the account's, which has the boundary of all roles.
+    """Return the regions of an environment's registries: its own, and the account's, which has the boundary.
 
     A feature environment uses its host's.
     """
