@@ -76,7 +76,7 @@ def monthly(environment: Environment, load: Load = AT_REST, prices: Prices | Non
 
 
 def total(parts: Iterable[Part]) -> float:
-    """US dollars."""
+    """Return the sum of the parts in US dollars."""
     return sum(part.usd for part in parts)
 
 

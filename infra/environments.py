@@ -194,7 +194,7 @@ class Deployment:
 @dataclass(frozen=True, kw_only=True)
 class Payments:
     api_base: str | None = None
-    """Base URL of a proxy inside the VPC for the payment provider's API, by https. The processor can reach this host only;
+    """Base URL of an https proxy inside the VPC for the payment provider's API. The processor can reach this host only;
     by default it reaches the provider's own API on the internet."""
 
     def __post_init__(self) -> None:

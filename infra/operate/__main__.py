@@ -1,4 +1,4 @@
-"""`orderctl env VERB`, or `python -m infra.operate VERB`: one file for each verb; each explains itself by --help."""
+"""`orderctl env COMMAND`, or `python -m infra.operate COMMAND`: one file for each command."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -20,7 +20,7 @@ from orderctl.terminal import RenamedGroup
 
 
 class Commands(RenamedGroup):
-    """The verbs, by their former names too."""
+    """Commands, which also accept the names of the last release."""
 
     renamed: ClassVar[Mapping[str, str]] = {"begin": "init", "deploy": "apply", "output": "outputs", "reap": "gc"}
 
@@ -32,11 +32,10 @@ for verb in (bootstrap, init, plan, apply, destroy, gc, outputs, synth, costs, w
 
 @app.callback()
 def main() -> None:
-    """Create, change and destroy environments: Terraform on the stacks of infra/supporting
-    and infra/services.
+    """Create, change and destroy environments, with Terraform on the stacks of
+    infra/supporting and infra/services.
 
-    Which environments there are, and what each of them is, stands in
-    infra/environments.py. From an empty account:
+    infra/environments.py defines the environments. From an empty account:
 
     \b
     orderctl env bootstrap --env dev
@@ -45,8 +44,8 @@ def main() -> None:
     orderctl env init --env dev --tag sha-…
     orderctl env apply --env dev --only services
 
-    Credentials are AWS's own: a profile, the environment, a role.
-    ORDER_ACCOUNT_ID, if it is set, refuses any account but that one.
+    Credentials come from AWS's own sources: a profile, the environment, a role. If
+    ORDER_ACCOUNT_ID is set, the commands refuse every other account.
     """
 
 

@@ -24,18 +24,16 @@ def apply(
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Create or change an environment, so that it is as the code says.
+    """Create an environment, or change it to match the code.
 
-    Says first what it will do, to which account and as whom, and asks you to
-    type the environment's name. Then it takes one stack after the other: the
-    registry, the supporting stacks, then order-api
-    and order-processor of each region. Each is planned, and exactly that plan
-    is applied.
+    First it prints the action, the account and your identity, and asks you to type
+    the environment's name. Then it applies one stack after the other: the
+    registry, the supporting stacks, then order-api and order-processor of each
+    region. Each stack is planned, and exactly that plan is applied.
 
-    It ships no image: tasks run what stands under the tag `live-ENV`. In an
-    empty account the registry has none yet: first --only supporting, then push
-    the images, give them to the environment with `init`, and go on with --only
-    services.
+    It ships no image: tasks run the image with the tag `live-ENV`. In an empty
+    account the registry has no image yet: apply --only supporting, push the
+    images, run `init`, then apply --only services.
 
     \b
     orderctl env apply --env dev --only supporting
@@ -43,12 +41,12 @@ def apply(
     orderctl env apply --env feat-login --yes
     orderctl env apply --env prod --dry-run
 
-    If a stack fails, the others wait: repair the cause and give the same
-    command again, which leaves what is done as it is. Ctrl-C lets Terraform end
-    what it has begun and write its state; press it once.
+    If a stack fails, the remaining stacks are not applied: fix the cause and run
+    the same command again, which changes no finished stack. After Ctrl-C,
+    Terraform ends its current step and writes its state; press it only once.
 
-    With --dry-run it is `plan`. Set ORDER_ACCOUNT_ID to refuse any account but
-    that one.
+    --dry-run is the same as `plan`. Set ORDER_ACCOUNT_ID to refuse every other
+    account.
 
     Exit codes: 0 done, 1 a stack failed, 2 usage, 3 refused or not confirmed, 130
     interrupted.
@@ -76,6 +74,6 @@ def _apply_one(plan: EnvironmentPlan, stack: Stack) -> None:
 
 
 def _require_readable(plan: EnvironmentPlan) -> None:
-    """Raise Refused if a stack reads another that neither stands nor is applied before it."""
+    """Raise Refused if a stack reads another one that neither exists nor is applied before it."""
     for stack, missing in unready(plan.stacks, plan.reads, plan.standing, in_turn=True).items():
         raise Refused(explain_unready(stack, missing, plan.request.environment))

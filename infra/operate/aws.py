@@ -22,7 +22,7 @@ class Account:
 
     @property
     def state_bucket_prefix(self) -> str:
-        """Prefix of the names of its state buckets, of which each region has one."""
+        """Prefix of the names of the account's state buckets, one in each region."""
         return f"{PROJECT}-state-{self.id}"
 
     def state_bucket(self, region: str) -> str:
@@ -43,10 +43,10 @@ def account_of_caller(context: OperateContext, region: str) -> Account:
         session = context.session()
         identity = session.client("sts", region_name=region).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        raise Refused(f"AWS does not know who you are: {error}") from error
+        raise Refused(f"AWS accepts no credentials: {error}") from error
     expected = context.environ.get(EXPECTED_ACCOUNT)
     if expected and expected != identity["Account"]:
-        raise Refused(f"these credentials are of account {identity['Account']}, and {EXPECTED_ACCOUNT} says {expected}")
+        raise Refused(f"the credentials belong to account {identity['Account']}, but {EXPECTED_ACCOUNT} is {expected}")
     return Account(id=identity["Account"], caller=identity["Arn"], session=session)
 
 
@@ -54,8 +54,8 @@ def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
     """Return whether the account has this bucket.
 
     Raises:
-        Refused: if the bucket is another account's, or the caller may not look at it.
-        Failed: if AWS does not answer.
+        Refused: if the bucket belongs to another account, or the caller may not access it.
+        Failed: if the call to AWS fails.
     """
     try:
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account.id)
@@ -63,6 +63,6 @@ def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
         if error.response.get("Error", {}).get("Code") in ("404", "NoSuchBucket"):
             return False
         if error.response.get("Error", {}).get("Code") in ("403", "AccessDenied"):
-            raise Refused(f"the bucket {bucket} is another account's, or you may not look at it") from error
+            raise Refused(f"the bucket {bucket} belongs to another account, or you may not access it") from error
         raise Failed(f"AWS: {error}") from error
     return True

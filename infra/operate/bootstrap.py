@@ -1,4 +1,4 @@
-"""`bootstrap`: the bucket that Terraform's state is kept in."""
+"""`bootstrap`: create the buckets for Terraform's state."""
 
 from typing import Any
 
@@ -15,23 +15,22 @@ from orderctl.terminal import DryRunOption, console, reported
 def bootstrap(
     ctx: typer.Context, *, env: EnvOption, region: RegionOption = None, dry_run: DryRunOption = False
 ) -> None:
-    """Make the buckets for Terraform's state, one in each region of an environment.
+    """Create the buckets for Terraform's state, one in each region of an environment.
 
-    Versioned, encrypted, closed to the public and to plain HTTP; older versions
-    of a state are kept for 90 days. Safe to run again: it says what it found,
-    sets what is missing, and leaves what others have added. All environments of
-    an account share a region's bucket; `destroy` never touches it.
+    They are versioned, encrypted, not public, and refuse plain HTTP; older versions
+    of a state are kept for 90 days. Safe to repeat: the command prints what it
+    finds, sets missing settings, and keeps additional ones. All environments of an
+    account share the bucket of a region; `destroy` never deletes it.
 
     \b
     orderctl env bootstrap --env dev --dry-run
     orderctl env bootstrap --env dev
 
-    Nothing is made if HCP Terraform keeps the state (`hcp_organisation` in
+    No bucket is created if HCP Terraform stores the state (`hcp_organisation` in
     infra/environments.py).
 
-    Exit codes: 0 the buckets are as they should be, 1 AWS refused something, 2
-    usage, 3 refused: without credentials, or a bucket is another account's, 130
-    interrupted.
+    Exit codes: 0 the buckets are ready, 1 AWS refused a call, 2 usage, 3 refused: no
+    credentials, or a bucket belongs to another account, 130 interrupted.
     """
     with reported():
         context = ctx.obj
@@ -44,19 +43,21 @@ def bootstrap(
         announce(
             context,
             account,
-            what="say what the state buckets lack; change nothing" if dry_run else "make the state buckets ready",
+            what="show missing settings of the state buckets; change nothing"
+            if dry_run
+            else "create or repair the state buckets",
             whose=f"{environment.name}, and every environment in its regions",
             regions=regions,
         )
         if context.organisation.hcp_organisation:
-            console.print("HCP Terraform keeps the state: no bucket is needed")
+            console.print("HCP Terraform stores the state: no bucket is needed")
             return
         for each in regions:
             make_ready(account.client("s3", each), account, each, dry_run=dry_run)
 
 
 def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None:
-    """Make a bucket, or repair it. Raises Refused if it is another account's, Failed or ClientError if AWS refuses."""
+    """Create or repair a bucket. Raises Refused if it is another account's, Failed or ClientError if AWS refuses."""
     bucket = account.state_bucket(region)
     exists = bucket_exists(s3, account, bucket)
     make_changes({bucket: None if exists else lambda: create(s3, bucket, region)}, done="made", dry_run=dry_run)
@@ -66,4 +67,4 @@ def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None
 
 
 def _nothing() -> None:
-    """Stand for the change of a bucket that a dry run did not make."""
+    """Placeholder for a change in a dry run."""

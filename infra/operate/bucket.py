@@ -19,7 +19,9 @@ Look = Callable[[Any, str], Change | None]
 
 def create(s3: Any, bucket: str, region: str) -> None:
     where = {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else where))  # the one that must not be named
+    s3.create_bucket(
+        Bucket=bucket, **({} if region == "us-east-1" else where)
+    )  # S3 does not accept this region by name
 
 
 def _versioning(s3: Any, bucket: str) -> Change | None:
@@ -29,7 +31,7 @@ def _versioning(s3: Any, bucket: str) -> Change | None:
 
 
 def _encryption(s3: Any, bucket: str) -> Change | None:
-    """S3's own key costs nothing. A key of one's own, if somebody has set one, stays."""
+    """Return the change to S3's own key, which is free. A KMS key that is set already is kept."""
     found = _found("ServerSideEncryptionConfigurationNotFoundError", lambda: s3.get_bucket_encryption(Bucket=bucket))
     if found is not None:
         return None
@@ -47,7 +49,7 @@ def _public_access(s3: Any, bucket: str) -> Change | None:
 
 
 def _tls_only(s3: Any, bucket: str) -> Change | None:
-    """A statement of its own beside those that others have added."""
+    """Return the change that adds a statement beside existing ones."""
     arn = f"arn:{s3.meta.partition}:s3:::{bucket}"
     wanted = {
         "Sid": STATEMENT,
@@ -68,8 +70,8 @@ def _tls_only(s3: Any, bucket: str) -> Change | None:
 
 
 def _lifecycle(s3: Any, bucket: str) -> Change | None:
-    """Each run writes a lock and deletes it again, which leaves a delete marker: those go too."""
-    everything = {"Filter": {"Prefix": ""}}  # AWS may give it back in another form
+    """Return the change of the lifecycle. Each run writes and deletes a lock, whose delete markers expire too."""
+    everything = {"Filter": {"Prefix": ""}}  # AWS may return it in another form
     wanted = {
         "ID": RULE,
         "Status": "Enabled",
@@ -100,13 +102,13 @@ SETTINGS: dict[str, Look] = {
     "encryption": _encryption,
     "public access blocked": _public_access,
     "TLS only": _tls_only,
-    f"old versions go after {NONCURRENT_DAYS} days": _lifecycle,
+    f"old versions expire after {NONCURRENT_DAYS} days": _lifecycle,
     "tags": _tags,
 }
 
 
 def _found(absent: str, call: Callable[[], Any]) -> Any:
-    """What the call gives; None if AWS says `absent`."""
+    """Return the result of the call; None for the error code `absent`."""
     try:
         return call()
     except ClientError as error:

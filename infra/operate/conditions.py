@@ -1,4 +1,4 @@
-"""Preconditions: stacks that must stand before one is applied, and be gone before it is destroyed. Pure."""
+"""Preconditions: stacks that must exist before a stack is applied, and not exist when it is destroyed. No I/O."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,9 +16,9 @@ def unready(
     *,
     in_turn: bool,
 ) -> dict[Stack, list[Stack]]:
-    """Return, for each stack, the stacks that it reads and that do not stand yet, in the order of their creation.
+    """Return, for each stack, the stacks that it reads and that do not exist yet, in the order of their creation.
 
-    `in_turn`: the stacks are deployed one after the other, so that a later one finds what an earlier one left.
+    `in_turn`: the stacks are applied one after the other, so that a later one can read an earlier one.
     """
     there = set(standing)
     lacking: dict[Stack, list[Stack]] = {}
@@ -39,13 +39,13 @@ def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environ
     first = missing[0]
     owner = (environment.host or environment.name) if first.owner == ACCOUNT else first.owner
     return (
-        f"{stack.name} reads what {first.name} of {first.owner} publishes, and nothing stands there yet; "
+        f"{stack.name} reads the outputs of {first.name} of {first.owner}, which does not exist yet; "
         f"first run: {command(Verb.APPLY, owner, first.app)}"
     )
 
 
 def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack], environment: Environment) -> None:
-    """Raise Refused if another stack still needs one of `stacks`, which are destroyed in this order."""
+    """Raise Refused if another stack still needs one of `stacks`, which are to be destroyed in this order."""
     left = set(standing)
     for stack in stacks:
         above = sorted(
@@ -60,7 +60,7 @@ def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack],
 
 
 def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
-    """`stack` is one of `environment`, or the registry that it shares."""
+    """Return whether `other` needs `stack`, a stack of `environment` or its shared registry."""
     if stack.kind == REGISTRY:
         return other.region == stack.region and other.kind != REGISTRY
     if stack.kind != SUPPORTING:
@@ -78,7 +78,7 @@ def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
 
 
 def _destroying(above: Sequence[Stack], stack: Stack, environment: Environment) -> list[str]:
-    """Return the commands that destroy them, each once."""
+    """Return the commands that destroy the stacks, each once."""
     lines = dict.fromkeys(_destroying_one(other, stack, environment) for other in above)
     return list(lines)
 

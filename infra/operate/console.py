@@ -1,4 +1,4 @@
-"""Announcements, questions and results of these verbs, by `orderctl.terminal`."""
+"""Announcements, confirmations and results of these commands, with `orderctl.terminal`."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,12 +19,12 @@ def announce(
     regions: Sequence[str],
     stacks: Sequence[str] = (),
 ) -> None:
-    """Say what is about to be done, to what and as whom."""
+    """Print the action, its environment, account, regions and stacks before it is done."""
     organisation = context.organisation.hcp_organisation
     buckets = ", ".join(f"s3://{account.state_bucket(region)}" for region in regions)
     rows = {
-        "will": what,
-        "of": whose,
+        "action": what,
+        "environment": whose,
         "account": f"{account.id}, as {account.caller}",
         "regions": ", ".join(regions),
         "state": f"HCP Terraform, organisation {organisation}" if organisation else buckets,
@@ -40,9 +40,9 @@ def confirm(environment: Environment, *, yes: bool) -> None:
 
 
 def make_changes(
-    changes: Mapping[str, Change | None], *, done: str, unchanged: str = "was there", dry_run: bool
+    changes: Mapping[str, Change | None], *, done: str, unchanged: str = "unchanged", dry_run: bool
 ) -> None:
-    """Make each change, and print what was done. None stands for what is as it should be."""
+    """Make each change, and print the result by name. None means that no change is needed."""
     for name, change in changes.items():
         if change is not None and not dry_run:
             change()
@@ -51,6 +51,6 @@ def make_changes(
 
 
 def span(seconds: float) -> str:
-    """`42 s`, or `3 min 20 s`."""
+    """Format a duration: `42 s`, `3 min 20 s`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

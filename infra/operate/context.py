@@ -1,4 +1,4 @@
-"""Context of the verbs: repository, organisation and environment variables, which tests replace."""
+"""Context of the commands: repository, organisation and environment variables, which tests replace."""
 
 import os
 import shutil
@@ -20,25 +20,25 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True, kw_only=True)
 class OperateContext:
     root: Path
-    """The repository's folder."""
+    """Folder of the repository."""
     organisation: Organisation
     environ: Mapping[str, str]
     session: Callable[[], boto3.Session] = boto3.Session
-    """Makes what clients of AWS are made from: once for a command, and not before it needs one."""
+    """Factory of the boto3 session: called once for a command, when it first needs AWS."""
     hcp_transport: httpx2.BaseTransport | None = None
-    """Transport to HCP Terraform, if not the network."""
+    """Transport to HCP Terraform in tests; None for the network."""
 
     @classmethod
     def of_process(cls) -> Self:
         return cls(root=ROOT, organisation=environments.ORGANISATION, environ=os.environ)
 
     def synthesized(self, environment: str) -> Path:
-        """Return the default folder of an environment's stacks, with a folder in it for each app."""
+        """Return the default folder of an environment's stacks, which has a subfolder for each app."""
         return self.root / ".local" / "infra" / environment
 
     def terraform(self) -> str:
         """Return the path of Terraform. Raises Refused if it is not installed."""
         found = shutil.which("terraform", path=self.environ.get("PATH"))
         if found is None:
-            raise Refused("there is no terraform on the PATH; install 1.11 or newer, from developer.hashicorp.com")
+            raise Refused("there is no terraform on the PATH: install 1.11 or newer, from developer.hashicorp.com")
         return found

@@ -1,4 +1,4 @@
-"""`costs`: what the environments cost a month."""
+"""`costs`: show the monthly costs of the environments."""
 
 from typing import Annotated
 
@@ -12,11 +12,11 @@ from orderctl.terminal import Output, OutputOption, console, print_json, reporte
 
 def costs(
     *,
-    env: Annotated[str | None, typer.Option("--env", help="Only this one: dev, uat, prod or feat-….")] = None,
-    orders: Annotated[float, typer.Option("--orders", min=0, help="Orders a month.")] = 0.0,
+    env: Annotated[str | None, typer.Option("--env", help="Only this environment: dev, uat, prod or feat-….")] = None,
+    orders: Annotated[float, typer.Option("--orders", min=0, help="Orders per month.")] = 0.0,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show what the environments cost a month, part by part. Needs no AWS account.
+    """Show the monthly costs of the environments, part by part. Needs no AWS account.
 
     \b
     orderctl env costs --env prod --orders 1000000
@@ -36,4 +36,4 @@ def costs(
         )
         return
     for name, parts in bills.items():
-        console.print(f"{name}, US dollars a month\n\n{bill_table(parts)}\n")
+        console.print(f"{name}, US dollars per month\n\n{bill_table(parts)}\n")

@@ -1,4 +1,4 @@
-"""`destroy`: destroy an environment, with all that it stores."""
+"""`destroy`: destroy an environment and all its data."""
 
 from typing import Annotated
 
@@ -29,44 +29,43 @@ def destroy(
     region: RegionOption = None,
     registry: Annotated[
         bool,
-        typer.Option("--registry", help="The images, and CI's sign-in, which all environments share, too."),
+        typer.Option("--registry", help="Also destroy the images and CI's sign-in, which all environments share."),
     ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Destroy an environment, with its orders and all else that it stores.
+    """Destroy an environment, with its orders and all its other data.
 
-    Says first what goes, in which account and as whom, and asks you to type the
-    environment's name. Then it goes the way of `apply` backwards: the services
-    of every region, then the supporting stacks. What the
-    account has once for all its environments stays, unless you say --registry.
+    First it prints the stacks, the account and your identity, and asks you to type
+    the environment's name. Then it works in the reverse order of `apply`: the
+    services of every region, then the supporting stacks. The resources that all
+    environments of the account share are kept, unless you add --registry.
 
     \b
     orderctl env destroy --env feat-login
     orderctl env destroy --env dev --dry-run
     orderctl env destroy --env dev --only services
 
-    It is refused
+    It is refused:
 
     \b
-    for an environment that is `protected`: say protected=False in
+    for a `protected` environment: set protected=False in
       infra/environments.py, apply that, and then destroy;
-    while something still stands on what is to go: services on their supporting
-      stack, feature environments on dev, any environment on the registry.
+    while another stack needs one of its stacks: services need their supporting
+      stack, feature environments need dev, all environments need the registry.
 
-    The key of prod's data stays for as long as the backups of its deleted
-    tables, 35 days; it says how to end it. What proves a certificate's domain
-    stays while another region needs it.
+    The key of prod's data is kept for 35 days, as long as the backups of the
+    deleted tables; the command prints how to delete it. The DNS record of a
+    certificate is kept while another region needs it.
 
-    A region that the environment leaves (`leaving_regions`) goes with --region,
-    of a protected environment too, once the tables have no replica there.
+    --region destroys a region that the environment leaves (`leaving_regions`), of a
+    protected environment too, once the tables have no replica there.
 
-    Of an environment that is half gone, what still stands goes. If a stack
-    fails, give the same command again. Ctrl-C lets Terraform end what it has
-    begun and write its state; press it once.
+    If an environment is partly destroyed, its remaining stacks are destroyed. If a
+    stack fails, run the same command again. After Ctrl-C, Terraform ends its
+    current step and writes its state; press it only once.
 
-    With --dry-run it shows what would be destroyed. The state bucket stays in
-    any case.
+    --dry-run shows what would be destroyed. The state bucket is always kept.
 
     Exit codes: 0 nothing is left, 1 a stack failed, 2 usage, 3 refused or not
     confirmed, 130 interrupted.
@@ -103,7 +102,7 @@ def destroy_environment(context: OperateContext, request: Request, *, yes: bool)
         errors.print(line, style="yellow")
     if request.environment.is_feature and request.only is None:
         for tag in remove_image_tags(plan.account, request.environment):
-            errors.print(f"{tag} is taken off its image", style="dim")
+            errors.print(f"removed the tag {tag}", style="dim")
 
 
 def _destroy_one(plan: EnvironmentPlan, stack: Stack) -> None:
@@ -111,7 +110,7 @@ def _destroy_one(plan: EnvironmentPlan, stack: Stack) -> None:
         remove_images(plan.account.client("ecr", stack.region))
     plan.terraform.init(stack)
     if plan.request.leaves and stack.kind == SUPPORTING:
-        plan.terraform.apply(stack, destroy=False)  # it is protected until it is written otherwise
+        plan.terraform.apply(stack, destroy=False)  # its resources are protected until this is applied
     for address in kept(plan, stack):
         plan.terraform.forget(stack, address)
     plan.terraform.apply(stack, destroy=True)
@@ -122,6 +121,6 @@ def _destroy_one(plan: EnvironmentPlan, stack: Stack) -> None:
 def _require_unprotected(environment: Environment) -> None:
     if environment.protected:
         raise Refused(
-            f"{environment.name} is protected: its tables and load balancer refuse to be deleted, and --yes does not "
-            "change that. If it must go, say protected=False in infra/environments.py, apply that, and then destroy"
+            f"{environment.name} is protected: its tables and load balancer cannot be deleted, and --yes does not "
+            "change that. To destroy it, set protected=False in infra/environments.py, apply that, and then destroy"
         )

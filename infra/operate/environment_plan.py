@@ -1,4 +1,4 @@
-"""Plan of a verb: the account, the stacks in their order, and which of all stacks stand."""
+"""Plan of a command: the account, its stacks in their order, and all existing stacks."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,9 +19,9 @@ from orderctl.terminal import errors
 
 INTENTIONS = {
     Verb.PLAN: "show what `apply` would change; change nothing",
-    Verb.APPLY: "make what stands as the code says, one stack after the other",
-    Verb.DESTROY: "destroy what stands, with all that it stores",
-    Verb.OUTPUTS: "print what the stacks publish",
+    Verb.APPLY: "create the environment or change it to match the code, one stack after the other",
+    Verb.DESTROY: "destroy the existing stacks and all their data",
+    Verb.OUTPUTS: "print the outputs of the stacks",
 }
 DRY_INTENTIONS = {
     Verb.APPLY: INTENTIONS[Verb.PLAN],
@@ -34,27 +34,27 @@ class EnvironmentPlan:
     request: Request
     stacks: tuple[Stack, ...]
     reads: Mapping[Stack, frozenset[Stack]]
-    """Stacks whose state each of them reads."""
+    """Stacks whose state each stack reads."""
     standing: frozenset[Stack]
-    """Stacks that stand, of all that the request concerns, whoever owns them."""
+    """Existing stacks that the request concerns, of all owners."""
     terraform: Terraform
     account: Account
 
 
 def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
-    """Announce the action and the account, read which stacks stand, and write the stacks anew.
+    """Announce the action and the account, find the existing stacks, and write the stacks again.
 
-    A destruction, and the outputs, are about what stands: other stacks are left out. Nothing is changed yet.
+    `destroy` and `outputs` leave out stacks that do not exist. Nothing is changed yet.
 
     Raises:
-        Refused: if something that this needs is not there, or what stands must not be changed so.
+        Refused: if a prerequisite is missing, or the change would stop running services.
         Failed: if the stacks cannot be written.
     """
     stacks = request.stacks()
     executable = context.terraform()
     environment = request.environment
     account = account_of_caller(context, environment.home)
-    # A region that is down must not keep the others from being deployed; a destruction must know of everything.
+    # A region that is down must not block changes in other regions; a destruction must know all stacks.
     everywhere = (*environment.regions, *environment.leaving_regions)
     regions = everywhere if request.verb is Verb.DESTROY else _regions(stacks)
     announce(
@@ -80,7 +80,7 @@ def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
 def _terraform(context: OperateContext, account: Account, environment: str, executable: str) -> Terraform:
     prefix = None if context.organisation.hcp_organisation else account.state_bucket_prefix
     plugins = context.root / ".local" / "terraform" / "plugins"
-    plugins.mkdir(parents=True, exist_ok=True)  # Terraform refuses a folder that is not there
+    plugins.mkdir(parents=True, exist_ok=True)  # Terraform refuses a missing folder
     return Terraform(
         executable=executable,
         folder=context.synthesized(environment),
@@ -97,7 +97,7 @@ def _write(
     stacks: Sequence[Stack],
     options: Sequence[str],
 ) -> None:
-    """Write the stacks. Raises Refused if one has a state that waits to be saved."""
+    """Write the stacks. Raises Refused if a state of an earlier run has not been saved."""
     apps = list(dict.fromkeys(stack.app for stack in stacks))
     if apps:
         synthesis = synthesize(context, environment, terraform.folder, apps, options)
@@ -114,7 +114,7 @@ def _regions(stacks: Iterable[Stack]) -> list[str]:
 def _those_that_stand(stacks: Sequence[Stack], standing: frozenset[Stack]) -> tuple[Stack, ...]:
     gone = [stack for stack in stacks if stack not in standing]
     if gone:
-        errors.print(f"nothing stands of {names(gone)}", style="dim")
+        errors.print(f"these stacks do not exist: {names(gone)}", style="dim")
     return tuple(stack for stack in stacks if stack in standing)
 
 

@@ -1,4 +1,4 @@
-"""The rules of a live web ACL beside those of the code: Terraform does not read them back."""
+"""Comparison of a live web ACL with the code, since Terraform does not read its rules."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ SCOPE = "REGIONAL"
 
 
 def firewall_drift(wafv2: Any, folder: Path) -> list[str]:
-    """Return how the live web ACL differs from the one of a synthesized stack; nothing if neither is there."""
+    """Return the differences of the live web ACL from a synthesized stack; none if neither has one."""
     resources = json.loads((folder / STACK_FILE).read_text()).get("resource", {})
     return [line for acl in resources.get("aws_wafv2_web_acl", {}).values() for line in _drift(wafv2, acl)]
 
@@ -21,15 +21,15 @@ def _drift(wafv2: Any, acl: Mapping[str, Any]) -> Iterator[str]:
     if live is None:
         return
     wanted = {rule["Name"]: rule for rule in json.loads(acl["rule_json"])}
-    yield from (f"{acl['name']} has lost the rule {name}" for name in wanted.keys() - live.keys())
-    yield from (f"{acl['name']} has a rule of somebody else: {name}" for name in live.keys() - wanted.keys())
+    yield from (f"{acl['name']}: the rule {name} is missing" for name in wanted.keys() - live.keys())
+    yield from (f"{acl['name']}: the rule {name} is not in the code" for name in live.keys() - wanted.keys())
     for name in wanted.keys() & live.keys():
         if not _holds(live[name], wanted[name]):
-            yield f"{acl['name']}: the rule {name} is not as the code has it"
+            yield f"{acl['name']}: the rule {name} differs from the code"
 
 
 def _live_rules(wafv2: Any, name: str) -> dict[str, Any] | None:
-    """Return the rules by name; None if there is no such web ACL."""
+    """Return the live rules by name; None if there is no such web ACL."""
     for summary in _summaries(wafv2):
         if summary["Name"] == name:
             acl = wafv2.get_web_acl(Name=name, Scope=SCOPE, Id=summary["Id"])["WebACL"]
@@ -48,7 +48,7 @@ def _summaries(wafv2: Any) -> Iterator[dict[str, Any]]:
 
 
 def _holds(live: Any, wanted: Any) -> bool:
-    """Return whether all that is wanted is live. AWS adds its defaults to what it was sent."""
+    """Return whether a live value contains the one of the code. AWS adds its defaults."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(name in live and _holds(live[name], wanted[name]) for name in wanted)
     if isinstance(wanted, list):

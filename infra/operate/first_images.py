@@ -1,4 +1,4 @@
-"""The first images of an environment's services: what `live-<environment>` means before anybody has deployed."""
+"""First images of an environment's services: the target of `live-<environment>` before the first deployment."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from order_shared.naming import SERVICE_NAMES
 from orderctl.exceptions import Refused
 
 INDEX = "application/vnd.oci.image.index.v1+json"
-"""What `make push` leaves: an image for each architecture, and what they are made of and how."""
+"""Media types of an image from `make push`: an index of one image per architecture, with attestations."""
 
 
 def first_images(ecr: Any, environment: Environment, tag: str | None) -> dict[str, Change | None]:
-    """Return by `repository:tag` the change that points the live tag at the image of `tag`; None where it has an image.
+    """Return, by `repository:tag`, the change that points the live tag at the image of `tag`; None if the tag exists.
 
     Raises:
-        Refused: if an image is needed, and the registry does not have it or nobody said which.
+        Refused: if an image is needed, and the registry does not have it or `tag` is missing.
     """
     live = f"live-{environment.name}"
     return {
@@ -26,11 +26,11 @@ def first_images(ecr: Any, environment: Environment, tag: str | None) -> dict[st
 
 def _change(ecr: Any, repository: str, tag: str | None, live: str) -> Change:
     if tag is None:
-        raise Refused(f"{repository} has no image {live}: say with --tag which it shall be")
+        raise Refused(f"{repository} has no image {live}: give the image to start with by --tag")
     found = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}], acceptedMediaTypes=[INDEX])
     if not found["images"]:
-        raise Refused(f"{repository}:{tag} is not in the registry: make push")
-    manifest = found["images"][0]["imageManifest"]  # put back byte by byte, or it would be another image
+        raise Refused(f"{repository}:{tag} is not in the registry: run `make push` first")
+    manifest = found["images"][0]["imageManifest"]  # the same bytes, or it would be another image
     return lambda: ecr.put_image(
         repositoryName=repository, imageManifest=manifest, imageManifestMediaType=INDEX, imageTag=live
     )

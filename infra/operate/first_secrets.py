@@ -1,4 +1,4 @@
-"""The first values of an environment's secrets. None is said, logged or given to another program."""
+"""First values of an environment's secrets. No value is printed, logged or passed to another program."""
 
 import secrets as randomness
 from typing import Any
@@ -12,16 +12,16 @@ from orderctl.exceptions import Refused
 CURSOR_SECRETS = "cursor-secrets"
 PAYMENT_API_KEY = "payment-api-key"
 SECRETS = (CURSOR_SECRETS, PAYMENT_API_KEY)
-"""`<environment>/<name>`, as the supporting stack makes them."""
+"""Names of the secrets in the supporting stack, after `<environment>/`."""
 
 CURSOR_SECRET_BYTES = 32
 
 
 def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Change | None]:
-    """Return by the name of each secret the change that gives it a value; None for one that has a value, which stays.
+    """Return, by secret name, the change that sets its value; None for a secret that has a value already.
 
     Raises:
-        Refused: if a secret is not there, or lacks a value that only an operator knows.
+        Refused: if a secret does not exist, or lacks a value that only an operator has.
     """
     names = {secret: f"{environment.name}/{secret}" for secret in SECRETS}
     return {
@@ -33,10 +33,10 @@ def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Cha
 def _change(secretsmanager: Any, environment: Environment, secret: str, name: str) -> Change:
     if secret == CURSOR_SECRETS:
         return lambda: _put(secretsmanager, name, randomness.token_hex(CURSOR_SECRET_BYTES))
-    # With a provider's test key prod would confirm orders that nobody has paid: only a feature gets another's.
+    # With a provider's test key prod would confirm unpaid orders: only feature environments get a copied key.
     source = name if environment.host is None else f"{environment.host}/{secret}"
     if source == name or not _has_value(secretsmanager, source):
-        raise Refused(f"{source} has no value, and only you know it: put it there first")
+        raise Refused(f"{source} has no value, and only you have it: set it in Secrets Manager first")
     return lambda: _put(secretsmanager, name, secretsmanager.get_secret_value(SecretId=source)["SecretString"])
 
 

@@ -1,4 +1,4 @@
-"""`gc`: destroy the feature environments whose branches are gone."""
+"""`gc`: destroy the feature environments whose branch is deleted."""
 
 from typing import Annotated
 
@@ -23,17 +23,17 @@ def gc(
     *,
     keep: Annotated[
         list[str] | None,
-        typer.Option("--keep", help="Living branches or environments; several in one, apart by space, or repeated."),
+        typer.Option("--keep", help="Existing branches or environments, separated by spaces; may be repeated."),
     ] = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """List feature environments, and destroy those whose branch is gone.
+    """List feature environments, and destroy those whose branch is deleted.
 
-    Without --keep it only lists them. With it, every feature environment that
-    belongs to none of the branches named is destroyed, each as `destroy` does
-    it: it asks for each name, unless you say --yes. Name all living branches,
-    main too, so that the list is never empty by mistake:
+    Without --keep it only lists them. With --keep, it destroys every feature
+    environment of a branch that is not named, as `destroy` does; it asks for each
+    environment's name, unless you add --yes. Name all existing branches, main too,
+    so that the list is never empty by mistake:
 
     \b
     orderctl env gc
@@ -41,8 +41,7 @@ def gc(
     orderctl env gc --yes --keep "$(git ls-remote --heads origin |
                                     sed 's|.*refs/heads/||')"
 
-    One that cannot be destroyed does not keep the others; it is named at the
-    end.
+    If one cannot be destroyed, the others still are; it is named at the end.
 
     Exit codes: 0 none is left to destroy, 1 one could not be destroyed, 2 usage,
     3 refused, 130 interrupted.
@@ -51,7 +50,7 @@ def gc(
         context = ctx.obj
         branches = [branch for each in keep or () for branch in each.split()]
         if keep and not branches:
-            raise UsageError("--keep names no branch; name main at least, so that an empty list is not a mistake")
+            raise UsageError("--keep names no branch: name at least main, so that an empty list cannot be a mistake")
         doing = bool(branches) and not dry_run
         if doing:
             require_organisation(context)
@@ -62,10 +61,10 @@ def gc(
 
 
 def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]:
-    """Return the feature environments that stand, with their stacks."""
+    """Return the existing feature environments with their stacks."""
     account = account_of_caller(context, DEV.home)
     what = "destroy feature environments" if doing else "list feature environments; change nothing"
-    announce(context, account, what=what, whose=f"{DEV.name}, their host", regions=DEV.regions)
+    announce(context, account, what=what, whose=f"{DEV.name}, the host of feature environments", regions=DEV.regions)
     standing: dict[str, list[Stack]] = {}
     found = standing_stacks(context, account, DEV.name, DEV.regions, lambda stack: stack.host == DEV.name)
     for stack in sorted(found, key=lambda stack: stack.key):
@@ -74,10 +73,10 @@ def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]
 
 
 def _doomed(standing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
-    """Return the environments without a branch, and print what happens to each."""
+    """Return the environments without a branch, and print the result for each."""
     kept = {*branches, *map(environment_of_branch, branches)}
     if not standing:
-        console.print("no feature environment stands")
+        console.print("there are no feature environments")
     for name, stacks in standing.items():
         fate = "" if not branches else "kept: " if name in kept else "to be destroyed: "
         console.print(f"{name:<40}  {fate}{', '.join(stack.name for stack in stacks)}")

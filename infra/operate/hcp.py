@@ -1,4 +1,4 @@
-"""HCP Terraform's own list of workspaces, which says how many resources each holds."""
+"""List of HCP Terraform's workspaces, with the number of resources in each."""
 
 import json
 from pathlib import Path
@@ -16,11 +16,11 @@ TIMEOUT_SECONDS = 30.0
 
 
 def workspaces_with_resources(context: OperateContext, organisation: str) -> list[str]:
-    """Names of this project's workspaces that hold at least one resource.
+    """Return the names of this project's workspaces that have at least one resource.
 
     Raises:
         Refused: without a token that HCP Terraform accepts for this organisation.
-        Failed: if it does not answer.
+        Failed: if HCP Terraform does not respond.
     """
     headers = {"Authorization": f"Bearer {_token(context)}"}
     names: list[str] = []
@@ -35,7 +35,7 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
                     params={"search[name]": PROJECT, "page[number]": page, "page[size]": PAGE_SIZE},
                 )
                 if answer.status_code in (401, 403, 404):
-                    raise Refused(f"HCP Terraform knows no organisation {organisation} that this token may look at")
+                    raise Refused(f"HCP Terraform has no organisation {organisation} that this token may read")
                 content = answer.raise_for_status().json()
                 names += [
                     each["attributes"]["name"] for each in content["data"] if each["attributes"]["resource-count"] > 0
@@ -47,11 +47,11 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
 
 
 def _token(context: OperateContext) -> str:
-    """Where Terraform itself looks for it: a variable, then what `terraform login` wrote."""
+    """Return the token from Terraform's own places: an environment variable, then the file of `terraform login`."""
     if token := context.environ.get(TOKEN_VARIABLE):
         return token
     file = Path(context.environ.get("HOME", "~")).expanduser() / ".terraform.d" / "credentials.tfrc.json"
     try:
         return str(json.loads(file.read_text())["credentials"][HOST]["token"])
     except (OSError, ValueError, KeyError) as error:
-        raise Refused(f"there is no token of HCP Terraform; run `terraform login`, or set {TOKEN_VARIABLE}") from error
+        raise Refused(f"there is no token for HCP Terraform: run `terraform login`, or set {TOKEN_VARIABLE}") from error

@@ -1,4 +1,4 @@
-"""Removal of images: a feature environment loses its tags, and a destroyed registry all of its images."""
+"""Removal of a feature environment's image tags, and of all images of a destroyed registry."""
 
 from typing import Any
 
@@ -11,8 +11,9 @@ from orderctl.exceptions import Failed
 
 
 def remove_image_tags(account: Account, environment: Environment) -> list[str]:
-    """Takes `live-<environment>` and `previous-<environment>` off; the images stay under their other tags. Those that
-    were there, as `repository:tag`.
+    """Remove the tags `live-<environment>` and `previous-<environment>`; the images keep their other tags.
+
+    Return the removed tags as `repository:tag`.
 
     Raises:
         Failed: if AWS refuses.
@@ -27,7 +28,9 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
             except ecr.exceptions.RepositoryNotFoundException:
                 continue
             except ClientError as error:
-                raise Failed(f"the tags of {environment.name} stay in {repository}: {error}") from error
+                raise Failed(
+                    f"the tags of {environment.name} could not be removed from {repository}: {error}"
+                ) from error
             removed += [
                 f"{repository}:{image['imageTag']}" for image in answer.get("imageIds", ()) if "imageTag" in image
             ]
@@ -35,7 +38,7 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
 
 
 def remove_images(ecr: Any) -> None:
-    """Delete the repositories with their images, which Terraform refuses to: its state then finds them gone.
+    """Delete the repositories with their images, which Terraform refuses. Terraform then finds them deleted.
 
     Raises:
         Failed: if AWS refuses.
@@ -46,4 +49,4 @@ def remove_images(ecr: Any) -> None:
         except ecr.exceptions.RepositoryNotFoundException:
             continue
         except ClientError as error:
-            raise Failed(f"the images of {repository} stay: {error}") from error
+            raise Failed(f"the images of {repository} could not be deleted: {error}") from error

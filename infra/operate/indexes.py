@@ -9,22 +9,22 @@ from order_shared.tables import TABLES, Table
 from orderctl.exceptions import Refused
 
 Definition = tuple[str, str | None, frozenset[str]]
-"""Hash key, range key, and the attributes that an index carries besides the keys."""
+"""Hash key, range key, and the further attributes of an index."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """One table as DynamoDB has it."""
+    """Live table, as described by DynamoDB."""
 
     billing: str
     indexes: dict[str, Definition]
 
 
 def indexes_change(dynamodb: Any, environment: Environment) -> bool:
-    """Return whether a deployment changes how a table is billed, or which indexes it has.
+    """Return whether a deployment changes the billing or the indexes of a table.
 
     Raises:
-        Refused: if an index changed under its name, or one goes in the step in which another comes.
+        Refused: if an index changed but kept its name, or if one is removed and another added at once.
     """
     found = False
     for table in TABLES:
@@ -36,7 +36,7 @@ def indexes_change(dynamodb: Any, environment: Environment) -> bool:
 
 
 def require_no_replica(dynamodb: Any, environment: Environment, region: str) -> None:
-    """Raise Refused if a table is still replicated to a region that goes: the replica is encrypted with its key."""
+    """Raise Refused if a table still has a replica in a region to be destroyed, whose key encrypts it."""
     for table in TABLES:
         name = environment.table_prefix + table.name
         try:
@@ -57,14 +57,14 @@ def _require_readable(table: Table, standing: dict[str, Definition]) -> None:
     for name in sorted(standing.keys() & wanted.keys()):
         if standing[name] != wanted[name]:
             raise Refused(
-                f"the index {name} of {table.name} changed under its name: DynamoDB would delete it and build it anew, "
+                f"the index {name} of {table.name} changed but kept its name: DynamoDB would delete and rebuild it, "
                 "and its readers would fail meanwhile. Give it a new name: docs/evolution.md, Indexes"
             )
     gone, new = sorted(standing.keys() - wanted.keys()), sorted(wanted.keys() - standing.keys())
     if gone and new:
         raise Refused(
-            f"{table.name} would lose the index {gone[0]} in the step in which it gets {new[0]}: first deploy both, "
-            "then the services that read the new one, and then take the old one away: docs/evolution.md, Indexes"
+            f"{table.name} would lose the index {gone[0]} and get {new[0]} in one step: first deploy both, "
+            "then the services that read the new one, and then remove the old one: docs/evolution.md, Indexes"
         )
 
 

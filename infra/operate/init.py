@@ -1,4 +1,4 @@
-"""`init`: what the services of a new environment start with."""
+"""`init`: give a new environment its first secrets and images."""
 
 from typing import Annotated
 
@@ -19,32 +19,31 @@ def init(
     env: EnvOption,
     region: RegionOption = None,
     tag: Annotated[
-        str | None, typer.Option("--tag", help="The image to start with, such as sha-5d6e7f8, where none is live yet.")
+        str | None, typer.Option("--tag", help="Image for services without a live image, such as sha-5d6e7f8.")
     ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Give a new environment what its services start with: secrets and images.
+    """Give a new environment its first secrets and images.
 
-    For after its supporting stacks, before its services. What is there already
-    stays as it is, so it is safe to run again.
+    Run it after the supporting stacks are applied, and before the services. It
+    keeps existing values, so it is safe to repeat.
 
     \b
     ENV/cursor-secrets   gets a random value
-    ENV/payment-api-key  gets that of dev if ENV is a feature environment; of
-                         any other only you know it: put it there first
+    ENV/payment-api-key  gets dev's value if ENV is a feature environment; for
+                         any other, set the value yourself first
     live-ENV             gets the image of --tag, in both repositories
 
-    It looks at all of them before it gives the first, and says no value.
+    All of them are checked before the first is set. No value is printed.
 
     \b
     orderctl env init --env dev --tag sha-5d6e7f8 --dry-run
     orderctl env init --env feat-login --tag sha-5d6e7f8
 
-    Without --region it is the environment's home.
+    The default of --region is the environment's home region.
 
-    Exit codes: 0 all is there, 1 AWS refused something, 2 usage, 3 refused:
-    without credentials, or a secret or an image is missing, which it names, 130
-    interrupted.
+    Exit codes: 0 done, 1 AWS refused a call, 2 usage, 3 refused: no credentials, or
+    a secret or an image is missing, 130 interrupted.
     """
     with reported():
         context = ctx.obj
@@ -55,7 +54,7 @@ def init(
         announce(
             context,
             account,
-            what="say what secrets and images are missing; change nothing" if dry_run else "give secrets and images",
+            what="show missing secrets and images; change nothing" if dry_run else "set secrets and images",
             whose=environment.name,
             regions=(where,),
         )

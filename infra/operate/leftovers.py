@@ -1,4 +1,4 @@
-"""Resources that a destruction keeps on purpose, and a log group that AWS makes again."""
+"""Resources that a destruction keeps on purpose, and a log group that AWS creates again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,18 +9,18 @@ from infra.operate.environment_plan import EnvironmentPlan
 from infra.stacks import SUPPORTING, Stack
 
 DATA_KEY = "aws_kms_key.data_key"
-"""Encrypts the tables, and so the backup that DynamoDB keeps of a deleted table."""
+"""Key of the tables, and so of the backups that DynamoDB keeps of deleted tables."""
 
 PROOF = "aws_route53_record.certificate_proof"
-"""The same record in every region of an environment: a certificate is renewed only as long as it stands."""
+"""Record that is the same in every region of an environment. A certificate is renewed only while it exists."""
 
 BACKUP_DAYS = 35
-"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes ends after 30:
+"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes is gone after 30:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_beforeyoubegin.html"""
 
 
 def kept(plan: EnvironmentPlan, stack: Stack) -> list[str]:
-    """Return the addresses that stay when a stack goes."""
+    """Return the Terraform addresses that are kept when a stack is destroyed."""
     if stack.kind != SUPPORTING or stack.is_feature:
         return []
     environment = plan.request.environment
@@ -30,18 +30,18 @@ def kept(plan: EnvironmentPlan, stack: Stack) -> list[str]:
 
 
 def left_behind(plan: EnvironmentPlan) -> Iterator[str]:
-    """Yield what an operator may still want to do about what stays."""
+    """Yield instructions for the resources that are kept."""
     for stack in plan.stacks:
         if DATA_KEY in kept(plan, stack):
             yield (
-                f"the key of {stack.owner}'s data in {stack.region} stays for {BACKUP_DAYS} days, as long as DynamoDB "
+                f"keep the key of {stack.owner}'s data in {stack.region} for {BACKUP_DAYS} days, as long as DynamoDB "
                 "keeps the backups of the deleted tables. Then find it by its description, which names tables and "
-                f"{stack.owner}, and end it: aws kms schedule-key-deletion --region {stack.region} --key-id …"
+                f"{stack.owner}, and delete it: aws kms schedule-key-deletion --region {stack.region} --key-id …"
             )
 
 
 def remove_insights_log(logs: Any, environment: Environment) -> None:
-    """Delete the log group that Container Insights makes again while a cluster goes. The next one needs its name."""
+    """Delete the log group that Container Insights creates again while a cluster is destroyed. Its name is reused."""
     try:
         logs.delete_log_group(logGroupName=insights_log_group(environment.cluster))
     except logs.exceptions.ResourceNotFoundException:

@@ -1,4 +1,4 @@
-"""Checks of the live environment before a deployment: the code alone does not show what a change would stop."""
+"""Checks of the live environment before a change: the code alone does not show which services it would stop."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -17,10 +17,10 @@ INDEXES_CHANGE = "--indexes-change"
 def look(
     account: Account, environment: Environment, stacks: Sequence[Stack], standing: AbstractSet[Stack]
 ) -> tuple[str, ...]:
-    """Return what the apps have to be told to write the stacks.
+    """Check the live environment. Return the options of the apps for writing the stacks.
 
     Raises:
-        Refused: if the change of one of these stacks would stop what runs.
+        Refused: if the change of one of these stacks would stop running services.
     """
     options: tuple[str, ...] = ()
     for stack in stacks:
@@ -47,7 +47,7 @@ def _look_at_tables(account: Account, environment: Environment, stack: Stack) ->
     if not changes or not isinstance(environment.billing, Provisioned):
         return ()
     errors.print(
-        f"billing or indexes change: each index begins with {environment.billing.minimum} units, and autoscaling "
+        f"billing or indexes change: each index starts with {environment.billing.minimum} units, and autoscaling "
         "raises it; deploy this in a quiet hour",
         style="yellow",
     )

@@ -1,4 +1,4 @@
-"""The options that several verbs take."""
+"""Options of several commands."""
 
 from typing import Annotated
 
@@ -8,20 +8,22 @@ from infra.environments import Environment, UnknownEnvironment, environment_of
 from infra.operate.context import OperateContext
 from orderctl.exceptions import Refused, UsageError
 
-EnvOption = Annotated[str, typer.Option("--env", help="dev, uat, prod, or feat-… for one that goes with its branch.")]
+EnvOption = Annotated[
+    str, typer.Option("--env", help="Environment: dev, uat, prod, or feat-… for the environment of a branch.")
+]
 OnlyOption = Annotated[
     str | None,
     typer.Option(
         "--only",
-        help="A part: supporting or services; one kind of stack, such as order-api; or one stack, such as "
+        help="Part of the stacks: supporting, services, a kind such as order-api, or one stack such as "
         "order-api-eu-central-1.",
     ),
 ]
-RegionOption = Annotated[str | None, typer.Option("--region", help="One of the environment's regions.")]
+RegionOption = Annotated[str | None, typer.Option("--region", help="Region of the environment.")]
 
 
 def environment_named(name: str) -> Environment:
-    """Return the environment of this name. Raises UsageError if there is none."""
+    """Return the environment with this name. Raises UsageError if there is none."""
     try:
         return environment_of(name)
     except UnknownEnvironment as error:
@@ -29,7 +31,7 @@ def environment_named(name: str) -> Environment:
 
 
 def require_organisation(context: OperateContext) -> None:
-    """Raise Refused until `ORGANISATION` says whose platform it is."""
+    """Raise Refused if `ORGANISATION` still has its placeholder."""
     if context.organisation.is_placeholder:
         raise Refused(
             f"the domain is still {context.organisation.domain}: say in infra/environments.py, under ORGANISATION, "

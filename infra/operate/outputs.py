@@ -1,4 +1,4 @@
-"""`outputs`: what an environment's stacks publish."""
+"""`outputs`: print the outputs of an environment's stacks."""
 
 import json
 from typing import Any
@@ -15,17 +15,15 @@ HIDDEN = "(sensitive)"
 
 
 def outputs(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: RegionOption = None) -> None:
-    """Print what the stacks of an environment publish, as one JSON object on
-    stdout.
+    """Print the outputs of an environment's stacks as one JSON object on stdout.
 
-    Its members are the stacks that stand, each with its outputs. Sensitive
-    values are left out. All else that this says goes to stderr, so that a
-    program can read the object:
+    Its members are the existing stacks, each with its outputs, without sensitive
+    values. Everything else goes to stderr, so that a program can read the object:
 
     \b
     orderctl env outputs --env dev | jq -r '."supporting-eu-central-1"'
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 refused: something is missing
+    Exit codes: 0 done, 1 failed, 2 usage, 3 refused: a prerequisite is missing
     (Terraform, credentials, the state bucket), 130 interrupted.
     """
     with reported():

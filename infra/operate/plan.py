@@ -16,25 +16,24 @@ from orderctl.terminal import errors, reported
 def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: RegionOption = None) -> None:
     """Show what `apply` would change. Changes nothing.
 
-    Says first which account it asks, and as whom. Then it writes the stacks
-    anew from the code, and runs `terraform plan` on each, in the order in which
-    they would be deployed. It takes no lock, so it is in nobody's way; and what
-    it shows may be out of date as soon as somebody else deploys.
+    First it prints the account and your identity. Then it writes the stacks from
+    the code, and runs `terraform plan` on each, in the order of `apply`. It takes
+    no lock, so it blocks nobody, and its result is out of date as soon as another
+    operator deploys.
 
-    Terraform does not read the firewall's rules back: rules that differ from
-    the code are named below the plan.
+    Terraform does not read the firewall's rules: rules that differ from the code
+    are listed below the plan.
 
-    A stack that reads what another one is yet to publish cannot be planned
-    before that one is deployed: it is left out, and named. In an empty account
-    that is most of them.
+    A stack that reads the outputs of a stack that does not exist yet cannot be
+    planned: it is left out and listed. In an empty account most stacks are.
 
     \b
     orderctl env plan --env dev
     orderctl env plan --env prod --only services
     orderctl env plan --env prod --only order-api-eu-central-1
 
-    Exit codes: 0 done, 1 a plan failed, 2 usage, 3 refused: something is missing
-    (Terraform, credentials, the state bucket), 130 interrupted.
+    Exit codes: 0 done, 1 a plan failed, 2 usage, 3 refused: a prerequisite is
+    missing (Terraform, credentials, the state bucket), 130 interrupted.
     """
     with reported():
         require_organisation(ctx.obj)
@@ -43,7 +42,7 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
 
 
 def show_plans(plan: EnvironmentPlan) -> None:
-    """Show what each stack would change, or lose if it is to be destroyed.
+    """Show the changes of each stack, or what its destruction would remove.
 
     Raises:
         Refused: if none can be planned yet.

@@ -1,4 +1,4 @@
-"""Stacks one after the other: progress, and what to do next when one of them stops."""
+"""Work on one stack after the other: progress, and the next command after a failure."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,9 +11,10 @@ from orderctl.terminal import errors
 
 
 def in_turn(plan: EnvironmentPlan, stacks: Sequence[Stack], apply: Callable[[Stack], None], *, done: str) -> None:
-    """Apply something to each stack, and print its name, result and duration.
+    """Call `apply` for each stack, and print its name, result and duration.
 
-    The first that fails, or a signal, ends it: what is done then, what is not, and what goes on are in the message.
+    Stop at the first failure or signal, with a message that lists the finished and the remaining stacks and the command
+    to continue with.
 
     Raises:
         Failed, Interrupted.
@@ -37,12 +38,12 @@ def in_turn(plan: EnvironmentPlan, stacks: Sequence[Stack], apply: Callable[[Sta
 
 
 def _stopped(plan: EnvironmentPlan, stacks: Sequence[Stack], index: int, why: str, done: str) -> str:
-    """`index` is that of the stack at which it stopped, or one past it if that one was done."""
+    """Return the message. `index` is that of the stack that failed, or the next one if the stack was finished."""
     lines = [f"stopped at {stacks[index].name}: {why}" if index < len(stacks) else why]
     if index < len(stacks) and (lost := plan.terraform.explain_lost_state(stacks[index])):
         lines.append(lost)
     lines.append(f"{done}: {names(stacks[:index])}")
     lines.append(f"not {done}: {names(stacks[index:])}")
     if index < len(stacks):
-        lines.append(f"to go on from here, which leaves what is done as it is: {plan.request.command()}")
+        lines.append(f"to continue, which changes no finished stack, run: {plan.request.command()}")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Request: a verb, an environment, and which of its stacks, in which order. Pure."""
+"""Request of a command: its environment, and the stacks in their order. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,18 +23,18 @@ class Request:
     verb: Verb
     environment: Environment
     only: str | None = None
-    """An app (`supporting`, `services`), a kind of stack (`order-api`), or a stack (`order-api-eu-central-1`)."""
+    """App (`supporting`, `services`), kind of stack (`order-api`), or stack (`order-api-eu-central-1`)."""
     region: str | None = None
     registry: bool = False
-    """Destroy what the environments of an account share, too."""
+    """Also destroy the resources that an account's environments share."""
     dry_run: bool = False
 
     def stacks(self) -> tuple[Stack, ...]:
-        """Return the stacks asked for, in the order in which they are applied.
+        """Return the requested stacks, in the order of the command.
 
         Raises:
             UsageError: if there is none.
-            Refused: if it is the registry and nobody said `--registry`.
+            Refused: if it is the registry, without `--registry`.
         """
         if self.leaves:
             candidates = leaving_stacks(self.environment, str(self.region))
@@ -59,11 +59,13 @@ class Request:
 
     @property
     def leaves(self) -> bool:
-        """True for the end of a region that the environment leaves."""
+        """True for the destruction of a region that the environment leaves."""
         return self.verb is Verb.DESTROY and self.region in self.environment.leaving_regions
 
     def _require_one_region_of_services(self, stacks: Sequence[Stack]) -> None:
-        """Terraform does not wait for ECS: two regions in one go would both write while the former home still drains.
+        """Check that services of one region only are applied.
+
+        Terraform does not wait for ECS: with two regions, both would write while the former home region still drains.
 
         Raises:
             Refused: if services of several regions are among the stacks.
@@ -72,8 +74,8 @@ class Request:
         if len(regions) > 1:
             lines = [f"  {command(self.verb, self.environment.name, App.SERVICES)} --region {each}" for each in regions]
             raise Refused(
-                "services go one region at a time, the one that stands by first: once its deployment has ended and "
-                "its processor is gone, the next may write:\n" + "\n".join(lines)
+                "apply the services of one region at a time, the standby region first: once its deployment has ended "
+                "and its processor has stopped, the next region may write:\n" + "\n".join(lines)
             )
 
     def concerns(self, stack: Stack) -> bool:
@@ -107,5 +109,5 @@ def require_region(environment: Environment, region: str) -> None:
 
 
 def command(verb: Verb, environment: str, only: str | None = None) -> str:
-    """Return the command line for an environment that is known by its name alone."""
+    """Return the command line for an environment by its name."""
     return f"{PROGRAM} {verb} --env {environment}" + (f" --only {only}" if only else "")

@@ -1,4 +1,4 @@
-"""Checks that a deployment does not remove what running services use: instances, and the target group with traffic."""
+"""Checks that a change does not remove what running services use: instances, and the target group with traffic."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,11 +8,11 @@ from infra.naming import blue_target_group, instances_provider
 from order_shared.naming import ORDER_API
 from orderctl.exceptions import Refused
 
-PAGE = 10  # DescribeServices takes no more
+PAGE = 10  # limit of DescribeServices
 
 
 def require_instances_unused(ecs: Any, environment: Environment) -> None:
-    """Raise Refused if a service asks for the instances that a deployment takes away."""
+    """Raise Refused if a service still uses instances that the change would remove."""
     provider = instances_provider(environment.cluster)
     users = [
         service["serviceName"]
@@ -21,22 +21,22 @@ def require_instances_unused(ecs: Any, environment: Environment) -> None:
     ]
     if users:
         raise Refused(
-            f"{', '.join(users)} still run on the instances of {environment.cluster}, which this takes away. Set "
-            "keep_instances=True in infra/environments.py and deploy, supporting and services; take it out again when "
-            "no service asks for the instances"
+            f"{', '.join(users)} still run on the instances of {environment.cluster}, which this would remove. Set "
+            "keep_instances=True in infra/environments.py and apply supporting and services; remove the setting when "
+            "no service uses the instances any more"
         )
 
 
 def require_blue_is_live(ecs: Any, elbv2: Any, environment: Environment) -> None:
-    """Raise Refused if green is live of a service that is to roll from now on: a deployment takes green away."""
+    """Raise Refused if green has the traffic of a service that changes to rolling, which removes green."""
     name = environment.service_name(ORDER_API.name)
     for service in _described(ecs, environment.cluster, [name]):
         for target in service.get("loadBalancers", ()):
             rule = target.get("advancedConfiguration", {}).get("productionListenerRule")
             if rule and not _is_on_blue(elbv2, rule, environment):
                 raise Refused(
-                    f"green is live of {name}, and a service that rolls has blue only: every request would fail. Start "
-                    f"one more deployment, which takes over on blue: aws ecs update-service --cluster "
+                    f"green has the traffic of {name}, and a rolling service has blue only: every request would fail. "
+                    f"Start another deployment, which moves the traffic to blue: aws ecs update-service --cluster "
                     f"{environment.cluster} --service {name} --force-new-deployment; follow it with `make "
                     f"wait-deployments ENV={environment.name}`, and then apply again"
                 )
@@ -54,7 +54,7 @@ def _is_on_blue(elbv2: Any, rule: str, environment: Environment) -> bool:
 
 
 def _strategies(service: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield what a service asks for, and what the tasks of its earlier deployments run on."""
+    """Yield the capacity providers of a service, and those of its earlier deployments with tasks."""
     for part in (service, *service.get("deployments", ())):
         yield from part.get("capacityProviderStrategy", ())
 

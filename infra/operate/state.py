@@ -1,4 +1,4 @@
-"""Stacks that stand: their state, in the bucket or in HCP Terraform, holds resources."""
+"""Existing stacks: their state, in the bucket or in HCP Terraform, has resources."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -19,11 +19,10 @@ def standing_stacks(
     regions: Iterable[str],
     concerns: Callable[[Stack], bool],
 ) -> frozenset[Stack]:
-    """Return the standing stacks in these regions for which `concerns` holds, whoever owns them.
+    """Return the existing stacks in these regions for which `concerns` returns True, of all owners.
 
     Raises:
-        Refused: if a region has no place for state, or it may not be looked at; it names `environment` in what to run
-            first.
+        Refused: if a region has no state bucket, or it may not be read. The command to run first is for `environment`.
     """
     if context.organisation.hcp_organisation is not None:
         names = workspaces_with_resources(context, context.organisation.hcp_organisation)
@@ -50,5 +49,5 @@ def _in_bucket(s3: Any, bucket: str, concerns: Callable[[Stack], bool]) -> list[
 
 
 def _holds_resources(state: bytes) -> bool:
-    """What was only read (`data`) stands without this state."""
+    """Return whether a state has resources of its own; data sources do not count."""
     return any(resource["mode"] == "managed" for resource in json.loads(state).get("resources", ()))

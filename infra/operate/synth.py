@@ -1,4 +1,4 @@
-"""`synth`: write an environment's stacks, as Terraform will read them."""
+"""`synth`: write an environment's stacks as Terraform JSON."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,23 +14,21 @@ from orderctl.terminal import console, reported
 def synth(
     ctx: typer.Context,
     env: EnvOption,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The folder to write to; .local/infra/ENV if not given.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write to; by default .local/infra/ENV.")] = None,
 ) -> None:
-    """Write the stacks of an environment as Terraform's JSON. Needs no AWS
-    account, and no Terraform.
+    """Write the stacks of an environment as Terraform JSON. Needs no AWS account and
+    no Terraform.
 
-    Both apps run in infra's own environment, at once. Each stack is a folder,
-    OUT/{supporting,services}/stacks/STACK, and in it `cdk.tf.json`. `plan`,
-    `apply` and `destroy` do this by themselves.
+    Both apps run at once, in infra's own virtual environment. Each stack is a
+    folder OUT/{supporting,services}/stacks/STACK with the file `cdk.tf.json`.
+    `plan`, `apply` and `destroy` do this by themselves.
 
     \b
     orderctl env synth --env dev
     orderctl env synth --env feat-login --out build
 
     Exit codes: 0 all stacks were written, 1 an app failed, 2 usage, 3 infra's
-    environment is missing.
+    virtual environment is missing.
     """
     with reported():
         environment = environment_named(env)

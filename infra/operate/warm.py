@@ -1,4 +1,4 @@
-"""`warm`: raises the warm throughput of the tables before a sale. Terraform does not manage it."""
+"""`warm`: raise the warm throughput of the tables before a sale. Terraform does not manage it."""
 
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ from orderctl.exceptions import Refused, UsageError
 from orderctl.terminal import DryRunOption, YesOption, reported, require_answer
 
 NEW_TABLE = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
-"""Throughput of a new table. DynamoDB reports these numbers as if none were set."""
+"""Throughput of a new table. DynamoDB reports these numbers if none are set."""
 
 WARMED = tuple(table.name for table in TABLES if table is not OPERATIONS)
 
@@ -22,30 +22,32 @@ def warm(
     *,
     env: EnvOption,
     writes: Annotated[
-        int, typer.Option("--writes", help="Write units a second that each table and index takes at once.")
+        int, typer.Option("--writes", help="Write units per second that each table and index accepts at once.")
     ],
-    reads: Annotated[int, typer.Option("--reads", help="Read units a second.")] = NEW_TABLE["ReadUnitsPerSecond"],
+    reads: Annotated[
+        int, typer.Option("--reads", help="Read units per second that each table and index accepts at once.")
+    ] = NEW_TABLE["ReadUnitsPerSecond"],
     table: Annotated[
-        list[str] | None, typer.Option("--table", help=f"One of {', '.join(WARMED)}; all of them if not given.")
+        list[str] | None, typer.Option("--table", help=f"One of {', '.join(WARMED)}; by default all of them.")
     ] = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Raise what an environment's tables and their indexes take at once.
+    """Raise the warm throughput of an environment's tables and their indexes.
 
-    A table that is billed on demand takes 4,000 write units a second when it is
-    new, and twice its former peak later. More than that at once, as in a sale,
-    is throttled unless it was raised before. It is paid for once, by the units
-    that are added, and takes effect within some minutes. It cannot be lowered,
-    and DynamoDB raises it by itself with use; so it is nothing that Terraform
-    should know. What is as high already stays as it is.
+    A table that is billed on demand accepts 4,000 write units per second when it is
+    new, and twice its former peak later. More at once, as in a sale, is throttled
+    unless the warm throughput is raised before. That is paid once, for the added
+    units, and takes effect within some minutes. It cannot be lowered, and DynamoDB
+    raises it by itself with use, so Terraform does not manage it. Tables that are
+    as high already are not changed.
 
     \b
     orderctl env warm --env prod --writes 20000 --dry-run
     orderctl env warm --env prod --writes 20000 --table orders
 
-    Exit codes: 0 all are as high as asked for, 1 AWS refused something, 2 usage,
-    3 refused: without credentials, or not confirmed, 130 interrupted.
+    Exit codes: 0 all are as high as requested, 1 AWS refused a call, 2 usage, 3
+    refused: no credentials, or not confirmed, 130 interrupted.
     """
     with reported():
         context = ctx.obj
@@ -60,9 +62,9 @@ def warm(
         announce(
             context,
             account,
-            what="say what would be raised; change nothing"
+            what="show what would be raised; change nothing"
             if dry_run
-            else "raise what the tables take at once; it is paid",
+            else "raise the warm throughput of the tables, which costs money",
             whose=environment.name,
             regions=(region,),
         )
@@ -73,7 +75,7 @@ def warm(
         if any(changes.values()) and not dry_run:
             confirm(environment, yes=yes)
         named = {environment.table_prefix + name: change for name, change in changes.items()}
-        make_changes(named, done="raised", unchanged="was as high", dry_run=dry_run)
+        make_changes(named, done="raised", unchanged="already as high", dry_run=dry_run)
 
 
 def _names(table: list[str] | None) -> list[str]:
@@ -83,17 +85,17 @@ def _names(table: list[str] | None) -> list[str]:
 
 
 def _require_more(writes: int, reads: int) -> None:
-    """Raise UsageError for what a new table takes anyway."""
+    """Raise UsageError for throughput that a new table has anyway."""
     least = NEW_TABLE["WriteUnitsPerSecond"], NEW_TABLE["ReadUnitsPerSecond"]
     if writes <= least[0] and reads <= least[1]:
         raise UsageError(
-            f"{writes} write units and {reads} read units are what a new table takes as it is: ask for more than "
+            f"a new table accepts {writes} write units and {reads} read units already: request more than "
             f"{least[0]} or {least[1]}"
         )
 
 
 def _change(dynamodb: Any, name: str, wanted: dict[str, int]) -> Change | None:
-    """Return what raises a table and its indexes; None if all are as high.
+    """Return the change that raises a table and its indexes; None if all are as high.
 
     Raises:
         Refused: if there is no such table.
@@ -114,7 +116,7 @@ def _change(dynamodb: Any, name: str, wanted: dict[str, int]) -> Change | None:
 
 
 def _raised(standing: dict[str, Any], wanted: dict[str, int]) -> dict[str, int] | None:
-    """Return the numbers to ask for, neither lower than what stands; None if that is as high."""
+    """Return the throughput to request, never lower than the current one; None if that is as high."""
     now = {unit: standing.get("WarmThroughput", {}).get(unit, NEW_TABLE[unit]) for unit in wanted}
     higher = {unit: max(number, now[unit]) for unit, number in wanted.items()}
     return None if higher == now else higher
