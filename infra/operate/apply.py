@@ -67,7 +67,7 @@ def apply(
 
 
 def _apply_one(plan: EnvironmentPlan, stack: Stack) -> None:
-    if stack.kind == SUPPORTING and not stack.is_feature and stack not in plan.standing:
+    if stack.kind == SUPPORTING and not stack.is_feature and stack not in plan.existing:
         remove_insights_log(plan.account.client("logs", stack.region), plan.request.environment)
     plan.terraform.init(stack)
     plan.terraform.apply(stack, destroy=False)
@@ -75,5 +75,5 @@ def _apply_one(plan: EnvironmentPlan, stack: Stack) -> None:
 
 def _require_readable(plan: EnvironmentPlan) -> None:
     """Raise Refused if a stack reads another one that neither exists nor is applied before it."""
-    for stack, missing in unready(plan.stacks, plan.reads, plan.standing, in_turn=True).items():
+    for stack, missing in unready(plan.stacks, plan.reads, plan.existing, in_turn=True).items():
         raise Refused(explain_unready(stack, missing, plan.request.environment))

@@ -12,7 +12,7 @@ from orderctl.exceptions import Refused
 def unready(
     stacks: Sequence[Stack],
     reads: Mapping[Stack, Collection[Stack]],
-    standing: AbstractSet[Stack],
+    existing: AbstractSet[Stack],
     *,
     in_turn: bool,
 ) -> dict[Stack, list[Stack]]:
@@ -20,7 +20,7 @@ def unready(
 
     `in_turn`: the stacks are applied one after the other, so that a later one can read an earlier one.
     """
-    there = set(standing)
+    there = set(existing)
     lacking: dict[Stack, list[Stack]] = {}
     for stack in stacks:
         if missing := set(reads[stack]) - there:
@@ -44,12 +44,12 @@ def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environ
     )
 
 
-def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack], environment: Environment) -> None:
+def require_nothing_above(stacks: Sequence[Stack], existing: AbstractSet[Stack], environment: Environment) -> None:
     """Raise Refused if another stack still needs one of `stacks`, which are to be destroyed in this order."""
-    left = set(standing)
+    left = set(existing)
     for stack in stacks:
         above = sorted(
-            (other for other in left if other != stack and _stands_on(other, stack, environment)),
+            (other for other in left if other != stack and _needs(other, stack, environment)),
             key=lambda other: other.key,
         )
         if above:
@@ -59,7 +59,7 @@ def require_nothing_above(stacks: Sequence[Stack], standing: AbstractSet[Stack],
         left.discard(stack)
 
 
-def _stands_on(other: Stack, stack: Stack, environment: Environment) -> bool:
+def _needs(other: Stack, stack: Stack, environment: Environment) -> bool:
     """Return whether `other` needs `stack`, a stack of `environment` or its shared registry."""
     if stack.kind == REGISTRY:
         return other.region == stack.region and other.kind != REGISTRY

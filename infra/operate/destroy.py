@@ -92,7 +92,7 @@ def destroy_environment(context: OperateContext, request: Request, *, yes: bool)
     if request.dry_run:
         show_plans(plan)
         return
-    require_nothing_above(plan.stacks, plan.standing, request.environment)
+    require_nothing_above(plan.stacks, plan.existing, request.environment)
     if request.leaves:
         first = request.environment.regions[0]
         require_no_replica(plan.account.client("dynamodb", first), request.environment, str(request.region))

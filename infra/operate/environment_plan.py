@@ -8,9 +8,9 @@ from infra.environments import Environment
 from infra.operate.aws import Account, account_of_caller
 from infra.operate.console import announce, span
 from infra.operate.context import OperateContext
-from infra.operate.live import look
+from infra.operate.live import check_live
 from infra.operate.request import Request, Verb
-from infra.operate.state import standing_stacks
+from infra.operate.state import existing_stacks
 from infra.operate.synthesis import reads_of, synthesize
 from infra.operate.terraform import Terraform, environ_of
 from infra.stacks import Stack
@@ -35,7 +35,7 @@ class EnvironmentPlan:
     stacks: tuple[Stack, ...]
     reads: Mapping[Stack, frozenset[Stack]]
     """Stacks whose state each stack reads."""
-    standing: frozenset[Stack]
+    existing: frozenset[Stack]
     """Existing stacks that the request concerns, of all owners."""
     terraform: Terraform
     account: Account
@@ -65,16 +65,16 @@ def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
         regions=_regions(stacks),
         stacks=[stack.name for stack in stacks],
     )
-    standing = standing_stacks(context, account, environment.name, regions, request.concerns)
+    existing = existing_stacks(context, account, environment.name, regions, request.concerns)
     if request.verb in (Verb.DESTROY, Verb.OUTPUTS):
-        stacks = _those_that_stand(stacks, standing)
+        stacks = _existing(stacks, existing)
     terraform = _terraform(context, account, environment.name, executable)
-    options = look(account, environment, stacks, standing) if request.verb in (Verb.PLAN, Verb.APPLY) else ()
+    options = check_live(account, environment, stacks, existing) if request.verb in (Verb.PLAN, Verb.APPLY) else ()
     _write(context, environment, terraform, stacks, options)
     reads = {stack: reads_of(terraform.folder_of(stack)) for stack in stacks}
     if further := set(_regions(other for read in reads.values() for other in read)) - set(regions):
-        standing |= standing_stacks(context, account, environment.name, sorted(further), request.concerns)
-    return EnvironmentPlan(request, stacks, reads, standing, terraform, account)
+        existing |= existing_stacks(context, account, environment.name, sorted(further), request.concerns)
+    return EnvironmentPlan(request, stacks, reads, existing, terraform, account)
 
 
 def _terraform(context: OperateContext, account: Account, environment: str, executable: str) -> Terraform:
@@ -111,11 +111,11 @@ def _regions(stacks: Iterable[Stack]) -> list[str]:
     return list(dict.fromkeys(stack.region for stack in stacks))
 
 
-def _those_that_stand(stacks: Sequence[Stack], standing: frozenset[Stack]) -> tuple[Stack, ...]:
-    gone = [stack for stack in stacks if stack not in standing]
+def _existing(stacks: Sequence[Stack], existing: frozenset[Stack]) -> tuple[Stack, ...]:
+    gone = [stack for stack in stacks if stack not in existing]
     if gone:
         errors.print(f"these stacks do not exist: {names(gone)}", style="dim")
-    return tuple(stack for stack in stacks if stack in standing)
+    return tuple(stack for stack in stacks if stack in existing)
 
 
 def names(stacks: Sequence[Stack]) -> str:

@@ -12,7 +12,7 @@ from infra.operate.context import OperateContext
 from infra.operate.features import environment_of_branch
 from infra.operate.options import environment_named, require_organisation
 from infra.operate.request import Request, Verb
-from infra.operate.state import standing_stacks
+from infra.operate.state import existing_stacks
 from infra.stacks import Stack
 from orderctl.exceptions import Failed, Refused, UsageError
 from orderctl.terminal import DryRunOption, YesOption, console, errors, reported, require_answer
@@ -65,22 +65,22 @@ def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]
     account = account_of_caller(context, DEV.home)
     what = "destroy feature environments" if doing else "list feature environments; change nothing"
     announce(context, account, what=what, whose=f"{DEV.name}, the host of feature environments", regions=DEV.regions)
-    standing: dict[str, list[Stack]] = {}
-    found = standing_stacks(context, account, DEV.name, DEV.regions, lambda stack: stack.host == DEV.name)
+    existing: dict[str, list[Stack]] = {}
+    found = existing_stacks(context, account, DEV.name, DEV.regions, lambda stack: stack.host == DEV.name)
     for stack in sorted(found, key=lambda stack: stack.key):
-        standing.setdefault(stack.owner, []).append(stack)
-    return standing
+        existing.setdefault(stack.owner, []).append(stack)
+    return existing
 
 
-def _doomed(standing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
+def _doomed(existing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
     """Return the environments without a branch, and print the result for each."""
     kept = {*branches, *map(environment_of_branch, branches)}
-    if not standing:
+    if not existing:
         console.print("there are no feature environments")
-    for name, stacks in standing.items():
+    for name, stacks in existing.items():
         fate = "" if not branches else "kept: " if name in kept else "to be destroyed: "
         console.print(f"{name:<40}  {fate}{', '.join(stack.name for stack in stacks)}")
-    return [name for name in standing if branches and name not in kept]
+    return [name for name in existing if branches and name not in kept]
 
 
 def _destroy(context: OperateContext, names: list[str], *, yes: bool) -> None:

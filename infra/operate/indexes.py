@@ -13,7 +13,7 @@ Definition = tuple[str, str | None, frozenset[str]]
 
 
 @dataclass(frozen=True)
-class Standing:
+class LiveTable:
     """Live table, as described by DynamoDB."""
 
     billing: str
@@ -28,10 +28,10 @@ def indexes_change(dynamodb: Any, environment: Environment) -> bool:
     """
     found = False
     for table in TABLES:
-        standing = _standing(dynamodb, environment.table_prefix + table.name)
-        if standing is not None:
-            _require_readable(table, standing.indexes)
-            found |= standing.billing != _billing(environment) or standing.indexes.keys() != _wanted(table).keys()
+        existing = _live_table(dynamodb, environment.table_prefix + table.name)
+        if existing is not None:
+            _require_readable(table, existing.indexes)
+            found |= existing.billing != _billing(environment) or existing.indexes.keys() != _wanted(table).keys()
     return found
 
 
@@ -52,15 +52,15 @@ def _billing(environment: Environment) -> str:
     return "PROVISIONED" if isinstance(environment.billing, Provisioned) else "PAY_PER_REQUEST"
 
 
-def _require_readable(table: Table, standing: dict[str, Definition]) -> None:
+def _require_readable(table: Table, existing: dict[str, Definition]) -> None:
     wanted = _wanted(table)
-    for name in sorted(standing.keys() & wanted.keys()):
-        if standing[name] != wanted[name]:
+    for name in sorted(existing.keys() & wanted.keys()):
+        if existing[name] != wanted[name]:
             raise Refused(
                 f"the index {name} of {table.name} changed but kept its name: DynamoDB would delete and rebuild it, "
                 "and its readers would fail meanwhile. Give it a new name: docs/evolution.md, Indexes"
             )
-    gone, new = sorted(standing.keys() - wanted.keys()), sorted(wanted.keys() - standing.keys())
+    gone, new = sorted(existing.keys() - wanted.keys()), sorted(wanted.keys() - existing.keys())
     if gone and new:
         raise Refused(
             f"{table.name} would lose the index {gone[0]} and get {new[0]} in one step: first deploy both, "
@@ -79,12 +79,12 @@ def _wanted(table: Table) -> dict[str, Definition]:
     }
 
 
-def _standing(dynamodb: Any, name: str) -> Standing | None:
+def _live_table(dynamodb: Any, name: str) -> LiveTable | None:
     try:
         table = dynamodb.describe_table(TableName=name)["Table"]
     except dynamodb.exceptions.ResourceNotFoundException:
         return None
-    return Standing(
+    return LiveTable(
         table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
         {index["IndexName"]: _definition(index) for index in table.get("GlobalSecondaryIndexes", ())},
     )

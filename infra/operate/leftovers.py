@@ -24,7 +24,7 @@ def kept(plan: EnvironmentPlan, stack: Stack) -> list[str]:
     if stack.kind != SUPPORTING or stack.is_feature:
         return []
     environment = plan.request.environment
-    others = {each for each in plan.standing if each.owner == stack.owner and each.kind == SUPPORTING}
+    others = {each for each in plan.existing if each.owner == stack.owner and each.kind == SUPPORTING}
     addresses = [DATA_KEY] if _keeps_backups(environment) else []
     return addresses + ([PROOF] if others - {*plan.stacks} else [])
 

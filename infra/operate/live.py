@@ -14,8 +14,8 @@ from orderctl.terminal import errors
 INDEXES_CHANGE = "--indexes-change"
 
 
-def look(
-    account: Account, environment: Environment, stacks: Sequence[Stack], standing: AbstractSet[Stack]
+def check_live(
+    account: Account, environment: Environment, stacks: Sequence[Stack], existing: AbstractSet[Stack]
 ) -> tuple[str, ...]:
     """Check the live environment. Return the options of the apps for writing the stacks.
 
@@ -24,23 +24,23 @@ def look(
     """
     options: tuple[str, ...] = ()
     for stack in stacks:
-        if stack not in standing:
+        if stack not in existing:
             continue
         if stack.kind == SUPPORTING:
-            _look_at_instances(account, environment, stack)
-            options += _look_at_tables(account, environment, stack)
+            _check_instances(account, environment, stack)
+            options += _check_tables(account, environment, stack)
         if stack.kind == ORDER_API.name and environment.deployment.strategy is Strategy.ROLLING:
             ecs, elbv2 = (account.client(service, stack.region) for service in ("ecs", "elbv2"))
             require_blue_is_live(ecs, elbv2, environment)
     return options
 
 
-def _look_at_instances(account: Account, environment: Environment, stack: Stack) -> None:
+def _check_instances(account: Account, environment: Environment, stack: Stack) -> None:
     if not environment.has_instances and not environment.is_feature:
         require_instances_unused(account.client("ecs", stack.region), environment)
 
 
-def _look_at_tables(account: Account, environment: Environment, stack: Stack) -> tuple[str, ...]:
+def _check_tables(account: Account, environment: Environment, stack: Stack) -> tuple[str, ...]:
     if stack.region != environment.regions[0]:
         return ()
     changes = indexes_change(account.client("dynamodb", stack.region), environment)

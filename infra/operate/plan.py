@@ -49,7 +49,7 @@ def show_plans(plan: EnvironmentPlan) -> None:
         Failed, Interrupted: as `in_turn`.
     """
     destroy = plan.request.verb is Verb.DESTROY
-    lacking = {} if destroy else unready(plan.stacks, plan.reads, plan.standing, in_turn=False)
+    lacking = {} if destroy else unready(plan.stacks, plan.reads, plan.existing, in_turn=False)
     left_out = [explain_unready(stack, missing, plan.request.environment) for stack, missing in lacking.items()]
     plannable = [stack for stack in plan.stacks if stack not in lacking]
     if left_out and not plannable:
@@ -58,7 +58,7 @@ def show_plans(plan: EnvironmentPlan) -> None:
     def show(stack: Stack) -> None:
         plan.terraform.init(stack)
         plan.terraform.show_plan(stack, destroy=destroy)
-        if stack.kind == SUPPORTING and stack in plan.standing and not destroy:
+        if stack.kind == SUPPORTING and stack in plan.existing and not destroy:
             wafv2 = plan.account.client("wafv2", stack.region)
             for line in sorted(firewall_drift(wafv2, plan.terraform.folder_of(stack))):
                 errors.print(line, style="red")

@@ -12,7 +12,7 @@ from infra.stacks import Stack
 from orderctl.exceptions import Refused
 
 
-def standing_stacks(
+def existing_stacks(
     context: OperateContext,
     account: Account,
     environment: str,

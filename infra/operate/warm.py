@@ -115,8 +115,8 @@ def _change(dynamodb: Any, name: str, wanted: dict[str, int]) -> Change | None:
     return (lambda: dynamodb.update_table(TableName=name, **request)) if request else None
 
 
-def _raised(standing: dict[str, Any], wanted: dict[str, int]) -> dict[str, int] | None:
+def _raised(existing: dict[str, Any], wanted: dict[str, int]) -> dict[str, int] | None:
     """Return the throughput to request, never lower than the current one; None if that is as high."""
-    now = {unit: standing.get("WarmThroughput", {}).get(unit, NEW_TABLE[unit]) for unit in wanted}
+    now = {unit: existing.get("WarmThroughput", {}).get(unit, NEW_TABLE[unit]) for unit in wanted}
     higher = {unit: max(number, now[unit]) for unit, number in wanted.items()}
     return None if higher == now else higher

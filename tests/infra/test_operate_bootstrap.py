@@ -58,7 +58,7 @@ def test_an_empty_account_gets_a_bucket_with_everything_set(bare: Desk) -> None:
     assert {"Key": "Project", "Value": "order-platform"} in found["tags"]
     assert MOTO_ACCOUNT in result.stderr
     assert f"s3://{BUCKET}" in result.stderr
-    assert (result.stdout.count("was there"), result.stdout.count("  set")) == (0, STEPS)
+    assert (result.stdout.count("unchanged"), result.stdout.count("  set")) == (0, STEPS)
 
 
 def test_twice_finds_what_it_made_and_changes_nothing(bare: Desk) -> None:
@@ -66,7 +66,7 @@ def test_twice_finds_what_it_made_and_changes_nothing(bare: Desk) -> None:
     before = settings(bare.s3)
     again = bare.run("bootstrap", "--env", "dev")
     assert again.exit_code == 0
-    assert again.stdout.count("was there") == STEPS + 1
+    assert again.stdout.count("unchanged") == STEPS + 1
     assert settings(bare.s3) == before
 
 
@@ -87,7 +87,7 @@ def test_a_bucket_that_lacks_something_gets_that_and_keeps_what_others_added(des
     desk.s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [kms]})
     result = desk.run("bootstrap", "--env", "dev")
     found = settings(desk.s3)
-    assert result.stdout.count("was there") == 3  # bucket, versioning, encryption
+    assert result.stdout.count("unchanged") == 3  # bucket, versioning, encryption
     assert found["encryption"][0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
     assert [each["Sid"] for each in found["policy"]] == ["Auditors", "TlsOnly"]
     assert [each["ID"] for each in found["lifecycle"]] == ["logs", "state"]

@@ -44,19 +44,19 @@ def test_a_rule_that_somebody_changed_is_named(desk: Desk, rules: list[Json]) ->
     """Row 2."""
     changed = copy.deepcopy(rules)
     changed[0]["Statement"]["RateBasedStatement"]["Limit"] = 2_000_000
-    assert drift(live(desk, changed)) == ["prod-orders: the rule rate is not as the code has it"]
+    assert drift(live(desk, changed)) == ["prod-orders: the rule rate differs from the code"]
 
 
 def test_a_rule_that_only_counts_is_named(desk: Desk, rules: list[Json]) -> None:
     rules[1]["OverrideAction"] = {"Count": {}}
-    assert drift(live(desk, rules)) == [f"prod-orders: the rule {rules[1]['Name']} is not as the code has it"]
+    assert drift(live(desk, rules)) == [f"prod-orders: the rule {rules[1]['Name']} differs from the code"]
 
 
 def test_a_rule_more_and_a_rule_less_are_named(desk: Desk, rules: list[Json]) -> None:
     rules[0]["Name"] = "other"
     assert drift(live(desk, rules)) == [
-        "prod-orders has a rule of somebody else: other",
-        "prod-orders has lost the rule rate",
+        "prod-orders: the rule other is not in the code",
+        "prod-orders: the rule rate is missing",
     ]
 
 
@@ -72,4 +72,4 @@ def test_plan_names_it(desk: Desk, rules: list[Json]) -> None:
     acl = {"name": "prod-orders", "rule_json": json.dumps(rules)}
     desk.make_up_with(Stack(owner="prod", region=HOME, kind=SUPPORTING), {"aws_wafv2_web_acl": {"web_acl": acl}})
     result = desk.run("plan", "--env", "prod", "--only", "supporting")
-    assert "prod-orders has lost the rule rate" in result.stderr, result.output
+    assert "prod-orders: the rule rate is missing" in result.stderr, result.output

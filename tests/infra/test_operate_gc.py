@@ -104,7 +104,7 @@ def test_where_none_stands(desk: Desk) -> None:
     desk.stand(*stacks_named("dev"))
     result = desk.run("gc", "--yes", "--keep", "main")
     assert result.exit_code == 0
-    assert "no feature environment stands" in result.stdout
+    assert "there are no feature environments" in result.stdout
 
 
 def test_more_states_than_one_page_lists(crowded: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def test_what_a_stack_reads_is_known_by_its_workspace(hosted: Hosted) -> None:
     (desk.here / "stacks.json").write_text(json.dumps(made_up))
     result = desk.run("apply", "--env", "dev", "--only", "order-api", "--yes")
     assert result.exit_code == 3
-    assert f"reads what supporting-{HOME} of dev publishes" in result.stderr
+    assert f"reads the outputs of supporting-{HOME} of dev" in result.stderr
 
 
 def test_the_token_of_terraform_login_is_found(hosted: Hosted) -> None:
@@ -110,7 +110,7 @@ def test_a_token_that_is_not_theirs(hosted: Hosted) -> None:
     desk.context = replace(desk.context, environ={**desk.context.environ, "TF_TOKEN_app_terraform_io": "another"})
     result = desk.run("gc")
     assert result.exit_code == 3
-    assert "no organisation shop that this token may look at" in result.stderr
+    assert "no organisation shop that this token may read" in result.stderr
 
 
 def test_no_answer(hosted: Hosted) -> None:

@@ -102,7 +102,7 @@ def test_twice_leaves_everything_as_it_is(ground: Ground) -> None:
     ground.init("feat-login", "--tag", TAG)
     before = ground.values()
     again = ground.init("feat-login", "--tag", "sha-newer")  # is not looked for
-    assert (again.exit_code, again.stdout.count("was there")) == (0, 4)
+    assert (again.exit_code, again.stdout.count("unchanged")) == (0, 4)
     assert ground.values() == before
 
 
@@ -115,7 +115,7 @@ def test_cursors_of_two_environments_are_signed_differently(ground: Ground) -> N
 def test_no_other_gets_the_payment_key_of_dev(ground: Ground) -> None:
     """With a provider's test key, prod would confirm orders that nobody has paid."""
     before = ground.values()
-    refused(ground.init("prod", "--tag", TAG), "prod/payment-api-key has no value, and only you know it")
+    refused(ground.init("prod", "--tag", TAG), "prod/payment-api-key has no value, and only you have it")
     assert ground.values() == before
     assert ground.image("order-api", "live-prod") is None
 
@@ -140,13 +140,13 @@ def test_before_its_supporting_stack_there_is_nothing_to_give_a_value(ground: Gr
 
 def test_an_image_that_was_not_pushed_is_missed_by_name(ground: Ground) -> None:
     ground.ecr.batch_delete_image(repositoryName="order-processor", imageIds=[{"imageTag": TAG}])
-    refused(ground.init("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: make push")
+    refused(ground.init("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: run `make push` first")
     assert ground.image("order-api", "live-feat-login") is None
     assert ground.value("feat-login/cursor-secrets") is None
 
 
 def test_without_a_tag_it_says_that_it_needs_one_if_it_does(ground: Ground) -> None:
-    refused(ground.init("feat-login"), "order-api has no image live-feat-login: say with --tag")
+    refused(ground.init("feat-login"), "order-api has no image live-feat-login: give the image to start with by --tag")
     ground.init("feat-login", "--tag", TAG)
     assert ground.init("feat-login").exit_code == 0
 
@@ -163,7 +163,7 @@ def test_another_account_than_the_one_that_is_expected(ground: Ground) -> None:
     desk = ground.desk
     desk.context = replace(desk.context, environ={**desk.context.environ, "ORDER_ACCOUNT_ID": "999999999999"})
     before = ground.values()
-    refused(ground.init("feat-login", "--tag", TAG), f"are of account {MOTO_ACCOUNT}, and ORDER_ACCOUNT_ID says 9999")
+    refused(ground.init("feat-login", "--tag", TAG), f"belong to account {MOTO_ACCOUNT}, but ORDER_ACCOUNT_ID is 9999")
     assert ground.values() == before
 
 

@@ -45,7 +45,7 @@ def test_the_key_of_prods_data_outlives_the_backups_of_its_tables(desk: Desk, mo
     assert result.exit_code == 0, result.output
     assert forgotten(desk) == [(SUPPORTING, DATA_KEY)]
     assert desk.applied() == [SUPPORTING]
-    assert "the key of prod's data in eu-central-1 stays for 35 days" in result.stderr
+    assert "keep the key of prod's data in eu-central-1 for 35 days" in result.stderr
 
 
 def test_no_other_environment_leaves_a_key(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ def test_billing_that_changes_is_planned_with_its_indexes(ground: Desk, monkeypa
     result = ground.run("plan", "--env", "dev")
     assert result.exit_code == 0, result.output
     assert told(ground) == [[FLAG], [FLAG]]
-    assert "billing or indexes change: each index begins with 5 units" in result.stderr
+    assert "billing or indexes change: each index starts with 5 units" in result.stderr
 
 
 def test_tables_that_are_billed_so_rest(ground: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_an_index_that_changed_under_its_name_is_refused(
     """Row 22."""
     first, second = ORDERS.indexes
     with_orders(monkeypatch, first, replace(second, include=("status",)))
-    refused(ground.run(verb, "--env", "dev"), "orders_by_id of orders changed under its name", "docs/evolution.md")
+    refused(ground.run(verb, "--env", "dev"), "orders_by_id of orders changed but kept its name", "docs/evolution.md")
     assert not ground.syntheses()
 
 
@@ -251,7 +251,7 @@ class TestLeavingBlueGreen:
         desk, elbv2, rule, groups = colours
         elbv2.modify_rule(RuleArn=rule, Actions=[forward(groups, (0, 100))])
         result = desk.run("apply", "--env", "dev", "--only", "order-api", "--yes")
-        refused(result, "green is live of order-api", "--force-new-deployment", "make wait-deployments ENV=dev")
+        refused(result, "green has the traffic of order-api", "--force-new-deployment", "make wait-deployments ENV=dev")
         assert not desk.applied()
 
 

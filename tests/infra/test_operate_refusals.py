@@ -64,7 +64,7 @@ def test_without_credentials(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     desk.context = replace(desk.context, session=boto3.Session)
     with mock_aws(config={"core": {"mock_credentials": False}}):
-        refused(ask(desk, verb), "AWS does not know who you are")
+        refused(ask(desk, verb), "AWS accepts no credentials")
     assert desk.calls() == []
 
 
@@ -72,13 +72,13 @@ def test_without_credentials(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPa
 def test_a_profile_that_there_is_not(desk: Desk, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     desk.context = replace(desk.context, session=boto3.Session)
-    refused(ask(desk, verb), "AWS does not know who you are", "nobody")
+    refused(ask(desk, verb), "AWS accepts no credentials", "nobody")
 
 
 @pytest.mark.parametrize("verb", ["bootstrap", *ASKING_TERRAFORM])
 def test_another_account_than_the_one_that_is_expected(desk: Desk, verb: str) -> None:
     desk.context = replace(desk.context, environ={**desk.context.environ, "ORDER_ACCOUNT_ID": "999999999999"})
-    refused(ask(desk, verb), f"are of account {MOTO_ACCOUNT}, and ORDER_ACCOUNT_ID says 999999999999")
+    refused(ask(desk, verb), f"belong to account {MOTO_ACCOUNT}, but ORDER_ACCOUNT_ID is 999999999999")
     assert desk.calls() == []
 
 

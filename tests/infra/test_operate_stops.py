@@ -9,7 +9,7 @@ import pytest
 from tests.infra.conftest import HOME, Desk, stacks_named
 
 REGISTRY, SUPPORTING, API, PROCESSOR = (stack.name for stack in stacks_named("dev"))
-GOES_ON = "to go on from here, which leaves what is done as it is: orderctl env"
+GOES_ON = "to continue, which changes no finished stack, run: orderctl env"
 
 
 @pytest.mark.parametrize("verb", ["init", "plan", "apply"])

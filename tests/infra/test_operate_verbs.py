@@ -75,7 +75,7 @@ def test_the_header_says_what_where_and_as_whom_before_anything_runs(
     desk: Desk, capfd: pytest.CaptureFixture[str]
 ) -> None:
     result = desk.run("apply", "--env", "dev", answer="no\n")
-    assert "make what stands as the code says" in result.stderr
+    assert "create the environment or change it to match the code" in result.stderr
     assert f"account  {MOTO_ACCOUNT}, as arn:aws:" in result.stderr
     assert f"s3://{BUCKET}" in result.stderr
     positions = [result.stderr.index(f"{number}. {stack}") for number, stack in enumerate(ORDER, 1)]
@@ -132,7 +132,7 @@ def test_what_is_read_of_another_region_is_looked_up_there(wide: Desk) -> None:
     wide.stand(*(stack for stack in stacks_named("dev") if stack.name == f"registry-{HOME}"))
     result = wide.run(*asked)
     assert result.exit_code == 3
-    assert f"reads what supporting-{FAR} of dev publishes" in result.stderr
+    assert f"reads the outputs of supporting-{FAR} of dev" in result.stderr
     wide.stand(*(stack for stack in stacks_named("dev") if stack.region == FAR))
     assert wide.run(*asked).exit_code == 0
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_planned_yet_is_left_out_and_said(desk: Desk) -> None:
     result = desk.run("plan", "--env", "dev")
     assert result.exit_code == 0
     assert desk.called() == steps(ORDER[:1], "init", "plan")
-    assert f"not planned: order-api-{HOME} reads what" in result.stderr
+    assert f"not planned: order-api-{HOME} reads the outputs of" in result.stderr
     assert "orderctl env apply --env dev --only supporting" in result.stderr
 
 
@@ -185,7 +185,7 @@ def test_of_what_is_half_gone_the_rest_goes(desk: Desk) -> None:
     desk.keep(processor.key, {"resources": [{"mode": "data"}]})
     result = desk.run("destroy", "--env", "dev", "--yes")
     assert desk.applied() == [supporting.name]
-    assert f"nothing stands of {processor.name}, {api.name}" in result.stderr
+    assert f"these stacks do not exist: {processor.name}, {api.name}" in result.stderr
 
 
 def test_destroying_what_is_gone_does_nothing(desk: Desk) -> None:
@@ -265,6 +265,6 @@ def test_a_features_images_lose_its_tags_and_keep_their_own(desk: Desk) -> None:
         ecr.put_image(repositoryName="order-api", imageManifest=manifest, imageTag=tag)
     result = desk.run("destroy", "--env", "feat-login", "--yes")
     assert result.exit_code == 0, result.output
-    assert "order-api:live-feat-login is taken off its image" in result.stderr
+    assert "removed the tag order-api:live-feat-login" in result.stderr
     (image,) = ecr.describe_images(repositoryName="order-api")["imageDetails"]
     assert sorted(image["imageTags"]) == ["live-dev", "sha-1a2b3c4"]

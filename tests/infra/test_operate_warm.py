@@ -69,14 +69,14 @@ def test_what_is_as_high_stays(ground: Desk, requests: list[dict[str, Any]]) -> 
     )
     result = ground.run("warm", "--env", "dev", "--writes", "20000", "--table", "idempotency", "--yes")
     assert result.exit_code == 0, result.output
-    assert "was as high" in result.stdout
+    assert "already as high" in result.stdout
     assert not requests
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--writes", "4000"), "are what a new table takes as it is"),
+        (("--writes", "4000"), "a new table accepts 4000 write units"),
         (("--writes", "20000", "--table", "operations"), "there is no table 'operations'"),
     ],
 )

@@ -124,7 +124,7 @@ def test_images_are_built_without_aws(bench: Bench) -> None:
 def test_another_account_than_the_one_named_is_left_alone(bench: Bench) -> None:
     result = bench.make("push", ORDER_ACCOUNT_ID="444455556666")
     assert result.returncode != 0
-    assert "111122223333, and ORDER_ACCOUNT_ID says 444455556666" in result.stdout
+    assert "111122223333, but ORDER_ACCOUNT_ID is 444455556666" in result.stdout
     assert bench.calls("aws") == bench.calls("get-caller-identity")
     assert not bench.calls("docker")
 
