@@ -76,7 +76,7 @@ def test_a_signal_lets_terraform_end_what_it_has_begun(
 ) -> None:
     handler = signal.getsignal(getattr(signal, name))
     seen = stop(desk, signals=[name], exit=1)
-    assert "is asked to stop" in capfd.readouterr().err
+    assert "is stopping: it ends its current step" in capfd.readouterr().err
     assert desk.called()[-1] == f"apply {SUPPORTING}"
     assert "what it had changed by then is in its state" in seen["told"]
     assert f"applied: {REGISTRY}\nnot applied: {SUPPORTING}, {API}, {PROCESSOR}\n" in seen["told"]
@@ -91,7 +91,7 @@ def test_terraform_is_asked_once_however_often_the_key_is_pressed(
     assert all(call["own_group"] for call in desk.calls())  # or the terminal's Ctrl-C would reach it beside ours
     assert not seen["asked_again"]
     told = capfd.readouterr().err
-    assert told.count("is asked to stop") == 1
+    assert told.count("is stopping: it ends its current step") == 1
     assert told.count("leave it the time") == 2
 
 

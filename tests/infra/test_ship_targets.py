@@ -90,7 +90,7 @@ class TestPush:
         bench.answers["length(images)"] = "0"
         result = bench.make("push")
         assert result.returncode == 0
-        assert f"order-api:{TAG} is there" in result.stdout
+        assert f"order-api:{TAG} exists already" in result.stdout
         (build,) = bench.calls("docker buildx build")
         assert "order-processor" in build
 
