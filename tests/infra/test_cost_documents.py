@@ -54,20 +54,20 @@ ON_DEMAND_100 = 100 * q.SECONDS / q.MILLION * PRICES.million_write_units
 SAID = [
     (r"One NAT gateway: about ([\d.]+)", nat(Egress.NAT_SINGLE)),
     (r"One NAT gateway: about 38, and ([\d.]+) per GB", PRICES.nat_gb),
-    (r"One in each of three zones: about ([\d.]+)", nat(Egress.NAT_PER_ZONE)),
+    (r"One NAT gateway in each of three zones: about ([\d.]+)", nat(Egress.NAT_PER_ZONE)),
     (r"about ([\d.]+) for each of five to ten", ZONES * q.HOURS * PRICES.endpoint_hour),
-    (r"About ([\d.]+) a task\. Nothing", total(compute(PROD, TASK, PRICES))),
+    (r"About ([\d.]+) per task\. No servers", total(compute(PROD, TASK, PRICES))),
     (
-        r"About ([\d.]+) a task, which AWS",
+        r"About ([\d.]+) per task. AWS",
         total(compute(replace(PROD, capacity=Capacity.FARGATE_SPOT), TASK, PRICES)),
     ),
-    (r"on all the time cost about ([\d.]+)", 100 * q.HOURS * PRICES.write_capacity_hour),
+    (r"per second cost about ([\d.]+)", 100 * q.HOURS * PRICES.write_capacity_hour),
     (r"on-demand writes about ([\d.]+)\.", ON_DEMAND_100),
     (r"about 1 at rest, ([\d.]+) per million write", PRICES.million_write_units),
-    (r"About ([\d.]+) each\. The account", total(compute(replace(PROD, capacity=Capacity.EC2), TASK, PRICES)) / 2),
+    (r"About ([\d.]+) each\. With ENI", total(compute(replace(PROD, capacity=Capacity.EC2), TASK, PRICES)) / 2),
     (r"About ([\d.]+), and 0\.60 per million requests", waf()),
     (r"and ([\d.]+) per million requests", PRICES.million_firewall_requests),
-    (r"logs are kept; ([\d.]+) per GB once", PRICES.log_gb),
+    (r"Retention of logs; ([\d.]+) per GB once", PRICES.log_gb),
     (r"per GB once, ([\d.]+) per GB and month", PRICES.log_gb_month),
 ]
 """Figures in the docstrings of `environments.py`, with where they stand, and what they are by `costs.py`."""

@@ -277,7 +277,7 @@ class TestCommand:
 
     def test_it_prints_one_environment(self) -> None:
         printed = self.costs("--env", "feat-example").stdout
-        assert printed.startswith("feat-example, US dollars a month\n\n| part | quantity | price | USD |\n")
+        assert printed.startswith("feat-example, US dollars per month\n\n| part | quantity | price | USD |\n")
         assert f"| **sum** |  |  | **{total(monthly(FEATURE)):.2f}** |" in printed
 
     def test_it_prints_all_environments(self) -> None:

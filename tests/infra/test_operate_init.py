@@ -140,7 +140,9 @@ def test_before_its_supporting_stack_there_is_nothing_to_give_a_value(ground: Gr
 
 def test_an_image_that_was_not_pushed_is_missed_by_name(ground: Ground) -> None:
     ground.ecr.batch_delete_image(repositoryName="order-processor", imageIds=[{"imageTag": TAG}])
-    refused(ground.init("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: run `make push` first")
+    refused(
+        ground.init("feat-login", "--tag", TAG), f"order-processor:{TAG} is not in the registry: run `make push` first"
+    )
     assert ground.image("order-api", "live-feat-login") is None
     assert ground.value("feat-login/cursor-secrets") is None
 

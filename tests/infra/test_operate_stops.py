@@ -78,7 +78,7 @@ def test_a_signal_lets_terraform_end_what_it_has_begun(
     seen = stop(desk, signals=[name], exit=1)
     assert "is stopping: it ends its current step" in capfd.readouterr().err
     assert desk.called()[-1] == f"apply {SUPPORTING}"
-    assert "what it had changed by then is in its state" in seen["told"]
+    assert "its changes so far are in its state" in seen["told"]
     assert f"applied: {REGISTRY}\nnot applied: {SUPPORTING}, {API}, {PROCESSOR}\n" in seen["told"]
     assert f"{GOES_ON} apply --env dev" in seen["told"]
     assert signal.getsignal(getattr(signal, name)) == handler
@@ -92,7 +92,7 @@ def test_terraform_is_asked_once_however_often_the_key_is_pressed(
     assert not seen["asked_again"]
     told = capfd.readouterr().err
     assert told.count("is stopping: it ends its current step") == 1
-    assert told.count("leave it the time") == 2
+    assert told.count("is stopping: wait until it has written its state") == 2
 
 
 def test_a_stack_that_had_just_come_to_its_end_is_done(desk: Desk) -> None:
