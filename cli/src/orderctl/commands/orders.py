@@ -65,7 +65,7 @@ def list_orders(
         return
     if any(option is not None for option in (status, since, until, q, sort, tenant, customer)):
         raise typer.BadParameter(
-            "it lists all parked orders, and takes no filter, sort, tenant or customer", param_hint="--parked"
+            "it lists all parked orders; only --limit and --output may be given with it", param_hint="--parked"
         )
     with reported_failures():
         parked_orders.list_parked(make_target(local, state), limit or DEFAULT_PARKED_LIMIT, output)
