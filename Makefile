@@ -25,7 +25,7 @@ WORKERS ?= 2
 
 # The caller's settings of Python must not reach our programs: PYTHONPATH, PYTHONSAFEPATH and PYTHONOPTIMIZE break them,
 # and PYTHONDONTWRITEBYTECODE makes each start compile every module again. An activated environment would be used instead
-# of ours.
+# of our environment.
 PYTHON_KEPT := PYTHON PYTHON_KEPT PYTHONIOENCODING PYTHONPYCACHEPREFIX PYTHONUNBUFFERED PYTHONUTF8
 unexport VIRTUAL_ENV $(filter-out $(PYTHON_KEPT),$(filter PYTHON%,$(.VARIABLES)))
 
@@ -60,10 +60,10 @@ chaos: setup ## Kill at every request, inject every fault: no order may be lost 
 chaos-cancel: setup ## Race ten thousand cancellations with processing
 	@$(BIN)/python -m tests.chaos --cancels 10000
 
-chaos-mutants: setup ## Remove each condition of a write in turn; some test must fail for each
+chaos-mutants: setup ## Remove each condition of a write, one after the other; some test must fail for each
 	@$(BIN)/python -m tests.chaos.mutants
 
-chaos-tenants: setup ## Remove tenant and customer from each key in turn; the isolation suite must fail for each
+chaos-tenants: setup ## Remove tenant and customer from each key, one after the other; the isolation suite must fail for each
 	@$(BIN)/python -m tests.chaos.tenant_mutants
 
 fuzz: setup ## Send generated requests to the running API: no 5xx, no undocumented response (CASES=20000)
@@ -82,7 +82,7 @@ bench-clients: setup ## Measure the CPU time of one transaction with each Dynamo
 	@$(SETUP) install peers
 	@$(BIN)/python -m tests.bench.clients $(if $(ROUNDS),--rounds $(ROUNDS))
 
-soak: setup ## Measure memory under an hour of steady load, and CPU at rest afterwards (MINUTES=60)
+soak: setup ## Measure memory under an hour of steady load, and idle CPU afterwards (MINUTES=60)
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60)
 
 scale: setup ## Simulate costs and a flash sale: the tables and plots of docs/scale.md
@@ -137,7 +137,7 @@ images: ## Build the images for PLATFORMS, with provenance and SBOM, into .local
 	@mkdir -p .local/images
 	@for service in $(SERVICES); do $(BUILD) --output type=oci,dest=.local/images/$$service.tar; done
 
-push: ## Build the images and push them as TAG to ECR, unless they are there already (aws, docker buildx)
+push: ## Build the images and push them as TAG to ECR, unless they exist already (aws, docker buildx)
 	@[ -z "$$(git status --porcelain)" ] || { echo "there are uncommitted changes, which $(TAG) would not have: commit them first"; exit 1; }
 	@account=$$(aws sts get-caller-identity --query Account --output text); \
 	[ "$${ORDER_ACCOUNT_ID:-$$account}" = "$$account" ] || \
@@ -184,7 +184,7 @@ $(OLD):
 ##@ Work on it
 .PHONY: setup setup-infra setup-reference quick test reference check docs snapshot format workflows services dashboards \
 	dynamodb-local prometheus lock
-setup: ## Create the virtual environments (all targets do this by themselves)
+setup: ## Create the virtual environments (all targets do this automatically)
 	@$(SETUP) install workspace emulator
 
 setup-infra: setup ## Create infra's own virtual environment
