@@ -24,7 +24,7 @@ from infra.prices import Prices
 
 
 def environments_table() -> str:
-    """Return the costs of dev, prod and a feature environment at rest, and what a million orders or a region add."""
+    """Return the costs of an idle dev, prod and feature environment, and what a million orders or a region add."""
     environments = {"dev": DEV, "prod": PROD, "a feature environment": environment_of("feat-example")}
     bills = [{part.name: part for part in monthly(each)} for each in environments.values()]
     sums = [total(bill.values()) for bill in bills]

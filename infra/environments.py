@@ -73,9 +73,9 @@ class Insights(StrEnum):
 
     DISABLED = "disabled"
     ENABLED = "enabled"
-    """Metrics by cluster and service: some 10 to 20."""
+    """Metrics by cluster and service: about 10 to 20."""
     ENHANCED = "enhanced"
-    """Metrics by task and container too: some 25 to 60, more with every task."""
+    """Metrics by task and container too: about 25 to 60, more with every task."""
 
 
 class Architecture(StrEnum):
@@ -119,7 +119,7 @@ class Provisioned:
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
-    """DynamoDB capacity paid by request: about 1 at rest, 0.76 per million write units.
+    """DynamoDB capacity paid by request: about 1 when idle, 0.76 per million write units.
 
     A table accepts twice its former peak, and 4,000 write units per second when it is new; `orderctl env warm` raises
     that before a sale.
@@ -212,7 +212,7 @@ class Traces:
     """Collector of both services' traces, by OTLP over HTTPS."""
 
     collector: str
-    """With egress `endpoints` it must be inside the VPC, on port 443."""
+    """URL of the collector. With egress `endpoints` it must be inside the VPC, on port 443."""
     share: float = 0.1
     """Share of the requests that are traced. Callers cannot change it; the processor follows the API."""
 

@@ -39,7 +39,7 @@ ENHANCED_CLUSTER_METRICS = 23
 one task, in August 2026. Multiplied by the tasks, the next value is too high for a service of several tasks."""
 ENHANCED_TASK_METRICS = 157
 
-# Requests and data of a region at rest. The gigabytes are assumptions.
+# Requests and data of an idle region. The gigabytes are assumptions.
 
 SWEEP_LOOKS_PER_HOUR = 3600 / 5 + 60
 """Queries of one processor on each shard of `open_orders`: every 5 s for overdue orders, every 60 s for parked ones."""

@@ -30,7 +30,7 @@ class Key:
         services: tuple[Statement, ...] = (),
         protected: bool = False,
     ) -> None:
-        """`services` are the permissions of AWS services that use the key without a role of ours.
+        """`services` are the permissions of AWS services that use the key without one of our roles.
 
         A protected key cannot be destroyed, because its encrypted data would be lost with it.
         """

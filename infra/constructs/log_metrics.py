@@ -1,4 +1,4 @@
-"""Metrics from log lines: figures that only the services have, without an agent beside them."""
+"""Metrics from log lines: figures that only the services have, without an agent."""
 
 from cdktn_provider_aws.cloudwatch_log_metric_filter import (
     CloudwatchLogMetricFilter,

@@ -9,7 +9,7 @@ class RegistryOutputs:
     """Outputs of the account's registry in a region."""
 
     repository_urls: Mapping[str, str]
-    """By the service's name."""
+    """Value by service name."""
     repository_arns: Mapping[str, str]
 
 
@@ -48,7 +48,7 @@ class DataOutputs:
     cursor_secrets_arn: str
     payment_api_key_arn: str
     log_group_names: Mapping[str, str]
-    """By the service's name."""
+    """Value by service name."""
     log_group_arns: Mapping[str, str]
     processor_rollback_alarm_names: tuple[str, ...]
     """Names of the alarms that roll back a deployment of order-processor."""

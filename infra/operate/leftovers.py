@@ -15,7 +15,7 @@ PROOF = "aws_route53_record.certificate_proof"
 """Record that is the same in every region of an environment. A certificate is renewed only while it exists."""
 
 BACKUP_DAYS = 35
-"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes is gone after 30:
+"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes lasts only 30:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_beforeyoubegin.html"""
 
 

@@ -18,7 +18,7 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
 
     First it prints the account and your identity. Then it writes the stacks from
     the code, and runs `terraform plan` on each, in the order of `apply`. It takes
-    no lock, so it blocks nobody, and its result is out of date as soon as another
+    no lock, so it blocks no one; its result is out of date as soon as another
     operator deploys.
 
     Terraform does not read the firewall's rules: rules that differ from the code

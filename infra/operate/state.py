@@ -49,5 +49,5 @@ def _in_bucket(s3: Any, bucket: str, concerns: Callable[[Stack], bool]) -> list[
 
 
 def _holds_resources(state: bytes) -> bool:
-    """Return whether a state has resources of its own; data sources do not count."""
+    """Return whether a state has resources; data sources do not count."""
     return any(resource["mode"] == "managed" for resource in json.loads(state).get("resources", ()))

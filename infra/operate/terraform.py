@@ -56,7 +56,7 @@ class Terraform:
         self._run(stack, "init", *arguments, stdout=STDERR if quiet else None)
 
     def show_plan(self, stack: Stack, *, destroy: bool) -> None:
-        """Show a plan without saving it and without a lock, so that it needs no write permission and blocks nobody."""
+        """Show a plan without saving it and without a lock, so that it needs no write permission."""
         self._run(stack, "plan", "-input=false", "-lock=false", *_destroying(destroy))
 
     def apply(self, stack: Stack, *, destroy: bool) -> None:

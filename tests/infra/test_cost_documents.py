@@ -63,7 +63,7 @@ SAID = [
     ),
     (r"per second cost about ([\d.]+)", 100 * q.HOURS * PRICES.write_capacity_hour),
     (r"on-demand writes about ([\d.]+)\.", ON_DEMAND_100),
-    (r"about 1 at rest, ([\d.]+) per million write", PRICES.million_write_units),
+    (r"about 1 when idle, ([\d.]+) per million write", PRICES.million_write_units),
     (r"About ([\d.]+) each\. With ENI", total(compute(replace(PROD, capacity=Capacity.EC2), TASK, PRICES)) / 2),
     (r"About ([\d.]+), and 0\.60 per million requests", waf()),
     (r"and ([\d.]+) per million requests", PRICES.million_firewall_requests),

@@ -1,4 +1,4 @@
-"""Commands of `orderctl orders` for customers. They use nothing but the API."""
+"""Commands of `orderctl orders` for customers. They use only the API."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -81,7 +81,7 @@ def show(
     message_id: Annotated[str, typer.Argument(help="Message id from `dlq list`.")],
     *,
     unredacted: Annotated[
-        bool, typer.Option("--unredacted", help="Show customers' data too. Make sure that nobody else sees the screen.")
+        bool, typer.Option("--unredacted", help="Show customers' data too. Make sure that only you see the screen.")
     ] = False,
     limit: LimitOption = 1000,
     local: LocalOption = False,

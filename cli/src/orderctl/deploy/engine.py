@@ -268,7 +268,7 @@ class Engine:
             self._moved(tag, before, otherwise=f"{tag} cannot be moved, so there is no image for a rollback")
 
     def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
-        """Move a tag. Return False if the image is gone, which does not change the deployment's result."""
+        """Move a tag. Return False if the image was deleted, which does not change the deployment's result."""
         try:
             self.repository.move(tag, digest)
         except ImageNotFound as error:

@@ -37,7 +37,7 @@ def promote(
 
     Refused while the source environment has a deployment under way or drift: only
     a tested image is promoted. Both environments must be in one account and
-    region. All else is as for `deploy`, exit codes too.
+    region. Options and exit codes are as for `deploy`.
     """
     with reported(UNCHANGED):
         if source == to:
