@@ -85,8 +85,8 @@ class TestDocstrings:
     @pytest.mark.parametrize(
         ("pattern", "choice"),
         [
-            (r"Metrics by cluster and service: some (\d+) to (\d+)", Insights.ENABLED),
-            (r"Metrics by task and container too: some (\d+) to (\d+)", Insights.ENHANCED),
+            (r"Metrics by cluster and service: about (\d+) to (\d+)", Insights.ENABLED),
+            (r"Metrics by task and container too: about (\d+) to (\d+)", Insights.ENHANCED),
         ],
     )
     def test_insights_cost_within_what_its_docstring_says(self, pattern: str, choice: Insights) -> None:
