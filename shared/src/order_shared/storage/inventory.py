@@ -131,7 +131,7 @@ def shard_for_adjustment(key: str, stock_shards: int) -> int:
     return crc32(key.encode()) % stock_shards
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _ShardsRead:
     """What one read of all shards returned, by shard number."""
 
