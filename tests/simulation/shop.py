@@ -14,6 +14,7 @@ from order_api.cursors import CursorCodec
 from order_api.product.service import ProductService
 from order_processor.order.flows import FlowContext, OrderWorkflow
 from order_shared.aws.encoding import attributes
+from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.messaging.delivery import Delivery
@@ -82,7 +83,6 @@ class Shop:
         self._link = link
         self.api = self._machine("api", deadline=5.0)
         self.processors = [self._machine(f"processor-{each}", deadline=10.0) for each in range(processors)]
-        self._ends: dict[str, OrderStatus] = {}
         self._placed = 0
         self.deliveries: Counter[str] = Counter()
 
@@ -96,7 +96,7 @@ class Shop:
             MemoryGateway(),
             self.clock,
             timedelta(seconds=60),
-            lambda order, _: self._ended(order),
+            lambda *_: None,
             lambda _: None,
         )
         products = ProductService(inventory, CursorCodec(["a-secret-for-tests"]), self.clock)
@@ -130,8 +130,7 @@ class Shop:
             except StorageUnavailable:
                 await asyncio.sleep(self.dice.uniform(0, REDELIVERY_SECONDS))
                 order = await machine.orders.get(order.customer, order.order_id)
-        ended = self._ends[order.order_id]
-        return Outcome(ended, quantity, self.loop.time() - arrived)
+        return Outcome(self._status(order), quantity, self.loop.time() - arrived)
 
     async def sell_for(self, seconds: float, *, rate: float) -> list[Outcome]:
         """Let orders of one unit arrive at random instants, and return how they ended."""
@@ -172,8 +171,10 @@ class Shop:
     def _record(self, record: str) -> Json:
         return self.server.items[f"{TABLES.inventory}|{product_key(KEEPER.tenant, SKU)}|{record}"]
 
-    def _ended(self, order: Order) -> None:
-        self._ends[order.order_id] = order.status
+    def _status(self, order: Order) -> OrderStatus:
+        """Return the stored status: the response to the write that ended the order may be lost."""
+        item = self.server.items[f"{TABLES.orders}|{order.customer.key}|{to_text(order.created_at)}"]
+        return OrderStatus(item["status"]["S"])
 
     def _instant(self) -> datetime:
         """Return a time that no other order has."""
