@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ from typing import Any
 from order_shared.domain.clock import Clock, utc_now
 from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
+from order_shared.domain.inventory.models import Product, StockedProduct, consolidation
 from order_shared.domain.order.exceptions import (
     InvalidOrderId,
     OrderInstantTaken,
@@ -23,7 +23,7 @@ from order_shared.domain.order.exceptions import (
     StaleOrder,
 )
 from order_shared.domain.order.ids import created_at_of
-from order_shared.domain.order.models import FREES_REFERENCE, NOT_DUE, Customer, Order, Parking, Schedule
+from order_shared.domain.order.models import FREES_REFERENCE, NOT_DUE, Customer, Order, OrderLine, Parking, Schedule
 from order_shared.domain.order.payments import PaymentState
 from order_shared.messaging.queue import (
     Depth,
@@ -34,7 +34,8 @@ from order_shared.messaging.queue import (
     Visibility,
 )
 from order_shared.storage.audit_trail import Operation
-from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_record
+from order_shared.storage.inventory import Moves, shard_for_adjustment
+from order_shared.storage.orders import NO_MOVES, OpenOrder, OrderSlice, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 
 STORED_BY_FIELD = (Schedule, Parking, PaymentState)
@@ -84,6 +85,12 @@ class MemoryStore:
     stock: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     key_records: dict[str, IdempotencyRecord] = field(default_factory=dict)
 
+    def move_units(self, tenant: str, sku: str, moves: Moves, into: int) -> None:
+        stock = self.stock[tenant, sku]
+        for source, units in moves.items():
+            stock[source] -= units
+            stock[into] += units
+
     def is_free(self, key_record: IdempotencyRecord) -> bool:
         held = self.key_records.get(key_record.key)
         return held is None or (key_record.expires_at is not None and not held.is_live(self.clock()))
@@ -132,22 +139,21 @@ class MemoryOrderRepository:
         # Like DynamoDB, it has not looked beyond the last one that was wanted.
         return OrderSlice(ordered[:limit], more=len(ordered) >= limit)
 
-    async def move(self, before: Order, after: Order) -> Order:
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         key = (before.customer.key, before.created_at)
         stored = self._store.orders.get(key)
         if stored is None or _identity(stored) != _identity(before):
             raise StaleOrder(before.order_id)
-        direction = before.holds_stock - after.holds_stock
-        short = [
-            line.sku
-            for line in before.lines
-            if direction < 0 and self._available(before.customer.tenant, line.sku, line.shard) < line.quantity
-        ]
-        if short:
-            raise OutOfStock(short)
-        for line in before.lines:
-            if direction:
-                self._store.stock[before.customer.tenant, line.sku][line.shard] += direction * line.quantity
+        tenant = before.customer.tenant
+        if after.holds_stock and not before.holds_stock:
+            if short := [line.sku for line in before.lines if not self._can_take(tenant, line, moves)]:
+                raise OutOfStock(short)
+            for line in before.lines:
+                self._store.move_units(tenant, line.sku, moves.get(line.sku, {}), line.shard)
+                self._store.stock[tenant, line.sku][line.shard] -= line.quantity
+        elif before.holds_stock and not after.holds_stock:
+            for line in before.lines:
+                self._store.stock[tenant, line.sku][line.shard] += line.quantity
         if before.reference is not None and after.status in FREES_REFERENCE:
             self._store.key_records.pop(reference_record(before).key, None)
         version = stored.version + after.version - before.version
@@ -205,9 +211,12 @@ class MemoryOrderRepository:
     async def ping(self) -> None:
         pass
 
-    def _available(self, tenant: str, sku: str, shard: int) -> int:
-        shards = self._store.stock.get((tenant, sku), [])
-        return shards[shard] if shard < len(shards) else 0
+    def _can_take(self, tenant: str, line: OrderLine, moves: Mapping[str, Moves]) -> bool:
+        stock = dict(enumerate(self._store.stock.get((tenant, line.sku), [])))
+        into = moves.get(line.sku, {})
+        return all(stock.get(source, 0) >= units for source, units in into.items()) and (
+            stock.get(line.shard, 0) + sum(into.values()) >= line.quantity
+        )
 
 
 def _identity(order: Order) -> tuple[object, ...]:
@@ -254,24 +263,27 @@ class MemoryInventoryRepository:
         self._store.stock[product.tenant, product.sku] = stock + [0] * (product.stock_shards - len(stock))
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        stocked = await self.get(tenant, sku)
-        if stocked.available + delta < 0:
-            raise InsufficientStock(sku, stocked.available)
+        stock = list((await self.get(tenant, sku)).stock)
+        if sum(stock) + delta < 0:
+            raise InsufficientStock(sku, sum(stock))
         if not self._store.is_free(key_record):
             raise RecordTaken(key_record.key)
         self._store.key_records[key_record.key] = key_record
-        changes = spread(delta, stocked.stock)
-        self._store.stock[tenant, sku] = [held + change for held, change in zip(stocked.stock, changes, strict=True)]
+        shard = shard_for_adjustment(key_record.key, len(stock))
+        if delta < 0 and stock[shard] < -delta:
+            shard = stock.index(max(stock))
+            self._store.move_units(tenant, sku, consolidation(-delta, shard, stock) or {}, shard)
+        self._store.stock[tenant, sku][shard] += delta
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
+        moves = await self.plan_consolidation(tenant, sku, shard=shard, quantity=quantity)
+        if moves is not None:
+            self._store.move_units(tenant, sku, moves, shard)
+        return moves is not None
+
+    async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
         stock = self._store.stock.get((tenant, sku), [])
-        moves = consolidation(quantity, shard, stock) if shard < len(stock) else None
-        if moves is None:
-            return False
-        for source, moved in moves.items():
-            stock[source] -= moved
-            stock[shard] += moved
-        return True
+        return consolidation(quantity, shard, stock) if shard < len(stock) else None
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         return self._store.key_records.get(key)

@@ -6,6 +6,7 @@ import pytest
 
 from order_shared.domain.idempotency import RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
+from order_shared.storage.inventory import shard_for_adjustment
 from tests.factories import make_product, make_stock_record
 from tests.integration.conftest import Storage
 
@@ -40,7 +41,7 @@ async def test_the_number_of_shards_only_grows(storage: Storage) -> None:
     await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=4))
     with pytest.raises(StockShardsShrunk):
         await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=3))
-    assert await shards_of(storage) == (4, 3, 0, 0)
+    assert sorted(await shards_of(storage)) == [0, 0, 0, 7]
 
 
 async def test_products_of_other_tenants_are_not_found(storage: Storage) -> None:
@@ -78,10 +79,42 @@ async def test_an_adjustment_is_applied_once_per_record(storage: Storage) -> Non
     assert await storage.inventory.find_record(claim.key) == claim
 
 
-async def test_stock_is_spread_over_the_shards_and_taken_from_the_fullest(storage: Storage) -> None:
-    await stocked(storage, 10, shards=4)
-    assert await shards_of(storage) == (3, 3, 2, 2)
-    await storage.inventory.adjust(storage.tenant, "TEA", -7, make_stock_record(storage.tenant, "TEA"))
+async def test_an_addition_changes_one_shard_that_its_key_names(storage: Storage) -> None:
+    await stocked(storage, 0, shards=4)
+    for number in range(8):
+        before = await shards_of(storage)
+        record = make_stock_record(storage.tenant, "TEA", f"key-{number}")
+        await storage.inventory.adjust(storage.tenant, "TEA", 10, record)
+        added = [now - then for now, then in zip(await shards_of(storage), before, strict=True)]
+        assert added == [10 * (shard == shard_for_adjustment(record.key, 4)) for shard in range(4)]
+
+
+async def test_a_repeated_addition_is_not_applied_again_when_the_number_of_shards_has_changed(storage: Storage) -> None:
+    await stocked(storage, 0, shards=1)
+    for number in range(8):
+        record = make_stock_record(storage.tenant, "TEA", f"key-{number}")
+        await storage.inventory.adjust(storage.tenant, "TEA", 10, record)
+        await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=number + 2))
+        with pytest.raises(RecordTaken):
+            await storage.inventory.adjust(storage.tenant, "TEA", 10, record)
+        assert sum(await shards_of(storage)) == 10 * (number + 1)
+
+
+async def test_a_removal_takes_from_one_shard_if_one_holds_enough(storage: Storage) -> None:
+    await stocked(storage, 12, shards=4)
+    (full,) = (shard for shard, units in enumerate(await shards_of(storage)) if units)
+    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=(full + 1) % 4, quantity=4)
+    before = await shards_of(storage)
+    await storage.inventory.adjust(storage.tenant, "TEA", -5, make_stock_record(storage.tenant, "TEA"))
+    changed = [then - now for now, then in zip(await shards_of(storage), before, strict=True)]
+    assert sorted(changed) == [0, 0, 0, 5]
+
+
+async def test_a_removal_takes_from_several_shards_if_none_holds_enough(storage: Storage) -> None:
+    await stocked(storage, 12, shards=4)
+    (full,) = (shard for shard, units in enumerate(await shards_of(storage)) if units)
+    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=(full + 1) % 4, quantity=6)
+    await storage.inventory.adjust(storage.tenant, "TEA", -9, make_stock_record(storage.tenant, "TEA"))
     assert sum(await shards_of(storage)) == 3
     assert min(await shards_of(storage)) >= 0
 
@@ -102,22 +135,39 @@ async def test_the_stock_of_a_missing_product_cannot_be_changed(storage: Storage
         await storage.inventory.adjust(storage.tenant, "NONE", 1, make_stock_record(storage.tenant, "NONE"))
 
 
-async def test_consolidation_moves_stock_and_keeps_the_total(storage: Storage) -> None:
-    await stocked(storage, 10, shards=4)
-    assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=9)
-    stock = await shards_of(storage)
-    assert stock[3] >= 9
-    assert sum(stock) == 10
-    assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=9), (
-        "they are together already"
+async def test_consolidation_moves_stock_into_a_shard_and_keeps_its_sum(storage: Storage) -> None:
+    await stocked(storage, 16, shards=4)
+    for shard in range(4):
+        assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=shard, quantity=1)
+        assert (await shards_of(storage))[shard] >= 1
+    before = await shards_of(storage)
+    assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=1), (
+        "it holds that already"
     )
+    assert await shards_of(storage) == before
+    assert await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=3, quantity=16)
+    assert await shards_of(storage) == (0, 0, 0, 16)
 
 
-async def test_missing_stock_cannot_be_consolidated(storage: Storage) -> None:
+async def test_a_plan_moves_nothing_yet(storage: Storage) -> None:
+    await stocked(storage, 16, shards=4)
+    (full,) = (shard for shard, units in enumerate(await shards_of(storage)) if units)
+    before = await shards_of(storage)
+    moves = await storage.inventory.plan_consolidation(storage.tenant, "TEA", shard=(full + 1) % 4, quantity=3)
+    assert moves is not None
+    assert list(moves) == [full]
+    assert 3 <= moves[full] <= 16
+    assert await storage.inventory.plan_consolidation(storage.tenant, "TEA", shard=full, quantity=3) == {}
+    assert await shards_of(storage) == before
+
+
+async def test_more_than_all_shards_hold_cannot_be_consolidated(storage: Storage) -> None:
     await stocked(storage, 10, shards=4)
-    assert not await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=0, quantity=11)
-    assert not await storage.inventory.consolidate_stock(storage.tenant, "NONE", shard=0, quantity=1)
-    assert await shards_of(storage) == (3, 3, 2, 2)
+    before = await shards_of(storage)
+    for sku, quantity in (("TEA", 11), ("NONE", 1)):
+        assert not await storage.inventory.consolidate_stock(storage.tenant, sku, shard=0, quantity=quantity)
+        assert await storage.inventory.plan_consolidation(storage.tenant, sku, shard=0, quantity=quantity) is None
+    assert await shards_of(storage) == before
 
 
 async def test_concurrent_adjustments_are_all_applied(real_storage: Storage) -> None:
@@ -142,3 +192,30 @@ async def test_concurrent_removals_never_make_the_stock_negative(real_storage: S
     )
     assert outcomes.count(None) == 10
     assert await shards_of(real_storage) == (0,)
+
+
+async def test_consolidations_and_adjustments_at_once_lose_nothing(real_storage: Storage) -> None:
+    await stocked(real_storage, 40, shards=4)
+    inventory, tenant = real_storage.inventory, real_storage.tenant
+    await asyncio.gather(
+        *(inventory.consolidate_stock(tenant, "TEA", shard=number % 4, quantity=20) for number in range(12)),
+        *(inventory.adjust(tenant, "TEA", 5, make_stock_record(tenant, "TEA")) for _ in range(8)),
+        *(inventory.adjust(tenant, "TEA", -5, make_stock_record(tenant, "TEA")) for _ in range(8)),
+    )
+    assert sum(await shards_of(real_storage)) == 40
+    assert min(await shards_of(real_storage)) >= 0
+
+
+async def test_prices_and_numbers_of_shards_at_once_leave_no_shard_missing(real_storage: Storage) -> None:
+    await stocked(real_storage, 7)
+    inventory, tenant = real_storage.inventory, real_storage.tenant
+    numbers = [1 + number % 8 for number in range(24)]
+    outcomes = await asyncio.gather(
+        *(inventory.put(make_product(tenant=tenant, stock_shards=number)) for number in numbers), return_exceptions=True
+    )
+    assert all(outcome is None or isinstance(outcome, StockShardsShrunk) for outcome in outcomes)
+    found = await inventory.get(tenant, "TEA")
+    assert (found.product.stock_shards, found.available) == (8, 7)
+    for number in range(16):
+        await inventory.adjust(tenant, "TEA", 1, make_stock_record(tenant, "TEA", f"key-{number}"))
+    assert (await inventory.get(tenant, "TEA")).available == 23

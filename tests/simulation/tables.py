@@ -10,7 +10,7 @@ How long a write is under way is an assumption: 5 ms for a transaction.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
 """
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,7 +19,8 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord
 from order_shared.domain.inventory.models import Product, StockedProduct
 from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
-from order_shared.storage.orders import OpenOrder, OrderSlice, Window, reference_record
+from order_shared.storage.inventory import Moves, shard_for_adjustment
+from order_shared.storage.orders import NO_MOVES, OpenOrder, OrderSlice, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
 from tests.simulation.history import History, What
@@ -176,16 +177,20 @@ class SimulatedOrders(MemoryOrderRepository):
         listed = super().list_orders
         return await self._tables.read(lambda: run_now(listed(customer, window, limit=limit, descending=descending)))
 
-    async def move(self, before: Order, after: Order) -> Order:
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         move = super().move
         items = [order_item(after, before)]
         if before.holds_stock != after.holds_stock:
-            items += [stock_item(before.customer.tenant, line.sku, line.shard) for line in before.lines]
+            items += [
+                stock_item(before.customer.tenant, line.sku, shard)
+                for line in before.lines
+                for shard in (line.shard, *moves.get(line.sku, ()))
+            ]
         if before.reference is not None and after.status in FREES_REFERENCE:
             items.append(record_item(reference_record(before)))
 
         def apply() -> Order:
-            stored = run_now(move(before, after))
+            stored = run_now(move(before, after, moves))
             self._note(before, stored)
             return stored
 
@@ -252,38 +257,43 @@ class SimulatedInventory(MemoryInventoryRepository):
         return await self._tables.read(lambda: run_now(listed(tenant, after=after, limit=limit)))
 
     async def put(self, product: Product) -> None:
+        """Read the product, create the shards that it lacks, and write its item, as the real repository does."""
         put = super().put
-        items = [product_item(product.tenant, product.sku), *self._shards(product.tenant, product.sku)]
-        await self._tables.call(lambda: self._server.transact_write(items, lambda: run_now(put(product))))
+        known = await self._tables.read(lambda: len(self._store.stock.get((product.tenant, product.sku), [])))
+        if new := [stock_item(product.tenant, product.sku, shard) for shard in range(known, product.stock_shards)]:
+            await self._tables.call(lambda: self._server.transact_write(new, lambda: None))
+        item = product_item(product.tenant, product.sku)
+        await self._tables.call(lambda: self._server.transact_write([item], lambda: run_now(put(product))))
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        """Read all shards in a transaction, then change them in another, as the real repository does."""
+        """Read the stock, and change one shard in a transaction; a removal may take from others too."""
         adjust = super().adjust
-        shards = self._shards(tenant, sku)
-        await self._snapshot(tenant, sku, shards)
-        items = [record_item(key_record), *shards]
+        stock = (await self.get(tenant, sku)).stock
+        shard = shard_for_adjustment(key_record.key, len(stock))
+        changed = [shard] if delta >= 0 or stock[shard] >= -delta else range(len(stock))
+        items = [record_item(key_record), *(stock_item(tenant, sku, each) for each in changed)]
         effect = lambda: run_now(adjust(tenant, sku, delta, key_record))  # noqa: E731 - a request's effect
         await self._tables.call(lambda: self._server.transact_write(items, effect))
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        """Read all shards in a transaction; move stock in another if their sum suffices."""
-        consolidate = super().consolidate_stock
-        shards = self._shards(tenant, sku)
-        stock = await self._snapshot(tenant, sku, shards)
-        if sum(stock) < quantity or shard >= len(stock):
-            return False
-        effect = lambda: run_now(consolidate(tenant, sku, shard=shard, quantity=quantity))  # noqa: E731 - as above
-        return await self._tables.call(lambda: self._server.transact_write(shards, effect))
+        """Read the stock, and move some of it in a transaction if their sum suffices."""
+        moves = await self.plan_consolidation(tenant, sku, shard=shard, quantity=quantity)
+        if not moves:
+            return moves is not None
+        items = [stock_item(tenant, sku, each) for each in (shard, *moves)]
+
+        def move() -> None:
+            stock = self._store.stock[tenant, sku]
+            if all(stock[source] >= units for source, units in moves.items()):
+                self._store.move_units(tenant, sku, moves, shard)
+
+        await self._tables.call(lambda: self._server.transact_write(items, move))
+        return True
+
+    async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
+        plan = super().plan_consolidation
+        return await self._tables.read(lambda: run_now(plan(tenant, sku, shard=shard, quantity=quantity)))
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         find = super().find_record
         return await self._tables.read(lambda: run_now(find(key)))
-
-    async def _snapshot(self, tenant: str, sku: str, shards: Sequence[Item]) -> list[int]:
-        keys = [product_item(tenant, sku).key, *(item.key for item in shards)]
-        return await self._tables.call(
-            lambda: self._server.transact_read(keys, lambda: list(self._store.stock.get((tenant, sku), [])))
-        )
-
-    def _shards(self, tenant: str, sku: str) -> list[Item]:
-        return [stock_item(tenant, sku, shard) for shard in range(len(self._store.stock.get((tenant, sku), [])))]

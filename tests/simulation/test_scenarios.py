@@ -59,7 +59,6 @@ def test_a_day_without_processors_parks_nothing() -> None:
     assert result.drained_minutes is not None
 
 
-@pytest.mark.xfail(strict=True, raises=FAILED, reason="a rejection needs a snapshot, which every other try cancels")
 def test_every_order_of_a_sold_out_product_is_rejected_within_five_seconds() -> None:
     result = play_sold_out(SEED, SoldOutNumbers(rate=450.0, seconds=8.0, units=800))
     assert result.confirmed == 800

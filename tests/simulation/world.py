@@ -159,7 +159,7 @@ Play = Callable[[World], Coroutine[Any, Any, T]]
 def simulate(seed: str, rules: Rules, play: Play[T]) -> T:
     """Play in a new world, and return what that returns. The seed decides everything that is left to chance."""
     loop = new_loop(seeded(f"{seed}/schedule"), rules.max_steps)
-    with _quiet(), virtual(loop, seed):
+    with quiet(), virtual(loop, seed):
         try:
 
             async def begin() -> T:
@@ -175,7 +175,7 @@ def simulate(seed: str, rules: Rules, play: Play[T]) -> T:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Log nothing: hours of virtual time are many lines."""
     before = structlog.get_config()
     structlog.configure(**{**before, "wrapper_class": structlog.make_filtering_bound_logger(logging.CRITICAL)})

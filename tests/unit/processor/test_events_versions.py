@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -19,7 +19,9 @@ from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import OutgoingMessage
+from order_shared.storage.inventory import Moves
 from order_shared.storage.item_schema import UnknownItemVersion
+from order_shared.storage.orders import NO_MOVES
 from tests.factories import make_order
 from tests.fakes import MemoryOrderRepository, MemoryQueue
 from tests.releases import EVENT_TYPES_OF_NEXT_RELEASE, NextOrderPlaced
@@ -98,7 +100,7 @@ class OfNewerRelease(MemoryOrderRepository):
         await super().get(customer, order_id)
         raise UnknownItemVersion("orders", 9, 0, 2)
 
-    async def move(self, before: Order, after: Order) -> Order:  # noqa: ARG002 - the protocol's
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:  # noqa: ARG002 - the protocol's
         raise StaleOrder(before.order_id)
 
 

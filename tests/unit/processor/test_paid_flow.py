@@ -1,6 +1,7 @@
 """Orders with payment: one charge for a confirmed order, and no charge kept for any other order."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, 
 from order_shared.domain.order.models import Order, OrderStatus, ReasonCode, Schedule
 from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred, LeaseLost
+from order_shared.storage.inventory import Moves
+from order_shared.storage.orders import NO_MOVES
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.factories import make_order, make_product
@@ -153,11 +156,11 @@ class LossyOrders(MemoryOrderRepository):
         self._left = lost
         self._applied = applied
 
-    async def move(self, before: Order, after: Order) -> Order:
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         self._left -= 1
         stored = before
         if self._left != 0 or self._applied:
-            stored = await super().move(before, after)
+            stored = await super().move(before, after, moves)
         if self._left == 0:
             raise StorageUnavailable("DynamoDB: timeout")
         return stored

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from order_shared.aws.encoding import UnsupportedWrite, WriteOperation, encoded
 from order_shared.domain.order.models import Order, Parking, Reason, ReasonCode
 from order_shared.storage.idempotency_records import delete_record, put_record
-from order_shared.storage.inventory import return_stock, take_stock
+from order_shared.storage.inventory import return_stock, take_from_shards
 from order_shared.storage.order_items import ORDER_ABSENT, item_key, to_item, unchanged_condition, update_expression
 from tests.factories import NOON, make_order, make_record
 
@@ -111,7 +111,9 @@ def test_other_writes_of_a_transaction_are_equivalent_to_aiodynamos_encoding() -
     assert_means_the_same(Put("orders", to_item(PENDING), ORDER_ABSENT))
     assert_means_the_same(put_record("idempotency", make_record(PENDING), NOON))
     assert_means_the_same(delete_record("idempotency", "key", "ord_1"))
-    assert_means_the_same(take_stock("inventory", "acme", "TEA", shard=3, quantity=2))
+    for moves in (None, {1: 1, 2: 9}):
+        for write in take_from_shards("inventory", "acme", "TEA", shard=3, quantity=2, moves=moves):
+            assert_means_the_same(write)
     assert_means_the_same(return_stock("inventory", "acme", "TEA", shard=3, quantity=2))
 
 

@@ -61,6 +61,8 @@ async def open_adapters(
     ):
         yield Adapters(
             orders=DynamoOrderRepository(dynamo, settings.tables),
-            inventory=DynamoInventoryRepository(dynamo, settings.tables),
+            inventory=DynamoInventoryRepository(
+                dynamo, settings.tables, increases_counted=settings.stock_increases_counted
+            ),
             queue=queue,
         )

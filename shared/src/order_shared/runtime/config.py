@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
     """Seconds that an order may stay open before a sweep republishes its message; doubles with each sweep."""
 
+    stock_increases_counted: bool = True
+    """Every task that writes stock counts the increases of a stock shard, and a shortage is proven by two reads. Set it
+    to false while tasks of a release without the counter run: a read transaction proves a shortage then, and on a hot
+    product the failed attempts of buyers may delay it."""
+
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """0 selects a free port; the log line `listening` has the address."""

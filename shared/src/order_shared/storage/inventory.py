@@ -1,14 +1,21 @@
 """Products and stock in the inventory table: hash `product_key` = `{tenant}#{sku}`, range `record`.
 
     product     name, unit_price, currency, stock_shards, and tenant, sku for the index `products_by_tenant`
-    stock#NN    available, one item per stock shard
+    stock#NN    available, increases; one item per stock shard
 
 Every stock change is in a transaction with an order or an idempotency record, so that a repeated request cannot apply
-it twice.
+it twice. A change of price writes the product's item only: transactions of buyers never meet it.
+
+Plain reads return one shard after the other, so units that are moved meanwhile may be missing from their sum. That is
+why each increase of a shard is counted in `increases`: if no shard was increased from one read of all shards to the
+next, then all of them together held at most the sum of the first read at the instant between the two. Decreases are
+not counted, so taking stock costs nothing more, and a take that fails writes nothing.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
+from zlib import crc32
 
 from aiodynamo.errors import TransactionCanceled
 from aiodynamo.expressions import F, HashKey, RangeKey
@@ -19,7 +26,7 @@ from order_shared.domain.clock import Clock, from_text, to_text, utc_now
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
+from order_shared.domain.inventory.models import Product, StockedProduct, consolidation
 from order_shared.storage.idempotency_records import get_record, put_record
 from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
 from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, TableNames
@@ -32,8 +39,12 @@ changed without a read."""
 VERSIONS = Versions("inventory", ITEM_VERSION, UPGRADES)
 PRODUCT_RECORD = "product"
 AVAILABLE = F("available")
+INCREASES = F("increases")
 STOCK_ROUNDS = 8
 """Attempts of a change of several shards while other writers change the stock."""
+
+Moves = Mapping[int, int]
+"""Units to move into one shard, by the shard that they come from."""
 
 
 class InventoryRepository(Protocol):
@@ -52,13 +63,29 @@ class InventoryRepository(Protocol):
         ...
 
     async def put(self, product: Product) -> None:
-        """Create or replace the product without changing its stock. Raises StockShardsShrunk."""
+        """Create or replace the product without changing its stock. Raises StockShardsShrunk.
+
+        New stock shards exist before the product names them.
+        """
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        """Add `delta` to the stock, once per record. Raises ProductNotFound, InsufficientStock, RecordTaken."""
+        """Add `delta` to the stock of one shard, once per record.
+
+        Raises ProductNotFound, InsufficientStock, RecordTaken.
+        """
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        """Move stock until one shard has `quantity`. Return False if all shards together have less."""
+        """Move stock into a shard, so that it holds `quantity`, unless others change the stock meanwhile.
+
+        Return False if all shards together hold less.
+        """
+        ...
+
+    async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
+        """Return the moves after which a shard holds `quantity`, for the transaction that takes it.
+
+        Return None if all shards together hold less.
+        """
         ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
@@ -78,30 +105,55 @@ def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) 
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(-quantity), AVAILABLE.gte(quantity))
 
 
+def take_from_shards(
+    table: str, tenant: str, sku: str, *, shard: int, quantity: int, moves: Moves | None = None
+) -> list[Update]:
+    """Return the writes that take `quantity` from the shard after the moves into it, all in one transaction."""
+    if not moves:
+        return [take_stock(table, tenant, sku, shard=shard, quantity=quantity)]
+    moved = sum(moves.values())
+    change = AVAILABLE.change(moved - quantity)
+    if moved > quantity:
+        change &= INCREASES.add(1)
+    return [
+        *(take_stock(table, tenant, sku, shard=source, quantity=units) for source, units in moves.items()),
+        Update(table, _stock_key(tenant, sku, shard), change, AVAILABLE.gte(quantity - moved)),
+    ]
+
+
 def return_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Return the write that returns `quantity` to the shard that it came from. It fails if the shard does not exist."""
-    return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(quantity))
+    """Return the write that adds `quantity` to the shard, as an increase. It fails if the shard does not exist."""
+    return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(quantity) & INCREASES.add(1))
+
+
+def shard_for_adjustment(key: str, stock_shards: int) -> int:
+    """Return the shard that the adjustment of an idempotency record changes."""
+    return crc32(key.encode()) % stock_shards
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ShardsRead:
+    """What one read of all shards returned, by shard number."""
+
+    stock: tuple[int, ...]
+    increases: tuple[int, ...]
 
 
 class DynamoInventoryRepository:
-    def __init__(self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now) -> None:
+    """`increases_counted` says that every writer of this table counts increases: no task of an older release runs."""
+
+    def __init__(
+        self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now, *, increases_counted: bool = True
+    ) -> None:
         self._dynamo = dynamo
         self._tables = tables
         self._table = tables.inventory
         self._clock = clock
+        self._increases_counted = increases_counted
 
     async def get(self, tenant: str, sku: str) -> StockedProduct:
-        records = await self._dynamo.query(
-            self._table, HashKey("product_key", product_key(tenant, sku)), limit=1 + MAX_STOCK_SHARDS
-        )
-        by_record = {item["record"]: item for item in records}
-        if PRODUCT_RECORD not in by_record:
-            raise ProductNotFound(sku)
-        product = _to_product(by_record[PRODUCT_RECORD])
-        return StockedProduct(
-            product,
-            tuple(_available(by_record.get(stock_record(shard))) for shard in range(product.stock_shards)),
-        )
+        product, shards = await self._read(tenant, sku)
+        return StockedProduct(product, shards.stock)
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
         keys = [{"product_key": product_key(tenant, sku), "record": PRODUCT_RECORD} for sku in skus]
@@ -115,6 +167,12 @@ class DynamoInventoryRepository:
 
     async def put(self, product: Product) -> None:
         key = {"product_key": product_key(product.tenant, product.sku), "record": PRODUCT_RECORD}
+        stored = await self._dynamo.get(self._table, key)
+        existing = _to_product(stored).stock_shards if stored else 0
+        if existing > product.stock_shards:
+            raise StockShardsShrunk(product.sku, product.stock_shards)
+        if existing < product.stock_shards:
+            await self._create_shards(product, range(existing, product.stock_shards))
         write = Update(
             self._table,
             key,
@@ -128,33 +186,17 @@ class DynamoInventoryRepository:
             & F("item_version").set(ITEM_VERSION),
             (F("stock_shards").does_not_exist() | F("stock_shards").lte(product.stock_shards)) & VERSIONS.known(),
         )
-        shards = [
-            Update(
-                self._table,
-                _stock_key(product.tenant, product.sku, shard),
-                F("available").set_if_not_exists(0) & F("item_version").set_if_not_exists(ITEM_VERSION),
-            )
-            for shard in range(product.stock_shards)
-        ]
         try:
-            await self._dynamo.transact_write([write, *shards])
+            # A transaction of one write: its token keeps a repeated request from replacing a later price.
+            await self._dynamo.transact_write([write])
         except TransactionCanceled as error:
             failed_conditions(error)
-            await self.get(product.tenant, product.sku)  # raises if only a newer release supports its version
+            await self._product(product.tenant, product.sku)  # raises if only a newer release supports its version
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
         for _ in range(STOCK_ROUNDS):
-            stock = await self._snapshot(tenant, sku)
-            if sum(stock) + delta < 0:
-                raise InsufficientStock(sku, sum(stock))
-            changes = [
-                take_stock(self._table, tenant, sku, shard=shard, quantity=-change)
-                if change < 0
-                else return_stock(self._table, tenant, sku, shard=shard, quantity=change)
-                for shard, change in enumerate(spread(delta, stock))
-                if change
-            ]
+            changes = await self._adjustment(tenant, sku, delta, key_record.key)
             try:
                 await self._dynamo.transact_write(
                     [put_record(self._tables.idempotency, key_record, self._clock()), *changes]
@@ -168,39 +210,102 @@ class DynamoInventoryRepository:
         raise StorageUnavailable(f"the stock of {sku} changes too fast")
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        for _ in range(STOCK_ROUNDS):
-            try:
-                stock = await self._snapshot(tenant, sku)
-            except ProductNotFound:
-                return False
-            moves = consolidation(quantity, shard, stock) if shard < len(stock) else None
-            if moves is None:
-                return False
-            if not moves:
-                return True
-            taken = [
-                take_stock(self._table, tenant, sku, shard=source, quantity=moved) for source, moved in moves.items()
-            ]
-            given = return_stock(self._table, tenant, sku, shard=shard, quantity=sum(moves.values()))
-            try:
-                await self._dynamo.transact_write([*taken, given])
-            except TransactionCanceled as error:
-                failed_conditions(error)
-                continue  # an order changed the stock
-            return True
-        raise StorageUnavailable(f"the stock of {sku} changes too fast")
+        moves = await self.plan_consolidation(tenant, sku, shard=shard, quantity=quantity)
+        if not moves:
+            return moves is not None
+        taken = [take_stock(self._table, tenant, sku, shard=source, quantity=units) for source, units in moves.items()]
+        added = return_stock(self._table, tenant, sku, shard=shard, quantity=sum(moves.values()))
+        try:
+            await self._dynamo.transact_write([*taken, added])
+        except TransactionCanceled as error:
+            failed_conditions(error)  # a buyer was faster: the caller's next attempt shows what is left
+        return True
+
+    async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
+        try:
+            stock = await self._sufficient_stock(tenant, sku, quantity)
+        except (ProductNotFound, InsufficientStock):
+            return None
+        return consolidation(quantity, shard, stock) if shard < len(stock) else None
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
         return await get_record(self._dynamo, self._tables.idempotency, key)
 
-    async def _snapshot(self, tenant: str, sku: str) -> list[int]:
-        """Return a snapshot of the stock of all shards, so that it never includes half of a transfer.
+    async def _create_shards(self, product: Product, shards: Iterable[int]) -> None:
+        """Create empty stock shards. One that exists keeps its stock."""
+        await self._dynamo.transact_write(
+            [
+                Update(
+                    self._table,
+                    _stock_key(product.tenant, product.sku, shard),
+                    AVAILABLE.set_if_not_exists(0) & F("item_version").set_if_not_exists(ITEM_VERSION),
+                )
+                for shard in shards
+            ]
+        )
 
-        Raises ProductNotFound.
+    async def _adjustment(self, tenant: str, sku: str, delta: int, key: str) -> list[Update]:
+        """Return the writes of an adjustment: all of it on one shard. Raises ProductNotFound, InsufficientStock.
+
+        A retry may meet another number of shards, and choose another one: the idempotency record keeps it from being
+        applied again.
         """
-        shards = (await self.get(tenant, sku)).product.stock_shards
-        gets = [Get(self._table, _stock_key(tenant, sku, shard)) for shard in range(shards)]
-        return [_available(item) for item in await self._dynamo.transact_get(gets)]
+        if delta >= 0:
+            shard = shard_for_adjustment(key, (await self._product(tenant, sku)).stock_shards)
+            return [return_stock(self._table, tenant, sku, shard=shard, quantity=delta)]
+        stock = await self._sufficient_stock(tenant, sku, -delta)
+        shard = shard_for_adjustment(key, len(stock))
+        if stock[shard] < -delta:
+            shard = max(range(len(stock)), key=lambda each: stock[each])
+        moves = consolidation(-delta, shard, stock)
+        return take_from_shards(self._table, tenant, sku, shard=shard, quantity=-delta, moves=moves)
+
+    async def _sufficient_stock(self, tenant: str, sku: str, quantity: int) -> tuple[int, ...]:
+        """Return the stock of each shard, `quantity` or more together. Raises ProductNotFound, InsufficientStock.
+
+        A sum that is large enough needs no proof: the conditions of the write decide. A sum that is too small is
+        returned as an error only once all shards together held less than `quantity` at one instant.
+        """
+        _, shards = await self._read(tenant, sku)
+        for _ in range(STOCK_ROUNDS):
+            if sum(shards.stock) >= quantity:
+                return shards.stock
+            if not self._increases_counted:
+                stock = await self._snapshot(tenant, sku, len(shards.stock))
+                if sum(stock) >= quantity:
+                    return stock
+                raise InsufficientStock(sku, sum(stock))
+            _, later = await self._read(tenant, sku)
+            if later.increases == shards.increases:
+                raise InsufficientStock(sku, sum(shards.stock))
+            shards = later
+        raise StorageUnavailable(f"the stock of {sku} changes too fast")
+
+    async def _read(self, tenant: str, sku: str) -> tuple[Product, _ShardsRead]:
+        """Return the product and its shards, one after the other. Strongly consistent. Raises ProductNotFound."""
+        records = await self._dynamo.query(
+            self._table, HashKey("product_key", product_key(tenant, sku)), limit=1 + MAX_STOCK_SHARDS
+        )
+        by_record = {item["record"]: item for item in records}
+        if PRODUCT_RECORD not in by_record:
+            raise ProductNotFound(sku)
+        product = _to_product(by_record[PRODUCT_RECORD])
+        shards = [by_record.get(stock_record(shard)) for shard in range(product.stock_shards)]
+        return product, _ShardsRead(
+            stock=tuple(map(_available, shards)),
+            increases=tuple(int(item.get("increases", 0)) if item else 0 for item in shards),
+        )
+
+    async def _product(self, tenant: str, sku: str) -> Product:
+        item = await self._dynamo.get(self._table, {"product_key": product_key(tenant, sku), "record": PRODUCT_RECORD})
+        if item is None:
+            raise ProductNotFound(sku)
+        return _to_product(item)
+
+    async def _snapshot(self, tenant: str, sku: str, stock_shards: int) -> tuple[int, ...]:
+        """Return the stock of all shards at one instant. Any write of one of them may cancel this read."""
+        gets = [Get(self._table, _stock_key(tenant, sku, shard)) for shard in range(stock_shards)]
+        return tuple(_available(item) for item in await self._dynamo.transact_get(gets))
 
 
 def _available(item: Item | None) -> int:

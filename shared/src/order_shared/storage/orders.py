@@ -5,8 +5,10 @@ order also has `open_shard` and `due_at`, so it is in the sparse index `open_ord
 eventually consistent, so each write that follows a read of it has a condition.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
@@ -27,7 +29,7 @@ from order_shared.domain.order.exceptions import (
 from order_shared.domain.order.ids import created_at_of
 from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
 from order_shared.storage.idempotency_records import delete_record, get_record, put_record
-from order_shared.storage.inventory import return_stock, take_stock
+from order_shared.storage.inventory import Moves, return_stock, take_from_shards
 from order_shared.storage.order_items import (
     CANCEL_NOT_REQUESTED,
     HOLDS_STOCK_STORED,
@@ -46,6 +48,7 @@ from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableName
 if TYPE_CHECKING:
     from order_shared.aws.encoding import WriteOperation
 
+NO_MOVES: Mapping[str, Moves] = MappingProxyType({})
 MAX_DUE_AT = 2**53
 """Upper bound of due times, later than all of them."""
 
@@ -107,8 +110,10 @@ class OrderRepository(Protocol):
         """
         ...
 
-    async def move(self, before: Order, after: Order) -> Order:
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         """Write the transition from `before` to `after`, with its stock changes and the release of its reference.
+
+        `moves` bring stock into the shards of lines, by SKU, in the transaction that takes it.
 
         Return the order as it is stored now. It may have more than `after`: a payment that another owner stored between
         the read and the takeover.
@@ -196,26 +201,26 @@ class DynamoOrderRepository:
         page = await self._dynamo.query_page(self._tables.orders, condition, limit=limit, descending=descending)
         return OrderSlice([to_order(item) for item in page.items], more=page.last_evaluated_key is not None)
 
-    async def move(self, before: Order, after: Order) -> Order:
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         key = item_key(before.customer.key, before.created_at)
         expression, condition = update_expression(before, after), unchanged_condition(before)
-        stock = self._stock_operations(before, after)
+        stock = self._stock_operations(before, after, moves)
         freed = self._freed_reference(before, after)
         try:
             if not stock and not freed:
                 return to_order(await self._dynamo.update(self._tables.orders, key, expression, condition=condition))
             update = Update(self._tables.orders, key, expression, condition)
-            await self._dynamo.transact_write([update, *stock, *freed])
+            await self._dynamo.transact_write([update, *(write for _, write in stock), *freed])
         except ConditionalCheckFailed as error:
             raise StaleOrder(before.order_id) from error
         except TransactionCanceled as error:
             stale, *failed = failed_conditions(error)
             if stale:
                 raise StaleOrder(before.order_id) from error
-            short = [line.sku for line, missing in zip(before.lines, failed[: len(stock)], strict=False) if missing]
+            short = {sku: None for (sku, _), missing in zip(stock, failed, strict=False) if missing}
             if not short:
                 raise  # unexpected: no other condition can fail
-            raise OutOfStock(short) from error
+            raise OutOfStock(tuple(short)) from error
         return after  # the status changes together with the stock, so no other writer changed the order in between
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
@@ -240,14 +245,29 @@ class DynamoOrderRepository:
             raise StaleOrder(requested.order_id) from error
         return to_order(item)
 
-    def _stock_operations(self, before: Order, after: Order) -> list[Update]:
-        """Return the stock writes: take stock if the order starts to hold it, return stock if the order stops."""
+    def _stock_operations(self, before: Order, after: Order, moves: Mapping[str, Moves]) -> list[tuple[str, Update]]:
+        """Return the stock writes by SKU: take stock if the order starts to hold it, return it if the order stops."""
         if before.holds_stock == after.holds_stock:
             return []
-        change = take_stock if after.holds_stock else return_stock
         tenant = before.customer.tenant
+        if after.holds_stock:
+            return [
+                (line.sku, write)
+                for line in before.lines
+                for write in take_from_shards(
+                    self._tables.inventory,
+                    tenant,
+                    line.sku,
+                    shard=line.shard,
+                    quantity=line.quantity,
+                    moves=moves.get(line.sku),
+                )
+            ]
         return [
-            change(self._tables.inventory, tenant, line.sku, shard=line.shard, quantity=line.quantity)
+            (
+                line.sku,
+                return_stock(self._tables.inventory, tenant, line.sku, shard=line.shard, quantity=line.quantity),
+            )
             for line in before.lines
         ]
 

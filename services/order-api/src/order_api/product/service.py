@@ -7,12 +7,13 @@ from order_api.idempotency import earlier_record
 from order_shared.domain.clock import Clock
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, expiry, fingerprint, record_key
-from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.domain.inventory.models import Product, StockedProduct
 from order_shared.domain.order.models import Customer
 from order_shared.storage.inventory import InventoryRepository
 
 ADJUST_ROUNDS = 3
+PUT_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,28 @@ class ProductService:
         self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None
     ) -> StockedProduct:
         """Create or replace a product. `stock_shards` None keeps their number. Raises StockShardsShrunk."""
-        if stock_shards is None:
-            known = await self._inventory.get_products(tenant, [sku])
-            stock_shards = known[sku].stock_shards if sku in known else 1
-        product = Product(
-            tenant=tenant,
-            sku=sku,
-            name=name,
-            unit_price=unit_price,
-            currency=currency,
-            stock_shards=stock_shards,
-            updated_at=self._clock(),
-        )
-        await self._inventory.put(product)
-        return await self._inventory.get(tenant, sku)
+        for _ in range(PUT_ROUNDS):
+            number = stock_shards
+            if number is None:
+                known = await self._inventory.get_products(tenant, [sku])
+                number = known[sku].stock_shards if sku in known else 1
+            product = Product(
+                tenant=tenant,
+                sku=sku,
+                name=name,
+                unit_price=unit_price,
+                currency=currency,
+                stock_shards=number,
+                updated_at=self._clock(),
+            )
+            try:
+                await self._inventory.put(product)
+            except StockShardsShrunk:
+                if stock_shards is None:
+                    continue  # their number has grown since it was read
+                raise
+            return await self._inventory.get(tenant, sku)
+        raise StorageUnavailable(f"the number of stock shards of {sku} changes too fast")
 
     async def adjust_stock(self, caller: Customer, sku: str, delta: int, idempotency_key: str) -> Adjusted:
         """Change the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""

@@ -11,7 +11,7 @@ correct.
                          order
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,11 +33,12 @@ from order_shared.domain.order.exceptions import OrderNotFound, OutOfStock, Stal
 from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
 from order_shared.domain.order.payments import Undo, UndoKind
 from order_shared.messaging.delivery import Deferred, Delivery, Unprocessable
-from order_shared.storage.inventory import InventoryRepository
-from order_shared.storage.orders import OrderRepository
+from order_shared.storage.inventory import InventoryRepository, Moves
+from order_shared.storage.orders import NO_MOVES, OrderRepository
 
 log = structlog.get_logger(__name__)
 
+MAX_TRANSACTION_WRITES = 100  # DynamoDB's limit
 ROUNDS = 12
 """Maximum steps of one delivery. After them the message waits for its next delivery."""
 
@@ -118,6 +119,8 @@ class OrderWorkflow:
         self._delivery = delivery
         self._context = context
         self._created: str | None = None
+        self._is_first_shortage = True
+        self._moves: dict[str, Moves] = {}
 
     @property
     def _owner(self) -> str:
@@ -171,7 +174,7 @@ class OrderWorkflow:
         else:
             after = order.confirm(self._context.clock())
         try:
-            return await self._move(order, after)
+            return await self._move(order, after, self._moves)
         except OutOfStock as error:
             short = await self._short_line(order, error)
         if short is None:
@@ -245,10 +248,10 @@ class OrderWorkflow:
         log.error("order_parked", order_id=order.order_id, reason=reason)
         return parked
 
-    async def _move(self, before: Order, after: Order) -> Order | None:
+    async def _move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order | None:
         """Write the next step. Return the stored order, or None if it has ended."""
         self._delivery.ensure_held()
-        stored = await self._context.orders.move(before, after)
+        stored = await self._context.orders.move(before, after, moves)
         if not stored.is_open:
             self._context.on_ended(stored, stored.updated_at)
             log.info("order_ended", status=stored.status)
@@ -280,16 +283,35 @@ class OrderWorkflow:
             raise Deferred(error.cause) from error
 
     async def _short_line(self, order: Order, error: OutOfStock) -> OrderLine | None:
-        """Return the first line with insufficient stock in all shards together, or None after consolidation."""
+        """Return the first line with insufficient stock in all shards together, or None if the order can try again.
+
+        After the first failed attempt, stock is consolidated in a transaction of its own. After another one, the
+        attempt itself moves the stock: two orders that move the same units back and forth would never end.
+        """
+        tenant, in_attempt = order.customer.tenant, not self._is_first_shortage
+        self._is_first_shortage = False
         for line in order.lines:
-            if line.sku in error.skus:
-                self._delivery.ensure_held()
-                consolidated = await self._context.inventory.consolidate_stock(
-                    order.customer.tenant, line.sku, shard=line.shard, quantity=line.quantity
+            if line.sku not in error.skus:
+                continue
+            self._delivery.ensure_held()
+            if in_attempt:
+                moves = await self._context.inventory.plan_consolidation(
+                    tenant, line.sku, shard=line.shard, quantity=line.quantity
                 )
-                if not consolidated:
+                if moves is None:
                     return line
+                if self._writes_with(line.sku, moves, order) <= MAX_TRANSACTION_WRITES:
+                    self._moves[line.sku] = moves
+                    continue
+            if not await self._context.inventory.consolidate_stock(
+                tenant, line.sku, shard=line.shard, quantity=line.quantity
+            ):
+                return line
         return None
+
+    def _writes_with(self, sku: str, moves: Moves, order: Order) -> int:
+        """Return the number of writes of the attempt with these moves: the order's, one per line, one per source."""
+        return 1 + len(order.lines) + sum(map(len, {**self._moves, sku: moves}.values()))
 
     def _lease_until(self) -> datetime:
         return self._context.clock() + self._context.lease

@@ -41,34 +41,22 @@ class StockedProduct:
         return sum(self.stock)
 
 
-def spread(delta: int, stock: Sequence[int]) -> list[int]:
-    """Return a change for each shard; the changes add up to `delta`.
-
-    An addition is divided equally, and the first shards get the remainder. A removal takes from the fullest shards
-    first. The caller checks that a removal does not exceed the total.
-    """
-    if delta >= 0:
-        share, rest = divmod(delta, len(stock))
-        return [share + (shard < rest) for shard in range(len(stock))]
-    changes = [0] * len(stock)
-    wanted = -delta
-    for shard in sorted(range(len(stock)), key=lambda shard: -stock[shard]):
-        taken = min(stock[shard], wanted)
-        changes[shard] = -taken
-        wanted -= taken
-    return changes
-
-
 def consolidation(wanted: int, into: int, stock: Sequence[int]) -> dict[int, int] | None:
-    """Return the quantity to move from each other shard so that `into` has `wanted`; None if the total is too small."""
-    missing = wanted - stock[into]
+    """Return what to move from each other shard so that `into` holds `wanted`; None if their sum is too small.
+
+    The fullest shards give first. The last of them gives half of what it has more than `into`, and at least its part of
+    an even spread: so units that were added to one shard reach all others in a few moves.
+    """
     if sum(stock) < wanted:
         return None
+    shards = len(stock)
+    missing = wanted - stock[into]
     moves: dict[int, int] = {}
-    for shard in sorted(range(len(stock)), key=lambda shard: -stock[shard]):
+    for shard in sorted(range(shards), key=lambda shard: (-stock[shard], (shard - into) % shards)):
         if missing <= 0:
             break
         if shard != into and stock[shard] > 0:
-            moves[shard] = min(stock[shard], missing)
+            even = max(-(-stock[shard] // shards), (stock[shard] - stock[into]) // 2)
+            moves[shard] = min(stock[shard], max(missing, even))
             missing -= moves[shard]
     return moves
