@@ -100,6 +100,7 @@ async def _process(
         depth=adapters.queue.depth,
         base=timedelta(seconds=settings.sweep_base_seconds),
         interval=timedelta(seconds=settings.sweep_interval_seconds),
+        open_shards=settings.open_shards,
     )
 
     def stop() -> None:
