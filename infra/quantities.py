@@ -41,10 +41,11 @@ ENHANCED_TASK_METRICS = 157
 
 # What a region does at rest. The gigabytes are assumptions.
 
-SWEEP_LOOKS_PER_HOUR = 3600 / 5 + 60
-"""Of one processor at every shard of `open_orders`: each 5 s for what is overdue, each minute for what is parked."""
+SWEEP_QUERIES_PER_HOUR = {16: 18 * 3600 / 5 + 20 * 60, 128: 16 * 3600 / 5 + 32 * 60}
+"""Of one idle processor, by the keys of `open_orders` that are written: a look each 5 s for what is overdue, and each
+minute for what is parked."""
 SWEEP_READ_UNITS = 0.5
-"""Of a look at one shard."""
+"""Of one query."""
 POLLS_PER_HOUR = 3600 / 20
 """Of one processor at an empty queue."""
 FLOW_LOG_GB = 1.0

@@ -32,9 +32,9 @@ MAX_PASSES = 10
 class StillWritten(PlatformError):
     def __init__(self, found: int) -> None:
         super().__init__(
-            f"{found} orders have other keys than the {DEFAULT_OPEN_SHARDS} after {MAX_PASSES} passes: some process still "
-            f"writes them. Set ORDER_OPEN_SHARDS to {DEFAULT_OPEN_SHARDS} for every service, wait until no older task "
-            "runs, and run this command again"
+            f"{found} orders have other keys than the {DEFAULT_OPEN_SHARDS} after {MAX_PASSES} passes: some process "
+            f"still writes them. Set ORDER_OPEN_SHARDS to {DEFAULT_OPEN_SHARDS} for every service, wait until no older "
+            "task runs, and run this command again"
         )
 
 

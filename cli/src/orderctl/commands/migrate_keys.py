@@ -16,7 +16,9 @@ from orderctl.terminal import DryRunOption, ReasonOption, YesOption, checked_rea
 
 def migrate_keys(
     *,
-    rate: Annotated[float, typer.Option(min=0.1, help="Orders moved per second. Each costs three write units.")] = 500.0,
+    rate: Annotated[
+        float, typer.Option(min=0.1, help="Orders moved per second. Each costs three write units.")
+    ] = 500.0,
     dry_run: DryRunOption = False,
     reason: ReasonOption = None,
     yes: YesOption = False,
@@ -48,8 +50,8 @@ def migrate_keys(
             return
         if target.settings.open_shards != DEFAULT_OPEN_SHARDS:
             raise Refused(
-                f"ORDER_OPEN_SHARDS is {target.settings.open_shards}: orders would be given other keys again. Set it to "
-                f"{DEFAULT_OPEN_SHARDS} for every service first"
+                f"ORDER_OPEN_SHARDS is {target.settings.open_shards}: new orders would have other keys again. Set it "
+                f"to {DEFAULT_OPEN_SHARDS} for every service first"
             )
         confirm(f"Move open orders of {table} to {DEFAULT_OPEN_SHARDS} keys?", yes=yes)
         moved = asyncio.run(_move(target, rate=rate, reason=why))
