@@ -84,7 +84,7 @@ bench-clients: setup ## Measure the CPU of each client of DynamoDB for one trans
 soak: setup ## An hour of steady load, then rest: memory and idle CPU (MINUTES=60)
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60)
 
-scale: setup ## Costs and a flash sale on paper: the tables and plots of docs/scale.md
+scale: setup ## Costs, limits and a flash sale on paper: write the tables and plots of docs/scale.md
 	@$(BIN)/python -m tests.bench.simulate
 
 ##@ Run it on AWS (ENV=dev, uat, prod or feat-…; REGION, ONLY, YES=1 and DRY_RUN=1 as the commands' --help says)
