@@ -153,7 +153,7 @@ class Ledger:
             self.items[key] = after
         table = TABLES_BY_NAME[write["TableName"].rpartition("-")[2]]
         size = max(item_size(before or {}), item_size(after or {}))
-        units = {table: factor * write_units(size)}
+        units: dict[Table | Index, int] = {table: factor * write_units(size)}
         units |= {index: entry_units(table, index, before, after) for index in table.indexes}
         for owner, count in units.items():
             known = {**(before or {}), **(after or {}), **write.get("Key", {})}

@@ -163,7 +163,7 @@ class TestTables:
 
     def test_sweeps_are_read_at_rest(self) -> None:
         parts = quantities(replace(PROD, processor=ServiceSize(minimum=2)))
-        assert parts["DynamoDB: reads"] * 1e6 == pytest.approx(2 * 730 * (720 + 60) * 16 * 0.5)
+        assert parts["DynamoDB: reads"] * 1e6 == pytest.approx(2 * 730 * (720 * 18 + 60 * 20) * 0.5)
 
     def test_what_is_stored_is_kept_recoverable(self) -> None:
         parts = quantities(PROD, Load(stored_orders=1e6))

@@ -1,5 +1,7 @@
 """Which key of the outbox holds an order, and in which order a process reads the keys."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +20,7 @@ from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS
 from tests.factories import NOON, make_order
 
 WRITTEN = (DEFAULT_OPEN_SHARDS, OPEN_SHARDS)
+MakeRotation = Callable[[int], KeyRotation]
 
 
 def parked_order() -> Order:
@@ -64,14 +67,14 @@ def read(rotation: KeyRotation, found: frozenset[str] = frozenset()) -> list[str
     ("make", "keys"), [(sweep_rotation, SWEPT_SHARDS), (parked_rotation, PARKED_SHARDS)], ids=["swept", "parked"]
 )
 class TestRotation:
-    def test_the_first_look_reads_every_key_once(self, make: type[KeyRotation], keys: list[str], written: int) -> None:
+    def test_the_first_look_reads_every_key_once(self, make: MakeRotation, keys: list[str], written: int) -> None:
         first = read(make(written))
         assert sorted(first) == sorted(keys)
 
     @settings(max_examples=20, deadline=None)
     @given(found=st.sets(st.integers(0, OPEN_SHARDS - 1)))
     def test_every_key_is_read_within_a_round_whatever_the_others_hold(
-        self, make: type[KeyRotation], keys: list[str], written: int, found: set[int]
+        self, make: MakeRotation, keys: list[str], written: int, found: set[int]
     ) -> None:
         rotation = make(written)
         holding = frozenset(keys[number] for number in found)
@@ -80,7 +83,7 @@ class TestRotation:
             seen = {key for _ in range(rotation.looks_per_round) for key in read(rotation, holding)}
             assert seen == set(keys)
 
-    def test_an_idle_process_reads_few_keys(self, make: type[KeyRotation], keys: list[str], written: int) -> None:
+    def test_an_idle_process_reads_few_keys(self, make: MakeRotation, keys: list[str], written: int) -> None:
         rotation = make(written)
         read(rotation)
         looks = [read(rotation) for _ in range(50)]
@@ -89,7 +92,7 @@ class TestRotation:
             assert all(set(look) >= set(keys[:written]) for look in looks), "what is written is read in every look"
 
     def test_a_key_in_which_something_was_found_is_read_in_the_next_look(
-        self, make: type[KeyRotation], keys: list[str], written: int
+        self, make: MakeRotation, keys: list[str], written: int
     ) -> None:
         rotation = make(written)
         last = keys[-1]
