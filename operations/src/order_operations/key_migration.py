@@ -1,4 +1,4 @@
-"""Move every open order to the 16 keys that the last release sweeps, at a rate, until none is left elsewhere."""
+"""Migration of every open order to the 16 keys that the last release sweeps, at a given rate."""
 
 import asyncio
 import time
@@ -21,10 +21,10 @@ MAX_PAGE = 25
 """Orders that are moved at once."""
 
 PASS_PAUSE_SECONDS = 2.0
-"""Time between two passes, in which the index follows the table."""
+"""Time between two passes, because the index follows the table with a delay."""
 
 EMPTY_PASSES = 2
-"""Passes in a row that must find nothing."""
+"""Consecutive passes that must find nothing."""
 
 MAX_PASSES = 10
 
@@ -74,7 +74,7 @@ class KeyMigrationRun:
         raise StillWritten(found)
 
     async def _pass(self) -> int:
-        """Move what the index shows, and return how many entries that was."""
+        """Move every order that the index shows, and return the number of entries."""
         found = 0
         async for page in self._pages(self._page):
             if (delay := self._pace.delay(len(page.items))) > 0:
@@ -98,7 +98,7 @@ class KeyMigrationRun:
 
 
 def record_key_migration(target: Target, reason: str) -> None:
-    """Record who begins a run, before anything is moved. Raises botocore's errors."""
+    """Record a run in the audit trail, before it moves anything. Raises botocore's errors."""
     target.audit.record(
         Operation(
             subject=SUBJECT,

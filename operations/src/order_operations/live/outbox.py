@@ -14,7 +14,7 @@ SHARD_LIMIT = 100
 """Entries to read per shard, those with the earliest due time. Orders beyond them are not counted."""
 
 IDLE_SHARDS = 16
-"""Shards beyond the default ones that each look reads though the last read found nothing in them."""
+"""Empty shards, other than the first 16, that each look reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Outbox:
 class OutboxReader:
     """Reader of the outbox for repeated looks.
 
-    The first look reads every shard. A later look reads the first 16 shards, those that held something, and 16 others: an
-    empty shard is read again within 7 looks.
+    The first look reads every shard. A later look reads the first 16 shards, those that were not empty, and 16 others.
+    An empty shard is read again within 7 looks.
     """
 
     def __init__(self, orders: OrderRepository) -> None:

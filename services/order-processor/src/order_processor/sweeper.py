@@ -77,7 +77,7 @@ class Sweeper:
     _oldest_unsent: float = field(default=0.0, init=False)
     _reported_at: datetime | None = field(default=None, init=False)
     _parked: dict[str, int] = field(default_factory=dict, init=False)
-    """Orders that each key of parked orders held when it was last read."""
+    """Number of parked orders by key, as of its last read."""
 
     def __post_init__(self) -> None:
         self._swept_keys = sweep_rotation(self.open_shards)

@@ -1,7 +1,7 @@
-"""Move open and parked orders to the 16 keys of the outbox that every release reads, while everything else goes on.
+"""Migration of open and parked orders to the 16 keys of the outbox that every release reads.
 
-The index `open_orders` itself says what is left: an order that was moved is in none of the other keys any more. So a
-run needs no checkpoint, and an interrupted one continues where it stopped.
+It runs while orders are placed and processed. The index `open_orders` shows what is left, because a moved order is no
+longer under its former key. A run therefore needs no checkpoint, and an interrupted one continues where it stopped.
 
 A move is one update of `open_shard`, on the condition that the order still has the key that was read. It raises no
 version and touches neither status, lease nor due time, so an order may be processed at the same time.
@@ -28,21 +28,21 @@ class EntryPage:
 
 
 class KeyMigration:
-    """The entries of the index `open_orders` under other keys than the 16. All methods raise StorageUnavailable."""
+    """Access to the entries of the index `open_orders`. All methods raise StorageUnavailable."""
 
     def __init__(self, dynamo: Dynamo, tables: TableNames) -> None:
         self._dynamo = dynamo
         self._table = tables.orders
 
     async def read(self, open_shard: str, after: Item | None, limit: int) -> EntryPage:
-        """Return up to `limit` entries of a key. The index follows the table within a second or so."""
+        """Return up to `limit` entries of a key. The index follows the table with a delay."""
         page = await self._dynamo.query_page(
             self._table, HashKey("open_shard", open_shard), limit=limit, index=OPEN_ORDERS_INDEX, start_key=after
         )
         return EntryPage(page.items, page.last_evaluated_key)
 
     async def move(self, entry: Item) -> bool:
-        """Give the order the key that it has among 16. Return False if it has ended or has another key by now."""
+        """Move the order to its key among 16. Return False if it has ended or has another key."""
         open_shard = entry["open_shard"]
         try:
             await self._dynamo.update(

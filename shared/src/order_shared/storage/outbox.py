@@ -5,10 +5,10 @@
     "parked#00" to "parked#15"   parked orders, which no sweep reads; the only ones of these of the last release
     "parked#16" to "parked#127"  parked orders too, written if ORDER_OPEN_SHARDS is 128
 
-The number in a key is a hash of the order id modulo the number of keys written. 16 divides 128, so that an order of
-key n of 128 belongs to key n modulo 16 of 16: its key says where it moves (`DEFAULT_SHARDS`).
+The number in a key is a hash of the order id modulo the number of keys written. 16 divides 128, so an order of key n
+has key n modulo 16 when 16 keys are written: `DEFAULT_SHARDS` maps one to the other.
 
-Every process reads all 128 keys, whatever it writes itself. It does not read all of them in each look (`KeyRotation`).
+Every process reads all 128 keys, whichever it writes. `KeyRotation` says which of them it reads in one look.
 """
 
 import random
@@ -26,29 +26,29 @@ DEFAULT_SHARDS: Mapping[str, str] = {
     for shards in (SWEPT_SHARDS, PARKED_SHARDS)
     for number in range(DEFAULT_OPEN_SHARDS, OPEN_SHARDS)
 }
-"""The key that an order of a key from 16 on has if 16 are written."""
+"""Maps each key from 16 on to the key that its orders have when 16 keys are written."""
 
 MAX_BUSY = 16
-"""Keys per look that are read again because the last look found something in them."""
+"""Keys per look that are read again because their last read found orders."""
 
 
 def open_shard_of(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> str:
-    """Return the key that holds the order while it is open, out of the `open_shards` keys that are written."""
+    """Return the key of an open order when `open_shards` keys are written."""
     shards = SWEPT_SHARDS if order.parking.parked is None else PARKED_SHARDS
     return shards[crc32(order.order_id.encode()) % open_shards]
 
 
 class KeyRotation:
-    """The keys that one process reads in each of its looks, the one read longest ago first.
+    """Order in which one process reads the keys: the key with the oldest read comes first.
 
     The first look reads every key. Each later look reads
 
     - the first `always` keys of the list;
-    - of the others, up to `busy` in which the last read found something;
+    - of the others, up to `busy` keys whose last read found orders;
     - `idle` more of the others.
 
-    So a look reads `always + busy + idle` keys at most, and every key is read once in `looks_per_round` looks. A key
-    that a look did not come to, because it failed or ended early, is still the first of the next.
+    A look therefore reads at most `always + busy + idle` keys, and every key is read within `looks_per_round` looks. If a
+    look fails or stops early, the keys that it has not read come first in the next one.
     """
 
     def __init__(self, keys: Sequence[str], *, always: int, idle: int, busy: int = MAX_BUSY) -> None:
@@ -57,17 +57,17 @@ class KeyRotation:
         self._max_busy = busy
         self._unread = set(keys)
         self._busy: set[str] = set()
-        shuffled = random.sample(keys, len(keys))  # several processes begin at different keys
+        shuffled = random.sample(keys, len(keys))  # so that several processes start with different keys
         self._keys = dict.fromkeys(shuffled)
 
     @property
     def looks_per_round(self) -> int:
-        """Looks within which every key is read, whatever the others hold."""
+        """Number of looks within which every key is read."""
         others = len(self._keys) - len(self._always)
         return max(1, -(-others // self._idle))
 
     def look(self) -> list[str]:
-        """Return the keys of the next look, to be read in this order. `was_read` is to be called for each."""
+        """Return the keys to read in the next look, in this order. Call `was_read` for each."""
         others = [key for key in self._keys if key not in self._always]
         chosen = set([key for key in others if key in self._busy][: self._max_busy])
         chosen |= set([key for key in others if key not in chosen][: self._idle])
@@ -75,21 +75,21 @@ class KeyRotation:
         return [key for key in self._keys if key in chosen]
 
     def was_read(self, key: str, *, found: bool) -> None:
-        """Record that a key was read, and whether there was something in it."""
+        """Record that a key was read, and whether the read found orders."""
         self._unread.discard(key)
         self._keys[key] = self._keys.pop(key)
         (self._busy.add if found else self._busy.discard)(key)
 
 
 def sweep_rotation(open_shards: int) -> KeyRotation:
-    """Return the rotation of the keys of open orders, for a process that writes `open_shards` of them."""
+    """Return the rotation of the keys of open orders for a process that writes `open_shards` of them."""
     if open_shards == OPEN_SHARDS:
         return KeyRotation(SWEPT_SHARDS, always=0, idle=16)
     return KeyRotation(SWEPT_SHARDS, always=open_shards, idle=2)
 
 
 def parked_rotation(open_shards: int) -> KeyRotation:
-    """Return the rotation of the keys of parked orders. Those that hold some are read in every look."""
+    """Return the rotation of the keys of parked orders. Keys with parked orders are read in every look."""
     if open_shards == OPEN_SHARDS:
         return KeyRotation(PARKED_SHARDS, always=0, idle=32, busy=OPEN_SHARDS)
     return KeyRotation(PARKED_SHARDS, always=open_shards, idle=4, busy=OPEN_SHARDS)
