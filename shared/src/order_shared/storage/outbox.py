@@ -47,8 +47,8 @@ class KeyRotation:
     - of the others, up to `busy` keys whose last read found orders;
     - `idle` more of the others.
 
-    A look therefore reads at most `always + busy + idle` keys, and every key is read within `looks_per_round` looks. If a
-    look fails or stops early, the keys that it has not read come first in the next one.
+    A look therefore reads at most `always + busy + idle` keys, and every key is read within `looks_per_round` looks. If
+    a look fails or stops early, the keys that it has not read come first in the next one.
     """
 
     def __init__(self, keys: Sequence[str], *, always: int, idle: int, busy: int = MAX_BUSY) -> None:
