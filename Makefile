@@ -85,7 +85,7 @@ bench-clients: setup ## Measure the CPU time of one transaction with each Dynamo
 soak: setup ## Measure memory under an hour of steady load, and idle CPU afterwards (MINUTES=60)
 	@$(BIN)/python -m tests.bench.soak --minutes $(or $(MINUTES),60)
 
-scale: setup ## Simulate costs and a flash sale: the tables and plots of docs/scale.md
+scale: setup ## Compute limits, simulate costs and a flash sale: the tables and plots of docs/scale.md
 	@$(BIN)/python -m tests.bench.simulate
 
 ##@ Run it on AWS (ENV=dev, uat, prod or feat-…; REGION, ONLY, YES=1 and DRY_RUN=1 as in `orderctl env COMMAND --help`)

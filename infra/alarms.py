@@ -75,6 +75,14 @@ QUEUE_AGE = Alarm(
     periods=6,
     delay_minutes=5,
 )
+IN_FLIGHT = Alarm(
+    label="in_flight",
+    description="More than 60000 messages are in flight: half of the queue's quota, at which polls return nothing.",
+    threshold=60_000,
+    datapoints=1,
+    periods=5,
+    delay_minutes=5,
+)
 DEAD_LETTERS = Alarm(
     label="dead_letters",
     description="There are dead letters: messages that no version of the processor can read.",

@@ -21,7 +21,7 @@ from infra.environments import (
     Strategy,
 )
 from infra.prices import INSTANCE_TYPES, Prices
-from order_shared.tables import OPEN_ORDERS_INDEX, OPEN_SHARDS, TABLES
+from order_shared.tables import OPEN_ORDERS_INDEX, TABLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +177,7 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
 def data(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
     """Return the parts of a region's tables. A standby region pays for each write too, since it is replicated."""
     processors = environment.processor.minimum if home else 0
-    sweeps = q.SWEEP_READ_UNITS * OPEN_SHARDS * q.SWEEP_LOOKS_PER_HOUR * processors
+    sweeps = q.SWEEP_READ_UNITS * q.SWEEP_QUERIES_PER_HOUR[environment.open_shards] * processors
     read_orders = q.ORDER_READS * load.orders if home else 0.0
     if isinstance(environment.billing, Provisioned):
         writes = {name: units * load.orders / q.SECONDS for name, units in q.ORDER_WRITES.items()}

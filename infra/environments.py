@@ -22,6 +22,9 @@ MAX_QUIET_MINUTES = 1440  # a CloudWatch period
 STAGES = ("dev", "uat", "prod")
 """Values of `ORDER_ENV` that the services accept on AWS."""
 
+OPEN_SHARDS = (16, 128)
+"""The values that the services accept as `ORDER_OPEN_SHARDS`."""
+
 ZONES = 3
 """Number of availability zones of a VPC."""
 
@@ -290,6 +293,9 @@ class Environment:
     billing: OnDemand | Provisioned = field(default_factory=OnDemand)
     api: ServiceSize = field(default_factory=ServiceSize)
     processor: ServiceSize = field(default_factory=ServiceSize)
+    open_shards: int = 16
+    """Keys of the index `open_orders` that the services write: 128 for more than 1,000 orders a second (docs/scale.md).
+    docs/evolution.md says how to go there, and back before a rollback."""
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
     traces: Traces | None = None
@@ -341,6 +347,12 @@ class Environment:
                 "address inside the VPC: set payments.api_base, such as https://payments.internal"
             )
         self._check_test_cidrs()
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        """Raise ValueError for a layout or a billing of the tables that the services or AWS do not take."""
+        if self.open_shards not in OPEN_SHARDS:
+            raise ValueError(f"{self.name}: open_shards is {self.open_shards}: the services take one of {OPEN_SHARDS}")
         if len(self.regions) > 1 and isinstance(self.billing, Provisioned):
             raise ValueError(f"{self.name}: billing is provisioned: replicated tables must be billed on demand")
 

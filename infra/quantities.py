@@ -13,7 +13,7 @@ MILLION = 1_000_000
 KEYS = 3
 """KMS keys; a feature environment uses its host's."""
 SECRETS = 2
-ALARM_METRICS = 23
+ALARM_METRICS = 24
 """Metrics that alarms read: an alarm is billed for each of its metrics. One more with the alarm on no orders."""
 GREEN_ALARM_METRICS = 3
 """Additional metrics with blue/green, whose alarms watch both target groups."""
@@ -41,10 +41,11 @@ ENHANCED_TASK_METRICS = 157
 
 # Requests and data of an idle region. The gigabytes are assumptions.
 
-SWEEP_LOOKS_PER_HOUR = 3600 / 5 + 60
-"""Queries of one processor on each shard of `open_orders`: every 5 s for overdue orders, every 60 s for parked ones."""
+SWEEP_QUERIES_PER_HOUR = {16: 18 * 3600 / 5 + 20 * 60, 128: 16 * 3600 / 5 + 32 * 60}
+"""Of one idle processor, by the keys of `open_orders` that are written: a look each 5 s for what is overdue, and each
+minute for what is parked."""
 SWEEP_READ_UNITS = 0.5
-"""Read units of a query on one shard."""
+"""Of one query."""
 POLLS_PER_HOUR = 3600 / 20
 """Requests of one processor to an empty queue."""
 FLOW_LOG_GB = 1.0

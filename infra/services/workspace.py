@@ -74,6 +74,7 @@ class ServiceWorkspace(Workspace):
             "ORDER_QUEUE_NAME": self.data.queue_name,
             "ORDER_DLQ_NAME": self.data.dead_letter_queue_name,
             "ORDER_HOME_REGION": self.environment.home,
+            "ORDER_OPEN_SHARDS": str(self.environment.open_shards),
             **self._tracing(),
         }
 

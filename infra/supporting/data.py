@@ -6,6 +6,7 @@ from infra.alarms import (
     DEAD_LETTERS,
     FAILED_HANDLINGS,
     FAILURES,
+    IN_FLIGHT,
     NO_PROCESSOR,
     OLDEST_OPEN,
     PARKED,
@@ -61,7 +62,7 @@ class Data:
         }
         LogMetrics(stack, api=logs[ORDER_API.name], processor=logs[ORDER_PROCESSOR.name])
         self._alarms = Alarms(stack=stack, topic_arn=topic_arn)
-        self._operator_alarms()
+        self._operator_alarms(queue)
         self.outputs = DataOutputs(
             orders_table_arn=self._table_arn(ORDERS),
             inventory_table_arn=self._table_arn(INVENTORY),
@@ -104,10 +105,12 @@ class Data:
         ]
         return tuple(self._alarms.make(*alarm).alarm_name for alarm in alarms)
 
-    def _operator_alarms(self) -> None:
+    def _operator_alarms(self, queue: Queue) -> None:
         stands_by = self._stack.region != self._environment.home
         no_processor = replace(NO_PROCESSOR, missing=Missing.NOT_BREACHING) if stands_by else NO_PROCESSOR
         self._alarms.make(no_processor, "reports", {"reports": self._logged("OldestOpenSeconds", "SampleCount")})
+        in_flight = queue_metric(queue.name, "ApproximateNumberOfMessagesNotVisible", "Maximum")
+        self._alarms.make(IN_FLIGHT, "in_flight", {"in_flight": in_flight})
         self._alarms.make(PARKED, "parked", {"parked": self._logged("OrdersParked", "Maximum")})
         self._alarms.make(OLDEST_OPEN, "oldest", {"oldest": self._logged("OldestOpenSeconds", "Maximum")})
         for table in THROTTLED_TABLES:

@@ -36,8 +36,8 @@ class OrderKind:
     """What one order asks of AWS from accept to confirmed. `queue_requests` is 0.1 each for send, receive and delete
     when batches are full, and 1 each when nothing can be batched.
 
-    `index_queries` are its share of the sweeper's looks: a processor makes 16 every 5 s, so one per order is what is
-    spent at 3.2 orders a second and task; more orders share them. `catalogue_misses` is the share of lines whose
+    `index_queries` are its share of the sweeper's looks: a processor makes 18 every 5 s, so one per order is what is
+    spent at 3.6 orders a second and task; more orders share them. `catalogue_misses` is the share of lines whose
     price is not in the API's cache. CPU is in milliseconds on one core, and `busy` the share of the paid CPU that does
     such work. `connections` is the new TLS connections per order.
     """

@@ -1,5 +1,5 @@
 """A flash sale on paper: backlog, tasks and time to confirm, second by second. `python -m tests.bench.simulate` draws
-the plots of `docs/scale.md` and prints its tables.
+the plots of `docs/scale.md` and writes its tables.
 
     customers ─► waiting (refused, asking again) ─► API ─► queued ─► processor ─► confirmed
 
@@ -20,8 +20,10 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from infra.prices import Prices
+from tests.bench.limits import limit_table, load_table
 from tests.bench.prices import OrderKind, capacity, cost_table, shard_table, table, task_hour
 
+DOCUMENT = Path("docs/scale.md")
 PICTURES = Path("docs/scale")
 MINUTE = 60  # seconds; also the period of CloudWatch's metrics
 IN_PERIODS = 15  # minutes below target before a target tracking policy takes tasks away
@@ -287,13 +289,43 @@ def save(picture: Figure, path: Path) -> None:
         picture.savefig(path, metadata={"Date": None, "Creator": None})
 
 
+def run_all() -> dict[str, Run]:
+    """Return the sale as each of the strategies meets it."""
+    sale = Sale()
+    return {name: simulate(sale, *both, seconds=SECONDS) for name, both in strategies(OrderKind(), sale).items()}
+
+
+def tables(runs: Mapping[str, Run]) -> list[str]:
+    """Return every computed table of the document."""
+    prices = Prices()
+    return [
+        cost_table(prices=prices),
+        limit_table(),
+        load_table(),
+        strategy_table(runs, Sale(), prices),
+        shard_table(),
+    ]
+
+
+def with_tables(text: str, computed: Sequence[str]) -> str:
+    """Return the document with its computed tables written anew; each is found by its first row."""
+    for each in computed:
+        head = each.partition("\n")[0]
+        before, found, rest = text.partition(f"\n{head}\n")
+        if not found:
+            raise LookupError(f"the document has no table that begins with {head}")
+        _, end, after = rest.partition("\n\n")
+        text = f"{before}\n{each}{end}{after}"
+    return text
+
+
 def main() -> None:
-    order, sale, prices = OrderKind(), Sale(), Prices()
-    runs = {name: simulate(sale, *both, seconds=SECONDS) for name, both in strategies(order, sale).items()}
+    runs = run_all()
     PICTURES.mkdir(parents=True, exist_ok=True)
     save(draw_backlog(runs), PICTURES / "backlog.svg")
     save(draw_delay(runs), PICTURES / "delay.svg")
-    sys.stdout.write("\n\n".join([cost_table(prices=prices), strategy_table(runs, sale, prices), shard_table()]) + "\n")
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(encoding="utf-8"), tables(runs)), encoding="utf-8")
+    sys.stdout.write(f"{DOCUMENT} and the plots in {PICTURES} are written\n")
 
 
 if __name__ == "__main__":

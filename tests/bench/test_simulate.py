@@ -21,11 +21,9 @@ from tests.bench.prices import (
     ORDER_BYTES,
     OrderKind,
     bill,
-    cost_table,
     sell_out,
-    shard_table,
 )
-from tests.bench.simulate import SECONDS, Fleet, Run, Sale, Scaling, simulate, strategies, strategy_table
+from tests.bench.simulate import Fleet, Run, Sale, Scaling, run_all, simulate, tables, with_tables
 from tests.bench.units import item_size
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"
@@ -208,9 +206,15 @@ def test_writes_are_most_of_what_an_order_costs(kind: OrderKind) -> None:
     assert cost.writes > 0.8 * cost.total
 
 
-def test_the_document_shows_what_the_command_prints() -> None:
-    sale = Sale()
-    runs = {name: simulate(sale, *both, seconds=SECONDS) for name, both in strategies(OrderKind(), sale).items()}
+def test_the_document_has_the_tables_that_the_command_writes() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    for printed in (cost_table(), strategy_table(runs, sale, Prices()), shard_table()):
-        assert printed in text, "python -m tests.bench.simulate prints what docs/scale.md shall say"
+    assert with_tables(text, tables(run_all())) == text, "`make scale` writes the tables of docs/scale.md anew"
+
+
+def test_a_table_is_written_in_its_place() -> None:
+    text = "before\n\n| a | b |\n|---|---:|\n| old | 1 |\n| older | 2 |\n\nafter\n\n| c |\n"
+    assert with_tables(text, ["| a | b |\n|---|---:|\n| new | 3 |"]) == (
+        "before\n\n| a | b |\n|---|---:|\n| new | 3 |\n\nafter\n\n| c |\n"
+    )
+    with pytest.raises(LookupError, match="begins with"):
+        with_tables(text, ["| x |\n|---|"])

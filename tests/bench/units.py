@@ -11,6 +11,7 @@ GSI.html, "Write capacity units" (indexes).
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from math import ceil
@@ -68,10 +69,11 @@ def write_units(size: int) -> int:
 
 def index_units(table: Table, before: Item | None, after: Item | None) -> int:
     """Of all the indexes of the table, when one of its items changes."""
-    return sum(_entry_units(table, index, before, after) for index in table.indexes)
+    return sum(entry_units(table, index, before, after) for index in table.indexes)
 
 
-def _entry_units(table: Table, index: Index, before: Item | None, after: Item | None) -> int:
+def entry_units(table: Table, index: Index, before: Item | None, after: Item | None) -> int:
+    """Of one index."""
     old, new = _entry(table, index, before), _entry(table, index, after)
     if old == new:
         return 0
@@ -131,6 +133,8 @@ class Ledger:
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
         """By the key of `Call.written_keys`."""
+        self.units: Counter[tuple[str, str]] = Counter()
+        """Write units by the name of the table or index, and by the hash key in it."""
 
     def enter(self, call: Call, *, applied: bool) -> int:
         """The write units that the call has consumed, indexes included. `applied` says that it was not refused."""
@@ -149,7 +153,13 @@ class Ledger:
             self.items[key] = after
         table = TABLES_BY_NAME[write["TableName"].rpartition("-")[2]]
         size = max(item_size(before or {}), item_size(after or {}))
-        return factor * write_units(size) + index_units(table, before, after)
+        units: dict[Table | Index, int] = {table: factor * write_units(size)}
+        units |= {index: entry_units(table, index, before, after) for index in table.indexes}
+        for owner, count in units.items():
+            known = {**(before or {}), **(after or {}), **write.get("Key", {})}
+            if count:
+                self.units[owner.name, known[owner.hash_key.name]["S"]] += count
+        return sum(units.values())
 
 
 def _writes(call: Call) -> Iterable[tuple[str, Json]]:

@@ -4,6 +4,7 @@ It runs over the sources of either release, and uses that release's own domain, 
 
     resting_orders.py store TENANT        store two orders per state, send the message of one; print both as JSON
     resting_orders.py retry TENANT ID…    retry parked orders, as an operator does
+    resting_orders.py parked TENANT       print the ids of the parked orders that the release finds, as JSON
 """
 
 import asyncio
@@ -22,6 +23,7 @@ import stripe
 from order_processor.config import ProcessorSettings
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_shared.messaging.queue import OutgoingMessage
+from order_shared.tables import OPEN_SHARDS
 
 Order = Any
 """The class of the release that runs."""
@@ -81,7 +83,7 @@ class Writer:
         return await self.move(order, order.failed(now()))
 
     async def swept(self, order: Order) -> Order:
-        for shard in range(16):
+        for shard in range(OPEN_SHARDS):
             for entry in await self.adapters.orders.list_due(str(shard), 2**53, 100):
                 if (entry.customer_key, entry.created_at) == (order.customer.key, order.created_at):
                     return await self.adapters.orders.postpone(entry, clock.to_millis(now()), sweeps=2)
@@ -216,6 +218,16 @@ async def retry(writer: Writer, tenant: str, ids: list[str]) -> None:
         await writer.adapters.queue.send([OutgoingMessage(events.event_of(order).to_json())])
 
 
+async def parked(writer: Writer, tenant: str) -> list[str]:
+    found = []
+    for shard in range(OPEN_SHARDS):
+        for entry in await writer.adapters.orders.list_due(f"parked#{shard:02d}", 2**53, 100):
+            order = await writer.adapters.orders.get_entry(entry)
+            if order is not None and order.customer.tenant == tenant:
+                found.append(order.order_id)
+    return found
+
+
 def sources() -> list[str]:
     """Return the files of the release's packages, which its services are started from too."""
     return [str(import_module(name).__file__) for name in ("order_shared", "order_api", "order_processor")]
@@ -233,6 +245,8 @@ async def main(verb: str, tenant: str, *ids: str) -> None:
         if verb == "store":
             stored = await store(writer, tenant)
             print(json.dumps({"sources": sources(), "orders": stored}))  # noqa: T201 - its output
+        elif verb == "parked":
+            print(json.dumps(await parked(writer, tenant)))  # noqa: T201 - its output
         else:
             await retry(writer, tenant, list(ids))
 

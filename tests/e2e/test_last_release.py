@@ -5,11 +5,12 @@ Every release runs from its own sources in processes of its own: API, processor,
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from devstack.stack import TABLE_PREFIX, Stack, running_infrastructure
 from order_shared.domain.order.models import OrderStatus
 from order_shared.naming import ORDER_API, ORDER_PROCESSOR, Service
 from order_shared.storage.order_items import MUTABLE
-from order_shared.tables import order_queue
+from order_shared.storage.outbox import DEFAULT_SHARDS
+from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, order_queue
 from tests import engines, last_release
 from tests.e2e import resting_orders
 from tests.e2e.conftest import QUICK, Shop, open_shop
@@ -51,10 +53,11 @@ class Release:
     """The folder that it runs from."""
     pythonpath: str
     python: str
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**self.stack.environment, "PYTHONPATH": self.pythonpath}
+        return {**self.stack.environment, "PYTHONPATH": self.pythonpath, **self.settings}
 
     def run(self, *arguments: str) -> str:
         """Run the program that stores orders; return its output."""
@@ -148,8 +151,11 @@ async def ended(shop: Shop, orders: list[Stored]) -> None:
         raise AssertionError(f"not at their ends: {late}") from error
 
 
+@pytest.mark.parametrize("open_shards", [DEFAULT_OPEN_SHARDS, OPEN_SHARDS])
 @pytest.mark.parametrize("writing", ["last", "this"])
-async def test_what_one_release_stores_the_other_ends(releases: Releases, writing: str) -> None:
+async def test_what_one_release_stores_the_other_ends(releases: Releases, writing: str, open_shards: int) -> None:
+    """With 128 keys written by this release, the last one ends them once they were moved, as before a rollback."""
+    releases = replace(releases, this=replace(releases.this, settings={"ORDER_OPEN_SHARDS": str(open_shards)}))
     writer, reader = releases.pair(writing)
     async with served(reader) as shop:
         await shop.stock(SKU, UNITS)
@@ -164,12 +170,20 @@ async def test_what_one_release_stores_the_other_ends(releases: Releases, writin
             "some state has each attribute"
         )
         assert await statuses(shop, orders) == {order.id: order.status for order in orders}
+        if reader is releases.last and open_shards != DEFAULT_OPEN_SHARDS:
+            hidden = outbox_keys(writer.stack, shop.tenant) & DEFAULT_SHARDS.keys()
+            assert {key.startswith("parked#") for key in hidden} == {False, True}, "the last release does not see them"
+            printed = await asyncio.to_thread(move_keys, releases.this.stack)
+            assert "none is left under other keys" in printed
+            assert not outbox_keys(writer.stack, shop.tenant) & DEFAULT_SHARDS.keys()
         async with running(reader, ORDER_PROCESSOR, MESSAGES_ONLY):
             await ended(shop, [order for order in orders if order.waits_for == "message"])
         async with running(reader, ORDER_PROCESSOR, QUICK):
             await ended(shop, [order for order in orders if order.waits_for == "sweep"])
             parked = [order for order in orders if order.waits_for == "operator"]
             assert await statuses(shop, parked) == {order.id: order.status for order in parked}
+            seen = json.loads(await asyncio.to_thread(reader.run, "parked", shop.tenant))
+            assert sorted(seen) == sorted(order.id for order in parked)
             await asyncio.to_thread(reader.run, "retry", shop.tenant, *(order.id for order in parked))
             await ended(shop, parked)
     async with served(releases.this, shop.tenant) as shop:
@@ -184,14 +198,34 @@ async def test_what_one_release_stores_the_other_ends(releases: Releases, writin
     assert dead_letters(releases.this.stack) == 0
 
 
-def attributes(stack: Stack, tenant: str) -> set[str]:
-    """Return the names of all attributes that a tenant's stored orders have."""
+def stored_items(stack: Stack, tenant: str) -> list[dict[str, Any]]:
+    """Return a tenant's orders as they are stored."""
     query = {
         "KeyConditionExpression": "customer_key = :key",
         "ExpressionAttributeValues": {":key": {"S": f"{tenant}#ada"}},
     }
     found = engines.client("dynamodb", stack.aws).query(TableName=f"{TABLE_PREFIX}orders", **query)
-    return {name for item in found["Items"] for name in item}
+    items: list[dict[str, Any]] = found["Items"]
+    return items
+
+
+def attributes(stack: Stack, tenant: str) -> set[str]:
+    """Return the names of all attributes that a tenant's stored orders have."""
+    return {name for item in stored_items(stack, tenant) for name in item}
+
+
+def outbox_keys(stack: Stack, tenant: str) -> set[str]:
+    """Return the keys of the outbox that hold a tenant's orders."""
+    return {item["open_shard"]["S"] for item in stored_items(stack, tenant) if "open_shard" in item}
+
+
+def move_keys(stack: Stack) -> str:
+    """Move all open orders to the keys of the last release, as an operator does; return what the command prints."""
+    environment = {**os.environ, **stack.environment}
+    command = [sys.executable, "-m", "orderctl.main", "migrate-keys", "--reason", "roll back", "--yes"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def dead_letters(stack: Stack) -> int:

@@ -13,6 +13,7 @@ from infra.costs import AT_REST, Load, Part, compute, egress, monthly, total
 from infra.environments import (
     DEV,
     ENVIRONMENTS,
+    OPEN_SHARDS,
     PROD,
     ZONES,
     Architecture,
@@ -31,6 +32,7 @@ from infra.operate.__main__ import app
 from infra.prices import Prices
 from order_processor.config import ProcessorSettings
 from order_processor.sweeper import REPORT_EVERY
+from order_shared.storage.outbox import KeyRotation, parked_rotation, sweep_rotation
 from order_shared.tables import TABLES
 from tests.bench.prices import OrderKind, bill
 
@@ -161,7 +163,7 @@ class TestTables:
 
     def test_sweeps_are_read_at_rest(self) -> None:
         parts = quantities(replace(PROD, processor=ServiceSize(minimum=2)))
-        assert parts["DynamoDB: reads"] * 1e6 == pytest.approx(2 * 730 * (720 + 60) * 16 * 0.5)
+        assert parts["DynamoDB: reads"] * 1e6 == pytest.approx(2 * 730 * (720 * 18 + 60 * 20) * 0.5)
 
     def test_what_is_stored_is_kept_recoverable(self) -> None:
         parts = quantities(PROD, Load(stored_orders=1e6))
@@ -266,9 +268,20 @@ class TestOrders:
 
     def test_a_processor_at_rest_is_as_busy_as_its_settings_say(self) -> None:
         fields = ProcessorSettings.model_fields
-        sweeps = 3600 / fields["sweep_interval_seconds"].default
-        assert sweeps + 3600 / REPORT_EVERY.total_seconds() == q.SWEEP_LOOKS_PER_HOUR
+        looks = 3600 / fields["sweep_interval_seconds"].default
+        reports = 3600 / REPORT_EVERY.total_seconds()
+        for written, queries in q.SWEEP_QUERIES_PER_HOUR.items():
+            swept, parked = idle_keys(sweep_rotation(written)), idle_keys(parked_rotation(written))
+            assert swept * looks + parked * reports == queries, f"{written} keys are written"
+        assert tuple(q.SWEEP_QUERIES_PER_HOUR) == OPEN_SHARDS
         assert 3600 * fields["pollers"].default / fields["receive_wait_seconds"].default == q.POLLS_PER_HOUR
+
+
+def idle_keys(rotation: KeyRotation) -> int:
+    """Return the keys that a look reads when all are empty, after the first look."""
+    for key in rotation.look():
+        rotation.was_read(key, found=False)
+    return len(rotation.look())
 
 
 class TestCommand:

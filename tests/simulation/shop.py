@@ -13,6 +13,7 @@ from aws_json_client import RetryPolicy
 from order_api.cursors import CursorCodec
 from order_api.product.service import ProductService
 from order_processor.order.flows import FlowContext, OrderWorkflow
+from order_processor.schedule import SweepSchedule
 from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
@@ -96,6 +97,7 @@ class Shop:
             MemoryGateway(),
             self.clock,
             timedelta(seconds=60),
+            SweepSchedule(timedelta(seconds=15)),
             lambda *_: None,
             lambda _: None,
         )

@@ -4,8 +4,6 @@ The outage runs at a thousandth of its rates, the backlogs at a hundredth, so th
 `python -m tests.simulation` plays them with other numbers.
 """
 
-import pytest
-
 from tests.simulation.loop import TooManySteps
 from tests.simulation.scenarios.backlog import (
     HOUR,

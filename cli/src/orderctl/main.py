@@ -17,6 +17,7 @@ from orderctl.commands.deployment.rollback import rollback
 from orderctl.commands.deployment.status import status
 from orderctl.commands.deployment.verify import verify
 from orderctl.commands.deployment.wait import wait
+from orderctl.commands.migrate_keys import migrate_keys
 from orderctl.terminal import RenamedGroup
 
 DEPLOYMENTS = "Deployments"
@@ -35,6 +36,7 @@ app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)
+app.command()(migrate_keys)
 app.command()(top.top)
 for verb in (deploy, promote, rollback, freeze, abort, status, history, verify, diff, wait):
     app.command(rich_help_panel=DEPLOYMENTS)(verb)

@@ -3,8 +3,12 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-OPEN_SHARDS = 16
-"""Partitions of the `open_orders` index, so that one hot key never throttles the base table."""
+OPEN_SHARDS = 128
+"""Hash keys of the `open_orders` index that every process reads. A key takes 1,000 write units per second, and a hot
+key would throttle the base table."""
+
+DEFAULT_OPEN_SHARDS = 16
+"""Hash keys that are written unless `ORDER_OPEN_SHARDS` is 128: the only ones that the last release reads."""
 
 MAX_STOCK_SHARDS = 16
 

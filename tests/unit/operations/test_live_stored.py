@@ -6,7 +6,7 @@ import pytest
 
 from order_operations.live import outbox
 from order_operations.live.last_orders import COUNT, of_customer, of_open
-from order_operations.live.outbox import read_outbox
+from order_operations.live.outbox import OutboxReader
 from order_shared.domain.order.models import Customer, Order
 from tests.factories import NOON, make_customer, make_order, make_record
 from tests.fakes import MemoryOrderRepository, MemoryStore
@@ -28,14 +28,14 @@ async def test_open_and_parked_orders_are_separate_and_ended_ones_excluded(order
     oldest, parked, ended, *_ = [await stored(orders, minutes=number) for number in range(6)]
     await orders.move(parked, parked.park(NOON, "overdue"))
     await orders.move(ended, ended.cancel(NOON))
-    found = await read_outbox(orders)
+    found = await OutboxReader(orders).read()
     assert (len(found.swept), len(found.parked), found.capped) == (4, 1, False)
     assert found.oldest == oldest.created_at
     assert found.parked[0].created_at == parked.created_at
 
 
 async def test_an_empty_outbox_has_no_oldest_order(orders: MemoryOrderRepository) -> None:
-    found = await read_outbox(orders)
+    found = await OutboxReader(orders).read()
     assert (found.swept, found.parked, found.oldest, found.capped) == ([], [], None, False)
 
 
@@ -43,7 +43,7 @@ async def test_an_incomplete_count_is_marked(orders: MemoryOrderRepository, monk
     monkeypatch.setattr(outbox, "SHARD_LIMIT", 1)  # a hundred orders of one shard would take long to make
     for minutes in range(40):
         await stored(orders, minutes=minutes)
-    found = await read_outbox(orders)
+    found = await OutboxReader(orders).read()
     assert found.capped
     assert len(found.swept) <= 16
 
@@ -62,7 +62,7 @@ async def test_the_last_open_orders_are_of_all_customers(orders: MemoryOrderRepo
         await stored(orders, minutes=number, customer=make_customer(id=f"customer-{number}"))
         for number in range(COUNT + 2)
     ]
-    entries = (await read_outbox(orders)).swept
+    entries = (await OutboxReader(orders).read()).swept
     await orders.move(placed[-1], placed[-1].cancel(NOON))  # between the two reads
     found = await of_open(orders, entries)
     assert [order.order_id for order in found] == [order.order_id for order in reversed(placed)][:COUNT]

@@ -15,6 +15,8 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order
 from order_shared.messaging.queue import Depth, OutgoingMessage
 from order_shared.storage.orders import OpenOrder
+from order_shared.storage.outbox import PARKED_SHARDS, parked_rotation
+from order_shared.tables import DEFAULT_OPEN_SHARDS
 from tests.factories import make_product, make_stock_record
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue
 from tests.unit.processor.conftest import Outbox
@@ -66,7 +68,10 @@ async def test_parked_orders_are_counted_for_the_line_and_not_between_two(outbox
         await sweeper.report()
         assert said(logs) == [(0, 0.0), (1, 0.0)]
         await sweeper.report()
-    assert watched.parked_reads == 2 * 16
+    later = parked_rotation(DEFAULT_OPEN_SHARDS)
+    for key in later.look():
+        later.was_read(key, found=False)
+    assert watched.parked_reads == len(PARKED_SHARDS) + len(later.look())
 
 
 async def test_the_oldest_is_of_all_looks_since_the_last_line(outbox: Outbox) -> None:

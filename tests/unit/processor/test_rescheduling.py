@@ -1,5 +1,6 @@
 """Orders after a failure: either their message is delivered again, or they wait in the outbox, and never both."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +16,8 @@ from order_shared.domain.order.events import event_of
 from order_shared.domain.order.models import Order, Schedule
 from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred
-from order_shared.storage.orders import OpenOrder
+from order_shared.storage.inventory import Moves
+from order_shared.storage.orders import NO_MOVES, OpenOrder
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_order
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository
@@ -119,10 +121,10 @@ async def test_while_payments_pause_an_order_waits_in_the_outbox_at_once(
 class Contended(MemoryOrderRepository):
     """Has conflicts with other writers at each change of status."""
 
-    async def move(self, before: Order, after: Order) -> Order:
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         if before.status is not after.status:
             raise StorageUnavailable("DynamoDB: conflict", contended=True)
-        return await super().move(before, after)
+        return await super().move(before, after, moves)
 
 
 async def test_an_order_whose_stock_is_contended_is_due_after_the_next_delivery_too(world: World) -> None:

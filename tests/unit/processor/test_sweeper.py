@@ -14,6 +14,7 @@ from order_shared.domain.order.models import Order, Schedule
 from order_shared.messaging.queue import OutgoingMessage
 from order_shared.runtime.tracing import trace_id_of
 from order_shared.storage.orders import OpenOrder
+from order_shared.storage.outbox import SWEPT_SHARDS
 from tests.factories import make_customer, make_order, make_record
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.traces import Traces
@@ -134,8 +135,27 @@ async def test_sweepers_do_not_all_begin_at_the_same_hot_shard(outbox: Outbox) -
     for _ in range(64):
         watched.looks.append([])
         await outbox.sweeper().sweep()
-    assert {frozenset(look) for look in watched.looks} == {frozenset(map(str, range(16)))}
+    assert {frozenset(look) for look in watched.looks} == {frozenset(SWEPT_SHARDS)}
     assert len({look[0] for look in watched.looks}) > 1
+
+
+async def test_a_key_that_a_look_did_not_come_to_is_the_first_of_the_next(outbox: Outbox) -> None:
+    class FailsAtTheThird(MemoryOrderRepository):
+        reads: list[str] = []  # noqa: RUF012 - one instance
+
+        async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+            self.reads.append(open_shard)
+            if len(self.reads) == 3:
+                raise StorageUnavailable("DynamoDB: timeout")
+            return await super().list_due(open_shard, before, limit)
+
+    outbox.orders = failing = FailsAtTheThird(MemoryStore(outbox.clock))
+    sweeper = outbox.sweeper()
+    with pytest.raises(StorageUnavailable):
+        await sweeper.sweep()
+    await sweeper.sweep()
+    assert failing.reads[3] == failing.reads[2]
+    assert set(failing.reads) == set(SWEPT_SHARDS)
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable("DynamoDB: timeout"), KeyError("due_at")], ids=repr)

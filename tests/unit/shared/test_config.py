@@ -96,6 +96,21 @@ def test_this_region_is_the_home_region_by_default(
     assert load_settings(Settings).home_elsewhere == elsewhere
 
 
+@pytest.mark.parametrize(("given", "keys"), [(None, 16), ("16", 16), ("128", 128)])
+def test_16_keys_of_the_outbox_are_written_unless_128_are_chosen(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, keys: int
+) -> None:
+    if given is not None:
+        monkeypatch.setenv("ORDER_OPEN_SHARDS", given)
+    assert load_settings(Settings).open_shards == keys
+
+
+def test_another_number_of_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_OPEN_SHARDS", "64")
+    with pytest.raises(SystemExit, match="ORDER_OPEN_SHARDS: Input should be 16 or 128"):
+        load_settings(Settings)
+
+
 def test_one_endpoint_serves_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     settings = load_settings(Settings)

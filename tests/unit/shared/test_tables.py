@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from order_shared.tables import (
+    DEFAULT_OPEN_SHARDS,
     IDEMPOTENCY,
     MAX_STOCK_SHARDS,
     OPEN_SHARDS,
@@ -63,9 +64,14 @@ def test_only_idempotency_records_expire() -> None:
     }
 
 
-def test_nothing_has_more_than_16_shards() -> None:
-    assert OPEN_SHARDS <= 16
+def test_a_product_has_at_most_16_shards() -> None:
+    """A transaction that brings the stock of one together names them all."""
     assert MAX_STOCK_SHARDS <= 16
+
+
+def test_each_key_of_the_outbox_has_one_among_the_keys_of_the_last_release() -> None:
+    assert DEFAULT_OPEN_SHARDS == 16, "the last release reads no others"
+    assert OPEN_SHARDS % DEFAULT_OPEN_SHARDS == 0
 
 
 def test_reading_the_tables_loads_only_the_standard_library() -> None:

@@ -1,16 +1,20 @@
-"""Open orders in the index `open_orders`, the outbox: 32 small queries, no scan."""
+"""Open orders in the index `open_orders`, the outbox: small queries, no scan."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
 from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, OrderRepository
-from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
+from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS, KeyRotation
+from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS
 
 SHARD_LIMIT = 100
 """Entries to read per shard, those with the earliest due time. Orders beyond them are not counted."""
+
+IDLE_SHARDS = 16
+"""Empty shards, other than the first 16, that each look reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +32,30 @@ class Outbox:
         return min((entry.created_at for entry in self.swept), default=None)
 
 
-async def read_outbox(orders: OrderRepository) -> Outbox:
-    """Return the open orders. Raises StorageUnavailable."""
-    swept, parked = await asyncio.gather(_read(orders, SWEPT_SHARDS), _read(orders, PARKED_SHARDS))
-    capped = any(len(shard) == SHARD_LIMIT for shard in (*swept, *parked))
-    return Outbox(swept=list(chain.from_iterable(swept)), parked=list(chain.from_iterable(parked)), capped=capped)
+class OutboxReader:
+    """Reader of the outbox for repeated looks.
 
+    The first look reads every shard. A later look reads the first 16 shards, those that were not empty, and 16 others.
+    An empty shard is read again within 7 looks.
+    """
 
-async def _read(orders: OrderRepository, shards: Iterable[str]) -> list[list[OpenOrder]]:
-    return await asyncio.gather(*(orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT) for shard in shards))
+    def __init__(self, orders: OrderRepository) -> None:
+        self._orders = orders
+        self._swept, self._parked = (
+            KeyRotation(shards, always=DEFAULT_OPEN_SHARDS, idle=IDLE_SHARDS, busy=OPEN_SHARDS)
+            for shards in (SWEPT_SHARDS, PARKED_SHARDS)
+        )
+        self._entries: dict[str, list[OpenOrder]] = {}
+
+    async def read(self) -> Outbox:
+        """Return the open orders. Raises StorageUnavailable."""
+        reads = [(rotation, shard) for rotation in (self._swept, self._parked) for shard in rotation.look()]
+        await asyncio.gather(*(self._read(rotation, shard) for rotation, shard in reads))
+        swept, parked = ([self._entries[shard] for shard in shards] for shards in (SWEPT_SHARDS, PARKED_SHARDS))
+        capped = any(len(shard) == SHARD_LIMIT for shard in (*swept, *parked))
+        return Outbox(swept=list(chain.from_iterable(swept)), parked=list(chain.from_iterable(parked)), capped=capped)
+
+    async def _read(self, rotation: KeyRotation, shard: str) -> None:
+        entries = await self._orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT)
+        rotation.was_read(shard, found=bool(entries))
+        self._entries[shard] = entries

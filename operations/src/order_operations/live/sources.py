@@ -13,7 +13,7 @@ import httpx2
 from aws_json_client import SQS, ResponseError, RetryPolicy, open_client
 from order_operations.live import last_orders
 from order_operations.live.exposition import Sample
-from order_operations.live.outbox import Outbox, read_outbox
+from order_operations.live.outbox import Outbox, OutboxReader
 from order_operations.live.queues import Depth, Queues
 from order_operations.live.tasks import Task
 from order_operations.target import Target
@@ -61,13 +61,14 @@ class Storage:
     def __init__(self, dynamo: Dynamo, tables: TableNames, *, customer: Customer | None, small: bool) -> None:
         self._dynamo = dynamo
         self._orders: OrderRepository = DynamoOrderRepository(dynamo, tables)
+        self._outbox = OutboxReader(self._orders)
         self._table = tables.orders
         self._customer = customer
         self._small = small
 
     async def read(self) -> Stored:
         """Return the outbox and the last orders. Raises StorageUnavailable."""
-        outbox = await read_outbox(self._orders)
+        outbox = await self._outbox.read()
         return Stored(outbox, await self._last(outbox))
 
     async def _last(self, outbox: Outbox) -> list[Order]:

@@ -68,6 +68,7 @@ class Processor:
             depth=adapters.queue.depth,
             schedule=schedule,
             interval=timedelta(seconds=settings.sweep_interval_seconds),
+            open_shards=settings.open_shards,
         )
 
     @property

@@ -1,8 +1,8 @@
 """Republish the message of every order that is still open past its due time.
 
-Every processor sweeps. In each shard of the index `open_orders`, the due time of an overdue order is postponed by a
-conditional write with doubling backoff. The process whose write succeeds sends the message. Only a message that SQS
-acknowledged counts as a sweep, so an outage only delays messages.
+Every processor sweeps the keys of the index `open_orders`, some of them in each sweep (`storage/outbox.py`). The due
+time of an overdue order is postponed by a conditional write with doubling backoff. The process whose write succeeds
+sends the message. Only a message that SQS acknowledged counts as a sweep, so an outage only delays messages.
 
 An order with a scheduled message is not due: the flow that postpones a message also sets the due time. An order whose
 message may be part of a backlog is not swept, and the number of messages that a sweep adds is limited: see
@@ -32,7 +32,8 @@ from order_shared.messaging.publisher import EventPublisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.storage.order_items import to_customer
 from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, OrderRepository
-from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS
+from order_shared.storage.outbox import parked_rotation, sweep_rotation
+from order_shared.tables import DEFAULT_OPEN_SHARDS
 
 log = structlog.get_logger(__name__)
 
@@ -68,11 +69,19 @@ class Sweeper:
     depth: Callable[[], Awaitable[Depth]]
     schedule: SweepSchedule
     interval: timedelta
+    open_shards: int = DEFAULT_OPEN_SHARDS
+    """Keys of the outbox that are written."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _oldest: float = field(default=0.0, init=False)
     _oldest_unsent: float = field(default=0.0, init=False)
     _reported_at: datetime | None = field(default=None, init=False)
     _sweeps: int = field(default=0, init=False)
+    _parked: dict[str, int] = field(default_factory=dict, init=False)
+    """Number of parked orders by key, as of its last read."""
+
+    def __post_init__(self) -> None:
+        self._swept_keys = sweep_rotation(self.open_shards)
+        self._parked_keys = parked_rotation(self.open_shards)
 
     def stop(self) -> None:
         """Stop sweeping after the current batch."""
@@ -94,18 +103,19 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """Sweep all shards once, and return the number of messages sent. Stop early if SQS rejects messages."""
+        """Sweep the keys of one look, and return the number of messages sent. Stop early if SQS rejects messages."""
         if self._sweeps % COUNT_EVERY == 0:
             await self._count_messages()
         self._sweeps += 1
         now = to_millis(self.clock())
         before = self.backlog.sweep_before(now)
         allowed = self.backlog.allowance()
-        shards = list(SWEPT_SHARDS)
-        random.shuffle(shards)  # so that several sweepers start with different shards
+        if before == 0:
+            return 0
         sent = 0
-        for shard in shards:
+        for shard in self._swept_keys.look():
             entries = await self.orders.list_due(shard, now if before is None else before, SHARD_LIMIT)
+            self._swept_keys.was_read(shard, found=bool(entries))
             for start in range(0, len(entries), MAX_BATCH):
                 batch = entries[start : min(start + MAX_BATCH, start + allowed - sent)]
                 results = await asyncio.gather(*map(self._republish, batch))
@@ -143,9 +153,12 @@ class Sweeper:
         self.backlog.counted(depth)
 
     async def count_parked(self) -> int:
-        """Count the parked orders and set the metric."""
-        entries = [await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT) for shard in PARKED_SHARDS]
-        parked = sum(map(len, entries))
+        """Count the parked orders, each key as it was last read, and set the metric."""
+        for shard in self._parked_keys.look():
+            found = len(await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT))
+            self._parked_keys.was_read(shard, found=found > 0)
+            self._parked[shard] = found
+        parked = sum(self._parked.values())
         self.metrics.parked.set(parked)
         return parked
 

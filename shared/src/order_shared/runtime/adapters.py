@@ -60,7 +60,7 @@ async def open_adapters(
         ) as queue,
     ):
         yield Adapters(
-            orders=DynamoOrderRepository(dynamo, settings.tables),
+            orders=DynamoOrderRepository(dynamo, settings.tables, open_shards=settings.open_shards),
             inventory=DynamoInventoryRepository(
                 dynamo, settings.tables, increases_counted=settings.stock_increases_counted
             ),

@@ -7,7 +7,7 @@ settings once, in `main`.
 
 import importlib.util
 import os
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aws_json_client import DYNAMODB, SQS
 from aws_json_client.endpoints import resolve
-from order_shared.tables import TableNames, order_queue
+from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, TableNames, order_queue
 
 S = TypeVar("S", bound="Settings")
 
@@ -25,6 +25,13 @@ class Environment(StrEnum):
     DEV = "dev"
     UAT = "uat"
     PROD = "prod"
+
+
+class OpenShards(IntEnum):
+    """The numbers of keys between which open orders can be moved; see `order_shared.storage.outbox`."""
+
+    DEFAULT = DEFAULT_OPEN_SHARDS
+    ALL = OPEN_SHARDS
 
 
 class Settings(BaseSettings):
@@ -53,6 +60,10 @@ class Settings(BaseSettings):
     """The only region that writes, among the regions that share replicated tables: uniqueness and transactions do not
     span regions. In every other region the API only reads, and the processor does not start. If not set, this region
     writes."""
+
+    open_shards: OpenShards = OpenShards.DEFAULT
+    """Keys of the index `open_orders` that are written: 16, or 128 for more than 1,000 orders a second. All of them are
+    read either way. `docs/evolution.md` says how to go to 128 and back."""
 
     sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
     """Seconds that an order may stay open before a sweep republishes its message; doubles with each sweep."""

@@ -207,7 +207,7 @@ class DynamoInventoryRepository:
                     raise RecordTaken(key_record.key) from error
                 continue  # an order changed the stock: plan again with the rest
             return
-        raise StorageUnavailable(f"the stock of {sku} changes too fast")
+        raise StorageUnavailable(f"the stock of {sku} changed too often during one request", contended=True)
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
         moves = await self.plan_consolidation(tenant, sku, shard=shard, quantity=quantity)
@@ -279,7 +279,7 @@ class DynamoInventoryRepository:
             if later.increases == shards.increases:
                 raise InsufficientStock(sku, sum(shards.stock))
             shards = later
-        raise StorageUnavailable(f"the stock of {sku} changes too fast")
+        raise StorageUnavailable(f"the stock of {sku} changed too often during one request", contended=True)
 
     async def _read(self, tenant: str, sku: str) -> tuple[Product, _ShardsRead]:
         """Return the product and its shards, one after the other. Strongly consistent. Raises ProductNotFound."""

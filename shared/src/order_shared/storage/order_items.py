@@ -35,6 +35,7 @@ from order_shared.domain.order.models import (
 from order_shared.domain.order.payments import NO_ATTEMPTS, PaymentAttempts, PaymentState, Undo, UndoKind
 from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
 from order_shared.storage.outbox import open_shard_of
+from order_shared.tables import DEFAULT_OPEN_SHARDS
 
 ITEM_VERSION = 2
 UNDO_VERSION = 3
@@ -58,7 +59,6 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "fence": lambda order: order.fence,
     "updated_at": lambda order: to_text(order.updated_at),
     "reason": lambda order: order.reason and _reason_item(order.reason),
-    "open_shard": lambda order: open_shard_of(order) if order.is_open else None,
     "due_at": lambda order: order.schedule.due_at,
     "sweeps": lambda order: order.schedule.sweeps if order.is_open else None,
     "lease_owner": lambda order: order.lease and order.lease.owner,
@@ -72,8 +72,8 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "retried_at": lambda order: order.parking.retried_at and to_text(order.parking.retried_at),
     "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
 }
-"""Stored form of the attributes that can change; None is not stored. `version` and `timeline` change too, but only by
-additions."""
+"""Stored form of the attributes that can change; None is not stored. `open_shard` can change too and depends on the
+number of keys that are written. `version` and `timeline` change only by additions."""
 
 OPEN_ATTRIBUTES = frozenset(
     {
@@ -92,7 +92,7 @@ OPEN_ATTRIBUTES = frozenset(
 """Attributes that are removed when an order ends."""
 
 
-FIELDS = {name: F(name) for name in (*MUTABLE, "order_id", "version", "timeline", "item_version")}
+FIELDS = {name: F(name) for name in (*MUTABLE, "open_shard", "order_id", "version", "timeline", "item_version")}
 
 
 def item_key(customer_key: str, created_at: datetime) -> Item:
@@ -113,17 +113,23 @@ def unchanged_condition(order: Order) -> Condition:
     return condition
 
 
-def update_expression(before: Order, after: Order) -> UpdateExpression:
+def mutable_values(order: Order, open_shards: int) -> dict[str, Any]:
+    """Return the stored form of the mutable attributes, with the key of the outbox out of `open_shards` keys."""
+    open_shard = open_shard_of(order, open_shards) if order.is_open else None
+    return {name: stored(order) for name, stored in MUTABLE.items()} | {"open_shard": open_shard}
+
+
+def update_expression(before: Order, after: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> UpdateExpression:
     """Return the update from `before` to `after`. It increments `version`, because a concurrent write may do so too."""
     updates: list[tuple[F, SetAction]] = []
     removed: set[F] = set()
     ends = not after.is_open
-    for name, stored in MUTABLE.items():
-        value = stored(after)
+    old_values = mutable_values(before, open_shards)
+    for name, value in mutable_values(after, open_shards).items():
         if value is None:
-            if (ends and name in OPEN_ATTRIBUTES) or stored(before) is not None:
+            if (ends and name in OPEN_ATTRIBUTES) or old_values[name] is not None:
                 removed.add(FIELDS[name])
-        elif value != stored(before):
+        elif value != old_values[name]:
             updates.append((FIELDS[name], Value(value)))
     if _needs_undo_version(after) and not _needs_undo_version(before):
         updates.append((FIELDS["item_version"], Value(UNDO_VERSION)))
@@ -138,7 +144,7 @@ def _needs_undo_version(order: Order) -> bool:
     return order.payment.undo is not None or not order.payment.attempts.is_first
 
 
-def to_item(order: Order) -> Item:
+def to_item(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> Item:
     item: Item = {
         "customer_key": order.customer.key,
         "created_at": to_text(order.created_at),
@@ -150,7 +156,7 @@ def to_item(order: Order) -> Item:
         "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
     }
     optional = {"reference": order.reference, "traceparent": order.traceparent}
-    optional |= {name: stored(order) for name, stored in MUTABLE.items()}
+    optional |= mutable_values(order, open_shards)
     return item | {name: value for name, value in optional.items() if value is not None}
 
 

@@ -43,7 +43,7 @@ from order_shared.storage.order_items import (
     update_expression,
 )
 from order_shared.storage.outbox import open_shard_of
-from order_shared.tables import OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
+from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_ORDERS_INDEX, ORDERS_BY_ID_INDEX, TableNames
 
 if TYPE_CHECKING:
     from order_shared.aws.encoding import WriteOperation
@@ -152,15 +152,20 @@ def reference_record(order: Order) -> IdempotencyRecord:
 
 
 class DynamoOrderRepository:
-    def __init__(self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now) -> None:
+    """`open_shards` is the number of keys of the outbox that are written: 16 or 128."""
+
+    def __init__(
+        self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now, *, open_shards: int = DEFAULT_OPEN_SHARDS
+    ) -> None:
         self._dynamo = dynamo
         self._tables = tables
         self._clock = clock
+        self._open_shards = open_shards
 
     async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
         now = self._clock()
         operations: list[WriteOperation] = [
-            Put(self._tables.orders, to_item(order), ORDER_ABSENT),
+            Put(self._tables.orders, to_item(order, self._open_shards), ORDER_ABSENT),
             put_record(self._tables.idempotency, key_record, now),
         ]
         if order.reference is not None:
@@ -203,7 +208,8 @@ class DynamoOrderRepository:
 
     async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         key = item_key(before.customer.key, before.created_at)
-        expression, condition = update_expression(before, after), unchanged_condition(before)
+        expression = update_expression(before, after, self._open_shards)
+        condition = unchanged_condition(before)
         stock = self._stock_operations(before, after, moves)
         freed = self._freed_reference(before, after)
         try:
@@ -235,7 +241,7 @@ class DynamoOrderRepository:
                 F("cancel_requested_at").set(to_text(requested.updated_at))
                 & F("updated_at").set(to_text(requested.updated_at))
                 & F("version").change(1)
-                & F("open_shard").set(open_shard_of(requested))
+                & F("open_shard").set(open_shard_of(requested, self._open_shards))
                 & F("due_at").set(requested.schedule.due_at)
                 & F("sweeps").set(0)
                 & F("parked").remove(),
