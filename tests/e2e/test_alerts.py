@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,9 @@ def configuration(stack: Stack, directory: Path) -> Path:
 
 
 async def accept_a_day_ago(stack: Stack, shop: Shop) -> None:
-    """An order that nobody could end since: the sweeper parks it when it sees it."""
+    """An order that a day of sweeps has not completed: the next sweep parks it."""
     order = make_order(customer=Customer(tenant=shop.tenant, id="ada"), at=utc_now() - timedelta(hours=25))
+    order = replace(order, schedule=replace(order.schedule, sweeps=1_000))
     async with open_adapters(stack.settings, Metrics(), deadline=10.0, credentials=stack.credentials) as adapters:
         await adapters.orders.add(order, make_record(order, uuid.uuid4().hex, at=utc_now()))
 

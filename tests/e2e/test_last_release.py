@@ -151,8 +151,7 @@ async def ended(shop: Shop, orders: list[Stored]) -> None:
         raise AssertionError(f"not at their ends: {late}") from error
 
 
-@pytest.mark.parametrize("open_shards", [DEFAULT_OPEN_SHARDS, OPEN_SHARDS])
-@pytest.mark.parametrize("writing", ["last", "this"])
+@pytest.mark.parametrize(("writing", "open_shards"), [("last", DEFAULT_OPEN_SHARDS), ("this", OPEN_SHARDS)])
 async def test_what_one_release_stores_the_other_ends(releases: Releases, writing: str, open_shards: int) -> None:
     """With 128 keys written by this release, the last one ends them once they were moved, as before a rollback."""
     releases = replace(releases, this=replace(releases.this, settings={"ORDER_OPEN_SHARDS": str(open_shards)}))

@@ -18,6 +18,7 @@ FUNCTIONS = {"FILL", "IF"}
 
 SUPPORTING = {
     "queue_age_alarm": (60, 2, 6, "notBreaching"),
+    "in_flight_alarm": (60, 1, 5, "notBreaching"),
     "dead_letters_alarm": (60, 1, 5, "notBreaching"),
     "failures_alarm": (60, 2, 6, "notBreaching"),
     "failed_handlings_alarm": (180, 1, 3, "notBreaching"),

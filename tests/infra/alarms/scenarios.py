@@ -84,6 +84,7 @@ NORMAL = Scenario(
     {
         **processors(4, handled=3000.0),
         "ApproximateAgeOfOldestMessage/work": always(2.0),
+        "ApproximateNumberOfMessagesNotVisible/work": always(200.0),
         "ApproximateNumberOfMessagesVisible/dead": always(0.0),
         "AcceptMilliseconds": always(*[20.0] * 50),
         "RequestCount/blue": always(3000.0),
@@ -96,6 +97,7 @@ QUIET_NIGHT = Scenario(
     {
         **processors(1),
         "ApproximateAgeOfOldestMessage/work": always(0.0),
+        "ApproximateNumberOfMessagesNotVisible/work": always(0.0),
         "ApproximateNumberOfMessagesVisible/dead": always(0.0),
         # One order in a quarter of an hour; the provider does not answer the one at BEGIN for some minutes.
         "AcceptMilliseconds": lambda minute: () if minute % 15 else (25.0,),
@@ -129,6 +131,7 @@ FIRST_START = Scenario(
     {
         **{name: since(BEGIN + 1, series) for name, series in NORMAL.series.items()},
         "ApproximateAgeOfOldestMessage/work": always(0.0),
+        "ApproximateNumberOfMessagesNotVisible/work": always(0.0),
         "ApproximateNumberOfMessagesVisible/dead": always(0.0),
         # The tasks run, and are healthy a moment later.
         "CPUUtilization": since(BEGIN, always(30.0, 30.0)),
@@ -153,6 +156,7 @@ FAULTS: Mapping[str, tuple[Scenario, ...]] = {
     "queue_age": (
         fault("no message is taken", ApproximateAgeOfOldestMessage__work=lambda minute: (60.0 * (minute - BEGIN + 1),)),
     ),
+    "in_flight": (fault("messages are postponed", ApproximateNumberOfMessagesNotVisible__work=always(70_000.0)),),
     "dead_letters": (fault("one dead letter", ApproximateNumberOfMessagesVisible__dead=always(1.0)),),
     "no_processor": (fault("processors end", OldestOpenSeconds=always(), OrdersParked=always()),),
     "failures": (fault("ten unexpected errors a minute", FailedMessages=always(*[1.0] * 10)),),

@@ -27,7 +27,7 @@ BURST = 1_000
 """Messages that may be added at once while the queue is known to be empty."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Second:
     """Observations of one second of the monotonic clock. `oldest` and `newest` are send times in epoch milliseconds."""
 
@@ -134,7 +134,7 @@ class Backlog:
     def _this_second(self) -> _Second:
         at = int(self._monotonic())
         if not self._seconds or self._seconds[-1].at != at:
-            self._seconds.append(_Second(at))
+            self._seconds.append(_Second(at=at))
         return self._seconds[-1]
 
     def _within(self, seconds: float) -> Sequence[_Second]:
