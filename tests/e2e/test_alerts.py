@@ -26,7 +26,7 @@ SECOND = "1s"
 AT_ONCE = {"OrderNoApi", "OrderNoProcessor"}
 """Alerts that do not wait here. The others do: a test on a busy machine may have a slow moment."""
 
-EMPTY = {"customer: Refused by a limit"}
+EMPTY = {"customer: Refused requests by limit"}
 """A panel about what does not happen while all is well: its metric has no series before it does."""
 
 
