@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ONE_OF_EACH = (API, PROCESSOR)
 STOCK = {"PLENTY": 100, "SPLIT": 2, "SINGLE": 1}
 SHARDS = {"SPLIT": 2}
-RECORDINGS = 2
-TRIES = 3
+RECORDINGS = 3
+TRIES = 6
 """How often a script is run until it passes the point: a request may fall together with another, or not be needed."""
 
 COUNTS = {"GetQueueUrl", "GetQueueAttributes"}

@@ -21,7 +21,8 @@ from tests.waiting import eventually
 
 AT_ONCE = 32
 CANCELLED_WITHIN_SECONDS = 0.3
-QUIET_SECONDS = 90.0
+QUIET_SECONDS = 200.0
+"""Patience after the faults: an outage of a minute doubles the waits of paid orders up to another minute."""
 UNAUTHORIZED = 401
 STOCK = {"COMMON": 10_000, "HOT": 60, "RARE": 15}
 SHARDS = {"HOT": 4, "RARE": 2}
