@@ -107,3 +107,11 @@ class TestAllowance:
         observed.backlog.allowance()
         observed.now += 5
         assert observed.backlog.allowance() == 5
+
+
+def test_counts_older_than_a_minute_are_not_kept(observed: Observed) -> None:
+    """An empty queue is counted for months."""
+    for _ in range(1_000):
+        observed.now += 15
+        observed.count(0)
+    assert len(observed.backlog._counts) <= MEMORY_SECONDS / 15 + 1

@@ -70,6 +70,7 @@ class Backlog:
     def counted(self, depth: Depth) -> None:
         """Record SQS's count of the messages."""
         self._counts.append((self._monotonic(), depth))
+        self._forget_counts()
 
     def sweep_before(self, now: int) -> int | None:
         """Return the due time before which an open order has no message in the queue, in epoch milliseconds.
@@ -126,10 +127,13 @@ class Backlog:
 
     def _visible(self) -> int | None:
         """Return the highest count of the last minute, or None without one."""
+        self._forget_counts()
+        return max((depth.work for _, depth in self._counts), default=None)
+
+    def _forget_counts(self) -> None:
         since = self._monotonic() - MEMORY_SECONDS
         while self._counts and self._counts[0][0] < since:
             self._counts.popleft()
-        return max((depth.work for _, depth in self._counts), default=None)
 
     def _this_second(self) -> _Second:
         at = int(self._monotonic())
