@@ -4,17 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from aws_json_client import RetryPolicy
 from order_operations.pace import Pace
-from order_operations.target import STORAGE_DEADLINE, Target
-from order_shared.aws.dynamodb import Item, open_dynamo
+from order_operations.target import Target
 from order_shared.domain.clock import utc_now
 from order_shared.domain.errors import PlatformError
 from order_shared.storage.audit_trail import Operation
 from order_shared.storage.key_migration import EntryPage, KeyMigration
 from order_shared.storage.outbox import DEFAULT_SHARDS
 from order_shared.tables import DEFAULT_OPEN_SHARDS
+
+if TYPE_CHECKING:
+    from order_shared.aws.dynamodb import Item
 
 SUBJECT = "migration#open_orders"
 MAX_PAGE = 25
@@ -113,11 +115,5 @@ def record_key_migration(target: Target, reason: str) -> None:
 
 @asynccontextmanager
 async def open_key_migration(target: Target) -> AsyncIterator[KeyMigration]:
-    settings = target.settings
-    async with open_dynamo(
-        target.credentials,
-        region=settings.aws_region,
-        endpoint=settings.dynamodb_endpoint,
-        retries=RetryPolicy(deadline=STORAGE_DEADLINE),
-    ) as dynamo:
-        yield KeyMigration(dynamo, settings.tables)
+    async with target.open_tables() as dynamo:
+        yield KeyMigration(dynamo, target.settings.tables)

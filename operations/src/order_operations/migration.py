@@ -7,10 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from aws_json_client import RetryPolicy
 from order_operations.pace import Pace
-from order_operations.target import STORAGE_DEADLINE, Target
-from order_shared.aws.dynamodb import Item, open_dynamo
+from order_operations.target import Target
+from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import utc_now
 from order_shared.storage.audit_trail import Operation
 from order_shared.storage.item_schema import version_of
@@ -131,9 +130,5 @@ def record_run(target: Target, migration: Migration, table: MigratedTable, reaso
 async def open_migrations(
     target: Target, tables: Sequence[MigratedTable]
 ) -> AsyncIterator[dict[MigratedTable, Migration]]:
-    settings = target.settings
-    retries = RetryPolicy(deadline=STORAGE_DEADLINE)
-    async with open_dynamo(
-        target.credentials, region=settings.aws_region, endpoint=settings.dynamodb_endpoint, retries=retries
-    ) as dynamo:
-        yield {table: Migration.of(dynamo, settings.tables, table) for table in tables}
+    async with target.open_tables() as dynamo:
+        yield {table: Migration.of(dynamo, target.settings.tables, table) for table in tables}

@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -11,7 +12,8 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
-from aws_json_client import BotocoreCredentials, CredentialsProvider
+from aws_json_client import BotocoreCredentials, CredentialsProvider, RetryPolicy
+from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.metrics import Metrics
@@ -55,6 +57,15 @@ class Target:
             return cls(settings, BotocoreCredentials(), boto3.Session(), user())
         caller = boto3.client("sts", region_name=settings.aws_region).get_caller_identity()
         return cls(settings, BotocoreCredentials(), boto3.Session(), caller["Arn"])
+
+    def open_tables(self, *, deadline: float = STORAGE_DEADLINE) -> AbstractAsyncContextManager[Dynamo]:
+        """Open a client of the target's DynamoDB. `deadline` is the time limit of one call in seconds."""
+        return open_dynamo(
+            self.credentials,
+            region=self.settings.aws_region,
+            endpoint=self.settings.dynamodb_endpoint,
+            retries=RetryPolicy(deadline=deadline),
+        )
 
     @cached_property
     def audit(self) -> AuditTrail:

@@ -10,14 +10,14 @@ from typing import TypeVar
 
 import httpx2
 
-from aws_json_client import SQS, ResponseError, RetryPolicy, open_client
+from aws_json_client import SQS, ResponseError, open_client
 from order_operations.live import last_orders
 from order_operations.live.exposition import Sample
 from order_operations.live.outbox import Outbox, OutboxReader
 from order_operations.live.queues import Depth, Queues
 from order_operations.live.tasks import Task
 from order_operations.target import Target
-from order_shared.aws.dynamodb import Dynamo, open_dynamo
+from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.clock import utc_now
 from order_shared.domain.order.models import Customer, Order
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
@@ -127,12 +127,7 @@ async def open_sources(
         open_client(
             SQS, credentials=target.credentials, region=settings.aws_region, endpoint=settings.sqs_endpoint
         ) as sqs,
-        open_dynamo(
-            target.credentials,
-            region=settings.aws_region,
-            endpoint=settings.dynamodb_endpoint,
-            retries=RetryPolicy(deadline=PATIENCE_SECONDS),
-        ) as dynamo,
+        target.open_tables(deadline=PATIENCE_SECONDS) as dynamo,
     ):
         storage = Storage(dynamo, settings.tables, customer=customer, small=small)
         yield Sources(http, tasks, Queues(sqs, settings).depth, storage.read)
