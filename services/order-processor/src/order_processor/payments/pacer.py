@@ -16,7 +16,7 @@ FALL = 0.7
 """Factor of the rate when the provider throttles."""
 
 FALL_SECONDS = 1.0
-"""Time within which throttled calls count as one: they were under way together."""
+"""Time within which throttled calls count as one, because they were made concurrently."""
 
 BURST_SECONDS = 1.0
 """Calls saved up over this time may be made at once."""
@@ -32,6 +32,7 @@ class Pacer:
         self._monotonic = monotonic
         self._highest = highest
         self._lowest = highest * LOWEST_SHARE
+        self._slope = highest / RISE_SECONDS
         self._rate = highest
         self._tokens = highest * BURST_SECONDS
         self._at = self._fell_at = monotonic()
@@ -60,7 +61,7 @@ class Pacer:
         self._tokens -= 1
 
     def throttled(self) -> None:
-        """Lower the rate, once for the calls that were under way together."""
+        """Lower the rate, once for throttled calls within FALL_SECONDS."""
         self._refill()
         if self._at - self._fell_at >= FALL_SECONDS:
             self._fall_to(max(self._lowest, self._rate * FALL))
@@ -72,12 +73,11 @@ class Pacer:
 
     def _seconds_until(self, tokens: float) -> float:
         """Return the time in which so many tokens are added, while the rate rises to its maximum."""
-        slope = self._highest / RISE_SECONDS
-        rising = (self._highest - self._rate) / slope
-        meanwhile = (self._rate + self._highest) / 2 * rising
-        if tokens <= meanwhile:
-            return (math.sqrt(self._rate**2 + 2 * slope * tokens) - self._rate) / slope
-        return rising + (tokens - meanwhile) / self._highest
+        rising = (self._highest - self._rate) / self._slope
+        added = self._tokens_within(rising)
+        if tokens <= added:
+            return (math.sqrt(self._rate**2 + 2 * self._slope * tokens) - self._rate) / self._slope
+        return rising + (tokens - added) / self._highest
 
     def _fall_to(self, rate: float) -> None:
         self._rate = rate
@@ -88,12 +88,11 @@ class Pacer:
         now = self._monotonic()
         elapsed, self._at = now - self._at, now
         added = self._tokens_within(elapsed)
-        self._rate = min(self._highest, self._rate + self._highest * elapsed / RISE_SECONDS)
+        self._rate = min(self._highest, self._rate + self._slope * elapsed)
         self._promised = max(0.0, self._promised - added)
         self._tokens = min(max(1.0, self._rate * BURST_SECONDS), self._tokens + added)
 
     def _tokens_within(self, seconds: float) -> float:
         """Return the number of tokens added in this time, while the rate rises to its maximum."""
-        slope = self._highest / RISE_SECONDS
-        rising = min(seconds, (self._highest - self._rate) / slope)
-        return (self._rate + slope * rising / 2) * rising + self._highest * (seconds - rising)
+        rising = min(seconds, (self._highest - self._rate) / self._slope)
+        return (self._rate + self._slope * rising / 2) * rising + self._highest * (seconds - rising)
