@@ -81,7 +81,7 @@ def total(parts: Iterable[Part]) -> float:
 
 
 def _region(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """Return the parts of one region. Only the home region runs processors and gets orders."""
+    """Yield one region's parts of the bill. Only the home region runs processors and receives orders."""
     services = [environment.api, environment.processor] if home else [environment.api]
     tasks = sum(size.minimum for size in services)
     orders = load.orders if home else 0.0
@@ -105,7 +105,7 @@ def _region(environment: Environment, load: Load, prices: Prices, *, home: bool)
 
 
 def compute(environment: Environment, services: Sequence[ServiceSize], prices: Prices) -> Iterator[Part]:
-    """Return the parts for the compute of these services, each at its minimum of tasks."""
+    """Yield the parts of the bill for the compute of these services, each at its minimum number of tasks."""
     vcpus = sum(size.minimum * size.cpu for size in services) / 1024
     memory = sum(size.minimum * size.memory for size in services) / 1024
     if environment.capacity is Capacity.EC2:
@@ -132,7 +132,7 @@ def compute(environment: Environment, services: Sequence[ServiceSize], prices: P
 
 
 def _instances(environment: Environment, services: Sequence[ServiceSize]) -> float:
-    """Return the number of instances; for a feature environment, its share of its host's."""
+    """Return the number of instances; for a feature environment, the fraction that it uses of its host's instances."""
     kind, instances = INSTANCE_TYPES[environment.instances.type], environment.instances
     filled = max(
         sum(size.minimum * size.cpu for size in services) / kind.cpu,
@@ -161,7 +161,10 @@ def _front(environment: Environment, orders: float, prices: Prices) -> Iterator[
 
 
 def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterator[Part]:
-    """Return the parts of the egress. A feature environment pays for its traffic only; the rest is its host's."""
+    """Yield the parts of the bill for egress.
+
+    A feature environment pays only for its own traffic. Its host pays for the gateways or endpoints.
+    """
     hours = 0 if environment.is_feature else q.HOURS
     if environment.egress is Egress.ENDPOINTS:
         count = len(environment.endpoint_services)
@@ -175,7 +178,10 @@ def egress(environment: Environment, gigabytes: float, prices: Prices) -> Iterat
 
 
 def data(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """Return the parts of a region's tables. A standby region pays for each write too, since it is replicated."""
+    """Yield the parts of the bill for a region's tables.
+
+    A standby region also pays for every write, because each write is replicated to it.
+    """
     processors = environment.processor.minimum if home else 0
     sweeps = q.SWEEP_READ_UNITS * q.SWEEP_QUERIES_PER_HOUR[environment.open_shards] * processors
     read_orders = q.ORDER_READS * load.orders if home else 0.0
@@ -208,7 +214,7 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
 
 
 def _capacity(billing: Provisioned, units_per_second: float) -> int:
-    """Return the paid units; DynamoDB throttles above the maximum, so no more are paid."""
+    """Return the capacity units to pay for. DynamoDB throttles requests above the maximum instead of adding units."""
     return min(billing.maximum, max(billing.minimum, ceil(units_per_second * 100 / billing.utilization)))
 
 

@@ -1,4 +1,8 @@
-"""Preconditions: stacks that must exist before a stack is applied, and not exist when it is destroyed. No I/O."""
+"""Preconditions of applying and destroying stacks. No I/O.
+
+Before a stack is applied, the stacks that it reads must exist. Before a stack is destroyed, the stacks that need it
+must be destroyed.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,7 +20,7 @@ def unready(
     *,
     in_turn: bool,
 ) -> dict[Stack, list[Stack]]:
-    """Return, for each stack, the stacks that it reads and that do not exist yet, in the order of their creation.
+    """Return the stacks that cannot be applied yet, each with the missing stacks that it reads, in creation order.
 
     `in_turn`: the stacks are applied one after the other, so that a later one can read an earlier one.
     """

@@ -1,4 +1,4 @@
-"""Announcements, confirmations and results of these commands, with `orderctl.terminal`."""
+"""Terminal output of the `orderctl env` commands: announcements, confirmations and results."""
 
 from collections.abc import Callable, Mapping, Sequence
 

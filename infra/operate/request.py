@@ -1,4 +1,4 @@
-"""Request of a command: its environment, and the stacks in their order. No I/O."""
+"""Request of a command: the environment, and the stacks in the order in which they are processed. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,11 +30,12 @@ class Request:
     dry_run: bool = False
 
     def stacks(self) -> tuple[Stack, ...]:
-        """Return the requested stacks, in the order of the command.
+        """Return the requested stacks in the order in which the command processes them.
 
         Raises:
-            UsageError: if there is none.
-            Refused: if it is the registry, without `--registry`.
+            UsageError: if no stack matches the request, or the environment is not in the requested region.
+            Refused: if the request would destroy only the registry and lacks `--registry`, or would apply the services
+                of several regions.
         """
         if self.leaves:
             candidates = leaving_stacks(self.environment, str(self.region))

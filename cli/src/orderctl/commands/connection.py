@@ -1,4 +1,4 @@
-"""Connection of the customer commands to the API, and the report of its failures."""
+"""Connection of the customer commands to the API, and error messages for failed calls."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,11 @@ CustomerOption = Annotated[str | None, typer.Option(help="With --local: the cust
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """API and customer that the options select."""
+    """Choice of API and customer from the command-line options.
+
+    With `local`, the API is the one of the local stack, and `tenant` and `customer` name the customer. Otherwise it is
+    the API at ORDER_API_URL, and the token in ORDER_TOKEN identifies the customer.
+    """
 
     local: bool
     state: Path
@@ -62,7 +66,10 @@ class Connection:
 
 @contextlib.contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Report a failed API call too: the problem's details, and the idempotency key for a retry."""
+    """Report invalid values and failed API calls, in addition to the errors of `reported_failures`.
+
+    The report of a failed call has the details of the problem, and the idempotency key for a retry.
+    """
     with reported_failures():
         try:
             yield

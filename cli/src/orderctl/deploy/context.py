@@ -115,7 +115,11 @@ class DeployContext:
         return Lock(self._client("dynamodb"), self._operations, self.ref, holder, now)
 
     def watch(self) -> Callable[[Deployment], str | None]:
-        """Return the check for reasons to roll back that ECS does not see: dead letters of a new processor."""
+        """Return a function that returns the reason to roll back a deployment, or None.
+
+        For the processor, new dead letters are the reason, because ECS does not monitor them. For the API, the function
+        always returns None.
+        """
         if self.ref.kind == API:
             return lambda _: None
         return DeadLetterWatch(self._client("sqs"), order_queue(self.ref.table_prefix).dead_letter_name)

@@ -48,12 +48,12 @@ class HookDecision(StrEnum):
 
 
 class Exclusion(Protocol):
-    """Lock for one operator at a time, as `lock.Lock`."""
+    """Port of the deployment lock, which one operator can hold at a time. `lock.Lock` implements it."""
 
     def take(self) -> None: ...
     def extend(self) -> None: ...
     def kept(self) -> AbstractContextManager[None]:
-        """Keep the lock during the block, while an operator is asked."""
+        """Keep the lock from expiring during the block, which waits for an operator."""
         ...
 
     def release(self) -> None: ...

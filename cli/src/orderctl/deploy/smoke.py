@@ -1,7 +1,7 @@
-"""Smoke test of green, through the test listener, before it has production traffic.
+"""Smoke test of the green fleet, sent through the test listener before green receives production traffic.
 
-The listener forwards the paths that production exposes: `/v1`. Responses to authenticated requests name the release
-that served them, which shows whether green responded.
+The test listener forwards the same paths as the production listener: `/v1/*` and `/pages/*`. Each response to an
+authenticated request names the release that served it, so the test can verify that green responded.
 """
 
 import uuid
@@ -39,12 +39,12 @@ class Smoke:
 
     url: str
     release: str | None
-    """Commit of the image that is deployed; None if the image names none."""
+    """Commit of the deployed image; None if the image names no commit."""
     poll_sleep: Callable[[], None]
     """Sleep between two attempts to reach the release."""
     token: str | None = None
     may_be_unnamed: bool = False
-    """Accept responses that name no release: those of releases from before the header."""
+    """Accept responses without the header `Order-Release`, which older releases do not send."""
     transport: httpx2.BaseTransport | None = None
 
     def run(self) -> list[Check]:
@@ -77,7 +77,7 @@ class Smoke:
         yield Check("order", Verdict.OK, f"{first}: placed, replayed and read")
 
     def _release(self, http: httpx2.Client) -> Check:
-        """Wait until the deployed release responds. Raises _Unexpected if another one still responds at the end."""
+        """Wait until the deployed release responds. Raises _Unexpected if another release still responds."""
         answer = _ask(http, "release", "GET", f"{ORDERS}?limit=1")
         for _ in range(RELEASE_ATTEMPTS - 1):
             if self._difference(answer) is None:
@@ -141,7 +141,7 @@ def _send(http: httpx2.Client, what: str, method: str, path: str, **request: Any
 
 
 def _id(order: httpx2.Response) -> str:
-    """Return the id of the order in a response. Raises _Unexpected if it has none."""
+    """Return the order id from a response. Raises _Unexpected if the response has no order id."""
     try:
         return str(order.json()["id"])
     except (ValueError, KeyError, TypeError):

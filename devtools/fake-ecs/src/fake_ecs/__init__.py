@@ -1,17 +1,25 @@
-"""Fake of Amazon ECS service deployments, and of the other services that a deployment by image tag uses.
+"""Fake of Amazon ECS service deployments, and of the other AWS services that a deployment by image tag uses.
 
-It serves the deployment API of ECS, images, immutable tags and scans of ECR, rules, weights and targets of Elastic Load
-Balancing, and alarms of CloudWatch. Each response is checked against botocore's model. The fake of ECS uses the other
-three through their public APIs, of this fake or of another endpoint.
+The fake serves a part of four APIs:
 
-The fake behaves as AWS documents. Assumptions where the documentation gives no detail:
+- ECS: service deployments;
+- ECR: images, immutable tags and scans;
+- Elastic Load Balancing: rules, weights and targets;
+- CloudWatch: alarms.
 
-- a rolling deployment has the stages of a blue/green one except those that shift traffic;
-- a newer deployment ends the previous one as STOPPED at once, and removes its tasks in RECONCILE_SERVICE;
-- a rollback returns to the revision that had the production traffic at the start, and `lifecycleStage` keeps the
-  stage at which the rollback began;
-- the hook of a pause that ends in a requested rollback is FAILED.
+Each response is checked against botocore's model. The fake of ECS calls the other three services through their public
+APIs, which this fake or another endpoint serves.
 
-Tasks run no containers. A request to a listener follows its rules and goes to the address set for the tasks' image
-(`routing.py`). The only hooks are pause hooks; the strategies are rolling and blue/green.
+The behaviour follows the AWS documentation. Where the documentation gives no detail, the fake assumes:
+
+- a rolling deployment has the stages of a blue/green deployment, except those that shift traffic;
+- a newer deployment ends the previous deployment at once, with the status STOPPED. The stage RECONCILE_SERVICE of the
+  newer deployment removes the tasks of the previous one;
+- a rollback returns to the revision that had the production traffic at the start of the deployment, and
+  `lifecycleStage` keeps the stage at which the rollback began;
+- if a rollback is requested during a pause, the status of the pause hook becomes FAILED.
+
+Tasks run no containers. The rules of a listener select the tasks for a request, and the fake forwards the request to
+the address that is set for the image of these tasks (`routing.py`). The fake supports only pause hooks, and the
+strategies rolling and blue/green.
 """

@@ -1,4 +1,4 @@
-"""Gateway of all APIs of the fake: find the operation, check the request, call it, and check the response."""
+"""Gateway to all APIs of the fake. It validates each request, calls the operation and validates the response."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +22,11 @@ Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Api(Protocol):
-    """Operations of one service. The method `put_image` is the operation PutImage."""
+    """Operations of one service. The method `put_image` implements the operation PutImage."""
 
     @property
     def name(self) -> str:
-        """botocore's."""
+        """Name of the service in botocore."""
         ...
 
     @property
@@ -44,7 +44,7 @@ class Response:
 
 class Gateway:
     def __init__(self, apis: Sequence[Api], models: Mapping[str, ServiceModel], faults: Faults) -> None:
-        """Create a gateway. `models` are by API name."""
+        """Create a gateway. `models` maps the name of each API to botocore's model of the service."""
         self._apis = {api.name: api for api in apis}
         self._models = models
         self._faults = faults
@@ -53,7 +53,7 @@ class Gateway:
         self._by_scope = {models[api.name].signing_name: api.name for api in apis}
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> Response:
-        """Return the response to a request. Raises InvalidResponse if it does not fit botocore's model."""
+        """Return the response to a request. Raises InvalidResponse if the response does not match botocore's model."""
         target = headers.get("X-Amz-Target")
         if target is not None:
             return self._answer_json(target, body)

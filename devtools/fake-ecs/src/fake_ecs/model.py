@@ -1,6 +1,7 @@
 """Data model of a service: revisions, tasks and deployments.
 
-Plain data only; `machine` and `fleet` change it. The names are those of the ECS API.
+Data only: the rules of a deployment are in `machine`, `stages` and `fleet`. The values of the enumerations are those of
+the ECS API.
 """
 
 import secrets

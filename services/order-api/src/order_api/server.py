@@ -23,9 +23,10 @@ GRACEFUL_SHUTDOWN_SECONDS = 20
 
 
 class Server(uvicorn.Server):
-    """uvicorn server with a frozen heap and a lame duck: the first signal lets it serve for `lame_duck_seconds` more.
+    """uvicorn server that excludes start-up objects from garbage collection and has a lame-duck period at shutdown.
 
-    A second signal ends the lame duck at once.
+    The first signal starts the lame-duck period: the server keeps serving for `lame_duck_seconds`. A second signal ends
+    the period at once.
     """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, *, lame_duck_seconds: float) -> None:
@@ -45,7 +46,10 @@ class Server(uvicorn.Server):
         freeze_heap()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin the lame duck. Runs as a signal handler and therefore must not log."""
+        """Start the lame-duck period on the first signal. Runs as a signal handler and therefore must not log.
+
+        Close at once on a second signal, before the server has started, or if `lame_duck_seconds` is 0.
+        """
         if not self.started or self._closes_at is not None or not self._lame_duck_seconds:
             self._close(sig, frame)
             return
@@ -54,7 +58,7 @@ class Server(uvicorn.Server):
         self._closes_at = time.monotonic() + self._lame_duck_seconds
 
     async def on_tick(self, counter: int) -> bool:
-        """Check for the end of the lame duck. uvicorn calls this ten times a second; True ends its main loop."""
+        """Close after the lame-duck period. uvicorn calls this ten times a second; True ends uvicorn's main loop."""
         if self._closes_at is not None and not self.should_exit and time.monotonic() >= self._closes_at:
             log.info("lame_duck_over", seconds=self._lame_duck_seconds)
             self._close(self._signal, None)

@@ -1,14 +1,16 @@
 """Republish the message of every order that is still open past its due time.
 
-Every processor sweeps the keys of the index `open_orders`, some of them in each sweep (`storage/outbox.py`). The due
-time of an overdue order is postponed by a conditional write with doubling backoff. The process whose write succeeds
-sends the message. Only a message that SQS acknowledged counts as a sweep, so an outage only delays messages.
+Every processor runs a sweeper. Each sweep reads some of the keys of the index `open_orders` (`storage/outbox.py`) and
+finds the overdue orders. For each of them, a conditional write postpones the due time by a delay that doubles with
+every sweep of the order, up to 15 minutes. The process whose write succeeds sends the message. A sweep of an order
+counts only if SQS acknowledged the message, so an outage of SQS delays messages but does not park orders.
 
-An order with a scheduled message is not due: the flow that postpones a message also sets the due time. An order whose
-message may be part of a backlog is not swept, and the number of messages that a sweep adds is limited: see
-`order_shared.messaging.backlog`.
+The sweeper avoids a second message for an order. When a flow returns a message to the queue for a later delivery, the
+flow also sets the order's due time to a time after that delivery. Orders whose message may be part of a backlog are not
+swept, and each sweep adds a limited number of messages: see `order_shared.messaging.backlog`.
 
-Once per minute the sweeper measures the outbox and the queue, for metrics and for alarms based on log lines.
+Once per minute the sweeper reports the outbox, for metrics and for alarms based on log lines. It counts the messages of
+the queue every COUNT_EVERY sweeps.
 """
 
 import asyncio
@@ -70,14 +72,14 @@ class Sweeper:
     schedule: SweepSchedule
     interval: timedelta
     open_shards: int = DEFAULT_OPEN_SHARDS
-    """Keys of the outbox that are written."""
+    """Number of the outbox's keys that are written."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _oldest: float = field(default=0.0, init=False)
     _oldest_unsent: float = field(default=0.0, init=False)
     _reported_at: datetime | None = field(default=None, init=False)
     _sweeps: int = field(default=0, init=False)
     _parked: dict[str, int] = field(default_factory=dict, init=False)
-    """Number of parked orders by key, as of its last read."""
+    """Number of parked orders by key, as of the last read of the key."""
 
     def __post_init__(self) -> None:
         self._swept_keys = sweep_rotation(self.open_shards)
@@ -103,7 +105,10 @@ class Sweeper:
                 log.exception("sweep_crashed")
 
     async def sweep(self) -> int:
-        """Sweep the keys of one look, and return the number of messages sent. Stop early if SQS rejects messages."""
+        """Sweep the next keys of the rotation, and return the number of messages sent.
+
+        Stop early if SQS rejects a message, if the backlog allows no more messages, or after `stop`.
+        """
         if self._sweeps % COUNT_EVERY == 0:
             await self._count_messages()
         self._sweeps += 1
@@ -125,7 +130,7 @@ class Sweeper:
         return sent
 
     async def report(self) -> None:
-        """Measure outbox and queue, and log `outbox`, unless the last report is less than REPORT_EVERY ago.
+        """Set the outbox metrics and log `outbox`, unless the last report is less than REPORT_EVERY ago.
 
         `oldest_open_seconds` is the age of the oldest order that any sweep since the last report found overdue. A sweep
         postpones the orders that it finds, so the next sweep does not see them: a gauge set by each sweep would be 0
@@ -153,7 +158,7 @@ class Sweeper:
         self.backlog.counted(depth)
 
     async def count_parked(self) -> int:
-        """Count the parked orders, each key as it was last read, and set the metric."""
+        """Count the parked orders of the next keys. Return the number for all keys, and set the metric to it."""
         for shard in self._parked_keys.look():
             found = len(await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT))
             self._parked_keys.was_read(shard, found=found > 0)

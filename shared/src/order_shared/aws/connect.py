@@ -1,4 +1,4 @@
-"""Choice of the AWS client: aws-json-client, or aioboto3 as the reference to compare it with."""
+"""Choice of the AWS client: aws-json-client, or aioboto3 for comparison."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,10 @@ def undecorated(transport: Transport) -> Transport:
 
 
 class Connect(Protocol):
-    """Open a service in a region, or at an endpoint, with its own connections. `timeout` is in seconds."""
+    """Function that opens a transport to one AWS service, in a region or at an endpoint, with its own connections.
+
+    `timeout` is in seconds.
+    """
 
     def __call__(
         self,
@@ -31,7 +34,10 @@ class Connect(Protocol):
 
 
 def connect_by(client: str) -> Connect:
-    """Return the client with the name `client` (ORDER_AWS_CLIENT). Raises ImportError if it is not installed."""
+    """Return the function that opens transports with the AWS client named `client` (ORDER_AWS_CLIENT).
+
+    Raises ImportError if that client is not installed.
+    """
     if client == OURS:
         return open_transport
     from order_shared.aws.aioboto3_transport import open_aioboto3  # noqa: PLC0415 - an extra of this package

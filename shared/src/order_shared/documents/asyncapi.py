@@ -80,11 +80,11 @@ class _WriterSchema(GenerateJsonSchema):
         return False
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> dict[str, Any]:
-        """Omit null: messages omit unknown values."""
+        """Return the schema of the value without null, because messages omit fields without a value."""
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
-        """Omit the default null of optional fields."""
+        """Omit `default: null` for optional fields."""
         inner: CoreSchema = schema["schema"]
         return self.generate_inner(inner) if schema.get("default") is None else super().default_schema(schema)
 

@@ -1,7 +1,7 @@
-"""Times of the platform: aware UTC, whole microseconds, one sortable text format.
+"""Times of the platform: timezone-aware UTC datetimes in microseconds, and one text format that sorts by time.
 
-By default `datetime.isoformat` omits zero microseconds, and its results do not sort by time. So this module has the
-only format, and does all arithmetic with integers.
+By default `datetime.isoformat` omits microseconds that are zero, so its texts do not sort by time. Use `to_text` and
+`from_text` instead. All arithmetic uses integers, which are exact.
 """
 
 import re
@@ -25,7 +25,7 @@ def utc_now() -> datetime:
 
 
 def to_micros(at: datetime) -> int:
-    """Return the microseconds since 1970 of an aware datetime, exactly."""
+    """Return the exact number of microseconds from 1970 to an aware datetime."""
     return (at - EPOCH) // MICROSECOND
 
 

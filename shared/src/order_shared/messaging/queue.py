@@ -43,10 +43,10 @@ class Visibility:
 
 @dataclass(frozen=True, slots=True)
 class EntryFailure:
-    """Error of entry `index` of a batch whose request succeeded.
+    """Failure of one entry in a batch request that itself succeeded. `index` is the entry's position in the batch.
 
-    `gone` means that this consumer no longer has the message (deleted, or delivered again); other errors may be
-    transient.
+    `gone` means that this consumer no longer holds the message, because it was deleted or delivered again. Other
+    failures may be transient.
     """
 
     index: int

@@ -57,9 +57,9 @@ class Settings(BaseSettings):
     the extra `order-shared[aioboto3]`."""
 
     home_region: Annotated[str | None, Field(min_length=1)] = None
-    """The only region that writes, among the regions that share replicated tables: uniqueness and transactions do not
-    span regions. In every other region the API only reads, and the processor does not start. If not set, this region
-    writes."""
+    """Home region: the only one that takes writes among the regions with replicated tables, because uniqueness and
+    transactions do not span regions. In every other region the API only reads, and the processor does not start. If not
+    set, this region is the home region."""
 
     open_shards: OpenShards = OpenShards.DEFAULT
     """Keys of the index `open_orders` that are written: 16, or 128 for more than 1,000 orders a second. All of them are
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
 
     @property
     def home_elsewhere(self) -> str | None:
-        """The region that writes; None if this region writes."""
+        """The home region, which takes all writes; None if this region is the home region."""
         return None if self.home_region == self.aws_region else self.home_region
 
     @property

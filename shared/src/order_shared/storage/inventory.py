@@ -3,13 +3,13 @@
     product     name, unit_price, currency, stock_shards, and tenant, sku for the index `products_by_tenant`
     stock#NN    available, increases; one item per stock shard
 
-Every stock change is in a transaction with an order or an idempotency record, so that a repeated request cannot apply
-it twice. A change of price writes the product's item only: transactions of buyers never meet it.
+Every change of a product's total stock is in a transaction with an order or an idempotency record, so that a repeated
+request cannot apply the change twice. A price change writes only the product's item, so it never conflicts with orders.
 
-Plain reads return one shard after the other, so units that are moved meanwhile may be missing from their sum. That is
-why each increase of a shard is counted in `increases`: if no shard was increased from one read of all shards to the
-next, then all of them together held at most the sum of the first read at the instant between the two. Decreases are
-not counted, so taking stock costs nothing more, and a take that fails writes nothing.
+A read returns the shards one after the other, so its sum may miss units that are moved during the read. The attribute
+`increases` therefore counts the increases of a shard. If two successive reads return the same counts, no shard was
+increased between them: at the instant between the reads, all shards together held at most the sum of the first read.
+Decreases are not counted, so taking stock costs nothing more, and a failed attempt to take stock writes nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ class InventoryRepository(Protocol):
         ...
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
-        """Return those of the products that exist, by SKU. Strongly consistent."""
+        """Return the products that exist among `skus`, by SKU. Strongly consistent."""
         ...
 
     async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
@@ -65,26 +65,26 @@ class InventoryRepository(Protocol):
     async def put(self, product: Product) -> None:
         """Create or replace the product without changing its stock. Raises StockShardsShrunk.
 
-        New stock shards exist before the product names them.
+        New stock shards are created before the product refers to them.
         """
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        """Add `delta` to the stock of one shard, once per record.
+        """Change the stock of a product by `delta`, once per idempotency record.
 
         Raises ProductNotFound, InsufficientStock, RecordTaken.
         """
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        """Move stock into a shard, so that it holds `quantity`, unless others change the stock meanwhile.
+        """Move stock into a shard, so that it holds `quantity`, unless another writer changes the stock meanwhile.
 
-        Return False if all shards together hold less.
+        Return False if `plan_consolidation` returns None.
         """
         ...
 
     async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
-        """Return the moves after which a shard holds `quantity`, for the transaction that takes it.
+        """Return the moves after which a shard holds `quantity`. Write them in the transaction that takes the stock.
 
-        Return None if all shards together hold less.
+        Return None if all shards together hold less than `quantity`, or if the product or the shard does not exist.
         """
         ...
 
@@ -101,14 +101,14 @@ def stock_record(shard: int) -> str:
 
 
 def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Return the write that takes `quantity` from the shard. Its condition requires that the shard has as much."""
+    """Return the write that takes `quantity` from the shard. The write fails if the shard holds less."""
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(-quantity), AVAILABLE.gte(quantity))
 
 
 def take_from_shards(
     table: str, tenant: str, sku: str, *, shard: int, quantity: int, moves: Moves | None = None
 ) -> list[Update]:
-    """Return the writes that take `quantity` from the shard after the moves into it, all in one transaction."""
+    """Return the writes of one transaction that makes the moves into the shard and takes `quantity` from it."""
     if not moves:
         return [take_stock(table, tenant, sku, shard=shard, quantity=quantity)]
     moved = sum(moves.values())
@@ -133,14 +133,17 @@ def shard_for_adjustment(key: str, stock_shards: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ShardsRead:
-    """What one read of all shards returned, by shard number."""
+    """Result of one read of all shards, by shard number."""
 
     stock: tuple[int, ...]
     increases: tuple[int, ...]
 
 
 class DynamoInventoryRepository:
-    """`increases_counted` says that every writer of this table counts increases: no task of an older release runs."""
+    """Inventory repository on DynamoDB.
+
+    `increases_counted` means that every writer of this table counts increases, so no task of an older release runs.
+    """
 
     def __init__(
         self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now, *, increases_counted: bool = True
@@ -232,7 +235,7 @@ class DynamoInventoryRepository:
         return await get_record(self._dynamo, self._tables.idempotency, key)
 
     async def _create_shards(self, product: Product, shards: Iterable[int]) -> None:
-        """Create empty stock shards. One that exists keeps its stock."""
+        """Create empty stock shards. A shard that already exists keeps its stock."""
         await self._dynamo.transact_write(
             [
                 Update(
@@ -245,10 +248,11 @@ class DynamoInventoryRepository:
         )
 
     async def _adjustment(self, tenant: str, sku: str, delta: int, key: str) -> list[Update]:
-        """Return the writes of an adjustment: all of it on one shard. Raises ProductNotFound, InsufficientStock.
+        """Return the writes of an adjustment. Raises ProductNotFound, InsufficientStock.
 
-        A retry may meet another number of shards, and choose another one: the idempotency record keeps it from being
-        applied again.
+        They add stock to one shard, or take stock from one shard after moves from other shards if it holds too little.
+        A retry may find another number of shards and choose another shard. The idempotency record still prevents a
+        second adjustment.
         """
         if delta >= 0:
             shard = shard_for_adjustment(key, (await self._product(tenant, sku)).stock_shards)
@@ -263,8 +267,8 @@ class DynamoInventoryRepository:
     async def _sufficient_stock(self, tenant: str, sku: str, quantity: int) -> tuple[int, ...]:
         """Return the stock of each shard, `quantity` or more together. Raises ProductNotFound, InsufficientStock.
 
-        A sum that is large enough needs no proof: the conditions of the write decide. A sum that is too small is
-        returned as an error only once all shards together held less than `quantity` at one instant.
+        A sufficient sum needs no proof, because the conditions of the write check the stock again. InsufficientStock
+        is raised only if all shards together provably held less than `quantity` at one instant.
         """
         _, shards = await self._read(tenant, sku)
         for _ in range(STOCK_ROUNDS):
@@ -303,7 +307,7 @@ class DynamoInventoryRepository:
         return _to_product(item)
 
     async def _snapshot(self, tenant: str, sku: str, stock_shards: int) -> tuple[int, ...]:
-        """Return the stock of all shards at one instant. Any write of one of them may cancel this read."""
+        """Return the stock of all shards at one instant. A concurrent write to a shard may cancel this read."""
         gets = [Get(self._table, _stock_key(tenant, sku, shard)) for shard in range(stock_shards)]
         return tuple(_available(item) for item in await self._dynamo.transact_get(gets))
 

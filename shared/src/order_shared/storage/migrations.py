@@ -51,7 +51,7 @@ DEFINITIONS: dict[MigratedTable, tuple[Table, Versions]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """One of `of` parts of a table, which can be scanned in parallel; `number` starts at 0."""
+    """Segment `number`, counted from 0, of a table that is divided into `of` segments for a parallel scan."""
 
     number: int
     of: int

@@ -55,7 +55,7 @@ MAX_DUE_AT = 2**53
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
-    """An entry of the outbox, as the index has it."""
+    """Entry of the outbox, as stored in the index `open_orders`."""
 
     customer_key: str
     created_at: datetime
@@ -72,7 +72,7 @@ class Window:
     end: datetime
 
     def beyond(self, position: datetime, *, descending: bool) -> "Window":
-        """Return the rest of the window after `position`, a time within it."""
+        """Return the part of the window that remains to be read after `position`."""
         return (
             Window(start=self.start, end=position) if descending else Window(start=position + MICROSECOND, end=self.end)
         )
@@ -80,7 +80,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class OrderSlice:
-    """Orders of one read of a window. `more` means that the window may have others."""
+    """Orders from one read of a window. `more` is True if the window may contain further orders."""
 
     orders: list[Order]
     more: bool
@@ -100,32 +100,38 @@ class OrderRepository(Protocol):
         ...
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
-        """Return a tenant's order by its id alone. Raises OrderNotFound, for a moment also for a new order."""
+        """Return the order with this id, of any customer of the tenant. Raises OrderNotFound.
+
+        The lookup uses an eventually consistent index, so a new order may not be found for a moment.
+        """
         ...
 
     async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
-        """Return the customer's orders created within the window, sorted by time: one read of `limit` orders or 1 MB.
+        """Return the customer's orders created within the window, sorted by time. Strongly consistent.
 
-        Strongly consistent.
+        One call reads at most `limit` orders and 1 MB.
         """
         ...
 
     async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
-        """Write the transition from `before` to `after`, with its stock changes and the release of its reference.
+        """Write the transition from `before` to `after`, with its stock changes, all or none.
 
-        `moves` bring stock into the shards of lines, by SKU, in the transaction that takes it.
+        If the new status frees the order's reference, also delete the reference record. `moves` has the stock to move
+        into the shard of a line, by SKU; the same transaction moves this stock and takes the quantity of the line.
 
-        Return the order as it is stored now. It may have more than `after`: a payment that another owner stored between
-        the read and the takeover.
+        Return the stored order. It can have a payment that `after` does not have, if another owner stored the payment
+        after `before` was read.
 
-        Raises StaleOrder if the stored order is no longer `before`, otherwise OutOfStock; then nothing is written.
+        Raises StaleOrder if the stored order no longer matches `before`; otherwise OutOfStock if a stock shard holds
+        too little.
         """
         ...
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
-        """Write a request to cancel an order that holds stock, even if another owner works on it.
+        """Write a request to cancel an order that holds stock, even if another owner is processing the order.
 
-        Return the stored order. Raises StaleOrder if it holds no stock, already has a request, or is not at `version`.
+        Return the stored order. Raises StaleOrder if the order holds no stock, already has a request to cancel, or is
+        not at `version`.
         """
         ...
 
@@ -137,7 +143,7 @@ class OrderRepository(Protocol):
         ...
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
-        """Change the due time of an open order. Return None if it was changed meanwhile or the order has ended."""
+        """Change an open order's due time. Return None if another writer changed it first, or the order has ended."""
 
     async def get_entry(self, entry: OpenOrder) -> Order | None:
         """Return the order of an entry of the outbox. Strongly consistent."""

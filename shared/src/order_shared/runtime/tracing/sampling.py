@@ -1,4 +1,4 @@
-"""Sampling of traces that callers cannot influence."""
+"""Sampling by ratio that ignores the trace id, because a caller can choose the trace id."""
 
 from secrets import randbits
 from typing import Any
@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, SamplingResul
 
 
 class _IndependentRatio(TraceIdRatioBased):
-    """Sampler that draws a random number instead of using the trace id: a caller could choose an id that is sampled."""
+    """Sampler that compares a random number, instead of the trace id, with the ratio."""
 
     def should_sample(
         self,
@@ -21,7 +21,10 @@ class _IndependentRatio(TraceIdRatioBased):
 
 
 def with_independent_draw(sampler: Sampler) -> Sampler:
-    """Replace `traceidratio` by one random draw per request, which its child spans follow. Return others unchanged."""
+    """Return a replacement for the sampler `traceidratio`; return any other sampler unchanged.
+
+    The replacement draws once per request. Child spans follow that decision.
+    """
     if not isinstance(sampler, TraceIdRatioBased):
         return sampler
     drawn = _IndependentRatio(sampler.rate)
