@@ -9,15 +9,14 @@ import asyncio
 import os
 import signal
 
-import aioboto3
 import uvloop
 
 from order_processor.config import ProcessorSettings
 from order_processor.metrics import ProcessorMetrics
-from order_shared.aws.sqs import open_sqs
 from order_shared.domain.order.events import Event, OrderCancelRequested, OrderPlaced, parse_event
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.delivery import Delivery, Handler
+from order_shared.runtime.adapters import open_adapters
 from order_shared.runtime.config import load_settings
 from order_shared.runtime.logging import configure_logging
 from order_shared.runtime.sockets import listen
@@ -41,15 +40,11 @@ async def dispatch(delivery: Delivery) -> None:
 
 
 async def serve(settings: ProcessorSettings, handler: Handler) -> None:
-    async with open_sqs(
-        aioboto3.Session(),
-        name=settings.queue_name,
-        dead_letter_name=settings.dlq_name,
-        region=settings.aws_region,
-        endpoint=settings.sqs_endpoint,
-        pollers=settings.pollers,
-    ) as queue:
-        consumer = Consumer(queue, handler, settings.consumer_options, ProcessorMetrics().consumer)
+    metrics = ProcessorMetrics()
+    async with open_adapters(
+        settings, metrics, deadline=settings.storage_deadline_seconds, pollers=settings.pollers
+    ) as adapters:
+        consumer = Consumer(adapters.queue, handler, settings.consumer_options, metrics.consumer)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, consumer.stop)
         await consumer.run()
 
