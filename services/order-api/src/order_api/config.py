@@ -34,13 +34,14 @@ class ApiSettings(Settings):
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Time limit for a client to send the head of a request, to send its body, and to read the response."""
     lame_duck_seconds: Annotated[float, Field(ge=0)] = 0.0
-    """Time between SIGTERM and the closing of the listener, with `/serving` 503 and `Connection: close`. Behind a load
-    balancer it must be longer than the target group takes to detect the 503: interval times threshold."""
+    """Time between SIGTERM and the closing of the listener. `/serving` then returns 503, and every response closes its
+    connection. Behind a load balancer it must be longer than the target group takes to detect the 503:
+    interval times threshold."""
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
-    """Idle time-out of a connection: more than the load balancer's 60 s, so that it never uses a closed connection."""
+    """Idle time-out of a connection: above the load balancer's 60 s, so that the balancer never uses a closed one."""
 
     cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
-    """Comma separated. The first secret signs cursors; all of them verify. To rotate, put a new secret first."""
+    """Secrets, comma separated. The first one signs cursors; any of them verifies. To rotate, put a new one first."""
 
     cancel_window: timedelta = timedelta(hours=24)
     """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""
