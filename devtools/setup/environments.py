@@ -23,7 +23,7 @@ STAMP = "setup.stamp"
 class Environment:
     """An environment of a project. `folder` and `project` are relative to the root.
 
-    `within` is a larger environment in the same folder.
+    `within` is a larger environment in the same folder, which is kept if it is installed.
     """
 
     name: str
@@ -67,7 +67,10 @@ def environments(root: Path) -> dict[str, Environment]:
 
 
 def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> None:
-    """Create the environment, unless its stamp shows that it is up to date."""
+    """Create the environment, unless its stamp shows that it is up to date.
+
+    If its folder contains the larger environment, update that one instead.
+    """
     folder = root / environment.folder
     stamp = folder / STAMP
     larger = environment.within

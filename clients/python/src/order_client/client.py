@@ -1,4 +1,4 @@
-"""Client with one method per operation of the API for customers."""
+"""Client for customers: place, read, list, watch and cancel orders, and read a product."""
 
 import re
 import uuid

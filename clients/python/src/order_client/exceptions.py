@@ -41,7 +41,7 @@ GATEWAY_STATUSES = frozenset(
 
 class OrderClientError(Exception):
     idempotency_key: str | None = None
-    """Idempotency key of the order to place. The same call can be repeated with this key at any time."""
+    """Idempotency key of `place_order`. Within 24 hours, repeating the call with this key places no second order."""
 
 
 class Unreachable(OrderClientError):

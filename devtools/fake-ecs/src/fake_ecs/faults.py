@@ -25,7 +25,7 @@ class Faults:
         """Images whose containers do not start: the reason by image digest."""
 
     def throttle(self, operation: str, calls: int) -> None:
-        """Throttle the next calls of an operation. By default botocore retries a throttled call four times."""
+        """Throttle the next `calls` calls of an operation. By default botocore retries a throttled call four times."""
         self._throttled[operation] += calls
 
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:

@@ -39,7 +39,7 @@ class Response:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers in addition to those of the body."""
+    """Headers in addition to Content-Type and Content-Length."""
 
 
 class Gateway:

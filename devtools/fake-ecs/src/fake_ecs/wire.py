@@ -1,6 +1,6 @@
 """Conversion of requests and responses in the protocols of AWS: JSON 1.1, and query by botocore's shapes.
 
-Shapes have the type Any, because only their `type_name` tells their kind.
+Shapes have the type Any, because only their `type_name` shows whether they are a structure, a list or a value.
 """
 
 import json

@@ -53,7 +53,7 @@ MIN_REFETCH = 5.0
 """Minimum seconds between two fetches, so that neither invented key ids nor an outage cause many fetches."""
 FETCH_TIMEOUT = 3.0
 MAX_WAITING = 100
-"""Requests that may wait for the key set at once, so that tokens with invented key ids cannot exhaust the process."""
+"""Maximum requests that wait for the key set at once, so that invented key ids cannot exhaust the process."""
 MAX_KEY_SET_BYTES = 256 * 1024
 MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)
@@ -101,7 +101,10 @@ class SigningKey:
 
     @classmethod
     def of(cls, jwk: Mapping[str, Any]) -> Self:
-        """Return the key of a JWK. Raises ValueError or jwt.PyJWTError if it must not verify signatures here."""
+        """Return the key of a JWK.
+
+        Raises ValueError or jwt.PyJWTError unless it is a public signature key of a supported algorithm and size.
+        """
         of_type = ALGORITHMS.get(str(jwk.get("kty") if jwk.get("kty") == "RSA" else jwk.get("crv")), ())
         algorithms = tuple(name for name in of_type if jwk.get("alg", name) == name)
         if not algorithms or jwk.get("use", "sig") != "sig" or "d" in jwk:

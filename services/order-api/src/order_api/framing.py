@@ -47,7 +47,7 @@ class FramedConnection(HttpToolsProtocol):
     _in_head = True
     _in_body = False
     _received = 0
-    """Bytes of the current message so far, empty lines before it included."""
+    """Bytes of the current message so far, including empty lines before it."""
     _head = b""
     """Bytes of the current head that came in earlier pieces."""
     _piece = b""
@@ -107,7 +107,10 @@ class FramedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, or drop a trailer. Replaces uvicorn's method, which saves one call per header."""
+        """Add a header, or drop a trailer. Raises Refused if it is not allowed.
+
+        It replaces uvicorn's method instead of calling it, to save one call per header.
+        """
         name = name.lower()
         if self._in_head:
             if name in CHECKED_HEADERS:

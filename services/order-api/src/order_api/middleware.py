@@ -1,4 +1,8 @@
-"""Middleware: request id, log line, metrics and handling of unexpected errors; authentication and limits."""
+"""Middleware of every request.
+
+RequestContext adds the request id, the log line, metrics and the handling of unexpected errors. Admission adds
+authentication and limits.
+"""
 
 import asyncio
 import re

@@ -17,7 +17,7 @@ TEST_KEYS = ("sk_test_", "rk_test_")
 
 class ProcessorSettings(Settings):
     concurrency: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 64
-    """Messages handled concurrently. Each uses one connection at a time."""
+    """Maximum messages handled concurrently. Each uses one connection at a time."""
     pollers: Annotated[int, Field(ge=1, le=16)] = 1
     """Number of pollers. Each receives up to ten messages; two or more need a `concurrency` of ten per poller."""
     receive_wait_seconds: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = MAX_WAIT_SECONDS

@@ -1,4 +1,4 @@
-"""Error responses of each operation: every problem code that it can return, with an example made by the code."""
+"""Error responses of each operation: every problem code that it can return, with an example from the service."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ TOKEN_STATUSES = frozenset(
     }
 )
 WRITE_STATUSES = frozenset({HTTPStatus.MISDIRECTED_REQUEST})
-"""In this order: statuses that any request, a request with a body, a request with a token, or a write can get."""
+"""Four groups of statuses: of any request, of requests with a body, of requests with a token, and of writes."""
 
 _SAMPLES: tuple[PlatformError, ...] = (
     Unauthenticated("send a bearer token in the header Authorization"),
@@ -160,7 +160,7 @@ def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas
 
 
 def _header_names(headers: Mapping[str, str]) -> list[str]:
-    """Return the names of the documented headers, in canonical spelling."""
+    """Return the names of the headers except `Content-…`, in canonical spelling."""
     return ["-".join(part.title() for part in name.split("-")) for name in headers if not name.startswith("content-")]
 
 

@@ -60,7 +60,7 @@ def versions(if_match: Sequence[str]) -> set[int] | None:
 
 
 def wait_of(prefer: Sequence[str]) -> int | None:
-    """Return the bounded seconds of the first valid `wait` preference, or None if there is none (RFC 7240)."""
+    """Return the seconds of the first `wait` preference, at most MAX_WAIT_SECONDS; None if missing or invalid."""
     for preference in _PREFERENCE.findall(",".join(prefer)):
         if _IS_WAIT.match(preference):
             wait = _WAIT.fullmatch(preference)

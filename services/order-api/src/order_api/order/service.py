@@ -37,7 +37,7 @@ ADMIN_SCOPE = "orders:admin"
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOrder:
-    """Request to place an order. `quantities` are by SKU; `traceparent` identifies the trace of the request."""
+    """Request to place an order. `quantities` maps SKUs to units; `traceparent` identifies the trace of the request."""
 
     customer: Customer
     quantities: Mapping[str, int]
@@ -149,8 +149,8 @@ class OrderService:
     ) -> tuple[Order, bool]:
         """Wait up to `seconds` until the order has ended or is `done`. Return it, and whether the wait was honoured.
 
-        There is no wait if too many callers wait already. It ends early if the service stops or the caller `is_gone`.
-        Raises the same errors as `get`.
+        There is no wait if too many callers wait already. A wait ends early if the service stops or the caller
+        `is_gone`. Raises the same errors as `get`.
         """
 
         async def gave_up() -> bool:

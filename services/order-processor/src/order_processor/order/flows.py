@@ -250,7 +250,7 @@ class OrderWorkflow:
         return parked
 
     async def _move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order | None:
-        """Write the next step. Return the stored order, or None if it has ended."""
+        """Store the order after a step. Return the stored order, or None if it has ended."""
         self._delivery.ensure_held()
         stored = await self._context.orders.move(before, after, moves)
         if not stored.is_open:

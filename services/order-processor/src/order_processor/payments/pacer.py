@@ -25,7 +25,7 @@ BURST_SECONDS = 1.0
 class Pacer:
     """Token bucket whose rate adapts. Rates are calls per second.
 
-    The first call for an order takes a token or is refused. Its further calls are always made, and delay later orders.
+    The first call for an order takes a token or is refused. Its further calls are always made, and delay other orders.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, highest: float) -> None:
