@@ -1,6 +1,6 @@
 """Start, fail, drain and stop tasks until each revision has its desired count.
 
-Without input or output: the time is an argument, and only the state of the service changes.
+No I/O: the time is an argument, and only the state of the service changes.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """State machine of a deployment: statuses, stages, pauses, alarms, circuit breaker and rollback.
 
-Without input or output: the time and the observations are arguments, and only the state of the service changes. The
+No I/O: the time and the observations are arguments, and only the state of the service changes. The
 caller derives the changes of weights and targets from that state.
 
 The behaviour follows the AWS documentation. Comments mark assumptions where it gives no detail.

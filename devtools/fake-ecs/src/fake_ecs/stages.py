@@ -1,6 +1,6 @@
 """Stages of a deployment: their order, the effect of entering each, and the condition that ends each.
 
-Without input or output: the time is an argument.
+No I/O: the time is an argument.
 """
 
 from datetime import datetime, timedelta
