@@ -22,14 +22,17 @@ class Faults:
         self._stale: Any = None
         self._stale_left: Counter[str] = Counter()
         self.broken: dict[str, str] = {}
-        """Reason why containers of an image do not start, by digest."""
+        """Images whose containers do not start: the reason by image digest."""
 
     def throttle(self, operation: str, calls: int) -> None:
-        """Throttle the next calls of an operation. By default botocore retries a throttled call four times."""
+        """Throttle the next `calls` calls of an operation. By default botocore retries a throttled call four times."""
         self._throttled[operation] += calls
 
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
-        """After each requested change, let the next calls of each read operation return the state before the change."""
+        """Make reads stale: after each change, the next `calls` calls of each operation return the state before it.
+
+        Raises ValueError for an operation that is not in READS.
+        """
         self._lag = {operation: calls for operation in operations if calls}
         unknown = set(self._lag) - READS
         if unknown:
@@ -37,13 +40,13 @@ class Faults:
         self._stale_left.clear()
 
     def refuse(self, operation: str) -> None:
-        """Raises ApiError if the call is throttled."""
+        """Raise ApiError if this call of the operation is to be throttled."""
         if self._throttled[operation] > 0:
             self._throttled[operation] -= 1
             raise ApiError("ThrottlingException", "Rate exceeded")
 
     def before_change(self, state: Any) -> Callable[[], None]:
-        """Save the state before a change. Call the returned function after the change."""
+        """Save the state before a change. Return a function to call after it, which makes the saved state readable."""
         if not self._lag:
             return lambda: None
         stale = copy.deepcopy(state)

@@ -1,4 +1,7 @@
-"""Start, fail, drain and stop tasks until each revision has its desired count. Pure: the time is an argument."""
+"""Start, fail, drain and stop tasks until each revision has its desired count.
+
+No I/O: the time is an argument, and only the state of the service changes.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,7 +18,7 @@ ADDRESSES = 250  # host addresses in the /24 of the tasks
 
 
 def advance(service: Service, now: datetime, broken: Mapping[str, str], timing: Timing) -> None:
-    """Advance all tasks. `broken` has the reason why containers of an image do not start, by digest."""
+    """Advance all tasks. `broken` maps the digest of an image to the reason why its containers do not start."""
     for task in service.tasks:
         if task.due is None or task.due > now:
             continue
@@ -31,7 +34,7 @@ def advance(service: Service, now: datetime, broken: Mapping[str, str], timing: 
 
 
 def starts_first_task(service: Service, revision: Revision, now: datetime) -> bool:
-    """Return whether the first task of a revision starts now, which resolves the tag to a digest."""
+    """Return whether a task of the revision is due to start before all image tags are resolved to digests."""
     due = [task for task in service.tasks_of(revision) if task.due is not None and task.due <= now]
     return None in revision.digests and any(task.status is TaskStatus.PENDING for task in due)
 
@@ -75,9 +78,9 @@ def launch(service: Service, revision: Revision, due: datetime) -> Task:
 
 
 def replace_step(service: Service, into: Revision) -> bool:
-    """Move tasks to one revision within the limits of a rolling deployment. Return whether all have moved.
+    """Replace tasks of other revisions within the limits of a rolling deployment. Return whether all are replaced.
 
-    At no time are more tasks alive than the maximum, or fewer running than the minimum.
+    The number of alive tasks never exceeds the maximum. Running tasks stop only while more than the minimum run.
     """
     configuration, desired = service.configuration, service.desired
     others = [revision for revision in service.active() if revision is not into]

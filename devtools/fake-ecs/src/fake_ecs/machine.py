@@ -1,7 +1,7 @@
 """State machine of a deployment: statuses, stages, pauses, alarms, circuit breaker and rollback.
 
-Pure: the time and the observations are arguments, and only the state of the service changes. The caller derives changes
-of weights and targets from that state.
+No I/O: the time and the observations are arguments, and only the state of the service changes. The
+caller derives the changes of weights and targets from that state.
 
 The behaviour follows the AWS documentation. Comments mark assumptions where it gives no detail.
 """
@@ -17,7 +17,7 @@ from fake_ecs.timing import Timing
 
 FEWEST_FAILURES = 3
 MOST_FAILURES = 200
-"""Limits of the circuit breaker's threshold, which is half the desired count."""
+"""Lower and upper limit of the circuit breaker's threshold, which is otherwise half the desired count."""
 
 BY_USER = "Rollback was requested by a user."
 ALARMED = "One or more alarms went into ALARM: {names}."
@@ -34,7 +34,7 @@ class Observation:
     alarming: frozenset[str] = frozenset()
     """Names of the alarms in ALARM."""
     broken: Mapping[str, str] = field(default_factory=dict)
-    """Reason why containers of an image do not start, by digest."""
+    """Images whose containers do not start: the reason by image digest."""
 
 
 def threshold(desired: int) -> int:
@@ -43,7 +43,7 @@ def threshold(desired: int) -> int:
 
 
 def advance(service: Service, now: datetime, seen: Observation, timing: Timing) -> None:
-    """Do everything that is possible now, until the state no longer changes."""
+    """Advance the tasks and the deployment of a service until nothing more can change at this time."""
     before = None
     while before != (place := _position(service)):
         before = place
@@ -141,7 +141,7 @@ def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timi
 def resolve(
     service: Service, deployment: Deployment, hook: Hook, action: HookAction, now: datetime, timing: Timing
 ) -> None:
-    """Apply an operator's action at a pause. The deployment continues at the next advance."""
+    """Apply the action that an operator chose for a pause. It takes effect in a later `advance`."""
     deployment.updated_at = now
     if action is HookAction.CONTINUE:
         hook.status = HookStatus.SUCCEEDED
@@ -151,7 +151,7 @@ def resolve(
 
 
 def request_stop(service: Service, deployment: Deployment, why: str, now: datetime, timing: Timing) -> None:
-    """Stop a deployment without changing its tasks: no further task starts and no traffic is shifted."""
+    """Stop a deployment as it is: its tasks remain, no further task is launched, and no more traffic is shifted."""
     _stop_launching(service, deployment)
     deployment.status, deployment.status_reason, deployment.updated_at = Status.STOP_REQUESTED, why, now
     deployment.due = timing.after(now, timing.request)
@@ -167,7 +167,10 @@ def request_rollback(service: Service, deployment: Deployment, why: str, now: da
 
 
 def _begin_rollback(service: Service, deployment: Deployment) -> None:
-    """Shift the traffic back first. The tasks follow, with the digest of the old revision even if its tag has moved."""
+    """Shift all traffic back to the base revision.
+
+    Its tasks are scaled up afterwards. They run the digest that the base revision has, even if its tag has moved.
+    """
     deployment.status, deployment.due = Status.ROLLBACK_IN_PROGRESS, None
     base = deployment.base
     base.failures = 0
@@ -185,7 +188,7 @@ def _roll_back(service: Service, deployment: Deployment, now: datetime) -> None:
 
 
 def supersede(service: Service, deployment: Deployment, now: datetime) -> None:
-    """End a deployment because a newer one starts, which reconciles its tasks. This is an assumption."""
+    """End a deployment because a newer one starts. The newer one removes its tasks. Both are assumptions."""
     _stop_launching(service, deployment)
     deployment.status_reason = SUPERSEDED
     _finish(service, deployment, Status.STOPPED, now)

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 FULL = 100
-"""100 per cent: all traffic, and the weight of the target group that has it."""
+"""100 per cent. Also the weight of the target group that receives all traffic."""
 
 
 class Strategy(StrEnum):
@@ -95,7 +95,7 @@ class Task:
     revision_id: str
     address: str
     due: datetime | None
-    """Time at which the task will run or have stopped; None while it runs and after it has stopped."""
+    """Time at which a pending task starts or a draining task stops; None for a running or stopped task."""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     status: TaskStatus = TaskStatus.PENDING
 
@@ -132,7 +132,7 @@ class PauseHook:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Deployment configuration of a service. Counts are in per cent of the desired count."""
+    """Deployment configuration of a service. The members `*_percent` are relative to the desired count."""
 
     strategy: Strategy
     bake_minutes: int = 0
@@ -153,7 +153,7 @@ class Balancing:
     container: str
     port: int
     target_groups: tuple[str, ...]
-    """One target group, or two that alternate in having the production traffic."""
+    """One target group, or two of which one at a time receives the production traffic."""
     production_rule: str | None = None
     test_rule: str | None = None
     role: str | None = None
@@ -235,7 +235,7 @@ class Service:
     configuration: Configuration
     created_at: datetime
     live: Revision
-    """Revision of the last successful deployment."""
+    """Revision of the last successful deployment or rollback."""
     balancing: Balancing | None = None
     revisions: list[Revision] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
@@ -243,9 +243,9 @@ class Service:
     tasks: list[Task] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     production_id: str = ""
-    """Revision with the production traffic."""
+    """Id of the revision that receives the production traffic."""
     test_id: str = ""
-    """Revision of the test rule."""
+    """Id of the revision that receives the test traffic."""
 
     @property
     def ongoing(self) -> Deployment | None:
@@ -276,7 +276,7 @@ class Service:
         )
 
     def active(self) -> list[Revision]:
-        """Return the revisions that have tasks or desire tasks."""
+        """Return the revisions that have tasks, or whose desired number of tasks is above 0."""
         return [r for r in self.revisions if r.desired or any(t.status != TaskStatus.STOPPED for t in self.tasks_of(r))]
 
     def add_event(self, at: datetime, message: str) -> None:

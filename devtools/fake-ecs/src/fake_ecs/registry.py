@@ -67,7 +67,7 @@ class Registry:
     name = "ecr"
 
     def __init__(self, arns: Arns, clock: Clock, blob_url: str) -> None:
-        """Create an empty registry. Layers are downloaded from `blob_url`, by digest."""
+        """Create an empty registry. The download URL of a layer is `{blob_url}/{digest}`."""
         self.lock = threading.RLock()
         self._arns = arns
         self._clock = clock
@@ -79,7 +79,7 @@ class Registry:
             return next((each.blobs[digest] for each in self._repositories.values() if digest in each.blobs), None)
 
     def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
-        """Set the scan findings of an image by severity; None means not scanned. Raises ApiError."""
+        """Set the scan findings of an image: counts by severity, or None for an unscanned image. Raises ApiError."""
         with self.lock:
             image = self._find(self._repository({"repositoryName": repository}), {"imageDigest": digest})
             image.findings = None if findings is None else dict(findings)

@@ -53,7 +53,10 @@ class Seed:
 
 
 def standard(environment: str = "dev", *, bake_minutes: int = 10, pause_minutes: int = 60) -> Seed:
-    """Return a seed with the API, blue/green with a pause before the traffic shift, and the processor, rolling."""
+    """Return a seed with two services that have alarms and a bake time.
+
+    `order-api` deploys blue/green and pauses before the production traffic shift. `order-processor` deploys rolling.
+    """
 
     def alarms(service: str, *labels: str) -> tuple[str, ...]:
         return tuple(f"{environment}-{service}-{label}" for label in labels)
@@ -94,7 +97,7 @@ def api_host(environment: str) -> str:
 
 
 def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
-    """Create the resources of the seed. Other services are called through their APIs, as by Terraform."""
+    """Create the resources of the seed. Those outside ECS are created through the public APIs, as by Terraform."""
     listeners = _listeners(cloud.elbv2, seed.environment)
     for service in seed.services:
         uri = _repository(cloud.ecr, service.name, service.builds, f"live-{seed.environment}")
@@ -123,7 +126,7 @@ def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
 
 
 def _repository(ecr: Any, name: str, builds: Sequence[Build], live: str) -> str:
-    """Create a repository with its builds, the first one live. Return its address."""
+    """Create a repository, push its builds, and tag the first one with `live`. Return the URI of the repository."""
     created = ecr.create_repository(
         repositoryName=name,
         imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
