@@ -1,4 +1,4 @@
-"""Asynchronous client of AWS's JSON services, such as DynamoDB and SQS, with a fraction of botocore's CPU time.
+"""Asynchronous client of AWS's JSON services, such as DynamoDB and SQS, for a fraction of botocore's CPU.
 
 async with open_client(DYNAMODB, region="eu-central-1") as dynamodb:
     print(await dynamodb.request("ListTables", {"Limit": 10}))

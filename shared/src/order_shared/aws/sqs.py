@@ -43,7 +43,7 @@ GONE_CODES = frozenset(
         "AWS.SimpleQueueService.MessageNotInflight",
     }
 )
-"""Error codes for a message that this consumer no longer holds. A delete with such an error counts as successful."""
+"""Error codes for a message that was deleted or delivered again. A delete with such an error counts as successful."""
 
 Json = dict[str, Any]
 

@@ -121,7 +121,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Mark of an order that the platform no longer retries. The order keeps its status and stock; an operator decides."""
+    """Mark of an order that the platform no longer retries, until an operator decides. Status and stock are kept."""
 
     at: datetime
     reason: str

@@ -150,7 +150,7 @@ class Consumer:
             raise QueueUnavailable("no_end_of_poll") from None
 
     async def _take_permits(self) -> int:
-        """Wait for one permit and take up to nine more that are free. Return the number of permits taken."""
+        """Wait for one permit, and acquire up to nine more that are free. Return the number of acquired permits."""
         await self._permits.acquire()
         taken = 1
         while taken < MAX_BATCH and not self._permits.locked():
