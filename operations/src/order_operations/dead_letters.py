@@ -110,7 +110,7 @@ class DeadLetters:
 
         `select` contains the message ids of the letters to move. If it is None, all letters are moved, except
         unreadable ones and those that arrive during the call, which may have failed again after this redrive. `record`
-        is called with each group of letters before the group is moved.
+        is called with each group of letters before the group is moved. A dry run moves and records nothing.
         """
         started = self.now()
         pace = Pace(rate, self.monotonic)
@@ -156,7 +156,8 @@ class DeadLetters:
     ) -> list[Outcome]:
         """Delete the letters with the message ids `select`, except those that `refuse` returns.
 
-        Return the outcome of each letter. `record` is called with each group of letters before the group is deleted.
+        Return the outcome of each letter. `record` is called with each group of letters before the group is deleted. A
+        dry run deletes and records nothing.
         """
 
         def delete(letters: Sequence[DeadLetter]) -> Refusals:

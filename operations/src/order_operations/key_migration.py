@@ -69,7 +69,7 @@ class KeyMigrationRun:
     async def run(self) -> int:
         """Move all orders and return the number of moved orders.
 
-        Raises StorageUnavailable, and StillWritten if the last of MAX_PASSES passes still finds orders.
+        Raises StorageUnavailable, and StillWritten if no EMPTY_PASSES of MAX_PASSES passes in a row were empty.
         """
         empty = found = 0
         for number in range(MAX_PASSES):

@@ -1,4 +1,4 @@
-"""Transport over aioboto3, the reference for the requests and responses of aws-json-client, which is faster."""
+"""Transport over aioboto3. It is slower than aws-json-client, and is the reference for requests and responses."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

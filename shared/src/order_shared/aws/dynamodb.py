@@ -39,7 +39,7 @@ connection."""
 MAX_CONNECTIONS = 200
 
 CONTENTION = frozenset({"conflict", "throttled"})
-"""Reasons of failed requests to which DynamoDB responded: the same request may succeed later."""
+"""Reasons of failed requests that are not outages: DynamoDB responds, but throttles or reports a conflict."""
 
 ERRORS = {
     "ConditionalCheckFailedException": ConditionalCheckFailed,

@@ -1,7 +1,8 @@
 """Idempotency records: items that make a key or a reference unique.
 
 A record is written in the same transaction as the order or the stock adjustment that it protects. The orders table
-itself cannot enforce uniqueness: its range key is a time, so `attribute_not_exists` protects one microsecond only.
+itself cannot enforce uniqueness: its range key is a time, so `attribute_not_exists` protects one microsecond only. A
+request reads the record only after its attempt to store it has failed:
 
     first request        put record ─────── accepted
     same request again   put record ─ taken ─ read ─ same fingerprint  → the first response again

@@ -18,8 +18,7 @@ IN_FLIGHT_QUOTA = 120_000
 """SQS's limit of in-flight messages in a standard queue. At the limit, polls return no messages and no error."""
 
 TURNOVERS = 10
-"""Factor of the window in which an old message counts as delivered: this many times the visible messages are received
-in it."""
+"""An old message counts as delivered once this many times the number of visible messages have been received."""
 
 MARGIN = 10
 """Factor of the safety margin below the oldest send time of `n` samples: MARGIN * (newest - oldest) / n."""

@@ -55,9 +55,9 @@ class AmountNotChargeable(DomainError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderUnit:
-    """The provider's unit of a currency. An amount has `decimals` decimal places in the currency.
+    """The provider's unit of a currency. `decimals` is its number of decimal places, such as 2 for cents.
 
-    Charges are multiples of `step` units, and at least `minimum` units.
+    Charges must be multiples of `step` units, and at least `minimum` units.
     """
 
     decimals: int

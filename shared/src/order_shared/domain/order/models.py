@@ -293,7 +293,7 @@ class Order:
         return replace(self.release(), schedule=Schedule(due_at=due_at, sweeps=sweeps))
 
     def failed(self, at: datetime) -> "Order":
-        """Return the order with one more unexpected error. The error number MAX_ATTEMPTS parks the order."""
+        """Return the order with one more unexpected error. The MAX_ATTEMPTS-th error parks the order."""
         order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1))
         return order.park(at, "unexpected_errors") if order.parking.attempts >= MAX_ATTEMPTS else order
 
