@@ -12,7 +12,7 @@ from order_shared.messaging.queue import ReceivedMessage
 
 
 class Unprocessable(PlatformError):
-    """A retry cannot help: the message goes to the dead-letter queue. `reason` is a stable code."""
+    """The message cannot be processed by any retry: it is sent to the dead-letter queue. `reason` is a stable code."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -33,15 +33,16 @@ class Deferred(PlatformError):
 
 
 class LeaseLost(PlatformError):
-    """The message became visible to other consumers, and one of them may handle it."""
+    """The message may be visible to other consumers, and one of them may be handling it."""
 
 
 @dataclass(eq=False)
 class Delivery:
-    """One delivery of a message to this consumer. It holds the message until `held_until` (monotonic clock).
+    """One delivery of a message to this consumer, which holds the message until `held_until` (monotonic clock).
 
     `retry_in` is the number of seconds until the next delivery if the handling fails. `lost` means that another
-    consumer may have the message, `settled` that its next visibility is set.
+    consumer may have the message. `settled` means that the consumer has set when the message becomes visible again, so
+    the heartbeat must not extend its visibility timeout.
     """
 
     message: ReceivedMessage
@@ -54,7 +55,7 @@ class Delivery:
 
     @cached_property
     def attempt_id(self) -> str:
-        """Id of this handling of the message, new for each delivery: the owner of the leases that it takes."""
+        """Random id of this delivery: the owner of the order leases that its handling takes."""
         return random_uuid().hex
 
     @property
