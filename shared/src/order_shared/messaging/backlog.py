@@ -51,15 +51,19 @@ class Backlog:
         self._counts: deque[tuple[float, Depth]] = deque()
         self._finished = 0
 
-    def received(self, sent_at: int, now: int) -> None:
-        """Record the first delivery, at `now`, of a message sent at `sent_at`. Both are in epoch milliseconds."""
+    def received(self, sent_at: Sequence[int], now: int) -> None:
+        """Record first deliveries, at `now`, of at least one message. `sent_at` are their send times.
+
+        All times are in epoch milliseconds.
+        """
         second = self._this_second()
+        oldest, newest = min(sent_at), max(sent_at)
         if second.deliveries == 0:
-            second.oldest = second.newest = sent_at
-        second.deliveries += 1
-        second.oldest = min(second.oldest, sent_at)
-        second.newest = max(second.newest, sent_at)
-        second.longest_wait = max(second.longest_wait, now - sent_at)
+            second.oldest = second.newest = oldest
+        second.deliveries += len(sent_at)
+        second.oldest = min(second.oldest, oldest)
+        second.newest = max(second.newest, newest)
+        second.longest_wait = max(second.longest_wait, now - oldest)
 
     def finished(self) -> None:
         """Record that a message left the queue."""

@@ -40,7 +40,7 @@ class LeaseLost(PlatformError):
 class Delivery:
     """One delivery of a message to this consumer, which holds the message until `held_until` (monotonic clock).
 
-    `retry_in` is the number of seconds until the next delivery if the handling fails. `lost` means that another
+    `delay` returns the seconds until the next delivery, from the receive count. `lost` means that another
     consumer may have the message. `settled` means that the consumer has set when the message becomes visible again, so
     the heartbeat must not extend its visibility timeout.
     """
@@ -48,10 +48,15 @@ class Delivery:
     message: ReceivedMessage
     held_until: float
     _: KW_ONLY
-    retry_in: int = 0
+    delay: Callable[[int], int] = lambda _: 0
     lost: bool = False
     settled: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @cached_property
+    def retry_in(self) -> int:
+        """Seconds until the next delivery if the handling fails. Drawn once, at the first use."""
+        return self.delay(self.message.receive_count)
 
     @cached_property
     def attempt_id(self) -> str:

@@ -129,10 +129,7 @@ class Consumer:
             for _ in range(permits - len(messages)):
                 self._permits.release()
             held_until = time.monotonic() + HELD_SHARE * self._options.visibility
-            deliveries = [
-                Delivery(message, held_until, retry_in=self._options.retry_in(message.receive_count))
-                for message in messages
-            ]
+            deliveries = [Delivery(message, held_until, delay=self._options.retry_in) for message in messages]
             if self._stopping.is_set():
                 await self._settlement.release(deliveries)
                 for _ in deliveries:
@@ -161,10 +158,11 @@ class Consumer:
     def _observe(self, messages: Sequence[ReceivedMessage]) -> None:
         self._metrics.received.observe(len(messages))
         now_ms = time.time_ns() // 1_000_000
-        for message in messages:
-            if message.receive_count == 1:
-                self._metrics.wait_seconds.observe(max(0, now_ms - message.sent_at) / 1000)
-                self._backlog.received(message.sent_at, now_ms)
+        first_sent = [message.sent_at for message in messages if message.receive_count == 1]
+        for sent_at in first_sent:
+            self._metrics.wait_seconds.observe(max(0, now_ms - sent_at) / 1000)
+        if first_sent:
+            self._backlog.received(first_sent, now_ms)
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep for `seconds`, or until `stop` is called."""
