@@ -1,4 +1,4 @@
-"""Screen of `orderctl top`: always 24 lines of 80 columns."""
+"""Screen of `orderctl top`: 24 lines of 80 columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ STATUS_STYLES = {"confirmed": GOOD, "rejected": "yellow", "cancelled": "yellow",
 
 @dataclass(frozen=True)
 class Screen:
-    """Renderable of a view, or of an error if the terminal is too small."""
+    """Rich renderable that shows a view, or an error message if the terminal is too small."""
 
     view: View
 
@@ -38,7 +38,7 @@ class Screen:
 
 
 def lines(view: View) -> list[Text]:
-    """Return HEIGHT lines, each WIDTH wide."""
+    """Return the view as HEIGHT lines of WIDTH columns."""
     pairs = zip(_left(view), _right(view), strict=True)
     gap = " " * (WIDTH - 2 * COLUMN)
     return [
