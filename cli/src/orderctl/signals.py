@@ -9,7 +9,7 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def not_ignored(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
-    """Return the signals that this process does not ignore. Under `nohup`, it ignores SIGHUP to outlive its terminal."""
+    """Return the signals that this process does not ignore. `nohup` makes it ignore SIGHUP to outlive its terminal."""
     return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 
 
