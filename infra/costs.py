@@ -1,6 +1,6 @@
 """Monthly costs of an environment, from its settings, the quantities of `quantities.py` and the prices of `prices.py`.
 
-Standard library only. `orderctl env costs` prints the costs, and `cost_tables.py` writes the tables of docs/costs.md.
+Standard library only. `orderctl env costs` prints the costs, and `cost_tables.py` writes them into the documents.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

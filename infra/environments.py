@@ -2,7 +2,7 @@
 
 Edit `ORGANISATION` once, then `DEV`, `UAT` and `PROD` as needed; no other module contains a domain, region or size.
 Standard library only. Costs in the docstrings are US dollars per month in eu-central-1 without tax, unless another
-unit is named. `costs.py` computes them for a whole environment.
+unit is named. `costs.py` computes them for a whole environment; docs/deploy.md and docs/costs.md have the results.
 """
 
 import re
@@ -55,8 +55,8 @@ class Egress(StrEnum):
     NAT_PER_ZONE = "nat_per_zone"
     """One NAT gateway in each of three zones: about 114, and 0.05 per GB. Survives the loss of a zone."""
     ENDPOINTS = "endpoints"
-    """No internet access, but five to ten interface endpoints: about 26 for each, in three zones. The token issuer's
-    keys and the payment provider (`Payments.api_base`) must be reachable inside the VPC."""
+    """Interface endpoints in each zone, without internet access: about 26 for each of five to ten endpoints. The token
+    issuer's keys and the payment provider (`Payments.api_base`) must be reachable inside the VPC."""
 
 
 class Capacity(StrEnum):
@@ -101,8 +101,8 @@ class Strategy(StrEnum):
 class Provisioned:
     """DynamoDB capacity paid by the hour, per table and index. Autoscaling keeps its use at `utilization` per cent.
 
-    For a steady load it is cheaper than on demand: 100 write units per second cost about 58 instead of about 200. For a
-    spike it is too slow: autoscaling takes minutes, and throttled writes delay orders.
+    For a steady load it is cheaper than on demand: 100 write units per second cost about 58, and as many on-demand
+    writes about 200. For a spike it is too slow: autoscaling takes minutes, and throttled writes delay orders.
     """
 
     minimum: int = 5
@@ -122,7 +122,7 @@ class Provisioned:
 
 @dataclass(frozen=True, kw_only=True)
 class OnDemand:
-    """DynamoDB capacity paid by request: about 1 when idle, and 0.76 per million write units.
+    """DynamoDB capacity paid by request: about 1 when idle, 0.76 per million write units.
 
     A new table accepts 4,000 write units per second, later twice its previous peak. `orderctl env warm` raises this
     limit before a sale.
@@ -134,7 +134,7 @@ class Instances:
     """EC2 instances of the cluster with `Capacity.EC2`."""
 
     type: str = "m7g.large"
-    """Instance type. One m7g.large costs about 70, and can run ten tasks, each with its own network interface."""
+    """Instance type. About 70 each. With ENI trunking, an m7g.large runs ten tasks with their own network interface."""
     minimum: int = 2
     maximum: int = 10
     target_capacity: int = 90
@@ -305,7 +305,7 @@ class Environment:
     """Use the newest issued ACM certificate of this domain, which must cover the API's names. By default, a certificate
     is created and validated in the zone: free, and renewed automatically."""
     waf: bool = False
-    """Put a web ACL with AWS's rules and `waf_rate` in front of the load balancer: about 9, and 0.60 per million
+    """Put a web ACL in front of the load balancer, with AWS's rules and `waf_rate`. About 9, and 0.60 per million
     requests."""
     waf_rate: int = 10_000
     """Maximum number of requests from one address in five minutes."""
@@ -313,7 +313,7 @@ class Environment:
     """Networks that may connect to green's test listener on port 8443, which serves the same API with the same tokens.
     CI's runners have no fixed addresses; restrict this setting if deployments come from a known network."""
     log_days: int = 30
-    """Days for which logs are kept. A GB costs 0.63 once, and 0.032 per month."""
+    """Retention of logs; 0.63 per GB once, 0.032 per GB and month."""
     quiet_minutes: int | None = None
     """Minutes without an accepted order until an alarm; None for no alarm. Set it only if there are always orders."""
     exec: bool = True

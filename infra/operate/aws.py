@@ -1,4 +1,4 @@
-"""AWS account: the caller, and its clients."""
+"""AWS account of the caller, with boto3 clients for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class Account:
 
 
 def account_of_caller(context: OperateContext, region: str) -> Account:
-    """Return the account of the caller, by STS.
+    """Return the account that the caller's credentials belong to, according to STS.
 
     Raises:
         Refused: without credentials that AWS accepts, or if `ORDER_ACCOUNT_ID` names another account.
@@ -51,7 +51,7 @@ def account_of_caller(context: OperateContext, region: str) -> Account:
 
 
 def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
-    """Return whether the account has this bucket.
+    """Return whether the bucket exists in the account.
 
     Raises:
         Refused: if the bucket belongs to another account, or the caller may not access it.
