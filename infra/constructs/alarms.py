@@ -1,4 +1,4 @@
-"""CloudWatch alarms from `infra/alarms.py`, each with its runbook and notifications of its state."""
+"""CloudWatch alarms from `infra/alarms.py`. Each refers to its runbook, and notifies a topic of its state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ class Metric:
 
 
 def filled_sum(metrics: Iterable[str]) -> str:
-    """Return a CloudWatch expression for the sum of metrics, given their ids. A metric without data counts as 0.
+    """Return a CloudWatch expression for the sum of the metrics with these ids. A metric without data counts as 0.
 
-    Use it only where missing data means 0: for metrics that AWS reports only on an event, such as errors and throttles,
+    Use it only if missing data means 0: for metrics that AWS reports only on an event, such as errors and throttles,
     and for the metrics of blue and green, since one of the two may receive no requests.
     """
     return " + ".join(f"FILL({key}, 0)" for key in metrics)
@@ -34,13 +34,13 @@ def filled_sum(metrics: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
-    """Alarms of one stack, which all notify one topic."""
+    """Factory for the alarms of one stack, which all notify the same topic."""
 
     stack: Workspace
     topic_arn: str
 
     def make(self, alarm: Alarm, expression: str, metrics: Mapping[str, Metric]) -> CloudwatchMetricAlarm:
-        """Create the alarm on an expression over `metrics`, which refers to them by their keys."""
+        """Create an alarm on the value of `expression`, which refers to the metrics by their keys in `metrics`."""
         queries = [
             CloudwatchMetricAlarmMetricQuery(id="value", expression=expression, label=alarm.label, return_data=True)
         ]

@@ -1,4 +1,4 @@
-"""Topic for alarm notifications: encrypted, with a subscription of the owner's address."""
+"""Encrypted SNS topic for alarm notifications, with a subscription for the owner's e-mail address."""
 
 from cdktn_provider_aws.sns_topic import SnsTopic
 from cdktn_provider_aws.sns_topic_policy import SnsTopicPolicy
@@ -10,7 +10,7 @@ from infra.environments import ORGANISATION
 
 
 def alarm_topic(stack: Workspace, *, key_arn: str) -> str:
-    """Create the topic, and return its ARN."""
+    """Create the topic for alarms, and return its ARN."""
     topic = SnsTopic(stack, "alarm_topic", name=f"{stack.owner}-alarms", kms_master_key_id=key_arn)
     SnsTopicPolicy(
         stack,
