@@ -72,4 +72,4 @@ def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None
 
 
 def _nothing() -> None:
-    """Do nothing: stands for each setting of a bucket that does not exist yet in a dry run."""
+    """Do nothing. In a dry run, this is the change of each setting of a missing bucket."""
