@@ -35,7 +35,7 @@ class Missing(StrEnum):
 
 
 EXTRA_PERIODS = 2
-"""Periods that CloudWatch evaluates in addition to N before it treats a metric as missing, as in AWS's example."""
+"""Periods beyond N that CloudWatch evaluates before it treats a metric as missing, as in AWS's own example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Alarm:
 
     @property
     def name(self) -> str:
-        """Name of the alarm without the environment, as in docs/operations.md."""
+        """Name of the alarm without its environment, as in docs/operations.md."""
         return self.label.replace("_", "-")
 
     @property

@@ -105,7 +105,7 @@ def _region(environment: Environment, load: Load, prices: Prices, *, home: bool)
 
 
 def compute(environment: Environment, services: Sequence[ServiceSize], prices: Prices) -> Iterator[Part]:
-    """Yield the parts of the bill for the tasks of these services, each at its minimum number of tasks."""
+    """Yield the parts of the bill for the compute of these services, each at its minimum number of tasks."""
     vcpus = sum(size.minimum * size.cpu for size in services) / 1024
     memory = sum(size.minimum * size.memory for size in services) / 1024
     if environment.capacity is Capacity.EC2:

@@ -90,7 +90,7 @@ class Architecture(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Deployment strategy of order-api. The processor always uses rolling, since it has no traffic to shift."""
+    """Deployment strategy of order-api. The processor always uses rolling: it has no traffic to shift."""
 
     BLUE_GREEN = "BLUE_GREEN"
     """A deployment starts a second set of tasks, tests it, shifts the traffic to it, and bakes."""
@@ -257,7 +257,7 @@ class Organisation:
     owner_email: str
     """E-mail address that receives all alarms. Its owner must confirm the SNS subscription."""
     region: str = "eu-central-1"
-    """Region of the account-wide resources: CI's identity provider and the permissions boundary."""
+    """Region of the account-wide resources: CI's identity provider, the permissions boundary."""
     hcp_organisation: str | None = None
     """HCP Terraform organisation whose workspaces store Terraform's state; None to use S3 buckets."""
 
@@ -282,7 +282,7 @@ class Environment:
     zones: tuple[str, str, str] = ("a", "b", "c")
     """Letters of the availability zones. Some regions lack one of the default letters: Tokyo has a, c and d."""
     cidr: str = "10.0.0.0/16"
-    """Address range of the VPC. VPCs that may be peered later need different ranges."""
+    """Address range of the VPC. Regions and environments that may be peered later need different ranges."""
     egress: Egress = Egress.NAT_SINGLE
     capacity: Capacity = Capacity.FARGATE
     instances: Instances = field(default_factory=Instances)

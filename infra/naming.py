@@ -26,7 +26,7 @@ def shortened(text: str, limit: int, *, of: str) -> str:
 
 
 def instances_provider(cluster: str) -> str:
-    """Return the name of the capacity provider for a cluster's EC2 instances."""
+    """Return the name of the capacity provider of a cluster's instances."""
     return f"{cluster}-instances"
 
 

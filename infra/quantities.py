@@ -70,4 +70,4 @@ ORDER_BALANCER_UNIT_HOURS = 1 / 90_000
 ORDER_LOG_GB = 700e-9
 ORDER_STORED_GB = 911e-9
 ORDER_EGRESS_GB = 3e-6
-"""Gigabytes of messages and log lines; DynamoDB's endpoint is free. An assumption that is not in docs/scale.md."""
+"""Gigabytes of messages and log lines; DynamoDB's endpoint is free. An assumption that docs/scale.md does not have."""

@@ -1,4 +1,4 @@
-"""Stacks of an environment: their names, the location of their state, and the order of creation and destruction."""
+"""Stacks of an environment: names, location of their state, and the order of creation and destruction."""
 
 import re
 from dataclasses import dataclass

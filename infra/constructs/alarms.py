@@ -24,9 +24,9 @@ class Metric:
 
 
 def filled_sum(metrics: Iterable[str]) -> str:
-    """Return a CloudWatch expression for the sum of the metrics with these ids. A metric without data counts as 0.
+    """Return a CloudWatch expression for the sum of metrics, given their ids. A metric without data counts as 0.
 
-    Use it only if missing data means 0: for metrics that AWS reports only on an event, such as errors and throttles,
+    Use it only where missing data means 0: for metrics that AWS reports only on an event, such as errors and throttles,
     and for the metrics of blue and green, since one of the two may receive no requests.
     """
     return " + ".join(f"FILL({key}, 0)" for key in metrics)

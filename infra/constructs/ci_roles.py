@@ -16,7 +16,7 @@ READ_ONLY = (
     "arn:aws:iam::aws:policy/SecurityAudit",
 )
 CI_PATH = f"/{PROJECT}-ci/"
-"""IAM path of CI's own roles, which CI may not change."""
+"""Path of CI's own roles, which CI may not change."""
 
 DEPLOY_SESSION_SECONDS = 7200
 """Length of a session of the deploy role, which the workflows request. A deployment with scan, start, tests and bake

@@ -164,7 +164,7 @@ class QueuePair:
 
 
 def _keys(table: Table) -> list[Key]:
-    """Return the key attributes of a table and its indexes, each once."""
+    """Return the key attributes of the table and of its indexes, each once."""
     keys = [table.hash_key, table.range_key]
     for index in table.indexes:
         keys += [index.hash_key, index.range_key]

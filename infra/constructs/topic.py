@@ -10,7 +10,7 @@ from infra.environments import ORGANISATION
 
 
 def alarm_topic(stack: Workspace, *, key_arn: str) -> str:
-    """Create the topic for alarms, and return its ARN."""
+    """Create the topic, and return its ARN."""
     topic = SnsTopic(stack, "alarm_topic", name=f"{stack.owner}-alarms", kms_master_key_id=key_arn)
     SnsTopicPolicy(
         stack,

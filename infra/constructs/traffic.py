@@ -29,7 +29,7 @@ SERVING = "/serving"
 CHECK_SECONDS = 5
 CHECK_TIMEOUT_SECONDS = 4
 CHECKS = 2
-"""Consecutive health checks that change a target's state. Interval and number are ELB's minimums."""
+"""Consecutive health checks that change a target's state. Interval and threshold are ELB's minimums."""
 
 LAME_DUCK_SECONDS = 20
 """Seconds for which a task keeps serving after SIGTERM, while `/serving` responds with 503. The target group stops

@@ -74,6 +74,6 @@ def _apply_one(plan: EnvironmentPlan, stack: Stack) -> None:
 
 
 def _require_readable(plan: EnvironmentPlan) -> None:
-    """Raise Refused if a stack reads another stack that neither exists nor is applied before it."""
+    """Raise Refused if a stack reads another one that neither exists nor is applied before it."""
     for stack, missing in unready(plan.stacks, plan.reads, plan.existing, in_turn=True).items():
         raise Refused(explain_unready(stack, missing, plan.request.environment))

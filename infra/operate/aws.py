@@ -51,7 +51,7 @@ def account_of_caller(context: OperateContext, region: str) -> Account:
 
 
 def bucket_exists(s3: Any, account: Account, bucket: str) -> bool:
-    """Return whether the bucket exists in the account.
+    """Return whether the account has this bucket.
 
     Raises:
         Refused: if the bucket belongs to another account, or the caller may not access it.

@@ -1,4 +1,4 @@
-"""Preconditions for applying and destroying stacks. No I/O.
+"""Preconditions of applying and destroying stacks. No I/O.
 
 Before a stack is applied, the stacks that it reads must exist. Before a stack is destroyed, the stacks that need it
 must be destroyed.
@@ -22,7 +22,7 @@ def unready(
 ) -> dict[Stack, list[Stack]]:
     """Return the stacks that cannot be applied yet, each with the missing stacks that it reads, in creation order.
 
-    With `in_turn`, the stacks are applied one after the other, so a stack can read those before it.
+    `in_turn`: the stacks are applied one after the other, so that a later one can read an earlier one.
     """
     there = set(existing)
     lacking: dict[Stack, list[Stack]] = {}

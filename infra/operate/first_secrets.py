@@ -1,4 +1,4 @@
-"""First values of an environment's secrets. They are never printed, logged or passed to another program."""
+"""First values of an environment's secrets. No value is printed, logged or passed to another program."""
 
 import secrets as randomness
 from typing import Any

@@ -34,7 +34,7 @@ class Request:
 
         Raises:
             UsageError: if no stack matches the request, or the environment is not in the requested region.
-            Refused: if the request would destroy only the registry without `--registry`, or would apply the services
+            Refused: if the request would destroy only the registry and lacks `--registry`, or would apply the services
                 of several regions.
         """
         if self.leaves:

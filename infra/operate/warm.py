@@ -1,4 +1,4 @@
-"""`warm`: raise the warm throughput of the tables before a sale, since Terraform does not manage it."""
+"""`warm`: raise the warm throughput of the tables before a sale. Terraform does not manage it."""
 
 from typing import Annotated, Any
 

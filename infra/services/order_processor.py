@@ -19,7 +19,7 @@ STOP_SECONDS = 90
 and sends spans for 3."""
 
 BACKLOG_PER_TASK = 500
-"""Target of waiting messages per task, which are two seconds of work (docs/scale.md)."""
+"""Target of waiting messages per task: two seconds of work (docs/scale.md)."""
 
 
 class OrderProcessor(ServiceWorkspace):

@@ -17,7 +17,7 @@ from order_shared.naming import Service, ServiceKind
 
 
 class ServiceWorkspace(Workspace):
-    """Stack of one service. It reads its network, cluster, data and images from the states of other stacks."""
+    """Stack of one service. It reads its network, cluster and data from the states of other stacks."""
 
     def __init__(self, app: App, service: Service, environment: Environment, region: str) -> None:
         super().__init__(app, Stack(owner=environment.name, region=region, kind=service.name))

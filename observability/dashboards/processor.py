@@ -1,4 +1,4 @@
-"""Dashboard of the processor: messages, outbox, and requests to AWS."""
+"""Dashboard of the processor: its messages, the outbox, and requests to AWS."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 

@@ -124,7 +124,7 @@ def confirm(question: str, *, yes: bool, name: str = "") -> None:
 
 
 def checked_reason(reason: str | None, *, required: bool) -> str:
-    """Return the reason for the audit trail, or `-` if it is blank. Raises UsageError if it is required and blank."""
+    """Return the reason for the audit trail, `-` if there is none. Raises UsageError if it is required and blank."""
     text = (reason or "").strip()
     if required and not text:
         raise UsageError("a reason for the audit trail is required: add --reason")

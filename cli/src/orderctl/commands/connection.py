@@ -1,4 +1,4 @@
-"""Connection of the customer commands to the API, and reports of failed calls."""
+"""Connection of the customer commands to the API, and error messages for failed calls."""
 
 import asyncio
 import contextlib

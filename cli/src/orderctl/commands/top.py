@@ -145,5 +145,5 @@ def _draw(view: View, path: Path) -> None:
 
 
 def _page(*, file: IO[str] | None = None, record: bool = False) -> Console:
-    """Return a console with the size of one view, independent of the terminal's size."""
+    """Return a console of the size of one view, whatever the terminal's size."""
     return Console(file=file, record=record, width=WIDTH, height=HEIGHT, highlight=False, markup=False, emoji=False)

@@ -1,4 +1,4 @@
-"""Screen of `orderctl top`: 24 lines of 80 columns."""
+"""Screen of `orderctl top`: always 24 lines of 80 columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Screen:
 
 
 def lines(view: View) -> list[Text]:
-    """Return the view as HEIGHT lines of WIDTH columns."""
+    """Return HEIGHT lines, each WIDTH wide."""
     pairs = zip(_left(view), _right(view), strict=True)
     gap = " " * (WIDTH - 2 * COLUMN)
     return [

@@ -19,7 +19,7 @@ LATE = frozenset({"ConflictException", "InvalidParameterException"})
 
 
 class Status(StrEnum):
-    """Status of a deployment in ECS."""
+    """Status of a deployment."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -203,7 +203,7 @@ class Fleet:
         return found[0] if found else None
 
     def start(self) -> None:
-        """Start a deployment of the image that the live tag points to now."""
+        """Begin a deployment of the image that the live tag points to now."""
         self._ecs.update_service(cluster=self.ref.cluster, service=self.ref.service, forceNewDeployment=True)
 
     def proceed(self, deployment: Deployment, hook: Hook) -> None:

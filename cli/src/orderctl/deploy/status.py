@@ -10,7 +10,7 @@ from orderctl.deploy.fleet import Deployment, Service
 class State:
     service: Service
     live: str | None
-    """Digest of the live tag, which the next deployment ships. Running tasks keep the digest that they started with."""
+    """Digest of the live tag, which the next deployment ships. Running tasks keep the digest they started with."""
     previous: str | None
     """Digest of the image that ran before: from ECS's newest deployments, otherwise from the previous tag."""
     images: tuple[str, ...]

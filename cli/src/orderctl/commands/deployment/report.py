@@ -45,7 +45,7 @@ class Report:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Hide the spinner during the block, where it would overwrite a question."""
+        """Hide the spinner during the block: it would overwrite a question."""
         if self._spinner is None:
             yield
             return
