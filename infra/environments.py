@@ -206,7 +206,7 @@ class Payments:
 
     @property
     def is_inside(self) -> bool:
-        """True if the processor calls an address other than the provider's own, which must be inside the VPC."""
+        """True if `api_base` names another host than the provider's own. That host must be inside the VPC."""
         return self.api_base is not None and urlsplit(self.api_base).hostname != PROVIDER_HOST
 
 

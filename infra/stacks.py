@@ -87,7 +87,7 @@ class Stack:
 def registry_regions(environment: Environment) -> tuple[str, ...]:
     """Return the regions of an environment's registry stacks: its own, and the region of the account-wide resources.
 
-    Return none for a feature environment, which uses its host's registries.
+    The result is empty for a feature environment, which uses its host's registries.
     """
     return () if environment.is_feature else tuple(dict.fromkeys((ORGANISATION.region, *environment.regions)))
 

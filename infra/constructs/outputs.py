@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryOutputs:
-    """Outputs of the account's registry stack in a region. Mappings are by service name."""
+    """Outputs of the account's registry stack in a region."""
 
     repository_urls: Mapping[str, str]
     """URL of the image repository, by service name."""

@@ -13,7 +13,7 @@ SCOPE = "REGIONAL"
 def firewall_drift(wafv2: Any, folder: Path) -> list[str]:
     """Return one line for each rule in which the live web ACL differs from the synthesized stack in `folder`.
 
-    Return none if the stack has no web ACL, or if it does not exist yet.
+    Return no line if the stack has no web ACL, or if the web ACL does not exist yet.
     """
     resources = json.loads((folder / STACK_FILE).read_text()).get("resource", {})
     return [line for acl in resources.get("aws_wafv2_web_acl", {}).values() for line in _drift(wafv2, acl)]

@@ -14,8 +14,8 @@ from orderctl.signals import ENDING, handled
 class Child:
     """Child process in its own process group, so that it receives signals only from this process.
 
-    It is sent one signal at most: after the first, Terraform stops and writes its state, but after a second it would
-    exit at once, and resources that it was creating would be missing in the state.
+    The process receives one signal at most. After the first, Terraform stops and writes its state. After a second, it
+    would exit at once, and resources that it was creating would be missing in the state.
     """
 
     def __init__(self, name: str) -> None:

@@ -64,7 +64,7 @@ class Supporting(Workspace):
     def _replica_keys(self, environment: Environment) -> dict[str, str]:
         """Return the ARN of the data key of each region with replicas, whose stack must exist before this one.
 
-        Return none if this is not the first region, which alone has tables.
+        The result is empty in all regions except the first, which owns the tables.
         """
         if self.region != environment.regions[0]:
             return {}

@@ -169,18 +169,18 @@ class Fleet:
         return self.digest_of(deployment.target.arn) or live
 
     def digest_before(self, deployment: Deployment) -> str | None:
-        """Return the image digest that a deployment replaces; None if ECS knows none.
+        """Return the image digest that a deployment replaces, or None if it is unknown.
 
-        Of several source revisions, the one with the most production traffic counts.
+        Source revisions with more production traffic come first.
         """
         sources = sorted(deployment.sources, key=lambda source: source.production_weight, reverse=True)
         digests = (self.digest_of(source.arn) for source in sources)
         return next((digest for digest in digests if digest is not None), None)
 
     def replaced_by(self, digest: str) -> str | None:
-        """Return the digest that the latest successful deployment replaced, except `digest` itself.
+        """Return the latest digest, other than `digest`, that a successful deployment replaced.
 
-        Return None if none of the MAX_DESCRIBED newest deployments replaced another digest.
+        Return None if there is none among the MAX_DESCRIBED newest deployments.
         """
         for deployment in self.history():
             if deployment.status is Status.SUCCESSFUL:
