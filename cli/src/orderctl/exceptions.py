@@ -1,13 +1,13 @@
-"""Exceptions of commands, each with its exit code. The message is for an operator, and names the next command.
+"""Exceptions of commands, each with its exit code. The message is for an operator, and names the next step.
 
 CommandError
-├── Failed            1     not done, or not all of it
+├── Failed            1     not done, or only in part
 │   └── DeploymentFailed
 ├── UsageError        2     wrong arguments
 ├── Refused           3     nothing was changed
 │   ├── ImageNotFound
 │   ├── Locked
-│   └── TooLate             one call was refused: the deployment has moved on
+│   └── TooLate             the deployment has ended or continued
 └── Interrupted       130
 """
 
@@ -15,14 +15,14 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command. Typer's own is USAGE."""
+    """Exit codes of all commands. Typer itself exits with USAGE on wrong arguments."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
     REFUSED = 3
     UNFINISHED = 4
-    """The deployment continues: --no-wait, or it is paused, waiting for approval."""
+    """The deployment continues because of --no-wait, or is paused and waits for approval."""
     INTERRUPTED = 130
 
 
@@ -31,7 +31,7 @@ class CommandError(Exception):
 
 
 class Failed(CommandError):
-    """The command failed, or only a part of it was done."""
+    """The command failed, or completed only in part."""
 
 
 class UsageError(CommandError):
@@ -54,9 +54,9 @@ class Interrupted(CommandError):
     def __init__(self, message: str, *, completed: bool = False, killed: bool = False) -> None:
         super().__init__(message)
         self.completed = completed
-        """The running step had just ended."""
+        """True if the running step ended successfully in spite of the signal."""
         self.killed = killed
-        """The child process was killed by a signal and could not clean up."""
+        """True if a signal killed the child process, which could not clean up."""
 
 
 class ImageNotFound(Refused):
@@ -69,8 +69,8 @@ class Locked(Refused):
 
 
 class TooLate(Refused):
-    """The deployment has ended, or is no longer paused."""
+    """ECS refused a call because the deployment has ended or is no longer paused."""
 
 
 class DeploymentFailed(Failed):
-    """The deployment failed. The previous image runs, unless the message names another."""
+    """The command cannot follow the deployment: it lost the lock, or ECS does not list the deployment."""

@@ -1,4 +1,4 @@
-"""`orderctl dlq`: the messages that the processor could not handle."""
+"""`orderctl dlq`: list, redrive and discard the messages that the processor could not process."""
 
 import asyncio
 import json
@@ -173,7 +173,7 @@ def discard(
 
 
 class _Verb:
-    """Audit entries, printed results and exit code of `redrive` and `discard`."""
+    """Recorder and printer for one run of `redrive` or `discard`: audit entries, results, totals and exit code."""
 
     def __init__(self, name: str, done: str, target: Target, reason: str) -> None:
         self._name = name
@@ -203,7 +203,7 @@ class _Verb:
         console.print(f"{word}: {outcome.letter.message_id} ({outcome.letter.order_id or 'unreadable'}){detail}")
 
     def conclude(self, select: Collection[str] | None, limit: int) -> None:
-        """Print the totals. Raise typer.Exit if a letter was not found, was refused or failed."""
+        """Print the totals. Raises typer.Exit if a letter was not found or refused, or its handling failed."""
         counts = {result: sum(each.result is result for each in self._outcomes) for result in Result}
         totals = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
         console.print(", ".join(totals) or "There was nothing to do.")
@@ -244,7 +244,11 @@ def _needed_by_open_orders(target: Target) -> Callable[[Sequence[DeadLetter]], R
 
 
 def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
-    """Return the ids, or None for all. Raises BadParameter unless it is one of the two."""
+    """Return the selected message ids, or None for all letters.
+
+    Raises:
+        BadParameter: unless exactly one of `ids` and `every` is given.
+    """
     if every and ids:
         raise typer.BadParameter("--all and --id exclude each other")
     if not every and not ids:
@@ -273,7 +277,7 @@ def _print_missing(ids: Sequence[str], limit: int) -> None:
 
 
 def _summary(letter: DeadLetter) -> dict[str, str | int | None]:
-    """Return the letter's fields without its body and customer."""
+    """Return a letter's fields by name, without its body and its customer."""
     return {
         "message_id": letter.message_id,
         "type": letter.type,
@@ -316,7 +320,7 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_secrets(member) for member in value]
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        return REDACTED  # JSON inside a string, whose keys are not checked
+        return REDACTED  # JSON within a string could contain secrets under keys that are not checked
     return value
 
 

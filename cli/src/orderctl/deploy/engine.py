@@ -4,8 +4,8 @@
         → at the hook: test green, continue or roll back
         → at the end: point the previous tag at the replaced image; after a rollback, move the live tag back
 
-It may be interrupted at any point. ECS stores the deployment and the revisions it started from, so the same command,
-run again, continues a deployment of the same image and refuses while another image is being deployed.
+The command may be interrupted at any point. ECS stores the deployment and the revisions that it replaces. Run again,
+the command follows a deployment of the same image, and refuses while another image is being deployed.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,14 +21,14 @@ from orderctl.deploy.fleet import UNDER_WAY, Deployment, Fleet, Status
 from orderctl.exceptions import DeploymentFailed, ImageNotFound, Refused, TooLate
 
 APPEAR_SECONDS = 60.0
-"""Time in which ECS must list a deployment that was started."""
+"""Seconds within which ECS must list a deployment after its start."""
 
 
 GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 
 
 class Step(StrEnum):
-    """Progress of a deployment, which determines the state that an interruption leaves."""
+    """Step of a deployment. It determines the state that an interruption leaves behind."""
 
     CHECKING = auto()
     MOVING = auto()
@@ -53,20 +53,20 @@ class Exclusion(Protocol):
     def take(self) -> None: ...
     def extend(self) -> None: ...
     def kept(self) -> AbstractContextManager[None]:
-        """Keep the lock from expiring during the block, which waits for an operator."""
+        """Return a context manager that keeps the lock from expiring while its block waits for an operator."""
         ...
 
     def release(self) -> None: ...
 
 
 class Observer(Protocol):
-    """Receiver of a deployment's events: a terminal, a log, a test."""
+    """Receiver of a deployment's events, such as a terminal or a test."""
 
     def checked(self, checks: Sequence[Check]) -> None: ...
     def noted(self, message: str) -> None: ...
     def observed(self, deployment: Deployment) -> None: ...
     def recorded(self, verb: str, detail: str) -> None:
-        """Write an entry to the audit trail. Raises if it may not have been written."""
+        """Write an entry to the audit trail. Raises an exception if the entry may not have been written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class Outcome:
     changed: bool = True
     over: bool = True
     is_rolled_back: bool = False
-    """A rollback was requested. The deployment may have ended before."""
+    """True if a rollback was requested, even if the deployment ended before ECS received the request."""
 
     @property
     def is_live(self) -> bool:
@@ -95,22 +95,22 @@ class Engine:
     lock: Exclusion
     observer: Observer
     check: Callable[[Image], list[Check]]
-    """Preflight checks, before anything is changed."""
+    """Run the preflight checks, before anything is changed."""
     at_hook: Callable[[Deployment], HookDecision]
-    """Test green, then decide or ask."""
+    """Decide how to continue a deployment that is paused at a hook."""
     rejected: Callable[[Deployment], str | None]
-    """Return the reason to roll a deployment back although ECS would not; None if there is none."""
+    """Return a reason to roll back that ECS does not act on by itself; None if there is none."""
     poll_sleep: Callable[[], None]
     """Sleep between two polls."""
     clock: Callable[[], float]
     step: Step = Step.CHECKING
 
     def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
-        """Deploy the image, or leave everything as it was.
+        """Deploy the image, and move the live tag back if the deployment fails. With `wait=False`, only start it.
 
         Raises:
-            Refused: nothing was changed.
-            DeploymentFailed: the lock was lost, or ECS lists no deployment.
+            Refused: if the deployment is not allowed now; nothing was changed.
+            DeploymentFailed: if the lock was lost, or ECS does not list the deployment. The tag may have moved.
         """
         try:
             self.lock.take()
@@ -148,7 +148,7 @@ class Engine:
         return Outcome(deployment=deployment, digest=image.digest, before=before, is_rolled_back=is_rolled_back)
 
     def _resumable(self, deployment: Deployment, image: Image) -> str | None:
-        """Return the digest that ran before. Raises Refused if the deployment is of another image."""
+        """Return the digest that a deployment of `image` replaces. Raises Refused if it deploys another image."""
         target = self.fleet.digest_deployed(deployment, self.repository.digest_of(self.fleet.ref.live_tag))
         if target != image.digest:
             raise Refused(f"{deployment.id} is under way, with another image: {target or 'none'}")
@@ -171,7 +171,7 @@ class Engine:
         return deployment
 
     def _appeared(self, known: set[str]) -> Deployment:
-        """Return the new deployment once ECS lists it, which takes a moment."""
+        """Wait until ECS lists a deployment whose ARN is not in `known`, and return it. Raises DeploymentFailed."""
         deadline = self.clock() + APPEAR_SECONDS
         while True:
             for deployment in self.fleet.history():
@@ -184,7 +184,10 @@ class Engine:
             self._poll_sleep()
 
     def _follow(self, deployment: Deployment) -> tuple[Deployment, bool]:
-        """Follow to the end, or to a hook that stays paused. Return also whether a rollback was requested."""
+        """Follow the deployment until it ends or stays paused at a hook.
+
+        Return its last state, and whether a rollback was requested.
+        """
         self.step = Step.FOLLOWING
         answered: set[str] = set()
         why: str | None = None
@@ -215,7 +218,7 @@ class Engine:
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
     def _call(self, action: Callable[[], None]) -> bool:
-        """Make the call. Return False if it came too late: the next poll shows the deployment's state."""
+        """Run the action. Return False if it came too late; the next poll then shows the deployment's state."""
         try:
             action()
         except TooLate as error:
@@ -243,7 +246,7 @@ class Engine:
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
         """Move the live tag back to the running image, so that the next deployment does not ship the failed one.
 
-        The tag is left alone if it points to another image by now, or if a newer deployment uses it.
+        The tag is not changed if it no longer points to the failed image, or if a newer deployment uses it.
         """
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision
@@ -257,18 +260,18 @@ class Engine:
             self.observer.noted(f"{tag} points to {back} again")
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
-        """Return a later deployment that is under way or has succeeded."""
+        """Return a later deployment that is under way or has succeeded, or None."""
         newer = (each for each in self.fleet.history() if each.created_at > deployment.created_at)
         return next((each for each in newer if each.status in {*UNDER_WAY, Status.SUCCESSFUL}), None)
 
     def _remember(self, before: str | None) -> None:
-        """Point the previous tag at the replaced image, also after a deployment that no command followed to its end."""
+        """Point the previous tag at `before`, the replaced image, unless it points there or `before` is None."""
         tag = self.fleet.ref.previous_tag
         if before is not None and self.repository.digest_of(tag) != before:
             self._moved(tag, before, otherwise=f"{tag} cannot be moved, so there is no image for a rollback")
 
     def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
-        """Move a tag. Return False if the image was deleted, which does not change the deployment's result."""
+        """Move a tag. If the image was deleted, report `otherwise` and return False instead of failing the command."""
         try:
             self.repository.move(tag, digest)
         except ImageNotFound as error:

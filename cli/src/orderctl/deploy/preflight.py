@@ -1,4 +1,4 @@
-"""Preflight checks, before anything is changed. Each is one line: OK, SKIP or FAIL."""
+"""Preflight checks, which run before anything is changed. Each results in OK, SKIP or FAIL."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,13 +17,13 @@ NO_SCAN = {
     "UNSUPPORTED_IMAGE": "ECR cannot scan the image",
     "SCAN_ELIGIBILITY_EXPIRED": "the image is too old for ECR to scan",
 }
-"""Reasons for no scan, by ECR's status. Waiting would not change them."""
+"""Reasons to skip the check of the scan, by ECR's scan status."""
 
 
 def check_image(
     images: EcrRepository, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
 ) -> Iterator[Check]:
-    """Check that the image can run on the tasks' architecture, and the findings of its scan."""
+    """Check that the image is built for the tasks' architecture, and check its scan for that architecture."""
     manifest = image.architectures.get(architecture)
     if manifest is None:
         built_for = ", ".join(sorted(image.architectures)) or "nothing"
@@ -35,7 +35,7 @@ def check_image(
 
 
 def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
-    """Check the findings of the scan."""
+    """Check that the scan is complete and has no findings of the blocking severities."""
     found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
     if found:
         return Check("scan", Verdict.FAIL, f"the image has findings: {_counted(found)}")

@@ -15,11 +15,12 @@ from orderctl.deploy.checks import Check, Verdict
 
 TIMEOUT = 10.0
 SHOWN = 200
-"""Characters of a response body in a message."""
+"""Maximum length of a response body in a message, in characters."""
 
 RELEASE = "Order-Release"
 RELEASE_ATTEMPTS = 12
-"""One minute, with five seconds between attempts: a load balancer applies a changed rule within seconds."""
+"""Attempts to reach the new release: one minute, with five seconds between two attempts. A load balancer applies a
+changed rule within seconds."""
 
 SKU = "SMOKE-TEST"
 PRODUCT = {"name": "Smoke test", "unit_price": 1, "currency": "EUR"}
@@ -48,7 +49,7 @@ class Smoke:
     transport: httpx2.BaseTransport | None = None
 
     def run(self) -> list[Check]:
-        """Run the checks up to the first that fails."""
+        """Run the checks, stop after the first failure, and return the results."""
         checks: list[Check] = []
         with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
             try:
@@ -77,7 +78,7 @@ class Smoke:
         yield Check("order", Verdict.OK, f"{first}: placed, replayed and read")
 
     def _release(self, http: httpx2.Client) -> Check:
-        """Wait until the deployed release responds. Raises _Unexpected if another release still responds."""
+        """Send requests until the deployed release responds. Raises _Unexpected if another one responds to the last."""
         answer = _ask(http, "release", "GET", f"{ORDERS}?limit=1")
         for _ in range(RELEASE_ATTEMPTS - 1):
             if self._difference(answer) is None:

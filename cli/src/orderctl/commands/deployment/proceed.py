@@ -1,7 +1,7 @@
 """`orderctl continue` and `orderctl abort`: decide about a deployment under way.
 
-Neither takes the lock, because the command that follows the deployment may hold it. A decision is one call that names
-the deployment's id, and ECS accepts only the first one.
+Neither command takes the lock, because the command that follows the deployment may hold it. This is safe: a decision
+is a single call that names the deployment, and ECS accepts only the first decision.
 """
 
 from typing import Annotated
@@ -99,7 +99,7 @@ def abort(
 
 
 def _restore_tag(context: DeployContext, deployment: Deployment) -> None:
-    """Move the live tag back, unless it points to another image by now."""
+    """Move the live tag back to the replaced image, unless the tag no longer points to the aborted one."""
     tag = context.ref.live_tag
     before, live = context.fleet.digest_before(deployment), context.repository.digest_of(tag)
     if before is None or live != context.fleet.digest_deployed(deployment, live):

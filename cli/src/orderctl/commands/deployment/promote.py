@@ -51,7 +51,11 @@ def promote(
 
 
 def _running_digest(context: DeployContext, source: str) -> str:
-    """Return the digest that `source` runs. Raises Refused if it is deploying, has drift, or runs nothing."""
+    """Return the image digest that the environment `source` runs.
+
+    Raises:
+        Refused: if that environment has a deployment under way, has drift, or runs no task.
+    """
     there = state_of(
         DeployContext(
             ref=ServiceRef(environment=source, kind=context.ref.kind),

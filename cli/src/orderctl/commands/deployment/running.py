@@ -1,4 +1,4 @@
-"""Run of the deployment engine for a command, and the report of its result."""
+"""Functions that run the deployment engine for a command and report its result."""
 
 import os
 import time
@@ -56,7 +56,12 @@ class DeployOptions:
 
 
 def ship(context: DeployContext, reference: str, options: DeployOptions) -> None:
-    """Deploy an image. Raises CommandError, and typer.Exit with the exit code."""
+    """Deploy the image with a tag or digest, and print the result. A dry run only prints the preflight.
+
+    Raises:
+        CommandError: if the deployment is refused or cannot be followed.
+        typer.Exit: in all other cases, with the exit code, unless it is a dry run.
+    """
     image = context.repository.get(reference)
     named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
     announce(context, f"deploy {named}")
@@ -88,7 +93,7 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
 def report_preflight(
     context: DeployContext, report: Report, image: Image, *, output: Output, is_rollback: bool = False
 ) -> None:
-    """Run the preflight alone. Raises Refused if a check fails."""
+    """Run the preflight without a deployment, and print its results. Raises Refused if a check fails."""
     checks = preflight(context, image, is_rollback=is_rollback)
     report.checked(checks)
     if output is Output.JSON:
@@ -110,7 +115,7 @@ def preflight(context: DeployContext, image: Image, *, is_rollback: bool = False
 def _hook_decision(
     context: DeployContext, report: Report, image: Image, options: DeployOptions
 ) -> Callable[[Deployment], HookDecision]:
-    """Return the function that decides at the hook: test green, then shift the traffic (`auto`) or ask."""
+    """Return the function for `Engine.at_hook`: it tests green, and then continues (`auto`) or asks the operator."""
 
     def decide(_: Deployment) -> HookDecision:
         try:
@@ -123,7 +128,7 @@ def _hook_decision(
             url=url,
             token=os.environ.get(TOKEN_VARIABLE) or None,
             release=release,
-            # A rollback to a release from before this header must stay possible.
+            # Older releases do not send this header, and a rollback to them must be possible.
             may_be_unnamed=options.is_rollback,
             poll_sleep=pace.wait_for_listener,
         ).run()
@@ -156,7 +161,11 @@ def _hook_decision(
 
 
 def _run_engine(engine: Engine, report: Report, image: Image, *, wait: bool) -> Outcome:
-    """Run the engine. On an interruption or an AWS error, print the state that is left and the next command."""
+    """Run the engine. After an interruption or an AWS error, print the resulting state and the next command.
+
+    Raises:
+        typer.Exit: after an interruption or an AWS error.
+    """
     try:
         with report.live():
             return engine.deploy(image, wait=wait)

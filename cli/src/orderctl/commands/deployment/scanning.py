@@ -1,4 +1,4 @@
-"""Wait for ECR's scan of an image, which starts when the image is pushed and takes minutes."""
+"""Waiting for ECR's scan of an image. The scan starts when the image is pushed, and takes minutes."""
 
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.report import Report
@@ -6,13 +6,20 @@ from orderctl.deploy.context import DeployContext
 from orderctl.deploy.ecr_repository import Image, Scan
 
 MAX_POLLS = round(600 / pace.LOOK_SECONDS)
-"""Ten minutes at the default interval. The preflight refuses a scan that is still running then."""
+"""Maximum number of polls: ten minutes at the default interval. The preflight fails if the scan still runs then."""
 MAX_POLLS_WITHOUT_SCAN = round(60 / pace.LOOK_SECONDS)
-"""One minute at the default interval. A newly pushed image has no scan yet; after this time it will get none."""
+"""Maximum number of polls for the start of the scan: one minute at the default interval.
+
+A newly pushed image has no scan yet. If none has started after this time, none will.
+"""
 
 
 def await_scan(context: DeployContext, image: Image, report: Report) -> None:
-    """Wait until the scan has ended or the time is up; the preflight reports either. Raises Refused."""
+    """Wait until the image's scan has ended, for a limited time; the preflight checks the result.
+
+    Raises:
+        Refused: if the service does not exist.
+    """
     manifest = image.architectures.get(context.fleet.architecture(context.fleet.describe()))
     if manifest is None:
         return  # no image for this architecture: the preflight reports that
