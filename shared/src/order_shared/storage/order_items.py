@@ -11,6 +11,7 @@ The rules for a new version are in `docs/evolution.md`.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from aiodynamo.expressions import Append, Condition, F, Modify, SetAction, UpdateExpression, Value
@@ -54,7 +55,7 @@ ORDER_ABSENT = F("customer_key").does_not_exist()
 CANCEL_NOT_REQUESTED = F("cancel_requested_at").does_not_exist()
 HOLDS_STOCK_STORED = F("status").is_in([str(status) for status in sorted(HOLDS_STOCK)])
 
-MUTABLE: Mapping[str, Callable[[Order], Any]] = {
+MUTABLE: dict[str, Callable[[Order], Any]] = {
     "status": lambda order: str(order.status),
     "fence": lambda order: order.fence,
     "updated_at": lambda order: to_text(order.updated_at),
@@ -117,10 +118,10 @@ def unchanged_condition(order: Order) -> Condition:
     return condition
 
 
-def mutable_values(order: Order, open_shards: int) -> dict[str, Any]:
-    """Return the stored form of the mutable attributes, with `open_shard` as one of `open_shards` keys."""
-    open_shard = open_shard_of(order, open_shards) if order.is_open else None
-    return {name: stored(order) for name, stored in MUTABLE.items()} | {"open_shard": open_shard}
+@cache
+def mutable_attributes(open_shards: int) -> Mapping[str, Callable[[Order], Any]]:
+    """Return MUTABLE with `open_shard`, which is one of `open_shards` keys."""
+    return MUTABLE | {"open_shard": lambda order: open_shard_of(order, open_shards) if order.is_open else None}
 
 
 def update_expression(before: Order, after: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> UpdateExpression:
@@ -131,12 +132,12 @@ def update_expression(before: Order, after: Order, open_shards: int = DEFAULT_OP
     updates: list[tuple[F, SetAction]] = []
     removed: set[F] = set()
     ends = not after.is_open
-    old_values = mutable_values(before, open_shards)
-    for name, value in mutable_values(after, open_shards).items():
+    for name, stored in mutable_attributes(open_shards).items():
+        value = stored(after)
         if value is None:
-            if (ends and name in OPEN_ATTRIBUTES) or old_values[name] is not None:
+            if (ends and name in OPEN_ATTRIBUTES) or stored(before) is not None:
                 removed.add(FIELDS[name])
-        elif value != old_values[name]:
+        elif value != stored(before):
             updates.append((FIELDS[name], Value(value)))
     if _needs_undo_version(after) and not _needs_undo_version(before):
         updates.append((FIELDS["item_version"], Value(UNDO_VERSION)))
@@ -163,7 +164,7 @@ def to_item(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> Item:
         "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
     }
     optional = {"reference": order.reference, "traceparent": order.traceparent}
-    optional |= mutable_values(order, open_shards)
+    optional |= {name: stored(order) for name, stored in mutable_attributes(open_shards).items()}
     return item | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -178,7 +179,9 @@ def _reason_item(reason: Reason) -> Item:
 
 def _attempts_item(attempts: PaymentAttempts) -> Item | None:
     """Return the attempt numbers above 0, by provider call; None if there are none."""
-    return {name: number for name, number in asdict(attempts).items() if number} or None
+    if attempts.is_first:
+        return None
+    return {name: number for name, number in asdict(attempts).items() if number}
 
 
 def _undo_item(undo: Undo) -> Item:
