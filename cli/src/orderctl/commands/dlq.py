@@ -33,7 +33,22 @@ from orderctl.terminal import (
     print_json,
 )
 
-REDACTED_KEYS = frozenset({"customer", "reference", "name"})
+SHOWN_TEXTS = frozenset(
+    {
+        "specversion",
+        "type",
+        "id",
+        "source",
+        "subject",
+        "time",
+        "datacontenttype",
+        "traceparent",
+        "tenantid",
+        "sku",
+        "currency",
+    }
+)
+"""Members of a message whose text is shown. Every other text may come from a customer."""
 REDACTED = "•••"
 
 app = typer.Typer(
@@ -89,8 +104,8 @@ def show(
 ) -> None:
     """Show one dead letter: its reason and its body.
 
-    Without --unredacted, customer, reference and names are replaced by •••, and a body that is not a JSON object is
-    not shown.
+    Without --unredacted, texts that may come from a customer are replaced by •••, and a body that is not a JSON object
+    is not shown.
     """
     with reported_failures(), _opened(make_target(local, state)) as letters:
         letter = letters.find(message_id, limit)
@@ -314,13 +329,14 @@ def _redacted(body: str) -> str:
     return json.dumps(_without_secrets(content), indent=2, ensure_ascii=False)
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(value: Any, name: str = "") -> Any:
+    """Return the value of the member `name`, with the texts replaced that may come from a customer."""
     if isinstance(value, dict):
-        return {key: REDACTED if key in REDACTED_KEYS else _without_secrets(member) for key, member in value.items()}
+        return {key: _without_secrets(member, key) for key, member in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(member) for member in value]
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        return REDACTED  # JSON within a string could contain secrets under keys that are not checked
+        return [_without_secrets(member, name) for member in value]
+    if isinstance(value, str) and (name not in SHOWN_TEXTS or value.lstrip().startswith(("{", "["))):
+        return REDACTED
     return value
 
 
