@@ -157,7 +157,8 @@ def test_every_field_survives_its_item() -> None:
         parking=Parking(attempts=3, parked=Parked(LATER, "overdue"), retried_at=LATER),
         cancel_requested_at=LATER,
     )
-    for part in (order, order.schedule, order.payment, order.parking, order.reason):
+    parts: list[Any] = [order, order.schedule, order.payment, order.parking, order.reason]
+    for part in parts:
         for field in fields(part):
             assert getattr(part, field.name) != field.default, f"{type(part).__name__}.{field.name} has its default"
     assert to_order(to_item(order)) == order
