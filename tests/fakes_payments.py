@@ -27,6 +27,7 @@ class FakePayment:
     status: PaymentStatus = PaymentStatus.OPEN
     declined: str | None = None
     has_failed: bool = False
+    fails_refund: bool = False
 
 
 @dataclass
@@ -59,7 +60,7 @@ class MemoryGateway:
             self.created[key] = parameters, payment_id
         used_with, payment_id = self.created[key]
         if used_with != parameters:
-            raise IdempotencyKeySpent("used with other parameters", FailureReason.REFUSED, PaymentCall.CREATE)
+            raise IdempotencyKeySpent("used with other parameters", FailureReason.KEY_REUSED, PaymentCall.CREATE)
         return payment_id
 
     def recreate(self, payment: FakePayment, *, by: int) -> None:
@@ -96,6 +97,7 @@ class MemoryGateway:
         if payment.declined is not None:
             raise PaymentDeclined(payment.declined)
         payment.status = PaymentStatus.SUCCEEDED
+        payment.fails_refund = token == Token.REFUND_SAVES_500
         self.charged[payment.order_id] = self.charged.get(payment.order_id, 0) + payment.amount
         return payment.status
 
@@ -107,8 +109,11 @@ class MemoryGateway:
         return payment.status
 
     async def refund(self, charge: Charge) -> None:
-        await self._begin(charge, PaymentCall.REFUND)
+        key = await self._begin(charge, PaymentCall.REFUND)
         payment = self._find(charge)
+        if payment.fails_refund:
+            payment.fails_refund = False
+            self._save_failure(key, FailureReason.PROVIDER_ERROR, PaymentCall.REFUND)
         if payment.status is not PaymentStatus.SUCCEEDED:
             raise PaymentUnavailable("nothing was taken", FailureReason.REFUSED)
         self.refunded[payment.order_id] = self.charged[payment.order_id]
@@ -124,7 +129,8 @@ class MemoryGateway:
         return key
 
     def _save_failure(self, key: str, reason: FailureReason, call: PaymentCall) -> None:
-        self.failures[key] = IdempotencyKeySpent(f"{call} {reason}", reason, call)
+        is_outage = reason is FailureReason.PROVIDER_ERROR
+        self.failures[key] = IdempotencyKeySpent(f"{call} {reason}", reason, call, is_outage=is_outage)
         raise self.failures[key]
 
     def _find(self, charge: Charge) -> FakePayment:
@@ -138,7 +144,14 @@ class MemoryGateway:
             raise PaymentUnavailable("down", FailureReason.NO_RESPONSE)
 
 
+REFUSALS = {
+    Token.DECLINED: "card_declined",
+    Token.AUTHENTICATION: "authentication_required",
+    Token.BANK_DEBIT: "payment_intent_invalid_parameter",
+}
+
+
 def _refusal(token: str) -> str | None:
-    if token == Token.DECLINED:
-        return "card_declined"
-    return None if token in {Token.WORKS, Token.SLOW, Token.FAILS_ONCE, Token.SAVES_500} else "resource_missing"
+    if token in set(Token):
+        return REFUSALS.get(Token(token))
+    return "resource_missing"

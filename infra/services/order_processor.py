@@ -64,7 +64,10 @@ class OrderProcessor(ServiceWorkspace):
         payments = self.environment.payments
         return self.task(
             size=self.environment.processor,
-            settings={"ORDER_PAYMENT_API_BASE": payments.api_base} if payments.api_base else {},
+            settings={
+                "ORDER_PAYMENT_ENVIRONMENT": self.environment.name,
+                **({"ORDER_PAYMENT_API_BASE": payments.api_base} if payments.api_base else {}),
+            },
             secrets={"ORDER_PAYMENT_API_KEY": data.payment_api_key_arn},
             stop_timeout=STOP_SECONDS,
             statements=(

@@ -181,3 +181,13 @@ def test_each_setting_has_its_own_secret() -> None:
         if {name: arn.rpartition(".")[2].rstrip("}") for name, arn in container.secrets.items()}
         != expected[container.service]
     )
+
+
+def test_payments_are_named_after_their_environment_and_not_its_stage() -> None:
+    """Environments of one stage share an account at the provider, and a sweep of payments must tell them apart."""
+    none(
+        f"{container}: {name}"
+        for container in containers()
+        if container.service == "order-processor"
+        and (name := container.settings["ORDER_PAYMENT_ENVIRONMENT"]) != container.environment.name
+    )

@@ -100,7 +100,7 @@ class Till:
 @pytest.fixture
 async def till(sandbox: str) -> AsyncIterator[Till]:
     world = World()
-    async with aclosing(StripeGateway(API_KEY, sandbox)) as gateway:
+    async with aclosing(StripeGateway(API_KEY, sandbox, environment="test")) as gateway:
         world.work = replace(world.work, payments=gateway)
         yield Till(world, sandbox)
 

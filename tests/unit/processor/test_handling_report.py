@@ -54,6 +54,7 @@ def test_each_line_counts_the_handlings_since_the_last_line() -> None:
         StorageUnavailable("order ord_1 changes too fast"),
         UnknownItemVersion("orders", 9, 0, 2),
         PaymentUnavailable("payment pi_1 is processing", FailureReason.PENDING),
+        PaymentUnavailable("the key was used by another release", FailureReason.KEY_REUSED),
     ],
 )
 def test_causes_that_a_sound_release_meets_are_not_counted_as_failed(

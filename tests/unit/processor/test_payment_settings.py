@@ -64,3 +64,15 @@ def test_the_local_stack_pays_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("ORDER_PAYMENT_API_KEY", "sk_test_1")
     monkeypatch.setenv("ORDER_PAYMENT_API_BASE", "http://127.0.0.1:8082")
     assert load_settings(ProcessorSettings).payment_api_base == "http://127.0.0.1:8082"
+
+
+def test_payments_are_named_after_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feature environment has the ORDER_ENV of dev, and a restore changes the table prefix."""
+    monkeypatch.setenv("ORDER_ENV", "dev")
+    monkeypatch.setenv("ORDER_TABLE_PREFIX", "restored-")
+    monkeypatch.setenv("ORDER_PAYMENT_API_KEY", "sk_test_1")
+    assert load_settings(ProcessorSettings).environment_of_payments == "dev"
+    monkeypatch.setenv("ORDER_PAYMENT_ENVIRONMENT", "feat-login")
+    assert load_settings(ProcessorSettings).environment_of_payments == "feat-login"
+    said = refusal(monkeypatch, ORDER_PAYMENT_ENVIRONMENT="Feat Login")
+    assert "ORDER_PAYMENT_ENVIRONMENT" in said

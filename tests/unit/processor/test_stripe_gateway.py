@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import stripe
@@ -101,7 +102,7 @@ async def gateway(provider: Stripe) -> AsyncIterator[StripeGateway]:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", provider.answer)
     async with TestServer(app, host="127.0.0.1") as server:
-        opened = StripeGateway("sk_test", str(server.make_url("/")))
+        opened = StripeGateway("sk_test", str(server.make_url("/")), environment="prod-us")
         yield opened
         await opened.aclose()
 
@@ -145,7 +146,7 @@ class TestKeys:
         [
             (SERVER_ERROR, FailureReason.PROVIDER_ERROR),
             (UNKNOWN_PARAMETER, FailureReason.REFUSED),
-            (error(400, None, "idempotency_error"), FailureReason.REFUSED),
+            (error(400, None, "idempotency_error"), FailureReason.KEY_REUSED),
             (error(403, None), FailureReason.REFUSED),
         ],
         ids=["500", "unknown parameter", "idempotency error", "403"],
@@ -211,6 +212,21 @@ async def make(gateway: StripeGateway, call: PaymentCall) -> None:
             await gateway.refund(CHARGE)
 
 
+async def test_a_payment_allows_cards_only_and_names_order_and_environment(
+    provider: Stripe, gateway: StripeGateway
+) -> None:
+    """Other methods may stay `processing` for days, and are neither confirmed nor cancelled until then."""
+    provider.answers = {CREATE: intent("requires_payment_method")}
+    await gateway.create(NEW)
+    assert dict(parse_qsl(provider.bodies[CREATE])) == {
+        "amount": "1999",
+        "currency": "eur",
+        "allowed_payment_method_types[0]": "card",
+        "metadata[order_id]": "ord_1",
+        "metadata[environment]": "prod-us",
+    }
+
+
 class TestWhoseFault:
     @pytest.mark.parametrize("code", sorted(stripe_errors.CUSTOMER_CODES))
     async def test_codes_of_the_allow_list_are_declines(
@@ -227,11 +243,15 @@ class TestWhoseFault:
             await gateway.confirm(CHARGE, CARD)
         assert declined.value.code == "a_code_of_next_year"
 
-    async def test_a_payment_method_that_does_not_exist_is_the_customers(
-        self, provider: Stripe, gateway: StripeGateway
+    @pytest.mark.parametrize("code", sorted(stripe_errors.PAYMENT_METHOD_CODES))
+    async def test_a_payment_method_that_does_not_exist_or_is_no_card_is_the_customers(
+        self, provider: Stripe, gateway: StripeGateway, code: str
     ) -> None:
-        provider.answers = {CONFIRM: error(400, "resource_missing", param="payment_method")}
+        provider.answers = {CONFIRM: error(400, code, param="payment_method")}
         with pytest.raises(PaymentDeclined):
+            await gateway.confirm(CHARGE, CARD)
+        provider.answers = {CONFIRM: error(400, code, param="intent"), RETRIEVE: intent("requires_payment_method")}
+        with pytest.raises(PaymentUnavailable):
             await gateway.confirm(CHARGE, CARD)
 
     @pytest.mark.parametrize(
@@ -250,7 +270,7 @@ class TestWhoseFault:
         annotation = stripe.PaymentIntent.LastPaymentError.__annotations__["code"]
         known = set(str(annotation).replace("'", '"').split('"')[1::2])
         assert len(known) > 100
-        assert known >= stripe_errors.CUSTOMER_CODES
+        assert known >= stripe_errors.CUSTOMER_CODES | stripe_errors.PAYMENT_METHOD_CODES
 
     async def test_errors_contain_no_message_of_stripe(self, provider: Stripe, gateway: StripeGateway) -> None:
         """Messages of Stripe may contain the payment token."""

@@ -1,21 +1,16 @@
 """Settings of the processor, in addition to those that both services share. Times are in seconds."""
 
-import re
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from order_shared.aws.dynamodb import MAX_CONNECTIONS
 from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
-from order_shared.runtime.config import Environment, Settings
-
-LIVE_KEYS = ("sk_live_", "rk_live_")
-"""Prefixes of live keys (secret and restricted) of the payment provider. Live keys move real money."""
-TEST_KEYS = ("sk_test_", "rk_test_")
+from order_shared.runtime.config import PaymentSettings
 
 
-class ProcessorSettings(Settings):
+class ProcessorSettings(PaymentSettings):
     concurrency: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 64
     """Maximum messages handled concurrently. Each uses one connection at a time."""
     pollers: Annotated[int, Field(ge=1, le=16)] = 1
@@ -32,45 +27,12 @@ class ProcessorSettings(Settings):
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
     """Duration of a worker's lease on an order with a payment. If it is longer, fewer slow workers lose their lease,
     but the orders of crashed workers wait longer. The fence keeps the order correct in both cases."""
-    payment_api_key: SecretStr
-    """Secret key of the payment provider: ASCII without spaces. A live key in prod, a test key everywhere else."""
-    payment_api_base: str | None = None
-    """URL of the provider's API; None for the SDK's default. It must use https outside the local stack."""
     payment_calls_per_second: Annotated[float, Field(gt=0)] = 100.0
     """Highest rate of this process's calls to the payment provider. After an outage, or once the provider throttles,
     the rate is lower and rises step by step."""
 
     sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
     """Mean time between two sweeps of the open orders."""
-
-    @field_validator("payment_api_key")
-    @classmethod
-    def _require_header_value(cls, key: SecretStr) -> SecretStr:
-        """Reject a key that is not a valid header value: each call would fail as if the provider did not respond."""
-        if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-            raise ValueError("the key must have at least one character, only ASCII, and no spaces")
-        return key
-
-    @field_validator("payment_api_key")
-    @classmethod
-    def _require_live_key_only_in_prod(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
-        env = info.data.get("env")
-        kind, prefixes = ("live", LIVE_KEYS) if env is Environment.PROD else ("test", TEST_KEYS)
-        if env is not None and not key.get_secret_value().startswith(prefixes):
-            raise ValueError(f"with ORDER_ENV={env} it must be a {kind} key, such as {'… or '.join(prefixes)}…")
-        return key
-
-    @field_validator("payment_api_base")
-    @classmethod
-    def _require_https(cls, address: str | None, info: ValidationInfo) -> str | None:
-        """Reject plain HTTP: every request contains the API key."""
-        if not address or info.data.get("env") is Environment.LOCAL:
-            return address
-        if not re.match(r"https://[^/]", address):
-            raise ValueError(
-                "it must begin with https:// unless ORDER_ENV is local, such as https://payments.internal.example.com"
-            )
-        return address
 
     @model_validator(mode="after")
     def _check_drain_time(self) -> Self:

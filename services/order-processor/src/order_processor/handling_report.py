@@ -19,12 +19,14 @@ EXPECTED = frozenset(
     {
         StorageUnavailable.__name__,
         UnknownItemVersion.__name__,
+        f"payment_{FailureReason.KEY_REUSED}",
         f"payment_{FailureReason.PENDING}",
         f"payment_{FailureReason.PACED}",
     }
 )
 """Causes that occur without a defect: many concurrent orders of one product, an order written by a newer release, a
-slow bank, or a reached call rate. They are reported, but not counted as failed."""
+payment that another release has created, a slow bank, or a reached call rate. They are reported, but not counted as
+failed."""
 
 
 class HandlingReport:

@@ -46,7 +46,11 @@ async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
     metrics = ProcessorMetrics()
     metrics.name_build("order-processor", settings.commit)
     tracing = open_tracing("order-processor", settings.commit)
-    payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base)
+    payments = StripeGateway(
+        settings.payment_api_key.get_secret_value(),
+        settings.payment_api_base,
+        environment=settings.environment_of_payments,
+    )
     async with (
         aclosing(tracing),
         aclosing(payments),

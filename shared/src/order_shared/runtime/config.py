@@ -7,10 +7,11 @@ settings once, in `main`.
 
 import importlib.util
 import os
+import re
 from enum import IntEnum, StrEnum
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from aws_json_client import DYNAMODB, SQS
@@ -18,6 +19,10 @@ from aws_json_client.endpoints import resolve
 from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, TableNames, order_queue
 
 S = TypeVar("S", bound="Settings")
+
+LIVE_KEYS = ("sk_live_", "rk_live_")
+"""Prefixes of live keys (secret and restricted) of the payment provider. Live keys move real money."""
+TEST_KEYS = ("sk_test_", "rk_test_")
 
 
 class Environment(StrEnum):
@@ -131,6 +136,51 @@ class Settings(BaseSettings):
     @property
     def sqs_endpoint(self) -> str | None:
         return self.aws_endpoint_url_sqs or self.aws_endpoint_url
+
+
+class PaymentSettings(Settings):
+    """Settings of programs that call the payment provider, in addition to those of every service."""
+
+    payment_api_key: SecretStr
+    """Secret key of the payment provider: ASCII without spaces. A live key in prod, a test key everywhere else."""
+    payment_api_base: str | None = None
+    """URL of the provider's API; None for the SDK's default. It must use https outside the local stack."""
+    payment_environment: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,40}$")] = ""
+    """Name of the environment in the metadata of its payments; `ORDER_ENV` if not set. Environments that share an
+    account at the provider need different names. It is not the table prefix, which a restore changes."""
+
+    @property
+    def environment_of_payments(self) -> str:
+        return self.payment_environment or str(self.env)
+
+    @field_validator("payment_api_key")
+    @classmethod
+    def _require_header_value(cls, key: SecretStr) -> SecretStr:
+        """Reject a key that is not a valid header value: each call would fail as if the provider did not respond."""
+        if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("the key must have at least one character, only ASCII, and no spaces")
+        return key
+
+    @field_validator("payment_api_key")
+    @classmethod
+    def _require_live_key_only_in_prod(cls, key: SecretStr, info: ValidationInfo) -> SecretStr:
+        env = info.data.get("env")
+        kind, prefixes = ("live", LIVE_KEYS) if env is Environment.PROD else ("test", TEST_KEYS)
+        if env is not None and not key.get_secret_value().startswith(prefixes):
+            raise ValueError(f"with ORDER_ENV={env} it must be a {kind} key, such as {'… or '.join(prefixes)}…")
+        return key
+
+    @field_validator("payment_api_base")
+    @classmethod
+    def _require_https(cls, address: str | None, info: ValidationInfo) -> str | None:
+        """Reject plain HTTP: every request contains the API key."""
+        if not address or info.data.get("env") is Environment.LOCAL:
+            return address
+        if not re.match(r"https://[^/]", address):
+            raise ValueError(
+                "it must begin with https:// unless ORDER_ENV is local, such as https://payments.internal.example.com"
+            )
+        return address
 
 
 def load_settings(kind: type[S]) -> S:

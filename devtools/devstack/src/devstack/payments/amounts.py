@@ -38,9 +38,9 @@ MAX_DIGITS = 12
 
 
 class AmountRefused(Exception):
-    """Invalid amount: Stripe's error code, message and parameter."""
+    """Invalid amount: Stripe's error code, if it has one, message and parameter."""
 
-    def __init__(self, code: str, message: str, param: str = "amount") -> None:
+    def __init__(self, code: str | None, message: str, param: str = "amount") -> None:
         super().__init__(message)
         self.code = code
         self.param = param
@@ -49,7 +49,7 @@ class AmountRefused(Exception):
 def read_amount(text: str, currency: str) -> int:
     """Return an amount in Stripe's units. Raises AmountRefused."""
     if currency not in DECIMALS:
-        raise AmountRefused("parameter_invalid_string", f"Invalid currency: {currency}.", "currency")
+        raise AmountRefused(None, f"Invalid currency: {currency}.", "currency")
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise AmountRefused("parameter_invalid_integer", "The amount must be an integer above 0.")
     amount = int(text)

@@ -1,12 +1,14 @@
 """HTTP API of the sandbox, with Stripe's idempotency keys."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from devstack.payments.bank import Bank, Form, Json, Refusal
+from devstack.payments import parameters
+from devstack.payments.bank import Bank, Form, Json, Refusal, invalid
 
 API_KEY = "sk_test_local"
 API_KEY_PREFIX = "Bearer sk_test_"
@@ -19,7 +21,8 @@ class Answer:
     is_saved: bool = True
 
     def response(self, headers: Mapping[str, str] | None = None) -> web.Response:
-        response = web.json_response(self.body, status=self.status, headers=headers)
+        request_id = {"Request-Id": f"req_{uuid.uuid4().hex[:14]}"}
+        response = web.json_response(self.body, status=self.status, headers={**request_id, **(headers or {})})
         if self.status >= web.HTTPInternalServerError.status_code:
             response.headers["Stripe-Should-Retry"] = "false"  # as Stripe does, so that the SDK does not retry
         return response
@@ -44,7 +47,10 @@ class Ledger:
         if use is None:
             return (await self._first(key, request, work)).response()
         if use.request != request:
-            raise Refusal(400, "idempotency_error", None, "The key was used with other parameters.")
+            message = (
+                "Keys for idempotent requests can only be used with the same parameters they were first used with."
+            )
+            raise Refusal(400, "idempotency_error", None, message)
         if use.answer is None:
             raise Refusal(409, "idempotency_error", "idempotency_key_in_use", "The key is in use by another request.")
         return use.answer.response({"Idempotent-Replayed": "true"})
@@ -59,33 +65,37 @@ class Ledger:
         return answer
 
 
-Work = Callable[[web.Request], Awaitable[Json]]
+Work = Callable[[web.Request, Form], Awaitable[Json]]
+"""Operation of the API. Its parameters are those of the query, or of the form of a POST."""
 
 
 def make_app(bank: Bank) -> web.Application:
     """Return the HTTP application of the bank."""
     ledger = Ledger()
 
-    async def create(request: web.Request) -> Json:
-        return bank.create(await _form(request))
+    async def create(_: web.Request, form: Form) -> Json:
+        return bank.create(form)
 
-    async def retrieve(request: web.Request) -> Json:
+    async def retrieve(request: web.Request, _: Form) -> Json:
         return bank.find(request.match_info["id"]).to_json()
 
-    async def confirm(request: web.Request) -> Json:
-        return await bank.confirm(request.match_info["id"], await _form(request))
+    async def list_intents(_: web.Request, form: Form) -> Json:
+        return bank.page(form)
 
-    async def cancel(request: web.Request) -> Json:
-        return await bank.cancel(request.match_info["id"])
+    async def confirm(request: web.Request, form: Form) -> Json:
+        return await bank.confirm(request.match_info["id"], form)
 
-    async def refund(request: web.Request) -> Json:
-        return await bank.refund(await _form(request))
+    async def cancel(request: web.Request, form: Form) -> Json:
+        return await bank.cancel(request.match_info["id"], form)
 
-    async def list_refunds(request: web.Request) -> Json:
-        intent = bank.find(request.query.get("payment_intent", ""))
-        return {"object": "list", "data": intent.refunds, "has_more": False}
+    async def refund(_: web.Request, form: Form) -> Json:
+        return await bank.refund(form)
 
-    async def list_intents(_: web.Request) -> web.Response:
+    async def list_refunds(_: web.Request, form: Form) -> Json:
+        intent = bank.find(form.get("payment_intent", ""))
+        return {"object": "list", "data": intent.refunds, "has_more": False, "url": "/v1/refunds"}
+
+    async def show_books(_: web.Request) -> web.Response:
         return web.json_response([intent.to_row() for intent in bank.intents.values()])
 
     async def healthz(_: web.Request) -> web.Response:
@@ -94,37 +104,49 @@ def make_app(bank: Bank) -> web.Application:
     app = web.Application()
     app.add_routes(
         [
-            web.post("/v1/payment_intents", _serve(create, ledger)),
-            web.get("/v1/payment_intents/{id}", _serve(retrieve, ledger)),
-            web.post("/v1/payment_intents/{id}/confirm", _serve(confirm, ledger)),
-            web.post("/v1/payment_intents/{id}/cancel", _serve(cancel, ledger)),
-            web.post("/v1/refunds", _serve(refund, ledger)),
-            web.get("/v1/refunds", _serve(list_refunds, ledger)),
-            web.get("/_sandbox/intents", list_intents),
+            web.post("/v1/payment_intents", _serve(create, ledger, parameters.CREATE)),
+            web.get("/v1/payment_intents", _serve(list_intents, ledger, parameters.LIST)),
+            web.get("/v1/payment_intents/{id}", _serve(retrieve, ledger, parameters.RETRIEVE)),
+            web.post("/v1/payment_intents/{id}/confirm", _serve(confirm, ledger, parameters.CONFIRM)),
+            web.post("/v1/payment_intents/{id}/cancel", _serve(cancel, ledger, parameters.CANCEL)),
+            web.post("/v1/refunds", _serve(refund, ledger, parameters.REFUND)),
+            web.get("/v1/refunds", _serve(list_refunds, ledger, parameters.LIST_REFUNDS)),
+            web.get("/_sandbox/intents", show_books),
             web.get("/healthz", healthz),
         ]
     )
     return app
 
 
-def _serve(work: Work, ledger: Ledger) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _serve(work: Work, ledger: Ledger, supported: frozenset[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         try:
             _authenticate(request)
+            form = await _form(request)
+            _check_parameters(form, supported)  # before the key is used: Stripe does not save such a refusal
             key = request.headers.get("Idempotency-Key")
             if request.method != "POST" or key is None:
-                return (await _answer(work, request)).response()
-            identity = (request.path, await _form(request))
-            return await ledger.once(key, identity, lambda: _answer(work, request))
+                return (await _answer(work, request, form)).response()
+            return await ledger.once(key, (request.path, form), lambda: _answer(work, request, form))
         except Refusal as refusal:
             return Answer(refusal.status, refusal.body).response()
 
     return handle
 
 
-async def _answer(work: Work, request: web.Request) -> Answer:
+def _check_parameters(form: Form, supported: frozenset[str]) -> None:
+    name = parameters.unsupported(form, supported)
+    if name is None:
+        return
+    if parameters.general_name(name) == parameters.REMOVED:
+        message = "payment_method_types is no longer supported; use allowed_payment_method_types."
+        raise invalid("payment_method_types_no_longer_supported", message, "payment_method_types")
+    raise invalid("parameter_unknown", f"Received unknown parameter: {name}", name)
+
+
+async def _answer(work: Work, request: web.Request, form: Form) -> Answer:
     try:
-        return Answer(200, await work(request))
+        return Answer(200, await work(request, form))
     except Refusal as refusal:
         return Answer(refusal.status, refusal.body, refusal.is_saved)
 
@@ -135,4 +157,4 @@ def _authenticate(request: web.Request) -> None:
 
 
 async def _form(request: web.Request) -> Form:
-    return dict(parse_qsl(await request.text()))
+    return dict(request.query) if request.method == "GET" else dict(parse_qsl(await request.text()))

@@ -1,40 +1,50 @@
 """State of the sandbox: payments, refunds and payment methods."""
 
 import asyncio
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from aiohttp import web
 
 from devstack.payments.amounts import AmountRefused, read_amount, statement_text
 
 SLOW_SECONDS = 3.0
+MAX_PAGE = 100
+DEFAULT_PAGE = 10
 
 Json = Mapping[str, object]
 Form = Mapping[str, str]
 
 
 class Token(StrEnum):
-    """Payment methods of the sandbox."""
+    """Payment methods of the sandbox. Those without `sandbox` in their name are Stripe's own test methods."""
 
     WORKS = "pm_card_visa"
     DECLINED = "pm_card_chargeDeclined"
+    AUTHENTICATION = "pm_card_authenticationRequired"
+    BANK_DEBIT = "pm_usBankAccount_success"
+    """Bank debit. If the payment allows it, the payment stays `processing`."""
     SLOW = "pm_sandbox_slow"
     FAILS_ONCE = "pm_sandbox_fails_once"
     SAVES_500 = "pm_sandbox_saves_500"
     """Fails once, with a 500 that is saved: the same idempotency key replays it, and another key succeeds."""
+    REFUND_SAVES_500 = "pm_sandbox_refund_saves_500"
+    """Succeeds, but its refund fails as a payment with SAVES_500 does."""
 
 
 class Status(StrEnum):
     REQUIRES_PAYMENT_METHOD = "requires_payment_method"
+    PROCESSING = "processing"
     SUCCEEDED = "succeeded"
     CANCELED = "canceled"
 
 
 class Refusal(Exception):
-    """Error response of the API."""
+    """Error response of the API. Like Stripe's, it omits fields without a value."""
 
     def __init__(
         self,
@@ -44,28 +54,41 @@ class Refusal(Exception):
         message: str,
         param: str | None = None,
         *,
+        decline_code: str | None = None,
         is_saved: bool = True,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.is_saved = is_saved
-        self.body = {"error": {"type": kind, "code": code, "message": message, "param": param}}
+        fields = {"type": kind, "code": code, "decline_code": decline_code, "message": message, "param": param}
+        self.error: dict[str, object] = {name: value for name, value in fields.items() if value is not None}
+        if code is not None:
+            self.error["doc_url"] = f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}"
+
+    @property
+    def body(self) -> Json:
+        return {"error": self.error}
 
 
-def _invalid(code: str, message: str, param: str | None = None, status: int = 400) -> Refusal:
-    return Refusal(status, "invalid_request_error", code, message, param)
+def invalid(code: str | None, message: str, param: str | None = None, status: int = 400, **options: Any) -> Refusal:
+    return Refusal(status, "invalid_request_error", code, message, param, **options)
 
 
-@dataclass
+@dataclass(eq=False, kw_only=True)
 class Intent:
     id: str
+    created: int
     amount: int
     currency: str
-    order_id: str | None
+    metadata: Mapping[str, str]
+    method_types: tuple[str, ...] | None
+    """Types of payment methods that the payment allows; None for all."""
     status: Status = Status.REQUIRES_PAYMENT_METHOD
+    cancellation_reason: str | None = None
     amount_refunded: int = 0
     refunds: list[Json] = field(default_factory=list)
     has_failed: bool = False
+    fails_refund: bool = False
     last_error: Json | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -77,19 +100,24 @@ class Intent:
         return {
             "id": self.id,
             "object": "payment_intent",
+            "allowed_payment_method_types": None if self.method_types is None else list(self.method_types),
             "amount": self.amount,
             "amount_received": self.amount_received,
+            "cancellation_reason": self.cancellation_reason,
+            "created": self.created,
             "currency": self.currency,
             "livemode": False,
             "last_payment_error": self.last_error,
-            "metadata": {} if self.order_id is None else {"order_id": self.order_id},
+            "metadata": dict(self.metadata),
+            "payment_method_types": list(self.method_types or ("card", "us_bank_account")),
             "status": self.status,
         }
 
     def to_row(self) -> Json:
         return {
             "id": self.id,
-            "order_id": self.order_id,
+            "order_id": self.metadata.get("order_id"),
+            "environment": self.metadata.get("environment"),
             "amount": self.amount,
             "amount_received": self.amount_received,
             "amount_refunded": self.amount_refunded,
@@ -101,61 +129,96 @@ class Intent:
 
 @dataclass
 class Bank:
-    """Payments by id. Changes of one payment run one after another; reads do not wait for them."""
+    """Payments by id, oldest first. Changes of one payment run one after another; reads do not wait for them.
+
+    `now` returns the time in seconds since the epoch.
+    """
 
     slow_seconds: float = SLOW_SECONDS
+    now: Callable[[], float] = time.time
     intents: dict[str, Intent] = field(default_factory=dict)
 
     def create(self, form: Form) -> Json:
         currency = form.get("currency")
         if not currency:
-            raise _invalid("parameter_missing", "Missing required param: currency.", "currency")
+            raise invalid("parameter_missing", "Missing required param: currency.", "currency")
         amount = _amount(form, currency)
-        intent = Intent(f"pi_{uuid.uuid4().hex}", amount, currency, form.get("metadata[order_id]"))
+        types = tuple(value for name, value in form.items() if name.startswith("allowed_payment_method_types["))
+        intent = Intent(
+            id=f"pi_{uuid.uuid4().hex}",
+            created=int(self.now()),
+            amount=amount,
+            currency=currency,
+            metadata=_metadata(form),
+            method_types=types or None,
+        )
         self.intents[intent.id] = intent
         return intent.to_json()
 
     def find(self, intent_id: str) -> Intent:
         intent = self.intents.get(intent_id)
         if intent is None:
-            raise _invalid("resource_missing", f"No such payment_intent: {intent_id!r}", "intent", 404)
+            raise invalid("resource_missing", f"No such payment_intent: {intent_id!r}", "intent", 404)
         return intent
+
+    def page(self, query: Form) -> Json:
+        """Return a page of payments, the newest first."""
+        limit = min(_integer(query, "limit", DEFAULT_PAGE), MAX_PAGE)
+        start, end = _integer(query, "created[gte]", 0), _integer(query, "created[lt]", int(self.now()) + 1)
+        after = query.get("starting_after")
+        if after is not None and after not in self.intents:
+            raise invalid("resource_missing", f"No such payment_intent: {after!r}", "starting_after")
+        found = list(reversed(self.intents.values()))
+        if after is not None:
+            found = found[found.index(self.intents[after]) + 1 :]
+        found = [intent for intent in found if start <= intent.created < end]
+        return {
+            "object": "list",
+            "data": [intent.to_json() for intent in found[:limit]],
+            "has_more": len(found) > limit,
+            "url": "/v1/payment_intents",
+        }
 
     async def confirm(self, intent_id: str, form: Form) -> Json:
         intent = self.find(intent_id)
         async with intent.lock:
             _ensure_open(intent)
             try:
-                await self._charge(intent, form.get("payment_method", ""))
+                intent.status = await self._charge(intent, form.get("payment_method", ""))
             except Refusal as refusal:
                 if refusal.status < web.HTTPInternalServerError.status_code:
-                    intent.last_error = refusal.body["error"]
+                    intent.last_error = dict(refusal.error)
+                    refusal.error["payment_intent"] = intent.to_json()
                 raise
-            intent.status = Status.SUCCEEDED
             intent.last_error = None
         return intent.to_json()
 
-    async def cancel(self, intent_id: str) -> Json:
+    async def cancel(self, intent_id: str, form: Form) -> Json:
         intent = self.find(intent_id)
         async with intent.lock:
             _ensure_open(intent)
             intent.status = Status.CANCELED
+            intent.cancellation_reason = form.get("cancellation_reason")
         return intent.to_json()
 
     async def refund(self, form: Form) -> Json:
         intent = self.find(form.get("payment_intent", ""))
         async with intent.lock:
+            if intent.fails_refund:
+                intent.fails_refund = False
+                raise _server_error(is_saved=True)
             left = intent.amount_received - intent.amount_refunded
             amount = _amount(form, intent.currency) if "amount" in form else left
             if intent.status is not Status.SUCCEEDED:
                 raise _unexpected_state(intent)
             if amount > left or not left:
-                raise _invalid("charge_already_refunded", f"The charge of {intent.id} has been refunded.")
+                raise invalid("charge_already_refunded", f"The charge of {intent.id} has been refunded.")
             intent.amount_refunded += amount
             refund: Json = {
                 "id": f"re_{uuid.uuid4().hex}",
                 "object": "refund",
                 "amount": amount,
+                "created": int(self.now()),
                 "currency": intent.currency,
                 "payment_intent": intent.id,
                 "status": "succeeded",
@@ -163,21 +226,41 @@ class Bank:
             intent.refunds.append(refund)
         return refund
 
-    async def _charge(self, intent: Intent, token: str) -> None:
+    async def _charge(self, intent: Intent, token: str) -> Status:
+        """Return the status of a payment after its confirmation with a payment method."""
+        method = "us_bank_account" if token == Token.BANK_DEBIT else "card"
+        if intent.method_types is not None and method not in intent.method_types:
+            message = f"The PaymentMethod provided ({method}) is not allowed for this PaymentIntent."
+            raise invalid("payment_intent_invalid_parameter", message, "payment_method")
         match token:
             case Token.WORKS:
-                return
+                pass
             case Token.SLOW:
                 await asyncio.sleep(self.slow_seconds)
+            case Token.BANK_DEBIT:
+                return Status.PROCESSING
             case Token.DECLINED:
-                raise Refusal(402, "card_error", "card_declined", "Your card was declined.")
+                raise _card_error("card_declined", "Your card was declined.", "generic_decline")
+            case Token.AUTHENTICATION:
+                code = "authentication_required"
+                raise _card_error(code, "Your card was declined. It requires authentication.", code)
             case Token.FAILS_ONCE | Token.SAVES_500:
                 if not intent.has_failed:
                     intent.has_failed = True
-                    is_saved = token == Token.SAVES_500
-                    raise Refusal(500, "api_error", None, "The sandbox fails once.", is_saved=is_saved)
+                    raise _server_error(is_saved=token == Token.SAVES_500)
+            case Token.REFUND_SAVES_500:
+                intent.fails_refund = True
             case _:
-                raise _invalid("resource_missing", f"No such PaymentMethod: {token!r}", "payment_method")
+                raise invalid("resource_missing", f"No such PaymentMethod: {token!r}", "payment_method")
+        return Status.SUCCEEDED
+
+
+def _card_error(code: str, message: str, decline_code: str) -> Refusal:
+    return Refusal(402, "card_error", code, message, decline_code=decline_code)
+
+
+def _server_error(*, is_saved: bool) -> Refusal:
+    return Refusal(500, "api_error", None, "The sandbox fails once.", is_saved=is_saved)
 
 
 def _ensure_open(intent: Intent) -> None:
@@ -186,11 +269,23 @@ def _ensure_open(intent: Intent) -> None:
 
 
 def _unexpected_state(intent: Intent) -> Refusal:
-    return _invalid("payment_intent_unexpected_state", f"This PaymentIntent's status is {intent.status}.")
+    return invalid("payment_intent_unexpected_state", f"This PaymentIntent's status is {intent.status}.")
+
+
+def _metadata(form: Form) -> dict[str, str]:
+    start = "metadata["
+    return {name.removeprefix(start).removesuffix("]"): text for name, text in form.items() if name.startswith(start)}
+
+
+def _integer(query: Form, name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        raise invalid("parameter_invalid_integer", f"Invalid integer: {text}", name)
+    return int(text)
 
 
 def _amount(form: Form, currency: str) -> int:
     try:
         return read_amount(form.get("amount", ""), currency)
     except AmountRefused as refused:
-        raise _invalid(refused.code, str(refused), refused.param) from refused
+        raise invalid(refused.code, str(refused), refused.param) from refused

@@ -36,6 +36,8 @@ class FailureReason(StrEnum):
     REFUSED = "refused"
     """The provider refuses the request: a wrong API key, an account without permission, an unknown parameter. The cause
     is on our side and needs an operator."""
+    KEY_REUSED = "key_reused"
+    """The idempotency key was used with other parameters, as by another release: the next key works."""
     PENDING = "pending"
     """The payment is not final yet."""
     PACED = "paced"

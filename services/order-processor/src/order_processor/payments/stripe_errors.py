@@ -37,7 +37,9 @@ CUSTOMER_CODES = frozenset(
 count as caused by the customer. Source: https://docs.stripe.com/error-codes"""
 
 CARD_ERROR = "card_error"
-MISSING = "resource_missing"
+PAYMENT_METHOD_CODES = frozenset({"payment_intent_invalid_parameter", "resource_missing"})
+"""Codes that are caused by the customer if they are about the parameter `payment_method`: a payment method of a type
+that is not allowed, and one that does not exist."""
 NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 """Errors that Stripe returns before it processes the request: the same key works once the cause is fixed."""
 
@@ -60,7 +62,8 @@ def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
     An unknown payment method is caused by the customer. An unknown payment is not: the API key may belong to another
     account.
     """
-    return kind == CARD_ERROR or code in CUSTOMER_CODES or (code == MISSING and param == "payment_method")
+    is_about_method = code in PAYMENT_METHOD_CODES and param == "payment_method"
+    return kind == CARD_ERROR or code in CUSTOMER_CODES or is_about_method
 
 
 def is_saved(error: stripe.StripeError) -> bool:
@@ -74,6 +77,8 @@ def is_saved(error: stripe.StripeError) -> bool:
 
 def failure_reason(error: stripe.StripeError) -> FailureReason:
     status = error.http_status
+    if isinstance(error, stripe.IdempotencyError):
+        return FailureReason.KEY_REUSED
     if status is None or status < HTTPStatus.BAD_REQUEST:
         return FailureReason.NO_RESPONSE
     if status in {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}:

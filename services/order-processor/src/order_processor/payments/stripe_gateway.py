@@ -34,6 +34,10 @@ DEADLINE_SECONDS = 15.0
 """Time limit of one gateway call, including retries and reads. Unless a handling replaces a payment, it makes at most
 four calls."""
 
+CARDS_ONLY = ["card"]
+"""Types of payment methods. Others, such as bank debits, stay `processing` for days: such a payment can be neither
+confirmed nor cancelled, and the stock of its order would be held until then."""
+
 ALREADY_REFUNDED = "charge_already_refunded"
 FAILED_REFUND = frozenset({"failed", "canceled"})
 STATUSES = {
@@ -47,16 +51,21 @@ STATUSES = {
 
 
 class StripeGateway:
-    """Gateway to Stripe's API with one connection pool, which `aclose` closes. `api_base` None: the SDK's default."""
+    """Gateway to Stripe's API with one connection pool, which `aclose` closes. `api_base` None: the SDK's default.
+
+    The metadata of each payment names its order and the `environment`, for the sweep of abandoned payments.
+    """
 
     def __init__(
         self,
         api_key: str,
         api_base: str | None = None,
         *,
+        environment: str,
         connect_seconds: float = CONNECT_SECONDS,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
+        self._environment = environment
         self._http = HttpxClient(connect_seconds, request_seconds)
         stripe_client = stripe.StripeClient(
             api_key,
@@ -75,8 +84,8 @@ class StripeGateway:
                     {
                         "amount": amount,
                         "currency": charge.currency.lower(),
-                        "metadata": {"order_id": charge.order_id},
-                        "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+                        "metadata": {"order_id": charge.order_id, "environment": self._environment},
+                        "allowed_payment_method_types": CARDS_ONLY,
                     },
                     {"idempotency_key": idempotency_key(charge, PaymentCall.CREATE)},
                 )
