@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from orderctl.commands import dlq, environments, migrate, orders, top
+from orderctl.commands import dlq, environments, migrate, orders, payments, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
 from orderctl.commands.deployment.freeze import freeze
@@ -37,6 +37,7 @@ class Commands(RenamedGroup):
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(payments.app, name="payments")
 app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)
 app.command()(migrate_keys)

@@ -7,12 +7,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import boto3
 import httpx2
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from aws_json_client import Key, StaticCredentials
 from order_client import OrderClient
@@ -20,7 +20,7 @@ from order_operations.live.tasks import Task
 from order_operations.target import Target, WrongRegion, user
 from order_shared.aws.isolated import isolated_session
 from order_shared.domain.errors import PlatformError, StorageUnavailable
-from order_shared.runtime.config import Environment, Settings
+from order_shared.runtime.config import Environment, PaymentSettings, Settings, load_settings
 from orderctl.exceptions import Failed, UsageError
 from orderctl.terminal import announce, reported
 
@@ -59,6 +59,8 @@ class StackProfile(BaseModel):
     api: str
     services: dict[str, str]
     aws: str
+    payments: str
+    payment_api_key: str
     region: str
     access_key: str
     secret_key: str
@@ -82,19 +84,28 @@ class StackProfile(BaseModel):
 
     def target(self) -> Target:
         """Return the target through which operators' commands access the stack."""
-        settings = Settings(
-            env=Environment.LOCAL,
-            table_prefix=self.table_prefix,
-            aws_region=self.region,
-            aws_endpoint_url=self.aws,
-            aws_endpoint_url_dynamodb=None,
-            aws_endpoint_url_sqs=None,
-        )
+        settings = Settings(**self._settings())
         credentials = StaticCredentials(Key(self.access_key, self.secret_key))
         session = boto3.Session(
             self.access_key, self.secret_key, region_name=self.region, botocore_session=isolated_session()
         )
         return Target(settings, credentials, session, user())
+
+    def payment_settings(self) -> PaymentSettings:
+        """Return the settings for calls of the stack's payment sandbox."""
+        return PaymentSettings(
+            **self._settings(), payment_api_key=SecretStr(self.payment_api_key), payment_api_base=self.payments
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "env": Environment.LOCAL,
+            "table_prefix": self.table_prefix,
+            "aws_region": self.region,
+            "aws_endpoint_url": self.aws,
+            "aws_endpoint_url_dynamodb": None,
+            "aws_endpoint_url_sqs": None,
+        }
 
     def client(self, tenant: str, customer: str) -> OrderClient:
         """Return a client of the stack's API that acts as a customer. Raises StackNotRunning."""
@@ -136,6 +147,11 @@ def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value
         WrongRegion: if AWS_REGION is not the environment's home region.
     """
     return StackProfile.at(state).target() if local else Target.of_environment()
+
+
+def make_payment_settings(local: bool, state: Path) -> PaymentSettings:  # noqa: FBT001 - the value of --local
+    """Return the settings for calls of the payment provider. Raises StackNotRunning; exits if they are invalid."""
+    return StackProfile.at(state).payment_settings() if local else load_settings(PaymentSettings)
 
 
 def client_of_environment() -> OrderClient:

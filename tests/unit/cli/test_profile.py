@@ -16,6 +16,8 @@ DESCRIBED = {
     "api": "http://a:8000/",
     "services": {API: "http://a:8000/", PROCESSOR: "http://b:8081"},
     "aws": "http://127.0.0.1:4566",
+    "payments": "http://127.0.0.1:8082",
+    "payment_api_key": "sk_test_local",
     "region": "eu-central-1",
     "access_key": "access",
     "secret_key": "secret",
@@ -74,3 +76,9 @@ def test_a_customer_gets_a_token_of_the_stacks_issuer(tmp_path: Path) -> None:
 def test_an_issuer_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(StackNotRunning, match=r"http://127\.0\.0\.1:1/token does not respond"):
         profile(tmp_path).token("acme", "ada")
+
+
+def test_the_payment_sandbox_is_in_its_file(tmp_path: Path) -> None:
+    settings = profile(tmp_path).payment_settings()
+    assert (settings.payment_api_base, settings.environment_of_payments) == ("http://127.0.0.1:8082", "local")
+    assert settings.payment_api_key.get_secret_value() == "sk_test_local"

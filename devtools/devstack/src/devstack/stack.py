@@ -145,6 +145,7 @@ class Stack:
             "services": self.services,
             "aws": self.aws,
             "payments": self.payments,
+            "payment_api_key": API_KEY,
             "region": REGION,
             "access_key": KEY,
             "secret_key": KEY,
