@@ -26,7 +26,7 @@ from tests.chaos.crashes import ONE_OF_EACH, Lane, Step, find_points
 from tests.chaos.crashes import SETTINGS as LANE_SETTINGS
 from tests.chaos.faults import ALL_KINDS
 from tests.chaos.history import Fault
-from tests.chaos.scenarios import Result, run_cancels, run_crowd, run_outage, run_refusals
+from tests.chaos.scenarios import FAILED, REFUSED, Result, run_cancels, run_crowd, run_outage, run_saved_errors
 from tests.chaos.scenes import SCENES, Scene
 from tests.chaos.world import TWO_OF_EACH, World, open_world
 
@@ -41,6 +41,8 @@ CANCELS = "cancels that race with processing"
 OUTAGE_SECONDS = 60.0
 OUTAGE = f"payment provider away for {OUTAGE_SECONDS:.0f} s"
 REFUSALS = f"payment provider refuses our requests for {OUTAGE_SECONDS:.0f} s"
+SERVER_ERRORS = f"payment provider saves server errors for {OUTAGE_SECONDS:.0f} s"
+PAYMENT_CALLS = ("POST /v1/payment_intents", "POST /v1/payment_intents/{id}/confirm", "POST /v1/refunds")
 OUTAGE_CUSTOMERS = 100
 OUTAGE_SETTINGS = {"ORDER_RETRY_CAP_SECONDS": "8"}
 CANCELS_AT_ONCE = 1_000
@@ -115,7 +117,19 @@ async def run_all(stack: Stack, options: argparse.Namespace, report: Report) -> 
         report.add(await run_outage(world, OUTAGE, OUTAGE_CUSTOMERS, OUTAGE_SECONDS))
 
     async def be_refused(world: World) -> None:
-        report.add(await run_refusals(world, REFUSALS, OUTAGE_CUSTOMERS, OUTAGE_SECONDS))
+        report.add(await run_saved_errors(world, REFUSALS, REFUSED, customers=OUTAGE_CUSTOMERS, seconds=OUTAGE_SECONDS))
+
+    async def meet_server_errors(world: World) -> None:
+        report.add(
+            await run_saved_errors(
+                world,
+                SERVER_ERRORS,
+                FAILED,
+                customers=OUTAGE_CUSTOMERS,
+                seconds=OUTAGE_SECONDS,
+                operations=PAYMENT_CALLS,
+            )
+        )
 
     async with asyncio.TaskGroup() as group:
         for number in range(min(CROWD_WORLDS, len(waiting))):
@@ -124,6 +138,8 @@ async def run_all(stack: Stack, options: argparse.Namespace, report: Report) -> 
             group.create_task(in_world(stack, "outage-", be_without_provider, OUTAGE_SETTINGS))
         if options.only in REFUSALS:
             group.create_task(in_world(stack, "refusals-", be_refused, OUTAGE_SETTINGS))
+        if options.only in SERVER_ERRORS:
+            group.create_task(in_world(stack, "errors-", meet_server_errors, OUTAGE_SETTINGS))
         group.create_task(run_crashes(stack, options.only, report))
 
 
@@ -207,6 +223,7 @@ def main() -> int:
         MIXED,
         OUTAGE,
         REFUSALS,
+        SERVER_ERRORS,
         CANCELS,
     ]
     console.print(report.table(rows))

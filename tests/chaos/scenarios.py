@@ -162,25 +162,48 @@ class Outage:
         return await forward(call)
 
 
-class Refusals:
-    """The payment provider refuses our requests, for reasons that no customer has given it.
+@dataclass(frozen=True, kw_only=True)
+class ErrorKind:
+    """Errors of the payment provider that it saves. `share` is the share of requests that meet one.
 
-    Like Stripe it saves such an answer under the request's idempotency key, except a 401, and replays it also when it
-    has ceased to refuse.
+    With `executes`, every second one of these requests was executed before its error.
     """
 
-    ANSWERS = (
+    answers: tuple[Answer, ...]
+    share: float
+    executes: bool = False
+
+
+REFUSED = ErrorKind(
+    answers=(
         payment_error("invalid_request_error", status=400, code="account_invalid"),
         payment_error("invalid_request_error", status=400, code="parameter_unknown"),
         payment_error("invalid_request_error", status=401),
         payment_error("invalid_request_error", status=403),
-    )
+    ),
+    share=1.0,
+)
+"""Refusals of our requests, for reasons that no customer has given."""
 
-    def __init__(self, seed: str) -> None:
+FAILED = ErrorKind(
+    answers=(payment_error("api_error", status=500), payment_error("api_error", status=503)), share=0.4, executes=True
+)
+"""Server errors, few enough that the circuit breaker stays closed most of the time."""
+
+
+class SavedErrors:
+    """The payment provider answers with errors while it is `failing`.
+
+    Like Stripe it saves such an answer under the request's idempotency key, except a 401, and replays it afterwards.
+    """
+
+    def __init__(self, seed: str, kind: ErrorKind) -> None:
         self._dice = Random(seed)  # noqa: S311 - reproducible, not secret
+        self._kind = kind
         self._saved: dict[str, Answer] = {}
-        self.refusing = False
-        self.refused = 0
+        self.failing = False
+        self.met: Counter[str] = Counter()
+        """Requests that met an error, by operation."""
 
     async def meet(self, call: Call, forward: Forward) -> Answer:
         if call.service != PAYMENTS:
@@ -188,22 +211,27 @@ class Refusals:
         key = call.headers.get("Idempotency-Key")
         if key in self._saved:
             return self._saved[key]
-        if not self.refusing:
+        if not self.failing or self._dice.random() >= self._kind.share:
             return await forward(call)
-        self.refused += 1
-        answer = self._dice.choice(self.ANSWERS)
+        self.met[call.operation] += 1
+        if self._kind.executes and self._dice.random() < 0.5:
+            await forward(call)
+        answer = self._dice.choice(self._kind.answers)
         if key is not None and answer.status != UNAUTHORIZED:
             self._saved[key] = answer
         return answer
 
 
-async def run_refusals(world: World, name: str, customers: int, seconds: float) -> Result:
-    """In the middle of a burst of paid orders the provider refuses all requests; a third of the customers cancel.
+async def run_saved_errors(
+    world: World, name: str, kind: ErrorKind, *, customers: int, seconds: float, operations: Collection[str] = ()
+) -> Result:
+    """In the middle of a burst of paid orders the provider answers with errors; a third of the customers cancel.
 
-    No order is rejected for it: each is confirmed, or cancelled as its customer wants.
+    No order is rejected for it: each is confirmed, or cancelled as its customer wants. Each of the `operations` must
+    have met an error.
     """
     trial = Trial(world, name, STOCK, SHARDS)
-    refusals = Refusals(name)
+    errors = SavedErrors(name, kind)
     wishes: Counter[str] = Counter()
 
     async def buy(number: int) -> None:
@@ -215,19 +243,22 @@ async def run_refusals(world: World, name: str, customers: int, seconds: float) 
         cancels = number % 3 == 0 and order_id is not None
         wishes["cancelled" if cancels else "confirmed"] += 1
         if cancels and order_id is not None:
-            await asyncio.sleep(dice.uniform(0, 2))  # before, during or after its payment
+            await asyncio.sleep(dice.uniform(0, seconds / 3))  # before, during or after its payment
             await customer.cancel(order_id)
 
-    async with trial.under(refusals, refusals):
+    async with trial.under(errors, errors):
         burst = asyncio.gather(*map(buy, range(customers)))
         await eventually(lambda: trial.history.count(Verb.PLACE, Outcome.OK) >= customers // 3, "a third of the burst")
-        refusals.refusing = True
+        errors.failing = True
         await asyncio.sleep(seconds)
-        refusals.refusing = False
+        errors.failing = False
         await burst
-    result = await trial.result(refusals.refused)
+    result = await trial.result(errors.met.total())
     if result.ends != wishes:
         result.verdict.add(Fault.OTHER, f"{dict(wishes)} were wanted, and the ends are {dict(result.ends)}")
+    for operation in operations:
+        if not errors.met[operation]:
+            result.verdict.add(Fault.OTHER, f"no {operation} met an error")
     return result
 
 

@@ -8,7 +8,7 @@ import pytest
 from devstack.stack import Stack, running_infrastructure
 from tests.chaos.crashes import ONE_OF_EACH, SETTINGS, Lane, find_points
 from tests.chaos.faults import ALL_KINDS
-from tests.chaos.scenarios import run_crowd, run_refusals
+from tests.chaos.scenarios import FAILED, REFUSED, ErrorKind, run_crowd, run_saved_errors
 from tests.chaos.scenes import Scene, paid
 from tests.chaos.world import open_world
 
@@ -29,9 +29,12 @@ async def test_a_crowd_under_all_kinds_of_fault_and_a_kill(stack: Stack) -> None
     assert result.injected >= 40
 
 
-async def test_a_provider_that_refuses_our_requests_rejects_no_order(stack: Stack) -> None:
-    async with open_world(stack, "refusals-") as world:
-        result = await run_refusals(world, "refusals", customers=15, seconds=2)
+@pytest.mark.parametrize("kind", [REFUSED, FAILED], ids=["refuses our requests", "saves server errors"])
+async def test_a_provider_that_saves_its_errors_rejects_no_order(
+    stack: Stack, request: pytest.FixtureRequest, kind: ErrorKind
+) -> None:
+    async with open_world(stack, "refusals-" if kind is REFUSED else "errors-") as world:
+        result = await run_saved_errors(world, request.node.callspec.id, kind, customers=15, seconds=2)
     assert result.verdict.details == []
     assert result.injected > 0
 

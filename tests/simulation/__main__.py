@@ -15,12 +15,14 @@ from tests.simulation.scenarios.backlog import (
     play_outbox_alone,
 )
 from tests.simulation.scenarios.outage import OutageNumbers, play_outage
+from tests.simulation.scenarios.saved_errors import SavedErrorNumbers, play_saved_errors
 from tests.simulation.scenarios.sold_out import SoldOutNumbers, play_sold_out
 
 SCENARIOS: dict[str, tuple[Any, Any]] = {
     "outage": (OutageNumbers, play_outage),
     "backlog": (BacklogNumbers, play_backlog),
     "outbox": (OutboxNumbers, play_outbox_alone),
+    "saved-errors": (SavedErrorNumbers, play_saved_errors),
     "sold-out": (SoldOutNumbers, play_sold_out),
 }
 console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import count
 from typing import Any, TypeVar
 
 from order_processor.payments.gateway import FailureReason, Payment, PaymentStatus, PaymentUnavailable
-from order_processor.payments.stripe_gateway import DEADLINE_SECONDS
-from order_shared.domain.order.payments import Charge
+from order_processor.payments.stripe_gateway import DEADLINE_SECONDS, idempotency_key
+from order_shared.domain.order.payments import Charge, PaymentCall
 from tests.fakes_payments import MemoryGateway
 from tests.simulation.history import History, What
 from tests.simulation.link import Link
@@ -27,6 +28,11 @@ class Outage(Enum):
     LIMITED = auto()
     """429 for every call."""
     SERVER_ERROR = auto()
+    SAVED_ERROR = auto()
+    """500 for two of five calls that change something, saved under the idempotency key and replayed afterwards. One of
+    the two has been executed. The circuit breaker stays closed most of the time."""
+    REFUSED = auto()
+    """400 for a fault of the platform for every such call, saved likewise."""
 
 
 REASONS = {
@@ -35,7 +41,10 @@ REASONS = {
     Outage.WRONG_KEY: FailureReason.REFUSED,
     Outage.LIMITED: FailureReason.THROTTLED,
     Outage.SERVER_ERROR: FailureReason.PROVIDER_ERROR,
+    Outage.SAVED_ERROR: FailureReason.PROVIDER_ERROR,
+    Outage.REFUSED: FailureReason.REFUSED,
 }
+SAVED = frozenset({Outage.SAVED_ERROR, Outage.REFUSED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,8 @@ class Provider(MemoryGateway):
         self._now = now
         self._allowed = rules.burst
         self._allowed_at = 0.0
+        self._turns = count()
+        self._loses_answer = False
 
     def gateway(self, link: Link) -> "ProviderGateway":
         return ProviderGateway(self, link)
@@ -64,7 +75,7 @@ class Provider(MemoryGateway):
     def admit(self, call: str, charge: Charge, *, by: str) -> None:
         """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
         self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
-        if self.outage is not None:
+        if self.outage is not None and self.outage not in SAVED:
             raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage], is_outage=True)
         now, rate = self._now(), self.rules.calls_per_second
         self._allowed = min(self.rules.burst, self._allowed + (now - self._allowed_at) * rate)
@@ -73,6 +84,41 @@ class Provider(MemoryGateway):
             self._history.note(What.PROVIDER_LIMITED, charge.order_id, by=by)
             raise PaymentUnavailable(f"{call}: 429", FailureReason.THROTTLED, is_outage=True)
         self._allowed -= 1.0
+
+    async def create(self, charge: Charge) -> str:
+        payment_id = await super().create(charge)
+        if self._loses_answer:  # the payment exists, and nobody will know its id
+            self._save_failure(
+                idempotency_key(charge, PaymentCall.CREATE), FailureReason.PROVIDER_ERROR, PaymentCall.CREATE
+            )
+        return payment_id
+
+    async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        status = await super().confirm(charge, token)
+        self._lose_answer("confirm")
+        return status
+
+    async def cancel(self, charge: Charge) -> PaymentStatus:
+        status = await super().cancel(charge)
+        self._lose_answer("cancel")
+        return status
+
+    async def refund(self, charge: Charge) -> None:
+        await super().refund(charge)
+        self._lose_answer("refund")
+
+    async def _begin(self, charge: Charge, call: PaymentCall) -> str:
+        key = await super()._begin(charge, call)
+        turn = next(self._turns) % 5 if self.outage is Outage.SAVED_ERROR else None
+        self._loses_answer = turn == 1
+        if turn == 0 or self.outage is Outage.REFUSED:
+            self._save_failure(key, REASONS[self.outage or Outage.REFUSED], call)
+        return key
+
+    def _lose_answer(self, call: str) -> None:
+        """Lose the answer of a call that was executed. A later read of the payment shows what happened."""
+        if self._loses_answer:
+            raise PaymentUnavailable(f"{call}: 500", FailureReason.PROVIDER_ERROR, is_outage=True)
 
     async def _request(self) -> None:
         """Answer at once: the way of the call is the gateway's."""

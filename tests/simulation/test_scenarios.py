@@ -4,6 +4,9 @@ The outage runs at a thousandth of its rates, the backlogs at a hundredth, so th
 `python -m tests.simulation` plays them with other numbers.
 """
 
+import pytest
+
+from tests.simulation.provider import Outage
 from tests.simulation.scenarios.backlog import (
     HOUR,
     MINUTE,
@@ -13,6 +16,7 @@ from tests.simulation.scenarios.backlog import (
     play_outbox_alone,
 )
 from tests.simulation.scenarios.outage import OutageNumbers, play_outage
+from tests.simulation.scenarios.saved_errors import SavedErrorNumbers, play_saved_errors
 
 SEED = "1"
 MAX_STEPS = 300_000
@@ -51,3 +55,16 @@ def test_a_day_without_processors_parks_nothing() -> None:
     result = play_backlog(SEED, numbers)
     assert result.parked == 0
     assert result.drained_minutes is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"), [(Outage.SAVED_ERROR, {"create", "confirm", "refund"}), (Outage.REFUSED, {"create"})]
+)
+def test_errors_that_the_provider_saves_reject_no_order_and_charge_each_once(kind: Outage, calls: set[str]) -> None:
+    result = play_saved_errors(SEED, SavedErrorNumbers(kind=kind))
+    assert result.saved.keys() >= calls
+    assert result.saved.total() > 30
+    assert result.ended == result.wanted
+    assert set(result.wanted) == {"confirmed", "cancelled"}
+    assert result.wrong_money == []
+    assert result.parked == 0
