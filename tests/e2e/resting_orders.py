@@ -12,15 +12,17 @@ import json
 import sys
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
 import stripe
+import structlog
 
 from order_processor.config import ProcessorSettings
+from order_processor.payments.gateway import PaymentDeclined, PaymentUnavailable
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_shared.messaging.queue import OutgoingMessage
 from order_shared.tables import OPEN_SHARDS
@@ -29,6 +31,7 @@ Order = Any
 """The class of the release that runs."""
 IS_LAST = find_spec("order_shared.domain") is None
 CARD, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
+SAVES_500, REFUND_SAVES_500 = "pm_sandbox_saves_500", "pm_sandbox_refund_saves_500"
 SKU, PRICE = "TEA", 590
 LEASE_SECONDS = 3
 
@@ -129,14 +132,21 @@ class Writer:
         return await self.move(order, order.with_payment(await self._create(order)))
 
     async def payment_confirmed(self, order: Order) -> Order:
-        """Charge the card, and crash before the order knows of it. The charge may be declined."""
-        try:
+        """Charge the card, and crash before the order knows of it. The charge may be declined, or fail."""
+        with suppress(PaymentDeclined, PaymentUnavailable):
             if IS_LAST:
                 await self.gateway.confirm(order.order_id, order.payment_id, order.payment_token)
             else:
                 await self.gateway.confirm(order.charge, order.payment.token)
-        except import_module("order_processor.payments.gateway").PaymentDeclined:
-            pass
+        return order
+
+    async def payment_refunded(self, order: Order) -> Order:
+        """Refund the charge, which fails, and crash before the order knows of it."""
+        with suppress(PaymentUnavailable):
+            if IS_LAST:
+                await self.gateway.void(order.order_id, order.payment_id)
+            else:
+                await self.gateway.refund(order.charge)
         return order
 
     async def undo(self, order: Order) -> Order:
@@ -176,7 +186,6 @@ STATES: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
     "paid: lease held": (CARD, (W.leased,)),
     "paid: lease released": (CARD, (W.leased, W.released)),
     "paid: lease taken over": (CARD, (W.leased, W.taken_over, W.released)),
-    "paid: payment created": (CARD, (W.leased, W.payment_created, W.released)),
     "paid: payment noted": (CARD, HELD),
     "paid: payment noted, lease held": (CARD, (W.leased, W.payment_noted)),
     "paid: charged": (CARD, (*PAID, W.released)),
@@ -189,6 +198,17 @@ STATES: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
     "declined: payment noted": (DECLINED, HELD),
     "declined: charge declined": (DECLINED, (*PAID, W.released)),
 }
+KEYS_IN_USE: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
+    "paid: payment created": (CARD, (W.leased, W.payment_created, W.released)),
+    "paid: charge met a saved 500": (SAVES_500, (*PAID, W.released)),
+    "paid: cancel requested, refund met a saved 500": (
+        REFUND_SAVES_500,
+        (*PAID, W.confirmed, W.cancel_requested, W.payment_refunded),
+    ),
+}
+"""States in which an idempotency key is used up: its saved answer is an error, or the other release creates the payment
+with other parameters. The last release waits until the key expires; this release uses the next key."""
+
 OF_THIS_RELEASE: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
     "undo: payment replaced": (CARD, (*HELD, W.undo)),
     "undo: next idempotency key": (CARD, (*HELD, W.next_key)),
@@ -198,7 +218,9 @@ OF_THIS_RELEASE: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
 
 async def store(writer: Writer, tenant: str) -> list[dict[str, object]]:
     stored = []
-    for state, (token, steps) in (STATES if IS_LAST else {**STATES, **OF_THIS_RELEASE}).items():
+    for state, (token, steps) in (
+        {**STATES, **KEYS_IN_USE} if IS_LAST else {**STATES, **KEYS_IN_USE, **OF_THIS_RELEASE}
+    ).items():
         for has_message in (True, False):
             order = await writer.place(tenant, token)
             for step in steps:
@@ -236,7 +258,9 @@ def sources() -> list[str]:
 async def main(verb: str, tenant: str, *ids: str) -> None:
     settings = ProcessorSettings()
     stripe.enable_telemetry = False
-    payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout has the result
+    named: dict[str, Any] = {} if IS_LAST else {"environment": settings.environment_of_payments}
+    payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base, **named)
     async with (
         aclosing(payments),
         runtime.open_adapters(settings, metrics.Metrics(), deadline=20.0) as adapters,
