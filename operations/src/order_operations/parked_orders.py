@@ -54,8 +54,7 @@ async def reject(
     await _record(trail, order, "orders.reject", actor, reason, at)
     if order.status is OrderStatus.PENDING:
         rejected = order.reject(at, Reason(ReasonCode.REJECTED_BY_OPERATOR, "the order could not be carried out"))
-        await adapters.orders.move(order, rejected)
-        return rejected
+        return await adapters.orders.move(order, rejected)
     if order.cancel_requested_at is not None:
         undone = await _unpark(adapters, order, at)
     else:
@@ -75,9 +74,7 @@ async def _record(trail: AuditTrail, order: Order, verb: str, actor: str, reason
 
 
 async def _unpark(adapters: Adapters, order: Order, at: datetime) -> Order:
-    retried = order.unpark(at, due_at=to_millis(at + RETRY_DUE))
-    await adapters.orders.move(order, retried)
-    return retried
+    return await adapters.orders.move(order, order.unpark(at, due_at=to_millis(at + RETRY_DUE)))
 
 
 async def _publish(adapters: Adapters, order: Order) -> bool:

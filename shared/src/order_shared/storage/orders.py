@@ -239,7 +239,9 @@ class DynamoOrderRepository:
             if not short:
                 raise  # unexpected: no other condition can fail
             raise OutOfStock(tuple(short)) from error
-        return after  # the status changes together with the stock, so no other writer changed the order in between
+        # A transaction returns no item. An order that is still open was pending before, so no other owner can have
+        # written a payment or an undo: `after` can differ from the item in due time, sweeps and parking only.
+        return after
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED

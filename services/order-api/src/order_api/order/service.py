@@ -195,8 +195,7 @@ class OrderService:
                 raise NotCancellable(order)
             try:
                 if order.status is OrderStatus.PENDING:
-                    cancelled = order.cancel(now)
-                    await self.orders.move(order, cancelled)
+                    cancelled = await self.orders.move(order, order.cancel(now))
                     self.on_ended(cancelled, now)
                     return cancelled
                 requested = order.request_cancel(now, due_at=to_millis(now + self.sweep_base))
