@@ -55,7 +55,7 @@ setup-demo:
 ##@ Prove it
 .PHONY: sim sim-mutants chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing
 sim: setup ## Play storms on a virtual clock: every fault, nothing lost or doubled (SEEDS=1000, or SEED=token to replay one)
-	@$(BIN)/python -m tests.simulation.campaign $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+	@$(BIN)/python -m tests.simulation.campaign $(if $(SEED),--seed "$(SEED)",--seeds $(or $(SEEDS),1000))
 
 sim-mutants: setup ## Change the services in one place at a time; a seed up to 50 must find each (ONLY="text" for a part)
 	@$(BIN)/python -m tests.simulation.mutants --only "$(ONLY)"

@@ -139,8 +139,8 @@ class Life:
         world.provider.outage = None
         world.provider.refusing.clear()
         world.provider.poisoned.clear()
-        for machine in (*world.fleet.apis, *world.fleet.processors):
-            world.loop.resume(machine.host)
+        for host in [machine.host for machine in world.fleet.apis] + [each.host for each in world.fleet.processors]:
+            world.loop.resume(host)
         if not world.fleet.apis:
             self._start_api()
         if not world.fleet.processors:
@@ -338,9 +338,7 @@ class Life:
             for order in await _tried(parked_orders.list_parked(adapters, 10)) or []:
                 act = parked_orders.reject if order.order_id in retried else parked_orders.retry
                 retried.add(order.order_id)
-                await _tried(
-                    act(adapters, self.trail, order, actor="operator", reason="simulated", at=clock())  # type: ignore[operator]
-                )
+                await _tried(act(adapters, self.trail, order, actor="operator", reason="simulated", at=clock()))
 
     # At rest
 
@@ -413,8 +411,12 @@ def _one_of(machines: "list[Any]", event: Event) -> Any:
 @contextmanager
 def small_outbox() -> Iterator[None]:
     """Let the outbox have few keys until the end of the block."""
-    keys = {"SWEPT_SHARDS": outbox.SWEPT_SHARDS[:OUTBOX_KEYS], "PARKED_SHARDS": outbox.PARKED_SHARDS[:OUTBOX_KEYS]}
-    with mock.patch.multiple(outbox, **keys), mock.patch.object(parked_orders, "PARKED_SHARDS", keys["PARKED_SHARDS"]):
+    parked = outbox.PARKED_SHARDS[:OUTBOX_KEYS]
+    with (
+        mock.patch.object(outbox, "SWEPT_SHARDS", outbox.SWEPT_SHARDS[:OUTBOX_KEYS]),
+        mock.patch.object(outbox, "PARKED_SHARDS", parked),
+        mock.patch.object(parked_orders, "PARKED_SHARDS", parked),
+    ):
         yield
 
 

@@ -147,7 +147,7 @@ def _only_raises(handler: ast.ExceptHandler) -> bool:
 
 
 def judge(mutant: Mutant | None, seeds: int = SEEDS) -> Result:
-    """Import the services with the mutant, and play seeds up to one that finds it. Call this in a process of its own."""
+    """Import the services with the mutant, and play seeds up to one that finds it, in a process of its own."""
     began = time.monotonic()
     found: str | None
     try:
@@ -171,7 +171,7 @@ def _import_changed(mutant: Mutant) -> None:
             return get_code(self, fullname)
         return compile(mutant.applied(Path(path).read_bytes()), path, "exec", dont_inherit=True)
 
-    SourceFileLoader.get_code = get_changed  # type: ignore[method-assign] # in this process only
+    SourceFileLoader.get_code = get_changed  # type: ignore[assignment,method-assign] # in this process only
 
 
 def judge_all(mutants: Sequence[Mutant | None], jobs: int, seeds: int) -> Iterator[Result]:

@@ -7,8 +7,7 @@ from aiodynamo.expressions import F
 
 from order_processor.order.flows import OrderWorkflow
 from order_shared.domain.order.models import Order
-from order_shared.messaging.delivery import Delivery
-from order_shared.storage import order_items, orders
+from order_shared.storage import idempotency_records, order_items, orders
 from tests.simulation.campaign import explain, play_seeds, shrink
 from tests.simulation.history import Border
 from tests.simulation.life import live
@@ -40,21 +39,8 @@ def confirm_despite_cancel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_items, "CANCEL_NOT_REQUESTED", ALWAYS)
 
 
-def write_without_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    unchanged = order_items.unchanged_condition
-    monkeypatch.setattr(order_items, "FIELDS", {**order_items.FIELDS, "fence": _Anything()})
-    assert unchanged is order_items.unchanged_condition
-
-
-class _Anything:
-    """Attribute whose conditions always hold."""
-
-    def equals(self, _: object) -> object:
-        return ALWAYS
-
-
 def accept_a_key_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    put_record = orders.put_record
+    put_record = idempotency_records.put_record
 
     def put_anyway(*arguments: object) -> object:
         put = put_record(*arguments)  # type: ignore[arg-type]
@@ -71,10 +57,6 @@ def forget_the_refund(monkeypatch: pytest.MonkeyPatch) -> None:
         return await self._move(order, self._undone(order, decided))  # type: ignore[arg-type]
 
     monkeypatch.setattr(OrderWorkflow, "_undo", undo)
-
-
-def never_lose_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Delivery, "ensure_held", lambda _: None)
 
 
 @pytest.mark.parametrize("plant", [confirm_despite_cancel, accept_a_key_twice, forget_the_refund])

@@ -35,7 +35,8 @@ def watch(provider: Provider) -> Watch:
 def written(before: Order | None, after: Order, **changed: Json) -> Change:
     """Return the write of an order, with attributes that differ from those of `after`."""
     key = ItemKey(ORDERS.name, after.customer.key, "at")
-    return Change(key, before and attributes(to_item(before)), {**attributes(to_item(after)), **changed})
+    old = None if before is None else attributes(to_item(before))
+    return Change(key, old, {**attributes(to_item(after)), **changed})
 
 
 def stock(before: int, after: int) -> Change:
