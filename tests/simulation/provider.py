@@ -11,7 +11,7 @@ from order_processor.payments.gateway import FailureReason, Payment, PaymentStat
 from order_processor.payments.stripe_gateway import DEADLINE_SECONDS, idempotency_key
 from order_shared.domain.order.payments import Charge, PaymentCall
 from tests.fakes_payments import MemoryGateway
-from tests.simulation.history import History, What
+from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
 from tests.simulation.tables import run_now
 
@@ -35,6 +35,9 @@ class Outage(Enum):
     """400 for a fault of the platform for every such call, saved likewise."""
 
 
+SAVED_CALLS = frozenset(PaymentCall)
+"""Calls whose answers the provider saves under their idempotency key."""
+
 REASONS = {
     Outage.NO_CONNECTION: FailureReason.NO_RESPONSE,
     Outage.NO_RESPONSE: FailureReason.NO_RESPONSE,
@@ -44,7 +47,7 @@ REASONS = {
     Outage.SAVED_ERROR: FailureReason.PROVIDER_ERROR,
     Outage.REFUSED: FailureReason.REFUSED,
 }
-SAVED = frozenset({Outage.SAVED_ERROR, Outage.REFUSED})
+SAVED_OUTAGES = frozenset({Outage.SAVED_ERROR, Outage.REFUSED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +65,16 @@ class Provider(MemoryGateway):
         super().__init__()
         self.rules = rules
         self.outage: Outage | None = None
+        self.poisoned: set[str] = set()
+        """Orders, by id, whose calls fail with an error that nobody expects."""
         self._history = history
         self._now = now
         self._allowed = rules.burst
         self._allowed_at = 0.0
         self._turns = count()
         self._loses_answer = False
+        self._answered: set[str] = set()
+        """Idempotency keys under which a success is saved."""
 
     def gateway(self, link: Link) -> "ProviderGateway":
         return ProviderGateway(self, link)
@@ -75,7 +82,9 @@ class Provider(MemoryGateway):
     def admit(self, call: str, charge: Charge, *, by: str) -> None:
         """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
         self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
-        if self.outage is not None and self.outage not in SAVED:
+        if charge.order_id in self.poisoned:
+            raise RuntimeError(f"{call} of {charge.order_id} is poisoned")
+        if self.outage is not None and self.outage not in SAVED_OUTAGES:
             raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage], is_outage=True)
         now, rate = self._now(), self.rules.calls_per_second
         self._allowed = min(self.rules.burst, self._allowed + (now - self._allowed_at) * rate)
@@ -120,6 +129,20 @@ class Provider(MemoryGateway):
         if self._loses_answer:
             raise PaymentUnavailable(f"{call}: 500", FailureReason.PROVIDER_ERROR, is_outage=True)
 
+    def save_failure(self, charge: Charge, call: PaymentCall) -> None:
+        """Answer this call and its repetitions by 500, unless its key has an answer. Raises IdempotencyKeySpent."""
+        key = idempotency_key(charge, call)
+        if key not in self.failures and key not in self._answered:
+            self._save_failure(key, FailureReason.PROVIDER_ERROR, call)
+
+    def record(self, call: str, charge: Charge, outcome: object, *, by: str) -> None:
+        """Remember that a call has been answered, and by what."""
+        if call in SAVED_CALLS and not isinstance(outcome, Exception):
+            self._answered.add(idempotency_key(charge, PaymentCall(call)))
+        if self._history.effects is not None:
+            after = type(outcome).__name__ if isinstance(outcome, Exception) else outcome
+            self._history.record(Border.PROVIDER, call, by=by, subject=charge.order_id, before=charge, after=after)
+
     async def _request(self) -> None:
         """Answer at once: the way of the call is the gateway's."""
 
@@ -152,6 +175,18 @@ class ProviderGateway:
 
         def effect() -> T:
             self._provider.admit(name, charge, by=self._link.host)
-            return run_now(operation())
+            call = PaymentCall(name) if name in SAVED_CALLS else None
+            result: T | None = None
+            outcome: object = None
+            try:
+                if call is not None and self._link.saves_failure():
+                    self._provider.save_failure(charge, call)
+                outcome = result = run_now(operation())
+            except Exception as error:
+                outcome = error
+                raise
+            finally:
+                self._provider.record(name, charge, outcome, by=self._link.host)
+            return result
 
         return await self._link.call(effect)

@@ -7,7 +7,7 @@ left out.
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from string import Formatter
 
@@ -273,13 +273,7 @@ async def open_memory_world(settings: ApiSettings = SETTINGS) -> AsyncIterator[W
     store = MemoryStore(UniqueClock())
 
     async def snapshot() -> Snapshot:
-        kinds = {field.name: getattr(store, field.name) for field in fields(store)}
-        return {
-            f"{kind} {key!r}": repr(value)
-            for kind, stored in kinds.items()
-            if isinstance(stored, dict)
-            for key, value in stored.items()
-        }
+        return {"|".join(key): repr(item) for key, item in store.tables.items.items()}
 
     adapters = Adapters(
         MemoryOrderRepository(store),
