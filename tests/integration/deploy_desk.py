@@ -26,10 +26,10 @@ from order_shared.tables import OPERATIONS, order_queue
 from orderctl import terminal
 from orderctl.commands.deployment import pace, running
 from orderctl.deploy import context
-from orderctl.deploy.ecr_repository import EcrRepository
-from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.lock import Holder, Lock
-from orderctl.deploy.service_ref import ServiceRef
+from order_operations.deployments.ecr_repository import EcrRepository
+from order_operations.deployments.fleet import Fleet
+from order_operations.deployments.lock import Holder, Lock
+from order_operations.deployments.service_ref import ServiceRef
 from orderctl.deploy.smoke import RELEASE
 from orderctl.main import app
 from tests.ecs import SteppedEcs, green_url, stepped_ecs

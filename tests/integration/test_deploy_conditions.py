@@ -20,7 +20,7 @@ from tests.integration.deploy_desk import (
 )
 
 DONE, FAILED, REFUSED, UNDER_WAY = 0, 1, 3, 4
-ERRORS_ALARM = "dev-order-api-api-errors"
+ERRORS_ALARM = "dev-api-errors"
 FAKED = {"ecs", "ecr", "elbv2", "cloudwatch"}
 
 

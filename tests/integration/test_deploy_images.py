@@ -10,13 +10,13 @@ import pytest
 from fake_ecs.images import push_image
 from fake_ecs.running import Ecs, running_ecs
 from fake_ecs.seed import Build
-from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.ecr_repository import REVISION_LABEL, EcrRepository, Scan
-from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.preflight import check_image, check_scan, check_service
-from orderctl.deploy.service_ref import ServiceRef
-from orderctl.deploy.traffic import Traffic
-from orderctl.exceptions import ImageNotFound, Refused
+from order_operations.deployments.checks import Check, Verdict
+from order_operations.deployments.ecr_repository import REVISION_LABEL, EcrRepository, Scan
+from order_operations.deployments.fleet import Fleet
+from order_operations.deployments.preflight import check_image, check_scan, check_service
+from order_operations.deployments.service_ref import ServiceRef
+from order_operations.deployments.traffic import Traffic
+from order_operations.deployments.errors import ImageNotFound, DeploymentRefused
 
 PLACE = ServiceRef(environment="dev", kind="order-api")
 
@@ -117,7 +117,7 @@ def test_an_address_that_lets_anybody_read_an_image_is_not_told(
     digest = push_image(ecs.client("ecr"), PLACE.repository, "sha-0000002", labels={}, platforms=("arm64",))
     manifest = images.get(digest).architectures["arm64"]
     elsewhere = EcrRepository(Located(ecs.client("ecr"), address.format(fake=ecs.address)), PLACE.repository)
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(DeploymentRefused, match=told) as refused:
         elsewhere.get(manifest)
     assert "Signature" not in "".join(traceback.format_exception(refused.value))
 
@@ -189,5 +189,5 @@ def test_the_green_side_answers_where_the_test_listener_is(ecs: Ecs, fleet: Flee
 
 def test_a_service_without_traffic_has_no_test_listener(ecs: Ecs) -> None:
     processor = Fleet(ecs.client("ecs"), ServiceRef(environment="dev", kind="order-processor")).describe()
-    with pytest.raises(Refused, match="--test-url"):
+    with pytest.raises(DeploymentRefused, match="--test-url"):
         Traffic(ecs.client("elbv2")).test_url(processor)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from devstack.ecs_stack import endpoints_of, variables
-from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.service_ref import ServiceRef
+from order_operations.deployments.fleet import Fleet
+from order_operations.deployments.service_ref import ServiceRef
 from tests.ecs import open_ecs
 from tests.integration.deploy_desk import (
     API,

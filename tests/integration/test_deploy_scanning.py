@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orderctl.deploy.ecr_repository import EcrRepository
+from order_operations.deployments.ecr_repository import EcrRepository
 from tests.integration.deploy_desk import API, FIRST, SECOND, Desk
 
 DONE, REFUSED, INTERRUPTED = 0, 3, 130

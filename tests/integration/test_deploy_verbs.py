@@ -246,7 +246,7 @@ def test_history_has_deployments_and_acts(desk: Desk) -> None:
 
 def test_verify_looks_and_says(desk: Desk) -> None:
     assert desk.verb("verify").exit_code == DONE
-    desk.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
+    desk.ecs.set_alarm("dev-api-errors", "ALARM")
     ended = desk.verb("verify", "--tag", SECOND, "--output", "json")
     told = json.loads(ended.stdout)
     assert (ended.exit_code, told["ready"]) == (REFUSED, False)

@@ -22,7 +22,7 @@ def everything_is_bad(desk: Desk) -> None:
     def something_is_found(answer: dict[str, Any]) -> None:
         answer["imageScanFindings"]["findingSeverityCounts"] = {"CRITICAL": 1}
 
-    desk.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
+    desk.ecs.set_alarm("dev-api-errors", "ALARM")
     desk.wire.after |= {
         "DescribeServices": nothing_runs,
         "DescribeTargetHealth": nothing_is_healthy,

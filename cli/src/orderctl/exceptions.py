@@ -2,13 +2,11 @@
 
 CommandError
 ├── Failed            1     not done, or not all of it
-│   └── DeploymentFailed
 ├── UsageError        2     wrong arguments
 ├── Refused           3     nothing was changed
-│   ├── ImageNotFound
-│   ├── Locked
-│   └── TooLate             one call was refused: the deployment has moved on
 └── Interrupted       130
+
+Errors of other packages have an `exit_code` too, such as those of `order_operations.deployments`.
 """
 
 from enum import IntEnum
@@ -59,18 +57,7 @@ class Interrupted(CommandError):
         """The child process was killed by a signal and could not clean up."""
 
 
-class ImageNotFound(Refused):
-    def __init__(self, repository: str, reference: str) -> None:
-        super().__init__(f"{repository} has no image {reference}")
-
-
-class Locked(Refused):
-    """Another operator is deploying the service."""
-
-
-class TooLate(Refused):
-    """The deployment has ended, or is no longer paused."""
-
-
-class DeploymentFailed(Failed):
-    """The deployment failed. The previous image runs, unless the message names another."""
+def exit_code_of(error: Exception) -> ExitCode | None:
+    """Return the exit code that an error carries; None if it carries none."""
+    code = getattr(error, "exit_code", None)
+    return ExitCode(code) if isinstance(code, int) else None

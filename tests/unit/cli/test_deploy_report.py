@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from orderctl.commands.deployment.report import Report
-from orderctl.deploy.fleet import Deployment, Event, Revision, Stage, Status
+from order_operations.deployments.fleet import Deployment, Event, Revision, Stage, Status
 from tests.factories import NOON
 
 STEADY = "(service order-api) has reached a steady state."

@@ -5,7 +5,7 @@ import json
 import httpx2
 import pytest
 
-from orderctl.deploy.checks import Check, Verdict, passed
+from order_operations.deployments.checks import Check, Verdict, passed
 from orderctl.deploy.smoke import ORDERS, RELEASE, RELEASE_ATTEMPTS, Smoke
 
 TOKEN = "of-a-test-tenant"

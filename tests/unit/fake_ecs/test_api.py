@@ -147,14 +147,14 @@ def test_a_rollback_brings_back_weights_and_digest_but_not_the_tag(operator: Ope
     operator.proceed(arn)
     operator.reach(arn, Stage.BAKE_TIME)
 
-    operator.fake.set_alarm("dev-order-api-api-errors", "ALARM")
+    operator.fake.set_alarm("dev-api-errors", "ALARM")
     ended = operator.end(arn)
 
     assert ended["status"] == "ROLLBACK_SUCCESSFUL"
     assert ended["alarms"] == {
         "status": "TRIGGERED",
-        "alarmNames": ["dev-order-api-api-errors", "dev-order-api-api-latency"],
-        "triggeredAlarmNames": ["dev-order-api-api-errors"],
+        "alarmNames": ["dev-api-errors", "dev-api-latency"],
+        "triggeredAlarmNames": ["dev-api-errors"],
     }
     back = operator.revision(ended["rollback"]["serviceRevisionArn"])
     assert back["containerImages"][0]["imageDigest"] == old

@@ -149,7 +149,7 @@ def test_an_image_breaks_and_is_mended(ecs: SteppedEcs, client: Any) -> None:
 
 
 def test_alarms_and_findings_are_set(ecs: SteppedEcs) -> None:
-    alarm = "dev-order-processor-queue-age"
+    alarm = "dev-queue-age"
     assert _post(ecs, "alarm", name=alarm, state="ALARM") == 200
     assert ecs.cloud.alarming([alarm]) == {alarm}
 

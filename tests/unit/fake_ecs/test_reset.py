@@ -8,7 +8,7 @@ import pytest
 from fake_ecs.images import push_image, tag_image
 from tests.ecs import SteppedEcs, changing, stepped_ecs
 
-API, ALARM = "order-api", "dev-order-api-api-errors"
+API, ALARM = "order-api", "dev-api-errors"
 
 
 @pytest.fixture(scope="module")

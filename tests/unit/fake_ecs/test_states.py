@@ -10,7 +10,7 @@ from fake_ecs.seed import standard
 from tests.ecs import SteppedEcs, stepped_ecs
 
 API, PROCESSOR = "order-api", "order-processor"
-ALARM = "dev-order-processor-failures"
+ALARM = "dev-failures"
 
 
 class Walk:

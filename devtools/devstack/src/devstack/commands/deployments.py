@@ -52,7 +52,7 @@ orderctl rollback order-processor --env {ENVIRONMENT}
 
 # The running image is {FIRST}. No API serves the green side, so `deploy` without --no-wait needs --test-url.
 # Time runs {speed:g} times as fast. You can inject faults, such as an alarm:
-# curl {stack.ecs_address}/_ecs/alarm -d '{{"name": "dev-order-api-api-errors", "state": "ALARM"}}'
+# curl {stack.ecs_address}/_ecs/alarm -d '{{"name": "dev-api-errors", "state": "ALARM"}}'
 # Ctrl-C stops it.""",
         soft_wrap=True,
     )
