@@ -10,6 +10,7 @@ import pytest
 from order_operations.deployments.checks import Check, Verdict
 from order_operations.deployments.ecr_repository import EcrRepository
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
+from order_operations.deployments import fleet
 from order_operations.deployments.fleet import Deployment, Fleet, Stage, Status
 from order_operations.deployments.service_ref import ServiceRef
 from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused
@@ -81,6 +82,7 @@ class Desk:
             check=lambda _: [],
             at_hook=lambda _: self.answer,
             rejected=lambda _: self.reason,
+            accepts_unwatched=lambda _: True,
             poll_sleep=self.poll_sleep,
             clock=lambda: self.ecs.engine.clock().timestamp(),
         )
@@ -108,12 +110,17 @@ class Desk:
 
 
 @pytest.fixture
-def api(deploy_ground: Ground) -> Desk:
+def _described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "wait_until_described", lambda: None)
+
+
+@pytest.fixture
+def api(deploy_ground: Ground, _described: None) -> Desk:
     return Desk(deploy_ground.fake(), ServiceRef(environment="dev", kind="order-api"))
 
 
 @pytest.fixture
-def processor(deploy_ground: Ground) -> Desk:
+def processor(deploy_ground: Ground, _described: None) -> Desk:
     return Desk(deploy_ground.fake(), ServiceRef(environment="dev", kind="order-processor"))
 
 

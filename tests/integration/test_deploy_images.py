@@ -176,7 +176,7 @@ def test_customers_sent_to_nobody_are_told_of_if_there_is_somebody(
     traffic = Traffic(ecs.client("elbv2"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(traffic, "weights", lambda _: empty)
-        assert verdicts(traffic.check(service)) == verdicts_expected
+        assert verdicts(traffic.check(service, PLACE)) == verdicts_expected
 
 
 def test_the_tasks_architecture_is_named_as_images_name_it(fleet: Fleet) -> None:

@@ -15,6 +15,7 @@ def deployment(status: Status, stage: Stage | None = None) -> Deployment:
     return Deployment(
         arn="arn:aws:ecs:eu-central-1:000000000000:service-deployment/dev/order-api/one",
         status=status,
+        state=status.value,
         stage=stage,
         reason="",
         created_at=NOON,
@@ -22,6 +23,8 @@ def deployment(status: Status, stage: Stage | None = None) -> Deployment:
         target=Revision(arn="green"),
         sources=(Revision(arn="blue"),),
         hook=None,
+        alarms=(),
+        alarms_status="MONITORING",
         triggered_alarms=(),
         bake_minutes=10,
         rollback_reason="",

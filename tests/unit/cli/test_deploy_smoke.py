@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from order_operations.deployments.checks import Check, Verdict, passed
-from orderctl.deploy.smoke import ORDERS, RELEASE, RELEASE_ATTEMPTS, Smoke
+from orderctl.deploy.smoke import ATTEMPTS, ORDERS, RELEASE, Smoke
 
 TOKEN = "of-a-test-tenant"
 GREEN, BLUE = "5d6e7f8", "1a2b3c4"
@@ -94,7 +94,7 @@ def test_another_release_that_goes_on_answering_fails() -> None:
     api = Api(BLUE)
     failed = api.test()["release"]
     assert (failed.verdict, failed.detail) == (Verdict.FAIL, f"release {BLUE} responded instead of {GREEN}")
-    assert api.pauses == RELEASE_ATTEMPTS - 1
+    assert api.pauses == ATTEMPTS - 1
     assert {each.method for each in api.asked} == {"GET"}, "an order was placed with another release"
 
 

@@ -44,7 +44,8 @@ def _post(ecs: SteppedEcs, action: str, **body: object) -> int:
         ({"taskDefinition": "other:9"}, "ClientException"),
         ({"desiredCount": -1}, "InvalidParameterException"),
         ({"enableExecuteCommand": True}, "UnsupportedFeatureException"),
-        ({"deploymentConfiguration": {"strategy": "CANARY"}}, "UnsupportedFeatureException"),
+        ({"deploymentConfiguration": {"canaryConfiguration": {"canaryPercent": 0.0}}}, "InvalidParameterException"),
+        ({"deploymentConfiguration": {"linearConfiguration": {"stepPercent": 2.0}}}, "InvalidParameterException"),
         ({"deploymentConfiguration": {"bakeTimeInMinutes": 9999}}, "InvalidParameterException"),
         (
             {"deploymentConfiguration": {"lifecycleHooks": [{**LAMBDA, "lifecycleStages": ["PRE_SCALE_UP"]}]}},

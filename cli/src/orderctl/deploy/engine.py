@@ -128,8 +128,10 @@ class Engine:
         finally:
             self.lock.release()
 
-    def finish(self, image: Image | None) -> Outcome:
+    def finish(self, image: Image | None, *, aborted: str = "") -> Outcome:
         """Follow the deployment under way, of the image, to its end. Move the tags to what runs; start nothing.
+
+        `aborted` is the reason of a rollback that was requested already.
 
         Raises:
             DeploymentRefused: another operator holds the lock.
@@ -139,7 +141,7 @@ class Engine:
             self.lock.take()
             deployment = self.fleet.under_way()
             if deployment is not None and image is not None:
-                return self._follow_to_end(deployment, image, self.fleet.digest_before(deployment))
+                return self._follow_to_end(deployment, image, self.fleet.digest_before(deployment), aborted=aborted)
             return self._settle(deployment)
         finally:
             self.lock.release()
@@ -166,9 +168,11 @@ class Engine:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
         return self._follow_to_end(deployment, image, before)
 
-    def _follow_to_end(self, deployment: Deployment, image: Image, before: str | None) -> Outcome:
+    def _follow_to_end(
+        self, deployment: Deployment, image: Image, before: str | None, *, aborted: str = ""
+    ) -> Outcome:
         ref = self.fleet.ref
-        deployment, is_rolled_back = self._follow(deployment, image)
+        deployment, is_rolled_back = self._follow(deployment, image, aborted)
         if not deployment.status.is_over:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
         is_wrong = self._end(deployment, image, before)
@@ -255,22 +259,23 @@ class Engine:
         """
         deadline = self.clock() + APPEAR_SECONDS
         while True:
-            if arn is not None and (named := self.fleet.deployment(arn)) is not None:
-                return named
-            if arn is None:
-                new = [deployment for deployment in self.fleet.history() if deployment.arn not in known]
-                if new:
-                    return new[0]
+            if arn is not None:
+                found = self.fleet.deployment(arn)
+            else:
+                found = next((each for each in self.fleet.history() if each.arn not in known), None)
+            # The next command must find it too: reads of ECS are late for a moment.
+            if found is not None and (found.status.is_over or self.fleet.under_way() is not None):
+                return found
             if self.clock() > deadline:
                 return None
             self._poll_sleep()
 
-    def _follow(self, deployment: Deployment, image: Image) -> tuple[Deployment, bool]:
+    def _follow(self, deployment: Deployment, image: Image, aborted: str) -> tuple[Deployment, bool]:
         """Follow to the end, or to a hook that stays paused. Return also whether a rollback was requested."""
         self.step = Step.FOLLOWING
         answered: set[str] = set()
-        why: str | None = None
-        requested = False
+        why: str | None = aborted or None
+        requested = bool(aborted)
         is_accepted = False
         while True:
             self.observer.observed(deployment)

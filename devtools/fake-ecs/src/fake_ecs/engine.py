@@ -162,18 +162,23 @@ class Engine:
 
     def _advance_state(self, service: Service, now: datetime) -> None:
         for revision in fleet.starting_revisions(service, now):
-            self._pull(revision)
+            self._pull(service, revision)
         watched = {name for each in service.unfinished for name in each.configuration.alarms}
         alarming = self._cloud.alarming(sorted(watched))
         machine.advance(service, now, Observation(alarming, self.faults.broken, self.faults.unhealthy), self.timing)
 
-    def _pull(self, revision: Revision) -> None:
+    def _pull(self, service: Service, revision: Revision) -> None:
         """Find the images that tasks start with now. The first found digest holds for all tasks of the revision."""
         for image in revision.images:
             repository = image.reference.partition("@")[0].rpartition(":")[0]
-            image.pulled = self._cloud.digest(f"{repository}@{image.digest}" if image.digest else image.reference)
-            if image.digest is None and revision.attempts < fleet.RESOLVE_ATTEMPTS and not self.faults.hides_digests:
-                image.digest = image.pulled
+            if image.digest is not None:
+                is_there = self._cloud.digest(f"{repository}@{image.digest}") is not None
+                image.pulled = (image.pulled or image.digest) if is_there else None
+                continue
+            image.pulled = self._cloud.digest(image.reference)
+            if revision.attempts < fleet.RESOLVE_ATTEMPTS and service.name not in self.faults.undigested:
+                by_platform = service.name in self.faults.platform_digests
+                image.digest = self._cloud.platform_digest(image.reference) if by_platform else image.pulled
 
     def _apply(self, service: Service) -> None:
         balancing = service.balancing

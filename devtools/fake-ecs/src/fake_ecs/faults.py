@@ -34,8 +34,10 @@ class Faults:
         """Reason why containers of an image do not start, by digest."""
         self.unhealthy: dict[str, str] = {}
         """Reason why containers of an image fail their health checks, by digest."""
-        self.hides_digests = False
-        """True: the digests of new revisions are not established, as when EC2 lacks capacity for the first task."""
+        self.undigested: set[str] = set()
+        """Services whose new revisions get no digest, as when EC2 lacks capacity for the first task."""
+        self.platform_digests: set[str] = set()
+        """Services of which ECS reports the digest of the platform's image, not of the index. AWS documents neither."""
 
     def throttle(self, operation: str, calls: int) -> None:
         """Throttle the next calls of an operation. By default botocore retries a throttled call four times."""
@@ -64,6 +66,7 @@ class Faults:
 
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
         """After each requested change, let the next calls of each read operation return the state before the change."""
+        self._random = None
         self._lag = {operation: calls for operation in operations if calls}
         unknown = set(self._lag) - READS
         if unknown:

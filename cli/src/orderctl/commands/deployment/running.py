@@ -119,7 +119,7 @@ def follow_rollback(context: DeployContext, deployment: Deployment, *, reason: s
     image = _image_of(context, deployment)
     engine = _engine(context, report, image, options, what="abort")
     try:
-        outcome = _run_engine(engine, report, context, lambda: engine.finish(image))
+        outcome = _run_engine(engine, report, context, lambda: engine.finish(image, aborted=reason))
     except Locked as error:
         report.noted(f"another command moves the tags: {error}")
         return follow(context, report, deployment)
