@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from order_shared.tables import OPERATIONS, order_queue
 from order_operations.deployments.service_ref import API, PROCESSOR, SERVICES, ServiceRef
+from order_shared.tables import OPERATIONS, order_queue
 from tests.infra.policies import Statement, statements_of
 from tests.infra.synthesis import FEATURE, REFERENCE, Stack, none, of_kind, stack_of
 from tests.integration.deploy_desk import SECOND, Desk, ground

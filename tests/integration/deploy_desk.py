@@ -23,19 +23,19 @@ from devstack.provision import create_queue, create_table
 from fake_ecs.images import REVISION_LABEL, push_image
 from fake_ecs.running import fake_session
 from fake_ecs.seed import standard
-from order_shared.storage.audit_trail import DynamoAuditTrail
-from order_shared.tables import OPERATIONS, order_queue
-from orderctl import terminal
-from orderctl.commands.deployment import pace, running
-from orderctl.deploy import context
-from order_operations.deployments.ecr_repository import EcrRepository
 from order_operations.deployments import fleet
+from order_operations.deployments.ecr_repository import EcrRepository
 from order_operations.deployments.fleet import Fleet
 from order_operations.deployments.freeze import FreezeStore
 from order_operations.deployments.guard import ServiceAccess, guarded
 from order_operations.deployments.lock import Holder, Lock
 from order_operations.deployments.service_ref import ServiceRef
 from order_operations.deployments.traffic import Traffic
+from order_shared.storage.audit_trail import DynamoAuditTrail
+from order_shared.tables import OPERATIONS, order_queue
+from orderctl import terminal
+from orderctl.commands.deployment import pace, running
+from orderctl.deploy import context
 from orderctl.deploy.smoke import RELEASE
 from orderctl.main import app
 from tests.ecs import SteppedEcs, green_url, stepped_ecs

@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from order_operations.deployments import fleet
 from order_operations.deployments.checks import Check, Verdict
 from order_operations.deployments.ecr_repository import EcrRepository
-from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
-from order_operations.deployments import fleet
+from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused
 from order_operations.deployments.fleet import Deployment, Fleet, Stage, Status
 from order_operations.deployments.service_ref import ServiceRef
-from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused
+from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
 from tests.ecs import SteppedEcs
 from tests.integration.deploy_desk import FIRST, SECOND, Ground
 

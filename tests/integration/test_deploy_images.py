@@ -12,11 +12,11 @@ from fake_ecs.running import Ecs, running_ecs
 from fake_ecs.seed import Build
 from order_operations.deployments.checks import Check, Verdict
 from order_operations.deployments.ecr_repository import REVISION_LABEL, EcrRepository, Scan
+from order_operations.deployments.errors import DeploymentRefused, ImageNotFound
 from order_operations.deployments.fleet import Fleet
 from order_operations.deployments.preflight import check_image, check_scan, check_service
 from order_operations.deployments.service_ref import ServiceRef
 from order_operations.deployments.traffic import Traffic
-from order_operations.deployments.errors import ImageNotFound, DeploymentRefused
 
 PLACE = ServiceRef(environment="dev", kind="order-api")
 

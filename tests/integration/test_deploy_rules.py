@@ -250,7 +250,9 @@ class TestAnswers:
         desk.deploy(SECOND, "--no-wait")
 
         def fail(answer: dict[str, Any]) -> None:
-            failed = [{"arn": each["serviceDeploymentArn"], "reason": "BROKEN"} for each in answer["serviceDeployments"]]
+            failed = [
+                {"arn": each["serviceDeploymentArn"], "reason": "BROKEN"} for each in answer["serviceDeployments"]
+            ]
             answer.update(serviceDeployments=[], failures=failed)
 
         def only_by_list(answer: dict[str, Any]) -> None:
@@ -302,18 +304,22 @@ class TestAbort:
         assert desk.state() == (desk.digest(FIRST),) * 2
 
     def test_one_that_succeeds_all_the_same_keeps_its_tag(self, desk: Desk) -> None:
-        desk.deploy(SECOND, "--no-wait", service=PROCESSOR)
-        desk.come_to("CLEAN_UP", PROCESSOR)
-        ended = desk.verb("abort", "--reason", "too late", service=PROCESSOR)
+        desk.deploy(SECOND, "--no-wait")
+        desk.come_to_pause()
+        desk.verb("continue")
+        desk.come_to("CLEAN_UP")
+        ended = desk.verb("abort", "--reason", "too late")
         assert (ended.exit_code, "ended SUCCESSFUL: `orderctl rollback" in ended.stderr) == (FAILED, True), ended.output
-        assert desk.state(PROCESSOR) == (desk.digest(SECOND, PROCESSOR),) * 2
-        assert desk.digest("previous-dev", PROCESSOR) == desk.digest(FIRST, PROCESSOR)
+        assert desk.state() == (desk.digest(SECOND),) * 2
+        assert desk.digest("previous-dev") == desk.digest(FIRST)
 
 
 class TestErrors:
     """E10: late calls and new states. `tests/unit/operations/test_deployment_errors.py` enumerates the model's."""
 
-    @pytest.mark.parametrize("code", ["ClientException", "InvalidParameterException", "ServiceDeploymentNotFoundException"])
+    @pytest.mark.parametrize(
+        "code", ["ClientException", "InvalidParameterException", "ServiceDeploymentNotFoundException"]
+    )
     def test_a_late_continue_is_no_end(self, desk: Desk, code: str) -> None:
         desk.ecs.engine.faults.fail("ContinueServiceDeployment", code)
         ended = desk.deploy(SECOND)
@@ -421,7 +427,9 @@ class TestWayBack:
 class TestPrompt:
     """E14: an answer is acted on only while the lock is held."""
 
-    def test_an_answer_after_the_lock_was_lost_shifts_nothing(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_answer_after_the_lock_was_lost_shifts_nothing(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         give_terminal(monkeypatch)
 
         def think(*_: Any, **__: Any) -> bool:

@@ -4,7 +4,19 @@ provider's binary. Each row names the file of hashicorp/terraform-provider-aws i
 
 from dataclasses import dataclass
 
-from tests.infra.aws.rules import Fact, at_least, between, boolean, cidr, length, matches, one_of, period, reference, within
+from tests.infra.aws.rules import (
+    Fact,
+    at_least,
+    between,
+    boolean,
+    cidr,
+    length,
+    matches,
+    one_of,
+    period,
+    reference,
+    within,
+)
 
 BINDINGS = "the provider's schema in its bindings, cdktn_provider_aws"
 ALARM = "internal/service/cloudwatch/metric_alarm.go"

@@ -7,10 +7,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from order_shared.tables import OPERATIONS
+from order_operations.deployments.errors import DeploymentFailed, Locked
 from order_operations.deployments.lock import HELD_SECONDS, Holder, Lock
 from order_operations.deployments.service_ref import ServiceRef
-from order_operations.deployments.errors import DeploymentFailed, Locked
+from order_shared.tables import OPERATIONS
 
 PLACE = ServiceRef(environment="dev", kind="order-api")
 TABLE = PLACE.table_prefix + OPERATIONS.name

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from orderctl.commands.deployment.report import Report
 from order_operations.deployments.fleet import Deployment, Event, Revision, Stage, Status
+from orderctl.commands.deployment.report import Report
 from tests.factories import NOON
 
 STEADY = "(service order-api) has reached a steady state."

@@ -85,17 +85,22 @@ def test_targets_are_the_tasks_that_run(operator: Operator) -> None:
     arn = operator.ship(API)
     revision = operator.revision(operator.look(arn)["targetServiceRevision"]["arn"])
     group = revision["resolvedConfiguration"]["loadBalancers"][0]["targetGroupArn"]
-    assert operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+    assert health(operator, group) == []
 
     operator.pause(arn)
 
-    healthy = operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    assert [each["TargetHealth"]["State"] for each in healthy] == ["healthy", "healthy"]
+    assert health(operator, group) == ["healthy", "healthy"]
     assert len(operator.fake.engine.state.services["dev", API].tasks) == 4
 
     operator.ecs.stop_service_deployment(serviceDeploymentArn=arn)
     operator.end(arn)
-    assert operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+    operator.fake.step(60)  # its targets have drained
+    assert health(operator, group) == []
+
+
+def health(operator: Operator, group: str) -> list[str]:
+    answer = operator.elbv2.describe_target_health(TargetGroupArn=group)
+    return [each["TargetHealth"]["State"] for each in answer["TargetHealthDescriptions"]]
 
 
 def test_a_broken_image_opens_the_breaker(operator: Operator) -> None:
@@ -122,7 +127,7 @@ def test_a_second_operator_supersedes_the_first(operator: Operator) -> None:
 
     second = operator.deploy(API)
 
-    assert operator.look(first)["status"] == "STOPPED"
+    assert operator.look(first)["status"] == "STOP_REQUESTED"
     assert "newer" in operator.look(first)["statusReason"]
     assert len(operator.look(second)["sourceServiceRevisions"]) == 2
     operator.proceed(second)

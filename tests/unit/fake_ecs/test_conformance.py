@@ -83,7 +83,8 @@ def test_a_rollback_by_a_user_is_requested_first(operator: Operator, by: str) ->
 
 def test_a_request_that_comes_too_late_ends_in_success(operator: Operator) -> None:
     """GUIDE service-deployment.html: SUCCESSFUL is among the states that follow ROLLBACK_REQUESTED."""
-    arn = operator.ship(PROCESSOR)
+    arn = operator.ship(API)
+    operator.proceed(arn)
     operator.reach(arn, Stage.CLEAN_UP)
     operator.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")
     assert operator.look(arn)["status"] == "ROLLBACK_REQUESTED"
@@ -146,7 +147,7 @@ def test_after_three_failed_attempts_a_deployment_continues_without_a_digest(ope
     registry = operator.fake.registry._repositories[PROCESSOR]
     second = registry.images.pop(operator.digest("live-dev", PROCESSOR))
     arn = operator.deploy(PROCESSOR)
-    operator.until(arn, lambda view: "has attempts" if _attempts(operator) >= 3 else False)
+    operator.until(arn, lambda _: _attempts(operator) >= 3)
     registry.images[second.digest] = second
     ended = operator.end(arn)
     assert ended["status"] == "SUCCESSFUL"

@@ -67,6 +67,8 @@ def test_every_operation_and_state_can_be_seen() -> None:
         client = ecs.client("ecs")
         walk = Walk(ecs, client)
         client.describe_task_definition(taskDefinition="dev-order-api")
+        container = {"name": "other", "image": "other:1"}
+        client.register_task_definition(family="other", containerDefinitions=[container])
 
         walk.walk(walk.deploy(API), resolve=HookAction.CONTINUE)
         walk.walk(walk.deploy(API), resolve=HookAction.ROLLBACK)

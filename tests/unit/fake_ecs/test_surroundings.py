@@ -140,7 +140,7 @@ def test_an_alarm_keeps_its_state_when_it_is_put_again(ecs: SteppedEcs) -> None:
         AlarmName="dev-api-latency", EvaluationPeriods=2, ComparisonOperator="GreaterThanThreshold"
     )
 
-    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="dev-order-api", StateValue="ALARM")["MetricAlarms"]
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="dev-api", StateValue="ALARM")["MetricAlarms"]
     assert [(alarm["AlarmName"], alarm["EvaluationPeriods"]) for alarm in alarms] == [("dev-api-latency", 2)]
     assert _code(cloudwatch.set_alarm_state, AlarmName="nope", StateValue="OK", StateReason="x") == "ResourceNotFound"
 

@@ -12,16 +12,16 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from order_shared.domain.clock import utc_now
-from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
-from order_shared.tables import OPERATIONS, order_queue
-from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from order_operations.deployments.ecr_repository import EcrRepository
 from order_operations.deployments.fleet import Deployment, Fleet
 from order_operations.deployments.freeze import Freeze, FreezeStore
 from order_operations.deployments.lock import Holder, Lock
 from order_operations.deployments.service_ref import API, SERVICES, ServiceRef
 from order_operations.deployments.traffic import Traffic
+from order_shared.domain.clock import utc_now
+from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
+from order_shared.tables import OPERATIONS, order_queue
+from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from orderctl.exceptions import Refused
 
 MAX_HISTORY = 200

@@ -168,9 +168,7 @@ class Engine:
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
         return self._follow_to_end(deployment, image, before)
 
-    def _follow_to_end(
-        self, deployment: Deployment, image: Image, before: str | None, *, aborted: str = ""
-    ) -> Outcome:
+    def _follow_to_end(self, deployment: Deployment, image: Image, before: str | None, *, aborted: str = "") -> Outcome:
         ref = self.fleet.ref
         deployment, is_rolled_back = self._follow(deployment, image, aborted)
         if not deployment.status.is_over:
@@ -365,7 +363,9 @@ class Engine:
         running = self.fleet.digest_of(service.current_revision) if service.current_revision else None
         live = self.repository.digest_of(self.fleet.ref.live_tag)
         if deployment is not None or running is None:
-            return Outcome(deployment=deployment, digest=running, before=running, changed=False, over=deployment is None)
+            return Outcome(
+                deployment=deployment, digest=running, before=running, changed=False, over=deployment is None
+            )
         self.step = Step.RESTORING
         if live != running:
             self.observer.recorded("tag put back", running)

@@ -114,9 +114,7 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
             terminal.deploy("bad image", API, BAD, "--auto", "--test-url", url, instead=GOOD),
         ]
         with _alarm_during_canary(account):
-            rows.append(
-                anonymous.deploy("alarm in canary", API, FAULTY, "--auto", "--test-url", url, instead=GOOD)
-            )
+            rows.append(anonymous.deploy("alarm in canary", API, FAULTY, "--auto", "--test-url", url, instead=GOOD))
         return [*rows, terminal.deploy("worker", PROCESSOR, GOOD)]
 
 
@@ -178,7 +176,10 @@ def _tags(account: EcsStack) -> dict[str, str]:
             for image in ecr.describe_images(repositoryName=repository)["imageDetails"]
         ]
     return {
-        image["imageDigest"]: tag for image in found for tag in image.get("imageTags", ()) if tag in {FIRST, GOOD, BAD, FAULTY}
+        image["imageDigest"]: tag
+        for image in found
+        for tag in image.get("imageTags", ())
+        if tag in {FIRST, GOOD, BAD, FAULTY}
     }
 
 

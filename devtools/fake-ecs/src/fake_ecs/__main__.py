@@ -21,7 +21,9 @@ def main() -> None:
     parser.add_argument("--bake-minutes", type=int, help="by default as infra sets it")
     parser.add_argument("--pause-minutes", type=int, help="by default as infra sets it")
     parser.add_argument(
-        "--strategy", choices=[each.value for each in Strategy if each.value != "ROLLING"], help="of a service with traffic"
+        "--strategy",
+        choices=[each.value for each in Strategy if each.value != "ROLLING"],
+        help="of a service with traffic",
     )
     parser.add_argument("--cloudwatch", help="endpoint URL of the CloudWatch with the alarms, if not this fake")
     options = parser.parse_args()

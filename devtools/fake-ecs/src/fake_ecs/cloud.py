@@ -6,7 +6,6 @@ from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-
 PLATFORM = "arm64"
 """Architecture of the tasks."""
 

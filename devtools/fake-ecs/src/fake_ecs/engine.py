@@ -141,6 +141,7 @@ class Engine:
             deployment = service.ongoing
             if deployment is not None and deployment.awaiting is not None:
                 machine.resolve(service, deployment, deployment.awaiting, HookAction.CONTINUE, moment, self.timing)
+                self._advance_state(service, moment)
 
     def scale(self, service: Service, desired: int) -> None:
         with self.lock:

@@ -172,8 +172,8 @@ def _fail(
         _request_stop(service, deployment, why if base is not None else why + NO_BASE, now, timing)
         return
     _end_pause(deployment)
-    deployment.status, deployment.status_reason, deployment.due = Status.ROLLBACK_IN_PROGRESS, why, None
-    deployment.updated_at = now
+    deployment.status, deployment.status_reason, deployment.updated_at = Status.ROLLBACK_IN_PROGRESS, why, now
+    deployment.due = timing.after(now, timing.request)
     deployment.rollback = Rollback(why, now, base.id)
     # Traffic shifts back first. The tasks follow, with the digest of the old revision even if its tag has moved.
     base.failures = 0

@@ -172,7 +172,9 @@ class Configuration:
                 return [(self.canary_percent, self.canary_bake_minutes), (FULL, 0)]
             case Strategy.LINEAR:
                 count = ceil(FULL / self.step_percent)
-                return [(min(FULL, n * self.step_percent), self.step_bake_minutes) for n in range(1, count)] + [(FULL, 0)]
+                return [(min(FULL, n * self.step_percent), self.step_bake_minutes) for n in range(1, count)] + [
+                    (FULL, 0)
+                ]
             case _:
                 return [(FULL, 0)]
 

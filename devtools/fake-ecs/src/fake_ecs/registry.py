@@ -69,7 +69,10 @@ def expired(policy: Json, images: list[StoredImage], now: datetime) -> list[str]
     An image that a rule matches is not expired by a rule of a lower priority. Images of an index stay with the index.
     """
     parts = {
-        part["digest"] for image in images if image.media_type in INDEXES for part in json.loads(image.manifest)["manifests"]
+        part["digest"]
+        for image in images
+        if image.media_type in INDEXES
+        for part in json.loads(image.manifest)["manifests"]
     }
     left = sorted(
         (image for image in images if image.digest not in parts), key=lambda image: image.pushed_at, reverse=True

@@ -11,9 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 from fake_ecs.cloud import AwsCloud
+from fake_ecs.configuration import read
 from fake_ecs.engine import Engine, TaskDefinition
 from fake_ecs.images import PLATFORMS, REVISION_LABEL, push_image, tag_image
-from fake_ecs.configuration import read
 from fake_ecs.model import Balancing, Configuration, Strategy
 
 MOVABLE_TAGS = ("live-*", "previous-*")

@@ -33,7 +33,9 @@ class Override(StrEnum):
 def overridden(checks: Iterable[Check], despite: Collection[str]) -> list[Check]:
     """Turn the failures that the operator overrides into SKIP."""
     return [
-        replace(check, verdict=Verdict.SKIP, detail=f"{check.detail} (overridden with --despite {check.name})", remedy="")
+        replace(
+            check, verdict=Verdict.SKIP, detail=f"{check.detail} (overridden with --despite {check.name})", remedy=""
+        )
         if check.verdict is Verdict.FAIL and check.name in despite
         else check
         for check in checks

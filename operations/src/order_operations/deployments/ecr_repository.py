@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from botocore.exceptions import ClientError
 
-from order_operations.deployments.errors import ImageNotFound, DeploymentRefused
+from order_operations.deployments.errors import DeploymentRefused, ImageNotFound
 
 INDEX_TYPES = frozenset(
     {

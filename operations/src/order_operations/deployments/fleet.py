@@ -328,9 +328,7 @@ class Fleet:
         arns: list[str] = []
         request: dict[str, Any] = {"maxResults": limit}
         while True:  # a page may be empty and have a token
-            answer = self._ecs.list_service_deployments(
-                cluster=self.ref.cluster, service=self.ref.service, **request
-            )
+            answer = self._ecs.list_service_deployments(cluster=self.ref.cluster, service=self.ref.service, **request)
             arns += [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
             if len(arns) >= limit or not answer.get("nextToken"):
                 break
@@ -377,9 +375,7 @@ def _in_time(deployment: Deployment) -> Iterator[None]:
         if _code(error) not in LATE:
             raise
         message = error.response.get("Error", {}).get("Message")
-        raise TooLate(
-            f"{deployment.id}: too late, ECS refused the call: {message}; see `orderctl status`"
-        ) from None
+        raise TooLate(f"{deployment.id}: too late, ECS refused the call: {message}; see `orderctl status`") from None
 
 
 def _code(error: ClientError) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from order_operations.deployments.service_ref import ServiceRef
 from order_operations.deployments.errors import DeploymentFailed, Locked
+from order_operations.deployments.service_ref import ServiceRef
 
 AT = "lock"
 """Range key of a lock. In the audit trail's entries beside it, the range key is a time."""

@@ -70,7 +70,10 @@ def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
         return Check("scan", Verdict.SKIP, NO_SCAN[scan.status])
     if scan.is_in_progress:
         return Check(
-            "scan", Verdict.FAIL, f"the scan is {scan.status}", "run the same `orderctl` command again when it has ended"
+            "scan",
+            Verdict.FAIL,
+            f"the scan is {scan.status}",
+            "run the same `orderctl` command again when it has ended",
         )
     if not scan.is_complete:
         reason, remedy = FAILED_SCAN.get(
@@ -180,7 +183,9 @@ def _check_alarms(service: Service, cloudwatch: Any, ref: ServiceRef) -> Check:
     detail = f"already in ALARM, so ECS watches no alarm and will not roll back for any: {', '.join(ringing)}"
     if service.running == 0:
         return Check(Override.ALARMS, Verdict.SKIP, f"{detail}; no task runs, so a deployment can do no harm")
-    return Check(Override.ALARMS, Verdict.FAIL, detail, f"wait until the alarms are off, or {_override(Override.ALARMS)}")
+    return Check(
+        Override.ALARMS, Verdict.FAIL, detail, f"wait until the alarms are off, or {_override(Override.ALARMS)}"
+    )
 
 
 def _override(check: Override) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from order_operations.deployments.checks import Check, Override, Verdict
+from order_operations.deployments.errors import DeploymentRefused
 from order_operations.deployments.fleet import Service
 from order_operations.deployments.service_ref import ServiceRef
-from order_operations.deployments.errors import DeploymentRefused
 
 ALL = 100
 
@@ -63,7 +63,9 @@ class Traffic:
         rule = self._elb.describe_rules(RuleArns=[service.test_rule])["Rules"][0]
         hosts = [value for condition in rule["Conditions"] for value in _hosts(condition)]
         if not hosts:
-            raise DeploymentRefused("the rule of the test listener names no host: give green's base URL with --test-url")
+            raise DeploymentRefused(
+                "the rule of the test listener names no host: give green's base URL with --test-url"
+            )
         listener = service.test_rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
         port = self._elb.describe_listeners(ListenerArns=[listener])["Listeners"][0]["Port"]
         return f"https://{hosts[0]}:{port}"

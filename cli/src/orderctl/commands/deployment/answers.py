@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from order_operations.deployments.checks import Check, passed
-from orderctl.deploy.context import DeployContext
-from orderctl.deploy.engine import Outcome
 from order_operations.deployments.fleet import Deployment
 from order_operations.deployments.freeze import Freeze
+from orderctl.deploy.context import DeployContext
+from orderctl.deploy.engine import Outcome
 from orderctl.terminal import Output, console, print_json
 
 Row = str | int | bool | None
@@ -54,7 +54,10 @@ def of_checks(context: DeployContext, digest: str, checks: Sequence[Check]) -> d
         **_of(context),
         "image": digest,
         "ready": passed(checks),
-        "checks": [{"name": check.name, "verdict": check.verdict, "detail": check.detail, "next": check.remedy} for check in checks],
+        "checks": [
+            {"name": check.name, "verdict": check.verdict, "detail": check.detail, "next": check.remedy}
+            for check in checks
+        ],
     }
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from orderctl import terminal
 from order_operations.deployments import service_ref
 from order_operations.deployments.checks import Override
+from orderctl import terminal
 from orderctl.deploy.context import DeployContext
 
 UNCHANGED = "nothing was changed"
@@ -94,8 +94,6 @@ def agreed(context: DeployContext, what: str, question: str, *, dry_run: bool, y
     return True
 
 
-def reason_of(
-    context: DeployContext, reason: str | None, *, dry_run: bool, despite: Collection[Override] = ()
-) -> str:
+def reason_of(context: DeployContext, reason: str | None, *, dry_run: bool, despite: Collection[Override] = ()) -> str:
     """Return the reason for the audit trail. Raises UsageError if production, or a check, would need one."""
     return terminal.checked_reason(reason, required=bool(despite) or (context.ref.is_protected and not dry_run))

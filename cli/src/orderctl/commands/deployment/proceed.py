@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from order_operations.deployments.fleet import Deployment, Status
 from orderctl.commands.deployment.answers import answer, of_deployment, of_freeze
 from orderctl.commands.deployment.options import (
     SHIFT_QUESTION,
@@ -19,7 +20,6 @@ from orderctl.commands.deployment.options import (
 )
 from orderctl.commands.deployment.running import follow_rollback, under_way
 from orderctl.deploy.context import DeployContext
-from order_operations.deployments.fleet import Deployment, Status
 from orderctl.exceptions import ExitCode, Failed, Refused
 from orderctl.terminal import DryRunOption, Output, OutputOption, ReasonOption, YesOption, errors, reported
 

@@ -1,5 +1,7 @@
 """`orderctl promote`: deploy the digest that one environment runs to the next one."""
 
+from order_operations.deployments.service_ref import ServiceRef
+from order_operations.deployments.status import failed_images, state_of
 from orderctl.commands.deployment.options import (
     UNCHANGED,
     AutoOption,
@@ -12,8 +14,6 @@ from orderctl.commands.deployment.options import (
 )
 from orderctl.commands.deployment.running import DeployOptions, ship
 from orderctl.deploy.context import DeployContext
-from order_operations.deployments.service_ref import ServiceRef
-from order_operations.deployments.status import failed_images, state_of
 from orderctl.exceptions import Refused
 from orderctl.terminal import DryRunOption, Output, OutputOption, ReasonOption, YesOption, errors, reported
 

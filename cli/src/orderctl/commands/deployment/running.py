@@ -9,8 +9,6 @@ from functools import partial
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.commands.deployment import pace
-from orderctl.commands.deployment.answers import answer, of_checks, of_outcome
 from order_operations.deployments.checks import (
     Check,
     Override,
@@ -25,6 +23,8 @@ from order_operations.deployments.fleet import Deployment
 from order_operations.deployments.judgement import judge
 from order_operations.deployments.preflight import check_freeze, check_image, check_not_rejected, check_service
 from order_operations.deployments.status import state_of
+from orderctl.commands.deployment import pace
+from orderctl.commands.deployment.answers import answer, of_checks, of_outcome
 from orderctl.commands.deployment.options import SHIFT_QUESTION, announce, confirm, reason_of
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.waiting import await_scan, await_steady_service
@@ -113,7 +113,14 @@ def finish_deployment(context: DeployContext, options: DeployOptions) -> None:
 def follow_rollback(context: DeployContext, deployment: Deployment, *, reason: str) -> Deployment:
     """Follow a requested rollback to its end, and move the tags unless another command does that."""
     options = DeployOptions(
-        auto=True, wait=True, dry_run=False, yes=True, reason=reason, test_url=None, output=Output.TEXT, is_rollback=True
+        auto=True,
+        wait=True,
+        dry_run=False,
+        yes=True,
+        reason=reason,
+        test_url=None,
+        output=Output.TEXT,
+        is_rollback=True,
     )
     report = _report(context, reason)
     image = _image_of(context, deployment)

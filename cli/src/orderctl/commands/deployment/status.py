@@ -2,11 +2,11 @@
 
 import typer
 
+from order_operations.deployments.status import State, state_of
 from orderctl.commands.deployment.answers import Row, answer
 from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import describe, summarize
 from orderctl.deploy.context import DeployContext
-from order_operations.deployments.status import State, state_of
 from orderctl.terminal import Output, OutputOption, errors, print_json, reported
 
 DRIFTED = 1

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
+from order_operations.deployments.fleet import Deployment, Stage, Status
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.answers import answer, of_deployment
 from orderctl.commands.deployment.options import EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import Report
 from orderctl.commands.deployment.running import under_way
 from orderctl.deploy.context import DeployContext
-from order_operations.deployments.fleet import Deployment, Stage, Status
 from orderctl.exceptions import ExitCode
 from orderctl.terminal import Output, OutputOption, reported
 
