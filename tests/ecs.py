@@ -57,6 +57,19 @@ class SteppedEcs(Ecs):
             self.engine.tick()
         return due is not None
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Without late reads and empty pages: what a test itself looks at."""
+        faults = self.engine.faults
+        random, late = faults._random, faults._stale_left.copy()
+        faults._random = None
+        faults._stale_left.clear()
+        try:
+            yield
+        finally:
+            faults._random = random
+            faults._stale_left.update(late)
+
     def reset(self) -> None:
         """Restore the state of the start, but not the clock. No request may be in progress."""
         for part, state in zip(self.parts, self.start, strict=True):

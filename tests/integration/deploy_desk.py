@@ -169,23 +169,10 @@ class Desk:
     def state(self, service: str = API) -> tuple[str | None, str | None]:
         """Digests: of the live tag, and of what runs, if that is one image."""
         ref = ServiceRef(environment=self.ref.environment, kind=service)
-        with self.quiet():
+        with self.ecs.quiet():
             there = Fleet(_client("ecs", self.ecs.address), ref)
             revision = there.describe().current_revision
             return self.digest(ref.live_tag, service), there.digest_of(revision) if revision else None
-
-    @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Without late reads: what a test itself looks at."""
-        faults = self.ecs.engine.faults
-        random, late = faults._random, faults._stale_left.copy()
-        faults._random = None
-        faults._stale_left.clear()
-        try:
-            yield
-        finally:
-            faults._random = random
-            faults._stale_left.update(late)
 
     def access(self, service: str = API) -> ServiceAccess:
         """What another tool than orderctl has of the service, such as infra's apply."""

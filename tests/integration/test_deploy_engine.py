@@ -105,8 +105,9 @@ class Desk:
 
     @property
     def running(self) -> str | None:
-        revision = self.fleet.describe().current_revision
-        return self.fleet.digest_of(revision) if revision else None
+        with self.ecs.quiet():
+            revision = self.fleet.describe().current_revision
+            return self.fleet.digest_of(revision) if revision else None
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ class TestTags:
             nonlocal seen
             seen += 1
             tags = ("live-dev", "previous-dev", "previous-dev.oldest")
-            with desk.quiet():
+            with desk.ecs.quiet():
                 assert needed <= {desk.digest(tag) for tag in tags}
 
         for operation in ("PutImage", "UpdateService", "PutItem"):

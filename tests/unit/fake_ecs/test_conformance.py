@@ -336,6 +336,7 @@ def test_traffic_shifts_in_the_steps_of_its_strategy(strategy: Strategy, shares:
         operator.pause(arn)
         seen = [operator.weights("productionListenerRule")[1]]
         operator.proceed(arn)
+        fake.step(0)
         while not (view := operator.look(arn)).get("finishedAt"):
             if (weight := operator.weights("productionListenerRule")[1]) != seen[-1]:
                 seen.append(weight)
@@ -357,6 +358,8 @@ def test_an_alarm_during_the_canary_shifts_its_traffic_back() -> None:
             if deployment.awaiting is not None:
                 arn = f"arn:aws:ecs:eu-central-1:000000000000:service-deployment/prod/{API}/{deployment.id}"
                 client.continue_service_deployment(serviceDeploymentArn=arn, hookId=deployment.awaiting.id)
+                fake.step(0)
+                continue
             assert fake.skip()
         fake.set_alarm("prod-api-errors", "ALARM")
         fake.step(0)

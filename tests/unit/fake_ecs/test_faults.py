@@ -139,7 +139,7 @@ def test_an_image_breaks_and_is_mended(ecs: SteppedEcs, client: Any) -> None:
     digest = service.live.digests[0]
     assert _post(ecs, "break-image", digest=digest, reason="exit code 1") == 200
     client.update_service(cluster="dev", service="order-processor", desiredCount=3)
-    ecs.step(25)
+    ecs.step(20)
     assert [task.status for task in service.tasks].count(TaskStatus.STOPPED) == 1
     assert service.events[-1].message.endswith(": exit code 1")
 

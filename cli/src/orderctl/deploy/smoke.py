@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from order_operations.deployments.checks import Check, Verdict, passed
+from order_operations.deployments.checks import Check, Verdict
 
 TIMEOUT = 10.0
 SHOWN = 200
@@ -53,22 +53,24 @@ class Smoke:
         A failed request may be one of the load balancer, which applies a changed rule within seconds, or of a task that
         warms up: one of them alone says nothing about the release.
         """
-        checks = self._run_once()
+        checks, is_final = self._run_once()
         for _ in range(ATTEMPTS - 1):
-            if passed(checks):
+            if is_final:
                 break
             self.poll_sleep()
-            checks = self._run_once()
+            checks, is_final = self._run_once()
         return checks
 
-    def _run_once(self) -> list[Check]:
+    def _run_once(self) -> tuple[list[Check], bool]:
+        """Return the checks, and whether another attempt would say nothing more about the release."""
         checks: list[Check] = []
         with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
             try:
                 checks.extend(self._checks(http))
             except _Unexpected as answer:
                 checks.append(Check(answer.what, Verdict.FAIL, answer.detail))
-        return checks
+                return checks, answer.is_final
+        return checks, True
 
     def _checks(self, http: httpx2.Client) -> Iterator[Check]:
         _ensure_requires_token(http)
@@ -83,10 +85,10 @@ class Smoke:
         key = {"Idempotency-Key": f"smoke-{uuid.uuid4()}"}
         first, again = (_id(self._ask(http, "order", "POST", ORDERS, json=ORDER, headers=key)) for _ in range(2))
         if first != again:
-            raise _Unexpected("order", f"one idempotency key created two orders, {first} and {again}")
+            raise _Unexpected("order", f"one idempotency key created two orders, {first} and {again}", is_final=True)
         read = _id(self._ask(http, "order", "GET", f"{ORDERS}/{first}"))
         if read != first:
-            raise _Unexpected("order", f"GET {ORDERS}/{first} returned {read}")
+            raise _Unexpected("order", f"GET {ORDERS}/{first} returned {read}", is_final=True)
         yield Check("order", Verdict.OK, f"{first}: placed, replayed and read")
 
     def _release(self, http: httpx2.Client) -> Check:
@@ -119,10 +121,12 @@ class Smoke:
 
 
 class _Unexpected(Exception):
-    def __init__(self, what: str, detail: str) -> None:
+    def __init__(self, what: str, detail: str, *, is_final: bool = False) -> None:
         super().__init__(what, detail)
         self.what = what
         self.detail = detail
+        self.is_final = is_final
+        """The release itself gave a wrong answer."""
 
 
 def _ensure_requires_token(http: httpx2.Client) -> None:
@@ -153,4 +157,4 @@ def _id(order: httpx2.Response) -> str:
     try:
         return str(order.json()["id"])
     except (ValueError, KeyError, TypeError):
-        raise _Unexpected("order", f"{order.request.url} returned no order") from None
+        raise _Unexpected("order", f"{order.request.url} returned no order", is_final=True) from None

@@ -151,6 +151,13 @@ class Balancer:
             ]
         }
 
+    def settle(self) -> None:
+        """Let all registered targets be healthy now, as those of services that have existed for long."""
+        with self.lock:
+            for targets in self._targets.values():
+                for target in targets.values():
+                    target.healthy_at = self._clock()
+
     def action(self, port: int, *, host: str, path: str) -> Json:
         """Return the action of the first rule, by priority, that matches the request, or the default action.
 

@@ -250,6 +250,8 @@ class Deployment:
     """Time at which the stage has lasted too long; None before the first stage."""
     step: int = 0
     """Number of the traffic step in the stage PRODUCTION_TRAFFIC_SHIFT."""
+    is_step_baking: bool = False
+    """True after the shift of a step, until the next one."""
     started_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None

@@ -144,6 +144,7 @@ def running_ecs(
         with Server(listener, gateway, routing, ecs.admin, registry.blob) as server, _serving(server):
             try:
                 create_resources(standard() if seed is None else seed, engine, cloud)
+                balancer.settle()
                 log.info("listening", host=HOST, port=listener.getsockname()[1])  # the initial state is complete
                 with _ticking(engine) if ticking else nullcontext():
                     yield ecs

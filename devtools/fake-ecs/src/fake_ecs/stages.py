@@ -72,9 +72,15 @@ def is_done(service: Service, deployment: Deployment, now: datetime, timing: Tim
         case Stage.SCALE_UP:
             return _scaled_up(service, deployment)
         case Stage.PRODUCTION_TRAFFIC_SHIFT if _time_is_up(deployment, now):
+            _, minutes = deployment.configuration.traffic_steps[deployment.step]
+            if minutes and not deployment.is_step_baking:
+                deployment.is_step_baking = True
+                deployment.due = timing.after(now, timedelta(minutes=minutes).total_seconds())
+                return False
             if deployment.step + 1 == len(deployment.configuration.traffic_steps):
                 return True
             deployment.step += 1
+            deployment.is_step_baking = False
             _shift(service, deployment, now, timing)
             return False
         case Stage.CLEAN_UP:
@@ -100,13 +106,12 @@ def move_back(service: Service, deployment: Deployment, base: Revision) -> bool:
 
 def _shift(service: Service, deployment: Deployment, now: datetime, timing: Timing) -> None:
     """Shift the production traffic of the current step."""
-    percent, minutes = deployment.configuration.traffic_steps[deployment.step]
+    percent, _ = deployment.configuration.traffic_steps[deployment.step]
     if percent == FULL:
         service.production_id, service.shifted = deployment.target.id, None
     else:
         service.shifted = (deployment.target.id, percent)
-    bake = timedelta(minutes=minutes).total_seconds()
-    deployment.due = timing.after(now, timing.shift + bake)
+    deployment.due = timing.after(now, timing.shift)
 
 
 def _scaled_up(service: Service, deployment: Deployment) -> bool:

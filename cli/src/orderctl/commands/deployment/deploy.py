@@ -52,8 +52,8 @@ def deploy(
     is moved back.
 
     An image whose last deployment was rolled back is refused, and so is every
-    deployment while an alarm is on, since ECS would watch none. `--despite rejected`
-    and `--despite alarms` deploy all the same, with a --reason in the audit trail.
+    deployment while an alarm is on, since ECS would watch none. With a --reason,
+    `--despite rejected` and `--despite alarms` deploy all the same.
 
     Only one operator at a time can deploy a service. Production needs a --reason.
     After Ctrl-C, ECS continues the deployment, and the next command to run is

@@ -50,7 +50,7 @@ def rollback(
     second rollback goes one image further back. To end a deployment under way,
     use `orderctl abort` instead. If the live tag points to another image than the
     tasks run, only the tag is moved back. Otherwise the image is deployed as by
-    `deploy`, exit codes too. An unhealthy service, a freeze, an alarm, or findings
+    `deploy`, exit codes too. An unhealthy service, a freeze, an alarm or findings
     in a new scan of the image do not block a rollback.
     """
     with reported(UNCHANGED):
