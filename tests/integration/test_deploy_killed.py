@@ -3,6 +3,7 @@
 The rejected image never runs again unasked, and at the end tag and revision agree.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -59,10 +60,8 @@ def deploy_and_die(desk: Desk) -> None:
             desk.ecs.set_alarm(ALARM, "ALARM")
 
     desk.on_look = ring
-    try:
+    with contextlib.suppress(Killed):
         desk.deploy(SECOND, service=PROCESSOR)
-    except Killed:
-        pass
     desk.on_look = lambda: None
     desk.wire.before.clear()
     desk.wire.after.clear()

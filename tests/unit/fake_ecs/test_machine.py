@@ -108,7 +108,7 @@ class World:
     def resolve(self, deployment: Deployment, action: HookAction) -> None:
         self.until(lambda: deployment.awaiting is not None)
         assert deployment.awaiting is not None
-        machine.resolve(self.service, deployment, deployment.awaiting, action, self.now, self.timing)
+        machine.resolve(deployment, deployment.awaiting, action, self.now, self.timing)
 
     def running(self) -> dict[str | None, int]:
         return {each.digests[0]: self.service.running(each) for each in self.service.active()}

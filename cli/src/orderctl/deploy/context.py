@@ -69,8 +69,8 @@ class DeployContext:
         expected = os.environ.get(EXPECTED_ACCOUNT)
         if expected and expected != caller["Account"]:
             raise Refused(
-                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}: sign in to "
-                f"that account, or `export {EXPECTED_ACCOUNT}={caller['Account']}`"
+                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}: "
+                f"sign in to that account, or `export {EXPECTED_ACCOUNT}={caller['Account']}`"
             )
         return cls(
             ref=ServiceRef(environment=environment, kind=kind),

@@ -114,6 +114,8 @@ class Engine:
     clock: Callable[[], float]
     is_rollback: bool = False
     step: Step = Step.CHECKING
+    _accepted: str = ""
+    """ARN of the deployment that goes on although ECS watches no alarm of it."""
 
     def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
         """Deploy the image, or leave everything as it was.
@@ -274,18 +276,13 @@ class Engine:
         answered: set[str] = set()
         why: str | None = aborted or None
         requested = bool(aborted)
-        is_accepted = False
+        self._accepted = ""
         while True:
             self.observer.observed(deployment)
             if deployment.status.is_over:
                 return deployment, why is not None
-            if why is None and deployment.status in GOING_ON:
-                why = self._difference(deployment, image) or self.rejected(deployment)
-                if why is None and deployment.is_unwatched and not is_accepted:
-                    is_accepted = self._accept_unwatched(deployment)
-                    why = None if is_accepted else f"ECS watches none of its alarms: {', '.join(deployment.alarms)}"
-                if why is not None:
-                    self.observer.noted(f"rolling back: {why}")
+            if why is None and deployment.status in GOING_ON and (why := self._fault(deployment, image)) is not None:
+                self.observer.noted(f"rolling back: {why}")
             hook = deployment.hook
             if hook is not None and why is None and hook.id not in answered:
                 answered.add(hook.id)
@@ -306,15 +303,23 @@ class Engine:
             self._poll_sleep()
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
-    def _accept_unwatched(self, deployment: Deployment) -> bool:
+    def _fault(self, deployment: Deployment, image: Image) -> str | None:
+        """Return the reason to roll back a deployment that goes on; None if there is none."""
+        fault = self._difference(deployment, image) or self.rejected(deployment)
+        if fault is not None or not deployment.is_unwatched or deployment.arn == self._accepted:
+            return fault
+        alarms = ", ".join(deployment.alarms)
         self.observer.noted(
-            f"ECS watches no alarm of this deployment and will not roll back for any ({deployment.alarms_status or '-'}): "
-            f"one of {', '.join(deployment.alarms)} was in ALARM when it started"
+            "ECS watches no alarm of this deployment and will not roll back for any "
+            f"({deployment.alarms_status or 'no status'}): one of {alarms} was in ALARM when it started"
         )
         with self.lock.kept():
             is_accepted = self.accepts_unwatched(deployment)
         self.lock.extend()
-        return is_accepted
+        if not is_accepted:
+            return f"ECS watches none of its alarms: {alarms}"
+        self._accepted = deployment.arn
+        return None
 
     def _difference(self, deployment: Deployment, image: Image) -> str | None:
         """Return the difference between the image that ECS resolved and the one to deploy; None without any."""

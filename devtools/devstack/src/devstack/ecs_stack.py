@@ -47,7 +47,8 @@ def variables(endpoints: Mapping[str, str]) -> dict[str, str]:
 def running_ecs_stack(logs: Path, *, speed: float, strategy: str | None = None) -> Iterator[EcsStack]:
     """Run a fake account with the environment dev, whose services run their first image; yield it.
 
-    `strategy` replaces the deployment strategy that infra sets for the API. At speed 60 a bake time of ten minutes takes ten seconds. All processes are stopped at the end of the block.
+    `strategy` replaces the deployment strategy that infra sets for the API. At speed 60 a bake time of ten minutes
+    takes ten seconds. All processes are stopped at the end of the block.
     """
     with ProcessGroup(logs) as group:
         command = [sys.executable, "-m", "fake_ecs", "--environment", ENVIRONMENT, "--speed", str(speed)]

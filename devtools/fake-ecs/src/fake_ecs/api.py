@@ -72,22 +72,22 @@ class EcsApi:
         if request.get("stopType", "ROLLBACK") != "ROLLBACK":
             raise invalid("The valid values of stopType are ROLLBACK.")
         engine = self._engine
-        service, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
+        _, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
         if deployment.status.is_finished:
             raise ApiError("ConflictException", f"The service deployment is {deployment.status} already.")
         if deployment.status in STOPPABLE:
-            machine.request_rollback(service, deployment, machine.BY_USER, engine.clock(), engine.timing)
+            machine.request_rollback(deployment, machine.BY_USER, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
 
     @_change
     def continue_service_deployment(self, request: Json) -> Json:
         engine = self._engine
-        service, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
+        _, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
         hook = deployment.awaiting
         if hook is None or hook.id != request["hookId"] or deployment.status is not Status.IN_PROGRESS:
             raise invalid("The service deployment has no hook of this id that awaits an action.")
         action = HookAction(request.get("action", HookAction.CONTINUE))
-        machine.resolve(service, deployment, hook, action, engine.clock(), engine.timing)
+        machine.resolve(deployment, hook, action, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
 
     @_read

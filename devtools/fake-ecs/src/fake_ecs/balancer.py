@@ -174,7 +174,7 @@ class Balancer:
             return dict(listener["DefaultActions"][-1])
 
     def addresses(self, group_arn: str) -> list[str]:
-        """Return the addresses that requests are sent to: healthy targets, or all registered ones if none is healthy."""
+        """Return the addresses that get requests: of healthy targets, or of all registered ones if none is healthy."""
         with self.lock:
             states = [(target.description["Id"], state) for target, state in self._states(group_arn)]
         return [address for address, state in states if state == HEALTHY] or [

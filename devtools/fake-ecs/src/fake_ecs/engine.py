@@ -140,7 +140,7 @@ class Engine:
             self._advance_state(service, moment)
             deployment = service.ongoing
             if deployment is not None and deployment.awaiting is not None:
-                machine.resolve(service, deployment, deployment.awaiting, HookAction.CONTINUE, moment, self.timing)
+                machine.resolve(deployment, deployment.awaiting, HookAction.CONTINUE, moment, self.timing)
                 self._advance_state(service, moment)
 
     def scale(self, service: Service, desired: int) -> None:

@@ -130,19 +130,17 @@ def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timi
     return deployment.status is Status.IN_PROGRESS and pause.status is not HookStatus.AWAITING_ACTION
 
 
-def resolve(
-    service: Service, deployment: Deployment, hook: Hook, action: HookAction, now: datetime, timing: Timing
-) -> None:
+def resolve(deployment: Deployment, hook: Hook, action: HookAction, now: datetime, timing: Timing) -> None:
     """Apply an operator's action at a pause. The deployment continues at the next advance."""
     deployment.updated_at = now
     if action is HookAction.CONTINUE:
         hook.status = HookStatus.SUCCEEDED
         return
     hook.status = HookStatus.FAILED
-    request_rollback(service, deployment, HOOK_REFUSED.format(stage=hook.stage), now, timing)
+    request_rollback(deployment, HOOK_REFUSED.format(stage=hook.stage), now, timing)
 
 
-def request_rollback(service: Service, deployment: Deployment, why: str, now: datetime, timing: Timing) -> None:
+def request_rollback(deployment: Deployment, why: str, now: datetime, timing: Timing) -> None:
     """Record a user's request to roll a deployment back."""
     _end_pause(deployment)
     deployment.status, deployment.status_reason, deployment.updated_at = Status.ROLLBACK_REQUESTED, why, now

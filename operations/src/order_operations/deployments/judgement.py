@@ -45,8 +45,9 @@ def judge(fleet: Fleet) -> Judgement:
     if service.task_definition != latest:
         return Judgement(
             is_good=False,
-            sentence=f"the service has the task definition {_name(service.task_definition)}, but {_name(latest)} is the "
-            f"newest: its deployment was rolled back. `orderctl env apply --env {fleet.ref.environment}` deploys it again",
+            sentence=f"the service has the task definition {_name(service.task_definition)}, but {_name(latest)} is "
+            "the newest: its deployment was rolled back. "
+            f"`orderctl env apply --env {fleet.ref.environment}` deploys it again",
             deployment=newest,
         )
     return Judgement(is_good=True, sentence=f"{newest.id} ended {newest.state}", deployment=newest)

@@ -48,8 +48,8 @@ class State:
             )
         return (
             "the live tag points to another image than the tasks run, and the next deployment would ship that: "
-            f"`orderctl finish {self.ref.place}` moves the tag back, or `orderctl deploy {self.ref.place} --tag …` ships "
-            "the image that you want"
+            f"`orderctl finish {self.ref.place}` moves the tag back, or `orderctl deploy {self.ref.place} --tag …` "
+            "ships the image that you want"
         )
 
 

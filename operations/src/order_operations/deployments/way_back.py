@@ -20,7 +20,7 @@ def change(before: str | None, after: str) -> str:
 
 
 def rejected_by_operators(entries: Iterable[Operation]) -> set[str]:
-    """Return the digests that a rollback went away from, and that no deployment shipped again. `entries` oldest first."""
+    """Return the digests that a rollback went away from and that were not deployed again. `entries` oldest first."""
     rejected: set[str] = set()
     for entry in entries:
         if entry.verb == ROLLED_AWAY:

@@ -73,7 +73,7 @@ def _running_digest(context: DeployContext, source: str) -> str:
     state, place = state_of(there.fleet, there.repository), there.ref.place
     if state.under_way is not None:
         raise Refused(
-            f"{source} has a deployment under way: {state.under_way.id}. `orderctl finish {place}` follows it to its end"
+            f"{source} has a deployment under way: {state.under_way.id}. `orderctl finish {place}` follows it"
         )
     if state.drift:
         raise Refused(f"{source} has drifted: {state.drift}")

@@ -44,7 +44,8 @@ LEFT = {
     "`orderctl finish {place}` to follow it or to move the tags back, or `orderctl abort {place}` to roll it back",
     Step.FOLLOWING: "ECS continues the deployment. Run the same command again or `orderctl finish {place}` to follow "
     "it, or `orderctl abort {place}` to roll it back",
-    Step.RESTORING: "the deployment has ended, but a tag may point to the wrong image: `orderctl finish {place}` moves it",
+    Step.RESTORING: "the deployment has ended, but a tag may point to the wrong image: `orderctl finish {place}` "
+    "moves it",
     Step.DONE: "the command had finished its work",
 }
 
@@ -269,7 +270,8 @@ def _hook_decision(
             return HookDecision.CONTINUE
         if not can_ask():
             report.noted(
-                f"smoke test passed; paused, no terminal to ask at: `orderctl continue {context.ref.place}` shifts traffic"
+                "smoke test passed; paused, no terminal to ask at: "
+                f"`orderctl continue {context.ref.place}` shifts traffic"
             )
             return HookDecision.WAIT
         with report.asking():
