@@ -86,10 +86,14 @@ def test_critical_findings_keep_an_image_out(
     ("status", "verdict", "told"),
     [
         ("ACTIVE", Verdict.OK, "no findings"),
-        ("PENDING", Verdict.FAIL, "try again when it has ended"),
-        ("IN_PROGRESS", Verdict.FAIL, "try again when it has ended"),
-        ("FAILED", Verdict.FAIL, "the scan failed (FAILED)"),
-        ("LIMIT_EXCEEDED", Verdict.FAIL, "the scan failed (LIMIT_EXCEEDED)"),
+        ("PENDING", Verdict.FAIL, "the scan is PENDING"),
+        ("IN_PROGRESS", Verdict.FAIL, "the scan is IN_PROGRESS"),
+        ("FAILED", Verdict.FAIL, "the scan failed: see the reason in ECR"),
+        ("LIMIT_EXCEEDED", Verdict.FAIL, "limit of scans"),
+        ("FINDINGS_UNAVAILABLE", Verdict.FAIL, "no longer has the findings"),
+        ("IMAGE_ARCHIVED", Verdict.FAIL, "archived"),
+        ("IMAGE_SIZE_EXCEEDED", Verdict.SKIP, "too large"),
+        ("NEW", Verdict.FAIL, "ECR reports the scan as NEW"),
         ("UNSUPPORTED_IMAGE", Verdict.SKIP, "ECR cannot scan the image"),
         ("SCAN_ELIGIBILITY_EXPIRED", Verdict.SKIP, "too old for ECR to scan"),
     ],
@@ -97,6 +101,7 @@ def test_critical_findings_keep_an_image_out(
 def test_what_became_of_a_scan_decides(status: str, verdict: Verdict, told: str) -> None:
     check = check_scan(Scan(status=status))
     assert (check.verdict, told in check.detail) == (verdict, True)
+    assert bool(check.remedy) == (verdict is Verdict.FAIL)
 
 
 def test_findings_count_even_of_a_scan_that_is_long_past() -> None:

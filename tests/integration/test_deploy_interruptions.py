@@ -35,17 +35,18 @@ SPEED = 2000.0
 CALLS = (
     ("PutItem", 1, "before", "nothing was changed"),  # the lock
     ("PutItem", 2, "before", "nothing was changed"),  # the audit record
-    ("PutImage", 1, "before", "no deployment has started. Run the same command again"),  # the live tag
+    ("PutImage", 1, "before", "no deployment has started. Run the same command again"),  # the previous tag
     ("PutImage", 1, "after", "no deployment has started. Run the same command again"),
+    ("PutImage", 2, "before", "no deployment has started. Run the same command again"),  # the live tag
+    ("PutImage", 2, "after", "no deployment has started. Run the same command again"),
     ("UpdateService", 1, "before", "a deployment may have started. Run the same command again"),
     ("UpdateService", 1, "after", "a deployment may have started. Run the same command again"),
     ("UpdateItem", 1, "before", "nothing was changed"),  # the lock, extended
-    ("UpdateItem", 2, "before", "ECS continues the deployment"),  # and again
+    ("UpdateItem", 4, "before", "ECS continues the deployment"),  # and again
     ("PutItem", 3, "before", "ECS continues the deployment"),  # the audit record of what the green side gets
     ("ContinueServiceDeployment", 1, "before", "ECS continues the deployment"),
     ("ContinueServiceDeployment", 1, "after", "ECS continues the deployment"),
-    ("PutImage", 2, "before", "check with `orderctl status`"),  # the previous tag
-    ("PutItem", 4, "before", "check with `orderctl status`"),  # the audit record of its end
+    ("PutItem", 4, "before", "`orderctl finish order-api --env dev` moves it"),  # the audit record of its end
 )
 """The operation, which of its calls, before it is sent or after it was answered, and what is said then."""
 

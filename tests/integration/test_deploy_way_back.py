@@ -135,7 +135,8 @@ def test_the_tag_goes_to_where_ecs_went_back(desk: Desk) -> None:
     service.ongoing.status = type(service.ongoing.status).STOPPED
     desk.wire.after["DescribeServiceDeployments"] = turn
     desk.ecs.break_image(str(desk.digest(SECOND, PROCESSOR)))
-    assert desk.deploy(SECOND, service=PROCESSOR).exit_code == FAILED
+    again = desk.deploy(SECOND, "--despite", "rejected", "--reason", "once more", service=PROCESSOR)
+    assert again.exit_code == FAILED, again.output
     assert desk.digest("live-dev", PROCESSOR) == desk.digest(FIRST, PROCESSOR)
 
 

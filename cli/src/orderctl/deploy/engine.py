@@ -387,13 +387,14 @@ class Engine:
         The tag is left alone if it points to another image by now, or if a newer deployment uses it.
         """
         tag = self.fleet.ref.live_tag
-        to = deployment.rollback_revision
+        to = deployment.rollback_revision or self.fleet.describe().current_revision
         back = (self.fleet.digest_of(to) if to else None) or before
         if back is None or self.repository.digest_of(tag) != failed:
             return
         newer = self._newer(deployment)
-        if newer is not None:
-            self.observer.noted(f"{newer.id} has superseded this deployment: {tag} was not changed")
+        if newer is not None or back == failed:
+            named = newer.id if newer is not None else "another one"
+            self.observer.noted(f"{named} has superseded this deployment: {tag} was not changed")
         else:
             self._put_back(failed, back)
 
@@ -408,7 +409,9 @@ class Engine:
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
         """Return a later deployment that is under way or has succeeded."""
-        newer = (each for each in self.fleet.history() if each.created_at > deployment.created_at)
+        under_way = self.fleet.under_way()  # the list may be late
+        known = [*([under_way] if under_way is not None else []), *self.fleet.history()]
+        newer = (each for each in known if each.created_at > deployment.created_at)
         return next((each for each in newer if each.status not in FAILED), None)
 
     def _remember(self, before: str | None) -> None:
