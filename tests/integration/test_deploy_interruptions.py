@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from devstack.ecs_stack import endpoints_of, variables
+from fake_ecs.seed import standard
 from order_operations.deployments.fleet import Fleet
 from order_operations.deployments.service_ref import ServiceRef
 from tests.ecs import open_ecs
@@ -157,7 +158,7 @@ async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_groun
     empty_operations(deploy_ground.embedded, "dev-")
     green = GreenSide()
     green.wait = threading.Event()
-    async with open_ecs(speed=SPEED) as ecs:
+    async with open_ecs(standard(pause_minutes=20160), speed=SPEED) as ecs:
         with green.serve():
             environment = {
                 **os.environ,

@@ -167,8 +167,15 @@ class Engine:
             deployment = self._begin(image, before)
             before = before or self.fleet.digest_before(deployment)
         if not wait:
+            self._await_visible()
             return Outcome(deployment=deployment, digest=image.digest, before=before, over=False)
         return self._follow_to_end(deployment, image, before)
+
+    def _await_visible(self) -> None:
+        """Wait until the next command will find the deployment too: reads of ECS are late for a moment."""
+        deadline = self.clock() + APPEAR_SECONDS
+        while self.fleet.under_way() is None and self.clock() <= deadline:
+            self._poll_sleep()
 
     def _follow_to_end(self, deployment: Deployment, image: Image, before: str | None, *, aborted: str = "") -> Outcome:
         ref = self.fleet.ref
@@ -263,8 +270,7 @@ class Engine:
                 found = self.fleet.deployment(arn)
             else:
                 found = next((each for each in self.fleet.history() if each.arn not in known), None)
-            # The next command must find it too: reads of ECS are late for a moment.
-            if found is not None and (found.status.is_over or self.fleet.under_way() is not None):
+            if found is not None:
                 return found
             if self.clock() > deadline:
                 return None
