@@ -1,7 +1,7 @@
-"""Generated sections of files that list every service, written from the table of services (`make services`).
+"""Generator of the file sections that list every service (`make services`).
 
-They are for files that cannot loop over the table themselves. A section lies between the comments `# services: NAME`
-and `# services: end`; the rest of the file is written by hand.
+The files cannot read the table of services, `order_shared.naming.SERVICES`, themselves. A section lies between the
+comments `# services: NAME` and `# services: end`; the rest of the file is written by hand.
 """
 
 import re
@@ -25,7 +25,10 @@ def containers() -> str:
 
 
 def _container(service: Service) -> str:
-    """Return a service of compose.yaml. watchfiles restarts it when its source changes: SIGINT, then a wait."""
+    """Return the entry of a service in compose.yaml.
+
+    When the source changes, watchfiles sends SIGINT, waits up to `--sigint-timeout` seconds, and restarts the service.
+    """
     is_http = service.kind is ServiceKind.HTTP
     seconds, settings = (30, ", ORDER_LAME_DUCK_SECONDS: 0") if is_http else (15, "")
     name = service.name
@@ -40,7 +43,10 @@ def _container(service: Service) -> str:
 
 
 def ships() -> str:
-    """Return the steps that deploy the images. Each signs in again: credentials last an hour, and a bake takes long."""
+    """Return the workflow steps that deploy each image.
+
+    Each deployment signs in again, because credentials expire after an hour and the bake time of a deployment is long.
+    """
     step = """\
 - uses: ./.github/actions/sign-in
   with:

@@ -1,1 +1,4 @@
-"""The platform on AWS, in CDK for Terraform: `supporting` has long-lived resources, `services` a stack per service."""
+"""The platform on AWS, in CDK for Terraform.
+
+The app `supporting` has the long-lived resources, and the app `services` has one stack for each service.
+"""

@@ -1,14 +1,16 @@
 """Alarms as data: the conditions for ALARM. `infra/supporting` and `infra/services` add the metrics.
 
 CloudWatch evaluates the last `periods` periods of an alarm, and `datapoints` of them must breach. Metrics arrive up to
-`LATE_MINUTES` minutes after their period, and until then a period is empty, or 0 where the expression fills it. So:
+`LATE_MINUTES` minutes after their period. Until then a period is empty, or 0 if the expression fills it. Therefore:
 
-- An alarm on a fault evaluates `LATE_MINUTES` more than the periods that must breach: late metrics hide no fault.
-- An alarm on silence needs every period to be silent, over more than `LATE_MINUTES`: late metrics are no silence.
+- An alarm on a fault evaluates at least `LATE_MINUTES` more minutes than must breach, so that late metrics cannot hide
+  the fault.
+- An alarm on silence requires that all periods breach, over more than `LATE_MINUTES`, so that late metrics alone do
+  not trigger it.
 
-An alarm on silence goes to INSUFFICIENT_DATA instead of ALARM, and notifies then. Before the
-first start nothing has reported either: an alarm that counted this as a breach would be in ALARM from its creation and
-block the first deployments (decision 26). `tests/infra/alarms` simulates the evaluation of every alarm.
+If its metric is missing, an alarm on silence goes to INSUFFICIENT_DATA instead of ALARM, and notifies of that. The
+reason: before its first start, a service has reported nothing. If missing data counted as a breach, the alarm would be
+in ALARM from its creation and block the first deployments (decision 26). `tests/infra/alarms` simulates every alarm.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html, and
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html.
@@ -24,12 +26,12 @@ LATE_MINUTES = 4
 
 
 class Missing(StrEnum):
-    """Treatment of an empty period."""
+    """Treatment of a period without data."""
 
     NOT_BREACHING = "notBreaching"
     """For metrics that are reported only when something happens."""
     INSUFFICIENT = "missing"
-    """For metrics that must exist: silence is the fault, which puts the alarm into INSUFFICIENT_DATA."""
+    """For metrics that must always be reported: without data, the alarm goes to INSUFFICIENT_DATA."""
 
 
 EXTRA_PERIODS = 2
@@ -38,22 +40,22 @@ EXTRA_PERIODS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """One CloudWatch alarm: ALARM while `datapoints` of the last `periods` breach `threshold`."""
+    """CloudWatch alarm, in ALARM while `datapoints` of the last `periods` periods breach `threshold`."""
 
     label: str
     description: str
     threshold: float
     below: bool = False
-    """Breach below the threshold, not above it."""
+    """True if values below the threshold breach it; False if values above it do."""
     period: int = MINUTE
-    """Seconds."""
+    """Length of a period in seconds."""
     datapoints: int
-    """M of N."""
+    """Number of periods that must breach: M in CloudWatch's "M out of N"."""
     periods: int
-    """N."""
+    """Number of periods that are evaluated: N in CloudWatch's "M out of N"."""
     missing: Missing = Missing.NOT_BREACHING
     delay_minutes: int = 0
-    """Minutes until the first period can breach, since the metric must grow first."""
+    """Minutes from the fault until a period can breach, for a metric that grows gradually."""
 
     @property
     def name(self) -> str:
@@ -62,7 +64,7 @@ class Alarm:
 
     @property
     def minutes(self) -> int:
-        """Maximum minutes from the fault to ALARM."""
+        """Maximum number of minutes from the fault to the alarm."""
         extra = EXTRA_PERIODS if self.missing is Missing.INSUFFICIENT else 0
         return self.delay_minutes + (self.periods + extra) * self.period // MINUTE
 
@@ -91,7 +93,7 @@ DEAD_LETTERS = Alarm(
     periods=5,
 )
 NO_PROCESSOR = Alarm(
-    # A processor reports a little less than once a minute: each period of two minutes has a report.
+    # A processor reports slightly less often than once a minute, so each period of two minutes has a report.
     label="no_processor",
     description="No processor has reported for 10 minutes: orders are accepted, but not processed.",
     threshold=1,
@@ -144,7 +146,7 @@ OLDEST_OPEN = Alarm(
     periods=2,
 )
 THROTTLES = {
-    # One alarm per table: an alarm takes 10 metrics and expressions, and each index is one of them.
+    # One alarm per table, because an alarm can have at most 10 metrics and expressions, and each index needs one.
     table.name: Alarm(
         label=f"throttles_{table.name}",
         description=f"DynamoDB throttles the table {table.name}: orders are late, or refused before acknowledgement.",
@@ -170,7 +172,7 @@ API_LATENCY = Alarm(
     periods=7,
 )
 NO_API = Alarm(
-    # Longer than LATE_MINUTES and the time in which a new task becomes healthy.
+    # Six minutes are longer than LATE_MINUTES, and than a new task needs to become healthy.
     label="no_api",
     description="No task of the API is healthy: no order can be placed.",
     threshold=1,
@@ -187,7 +189,10 @@ PROCESSOR_ROLLBACK = (DEAD_LETTERS, FAILED_HANDLINGS, FAILURES, PAYMENTS_REFUSED
 
 
 def no_orders(quiet_minutes: int) -> Alarm:
-    """Return the alarm on `quiet_minutes` without an accepted order, in periods of five minutes if they divide it."""
+    """Return the alarm on `quiet_minutes` without an accepted order.
+
+    Its periods are five minutes long if that divides `quiet_minutes`, otherwise one minute.
+    """
     period = 5 * MINUTE if quiet_minutes % 5 == 0 else MINUTE
     periods = quiet_minutes * MINUTE // period
     return Alarm(
@@ -203,5 +208,5 @@ def no_orders(quiet_minutes: int) -> Alarm:
 
 
 def slowest_minutes(alarms: tuple[Alarm, ...]) -> int:
-    """Return the maximum minutes until one of the alarms is in ALARM: a deployment must bake for as long."""
+    """Return the minutes that the slowest of the alarms needs. A deployment must bake for at least as long."""
     return max(alarm.minutes for alarm in alarms)

@@ -1,4 +1,4 @@
-"""Cost tables of the documents, which `make docs` writes between their marks."""
+"""Cost tables for the documents. `make docs` writes each table between its marks in a document."""
 
 import argparse
 import re
@@ -24,7 +24,7 @@ from infra.prices import Prices
 
 
 def environments_table() -> str:
-    """Return the costs of an idle dev, prod and feature environment, and what a million orders or a region add."""
+    """Return the costs of idle environments (dev, prod, feature), and those that orders or a second region add."""
     environments = {"dev": DEV, "prod": PROD, "a feature environment": environment_of("feat-example")}
     bills = [{part.name: part for part in monthly(each)} for each in environments.values()]
     sums = [total(bill.values()) for bill in bills]
@@ -44,7 +44,7 @@ def environments_table() -> str:
 
 
 def _in_order(bills: Iterable[Mapping[str, Part]]) -> list[str]:
-    """Return the names of all parts, in the order of the bills."""
+    """Return the names of all parts, each once, in the order in which the bills have them."""
     names: list[str] = []
     for bill in bills:
         place = 0
@@ -56,7 +56,7 @@ def _in_order(bills: Iterable[Mapping[str, Part]]) -> list[str]:
 
 
 def egress_table() -> str:
-    """Return the egress costs of a prod region by gigabytes per month."""
+    """Return the egress costs of a prod region, by egress setting and gigabytes per month."""
     closed = replace(PROD, egress=Egress.ENDPOINTS, payments=Payments(api_base="https://payments.internal"))
     choices = {
         "`nat_single`": replace(PROD, egress=Egress.NAT_SINGLE),
@@ -73,7 +73,7 @@ def egress_table() -> str:
 
 
 def capacity_table() -> str:
-    """Return the compute costs by number of tasks of half a vCPU and 1 GB."""
+    """Return the compute costs, by capacity setting and number of tasks of half a vCPU and 1 GB."""
     choices = {
         "Fargate, ARM": PROD,
         "Fargate, x86": replace(PROD, architecture=Architecture.X86_64),
@@ -89,7 +89,7 @@ def capacity_table() -> str:
 
 
 def billing_table() -> str:
-    """Return the billing costs by orders per second, all month long."""
+    """Return the costs of the tables, on demand and provisioned, by orders per second throughout the month."""
     choices: dict[str, OnDemand | Provisioned] = {"on demand": OnDemand(), "provisioned": Provisioned()}
     rows = [["orders a second, without a pause", *choices]]
     for rate in (0, 1, 10, 100):
@@ -109,10 +109,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def with_tables(text: str) -> str:
-    """Return the document with its marked tables generated again.
+    """Return the document with the tables between its marks generated again.
 
     Raises:
-        ValueError: if it marks no table, or an unknown one.
+        ValueError: if the document marks no table, or an unknown one.
     """
     names = re.findall(r"<!-- (?!end)(.*?) -->\n", text)
     if not names or not set(names) <= set(TABLES):

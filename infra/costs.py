@@ -1,7 +1,6 @@
-"""Monthly costs of an environment, part by part: its settings times `quantities.py` times `prices.py`.
+"""Monthly costs of an environment, from its settings, the quantities of `quantities.py` and the prices of `prices.py`.
 
-Standard library only. `orderctl env costs` prints dev, uat and prod, `--env NAME` one of them or a feature
-environment; `cost_tables.py` writes the tables of docs/costs.md.
+Standard library only. `orderctl env costs` prints the costs, and `cost_tables.py` writes them into the documents.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,14 +24,15 @@ from order_shared.tables import OPEN_ORDERS_INDEX, TABLES
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """Load of an environment: unpaid orders of three lines, spread evenly over the month. Tasks stay at their minimum,
-    since one task handles more than 200 orders per second.
+    """Load of an environment: orders of three lines without payment, spread evenly over the month.
+
+    The number of tasks is assumed to stay at its minimum, since one task handles more than 200 orders per second.
     """
 
     orders: float = 0.0
     """Orders per month."""
     stored_orders: float = 0.0
-    """Orders stored before; orders are never deleted."""
+    """Orders stored before this month; orders are never deleted."""
 
     @classmethod
     def steady(cls, orders_per_second: float) -> "Load":
@@ -59,12 +59,12 @@ class Part:
 
 
 def monthly(environment: Environment, load: Load = AT_REST, prices: Prices | None = None) -> tuple[Part, ...]:
-    """Return the monthly bill of an environment, over all its regions, without parts that cost nothing.
+    """Return the monthly bill of an environment, summed over its regions. Parts with quantity 0 are left out.
 
-    A feature environment has its own parts only: its host pays for network, load balancer, keys and dashboard.
+    A feature environment pays only for its own resources. Its host pays for network, load balancer, keys and dashboard.
 
     Raises:
-        ValueError: if its instance type has no price.
+        ValueError: if the price of its instance type is unknown.
     """
     bill: dict[str, Part] = {}
     for region in environment.regions:
@@ -80,7 +80,7 @@ def total(parts: Iterable[Part]) -> float:
 
 
 def _region(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """Yield one region's parts of the bill. Only the home region runs processors and receives orders."""
+    """Yield the parts of the bill for one region. Only the home region runs processors and receives orders."""
     services = [environment.api, environment.processor] if home else [environment.api]
     tasks = sum(size.minimum for size in services)
     orders = load.orders if home else 0.0
@@ -131,7 +131,7 @@ def compute(environment: Environment, services: Sequence[ServiceSize], prices: P
 
 
 def _instances(environment: Environment, services: Sequence[ServiceSize]) -> float:
-    """Return the number of instances; for a feature environment, the fraction that it uses of its host's instances."""
+    """Return the number of instances. For a feature environment, it is the fraction that it uses of the host's."""
     kind, instances = INSTANCE_TYPES[environment.instances.type], environment.instances
     filled = max(
         sum(size.minimum * size.cpu for size in services) / kind.cpu,
@@ -213,7 +213,7 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
 
 
 def _capacity(billing: Provisioned, units_per_second: float) -> int:
-    """Return the capacity units to pay for. DynamoDB throttles requests above the maximum instead of adding units."""
+    """Return the capacity units that are billed at this load, between the minimum and the maximum of autoscaling."""
     return min(billing.maximum, max(billing.minimum, ceil(units_per_second * 100 / billing.utilization)))
 
 
@@ -245,7 +245,7 @@ def _watching(
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table. The first row is the head; all columns but the first are numbers."""
+    """Return a Markdown table whose head is the first row. All columns except the first are right-aligned."""
     head, *body = (f"| {' | '.join(row)} |" for row in rows)
     return "\n".join([head, "|---|" + "---:|" * (len(rows[0]) - 1), *body])
 

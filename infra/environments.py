@@ -1,8 +1,8 @@
-"""Environments as values: every setting that differs between them is a field here, with its costs.
+"""Environments as values: each setting that differs between environments is a field, documented with its costs.
 
-Edit `ORGANISATION` once, then `DEV`, `UAT` and `PROD` as needed; nothing else names a domain, a region or a size.
-Standard library only. Each setting's docstring has its monthly costs; `costs.py` adds them up for a whole environment,
-and `docs/deploy.md` shows the sums. Amounts are US dollars per month in eu-central-1 without tax.
+Edit `ORGANISATION` once, then `DEV`, `UAT` and `PROD` as needed; no other module contains a domain, region or size.
+Standard library only. Costs in the docstrings are US dollars per month in eu-central-1 without tax, unless another
+unit is named. `costs.py` computes them for a whole environment; docs/deploy.md and docs/costs.md have the results.
 """
 
 import re
@@ -24,7 +24,7 @@ STAGES = ("dev", "uat", "prod")
 """Values of `ORDER_ENV` that the services accept on AWS."""
 
 OPEN_SHARDS = (16, 128)
-"""The values that the services accept as `ORDER_OPEN_SHARDS`."""
+"""Values of `ORDER_OPEN_SHARDS` that the services accept."""
 
 DEPLOY_SESSION_MINUTES = 120
 """Session of the role that deploys: the command that follows a deployment ends with it."""
@@ -36,10 +36,10 @@ ZONES = 3
 """Number of availability zones of a VPC."""
 
 TASK_SERVICES = ("ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs")
-"""Further endpoints that tasks need without a NAT gateway."""
+"""AWS services for which tasks need an interface endpoint if there is no NAT gateway."""
 
 SHELL_SERVICES = ("ssmmessages",)
-"""Endpoints for a shell in a task, or on an instance."""
+"""AWS services whose endpoint is needed for a shell in a task or on an instance."""
 INSTANCE_SERVICES = ("ecs", "ecs-agent", "ecs-telemetry", "ssm")
 
 PLACEHOLDER_DOMAIN = "example.com"
@@ -49,7 +49,7 @@ PROVIDER_HOST = "api.stripe.com"
 
 
 def is_https(address: str) -> bool:
-    """True if the address is an https URL with a host."""
+    """Return whether the address is an https URL with a host."""
     parts = urlsplit(address)
     return parts.scheme == "https" and bool(parts.hostname)
 
@@ -62,34 +62,34 @@ class Egress(StrEnum):
     NAT_PER_ZONE = "nat_per_zone"
     """One NAT gateway in each of three zones: about 114, and 0.05 per GB. Survives the loss of a zone."""
     ENDPOINTS = "endpoints"
-    """Interface endpoints in each zone, without internet access: about 26 for each of five to ten.
-    The token issuer's keys and the payment provider must then be reachable inside the VPC (`Payments.api_base`)."""
+    """Interface endpoints in each zone, without internet access: about 26 for each of five to ten endpoints. The token
+    issuer's keys and the payment provider (`Payments.api_base`) must be reachable inside the VPC."""
 
 
 class Capacity(StrEnum):
-    """Capacity that tasks run on. Prices are for a task of half a vCPU and 1 GB on ARM."""
+    """Compute capacity of the tasks. Costs are for a task of half a vCPU and 1 GB on ARM."""
 
     FARGATE = "fargate"
     """About 17 per task. No servers to operate."""
     FARGATE_SPOT = "fargate_spot"
     """About 6 per task. AWS may stop a task with two minutes' notice, enough for it to drain."""
     EC2 = "ec2"
-    """EC2 instances in an auto scaling group with a capacity provider. More expensive than Fargate on ARM for tasks of
-    half a vCPU (460 against 330 for twenty): for instance types and discounts that Fargate does not have."""
+    """EC2 instances in an auto scaling group with a capacity provider, for instance types and discounts that Fargate
+    does not have. Twenty tasks cost about 460, against 330 on Fargate."""
 
 
 class Insights(StrEnum):
-    """Container Insights of the cluster. No alarm or scaling policy of the platform needs it."""
+    """Level of Container Insights for the cluster. No alarm or scaling policy of the platform needs its metrics."""
 
     DISABLED = "disabled"
     ENABLED = "enabled"
     """Metrics by cluster and service: about 10 to 20."""
     ENHANCED = "enhanced"
-    """Metrics by task and container too: about 25 to 60, more with every task."""
+    """Metrics by task and container too: about 25 to 60, rising with the number of tasks."""
 
 
 class Architecture(StrEnum):
-    """CPU architecture of the tasks; images are built for both."""
+    """CPU architecture of the tasks. Images are built for both architectures."""
 
     ARM64 = "ARM64"
     """A fifth cheaper than X86_64."""
@@ -100,7 +100,7 @@ class Strategy(StrEnum):
     """Deployment strategy of order-api. The processor always uses rolling: it has no traffic to shift."""
 
     BLUE_GREEN = "BLUE_GREEN"
-    """A second set of tasks during a deployment: it is tested, gets the traffic, and bakes."""
+    """A deployment starts a second set of tasks, tests it, shifts the traffic to it, and bakes."""
     CANARY = "CANARY"
     """As BLUE_GREEN, but a part of the traffic shifts first, and the rest after `step_minutes`."""
     LINEAR = "LINEAR"
@@ -110,19 +110,19 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Provisioned:
-    """DynamoDB capacity paid by the hour, per table and index, with autoscaling at `utilization` per cent.
+    """DynamoDB capacity paid by the hour, per table and index. Autoscaling keeps its use at `utilization` per cent.
 
-    Cheaper than on demand for a steady load: 100 write units per second cost about 58, and as many on-demand writes
-    about 200. Too slow for a spike: autoscaling needs minutes, and throttled writes delay orders.
+    For a steady load it is cheaper than on demand: 100 write units per second cost about 58, and as many on-demand
+    writes about 200. For a spike it is too slow: autoscaling takes minutes, and throttled writes delay orders.
     """
 
     minimum: int = 5
-    """Minimum of read and write units per second, for each table and index."""
+    """Minimum number of read units, and of write units, per second for each table and index."""
     maximum: int = 1000
     utilization: int = 60
     indexes_change: bool = False
-    """True in a plan that changes a table's billing or indexes: Terraform then writes the indexes, with the capacity
-    `minimum`. Otherwise their capacity is left to autoscaling. `plan` and `apply` set it."""
+    """True if the stack changes a table's billing or indexes; `plan` and `apply` set it. Terraform then writes the
+    indexes, with the capacity `minimum`. Otherwise it ignores them, because autoscaling changes their capacity."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.minimum <= self.maximum:
@@ -135,24 +135,24 @@ class Provisioned:
 class OnDemand:
     """DynamoDB capacity paid by request: about 1 when idle, 0.76 per million write units.
 
-    A table accepts twice its former peak, and 4,000 write units per second when it is new; `orderctl env warm` raises
-    that before a sale.
+    A new table accepts 4,000 write units per second, later twice its previous peak. `orderctl env warm` raises this
+    limit before a sale.
     """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instances:
-    """Instances of `Capacity.EC2`."""
+    """EC2 instances of the cluster with `Capacity.EC2`."""
 
     type: str = "m7g.large"
-    """About 70 each. With ENI trunking, ten tasks have their own network interface on it."""
+    """Instance type. About 70 each. With ENI trunking, an m7g.large runs ten tasks with their own network interface."""
     minimum: int = 2
     maximum: int = 10
     target_capacity: int = 90
-    """Percentage of the instances that tasks should fill. Below 100, new tasks have room before an instance starts."""
+    """Percentage of the instances' capacity that tasks should use. Below 100, there is spare room for new tasks."""
     minimum_step: int = 1
     maximum_step: int = 3
-    """Maximum of instances added at once: a fault must not start all of them."""
+    """Maximum number of instances added at once, so that a fault does not start all of them."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.minimum <= self.maximum:
@@ -164,7 +164,7 @@ class Instances:
 
 
 FARGATE_MEMORY = {256: (512, 2048), 512: (1024, 4096), 1024: (2048, 8192), 2048: (4096, 16384), 4096: (8192, 30720)}
-"""Minimum and maximum MiB by CPU units (1,024 are one vCPU). Source: Amazon ECS, task size."""
+"""Minimum and maximum memory of a task in MiB, by CPU units (1,024 are one vCPU). Source: Amazon ECS, task size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,7 @@ class ServiceSize:
     cpu: int = 512
     """CPU units; 1,024 are one vCPU."""
     memory: int = 1024
-    """MiB."""
+    """Memory in MiB."""
     minimum: int = 1
     maximum: int = 4
 
@@ -196,9 +196,9 @@ class Deployment:
 
     strategy: Strategy = Strategy.BLUE_GREEN
     bake_minutes: int = 10
-    """Time for which blue keeps running after green has all the traffic, for a rollback by alarm. Costs both fleets."""
+    """Minutes for which blue keeps running after the traffic shift, so that an alarm can roll back."""
     pause_minutes: int = 60
-    """Time in which green, tested but without traffic, waits for approval; then it is rolled back."""
+    """Minutes for which a deployment waits for approval before production traffic shifts; then it is rolled back."""
     step_percent: float = 10.0
     """Percentage of the traffic that shifts first (CANARY), or in each step (LINEAR)."""
     step_minutes: int = 10
@@ -231,8 +231,8 @@ class Deployment:
 @dataclass(frozen=True, kw_only=True)
 class Payments:
     api_base: str | None = None
-    """Base URL of an https proxy inside the VPC for the payment provider's API. The processor can reach this host only;
-    by default it reaches the provider's own API on the internet."""
+    """Base URL of the payment provider's API, such as an https proxy inside the VPC. By default, the processor calls
+    the provider's own API on the internet."""
 
     def __post_init__(self) -> None:
         if self.api_base is not None and not is_https(self.api_base):
@@ -240,18 +240,18 @@ class Payments:
 
     @property
     def is_inside(self) -> bool:
-        """True if the provider is reached inside the VPC, without internet access."""
+        """True if `api_base` names another host than the provider's own. That host must be inside the VPC."""
         return self.api_base is not None and urlsplit(self.api_base).hostname != PROVIDER_HOST
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """Collector of both services' traces, by OTLP over HTTPS."""
+    """Tracing of both services, which send their traces by OTLP over HTTPS."""
 
     collector: str
     """URL of the collector. With egress `endpoints` it must be inside the VPC, on port 443."""
     share: float = 0.1
-    """Share of the requests that are traced. Callers cannot change it; the processor follows the API."""
+    """Fraction of the API's requests that are traced. Callers cannot change it; the processor follows the API."""
 
     def __post_init__(self) -> None:
         if not self.collector.startswith("https://"):
@@ -281,19 +281,19 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True)
 class Organisation:
-    """Settings of your organisation, the same for every environment."""
+    """Settings of your organisation, which are the same in every environment."""
 
     domain: str
-    """Public Route 53 zone in the account. Prod's API is `orders.<domain>`, dev's `orders.dev.<domain>`, that of a
-    feature environment on dev `feat-….dev.<domain>`."""
+    """Domain of a public Route 53 zone in the account. The API's host is `orders.<domain>` in prod,
+    `orders.dev.<domain>` in dev, and `feat-….dev.<domain>` in a feature environment on dev."""
     repository: str
     """`owner/name` on GitHub of the repository whose workflows may assume the CI roles."""
     owner_email: str
-    """Receiver of every alarm, who must confirm SNS's subscription."""
+    """E-mail address that receives all alarms. Its owner must confirm the SNS subscription."""
     region: str = "eu-central-1"
     """Region of the account-wide resources: CI's identity provider, the permissions boundary."""
     hcp_organisation: str | None = None
-    """Keeps Terraform's state in workspaces of this HCP Terraform organisation, instead of in an S3 bucket."""
+    """HCP Terraform organisation whose workspaces store Terraform's state; None to use S3 buckets."""
 
     @property
     def is_placeholder(self) -> bool:
@@ -303,15 +303,16 @@ class Organisation:
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     name: str
-    """`dev`, `uat`, `prod`, one of these with a suffix (`prod-us`), or `feat-…`; part of every name and state key."""
+    """`dev`, `uat`, `prod`, one of these with a suffix (`prod-us`), or `feat-…`. It is part of resource names and of
+    state keys."""
     tokens: Tokens
     regions: tuple[str, ...] = ("eu-central-1",)
-    """The first region owns the tables and never changes; the others are standby regions with replicas, and each costs
-    about as much as the first. See docs/multi-region.md."""
+    """The first region owns the tables and must never change. The others have replicas, and each costs about as much as
+    the first. See docs/multi-region.md."""
     leaving_regions: tuple[str, ...] = ()
-    """Former regions whose stacks still exist, until `destroy --region` has destroyed them."""
+    """Former regions whose stacks still exist. Remove a region after `destroy --region` has destroyed its stacks."""
     active_region: str | None = None
-    """Region whose services write, if not the first one: change it to fail over."""
+    """Region whose services write; None for the first one. Change it to fail over to another region."""
     zones: tuple[str, str, str] = ("a", "b", "c")
     """Letters of the availability zones. Some regions lack one of the default letters: Tokyo has a, c and d."""
     cidr: str = "10.0.0.0/16"
@@ -320,40 +321,41 @@ class Environment:
     capacity: Capacity = Capacity.FARGATE
     instances: Instances = field(default_factory=Instances)
     keep_instances: bool = False
-    """Keep the instances and their capacity provider beside another `capacity`, while services change from
-    `Capacity.EC2`. Unset it when no service of the cluster uses them; `apply` refuses before that."""
+    """Keep the EC2 instances and their capacity provider while services change from `Capacity.EC2` to another
+    `capacity`. Set it to False when no service uses them any more; before that, `apply` refuses to remove them."""
     architecture: Architecture = Architecture.ARM64
     insights: Insights = Insights.DISABLED
     billing: OnDemand | Provisioned = field(default_factory=OnDemand)
     api: ServiceSize = field(default_factory=ServiceSize)
     processor: ServiceSize = field(default_factory=ServiceSize)
     open_shards: int = 16
-    """Keys of the index `open_orders` that the services write: 128 for more than 1,000 orders a second (docs/scale.md).
-    docs/evolution.md says how to go there, and back before a rollback."""
+    """Number of keys of the index `open_orders` that the services write: 128 for more than 1,000 orders per second
+    (docs/scale.md). docs/evolution.md describes how to raise it, and how to lower it before a rollback."""
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
     traces: Traces | None = None
-    """None: no traces, and no costs."""
+    """None for no traces and no costs."""
     certificate_domain: str | None = None
     """Use the newest issued ACM certificate of this domain, which must cover the API's names. By default, a certificate
     is created and validated in the zone: free, and renewed automatically."""
     waf: bool = False
-    """Web ACL in front of the load balancer: AWS's rules, and `waf_rate`. About 9, and 0.60 per million requests."""
+    """Put a web ACL in front of the load balancer, with AWS's rules and `waf_rate`. About 9, and 0.60 per million
+    requests."""
     waf_rate: int = 10_000
-    """Maximum of requests from one address in five minutes."""
+    """Maximum number of requests from one address in five minutes."""
     test_cidrs: tuple[str, ...] = ("0.0.0.0/0",)
-    """Networks that may reach the test listener of green, port 8443: the same API with the same tokens. CI's runners
-    have no fixed addresses; narrow it if deployments come from a known network."""
+    """Networks that may connect to green's test listener on port 8443, which serves the same API with the same tokens.
+    CI's runners have no fixed addresses; restrict this setting if deployments come from a known network."""
     log_days: int = 30
     """Retention of logs; 0.63 per GB once, 0.032 per GB and month."""
     quiet_minutes: int | None = None
-    """Minutes without an accepted order until the alarm. Only for environments with orders at all times."""
+    """Minutes without an accepted order until an alarm; None for no alarm. Set it only if there are always orders."""
     exec: bool = True
     """Let operators open a shell in a task (ECS Exec). Never in production."""
     protected: bool = False
     """Protect tables, load balancer and keys against deletion, whatever Terraform plans."""
     host: str | None = None
-    """Host of a feature environment: the environment whose VPC, cluster and load balancer it uses."""
+    """Name of the environment whose VPC, cluster and load balancer a feature environment uses; None for all others."""
 
     def __post_init__(self) -> None:
         if not NAME_PATTERN.fullmatch(self.name) or len(self.name) > MAX_NAME_LENGTH:
@@ -384,14 +386,14 @@ class Environment:
         self._check_tables()
 
     def _check_tables(self) -> None:
-        """Raise ValueError for a layout or a billing of the tables that the services or AWS do not take."""
+        """Raise ValueError if the services do not accept `open_shards`, or AWS does not accept `billing`."""
         if self.open_shards not in OPEN_SHARDS:
             raise ValueError(f"{self.name}: open_shards is {self.open_shards}: the services take one of {OPEN_SHARDS}")
         if len(self.regions) > 1 and isinstance(self.billing, Provisioned):
             raise ValueError(f"{self.name}: billing is provisioned: replicated tables must be billed on demand")
 
     def _check_test_cidrs(self) -> None:
-        """Raise ValueError for a network that EC2 refuses, or that is named twice."""
+        """Raise ValueError if one of `test_cidrs` is not a valid network or appears twice."""
         for number, cidr in enumerate(self.test_cidrs):
             try:
                 ip_network(cidr)
@@ -412,7 +414,7 @@ class Environment:
 
     @property
     def endpoint_services(self) -> tuple[str, ...]:
-        """AWS services with an interface endpoint; each endpoint costs by the hour in each zone."""
+        """AWS services that have an interface endpoint. An endpoint is paid by the hour in each zone."""
         if self.egress is not Egress.ENDPOINTS:
             return ()
         shells = SHELL_SERVICES if self.exec or self.has_instances else ()
@@ -450,7 +452,8 @@ class Environment:
 
     @property
     def certificate_name(self) -> str:
-        """Name that the created certificate covers, which includes those of feature environments."""
+        """Domain name of the created certificate: the API's host in prod, otherwise a wildcard that also covers feature
+        environments."""
         return self.api_host if self.name == "prod" else f"*.{self.name}.{ORGANISATION.domain}"
 
 
@@ -511,14 +514,14 @@ ENVIRONMENTS = {environment.name: environment for environment in (DEV, UAT, PROD
 
 
 class UnknownEnvironment(ValueError):
-    """The name is that of no environment, and not valid for a feature environment."""
+    """No environment has this name, and it is not a valid name for a feature environment."""
 
 
 def environment_of(name: str) -> Environment:
-    """Return the environment with this name; a name `feat-…` is a feature environment on `dev`.
+    """Return the environment with this name. For a name `feat-…`, return a feature environment on `dev`.
 
     Raises:
-        UnknownEnvironment: if there is no such environment.
+        UnknownEnvironment: if there is no such environment, or the name is not valid.
     """
     if name in ENVIRONMENTS:
         return ENVIRONMENTS[name]
@@ -531,10 +534,10 @@ def environment_of(name: str) -> Environment:
 
 
 def feature_of(name: str, host: Environment) -> Environment:
-    """Return the feature environment of a branch.
+    """Return the feature environment with this name on a host environment.
 
-    It runs one Spot task of each service, with rolling deployments, on the host's VPC, cluster and load balancer. Its
-    tables, queues and logs are its own.
+    It runs one task of each service, on Spot or on the host's instances, with rolling deployments. It shares the host's
+    VPC, cluster and load balancer, and has its own tables, queues and logs.
     """
     return replace(
         host,

@@ -1,4 +1,4 @@
-"""AWS prices that the cost estimates use: parameters, to be checked before relying on them.
+"""AWS prices for the cost estimates. Check them before you rely on an estimate.
 
 Standard library only. docs/scale.md has the costs of a million orders, docs/costs.md those of an environment.
 """
@@ -7,27 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 LOOKED_UP = "2026-11-21"
-"""Date of the lookup, in copies and in public projects that quote AWS's lists; never on AWS's own site."""
+"""Date on which the prices were looked up, in copies of AWS's lists and in public projects, not on AWS's own site."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """Prices in US dollars, on demand, in eu-central-1: without tax, free tier and discount, the first tier of each.
+    """On-demand prices in US dollars in eu-central-1, for the first pricing tier, without tax, free tier or discount.
 
-    Source: the region's public price lists of these days, unless a field has its own source: DynamoDB
+    Source: the region's public price lists of these dates, unless a field states another source: DynamoDB
     2026-08-15, SQS 2025-08-28, Fargate 2026-07-07 (x86) and 2026-09-11 (ARM), load balancing 2026-07-20 and
     2026-09-11, CloudWatch 2026-08-06, VPC 2026-09-17, EC2 2026-09-25, ECR and Secrets Manager 2026-09-11.
     """
 
     million_write_units: float = 0.7625
-    """Replicated writes cost the same since November 2024, in every region with a replica."""
+    """Price of a million writes. Since November 2024, each replica adds the same price for its replicated writes."""
     million_read_units: float = 0.1525
     write_capacity_hour: float = 0.000793
-    """Price of one unit; this price and the next are from an undated copy, which agrees with the rest about storage."""
+    """Price of one unit for one hour. This price and the next are from an undated copy of the price list, whose storage
+    prices agree with the other sources."""
     read_capacity_hour: float = 0.0001586
     stored_gb_month: float = 0.306
     recovery_gb_month: float = 0.2448
-    """Point-in-time recovery, for each GB stored. Read from the list on 2026-09-11."""
+    """Price of point-in-time recovery per GB stored, from the list of 2026-09-11."""
     million_queue_requests: float = 0.40
 
     vcpu_hour: float = 0.04656
@@ -36,7 +37,8 @@ class Prices:
     arm_memory_gb_hour: float = 0.00409
     """Price of ap-northeast-2, where the vCPU hour costs the same as here."""
     spot_share: float = 0.336
-    """Share of the on-demand price, in sa-east-1 (eu-west-1 had 0.330); none was found for eu-central-1. It varies."""
+    """Spot price as a fraction of the on-demand price, in sa-east-1 (eu-west-1 had 0.330). It varies, and no value was
+    found for eu-central-1."""
     volume_gb_month: float = 0.0952
     """Price of gp3 at its minimum throughput."""
 
@@ -45,7 +47,7 @@ class Prices:
     endpoint_hour: float = 0.012
     """Price of an interface endpoint in one zone."""
     endpoint_gb: float = 0.01
-    """Read from the list on 2026-09-22."""
+    """Price from the list of 2026-09-22."""
     address_hour: float = 0.005
     """Price of a public IPv4 address, in use or not."""
     balancer_hour: float = 0.027
@@ -66,7 +68,7 @@ class Prices:
 
     log_gb: float = 0.63
     log_gb_month: float = 0.0324
-    """Read from the list on 2026-09-11, like the next price."""
+    """Price from the list of 2026-09-11, like the next price."""
     alarm_month: float = 0.10
     metric_month: float = 0.30
     """Price of us-east-1, as of June 2026, like the dashboard's."""
@@ -82,9 +84,9 @@ class InstanceType:
     cpu: int
     """CPU units; 1,024 are one vCPU."""
     memory: int
-    """MiB for tasks; assumed as 93 per cent of the memory."""
+    """Memory for tasks in MiB, assumed to be 93 per cent of the instance's memory."""
     tasks: int
-    """Maximum of tasks with their own network interface, with ENI trunking."""
+    """Maximum number of tasks, each with its own network interface, with ENI trunking."""
     hour: float
 
 

@@ -9,7 +9,7 @@ from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment, Unknow
 from order_shared.naming import SERVICE_NAMES
 
 ACCOUNT = "account"
-"""Owner of the resources that an account and region have once."""
+"""Owner of the registry stack, which exists once in each account and region."""
 
 PROJECT = "order-platform"
 
@@ -18,7 +18,7 @@ WORKSPACE = re.compile(rf"{PROJECT}-(?P<owner>.+)-(?P<region>[a-z]{{2}}(?:-[a-z]
 
 
 class App(StrEnum):
-    """App that writes a stack."""
+    """CDK app that synthesizes a stack."""
 
     SUPPORTING = "supporting"
     SERVICES = "services"
@@ -27,7 +27,7 @@ class App(StrEnum):
 REGISTRY, SUPPORTING = "registry", "supporting"
 
 KINDS = (REGISTRY, SUPPORTING, *SERVICE_NAMES)
-"""Kinds of stacks: two, and one for each service."""
+"""Kinds of stacks: the registry, the supporting stack, and one for each service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +48,12 @@ class Stack:
 
     @property
     def key(self) -> str:
-        """Key of its state in the bucket."""
+        """Key of the stack's state in the state bucket."""
         return f"{self.owner}/{self.region}/{self.kind}.tfstate"
 
     @property
     def workspace(self) -> str:
-        """Workspace of its state in HCP Terraform."""
+        """Name of the HCP Terraform workspace with the stack's state."""
         return f"{PROJECT}-{self.owner}-{self.region}-{self.kind}"
 
     @property
@@ -62,7 +62,7 @@ class Stack:
 
     @property
     def host(self) -> str | None:
-        """Environment that hosts a feature environment."""
+        """Name of the host environment if the stack belongs to a feature environment, otherwise None."""
         try:
             return environment_of(self.owner).host if self.is_feature else None
         except UnknownEnvironment:
@@ -70,7 +70,7 @@ class Stack:
 
     @classmethod
     def of_key(cls, key: str) -> Self | None:
-        """Return the stack with this state key; None for another key, such as a lock's."""
+        """Return the stack with this state key; None if the key is not that of a state, such as that of a lock."""
         return cls._of(KEY.fullmatch(key))
 
     @classmethod
@@ -85,26 +85,26 @@ class Stack:
 
 
 def registry_regions(environment: Environment) -> tuple[str, ...]:
-    """Return the regions of an environment's registries: its own, and the account's, which has the boundary.
+    """Return the regions of an environment's registry stacks: its own, and the region of the account-wide resources.
 
-    A feature environment uses its host's.
+    The result is empty for a feature environment, which uses its host's registries.
     """
     return () if environment.is_feature else tuple(dict.fromkeys((ORGANISATION.region, *environment.regions)))
 
 
 def leaving_stacks(environment: Environment, region: str) -> tuple[Stack, ...]:
-    """Return the stacks of a region that the environment leaves, in the order of creation."""
+    """Return the stacks in one of the environment's `leaving_regions`, in the order of creation; none in others."""
     if region not in environment.leaving_regions:
         return ()
     return tuple(Stack(owner=environment.name, region=region, kind=kind) for kind in (SUPPORTING, *SERVICE_NAMES))
 
 
 def stacks_of(environment: Environment) -> tuple[Stack, ...]:
-    """Return the stacks in the order of creation: a stack comes after the stacks that it reads.
+    """Return an environment's stacks in the order of creation: a stack comes after the stacks that it reads.
 
-    The first region's supporting stack comes after those of the other regions: its tables are replicated to them, under
-    their keys. Services of standby regions come first: when the home region changes, the former one stops writing
-    before the new one starts.
+    The first region's supporting stack comes after those of the other regions, whose keys encrypt the replicas of its
+    tables. The services of standby regions come before those of the home region: when the home region changes, the
+    former one stops writing before the new one starts.
 
     Destruction uses the reverse order: the services of all regions, then the stacks that they need.
     """

@@ -23,7 +23,7 @@ STAMP = "setup.stamp"
 class Environment:
     """An environment of a project. `folder` and `project` are relative to the root.
 
-    `within` is a larger environment in the same folder.
+    `within` is a larger environment in the same folder, which is kept if it is installed.
     """
 
     name: str
@@ -47,7 +47,7 @@ def packages(root: Path) -> list[str]:
 
 
 def environments(root: Path) -> dict[str, Environment]:
-    """Return the environments by name. A package's environment has only its dependencies."""
+    """Return the environments by name. The environment of a package contains only the dependencies of that package."""
     workspace = Environment(name="workspace", project=".", folder=".venv")
     every = (
         workspace,
@@ -67,7 +67,10 @@ def environments(root: Path) -> dict[str, Environment]:
 
 
 def set_up(environment: Environment, root: Path, uv: Uv, uv_version: str) -> None:
-    """Create the environment, unless its stamp shows that it is up to date."""
+    """Create the environment, unless its stamp shows that it is up to date.
+
+    If its folder contains the larger environment, update that one instead.
+    """
     folder = root / environment.folder
     stamp = folder / STAMP
     larger = environment.within
@@ -124,7 +127,7 @@ def _progress(what: str) -> Iterator[None]:
 def _install_from_mirror(environment: Environment, folder: Path, uv: Uv) -> None:
     """Install the locked versions from the caller's index, and require the hashes of the lock file.
 
-    `uv sync` downloads from the addresses in the lock file only. It accepts packages that are already installed.
+    `uv sync` would download from the addresses in the lock file. It keeps packages that are already installed.
     """
     with tempfile.TemporaryDirectory() as temporary:
         locked = str(Path(temporary, "requirements.txt"))

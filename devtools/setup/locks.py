@@ -8,14 +8,15 @@ from devtools.setup.uv import Uv
 
 
 class LockFailed(Exception):
-    """An upgraded lock file has an older version than before."""
+    """The upgrade of a lock file would install an older version of a package."""
 
 
 def renew(projects: Sequence[str], root: Path, uv: Uv) -> None:
-    """Upgrade each project's lock file. One that would get an older version stays unchanged.
+    """Upgrade each project's lock file. A lock file in which a version would go down stays unchanged.
 
     Raises:
-        LockFailed: with both versions of each package. The newer one was yanked, or another package excludes it.
+        LockFailed: for the first such lock file, with the old and the new version of each package. The old version was
+            yanked, or another package excludes it.
     """
     for project in projects:
         path = root / project / "uv.lock"

@@ -60,7 +60,7 @@ def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def uv_variables(environ: Mapping[str, str], *, index: bool = True) -> dict[str, str]:
-    """Return the caller's uv variables that are kept. Those of indexes are kept only with `index`."""
+    """Return the caller's uv variables that are kept. Variables about indexes are kept only with `index`."""
 
     def is_kept(name: str) -> bool:
         of_index = name in INDEX_VARIABLES or INDEX_CREDENTIALS.fullmatch(name) is not None

@@ -1,6 +1,6 @@
-"""Building blocks of both apps.
+"""Building blocks of both CDK apps.
 
-Importing this package selects the Node of the environment: cdktn starts Node as soon as it is imported.
+Import this package before cdktn, which starts Node.js on import: it selects the Node.js of the virtual environment.
 """
 
 import os

@@ -47,7 +47,7 @@ class AccessLogs:
             bucket=self.bucket.id,
             rule=[
                 S3BucketServerSideEncryptionConfigurationRuleA(
-                    # The load balancer can write with S3's own keys only.
+                    # The load balancer can write only to a bucket that S3's own keys encrypt.
                     apply_server_side_encryption_by_default=(
                         S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
                             sse_algorithm="AES256"
@@ -78,7 +78,7 @@ class AccessLogs:
             bucket=self.bucket.id,
             policy=document(
                 Statement(
-                    # The path names the account; AWS's form has no condition:
+                    # The path contains the account; AWS's example has no condition:
                     # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/enable-access-logging.html
                     sid="LoadBalancerWrites",
                     actions=["s3:PutObject"],

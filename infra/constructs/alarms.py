@@ -1,4 +1,4 @@
-"""CloudWatch alarms from `infra/alarms.py`, each with its runbook and notifications of its state."""
+"""CloudWatch alarms from `infra/alarms.py`. Each refers to its runbook, and notifies a topic of its state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,13 +34,13 @@ def filled_sum(metrics: Iterable[str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarms:
-    """Alarms of one stack, which all notify one topic."""
+    """Factory for the alarms of one stack, which all notify the same topic."""
 
     stack: Workspace
     topic_arn: str
 
     def make(self, alarm: Alarm, expression: str, metrics: Mapping[str, Metric]) -> CloudwatchMetricAlarm:
-        """Create the alarm on an expression over `metrics`, which refers to them by their keys."""
+        """Create an alarm on the value of `expression`, which refers to the metrics by their keys in `metrics`."""
         queries = [
             CloudwatchMetricAlarmMetricQuery(id="value", expression=expression, label=alarm.label, return_data=True)
         ]

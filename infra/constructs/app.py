@@ -1,4 +1,4 @@
-"""Command line of both apps."""
+"""Command line that both CDK apps share."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from cdktn import App
 from infra.environments import Environment, Provisioned, UnknownEnvironment, environment_of
 
 TERRAFORM_VERSIONS = ">= 1.10"
-"""Versions that lock state in S3 without a table."""
+"""Terraform versions that can lock a state in S3 without a DynamoDB table."""
 
 
 def write(build: Callable[[App, Environment], None], environment: Environment, out: Path) -> None:

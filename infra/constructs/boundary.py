@@ -34,7 +34,7 @@ BOUNDED_ACTIONS = (
 
 
 def make_boundary(stack: Workspace) -> None:
-    """Create the permissions boundary. CI may create roles only within it, so it cannot become an administrator."""
+    """Create the permissions boundary. CI may create roles only with it, so CI cannot make itself an administrator."""
     IamPolicy(
         stack,
         "boundary",
@@ -49,11 +49,11 @@ def make_boundary(stack: Workspace) -> None:
                 wildcard="a boundary allows nothing by itself: it caps what the roles' own policies name exactly",
             )
         ),
-        # A changed text would replace the policy, and IAM does not delete a boundary that roles use.
+        # A changed description would replace the policy, and IAM does not delete a boundary that roles use.
         lifecycle=TerraformResourceLifecycle(ignore_changes=["description"]),
     )
 
 
 def make_identity_provider(stack: Workspace) -> None:
-    """Let GitHub workflows assume roles with a token, so that no access key exists."""
+    """Create the identity provider that lets GitHub workflows assume roles with a token instead of an access key."""
     IamOpenidConnectProvider(stack, "github", url=f"https://{GITHUB}", client_id_list=["sts.amazonaws.com"])

@@ -1,4 +1,4 @@
-"""Roles of CI, assumed with a GitHub workflow's token and without keys: plan, apply, deploy, destroy."""
+"""IAM roles of CI: plan, apply, deploy, destroy. GitHub workflows assume them with their token, without access keys."""
 
 from infra.constructs.boundary import GITHUB
 from infra.constructs.keys import use_key
@@ -42,9 +42,9 @@ LINKED_SERVICES = (
 
 
 class CiRoles:
-    """Roles `plan` for pull requests, `deploy` for images, and `apply` and `destroy` for Terraform.
+    """CI roles of an environment: `plan` for pull requests, `deploy` for images, `apply` and `destroy` for Terraform.
 
-    `apply` and `destroy` each need a GitHub environment of their own. A protected environment has no `destroy`.
+    `apply` and `destroy` each require a separate GitHub environment. A protected environment has no `destroy` role.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class CiRoles:
 def deploy_statements(
     stack: Workspace, registry: RegistryOutputs, data: DataOutputs, data_key_arn: str
 ) -> tuple[Statement, ...]:
-    """Return the permissions of `orderctl deploy` and of an image push, on feature environments too."""
+    """Return the permissions for `orderctl deploy` and image pushes, including those of feature environments."""
     repositories = list(registry.repository_arns.values())
     kinds = ("service", "task", "service-deployment", "service-revision")
     return (
@@ -173,7 +173,7 @@ def deploy_statements(
 
 
 def _feature_queues() -> tuple[str, str]:
-    """Return patterns for the queue names of feature environments."""
+    """Return the patterns of the names of the work and the dead-letter queues of feature environments."""
     queue = order_queue(f"{FEATURE_PREFIX}*-")
     return queue.name, queue.dead_letter_name
 
@@ -204,7 +204,7 @@ def _state_buckets(stack: Workspace) -> str:
 
 
 def _apply_statements(stack: Workspace) -> tuple[Statement, ...]:
-    """Return the IAM permissions that `PowerUserAccess` lacks, without changes of CI's own roles and the boundary."""
+    """Return the IAM permissions that `PowerUserAccess` lacks. They deny changes to CI's own roles and the boundary."""
     roles = stack.iam_arn(f"role{ROLE_PATH}*")
     boundary = stack.iam_arn(f"policy{ROLE_PATH}{BOUNDARY_NAME}")
     within = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
@@ -279,7 +279,10 @@ def _apply_statements(stack: Workspace) -> tuple[Statement, ...]:
 
 
 def _trust(stack: Workspace, *subjects: str) -> str:
-    """Return the trust policy for our workflows with these subjects: `pull_request`, or `environment:<name>`."""
+    """Return the trust policy for the repository's workflows whose token has one of these subjects.
+
+    A subject is `pull_request` or `environment:<name>`.
+    """
     return document(
         Statement(
             sid="GitHub",

@@ -1,4 +1,4 @@
-"""ECS cluster and the capacity of its tasks."""
+"""ECS cluster, with the capacity providers of its tasks."""
 
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ FARGATE_SPOT = "FARGATE_SPOT"
 
 
 def capacity_provider(capacity: Capacity, cluster_owner: str) -> str:
-    """Return the name of the capacity provider for a service."""
+    """Return the name of the capacity provider for a kind of capacity in a cluster."""
     names = {Capacity.FARGATE: FARGATE, Capacity.FARGATE_SPOT: FARGATE_SPOT}
     return names.get(capacity) or instances_provider(cluster_owner)
 
@@ -29,7 +29,7 @@ class Cluster:
     def __init__(self, stack: Workspace, environment: Environment, network: Network, *, logs_key_arn: str) -> None:
         first: list[ITerraformDependable] = []
         if environment.insights is not Insights.DISABLED:
-            # ECS would create it by itself, without our key and without a retention period.
+            # Without this log group, ECS would create one with neither our key nor a retention period.
             insights = LogGroup(
                 stack,
                 "container-insights",
@@ -45,7 +45,7 @@ class Cluster:
             setting=[EcsClusterSetting(name="containerInsights", value=environment.insights.value)],
             depends_on=first,
         )
-        # Both in any case: feature environments run on Spot where their host runs on Fargate.
+        # Every cluster has both, because feature environments use Spot even if their host uses Fargate.
         providers = [FARGATE, FARGATE_SPOT]
         ready: list[ITerraformDependable] = []
         if environment.has_instances:

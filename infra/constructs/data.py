@@ -1,4 +1,4 @@
-"""Tables and queues from `order_shared.tables`, the same as on a developer's machine."""
+"""DynamoDB tables and SQS queues from `order_shared.tables`, which also defines them for the local stack."""
 
 import json
 
@@ -30,7 +30,7 @@ from order_shared.tables import Index, Key, Queue, Table
 RECOVERY_DAYS = 35  # DynamoDB's maximum
 
 VISIBILITY_SECONDS = 30
-"""Default of the queue; the processor sets its own timeout with every receive."""
+"""Default visibility timeout of the queue in seconds. The processor sets its own timeout on every receive."""
 
 
 class TableWithReplicas:
@@ -45,7 +45,7 @@ class TableWithReplicas:
         key_arn: str,
         replica_key_arns: dict[str, str],
     ) -> None:
-        """`replica_key_arns` has the KMS keys of the further regions, by region."""
+        """`replica_key_arns` has the KMS key of each further region, by region."""
         self._stack = stack
         self._table = table
         billing = environment.billing
@@ -127,7 +127,7 @@ class TableWithReplicas:
 
 
 class QueuePair:
-    """Work queue, and the dead-letter queue that accepts messages from this queue only."""
+    """Work queue and its dead-letter queue, to which SQS moves messages from this work queue only."""
 
     def __init__(self, stack: Workspace, queue: Queue, *, key_arn: str) -> None:
         self.dead_letters = SqsQueue(
@@ -185,10 +185,10 @@ def _index(index: Index, billing: OnDemand | Provisioned) -> DynamodbTableGlobal
 
 
 def _moved_by_autoscaling(billing: OnDemand | Provisioned) -> list[str] | None:
-    """Return the arguments that Terraform ignores.
+    """Return the arguments whose changes Terraform ignores, because autoscaling changes them; None on demand.
 
-    Terraform can ignore all of an index only: then it neither creates a new index nor sets the capacity that an index
-    needs when the table's billing changes from on demand.
+    Terraform can ignore the indexes only as a whole. It then neither creates an index, nor sets the capacity that an
+    index needs when billing changes from on demand. With `indexes_change`, it therefore does not ignore them.
     """
     if isinstance(billing, OnDemand):
         return None

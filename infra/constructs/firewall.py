@@ -29,10 +29,10 @@ MANAGED = {
     # An order of 50 lines exceeds the 8 KB that this rule allows; the API has its own limit.
     "AWSManagedRulesCommonRuleSet": ("SizeRestrictions_BODY",),
 }
-"""Rule groups of AWS, each with its rules that only count requests."""
+"""AWS's rule groups, each with those of its rules that only count requests instead of blocking them."""
 
 SAMPLED = False
-"""Samples would contain whole requests, including their tokens."""
+"""AWS samples no requests, because samples would contain whole requests, including their tokens."""
 
 
 class Firewall:
@@ -67,7 +67,7 @@ class Firewall:
             "web_acl_logging",
             resource_arn=acl.arn,
             log_destination_configs=[logs.arn],
-            # Allowed requests are in the load balancer's own log, for a fifteenth of the price.
+            # Allowed requests are dropped: the load balancer's access log has them for a fifteenth of the price.
             logging_filter=Wafv2WebAclLoggingConfigurationLoggingFilter(
                 default_behavior="DROP",
                 filter=[
@@ -119,7 +119,7 @@ def _managed() -> list[dict[str, object]]:
 
 
 def _counting(rules: tuple[str, ...]) -> dict[str, object]:
-    """Return the overrides of the rules that only count; without any, omit the member, as AWS does in its responses."""
+    """Return the member that lets these rules only count; none without rules, as in AWS's responses."""
     overrides = [{"Name": rule, "ActionToUse": {"Count": {}}} for rule in rules]
     return {"RuleActionOverrides": overrides} if overrides else {}
 

@@ -1,4 +1,4 @@
-"""Instances for tasks: an auto scaling group that ECS scales through a capacity provider."""
+"""EC2 instances for tasks, in an auto scaling group that ECS scales through a capacity provider."""
 
 import base64
 import json
@@ -67,7 +67,7 @@ class InstanceCapacity:
             vpc_zone_identifier=[subnet.id for subnet in network.private_subnets],
             launch_template=AutoscalingGroupLaunchTemplate(id=template.id, version="$Latest"),
             health_check_type="EC2",
-            # ECS terminates instances without tasks. Without this it could not protect the others.
+            # ECS terminates only instances without tasks. It can protect the others only if this is set.
             protect_from_scale_in=True,
             force_delete=True,
             # A change of the template, such as a new machine image, replaces running instances too; tasks drain first.
@@ -112,7 +112,10 @@ class InstanceCapacity:
 def _launch_template(
     stack: Workspace, environment: Environment, network: Network
 ) -> tuple[LaunchTemplate, VpcSecurityGroupEgressRule]:
-    """Return the launch template, and the egress rule, which the template does not refer to."""
+    """Create the launch template, and the egress rule of its security group. Return both.
+
+    The group of instances must depend on the egress rule, since the template does not refer to it.
+    """
     role = Role(
         stack,
         "instance",
@@ -130,7 +133,7 @@ def _launch_template(
         # An instance that starts without these policies never joins the cluster, and ECS waits for it.
         depends_on=role.policies,
     )
-    # Tasks have their own interfaces and groups: this group is for the agent only.
+    # Tasks have their own interfaces and security groups: this group is for the ECS agent only.
     group = security_group(
         stack,
         "instances_security_group",

@@ -1,4 +1,4 @@
-"""Customer managed KMS keys, rotated each year, each usable only through its service."""
+"""Customer managed KMS keys, rotated each year. The platform's roles may use a key only through certain services."""
 
 from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.kms_alias import KmsAlias
@@ -17,7 +17,7 @@ USE_KEY = (
 )
 
 WAITING_DAYS = 30
-"""Waiting period before a key is deleted: AWS's maximum, because its encrypted data is lost with it."""
+"""Days until a key is deleted: AWS's maximum, because the data that the key encrypts is lost with it."""
 
 
 class Key:
@@ -30,9 +30,9 @@ class Key:
         services: tuple[Statement, ...] = (),
         protected: bool = False,
     ) -> None:
-        """`services` are the permissions of AWS services that use the key without one of our roles.
+        """`services` has the statements for AWS services that use the key without one of the platform's roles.
 
-        A protected key cannot be destroyed, because its encrypted data would be lost with it.
+        Terraform refuses to destroy a protected key, because the data that it encrypts would be lost.
         """
         self.key = KmsKey(
             stack,
@@ -98,7 +98,7 @@ def _owner(stack: Workspace) -> Statement:
 
 
 def use_key(sid: str, key_arn: str, *services: str) -> Statement:
-    """Allow a role to use a key through these services only, such as `dynamodb.eu-central-1.amazonaws.com`."""
+    """Return a statement that allows use of a key through these services, such as `sqs.eu-central-1.amazonaws.com`."""
     return Statement(
         sid=sid,
         actions=[*USE_KEY],

@@ -1,4 +1,7 @@
-"""Load balancer: HTTPS only, with a production and a test listener, which forward nothing by default."""
+"""Load balancer with an HTTPS listener for production and one for tests. HTTP is redirected.
+
+By default, the listeners respond with 404; the stack of order-api adds rules that forward requests.
+"""
 
 from cdktn_provider_aws.acm_certificate import AcmCertificate
 from cdktn_provider_aws.acm_certificate_validation import AcmCertificateValidation
@@ -30,10 +33,11 @@ TEST_PORT = 8443
 API_PORT = 8080
 
 TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
-"""TLS 1.3, and 1.2 with forward secrecy; post-quantum key exchange if the client supports it."""
+"""TLS 1.3, and TLS 1.2 with forward secrecy. The key exchange is post-quantum if the client supports it."""
 
 IDLE_SECONDS = 60
-"""Shorter than the API's keep-alive of 75 s, so that the API closes no connection that a request reuses."""
+"""Idle timeout of connections. It is shorter than the API's keep-alive of 75 s, so that the API does not close a
+connection that the load balancer is about to reuse."""
 
 
 class LoadBalancer:
@@ -72,10 +76,10 @@ class LoadBalancer:
             prefix=f"{self._environment.name}-load-balancer",
             description="HTTPS in, and on to the API port",
             vpc_id=network.vpc.id,
-            keep_description=True,  # the services' groups allow it in
+            keep_description=True,  # rules in the service stacks refer to this group
         )
         open_ports = [("http", HTTP, ANYWHERE), ("https", HTTPS, ANYWHERE)]
-        # Keyed by network: a shared label would conflict with the rule that still uses it.
+        # A label contains the network, not its number: a renumbered rule would conflict with its earlier copy.
         open_ports += [(f"test_{_label(cidr)}", TEST_PORT, cidr) for cidr in self._environment.test_cidrs]
         for label, port, cidr in open_ports:
             description = "Only to be redirected" if port == HTTP else "HTTPS"
@@ -116,7 +120,7 @@ class LoadBalancer:
         ).certificate_arn
 
     def _proof(self, certificate: AcmCertificate) -> Route53Record:
-        """Create the record that validates the domain. It is the same in each region; any may write it first."""
+        """Create the DNS record that validates the certificate. It is the same in each region; any may create it."""
         proof = certificate.domain_validation_options.get(0)
         return Route53Record(
             self._stack,
@@ -166,9 +170,9 @@ class LoadBalancer:
         )
 
     def _record(self) -> None:
-        """Create the DNS record of the API. Of several regions, the active one gets all the traffic.
+        """Create the DNS record of the API. If there are several regions, the home region receives all traffic.
 
-        The record is weighted in a single region too: Route 53 allows no simple record beside a weighted one.
+        The record is weighted even with one region, because Route 53 allows no simple record beside a weighted one.
         """
         weight = 100 if self._stack.region == self._environment.home else 0
         Route53Record(
@@ -180,7 +184,7 @@ class LoadBalancer:
             alias=Route53RecordAlias(
                 name=self.balancer.dns_name,
                 zone_id=self.balancer.zone_id,
-                # An idle target group counts as unhealthy, and a health check must not decide which region is active.
+                # An idle target group counts as unhealthy, and operators, not health checks, choose the active region.
                 evaluate_target_health=False,
             ),
             set_identifier=self._stack.region,

@@ -1,4 +1,4 @@
-"""Metrics from log lines: figures that only the services have, without an agent."""
+"""CloudWatch metrics from the services' log lines, for figures that AWS does not measure. They need no agent."""
 
 from cdktn_provider_aws.cloudwatch_log_metric_filter import (
     CloudwatchLogMetricFilter,
@@ -16,7 +16,7 @@ OUTBOX = '{ $.event = "outbox" }'
 
 
 class LogMetrics:
-    """`AcceptMilliseconds` of each accepted order, and the figures that processors report once a minute."""
+    """Metric filters: the latency of each accepted order, unexpected errors, and the processors' minutely figures."""
 
     def __init__(self, stack: Workspace, *, api: LogGroup, processor: LogGroup) -> None:
         self._stack = stack
@@ -43,7 +43,7 @@ class LogMetrics:
 
 
 def log_metric(environment: str, name: str, stat: str) -> Metric:
-    """Return one of the metrics above for an environment."""
+    """Return the metric of `LogMetrics` with this name for an environment."""
     return Metric(namespace=_namespace(environment), name=name, stat=stat)
 
 

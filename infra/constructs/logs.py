@@ -1,4 +1,4 @@
-"""Log groups: encrypted, with a retention period; names begin with the region, to be unique in the account."""
+"""Encrypted log groups with a retention period. By default, their names contain region and environment."""
 
 from cdktn_provider_aws.cloudwatch_log_group import CloudwatchLogGroup
 
@@ -7,7 +7,7 @@ from infra.constructs.workspace import Workspace
 
 
 class LogGroup:
-    """Log group `/<region>/<environment>/<writer>`."""
+    """Log group with the name `name`, by default `/<region>/<environment>/<writer>`."""
 
     def __init__(self, stack: Workspace, writer: str, *, key_arn: str, days: int, name: str = "") -> None:
         self.name = name or f"/{stack.region}/{stack.owner}/{writer}"
@@ -25,12 +25,12 @@ class LogGroup:
 
     @property
     def streams_arn(self) -> str:
-        """ARN of the group's streams, for a writer's permissions."""
+        """ARN pattern of the group's streams, to which a writer needs permissions."""
         return f"{self.group.arn}:*"
 
 
 def write_logs(group_arn: str) -> Statement:
-    """Allow a task's agent to write to one existing log group."""
+    """Return a statement that allows creating streams, and writing to them, in one existing log group."""
     return Statement(
         sid="WriteLogs", actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{group_arn}:*"]
     )

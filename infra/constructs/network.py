@@ -1,4 +1,4 @@
-"""VPC over three zones: load balancer in public subnets, tasks in private ones, and the chosen egress."""
+"""VPC in three availability zones: public subnets for the load balancer, private subnets for tasks, and the egress."""
 
 import ipaddress
 
@@ -26,11 +26,11 @@ ANYWHERE = "0.0.0.0/0"
 HTTPS = 443
 
 GATEWAY_SERVICES = ("s3", "dynamodb")
-"""Free endpoints, so every VPC has them; image layers come from S3."""
+"""AWS services with a gateway endpoint in every VPC, since it is free. Image layers come from S3."""
 
 
 class Network:
-    """Network of an environment. It depends on no cluster, load balancer or data, and outlives them."""
+    """Network of an environment. It depends on no cluster, load balancer or data, so it can be destroyed last."""
 
     def __init__(self, stack: Workspace, environment: Environment, flow_log: LogGroup) -> None:
         self._stack = stack
@@ -106,7 +106,7 @@ class Network:
                     allocation_id=address.allocation_id,
                     subnet_id=self.public_subnets[zone].id,
                     depends_on=[self.internet_gateway],
-                    # Before a gateway is destroyed, the routes of its zone change to another one.
+                    # A gateway is destroyed only after the routes that use it have changed to another one.
                     lifecycle=TerraformResourceLifecycle(create_before_destroy=True),
                 )
             )
@@ -195,10 +195,10 @@ class Network:
 
 
 def _zone(stack: Workspace, environment: Environment, number: int) -> str:
-    """Return a zone by its letter: AWS's list could change its order, and with it every subnet."""
+    """Return the name of a zone, by its configured letter: the order of AWS's list of zones could change."""
     return f"{stack.region}{environment.zones[number]}"
 
 
 def _blocks(cidr: str) -> list[str]:
-    """Return an eighth of the VPC for each subnet; two eighths are reserved."""
+    """Split the VPC's address range into eight equal blocks: six for the subnets, and two in reserve."""
     return [str(block) for block in ipaddress.ip_network(cidr).subnets(prefixlen_diff=3)]

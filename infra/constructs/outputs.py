@@ -1,4 +1,4 @@
-"""Outputs that stacks exchange. They are written and read through these classes only, so no key can be misspelt."""
+"""Outputs that stacks exchange. Stacks write and read them only through these classes, so names always match."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryOutputs:
-    """Outputs of the account's registry in a region."""
+    """Outputs of the account's registry stack in a region."""
 
     repository_urls: Mapping[str, str]
-    """Value by service name."""
+    """URL of the image repository, by service name."""
     repository_arns: Mapping[str, str]
 
 
@@ -20,7 +20,7 @@ class PlatformOutputs:
     vpc_id: str
     private_subnet_ids: tuple[str, ...]
     gateway_prefix_list_ids: tuple[str, ...]
-    """Prefix lists of DynamoDB and S3, for security groups without internet access."""
+    """Prefix lists of the gateway endpoints for S3 and DynamoDB, for security groups without internet access."""
     cluster_arn: str
     cluster_name: str
     load_balancer_arn_suffix: str
@@ -35,7 +35,7 @@ class PlatformOutputs:
 
 @dataclass(frozen=True, kw_only=True)
 class DataOutputs:
-    """Outputs that an environment does not share."""
+    """Outputs of an environment's own data, which it does not share with feature environments."""
 
     orders_table_arn: str
     inventory_table_arn: str
@@ -48,7 +48,7 @@ class DataOutputs:
     cursor_secrets_arn: str
     payment_api_key_arn: str
     log_group_names: Mapping[str, str]
-    """Value by service name."""
+    """Name of the log group, by service name."""
     log_group_arns: Mapping[str, str]
     processor_rollback_alarm_names: tuple[str, ...]
     """Names of the alarms that roll back a deployment of order-processor."""

@@ -1,4 +1,4 @@
-"""IAM policies. A statement with a wildcard must state its reason."""
+"""IAM policies. A statement that allows a wildcard must give the reason for it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,12 @@ class Statement:
     sid: str
     actions: Sequence[str]
     resources: Sequence[str] = ()
-    """ARNs; None in the trust policy of a role, where the resource is the role itself."""
+    """ARNs. Empty in the trust policy of a role, where the resource is the role itself."""
     effect: str = "Allow"
     principals: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     conditions: Condition = field(default_factory=dict)
     wildcard: str = ""
-    """Reason for a wildcard action or resource; required if the statement has one."""
+    """Reason for a wildcard action or resource. Required if the statement allows one."""
 
     def __post_init__(self) -> None:
         is_open = any(action == "*" or action.endswith(":*") for action in self.actions) or "*" in self.resources
@@ -44,7 +44,7 @@ SIGN_IN_TO_REGISTRY = Statement(
 
 
 def only_over_tls(service: str, *resources: str) -> Statement:
-    """Return the statement that denies access to a bucket or a queue without TLS."""
+    """Return a statement that denies access to resources of a service, such as `s3` or `sqs`, without TLS."""
     return Statement(
         sid="OnlyOverTls",
         effect="Deny",
@@ -56,7 +56,7 @@ def only_over_tls(service: str, *resources: str) -> Statement:
 
 
 def document(*statements: Statement) -> str:
-    """Return the policy as JSON text."""
+    """Return a policy with these statements as JSON text."""
     return json.dumps({"Version": "2012-10-17", "Statement": [statement.to_json() for statement in statements]})
 
 

@@ -1,4 +1,4 @@
-"""Image repositories, one per service, shared by an account's environments: prod runs the image that uat tested."""
+"""Image repositories, one per service. An account's environments share them: prod runs the image that uat tested."""
 
 import json
 
@@ -19,7 +19,7 @@ MOVABLE_TAGS = ("live-*", "previous-*")
 KEPT_IMAGES = 100
 UNTAGGED_DAYS = 14
 NEVER = 9999
-"""More images than there will ever be, for a lifecycle rule that expires none."""
+"""Number of images that is never reached, for a lifecycle rule that expires no image."""
 
 
 class Repository:
@@ -48,10 +48,10 @@ class Repository:
 
 
 def lifecycle_policy() -> dict[str, object]:
-    """Return the rules that expire images.
+    """Return the lifecycle policy, whose rules expire old images.
 
-    A later rule never expires an image that an earlier rule matches. So the first rules keep the running and the
-    previous image, whatever their other tags and their age.
+    A later rule never expires an image that an earlier rule matches. The first rules match the running and the previous
+    images and expire none, so these are kept whatever their other tags and their age.
     """
     rules = [
         _rule(priority, f"keep what is {tag}", _more_than(NEVER, tag)) for priority, tag in enumerate(MOVABLE_TAGS, 1)

@@ -1,4 +1,4 @@
-"""IAM roles: one inline policy each, under one path, within the account's permissions boundary."""
+"""IAM roles with at most one inline policy. Those under `ROLE_PATH` have the account's permissions boundary."""
 
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ BOUNDARY_NAME = "boundary"
 class Role:
     """IAM role with its policies.
 
-    A resource that uses the role must depend on `policies`, so that the role keeps its permissions until the resource
-    is destroyed.
+    A resource that uses the role must depend on `policies`, so that the role has its permissions before the resource is
+    created, and until it is destroyed.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Role:
         session_seconds: int | None = None,
         leaves_last: bool = False,
     ) -> None:
-        """`leaves_last`: destroy the role only after the change of a resource that stops using it."""
+        """`leaves_last` delays the destruction of the role until the resources that used it have changed."""
         dashed = label.replace("_", "-")
         lifecycle = TerraformResourceLifecycle(create_before_destroy=True) if leaves_last else None
         self.role = IamRole(

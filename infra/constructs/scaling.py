@@ -1,4 +1,4 @@
-"""Number of a service's tasks, between its minimum and maximum, by the metrics of its load."""
+"""Autoscaling of a service's tasks, between its minimum and maximum, by metrics of its load."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ from infra.constructs.workspace import Workspace
 
 OUT_SECONDS = 30
 IN_SECONDS = 300
-"""Scale out soon; scale in only after five quiet minutes."""
+"""Cooldowns after a scale-out and after a scale-in: tasks are added quickly and removed slowly."""
 
 CPU_PER_CENT = 60
 
@@ -35,7 +35,7 @@ _Dimension = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationCustomi
 
 
 class Scaling:
-    """Scaling policies of one service. The highest count applies; tasks are removed only when all policies agree."""
+    """Scaling policies of one service. The highest number of tasks applies: all policies must agree to remove tasks."""
 
     def __init__(
         self, stack: Workspace, service: EcsService, *, cluster: str, name: str, minimum: int, maximum: int
@@ -53,7 +53,10 @@ class Scaling:
         )
 
     def track(self, label: str, expression: str, metrics: Mapping[str, Metric], target: float) -> None:
-        """Keep the expression over `metrics`, with periods of one minute, at the target."""
+        """Add a policy that keeps the value of `expression` at the target.
+
+        The expression refers to the metrics by their keys, and is evaluated in periods of one minute.
+        """
         queries = [_Query(id="value", expression=expression, return_data=True)]
         queries += [
             _Query(
@@ -73,7 +76,10 @@ class Scaling:
         self._policy(label, target, customized_metric_specification=_Customized(metrics=queries))
 
     def track_cpu(self) -> None:
-        """Keep busy tasks: another metric may look quiet only because there are enough tasks."""
+        """Add a policy that keeps the average CPU usage at the target, so that busy tasks are not removed.
+
+        Another metric, such as the queue's length, may be low only because there are enough tasks.
+        """
         specification = AppautoscalingPolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecification(
             predefined_metric_type="ECSServiceAverageCPUUtilization"
         )
@@ -95,7 +101,7 @@ class Scaling:
 
 
 def running_tasks(cluster: str, service: str) -> Metric:
-    """Return the metric of the running tasks: each reports its CPU once a minute, so reports are counted."""
+    """Return a metric of the number of running tasks: the count of CPU reports, which each task sends once a minute."""
     return Metric(
         namespace="AWS/ECS",
         name="CPUUtilization",

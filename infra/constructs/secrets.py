@@ -1,4 +1,4 @@
-"""Secrets without their values, which operators set, so that neither code nor state contains one."""
+"""Secrets without values. Operators set the values, so that neither the code nor Terraform's state contains one."""
 
 from cdktn_provider_aws.secretsmanager_secret import SecretsmanagerSecret
 
@@ -16,7 +16,7 @@ RECOVERY_DAYS = 30
 
 
 def make_secrets(stack: Workspace, environment: Environment, *, key_arn: str) -> dict[str, SecretsmanagerSecret]:
-    """Create a secret for each of `SECRETS`, named `<environment>/<name>`."""
+    """Create a secret `<environment>/<name>` for each name in `SECRETS`, and return the secrets by name."""
     return {
         secret: SecretsmanagerSecret(
             stack,

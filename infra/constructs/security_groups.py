@@ -1,7 +1,7 @@
-"""Security groups and their rules, each of which can be replaced while tasks or a load balancer use it.
+"""Security groups and their rules, which Terraform can replace while tasks or a load balancer use them.
 
-A new name or description replaces a group, and a new group replaces its rules. The successors are created first: tasks
-would otherwise lose their egress, and a group that is in use cannot be deleted.
+A new name or description replaces a group, and a new group replaces its rules. The new ones are created before the old
+ones are deleted: otherwise tasks would lose their egress, and a group that is in use cannot be deleted.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ from infra.constructs.workspace import Workspace
 def security_group(
     stack: Workspace, label: str, *, prefix: str, description: str, vpc_id: str, keep_description: bool = False
 ) -> SecurityGroup:
-    """Create a group whose name begins with the prefix, since two groups cannot have the same name.
+    """Create a group whose name is the prefix with a unique suffix, since two groups cannot have the same name.
 
-    `keep_description` is for a group that another stack's rules refer to: a new text must not replace it, because those
-    rules would refer to the old group until that stack is deployed.
+    Set `keep_description` for a group to which rules of another stack refer. A new description then does not replace
+    the group: those rules would refer to the old group until that stack is applied.
     """
     return SecurityGroup(
         stack,
@@ -37,14 +37,14 @@ def security_group(
 def ingress_rule(
     stack: Workspace, label: str, group: SecurityGroup, port: int, **source: Any
 ) -> VpcSecurityGroupIngressRule:
-    """Allow a source to connect to a TCP port."""
+    """Create a rule that allows a source to connect to a TCP port of the group's members."""
     return VpcSecurityGroupIngressRule(stack, label, **_rule(group, port), **source)
 
 
 def egress_rule(
     stack: Workspace, label: str, group: SecurityGroup, port: int, **destination: Any
 ) -> VpcSecurityGroupEgressRule:
-    """Allow a group's members to connect to a TCP port of a destination."""
+    """Create a rule that allows the group's members to connect to a TCP port of a destination."""
     return VpcSecurityGroupEgressRule(stack, label, **_rule(group, port), **destination)
 
 

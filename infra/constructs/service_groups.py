@@ -1,4 +1,4 @@
-"""Security groups of tasks: their inbound port, and their outbound destinations."""
+"""Security groups of tasks, with rules for their inbound port and their outbound destinations."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from order_shared.naming import Service, ServiceKind
 
 @dataclass(frozen=True)
 class ServiceGroup:
-    """Security group and its rules, on which tasks depend although they refer only to the group."""
+    """Security group with its rules. An ECS service refers only to the group, but must also depend on the rules."""
 
     id: str
     rules: tuple[ITerraformDependable, ...]
@@ -23,7 +23,7 @@ class ServiceGroup:
 def service_security_group(
     stack: Workspace, environment: Environment, platform: PlatformOutputs, service: Service
 ) -> ServiceGroup:
-    """Create the group of a service's tasks. Only an HTTP service is reached by the load balancer."""
+    """Create the security group of a service's tasks. Only an HTTP service accepts connections: the load balancer's."""
     group = security_group(
         stack,
         "security_group",

@@ -1,4 +1,4 @@
-"""Task: one container, as an unprivileged user, on a read-only file system."""
+"""ECS task definition with one container, which runs as an unprivileged user on a read-only file system."""
 
 import json
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ from infra.constructs.workspace import Workspace
 from infra.environments import Environment, ServiceSize
 
 USER = "10001:10001"
-"""User of the images: numeric, so that no name in the image is needed."""
+"""User and group that run the container. They are numeric, so the image needs no names for them."""
 
 WRITABLE = ("/tmp",)  # noqa: S108 - the container's, on a volume that is deleted with the task
 EXEC_WRITABLE = ("/managed-agents", "/var/lib/amazon", "/var/log/amazon")
-"""Folders that ECS Exec's agent writes to. Only these, so that the root stays read-only with a shell too."""
+"""Folders that ECS Exec's agent writes to. Only they are writable, so the root stays read-only with a shell too."""
 
 HEALTH_CHECK = ["CMD", "python", "-m", "order_shared.healthcheck"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """Configuration of one service's container. Times are in seconds."""
+    """Configuration of a service's container."""
 
     service: str
     image: str
@@ -37,14 +37,14 @@ class Container:
     size: ServiceSize
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
-    """ARN of the secret with the value, by setting."""
+    """ARN of the secret that contains a setting's value, by name of the setting."""
     stop_timeout: int
-    """Time from SIGTERM to SIGKILL; longer than the service's own drain. Fargate's maximum is 120."""
+    """Seconds from SIGTERM to SIGKILL, longer than the service needs to drain. Fargate's maximum is 120."""
     log_group_name: str
     log_group_arn: str
     repository_arn: str
     statements: tuple[Statement, ...] = field(default=())
-    """Permissions of the service itself."""
+    """Permissions of the service's own code, for the task role."""
 
 
 class Task:
@@ -82,14 +82,14 @@ class Task:
             task_role_arn=self.task_role.arn,
             volume=[EcsTaskDefinitionVolume(name=name) for name in volumes],
             container_definitions=json.dumps([_definition(stack, container, volumes)]),
-            # A rollback uses the previous revision, which must still be registered.
+            # A rollback uses the previous revision of the task definition, which must still be registered.
             skip_destroy=True,
         )
 
 
 def _definition(stack: Workspace, container: Container, volumes: Mapping[str, str]) -> dict[str, object]:
     settings = {**container.settings, "ORDER_HOST": "0.0.0.0", "ORDER_PORT": str(container.port)}  # noqa: S104
-    # ECS drops an entry without a value, and every plan would register the task again. Services default to "".
+    # ECS drops a setting with an empty value, so every plan would register the task again. Services default to "".
     given = {name: value for name, value in settings.items() if value}
     return {
         "name": container.service,

@@ -1,4 +1,4 @@
-"""Topic for alarm notifications: encrypted, with a subscription of the owner's address."""
+"""Encrypted SNS topic for alarm notifications, with a subscription for the owner's e-mail address."""
 
 from cdktn_provider_aws.sns_topic import SnsTopic
 from cdktn_provider_aws.sns_topic_policy import SnsTopicPolicy

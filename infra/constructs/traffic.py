@@ -1,4 +1,4 @@
-"""Routing to the API's tasks: target groups, and the listener rules that a deployment moves between them."""
+"""Routing to the API's tasks: target groups, and listener rules whose traffic a deployment shifts between them."""
 
 from cdktn import TerraformResourceLifecycle
 from cdktn_provider_aws.lb_listener_rule import (
@@ -19,11 +19,11 @@ from infra.environments import Environment
 from infra.naming import TARGET_GROUP_LENGTH, name, rule_priority
 
 DEREGISTRATION_SECONDS = 30
-"""Time for requests in flight when a task is stopped; no request of the API takes longer."""
+"""Seconds in which requests in flight can end when a task is stopped. No request of the API takes longer."""
 
 PUBLIC_PATHS = ("/v1/*", "/pages/*")
-"""Paths that are exposed to the internet. With the host, a rule has three condition values of at most five, and ECS
-moves a single production rule. Health checks go to the tasks directly, independent of the rules."""
+"""Paths that are exposed to the internet. All must fit into one rule, because ECS shifts a single production rule. A
+rule can have five condition values, of which the host is one. Health checks need no rule."""
 
 SERVING = "/serving"
 CHECK_SECONDS = 5
@@ -32,11 +32,15 @@ CHECKS = 2
 """Consecutive health checks that change a target's state. Interval and threshold are ELB's minimums."""
 
 LAME_DUCK_SECONDS = 20
-"""Time for which a task keeps serving after SIGTERM: twice what the target group needs to notice `/serving` 503."""
+"""Seconds for which a task keeps serving after SIGTERM, while `/serving` responds with 503. The target group stops
+sending requests within half of this time."""
 
 
 class Traffic:
-    """Target groups: one for rolling deployments, two for blue/green, with a production and a test rule."""
+    """Target groups and listener rules of the API.
+
+    Rolling deployments need one target group and a production rule; blue/green needs two groups, and also a test rule.
+    """
 
     def __init__(self, stack: Workspace, environment: Environment, platform: PlatformOutputs) -> None:
         self._stack = stack
@@ -97,7 +101,7 @@ class Traffic:
                     ),
                 )
             ],
-            # From now on ECS sets the weights: a plan must not send customers back to the old tasks.
+            # ECS sets the weights after the creation: a plan must not shift traffic back to old tasks.
             lifecycle=TerraformResourceLifecycle(
                 create_before_destroy=True, ignore_changes=["action"] if len(self.target_groups) > 1 else None
             ),

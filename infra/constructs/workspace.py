@@ -1,4 +1,4 @@
-"""Stack with its own state: provider, tags, backend, and the outputs that it reads from other states."""
+"""Base class of all stacks: provider, tags, backend, and outputs exchanged with other stacks."""
 
 from collections.abc import Mapping
 from dataclasses import Field, fields
@@ -31,7 +31,7 @@ Outputs = TypeVar("Outputs")
 
 
 class Workspace(TerraformStack):
-    """One stack of an app, in one region."""
+    """Stack in one region, with its own Terraform state."""
 
     def __init__(self, app: App, stack: Stack) -> None:
         super().__init__(app, stack.name)
@@ -50,13 +50,13 @@ class Workspace(TerraformStack):
             workspace = NamedCloudWorkspace(stack.workspace)
             CloudBackend(self, organization=environments.ORGANISATION.hcp_organisation, workspaces=workspace)
         else:
-            # The bucket's name contains the account number: it is set at `terraform init`, like its region.
+            # `terraform init` sets the bucket's name and region, because the name contains the account number.
             backend = S3Backend(self, bucket="", key=stack.key, encrypt=True, use_lockfile=True)
             backend.add_override("bucket", None)
 
     @property
     def account_id(self) -> str:
-        """Account of the credentials that run Terraform: the code contains no account number."""
+        """Id of the account whose credentials run Terraform, as a reference: the code contains no account number."""
         if self._account is None:
             self._account = DataAwsCallerIdentity(self, "caller")
         return self._account.account_id
@@ -66,7 +66,7 @@ class Workspace(TerraformStack):
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
     def iam_arn(self, resource: str) -> str:
-        """Return an ARN of IAM, which has no region."""
+        """Return the ARN of an IAM resource in this account. It has no region."""
         return f"arn:aws:iam::{self.account_id}:{resource}"
 
     def publish(self, outputs: Any) -> None:
@@ -83,7 +83,10 @@ class Workspace(TerraformStack):
                 TerraformOutput(self, field.name, value=list(value) if isinstance(value, tuple) else value)
 
     def read(self, kind: type[Outputs], stack: Stack) -> Outputs:
-        """Return the outputs that another stack published. Its state must exist when this stack is planned."""
+        """Return the outputs that another stack published, as an instance of the dataclass `kind`.
+
+        The other stack's state must exist when this stack is planned.
+        """
         state = self._state(stack)
         values = {field.name: _read(state, field) for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass
         return kind(**values)
@@ -115,7 +118,7 @@ class Workspace(TerraformStack):
 
 
 def supporting_owner(environment: Environment) -> str:
-    """Return the environment whose VPC, cluster and load balancer an environment uses."""
+    """Return the name of the environment whose VPC, cluster and load balancer an environment uses."""
     return environment.host or environment.name
 
 
@@ -128,5 +131,5 @@ def _read(state: TerraformRemoteState, field: "Field[Any]") -> object:
 
 
 def _of_service(field: "Field[Any]", service: str) -> str:
-    """Return the name of one service's output, such as `order_api_log_group_name` of `log_group_names`."""
+    """Return the name of a mapping's output for one service: `order_api_log_group_name` for `log_group_names`."""
     return f"{service}_{field.name.removesuffix('s')}".replace("-", "_")

@@ -20,7 +20,7 @@ from orderctl.terminal import RenamedGroup
 
 
 class Commands(RenamedGroup):
-    """Commands, which also accept the names of the last release."""
+    """Commands of `orderctl env`, which also accepts their names in the last release."""
 
     renamed: ClassVar[Mapping[str, str]] = {"begin": "init", "deploy": "apply", "output": "outputs", "reap": "gc"}
 

@@ -1,4 +1,4 @@
-"""AWS account: the caller, and its clients."""
+"""AWS account of the caller, with boto3 clients for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class Account:
 
 
 def account_of_caller(context: OperateContext, region: str) -> Account:
-    """Return the account of the caller, by STS.
+    """Return the account that the caller's credentials belong to, according to STS.
 
     Raises:
         Refused: without credentials that AWS accepts, or if `ORDER_ACCOUNT_ID` names another account.

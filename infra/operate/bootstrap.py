@@ -57,7 +57,12 @@ def bootstrap(
 
 
 def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None:
-    """Create or repair a bucket. Raises Refused if it is another account's, Failed or ClientError if AWS refuses."""
+    """Create the state bucket of a region if it is missing, and set its missing settings. A dry run changes nothing.
+
+    Raises:
+        Refused: if the bucket belongs to another account.
+        Failed, ClientError: if AWS refuses a call.
+    """
     bucket = account.state_bucket(region)
     exists = bucket_exists(s3, account, bucket)
     make_changes({bucket: None if exists else lambda: create(s3, bucket, region)}, done="made", dry_run=dry_run)
@@ -67,4 +72,4 @@ def make_ready(s3: Any, account: Account, region: str, *, dry_run: bool) -> None
 
 
 def _nothing() -> None:
-    """Placeholder for a change in a dry run."""
+    """Do nothing. In a dry run, this is the change of each setting of a missing bucket."""

@@ -1,4 +1,7 @@
-"""Settings of the state bucket. Each function returns the change that is needed, or None."""
+"""Creation and settings of a state bucket.
+
+The function of each setting returns the change that is needed, or None if the bucket has the setting.
+"""
 
 import json
 from collections.abc import Callable
@@ -31,7 +34,7 @@ def _versioning(s3: Any, bucket: str) -> Change | None:
 
 
 def _encryption(s3: Any, bucket: str) -> Change | None:
-    """Return the change to S3's own key, which is free. A KMS key that is set already is kept."""
+    """Return the change that sets encryption with S3's own key, which is free; None if any encryption is set."""
     found = _found("ServerSideEncryptionConfigurationNotFoundError", lambda: s3.get_bucket_encryption(Bucket=bucket))
     if found is not None:
         return None
@@ -49,7 +52,7 @@ def _public_access(s3: Any, bucket: str) -> Change | None:
 
 
 def _tls_only(s3: Any, bucket: str) -> Change | None:
-    """Return the change that adds a statement beside existing ones."""
+    """Return the change that denies plain HTTP by a statement of the bucket policy, and keeps the other statements."""
     arn = f"arn:{s3.meta.partition}:s3:::{bucket}"
     wanted = {
         "Sid": STATEMENT,
@@ -70,8 +73,11 @@ def _tls_only(s3: Any, bucket: str) -> Change | None:
 
 
 def _lifecycle(s3: Any, bucket: str) -> Change | None:
-    """Return the change of the lifecycle. Each run writes and deletes a lock, whose delete markers expire too."""
-    everything = {"Filter": {"Prefix": ""}}  # AWS may return it in another form
+    """Return the change that sets the lifecycle rule for old versions.
+
+    The rule also removes delete markers: each Terraform run writes a lock and deletes it, which leaves one.
+    """
+    everything = {"Filter": {"Prefix": ""}}  # not compared, because AWS may return it in another form
     wanted = {
         "ID": RULE,
         "Status": "Enabled",

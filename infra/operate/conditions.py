@@ -39,7 +39,7 @@ def _order_of_coming(stack: Stack) -> tuple[int, str]:
 
 
 def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environment) -> str:
-    """Return one line: the missing stack, and the command that creates it."""
+    """Return one line that names the first missing stack and the command that creates it."""
     first = missing[0]
     owner = (environment.host or environment.name) if first.owner == ACCOUNT else first.owner
     return (
@@ -49,7 +49,7 @@ def explain_unready(stack: Stack, missing: Sequence[Stack], environment: Environ
 
 
 def require_nothing_above(stacks: Sequence[Stack], existing: AbstractSet[Stack], environment: Environment) -> None:
-    """Raise Refused if another stack still needs one of `stacks`, which are to be destroyed in this order."""
+    """Raise Refused if an existing stack would still need one of `stacks` when they are destroyed in this order."""
     left = set(existing)
     for stack in stacks:
         above = sorted(
@@ -64,7 +64,7 @@ def require_nothing_above(stacks: Sequence[Stack], existing: AbstractSet[Stack],
 
 
 def _needs(other: Stack, stack: Stack, environment: Environment) -> bool:
-    """Return whether `other` needs `stack`, a stack of `environment` or its shared registry."""
+    """Return whether `other` needs `stack`, which is a stack of `environment` or the registry."""
     if stack.kind == REGISTRY:
         return other.region == stack.region and other.kind != REGISTRY
     if stack.kind != SUPPORTING:
@@ -76,13 +76,13 @@ def _needs(other: Stack, stack: Stack, environment: Environment) -> bool:
     holds_tables = environment.regions[0]
     if stack.region in environment.leaving_regions:
         return other.region == stack.region
-    if other.kind == SUPPORTING:  # its tables are replicated under a key of this stack
+    if other.kind == SUPPORTING:  # the key of `stack` encrypts the replicas of its tables
         return other.region == holds_tables
     return other.region == stack.region or stack.region == holds_tables
 
 
 def _destroying(above: Sequence[Stack], stack: Stack, environment: Environment) -> list[str]:
-    """Return the commands that destroy the stacks, each once."""
+    """Return the commands that destroy the stacks `above`, each command once."""
     lines = dict.fromkeys(_destroying_one(other, stack, environment) for other in above)
     return list(lines)
 

@@ -19,7 +19,7 @@ def announce(
     regions: Sequence[str],
     stacks: Sequence[str] = (),
 ) -> None:
-    """Print the action, its environment, account, regions and stacks before it is done."""
+    """Print an action with its environment, account, regions and stacks, before the action starts."""
     organisation = context.organisation.hcp_organisation
     buckets = ", ".join(f"s3://{account.state_bucket(region)}" for region in regions)
     rows = {
@@ -35,14 +35,19 @@ def announce(
 
 
 def confirm(environment: Environment, *, yes: bool) -> None:
-    """Raise Refused unless the environment's name is typed; Interrupted on Ctrl-C and Ctrl-D."""
+    """Ask the operator to type the environment's name, unless `yes` is true.
+
+    Raises:
+        Refused: if the operator types something else, or stdin is no terminal.
+        Interrupted: on Ctrl-C and Ctrl-D.
+    """
     terminal.confirm(f"Type {environment.name} to continue", yes=yes, name=environment.name)
 
 
 def make_changes(
     changes: Mapping[str, Change | None], *, done: str, unchanged: str = "unchanged", dry_run: bool
 ) -> None:
-    """Make each change, and print the result by name. None means that no change is needed."""
+    """Make each change, unless it is a dry run, and print its name and result. None means that no change is needed."""
     for name, change in changes.items():
         if change is not None and not dry_run:
             change()

@@ -1,4 +1,4 @@
-"""Context of the commands: repository, organisation and environment variables, which tests replace."""
+"""Context of the commands: repository, organisation, environment variables and connections. Tests replace it."""
 
 import os
 import shutil
@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]
 @dataclass(frozen=True, kw_only=True)
 class OperateContext:
     root: Path
-    """Folder of the repository."""
+    """Root folder of the repository."""
     organisation: Organisation
     environ: Mapping[str, str]
     session: Callable[[], boto3.Session] = boto3.Session
-    """Factory of the boto3 session: called once for a command, when it first needs AWS."""
+    """Factory for the boto3 session, called when a command first needs AWS."""
     hcp_transport: httpx2.BaseTransport | None = None
     """Transport to HCP Terraform in tests; None for the network."""
 
@@ -33,11 +33,11 @@ class OperateContext:
         return cls(root=ROOT, organisation=environments.ORGANISATION, environ=os.environ)
 
     def synthesized(self, environment: str) -> Path:
-        """Return the default folder of an environment's stacks, which has a subfolder for each app."""
+        """Return the default output folder for an environment's stacks. It has a subfolder for each app."""
         return self.root / ".local" / "infra" / environment
 
     def terraform(self) -> str:
-        """Return the path of Terraform. Raises Refused if it is not installed."""
+        """Return the path of the `terraform` executable. Raises Refused if it is not on the PATH."""
         found = shutil.which("terraform", path=self.environ.get("PATH"))
         if found is None:
             raise Refused("there is no terraform on the PATH: install 1.11 or newer, from developer.hashicorp.com")

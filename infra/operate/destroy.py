@@ -79,7 +79,13 @@ def destroy(
 
 
 def destroy_environment(context: OperateContext, request: Request, *, yes: bool) -> None:
-    """Destroy an environment. Raises Refused, Failed, Interrupted."""
+    """Destroy the stacks of a request; a dry run only shows what would be destroyed.
+
+    Raises:
+        Refused: if a stack is protected or still needed, or the operator does not confirm.
+        Failed: if a stack cannot be destroyed.
+        Interrupted: after a signal.
+    """
     require_organisation(context)
     if not request.leaves:
         _require_unprotected(request.environment)

@@ -1,4 +1,4 @@
-"""Plan of a command: the account, its stacks in their order, and all existing stacks."""
+"""Plan of a command: the account, the stacks to process in order, and the stacks that exist."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,27 +34,27 @@ class EnvironmentPlan:
     request: Request
     stacks: tuple[Stack, ...]
     reads: Mapping[Stack, frozenset[Stack]]
-    """Stacks whose state each stack reads."""
+    """For each stack, the stacks whose state it reads."""
     existing: frozenset[Stack]
-    """Existing stacks that the request concerns, of all owners."""
+    """Existing stacks on which the request depends, of all owners."""
     terraform: Terraform
     account: Account
 
 
 def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
-    """Announce the action and the account, find the existing stacks, and write the stacks again.
+    """Announce the action and the account, find the existing stacks, and synthesize the requested ones.
 
-    `destroy` and `outputs` leave out stacks that do not exist. Nothing is changed yet.
+    `destroy` and `outputs` leave out stacks that do not exist. Nothing is changed in AWS.
 
     Raises:
         Refused: if a prerequisite is missing, or the change would stop running services.
-        Failed: if the stacks cannot be written.
+        Failed: if the stacks cannot be synthesized.
     """
     stacks = request.stacks()
     executable = context.terraform()
     environment = request.environment
     account = account_of_caller(context, environment.home)
-    # A region that is down must not block changes in other regions; a destruction must know all stacks.
+    # A region that is down must not block changes in other regions. Only a destruction must know the stacks of all.
     everywhere = (*environment.regions, *environment.leaving_regions)
     regions = everywhere if request.verb is Verb.DESTROY else _regions(stacks)
     announce(
@@ -97,7 +97,7 @@ def _write(
     stacks: Sequence[Stack],
     options: Sequence[str],
 ) -> None:
-    """Write the stacks. Raises Refused if a state of an earlier run has not been saved."""
+    """Synthesize the stacks. Raises Refused if Terraform could not save the state of one in an earlier run."""
     apps = list(dict.fromkeys(stack.app for stack in stacks))
     if apps:
         synthesis = synthesize(context, environment, terraform.folder, apps, options)

@@ -1,4 +1,4 @@
-"""Name of a branch's environment."""
+"""Name of the feature environment of a branch."""
 
 import re
 
@@ -7,9 +7,9 @@ from infra.naming import shortened
 
 
 def environment_of_branch(branch: str) -> str:
-    """Return the name of a branch's environment: `feat/Login_page` → `feat-login-page`. A long name ends in a digest.
+    """Return the name of a branch's environment: `feat/Login_page` → `feat-login-page`. A long name ends in a hash.
 
-    Two branches whose names differ only in capitals or in separators share an environment.
+    Two branches whose names differ only in case or separators share an environment.
     """
     words = re.sub(r"[^a-z0-9]+", "-", branch.lower()).strip("-")
     name = words if words.startswith(FEATURE_PREFIX) else FEATURE_PREFIX + words

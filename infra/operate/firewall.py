@@ -1,4 +1,4 @@
-"""Comparison of a live web ACL with the code, since Terraform does not read its rules."""
+"""Comparison of a live web ACL's rules with the code, since Terraform does not read them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,10 @@ SCOPE = "REGIONAL"
 
 
 def firewall_drift(wafv2: Any, folder: Path) -> list[str]:
-    """Return the differences of the live web ACL from a synthesized stack; none if neither has one."""
+    """Return one line for each rule in which the live web ACL differs from the synthesized stack in `folder`.
+
+    Return no line if the stack has no web ACL, or if the web ACL does not exist yet.
+    """
     resources = json.loads((folder / STACK_FILE).read_text()).get("resource", {})
     return [line for acl in resources.get("aws_wafv2_web_acl", {}).values() for line in _drift(wafv2, acl)]
 
@@ -29,7 +32,7 @@ def _drift(wafv2: Any, acl: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _live_rules(wafv2: Any, name: str) -> dict[str, Any] | None:
-    """Return the live rules by name; None if there is no such web ACL."""
+    """Return the rules of the live web ACL by name; None if it does not exist."""
     for summary in _summaries(wafv2):
         if summary["Name"] == name:
             acl = wafv2.get_web_acl(Name=name, Scope=SCOPE, Id=summary["Id"])["WebACL"]
@@ -48,7 +51,7 @@ def _summaries(wafv2: Any) -> Iterator[dict[str, Any]]:
 
 
 def _holds(live: Any, wanted: Any) -> bool:
-    """Return whether a live value contains the one of the code. AWS adds its defaults."""
+    """Return whether a live value contains the wanted one. It may have further members, since AWS adds defaults."""
     if isinstance(wanted, dict):
         return isinstance(live, dict) and all(name in live and _holds(live[name], wanted[name]) for name in wanted)
     if isinstance(wanted, list):

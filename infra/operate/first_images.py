@@ -1,4 +1,4 @@
-"""First images of an environment's services: the target of `live-<environment>` before the first deployment."""
+"""First images of an environment's services, to which `live-<environment>` points before the first deployment."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from order_shared.naming import SERVICE_NAMES
 from orderctl.exceptions import Refused
 
 INDEX = "application/vnd.oci.image.index.v1+json"
-"""Media types of an image from `make push`: an index of one image per architecture, with attestations."""
+"""Media type of an image from `make push`: an index of one image per architecture, with attestations."""
 
 
 def first_images(ecr: Any, environment: Environment, tag: str | None) -> dict[str, Change | None]:
-    """Return, by `repository:tag`, the change that points the live tag at the image of `tag`; None if the tag exists.
+    """Return, by `repository:tag`, the change that points the live tag at the image `tag`; None if the live tag exists.
 
     Raises:
-        Refused: if an image is needed, and the registry does not have it or `tag` is missing.
+        Refused: if a live tag is missing, and `tag` is None or names no image of the repository.
     """
     live = f"live-{environment.name}"
     return {
@@ -30,7 +30,7 @@ def _change(ecr: Any, repository: str, tag: str | None, live: str) -> Change:
     found = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}], acceptedMediaTypes=[INDEX])
     if not found["images"]:
         raise Refused(f"{repository}:{tag} is not in the registry: run `make push` first")
-    manifest = found["images"][0]["imageManifest"]  # the same bytes, or it would be another image
+    manifest = found["images"][0]["imageManifest"]  # passed on byte for byte: other bytes would be another image
     return lambda: ecr.put_image(
         repositoryName=repository, imageManifest=manifest, imageManifestMediaType=INDEX, imageTag=live
     )

@@ -12,16 +12,16 @@ from orderctl.exceptions import Refused
 CURSOR_SECRETS = "cursor-secrets"
 PAYMENT_API_KEY = "payment-api-key"
 SECRETS = (CURSOR_SECRETS, PAYMENT_API_KEY)
-"""Names of the secrets in the supporting stack, after `<environment>/`."""
+"""Names of the secrets in the supporting stack, without their prefix `<environment>/`."""
 
 CURSOR_SECRET_BYTES = 32
 
 
 def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Change | None]:
-    """Return, by secret name, the change that sets its value; None for a secret that has a value already.
+    """Return, by secret name, the change that sets the secret's first value; None if it has a value already.
 
     Raises:
-        Refused: if a secret does not exist, or lacks a value that only an operator has.
+        Refused: if a secret does not exist, or has no value and only an operator can set one.
     """
     names = {secret: f"{environment.name}/{secret}" for secret in SECRETS}
     return {
@@ -33,7 +33,7 @@ def first_values(secretsmanager: Any, environment: Environment) -> dict[str, Cha
 def _change(secretsmanager: Any, environment: Environment, secret: str, name: str) -> Change:
     if secret == CURSOR_SECRETS:
         return lambda: _put(secretsmanager, name, randomness.token_hex(CURSOR_SECRET_BYTES))
-    # With a provider's test key prod would confirm unpaid orders: only feature environments get a copied key.
+    # Only feature environments get a copied key: with a test key, prod would confirm orders that are not paid.
     source = name if environment.host is None else f"{environment.host}/{secret}"
     if source == name or not _has_value(secretsmanager, source):
         raise Refused(f"{source} has no value, and only you have it: set it in Secrets Manager first")

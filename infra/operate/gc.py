@@ -61,7 +61,7 @@ def gc(
 
 
 def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]:
-    """Return the existing feature environments with their stacks."""
+    """Return the stacks of the existing feature environments, by environment."""
     account = account_of_caller(context, DEV.home)
     what = "destroy feature environments" if doing else "list feature environments; change nothing"
     announce(context, account, what=what, whose=f"{DEV.name}, the host of feature environments", regions=DEV.regions)
@@ -73,7 +73,7 @@ def _features(context: OperateContext, *, doing: bool) -> dict[str, list[Stack]]
 
 
 def _doomed(existing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
-    """Return the environments without a branch, and print the result for each."""
+    """Print each environment, and return those whose branch is not in `branches`; none if `branches` is empty."""
     kept = {*branches, *map(environment_of_branch, branches)}
     if not existing:
         console.print("there are no feature environments")
@@ -84,7 +84,7 @@ def _doomed(existing: dict[str, list[Stack]], branches: list[str]) -> list[str]:
 
 
 def _destroy(context: OperateContext, names: list[str], *, yes: bool) -> None:
-    """Destroy the environments. Raises Failed at the end if one could not be destroyed."""
+    """Destroy the environments. Continue after a failure, and raise Failed at the end if one is left."""
     left = []
     for name in names:
         try:

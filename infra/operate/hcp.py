@@ -1,4 +1,4 @@
-"""List of HCP Terraform's workspaces, with the number of resources in each."""
+"""Client of HCP Terraform that finds the workspaces with resources."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
 
     Raises:
         Refused: without a token that HCP Terraform accepts for this organisation.
-        Failed: if HCP Terraform does not respond.
+        Failed: if the request fails.
     """
     headers = {"Authorization": f"Bearer {_token(context)}"}
     names: list[str] = []
@@ -47,7 +47,7 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
 
 
 def _token(context: OperateContext) -> str:
-    """Return the token from Terraform's own places: an environment variable, then the file of `terraform login`."""
+    """Return the token from the environment variable, or else from the file of `terraform login`. Raises Refused."""
     if token := context.environ.get(TOKEN_VARIABLE):
         return token
     file = Path(context.environ.get("HOME", "~")).expanduser() / ".terraform.d" / "credentials.tfrc.json"

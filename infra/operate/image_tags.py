@@ -1,4 +1,4 @@
-"""Removal of a feature environment's image tags, and of all images of a destroyed registry."""
+"""Removal of a feature environment's image tags, and of all images when the registry is destroyed."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from orderctl.exceptions import Failed
 
 
 def remove_image_tags(account: Account, environment: Environment) -> list[str]:
-    """Remove the tags `live-<environment>` and `previous-<environment>`; the images keep their other tags.
+    """Remove the tags `live-<environment>` and `previous-<environment>`, and return them as `repository:tag`.
 
-    Return the removed tags as `repository:tag`.
+    The images keep their other tags.
 
     Raises:
-        Failed: if AWS refuses.
+        Failed: if AWS refuses the call.
     """
     removed = []
     for region in environment.regions:
@@ -38,10 +38,10 @@ def remove_image_tags(account: Account, environment: Environment) -> list[str]:
 
 
 def remove_images(ecr: Any) -> None:
-    """Delete the repositories with their images, which Terraform refuses. Terraform then finds them deleted.
+    """Delete the repositories with all their images, because Terraform does not delete a repository that has images.
 
     Raises:
-        Failed: if AWS refuses.
+        Failed: if AWS refuses the call.
     """
     for repository in SERVICE_NAMES:
         try:

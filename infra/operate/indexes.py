@@ -9,22 +9,22 @@ from order_shared.tables import TABLES, Table
 from orderctl.exceptions import Refused
 
 Definition = tuple[str, str | None, frozenset[str]]
-"""Hash key, range key, and the further attributes of an index."""
+"""Hash key, range key and included attributes of an index."""
 
 
 @dataclass(frozen=True)
 class LiveTable:
-    """Live table, as described by DynamoDB."""
+    """Billing mode and indexes of a live table, as described by DynamoDB."""
 
     billing: str
     indexes: dict[str, Definition]
 
 
 def indexes_change(dynamodb: Any, environment: Environment) -> bool:
-    """Return whether a deployment changes the billing or the indexes of a table.
+    """Return whether the code changes the billing or the set of indexes of a live table.
 
     Raises:
-        Refused: if an index changed but kept its name, or if one is removed and another added at once.
+        Refused: if an index changed but kept its name, or if one index is removed and another added at once.
     """
     found = False
     for table in TABLES:
@@ -36,7 +36,7 @@ def indexes_change(dynamodb: Any, environment: Environment) -> bool:
 
 
 def require_no_replica(dynamodb: Any, environment: Environment, region: str) -> None:
-    """Raise Refused if a table still has a replica in a region to be destroyed, whose key encrypts it."""
+    """Raise Refused if a table still has a replica in `region`, whose key encrypts it and is about to be destroyed."""
     for table in TABLES:
         name = environment.table_prefix + table.name
         try:

@@ -1,4 +1,4 @@
-"""Resources that a destruction keeps on purpose, and a log group that AWS creates again."""
+"""Resources that a destruction keeps on purpose, and removal of a log group that AWS creates again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,18 +9,19 @@ from infra.operate.environment_plan import EnvironmentPlan
 from infra.stacks import SUPPORTING, Stack
 
 DATA_KEY = "aws_kms_key.data_key"
-"""Key of the tables, and so of the backups that DynamoDB keeps of deleted tables."""
+"""Terraform address of the key of the tables. It also encrypts the backups that DynamoDB keeps of deleted tables."""
 
 PROOF = "aws_route53_record.certificate_proof"
-"""Record that is the same in every region of an environment. A certificate is renewed only while it exists."""
+"""Terraform address of the DNS record that validates the certificates. All regions of an environment use the same
+record, and a certificate is renewed only while it exists."""
 
 BACKUP_DAYS = 35
-"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes lasts only 30:
+"""Days for which DynamoDB keeps the last backup of a deleted table. A key that Terraform deletes exists for only 30:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_beforeyoubegin.html"""
 
 
 def kept(plan: EnvironmentPlan, stack: Stack) -> list[str]:
-    """Return the Terraform addresses that are kept when a stack is destroyed."""
+    """Return the Terraform addresses of the resources that are kept when a stack is destroyed."""
     if stack.kind != SUPPORTING or stack.is_feature:
         return []
     environment = plan.request.environment
@@ -30,7 +31,7 @@ def kept(plan: EnvironmentPlan, stack: Stack) -> list[str]:
 
 
 def left_behind(plan: EnvironmentPlan) -> Iterator[str]:
-    """Yield instructions for the resources that are kept."""
+    """Yield a line for each kept data key: how long to keep it, and how to delete it afterwards."""
     for stack in plan.stacks:
         if DATA_KEY in kept(plan, stack):
             yield (
@@ -41,7 +42,10 @@ def left_behind(plan: EnvironmentPlan) -> Iterator[str]:
 
 
 def remove_insights_log(logs: Any, environment: Environment) -> None:
-    """Delete the log group that Container Insights creates again while a cluster is destroyed. Its name is reused."""
+    """Delete the log group that Container Insights creates again while a cluster is destroyed.
+
+    Otherwise the stack could not create a log group with this name again.
+    """
     try:
         logs.delete_log_group(logGroupName=insights_log_group(environment.cluster))
     except logs.exceptions.ResourceNotFoundException:

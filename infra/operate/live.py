@@ -1,4 +1,4 @@
-"""Checks of the live environment before a change: the code alone does not show which services it would stop."""
+"""Checks of the live environment before a change, to find out whether the change would stop running services."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -17,10 +17,10 @@ INDEXES_CHANGE = "--indexes-change"
 def check_live(
     account: Account, environment: Environment, stacks: Sequence[Stack], existing: AbstractSet[Stack]
 ) -> tuple[str, ...]:
-    """Check the live environment. Return the options of the apps for writing the stacks.
+    """Check the live environment, and return further command-line options for the synthesis of the stacks.
 
     Raises:
-        Refused: if the change of one of these stacks would stop running services.
+        Refused: if changing one of these stacks would stop running services.
     """
     options: tuple[str, ...] = ()
     for stack in stacks:

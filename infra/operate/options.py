@@ -1,4 +1,4 @@
-"""Options of several commands."""
+"""Options of several commands, and checks of their values."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ def environment_named(name: str) -> Environment:
 
 
 def require_organisation(context: OperateContext) -> None:
-    """Raise Refused if `ORGANISATION` still has its placeholder."""
+    """Raise Refused if the domain of `ORGANISATION` is still the placeholder."""
     if context.organisation.is_placeholder:
         raise Refused(
             f"the domain is still {context.organisation.domain}: say in infra/environments.py, under ORGANISATION, "

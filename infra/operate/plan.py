@@ -42,11 +42,12 @@ def plan(ctx: typer.Context, env: EnvOption, only: OnlyOption = None, region: Re
 
 
 def show_plans(plan: EnvironmentPlan) -> None:
-    """Show the changes of each stack, or what its destruction would remove.
+    """Show the changes of each stack, or for `destroy` the resources that would be destroyed.
 
     Raises:
-        Refused: if none can be planned yet.
-        Failed, Interrupted: as `in_turn`.
+        Refused: if no stack can be planned yet.
+        Failed: if a plan fails.
+        Interrupted: after a signal.
     """
     destroy = plan.request.verb is Verb.DESTROY
     lacking = {} if destroy else unready(plan.stacks, plan.reads, plan.existing, in_turn=False)

@@ -1,4 +1,4 @@
-"""Child process that may end in an orderly way after Ctrl-C."""
+"""Child process that can finish its current step after Ctrl-C."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ from orderctl.signals import ENDING, handled
 
 
 class Child:
-    """Child process in its own process group, so that only this process sends it signals.
+    """Child process in its own process group, so that it receives signals only from this process.
 
-    After the first signal Terraform stops and writes its state. After a second one it exits at once, and resources that
-    it was creating are missing in the state.
+    The process receives one signal at most. After the first, Terraform stops and writes its state. After a second, it
+    would exit at once, and resources that it was creating would be missing in the state.
     """
 
     def __init__(self, name: str) -> None:
@@ -27,7 +27,7 @@ class Child:
     def run(
         self, command: Sequence[str], *, folder: Path, environ: Mapping[str, str], stdout: int | None = None
     ) -> tuple[int, bytes]:
-        """Return the exit code, and the output if `stdout` is a pipe.
+        """Run a command. Return its exit code, and its output if `stdout` is a pipe.
 
         Raises:
             Interrupted: after a signal, once the process has ended.
@@ -58,6 +58,6 @@ class Child:
             self._process.terminate()
 
     def _tell(self, what: str) -> None:
-        # Not through Python's buffers: the signal may interrupt a write to them.
+        # Written without Python's buffers, because the signal may have interrupted a write to them.
         pid = f" (process {self._process.pid})" if self._process else ""
         os.write(2, f"\n{self._name}{pid} {what}\n".encode())

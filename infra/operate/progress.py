@@ -1,4 +1,4 @@
-"""Work on one stack after the other: progress, and the next command after a failure."""
+"""Processing of one stack after the other, with its progress, and the next command after a failure."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,11 +13,12 @@ from orderctl.terminal import errors
 def in_turn(plan: EnvironmentPlan, stacks: Sequence[Stack], apply: Callable[[Stack], None], *, done: str) -> None:
     """Call `apply` for each stack, and print its name, result and duration.
 
-    Stop at the first failure or signal, with a message that lists the finished and the remaining stacks and the command
-    to continue with.
+    Stop at the first failure or signal. The message of the exception lists the finished and the remaining stacks, and
+    names the command to continue with.
 
     Raises:
-        Failed, Interrupted.
+        Failed: if a stack fails.
+        Interrupted: after a signal.
     """
     started = time.monotonic()
     for index, stack in enumerate(stacks):
@@ -38,7 +39,7 @@ def in_turn(plan: EnvironmentPlan, stacks: Sequence[Stack], apply: Callable[[Sta
 
 
 def _stopped(plan: EnvironmentPlan, stacks: Sequence[Stack], index: int, why: str, done: str) -> str:
-    """Return the message. `index` is that of the stack that failed, or the next one if the stack was finished."""
+    """Return the message for `in_turn`. `index` is the position of the first stack that is not finished."""
     lines = [f"stopped at {stacks[index].name}: {why}" if index < len(stacks) else why]
     if index < len(stacks) and (lost := plan.terraform.explain_lost_state(stacks[index])):
         lines.append(lost)

@@ -1,4 +1,4 @@
-"""Request of a command: the environment, and the stacks in the order in which they are processed. No I/O."""
+"""Request of a command: its environment, options and stacks, in the order in which they are processed. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Request:
     verb: Verb
     environment: Environment
     only: str | None = None
-    """App (`supporting`, `services`), kind of stack (`order-api`), or stack (`order-api-eu-central-1`)."""
+    """App (`supporting`, `services`), kind of stack (`order-api`) or stack (`order-api-eu-central-1`); None for all."""
     region: str | None = None
     registry: bool = False
     """Also destroy the resources that an account's environments share."""
@@ -64,9 +64,10 @@ class Request:
         return self.verb is Verb.DESTROY and self.region in self.environment.leaving_regions
 
     def _require_one_region_of_services(self, stacks: Sequence[Stack]) -> None:
-        """Check that services of one region only are applied.
+        """Check that the services of at most one region are applied.
 
-        Terraform does not wait for ECS: with two regions, both would write while the former home region still drains.
+        Terraform does not wait for ECS: if the home region changed with both regions applied at once, both would write
+        while the former one drains.
 
         Raises:
             Refused: if services of several regions are among the stacks.
@@ -80,7 +81,7 @@ class Request:
             )
 
     def concerns(self, stack: Stack) -> bool:
-        """Return whether the request depends on `stack`. The caller may not be allowed to read other states."""
+        """Return whether the request depends on `stack`. Other states are not read: the caller may lack permission."""
         if self.verb is Verb.DESTROY and (self.registry or stack.host == self.environment.name):
             return True
         return stack.owner in (self.environment.name, self.environment.host, ACCOUNT)
@@ -110,5 +111,5 @@ def require_region(environment: Environment, region: str) -> None:
 
 
 def command(verb: Verb, environment: str, only: str | None = None) -> str:
-    """Return the command line for an environment by its name."""
+    """Return the command line of `orderctl env` for an environment, given by its name."""
     return f"{PROGRAM} {verb} --env {environment}" + (f" --only {only}" if only else "")

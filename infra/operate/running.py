@@ -1,4 +1,4 @@
-"""Checks that a change does not remove what running services use: instances, and the target group with traffic."""
+"""Checks that a change does not remove resources in use: EC2 instances, and the target group with the traffic."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ PAGE = 10  # limit of DescribeServices
 
 
 def require_instances_unused(ecs: Any, environment: Environment) -> None:
-    """Raise Refused if a service still uses instances that the change would remove."""
+    """Raise Refused if a service still uses the cluster's EC2 instances, which the change would remove."""
     provider = instances_provider(environment.cluster)
     users = [
         service["serviceName"]
@@ -28,7 +28,7 @@ def require_instances_unused(ecs: Any, environment: Environment) -> None:
 
 
 def require_blue_is_live(ecs: Any, elbv2: Any, environment: Environment) -> None:
-    """Raise Refused if green has the traffic of a service that changes to rolling, which removes green."""
+    """Raise Refused if green has the API's traffic: a change to rolling deployments would remove green."""
     name = environment.service_name(ORDER_API.name)
     for service in _described(ecs, environment.cluster, [name]):
         for target in service.get("loadBalancers", ()):
@@ -54,7 +54,7 @@ def _is_on_blue(elbv2: Any, rule: str, environment: Environment) -> bool:
 
 
 def _strategies(service: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the capacity providers of a service, and those of its earlier deployments with tasks."""
+    """Yield the capacity provider strategies of a service and of its deployments, including earlier ones with tasks."""
     for part in (service, *service.get("deployments", ())):
         yield from part.get("capacityProviderStrategy", ())
 

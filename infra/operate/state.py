@@ -1,4 +1,4 @@
-"""Existing stacks: their state, in the bucket or in HCP Terraform, has resources."""
+"""Search for existing stacks: those whose state, in a bucket or in HCP Terraform, has resources."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -19,10 +19,13 @@ def existing_stacks(
     regions: Iterable[str],
     concerns: Callable[[Stack], bool],
 ) -> frozenset[Stack]:
-    """Return the existing stacks in these regions for which `concerns` returns True, of all owners.
+    """Return the existing stacks of all owners for which `concerns` returns True.
+
+    In S3, only `regions` are searched; in HCP Terraform, all regions. `environment` is for the message about a missing
+    bucket.
 
     Raises:
-        Refused: if a region has no state bucket, or it may not be read. The command to run first is for `environment`.
+        Refused: if a region has no state bucket, or the caller may not read it.
     """
     if context.organisation.hcp_organisation is not None:
         names = workspaces_with_resources(context, context.organisation.hcp_organisation)
@@ -49,5 +52,5 @@ def _in_bucket(s3: Any, bucket: str, concerns: Callable[[Stack], bool]) -> list[
 
 
 def _holds_resources(state: bytes) -> bool:
-    """Return whether a state has resources; data sources do not count."""
+    """Return whether a state has resources other than data sources."""
     return any(resource["mode"] == "managed" for resource in json.loads(state).get("resources", ()))

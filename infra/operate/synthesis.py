@@ -1,4 +1,4 @@
-"""Synthesis: run the two apps in infra's own virtual environment, and read their stacks."""
+"""Synthesis of stacks by the CDK apps, which run in infra's own virtual environment."""
 
 import json
 import subprocess
@@ -18,14 +18,14 @@ STACK_FILE = "cdk.tf.json"
 @dataclass(frozen=True)
 class Synthesis:
     written: tuple[Path, ...]
-    """File of each stack."""
+    """Path of each stack's file."""
     seconds: float
 
 
 def synthesize(
     context: OperateContext, environment: Environment, folder: Path, apps: Collection[App], options: Sequence[str] = ()
 ) -> Synthesis:
-    """Run both apps at once, each into its own folder below `folder`, with further command line options.
+    """Run the apps at the same time with further command-line options. Each writes to its own folder in `folder`.
 
     Raises:
         Refused: without infra's virtual environment.
@@ -37,7 +37,7 @@ def synthesize(
     started = time.monotonic()
     for app in apps:
         for old in _stack_files(folder / app):
-            old.unlink()  # of a removed stack; Terraform's files beside it stay
+            old.unlink()  # may be of a removed stack; Terraform's files in the same folder are kept
     running = {app: _start(context, python, environment, app, folder / app, options) for app in apps}
     said = {app: process.communicate()[0] for app, process in running.items()}
     if broken := [app for app, process in running.items() if process.returncode != 0]:
@@ -50,7 +50,7 @@ def reads_of(folder: Path) -> frozenset[Stack]:
     """Return the stacks whose state the stack in `folder` reads.
 
     Raises:
-        Failed: if the app did not write it.
+        Failed: if the app did not write this stack.
     """
     try:
         content = json.loads((folder / STACK_FILE).read_text())

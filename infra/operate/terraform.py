@@ -1,4 +1,4 @@
-"""Terraform on a synthesized stack: its commands, their environment variables and failures."""
+"""Terraform commands for a synthesized stack, with their environment variables and failures."""
 
 import json
 import os
@@ -17,16 +17,16 @@ STDERR = 2
 
 PLAN_FILE = "stack.tfplan"
 LOST_STATE = "errored.tfstate"
-"""File with the state that Terraform could not write to its backend."""
+"""File to which Terraform writes a state that it could not write to its backend."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terraform:
     executable: str
     folder: Path
-    """Folder that the apps wrote: `<app>/stacks/<stack>/cdk.tf.json`."""
+    """Folder that the apps wrote to, with a file `<app>/stacks/<stack>/cdk.tf.json` for each stack."""
     state_bucket_prefix: str | None
-    """Prefix of the regions' state buckets; None if HCP Terraform stores the state."""
+    """Name of the state buckets without their region; None if HCP Terraform stores the state."""
     environ: Mapping[str, str]
     colours: bool = True
 
@@ -34,7 +34,7 @@ class Terraform:
         return self.folder / stack.app / "stacks" / stack.name
 
     def explain_lost_state(self, stack: Stack) -> str | None:
-        """Return the instructions for a state that could not be written; None if there is none."""
+        """Return instructions if Terraform could not write the stack's state to its backend, otherwise None."""
         folder = self.folder_of(stack)
         if not (folder / LOST_STATE).exists():
             return None
@@ -45,7 +45,7 @@ class Terraform:
         )
 
     def init(self, stack: Stack, *, quiet: bool = False) -> None:
-        """Initialize a stack. `quiet` sends the output to stderr."""
+        """Run `terraform init` for a stack. `quiet` sends the output to stderr."""
         arguments = ["-input=false"]
         if self.state_bucket_prefix is not None:
             arguments += [
@@ -56,30 +56,35 @@ class Terraform:
         self._run(stack, "init", *arguments, stdout=STDERR if quiet else None)
 
     def show_plan(self, stack: Stack, *, destroy: bool) -> None:
-        """Show a plan without saving it and without a lock, so that it needs no write permission."""
+        """Show a plan. It is not saved and takes no lock, so it needs no write permission."""
         self._run(stack, "plan", "-input=false", "-lock=false", *_destroying(destroy))
 
     def apply(self, stack: Stack, *, destroy: bool) -> None:
-        """Plan, show the plan, and apply exactly that plan."""
+        """Create and show a plan, and apply exactly that plan."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:
             self._run(stack, "plan", "-input=false", f"-out={PLAN_FILE}", *_destroying(destroy))
             self._run(stack, "apply", "-input=false", PLAN_FILE)
         finally:
-            plan.unlink(missing_ok=True)  # the plan contains every value, also secret ones
+            plan.unlink(missing_ok=True)  # the plan contains all values, including secrets
 
     def forget(self, stack: Stack, address: str) -> None:
-        """Remove a resource from the state, so that it survives the stack's destruction. A missing one is no error."""
+        """Remove a resource from the state if it is there, so that it survives the destruction of the stack."""
         if address in self._run(stack, "state list", stdout=subprocess.PIPE).decode().split():
             self._run(stack, "state rm", address)
 
     def outputs(self, stack: Stack) -> dict[str, Any]:
-        """Return the outputs in Terraform's form: `value`, `type` and `sensitive` of each."""
+        """Return the stack's outputs by name in Terraform's form, with the members `value`, `type` and `sensitive`."""
         written = self._run(stack, "output", "-json", stdout=subprocess.PIPE)
         return dict(json.loads(written))
 
     def _run(self, stack: Stack, verb: str, *arguments: str, stdout: int | None = None) -> bytes:
-        """Run Terraform. Raises Failed, Interrupted."""
+        """Run a Terraform command in the stack's folder. Return its output if `stdout` is a pipe.
+
+        Raises:
+            Failed: if the exit code is not 0.
+            Interrupted: after a signal.
+        """
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # our output comes before Terraform's
         command = [self.executable, *verb.split(), *([] if self.colours else ["-no-color"]), *arguments]
@@ -94,7 +99,7 @@ class Terraform:
         return written
 
     def _interrupted(self, stack: Stack, verb: str, error: Interrupted) -> Interrupted:
-        """Return the error that describes the state that an interruption leaves."""
+        """Return an exception whose message describes the state after the interruption."""
         if error.killed:
             return Interrupted(
                 f"terraform {verb} was killed: its last changes may be missing in its state, which may be locked. "
@@ -113,10 +118,10 @@ def _destroying(destroy: bool) -> list[str]:  # noqa: FBT001 - the value of an a
 
 
 def environ_of(environ: Mapping[str, str], state_bucket_prefix: str | None, plugins: Path) -> dict[str, str]:
-    """Return the caller's environment variables for Terraform, without those that would change its state's location.
+    """Return the environment variables for Terraform: the caller's, without those that change the state's location.
 
-    `plugins` is the provider cache of all stacks. Providers are pinned in each stack, whose lock file is generated like
-    the stack itself, so Terraform may use the cache without checksums from the registry.
+    `plugins` is the provider cache that all stacks share. Each stack pins its providers, and its lock file is generated
+    too, so Terraform may use the cache without checksums from the registry.
     """
     kept = {name: value for name, value in environ.items() if name not in ("TF_WORKSPACE", "TF_DATA_DIR")}
     kept.setdefault("TF_PLUGIN_CACHE_DIR", str(plugins))

@@ -12,7 +12,7 @@ from orderctl.exceptions import Refused, UsageError
 from orderctl.terminal import DryRunOption, YesOption, reported, require_answer
 
 NEW_TABLE = {"ReadUnitsPerSecond": 12_000, "WriteUnitsPerSecond": 4_000}
-"""Throughput of a new table. DynamoDB reports these numbers if none are set."""
+"""Warm throughput of a new table, and of a table for which DynamoDB reports none."""
 
 WARMED = tuple(table.name for table in TABLES if table is not OPERATIONS)
 
@@ -85,7 +85,7 @@ def _names(table: list[str] | None) -> list[str]:
 
 
 def _require_more(writes: int, reads: int) -> None:
-    """Raise UsageError for throughput that a new table has anyway."""
+    """Raise UsageError if the requested throughput is not above that of a new table."""
     least = NEW_TABLE["WriteUnitsPerSecond"], NEW_TABLE["ReadUnitsPerSecond"]
     if writes <= least[0] and reads <= least[1]:
         raise UsageError(
@@ -95,7 +95,7 @@ def _require_more(writes: int, reads: int) -> None:
 
 
 def _change(dynamodb: Any, name: str, wanted: dict[str, int]) -> Change | None:
-    """Return the change that raises a table and its indexes; None if all are as high.
+    """Return the change that raises the throughput of a table and its indexes; None if all are high enough.
 
     Raises:
         Refused: if there is no such table.
@@ -116,7 +116,7 @@ def _change(dynamodb: Any, name: str, wanted: dict[str, int]) -> Change | None:
 
 
 def _raised(existing: dict[str, Any], wanted: dict[str, int]) -> dict[str, int] | None:
-    """Return the throughput to request, never lower than the current one; None if that is as high."""
+    """Return the throughput to request, which is never lower than the current one; None if that is high enough."""
     now = {unit: existing.get("WarmThroughput", {}).get(unit, NEW_TABLE[unit]) for unit in wanted}
     higher = {unit: max(number, now[unit]) for unit, number in wanted.items()}
     return None if higher == now else higher

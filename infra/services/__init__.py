@@ -1,3 +1,3 @@
-"""Second app: one stack per service."""
+"""CDK app with one stack per service, applied after `infra.supporting`."""
 
 import infra.constructs  # noqa: F401 - selects Node before cdktn is imported

@@ -18,7 +18,7 @@ def build(app: App, environment: Environment) -> None:
 
 
 def stack_of(service: Service) -> Callable[[App, Environment, str], ServiceWorkspace]:
-    """Return the class of a service's stack: `OrderApi` of `infra/services/order_api.py`."""
+    """Return the class of a service's stack, such as `OrderApi` in `infra/services/order_api.py`."""
     module = import_module(f"infra.services.{service.module}")
     name = "".join(word.title() for word in service.module.split("_"))
     stack: Callable[[App, Environment, str], ServiceWorkspace] = getattr(module, name)

@@ -1,4 +1,4 @@
-"""Stack of order-api: tasks, traffic, alarms, scaling. Terraform ships no image: tasks start the image of a tag."""
+"""Stack of order-api: tasks, traffic, alarms and scaling. Terraform ships no image: tasks run that of the live tag."""
 
 from collections.abc import Mapping
 
@@ -31,13 +31,13 @@ from order_shared.naming import ORDER_API
 SERVICE = ORDER_API
 
 STOP_SECONDS = 60
-"""Time for the API to keep serving for 20 s, drain for 20, flush for 5 and send its last spans for 3."""
+"""Time from SIGTERM to SIGKILL. The API serves for up to 20 s, drains for 20, flushes for 5 and sends spans for 3."""
 
 REQUESTS_PER_TASK = 6000
-"""Requests per minute for each task: a quarter of what half a vCPU can serve (docs/scale.md)."""
+"""Target of requests per minute and task. Half a vCPU can serve four times as many (docs/scale.md)."""
 
 FEWEST_REQUESTS = 20
-"""Minimum of requests per minute for a meaningful error rate."""
+"""Requests per minute that must be exceeded for a meaningful error rate."""
 
 
 class OrderApi(ServiceWorkspace):
@@ -58,7 +58,7 @@ class OrderApi(ServiceWorkspace):
             health_check_grace_period_seconds=60,
             load_balancer=[self._target(traffic, infrastructure)],
         )
-        # AWS's metric of requests per target covers one group; in blue/green the traffic moves between two.
+        # AWS's predefined metric of requests per target covers one target group, but blue/green has two.
         requests = self._of_fleets(traffic, "requests", "RequestCountPerTarget", "Sum")
         scaling.track("requests", filled_sum(requests), requests, REQUESTS_PER_TASK)
         scaling.track_cpu()
@@ -147,12 +147,12 @@ class OrderApi(ServiceWorkspace):
         )
 
     def _infrastructure_role(self, traffic: Traffic) -> Role:
-        """Return the role that ECS assumes to move the traffic."""
+        """Create the role that ECS assumes to shift traffic between the target groups."""
         return Role(
             self,
             "order_api_infrastructure",
             description="Lets ECS move traffic between blue and green",
-            # Without a condition, as AWS has it:
+            # There is no condition, as in AWS's example:
             # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
             trust=trust("ecs.amazonaws.com"),
             leaves_last=True,  # a service that changes to rolling no longer uses the role
@@ -182,7 +182,10 @@ class OrderApi(ServiceWorkspace):
         )
 
     def _alarms(self, traffic: Traffic) -> list[CloudwatchMetricAlarm]:
-        """Create the alarms on both target groups together: they roll a deployment back, and notify at any time."""
+        """Create the alarms that roll back a deployment: errors over all target groups, and latency from the API's log.
+
+        They also notify operators outside deployments.
+        """
         alarms = Alarms(stack=self, topic_arn=self.platform.alarm_topic_arn)
         errors = self._of_fleets(traffic, "errors", "HTTPCode_Target_5XX_Count", "Sum")
         requests = self._of_fleets(traffic, "requests", "RequestCount", "Sum")
@@ -194,14 +197,17 @@ class OrderApi(ServiceWorkspace):
                 f"IF({every} > {FEWEST_REQUESTS}, 100 * ({failed}) / ({every}), 0)",
                 {**errors, **requests},
             ),
-            # Not the load balancer's response time: a client may keep its request open until its order finishes.
+            # The load balancer's response time is not used: a client may wait for its order to end within a request.
             alarms.make(
                 API_LATENCY, "accept", {"accept": log_metric(self.environment.name, "AcceptMilliseconds", "p99")}
             ),
         ]
 
     def _alarm_without_tasks(self, traffic: Traffic) -> None:
-        """Create the alarm on no healthy task: the load balancer then responds by itself, and counts no errors."""
+        """Create the alarm for no healthy task.
+
+        The load balancer then sends the error responses itself, which the error metric of the targets does not count.
+        """
         healthy = self._of_fleets(traffic, "healthy", "HealthyHostCount", "Maximum")
         # Without a running task there is no data point: the alarm needs missing data, not zeros from FILL.
         tasks = {"tasks": running_tasks(self.platform.cluster_name, self.service_name)}
@@ -210,7 +216,7 @@ class OrderApi(ServiceWorkspace):
         )
 
     def _of_fleets(self, traffic: Traffic, key: str, metric: str, stat: str) -> dict[str, Metric]:
-        """Return the load balancer's metrics of each target group, as `key_0` and `key_1`."""
+        """Return a load balancer metric for each target group, with the ids `<key>_0` and `<key>_1`."""
         balancer = self.platform.load_balancer_arn_suffix
         return {
             f"{key}_{number}": Metric(
@@ -224,5 +230,8 @@ class OrderApi(ServiceWorkspace):
 
 
 def _of_all_fleets(metrics: Mapping[str, Metric]) -> str:
-    """Return the sum over the target groups. One of two may be idle and report nothing; a single one must report."""
+    """Return an expression for the sum of a metric over the target groups.
+
+    Of two groups, one may be idle and without data, which counts as 0. For a single group, missing data stays missing.
+    """
     return filled_sum(metrics) if len(metrics) > 1 else next(iter(metrics))

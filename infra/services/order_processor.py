@@ -1,4 +1,4 @@
-"""Stack of order-processor. It has no traffic to shift: it deploys by rolling, and its alarms roll it back."""
+"""Stack of order-processor. Deployments are rolling, since there is no traffic to shift; alarms roll them back."""
 
 from cdktn import App
 from cdktn_provider_aws.ecs_service import EcsServiceDeploymentConfiguration
@@ -15,14 +15,18 @@ from order_shared.naming import ORDER_PROCESSOR
 
 SERVICE = ORDER_PROCESSOR
 STOP_SECONDS = 90
-"""Time for the processor to drain for 60 s, return messages for 3, flush for 5 and send its last spans for 3."""
+"""Time from SIGTERM to SIGKILL. The processor drains for up to 60 s, returns messages to the queue for 3, flushes for 5
+and sends spans for 3."""
 
 BACKLOG_PER_TASK = 500
 """Target of waiting messages per task: two seconds of work (docs/scale.md)."""
 
 
 class OrderProcessor(ServiceWorkspace):
-    """Processor of a region. A standby region has no task: two regions at one order would each take its stock."""
+    """Stack of a region's processor.
+
+    A standby region runs no task: if two regions processed the same order, each would reserve stock for it.
+    """
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, SERVICE, environment, region)
@@ -52,7 +56,7 @@ class OrderProcessor(ServiceWorkspace):
             },
             BACKLOG_PER_TASK,
         )
-        # A queue may be empty only because enough tasks work.
+        # The queue may be empty only because there are enough tasks, which must then be kept.
         scaling.track_cpu()
 
     def _task(self) -> Task:

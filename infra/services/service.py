@@ -1,4 +1,4 @@
-"""ECS service of either kind: capacity, deployment and number of tasks."""
+"""ECS service, for HTTP services and workers: its capacity, deployments and number of tasks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,11 @@ def run_service(
     needs: Sequence[ITerraformDependable] = (),
     **traffic: Any,
 ) -> Scaling:
-    """Create the service. `alarm_names` roll a deployment back; `needs` are destroyed after the service."""
+    """Create the ECS service of a stack, and return its scaling without policies.
+
+    The alarms in `alarm_names` roll back a deployment. The resources in `needs` are created before the service and
+    destroyed after it. `traffic` has further arguments of `EcsService`.
+    """
     group = service_security_group(stack, stack.environment, stack.platform, stack.service)
     service = EcsService(
         stack,
@@ -40,14 +44,14 @@ def run_service(
         desired_count=minimum,
         capacity_provider_strategy=stack.capacity_strategy(),
         ordered_placement_strategy=stack.placement(),
-        # A change of the capacity provider requires this argument. It has an effect only with another change.
+        # A change of the capacity provider requires this argument. By itself it starts no deployment.
         force_new_deployment=True,
         availability_zone_rebalancing="ENABLED",
-        # New tasks take their share of the load before an old task drains.
+        # New tasks take over their share of the load before an old task drains.
         deployment_minimum_healthy_percent=100,
         deployment_maximum_percent=200,
         deployment_configuration=deployment,
-        # Tasks that never start trigger no alarm, and a stage may last for a day.
+        # Tasks that never start trigger no alarm, and a deployment stage may last for up to a day.
         deployment_circuit_breaker=EcsServiceDeploymentCircuitBreaker(enable=True, rollback=True),
         alarms=EcsServiceAlarms(alarm_names=list(alarm_names), enable=True, rollback=True),
         enable_execute_command=stack.environment.exec,

@@ -1,4 +1,4 @@
-"""Base of the service stacks: the outputs that they read, and the placement of tasks."""
+"""Base class of the service stacks: the outputs that they read, common settings, and the placement of tasks."""
 
 from collections.abc import Mapping
 
@@ -36,7 +36,7 @@ class ServiceWorkspace(Workspace):
 
     @property
     def stands_by(self) -> bool:
-        """True in a standby region: the services of another region write."""
+        """True if this is a standby region, whose services do not write."""
         return self.region != self.environment.home
 
     def task(
@@ -48,7 +48,10 @@ class ServiceWorkspace(Workspace):
         stop_timeout: int,
         statements: tuple[Statement, ...] = (),
     ) -> Task:
-        """Return the service's task, with the settings of every service. Its image is that of the live tag."""
+        """Create the service's task, with the settings of all services in addition to its own.
+
+        It runs the image with the live tag of the environment.
+        """
         name = self.service.name
         container = Container(
             service=name,
@@ -66,7 +69,7 @@ class ServiceWorkspace(Workspace):
         return Task(self, self.environment, container, self.platform.data_key_arn)
 
     def settings(self) -> Mapping[str, str]:
-        """Return the settings of every service: `order_shared.runtime.config.Settings`."""
+        """Return the environment variables of all services, for `order_shared.runtime.config.Settings`."""
         return {
             "AWS_REGION": self.region,
             "ORDER_ENV": self.environment.stage,
@@ -79,7 +82,10 @@ class ServiceWorkspace(Workspace):
         }
 
     def _tracing(self) -> Mapping[str, str]:
-        """Return OpenTelemetry's variables. An HTTP service decides which requests are traced; workers follow it."""
+        """Return OpenTelemetry's environment variables; none without a collector.
+
+        An HTTP service decides which requests are traced, and workers follow its decision.
+        """
         traces = self.environment.traces
         if traces is None:
             return {}
@@ -105,7 +111,10 @@ class ServiceWorkspace(Workspace):
         return [EcsServiceCapacityProviderStrategy(capacity_provider=provider, weight=1, base=0)]
 
     def placement(self) -> list[EcsServiceOrderedPlacementStrategy] | None:
-        """Return the placement: spread over zones, then on as few instances as possible. Fargate spreads by itself."""
+        """Return the placement of tasks on EC2: spread over zones, then packed on as few instances as possible.
+
+        Return None for Fargate, which itself spreads tasks over zones.
+        """
         if self.environment.capacity is not Capacity.EC2:
             return None
         return [

@@ -1,3 +1,3 @@
-"""First app: the long-lived resources."""
+"""CDK app with the long-lived resources, applied before `infra.services`."""
 
 import infra.constructs  # noqa: F401 - selects Node before cdktn is imported

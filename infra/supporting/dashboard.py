@@ -1,4 +1,4 @@
-"""Dashboard of an environment in a region, from top to bottom: requests, outbox, queue, tables and tasks."""
+"""CloudWatch dashboard of an environment in a region, with panels for requests, outbox, queue, tables and tasks."""
 
 import json
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
     CloudwatchDashboard(
         stack,
         "dashboard",
-        dashboard_name=f"{environment.name}-orders-{stack.region}",  # dashboards have no region,
+        dashboard_name=f"{environment.name}-orders-{stack.region}",  # unique in the account: dashboards have no region
         dashboard_body=json.dumps(
             {"widgets": [_widget(stack.region, place, *panel) for place, panel in enumerate(panels)]}
         ),

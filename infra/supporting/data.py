@@ -1,4 +1,4 @@
-"""Resources that no environment shares, not even a feature environment: tables, queues, secrets, logs, their alarms."""
+"""Resources that each environment has for itself, also a feature environment: tables, queues, secrets, logs, alarms."""
 
 from dataclasses import replace
 
@@ -29,14 +29,14 @@ from order_shared.naming import ORDER_API, ORDER_PROCESSOR, SERVICE_NAMES
 from order_shared.tables import IDEMPOTENCY, INVENTORY, OPERATIONS, ORDERS, TABLES, Queue, Table, order_queue
 
 THROTTLED_TABLES = (ORDERS, INVENTORY, IDEMPOTENCY)
-"""Tables that the services read and write; the operations table is not among them."""
+"""Tables with alarms on throttling. The operations table has none, because the services do not use it."""
 
 FEWEST_FAILED_HANDLINGS = 10
-"""Minimum of failures within three minutes for the failure rate; fewer may be the attempts at a single order."""
+"""Minimum number of failures within three minutes for the failure rate. Fewer may be the attempts of a single order."""
 
 
 class Data:
-    """Data of an environment in a region. The tables of a replica region belong to the first region's stack."""
+    """Data of an environment in a region. Replica tables belong to the stack of the first region."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Data:
         )
 
     def _table_arn(self, table: Table) -> str:
-        """Return a table's ARN in this region by its name: a task in a replica region uses the replica there."""
+        """Return the ARN of a table in this region. In a replica region, this is the replica's."""
         return self._stack.arn("dynamodb", f"table/{self._environment.table_prefix}{table.name}")
 
     def _logged(self, name: str, stat: str) -> Metric:
@@ -95,7 +95,7 @@ class Data:
             (QUEUE_AGE, "age", {"age": age}),
             (DEAD_LETTERS, "letters", {"letters": letters}),
             (FAILURES, "failed", {"failed": self._logged("FailedMessages", "Sum")}),
-            # Both metrics come from one log line, so that neither is later than the other.
+            # Both metrics come from the same log line, so they arrive at the same time.
             (
                 FAILED_HANDLINGS,
                 f"IF(failed >= {FEWEST_FAILED_HANDLINGS}, 100 * failed / handled, 0)",
@@ -127,7 +127,7 @@ def queue_metric(queue_name: str, metric: str, stat: str) -> Metric:
 
 
 def throttle_metrics(environment: Environment, table: Table) -> dict[str, Metric]:
-    """Return the throttled reads and writes of a table, and the throttled writes of each of its indexes."""
+    """Return metrics, by id, of a table's throttled reads and writes, and of the throttled writes of its indexes."""
     dimensions = {"TableName": environment.table_prefix + table.name}
     metrics = {f"{table.name}_{way.lower()}": _throttled(way, dimensions) for way in ("Read", "Write")}
     for index in table.indexes:

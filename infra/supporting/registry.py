@@ -1,4 +1,4 @@
-"""Account's stack in one region: image repositories, and, in the account's own region, the account-wide resources."""
+"""Registry stack of an account and region: image repositories, and in one region also the account-wide resources."""
 
 from cdktn import App
 from cdktn_provider_aws.ecs_account_setting_default import EcsAccountSettingDefault
@@ -18,7 +18,7 @@ class Registry(Workspace):
         super().__init__(app, Stack(owner=ACCOUNT, region=region, kind=REGISTRY))
         key = Key(self, "images", description="Images of the order platform")
         repositories = {service: Repository(self, service, key).repository for service in SERVICE_NAMES}
-        # Allows more tasks on an instance than it has network interfaces.
+        # ENI trunking allows more tasks on an EC2 instance than it has network interfaces.
         EcsAccountSettingDefault(self, "trunking", name="awsvpcTrunking", value="enabled")
         if region == ORGANISATION.region:
             make_boundary(self)

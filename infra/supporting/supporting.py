@@ -1,4 +1,4 @@
-"""Supporting stack of an environment in one region, which deployments of services do not change."""
+"""Supporting stack of an environment in one region. Deployments of services do not change it."""
 
 from cdktn import App
 
@@ -19,7 +19,7 @@ from infra.supporting.data import Data
 
 
 class Supporting(Workspace):
-    """Network, cluster, load balancer, data, and the CI roles that may change them."""
+    """Stack with the network, cluster, load balancer, data and CI roles of an environment."""
 
     def __init__(self, app: App, environment: Environment, region: str) -> None:
         super().__init__(app, Stack(owner=environment.name, region=region, kind=SUPPORTING))
@@ -62,7 +62,10 @@ class Supporting(Workspace):
         self.publish(data.outputs)
 
     def _replica_keys(self, environment: Environment) -> dict[str, str]:
-        """Return the keys of the regions with replicas of this region's tables, which are deployed before it."""
+        """Return the ARN of the data key of each region with replicas, whose stack must exist before this one.
+
+        The result is empty in all regions except the first, which owns the tables.
+        """
         if self.region != environment.regions[0]:
             return {}
         return {
@@ -74,7 +77,7 @@ class Supporting(Workspace):
 
 
 class FeatureSupporting(Workspace):
-    """Data of a feature environment; everything else is its host's."""
+    """Stack with the data of a feature environment, which uses its host's other resources."""
 
     def __init__(self, app: App, environment: Environment, host: str) -> None:
         region = environment.home

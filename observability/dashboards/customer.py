@@ -1,4 +1,4 @@
-"""Dashboard of what customers experience: availability, response times, and the time until an order ends."""
+"""Dashboard of the customers' experience: availability, response times, and the time until an order ends."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 

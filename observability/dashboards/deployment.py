@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from observability.dashboards.panels import BUILDS, board, graph
 
 BUILD = "* on (job, instance) group_left (commit) order_build_info"
-"""Adds to a series of a task the commit of its build."""
+"""PromQL join that adds the commit of the running build to the time series of a task."""
 
 BY_COMMIT = "sum by (commit)"
 ROUTES = 'route!~"/healthz|/serving|/readyz|/metrics"'

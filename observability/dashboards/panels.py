@@ -1,4 +1,4 @@
-"""Building blocks of dashboards. Each panel queries Prometheus, and its description explains how to read it."""
+"""Building blocks of dashboards. Each panel queries Prometheus and has a description."""
 
 from itertools import count
 from string import ascii_uppercase
@@ -15,23 +15,23 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 PROMETHEUS = DataSourceRef(type_val="prometheus", uid="prometheus")
-"""The data source in `observability/grafana/provisioning`."""
+"""Data source that `observability/grafana/provisioning` defines."""
 
-COLUMNS = 24  # of Grafana's grid
+COLUMNS = 24  # columns of Grafana's grid
 GRAPH_WIDTH, GRAPH_HEIGHT = COLUMNS // 3, 8
 FIGURE_WIDTH, FIGURE_HEIGHT = COLUMNS // 6, 4
 
 BUILD_LABELS = "service, version, commit"
 BUILDS = f"count by ({BUILD_LABELS}) (order_build_info)"
 NEW_BUILDS = f"{BUILDS} unless count by ({BUILD_LABELS}) (order_build_info offset 2m)"
-"""Builds that did not run two minutes ago."""
+"""PromQL query for the builds that run now and did not run two minutes ago."""
 
 Row = tuple[str, list[timeseries.Panel | stat.Panel]]
-"""A heading and its panels."""
+"""Heading and panels of a dashboard row."""
 
 
 def graph(title: str, description: str, queries: dict[str, str], *, unit: str = "short") -> timeseries.Panel:
-    """Return a time series panel. `queries` are expressions by legend; `unit` is Grafana's name of the unit."""
+    """Return a time series panel. `queries` has PromQL expressions by legend; `unit` is a unit's name in Grafana."""
     panel = (
         timeseries.Panel()
         .title(title)
@@ -58,7 +58,7 @@ def graph(title: str, description: str, queries: dict[str, str], *, unit: str = 
 def figure(
     title: str, description: str, expr: str, *, unit: str = "short", bad_from: float | None = None
 ) -> stat.Panel:
-    """Return a panel with the latest value. It is red from `bad_from` on."""
+    """Return a panel with the latest value of a PromQL expression, shown in red if it is at least `bad_from`."""
     steps = [Threshold(value=None, color="green")]
     if bad_from is not None:
         steps.append(Threshold(value=bad_from, color="red"))
@@ -79,7 +79,7 @@ def figure(
 
 
 def board(name: str, title: str, description: str, rows: list[Row]) -> dashboard.Dashboard:
-    """Return a dashboard at `/d/order-{name}`. Annotations mark deployments on all its graphs."""
+    """Return the builder of a dashboard at `/d/order-{name}`. Annotations mark deployments on its graphs."""
     builder = (
         dashboard.Dashboard(title)
         .uid(f"order-{name}")

@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from order_shared.domain.order.models import Order
 from order_shared.storage.idempotency_records import put_record
-from order_shared.storage.inventory import product_key, stock_record, take_stock
+from order_shared.storage.inventory import product_key, return_stock, stock_record, take_stock
 from order_shared.storage.order_items import ORDER_ABSENT, item_key, to_item, unchanged_condition, update_expression
 from order_shared.tables import INVENTORY, ORDERS
 from tests.bench.units import Item, Ledger, index_units, item_size, updated, write_units
@@ -130,15 +130,26 @@ def test_a_record_without_the_keys_of_an_index_is_not_in_it() -> None:
 def test_an_update_is_applied_as_it_is_written() -> None:
     change = F("version").change(2) & F("left").change(-3) & F("seen").append(["b"])
     more = F("status").set("ended") & F("kept").set_if_not_exists("new") & F("open").remove() & F("due").remove()
-    before = Put("t", {"version": 1, "left": 5, "seen": ["a"], "open": "3", "due": 1, "kept": "old", "status": "new"})
-    payload = Update("t", {"k": "1"}, change & more).to_request_payload()["Update"]
-    expected = Put("t", {"version": 3, "left": 2, "seen": ["a", "b"], "kept": "old", "status": "ended"})
+    added = F("sum").add(4) & F("more").add(1)
+    before = Put(
+        "t", {"version": 1, "left": 5, "seen": ["a"], "open": "3", "due": 1, "kept": "old", "status": "new", "sum": 3}
+    )
+    payload = Update("t", {"k": "1"}, change & more & added).to_request_payload()["Update"]
+    expected = Put(
+        "t", {"version": 3, "left": 2, "seen": ["a", "b"], "kept": "old", "status": "ended", "sum": 7, "more": 1}
+    )
     assert updated(before.to_request_payload()["Put"]["Item"], payload) == expected.to_request_payload()["Put"]["Item"]
 
 
+def test_an_increase_of_stock_is_applied() -> None:
+    before = Put("t", {"available": 2, "increases": 4}).to_request_payload()["Put"]["Item"]
+    payload = return_stock("t", "acme", "TEA", shard=0, quantity=3).to_request_payload()["Update"]
+    assert updated(before, payload) == {"available": {"N": "5"}, "increases": {"N": "5"}}
+
+
 def test_an_update_that_is_not_understood_is_not_guessed_at() -> None:
-    update = Update("t", {"k": "1"}, F("n").add(1)).to_request_payload()["Update"]
-    with pytest.raises(ValueError, match="ADD"):
+    update = Update("t", {"k": "1"}, F("n").delete({"a"})).to_request_payload()["Update"]
+    with pytest.raises(ValueError, match="DELETE"):
         updated(None, update)
 
 

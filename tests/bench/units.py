@@ -107,6 +107,11 @@ def updated(item: Item | None, update: Json) -> Item:
             case "REMOVE":
                 for path in clause.split(","):
                     after.pop(names[path.strip()], None)
+            case "ADD":
+                for addition in clause.split(","):
+                    path, value = addition.split()
+                    before = Decimal((item or {}).get(names[path], {"N": "0"})["N"])
+                    after[names[path]] = {"N": str(before + Decimal(values[value]["N"]))}
             case _:
                 raise ValueError(f"{keyword} is not known here")
     return after

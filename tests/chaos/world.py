@@ -32,6 +32,9 @@ IMPATIENT = {
 }
 """Settings under which what is overdue is found soon, and owners who are alive are overtaken."""
 
+PATIENT = RetryPolicy(deadline=60, max_attempts=20)
+"""Of the checker's own reads: a busy machine must not end the run."""
+
 
 class World:
     def __init__(
@@ -85,7 +88,7 @@ async def open_world(
         proxy = await opened.enter_async_context(open_proxy())
         http = await opened.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         dynamo = await opened.enter_async_context(
-            open_dynamo(local_credentials(), region=REGION, endpoint=stack.aws, retries=RetryPolicy())
+            open_dynamo(local_credentials(), region=REGION, endpoint=stack.aws, retries=PATIENT)
         )
         services = {
             name: Service(

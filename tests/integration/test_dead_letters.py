@@ -192,6 +192,14 @@ def test_show_redacts_customer_data_by_default(office: Office) -> None:
 
 
 @pytest.mark.usefixtures("environment")
+def test_show_redacts_a_text_of_a_later_release(office: Office) -> None:
+    body = {"type": "order.noted.v1", "data": {"note": "to Grandma", "sku": "TEA", "quantity": 2}}
+    redacted = run("show", office.add_letter(json.dumps(body))).output
+    assert "Grandma" not in redacted
+    assert all(shown in redacted for shown in ("order.noted.v1", "TEA", "2"))
+
+
+@pytest.mark.usefixtures("environment")
 def test_show_omits_what_it_cannot_redact(office: Office) -> None:
     message_id = office.add_letter("ada-lovelace \x7f[31m")
     assert "ada-lovelace" not in run("show", message_id).output

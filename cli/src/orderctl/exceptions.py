@@ -13,14 +13,14 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command. Typer's own is USAGE."""
+    """Exit codes of all commands. Typer itself exits with USAGE on wrong arguments."""
 
     DONE = 0
     FAILED = 1
     USAGE = 2
     REFUSED = 3
     UNFINISHED = 4
-    """The deployment continues: --no-wait, or it is paused, waiting for approval."""
+    """The deployment continues because of --no-wait, or is paused and waits for approval."""
     INTERRUPTED = 130
 
 
@@ -29,7 +29,7 @@ class CommandError(Exception):
 
 
 class Failed(CommandError):
-    """The command failed, or only a part of it was done."""
+    """The command failed, or completed only in part."""
 
 
 class UsageError(CommandError):
@@ -52,9 +52,9 @@ class Interrupted(CommandError):
     def __init__(self, message: str, *, completed: bool = False, killed: bool = False) -> None:
         super().__init__(message)
         self.completed = completed
-        """The running step had just ended."""
+        """True if the running step ended successfully in spite of the signal."""
         self.killed = killed
-        """The child process was killed by a signal and could not clean up."""
+        """True if a signal killed the child process, which could not clean up."""
 
 
 def exit_code_of(error: Exception) -> ExitCode | None:

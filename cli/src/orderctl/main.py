@@ -1,4 +1,7 @@
-"""orderctl: one file per group of commands. A command only wires other modules and prints their results."""
+"""Command line `orderctl`, with one file per command or group of commands.
+
+A command only connects other modules and prints their results.
+"""
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points, version
@@ -23,7 +26,7 @@ from orderctl.terminal import RenamedGroup
 
 DEPLOYMENTS = "Deployments"
 EXTENSIONS = "orderctl.commands"
-"""Group of entry points for commands of other packages: `orderctl local` comes from devstack."""
+"""Entry point group for the commands of other packages, such as `orderctl local` of devstack."""
 
 
 class Commands(RenamedGroup):

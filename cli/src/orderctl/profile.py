@@ -1,6 +1,6 @@
 """Profiles: the environment or local stack that orderctl connects to, and its credentials.
 
-A local stack writes its profile to `stack.json`; all others come from environment variables.
+A local stack writes its profile to `stack.json`. For an environment, the profile comes from environment variables.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ class ApiNotNamed(UsageError):
 
 
 class StackProfile(BaseModel):
-    """Profile of the stack that `orderctl local up` runs. Addresses are base URLs."""
+    """Profile of the stack that `orderctl local up` runs. `api`, `aws` and the values of `services` are base URLs."""
 
     api: str
     services: dict[str, str]
@@ -68,7 +68,7 @@ class StackProfile(BaseModel):
 
     @classmethod
     def at(cls, state: Path) -> "StackProfile":
-        """Read the profile of the stack in a folder. Raises StackNotRunning."""
+        """Read the profile of the stack in a folder. Raises StackNotRunning if there is no readable profile."""
         try:
             return cls.model_validate_json((state / STACK_FILE).read_bytes())
         except FileNotFoundError:
@@ -81,7 +81,7 @@ class StackProfile(BaseModel):
         return [Task(service=name, address=address) for name, address in self.services.items()]
 
     def target(self) -> Target:
-        """Return the stack as the target of an operator's command."""
+        """Return the target through which operators' commands access the stack."""
         settings = Settings(
             env=Environment.LOCAL,
             table_prefix=self.table_prefix,
@@ -97,11 +97,11 @@ class StackProfile(BaseModel):
         return Target(settings, credentials, session, user())
 
     def client(self, tenant: str, customer: str) -> OrderClient:
-        """Return a client of the API as a customer. Raises StackNotRunning."""
+        """Return a client of the stack's API that acts as a customer. Raises StackNotRunning."""
         return OrderClient(self.api, self.token(tenant, customer))
 
     def token(self, tenant: str, customer: str) -> str:
-        """Return a development token of the stack's issuer. Raises StackNotRunning."""
+        """Request a token for a customer from the stack's token issuer, and return it. Raises StackNotRunning."""
         form = {"grant_type": "client_credentials", "client_secret": self.client_secret}
         try:
             answer = httpx2.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
@@ -112,7 +112,7 @@ class StackProfile(BaseModel):
 
 @contextlib.contextmanager
 def reported_failures() -> Iterator[None]:
-    """Report failures of the platform's storage and queues, and those of every command."""
+    """Report errors of the platform, in addition to those that `terminal.reported` handles, and exit with a code."""
     with reported():
         try:
             yield
@@ -123,18 +123,23 @@ def reported_failures() -> Iterator[None]:
 
 
 def announce_target(target: Target, endpoint: str | None, **rows: str) -> None:
-    """Print the region, endpoint and operator of a command, and what it works on."""
+    """Print the region, endpoint and operator of a command on stderr, followed by the given rows."""
     where = {"region": target.settings.aws_region, "endpoint": f"{endpoint or 'AWS'}, as {target.actor}"}
     announce({**where, **rows})
 
 
 def make_target(local: bool, state: Path) -> Target:  # noqa: FBT001 - the value of --local
-    """Return the environment that an operator's command works on. Raises StackNotRunning, WrongRegion."""
+    """Return the target of an operator's command: the local stack in `state`, or the configured environment.
+
+    Raises:
+        StackNotRunning: if `local`, and no stack is running.
+        WrongRegion: if AWS_REGION is not the environment's home region.
+    """
     return StackProfile.at(state).target() if local else Target.of_environment()
 
 
 def client_of_environment() -> OrderClient:
-    """Return a client of the API at ORDER_API_URL. Raises ApiNotNamed, and ValueError for a bad address."""
+    """Return a client of the API at ORDER_API_URL. Raises ApiNotNamed, or ValueError if the address is not valid."""
     address, token = os.environ.get(API_VARIABLE), os.environ.get(TOKEN_VARIABLE)
     if not address or not token:
         raise ApiNotNamed

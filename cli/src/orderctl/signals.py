@@ -1,4 +1,4 @@
-"""Signals that end a command."""
+"""Handling of the signals that end a command."""
 
 import contextlib
 import signal
@@ -9,13 +9,13 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def not_ignored(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
-    """Return the signals that are not ignored. `nohup` ignores SIGHUP, so that a command outlives its terminal."""
+    """Return the signals that this process does not ignore. `nohup` makes it ignore SIGHUP to outlive its terminal."""
     return [each for each in signals if signal.getsignal(each) is not signal.SIG_IGN]
 
 
 @contextlib.contextmanager
 def handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Call `handler` on one of the signals during the block. An ignored signal stays ignored."""
+    """Call `handler` for each of the signals that arrives during the block. An ignored signal stays ignored."""
     before = {each: signal.signal(each, handler) for each in not_ignored(signals)}
     try:
         yield
@@ -26,7 +26,7 @@ def handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt in the block on a signal that ends a command."""
+    """Raise KeyboardInterrupt in the block when a signal of `ENDING` arrives."""
     with handled(ENDING, _interrupt):
         yield
 

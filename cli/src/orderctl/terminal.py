@@ -1,6 +1,6 @@
-"""Terminal of every command: output, failures and exit codes, confirmations, and shared options.
+"""Terminal functions of all commands: output, error reports, exit codes, confirmations, and shared options.
 
-infra.operate uses it too, so it imports no package of the platform.
+`infra.operate` uses this module too, so it imports none of the platform's other packages.
 """
 
 import contextlib
@@ -37,14 +37,14 @@ ReasonOption = Annotated[
 
 
 def printable(text: str) -> str:
-    """Escape control characters: much of the printed text comes from customers and other systems."""
+    """Return the text with its control characters escaped, since it may come from customers or other systems."""
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode() for each in text
     )
 
 
 class _PrintableConsole(Console):
-    """Console that escapes every string, also in tables, and does not wrap plain lines."""
+    """Console that escapes control characters in every string, also in tables, and does not wrap plain lines."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         if all(isinstance(each, str) for each in objects):
@@ -64,7 +64,7 @@ def print_json(document: object, *, indent: int | None = 2) -> None:
 
 
 def announce(rows: Mapping[str, str], what: str = "") -> None:
-    """Print an action, its place and its operator on stderr before it is done; stdout has the result."""
+    """Print an action and its details on stderr before the action starts. stdout is for the result only."""
     if what:
         errors.print(what)
     width = 2 + max(map(len, rows))
@@ -75,9 +75,9 @@ def announce(rows: Mapping[str, str], what: str = "") -> None:
 
 @contextlib.contextmanager
 def reported(left: str = "") -> Iterator[None]:
-    """Print a failure on stderr without a traceback, and exit with its code. A signal ends the block as Ctrl-C does.
+    """Print a failure of the block on stderr without a traceback, and exit with its code.
 
-    `left` describes the state that an interruption leaves.
+    A signal that ends a command has the same effect as Ctrl-C. `left` describes the state after an interruption.
     """
     try:
         with interruptible():
@@ -103,16 +103,16 @@ def can_ask() -> bool:
 
 
 def require_answer(*, yes: bool) -> None:
-    """Raise Refused if a confirmation is needed and there is no terminal to ask at."""
+    """Raise Refused if confirmation is needed, but stdin is no terminal on which to ask."""
     if not yes and not can_ask():
         raise Refused("confirmation is needed, and there is no terminal to ask at: add --yes to confirm")
 
 
 def confirm(question: str, *, yes: bool, name: str = "") -> None:
-    """Ask for confirmation, unless `yes`. With a `name`, the operator must type that name.
+    """Ask for confirmation, unless `yes` is true. If `name` is given, the operator must type it.
 
     Raises:
-        Refused: if the operator declines, or there is no terminal to ask at.
+        Refused: if the operator declines, or stdin is no terminal.
         Interrupted: on Ctrl-C or the end of input.
     """
     if yes:
@@ -138,7 +138,10 @@ def checked_reason(reason: str | None, *, required: bool) -> str:
 
 
 class RenamedGroup(TyperGroup):
-    """Group of commands that accepts the names of the last release: it prints the new name and runs that command."""
+    """Group of commands that also accepts the last release's command names and its option `--json`.
+
+    For each, it prints the new form and uses it.
+    """
 
     renamed: ClassVar[Mapping[str, str]] = {}
 

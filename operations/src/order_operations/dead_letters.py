@@ -1,10 +1,11 @@
-"""Dead letters: peek, redrive to the work queue, or discard, up to a limit per call.
+"""Operations on dead letters: peek, redrive to the work queue, discard. Each call receives up to a limit of letters.
 
     receive (hidden from others) ─► selected? ─► record ─► send to the work queue ─► delete
                                        └─ no: stays hidden during the call, so that it is not received twice
 
-A redriven letter is sent before it is deleted. A crash in between leaves a duplicate, which the processor recognizes,
-and never loses the message. When a call ends, also with an error, every letter that was not deleted is visible again.
+A redriven letter is sent before it is deleted. A crash between the two never loses the message; it leaves a duplicate,
+which the processor recognizes. When a call ends, also with an error, it makes every letter that was not deleted visible
+again.
 """
 
 import math
@@ -40,7 +41,7 @@ class NoSuchQueue(PlatformError):
 
 
 class QueueFailed(PlatformError):
-    """SQS rejected a whole request or was unreachable."""
+    """SQS rejected a whole request, or was unreachable."""
 
     def __init__(self, request: str, error: Exception) -> None:
         code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
@@ -53,7 +54,10 @@ def _nothing(_: object) -> None:
 
 @dataclass(eq=False)
 class DeadLetters:
-    """Access to the dead letters, at most `limit` per call. `warn` receives messages about letters that stay hidden."""
+    """Operations on the dead letters of one environment. `warn` receives a message for each letter that stays hidden.
+
+    Each method receives at most `limit` letters, and may raise NoSuchQueue or QueueFailed.
+    """
 
     client: "SQSClient"
     _: KW_ONLY
@@ -67,7 +71,7 @@ class DeadLetters:
     _urls: dict[str, str] = field(default_factory=dict, init=False)
 
     def info(self) -> QueueInfo:
-        """Return the URL and the depth of the dead-letter queue. Raises NoSuchQueue for either queue, QueueFailed."""
+        """Return the URL and the depth of the dead-letter queue. Raises NoSuchQueue also if there is no work queue."""
         self._url(self.work_queue)
         url = self._url(self.dead_letter_queue)
         with _translated("get_queue_attributes"):
@@ -75,13 +79,16 @@ class DeadLetters:
         return QueueInfo(url, depth.visible)
 
     def peek(self, limit: int) -> list[DeadLetter]:
-        """Return up to `limit` letters, oldest first. They stay in the queue."""
+        """Return up to `limit` letters, oldest first. The letters stay in the queue."""
         with self._holding() as held:
             letters = [letter for batch in self._receive(held, limit, HIDDEN_SECONDS) for letter in batch]
         return sorted(letters, key=lambda letter: letter.sent_at)
 
     def find(self, message_id: str, limit: int) -> DeadLetter | None:
-        """Return the letter if it is among the first `limit` that SQS returns. It stays in the queue."""
+        """Return the letter if it is among the first `limit` that SQS returns, otherwise None.
+
+        The letter stays in the queue.
+        """
         with self._holding() as held:
             for batch in self._receive(held, limit, HIDDEN_SECONDS):
                 for letter in batch:
@@ -99,10 +106,11 @@ class DeadLetters:
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:
-        """Move the selected letters, or all for None, to the work queue, at most `rate` per second.
+        """Move letters to the work queue, at most `rate` per second, and return the outcome of each.
 
-        `record` is called before letters are moved. Letters that arrive during the call are skipped: they may have
-        failed again after this redrive. An unreadable letter is moved only if it is selected by id.
+        `select` contains the message ids of the letters to move. If it is None, all letters are moved, except
+        unreadable ones and those that arrive during the call, which may have failed again after this redrive. `record`
+        is called with each group of letters before the group is moved. A dry run moves and records nothing.
         """
         started = self.now()
         pace = Pace(rate, self.monotonic)
@@ -146,7 +154,11 @@ class DeadLetters:
         dry_run: bool = False,
         on_progress: Callable[[Outcome], None] = _nothing,
     ) -> list[Outcome]:
-        """Delete the selected letters, except those that `refuse` returns. `record` is called before."""
+        """Delete the letters with the message ids `select`, except those that `refuse` returns.
+
+        Return the outcome of each letter. `record` is called with each group of letters before the group is deleted. A
+        dry run deletes and records nothing.
+        """
 
         def delete(letters: Sequence[DeadLetter]) -> Refusals:
             return {message_id: f"not deleted: {code}" for message_id, code in self._delete(letters).items()}
@@ -209,7 +221,7 @@ class DeadLetters:
     def _receive_selected(
         self, held: dict[str, DeadLetter], select: Collection[str] | None, limit: int, hidden: int
     ) -> Iterator[list[DeadLetter]]:
-        """Yield batches of the selected letters. Stop once all of them have been found."""
+        """Yield batches of the letters with the ids `select`, until all are found; all letters if `select` is None."""
         if select is None:
             yield from self._receive(held, limit, hidden)
             return
@@ -223,7 +235,10 @@ class DeadLetters:
 
     @contextmanager
     def _holding(self) -> Iterator[dict[str, DeadLetter]]:
-        """Yield a dictionary for received letters, by message id. At the end, make those still in it visible again."""
+        """Yield an empty dictionary for received letters, by message id.
+
+        At the end of the block, make the letters in the dictionary visible again.
+        """
         held: dict[str, DeadLetter] = {}
         try:
             yield held
@@ -232,7 +247,10 @@ class DeadLetters:
                 self._unhide(letters)
 
     def _receive(self, held: dict[str, DeadLetter], limit: int, hidden: int) -> Iterator[list[DeadLetter]]:
-        """Yield batches until the queue is empty or `limit` letters were received. Each letter is yielded once."""
+        """Yield batches of letters until the queue is empty or `limit` letters were received, each letter once.
+
+        Add the letters to `held`. They stay hidden for `hidden` seconds.
+        """
         url = self._url(self.dead_letter_queue)
         seen: set[str] = set()
         while len(seen) < limit:
@@ -264,7 +282,7 @@ class DeadLetters:
         return _failures(letters, answer)
 
     def _delete(self, letters: Sequence[DeadLetter]) -> Refusals:
-        """Delete letters and return the failures. Never raises QueueFailed: the sent letters must be reported."""
+        """Delete letters and return the failures. A failed request is a failure of every letter, not an exception."""
         if not letters:
             return {}
         try:
@@ -312,7 +330,7 @@ class DeadLetters:
 
 @contextmanager
 def open_dead_letters(target: Target, warn: Callable[[str], None] = _nothing) -> Iterator[DeadLetters]:
-    """Open the dead letters of an environment. The connection is made at first use."""
+    """Open the dead letters of an environment until the end of the block. The connection is made at first use."""
     settings = target.settings
     client = target.client("sqs", settings.sqs_endpoint)
     try:
@@ -334,7 +352,7 @@ def _failures(letters: Sequence[DeadLetter], answer: Any) -> Refusals:
 
 
 def _chunks(letters: Iterable[DeadLetter], size: int) -> Iterator[list[DeadLetter]]:
-    """Yield chunks of up to `size` letters, each within the size limit of one request."""
+    """Yield chunks of up to `size` letters that fit into one request (MAX_BATCH_BYTES)."""
     chunk: list[DeadLetter] = []
     room = MAX_BATCH_BYTES
     for letter in letters:

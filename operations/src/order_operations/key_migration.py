@@ -1,4 +1,4 @@
-"""Migration of every open order to the 16 keys that the last release sweeps, at a given rate."""
+"""Migration of every open or parked order to the 16 outbox keys that the last release reads, at a limited rate."""
 
 import asyncio
 import time
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 SUBJECT = "migration#open_orders"
 MAX_PAGE = 25
-"""Orders that are moved at once."""
+"""Maximum number of orders that are moved concurrently."""
 
 PASS_PAUSE_SECONDS = 2.0
-"""Time between two passes, because the index follows the table with a delay."""
+"""Time between two passes over the index, which is eventually consistent."""
 
 EMPTY_PASSES = 2
-"""Consecutive passes that must find nothing."""
+"""Consecutive passes that must find no order before the run ends."""
 
 MAX_PASSES = 10
 
@@ -41,7 +41,10 @@ class StillWritten(PlatformError):
 
 
 class KeyMigrationRun:
-    """`rate` bounds the orders that are moved per second. `on_progress` gets the number of moved orders."""
+    """Run of the migration. At most `rate` orders are moved per second.
+
+    `on_progress` receives the number of orders moved so far.
+    """
 
     def __init__(
         self,
@@ -60,11 +63,14 @@ class KeyMigrationRun:
         self._moved = 0
 
     async def count(self) -> int:
-        """Return the number of orders under other keys, and change nothing. Raises StorageUnavailable."""
+        """Return the number of orders to move, without moving them. Raises StorageUnavailable."""
         return sum([len(page.items) async for page in self._pages(MAX_PAGE)])
 
     async def run(self) -> int:
-        """Move all orders, and return how many. Raises StorageUnavailable, StillWritten."""
+        """Move all orders and return the number of moved orders.
+
+        Raises StorageUnavailable, and StillWritten if no EMPTY_PASSES of MAX_PASSES passes in a row were empty.
+        """
         empty = found = 0
         for number in range(MAX_PASSES):
             if number:
@@ -76,7 +82,7 @@ class KeyMigrationRun:
         raise StillWritten(found)
 
     async def _pass(self) -> int:
-        """Move every order that the index shows, and return the number of entries."""
+        """Move every order that the index contains under other keys. Return the number of its entries."""
         found = 0
         async for page in self._pages(self._page):
             if (delay := self._pace.delay(len(page.items))) > 0:
@@ -100,7 +106,7 @@ class KeyMigrationRun:
 
 
 def record_key_migration(target: Target, reason: str) -> None:
-    """Record a run in the audit trail, before it moves anything. Raises botocore's errors."""
+    """Record a run in the audit trail. Call this before the run. Raises ClientError or BotoCoreError."""
     target.audit.record(
         Operation(
             subject=SUBJECT,

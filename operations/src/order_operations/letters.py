@@ -1,4 +1,4 @@
-"""Dead letters in the form for operators, and the results of operations on them."""
+"""Dead letters as operators see them, and the results of operations on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from order_shared.domain.order.events import UnreadableEvent, parse_event
 from order_shared.domain.order.models import Customer
 
 NO_REASON = "-"
-"""Reason of a letter without one: SQS moved it after too many receives, or it was sent by hand."""
+"""Placeholder for a missing reason: SQS moved the letter after too many receives, or an operator sent it manually."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     """A dead letter. `type`, `order_id` and `customer` are None if the body is not a supported event.
 
-    `original_id` is the message id in the processor's log lines.
+    `original_id` is the id of the message in the work queue, as in the processor's log lines.
     """
 
     message_id: str
@@ -62,7 +62,7 @@ class QueueInfo:
 
 
 Refusals = Mapping[str, str]
-"""Reasons why letters were not processed, by message id."""
+"""Reasons why letters were not moved or deleted, by message id."""
 
 
 def to_letter(message: Mapping[str, Any]) -> DeadLetter:
@@ -88,7 +88,7 @@ def to_letter(message: Mapping[str, Any]) -> DeadLetter:
 
 
 def bulk_refusal(letter: DeadLetter, started: datetime) -> str | None:
-    """Return why a redrive of all letters skips this one; None if it does not."""
+    """Return the reason why a redrive of all letters skips this letter; None if the redrive includes it."""
     if not letter.is_readable:
         return "unreadable: it would fail again; to move it anyway, select it with --id"
     if letter.sent_at > started:

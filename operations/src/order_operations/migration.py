@@ -1,4 +1,7 @@
-"""Backfill: rewrites the items of a table, in parallel segments, at a limited rate, and resumes where it stopped."""
+"""Backfill of a table: rewrites its items to the newest version, in parallel segments and at a limited rate.
+
+An interrupted backfill resumes at its checkpoints.
+"""
 
 import asyncio
 import time
@@ -17,12 +20,12 @@ from order_shared.storage.migrations import Checkpoint, MigratedTable, Migration
 
 SEGMENTS = 8
 MAX_PAGE = 25
-"""Items of a segment that are rewritten concurrently."""
+"""Maximum number of items of one segment that are rewritten concurrently."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """Numbers of processed items: by the version that was read, and how many were rewritten."""
+    """Counts of processed items: `versions` by the version that was read, and `rewritten` in total."""
 
     versions: Counter[int] = field(default_factory=Counter)
     rewritten: int = 0
@@ -39,7 +42,7 @@ class Tally:
 
 
 class Backfill:
-    """Backfill of one table. `rate` is the maximum number of items read, and so of rewrites, per second."""
+    """Backfill of one table. At most `rate` items are read, and so rewritten, per second."""
 
     def __init__(
         self,
@@ -60,14 +63,14 @@ class Backfill:
         self._tally = Tally()
 
     async def count(self) -> Tally:
-        """Read all items without changing any item or checkpoint."""
+        """Return the tally of all items, without changing any item or checkpoint. Raises StorageUnavailable."""
         await self._in_each_segment(self._count)
         return self._tally
 
     async def rewrite(self, *, from_start: bool = False) -> Tally:
-        """Rewrite all items of older versions. After an interruption, the next call resumes at the checkpoints.
+        """Rewrite all items of older versions, starting at the checkpoints, and return the tally of this call.
 
-        With `from_start` it ignores the checkpoints and reads all items again. Raises StorageUnavailable.
+        `from_start` resets the checkpoints, so that all items are read again. Raises StorageUnavailable.
         """
         if from_start:
             await asyncio.gather(*(self._migration.save(segment, Checkpoint()) for segment in self._segments))
@@ -75,7 +78,7 @@ class Backfill:
         return self._tally
 
     async def _in_each_segment(self, work: Callable[[Segment], Awaitable[None]]) -> None:
-        """Run the work for all segments concurrently. The first error cancels the others and is raised."""
+        """Run `work` for all segments concurrently. The first error cancels it for the others, and is raised."""
         tasks = [asyncio.ensure_future(work(segment)) for segment in self._segments]
         try:
             await asyncio.gather(*tasks)
@@ -101,7 +104,7 @@ class Backfill:
             await self._tally_items(page.items)
             old = [item for item in page.items if version_of(item) < self._migration.newest]
             rewritten = await asyncio.gather(*map(self._migration.rewrite, old))
-            self._tally.rewritten += sum(rewritten)  # no await inside: other segments change it concurrently
+            self._tally.rewritten += sum(rewritten)  # no await in this statement: other segments change the tally too
             checkpoint = Checkpoint(page.after, done=page.after is None)
             await self._migration.save(segment, checkpoint)
             self._on_progress(self._tally)
@@ -113,7 +116,7 @@ class Backfill:
 
 
 def record_run(target: Target, migration: Migration, table: MigratedTable, reason: str) -> None:
-    """Record a run in the audit trail. Call this before anything is rewritten. Raises botocore's errors."""
+    """Record a run in the audit trail. Call this before the run. Raises ClientError or BotoCoreError."""
     target.audit.record(
         Operation(
             subject=f"migration#{table}",

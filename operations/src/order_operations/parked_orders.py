@@ -23,7 +23,7 @@ class NotParked(DomainError):
 
 
 async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
-    """Return up to `limit` parked orders, those parked longest first."""
+    """Return up to `limit` parked orders, sorted by the time of parking, oldest first."""
     found: list[tuple[datetime, Order]] = []
     for shard in PARKED_SHARDS:
         for entry in await adapters.orders.list_due(shard, MAX_DUE_AT, limit):
@@ -34,9 +34,10 @@ async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
 
 
 async def retry(adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
-    """Return a parked order to the outbox and publish its event. Return False if the sweeper has to publish it.
+    """Unpark an order and publish its event. Return False if publishing failed; the sweeper then publishes the event.
 
-    The action is recorded before it is done. Raises NotParked, StaleOrder, StorageUnavailable, botocore's errors.
+    The action is recorded before the order is changed. Raises NotParked, StaleOrder, StorageUnavailable, and
+    ClientError or BotoCoreError if the action cannot be recorded.
     """
     await _record(trail, order, "orders.retry", actor, reason, at)
     return await _publish(adapters, await _unpark(adapters, order, at))
@@ -45,10 +46,10 @@ async def retry(adapters: Adapters, trail: AuditTrail, order: Order, *, actor: s
 async def reject(
     adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime
 ) -> Order:
-    """End a parked order. A pending order is rejected; any other is returned to the processor, which cancels it.
+    """Reject a parked order that is pending, or have the processor cancel any other. Return the stored order.
 
-    The cancellation returns its stock and its payment. The action is recorded before it is done. Raises NotParked,
-    StaleOrder, StorageUnavailable, botocore's errors.
+    The cancellation returns the stock and undoes the payment. The action is recorded before the order is changed.
+    Raises NotParked, StaleOrder, StorageUnavailable, and ClientError or BotoCoreError if the action cannot be recorded.
     """
     await _record(trail, order, "orders.reject", actor, reason, at)
     if order.status is OrderStatus.PENDING:
@@ -65,7 +66,7 @@ async def reject(
 
 
 async def _record(trail: AuditTrail, order: Order, verb: str, actor: str, reason: str, at: datetime) -> None:
-    """Record an action on a parked order. Raises NotParked if the order is not parked."""
+    """Record an action on a parked order in the audit trail. Raises NotParked if the order is not parked."""
     if order.parking.parked is None:
         raise NotParked(order)
     detail = f"{order.status}, parked for {order.parking.parked.reason}"

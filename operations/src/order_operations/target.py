@@ -26,7 +26,7 @@ CALLS = Config(connect_timeout=3, read_timeout=15, retries={"total_max_attempts"
 
 
 class WrongRegion(Exception):
-    """AWS_REGION is not the home region, which is the only region that may write; the others have replicas."""
+    """AWS_REGION is not the home region, the only region that may write. The other regions have replicas."""
 
     def __init__(self, home: str, region: str) -> None:
         super().__init__(f"AWS_REGION is {region}, but operations must run in the home region {home}, not on a replica")
@@ -34,7 +34,7 @@ class WrongRegion(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Target environment. `actor` is the operator's name in the audit trail."""
+    """Target environment of an operation, with clients for it. `actor` is the operator's name in the audit trail."""
 
     settings: Settings
     credentials: CredentialsProvider
@@ -43,9 +43,9 @@ class Target:
 
     @classmethod
     def of_environment(cls) -> "Target":
-        """Return the target of the ORDER_ settings and AWS's variables. The actor is the ARN of the AWS caller.
+        """Return the target that the environment variables of the services (ORDER_…, AWS_…) configure.
 
-        With a local endpoint, the actor is the user of the machine.
+        The actor is the ARN of the AWS caller, or the user of this machine if a DynamoDB endpoint is configured.
 
         Raises:
             WrongRegion: if ORDER_HOME_REGION is another region.
@@ -59,7 +59,7 @@ class Target:
         return cls(settings, BotocoreCredentials(), boto3.Session(), caller["Arn"])
 
     def open_tables(self, *, deadline: float = STORAGE_DEADLINE) -> AbstractAsyncContextManager[Dynamo]:
-        """Open a client of the target's DynamoDB. `deadline` is the time limit of one call in seconds."""
+        """Open a DynamoDB client of the target. `deadline` limits each call including its retries, in seconds."""
         return open_dynamo(
             self.credentials,
             region=self.settings.aws_region,
@@ -73,12 +73,12 @@ class Target:
         return DynamoAuditTrail(client, self.settings.tables.operations)
 
     def client(self, service: str, endpoint: str | None) -> Any:
-        """Return a boto3 client. The connection is made at first use."""
+        """Return a boto3 client in the target's region. The connection is made at first use."""
         make: Any = self.sync_session.client  # its overloads need a literal service name
         return make(service, region_name=self.settings.aws_region, endpoint_url=endpoint, config=CALLS)
 
     def run(self, work: Callable[[Adapters], Awaitable[T]]) -> T:
-        """Run `work` with the environment's storage and queues open."""
+        """Open the environment's storage and queues, run `work` with them, and return its result."""
 
         async def with_adapters() -> T:
             async with open_adapters(

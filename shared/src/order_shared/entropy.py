@@ -1,6 +1,7 @@
 """Random values for ids, tokens and lease owners, all from one source.
 
-The source is the operating system's. A simulation replaces it with a seeded one, so that a run can be repeated.
+The source is the operating system's random generator. A simulation replaces it with a seeded generator, so that a run
+can be repeated.
 """
 
 import random
@@ -12,7 +13,7 @@ _source: random.Random = random.SystemRandom()
 
 
 def random_bits(bits: int) -> int:
-    """Return an integer of so many random bits, fit for secrets."""
+    """Return a random non-negative integer of at most `bits` bits, suitable for secrets."""
     return _source.getrandbits(bits)
 
 
@@ -23,7 +24,7 @@ def random_uuid() -> uuid.UUID:
 
 @contextmanager
 def entropy_from(source: random.Random) -> Iterator[None]:
-    """Draw every value of this process from `source` until the end of the block: for simulations only."""
+    """Replace this module's source with `source` until the end of the block. For simulations only."""
     global _source  # noqa: PLW0603 - the one source of the process
     before, _source = _source, source
     try:

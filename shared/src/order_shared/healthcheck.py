@@ -2,8 +2,8 @@
 
 Requests `/healthz` on the port ORDER_PORT. Exits with 0 if the status is 200, otherwise with 1 and a one-line reason.
 
-The container runs it every few seconds. It uses only `socket`, and no module of the platform: it starts in half the
-time that `http.client` needs.
+The container runs this module every few seconds. It imports no module of the platform, and uses `socket` because
+`http.client` would double the start-up time.
 """
 
 import os
@@ -43,7 +43,7 @@ def find_fault(port: str | None) -> str | None:
 
 
 def _status_line(port: int) -> bytes:
-    """Return the first line of the response, or the part of it that arrived. Raises OSError."""
+    """Return the first line of the response, or the part of the line that was received. Raises OSError."""
     ends_at = time.monotonic() + TIMEOUT_SECONDS
     with socket.create_connection((HOST, port), TIMEOUT_SECONDS) as connection:
         connection.sendall(REQUEST)

@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 OPEN_SHARDS = 128
-"""Hash keys of the `open_orders` index that every process reads. A key takes 1,000 write units per second, and a hot
-key would throttle the base table."""
+"""Number of hash keys of the `open_orders` index; every process reads all of them. DynamoDB limits each key to 1,000
+write units per second, and throttles writes to the base table if a key exceeds the limit."""
 
 DEFAULT_OPEN_SHARDS = 16
-"""Hash keys that are written unless `ORDER_OPEN_SHARDS` is 128: the only ones that the last release reads."""
+"""Number of hash keys that are written unless `ORDER_OPEN_SHARDS` is 128. The last release reads only these keys."""
 
 MAX_STOCK_SHARDS = 16
 
 MAX_RECEIVE_COUNT = 50
-"""Receives after which SQS moves a message to the dead-letter queue: a last resort; the consumer moves it earlier."""
+"""Receives after which SQS itself moves a message to the dead-letter queue.
+
+This is a last resort: the consumer dead-letters an unprocessable message at its first delivery.
+"""
 
 MESSAGE_RETENTION_SECONDS = 14 * 24 * 3600  # SQS's maximum
 

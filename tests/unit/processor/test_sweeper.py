@@ -184,7 +184,7 @@ async def test_it_holds_back_while_the_queues_delay_explains_why(outbox: Outbox)
     outbox.clock.advance(BASE + timedelta(seconds=59))
     now = to_millis(outbox.clock())
     for _ in range(1_000):
-        outbox.backlog.received(now - 60_000, now)
+        outbox.backlog.received([now - 60_000], now)
     assert await outbox.sweeper().sweep() == 0
     outbox.clock.advance(timedelta(seconds=3))
     assert await outbox.sweeper().sweep() == 1
@@ -199,7 +199,7 @@ async def test_a_look_sends_no_more_than_processors_have_finished_while_messages
     outbox.counts_queue = True
     now = to_millis(outbox.clock())
     outbox.seconds += 120
-    outbox.backlog.received(now, now)
+    outbox.backlog.received([now], now)
     for _ in range(7):
         outbox.backlog.finished()
     outbox.backlog.allowance()  # the time before the first look counts too

@@ -23,7 +23,7 @@ class Observed:
 
     def receive(self, *sent_at: float) -> None:
         for each in sent_at:
-            self.backlog.received(NOW + int(each * 1000), NOW + int(self.now * 1000))
+            self.backlog.received([NOW + int(each * 1000)], NOW + int(self.now * 1000))
 
     @property
     def sweep_before(self) -> float | None:

@@ -1,7 +1,7 @@
 """Stored orders: every version can be read, and adjacent releases read each other's items."""
 
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.aws.dynamodb import Item
-from order_shared.domain.order.models import Customer, Order, Parking, Reason, ReasonCode
-from order_shared.domain.order.payments import PaymentCall, PaymentState, Undo, UndoKind
+from order_shared.domain.order.models import Customer, Lease, Order, Parked, Parking, Reason, ReasonCode, Schedule
+from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, PaymentState, Undo, UndoKind
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.order_items import (
     ITEM_VERSION,
@@ -139,6 +139,29 @@ def test_the_trace_is_stored_and_the_previous_release_ignores_it() -> None:
     order = make_order(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     assert to_order(to_item(order)) == order
     assert read_by_release_1(to_item(order)) == replace(order, traceparent=None)
+
+
+def test_every_field_survives_its_item() -> None:
+    """Fails for a new field of an order until it is set here and stored."""
+    order = replace(
+        make_order(reference="to Grandma", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        reason=Reason(ReasonCode.OUT_OF_STOCK, "sold out", "TEA"),
+        schedule=Schedule(due_at=1, sweeps=2),
+        lease=Lease(owner="worker", until=1),
+        payment=PaymentState(
+            token="pm_card_visa",
+            id="pi_1",
+            attempts=PaymentAttempts(create=1, confirm=2, cancel=3, refund=4),
+            undo=Undo(UndoKind.REJECT, "card_declined"),
+        ),
+        parking=Parking(attempts=3, parked=Parked(LATER, "overdue"), retried_at=LATER),
+        cancel_requested_at=LATER,
+    )
+    parts: list[Any] = [order, order.schedule, order.payment, order.parking, order.reason]
+    for part in parts:
+        for field in fields(part):
+            assert getattr(part, field.name) != field.default, f"{type(part).__name__}.{field.name} has its default"
+    assert to_order(to_item(order)) == order
 
 
 def test_attributes_of_a_later_release_are_ignored() -> None:

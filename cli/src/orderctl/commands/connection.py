@@ -42,7 +42,14 @@ class Connection:
     customer: str | None
 
     def open(self) -> OrderClient:
-        """Open a client. Raises StackNotRunning, ApiNotNamed, ValueError; BadParameter if the customer is missing."""
+        """Return a client of the API.
+
+        Raises:
+            BadParameter: if `tenant` and `customer` are missing with `local`, or given without it.
+            StackNotRunning: if `local`, and no stack is running.
+            ApiNotNamed: if ORDER_API_URL or ORDER_TOKEN is missing.
+            ValueError: if the API's address is not valid.
+        """
         if not self.local:
             if self.tenant or self.customer:
                 raise typer.BadParameter(
@@ -54,7 +61,7 @@ class Connection:
         return StackProfile.at(self.state).client(self.tenant, self.customer)
 
     def run(self, work: Callable[[OrderClient], Awaitable[T]]) -> T:
-        """Run `work`; report a failure on stderr, with exit code 1."""
+        """Run `work` with an open client, and return its result. Report a failure on stderr and exit with its code."""
 
         async def connected() -> T:
             async with self.open() as client:
@@ -66,9 +73,9 @@ class Connection:
 
 @contextlib.contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Report invalid values and failed API calls, in addition to the errors of `reported_failures`.
+    """Report invalid values and failed API calls, in addition to the errors of `reported_failures`, and exit with 1.
 
-    The report of a failed call has the details of the problem, and the idempotency key for a retry.
+    The report of a failed call contains the details of the problem, and the idempotency key for a retry.
     """
     with reported_failures():
         try:
@@ -89,7 +96,7 @@ def _reported_errors() -> Iterator[None]:
 
 
 def _print_details(problem: Problem) -> None:
-    """Print the request id, and the faults that `detail` does not name."""
+    """Print the request id of a problem, and those of its faults that its `detail` does not mention."""
     for fault in problem.errors:
         if fault.detail not in problem.detail:
             errors.print(f"  {fault.pointer}: {fault.detail}")

@@ -1,4 +1,4 @@
-"""Commands of `orderctl orders` for customers. They use only the API."""
+"""Commands of `orderctl orders` for customers, which access the platform only through the API."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ SortOption = Annotated[str | None, typer.Option(help="Order of the list; created
 
 @dataclass(frozen=True, kw_only=True)
 class OrderQuery:
-    """Filter, order and limit of a list of orders."""
+    """Filter, sort order and maximum length of a list of orders."""
 
     status: Sequence[OrderStatus]
     since: datetime | None
@@ -209,7 +209,11 @@ async def _listed(client: OrderClient, query: OrderQuery) -> list[Order]:
 
 
 def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
-    """Return the units of each SKU from `SKU=QUANTITY` arguments; a repeated SKU is added up."""
+    """Return the quantity of each SKU from `SKU=QUANTITY` arguments. Quantities of a repeated SKU are added up.
+
+    Raises:
+        BadParameter: if an argument has another form.
+    """
     quantities: dict[str, int] = {}
     for line in lines:
         sku, equals, quantity = line.rpartition("=")

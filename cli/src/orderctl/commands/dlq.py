@@ -1,4 +1,4 @@
-"""`orderctl dlq`: the messages that the processor could not handle."""
+"""`orderctl dlq`: list, redrive and discard the messages that the processor could not process."""
 
 import asyncio
 import json
@@ -33,7 +33,22 @@ from orderctl.terminal import (
     print_json,
 )
 
-REDACTED_KEYS = frozenset({"customer", "reference", "name"})
+SHOWN_TEXTS = frozenset(
+    {
+        "specversion",
+        "type",
+        "id",
+        "source",
+        "subject",
+        "time",
+        "datacontenttype",
+        "traceparent",
+        "tenantid",
+        "sku",
+        "currency",
+    }
+)
+"""Members of a message whose text is shown. Every other text may come from a customer."""
 REDACTED = "•••"
 
 app = typer.Typer(
@@ -89,8 +104,8 @@ def show(
 ) -> None:
     """Show one dead letter: its reason and its body.
 
-    Without --unredacted, customer, reference and names are replaced by •••, and a body that is not a JSON object is
-    not shown.
+    Without --unredacted, texts that may come from a customer are replaced by •••, and a body that is not a JSON object
+    is not shown.
     """
     with reported_failures(), _opened(make_target(local, state)) as letters:
         letter = letters.find(message_id, limit)
@@ -173,7 +188,7 @@ def discard(
 
 
 class _Verb:
-    """Audit entries, printed results and exit code of `redrive` and `discard`."""
+    """Recorder and printer for one run of `redrive` or `discard`: audit entries, results, totals and exit code."""
 
     def __init__(self, name: str, done: str, target: Target, reason: str) -> None:
         self._name = name
@@ -203,7 +218,7 @@ class _Verb:
         console.print(f"{word}: {outcome.letter.message_id} ({outcome.letter.order_id or 'unreadable'}){detail}")
 
     def conclude(self, select: Collection[str] | None, limit: int) -> None:
-        """Print the totals. Raise typer.Exit if a letter was not found, was refused or failed."""
+        """Print the totals. Raises typer.Exit if a letter was not found or refused, or its handling failed."""
         counts = {result: sum(each.result is result for each in self._outcomes) for result in Result}
         totals = [f"{count} {self._words.get(result, str(result))}" for result, count in counts.items() if count]
         console.print(", ".join(totals) or "There was nothing to do.")
@@ -244,7 +259,11 @@ def _needed_by_open_orders(target: Target) -> Callable[[Sequence[DeadLetter]], R
 
 
 def _selected(ids: list[str] | None, *, every: bool) -> Collection[str] | None:
-    """Return the ids, or None for all. Raises BadParameter unless it is one of the two."""
+    """Return the selected message ids, or None for all letters.
+
+    Raises:
+        BadParameter: unless exactly one of `ids` and `every` is given.
+    """
     if every and ids:
         raise typer.BadParameter("--all and --id exclude each other")
     if not every and not ids:
@@ -273,7 +292,7 @@ def _print_missing(ids: Sequence[str], limit: int) -> None:
 
 
 def _summary(letter: DeadLetter) -> dict[str, str | int | None]:
-    """Return the letter's fields without its body and customer."""
+    """Return a letter's fields by name, without its body and its customer."""
     return {
         "message_id": letter.message_id,
         "type": letter.type,
@@ -310,13 +329,14 @@ def _redacted(body: str) -> str:
     return json.dumps(_without_secrets(content), indent=2, ensure_ascii=False)
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(value: Any, name: str = "") -> Any:
+    """Return the value of the member `name`, with the texts replaced that may come from a customer."""
     if isinstance(value, dict):
-        return {key: REDACTED if key in REDACTED_KEYS else _without_secrets(member) for key, member in value.items()}
+        return {key: _without_secrets(member, key) for key, member in value.items()}
     if isinstance(value, list):
-        return [_without_secrets(member) for member in value]
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        return REDACTED  # JSON inside a string, whose keys are not checked
+        return [_without_secrets(member, name) for member in value]
+    if isinstance(value, str) and (name not in SHOWN_TEXTS or value.lstrip().startswith(("{", "["))):
+        return REDACTED
     return value
 
 

@@ -43,7 +43,7 @@ app = typer.Typer(
 
 
 def _run(context: typer.Context) -> None:
-    """Run the checkout's version of the command, in this process."""
+    """Run the command of the same name from the checkout's `infra.operate`, in this process."""
     with reported():
         sys.path.insert(0, str(_checkout()))
     sys.argv = ["orderctl env", str(context.info_name), *context.args]
@@ -51,7 +51,7 @@ def _run(context: typer.Context) -> None:
 
 
 def _checkout() -> Path:
-    """Return the checkout around the current folder. Raises UsageError."""
+    """Return the root folder of the checkout that contains the current folder. Raises UsageError if there is none."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         if (folder / "infra" / "operate" / "__main__.py").is_file():

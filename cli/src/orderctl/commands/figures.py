@@ -1,4 +1,4 @@
-"""Short texts for numbers, ages and bars."""
+"""Formatting of rates, counts, durations, ages and bar charts."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ LEVELS = 2 * (len(BARS) - 1)
 
 
 def rate(per_second: float | None) -> str:
-    """Format a rate; one that is not zero never looks like zero."""
+    """Format a rate per second: `12.3`, `1,234`. A rate below 0.05 that is not zero is `<0.1`."""
     if per_second is None:
         return UNKNOWN
     if 0 < per_second < 0.05:
@@ -43,9 +43,9 @@ def age(seconds: float | None) -> str:
 
 
 def bars(values: Sequence[float], width: int) -> tuple[str, str]:
-    """Draw the last `width` values as bars of two lines, the newest at the right; the highest bar is full.
+    """Return the upper and the lower line of a bar chart of the last `width` values, the newest at the right.
 
-    A zero is drawn as a thin line, unlike a value that was not measured.
+    The highest value fills both lines. A zero is a thin line; columns without a value, at the left, are blank.
     """
     shown = values[-width:]
     peak = max(shown, default=0.0)

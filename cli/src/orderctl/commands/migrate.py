@@ -66,9 +66,10 @@ def migrate(
 
 
 def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Run the work, and cancel it on a signal as asyncio does on Ctrl-C, so that no step is left half done.
+    """Run `work`, and cancel it when a signal arrives, as asyncio does on Ctrl-C, so that it can clean up.
 
-    Raises KeyboardInterrupt.
+    Raises:
+        KeyboardInterrupt: if `work` was cancelled.
     """
 
     async def main() -> None:
@@ -86,7 +87,7 @@ def _run_until_signal(work: Coroutine[Any, Any, None]) -> None:
 async def _run(
     target: Target, tables: list[MigratedTable], *, rate: float, reason: str | None, from_start: bool
 ) -> None:
-    """Migrate the tables, or only count their items if there is no reason."""
+    """Migrate the tables. Without a `reason`, only count their items."""
     async with open_migrations(target, tables) as migrations:
         for table in tables:
             with _progress() as progress:
@@ -109,7 +110,7 @@ async def _backfill(
 
 
 def _progress() -> Progress:
-    """Return a progress bar on stderr; stdout has the result. The total is AWS's item count, some hours old."""
+    """Return a progress bar on stderr, since stdout is for the result. Its total is DynamoDB's count, hours old."""
     columns = (TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=errors, transient=True)
 

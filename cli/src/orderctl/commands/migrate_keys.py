@@ -1,4 +1,4 @@
-"""`orderctl migrate-keys`: move open orders to the keys of the outbox that the last release sweeps."""
+"""`orderctl migrate-keys`: move open and parked orders to the outbox keys that every release reads."""
 
 import asyncio
 from typing import Annotated

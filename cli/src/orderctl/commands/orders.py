@@ -1,4 +1,4 @@
-"""`orderctl orders`: commands for customers, which use the API, and for operators, which use storage."""
+"""`orderctl orders`: commands for customers, which call the API, and for operators, which access the tables."""
 
 from typing import Annotated
 

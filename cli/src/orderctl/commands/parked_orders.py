@@ -1,4 +1,4 @@
-"""Commands of `orderctl orders` for operators: stored orders, and parked ones."""
+"""Commands of `orderctl orders` for operators: show a stored order, and list, retry or reject parked orders."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -23,7 +23,7 @@ ReasonOption = Annotated[str, typer.Option(help="Reason, kept in the audit trail
 
 
 def list_parked(target: Target, limit: int, output: Output) -> None:
-    """List parked orders, the longest parked first."""
+    """Print up to `limit` parked orders, those parked longest first."""
     orders = target.run(lambda adapters: parked_orders.list_parked(adapters, limit))
     if output is Output.JSON:
         print_json([_summary(order) for order in orders])
@@ -106,9 +106,12 @@ def _act(
     dry_run: bool,
     yes: bool,
 ) -> T | None:
-    """Print the order and its environment, ask for confirmation, and run `verb`. Return None for a dry run.
+    """Announce the target, ask for confirmation, run `verb` on the order, and return its result; None for a dry run.
 
-    Raises OrderNotFound, UsageError, Refused.
+    Raises:
+        UsageError: if the reason is blank.
+        OrderNotFound: if the tenant has no such order.
+        Refused, Interrupted: if the operator does not confirm.
     """
     checked_reason(reason, required=True)
     order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
@@ -139,7 +142,7 @@ def _summary(order: Order) -> dict[str, str | int]:
 
 
 def _payment_attempts(order: Order) -> str:
-    """Return the provider calls that needed more than one idempotency key, each with its number of used keys."""
+    """Return the payment calls that needed another idempotency key, each with its number of keys used up before."""
     spent = {call: getattr(order.payment.attempts, call) for call in PaymentCall}
     return ", ".join(f"{call} {number}" for call, number in spent.items() if number) or "-"
 

@@ -27,10 +27,10 @@ from orderctl.profile import DEFAULT_STATE, LocalOption, StackProfile, StateOpti
 from orderctl.terminal import Output, OutputOption, console, print_json
 
 EXTERNAL_FONT = re.compile(r"\s*@font-face \{[^}]*\}")
-"""CSS rule of Rich's SVG that fetches a font from another site. Any monospaced font will do."""
+"""CSS rule in Rich's SVG that loads a font from another site. It is removed: any monospaced font is sufficient."""
 
 REDRAWS_PER_SECOND = 4
-"""Redraws that follow a change of the terminal's size."""
+"""Redraws per second without new data, so that the screen adapts to a new terminal size."""
 
 
 def top(
@@ -109,7 +109,7 @@ def top(
 def _look_live(
     sources: AbstractAsyncContextManager[Sources], watch: Watch, every: float, also: Callable[[View], None]
 ) -> None:
-    """Show views on the whole terminal until Ctrl-C."""
+    """Show views on the full screen until Ctrl-C, and pass each to `also`."""
     first = Text("loading …")
     with Live(first, console=console, screen=True, refresh_per_second=REDRAWS_PER_SECOND) as live:
 
@@ -128,7 +128,7 @@ async def _look(
     show: Callable[[View], None],
     looks: int | None = None,
 ) -> None:
-    """Show `looks` views, or views without end if it is None."""
+    """Poll the sources every `every` seconds and show a view of each poll. Stop after `looks` polls; never if None."""
     async with opened as sources:
         for number in count(1):
             show(watch.see(await sources.look()))

@@ -25,7 +25,7 @@ STATUS_STYLES = {"confirmed": GOOD, "rejected": "yellow", "cancelled": "yellow",
 
 @dataclass(frozen=True)
 class Screen:
-    """Renderable of a view, or of an error if the terminal is too small."""
+    """Rich renderable that shows a view, or an error message if the terminal is too small."""
 
     view: View
 

@@ -1,1 +1,1 @@
-"""Deployment of a service by its image tag: the tag moves, ECS deploys, and the tag moves back after a failure."""
+"""Deployment of a service: move its live tag to an image, let ECS deploy it, move the tag back after a failure."""

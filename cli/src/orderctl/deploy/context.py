@@ -1,4 +1,4 @@
-"""Context of a deployment command: one service in one account, the operator, and the clients of AWS."""
+"""Context of a deployment command: the service, the account, the operator, and the AWS clients."""
 
 import os
 import time
@@ -41,7 +41,7 @@ ONE_CALL = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts":
 
 
 def make_session() -> boto3.Session:
-    """Return a session in the region of `AWS_REGION`, which botocore does not read."""
+    """Return a boto3 session for the region in `AWS_REGION`, a variable that botocore itself does not read."""
     return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
 
 
@@ -55,7 +55,7 @@ class DeployContext:
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
-        """Open the context with the credentials and the region from AWS's own variables.
+        """Open the context of a service with the caller's AWS credentials and region. `kind` is the service's name.
 
         Raises:
             Refused: without a region, for an unknown service, or if ORDER_ACCOUNT_ID names another account.
@@ -109,7 +109,7 @@ class DeployContext:
         return DynamoAuditTrail(self._client("dynamodb"), self._operations)
 
     def record(self, verb: str, detail: str, reason: str = "-") -> None:
-        """Write an action on the service to the audit trail. Raises botocore's errors."""
+        """Record an operator's action on the service in the audit trail. Raises a botocore exception on failure."""
         self.audit.record(
             Operation(subject=self.ref.subject, at=utc_now(), actor=self.actor, verb=verb, reason=reason, detail=detail)
         )
@@ -138,10 +138,10 @@ class DeployContext:
         return [entry for entries in found for entry in entries if entry.at > moment]
 
     def watch(self) -> Callable[[Deployment], str | None]:
-        """Return a function that returns the reason to roll back a deployment, or None.
+        """Return a function that returns the reason to roll back a deployment, or None if there is none.
 
-        For the processor, new dead letters are the reason, because ECS does not monitor them. For the API, the function
-        always returns None.
+        For the processor, the reason is new dead letters: each poll counts them, so the rollback starts before the
+        CloudWatch alarm on dead letters would start it. For the API, the function always returns None.
         """
         if self.ref.kind == API:
             return lambda _: None

@@ -1,4 +1,4 @@
-"""Watch for dead letters: a new processor that cannot read older messages creates some at once."""
+"""Detection of new dead letters, which a new processor creates at once if it cannot read older messages."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from order_shared.aws.queue_depth import depth_request, to_depth
 
 
 class DeadLetterWatch:
-    """Counter of the dead letters since a deployment's first task. `sqs` is a boto3 client."""
+    """Counter of the dead letters that appear after a deployment's first task started. `sqs` is a boto3 client."""
 
     def __init__(self, sqs: Any, queue_name: str) -> None:
         self._sqs = sqs
@@ -15,7 +15,7 @@ class DeadLetterWatch:
         self._before: int | None = None
 
     def __call__(self, deployment: Deployment) -> str | None:
-        """Return why the deployment must be rolled back; None if it need not, or has no task yet."""
+        """Return the reason to roll the deployment back; None without new dead letters, or while no new task runs."""
         count = self._count()
         if self._before is None or deployment.target.running == 0:
             self._before = count

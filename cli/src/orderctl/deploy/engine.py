@@ -26,7 +26,7 @@ from order_operations.deployments.fleet import FAILED, Deployment, Fleet, StartF
 from order_operations.deployments.way_back import DEPLOYED, ROLLED_AWAY, change
 
 APPEAR_SECONDS = 60.0
-"""Time in which ECS must list a deployment that was started."""
+"""Seconds within which ECS must list a deployment after its start."""
 
 START_ATTEMPTS = 10
 """Calls of UpdateService that ECS throttles, or whose answer is lost and that had no effect."""
@@ -35,7 +35,7 @@ GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 
 
 class Step(StrEnum):
-    """Progress of a deployment, which determines the state that an interruption leaves."""
+    """Step of a deployment. It determines the state that an interruption leaves behind."""
 
     CHECKING = auto()
     MOVING = auto()
@@ -60,20 +60,20 @@ class Exclusion(Protocol):
     def take(self) -> None: ...
     def extend(self) -> None: ...
     def kept(self) -> AbstractContextManager[None]:
-        """Keep the lock from expiring during the block, which waits for an operator."""
+        """Return a context manager that keeps the lock from expiring while its block waits for an operator."""
         ...
 
     def release(self) -> None: ...
 
 
 class Observer(Protocol):
-    """Receiver of a deployment's events: a terminal, a log, a test."""
+    """Receiver of a deployment's events, such as a terminal or a test."""
 
     def checked(self, checks: Sequence[Check]) -> None: ...
     def noted(self, message: str) -> None: ...
     def observed(self, deployment: Deployment) -> None: ...
     def recorded(self, verb: str, detail: str) -> None:
-        """Write an entry to the audit trail. Raises if it may not have been written."""
+        """Write an entry to the audit trail. Raises an exception if the entry may not have been written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ class Outcome:
     changed: bool = True
     over: bool = True
     is_rolled_back: bool = False
-    """A rollback was requested. The deployment may have ended before."""
+    """True if a rollback was requested, even if the deployment ended before ECS received the request."""
 
     @property
     def is_live(self) -> bool:
@@ -102,11 +102,11 @@ class Engine:
     lock: Exclusion
     observer: Observer
     check: Callable[[Image], list[Check]]
-    """Preflight checks, before anything is changed."""
+    """Run the preflight checks, before anything is changed."""
     at_hook: Callable[[Deployment], HookDecision]
-    """Test green, then decide or ask."""
+    """Decide how to continue a deployment that is paused at a hook."""
     rejected: Callable[[Deployment], str | None]
-    """Return the reason to roll a deployment back although ECS would not; None if there is none."""
+    """Return a reason to roll back that ECS does not act on by itself; None if there is none."""
     accepts_unwatched: Callable[[Deployment], bool]
     """Decide, or ask, whether a deployment goes on of which ECS watches no alarm."""
     poll_sleep: Callable[[], None]
@@ -277,7 +277,10 @@ class Engine:
             self._poll_sleep()
 
     def _follow(self, deployment: Deployment, image: Image, aborted: str) -> tuple[Deployment, bool]:
-        """Follow to the end, or to a hook that stays paused. Return also whether a rollback was requested."""
+        """Follow the deployment until it ends or stays paused at a hook.
+
+        Return its last state, and whether a rollback was requested.
+        """
         self.step = Step.FOLLOWING
         answered: set[str] = set()
         why: str | None = aborted or None
@@ -335,7 +338,7 @@ class Engine:
         return f"the tag was moved meanwhile: ECS runs {resolved} instead of {image.digest}"
 
     def _call(self, action: Callable[[], None]) -> bool:
-        """Make the call. Return False if it came too late: the next poll shows the deployment's state."""
+        """Run the action. Return False if it came too late; the next poll then shows the deployment's state."""
         try:
             action()
         except TooLate as error:
@@ -390,7 +393,7 @@ class Engine:
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
         """Move the live tag back to the running image, so that the next deployment does not ship the failed one.
 
-        The tag is left alone if it points to another image by now, or if a newer deployment uses it.
+        The tag is not changed if it no longer points to the failed image, or if a newer deployment uses it.
         """
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision or self.fleet.describe().current_revision
@@ -414,20 +417,20 @@ class Engine:
             self._remember(oldest)
 
     def _newer(self, deployment: Deployment) -> Deployment | None:
-        """Return a later deployment that is under way or has succeeded."""
+        """Return a later deployment that is under way or has succeeded, or None."""
         under_way = self.fleet.under_way()  # the list may be late
         known = [*([under_way] if under_way is not None else []), *self.fleet.history()]
         newer = (each for each in known if each.created_at > deployment.created_at)
         return next((each for each in newer if each.status not in FAILED), None)
 
     def _remember(self, before: str | None) -> None:
-        """Point the previous tag at the replaced image, also after a deployment that no command followed to its end."""
+        """Point the previous tag at `before`, the replaced image, unless it points there or `before` is None."""
         tag = self.fleet.ref.previous_tag
         if before is not None and self.repository.digest_of(tag) != before:
             self._moved(tag, before, otherwise=f"{tag} cannot be moved, so there is no image for a rollback")
 
     def _moved(self, tag: str, digest: str, *, otherwise: str) -> bool:
-        """Move a tag. Return False if the image was deleted, which does not change the deployment's result."""
+        """Move a tag. If the image was deleted, report `otherwise` and return False instead of failing the command."""
         try:
             self.repository.move(tag, digest)
         except ImageNotFound as error:

@@ -15,7 +15,7 @@ from order_operations.deployments.checks import Check, Verdict
 
 TIMEOUT = 10.0
 SHOWN = 200
-"""Characters of a response body in a message."""
+"""Maximum length of a response body in a message, in characters."""
 
 RELEASE = "Order-Release"
 ATTEMPTS = 12

@@ -1,4 +1,4 @@
-"""Client for the order platform's API. It retries safe requests and never places an order twice.
+"""Client for the order platform's API. It retries failed requests and places no order twice.
 
     async with OrderClient("https://orders.example", token) as client:
         order = await client.place_order({"TEA-GREEN-100": 2})

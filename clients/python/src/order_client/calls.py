@@ -1,4 +1,4 @@
-"""API calls with retries: attempts until a final response or the deadline."""
+"""API calls, each retried until a final response or the deadline."""
 
 import asyncio
 import re
@@ -53,7 +53,10 @@ class Caller:
         await self._http.aclose()
 
     async def send(self, call: Call) -> httpx2.Response:
-        """Send the request and return its response, 2xx or 304. Raises Problem, Unreachable, UnexpectedAnswer."""
+        """Send the request and return its response, 2xx or 304.
+
+        Raises Problem, Unreachable, UnexpectedAnswer, and ValueError for an invalid token.
+        """
         end = self._time.clock() + self._policy.deadline + call.held
         attempt = 0
         while True:
@@ -96,7 +99,7 @@ class Caller:
 
 
 def _bearer(token: str) -> str:
-    """Return the Authorization header. Raises ValueError for an invalid token without showing the token."""
+    """Return the value of the Authorization header. Raises ValueError, without the token, if the token is invalid."""
     if not TOKEN_PATTERN.fullmatch(token.strip()):
         raise ValueError("the token is empty, or has characters that are not allowed in a header")
     return f"Bearer {token.strip()}"

@@ -1,4 +1,4 @@
-"""Client with one method per operation of the API for customers."""
+"""Client for customers: place, read, list, watch and cancel orders, and read a product."""
 
 import re
 import uuid
@@ -20,7 +20,7 @@ ORDERS = "/v1/orders"
 LONGEST_WAIT = 20.0
 """Maximum seconds for which the API waits before it responds."""
 POLLING = RetryPolicy(base=0.1, cap=2.0)
-"""Pauses between reads of an order if the API does not wait before it responds."""
+"""Pauses between reads of an order, used if the API responds without waiting."""
 KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
 T = TypeVar("T", bound=BaseModel)
@@ -71,7 +71,8 @@ class OrderClient:
         """Place an order. The returned order is durable and will be processed soon. `lines` are quantities by SKU.
 
         Without an idempotency key each call creates a new one: the retries of a call place one order, and two calls
-        place two. Pass your own key to repeat the call after a restart of the program; every error has the key.
+        place two. Pass your own key to repeat the call after a restart of the program. If the API cannot be reached or
+        returns an error, the raised error has the key in `idempotency_key`.
         Raises Unprocessable, Conflict, and ValueError for an invalid key.
         """
         key = idempotency_key if idempotency_key is not None else str(uuid.uuid4())
@@ -97,7 +98,9 @@ class OrderClient:
         return _read(Order, await self._caller.send(Call(method="GET", path=_path(order_id))))
 
     async def cancel_order(self, order_id: str, *, version: int | None = None) -> Order:
-        """Cancel the order or request its cancellation: stock and payment are returned soon. Repeating has no effect.
+        """Cancel the order at once if it is pending; otherwise request its cancellation. Return the order.
+
+        After a request, stock and payment are returned soon. Repeating the call has no effect.
 
         If `version` is given, the order is cancelled only if it still has this version.
         Raises NotFound, VersionMismatch, and Conflict if the order can no longer be cancelled.
@@ -128,9 +131,10 @@ class OrderClient:
         timeout: float = 60.0,  # noqa: ASYNC109 - it raises StillOpen, with the order
         until: Collection[OrderStatus | str] = END_STATES,
     ) -> AsyncIterator[Order]:
-        """Yield the order now and after each change, until it has ended. Raises the same errors as `wait_for_end`.
+        """Yield the order now and after each change, until it is in a state of `until`.
 
-        Quick successive changes may appear as one. The timeline contains them all.
+        Several quick changes may be yielded as one; the timeline of the order contains all of them. Raises the same
+        errors as `wait_for_end`.
         """
         async for order in self._versions(order_id, timeout, until, look_first=True):
             yield order
@@ -145,7 +149,7 @@ class OrderClient:
         sort: str | None = None,
         page_size: int | None = None,
     ) -> AsyncIterator[OrderPage]:
-        """Yield your orders page by page, newest first unless `sort="created_at"`.
+        """Yield the customer's orders page by page, newest first unless `sort="created_at"`.
 
         `q` searches references and SKUs. Times need a time zone. `created_from` is inclusive, `created_before` is not.
         Raises ValueError for a time without a zone.
@@ -177,8 +181,8 @@ class OrderClient:
     ) -> AsyncIterator[Order]:
         """Yield each new version of the order. The last one is in a state of `until`.
 
-        Each request lets the API wait for a change; the first one for the end of the order, unless `look_first`. If
-        the API does not wait, requests are repeated with growing pauses.
+        Each request asks the API to respond only after a change. The first request asks it to respond after the end of
+        the order or, with `look_first`, at once. If the API does not wait, requests are repeated with growing pauses.
         """
         end = self._time.clock() + patience
         order: Order | None = None

@@ -2,8 +2,8 @@
 
 OrderClientError
 ├── Unreachable           no response in time: the request may or may not have taken effect
-├── UnexpectedAnswer      the response does not come from this API
-├── StillOpen             the order did not end within the time-out
+├── UnexpectedAnswer      the response is not one that this API returns
+├── StillOpen             the order did not reach the expected state within the time-out
 └── Problem               error response of the API (RFC 9457)
     ├── InvalidRequest    400, 413 and similar: `errors` lists the invalid parts of the request
     ├── Unauthenticated   401: the token is missing or not valid
@@ -41,7 +41,7 @@ GATEWAY_STATUSES = frozenset(
 
 class OrderClientError(Exception):
     idempotency_key: str | None = None
-    """Idempotency key of the order to place. The same call can be repeated with this key at any time."""
+    """Idempotency key of `place_order`. Within 24 hours, repeating the call with this key places no second order."""
 
 
 class Unreachable(OrderClientError):
@@ -53,7 +53,7 @@ class UnexpectedAnswer(OrderClientError):
 
 
 class StillOpen(OrderClientError):
-    """Order that did not end within the time-out. `order` is its last known state."""
+    """The order did not reach the expected state within the time-out. `order` is its last known state."""
 
     def __init__(self, order: Order) -> None:
         super().__init__(f"order {order.id} is still {order.status}")
@@ -68,7 +68,7 @@ class Problem(OrderClientError):
     """
 
     status_code: ClassVar[HTTPStatus | None] = None
-    """Status of this class. Statuses without a class are InvalidRequest below 500 and Unavailable from 500."""
+    """Status that raises this class. Other statuses raise InvalidRequest below 500, and Unavailable from 500."""
 
     def __init__(self, body: "_Body", *, status: int, request_id: str, retryable: bool, wait: float | None) -> None:
         super().__init__(f"{body.code}: {body.detail}")
@@ -137,7 +137,7 @@ class Unavailable(Problem):
 
 
 class _Body(BaseModel):
-    """Used fields of a problem document."""
+    """Fields of a problem document that the client reads."""
 
     code: str
     detail: str

@@ -63,7 +63,7 @@ class Order(_Resource):
 
     @property
     def is_being_cancelled(self) -> bool:
-        """Return whether cancellation was requested: the order will end as `cancelled`, whatever its current status."""
+        """Return whether cancellation was requested and is not complete: the order will end as `cancelled`."""
         return self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
 
 

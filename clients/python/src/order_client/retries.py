@@ -15,7 +15,8 @@ Jitter = Callable[[float, float], float]
 class RetryPolicy:
     """Retry policy, in seconds. A call ends within `deadline`, and one attempt within `attempt_timeout`.
 
-    The pause before retry n (from 0) is random, up to `base` * 2**n but at most `cap`, in addition to `Retry-After`.
+    Both limits are extended by the time that the call asks the API to wait. The pause before retry n, counted from 0,
+    is random between 0 and the lesser of `base` * 2**n and `cap`; the seconds of `Retry-After` are added to it.
     """
 
     deadline: float = 30.0
@@ -30,7 +31,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class Time:
-    """Clock, sleep and jitter functions. Tests pass their own."""
+    """Clock, sleep and jitter functions, which tests replace."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

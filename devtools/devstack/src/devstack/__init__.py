@@ -1,1 +1,1 @@
-"""The whole platform on one machine, without Docker or an AWS account, with the production code path."""
+"""Local stack: the whole platform on one machine, with the production code and without Docker or an AWS account."""

@@ -11,7 +11,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def part_options(description: str) -> argparse.ArgumentParser:
-    """Return a parser for `--host` and `--port`, with the defaults ORDER_HOST and ORDER_PORT as in the services."""
+    """Return a parser for `--host` and `--port`. Their defaults are ORDER_HOST and ORDER_PORT, as in the services."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host", default=os.environ.get("ORDER_HOST", LOOPBACK))
     parser.add_argument("--port", type=int, default=os.environ.get("ORDER_PORT", "0"), help="0: any free port")

@@ -163,6 +163,6 @@ def seconds_to_end(order: Order) -> float:
 
 
 def expect(condition: object, message: str) -> None:
-    """Raises DemoFailed with the message unless the condition is true."""
+    """Raise DemoFailed with the message unless the condition is true."""
     if not condition:
         raise DemoFailed(message)

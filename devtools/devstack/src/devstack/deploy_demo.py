@@ -56,7 +56,10 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Terminal:
-    """Terminal that runs commands. `announce` prints a command before it runs, `show` prints its output."""
+    """Runner of orderctl commands.
+
+    `announce` prints each command before it runs. `show` prints the output of `status`; other commands print their own.
+    """
 
     environment: Mapping[str, str]
     tags: Mapping[str, str]
@@ -65,7 +68,7 @@ class Terminal:
     show: Show
 
     def deploy(self, what: str, service: str, image: str, *options: str, instead: str | None = None) -> Row:
-        """Deploy an image; with `instead`, expect a rollback to that image. Raises DemoFailed."""
+        """Deploy an image; with `instead`, expect a rollback to that image. Raises DemoFailed if the result differs."""
         expected, outcome, runs = (FAILED, "rolled back", instead) if instead else (DONE, "deployed", image)
         code = self._run("deploy", service, "--env", ENVIRONMENT, "--tag", image, *options).returncode
         expect(code == expected, f"the deployment of {image} exited with {code} instead of {expected}")
@@ -89,7 +92,10 @@ class Terminal:
 
 
 def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
-    """Return the rows of the result table. Raises DemoFailed at the first failed check, and ChildFailed."""
+    """Return the rows of the result table.
+
+    Raises DemoFailed at the first failed check, and ChildFailed if a process exits.
+    """
     announce("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API for the green side")
     with (
         running_ecs_stack(folder / "ecs", speed=SPEED, strategy="CANARY") as account,
@@ -119,7 +125,7 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
 
 
 class Unavailable(Handler):
-    """Green side of a bad image: every response is 503."""
+    """Green side of a bad image: it responds to every GET with 503."""
 
     def do_GET(self) -> None:  # noqa: N802 - name in the base class
         body = b'{"title": "Temporarily unavailable", "detail": "the table orders cannot be reached"}'
@@ -184,7 +190,10 @@ def _tags(account: EcsStack) -> dict[str, str]:
 
 
 def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) -> None:
-    """Set the address that serves in place of each image's tasks. `urls` are by tag, `tags` by digest."""
+    """Set the URL to which the fake forwards the requests for the tasks of each image.
+
+    `urls` maps tags to URLs, and `tags` maps digests to tags.
+    """
     for digest, tag in tags.items():
         if tag in urls:
             arguments = {"url": urls[tag], "digest": digest}

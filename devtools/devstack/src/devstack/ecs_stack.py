@@ -20,7 +20,7 @@ FAKED = ("ecs", "ecr", "elastic_load_balancing_v2", "cloudwatch")
 
 @dataclass(frozen=True)
 class EcsStack:
-    """Running fake account. `endpoints` are by service name, as in `AWS_ENDPOINT_URL_<NAME>`."""
+    """Running fake account. `endpoints` maps service names, as in `AWS_ENDPOINT_URL_<NAME>`, to URLs."""
 
     group: ProcessGroup
     endpoints: Mapping[str, str]

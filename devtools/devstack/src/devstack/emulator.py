@@ -60,7 +60,10 @@ def _start_on(port: int, group: ProcessGroup, services: Sequence[str]) -> tuple[
 
 
 def _environment(host: str, port: int, services: Sequence[str]) -> dict[str, str]:
-    """Return the emulator's environment variables, without those of this process, which may refer to real AWS."""
+    """Return the environment variables of the emulator.
+
+    Of the variables of this process only PATH and HOME are kept, because others may refer to real AWS.
+    """
     return {
         "PATH": os.environ.get("PATH", ""),
         "HOME": os.environ.get("HOME", ""),

@@ -45,7 +45,10 @@ class Issuer:
 
     @classmethod
     def at(cls, path: Path) -> "Issuer":
-        """Return the issuer with the private key in this file. A missing file is created for its owner only."""
+        """Return the issuer with the private key in this file. Raises TypeError if the file contains no RSA key.
+
+        A missing file is created with a new key and is readable by its owner only.
+        """
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -82,9 +85,9 @@ class Issuer:
 
     @contextlib.contextmanager
     def serve(self, host: str = LOOPBACK, port: int = 0, *, client_secret: str | None = None) -> Iterator[str]:
-        """Publish the key set at any path while the block runs; yield its URL. Port 0 selects a free port.
+        """Serve the key set at every path while the block runs; yield its URL. Port 0 selects a free port.
 
-        With `client_secret`, a POST returns a token for the `tenant` and `customer` of its form.
+        With `client_secret`, a POST that contains it returns a token for the `tenant` and `customer` of its form.
         """
         issuer = self
 

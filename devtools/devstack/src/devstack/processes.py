@@ -78,7 +78,7 @@ class Child:
         self.ensure_alive()  # another process may have responded on its port
 
     def listening_port(self) -> int | None:
-        """Return the port in its log line `listening`; None if there is none yet."""
+        """Return the port in the process's log line `listening`; None if there is none yet."""
         return find_listening_port(self.log_path, self.log_start)
 
     def wait_for_address(self, seconds: float = READY_SECONDS) -> str:
@@ -112,7 +112,7 @@ class ProcessGroup:
         return self
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Start a process. Its output is appended to `{name}.log`, so that a restarted process keeps its history."""
+        """Start a process. Its output is appended to `{name}.log`, so that the log of an earlier run is kept."""
         path = self.logs / f"{name}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
@@ -129,7 +129,7 @@ class ProcessGroup:
         return child
 
     def ensure_alive(self) -> None:
-        """Raises ChildFailed for the first process that has exited."""
+        """Raise ChildFailed if a child or the guard process has exited."""
         for child in self._children:
             child.ensure_alive()
         if self._guard.poll() is not None:

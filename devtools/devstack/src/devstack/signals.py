@@ -17,11 +17,11 @@ def ignored_signals() -> list[int]:
 
 @contextlib.contextmanager
 def defaults_for_children() -> Iterator[None]:
-    """Start children in the block with the default disposition of every signal, and none blocked.
+    """Let children that start in the block have the default disposition of every signal, and no blocked signal.
 
-    A child inherits ignored signals, and then does not end on them, but it does not inherit handlers. So in the block
-    this process handles its ignored signals with a function that does nothing. Only the main thread can set signal
-    handlers: in other threads this has no effect.
+    A child inherits which signals are ignored, and such a signal does not end it. It does not inherit handlers.
+    Therefore this process replaces each ignored disposition by a handler that does nothing while the block runs.
+    Outside the main thread this has no effect, because only the main thread can set signal handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

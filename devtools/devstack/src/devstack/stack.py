@@ -57,7 +57,10 @@ def local_settings(endpoint: str) -> Settings:
 
 
 def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[str, str]:
-    """Return the variables of the services, without the payment address. Containers use `env/local.env`."""
+    """Return the environment variables of the services, without the address of the payment sandbox.
+
+    Containers use `env/local.env` instead.
+    """
     return {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws,
@@ -203,7 +206,10 @@ def is_free(port: int) -> bool:
 
 @contextlib.contextmanager
 def published(stack: Stack, path: Path) -> Iterator[None]:
-    """Keep `stack.json` at the path while the block runs, readable by its owner only: it contains a secret."""
+    """Write `stack.json` to the path, and remove it at the end of the block.
+
+    The file is readable by its owner only, because it contains a secret.
+    """
     draft = path.with_suffix(f".{os.getpid()}")
     draft.touch(0o600)
     draft.write_text(json.dumps(stack.describe(), indent=2) + "\n")

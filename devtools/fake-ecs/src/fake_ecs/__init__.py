@@ -12,7 +12,7 @@ APIs, which this fake or another endpoint serves.
 
 The behaviour follows the AWS documentation. Where the documentation gives no detail, the fake assumes:
 
-- a rolling deployment has the stages of a blue/green deployment, except those that shift traffic;
+- a rolling deployment has the stages of a blue/green deployment, except the four that shift traffic or follow a shift;
 - a newer deployment ends the previous deployment at once, with the status STOPPED. The stage RECONCILE_SERVICE of the
   newer deployment removes the tasks of the previous one;
 - a rollback returns to the revision that had the production traffic at the start of the deployment, and

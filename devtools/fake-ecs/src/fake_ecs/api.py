@@ -68,7 +68,7 @@ class EcsApi:
 
     @_change
     def stop_service_deployment(self, request: Json) -> Json:
-        """Roll back a deployment. AWS documents the model's other stop type, ABORT, as not valid."""
+        """Roll back a deployment. ABORT, the other stop type in botocore's model, is not valid according to AWS."""
         if request.get("stopType", "ROLLBACK") != "ROLLBACK":
             raise invalid("The valid values of stopType are ROLLBACK.")
         engine = self._engine

@@ -24,10 +24,10 @@ class Arns:
         return self.of("ecs", f"service-revision/{cluster}/{service}/{revision_id}")
 
     def task_definition(self, name: str) -> str:
-        """`family:revision`."""
+        """Return the ARN of the task definition with the name `family:revision`."""
         return self.of("ecs", f"task-definition/{name}")
 
 
 def last(name_or_arn: str) -> str:
-    """Return the name in a name or an ARN."""
+    """Return the name at the end of an ARN. A plain name is returned unchanged."""
     return name_or_arn.rpartition("/")[2]

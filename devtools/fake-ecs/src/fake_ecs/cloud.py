@@ -1,4 +1,4 @@
-"""Port to the AWS services that ECS uses, through their public APIs."""
+"""Interface to the AWS services that ECS calls, and its implementation with their public APIs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class Cloud(Protocol):
         """Return the digest of the image that an index has for the tasks' platform; None if there is none."""
 
     def alarming(self, names: Sequence[str]) -> frozenset[str]:
-        """Return the alarms that are in ALARM."""
+        """Return the names of those alarms that are in ALARM."""
         ...
 
     def route(self, rule: str, weights: Mapping[str, int]) -> None:
@@ -30,7 +30,7 @@ class Cloud(Protocol):
 
 
 class AwsCloud:
-    """Adapter over boto3 clients of `ecr`, `elbv2` and `cloudwatch`."""
+    """Implementation with boto3 clients of `ecr`, `elbv2` and `cloudwatch`."""
 
     def __init__(self, ecr: Any, elbv2: Any, cloudwatch: Any) -> None:
         self.ecr = ecr

@@ -1,7 +1,7 @@
 """Conditions of listener rules.
 
-As Elastic Load Balancing documents: a rule matches a request if each of its conditions has a matching value.
-In a value, `*` matches any number of characters and `?` exactly one. Hosts are compared without regard to case, paths
+As in Elastic Load Balancing, a rule matches a request if each of its conditions has a matching value. In a value, `*`
+matches any number of characters and `?` exactly one. Hosts are compared without regard to case, paths
 case-sensitively. The query string is ignored.
 """
 

@@ -16,7 +16,10 @@ Json = dict[str, Any]
 
 
 def read(given: Mapping[str, Any], before: Configuration) -> Configuration:
-    """Return the new configuration. Raises ApiError for values that ECS rejects or the fake does not support."""
+    """Return the configuration `before`, changed by the given members.
+
+    Raises ApiError for values that ECS rejects or the fake does not support.
+    """
     changes: Json = {}
     if "strategy" in given:
         changes["strategy"] = Strategy(given["strategy"])

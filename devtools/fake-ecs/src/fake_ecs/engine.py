@@ -1,4 +1,8 @@
-"""State of the fake, and its engine: read the other services, advance each service, apply the changes."""
+"""State of the fake, and the engine that advances it.
+
+A tick reads the alarms and images that a deployment needs, advances each service, and then applies the changes of
+traffic weights and targets to the load balancer.
+"""
 
 import threading
 from collections.abc import Mapping
@@ -50,7 +54,7 @@ class State:
 
 
 class Engine:
-    """Engine of the fake. Every method takes the lock; callers may hold it over several calls."""
+    """Engine of the fake. Every public method takes `lock`. Callers may hold it to combine several calls."""
 
     def __init__(self, arns: Arns, cloud: Cloud, clock: Clock, timing: Timing) -> None:
         self.arns = arns
@@ -61,7 +65,7 @@ class Engine:
         self.lock = threading.RLock()
         self._cloud = cloud
         self._routed: dict[str, Mapping[str, int]] = {}
-        """Weights last set, by rule."""
+        """Weights that were last set, by rule."""
         self._registered: dict[str, frozenset[str]] = {}
         """Registered addresses by target group."""
 
@@ -152,7 +156,7 @@ class Engine:
                     revision.desired = desired if revision.desired or revision is service.live else 0
 
     def tick(self) -> None:
-        """Do everything that is due. Raises botocore's errors if another API fails; the next tick retries."""
+        """Advance every service. If another AWS API fails, raises the error of botocore; the next tick retries."""
         with self.lock:
             for service in self.state.services.values():
                 self._advance(service)

@@ -2,7 +2,7 @@
 
 
 class ApiError(Exception):
-    """Error response. `code` is the client's `response["Error"]["Code"]`."""
+    """Error response. boto3 clients read `code` as `error.response["Error"]["Code"]`."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)

@@ -31,7 +31,7 @@ class Faults:
         self._stale: Any = None
         self._stale_left: Counter[str] = Counter()
         self.broken: dict[str, str] = {}
-        """Reason why containers of an image do not start, by digest."""
+        """Images whose containers do not start: the reason by image digest."""
         self.unhealthy: dict[str, str] = {}
         """Reason why containers of an image fail their health checks, by digest."""
         self.undigested: set[str] = set()
@@ -40,7 +40,7 @@ class Faults:
         """Services of which ECS reports the digest of the platform's image, not of the index. AWS documents neither."""
 
     def throttle(self, operation: str, calls: int) -> None:
-        """Throttle the next calls of an operation. By default botocore retries a throttled call four times."""
+        """Throttle the next `calls` calls of an operation. By default botocore retries a throttled call four times."""
         self.fail(operation, "ThrottlingException", calls)
 
     def fail(self, operation: str, code: str, calls: int = 1) -> None:
@@ -65,7 +65,10 @@ class Faults:
         return False
 
     def lag(self, calls: int, operations: Iterable[str] = READS) -> None:
-        """After each requested change, let the next calls of each read operation return the state before the change."""
+        """Make reads stale: after each change, the next `calls` calls of each operation return the state before it.
+
+        Raises ValueError for an operation that is not in READS.
+        """
         self._random = None
         self._lag = {operation: calls for operation in operations if calls}
         unknown = set(self._lag) - READS
@@ -82,7 +85,7 @@ class Faults:
             raise ApiError(code, "Rate exceeded" if code == "ThrottlingException" else "injected")
 
     def before_change(self, state: Any) -> Callable[[], None]:
-        """Save the state before a change. Call the returned function after the change."""
+        """Save the state before a change. Return a function to call after it, which makes the saved state readable."""
         if self._random is not None:
             self._lag = {operation: self._random.randrange(MOST_LATE_READS + 1) for operation in sorted(READS)}
         if not self._lag:

@@ -16,7 +16,7 @@ from fake_ecs.faults import Faults
 JSON_TYPE = "application/x-amz-json-1.1"
 XML_TYPE = "text/xml"
 SIGNED_FOR = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/aws4_request")
-"""Service in the credential scope of a signature. A query request names its service only there."""
+"""Pattern of the service in the credential scope of a signature. A query request names its service only there."""
 
 Handler = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -39,7 +39,7 @@ class Response:
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers in addition to those of the body."""
+    """Headers in addition to Content-Type and Content-Length."""
 
 
 class AnswerLost(Exception):

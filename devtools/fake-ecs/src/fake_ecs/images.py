@@ -18,7 +18,7 @@ def push_image(
 ) -> str:
     """Push an image for these platforms and return the digest of its index. `ecr` is a boto3 client.
 
-    The same tag and labels give the same image. Existing parts are accepted.
+    The same labels and platforms give the same image. Parts that exist already are kept.
     """
     manifests = [_push_platform(ecr, repository, labels, platform) for platform in platforms]
     index = _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests, "annotations": dict(labels)})

@@ -16,7 +16,7 @@ from fake_ecs.timing import Timing
 
 FEWEST_FAILURES = 3
 MOST_FAILURES = 200
-"""Limits of the circuit breaker's threshold, which is half the desired count."""
+"""Lower and upper limit of the circuit breaker's threshold, which is otherwise half the desired count."""
 
 BY_USER = "Rollback was requested by a user."
 ALARMED = "One or more alarms went into ALARM: {names}."
@@ -34,7 +34,7 @@ def threshold(desired: int) -> int:
 
 
 def advance(service: Service, now: datetime, seen: Observation, timing: Timing) -> None:
-    """Do everything that is possible now, until the state no longer changes."""
+    """Advance the tasks and the deployment of a service until nothing more can change at this time."""
     before = None
     while before != (place := _position(service)):
         before = place
@@ -131,7 +131,7 @@ def _pause_is_over(service: Service, deployment: Deployment, now: datetime, timi
 
 
 def resolve(deployment: Deployment, hook: Hook, action: HookAction, now: datetime, timing: Timing) -> None:
-    """Apply an operator's action at a pause. The deployment continues at the next advance."""
+    """Apply the action that an operator chose for a pause. It takes effect in a later `advance`."""
     deployment.updated_at = now
     if action is HookAction.CONTINUE:
         hook.status = HookStatus.SUCCEEDED

@@ -12,7 +12,7 @@ from enum import StrEnum
 from math import ceil
 
 FULL = 100
-"""100 per cent: all traffic, and the weight of the target group that has it."""
+"""100 per cent. Also the weight of the target group that receives all traffic."""
 
 
 class Strategy(StrEnum):
@@ -143,7 +143,7 @@ class PauseHook:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Deployment configuration of a service. Counts are in per cent of the desired count."""
+    """Deployment configuration of a service. The members `*_percent` are relative to the desired count."""
 
     strategy: Strategy
     bake_minutes: int = 0
@@ -198,7 +198,7 @@ class Balancing:
     container: str
     port: int
     target_groups: tuple[str, ...]
-    """One target group, or two that alternate in having the production traffic."""
+    """One target group, or two of which one at a time receives the production traffic."""
     production_rule: str | None = None
     test_rule: str | None = None
     role: str | None = None
@@ -286,7 +286,7 @@ class Service:
     configuration: Configuration
     created_at: datetime
     live: Revision | None = None
-    """Revision of the last successful deployment."""
+    """Revision of the last successful deployment or rollback."""
     capacity_provider: str = "FARGATE"
     balancing: Balancing | None = None
     revisions: list[Revision] = field(default_factory=list)
@@ -299,7 +299,7 @@ class Service:
     shifted: tuple[str, float] | None = None
     """Revision that has a part of the production traffic, and the percentage."""
     test_id: str = ""
-    """Revision of the test rule."""
+    """Id of the revision that receives the test traffic."""
 
     @property
     def ongoing(self) -> Deployment | None:
@@ -346,7 +346,7 @@ class Service:
         )
 
     def active(self) -> list[Revision]:
-        """Return the revisions that have tasks or desire tasks."""
+        """Return the revisions that have tasks, or whose desired number of tasks is above 0."""
         return [r for r in self.revisions if r.desired or any(t.status != TaskStatus.STOPPED for t in self.tasks_of(r))]
 
     def add_event(self, at: datetime, message: str) -> None:

@@ -104,7 +104,7 @@ class Registry:
     name = "ecr"
 
     def __init__(self, arns: Arns, clock: Clock, blob_url: str) -> None:
-        """Create an empty registry. Layers are downloaded from `blob_url`, by digest."""
+        """Create an empty registry. The download URL of a layer is `{blob_url}/{digest}`."""
         self.lock = threading.RLock()
         self._arns = arns
         self._clock = clock

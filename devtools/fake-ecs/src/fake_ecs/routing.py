@@ -2,7 +2,8 @@
 
     /_lb/8443/api.dev.example.com/v1/orders   is   https://api.dev.example.com:8443/v1/orders
 
-The fake's tasks run no containers. `serve` sets the address that serves in place of an image's tasks.
+Tasks of the fake run no containers. `Routing.serve` sets the URL to which requests for the tasks of an image are
+forwarded.
 """
 
 import random
@@ -36,13 +37,14 @@ class Routing:
         self._upstreams: dict[str | None, str] = {}
 
     def serve(self, url: str, digest: str | None = None) -> None:
-        """Set the URL that serves in place of an image's tasks. Without a digest it is the default for all images."""
+        """Set the URL that receives the requests for the tasks of an image; without `digest`, of every other image."""
         self._upstreams[digest] = url
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
-        """Forward a request by the listener's rules. Return the target's response or one of the load balancer.
+        """Forward a request by the listener's rules. Return the response of the target, or one of the load balancer.
 
-        `target` is the raw request target: `/_lb/{port}/{host}`, then path and query.
+        `target` is the raw request target: `/_lb/{port}/{host}`, then path and query. Raises ApiError if no listener
+        has the port.
         """
         port, _, rest = target.removeprefix(LISTENERS).partition("/")
         host, slash, path = rest.partition("/")

@@ -46,7 +46,7 @@ TICK_SECONDS = 0.05
 
 @functools.cache
 def fake_session() -> boto3.Session:
-    """Return the shared boto3 session for clients of the fake. Clients set `endpoint_url`. Loading takes 0.5 s."""
+    """Return the boto3 session of all clients of the fake, which set `endpoint_url`. Creating it takes 0.5 s."""
     return boto3.Session(KEY, KEY, region_name=REGION)
 
 
@@ -62,7 +62,7 @@ def _client(service: str, endpoint: str) -> Any:
 
 @dataclass(frozen=True)
 class Ecs:
-    """Running fake. The methods are also available at `POST /_ecs/…`, with their arguments as JSON body."""
+    """Running fake. `POST /_ecs/{name}` calls the functions of `admin`, with the JSON body as keyword arguments."""
 
     address: str
     endpoints: Mapping[str, str]
@@ -126,7 +126,7 @@ def running_ecs(
 ) -> Iterator[Ecs]:
     """Serve the fake while the block runs. Without `ticking`, the state advances only by calls of `engine.tick`.
 
-    `elsewhere` has endpoints of `ecr`, `elbv2` or `cloudwatch` that ECS uses instead of those of this fake.
+    `elsewhere` maps `ecr`, `elbv2` or `cloudwatch` to an endpoint that ECS uses instead of this fake.
     """
     with socket.create_server((HOST, port)) as listener:
         address = f"http://{HOST}:{listener.getsockname()[1]}"

@@ -108,7 +108,7 @@ def api_host(environment: str) -> str:
 
 
 def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
-    """Create the resources of the seed. Other services are called through their APIs, as by Terraform."""
+    """Create the resources of the seed. Those outside ECS are created through the public APIs, as by Terraform."""
     listeners = _listeners(cloud.elbv2, seed.environment)
     watched = [name for service in seed.services for name in service.configuration.alarms]
     _alarms(cloud.cloudwatch, dict.fromkeys((*seed.alarms, *watched)))

@@ -22,11 +22,11 @@ PLAIN = "application/json"
 BLOB_TYPE = "application/octet-stream"
 
 Admin = Mapping[str, Callable[..., object]]
-"""Functions of `POST /_ecs/{name}`, called with the members of the body."""
+"""Functions that `POST /_ecs/{name}` calls, by name. The members of the JSON body are their keyword arguments."""
 
 
 class Server(ThreadingHTTPServer):
-    """HTTP server on a listening socket. Open requests end with the process at the latest."""
+    """HTTP server on a listening socket. Open requests do not keep the process alive."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""Check requests and responses against botocore's models, so that the fake cannot differ from AWS."""
+"""Check requests and responses against botocore's models, so that their form cannot differ from that of AWS."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ class InvalidResponse(Exception):
 
 
 def problems(value: Any, shape: StructureShape | None) -> list[str]:
-    """Return all problems: unknown or missing members, wrong types, values out of range or not in an enumeration."""
+    """Return the problems of a value: unknown or missing members, wrong types, values out of range.
+
+    Enumerations are checked only if there is no other problem.
+    """
     if shape is None:
         return [] if not value else ["no output is allowed"]
     report = ParamValidator().validate(value, shape)
@@ -20,7 +23,7 @@ def problems(value: Any, shape: StructureShape | None) -> list[str]:
 
 
 def ensure_valid(operation: str, value: Any, shape: StructureShape | None) -> None:
-    """Raises InvalidResponse if the value does not fit the shape."""
+    """Raise InvalidResponse if the value does not fit the shape."""
     found = problems(value, shape)
     if found:
         raise InvalidResponse(f"{operation}: {'; '.join(found)}")

@@ -1,4 +1,7 @@
-"""Stages of a deployment: their order, the effect of entering each, and their ends. Pure: the time is an argument."""
+"""Stages of a deployment: their order, the effect of entering each, and the condition that ends each.
+
+No I/O: the time is an argument.
+"""
 
 from datetime import datetime, timedelta
 
@@ -7,7 +10,7 @@ from fake_ecs.model import FULL, Deployment, Revision, Service, Stage
 from fake_ecs.timing import Timing
 
 ROLLING = (Stage.PRE_SCALE_UP, Stage.SCALE_UP, Stage.POST_SCALE_UP, Stage.BAKE_TIME, Stage.CLEAN_UP)
-"""Stages of a rolling deployment. Assumption: those of blue/green except the traffic shifts."""
+"""Stages of a rolling deployment. Assumption: those of blue/green, without the traffic shifts and their POST stages."""
 
 SHIFTING = (
     Stage.PRE_SCALE_UP,
@@ -91,7 +94,7 @@ def is_done(service: Service, deployment: Deployment, now: datetime, timing: Tim
 
 
 def move_back(service: Service, deployment: Deployment, base: Revision) -> bool:
-    """Advance a rollback by one step. Return whether all tasks have the old revision again."""
+    """Advance a rollback by one step. Return whether all tasks are of the base revision again."""
     if not deployment.configuration.shifts_traffic:
         moved = fleet.replace_step(service, base)
     else:
@@ -122,7 +125,7 @@ def _scaled_up(service: Service, deployment: Deployment) -> bool:
 
 
 def _superseded_revisions(deployment: Deployment) -> list[Revision]:
-    """Return the revisions that superseded deployments had started."""
+    """Return the source revisions without production traffic, which superseded deployments had started."""
     return [revision for revision in deployment.sources if revision is not deployment.base]
 
 

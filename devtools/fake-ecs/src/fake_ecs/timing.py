@@ -1,7 +1,8 @@
 """Durations in the fake.
 
-ECS documents only the bake time and the time-out of a pause, which are in the request. `speed` divides all durations:
-at 60 a bake time of ten minutes takes ten seconds. Timestamps are real, so that they agree with a client's clock.
+The bake time and the time-out of a pause are in the request. The other durations are assumptions, because ECS does not
+document them. `speed` divides all durations: at 60 a bake time of ten minutes takes ten seconds. Timestamps are real,
+so that they agree with a client's clock.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ class Timing:
     request: float = 1.0
     """Delay until a request to start, stop or roll back takes effect."""
     stage: float = 2.0
-    """Duration of a stage that has no condition."""
+    """Duration of a stage that waits for nothing else."""
     shift: float = 5.0
     """Duration of a traffic shift."""
     start: float = 15.0

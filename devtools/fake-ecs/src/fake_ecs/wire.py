@@ -1,6 +1,6 @@
-"""Protocols of the APIs: JSON 1.1 and query. Query requests and responses are converted by botocore's shapes.
+"""Conversion of requests and responses in the protocols of AWS: JSON 1.1, and query by botocore's shapes.
 
-Shapes have the type Any, since the kind of a shape is only in its `type_name`.
+Shapes have the type Any, because only their `type_name` shows whether they are a structure, a list or a value.
 """
 
 import json

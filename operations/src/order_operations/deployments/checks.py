@@ -1,4 +1,4 @@
-"""Check of a preflight: its name, verdict and detail."""
+"""Results of preflight and smoke checks, each with a name, a verdict and a detail."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from enum import StrEnum
 class Verdict(StrEnum):
     OK = "OK"
     SKIP = "SKIP"
-    """Not checked: impossible, not applicable or not requested. The detail says why."""
+    """Not checked: impossible, not applicable or not requested. The detail gives the reason."""
     FAIL = "FAIL"
 
 
@@ -47,7 +47,7 @@ REQUIRED_FOR_ROLLBACK = frozenset({"architecture", "no deployment", "traffic"})
 
 
 def relaxed_for_rollback(checks: Iterable[Check]) -> list[Check]:
-    """Turn failures that must not block a rollback into SKIP: the service may be unhealthy already."""
+    """Return the checks, with SKIP instead of FAIL for those that must not block a rollback of an unhealthy service."""
     return [
         replace(check, verdict=Verdict.SKIP, remedy="")
         if check.verdict is Verdict.FAIL and check.name not in REQUIRED_FOR_ROLLBACK

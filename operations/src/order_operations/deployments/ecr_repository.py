@@ -23,7 +23,7 @@ MANIFEST_TYPES = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 ATTESTATION = "unknown"
-"""Architecture of an index entry that is an attestation of an image, not an image."""
+"""Architecture of those entries of an index that are attestations, not images."""
 
 CONFIG_TIMEOUT = 10.0
 
@@ -33,7 +33,7 @@ VERSION_LABEL = "org.opencontainers.image.version"
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """Result of an image's scan. `status` is ECR's: COMPLETE, IN_PROGRESS, FAILED, …; "" without a scan."""
+    """Result of an image scan. `status` is ECR's scan status, such as COMPLETE or FAILED; "" if there is no scan."""
 
     status: str = ""
     findings: Mapping[str, int] = field(default_factory=dict)
@@ -59,12 +59,12 @@ class Image:
 
     @property
     def commit(self) -> str | None:
-        """Commit in the tag `sha-<commit>`."""
+        """Commit from the tag `sha-<commit>`; None if the image has no such tag."""
         return next((tag.removeprefix("sha-") for tag in self.tags if tag.startswith("sha-")), None)
 
 
 class EcrRepository:
-    """Calls to ECR about one repository. `ecr` is a boto3 client."""
+    """ECR repository with this name. `ecr` is a boto3 client."""
 
     def __init__(self, ecr: Any, name: str) -> None:
         self._ecr = ecr
@@ -120,7 +120,7 @@ class EcrRepository:
                     yield image["imageDigest"]
 
     def scan_of(self, digest: str) -> Scan:
-        """Return the scan of one manifest. ECR scans the images of an index, not the index."""
+        """Return the scan of a single image by its digest. ECR scans the images of an index, not the index itself."""
         try:
             answer = self._ecr.describe_image_scan_findings(repositoryName=self.name, imageId={"imageDigest": digest})
         except ClientError as error:
@@ -131,7 +131,7 @@ class EcrRepository:
         return Scan(status=answer["imageScanStatus"]["status"], findings=findings)
 
     def labels_of(self, image: Image) -> Mapping[str, str]:
-        """Return the labels of the build, such as the commit. They are the same on every architecture."""
+        """Return the image's labels, such as its commit, from one architecture: they are the same on all."""
         digest = next(iter(image.architectures.values()), None)
         if digest is None:
             return {}
@@ -139,11 +139,11 @@ class EcrRepository:
         return dict(self._config(manifest).get("config", {}).get("Labels") or {})
 
     def commit_of(self, image: Image) -> str | None:
-        """Return the commit that the image was built from, by its tag or its label; None if neither names one."""
+        """Return the commit that the image was built from, taken from its tag or label; None if neither names one."""
         return image.commit or self.labels_of(image).get(REVISION_LABEL) or None
 
     def move(self, tag: str, digest: str) -> None:
-        """Point the tag at an image of the repository. An index moves with all its architectures.
+        """Point the tag at an image of the repository, or at an index with the images of all architectures.
 
         Raises:
             ImageNotFound: if the repository has no such image.

@@ -1,4 +1,4 @@
-"""Service in ECS: its deployments, their stages, its running tasks, and the calls that change it."""
+"""Service in ECS: its deployments with their stages and tasks, and the calls that start, continue or roll back one."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -68,7 +68,7 @@ WATCHED = frozenset({"MONITORING", "MONITORING_COMPLETE", "TRIGGERED"})
 
 
 class Stage(StrEnum):
-    """Lifecycle stages of a deployment, in their order."""
+    """Lifecycle stages of a deployment, in the order in which they occur."""
 
     RECONCILE_SERVICE = "RECONCILE_SERVICE"
     PRE_SCALE_UP = "PRE_SCALE_UP"
@@ -84,7 +84,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """One side of a deployment: its requested and running tasks, and its percentage of the traffic."""
+    """Service revision in a deployment: its numbers of tasks, and its percentages of test and production traffic."""
 
     arn: str
     requested: int = 0
@@ -172,7 +172,7 @@ class Service:
     test_rule: str | None
     target_groups: tuple[str, ...]
     revisions: tuple[str, ...]
-    """Revisions that have tasks, or should have; more than one while a deployment is under way, or was stopped."""
+    """ARNs of the revisions that have or should have tasks: several during a deployment, or after a stopped one."""
     events: tuple[Event, ...]
     """Newest first."""
     deployment: str | None
@@ -180,7 +180,7 @@ class Service:
 
     @property
     def current_revision(self) -> str | None:
-        """The only revision; None if there is none, or more than one."""
+        """ARN of the revision if there is exactly one, otherwise None."""
         return self.revisions[0] if len(self.revisions) == 1 else None
 
 
@@ -220,7 +220,7 @@ class Fleet:
         return _service(active[0])
 
     def architecture(self, service: Service) -> str:
-        """Return the architecture of the tasks, as images name it: `arm64` or `amd64`."""
+        """Return the architecture of the tasks in the notation of image indexes: `arm64` or `amd64`."""
         answer = self._ecs.describe_task_definition(taskDefinition=service.task_definition)
         platform = answer["taskDefinition"].get("runtimePlatform", {}).get("cpuArchitecture", "X86_64")
         return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
@@ -240,17 +240,26 @@ class Fleet:
         return None
 
     def digest_deployed(self, deployment: Deployment, live: str | None) -> str | None:
-        """Return the digest that a deployment ships; `live`, the live tag's, until its first task has started."""
+        """Return the image digest that a deployment ships.
+
+        Until its first task has started, return `live`, the digest of the live tag.
+        """
         return self.digest_of(deployment.target.arn) or live
 
     def digest_before(self, deployment: Deployment) -> str | None:
-        """Return the digest that a deployment replaces: that of the source with the production traffic."""
+        """Return the image digest that a deployment replaces, or None if it is unknown.
+
+        Source revisions with more production traffic come first.
+        """
         sources = sorted(deployment.sources, key=lambda source: source.production_weight, reverse=True)
         digests = (self.digest_of(source.arn) for source in sources)
         return next((digest for digest in digests if digest is not None), None)
 
     def replaced_by(self, digest: str) -> str | None:
-        """Return the digest that ran before this one, if a deployment that ECS still lists replaced it."""
+        """Return the latest digest, other than `digest`, that a successful deployment replaced.
+
+        Return None if there is none among the MAX_DESCRIBED newest deployments.
+        """
         for deployment in self.history():
             if deployment.status is Status.SUCCESSFUL:
                 before = self.digest_before(deployment)
@@ -259,7 +268,7 @@ class Fleet:
         return None
 
     def history(self, limit: int = MAX_DESCRIBED) -> list[Deployment]:
-        """Return the newest deployments first; at most MAX_DESCRIBED."""
+        """Return the `limit` newest deployments, newest first. `limit` is at most MAX_DESCRIBED."""
         return self._listed(limit=limit)
 
     def under_way(self) -> Deployment | None:
@@ -309,11 +318,15 @@ class Fleet:
         return arn
 
     def proceed(self, deployment: Deployment, hook: Hook) -> None:
-        """Shift production traffic to green. Raises TooLate."""
+        """Continue a deployment that is paused at a hook: production traffic shifts to green.
+
+        Raises:
+            TooLate: if the deployment is no longer paused at this hook.
+        """
         self._answer(deployment, hook, "CONTINUE")
 
     def roll_back(self, deployment: Deployment) -> None:
-        """Roll a deployment back at any stage. Raises TooLate."""
+        """Roll a deployment back at any stage. Raises TooLate if it has ended."""
         if deployment.hook is not None:
             self._answer(deployment, deployment.hook, "ROLLBACK")
             return

@@ -1,4 +1,4 @@
-"""Freeze of a service's deployments, stored beside its lock until it is lifted."""
+"""Freeze of a service's deployments, stored in the operations table until an operator lifts it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from order_operations.deployments.service_ref import ServiceRef
 
 AT = "pause"
-"""Range key of a freeze. Stored keys keep the former name `pause`, because other releases read them."""
+"""Range key of a freeze. It keeps the former name `pause`, because other releases read it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class FreezeStore:
         self._ref = ref
 
     def get(self) -> Freeze | None:
-        """Return the freeze. The read is consistent, so that a deployment sees a freeze that was set just before."""
+        """Return the freeze, or None. The read is strongly consistent: it finds a freeze that was set just before."""
         item = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
         return Freeze(actor=item["actor"]["S"], reason=item["reason"]["S"], since=item["since"]["S"]) if item else None
 

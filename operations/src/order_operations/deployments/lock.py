@@ -1,4 +1,4 @@
-"""Lock that lets one operator at a time deploy a service, in the operations table."""
+"""Lock in the operations table that lets only one operator at a time deploy a service."""
 
 import threading
 import time
@@ -13,11 +13,14 @@ from order_operations.deployments.errors import DeploymentFailed, Locked
 from order_operations.deployments.service_ref import ServiceRef
 
 AT = "lock"
-"""Range key of a lock. In the audit trail's entries beside it, the range key is a time."""
+"""Range key of a lock. Entries of the audit trail, in the same table, have a time as their range key."""
 
 HELD_SECONDS = 120
-"""Lifetime of a lock after it was last extended: a crashed holder blocks others no longer than this. Operators' clocks
-must differ by less. Otherwise a lock can be taken from a live holder, whose command then fails."""
+"""Seconds until a lock expires unless it is extended, so that a crashed command does not block others for longer.
+
+The clocks of two operators must differ by less. Otherwise one can take the lock of the other's running command, which
+then fails.
+"""
 
 EXTENDED_SECONDS = HELD_SECONDS / 4
 
@@ -44,7 +47,7 @@ class Lock:
         self._now = now
 
     def take(self) -> None:
-        """Take the lock. Raises Locked, which names the holder and the time."""
+        """Take the lock. Raises Locked if another run holds it; the message names its operator and remaining time."""
         now = int(self._now())
         try:
             self._dynamodb.put_item(
@@ -57,7 +60,7 @@ class Lock:
                     "taken_at": {"N": str(now)},
                     "until": {"N": str(now + HELD_SECONDS)},
                 },
-                # The holder may be this run: the response to its first attempt was lost.
+                # This run holds the lock already if the response to its first attempt was lost.
                 ConditionExpression="attribute_not_exists(subject) OR #until < :now OR holder = :holder",
                 ExpressionAttributeNames={"#until": "until"},
                 ExpressionAttributeValues={":now": {"N": str(now)}, ":holder": {"S": self._holder.id}},
@@ -69,10 +72,10 @@ class Lock:
             raise Locked(self._explain(_item_of(error), now)) from None
 
     def extend(self) -> None:
-        """Extend the lock. Call it more often than every HELD_SECONDS.
+        """Extend the lock to HELD_SECONDS from now. Call this method again before that time has passed.
 
         Raises:
-            DeploymentFailed: if the lock was lost: another operator may be deploying.
+            DeploymentFailed: if the lock was lost, so another operator may be deploying.
         """
         until = int(self._now()) + HELD_SECONDS
         try:
@@ -96,7 +99,7 @@ class Lock:
     def kept(self) -> Iterator[None]:
         """Extend the lock in the background while the block waits for an operator.
 
-        Errors are left to the next `extend`.
+        Errors are ignored: the caller's next `extend` raises DeploymentFailed if the lock was lost.
         """
         ended = threading.Event()
 
@@ -114,7 +117,7 @@ class Lock:
             thread.join()
 
     def release(self) -> None:
-        """Release the lock, unless it was lost. Errors are ignored, since the lock expires by itself."""
+        """Release the lock if this run still holds it. Errors are ignored, since the lock expires by itself."""
         with suppress(BotoCoreError, ClientError):
             self._dynamodb.delete_item(
                 TableName=self._table,

@@ -20,7 +20,7 @@ NO_SCAN = {
     "SCAN_ELIGIBILITY_EXPIRED": "the image is too old for ECR to scan",
     "IMAGE_SIZE_EXCEEDED": "the image is too large for ECR to scan",
 }
-"""Reasons for no scan, by ECR's status. Waiting would not change them."""
+"""Reasons to skip the check of the scan, by ECR's scan status."""
 
 FAILED_SCAN = {
     "FAILED": ("the scan failed: see the reason in ECR", "push the image again with `make push`"),
@@ -40,7 +40,7 @@ FAILED_SCAN = {
 def check_image(
     images: EcrRepository, image: Image, architecture: str, blocking: Sequence[str] = DEFAULT_BLOCKING
 ) -> Iterator[Check]:
-    """Check that the image can run on the tasks' architecture, and the findings of its scan."""
+    """Check that the image is built for the tasks' architecture, and check its scan for that architecture."""
     manifest = image.architectures.get(architecture)
     if manifest is None:
         built_for = ", ".join(sorted(image.architectures)) or "nothing"
@@ -57,7 +57,7 @@ def check_image(
 
 
 def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
-    """Check the findings of the scan."""
+    """Check that the scan is complete and has no findings of the blocking severities."""
     found = {severity: scan.findings[severity] for severity in blocking if scan.findings.get(severity)}
     if found:
         return Check(

@@ -1,4 +1,4 @@
-"""State of a service: the image of its tag, the images that run, and drift between them."""
+"""State of a service: the image of its live tag, the images that its tasks run, and the drift between them."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ class State:
     live: str | None
     """Digest of the live tag, which the next deployment ships. Running tasks keep the digest they started with."""
     previous: str | None
-    """Digest that ran before: from ECS, which lists deployments for 90 days, otherwise from the previous tag."""
+    """Digest of the image that ran before: from ECS's newest deployments, otherwise from the previous tag."""
     images: tuple[str, ...]
     """Digests that the tasks run: one, or two while a deployment is under way; none if ECS knows none."""
     under_way: Deployment | None
@@ -31,7 +31,7 @@ class State:
 
     @property
     def drift(self) -> str | None:
-        """Difference of tag and tasks, and the remedy; None without drift, or while a deployment is under way."""
+        """Description of the drift, with its remedy; None without drift, or while a deployment is under way."""
         if self.under_way is not None:
             return None
         if len(self.images) > 1:

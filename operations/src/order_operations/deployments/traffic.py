@@ -1,4 +1,4 @@
-"""Traffic from the load balancer to blue and green."""
+"""Production and test traffic from the load balancer to blue and green."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ class Targets:
 
 
 class Traffic:
-    """Calls to the load balancer. `elb` is a boto3 client of Elastic Load Balancing, version 2."""
+    """Reader of the load balancer's rules and target health. `elb` is a boto3 client for `elbv2`."""
 
     def __init__(self, elb: Any) -> None:
         self._elb = elb
 
     def weights(self, rule_arn: str) -> dict[str, int]:
-        """Return the percentage of a rule's requests by the ARN of the target group."""
+        """Return the percentage of a rule's requests that each target group receives, by target group ARN."""
         rule = self._elb.describe_rules(RuleArns=[rule_arn])["Rules"][0]
         (action,) = (action for action in rule["Actions"] if action["Type"] == "forward")
         groups = action.get("ForwardConfig", {}).get("TargetGroups") or [{"TargetGroupArn": action["TargetGroupArn"]}]
@@ -71,9 +71,9 @@ class Traffic:
         return f"https://{hosts[0]}:{port}"
 
     def check(self, service: Service, ref: ServiceRef) -> Iterator[Check]:
-        """Check that one target group has all requests and only healthy targets, so that a rollback is possible.
+        """Check that one target group receives all requests and that its targets are healthy.
 
-        If no task runs, the group must be empty.
+        Otherwise a rollback would not be possible. If no task runs, the group must have no targets.
         """
         if service.production_rule is None:
             yield Check("traffic", Verdict.SKIP, "the service has no traffic to shift")

@@ -1,1 +1,1 @@
-"""Live figures: snapshots of a running environment, and the figures computed from them."""
+"""Live figures: snapshots of a running environment, and the rates, latencies and counts computed from them."""

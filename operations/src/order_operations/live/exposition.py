@@ -1,4 +1,4 @@
-"""Samples of a task's `/metrics`."""
+"""Parsed samples of the metrics that a task exports at `/metrics`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,9 +37,9 @@ class Sample:
         return cls(at=at, families=frozenset(families), counters=counters, gauges=gauges)
 
     def gauge(self, name: str) -> float | None:
-        """Return the largest value of a gauge; None if there is none."""
+        """Return the largest value of a gauge over its label sets; None if the gauge has no value."""
         return max((value for (each, _), value in self.gauges.items() if each == name), default=None)
 
     def label(self, name: str, label: str) -> str | None:
-        """Return a label of an info metric; None if there is none."""
+        """Return the value of a label of an info metric; None if the metric or the label is missing."""
         return next((dict(labels).get(label) for (each, labels) in self.gauges if each == name), None)

@@ -1,4 +1,4 @@
-"""The newest orders. No table sorts all customers' orders by time, so there are three ways to find them."""
+"""Three ways to find the newest orders. No table or index sorts the orders of all customers by time."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,16 +15,16 @@ from order_shared.storage.orders import OpenOrder, OrderRepository, Window
 COUNT = 6
 
 LOCAL_ITEMS = 1500
-"""Number of orders in about 1 MB, the limit of one request."""
+"""Maximum number of orders that a scan reads: about 1 MB, the limit of one request."""
 
 FUTURE = timedelta(days=1)
-"""Margin for the clock of another machine, which may be ahead."""
+"""Margin for orders created by a machine whose clock is ahead."""
 
 by_time = attrgetter("created_at")
 
 
 async def of_customer(orders: OrderRepository, customer: Customer) -> list[Order]:
-    """Return a customer's newest orders, open and ended: one query. Raises StorageUnavailable."""
+    """Return the newest orders of a customer, open and ended, with one query. Raises StorageUnavailable."""
     found = await orders.list_orders(
         customer, Window(start=EPOCH, end=utc_now() + FUTURE), limit=COUNT, descending=True
     )
@@ -32,13 +32,13 @@ async def of_customer(orders: OrderRepository, customer: Customer) -> list[Order
 
 
 async def of_open(orders: OrderRepository, entries: Iterable[OpenOrder]) -> list[Order]:
-    """Return the newest open orders of all customers: one read each. Raises StorageUnavailable."""
+    """Return the newest orders among the outbox entries, with one read per order. Raises StorageUnavailable."""
     found = await asyncio.gather(*map(orders.get_entry, nlargest(COUNT, entries, key=by_time)))
     return [order for order in found if order is not None]
 
 
 async def of_small_table(dynamo: Dynamo, table: str) -> list[Order]:
-    """Return the newest orders of all customers among the first LOCAL_ITEMS of the table, for a local stack.
+    """Return the newest of the first LOCAL_ITEMS orders that a scan of the table returns, for a local stack.
 
     Raises StorageUnavailable.
     """

@@ -1,4 +1,4 @@
-"""Open orders in the index `open_orders`, the outbox: small queries, no scan."""
+"""Open orders, read from the index `open_orders` (the outbox) with small queries."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from order_shared.storage.outbox import PARKED_SHARDS, SWEPT_SHARDS, KeyRotation
 from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS
 
 SHARD_LIMIT = 100
-"""Entries to read per shard, those with the earliest due time. Orders beyond them are not counted."""
+"""Maximum number of entries read per shard, earliest due time first. Further orders of the shard are not counted."""
 
 IDLE_SHARDS = 16
-"""Empty shards, other than the first 16, that each look reads."""
+"""Number of shards, other than the first 16 and those with orders, that each look reads."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outbox:
-    """Open orders. The sweeper processes `swept`; `parked` wait for an operator."""
+    """Open orders. The sweeper reads the orders in `swept`; those in `parked` wait for an operator."""
 
     swept: Sequence[OpenOrder]
     parked: Sequence[OpenOrder]
     capped: bool
-    """True if there may be more orders."""
+    """True if a shard reached SHARD_LIMIT, so that there may be more orders."""
 
     @property
     def oldest(self) -> datetime | None:
@@ -33,10 +33,10 @@ class Outbox:
 
 
 class OutboxReader:
-    """Reader of the outbox for repeated looks.
+    """Reader that queries the outbox repeatedly and keeps the entries of shards that it does not read each time.
 
-    The first look reads every shard. A later look reads the first 16 shards, those that were not empty, and 16 others.
-    An empty shard is read again within 7 looks.
+    The first `read` queries every shard. Each later one queries the first 16 shards, those that were not empty, and 16
+    others, so that an empty shard is queried again within 7 reads.
     """
 
     def __init__(self, orders: OrderRepository) -> None:
@@ -48,7 +48,7 @@ class OutboxReader:
         self._entries: dict[str, list[OpenOrder]] = {}
 
     async def read(self) -> Outbox:
-        """Return the open orders. Raises StorageUnavailable."""
+        """Query the shards that are due, and return all known open orders. Raises StorageUnavailable."""
         reads = [(rotation, shard) for rotation in (self._swept, self._parked) for shard in rotation.look()]
         await asyncio.gather(*(self._read(rotation, shard) for rotation, shard in reads))
         swept, parked = ([self._entries[shard] for shard in shards] for shards in (SWEPT_SHARDS, PARKED_SHARDS))

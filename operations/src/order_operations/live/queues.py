@@ -1,4 +1,4 @@
-"""Depth of the queues."""
+"""Numbers of messages in the work queue and the dead-letter queue."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from order_shared.runtime.config import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Depth:
-    """Numbers of messages, as SQS estimates them; None if SQS does not respond. Hidden dead letters count too."""
+    """SQS's estimates of the numbers of messages; None if SQS does not respond.
+
+    `visible` and `in_flight` are messages of the work queue. `dead_letters` includes hidden ones.
+    """
 
     visible: int | None = None
     in_flight: int | None = None
@@ -26,7 +29,7 @@ class Queues:
         self._urls: dict[str, str] = {}
 
     async def depth(self) -> Depth:
-        """Return the depth of both queues: one request each. Raises AwsError."""
+        """Return the depth of both queues, with one request per queue. Raises AwsError."""
         work, dead = await asyncio.gather(*map(self._read, self._names))
         return Depth(visible=work.visible, in_flight=work.in_flight, dead_letters=dead.total)
 

@@ -11,14 +11,14 @@ Labels = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Rates:
-    """Increase per second, summed over the tasks. A metric that no task exports is None."""
+    """Increase per second of each counter series, summed over the tasks. `families` are the exported metrics."""
 
     families: frozenset[str]
     per_second: Mapping[Series, float]
 
     @classmethod
     def between(cls, looks: Iterable[tuple[Sample, Sample]]) -> "Rates":
-        """Return the rates between an earlier and a later sample of each task."""
+        """Return the rates between two samples per task. Each pair is `(earlier, later)`."""
         families: set[str] = set()
         sums: dict[Series, float] = {}
         for before, after in looks:
@@ -28,7 +28,10 @@ class Rates:
         return cls(frozenset(families), sums)
 
     def counter(self, name: str, where: Callable[[Labels], bool] = lambda _: True) -> float | None:
-        """Return the rate of a counter, summed over its series whose labels match. `name` is without `_total`."""
+        """Return the rate of a counter, summed over the series whose labels match `where`; None if no task exports it.
+
+        `name` is without `_total`.
+        """
         if name not in self.families:
             return None
         series = f"{name}_total"
@@ -37,7 +40,7 @@ class Rates:
         )
 
     def quantile(self, histogram: str, q: float) -> float | None:
-        """Return a quantile in the histogram's unit; None if it has no new observation."""
+        """Return a quantile of the new observations, in the histogram's unit; None if there are none."""
         buckets = (
             (float(dict(labels)["le"]), rate)
             for (name, labels), rate in self.per_second.items()
@@ -60,7 +63,7 @@ def growth_per_second(before: Sample, after: Sample) -> dict[Series, float]:
 def quantile(buckets: Sequence[tuple[float, float]], q: float) -> float | None:
     """Return a quantile as Prometheus' `histogram_quantile` does; None without observations.
 
-    It interpolates linearly within a bucket. Above the last finite bound it returns that bound. `buckets` are
+    The value is interpolated linearly within a bucket; above the last finite bound, it is that bound. `buckets` are
     `(upper bound, cumulative count)` in ascending order, ending with infinity; 0 < `q` <= 1.
     """
     if not buckets or buckets[-1][1] <= 0:

@@ -1,4 +1,4 @@
-"""Sources of a snapshot, all read concurrently. A source that fails does not affect the others."""
+"""Sources of a snapshot: tasks, queues and storage, read concurrently. A failed source does not affect the others."""
 
 import asyncio
 import time
@@ -55,7 +55,8 @@ class Look:
 class Storage:
     """Source of stored orders.
 
-    The last orders are those of `customer` if given, of the whole table if it is `small`, otherwise only open orders.
+    The last orders are those of `customer` if given. Otherwise they are found by a scan if the table is `small`, or
+    else among the open orders.
     """
 
     def __init__(self, dynamo: Dynamo, tables: TableNames, *, customer: Customer | None, small: bool) -> None:
@@ -87,7 +88,7 @@ class Sources:
     read_storage: Callable[[], Awaitable[Stored]]
 
     async def look(self) -> Look:
-        """Take a snapshot, within PATIENCE_SECONDS."""
+        """Return a snapshot. A source that does not respond within PATIENCE_SECONDS is Down."""
         samples, queues, stored = await asyncio.gather(
             asyncio.gather(*(_result_or_down(self._sample(task)) for task in self.tasks)),
             _result_or_down(self.read_queues()),
@@ -120,7 +121,10 @@ def _fault(error: Exception) -> str:
 async def open_sources(
     target: Target, tasks: Sequence[Task], *, customer: Customer | None, small: bool
 ) -> AsyncIterator[Sources]:
-    """Open the sources of an environment. Connections are made at first use. `small` allows a scan of the orders."""
+    """Open the sources of an environment until the end of the block. Connections are made at first use.
+
+    The last orders are those of `customer` if given. `small` permits a scan of the orders table.
+    """
     settings = target.settings
     async with (
         httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as http,

@@ -1,4 +1,4 @@
-"""Tasks whose metrics are read."""
+"""Tasks of the services, whose metrics a snapshot contains."""
 
 from dataclasses import dataclass
 

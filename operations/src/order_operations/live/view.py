@@ -1,4 +1,4 @@
-"""Figures for an operator. None means unknown."""
+"""Figures of a snapshot, as operators see them. None means unknown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,9 +11,9 @@ from order_shared.domain.clock import to_text
 
 @dataclass(frozen=True, kw_only=True)
 class PerSecond:
-    """Rates over all tasks. `requests` excludes health checks and scrapes.
+    """Rates per second, summed over all tasks. `requests` and `errors_5xx` exclude health checks and scrapes.
 
-    An order that is cancelled after its confirmation counts twice in `ended`.
+    `ended` is by final status. An order that is cancelled after its confirmation counts in both.
     """
 
     accepted: float | None
@@ -33,7 +33,11 @@ class Quantiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Latencies: `accept` of the request, `end` from acceptance to a final status, `queued` of a message."""
+    """Latencies.
+
+    `accept` is the time to accept an order, `end` the time from its acceptance, or from the request to cancel it, to
+    the final status, and `queued` the time from sending a message to its first delivery.
+    """
 
     accept: Quantiles
     end: Quantiles
@@ -42,7 +46,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class OpenOrders:
-    """Open orders. `capped` means that there may be more."""
+    """Figures of open orders. `count` excludes parked orders. `capped` means that there may be more."""
 
     count: int | None
     capped: bool
@@ -52,9 +56,9 @@ class OpenOrders:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A service or one of its dependencies: the number of its tasks, how many respond, and their versions.
+    """State of a service or a dependency. `of` is the number of its tasks, and `up` of those that respond.
 
-    `fault` and `detail` are the error of the first one that does not respond.
+    `fault` and `detail` describe the error of the first task that does not respond.
     """
 
     name: str
@@ -80,9 +84,10 @@ class OrderLine:
 
 @dataclass(frozen=True)
 class View:
-    """All figures of one snapshot. `where` is the environment.
+    """All figures of one snapshot. `where` is the name of the environment.
 
-    `history` has the accepted orders per second between snapshots, over the last `history_seconds`.
+    `history` contains the accepted orders per second in each interval between snapshots, oldest first, for the last
+    `history_seconds`.
     """
 
     at: datetime

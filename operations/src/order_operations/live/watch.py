@@ -1,4 +1,4 @@
-"""Computation of the figures from successive snapshots."""
+"""Computation of an operator's figures from successive snapshots."""
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,21 +16,21 @@ from order_shared.naming import SERVICE_NAMES
 
 HISTORY = 80
 OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
-"""Routes of health checks and scrapes, including those of this module."""
+"""Routes of health checks and scrapes. Requests to them are not counted as requests of customers."""
 
 
 class Watch:
-    """Figures of successive snapshots of the environment `where`."""
+    """Computation of figures for the environment `where`. It keeps the previous snapshot and the history."""
 
     def __init__(self, where: str) -> None:
         self._where = where
         self._before: dict[Task, Sample] = {}
         self._looked_at: datetime | None = None
         self._accepted: deque[tuple[datetime, float]] = deque(maxlen=HISTORY)
-        """Start time and accepted orders per second, of each interval."""
+        """Start time and accepted orders per second of each interval between two snapshots."""
 
     def see(self, look: Look) -> View:
-        """Return the figures of a snapshot. Rates are since the previous one, or since a task's last response."""
+        """Return the figures of a snapshot. Rates of a task are since its last sample in an earlier snapshot."""
         samples = {task: sample for task, sample in look.tasks.items() if isinstance(sample, Sample)}
         rates = Rates.between((self._before[task], sample) for task, sample in samples.items() if task in self._before)
         self._before |= samples
@@ -84,7 +84,7 @@ def _quantiles(rates: Rates, histogram: str) -> Quantiles:
 
 
 def _open_orders(look: Look, samples: Collection[Sample]) -> OpenOrders:
-    """Return the stored open orders; if storage does not respond, the figures in the processors' metrics."""
+    """Return the figures of open orders from storage or, if storage does not respond, from the processors' metrics."""
     if isinstance(look.stored, Down):
         parked = _largest(samples, "order_parked")
         oldest = _largest(samples, "order_open_oldest_seconds")
@@ -95,13 +95,16 @@ def _open_orders(look: Look, samples: Collection[Sample]) -> OpenOrders:
 
 
 def _largest(samples: Collection[Sample], gauge: str) -> float | None:
-    """Return the largest value of a gauge. Every processor exports the total, so the values must not be added."""
+    """Return the largest value of a gauge over all tasks; None if no task exports it.
+
+    Every processor exports the total of the environment, so the values must not be added.
+    """
     values = (sample.gauge(gauge) for sample in samples)
     return max((value for value in values if value is not None), default=None)
 
 
 def _age(since: datetime, at: datetime) -> float:
-    """Return the age in seconds; 0 if another machine's clock is ahead."""
+    """Return the seconds from `since` to `at`; 0 if `since` is later, because another machine's clock is ahead."""
     return max(0.0, (at - since).total_seconds())
 
 

@@ -11,7 +11,7 @@ from aws_json_client.transport import Transport, open_transport
 
 
 class AwsClient:
-    """Requests to one service. Payloads and results are the JSON objects of AWS's API reference."""
+    """Client of one AWS service. Payloads and results are the JSON objects of AWS's API reference."""
 
     def __init__(self, transport: Transport, retries: RetryPolicy | None = None) -> None:
         self.transport = transport
@@ -41,7 +41,10 @@ async def open_client(
     timeout: float = 5.0,  # noqa: ASYNC109 - limit of each request
     connections: int = 10,
 ) -> AsyncIterator[AwsClient]:
-    """Open a client until the end of the block. The default credentials are those of botocore's chain."""
+    """Open a client until the end of the block. By default, botocore's credential chain provides the credentials.
+
+    `timeout` limits each response, in seconds. Raises ValueError for an unknown region or an invalid endpoint.
+    """
     async with open_transport(
         service,
         credentials or BotocoreCredentials(),

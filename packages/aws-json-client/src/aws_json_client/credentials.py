@@ -1,4 +1,5 @@
-"""Credentials from botocore's chain, fetched once for all callers, and loaded again after AWS rejects them."""
+"""Credentials from botocore's chain, fetched once for all callers. They are fetched again before they expire, and after
+AWS rejects them."""
 
 import asyncio
 import time
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from aiobotocore.credentials import AioCredentials
 
 PATIENCE = 1.0
-"""Seconds that a caller without a key waits for the fetch. The fetch itself continues for as long as botocore tries."""
+"""Seconds that a caller waits for a fetch if there is no valid key. The fetch continues until botocore ends it."""
 
 FETCH_PAUSE = 1.0
-"""Seconds from the end of a fetch that returned no new key to the next fetch."""
+"""Minimum seconds between a fetch that returned no new key and the next fetch."""
 
 
 class Key(NamedTuple):
@@ -32,7 +33,7 @@ class Key(NamedTuple):
 
 
 class CredentialsProvider(Protocol):
-    """A source of keys to sign with."""
+    """Source of access keys for signatures."""
 
     async def get_key(self) -> Key:
         """Return the key to sign with. Raises NoCredentials if none is available in time."""
@@ -42,7 +43,7 @@ class CredentialsProvider(Protocol):
 
 
 class StaticCredentials:
-    """A fixed key."""
+    """Provider of one fixed key."""
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -55,10 +56,10 @@ class StaticCredentials:
 
 
 class BotocoreCredentials:
-    """botocore's chain: environment, profile, SSO, web identity, process, container, instance.
+    """Keys from botocore's credential chain: environment, profile, SSO, web identity, process, container, instance.
 
-    At most one fetch runs at a time, and it continues after callers time out. A key that is still valid is used until
-    the fetch completes.
+    At most one fetch runs at a time, and it continues if callers time out. While it runs, a key that is still valid is
+    used.
     """
 
     def __init__(self, session: AioSession | None = None) -> None:
@@ -87,9 +88,9 @@ class BotocoreCredentials:
         return self._key
 
     def refuse(self, key: Key) -> None:
-        """Report that AWS rejected this key: credentials are loaded again from their source, bypassing every cache.
+        """Report that AWS rejected this key. The next `get_key` fetches a key from the source, bypassing every cache.
 
-        If the source returns the same key again, the key is used again: a new key takes time to reach all of AWS.
+        If the source returns the same key, it is used again, because a new key takes time to reach all of AWS.
         """
         if key != self._key or key == self._refused:
             return
@@ -98,11 +99,11 @@ class BotocoreCredentials:
         self._next_fetch_at = 0.0
 
     def _ends_within(self, seconds: int | None) -> bool:
-        """Return whether the key expires within `seconds`; for None, whether botocore would renew it."""
+        """Return whether the key expires within `seconds`; for None, whether botocore would refresh the key now."""
         return isinstance(self._source, RefreshableCredentials) and self._source.refresh_needed(seconds)
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
-        """Return the current fetch, or start one; return None if the last one has just returned no new key."""
+        """Return the running fetch, or start one. Return None in the FETCH_PAUSE after a fetch without a new key."""
         if self._fetch is None and time.monotonic() >= self._next_fetch_at:
             self._fetch = asyncio.create_task(self._run_fetch())
         return self._fetch
@@ -131,7 +132,7 @@ class BotocoreCredentials:
         return Key(frozen.access_key, frozen.secret_key, frozen.token)
 
     async def _open_source(self) -> "AioCredentials | None":
-        """Return the session's credentials; after a rejection, those of a new session, whose caches are empty."""
+        """Return the session's credentials. After a rejection, use a new session, whose caches are empty."""
         session = self._session if self._refused is None else AioSession(profile=self._session.profile)
         source: AioCredentials | None = await session.get_credentials()
         return source

@@ -14,8 +14,8 @@ from botocore.session import Session
 class Service:
     """An AWS service with the JSON protocol at the path `/`.
 
-    `name` is part of the host and of signatures; `target_prefix` precedes each operation. botocore's models have them
-    as `endpointPrefix` and `targetPrefix`.
+    `name` is part of the host name and of signatures. `target_prefix` precedes the operation in the header
+    `X-Amz-Target`. In botocore's models they are called `endpointPrefix` and `targetPrefix`.
     """
 
     name: str
@@ -28,7 +28,7 @@ SQS = Service(name="sqs", target_prefix="AmazonSQS")
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
-    """The address of a service. `host` is the `Host` header: it omits the scheme's default port."""
+    """Address of a service. `host` is the value of the `Host` header, without the scheme's default port."""
 
     hostname: str
     port: int

@@ -1,4 +1,4 @@
-"""Errors of a request. Each has the reason why a retry may succeed, if there is one.
+"""Errors of a request. `AwsError.reason` is the reason why a retry may succeed.
 
 Sources: botocore's retry handlers (`botocore/retries/standard.py`, `botocore/data/_retry.json`) and
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html.
@@ -11,7 +11,7 @@ from typing import Any
 REFUSED_KEY_CODES = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
-"""Codes of a rejected key: it has expired, or it is new and has not reached all of AWS."""
+"""Error codes for a rejected key: the key has expired, or it is new and not yet known to all of AWS."""
 
 TRANSIENT_CODES: Mapping[str, str] = {
     **dict.fromkeys(REFUSED_KEY_CODES, "credentials"),
@@ -41,15 +41,16 @@ TRANSIENT_CODES: Mapping[str, str] = {
     ),
     **dict.fromkeys(("RequestTimeout", "RequestTimeoutException"), "timeout"),
 }
-"""Reason for a retry, by error code; a metric label. A missing permission counts as an outage: the cause is the
-deployment, not the request."""
+"""Reason for a retry, by error code. The reasons are values of a metric label. A missing permission is retried too: its
+cause is the deployment, not the request."""
 
 TRANSIENT_CANCELLATIONS: Mapping[str, str] = {
     "TransactionConflict": "conflict",
     "ThrottlingError": "throttled",
     "ProvisionedThroughputExceeded": "throttled",
 }
-"""Cancellation reasons of a DynamoDB transaction that do not depend on the data. botocore's retry table has none."""
+"""Reason for a retry, by DynamoDB's code for a cancelled transaction. botocore's retry table does not contain these
+codes."""
 
 TRANSIENT_STATUSES: Mapping[int, str] = {
     HTTPStatus.TOO_MANY_REQUESTS: "throttled",
@@ -89,7 +90,7 @@ class ConnectionFailed(AwsError):
 
 
 class ResponseError(AwsError):
-    """A response other than success. `code` is the error code, `status` the HTTP status."""
+    """Unsuccessful response. `code` is the error code, and `status` the HTTP status."""
 
     def __init__(self, message: str, *, code: str, status: int, reason: str | None, request_id: str | None) -> None:
         super().__init__(f"{message}, status {status}", reason=reason, request_id=request_id)
@@ -100,7 +101,8 @@ class ResponseError(AwsError):
 class ServiceError(ResponseError):
     """An error that the AWS service returned, such as `ThrottlingException`.
 
-    `content` is its JSON object. The text of the exception omits AWS's message, which may quote stored values.
+    `content` is the JSON object in the response. The text of the exception omits AWS's message, which may quote stored
+    values.
     """
 
     def __init__(self, code: str, status: int, content: Mapping[str, Any], *, request_id: str | None = None) -> None:
@@ -112,7 +114,7 @@ class ServiceError(ResponseError):
 class ForeignResponse(ResponseError):
     """A response from a proxy, a load balancer or a captive portal instead of the AWS service.
 
-    `code` is its HTTP status.
+    `code` is the HTTP status as text.
     """
 
     def __init__(self, status: int, *, request_id: str | None = None) -> None:

@@ -1,6 +1,6 @@
-"""HTTP/1.1 connection pool for one host: POST to the path `/` over persistent connections, one request at a time each.
+"""HTTP/1.1 connection pool for one host. It sends POST requests to the path `/` over persistent connections.
 
-httptools parses the responses. A general HTTP client would use several times the CPU of the rest of this package.
+httptools parses the responses. A general HTTP client would take several times the CPU time of the rest of this package.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from aws_json_client.endpoints import Address
 
 CONNECT_TIMEOUT = 1.0
 TAKE_TIMEOUT = 1.5
-"""Time limit, in seconds, for a free or a new connection."""
+"""Time limit, in seconds, for waiting for a free connection and opening a new one."""
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""DynamoDB's largest response has 16 MB, and SQS's is smaller: a larger one is not from AWS."""
+"""Limit of a response. DynamoDB's largest response has 16 MB, so a larger response is not from AWS."""
 MAX_IDLE_SECONDS = 15.0
 """Idle time after which a connection is not reused: the server may be about to close it."""
 
@@ -29,14 +29,14 @@ KEPT_HEADERS = frozenset({b"date", b"x-amzn-requestid"})
 
 
 class Request(NamedTuple):
-    """A POST request. `headers` lacks only `Content-Length`."""
+    """POST request. `headers` contains all headers except `Content-Length`."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
 class Response(NamedTuple):
-    """A response. `headers` has the received headers of KEPT_HEADERS, by name in lower case."""
+    """Response. `headers` contains only headers in KEPT_HEADERS, by name in lower case."""
 
     status: int
     body: bytes
@@ -49,11 +49,12 @@ class Response(NamedTuple):
 
 
 Send = Callable[[Request], Awaitable[Response]]
-"""Send a request once. Raises OSError, including TimeoutError, if no response arrives: the outcome is unknown."""
+"""Function that sends a request once. It raises OSError, including TimeoutError, if no response arrives: the outcome of
+the request is then unknown."""
 
 
 class _Connection(asyncio.Protocol):
-    """A connection. The parser calls the methods named `on_…`."""
+    """Connection for one request at a time. The parser calls the methods named `on_…`."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -161,7 +162,7 @@ class _Pool:
         return response
 
     async def _take(self) -> _Connection:
-        """Return a connection, with a permit acquired for it."""
+        """Acquire a permit and return an idle or new connection. The caller releases the permit."""
         if not self._permits.locked():
             await self._permits.acquire()
             if connection := self._pop_idle():

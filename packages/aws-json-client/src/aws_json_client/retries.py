@@ -1,4 +1,4 @@
-"""Retries with full jitter, limited by attempts, a deadline, and a quota for the process."""
+"""Retries with full jitter, limited by a number of attempts, a deadline and a quota of retries."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from aws_json_client.errors import AwsError, ConnectionFailed, Unavailable
 T = TypeVar("T")
 
 UNLIMITED = frozenset({"conflict"})
-"""Reasons that occur while the service is healthy: only the deadline limits their retries."""
+"""Reasons that also occur while the service is healthy. Only the deadline limits retries for them."""
 
 RETRY_COST = 5
 TIMEOUT_COST = 10
@@ -26,12 +26,12 @@ SUCCESS_REFUND = 1
 class RetryPolicy:
     """Limits for the attempts of one request. Times are in seconds.
 
-    All requests of a process share `quota`, so that retries do not multiply the load in an outage. It allows a hundred
-    retries, and more only as requests succeed.
+    Policies should share one `quota` per process, so that retries do not multiply the load in an outage. A quota allows
+    100 retries, or 50 after timeouts; each successful request returns a part of it.
 
-    An attempt that starts before `deadline` may exceed it by `attempt_grace`. The transport's time limits end each
-    attempt within `attempt_limit`, so a timer is set only for an attempt that could exceed its limit: the timer costs
-    as much CPU as the rest of this class.
+    No attempt starts after `deadline`. An attempt that started earlier may exceed it by `attempt_grace`. The transport
+    must end each attempt within `attempt_limit`, so a timer is set only for an attempt with less time left: a timer
+    takes as much CPU time as the rest of this class.
     """
 
     deadline: float = 5.0
@@ -46,7 +46,7 @@ class RetryPolicy:
     async def run(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Return the result of the first successful attempt.
 
-        Raises Unavailable when no attempt is left, and an error that a retry would not fix at once.
+        Raises Unavailable when no attempt is left. Raises any other AwsError at once if a retry would not help.
         """
         started = time.monotonic()
         retries = failures = spent = 0

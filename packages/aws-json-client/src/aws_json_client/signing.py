@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for JSON requests. The signing key is derived once a day instead of for each request.
+"""AWS Signature Version 4 for JSON requests. The signing key is derived once per day and secret, not for each request.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -24,7 +24,10 @@ class Signer:
         self._derived: tuple[str, str, bytes] = ("", "", b"")
 
     def headers(self, key: Key, target: str, body: bytes, at: datetime) -> dict[str, str]:
-        """Return the headers of a POST of `body` to the operation `target`, signed for the time `at` (UTC)."""
+        """Return the headers of a POST request with `body`, signed for the time `at` (UTC).
+
+        `target` is the value of `X-Amz-Target`, such as `DynamoDB_20120810.GetItem`.
+        """
         timestamp = at.strftime("%Y%m%dT%H%M%SZ")
         headers = {"content-type": CONTENT_TYPE, "host": self._host, "x-amz-date": timestamp}
         if key.token:
@@ -34,7 +37,7 @@ class Signer:
         return headers
 
     def authorization(self, key: Key, headers: Mapping[str, str], body: bytes, timestamp: str) -> str:
-        """Return the `Authorization` header. `headers` must be sorted by name, in lower case; all are signed."""
+        """Return the `Authorization` header, which signs all `headers`. Their names are in lower case and sorted."""
         date = timestamp[:8]
         names = ";".join(headers)
         lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])

@@ -1,4 +1,4 @@
-"""Transport of signed requests to one service, without retries: the port, and its implementation over the pool."""
+"""Transport of signed requests to one service, without retries: the port, and its implementation over `http.py`."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ from aws_json_client.http import Request, Response, Send, open_http
 from aws_json_client.signing import Signer
 
 CLOCK_TOLERANCE = timedelta(minutes=4)
-"""Clock difference from which a correction is applied: AWS rejects signatures that are five minutes off."""
+"""Clock difference above which signatures use AWS's time. AWS rejects signatures that are five minutes off."""
 
 
 class Answer(NamedTuple):
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
 
 
 class Transport(Protocol):
-    """Port that sends each request to one service once. Decorators wrap it."""
+    """Port for requests to one service. Each call makes one attempt."""
 
     @property
     def name(self) -> str:
@@ -72,7 +72,7 @@ class SignedTransport:
         return Answer(content, request_id)
 
     def _raise(self, response: Response, content: dict[str, Any] | None, key: Key, request_id: str | None) -> NoReturn:
-        """Raise the error of the response; first report a rejected key, or correct the clock."""
+        """Raise the error of the response. Before that, report a rejected key, or correct the clock offset."""
         code = _code(content)
         if code is None or content is None or response.status == HTTPStatus.OK:
             raise ForeignResponse(response.status, request_id=request_id)
@@ -84,7 +84,7 @@ class SignedTransport:
         raise error
 
     def _correct_clock(self, response: Response) -> None:
-        """Sign with AWS's clock from now on if the local clock differs by more than CLOCK_TOLERANCE."""
+        """Set the offset from the local clock to AWS's time, for later signatures; 0 within CLOCK_TOLERANCE."""
         try:
             theirs = parsedate_to_datetime(response.header(b"date") or "")
         except ValueError:
@@ -107,7 +107,7 @@ def user_agent() -> str:
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a body; None if the body is not one. An empty body, as SQS sends, counts as `{}`."""
+    """Return the JSON object in a body; None if the body is not a JSON object. An empty body, as SQS sends, is `{}`."""
     try:
         content = orjson.loads(body or b"{}")
     except orjson.JSONDecodeError:
@@ -131,10 +131,10 @@ async def open_transport(
     timeout: float = 5.0,  # noqa: ASYNC109 - limit of each request
     connections: int = 10,
 ) -> AsyncIterator[Transport]:
-    """Open the service in a region, or at an endpoint, with its own connection pool.
+    """Open a transport with its own connection pool until the end of the block.
 
-    `timeout` is the time limit for a response, in seconds. Raises ValueError for an unknown region or an invalid
-    endpoint.
+    `endpoint` replaces the address of the service in the region. `timeout` is the time limit for a response, in
+    seconds. Raises ValueError for an unknown region or an invalid endpoint.
     """
     address = resolve(service, region, endpoint)
     async with open_http(address, timeout=timeout, connections=connections) as send:

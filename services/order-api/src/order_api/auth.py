@@ -33,7 +33,7 @@ ALGORITHMS: Mapping[str, tuple[str, ...]] = {
     "P-384": ("ES384",),
     "Ed25519": ("EdDSA",),
 }
-"""Algorithms by key type or curve. Asymmetric only: with `none` or a symmetric algorithm, anyone could sign."""
+"""Algorithms by key type or curve. All are asymmetric: with `none` or a symmetric algorithm, anyone could sign."""
 
 LEEWAY_SECONDS = 30
 """Allowed difference between the issuer's clock and the local clock."""
@@ -43,17 +43,17 @@ MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
 MAX_VERIFIED = 10_000
-"""Verified tokens kept in memory; they take ten megabytes."""
+"""Maximum number of verified tokens in memory. They take ten megabytes."""
 
 KEY_LIFETIME = 300.0
-"""Seconds until the key set is fetched again. Requests use the known keys meanwhile."""
+"""Seconds after which the key set is fetched again, while requests still use the cached keys."""
 KEY_TRUST = 600.0
-"""Seconds after which a request waits for a new key set: after a long idle time, keys may have been revoked."""
+"""Seconds after which requests wait for a new key set: in a long idle time, keys may have been revoked."""
 MIN_REFETCH = 5.0
 """Minimum seconds between two fetches, so that neither invented key ids nor an outage cause many fetches."""
 FETCH_TIMEOUT = 3.0
 MAX_WAITING = 100
-"""Requests that may wait for the key set at once, so that tokens with invented key ids cannot exhaust the process."""
+"""Maximum requests that wait for the key set at once, so that invented key ids cannot exhaust the process."""
 MAX_KEY_SET_BYTES = 256 * 1024
 MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)
@@ -75,7 +75,7 @@ class InsufficientScope(PlatformError):
 
 
 class KeysUnavailable(PlatformError):
-    """The issuer's keys could not be fetched, and the required key is not known."""
+    """The required key is not known, and the issuer's keys could not be fetched, or too many requests wait for them."""
 
 
 def bearer_token(authorization: str | None) -> str:
@@ -101,7 +101,10 @@ class SigningKey:
 
     @classmethod
     def of(cls, jwk: Mapping[str, Any]) -> Self:
-        """Return the key of a JWK. Raises ValueError or jwt.PyJWTError if it must not verify signatures here."""
+        """Return the key of a JWK.
+
+        Raises ValueError or jwt.PyJWTError unless it is a public signature key of a supported algorithm and size.
+        """
         of_type = ALGORITHMS.get(str(jwk.get("kty") if jwk.get("kty") == "RSA" else jwk.get("crv")), ())
         algorithms = tuple(name for name in of_type if jwk.get("alg", name) == name)
         if not algorithms or jwk.get("use", "sig") != "sig" or "d" in jwk:
@@ -114,7 +117,7 @@ class SigningKey:
 
 class KeySource(Protocol):
     async def get(self, key_id: str) -> SigningKey | None:
-        """Return the issuer's key with this id. Raises KeysUnavailable."""
+        """Return the issuer's key with this id, or None if the issuer has none. Raises KeysUnavailable."""
 
 
 class JwksClient:
@@ -131,10 +134,11 @@ class JwksClient:
         self._waiting = 0
 
     async def get(self, key_id: str) -> SigningKey | None:
-        """Return a cached key at once. Fetch the key set first if the key is unknown or the cache has expired.
+        """Return the key with this id, or None if the key set has no such key.
 
-        While the issuer does not respond, cached keys stay in use. An unknown key, which may be new, raises
-        KeysUnavailable.
+        A cached key is returned at once; after KEY_LIFETIME a fetch begins in the background. An unknown key, or a key
+        set older than KEY_TRUST, makes the call wait for a fetch. While the issuer does not respond, cached keys stay
+        in use, and unknown keys, which may be new, raise KeysUnavailable.
         """
         key = self._keys.get(key_id)
         age = time.monotonic() - self._fetched_at
@@ -151,7 +155,10 @@ class JwksClient:
         return key
 
     def _refresh(self) -> asyncio.Task[None] | None:
-        """Return the fetch in progress, or start one unless the last began less than MIN_REFETCH ago."""
+        """Return the fetch in progress; if there is none, start one.
+
+        Return None if the last fetch began less than MIN_REFETCH ago and has ended.
+        """
         now = time.monotonic()
         if self._fetching is None and now - self._tried_at >= MIN_REFETCH:
             self._tried_at = now
@@ -193,7 +200,10 @@ class JwksClient:
 
 
 def _usable_keys(document: Any) -> dict[str, SigningKey]:
-    """Return the signature keys by key id. Ignore encryption keys, symmetric keys and unknown types."""
+    """Return the signature keys by key id. Ignore encryption keys, symmetric keys and unknown types.
+
+    Raises ValueError if the document lists too many keys or no usable key.
+    """
     listed = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(listed, list) or len(listed) > MAX_KEYS:
         raise ValueError(f"the document has no list of at most {MAX_KEYS} keys")
@@ -212,7 +222,7 @@ def _is_key_id(value: object) -> bool:
 
 
 def _header(token: str) -> dict[str, Any]:
-    """Return the token's header, which names the key. PyJWT parses it again when it checks the signature."""
+    """Return the token's header, which contains the key id. PyJWT parses it again to check the signature."""
     part = token.partition(".")[0]
     header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     if not isinstance(header, dict):
@@ -222,7 +232,7 @@ def _header(token: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRules:
-    """Required claims of a token, and the names of these claims."""
+    """Required values of a token's claims, and the names of the claims that differ between issuers."""
 
     issuer: str
     audiences: tuple[str, ...]
@@ -240,7 +250,7 @@ class _Verified(NamedTuple):
 
 
 class TokenVerifier:
-    """Verify tokens, and cache valid ones by digest until they expire or their key is revoked."""
+    """Verifier of tokens. It caches valid tokens by digest until they expire or the key set is fetched again."""
 
     def __init__(self, keys: KeySource, rules: TokenRules, *, clock: Callable[[], float] = time.time) -> None:
         self._keys = keys
@@ -251,7 +261,7 @@ class TokenVerifier:
         self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Identity:
-        """Return the identity of a valid token. Raises KeysUnavailable, and InvalidToken with a public reason."""
+        """Return the identity in a token. Raises KeysUnavailable, and InvalidToken with a reason for the caller."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise InvalidToken("the token is too long")
         digest = hashlib.sha256(token.encode()).digest()

@@ -23,24 +23,25 @@ class ApiSettings(Settings):
     jwt_tenant_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$")] = "tenant"
     """Claim that contains the tenant."""
     jwt_scope_prefix: Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{0,256}$")] = ""
-    """Prefix of each scope at the issuer, such as `orders-api/`. Scopes without it are ignored."""
+    """Prefix that the issuer adds to each scope, such as `orders-api/`. Scopes without it are ignored."""
 
     rate_limit_per_second: Annotated[float, Field(gt=0)] = 500.0
     """Sustained requests per second of one tenant in one process: about half of the capacity of a process."""
     rate_limit_burst: Annotated[int, Field(ge=1)] = 2500
     """Requests that a tenant may send at once after an idle time: five seconds of its sustained rate."""
     max_in_flight: Annotated[int, Field(ge=1)] = 1000
-    """Concurrent requests in one process. Further requests get a 503 at once."""
+    """Maximum concurrent requests in one process. Further requests get a 503 at once."""
     request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
     """Time limit for a client to send the head of a request, to send its body, and to read the response."""
     lame_duck_seconds: Annotated[float, Field(ge=0)] = 0.0
-    """Time between SIGTERM and the closing of the listener, with `/serving` 503 and `Connection: close`. Behind a load
-    balancer it must be longer than the target group takes to detect the 503: interval times threshold."""
+    """Time between SIGTERM and the closing of the listener. `/serving` then returns 503, and every response closes its
+    connection. Behind a load balancer it must be longer than the target group takes to detect the 503:
+    interval times threshold."""
     keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
-    """Idle time-out of a connection: more than the load balancer's 60 s, so that it never uses a closed connection."""
+    """Idle time-out of a connection: above the load balancer's 60 s, so that the balancer never uses a closed one."""
 
     cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
-    """Comma separated. The first secret signs cursors; all of them verify. To rotate, put a new secret first."""
+    """Secrets, comma separated. The first one signs cursors; any of them verifies. To rotate, put a new one first."""
 
     cancel_window: timedelta = timedelta(hours=24)
     """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""

@@ -14,7 +14,7 @@ from order_api.limits import MAX_BODY_BYTES
 from order_api.refusals import LONG_HEAD, MAX_HEAD_BYTES, NOT_HTTP, Refusal, Refused, encode_refusal
 
 MAX_MESSAGE_BYTES = 16 * MAX_BODY_BYTES
-"""Bytes of one message on the wire, including chunk framing, trailers, and data received after the response."""
+"""Maximum bytes of one message, including chunk framing, trailers, and data received after the response."""
 
 
 class BoundedConnection(FramedConnection):

@@ -22,7 +22,7 @@ class InvalidCursor(PlatformError):
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """`next_cursor` is None on the last page."""
+    """One page of a list. `next_cursor` is None on the last page."""
 
     items: list[T]
     next_cursor: str | None
@@ -30,14 +30,14 @@ class Page(Generic[T]):
 
 class CursorCodec:
     def __init__(self, secrets: Sequence[str]) -> None:
-        """Sign with the first secret, and verify with all of them."""
+        """Create a codec that signs with the first secret, and accepts signatures of any of them."""
         newest_last = list(reversed(secrets))  # the order that itsdangerous requires
         self._serializer = URLSafeSerializer(newest_last, salt="cursor")
 
     def page(
         self, found: Sequence[T], limit: int, scope: Mapping[str, str], position_of: Callable[[T], str]
     ) -> Page[T]:
-        """Return a page of the first `limit` items. Pass one item more if there is a next page."""
+        """Return a page of the first `limit` items. `found` must have one item more if there is a next page."""
         items = list(found[:limit])
         more = len(found) > limit
         return Page(items, self.encode(position_of(items[-1]), scope) if more else None)
@@ -46,7 +46,7 @@ class CursorCodec:
         return self._serializer.dumps([_digest(scope), position])
 
     def decode(self, cursor: str, scope: Mapping[str, str]) -> str:
-        """Return the position. Raises InvalidCursor for a forged cursor and for a cursor of another query."""
+        """Return the position in the cursor. Raises InvalidCursor for a forged cursor or one of another query."""
         try:
             digest, position = self._serializer.loads(cursor)
         except (BadData, ValueError, TypeError) as error:

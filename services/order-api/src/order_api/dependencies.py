@@ -34,7 +34,7 @@ class Services:
     lifecycle: Lifecycle
     metrics: ApiMetrics
     home_elsewhere: str | None
-    """The home region, which takes all writes; None if this region is the home region."""
+    """Home region, which takes all writes; None if this region is the home region."""
 
 
 def services_of(request: Request) -> Services:

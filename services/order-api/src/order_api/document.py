@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 @cache
 def published() -> dict[str, Any]:
-    """Return the document, which is part of this package. It is read on the first request for it."""
+    """Return the OpenAPI document that this package contains. It is read at the first call only."""
     document: dict[str, Any] = json.loads((files("order_api") / "openapi.json").read_bytes())
     return document
 

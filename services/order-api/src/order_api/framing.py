@@ -38,15 +38,16 @@ EMPTY_LINE = b"\r\n\r\n"
 
 
 class FramedConnection(HttpToolsProtocol):
-    """uvicorn's connection with strict framing. The parser gets data in pieces, and no message begins within a piece.
+    """uvicorn's connection with strict framing.
 
-    The raw bytes of a head are therefore known, and its request line can be compared with the parser's result.
+    It feeds the parser pieces of data such that no message begins within a piece. The raw bytes of each head are
+    therefore known, and its request line can be compared with the parser's result.
     """
 
     _in_head = True
     _in_body = False
     _received = 0
-    """Bytes of the current message so far, empty lines before it included."""
+    """Bytes of the current message so far, including empty lines before it."""
     _head = b""
     """Bytes of the current head that came in earlier pieces."""
     _piece = b""
@@ -87,13 +88,13 @@ class FramedConnection(HttpToolsProtocol):
             self._last_bytes = data[-3:] if size >= 3 else (self._last_bytes + data)[-3:]
 
     def _end_of_line_begun(self, data: bytes) -> int:
-        """Return the end of an empty line that began in earlier data, else of the next line, else of the data."""
+        """Return the end of the first empty line, which may begin in earlier data; without one, the end of the data."""
         before = len(self._last_bytes)
         found = (self._last_bytes + data).find(EMPTY_LINE)
         return len(data) if found < 0 else found + 4 - before
 
     def _reparse_without_upgrade(self, rest: bytes) -> None:
-        """Parse the head again without Upgrade header (RFC 9110, section 7.8), since the parser skipped the body."""
+        """Parse the head again without its Upgrade header (RFC 9110, section 7.8), so that the body is not skipped."""
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         self._piece = b"\r\n".join([*lines, b"", b""])
@@ -106,7 +107,10 @@ class FramedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, or drop a trailer. Replaces uvicorn's method, which saves one call per header."""
+        """Add a header, or drop a trailer. Raises Refused if it is not allowed.
+
+        It replaces uvicorn's method instead of calling it, to save one call per header.
+        """
         name = name.lower()
         if self._in_head:
             if name in CHECKED_HEADERS:
@@ -192,13 +196,13 @@ class FramedConnection(HttpToolsProtocol):
             cycle.message_event.set()
 
     def _body_comes(self) -> None:
-        """Keep the connection open, since the end of this request is unambiguous."""
+        """Keep the connection open: the client sends the body, so the end of this request is unambiguous."""
         if not self.cycle.response_started:
             self.cycle.keep_alive = self._keep_alive
 
 
 def _without_empty_lines(head: bytes) -> bytes:
-    """Drop empty lines before a request line, which a server should ignore (RFC 9112, section 2.2)."""
+    """Return the head without empty lines before it, which a server should ignore (RFC 9112, section 2.2)."""
     rest = head.lstrip(b"\r\n")
     dropped = len(head) - len(rest)
     return rest if dropped % 2 == 0 and head.startswith(b"\r\n" * (dropped // 2)) else head

@@ -49,7 +49,7 @@ KEY_HEADER: dict[str, Any] = {
 async def earlier_record(
     find: Callable[[str], Awaitable[IdempotencyRecord | None]], key: str, fingerprint: str, clock: Clock
 ) -> IdempotencyRecord | None:
-    """Return the unexpired record of this key, or None. Raises IdempotencyKeyReused if another request stored it.
+    """Return the unexpired record of this key, or None. Raises IdempotencyKeyReused if it is of a different request.
 
     Call this before responding with an error that depends on stored data: a repeated request must get its first
     response even if the data has changed since.

@@ -1,7 +1,7 @@
-"""Limits on the requests of a tenant, and on the size of one request.
+"""Limits on the requests of a tenant, and on the size and duration of one request.
 
-Each process counts for itself: behind a load balancer a tenant has the full limit in every process. No lock is needed,
-since everything runs in one event loop.
+The limits apply to each process: behind a load balancer a tenant has the full limit in every process. No lock is
+needed, because all requests run in one event loop.
 """
 
 import math
@@ -69,7 +69,7 @@ class TenantBuckets:
     """
 
     def __init__(self, *, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Create empty state. Each bucket gains `rate` tokens per second, up to `burst`."""
+        """Create full buckets for all tenants. Each bucket gains `rate` tokens per second, up to `burst`."""
         self._interval = 1 / rate
         self._rate = rate
         self._burst = burst

@@ -102,7 +102,7 @@ def create_app(
 
 
 def _telemetry(tracing: Tracing) -> TelemetryConfig:
-    """Let FastAPI create the span of each request. Metrics and logs come from this service."""
+    """Return FastAPI's telemetry settings: spans if tracing is on. The service itself creates metrics and logs."""
     if tracing.provider is None:
         return {"tracing": False, "metrics": False, "logs": False}
     return {

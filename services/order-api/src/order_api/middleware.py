@@ -1,4 +1,8 @@
-"""Middleware: request id, log line, metrics and handling of unexpected errors; authentication and limits."""
+"""Middleware of every request.
+
+RequestContext adds the request id, the log line, metrics and the handling of unexpected errors. Admission adds
+authentication and limits.
+"""
 
 import asyncio
 import re
@@ -35,7 +39,10 @@ CLOSE = (b"connection", b"close")
 
 
 class RequestContext:
-    """Outermost middleware. Every response, errors included, gets the headers in `state["response_headers"]`."""
+    """Outermost middleware: request id, log line, metrics and unexpected errors.
+
+    Every response, errors included, gets the headers in `state["response_headers"]`.
+    """
 
     def __init__(self, app: ASGIApp, *, metrics: ApiMetrics, tracing: Tracing, lifecycle: Lifecycle) -> None:
         self._app = app
@@ -93,17 +100,17 @@ class RequestContext:
 
 
 class _Refused(BaseException):
-    """Carry an error through the framework, which turns any other error while reading a body into a 400."""
+    """Wrapper that carries an error through the framework, which turns other errors while reading a body into a 400."""
 
     def __init__(self, error: PlatformError) -> None:
         self.error = error
 
 
 class Admission:
-    """Check each request: concurrent requests, token, the tenant's rate, then the body.
+    """Middleware that checks the number of concurrent requests, the token, the tenant's rate, and then the body.
 
-    For an unauthenticated caller nothing below `/v1` is read, parsed or looked up, and no tenant's rate is charged.
-    The route checks the scope before it reads the body.
+    Below `/v1`, a request without a valid token is rejected before its body is read and before it counts towards the
+    rate of a tenant. The route checks the scope before it reads the body.
     """
 
     def __init__(
@@ -146,7 +153,7 @@ class Admission:
             self._in_flight -= 1
 
     async def _authenticate(self, scope: Scope) -> None:
-        """Authenticate the caller and apply its tenant's rate limit. Add the release and rate limit headers."""
+        """Authenticate the caller and apply the rate limit of the tenant. Add the release and rate limit headers."""
         response_headers = scope["state"]["response_headers"]
         response_headers.append(self._policy)
         tokens: TokenVerifier = scope["app"].state.services.tokens
@@ -160,7 +167,7 @@ class Admission:
         scope["state"]["identity"] = identity
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
-        """Return `receive` with limits on the size and duration of the body. The result raises _Refused."""
+        """Return a `receive` that limits the size and duration of the body. It raises _Refused beyond a limit."""
         received = 0
         ends_at: float | None = None
         is_complete = False

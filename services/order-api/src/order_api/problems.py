@@ -1,4 +1,4 @@
-"""Map errors to HTTP. Every error response is `application/problem+json` (RFC 9457)."""
+"""Map errors to HTTP responses. Every error response is `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

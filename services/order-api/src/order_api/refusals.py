@@ -1,4 +1,4 @@
-"""Responses to requests that never reach the application: a problem, after which the connection closes."""
+"""Responses to requests that never reach the application. Each is a problem; the connection then closes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

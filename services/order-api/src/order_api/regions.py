@@ -1,4 +1,4 @@
-"""Home region: takes all writes, because uniqueness and transactions do not span regions."""
+"""Home region: the region that takes all writes, because uniqueness and transactions do not span regions."""
 
 from order_shared.domain.errors import PlatformError
 

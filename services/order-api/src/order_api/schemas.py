@@ -34,7 +34,7 @@ Instant = Annotated[
         }
     ),
 ]
-"""UTC with microseconds, sortable as text."""
+"""Time in UTC with microseconds. As text it sorts by time."""
 
 
 RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)

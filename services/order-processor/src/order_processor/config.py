@@ -17,9 +17,9 @@ TEST_KEYS = ("sk_test_", "rk_test_")
 
 class ProcessorSettings(Settings):
     concurrency: Annotated[int, Field(ge=1, le=MAX_CONNECTIONS)] = 64
-    """Messages handled concurrently. Each uses one connection at a time."""
+    """Maximum messages handled concurrently. Each uses one connection at a time."""
     pollers: Annotated[int, Field(ge=1, le=16)] = 1
-    """Number of pollers. Each receives up to ten messages, so several pollers need a `concurrency` of ten each."""
+    """Number of pollers. Each receives up to ten messages; two or more need a `concurrency` of ten per poller."""
     receive_wait_seconds: Annotated[int, Field(ge=0, le=MAX_WAIT_SECONDS)] = MAX_WAIT_SECONDS
     """Long-poll time of a receive. Shutdown waits for open polls to return."""
     visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
@@ -30,8 +30,8 @@ class ProcessorSettings(Settings):
     longer, to release the other messages, flush the publisher and send the last traces."""
     storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    """Lease of a worker on an order with a payment. A longer lease is lost by fewer slow workers, but delays the orders
-    of crashed workers. The fence keeps both cases correct."""
+    """Duration of a worker's lease on an order with a payment. If it is longer, fewer slow workers lose their lease,
+    but the orders of crashed workers wait longer. The fence keeps the order correct in both cases."""
     payment_api_key: SecretStr
     """Secret key of the payment provider: ASCII without spaces. A live key in prod, a test key everywhere else."""
     payment_api_base: str | None = None
@@ -46,7 +46,7 @@ class ProcessorSettings(Settings):
     @field_validator("payment_api_key")
     @classmethod
     def _require_header_value(cls, key: SecretStr) -> SecretStr:
-        """Reject a key that is no valid header value: every payment would fail as if the provider did not respond."""
+        """Reject a key that is not a valid header value: each call would fail as if the provider did not respond."""
         if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
             raise ValueError("the key must have at least one character, only ASCII, and no spaces")
         return key

@@ -1,4 +1,7 @@
-"""Map events to flows. The error that a flow raises determines how its message is settled: `messaging.consumer`."""
+"""Map events to flows, and errors of flows to those that the consumer knows.
+
+The error that a handler raises determines how the consumer settles the message: see `messaging.consumer`.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -45,7 +48,7 @@ def make_handler(context: FlowContext, tracing: Tracing = NO_TRACING) -> Handler
 
 
 async def _run(flow: Flow, event: Event, delivery: Delivery, context: FlowContext) -> None:
-    """Run the flow. The error that it raises determines how the message is settled."""
+    """Run the flow. Convert its errors to those with which the consumer settles the message."""
     try:
         await flow(event, delivery, context)
     except UnreadableEvent as error:

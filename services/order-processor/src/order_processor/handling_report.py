@@ -23,8 +23,8 @@ EXPECTED = frozenset(
         f"payment_{FailureReason.PACED}",
     }
 )
-"""Causes that occur without a defect: many concurrent orders of one product, an order written by a newer release, or a
-slow bank. They are reported, but not counted as failed."""
+"""Causes that occur without a defect: many concurrent orders of one product, an order written by a newer release, a
+slow bank, or a reached call rate. They are reported, but not counted as failed."""
 
 
 class HandlingReport:
@@ -44,7 +44,7 @@ class HandlingReport:
         """Write the log line `handlings` and reset the counts.
 
         `failed` excludes the `EXPECTED` causes. `payments_refused` counts requests that the payment provider refused
-        because of an error on our side. `causes` has the count of every cause.
+        because of an error on our side. `causes` maps every cause, expected or not, to its count.
         """
         failed = sum(count for cause, count in self._causes.items() if cause not in EXPECTED)
         log.info(

@@ -1,4 +1,4 @@
-"""The parts of one processor and how they run together, apart from its process: signals, sockets and connections."""
+"""Assembly of one processor from its settings and adapters. `main` handles signals, sockets and connections."""
 
 import asyncio
 from datetime import timedelta
@@ -73,16 +73,16 @@ class Processor:
 
     @property
     def idle_seconds(self) -> float:
-        """Time since the last turn of the poller that has been silent longest."""
+        """Return the seconds since the slowest poller completed a loop."""
         return self._consumer.idle_seconds
 
     def stop(self) -> None:
-        """Begin to drain."""
+        """Stop receiving messages and sweeping. `run` returns when the messages in progress are finished."""
         self._consumer.stop()
         self._sweeper.stop()
 
     async def run(self) -> None:
-        """Process messages and sweep until `stop`; return when drained."""
+        """Process messages and sweep until `stop` is called. Return when drained."""
         async with asyncio.TaskGroup() as group:
             reporting = group.create_task(self._handlings.run())
             sweeping = group.create_task(self._sweeper.run())

@@ -30,7 +30,11 @@ class SweepSchedule:
         return sweeps >= self._fewest(PARK_AFTER)
 
     def in_outage(self, sweeps: int) -> int:
-        """Return the number of sweeps that counts after an outage: few enough for parking, with the same wait."""
+        """Return the number of sweeps to store for an order during an outage of the payment provider.
+
+        The number is limited, so that an outage never leads to parking. The limit does not change the wait: it is the
+        smallest number whose wait is CAP.
+        """
         return min(sweeps, next(number for number in count() if self.wait(number) == CAP))
 
     def _fewest(self, time: timedelta) -> int:

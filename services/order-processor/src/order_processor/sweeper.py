@@ -40,7 +40,7 @@ from order_shared.tables import DEFAULT_OPEN_SHARDS
 log = structlog.get_logger(__name__)
 
 REPORT_EVERY = timedelta(minutes=1)
-"""Interval of the log line `outbox` and of the count of parked orders in it."""
+"""Interval between two log lines `outbox`, which contain the count of parked orders."""
 
 COUNT_EVERY = 3
 """Sweeps between two counts of the queue's messages."""
@@ -49,7 +49,7 @@ COUNT_SECONDS = 2.0
 """Time limit for counting the messages of the queue."""
 
 SHARD_LIMIT = 100
-"""Maximum orders of one shard per sweep. The rest follow in the next sweep."""
+"""Maximum orders of one shard per sweep. The others follow in later sweeps."""
 
 
 class RepublishResult(Enum):
@@ -72,7 +72,7 @@ class Sweeper:
     schedule: SweepSchedule
     interval: timedelta
     open_shards: int = DEFAULT_OPEN_SHARDS
-    """Number of the outbox's keys that are written."""
+    """Number of keys of the outbox to which orders are written."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _oldest: float = field(default=0.0, init=False)
     _oldest_unsent: float = field(default=0.0, init=False)
@@ -90,7 +90,7 @@ class Sweeper:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Sweep until `stop`. An error ends one sweep, but not the sweeper."""
+        """Sweep at intervals until `stop` is called. An error ends one sweep, but not the sweeper."""
         while not self._stopping.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.interval.total_seconds() * random.uniform(0.5, 1.5)):  # noqa: S311 - spreads load
@@ -158,7 +158,10 @@ class Sweeper:
         self.backlog.counted(depth)
 
     async def count_parked(self) -> int:
-        """Count the parked orders of the next keys. Return the number for all keys, and set the metric to it."""
+        """Count the parked orders of the next keys. Return the sum of the latest counts of all keys.
+
+        Set the metric to this sum. At most SHARD_LIMIT orders are counted per key.
+        """
         for shard in self._parked_keys.look():
             found = len(await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT))
             self._parked_keys.was_read(shard, found=found > 0)
@@ -168,7 +171,7 @@ class Sweeper:
         return parked
 
     async def _republish(self, entry: OpenOrder) -> RepublishResult:
-        """Sweep one order. A failure is logged and does not affect other orders."""
+        """Republish the message of one order. A failure is logged and does not affect other orders."""
         try:
             return await self._try_to_republish(entry)
         except StaleOrder:
@@ -208,5 +211,5 @@ class Sweeper:
 
 
 def _log_fields(entry: OpenOrder) -> dict[str, str]:
-    """Return log fields for an order whose id is not known. They never contain the customer."""
+    """Return the log fields for an order whose id is not known. They never contain the customer id."""
     return {"tenant": to_customer(entry.customer_key).tenant, "created_at": to_text(entry.created_at)}

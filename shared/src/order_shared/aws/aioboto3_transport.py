@@ -1,4 +1,4 @@
-"""Transport over aioboto3: slower than aws-json-client, and the reference for its requests and responses."""
+"""Transport over aioboto3. It is slower than aws-json-client, and is the reference for requests and responses."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -55,7 +55,7 @@ class Aioboto3Transport:
 
 
 def _service_error(error: ClientError) -> ServiceError | ForeignResponse:
-    """Convert an error of botocore. botocore uses the status as the code of a response that it cannot parse."""
+    """Convert botocore's ClientError. botocore uses the HTTP status as the code of a response that it cannot parse."""
     response: Any = error.response
     metadata, code = response.get("ResponseMetadata", {}), str(response["Error"]["Code"])
     status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
@@ -74,7 +74,7 @@ async def open_aioboto3(
     timeout: float,  # noqa: ASYNC109 - limit of each request
     connections: int,
 ) -> AsyncIterator[Transport]:
-    """Open a service through aioboto3, which reads its credentials itself, unless they are static."""
+    """Open a service through aioboto3. `credentials` are used only if they are static; aioboto3 finds all others."""
     key = credentials.key if isinstance(credentials, StaticCredentials) else None
     session = aioboto3.Session(
         aws_access_key_id=key and key.id, aws_secret_access_key=key and key.secret, aws_session_token=key and key.token

@@ -16,9 +16,9 @@ def undecorated(transport: Transport) -> Transport:
 
 
 class Connect(Protocol):
-    """Function that opens a transport to one AWS service, in a region or at an endpoint, with its own connections.
+    """Function that opens a transport to one AWS service with its own connections.
 
-    `timeout` is in seconds.
+    `endpoint` replaces the address of the service in the region. `timeout` limits each request, in seconds.
     """
 
     def __call__(

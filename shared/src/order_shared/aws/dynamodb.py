@@ -1,7 +1,7 @@
 """DynamoDB: reads and writes of items, and transactions. aiodynamo builds conditions and updates.
 
-Every transaction has its own request token, and a retry sends the same bytes. A retry after a lost response therefore
-never applies the transaction twice.
+Every write transaction has its own request token, and a retry sends the same bytes. A retry after a lost response
+therefore never applies the transaction twice.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -34,18 +34,19 @@ Item = dict[str, Any]
 
 CONDITION_FAILED = "ConditionalCheckFailed"
 REQUEST_TIMEOUT = 2.5
-"""Seconds. `RetryPolicy.attempt_limit` is this plus the timeouts for credentials and for a connection."""
+"""Seconds to wait for a response. `RetryPolicy.attempt_limit` also includes the timeouts for credentials and for a
+connection."""
 MAX_CONNECTIONS = 200
 
 CONTENTION = frozenset({"conflict", "throttled"})
-"""Reasons of a failure that leave DynamoDB able to take another write."""
+"""Reasons of failed requests that are not outages: DynamoDB responds, but throttles or reports a conflict."""
 
 ERRORS = {
     "ConditionalCheckFailedException": ConditionalCheckFailed,
     "TransactionCanceledException": TransactionCanceled,
     "ResourceNotFoundException": TableNotFound,
 }
-"""Errors that repositories handle, by DynamoDB's code."""
+"""Exceptions of aiodynamo that repositories handle, by DynamoDB's error code."""
 
 
 class _Unprocessed(AwsError):
@@ -57,16 +58,16 @@ class _Unprocessed(AwsError):
 
 @dataclass(frozen=True)
 class Dynamo:
-    """DynamoDB calls of the repositories, with retries. All numbers are integers.
+    """DynamoDB client of the repositories, with retries. All numbers in items are integers.
 
-    Each call raises StorageUnavailable when no attempt is left. A failed condition raises aiodynamo's
-    ConditionalCheckFailed or TransactionCanceled, which the repository interprets.
+    Each call raises StorageUnavailable when no attempt is left. A failed condition raises ConditionalCheckFailed or
+    TransactionCanceled (aiodynamo's exceptions), which the repository interprets.
     """
 
     client: AwsClient
 
     async def _request(self, operation: str, payload: Item) -> Item:
-        """Return the result of an operation. Raises ServiceError for a request that DynamoDB rejects."""
+        """Return the result of an operation. Raises the exception in ERRORS for its codes, otherwise ServiceError."""
         try:
             return await self.client.request(operation, payload)
         except Unavailable as error:
@@ -82,7 +83,7 @@ class Dynamo:
         return _item(await self._request("GetItem", payload))
 
     async def get_many(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Return those of up to 100 items that exist, in no particular order. Strongly consistent."""
+        """Return the items that exist among up to 100 keys, in no particular order. Strongly consistent."""
         found: list[Item] = []
         left = [attributes(key) for key in keys]
 
@@ -180,14 +181,15 @@ class Dynamo:
     async def update(self, table: str, key: Item, expression: UpdateExpression, *, condition: Condition) -> Item:
         """Update the item and return its new state. Raises ConditionalCheckFailed.
 
-        A retry after a lost response may fail its condition too; the caller then reads the item again.
+        If the response of a successful attempt was lost, the retry may raise ConditionalCheckFailed. The caller must
+        then read the item to find out.
         """
         payload = encoded(Update(table, key, expression, condition))["Update"]
         answer = await self._request("UpdateItem", {**payload, "ReturnValues": "ALL_NEW"})
         return dy2py(answer.get("Attributes", {}), int)
 
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
-        """Write all items or none. Raises TransactionCanceled, with one reason per operation."""
+        """Apply all operations or none. Raises TransactionCanceled, with one reason per operation."""
         items = [encoded(operation) for operation in operations]
         await self._request("TransactWriteItems", {"ClientRequestToken": str(random_uuid()), "TransactItems": items})
 
@@ -213,7 +215,7 @@ def _page(answer: Item) -> Page:
 def failed_conditions(error: TransactionCanceled) -> list[bool]:
     """Return, for each operation of a cancelled transaction, whether its condition failed.
 
-    Raises the error again if no condition failed: no caller expects another reason.
+    If no condition failed, raises `error`: callers handle only failed conditions.
     """
     failed = [reason is not None and reason.code == CONDITION_FAILED for reason in error.cancellation_reasons]
     if not any(failed):

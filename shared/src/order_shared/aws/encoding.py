@@ -1,6 +1,7 @@
-"""Encoding of aiodynamo's operations as DynamoDB's JSON, with a third of the CPU of their `to_request_payload`.
+"""Encoding of aiodynamo's operations as DynamoDB's JSON, with a third of the CPU time of their `to_request_payload`.
 
-aiodynamo supports paths into nested attributes and reuses equal values; the platform writes whole top-level attributes.
+Unlike aiodynamo, this encoder does not support paths into nested attributes and does not share placeholders of equal
+values. The platform writes only whole top-level attributes.
 """
 
 from collections.abc import Mapping
@@ -15,11 +16,11 @@ Json = dict[str, Any]
 
 
 class UnsupportedWrite(ValueError):
-    """The write uses a path into an attribute, or changes nothing: a programming error."""
+    """The write uses a path into an attribute or changes nothing, which is a programming error."""
 
 
 class _Placeholders(Parameters):
-    """Names and values of one operation, each with its own placeholder."""
+    """Placeholders of one operation: one for each attribute name, and one for each use of a value."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -60,13 +61,13 @@ def encoded(write: WriteOperation) -> Json:
 
 
 def encoded_condition(condition: KeyCondition) -> Json:
-    """Return a query's key condition with its names and values."""
+    """Return the request fields of a query's key condition: the expression, its names and its values."""
     placeholders = _Placeholders()
     return {"KeyConditionExpression": condition.encode(placeholders), **placeholders.to_request_payload()}
 
 
 def to_dynamo(value: Any) -> Json:
-    """Return a value with its DynamoDB type. aiodynamo converts or rejects unusual types."""
+    """Return a value as DynamoDB's typed JSON. For types not listed here, aiodynamo converts or rejects the value."""
     kind = type(value)
     if kind is str:
         return {"S": value}
@@ -80,5 +81,5 @@ def to_dynamo(value: Any) -> Json:
 
 
 def attributes(item: Mapping[str, Any]) -> Json:
-    """Return an item or a key with its DynamoDB types."""
+    """Return an item or a key as DynamoDB's typed JSON."""
     return {name: to_dynamo(value) for name, value in item.items()}

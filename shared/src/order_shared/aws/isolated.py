@@ -11,7 +11,7 @@ IGNORED = {
     "use_fips_endpoint": (None, None, False, None),
     "use_dualstack_endpoint": (None, None, False, None),
 }
-"""AWS settings of the user to ignore, as botocore session variables that have only a default."""
+"""botocore session variables of the ignored settings: each has a default, but no environment variable or file entry."""
 
 
 def isolated_session() -> Session:

@@ -9,7 +9,7 @@ VISIBLE, IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessages
 
 @dataclass(frozen=True, kw_only=True)
 class QueueDepth:
-    """Numbers of messages, as SQS estimates them. An in-flight message was received and may become visible again."""
+    """SQS's estimates of the numbers of messages. In-flight messages were received, and are not deleted or visible."""
 
     visible: int
     in_flight: int

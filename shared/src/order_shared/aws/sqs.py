@@ -33,7 +33,7 @@ MAX_CONNECTIONS = 32
 MAX_ATTEMPTS = 2
 RETRY_SECONDS = 0.1
 DEADLINE = 8.0
-"""Seconds after which no attempt starts. The caller may retry."""
+"""Seconds from the start of a request after which no further attempt starts."""
 
 GONE_CODES = frozenset(
     {
@@ -43,7 +43,7 @@ GONE_CODES = frozenset(
         "AWS.SimpleQueueService.MessageNotInflight",
     }
 )
-"""Codes of a message that this consumer no longer has. For a delete they count as success."""
+"""Error codes for a message that was deleted or delivered again. A delete with such an error counts as successful."""
 
 Json = dict[str, Any]
 
@@ -83,7 +83,7 @@ class SqsQueue:
         return await self._send("dead", messages)
 
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        """Poll once, without retries. Messages of a lost response stay hidden until their visibility timeout."""
+        """Poll once, without retries. Messages of a lost response stay hidden until their visibility timeout ends."""
         answer = await self._once(
             self._polls,
             "ReceiveMessage",
@@ -114,12 +114,12 @@ class SqsQueue:
         return await self._batch("work", "ChangeMessageVisibilityBatch", entries)
 
     async def depth(self) -> Depth:
-        """Return the numbers of messages, without retries."""
+        """Return the estimated numbers of messages. Failed requests are not retried."""
         work, dead = await self._count("work"), await self._count("dead")
         return Depth(work=work.visible, in_flight=work.in_flight, dead=dead.visible)
 
     async def ping(self) -> None:
-        """Make one request, without retries. Raises QueueUnavailable."""
+        """Check that SQS responds, with one request and no retries. Raises QueueUnavailable."""
         url = await self._url("work")
         await self._once(self._service, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["QueueArn"]})
 
@@ -136,7 +136,10 @@ class SqsQueue:
         return await self._batch(target, "SendMessageBatch", entries)
 
     async def _batch(self, target: str, operation: str, entries: Sequence[Json]) -> list[EntryFailure]:
-        """Send a batch. The entry ids are positions, because two deliveries of a message have the same message id."""
+        """Send a batch request and return the failed entries.
+
+        Entry ids are positions in the batch: two deliveries of one message have the same message id.
+        """
         payload = {
             "QueueUrl": await self._url(target),
             "Entries": [{"Id": str(index), **entry} for index, entry in enumerate(entries)],
@@ -158,7 +161,7 @@ class SqsQueue:
         return self._urls[target]
 
     async def _request(self, operation: str, payload: Json) -> Json:
-        """Make a request. Retry once after a transient error, such as a connection that SQS has closed."""
+        """Make a request, with at most one retry after a transient error such as a connection that SQS has closed."""
         try:
             return await self._service.request(operation, payload)
         except AwsError as error:
@@ -172,7 +175,10 @@ class SqsQueue:
 
 
 def _unavailable(error: AwsError) -> QueueUnavailable:
-    """Convert an error to the port's. Its text begins with SQS's error code or the reason why the request failed."""
+    """Convert an error to QueueUnavailable.
+
+    Its text begins with SQS's error code, or with the reason why no response was received.
+    """
     return QueueUnavailable(str(error.__cause__ if isinstance(error, Unavailable) else error))
 
 
@@ -189,7 +195,10 @@ async def open_sqs(
     quota: RetryQuota | None = None,
     connect: Connect = open_transport,
 ) -> AsyncIterator[SqsQueue]:
-    """Open the queues until the end of the block."""
+    """Open the queues until the end of the block. `pollers` is the number of connections for long polls.
+
+    With 0 pollers, polls use the same connections as other requests.
+    """
     async with AsyncExitStack() as stack:
 
         async def open_pool(*, timeout: float, connections: int) -> Transport:  # noqa: ASYNC109 - limit of each request

@@ -1,7 +1,7 @@
 """Times of the platform: timezone-aware UTC datetimes in microseconds, and one text format that sorts by time.
 
-By default `datetime.isoformat` omits microseconds that are zero, so its texts do not sort by time. Use `to_text` and
-`from_text` instead. All arithmetic uses integers, which are exact.
+`datetime.isoformat` omits microseconds that are zero by default, so its texts do not sort by time. Use `to_text` and
+`from_text` instead. Conversions use integer arithmetic, which is exact.
 """
 
 import re
@@ -15,7 +15,7 @@ _TEXT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 MAX_MICROS = 253_402_300_799_999_999  # the last microsecond of the year 9999
 
 Clock = Callable[[], datetime]
-"""Return the current time as aware UTC. Functions that need the time take a clock, so that tests can control it."""
+"""Function that returns the current time in UTC. Code that needs the time takes a clock, which tests can control."""
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -51,7 +51,7 @@ def from_text(text: str) -> datetime:
 
 
 class UniqueClock:
-    """A clock that never returns the same microsecond twice in this process and never runs backwards."""
+    """Clock that returns a later time at each call, at least one microsecond after the previous one."""
 
     def __init__(self, micros: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
         self._micros = micros

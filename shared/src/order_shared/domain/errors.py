@@ -1,13 +1,13 @@
-"""Base errors, and errors that no single feature owns.
+"""Base classes of errors, and errors that several features raise.
 
 PlatformError
 ├── DomainError        a business rule forbids the request; each feature has its own subclasses
-└── StorageUnavailable DynamoDB did not respond in time: the outcome of a write is unknown
+└── StorageUnavailable DynamoDB did not complete the request: the outcome of a write is unknown
 """
 
 
 class PlatformError(Exception):
-    """Base of all errors that the platform raises on purpose."""
+    """Base class of the platform's errors."""
 
     @property
     def cause(self) -> str:
@@ -20,10 +20,10 @@ class DomainError(PlatformError):
 
 
 class StorageUnavailable(PlatformError):
-    """DynamoDB was unreachable, or rejected every attempt, until the deadline.
+    """DynamoDB was unreachable or rejected every attempt, or the items changed too often during the request.
 
     A write may or may not have been applied. Repeat it with the same idempotency key to find out. `contended` means
-    that DynamoDB responds, but throttles or has conflicts with other writers of the same items.
+    that DynamoDB responds, but throttles requests or reports conflicts with other writers of the same items.
     """
 
     def __init__(self, message: str, *, contended: bool = False) -> None:

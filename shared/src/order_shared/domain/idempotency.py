@@ -1,7 +1,8 @@
-"""Idempotency records: items that make a key or a reference unique, written in the same transaction as the order.
+"""Idempotency records: items that make a key or a reference unique.
 
-The orders table cannot enforce uniqueness: its range key is a time, so `attribute_not_exists` protects one microsecond
-only. A record is read only after a conflict:
+A record is written in the same transaction as the order or the stock adjustment that it protects. The orders table
+itself cannot enforce uniqueness: its range key is a time, so `attribute_not_exists` protects one microsecond only. A
+request reads the record only after its attempt to store it has failed:
 
     first request        put record ─────── accepted
     same request again   put record ─ taken ─ read ─ same fingerprint  → the first response again
@@ -32,7 +33,7 @@ class RecordKind(StrEnum):
 
 
 class RecordTaken(DomainError):
-    """The record already exists. Read it to find its owner."""
+    """A record with this key already exists. Read the record to find the order or product that owns it."""
 
 
 class IdempotencyKeyReused(DomainError):
@@ -42,9 +43,9 @@ class IdempotencyKeyReused(DomainError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdempotencyRecord:
-    """Idempotency record. `key` is the item's hash key; `subject` is the order id or SKU that owns it.
+    """Idempotency record. `key` is the item's hash key; `subject` is the id of the order, or the SKU, that owns it.
 
-    `fingerprint` distinguishes requests with the same key; None if only the key counts. `expires_at` is in epoch
+    `fingerprint` distinguishes requests with the same key; it is None for a reference. `expires_at` is in epoch
     seconds; None means that the record never expires.
     """
 
@@ -70,6 +71,6 @@ def record_key(customer: Customer, kind: RecordKind, value: str) -> str:
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a validated request in canonical form. The prefix is the version of that form."""
+    """Return the SHA-256 of a validated request as canonical JSON, prefixed with the version of the canonical form."""
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f"v1:{hashlib.sha256(canonical.encode()).hexdigest()}"

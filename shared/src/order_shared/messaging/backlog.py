@@ -1,7 +1,7 @@
-"""Estimate of the messages that wait in the queue, from one process's own observations and SQS's counts.
+"""Estimate of the messages in the queue, from the deliveries that this process observed and SQS's message counts.
 
-It tells the sweeper which orders may still have a message in the queue, and how many messages to add. It assumes no
-order of delivery, because SQS guarantees none.
+The sweeper uses the estimate to decide which orders may still have a message in the queue, and how many messages to
+add. The estimate does not assume that messages are delivered in order, because SQS does not guarantee it.
 """
 
 import time
@@ -12,24 +12,27 @@ from dataclasses import dataclass
 from order_shared.messaging.queue import Depth
 
 MEMORY_SECONDS = 60
-"""Time for which an observation counts. SQS's counts may be as old."""
+"""Age up to which observations and SQS's counts are used; with visible messages, older deliveries are used too."""
 
 IN_FLIGHT_QUOTA = 120_000
-"""Messages of a standard queue that may be in flight. Beyond, a poll returns no messages, and no error."""
+"""SQS's limit of in-flight messages in a standard queue. At the limit, polls return no messages and no error."""
 
 TURNOVERS = 10
-"""Number of times that the visible messages must be received until an old message counts as delivered."""
+"""An old message counts as delivered once this many times the number of visible messages have been received."""
 
 MARGIN = 10
-"""Safety margin of an extreme among `n` samples: this many times their spread, divided by `n`."""
+"""Factor of the safety margin below the oldest send time of `n` samples: MARGIN * (newest - oldest) / n."""
 
 BURST = 1_000
-"""Messages that may be added at once while the queue is known to be empty."""
+"""Number of messages that the sweeper may add at once while the queue is known to be empty."""
 
 
 @dataclass(slots=True, kw_only=True)
 class _Second:
-    """Observations of one second of the monotonic clock. `oldest` and `newest` are send times in epoch milliseconds."""
+    """Observations in one second of the monotonic clock.
+
+    `oldest` and `newest` are send times of received messages in epoch milliseconds; `longest_wait` is in milliseconds.
+    """
 
     at: int
     deliveries: int = 0
@@ -48,36 +51,43 @@ class Backlog:
         self._counts: deque[tuple[float, Depth]] = deque()
         self._finished = 0
 
-    def received(self, sent_at: int, now: int) -> None:
-        """Record the first delivery of a message that was sent at `sent_at`. Both are epoch milliseconds."""
+    def received(self, sent_at: Sequence[int], now: int) -> None:
+        """Record first deliveries, at `now`, of at least one message. `sent_at` are their send times.
+
+        All times are in epoch milliseconds.
+        """
         second = self._this_second()
+        oldest, newest = min(sent_at), max(sent_at)
         if second.deliveries == 0:
-            second.oldest = second.newest = sent_at
-        second.deliveries += 1
-        second.oldest = min(second.oldest, sent_at)
-        second.newest = max(second.newest, sent_at)
-        second.longest_wait = max(second.longest_wait, now - sent_at)
+            second.oldest = second.newest = oldest
+        second.deliveries += len(sent_at)
+        second.oldest = min(second.oldest, oldest)
+        second.newest = max(second.newest, newest)
+        second.longest_wait = max(second.longest_wait, now - oldest)
 
     def finished(self) -> None:
-        """Record a message that left the queue."""
+        """Record that a message left the queue."""
         self._finished += 1
         self._this_second().finished += 1
 
     def added(self) -> None:
-        """Record a message that the sweeper sent."""
+        """Record that the sweeper sent a message."""
         self._this_second().added += 1
 
     def counted(self, depth: Depth) -> None:
-        """Record SQS's count of the messages."""
+        """Record SQS's current message counts."""
         self._counts.append((self._monotonic(), depth))
         self._forget_counts()
 
     def sweep_before(self, now: int) -> int | None:
-        """Return the due time before which an open order has no message in the queue, in epoch milliseconds.
+        """Return the due time, in epoch milliseconds, before which an open order has no message in the queue.
 
-        It is 0 in the process's first minute, unless the queue is empty, and None if nothing is known. While no message
-        is visible, the longest wait of the last minute decides. While messages are visible, so does the send time of
-        the oldest message received recently: the queue may hold others of its age.
+        Return None if there is no recent count or delivery to estimate it from. Return 0 in the first minute of the
+        process, unless the queue is empty.
+
+        If the queue is empty, the result is `now` minus the longest wait of a message in the last minute. Otherwise the
+        result is also at most the send time of the oldest recently received message, less a safety margin, because the
+        queue may contain others of that age.
         """
         recent = self._within(MEMORY_SECONDS)
         deliveries = sum(each.deliveries for each in recent)
@@ -99,10 +109,10 @@ class Backlog:
         return min(now - wait, oldest - margin)
 
     def allowance(self) -> int:
-        """Return how many messages the sweeper may add now.
+        """Return how many messages the sweeper may add now, at least 1.
 
-        As many as left the queue since the last call, and at least one a second. An empty queue takes a burst, less
-        what was added in the last minute and has not left it.
+        The sweeper may add as many messages as left the queue since the last call, or one per second if that is more.
+        If the queue is empty, it may add up to BURST, minus the messages added in the last minute that have not left.
         """
         now = self._monotonic()
         elapsed, self._asked = now - self._asked, now
@@ -115,9 +125,10 @@ class Backlog:
         return allowed
 
     def _is_empty(self) -> bool:
-        """Return whether SQS's latest count is recent, has no visible message, and is far from the quota in flight.
+        """Return whether SQS's latest count is recent and shows no visible message.
 
-        At the quota, polls return nothing although messages wait.
+        The number of in-flight messages must also be below half of the quota: at the quota, polls return no messages
+        even if some are visible.
         """
         if not self._counts:
             return False
@@ -126,7 +137,7 @@ class Backlog:
         return fresh and depth.work == 0 and depth.in_flight < IN_FLIGHT_QUOTA // 2
 
     def _visible(self) -> int | None:
-        """Return the highest count of the last minute, or None without one."""
+        """Return the highest count of visible messages in the last minute, or None if there is no count."""
         self._forget_counts()
         return max((depth.work for _, depth in self._counts), default=None)
 

@@ -1,7 +1,7 @@
-"""Batching of single requests: sends, deletes and visibility changes.
+"""Batching of single requests to SQS: sends, deletes and visibility changes.
 
-A batch is sent when it is full, or when its oldest entry has waited for `linger` seconds. Each entry gets its own
-result; when a whole batch fails, each of its entries fails.
+A batch is sent when it is full or has waited for `linger` seconds, as soon as fewer than `concurrency` batches are
+being sent. Each entry has its own result. If the request for a batch fails, all of its entries fail.
 """
 
 import asyncio
@@ -22,7 +22,10 @@ LINGER_SECONDS = 0.004
 
 
 class EntryFailed(Exception):
-    """An entry of a batch failed. `failure` is its error; None if the whole batch failed."""
+    """An entry failed. `failure` is SQS's error for it.
+
+    `failure` is None if the whole batch failed, or the entry was not accepted because the buffer is full or closed.
+    """
 
     def __init__(self, failure: EntryFailure | None) -> None:
         super().__init__(failure.code if failure else "batch_failed")
@@ -32,8 +35,9 @@ class EntryFailed(Exception):
 class Batcher(Generic[T]):
     """Buffer that combines entries of one kind into batched calls.
 
-    `flush` sends 1 to 10 entries, returns the failed ones and may raise QueueUnavailable. `on_batch` receives the
-    number of entries of each batch. At most `capacity` entries wait, and at most `concurrency` batches run at a time.
+    `flush` sends 1 to 10 entries, returns the failed ones and may raise QueueUnavailable. `size` returns the bytes of
+    an entry that count towards the size limit of a batch. `on_batch` receives the number of entries of each batch. At
+    most `capacity` entries wait, and at most `concurrency` batches are sent at the same time.
     """
 
     def __init__(
@@ -157,6 +161,6 @@ def _settle(outcome: asyncio.Future[None], error: EntryFailed | None) -> None:
 
 
 def _retrieve(outcome: asyncio.Future[None]) -> None:
-    """Mark the error of an offered entry as retrieved, since no caller awaits it and asyncio would log it."""
+    """Mark the error of an offered entry as retrieved: asyncio logs an error that no caller retrieves."""
     if not outcome.cancelled():
         outcome.exception()

@@ -12,7 +12,7 @@ from order_shared.messaging.queue import ReceivedMessage
 
 
 class Unprocessable(PlatformError):
-    """A retry cannot help: the message goes to the dead-letter queue. `reason` is a stable code."""
+    """The message cannot be processed by any retry: it is sent to the dead-letter queue. `reason` is a stable code."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -33,28 +33,34 @@ class Deferred(PlatformError):
 
 
 class LeaseLost(PlatformError):
-    """The message became visible to other consumers, and one of them may handle it."""
+    """The message may be visible to other consumers, and one of them may be handling it."""
 
 
 @dataclass(eq=False)
 class Delivery:
-    """One delivery of a message to this consumer. It holds the message until `held_until` (monotonic clock).
+    """One delivery of a message to this consumer, which holds the message until `held_until` (monotonic clock).
 
-    `retry_in` is the number of seconds until the next delivery if the handling fails. `lost` means that another
-    consumer may have the message, `settled` that its next visibility is set.
+    `delay` returns the seconds until the next delivery, from the receive count. `lost` means that another
+    consumer may have the message. `settled` means that the consumer has set when the message becomes visible again, so
+    the heartbeat must not extend its visibility timeout.
     """
 
     message: ReceivedMessage
     held_until: float
     _: KW_ONLY
-    retry_in: int = 0
+    delay: Callable[[int], int] = lambda _: 0
     lost: bool = False
     settled: bool = False
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @cached_property
+    def retry_in(self) -> int:
+        """Seconds until the next delivery if the handling fails. Drawn once, at the first use."""
+        return self.delay(self.message.receive_count)
+
+    @cached_property
     def attempt_id(self) -> str:
-        """Id of this handling of the message, new for each delivery: the owner of the leases that it takes."""
+        """Random id of this delivery: the owner of the order leases that its handling takes."""
         return random_uuid().hex
 
     @property

@@ -1,6 +1,6 @@
-"""Publisher of events to the queue: in batches after the commit, without delaying the caller.
+"""Publisher of events to the queue, in batches. Callers publish an event after its order has been stored.
 
-A lost send is harmless: the order stays in `open_orders`, and the sweeper republishes its event.
+A lost send is harmless: the order stays in the index `open_orders`, and the sweeper republishes its event.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ def ignore(_error: str | None) -> None:
 
 
 class EventPublisher(Protocol):
-    """Port of publishing. `Publisher` implements it, and decorators wrap it."""
+    """Port for publishing events. `Publisher` implements it; `TracedPublisher` wraps another publisher."""
 
     def offer(self, event: Event, on_settled: Settled = ignore) -> None:
-        """Send the event soon, if possible. Never waits and never raises."""
+        """Buffer the event for sending, without waiting. If the buffer is full, the event is not sent."""
 
     async def send(self, event: Event, on_settled: Settled = ignore) -> bool:
-        """Send the event. Return True once SQS has accepted it, and False if SQS may not have accepted it."""
+        """Send the event and wait for the result. Return False if SQS may not have accepted the message."""
         ...
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
-        """Send the offered events, for at most `timeout` seconds. The sweeper sends the rest."""
+        """Send the buffered events, for at most `timeout` seconds. The sweeper republishes all others."""
 
 
 class Publisher:

@@ -16,7 +16,7 @@ class OutgoingMessage:
 
     @property
     def size(self) -> int:
-        """Size in bytes that counts towards the limit of a batch."""
+        """Number of bytes that count towards the size limit of a batch."""
         return len(self.body.encode()) + sum(
             len(name.encode()) + len(value.encode()) + len("String") for name, value in self.attributes.items()
         )
@@ -56,7 +56,11 @@ class EntryFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Depth:
-    """Numbers of messages as SQS estimates them: visible and in flight in the work queue, and dead letters."""
+    """SQS's estimates of the numbers of messages.
+
+    `work` and `in_flight` are the visible and the in-flight messages of the work queue. `dead` are the visible messages
+    of the dead-letter queue.
+    """
 
     work: int
     in_flight: int
@@ -64,11 +68,14 @@ class Depth:
 
 
 class QueueUnavailable(Exception):
-    """The queue was unreachable, or rejected the whole request."""
+    """The queue was unreachable or rejected the whole request. The request may have taken effect."""
 
 
 class Queue(Protocol):
-    """Port of the queues. Batches have 1 to 10 entries. Each call raises QueueUnavailable if its result is unknown."""
+    """Port of the queues. Batches have 1 to 10 entries, and calls return the failed ones.
+
+    Each call raises QueueUnavailable if the whole request fails.
+    """
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]: ...
 

@@ -33,7 +33,11 @@ async def open_adapters(
     credentials: CredentialsProvider | None = None,
     tracing: Tracing = NO_TRACING,
 ) -> AsyncIterator[Adapters]:
-    """Open the adapters. Connections are made at first use. `deadline` limits each storage call, retries included."""
+    """Open the adapters until the end of the block. Connections are made at first use.
+
+    `deadline` limits each storage call including its retries, in seconds. `pollers` is the number of connections for
+    long polls; with 0, polls use the same pool as other requests.
+    """
     credentials = credentials or BotocoreCredentials()
     connect = connect_by(settings.aws_client)
     quota = RetryQuota()  # for the process: DynamoDB and SQS share it

@@ -28,7 +28,7 @@ class Environment(StrEnum):
 
 
 class OpenShards(IntEnum):
-    """The numbers of keys between which open orders can be moved; see `order_shared.storage.outbox`."""
+    """Supported numbers of outbox keys that a process writes; see `order_shared.storage.outbox`."""
 
     DEFAULT = DEFAULT_OPEN_SHARDS
     ALL = OPEN_SHARDS
@@ -57,21 +57,21 @@ class Settings(BaseSettings):
     the extra `order-shared[aioboto3]`."""
 
     home_region: Annotated[str | None, Field(min_length=1)] = None
-    """Home region: the only one that takes writes among the regions with replicated tables, because uniqueness and
-    transactions do not span regions. In every other region the API only reads, and the processor does not start. If not
-    set, this region is the home region."""
+    """Home region: the only region that may write to the replicated tables, because uniqueness and transactions do not
+    span regions. In every other region the API only reads, and the processor does not start. If not set, this region is
+    the home region."""
 
     open_shards: OpenShards = OpenShards.DEFAULT
-    """Keys of the index `open_orders` that are written: 16, or 128 for more than 1,000 orders a second. All of them are
-    read either way. `docs/evolution.md` says how to go to 128 and back."""
+    """Number of keys of the index `open_orders` that this process writes: 16, or 128 for more than 1,000 orders a
+    second. Every process reads all 128 keys. `docs/evolution.md` describes the change to 128 keys and back."""
 
     sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
     """Seconds that an order may stay open before a sweep republishes its message; doubles with each sweep."""
 
     stock_increases_counted: bool = True
-    """Every task that writes stock counts the increases of a stock shard, and a shortage is proven by two reads. Set it
-    to false while tasks of a release without the counter run: a read transaction proves a shortage then, and on a hot
-    product the failed attempts of buyers may delay it."""
+    """True if every running task counts the increases of stock shards, so that two plain reads prove a shortage. Set it
+    to false while tasks of a release without the counter run: a read transaction then proves a shortage. On a hot
+    product, concurrent attempts to take stock may cancel that transaction and delay the proof."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -121,7 +121,7 @@ class Settings(BaseSettings):
 
     @property
     def home_elsewhere(self) -> str | None:
-        """The home region, which takes all writes; None if this region is the home region."""
+        """Home region, if it is another region than this one; otherwise None."""
         return None if self.home_region == self.aws_region else self.home_region
 
     @property
@@ -134,7 +134,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(kind: type[S]) -> S:
-    """Return the settings of this process. Invalid ones end the process, with one line per error and without values."""
+    """Return the settings of this process.
+
+    Raises SystemExit for invalid settings, with one line per error. The message contains no values.
+    """
     try:
         return kind()  # pyright: ignore[reportCallIssue]  # pydantic reads the fields from the environment
     except ValidationError as error:
@@ -146,6 +149,6 @@ def load_settings(kind: type[S]) -> S:
 
 
 def _variable(kind: type[Settings], location: tuple[int | str, ...]) -> str:
-    """Return the environment variable of an error."""
+    """Return the name of the environment variable that caused a validation error at `location`."""
     name = str(location[0]) if location else "settings"
     return name if name.isupper() or name not in kind.model_fields else f"ORDER_{name}".upper()

@@ -1,7 +1,7 @@
 """Tuning of the garbage collector for a long-running service.
 
-The objects of the start-up (modules, models, routes) live as long as the process. By default each full collection
-traverses all of them again, which takes a fifth of all CPU and causes pauses of tens of milliseconds.
+Objects created at start-up (modules, models, routes) exist as long as the process. By default each full collection
+traverses all of them again, which takes a fifth of all CPU time and causes pauses of tens of milliseconds.
 """
 
 import gc

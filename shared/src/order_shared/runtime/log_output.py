@@ -26,7 +26,8 @@ class LogOutput:
 class PipeOutput:
     """Output of whole lines to a pipe, without waiting for its reader.
 
-    Lines are dropped while the pipe is full. Afterwards the line `log_lines_dropped` has their number.
+    Lines are dropped while the pipe is full. The next line that fits is preceded by a line `log_lines_dropped`, which
+    contains the number of dropped lines.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -48,7 +49,10 @@ class PipeOutput:
         pass
 
     def _write_with_notice(self, line: bytes) -> bytes:
-        """Write the line and return its unwritten rest. Only lines above the size of atomic writes can have one."""
+        """Write the line, and return the part that was not written.
+
+        The part is empty unless the line is longer than a pipe writes atomically (PIPE_BUF).
+        """
         if self._dropped:
             notice = {"event": "log_lines_dropped", "level": "warning", "count": self._dropped}
             line = orjson.dumps(notice) + b"\n" + line
@@ -60,8 +64,8 @@ class PipeOutput:
 def open_output(file: BinaryIO) -> LogOutput | PipeOutput:
     """Return the output for a file.
 
-    A pipe is reopened, because processes that share a descriptor share its blocking mode. If reopening is not allowed,
-    such as for another user's pipe, the mode of the shared descriptor is changed.
+    A pipe is reopened in non-blocking mode, because the mode of an inherited descriptor is shared with other processes.
+    If reopening is not allowed, such as for another user's pipe, the shared descriptor becomes non-blocking.
     """
     descriptor = _pipe(file)
     if descriptor is None:

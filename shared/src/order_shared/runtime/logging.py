@@ -1,7 +1,7 @@
 """Logging setup: JSON lines, or readable lines on a terminal. Logs of libraries have the same format.
 
-The platform's lines bypass the standard library's logging, which costs four times as much; only lines of libraries use
-it.
+The platform's own lines bypass the standard library's logging, which takes four times the CPU time. Only lines of
+libraries use the standard library's logging.
 """
 
 import json

@@ -59,7 +59,7 @@ class Metrics:
         )
 
     def name_build(self, service: str, commit: str) -> None:
-        """Export the running build. `service` is the name of the distribution."""
+        """Export the metric `order_build_info` for the running build. `service` is the name of the distribution."""
         build = {"service": service, "version": version(service), "commit": commit}
         Info("order_build", "Service, version and commit of the running build.", registry=self.registry).info(build)
 

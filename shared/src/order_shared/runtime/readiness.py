@@ -22,7 +22,10 @@ class Report:
 
 
 class Readiness:
-    """Readiness of a service. All `required` dependencies must respond; without an `optional` one it is degraded."""
+    """Readiness of a service. It is ready if all `required` dependencies respond.
+
+    An `optional` dependency that does not respond is reported as degraded, and the service remains ready.
+    """
 
     def __init__(self, required: Mapping[str, Probe], optional: Mapping[str, Probe]) -> None:
         self._required = required

@@ -6,4 +6,4 @@ NAME_PATTERN = r"[A-Za-z0-9._:@|-]{1,128}"
 SKU_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 TEXT_PATTERN = r"^[^\x00-\x1f\x7f\ufffe\uffff]+$"
-"""Free text: no control characters, and none that SQS rejects in a message."""
+"""Free text without control characters and without the characters that SQS rejects in a message."""

@@ -23,10 +23,13 @@ class Operation:
 
 class AuditTrail(Protocol):
     def record(self, operation: Operation) -> None:
-        """Write an entry. Raises botocore's errors; the entry may then not have been written."""
+        """Write an entry. Raises ClientError or BotoCoreError; the entry may then be missing."""
 
     def of(self, subject: str, limit: int = 100, *, newest_first: bool = False) -> list[Operation]:
-        """Return the actions on the subject, oldest first unless `newest_first`. Raises botocore's errors."""
+        """Return up to `limit` actions on the subject, oldest first unless `newest_first`.
+
+        Raises ClientError or BotoCoreError.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""Stored form of idempotency records, for every repository that writes them in its transactions."""
+"""Stored form of idempotency records, shared by the repositories that write them in their transactions."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ RECORD_ABSENT = F("key").does_not_exist()
 
 
 def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
-    """Return the write that stores the record, unless it exists. An expired record is overwritten."""
+    """Return the write that stores the record. The write fails if a record with its key exists and has not expired."""
     item: Item = {"key": key_record.key, "subject": key_record.subject}
     free = RECORD_ABSENT
     if key_record.fingerprint is not None:
@@ -24,7 +24,7 @@ def put_record(table: str, key_record: IdempotencyRecord, now: datetime) -> Put:
 
 
 def delete_record(table: str, key: str, subject: str) -> Delete:
-    """Return the write that deletes the record if `subject` still owns it."""
+    """Return the write that deletes the record. The write fails if another subject owns the record."""
     return Delete(table, {"key": key}, RECORD_ABSENT | F("subject").equals(subject))
 
 

@@ -6,10 +6,10 @@
 Every change of a product's total stock is in a transaction with an order or an idempotency record, so that a repeated
 request cannot apply the change twice. A price change writes only the product's item, so it never conflicts with orders.
 
-A read returns the shards one after the other, so its sum may miss units that are moved during the read. The attribute
+A query reads the shards one after the other, so its sum may miss units that are moved during the read. The attribute
 `increases` therefore counts the increases of a shard. If two successive reads return the same counts, no shard was
 increased between them: at the instant between the reads, all shards together held at most the sum of the first read.
-Decreases are not counted, so taking stock costs nothing more, and a failed attempt to take stock writes nothing.
+Decreases are not counted: the proof does not need them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,33 +33,33 @@ from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, Tabl
 
 ITEM_VERSION = 1
 UPGRADES: Mapping[int, Upgrade] = {0: as_it_is}
-"""The first stock records had no version. `available` must keep its name and meaning in every version, because it is
-changed without a read."""
+"""Upgrades of products and stock records; the first stock records had no version. `available` must keep its name and
+meaning in every version, because writes change it without a read."""
 
 VERSIONS = Versions("inventory", ITEM_VERSION, UPGRADES)
 PRODUCT_RECORD = "product"
 AVAILABLE = F("available")
 INCREASES = F("increases")
 STOCK_ROUNDS = 8
-"""Attempts of a change of several shards while other writers change the stock."""
+"""Maximum attempts to change several shards, or to prove a shortage, while other writers change the stock."""
 
 Moves = Mapping[int, int]
-"""Units to move into one shard, by the shard that they come from."""
+"""Numbers of units to move into one shard, by source shard."""
 
 
 class InventoryRepository(Protocol):
-    """Port of products and stock. All methods raise StorageUnavailable when the outcome is unknown."""
+    """Port of products and stock. Any method may raise StorageUnavailable; the outcome of a write is then unknown."""
 
     async def get(self, tenant: str, sku: str) -> StockedProduct:
         """Return the product with its stock. Strongly consistent. Raises ProductNotFound."""
         ...
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
-        """Return the products that exist among `skus`, by SKU. Strongly consistent."""
+        """Return the existing products among `skus`, by SKU. Strongly consistent."""
         ...
 
     async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
-        """Return the products after `after`, sorted by SKU. Eventually consistent."""
+        """Return up to `limit` products, sorted by SKU, that follow the SKU `after`. Eventually consistent."""
         ...
 
     async def put(self, product: Product) -> None:
@@ -69,27 +69,28 @@ class InventoryRepository(Protocol):
         """
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        """Change the stock of a product by `delta`, once per idempotency record.
+        """Change the stock of a product by `delta` and store the idempotency record, in one transaction.
 
-        Raises ProductNotFound, InsufficientStock, RecordTaken.
+        Raises ProductNotFound, InsufficientStock, and RecordTaken if the record already exists.
         """
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        """Move stock into a shard, so that it holds `quantity`, unless another writer changes the stock meanwhile.
+        """Move stock from other shards into `shard`, so that it holds at least `quantity`.
 
-        Return False if `plan_consolidation` returns None.
+        If another writer changes the stock meanwhile, nothing is moved. Return False if `plan_consolidation` returns
+        None, otherwise True.
         """
         ...
 
     async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
-        """Return the moves after which a shard holds `quantity`. Write them in the transaction that takes the stock.
+        """Return the moves after which `shard` holds at least `quantity`, without making them.
 
         Return None if all shards together hold less than `quantity`, or if the product or the shard does not exist.
         """
         ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
-        """Return the record, even if it has expired. Strongly consistent."""
+        """Return the record, even if it has expired; None if there is none. Strongly consistent."""
 
 
 def product_key(tenant: str, sku: str) -> str:
@@ -108,7 +109,7 @@ def take_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) 
 def take_from_shards(
     table: str, tenant: str, sku: str, *, shard: int, quantity: int, moves: Moves | None = None
 ) -> list[Update]:
-    """Return the writes of one transaction that makes the moves into the shard and takes `quantity` from it."""
+    """Return the writes that make the moves into the shard and take `quantity` from it, for one transaction."""
     if not moves:
         return [take_stock(table, tenant, sku, shard=shard, quantity=quantity)]
     moved = sum(moves.values())
@@ -122,18 +123,21 @@ def take_from_shards(
 
 
 def return_stock(table: str, tenant: str, sku: str, *, shard: int, quantity: int) -> Update:
-    """Return the write that adds `quantity` to the shard, as an increase. It fails if the shard does not exist."""
+    """Return the write that adds `quantity` to the shard and counts the increase.
+
+    The write fails if the shard does not exist.
+    """
     return Update(table, _stock_key(tenant, sku, shard), AVAILABLE.change(quantity) & INCREASES.add(1))
 
 
 def shard_for_adjustment(key: str, stock_shards: int) -> int:
-    """Return the shard that the adjustment of an idempotency record changes."""
+    """Return the shard that an adjustment with the idempotency record `key` changes."""
     return crc32(key.encode()) % stock_shards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ShardsRead:
-    """Result of one read of all shards, by shard number."""
+    """Result of one read of all shards. The shard number is the index of both tuples."""
 
     stock: tuple[int, ...]
     increases: tuple[int, ...]
@@ -142,7 +146,8 @@ class _ShardsRead:
 class DynamoInventoryRepository:
     """Inventory repository on DynamoDB.
 
-    `increases_counted` means that every writer of this table counts increases, so no task of an older release runs.
+    `increases_counted` is True if every writer of this table counts increases. It must be False while a task of a
+    release without the counter runs.
     """
 
     def __init__(
@@ -194,7 +199,7 @@ class DynamoInventoryRepository:
             await self._dynamo.transact_write([write])
         except TransactionCanceled as error:
             failed_conditions(error)
-            await self._product(product.tenant, product.sku)  # raises if only a newer release supports its version
+            await self._product(product.tenant, product.sku)  # raises if this release does not support its version
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
@@ -208,7 +213,7 @@ class DynamoInventoryRepository:
                 record_taken, *_ = failed_conditions(error)
                 if record_taken:
                     raise RecordTaken(key_record.key) from error
-                continue  # an order changed the stock: plan again with the rest
+                continue  # an order changed the stock: plan again with the current stock
             return
         raise StorageUnavailable(f"the stock of {sku} changed too often during one request", contended=True)
 
@@ -221,7 +226,7 @@ class DynamoInventoryRepository:
         try:
             await self._dynamo.transact_write([*taken, added])
         except TransactionCanceled as error:
-            failed_conditions(error)  # a buyer was faster: the caller's next attempt shows what is left
+            failed_conditions(error)  # another order took the stock first: the caller's next attempt reads it again
         return True
 
     async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
@@ -250,8 +255,8 @@ class DynamoInventoryRepository:
     async def _adjustment(self, tenant: str, sku: str, delta: int, key: str) -> list[Update]:
         """Return the writes of an adjustment. Raises ProductNotFound, InsufficientStock.
 
-        They add stock to one shard, or take stock from one shard after moves from other shards if it holds too little.
-        A retry may find another number of shards and choose another shard. The idempotency record still prevents a
+        The writes add stock to one shard, or take stock from one shard. If that shard holds too little, they also move
+        stock into it from other shards. A retry may choose another shard; the idempotency record still prevents a
         second adjustment.
         """
         if delta >= 0:
@@ -265,10 +270,10 @@ class DynamoInventoryRepository:
         return take_from_shards(self._table, tenant, sku, shard=shard, quantity=-delta, moves=moves)
 
     async def _sufficient_stock(self, tenant: str, sku: str, quantity: int) -> tuple[int, ...]:
-        """Return the stock of each shard, `quantity` or more together. Raises ProductNotFound, InsufficientStock.
+        """Return the stock of each shard; the sum is at least `quantity`. Raises ProductNotFound, InsufficientStock.
 
-        A sufficient sum needs no proof, because the conditions of the write check the stock again. InsufficientStock
-        is raised only if all shards together provably held less than `quantity` at one instant.
+        The sum may be outdated: the conditions of the following write check the stock again. InsufficientStock is
+        raised only if all shards together provably held less than `quantity` at one instant.
         """
         _, shards = await self._read(tenant, sku)
         for _ in range(STOCK_ROUNDS):
@@ -286,7 +291,10 @@ class DynamoInventoryRepository:
         raise StorageUnavailable(f"the stock of {sku} changed too often during one request", contended=True)
 
     async def _read(self, tenant: str, sku: str) -> tuple[Product, _ShardsRead]:
-        """Return the product and its shards, one after the other. Strongly consistent. Raises ProductNotFound."""
+        """Return the product and its shards with one strongly consistent query. Raises ProductNotFound.
+
+        The query is not a snapshot: a shard may change while another one is read.
+        """
         records = await self._dynamo.query(
             self._table, HashKey("product_key", product_key(tenant, sku)), limit=1 + MAX_STOCK_SHARDS
         )
@@ -307,13 +315,13 @@ class DynamoInventoryRepository:
         return _to_product(item)
 
     async def _snapshot(self, tenant: str, sku: str, stock_shards: int) -> tuple[int, ...]:
-        """Return the stock of all shards at one instant. A concurrent write to a shard may cancel this read."""
+        """Return the stock of all shards at one instant. A concurrent write to a shard may cancel the read."""
         gets = [Get(self._table, _stock_key(tenant, sku, shard)) for shard in range(stock_shards)]
         return tuple(_available(item) for item in await self._dynamo.transact_get(gets))
 
 
 def _available(item: Item | None) -> int:
-    """Return the stock of a shard's item; 0 if it does not exist."""
+    """Return the stock in a shard's item; 0 if the item does not exist."""
     return int(VERSIONS.upgraded(item)["available"]) if item else 0
 
 

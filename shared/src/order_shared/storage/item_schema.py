@@ -1,7 +1,8 @@
 """Schema versions of stored items. `item_version` is an item's version; reads upgrade items to the newest version.
 
 An item without `item_version` counts as version 0: it was stored before versions existed, with the schema of version 1.
-Writes of whole items and the backfill (`migrations.py`) set `item_version`. Updates do not change it.
+Writes of whole items and the backfill (`migrations.py`) set `item_version`. Updates of single attributes do not change
+it, except those that set `Versions.marked`.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +15,12 @@ from order_shared.aws.dynamodb import Item
 from order_shared.domain.errors import PlatformError
 
 Upgrade = Callable[[Item], Item]
-"""Return the next version of an item; the caller sets `item_version`. An upgrade may read only attributes that it
-changes, and attributes that never change: the condition of the backfill covers no others."""
+"""Function that returns the next version of an item; the caller sets `item_version`. It may read only attributes that
+it changes and attributes that never change, because the backfill's condition checks no others."""
 
 
 class UnknownItemVersion(PlatformError):
-    """The item has a version that this release cannot read, usually of a newer release. The item is not changed."""
+    """This release cannot read the item's version, usually because a newer release wrote it. The item is unchanged."""
 
     def __init__(self, kind: str, version: Any, oldest: int, newest: int) -> None:
         super().__init__(f"{kind}: an item has version {version!r:.20}; this release reads {oldest} to {newest}")
@@ -40,7 +41,7 @@ class Versions:
 
     @property
     def readable(self) -> int:
-        """Return the newest version that this release reads."""
+        """Newest version that this release reads."""
         return self.newest if self.marked is None else self.marked
 
     def upgraded(self, item: Item) -> Item:
@@ -55,7 +56,7 @@ class Versions:
         return item
 
     def known(self) -> Condition:
-        """Return the condition for writes without a read: the stored item, if any, has no newer version."""
+        """Return a condition for writes that do not read first: an existing item has a version up to `readable`."""
         return F("item_version").does_not_exist() | F("item_version").lte(self.readable)
 
 

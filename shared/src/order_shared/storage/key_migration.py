@@ -1,10 +1,10 @@
 """Migration of open and parked orders to the 16 keys of the outbox that every release reads.
 
-It runs while orders are placed and processed. The index `open_orders` shows what is left, because a moved order is no
-longer under its former key. A run therefore needs no checkpoint, and an interrupted one continues where it stopped.
+Orders may be placed and processed during a migration. The other keys of the index `open_orders` contain the orders that
+have not been moved yet, so a run needs no checkpoint, and a new run completes an interrupted one.
 
-A move is one update of `open_shard`, on the condition that the order still has the key that was read. It raises no
-version and touches neither status, lease nor due time, so an order may be processed at the same time.
+A move is one update of `open_shard`, on the condition that the order still has the key that was read. It does not
+change the order's version, status, lease or due time, so the order may be processed at the same time.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from order_shared.tables import OPEN_ORDERS_INDEX, TableNames
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """Entries of one query of the index; `after` is where the next query continues, None at the end of the key."""
+    """Entries of one query for a key. `after` is the start of the next query; None if there are no more entries."""
 
     items: list[Item]
     after: Item | None
@@ -35,14 +35,14 @@ class KeyMigration:
         self._table = tables.orders
 
     async def read(self, open_shard: str, after: Item | None, limit: int) -> EntryPage:
-        """Return up to `limit` entries of a key. The index follows the table with a delay."""
+        """Return up to `limit` entries of the key `open_shard`. Eventually consistent."""
         page = await self._dynamo.query_page(
             self._table, HashKey("open_shard", open_shard), limit=limit, index=OPEN_ORDERS_INDEX, start_key=after
         )
         return EntryPage(page.items, page.last_evaluated_key)
 
     async def move(self, entry: Item) -> bool:
-        """Move the order to its key among 16. Return False if it has ended or has another key."""
+        """Change the order's key to one of the 16. Return False if the order has ended or no longer has the old key."""
         open_shard = entry["open_shard"]
         try:
             await self._dynamo.update(

@@ -1,10 +1,10 @@
 """Migration of stored items to the newest version, one item at a time, while the services run.
 
 A rewrite updates the attributes that differ between the two versions. Its condition contains the old version and the
-old values of these attributes, so that it never reverts a concurrent change. It does not include other attributes, so
-an order may change status at the same time. A second rewrite changes nothing.
+old values of these attributes, so that the rewrite never reverts a concurrent change. The condition contains no other
+attributes, so the status of an order may change at the same time. Rewriting an item twice changes nothing more.
 
-The operations table has the progress of a backfill, per segment of the scan:
+The operations table contains the progress of a backfill, per segment of the scan:
 
     subject  migration#orders#2      table and version
     at       segment#03/08
@@ -28,7 +28,7 @@ from order_shared.storage.order_items import VERSIONS as ORDER_VERSIONS
 from order_shared.tables import INVENTORY, ORDERS, Table, TableNames
 
 REWRITE_ROUNDS = 8
-"""Attempts to rewrite an item that other writers change at the same time."""
+"""Maximum attempts to rewrite an item while other writers change it."""
 
 
 class TableMissing(PlatformError):
@@ -62,7 +62,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Progress in a segment: all items up to the key `after` have been processed; None means no items."""
+    """Progress in a segment: all items up to the key `after` have been processed.
+
+    `after` is None at the start and once the segment is `done`.
+    """
 
     after: Item | None = None
     done: bool = False
@@ -70,7 +73,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class ItemPage:
-    """Page of a scan. `after` is the key where the next page starts; None at the end of the segment."""
+    """Page of a scan. `after` is the key after which the next page starts; None at the end of the segment."""
 
     items: list[Item]
     after: Item | None
@@ -103,7 +106,7 @@ class Migration:
 
     @property
     def readable(self) -> int:
-        """The newest version that this release reads. Items above `newest` that it can read need no rewrite."""
+        """Newest version that this release reads. Items with versions from `newest` to `readable` need no rewrite."""
         return self._versions.readable
 
     async def count_roughly(self) -> int:
@@ -149,7 +152,7 @@ class Migration:
         return Checkpoint(found.get("after"), found["done"]) if found else Checkpoint()
 
     async def save(self, segment: Segment, checkpoint: Checkpoint) -> None:
-        """Store a checkpoint. Concurrent runs may overwrite each other's checkpoints; all of them are correct."""
+        """Store a checkpoint. A concurrent run may replace it with an earlier one, which only repeats work."""
         item: Item = {"subject": self._subject, "at": str(segment), "done": checkpoint.done}
         if checkpoint.after is not None:
             item["after"] = checkpoint.after

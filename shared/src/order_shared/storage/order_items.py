@@ -1,9 +1,9 @@
 """Stored form of orders: the item, its updates, and the conditions of its writes.
 
-    version 3   has `payment_attempts` or `undo`; a release of version 2 does not process such an order
-    version 2   has no `total`, which is the sum of the lines: two copies could disagree
+    version 3   has `payment_attempts` or `undo`; a release that supports only version 2 does not process the order
+    version 2   has no `total`, which is computed from the lines
     version 1   has `total`, which no release reads
-    version 0   has no `item_version`
+    version 0   has no `item_version`; otherwise as version 1
 
 The rules for a new version are in `docs/evolution.md`.
 """
@@ -11,6 +11,7 @@ The rules for a new version are in `docs/evolution.md`.
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from aiodynamo.expressions import Append, Condition, F, Modify, SetAction, UpdateExpression, Value
@@ -39,7 +40,7 @@ from order_shared.tables import DEFAULT_OPEN_SHARDS
 
 ITEM_VERSION = 2
 UNDO_VERSION = 3
-"""Version of an order with an attempt number above 0 or an undo; the first write that stores one of them sets it."""
+"""Version of an order with a payment attempt number above 0 or an undo. The write that first stores one sets it."""
 
 
 def _without_total(item: Item) -> Item:
@@ -54,7 +55,7 @@ ORDER_ABSENT = F("customer_key").does_not_exist()
 CANCEL_NOT_REQUESTED = F("cancel_requested_at").does_not_exist()
 HOLDS_STOCK_STORED = F("status").is_in([str(status) for status in sorted(HOLDS_STOCK)])
 
-MUTABLE: Mapping[str, Callable[[Order], Any]] = {
+MUTABLE: dict[str, Callable[[Order], Any]] = {
     "status": lambda order: str(order.status),
     "fence": lambda order: order.fence,
     "updated_at": lambda order: to_text(order.updated_at),
@@ -72,8 +73,11 @@ MUTABLE: Mapping[str, Callable[[Order], Any]] = {
     "retried_at": lambda order: order.parking.retried_at and to_text(order.parking.retried_at),
     "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
 }
-"""Stored form of the attributes that can change; None is not stored. `open_shard` can change too and depends on the
-number of keys that are written. `version` and `timeline` change only by additions."""
+"""Functions that return the stored form of each attribute that can change; None means that it is not stored.
+
+Three more attributes change: `open_shard`, which depends on the number of keys that are written; `version`, which is
+only incremented; and `timeline`, to which entries are only appended.
+"""
 
 OPEN_ATTRIBUTES = frozenset(
     {
@@ -100,9 +104,10 @@ def item_key(customer_key: str, created_at: datetime) -> Item:
 
 
 def unchanged_condition(order: Order) -> Condition:
-    """Return the condition that the stored order is unchanged: id, status, fence, owner, and no new request to cancel.
+    """Return the condition that the stored order still has the id, status, fence and lease owner of `order`.
 
-    It also requires a version that this release supports, because a first attempt is made without a read.
+    If `order` has no request to cancel, the stored order must have none either. The stored version must be one that
+    this release supports, because the first attempt to process an order does not read it.
     """
     condition = FIELDS["order_id"].equals(order.order_id) & FIELDS["status"].equals(str(order.status))
     condition &= FIELDS["fence"].equals(order.fence) & OF_KNOWN_VERSION
@@ -113,23 +118,26 @@ def unchanged_condition(order: Order) -> Condition:
     return condition
 
 
-def mutable_values(order: Order, open_shards: int) -> dict[str, Any]:
-    """Return the stored form of the mutable attributes, with the key of the outbox out of `open_shards` keys."""
-    open_shard = open_shard_of(order, open_shards) if order.is_open else None
-    return {name: stored(order) for name, stored in MUTABLE.items()} | {"open_shard": open_shard}
+@cache
+def mutable_attributes(open_shards: int) -> Mapping[str, Callable[[Order], Any]]:
+    """Return MUTABLE with `open_shard`, which is one of `open_shards` keys."""
+    return MUTABLE | {"open_shard": lambda order: open_shard_of(order, open_shards) if order.is_open else None}
 
 
 def update_expression(before: Order, after: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> UpdateExpression:
-    """Return the update from `before` to `after`. It increments `version`, because a concurrent write may do so too."""
+    """Return the update from `before` to `after`.
+
+    The update increments `version` instead of setting it, because a concurrent write may increment it too.
+    """
     updates: list[tuple[F, SetAction]] = []
     removed: set[F] = set()
     ends = not after.is_open
-    old_values = mutable_values(before, open_shards)
-    for name, value in mutable_values(after, open_shards).items():
+    for name, stored in mutable_attributes(open_shards).items():
+        value = stored(after)
         if value is None:
-            if (ends and name in OPEN_ATTRIBUTES) or old_values[name] is not None:
+            if (ends and name in OPEN_ATTRIBUTES) or stored(before) is not None:
                 removed.add(FIELDS[name])
-        elif value != old_values[name]:
+        elif value != stored(before):
             updates.append((FIELDS[name], Value(value)))
     if _needs_undo_version(after) and not _needs_undo_version(before):
         updates.append((FIELDS["item_version"], Value(UNDO_VERSION)))
@@ -156,7 +164,7 @@ def to_item(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> Item:
         "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
     }
     optional = {"reference": order.reference, "traceparent": order.traceparent}
-    optional |= mutable_values(order, open_shards)
+    optional |= {name: stored(order) for name, stored in mutable_attributes(open_shards).items()}
     return item | {name: value for name, value in optional.items() if value is not None}
 
 
@@ -170,8 +178,10 @@ def _reason_item(reason: Reason) -> Item:
 
 
 def _attempts_item(attempts: PaymentAttempts) -> Item | None:
-    """Return the attempt numbers above 0, by call."""
-    return {name: number for name, number in asdict(attempts).items() if number} or None
+    """Return the attempt numbers above 0, by provider call; None if there are none."""
+    if attempts.is_first:
+        return None
+    return {name: number for name, number in asdict(attempts).items() if number}
 
 
 def _undo_item(undo: Undo) -> Item:

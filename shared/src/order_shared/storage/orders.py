@@ -1,8 +1,8 @@
-"""Orders in their table. Only this module reads or writes them; `order_items.py` has their stored form.
+"""Repository of orders. `order_items.py` defines their stored form.
 
 Orders table: hash `customer_key` = `{tenant}#{customer}`, range `created_at`, which the order id contains. An open
-order also has `open_shard` and `due_at`, so it is in the sparse index `open_orders`: the outbox. The index is only
-eventually consistent, so each write that follows a read of it has a condition.
+order also has `open_shard` and `due_at`, so it is in the sparse index `open_orders`, which is the outbox. The index is
+eventually consistent, so each write that follows a read of the index has a condition.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 NO_MOVES: Mapping[str, Moves] = MappingProxyType({})
 MAX_DUE_AT = 2**53
-"""Upper bound of due times, later than all of them."""
+"""Upper bound of due times in epoch milliseconds, later than any real due time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +87,16 @@ class OrderSlice:
 
 
 class OrderRepository(Protocol):
-    """Port of orders. All methods raise StorageUnavailable when the outcome is unknown."""
+    """Port of orders. Any method may raise StorageUnavailable; the outcome of a write is then unknown."""
 
     async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
-        """Store a pending order, its idempotency record and its reference record, all or none.
+        """Store a pending order, its idempotency record and its reference record in one transaction.
 
-        Raises RecordTaken, OrderInstantTaken or ReferenceTaken, the first that applies in this order.
+        Raises RecordTaken, OrderInstantTaken or ReferenceTaken. If several apply, the first of them is raised.
         """
 
     async def get(self, customer: Customer, order_id: str) -> Order:
-        """Return the order. Strongly consistent. Raises OrderNotFound, also for another customer's order."""
+        """Return the customer's order. Strongly consistent. Raises OrderNotFound, also for another customer's order."""
         ...
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
@@ -114,13 +114,13 @@ class OrderRepository(Protocol):
         ...
 
     async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
-        """Write the transition from `before` to `after`, with its stock changes, all or none.
+        """Write the change from `before` to `after` and its stock changes, in one transaction.
 
-        If the new status frees the order's reference, also delete the reference record. `moves` has the stock to move
-        into the shard of a line, by SKU; the same transaction moves this stock and takes the quantity of the line.
+        If the new status frees the order's reference, the transaction also deletes the reference record. `moves`
+        contains the stock to move into the shard of a line, by SKU, before the quantity of the line is taken from it.
 
-        Return the stored order. It can have a payment that `after` does not have, if another owner stored the payment
-        after `before` was read.
+        Return the stored order. It may contain values that neither `before` nor `after` has, such as the payment, if
+        `before` was not read from the table.
 
         Raises StaleOrder if the stored order no longer matches `before`; otherwise OutOfStock if a stock shard holds
         too little.
@@ -128,28 +128,34 @@ class OrderRepository(Protocol):
         ...
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
-        """Write a request to cancel an order that holds stock, even if another owner is processing the order.
+        """Store a request to cancel an order that holds stock, even if another owner is processing the order.
 
-        Return the stored order. Raises StaleOrder if the order holds no stock, already has a request to cancel, or is
-        not at `version`.
+        Return the stored order. Raises StaleOrder if the order holds no stock or already has a request to cancel, or
+        if `version` is given and is not the stored version.
         """
         ...
 
     async def find_record(self, key: str) -> IdempotencyRecord | None:
-        """Return the record, even if it has expired. Strongly consistent."""
+        """Return the record, even if it has expired; None if there is none. Strongly consistent."""
 
     async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
-        """Return the open orders of a shard with a due time before `before` (epoch milliseconds), earliest first."""
+        """Return up to `limit` open orders of a key, with due times before `before` (epoch milliseconds).
+
+        The earliest due time comes first. Eventually consistent.
+        """
         ...
 
     async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
-        """Change an open order's due time. Return None if another writer changed it first, or the order has ended."""
+        """Set the due time and the number of sweeps of an open order, and return the stored order.
+
+        Return None if another writer has changed the due time or the key since the read, or the order has ended.
+        """
 
     async def get_entry(self, entry: OpenOrder) -> Order | None:
-        """Return the order of an entry of the outbox. Strongly consistent."""
+        """Return the order of an outbox entry; None if it does not exist. Strongly consistent."""
 
     async def ping(self) -> None:
-        """Make one read. Raises any error of the read."""
+        """Check that the table is readable, with one read and no retries. Raises AwsError."""
 
 
 def reference_record(order: Order) -> IdempotencyRecord:
@@ -158,7 +164,7 @@ def reference_record(order: Order) -> IdempotencyRecord:
 
 
 class DynamoOrderRepository:
-    """`open_shards` is the number of keys of the outbox that are written: 16 or 128."""
+    """Order repository on DynamoDB. `open_shards` is the number of outbox keys that it writes: 16 or 128."""
 
     def __init__(
         self, dynamo: Dynamo, tables: TableNames, clock: Clock = utc_now, *, open_shards: int = DEFAULT_OPEN_SHARDS
@@ -258,7 +264,10 @@ class DynamoOrderRepository:
         return to_order(item)
 
     def _stock_operations(self, before: Order, after: Order, moves: Mapping[str, Moves]) -> list[tuple[str, Update]]:
-        """Return the stock writes by SKU: take stock if the order starts to hold it, return it if the order stops."""
+        """Return the stock writes of a change, each with its SKU.
+
+        They take stock if the order starts to hold stock, and return the stock if the order stops holding it.
+        """
         if before.holds_stock == after.holds_stock:
             return []
         tenant = before.customer.tenant

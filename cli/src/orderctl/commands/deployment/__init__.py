@@ -1,1 +1,1 @@
-"""Deployment commands, one file each. Each command that ships an image calls `running.ship`."""
+"""Deployment commands. Each command that ships an image calls `running.ship`."""

@@ -1,4 +1,4 @@
-"""Result of a deployment command on stdout: lines, or one JSON document."""
+"""Results of deployment commands on stdout: lines of text, or one JSON document."""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,7 +49,7 @@ def of_freeze(context: DeployContext, freeze: Freeze | None) -> dict[str, Row]:
 
 
 def of_checks(context: DeployContext, digest: str, checks: Sequence[Check]) -> dict[str, object]:
-    """Return the document of a preflight."""
+    """Return the JSON document with the results of a preflight."""
     return {
         **_of(context),
         "image": digest,

@@ -10,7 +10,7 @@ from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceAr
 from orderctl.deploy.context import DeployContext
 from orderctl.terminal import Output, OutputOption, console, print_json, reported
 
-MAX_LIMIT = 20  # service deployments in one DescribeServiceDeployments, ECS
+MAX_LIMIT = 20  # ECS's limit for DescribeServiceDeployments
 
 
 def history(

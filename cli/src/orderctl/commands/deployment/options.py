@@ -16,7 +16,7 @@ UNCHANGED = "nothing was changed"
 SHIFT_QUESTION = "Shift production traffic to green?"
 
 ENVIRONMENTS = ("dev", "uat", service_ref.PROTECTED)
-"""Names for shell completion. The name of a feature environment begins with `feat-`."""
+"""Environment names that shell completion offers; `--env` also accepts feature environments, `feat-…`."""
 
 
 class ServiceName(StrEnum):
@@ -80,12 +80,16 @@ def announce(context: DeployContext, what: str) -> None:
 
 
 def confirm(context: DeployContext, question: str, *, yes: bool) -> None:
-    """Ask before production is changed. Raises Interrupted, Refused."""
+    """Ask for confirmation if the environment is production, unless `yes` is true. Raises Interrupted, Refused."""
     terminal.confirm(question, yes=yes or not context.ref.is_protected)
 
 
 def agreed(context: DeployContext, what: str, question: str, *, dry_run: bool, yes: bool) -> bool:
-    """Announce an action, and ask if necessary. Return False for a dry run."""
+    """Announce an action, and ask for confirmation in production. Return False for a dry run, otherwise True.
+
+    Raises:
+        Interrupted, Refused: if the operator does not confirm.
+    """
     announce(context, what)
     if dry_run:
         terminal.errors.print(UNCHANGED)

@@ -5,7 +5,7 @@ import time
 
 LOOK_SECONDS = 5.0
 LOOK_VARIABLE = "ORDER_DEPLOY_LOOK_SECONDS"
-"""Environment variable that overrides the interval, for a shorter one against a fake."""
+"""Environment variable that overrides the interval in seconds, for a shorter one in tests with a simulated ECS."""
 
 
 def poll_sleep() -> None:
@@ -14,4 +14,4 @@ def poll_sleep() -> None:
 
 
 wait_for_listener = poll_sleep
-"""Sleep between two attempts of the smoke test: a load balancer needs some seconds to apply a changed rule."""
+"""Sleep between two attempts of the smoke test, since a load balancer applies a changed rule only after seconds."""

@@ -1,4 +1,4 @@
-"""Report of a deployment to the operator: a line for each change, and on a terminal the time left."""
+"""Progress report of a deployment: a line for each change, and on a terminal a spinner with the remaining time."""
 
 import sys
 import time
@@ -21,7 +21,7 @@ STYLES = {Verdict.OK: "green", Verdict.SKIP: "yellow", Verdict.FAIL: "red"}
 
 
 class Report:
-    """Report of a deployment on stderr; stdout has the result."""
+    """Progress report of a deployment on stderr. stdout is for the result only."""
 
     def __init__(self, record: Callable[[str, str], None], events: Callable[[], Sequence[Event]] = tuple) -> None:
         """`record` writes to the audit trail; `events` returns the service's latest events, newest first."""
@@ -35,7 +35,7 @@ class Report:
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Show a spinner during the block. Without a terminal there are lines only."""
+        """Show a spinner during the block if stderr is a terminal."""
         if not sys.stderr.isatty():
             yield
             return
@@ -82,7 +82,7 @@ class Report:
             self._spinner.update(f"{self._elapsed()}  {self._waiting_for(deployment)}")
 
     def _show_events(self) -> None:
-        """Print the events since the previous call; none at the first call."""
+        """Print the service's events since the previous call. The first call prints none."""
         latest = self._events()
         for event in reversed(latest):
             if self._known is not None and event.id not in self._known:
@@ -104,7 +104,7 @@ class Report:
 
 
 def describe(deployment: Deployment) -> str:
-    """Return one line: stage, tasks and traffic of green and blue, alarms, reason of a rollback."""
+    """Return one line with the stage, the tasks and traffic of green and blue, alarms, and the reason of a rollback."""
     parts = [_shown(_at(deployment)), f"green {_fleet(deployment.target)}"]
     parts += [f"blue {_fleet(source)}" for source in deployment.sources]
     if deployment.hook is not None:
@@ -156,7 +156,7 @@ def _running(state: State) -> str:
 
 
 def _at(deployment: Deployment) -> Stage | str:
-    """Return the stage; during a rollback the status, since the stage does not change then."""
+    """Return the stage of a deployment in progress, otherwise its status: a rollback does not change the stage."""
     is_in_progress = deployment.status is Status.IN_PROGRESS
     return deployment.stage if is_in_progress and deployment.stage is not None else deployment.state
 

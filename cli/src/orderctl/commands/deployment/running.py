@@ -1,4 +1,4 @@
-"""Run of the deployment engine for a command, and the report of its result."""
+"""Functions that run the deployment engine for a command and report its result."""
 
 import os
 import time
@@ -212,7 +212,7 @@ def _warn_of_migrations(context: DeployContext, report: Report, image: Image) ->
 
 
 def report_preflight(context: DeployContext, report: Report, image: Image, options: DeployOptions) -> None:
-    """Run the preflight alone. Raises Refused if a check fails."""
+    """Run the preflight without a deployment, and print its results. Raises Refused if a check fails."""
     checks = preflight(context, image, options)
     report.checked(checks)
     if options.output is Output.JSON:
@@ -235,7 +235,7 @@ def preflight(context: DeployContext, image: Image, options: DeployOptions) -> l
 def _hook_decision(
     context: DeployContext, report: Report, image: Image | None, options: DeployOptions
 ) -> Callable[[Deployment], HookDecision]:
-    """Return the function that decides at the hook: test green, then shift the traffic (`auto`) or ask."""
+    """Return the function for `Engine.at_hook`: it tests green, and then continues (`auto`) or asks the operator."""
 
     def decide(_: Deployment) -> HookDecision:
         try:
@@ -287,7 +287,11 @@ def _hook_decision(
 
 
 def _run_engine(engine: Engine, report: Report, context: DeployContext, run: Callable[[], Outcome]) -> Outcome:
-    """Run the engine. On an interruption or an AWS error, print the state that is left and the next command."""
+    """Run the engine. After an interruption or an AWS error, print the resulting state and the next command.
+
+    Raises:
+        typer.Exit: after an interruption or an AWS error.
+    """
     try:
         with report.live():
             return run()

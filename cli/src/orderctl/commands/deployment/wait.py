@@ -56,7 +56,10 @@ def wait(
 
 
 def _arrived(deployment: Deployment, until: Stage | None) -> bool:
-    """Return True at the stage or at the end. During a rollback the stage no longer changes and does not count."""
+    """Return whether the deployment has ended or reached the stage `until`.
+
+    During a rollback the stage no longer changes, so only the end counts.
+    """
     if deployment.status.is_over:
         return True
     if until is None or deployment.stage is None or deployment.status is not Status.IN_PROGRESS:

@@ -6,9 +6,12 @@ from orderctl.commands.deployment.report import Report
 from orderctl.deploy.context import DeployContext
 
 MAX_POLLS = round(600 / pace.LOOK_SECONDS)
-"""Ten minutes at the default interval. The preflight refuses a scan that is still running then."""
+"""Maximum number of polls: ten minutes at the default interval. The preflight fails if the scan still runs then."""
 MAX_POLLS_WITHOUT_SCAN = round(60 / pace.LOOK_SECONDS)
-"""One minute at the default interval. A newly pushed image has no scan yet; after this time it will get none."""
+"""Maximum number of polls for the start of the scan: one minute at the default interval.
+
+A newly pushed image has no scan yet. If none has started after this time, none will.
+"""
 MAX_POLLS_UNSTEADY = round(300 / pace.LOOK_SECONDS)
 """Five minutes at the default interval: longer than a task takes to start. The preflight reports what is left."""
 

@@ -15,7 +15,7 @@ from orderctl.terminal import console
 
 
 def serve_ecs(state: Path, speed: float) -> None:
-    """Serve the fake until Ctrl-C. Raises ChildFailed if a process exits."""
+    """Serve the fake of ECS until Ctrl-C. Raises ChildFailed if a process exits."""
     with console.status("starting the fake of ECS and the embedded AWS"):
         entered = contextlib.ExitStack()
         stack = entered.enter_context(running_ecs_stack(state / "logs", speed=speed))
@@ -26,7 +26,10 @@ def serve_ecs(state: Path, speed: float) -> None:
 
 
 def demonstrate_deploy(state: Path) -> None:
-    """Run the demonstration. Remove its files if all checks pass. Raises DemoFailed, ChildFailed."""
+    """Run the demonstration and print its results. Remove its files if all checks pass.
+
+    Raises DemoFailed, ChildFailed.
+    """
     with demonstration(state, "demo-deploy-") as folder:
         rows = run_deploy_demo(
             folder,

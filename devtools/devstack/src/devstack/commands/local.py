@@ -215,7 +215,7 @@ def _only_one(state: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _reported_failures() -> Iterator[None]:
-    """Report the errors of every command, and a process that exited with the end of its log."""
+    """Print expected errors and exit with 1. If a process of the stack has exited, also print the end of its log."""
     with reported_failures():
         try:
             yield

@@ -24,7 +24,7 @@ class Token(StrEnum):
     SLOW = "pm_sandbox_slow"
     FAILS_ONCE = "pm_sandbox_fails_once"
     SAVES_500 = "pm_sandbox_saves_500"
-    """Fails with the first idempotency key, which replays the 500, and works with another key."""
+    """Fails once, with a 500 that is saved: the same idempotency key replays it, and another key succeeds."""
 
 
 class Status(StrEnum):
@@ -101,7 +101,7 @@ class Intent:
 
 @dataclass
 class Bank:
-    """Payments by id. Changes of one payment are serialized; reads do not wait."""
+    """Payments by id. Changes of one payment run one after another; reads do not wait for them."""
 
     slow_seconds: float = SLOW_SECONDS
     intents: dict[str, Intent] = field(default_factory=dict)

@@ -25,7 +25,7 @@ class Lifecycle:
         return self.phase is Phase.STOPPING
 
     def stop(self) -> None:
-        """Leave the target group: `/serving` returns 503, and every response closes its connection."""
+        """Enter STOPPING: `/serving` returns 503, and every response closes its connection."""
         self.phase = Phase.STOPPING
 
     async def current(self, readiness: Readiness) -> Phase:

@@ -57,7 +57,7 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
-    """Remove the titles of fields, which only repeat the names."""
+    """Return the schema without the titles of its fields, which only repeat the names."""
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
     return schema

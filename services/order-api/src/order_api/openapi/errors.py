@@ -1,4 +1,4 @@
-"""Error responses of each operation: every problem code that it can return, with an example made by the code."""
+"""Error responses of each operation: every problem code that it can return, with an example from the service."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -47,7 +47,7 @@ KINDS: Mapping[str, ProblemKind] = {
 """All problem kinds, by code."""
 
 CONNECTION_CODES = frozenset(refusal.kind.code for refusal in DOCUMENTED)
-"""Codes of refusals before the path is known, after which the connection closes. Any request can get them."""
+"""Codes of requests that are refused before the path is known. The connection then closes. Any request can get them."""
 ANY_STATUSES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
 BODY_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
 TOKEN_STATUSES = frozenset(
@@ -59,7 +59,7 @@ TOKEN_STATUSES = frozenset(
     }
 )
 WRITE_STATUSES = frozenset({HTTPStatus.MISDIRECTED_REQUEST})
-"""Statuses that any request, a request with a body, a request with a token, or a write can get."""
+"""Four groups of statuses: of any request, of requests with a body, of requests with a token, and of writes."""
 
 _SAMPLES: tuple[PlatformError, ...] = (
     Unauthenticated("send a bearer token in the header Authorization"),
@@ -117,7 +117,7 @@ def complete_errors(operation: dict[str, Any], path: str, access: Access | None,
 
 
 def _common(operation: Mapping[str, Any], access: Access | None) -> frozenset[HTTPStatus]:
-    """Return the error statuses that the operation need not declare."""
+    """Return the error statuses that the operation can return without declaring them."""
     body_statuses = BODY_STATUSES if "requestBody" in operation else frozenset()
     token_statuses = TOKEN_STATUSES if access else frozenset()
     write_statuses = WRITE_STATUSES if access and access.writes else frozenset()
@@ -160,7 +160,7 @@ def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas
 
 
 def _header_names(headers: Mapping[str, str]) -> list[str]:
-    """Return the names of the documented headers, in canonical spelling."""
+    """Return the names of the headers except `Content-…`, in canonical spelling."""
     return ["-".join(part.title() for part in name.split("-")) for name in headers if not name.startswith("content-")]
 
 

@@ -1,4 +1,4 @@
-"""Examples of the document, made with the schemas of the service so that their form is always correct."""
+"""Examples in the OpenAPI document, created with the schemas of the service so that their form is always correct."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Response headers, each described once."""
+"""Descriptions of the response headers, to which every response refers."""
 
 from typing import Any
 

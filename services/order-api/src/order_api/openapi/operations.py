@@ -80,6 +80,6 @@ def _correct(parameter: dict[str, Any]) -> None:
 
 
 def _spelling(parameter: dict[str, Any]) -> str:
-    """Return the name of the parameter, a header's name in canonical spelling."""
+    """Return the name of the parameter. The name of a header gets its canonical spelling."""
     name = str(parameter["name"])
     return "-".join(part.title() for part in name.split("-")) if parameter["in"] == "header" else name

@@ -1,4 +1,4 @@
-"""Prose of the document."""
+"""Texts of the OpenAPI document: title, tags, scopes and description."""
 
 from collections.abc import Iterable
 from importlib.resources import files
@@ -25,7 +25,7 @@ SCOPES = {
 
 
 def description(kinds: Iterable[ProblemKind]) -> str:
-    """Return the prose of `description.md`, with the tables of scopes and errors."""
+    """Return the text of `description.md`, with the tables of scopes and errors."""
     scopes = "".join(f"| `{scope}` | {allows} |\n" for scope, allows in SCOPES.items())
     rows = "".join(
         f"| `{kind.code}` | {int(kind.status)} | {'yes' if kind.retryable else 'no'} | {kind.title} |\n"

@@ -1,4 +1,4 @@
-"""Request headers of conditional requests and of waiting: If-Match, If-None-Match, Prefer."""
+"""Headers of conditional requests and of requests that wait: If-Match, If-None-Match, Prefer."""
 
 import re
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ IfMatch = Annotated[
 ETAG: dict[str, Any] = {"ETag": {}}
 LOCATION: dict[str, Any] = {"Location": {}}
 APPLIED: dict[str, Any] = {"Preference-Applied": {}}
-"""Response headers of a route. `openapi.headers` describes them."""
+"""Response headers that a route declares. `openapi.headers` describes them."""
 
 
 def etag(version: int) -> str:
@@ -48,7 +48,7 @@ def etag(version: int) -> str:
 
 
 def is_among(version: int, tags: Sequence[str]) -> bool:
-    """Return whether If-None-Match names this version. The comparison is weak: it ignores `W/`."""
+    """Return whether the tags of If-None-Match include this version. The comparison is weak: it ignores `W/`."""
     return any(line.strip() == "*" or str(version) in re.findall(r'"([^"]*)"', line) for line in tags)
 
 
@@ -60,7 +60,7 @@ def versions(if_match: Sequence[str]) -> set[int] | None:
 
 
 def wait_of(prefer: Sequence[str]) -> int | None:
-    """Return the bounded seconds of the first valid `wait` preference, or None if there is none (RFC 7240)."""
+    """Return the seconds of the first `wait` preference, at most MAX_WAIT_SECONDS; None if missing or invalid."""
     for preference in _PREFERENCE.findall(",".join(prefer)):
         if _IS_WAIT.match(preference):
             wait = _WAIT.fullmatch(preference)

@@ -1,8 +1,8 @@
 """List a customer's orders page by page, with filters and a read budget per page.
 
 The range key supports the time window and the sort. The filters are applied here to each order. A page ends when it is
-full, at the end of the window, or when its budget is used up. In that case it is short or empty, and its cursor
-continues after the last examined order.
+full, at the end of the window, or when its budget is used up. A page that ends because of its budget may be short or
+empty; its cursor continues after the last examined order.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ fifty lines each about ten times as much, which `MAX_READS` limits."""
 MAX_READS = 5
 """Maximum number of queries for one page. Each reads up to 1 MB, which limits the cost of large orders."""
 READ_GROWTH = 4
-"""Growth factor of the query limit: frequent matches need few reads, and rare matches few round trips."""
+"""Factor by which the limit grows from query to query, so that rare matches need few round trips."""
 END_OF_TIME = from_micros(MAX_MICROS)
 
 
@@ -58,7 +58,7 @@ class Listing:
         return bool(self.statuses) or self.q is not None
 
     def scope(self) -> Mapping[str, str]:
-        """Return all parameters that a cursor depends on."""
+        """Return the parameters for which a cursor is valid."""
         return {
             "list": "orders",
             "customer": self.customer.key,

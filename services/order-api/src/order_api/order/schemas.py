@@ -20,7 +20,7 @@ Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"
 
 
 MAX_LINES_SENT = 10 * MAX_LINES
-"""Maximum before lines of the same SKU are merged: validating thousands of lines would take long."""
+"""Maximum number of lines before those of the same SKU are merged. Validating thousands would take long."""
 
 
 class OrderLineIn(Request):

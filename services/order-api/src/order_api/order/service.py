@@ -37,7 +37,7 @@ ADMIN_SCOPE = "orders:admin"
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOrder:
-    """Request to place an order. `quantities` are by SKU; `traceparent` identifies the trace of the request."""
+    """Request to place an order. `quantities` maps SKUs to units; `traceparent` identifies the trace of the request."""
 
     customer: Customer
     quantities: Mapping[str, int]
@@ -127,7 +127,10 @@ class OrderService:
         raise StorageUnavailable("too many concurrent requests with one idempotency key")
 
     async def get(self, identity: Identity, order_id: str) -> Order:
-        """Return an order. Raises OrderNotFound, also for orders of other customers."""
+        """Return an order of the caller or, with ADMIN_SCOPE, of any customer of the tenant.
+
+        Raises OrderNotFound, also for an order that the caller may not read.
+        """
         try:
             return await self.orders.get(identity.customer, order_id)
         except OrderNotFound:
@@ -146,8 +149,8 @@ class OrderService:
     ) -> tuple[Order, bool]:
         """Wait up to `seconds` until the order has ended or is `done`. Return it, and whether the wait was honoured.
 
-        The wait is refused if too many callers wait, and cut short if the service stops or the caller `is_gone`.
-        Raises OrderNotFound, also for orders of other customers.
+        There is no wait if too many callers wait already. A wait ends early if the service stops or the caller
+        `is_gone`. Raises the same errors as `get`.
         """
 
         async def gave_up() -> bool:

@@ -1,4 +1,4 @@
-"""Wait for an order to reach a state, with few reads, and with none after the caller disconnects."""
+"""Wait for an order to reach a state, with few reads and without reads after the caller has disconnected."""
 
 import asyncio
 import time
@@ -15,9 +15,9 @@ LONGEST_PAUSE = 1.0
 
 
 def pauses() -> Iterator[float]:
-    """Yield seconds between reads, without end and growing, since most orders end within a short time.
+    """Yield the pauses between reads, in seconds, without end. They grow, because most orders end within a short time.
 
-    At most 23 of them fit into `MAX_WAIT_SECONDS`.
+    At most 23 pauses fit into `MAX_WAIT_SECONDS`.
     """
     pause = FIRST_PAUSE
     while True:
@@ -33,7 +33,7 @@ async def wait_until(
     seconds: float,
     gave_up: Callable[[], Awaitable[bool]],
 ) -> Order:
-    """Return the order once it is `done`, after `seconds`, or when `gave_up` returns True."""
+    """Return the order as last read: once it is `done`, after `seconds`, or when `gave_up` returns True."""
     deadline = time.monotonic() + seconds
     for pause in pauses():
         left = deadline - time.monotonic()

@@ -1,8 +1,8 @@
 """In-process cache of existing products and their prices, for at most five seconds.
 
-fresh     4 s   the cached product is used
-overdue   1 s   one request reads the product again; the others use the cached one
-expired         the next request reads the product
+fresh     4 s   requests use the cached product
+overdue   1 s   one request reads the product again; the others use the cached product
+expired         each request reads the product, until one has cached it again
 """
 
 import time
@@ -22,7 +22,7 @@ CACHE_SIZE = 10_000
 class _Entry:
     product: Product
     fresh_until: float
-    """Monotonic time. The request that refreshes the product extends it, so that no other request does."""
+    """Monotonic time. The request that reads the product again sets it to `known_until`, so that others do not."""
     known_until: float
 
 

@@ -42,7 +42,10 @@ class ProductService:
     async def put(
         self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None
     ) -> StockedProduct:
-        """Create or replace a product. `stock_shards` None keeps their number. Raises StockShardsShrunk."""
+        """Create or replace a product. Raises StockShardsShrunk.
+
+        With `stock_shards` None, an existing product keeps its number of shards, and a new product gets one shard.
+        """
         for _ in range(PUT_ROUNDS):
             number = stock_shards
             if number is None:
@@ -67,7 +70,7 @@ class ProductService:
         raise StorageUnavailable(f"the number of stock shards of {sku} changes too fast")
 
     async def adjust_stock(self, caller: Customer, sku: str, delta: int, idempotency_key: str) -> Adjusted:
-        """Change the stock once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
+        """Change the stock, once per key. Raises ProductNotFound, InsufficientStock, IdempotencyKeyReused."""
         key = record_key(caller, RecordKind.STOCK, idempotency_key)
         request_fingerprint = fingerprint({"sku": sku, "delta": delta})
         for _ in range(ADJUST_ROUNDS):

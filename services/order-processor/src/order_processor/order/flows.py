@@ -1,4 +1,4 @@
-"""Order workflow, one step at a time: reserve stock, take the payment, confirm; or reject; or cancel.
+"""Order workflow: steps that reserve stock, take the payment and confirm the order, or reject or cancel it.
 
 A message only triggers the workflow; the stored order determines the next step. Each step is one conditional write.
 A message may arrive twice, late, at two workers at once, or after a crash at any point: the conditions keep the order
@@ -40,11 +40,12 @@ log = structlog.get_logger(__name__)
 
 MAX_TRANSACTION_WRITES = 100  # DynamoDB's limit
 ROUNDS = 12
-"""Maximum steps of one delivery. After them the message waits for its next delivery."""
+"""Maximum steps of one delivery. After them the delivery fails, and the order is rescheduled."""
 
 
 DEFER_AFTER = 7
-"""Maximum deliveries of one message. After them the message is acknowledged and its order waits in the outbox."""
+"""Maximum deliveries of one message. If the last one fails too, the message is acknowledged, and its order waits in the
+outbox."""
 
 RETRY_GRACE = timedelta(seconds=5)
 """Time between the next delivery of a message and the due time of its order."""
@@ -66,7 +67,7 @@ class FlowContext:
 
 
 async def place(event: OrderPlaced, delivery: Delivery, context: FlowContext) -> None:
-    """Process a placed order. The first delivery of an order without payment needs no read: the event has its data."""
+    """Process a placed order. For the first delivery of an order without payment, use the event instead of a read."""
     order = event.order()
     if event.data.paid or not delivery.is_first:
         order = await _read(order.customer, order.order_id, context)
@@ -78,9 +79,9 @@ async def cancel(event: OrderCancelRequested, delivery: Delivery, context: FlowC
 
 
 async def record_failure(customer: Customer, order_id: str, delivery: Delivery, context: FlowContext) -> bool:
-    """Count an unexpected error of an order and reschedule it. Park the order if there are too many.
+    """Count an unexpected error of an order. Reschedule the order, or park it after too many errors.
 
-    Return whether the order now waits in the outbox, so that its message can be acknowledged.
+    Return whether the message can be acknowledged because its order waits in the outbox.
     """
     try:
         order = await context.orders.get(customer, order_id)
@@ -98,14 +99,14 @@ async def record_failure(customer: Customer, order_id: str, delivery: Delivery, 
 
 
 def _waits_in_outbox(order: Order, delivery: Delivery) -> bool:
-    """Return whether an order waits in the outbox after a failure, instead of for its message's next delivery."""
+    """Return whether a failed order waits in the outbox, rather than for the next delivery of its message."""
     return order.schedule.sweeps > 0 or delivery.message.receive_count >= DEFER_AFTER
 
 
 def _next_look(order: Order, delivery: Delivery, context: FlowContext) -> int:
     """Return the due time of an order after a failure, in epoch milliseconds.
 
-    If its message is delivered again, the order is due after that delivery, so that the sweeper adds no message.
+    If the message is to be delivered again, the order is due after that delivery, so that no sweep adds a message.
     """
     if _waits_in_outbox(order, delivery):
         return to_millis(context.clock() + context.schedule.wait(order.schedule.sweeps))
@@ -113,7 +114,7 @@ def _next_look(order: Order, delivery: Delivery, context: FlowContext) -> int:
 
 
 class OrderWorkflow:
-    """Attempt of one delivery to complete an order."""
+    """Attempt to complete an order during one delivery of a message."""
 
     def __init__(self, delivery: Delivery, context: FlowContext) -> None:
         self._delivery = delivery
@@ -220,7 +221,7 @@ class OrderWorkflow:
         return await self._move(order, after)
 
     async def _undo(self, order: Order, undo: Undo) -> Order | None:
-        """Undo the payment. Return the stock only once no money is held and none can move."""
+        """Undo the payment. Return the stock only when no money is held and no money can move any more."""
         if undo.kind is UndoKind.REPLACE and order.cancel_requested_at is not None:
             return await self._begin_undo(order, Undo(UndoKind.CANCEL))
         self._delivery.ensure_held()
@@ -235,21 +236,21 @@ class OrderWorkflow:
         return await self._move(order, self._undone(order, undo))
 
     def _undone(self, order: Order, undo: Undo) -> Order:
-        """Return the ended order after an undo: cancelled if the customer requested it, else rejected."""
+        """Return the ended order after an undo: cancelled if the customer requested this, otherwise rejected."""
         now = self._context.clock()
         if order.cancel_requested_at is not None:
             return order.cancel(now)
         return order.reject(now, Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}"))
 
     async def _park_for_amount(self, order: Order) -> Order | None:
-        """Park an order whose payment has another amount: an operator must find out why."""
+        """Park an order whose payment differs in amount or currency: an operator must find the cause."""
         reason = "payment_amount_differs"
         parked = await self._move(order, order.release().park(self._context.clock(), reason))
         log.error("order_parked", order_id=order.order_id, reason=reason)
         return parked
 
     async def _move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order | None:
-        """Write the next step. Return the stored order, or None if it has ended."""
+        """Store the order after a step. Return the stored order, or None if it has ended."""
         self._delivery.ensure_held()
         stored = await self._context.orders.move(before, after, moves)
         if not stored.is_open:
@@ -259,9 +260,10 @@ class OrderWorkflow:
         return stored
 
     async def _reschedule(self, order: Order, error: PaymentUnavailable | StorageUnavailable) -> None:
-        """Write the order's due time and release our lease, in one update.
+        """Store the next due time of the order and release this attempt's lease, in one update.
 
-        Raises Deferred if the order waits in the outbox until then. Otherwise its message is delivered again before.
+        Raises Deferred if the order waits in the outbox until its due time. Otherwise the message is delivered again
+        before that time. Does nothing while another attempt holds the lease.
         """
         if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
             return  # another owner is working on the order and will reschedule it
@@ -285,8 +287,9 @@ class OrderWorkflow:
     async def _short_line(self, order: Order, error: OutOfStock) -> OrderLine | None:
         """Return the first line with insufficient stock in all shards together, or None if the order can try again.
 
-        After the first failed attempt, stock is consolidated in a transaction of its own. After another one, the
-        attempt itself moves the stock: two orders that move the same units back and forth would never end.
+        After the first shortage, stock is consolidated in a separate transaction. After a later one, the transaction of
+        the next attempt moves the stock, unless it would exceed the limit of writes: with separate transactions, two
+        orders could move the same units back and forth without end.
         """
         tenant, in_attempt = order.customer.tenant, not self._is_first_shortage
         self._is_first_shortage = False
@@ -310,7 +313,7 @@ class OrderWorkflow:
         return None
 
     def _writes_with(self, sku: str, moves: Moves, order: Order) -> int:
-        """Return the number of writes of the attempt with these moves: the order's, one per line, one per source."""
+        """Return the writes of the next attempt with these moves: one for the order, per line, and per source shard."""
         return 1 + len(order.lines) + sum(map(len, {**self._moves, sku: moves}.values()))
 
     def _lease_until(self) -> datetime:

@@ -1,7 +1,7 @@
-"""Circuit breaker of the payment provider.
+"""Circuit breaker for calls to the payment provider.
 
 closed ──10 of the last 20 calls met an outage──► open ──a probe succeeds──► closed
-                                                   └─ one call in 30 seconds is let through as a probe
+                                                   └─ one call in 30 seconds is made as a probe
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class CircuitBreaker:
         return self._probed_at is not None
 
     def admits(self) -> bool:
-        """Return whether a call may be made now. While the breaker is open, the call that may is the probe."""
+        """Return whether a call may be made now. An open breaker admits one call per PROBE_SECONDS, the probe."""
         if self._probed_at is None:
             return True
         if self._monotonic() - self._probed_at < PROBE_SECONDS:

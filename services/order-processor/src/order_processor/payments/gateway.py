@@ -1,9 +1,9 @@
-"""Port to the payment provider.
+"""Interface to the payment provider, and its errors.
 
 PlatformError
 ├── PaymentDeclined          declined for a reason on the customer's side: the order cannot be paid this way
 └── PaymentUnavailable       no response, or an inconclusive one: repeat the call later
-    ├── IdempotencyKeySpent  the provider saved that response under the key: repeat the call with the next key
+    ├── IdempotencyKeySpent  the provider saved the response under its key: repeat the call with the next key
     └── PaymentPaused        the call was not made: the order waits in the outbox
 """
 
@@ -59,7 +59,7 @@ class PaymentUnavailable(PlatformError):
 
 
 class IdempotencyKeySpent(PaymentUnavailable):
-    """Call without effect, whose response the provider replays until the idempotency key expires."""
+    """Call without effect. The provider replays its response until the idempotency key expires."""
 
     def __init__(self, message: str, reason: FailureReason, call: PaymentCall, *, is_outage: bool = False) -> None:
         super().__init__(message, reason, is_outage=is_outage)
@@ -100,11 +100,12 @@ class Payment:
 
 
 class PaymentGateway(Protocol):
-    """Gateway whose calls can all be repeated: idempotency keys derive from order id, payment and attempt number.
+    """Gateway to the payment provider. Every call is safe to repeat.
 
-    The provider does not check the fence, so the order is written between the calls: create, store the payment id under
-    the fence, confirm; or store the decision to undo, then cancel or refund. Without a stored payment id no money can
-    have moved. All calls raise PaymentUnavailable. All except `create` need the charge's `payment_id`.
+    Idempotency keys derive from order id, payment and attempt number. The provider does not check the fence. Therefore
+    the order is written between the calls: after `create` and before `confirm`, the payment id is stored under the
+    fence; before `cancel` and `refund`, the decision to undo. Without a stored payment id no money can have moved.
+    All calls raise PaymentUnavailable. All except `create` need the charge's `payment_id`.
     """
 
     async def create(self, charge: Charge) -> str:
@@ -121,7 +122,8 @@ class PaymentGateway(Protocol):
     async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
         """Take the money. Return SUCCEEDED, also if an earlier call took it, or CANCELLED.
 
-        The result ignores refunds: a worker that confirms during an undo fails at the order's fence.
+        A refunded payment is SUCCEEDED too. If another worker is undoing the payment, the fence of the order rejects
+        the write that would follow.
         Raises PaymentDeclined.
         """
         ...

@@ -1,4 +1,4 @@
-"""Payment gateway with a circuit breaker and a rate limit. The orders of refused calls wait in the outbox."""
+"""Payment gateway with a circuit breaker and a rate limit. If a call is refused, its order waits in the outbox."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class GuardedGateway:
-    """Decorator of a gateway. `calls_per_second` bounds the calls of this process."""
+    """Decorator of a payment gateway. `calls_per_second` is the highest call rate of this process."""
 
     def __init__(
         self, gateway: PaymentGateway, *, calls_per_second: float, monotonic: Callable[[], float] | None = None
@@ -56,7 +56,10 @@ class GuardedGateway:
 
     @asynccontextmanager
     async def _guard(self, *, first: bool) -> AsyncIterator[None]:
-        """Admit the call, or raise PaymentPaused. `first` calls begin the work on an order and are paced."""
+        """Admit the call, or raise PaymentPaused.
+
+        The rate limit refuses only `first` calls, which begin the work on an order or its undo.
+        """
         if not self._breaker.admits():
             raise PaymentPaused("the payment provider is down", self._cause)
         if not first:

@@ -7,25 +7,25 @@ import math
 from collections.abc import Callable
 
 LOWEST_SHARE = 1 / 50
-"""Share of the maximal rate at which calls start after an outage."""
+"""Rate after an outage, as a share of the maximum rate."""
 
 RISE_SECONDS = 60.0
-"""Time in which the rate rises from nothing to its maximum."""
+"""Time in which the rate rises from 0 to its maximum."""
 
 FALL = 0.7
-"""Factor of the rate when the provider throttles."""
+"""Factor by which the rate is multiplied when the provider throttles."""
 
 FALL_SECONDS = 1.0
-"""Time within which throttled calls count as one, because they were made concurrently."""
+"""Time within which several throttled calls lower the rate only once, because they were concurrent."""
 
 BURST_SECONDS = 1.0
-"""Calls saved up over this time may be made at once."""
+"""Period whose unused calls may be made at once."""
 
 
 class Pacer:
     """Token bucket whose rate adapts. Rates are calls per second.
 
-    The first call for an order takes a token or is refused. Its further calls are always made, and delay later orders.
+    The first call for an order takes a token or is refused. Its further calls are always made, and delay other orders.
     """
 
     def __init__(self, monotonic: Callable[[], float], *, highest: float) -> None:
@@ -44,9 +44,9 @@ class Pacer:
         return self._rate
 
     def take(self) -> float:
-        """Take a token and return 0, or return the seconds after which one may be free.
+        """Take a token and return 0. If none is left, return the seconds after which the caller may try again.
 
-        Each refused caller is promised a token after everyone refused before, so that all return one by one.
+        Callers that were refused get different times, each later than the one before, so that they return one by one.
         """
         self._refill()
         if self._tokens >= 1:
@@ -56,23 +56,23 @@ class Pacer:
         return self._seconds_until(self._promised - self._tokens)
 
     def spend(self) -> None:
-        """Take a token that may not be there yet."""
+        """Take a token even if none is left. The missing token delays later calls of `take`."""
         self._refill()
         self._tokens -= 1
 
     def throttled(self) -> None:
-        """Lower the rate, once for throttled calls within FALL_SECONDS."""
+        """Lower the rate, at most once within FALL_SECONDS."""
         self._refill()
         if self._at - self._fell_at >= FALL_SECONDS:
             self._fall_to(max(self._lowest, self._rate * FALL))
 
     def restart(self) -> None:
-        """Start from the lowest rate."""
+        """Lower the rate to its minimum, after an outage."""
         self._refill()
         self._fall_to(self._lowest)
 
     def _seconds_until(self, tokens: float) -> float:
-        """Return the time in which so many tokens are added, while the rate rises to its maximum."""
+        """Return the seconds in which this number of tokens is added, while the rate rises to its maximum."""
         rising = (self._highest - self._rate) / self._slope
         added = self._tokens_within(rising)
         if tokens <= added:

@@ -42,7 +42,7 @@ NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.
 """Errors that Stripe returns before it processes the request: the same key works once the cause is fixed."""
 
 OUTAGES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
-"""Refusals, below 500, of whatever request we make."""
+"""Statuses below 500 that affect the calls for every order."""
 
 
 def declined_code(error: stripe.StripeError) -> str | None:
@@ -57,7 +57,8 @@ def declined_code(error: stripe.StripeError) -> str | None:
 def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
     """Return whether an error of this type, code and parameter is caused by the customer.
 
-    An unknown payment method is. An unknown payment is not: the API key may belong to another account.
+    An unknown payment method is caused by the customer. An unknown payment is not: the API key may belong to another
+    account.
     """
     return kind == CARD_ERROR or code in CUSTOMER_CODES or (code == MISSING and param == "payment_method")
 
@@ -81,7 +82,7 @@ def failure_reason(error: stripe.StripeError) -> FailureReason:
 
 
 def is_outage(error: stripe.StripeError) -> bool:
-    """Return whether Stripe fails, or refuses us, for every order."""
+    """Return whether the calls for every order fail, because Stripe is down or refuses all requests."""
     status = error.http_status
     return failure_reason(error) in {FailureReason.NO_RESPONSE, FailureReason.PROVIDER_ERROR} or status in OUTAGES
 

@@ -31,7 +31,8 @@ CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0
 NETWORK_RETRIES = 1
 DEADLINE_SECONDS = 15.0
-"""Time limit of one gateway call, including retries and reads. One handling makes at most four calls."""
+"""Time limit of one gateway call, including retries and reads. Unless a handling replaces a payment, it makes at most
+four calls."""
 
 ALREADY_REFUNDED = "charge_already_refunded"
 FAILED_REFUND = frozenset({"failed", "canceled"})
@@ -46,7 +47,7 @@ STATUSES = {
 
 
 class StripeGateway:
-    """Gateway to Stripe's API with one connection pool, closed by `aclose`. `api_base` None is the SDK's default."""
+    """Gateway to Stripe's API with one connection pool, which `aclose` closes. `api_base` None: the SDK's default."""
 
     def __init__(
         self,
@@ -167,7 +168,7 @@ class StripeGateway:
         )
 
     async def _is_refunded(self, charge: Charge, failure: stripe.StripeError | None) -> bool:
-        """Return whether the full amount was refunded. Manual refunds may be partial."""
+        """Return whether the full amount was refunded. Refunds that operators make at Stripe may be partial."""
         payment_id = _payment_id(charge)
         try:
             intent = await self._intents.retrieve_async(payment_id)
@@ -181,8 +182,8 @@ class StripeGateway:
 def idempotency_key(charge: Charge, call: PaymentCall) -> str:
     """Return the idempotency key of a call's current attempt.
 
-    The keys of an order's first payment have no number, as in all earlier releases, so that two releases that work on
-    one order use the same keys.
+    The key of the first attempt for an order's first payment has no number, as in all earlier releases. Two releases
+    that work on one order therefore use the same key.
     """
     number = getattr(charge.attempts, call.value)
     if call is PaymentCall.CREATE:

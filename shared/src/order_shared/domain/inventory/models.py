@@ -13,7 +13,7 @@ MAX_NAME_LENGTH = 120
 class Product:
     """Product of a tenant. `unit_price` is in minor units of `currency` (ISO 4217).
 
-    Its stock is divided over `stock_shards` items, so that many buyers of one product do not compete for one item.
+    The stock is divided among `stock_shards` items, so that concurrent orders of a product do not all write one item.
     """
 
     tenant: str
@@ -25,13 +25,13 @@ class Product:
     updated_at: datetime
 
     def shard_for(self, order_id: str) -> int:
-        """Return the shard that the order takes its stock from. It is always the same for an order."""
+        """Return the shard from which the order takes its stock. The result depends only on the id and the product."""
         return crc32(f"{order_id}#{self.sku}".encode()) % self.stock_shards
 
 
 @dataclass(frozen=True, slots=True)
 class StockedProduct:
-    """A product with the stock of each of its shards, by shard number."""
+    """Product with the stock of each of its shards. The shard number is the index of `stock`."""
 
     product: Product
     stock: tuple[int, ...]
@@ -42,10 +42,11 @@ class StockedProduct:
 
 
 def consolidation(wanted: int, into: int, stock: Sequence[int]) -> dict[int, int] | None:
-    """Return what to move from each other shard so that `into` holds `wanted`; None if their sum is too small.
+    """Return the units to move from each other shard so that shard `into` holds at least `wanted`.
 
-    The fullest shards give first. The last of them gives half of what it has more than `into`, and at least its part of
-    an even spread: so units that were added to one shard reach all others in a few moves.
+    Return None if all shards together hold less than `wanted`. Shards are used in order of their stock, largest first.
+    The last of them moves more than is missing if it can: half of its surplus over `into`, or the n-th part of its
+    stock for n shards if that is more. Units added to one shard therefore reach all shards after a few moves.
     """
     if sum(stock) < wanted:
         return None

@@ -1,6 +1,7 @@
 """Amounts that the payment provider can charge: its currencies, units and limits.
 
-The provider's units differ from ISO 4217's for some currencies, and for others it accepts only multiples of a step.
+For some currencies the provider's unit is not the minor unit of ISO 4217. For others the provider accepts only
+multiples of a step.
 Source: https://docs.stripe.com/currencies (currencies, zero-decimal and special cases, minimum and maximum amounts).
 The page listed the step of the three-decimal currencies until 2025; a multiple of ten remains valid.
 """
@@ -49,12 +50,15 @@ MAXIMUM = 999_999_999_999
 
 
 class AmountNotChargeable(DomainError):
-    """The payment provider cannot charge exactly this total. The message has the reason and the limit."""
+    """The payment provider cannot charge exactly this total. The message contains the reason and the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderUnit:
-    """The provider's unit of a currency: it has `decimals` places, and amounts are multiples of `step` units."""
+    """The provider's unit of a currency. `decimals` is its number of decimal places, such as 2 for cents.
+
+    Charges must be multiples of `step` units, and at least `minimum` units.
+    """
 
     decimals: int
     step: int

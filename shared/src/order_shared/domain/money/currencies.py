@@ -12,11 +12,10 @@ DECIMALS: Mapping[str, int] = {
     for code, entry in iso4217.raw_table.items()
     if code and str(entry["CcyMnrUnts"]).isdigit()
 }
-"""Decimal places by currency code. Metals, funds without a minor unit and test codes are excluded: they are not used
-for prices."""
+"""Decimal places by currency code. Codes without a minor unit, such as metals and test codes, are excluded."""
 
 WITHDRAWN_DECIMALS: Mapping[str, int] = {"ANG": 2, "BGN": 2, "STD": 2}
-"""Currencies that ISO 4217 has withdrawn, but stored products may still have. New prices in them are rejected."""
+"""Decimal places of withdrawn currencies. Stored products may still have them; new prices in them are rejected."""
 
 
 class UnknownCurrency(ValueError):

@@ -89,7 +89,7 @@ class OrderPlaced(_CloudEvent[PlacedData]):
 
     @classmethod
     def of(cls, order: Order) -> "OrderPlaced":
-        """Return the event of a pending order. A message resent for the same order has the same `id`."""
+        """Return the event of a pending order. Every event of the same order has the same `id`."""
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.placed",
@@ -109,7 +109,10 @@ class OrderPlaced(_CloudEvent[PlacedData]):
         )
 
     def order(self) -> Order:
-        """Return the pending order as it was when the event was created. Raises UnreadableEvent for an invalid id."""
+        """Return the pending order in the event, without its payment and schedule, which the event does not contain.
+
+        Raises UnreadableEvent for an invalid order id.
+        """
         try:
             created_at = created_at_of(self.subject)
         except InvalidOrderId as error:
@@ -137,7 +140,7 @@ class OrderCancelRequested(_CloudEvent[OrderData]):
 
     @classmethod
     def of(cls, order: Order, *, traceparent: str | None = None) -> "OrderCancelRequested":
-        """Return the event in the given trace; by default, in the trace in which the order was placed."""
+        """Return the event with `traceparent`, or if it is None, with the order's own `traceparent`."""
         return cls.model_validate(
             {
                 "id": f"{order.order_id}.cancel_requested",
@@ -157,12 +160,12 @@ EVENT_CLASSES: tuple[type[Event], ...] = get_args(Event)
 EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
     event.model_fields["type"].default: TypeAdapter(event) for event in EVENT_CLASSES
 }
-"""Adapter of each supported type. The adapter of another version returns the same class (by an `AfterValidator`), so
-that only this table depends on versions."""
+"""Adapter of each supported event type. If an event has several versions, the adapter of each returns the same class
+(with an `AfterValidator`), so that no other code depends on the version."""
 
 
 def event_of(order: Order) -> Event:
-    """Return the event to publish for an open order."""
+    """Return the event to publish for an open order: its cancellation if one is requested, otherwise its placement."""
     return OrderPlaced.of(order) if order.cancel_requested_at is None else OrderCancelRequested.of(order)
 
 
@@ -190,6 +193,6 @@ def parse_event(body: str) -> Event:
 
 
 def _summary(error: ValidationError) -> str:
-    """Return the first validation error, without the invalid value: a body may have data that must not be logged."""
+    """Return the first validation error without the invalid value, which may be data that must not be logged."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     return f"{'.'.join(str(part) for part in first['loc']) or 'body'}: {first['msg']}"

@@ -8,7 +8,7 @@ DomainError
 ├── ReferenceTaken      the customer already has an order with this reference
 ├── OrderInstantTaken   the customer already has an order created in the same microsecond
 ├── StaleOrder          the stored order has changed since it was read
-└── OutOfStock          the stock is less than the order's quantity
+└── OutOfStock          a stock shard holds less than a line needs
 """
 
 from collections.abc import Sequence
@@ -43,11 +43,11 @@ class ReferenceTaken(DomainError):
 
 
 class OrderInstantTaken(DomainError):
-    """The customer already has an order created in the same microsecond. Retry with a later time."""
+    """The customer already has an order created in the same microsecond. Place the order again with a later time."""
 
 
 class StaleOrder(DomainError):
-    """The stored order has changed since it was read. Read it again and decide again."""
+    """The stored order has changed since it was read. Read it again, then decide on the next change."""
 
 
 class OutOfStock(DomainError):

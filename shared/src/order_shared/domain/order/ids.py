@@ -1,4 +1,4 @@
-"""Order ids: a UUIDv7 that contains `created_at`, so that an id is also a key.
+"""Order ids. Each is a UUIDv7 that contains the order's `created_at`, the range key of its item.
 
     ord_ 0197f3c2a1b0 7 07b 9...
          48-bit ms    │ │   62 random bits
@@ -31,7 +31,7 @@ def new_order_id(created_at: datetime) -> OrderId:
 
 
 def created_at_of(order_id: str) -> datetime:
-    """Return the creation time in the id. Raises InvalidOrderId for an id that `new_order_id` cannot have created."""
+    """Return the creation time in the id. Raises InvalidOrderId for an id that `new_order_id` cannot return."""
     digits = order_id.removeprefix(PREFIX)
     if len(digits) != 32 or len(order_id) != len(PREFIX) + 32 or not _HEX_DIGITS.issuperset(digits):
         raise InvalidOrderId(order_id)

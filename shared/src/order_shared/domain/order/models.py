@@ -8,8 +8,8 @@
         ├──────► confirmed ──► cancelled
         └────────────────────────▲
 
-Each transition returns a new order with `version` and `fence` incremented. The repository writes it only if the stored
-order is still the one that the transition started from.
+Each transition returns a new order with `version` and `fence` incremented. The repository writes the new order only if
+the stored order has not changed since it was read.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ MAX_LINES = 50
 MAX_QUANTITY = 1000
 MAX_REFERENCE_LENGTH = 100
 LEASE_GRACE_MS = 5000
-"""Time between the end of a lease and the due time of its order, so that a sweep does not compete with the owner."""
+"""Milliseconds from the end of a lease to the due time of its order, so that no sweep competes with the owner."""
 
 
 class OrderStatus(StrEnum):
@@ -79,7 +79,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
-    """A quantity of one product, at its price when the order was placed, from stock shard `shard`."""
+    """Quantity of one product in an order. `unit_price` is the price when the order was placed.
+
+    The stock is taken from the stock shard `shard`.
+    """
 
     sku: str
     name: str
@@ -89,7 +92,7 @@ class OrderLine:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return the line with these values, by field name. Other values are ignored."""
+        """Return the line with these values, by field name. Values that are not fields are ignored."""
         return cls(**{name: values[name] for name in LINE_FIELDS})
 
     @property
@@ -102,7 +105,7 @@ class OrderLine:
 
 
 LINE_FIELDS = tuple(field.name for field in fields(OrderLine))
-"""The only list of a line's fields. All stored and sent forms of a line are built from it."""
+"""Names of a line's fields. Stored items and messages contain exactly these fields of a line."""
 
 _line_values = attrgetter(*LINE_FIELDS)
 
@@ -118,7 +121,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Mark of an order that the platform no longer retries: an operator decides. The status and held stock stay."""
+    """Mark of an order that the platform no longer retries, until an operator decides. Status and stock are kept."""
 
     at: datetime
     reason: str
@@ -126,9 +129,9 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parking:
-    """Number of attempts with an unexpected error, and the mark of a parked order.
+    """Number of attempts that ended with an unexpected error, and the mark of a parked order.
 
-    `retried_at` is the time when an operator last returned the parked order to the outbox.
+    `retried_at` is the time when an operator last retried the parked order.
     """
 
     attempts: int = 0
@@ -150,7 +153,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Due time of an open order for the sweeper (epoch milliseconds), and the number of its sweeps."""
+    """Due time of an open order (epoch milliseconds), and the number of times that it was swept."""
 
     due_at: int | None = None
     sweeps: int = 0
@@ -170,9 +173,10 @@ class TimelineEntry:
 class Order:
     """The current state of an order. Amounts are in minor units.
 
-    `version` counts the changes that the customer can see; it is the ETag. `fence` counts owners: the condition of each
-    write contains the fence that its writer read, so the write of a former owner fails. `traceparent` is the trace of
-    the request that placed the order. `schedule`, `lease` and `parking` are reset when the order ends.
+    `version` counts the changes that the customer can see; it is the ETag. `fence` is incremented by each transition
+    and each change of owner: the condition of a write contains the fence that its writer read, so the write of a former
+    owner fails. `traceparent` is the trace of the request that placed the order. `schedule`, `lease` and `parking` are
+    reset when the order ends.
     """
 
     customer: Customer
@@ -206,7 +210,7 @@ class Order:
         payment_token: str | None = None,
         traceparent: str | None = None,
     ) -> "Order":
-        """Return a new pending order of `(product, quantity)` pairs, one per product, at the current prices.
+        """Return a new pending order. `lines` are `(product, quantity)` pairs, one per product, at current prices.
 
         Raises CurrencyMismatch, and AmountNotChargeable for an order that has to be paid.
         """
@@ -250,7 +254,7 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """True if the order has not ended, or its cancellation is still to be done. Such orders are swept."""
+        """True if the order has not ended, or a requested cancellation is not done. The outbox contains open orders."""
         return self.status not in ENDED or (
             self.cancel_requested_at is not None and self.status is not OrderStatus.CANCELLED
         )
@@ -265,7 +269,7 @@ class Order:
 
     @property
     def open_since(self) -> datetime:
-        """Start of the open period: the placement, the request to cancel, or an operator's retry, whichever is last."""
+        """Time since which the order is open: its placement, request to cancel or last retry, whichever is latest."""
         return max(filter(None, (self.created_at, self.cancel_requested_at, self.parking.retried_at)))
 
     def reserve(self, at: datetime, *, owner: str, lease_until: datetime) -> "Order":
@@ -277,16 +281,19 @@ class Order:
         return replace(self, fence=self.fence + 1, **self._lease_changes(owner, lease_until))
 
     def release(self) -> "Order":
-        """Return the order with its lease released, so that the next attempt need not wait for the lease to expire."""
+        """Return the order with its lease released, so that another owner need not wait until the lease expires."""
         return self if self.lease is None else replace(self, lease=replace(self.lease, until=0))
 
     def reschedule(self, due_at: int, *, sweeps: int | None = None) -> "Order":
-        """End the lease and set when the sweeper looks at the order next: epoch milliseconds."""
+        """Return the order with its lease released and a new due time, in epoch milliseconds.
+
+        `sweeps` replaces the number of sweeps if given.
+        """
         sweeps = self.schedule.sweeps if sweeps is None else sweeps
         return replace(self.release(), schedule=Schedule(due_at=due_at, sweeps=sweeps))
 
     def failed(self, at: datetime) -> "Order":
-        """Return the order with one more unexpected error. After MAX_ATTEMPTS it is parked."""
+        """Return the order with one more unexpected error. The MAX_ATTEMPTS-th error parks the order."""
         order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1))
         return order.park(at, "unexpected_errors") if order.parking.attempts >= MAX_ATTEMPTS else order
 
@@ -294,7 +301,7 @@ class Order:
         return replace(self, parking=replace(self.parking, parked=Parked(at, reason)))
 
     def unpark(self, at: datetime, *, due_at: int) -> "Order":
-        """Return the order to the outbox, with its attempts reset."""
+        """Return the order without its parked mark, with attempts reset to 0 and the given due time (epoch ms)."""
         return replace(self, parking=Parking(retried_at=at), schedule=Schedule(due_at=due_at))
 
     @property
@@ -315,7 +322,10 @@ class Order:
         return self._change_payment(attempts=self.payment.attempts.raised(PaymentCall.CREATE), id=None, undo=None)
 
     def with_next_attempt(self, call: PaymentCall) -> "Order":
-        """Return the order with a new idempotency key for this call: the provider's saved answer settled nothing."""
+        """Return the order with the next attempt number for this provider call, and so with a new idempotency key.
+
+        This is needed because the provider repeats its saved response to the old key.
+        """
         return self._change_payment(attempts=self.payment.attempts.raised(call))
 
     def begin_undo(self, undo: Undo) -> "Order":
@@ -323,7 +333,7 @@ class Order:
         return self._change_payment(undo=undo)
 
     def request_cancel(self, at: datetime, *, due_at: int) -> "Order":
-        """Return the order with a request to cancel. It is in the outbox until the processor has cancelled it.
+        """Return the order with a request to cancel. The order is in the outbox until the processor has cancelled it.
 
         Raises InvalidTransition if the order holds no stock or already has a request.
         """
@@ -351,7 +361,7 @@ class Order:
         return self._transition(OrderStatus.CANCELLED, at)
 
     def _lease_changes(self, owner: str, lease_until: datetime) -> dict[str, Any]:
-        """Return the changes that give `owner` the lease and set the due time after it."""
+        """Return the changes that give the lease to `owner` and set a due time after the end of the lease."""
         until = to_millis(lease_until)
         schedule = replace(self.schedule, due_at=until + LEASE_GRACE_MS)
         return {"lease": Lease(owner=owner, until=until), "schedule": schedule}

@@ -1,7 +1,7 @@
 """Payment state of an order: the attempts of each provider call, and the decision to undo the payment.
 
-The payment provider does not check an order's fence. Every decision to charge or to refund is therefore written to the
-order, under its fence, before the provider is called.
+The payment provider does not check an order's fence. Every decision to charge or to refund is therefore stored in the
+order, with a condition on the fence, before the provider is called.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class PaymentCall(StrEnum):
-    """A provider call that takes effect once per idempotency key."""
+    """Call to the payment provider that takes effect once per idempotency key."""
 
     CREATE = "create"
     CONFIRM = "confirm"
@@ -19,10 +19,10 @@ class PaymentCall(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentAttempts:
-    """Attempt number of each provider call. It is part of the call's idempotency key.
+    """Attempt number of each provider call. The number is part of the call's idempotency key.
 
-    The provider saves each answer under its key and repeats it for a day, errors included. An answer that settled
-    nothing therefore increments the number.
+    The provider saves each response, including errors, and returns it for the same key for a day. After a saved error
+    that is not final, the number is therefore incremented, so that the next call has a new key.
     """
 
     create: int = 0
@@ -35,7 +35,7 @@ class PaymentAttempts:
 
     @property
     def is_first(self) -> bool:
-        """True if no call has needed a second idempotency key."""
+        """True if all attempt numbers are 0: no call has needed a second idempotency key."""
         return self == NO_ATTEMPTS
 
 
@@ -53,7 +53,7 @@ class UndoKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """Decision to undo a payment. After it, every owner of the order continues the undo.
+    """Decision to undo a payment. Once it is stored, every later owner of the order continues the undo.
 
     `code` is the provider's reason for a decline, such as `card_declined`.
     """
@@ -84,7 +84,7 @@ NO_PAYMENT = PaymentState()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
-    """Input of the provider calls: the order's total and its payment.
+    """Input of the payment provider's calls: an order's total and payment.
 
     `amount` is in minor units of `currency` (ISO 4217). `payment_id` is None until a payment has been created.
     """

@@ -6,8 +6,8 @@
               ├─ Deferred ─► defer           its order waits in the outbox
               └─ other error ─► back off
 
-A poll never requests more messages than there are free permits, so that a received message is handled before its
-visibility timeout. A message keeps its permit while it is handled. It releases the permit before it is settled, unless
+A poll never requests more messages than there are free permits, so that the handling of each received message starts
+at once. A message keeps its permit while it is handled. The permit is released before the message is settled, unless
 too many messages wait for settlement.
 """
 
@@ -31,17 +31,18 @@ from order_shared.messaging.queue import MAX_BATCH, Queue, QueueUnavailable, Rec
 log = structlog.get_logger(__name__)
 
 HELD_SHARE = 0.9
-"""Share of the visibility timeout that is used: SQS starts to count before its response arrives."""
+"""Share of the visibility timeout for which a received message counts as held. SQS starts the timeout before its
+response arrives."""
 
 UNSETTLED_SHARE = 10
-"""Limit of messages that wait for settlement, as a multiple of `concurrency`. Above it, messages keep their permits, so
-that no more are received while the queue is unreachable."""
+"""Limit of unsettled messages, as a multiple of `concurrency`. Above the limit, messages keep their permits until they
+are settled, so that no more messages are received while the queue is unreachable."""
 
 RELEASE_SECONDS = 3.0
 """Time limit for releasing unfinished messages after the drain time."""
 
 CRASHED = "crashed"
-"""Cause of a failure by an unexpected error."""
+"""Failure cause of an unexpected error in the handler, for metrics."""
 
 ERROR_SLEEP_CAP = 5.0  # seconds between polls of an unreachable queue
 
@@ -49,11 +50,16 @@ FINISHED = frozenset({"acknowledged", "deferred", "dead_lettered"})
 """Outcomes of a message that has left the queue."""
 
 OnHandled = Callable[[str | None], None]
-"""Callback after each handling, unless the lease was lost: the cause of the failure, or None."""
+"""Callback after each handling, unless the lease was lost. Its argument is the cause of the failure; None if the
+handling succeeded."""
 
 
 class Consumer:
-    """Consumer of the work queue. After `stop` it finishes the started handlings and releases the other messages."""
+    """Consumer of the work queue.
+
+    After `stop`, it waits for started handlings until the drain time ends, then cancels them and releases their
+    messages.
+    """
 
     def __init__(
         self,
@@ -81,7 +87,7 @@ class Consumer:
 
     @property
     def idle_seconds(self) -> float:
-        """Seconds since the last poll of the slowest poller; the liveness check uses it."""
+        """Seconds since the slowest poller last started an iteration, for the liveness check."""
         return time.monotonic() - min(self._last_loops)
 
     def stop(self) -> None:
@@ -92,7 +98,7 @@ class Consumer:
                 self._permits.release()  # wakes a poller that waits for a permit, so that it ends
 
     async def run(self) -> None:
-        """Consume until `stop`. Any error of a poller or the heartbeat except QueueUnavailable ends the consumer."""
+        """Consume until `stop` is called. Any error of a poller or the heartbeat except QueueUnavailable is raised."""
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._heartbeat.run())
             pollers = [group.create_task(self._poll(number)) for number in range(self._options.pollers)]
@@ -123,10 +129,7 @@ class Consumer:
             for _ in range(permits - len(messages)):
                 self._permits.release()
             held_until = time.monotonic() + HELD_SHARE * self._options.visibility
-            deliveries = [
-                Delivery(message, held_until, retry_in=self._options.retry_in(message.receive_count))
-                for message in messages
-            ]
+            deliveries = [Delivery(message, held_until, delay=self._options.retry_in) for message in messages]
             if self._stopping.is_set():
                 await self._settlement.release(deliveries)
                 for _ in deliveries:
@@ -136,7 +139,7 @@ class Consumer:
                     self._start(delivery)
 
     async def _receive(self, limit: int) -> list[ReceivedMessage]:
-        """Poll once, within a time limit: a poll that never returns would silently stop its poller."""
+        """Poll once. Raises QueueUnavailable, also after a time limit: an endless poll would stop its poller."""
         try:
             async with asyncio.timeout(self._options.wait + self._options.poll_grace):
                 return await self._queue.receive(limit, self._options.wait, self._options.visibility)
@@ -144,7 +147,7 @@ class Consumer:
             raise QueueUnavailable("no_end_of_poll") from None
 
     async def _take_permits(self) -> int:
-        """Wait for one permit, and take up to ten free ones."""
+        """Wait for one permit, and acquire up to nine more that are free. Return the number of acquired permits."""
         await self._permits.acquire()
         taken = 1
         while taken < MAX_BATCH and not self._permits.locked():
@@ -155,13 +158,14 @@ class Consumer:
     def _observe(self, messages: Sequence[ReceivedMessage]) -> None:
         self._metrics.received.observe(len(messages))
         now_ms = time.time_ns() // 1_000_000
-        for message in messages:
-            if message.receive_count == 1:
-                self._metrics.wait_seconds.observe(max(0, now_ms - message.sent_at) / 1000)
-                self._backlog.received(message.sent_at, now_ms)
+        first_sent = [message.sent_at for message in messages if message.receive_count == 1]
+        for sent_at in first_sent:
+            self._metrics.wait_seconds.observe(max(0, now_ms - sent_at) / 1000)
+        if first_sent:
+            self._backlog.received(first_sent, now_ms)
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep until the time is over or `stop` is called."""
+        """Sleep for `seconds`, or until `stop` is called."""
         try:
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
@@ -220,7 +224,7 @@ class Consumer:
         return max(0.0, self._options.drain - (time.monotonic() - self._stopped_at))
 
     async def _finish(self) -> list[Delivery]:
-        """Wait for the started handlings until the drain time is over. Cancel the others, and return their messages."""
+        """Wait for the started handlings until the drain time ends. Cancel the unfinished ones and return them."""
         tasks = {delivery.task: delivery for delivery in self._in_flight if delivery.task}
         if not tasks:
             return []
@@ -231,7 +235,7 @@ class Consumer:
         return [tasks[task] for task in unfinished]
 
     async def _release(self, deliveries: Sequence[Delivery]) -> None:
-        """Release unfinished messages, within RELEASE_SECONDS: the queue may be unreachable."""
+        """Release unfinished messages. Stop after RELEASE_SECONDS, because the queue may be unreachable."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._settlement.release(deliveries)

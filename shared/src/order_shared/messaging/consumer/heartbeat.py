@@ -1,4 +1,4 @@
-"""Heartbeat: extends the visibility timeout of each message whose handling takes longer than half of it."""
+"""Heartbeat: extends the visibility timeout of each message in flight when less than half of it is left."""
 
 import asyncio
 import time

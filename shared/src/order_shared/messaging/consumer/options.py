@@ -9,7 +9,8 @@ from order_shared.backoff import full_jitter
 class ConsumerOptions:
     """Options of a consumer. At most `concurrency` messages are handled at a time. All times are in seconds.
 
-    A poll is cancelled `poll_grace` after its `wait`. When the consumer stops, started handlings may take `drain`.
+    `wait` is the duration of a long poll; a poll that takes `poll_grace` longer is cancelled. `visibility` is the
+    visibility timeout. When the consumer stops, started handlings may continue for up to `drain` seconds.
     """
 
     concurrency: int = 64
@@ -22,5 +23,8 @@ class ConsumerOptions:
     poll_grace: float = 10.0
 
     def retry_in(self, receive_count: int) -> int:
-        """Return the seconds between the failure of a message's delivery and the next one, spread at random."""
+        """Return a random delay, in seconds, between a failed delivery and the next one.
+
+        Its upper bound doubles with each receive, up to `retry_cap`.
+        """
         return round(full_jitter(receive_count - 1, base=self.retry_base, cap=self.retry_cap))

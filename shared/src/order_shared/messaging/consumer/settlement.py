@@ -22,10 +22,10 @@ log = structlog.get_logger(__name__)
 
 DELETE_ATTEMPTS = 3
 DELETE_LINGER = 0.05
-"""Seconds that a handled message may wait for others, to be deleted with them in one request."""
+"""Seconds that the delete of a handled message may wait for other deletes, which are sent in the same request."""
 
 Settle = Callable[[Delivery], Awaitable[str]]
-"""Settle a message, and return the outcome."""
+"""Function that settles a message and returns the outcome."""
 
 
 class Settlement:
@@ -47,7 +47,7 @@ class Settlement:
                 break
         else:
             log.warning("delete_failed", message_id=delivery.message.message_id)
-            return "delete_failed"  # it is delivered again, and the handler finds its effect done
+            return "delete_failed"  # the message is delivered again, and handling it again changes nothing
         return "acknowledged"
 
     async def defer(self, delivery: Delivery, cause: str) -> str:
@@ -82,7 +82,7 @@ class Settlement:
         await asyncio.gather(*(self._hide(delivery, 0) for delivery in deliveries))
 
     async def close(self) -> None:
-        """Send the entries that still wait in batches."""
+        """Send the deletes and visibility changes that still wait in batches."""
         await asyncio.gather(self._deletes.close(), self._visibility_changes.close())
 
     async def _hide(self, delivery: Delivery, seconds: int) -> None:
@@ -94,10 +94,13 @@ class Settlement:
 
 
 async def drop(_delivery: Delivery) -> str:
-    """Drop a lost delivery: another consumer may have the message, so the queue is not changed."""
+    """Leave a lost delivery unsettled, because another consumer may have the message."""
     return "lease_lost"
 
 
 def _plain(detail: str) -> str:
-    """Return the text as a message attribute: not empty, at most 500 characters, and in ASCII, which SQS accepts."""
+    """Return the first 500 characters of the text as a message attribute, which must be ASCII and not empty.
+
+    Other characters are escaped with backslashes, so the result may be longer.
+    """
     return detail[:500].encode("ascii", "backslashreplace").decode() or "-"

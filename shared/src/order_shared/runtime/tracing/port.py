@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Tracing:
-    """Tracing of one process. This base class is disabled: it wraps nothing and creates no spans.
+    """Tracing of one process. This base class implements disabled tracing: it wraps nothing and creates no spans.
 
-    An error of the collector never affects the traced work.
+    An error of the collector must not affect the traced work.
     """
 
     provider: "TracerProvider | None" = None
@@ -27,26 +27,26 @@ class Tracing:
         return None
 
     def describe(self, bound: Mapping[str, str]) -> None:
-        """Add the context of the log lines to the current span; `order_id` becomes `order.id`."""
+        """Set the log context `bound` as attributes of the current span; `order_id` becomes `order.id`."""
 
     def transport(self, transport: Transport) -> Transport:
-        """Return the transport with a span for each request within a trace."""
+        """Return a transport that creates a child span for each request while the current span is recorded."""
         return transport
 
     def publisher(self, publisher: EventPublisher) -> EventPublisher:
-        """Return the publisher with a span for each message."""
+        """Return a publisher that creates a span for each message and passes the message on."""
         return publisher
 
     def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
-        """Return the span of a request to another service, a child of the current span."""
+        """Return a context manager for the span of a request to another service, a child of the current span."""
         return nullcontext()
 
     def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
-        """Return the span of the handling of one delivery, a child of the span of its sending."""
+        """Return a context manager for the span of handling one delivery, a child of the span that sent the message."""
         return nullcontext()
 
     async def aclose(self) -> None:
-        """Export the remaining spans."""
+        """Export the spans that have not been exported yet."""
 
 
 NO_TRACING = Tracing()

@@ -23,7 +23,8 @@ class _IndependentRatio(TraceIdRatioBased):
 def with_independent_draw(sampler: Sampler) -> Sampler:
     """Return a replacement for the sampler `traceidratio`; return any other sampler unchanged.
 
-    The replacement draws once per request. Child spans follow that decision.
+    The replacement decides for each span without a parent in this process, such as a request or a delivery. Its child
+    spans follow that decision.
     """
     if not isinstance(sampler, TraceIdRatioBased):
         return sampler

@@ -1,7 +1,7 @@
-"""Tracing with OpenTelemetry: a span for each message sent, each message handled and each request to AWS.
+"""Tracing with OpenTelemetry: spans for sent messages, handled messages, DynamoDB requests and payment calls.
 
-Names and attributes follow OpenTelemetry's conventions. A span has only the type of an error: an error text may quote
-data that must not be in traces, and the log lines with the same trace id have the text.
+Names and attributes follow OpenTelemetry's conventions. A span contains the type of an error but not its text, which
+may quote data that must not be in traces. The log lines with the same trace id contain the text.
 """
 
 import asyncio
@@ -43,9 +43,9 @@ class SpanTracing(Tracing):
 
     @classmethod
     def exporting(cls, service: str, version: str, environment: Mapping[str, str]) -> Self:
-        """Return tracing with the exporter, sampler and resource of OpenTelemetry's variables.
+        """Return tracing with the exporter, sampler and resource that OpenTelemetry's variables configure.
 
-        An unsupported protocol ends the process.
+        Raises SystemExit for an unsupported protocol.
         """
         names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
         given = [environment[name] for name in names if environment.get(name)]
@@ -60,7 +60,7 @@ class SpanTracing(Tracing):
         return cls(provider)
 
     async def aclose(self) -> None:
-        """Export the remaining spans, for at most CLOSE_SECONDS, so that a hanging collector cannot block the exit."""
+        """Export the remaining spans. Stop waiting after CLOSE_SECONDS, so that a collector cannot block the exit."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         await asyncio.to_thread(closing.join, CLOSE_SECONDS)
@@ -83,10 +83,12 @@ class SpanTracing(Tracing):
         return self._current(name, SpanKind.CLIENT, attributes)
 
     def sending(self, event: Event) -> tuple[Event, Settled]:
-        """Start the span of a sending. Return the event with its `traceparent`, and the callback that ends the span.
+        """Start the span of sending an event.
 
-        The parent is the current span, such as a request; without one, as in the sweeper, the parent is the event's
-        `traceparent`, which is the trace in which the order was placed.
+        Return a copy of the event with the span as `traceparent`, and the callback that ends the span.
+
+        The span's parent is the current span, such as a request. If there is no current span, as in the sweeper, the
+        parent is the event's `traceparent`.
         """
         parent = None if trace.get_current_span().get_span_context().is_valid else _context_of(event)
         span = self._tracer.start_span(
@@ -118,7 +120,7 @@ class SpanTracing(Tracing):
     def _current(
         self, name: str, kind: SpanKind, attributes: Mapping[str, str | int], parent: Context | None = None
     ) -> Iterator[Span]:
-        """Run the block within a new current span. Mark the span as failed if the block raises."""
+        """Make a new span the current one until the end of the block. Mark the span as failed if the block raises."""
         with self._tracer.start_as_current_span(
             name,
             context=parent,
@@ -135,7 +137,10 @@ class SpanTracing(Tracing):
 
 
 class _WithoutQueries(SpanProcessor):
-    """Redact the query of a request, which the framework records: it may contain a search or even a token."""
+    """Span processor that redacts the query string of a request, which may contain a search or even a token.
+
+    The web framework's instrumentation records the query string.
+    """
 
     def on_start(self, span: RecordedSpan, parent_context: Context | None = None) -> None:  # noqa: ARG002 - signature of the SDK
         if QUERY in (span.attributes or ()):
@@ -143,7 +148,10 @@ class _WithoutQueries(SpanProcessor):
 
 
 def _traceparent(context: Context | None) -> str | None:
-    """Return the `traceparent` of the span in the context; by default, of the current span."""
+    """Return the `traceparent` of the span in `context`, or of the current span if `context` is None.
+
+    Return None if there is no such span.
+    """
     carrier: dict[str, str] = {}
     PROPAGATOR.inject(carrier, context)
     return carrier.get("traceparent")

@@ -1,4 +1,4 @@
-"""Decorators of the publisher and of an AWS transport that create spans."""
+"""Publisher and AWS transport that create spans around another publisher or transport."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 
 def fail(span: Span, kind: str) -> None:
-    """Mark the span as failed, with only the type of the error: a text may quote data that must not be in traces."""
+    """Mark the span as failed, with the error type `kind`.
+
+    The error's text is omitted, because it may quote data that must not be in traces.
+    """
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR)
 
 
 class TracedPublisher:
-    """Publisher with a span for each message. The message's `traceparent` is the span, which ends with the send."""
+    """Publisher that creates a span for each message, and ends the span when the send succeeds or fails.
+
+    The message's `traceparent` identifies the span.
+    """
 
     def __init__(self, publisher: EventPublisher, tracing: "SpanTracing") -> None:
         self._publisher = publisher
@@ -49,7 +55,10 @@ def _both(first: Settled, second: Settled) -> Settled:
 
 
 class TracedTransport:
-    """Transport with a span for each request within a trace. Polls, sweeps and batches are not traced."""
+    """Transport that creates a child span for each request while the current span is recorded.
+
+    Requests without a current span, such as those of a sweep, are not traced.
+    """
 
     def __init__(self, transport: Transport, tracing: "SpanTracing") -> None:
         self.name = transport.name
@@ -73,7 +82,10 @@ class TracedTransport:
         return outcome
 
     async def _outcome(self, operation: str, payload: Mapping[str, Any]) -> Answer | ResponseError:
-        """Return an error response instead of raising it, so that the span gets its code, not the exception's class."""
+        """Make the request, and return an error response instead of raising it.
+
+        The caller can then mark the span with the response's error code instead of the exception's class.
+        """
         try:
             return await self._transport.call(operation, payload)
         except ResponseError as error:
