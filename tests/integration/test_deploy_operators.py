@@ -99,7 +99,7 @@ def test_status_says_what_runs_what_waits_for_whom_and_until_when(desk: Desk) ->
     assert told in desk.verb("status").stderr
     desk.verb("continue")
     desk.come_to("BAKE_TIME")
-    assert "bakes for 7 minutes and waits for nobody" in desk.status()["summary"]
+    assert "bakes for 7 minutes and needs no operator" in desk.status()["summary"]
     desk.verb("freeze", "--reason", "incident 42")
     assert desk.status()["summary"].endswith("has frozen deployments: incident 42")
 

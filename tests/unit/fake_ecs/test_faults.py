@@ -136,7 +136,9 @@ def test_one_operation_may_lag_alone(ecs: SteppedEcs, client: Any) -> None:
 
 def test_an_image_breaks_and_is_mended(ecs: SteppedEcs, client: Any) -> None:
     service = ecs.engine.state.services["dev", "order-processor"]
-    digest = service.live.digests[0]
+    live = service.live
+    assert live is not None
+    digest = live.digests[0]
     assert _post(ecs, "break-image", digest=digest, reason="exit code 1") == 200
     client.update_service(cluster="dev", service="order-processor", desiredCount=3)
     ecs.step(20)
@@ -146,7 +148,7 @@ def test_an_image_breaks_and_is_mended(ecs: SteppedEcs, client: Any) -> None:
     assert _post(ecs, "mend-image", digest=digest) == 200
     ecs.step(60)
 
-    assert service.running(service.live) == 3
+    assert service.running(live) == 3
 
 
 def test_alarms_and_findings_are_set(ecs: SteppedEcs) -> None:

@@ -65,9 +65,8 @@ class Failing:
 
 def client_error(operation: str, code: str) -> ClientError:
     status = 500 if code == "ServerException" else 400
-    return ClientError(
-        {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation
-    )
+    response: Any = {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, operation)
 
 
 ERRORS = [(operation, shape.name) for operation in CALLS for shape in MODEL.operation_model(operation).error_shapes]
@@ -100,7 +99,10 @@ def test_a_throttled_start_had_no_effect() -> None:
     assert (caught.value.took_effect, caught.value.is_throttled) == (False, True)
 
 
-@pytest.mark.parametrize("name", [*MODEL.shape_for("ServiceDeploymentStatus").enum, "STOP_IN_PROGRESS"])
+STATUSES: Any = MODEL.shape_for("ServiceDeploymentStatus")
+
+
+@pytest.mark.parametrize("name", [*STATUSES.enum, "STOP_IN_PROGRESS"])
 def test_every_status_of_the_model_is_known_and_a_new_one_is_waited_for(name: str) -> None:
     status = Status(name)
     assert (status is Status.UNKNOWN) == (name == "STOP_IN_PROGRESS")

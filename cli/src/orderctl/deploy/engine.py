@@ -9,7 +9,7 @@ running one, then the new one. ECR's lifecycle removes images without a tag.
 
 It may be interrupted at any point. ECS stores the deployment and the revisions it started from. The same command, run
 again, continues a deployment of the same image and refuses while another image is being deployed. `finish` follows
-whatever is under way, and moves the tags to what runs; it never starts a deployment.
+the deployment under way, and moves the tags to the running image; it never starts a deployment.
 """
 
 from collections.abc import Callable, Sequence
@@ -108,14 +108,14 @@ class Engine:
     rejected: Callable[[Deployment], str | None]
     """Return a reason to roll back that ECS does not act on by itself; None if there is none."""
     accepts_unwatched: Callable[[Deployment], bool]
-    """Decide, or ask, whether a deployment goes on of which ECS watches no alarm."""
+    """Decide, or ask, whether a deployment continues although ECS watches no alarm of it."""
     poll_sleep: Callable[[], None]
     """Sleep between two polls."""
     clock: Callable[[], float]
     is_rollback: bool = False
     step: Step = Step.CHECKING
     _accepted: str = ""
-    """ARN of the deployment that goes on although ECS watches no alarm of it."""
+    """ARN of the deployment that continues although ECS watches no alarm of it."""
 
     def deploy(self, image: Image, *, wait: bool = True) -> Outcome:
         """Deploy the image, or leave everything as it was.
@@ -131,7 +131,7 @@ class Engine:
             self.lock.release()
 
     def finish(self, image: Image | None, *, aborted: str = "") -> Outcome:
-        """Follow the deployment under way, of the image, to its end. Move the tags to what runs; start nothing.
+        """Follow the deployment under way, of the image, to its end. Move the tags to the running image; start nothing.
 
         `aborted` is the reason of a rollback that was requested already.
 
@@ -313,7 +313,7 @@ class Engine:
             deployment = self.fleet.deployment(deployment.arn) or deployment
 
     def _fault(self, deployment: Deployment, image: Image) -> str | None:
-        """Return the reason to roll back a deployment that goes on; None if there is none."""
+        """Return the reason to roll back a deployment in progress; None if there is none."""
         fault = self._difference(deployment, image) or self.rejected(deployment)
         if fault is not None or not deployment.is_unwatched or deployment.arn == self._accepted:
             return fault

@@ -51,7 +51,7 @@ class Smoke:
         """Run the checks up to the first that fails. Repeat them for a minute while one fails.
 
         A failed request may be one of the load balancer, which applies a changed rule within seconds, or of a task that
-        warms up: one of them alone says nothing about the release.
+        warms up: a single failure is no evidence against the release.
         """
         checks, is_final = self._run_once()
         for _ in range(ATTEMPTS - 1):
@@ -62,7 +62,7 @@ class Smoke:
         return checks
 
     def _run_once(self) -> tuple[list[Check], bool]:
-        """Return the checks, and whether another attempt would say nothing more about the release."""
+        """Return the checks, and whether the result is final."""
         checks: list[Check] = []
         with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
             try:

@@ -18,7 +18,7 @@ class Check:
     verdict: Verdict
     detail: str
     remedy: str = ""
-    """What to do after FAIL: the next command."""
+    """Next command after FAIL."""
 
 
 class Override(StrEnum):

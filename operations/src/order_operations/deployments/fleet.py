@@ -142,9 +142,9 @@ class Deployment:
 
 
 class StartFailed(Exception):
-    """ECS did not start a deployment, or did not say so.
+    """ECS did not start a deployment, or did not confirm it.
 
-    `took_effect` is None if nobody knows: the answer was lost. `is_throttled` calls can be repeated.
+    `took_effect` is None if it is unknown, because the answer was lost. `is_throttled` calls can be repeated.
     """
 
     def __init__(self, message: str, *, took_effect: bool | None, is_throttled: bool = False) -> None:

@@ -15,7 +15,7 @@ class Judgement:
 
 
 def judge(fleet: Fleet) -> Judgement:
-    """Judge the newest deployment, whoever started it.
+    """Judge the newest deployment, also one that another tool started.
 
     A comparison of images alone cannot find that a deployment of the same image with a new task definition was rolled
     back, and Terraform reports success then.

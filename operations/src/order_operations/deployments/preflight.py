@@ -111,7 +111,7 @@ def check_not_rejected(fleet: Fleet, service: Service, digest: str) -> Check:
         Override.REJECTED,
         Verdict.FAIL,
         detail,
-        f"`orderctl finish {fleet.ref.place}` moves the tags back; to deploy the image all the same, add "
+        f"`orderctl finish {fleet.ref.place}` moves the tags back; to deploy the image nevertheless, add "
         f"`--despite {Override.REJECTED} --reason …`",
     )
 
@@ -189,4 +189,4 @@ def _check_alarms(service: Service, cloudwatch: Any, ref: ServiceRef) -> Check:
 
 
 def _override(check: Override) -> str:
-    return f"add `--despite {check} --reason …` to deploy all the same"
+    return f"add `--despite {check} --reason …` to deploy nevertheless"

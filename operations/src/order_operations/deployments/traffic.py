@@ -100,7 +100,7 @@ class Traffic:
             Verdict.FAIL,
             detail,
             f"see `aws elbv2 describe-target-health --target-group-arn {live[0]}`, or add `--despite "
-            f"{Override.TARGETS} --reason …` to deploy all the same",
+            f"{Override.TARGETS} --reason …` to deploy nevertheless",
         )
 
 

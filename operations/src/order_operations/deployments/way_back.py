@@ -20,7 +20,7 @@ def change(before: str | None, after: str) -> str:
 
 
 def rejected_by_operators(entries: Iterable[Operation]) -> set[str]:
-    """Return the digests that a rollback went away from and that were not deployed again. `entries` oldest first."""
+    """Return the digests that a rollback replaced and that were not deployed again. `entries` oldest first."""
     rejected: set[str] = set()
     for entry in entries:
         if entry.verb == ROLLED_AWAY:
@@ -33,7 +33,7 @@ def rejected_by_operators(entries: Iterable[Operation]) -> set[str]:
 def candidates(fleet: Fleet, repository: EcrRepository, running: str | None, rejected: Iterable[str]) -> list[str]:
     """Return the digests that ran before, newest first, without the running one and those that were rejected.
 
-    ECS lists deployments for 90 days; after that there are the tags.
+    ECS lists deployments for 90 days; the tags remain after that.
     """
     ran = [
         fleet.digest_of(deployment.target.arn)

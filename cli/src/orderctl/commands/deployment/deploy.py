@@ -53,7 +53,7 @@ def deploy(
 
     An image whose last deployment was rolled back is refused, and so is every
     deployment while an alarm is on, since ECS would watch none. With a --reason,
-    `--despite rejected` and `--despite alarms` deploy all the same.
+    `--despite rejected` and `--despite alarms` override these refusals.
 
     Only one operator at a time can deploy a service. Production needs a --reason.
     After Ctrl-C, ECS continues the deployment, and the next command to run is

@@ -21,7 +21,7 @@ def finish(
     test_url: TestUrlOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Follow the deployment under way to its end, and move the tags to what runs.
+    """Follow the deployment under way to its end, and move the tags to the running image.
 
     \b
     orderctl finish order-api --env dev --auto

@@ -62,7 +62,7 @@ def promote(
 def _running_digest(context: DeployContext, source: str) -> str:
     """Return the digest that `source` runs. Raises Refused if it is deploying, has drift, or its image is unknown.
 
-    If ECS knows no digest, because no task runs or the tag could not be resolved, the registry names the live tag's.
+    If ECS reports no digest, because no task runs or the tag could not be resolved, the registry names the live tag's.
     """
     there = DeployContext(
         ref=ServiceRef(environment=source, kind=context.ref.kind),
@@ -81,8 +81,8 @@ def _running_digest(context: DeployContext, source: str) -> str:
         return state.running
     if state.live is None or state.live in failed_images(there.fleet):
         raise Refused(
-            f"ECS knows no image of {source}, and {there.ref.live_tag} names none that was deployed: "
+            f"ECS reports no image of {source}, and {there.ref.live_tag} names none that was deployed: "
             f"`orderctl deploy {place} --tag …` deploys one"
         )
-    errors.print(f"ECS knows no image of {source}: promoting the one that {there.ref.live_tag} points to")
+    errors.print(f"ECS reports no image of {source}: promoting the one that {there.ref.live_tag} points to")
     return state.live

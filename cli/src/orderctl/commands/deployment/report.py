@@ -118,7 +118,7 @@ def describe(deployment: Deployment) -> str:
 
 
 def summarize(context: DeployContext, state: State, freeze: Freeze | None) -> str:
-    """Return one sentence: what runs, what waits, for whom, and until when."""
+    """Return one sentence with the running image, the deployment under way, the decision needed and its deadline."""
     runs = _running(state)
     deployment = state.under_way
     if deployment is None:
@@ -133,7 +133,7 @@ def summarize(context: DeployContext, state: State, freeze: Freeze | None) -> st
         )
     elif _at(deployment) is Stage.BAKE_TIME:
         waits = (
-            f"deployment {deployment.id} bakes for {deployment.bake_minutes} minutes and waits for nobody "
+            f"deployment {deployment.id} bakes for {deployment.bake_minutes} minutes and needs no operator "
             f"(`orderctl finish {context.ref.place}` follows it)"
         )
     else:

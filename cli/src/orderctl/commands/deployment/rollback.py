@@ -46,8 +46,8 @@ def rollback(
     orderctl rollback order-api --env prod --reason "orders look wrong"
     orderctl rollback order-api --env prod --to sha-5d6e7f8 --reason "…"
 
-    An image that a deployment or a rollback went away from is no candidate: a
-    second rollback goes one image further back. To end a deployment under way,
+    An image that was rolled back is no candidate: a second rollback goes one
+    image further back. To end a deployment under way,
     use `orderctl abort` instead. If the live tag points to another image than the
     tasks run, only the tag is moved back. Otherwise the image is deployed as by
     `deploy`, exit codes too. An unhealthy service, a freeze, an alarm or findings
@@ -79,7 +79,7 @@ def _candidate(context: DeployContext, state: State) -> str:
             f"`orderctl rollback {context.ref.place} --to …` chooses one of `orderctl history {context.ref.place}`"
         )
     if len(found) > 1:
-        errors.print(f"if that one is bad too: `orderctl rollback {context.ref.place} --to {found[1]}`")
+        errors.print(f"to go back to the image before it: `orderctl rollback {context.ref.place} --to {found[1]}`")
     return found[0]
 
 

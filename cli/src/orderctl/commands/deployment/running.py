@@ -91,7 +91,7 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
 
 
 def finish_deployment(context: DeployContext, options: DeployOptions) -> None:
-    """Follow the deployment under way to its end, move the tags to what runs, and judge the newest deployment.
+    """Follow the deployment under way to its end, move the tags to the running image, and judge the newest deployment.
 
     Raises errors with an exit code, and typer.Exit with the exit code.
     """
@@ -156,7 +156,7 @@ def under_way(context: DeployContext) -> Deployment:
 
 
 def _image_of(context: DeployContext, deployment: Deployment) -> Image | None:
-    """Return the image that a deployment ships; None if nobody knows it."""
+    """Return the image that a deployment ships; None if it is unknown."""
     live = context.repository.digest_of(context.ref.live_tag)
     digest = context.fleet.digest_deployed(deployment, live)
     return context.repository.get(digest) if digest is not None else None
@@ -186,7 +186,7 @@ def _engine(
 
 
 def _unwatched_decision(report: Report, options: DeployOptions) -> Callable[[Deployment], bool]:
-    """Return the function that decides whether a deployment goes on although ECS watches no alarm."""
+    """Return the function that decides whether a deployment continues although ECS watches no alarm."""
 
     def accepts(deployment: Deployment) -> bool:
         # A rollback of a rollback would bring the bad image back. Where no task runs, nothing can get worse.

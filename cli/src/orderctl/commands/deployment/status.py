@@ -13,7 +13,7 @@ DRIFTED = 1
 
 
 def status(service: ServiceArgument, *, env: EnvOption, output: OutputOption = Output.TEXT) -> None:
-    """Show the state of a service: what runs, what waits, for whom, and until when.
+    """Show the running image of a service, its deployment under way, and drift.
 
     \b
     orderctl status order-api --env dev

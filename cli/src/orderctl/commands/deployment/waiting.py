@@ -13,7 +13,7 @@ MAX_POLLS_WITHOUT_SCAN = round(60 / pace.LOOK_SECONDS)
 A newly pushed image has no scan yet. If none has started after this time, none will.
 """
 MAX_POLLS_UNSTEADY = round(300 / pace.LOOK_SECONDS)
-"""Five minutes at the default interval: longer than a task takes to start. The preflight reports what is left."""
+"""Five minutes at the default interval: longer than a task takes to start. The preflight reports missing tasks."""
 
 
 def await_scan(context: DeployContext, image: Image, report: Report) -> None:
