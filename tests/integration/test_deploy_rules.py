@@ -10,7 +10,6 @@ from fake_ecs.images import push_image, tag_image
 from order_operations.deployments.errors import DeploymentRefused
 from order_operations.deployments.judgement import await_judgement, judge
 from order_shared.storage.audit_trail import Operation
-from orderctl.commands.deployment import running
 from orderctl.deploy.smoke import ATTEMPTS
 from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, Ground, empty_operations, give_terminal
 from tests.integration.test_deploy_conditions import stand_beside
@@ -438,7 +437,7 @@ class TestPrompt:
             later.take()
             return True
 
-        monkeypatch.setattr(running.typer, "confirm", think)
+        monkeypatch.setattr("typer.confirm", think)
         ended = desk.deploy(SECOND, answer="")
         assert (ended.exit_code, "was lost" in ended.stderr) == (FAILED, True), ended.output
         assert ("ecs", "ContinueServiceDeployment") not in desk.wire.calls
