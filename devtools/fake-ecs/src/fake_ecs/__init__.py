@@ -10,12 +10,12 @@ The fake serves a part of four APIs:
 Each response is checked against botocore's model. The fake of ECS calls the other three services through their public
 APIs, which this fake or another endpoint serves.
 
-The behaviour follows the AWS documentation: `tests/unit/fake_ecs/test_conformance.py` names the page of each rule. Where
-the documentation gives no detail, the fake assumes:
+The behaviour follows the AWS documentation: `tests/unit/fake_ecs/test_conformance.py` names the page of each rule.
+Where the documentation gives no detail, the fake assumes:
 
 - a rolling deployment has the stages of a blue/green deployment, except those that shift traffic;
-- a newer deployment waits until the previous one has stopped. The stage RECONCILE_SERVICE of the newer deployment removes
-  the tasks of the previous one;
+- a newer deployment waits until the previous one has stopped. The stage RECONCILE_SERVICE of the newer deployment
+  removes the tasks of the previous one;
 - a rollback returns to the revision that had the production traffic at the start of the deployment, and
   `lifecycleStage` keeps the stage at which the rollback began;
 - a rollback that is requested during CLEAN_UP comes too late: the deployment succeeds;
