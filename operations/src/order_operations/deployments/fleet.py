@@ -52,7 +52,7 @@ class Status(StrEnum):
     """A status that is new in ECS: it is shown under its own name, and the deployment counts as under way."""
 
     @classmethod
-    def _missing_(cls, _value: object) -> "Status":
+    def _missing_(cls, value: object) -> "Status":  # noqa: ARG003 - name in the base class
         return cls.UNKNOWN
 
     @property
