@@ -42,7 +42,7 @@ demo: setup-demo ## Start everything, post orders, show the result of each, stop
 up: setup-demo ## Start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/orderctl local up
 
-demo-deploy: setup-demo ## Show a blue/green deployment, one that is rolled back, and a worker's, against a fake of ECS
+demo-deploy: setup-demo ## Show a canary, two that are rolled back, and a worker's deployment, against a fake of ECS
 	@$(BIN)/orderctl local demo-deploy
 
 token: setup-demo ## Print a development token for TENANT and CUSTOMER (default: acme, ada)
@@ -161,8 +161,10 @@ ship: setup ## Deploy TAG to ENV, workers first: they read the messages of both 
 			$(if $(YES),--yes); \
 	done
 
-wait-deployments: setup ## Follow the deployments that `make apply-services` started in ENV to their end, if there are any
-	@$(MAKE) ship TAG=live-$(ENV)
+wait-deployments: setup ## Follow the deployments that `make apply-services` started in ENV to their end; starts none
+	@for service in $(SERVICES); do \
+		$(BIN)/orderctl finish $$service --env $(ENV) --auto --reason "$${REASON:-make wait-deployments}"; \
+	done
 
 init: setup ## Give a new environment its first secrets and, from TAG, its first images
 	@$(OPERATE) init $(WHERE) --tag $(TAG) $(if $(DRY_RUN),--dry-run)
@@ -241,9 +243,10 @@ docs: setup ## Generate the documents' generated parts: the API, the messages, t
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 	@$(BIN)/python -m tests.decisions
 
-snapshot: setup-infra ## Generate the list of each environment's resources, and its env file, for review
+snapshot: setup-infra ## Generate the list of each environment's resources, its env file, and the start of the fake of ECS, for review
 	@$(BIN)/python -m tests.infra.snapshot
 	@$(BIN)/python -m tests.infra.profiles
+	@$(BIN)/python -m tests.infra.fake_start
 
 services: setup ## Generate the parts of files that name every service, from the table of services
 	@$(BIN)/python -m devtools.services

@@ -17,7 +17,6 @@ from infra.environments import (
     Insights,
     Provisioned,
     ServiceSize,
-    Strategy,
 )
 from infra.prices import INSTANCE_TYPES, Prices
 from order_shared.tables import OPEN_ORDERS_INDEX, TABLES
@@ -224,7 +223,7 @@ def _watching(
     tasks = sum(size.minimum for size in services)
     scaled = sum(size.maximum > size.minimum for size in services)
     alarms = q.ALARM_METRICS + q.SCALING_ALARMS * scaled
-    alarms += q.GREEN_ALARM_METRICS * (environment.deployment.strategy is Strategy.BLUE_GREEN)
+    alarms += q.GREEN_ALARM_METRICS * environment.deployment.shifts_traffic
     alarms += home and environment.quiet_minutes is not None
     yield Part(name="Alarms", unit="metric-month", quantity=alarms, price=prices.alarm_month)
     yield Part(name="Custom metrics", unit="metric-month", quantity=q.CUSTOM_METRICS, price=prices.metric_month)

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import ip_network
+from math import ceil
 from urllib.parse import urlsplit
 
 FEATURE_PREFIX = "feat-"
@@ -24,6 +25,12 @@ STAGES = ("dev", "uat", "prod")
 
 OPEN_SHARDS = (16, 128)
 """Values of `ORDER_OPEN_SHARDS` that the services accept."""
+
+DEPLOY_SESSION_MINUTES = 120
+"""Session of the role that deploys: the command that follows a deployment ends with it."""
+
+ROLLOUT_MINUTES = 40
+"""Scan, start, tests and draining of both services, and the bake time of order-processor."""
 
 ZONES = 3
 """Number of availability zones of a VPC."""
@@ -94,6 +101,10 @@ class Strategy(StrEnum):
 
     BLUE_GREEN = "BLUE_GREEN"
     """A deployment starts a second set of tasks, tests it, shifts the traffic to it, and bakes."""
+    CANARY = "CANARY"
+    """As BLUE_GREEN, but a part of the traffic shifts first, and the rest after `step_minutes`."""
+    LINEAR = "LINEAR"
+    """As BLUE_GREEN, but the traffic shifts in equal parts, `step_minutes` apart."""
     ROLLING = "ROLLING"
 
 
@@ -188,10 +199,33 @@ class Deployment:
     """Minutes for which blue keeps running after the traffic shift, so that an alarm can roll back."""
     pause_minutes: int = 60
     """Minutes for which a deployment waits for approval before production traffic shifts; then it is rolled back."""
+    step_percent: float = 10.0
+    """Percentage of the traffic that shifts first (CANARY), or in each step (LINEAR)."""
+    step_minutes: int = 10
+    """Time between two shifts of traffic (CANARY, LINEAR), long enough for each alarm that rolls back."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.bake_minutes <= 1440 or not 1 <= self.pause_minutes <= 20160:
             raise ValueError("bake_minutes must be 0 to 1440, and pause_minutes 1 to 20160")
+        least = 3.0 if self.strategy is Strategy.LINEAR else 0.1
+        if not least <= self.step_percent <= 100 or not 0 <= self.step_minutes <= 1440:
+            raise ValueError(f"step_percent must be {least} to 100, and step_minutes 0 to 1440")
+        if self.minutes > DEPLOY_SESSION_MINUTES - ROLLOUT_MINUTES:
+            raise ValueError(
+                f"the steps and the bake time take {self.minutes} minutes: with {ROLLOUT_MINUTES} for the rest of both "
+                f"deployments they outlive the deploying role's session of {DEPLOY_SESSION_MINUTES}"
+            )
+
+    @property
+    def shifts_traffic(self) -> bool:
+        """True if traffic shifts between two fleets."""
+        return self.strategy is not Strategy.ROLLING
+
+    @property
+    def minutes(self) -> int:
+        """Minutes from the first shift of traffic to the end of the bake time."""
+        steps = {Strategy.CANARY: 1, Strategy.LINEAR: ceil(100 / self.step_percent) - 1}
+        return self.bake_minutes + steps.get(self.strategy, 0) * self.step_minutes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -468,7 +502,7 @@ PROD = Environment(
     insights=Insights.ENABLED,
     api=ServiceSize(minimum=3, maximum=20),
     processor=ServiceSize(minimum=2, maximum=20),
-    deployment=Deployment(bake_minutes=30),
+    deployment=Deployment(strategy=Strategy.CANARY, bake_minutes=30),
     waf=True,
     log_days=365,
     quiet_minutes=30,

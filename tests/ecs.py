@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fake_ecs.engine import State
-from fake_ecs.model import Service
+from fake_ecs.engine import State, next_due
 from fake_ecs.routing import listener_url
 from fake_ecs.running import Ecs, running_ecs
 from fake_ecs.seed import TEST_PORT, Seed, api_host
@@ -58,6 +57,19 @@ class SteppedEcs(Ecs):
             self.engine.tick()
         return due is not None
 
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Without late reads and empty pages: what a test itself looks at."""
+        faults = self.engine.faults
+        random, late = faults._random, faults._stale_left.copy()
+        faults._random = None
+        faults._stale_left.clear()
+        try:
+            yield
+        finally:
+            faults._random = random
+            faults._stale_left.update(late)
+
     def reset(self) -> None:
         """Restore the state of the start, but not the clock. No request may be in progress."""
         for part, state in zip(self.parts, self.start, strict=True):
@@ -86,15 +98,3 @@ def green_url(ecs: Ecs, environment: str) -> str:
 def changing(part: object) -> dict[str, Any]:
     """Return the attributes with the state of a part."""
     return {name: value for name, value in vars(part).items() if isinstance(value, CHANGING)}
-
-
-def next_due(service: Service, after: datetime) -> datetime | None:
-    """Return the next time at which the fake changes without a request."""
-    moments = [task.due for task in service.tasks]
-    moments += [revision.launch_after for revision in service.revisions]
-    deployment = service.ongoing
-    if deployment is not None:
-        moments.append(deployment.due)
-        if deployment.awaiting is not None:
-            moments.append(deployment.awaiting.expires_at)
-    return min((moment for moment in moments if moment is not None and moment > after), default=None)

@@ -6,7 +6,7 @@ from infra.constructs.outputs import DataOutputs, RegistryOutputs
 from infra.constructs.policies import SIGN_IN_TO_REGISTRY, Statement, document
 from infra.constructs.roles import BOUNDARY_NAME, Role
 from infra.constructs.workspace import ROLE_PATH, Workspace
-from infra.environments import FEATURE_PREFIX, ORGANISATION, Environment
+from infra.environments import DEPLOY_SESSION_MINUTES, FEATURE_PREFIX, ORGANISATION, Environment
 from infra.stacks import PROJECT
 from order_shared.tables import order_queue
 
@@ -18,9 +18,9 @@ READ_ONLY = (
 CI_PATH = f"/{PROJECT}-ci/"
 """Path of CI's own roles, which CI may not change."""
 
-DEPLOY_SESSION_SECONDS = 7200
-"""Length of a session of the deploy role, which the workflows request. A deployment with scan, start, tests and bake
-takes about 50 minutes in prod, and longer with a rollback."""
+DEPLOY_SESSION_SECONDS = 60 * DEPLOY_SESSION_MINUTES
+"""Longer than the deployments of both services; `Deployment` refuses steps and a bake time that would outlive it. The
+workflows request sessions of this length."""
 
 POWER_USER = "arn:aws:iam::aws:policy/PowerUserAccess"
 

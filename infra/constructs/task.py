@@ -94,6 +94,8 @@ def _definition(stack: Workspace, container: Container, volumes: Mapping[str, st
     return {
         "name": container.service,
         "image": container.image,
+        # ECS resolves the tag once per deployment: all tasks run one digest, which `orderctl` compares with the tag.
+        "versionConsistency": "enabled",
         "essential": True,
         "user": USER,
         "readonlyRootFilesystem": True,

@@ -15,7 +15,7 @@ from cdktn_provider_aws.lb_target_group import LbTargetGroup, LbTargetGroupHealt
 from infra.constructs.load_balancer import API_PORT
 from infra.constructs.outputs import PlatformOutputs
 from infra.constructs.workspace import Workspace
-from infra.environments import Environment, Strategy
+from infra.environments import Environment
 from infra.naming import TARGET_GROUP_LENGTH, name, rule_priority
 
 DEREGISTRATION_SECONDS = 30
@@ -46,7 +46,7 @@ class Traffic:
         self._stack = stack
         self._environment = environment
         self._platform = platform
-        colours = ("blue", "green") if environment.deployment.strategy is Strategy.BLUE_GREEN else ("blue",)
+        colours = ("blue", "green") if environment.deployment.shifts_traffic else ("blue",)
         self.target_groups = [self._target_group(colour) for colour in colours]
         self.production_rule = self._rule("production", platform.https_listener_arn)
         self.test_rule = self._rule("test", platform.test_listener_arn) if len(colours) > 1 else None

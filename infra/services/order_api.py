@@ -6,8 +6,10 @@ from cdktn import App
 from cdktn_provider_aws.cloudwatch_metric_alarm import CloudwatchMetricAlarm
 from cdktn_provider_aws.ecs_service import (
     EcsServiceDeploymentConfiguration,
+    EcsServiceDeploymentConfigurationCanaryConfiguration,
     EcsServiceDeploymentConfigurationLifecycleHook,
     EcsServiceDeploymentConfigurationLifecycleHookTimeoutConfiguration,
+    EcsServiceDeploymentConfigurationLinearConfiguration,
     EcsServiceLoadBalancer,
     EcsServiceLoadBalancerAdvancedConfiguration,
 )
@@ -106,9 +108,17 @@ class OrderApi(ServiceWorkspace):
             return EcsServiceDeploymentConfiguration(
                 strategy="ROLLING", bake_time_in_minutes=str(slowest_minutes(API_ROLLBACK))
             )
+        canary = EcsServiceDeploymentConfigurationCanaryConfiguration(
+            canary_percent=deployment.step_percent, canary_bake_time_in_minutes=str(deployment.step_minutes)
+        )
+        linear = EcsServiceDeploymentConfigurationLinearConfiguration(
+            step_percent=deployment.step_percent, step_bake_time_in_minutes=str(deployment.step_minutes)
+        )
         return EcsServiceDeploymentConfiguration(
-            strategy="BLUE_GREEN",
+            strategy=deployment.strategy.value,
             bake_time_in_minutes=str(deployment.bake_minutes),
+            canary_configuration=canary if deployment.strategy is Strategy.CANARY else None,
+            linear_configuration=linear if deployment.strategy is Strategy.LINEAR else None,
             lifecycle_hook=[
                 EcsServiceDeploymentConfigurationLifecycleHook(
                     target_type="PAUSE",

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from order_operations.deployments.service_ref import API, PROCESSOR, SERVICES, ServiceRef
 from order_shared.tables import OPERATIONS, order_queue
-from orderctl.deploy.service_ref import API, PROCESSOR, SERVICES, ServiceRef
 from tests.infra.policies import Statement, statements_of
 from tests.infra.synthesis import FEATURE, REFERENCE, Stack, none, of_kind, stack_of
-from tests.integration.deploy_desk import SECOND, Desk, ground
+from tests.integration.deploy_desk import FIRST, SECOND, Desk, ground
 from tests.integration.deploy_wire import Call
 
 HOSTS = ("dev", "uat", "prod")
@@ -40,17 +40,19 @@ def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
         assert desk.verb("diff", "--tag", SECOND).exit_code == 0
         desk.green.is_ready = False
         assert desk.verb("rollback", "--auto", "--test-url", desk.green.url).exit_code == 1
-        assert _stopped_midway(desk).exit_code == 0
+        assert _stopped_midway(desk).exit_code == 4
         assert desk.verb("wait").exit_code == 1
+        assert desk.verb("finish").exit_code == 1
         _answer_nowhere(desk)
-        assert desk.verb("rollback", "--auto").exit_code == 1  # its green side is looked for where the balancer says
+        # its green side is looked for where the balancer says
+        assert desk.verb("rollback", "--to", FIRST, "--auto").exit_code == 1
         return desk.wire.requests
 
 
 def _stopped_midway(desk: Desk) -> Any:
-    desk.verb("rollback", "--no-wait")
+    desk.verb("rollback", "--to", FIRST, "--no-wait")
     desk.ecs.skip()
-    return desk.verb("abort", "--reason", "of the test")
+    return desk.verb("abort", "--reason", "of the test", "--no-wait")
 
 
 def _answer_nowhere(desk: Desk) -> None:

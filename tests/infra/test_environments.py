@@ -14,6 +14,7 @@ from infra.environments import (
     Payments,
     Provisioned,
     ServiceSize,
+    Strategy,
     Traces,
 )
 
@@ -45,6 +46,9 @@ REFUSED: dict[str, Callable[[], object]] = {
     "memory is 700": lambda: ServiceSize(cpu=512, memory=700),
     "tasks are 0 to": lambda: ServiceSize(minimum=0),
     "bake_minutes must be 0 to 1440": lambda: Deployment(bake_minutes=1441),
+    "outlive the deploying role's session of 120": lambda: Deployment(bake_minutes=81),
+    "the steps and the bake time take 90 minutes": lambda: Deployment(strategy=Strategy.LINEAR, bake_minutes=0),
+    "step_percent must be 3.0 to 100": lambda: Deployment(strategy=Strategy.LINEAR, step_percent=2.0),
     "traces.collector .* must be an https URL": lambda: Traces(collector="http://traces.example.com"),
     "above 0, and at most 1": lambda: Traces(collector="https://traces.example.com", share=0.0),
 }

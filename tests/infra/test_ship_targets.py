@@ -142,11 +142,10 @@ class TestShip:
         assert bench.make("ship").returncode != 0
         assert len(bench.calls("orderctl deploy")) == 1
 
-    def test_what_terraform_has_begun_is_followed_to_its_end(self, bench: Bench) -> None:
-        live = "live-feat-login"
+    def test_what_terraform_has_begun_is_followed_to_its_end_and_nothing_starts(self, bench: Bench) -> None:
         assert bench.make("wait-deployments", ENV="feat-login").returncode == 0
         assert bench.calls() == [
-            f"orderctl deploy {service} --env feat-login --tag {live} --auto --reason make ship of {live}"
+            f"orderctl finish {service} --env feat-login --auto --reason make wait-deployments"
             for service in ("order-processor", "order-api")
         ]
 

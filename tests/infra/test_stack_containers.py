@@ -143,3 +143,8 @@ RULES: dict[str, Callable[[Container], bool]] = {
 @pytest.mark.parametrize("rule", RULES)
 def test_a_container(rule: str) -> None:
     none(f"{container}: not so: {rule}" for container in containers() if not RULES[rule](container))
+
+
+def test_ecs_resolves_the_tag_of_each_image_once() -> None:
+    """Otherwise ECS reports no digest, and tasks of one deployment may run different images."""
+    none(str(container) for container in containers() if container.body.get("versionConsistency") != "enabled")

@@ -1,9 +1,11 @@
 """How a new image takes over: order-api blue and green, order-processor and feature environments by rolling."""
 
+from collections.abc import Callable
+
 import pytest
 
 from infra.alarms import API_ROLLBACK, PROCESSOR_ROLLBACK
-from infra.environments import PROD, Strategy
+from infra.environments import PROD, Deployment, Strategy
 from tests.infra.synthesis import Resource, Stack, every, none, of_kind, stack_of
 
 ADVANCED = "advanced_configuration"
@@ -13,12 +15,12 @@ def services(kind: str = "") -> list[Resource]:
     return every("aws_ecs_service", where=lambda stack: kind in {"", stack.kind})
 
 
-def is_blue_green(stack: Stack) -> bool:
-    return stack.kind == "order-api" and stack.environment.deployment.strategy is Strategy.BLUE_GREEN
+def shifts_traffic(stack: Stack) -> bool:
+    return stack.kind == "order-api" and stack.environment.deployment.shifts_traffic
 
 
 def is_rolling_api(stack: Stack) -> bool:
-    return stack.kind == "order-api" and not is_blue_green(stack)
+    return stack.kind == "order-api" and not shifts_traffic(stack)
 
 
 def target_groups(stack: Stack) -> list[str]:
@@ -26,15 +28,44 @@ def target_groups(stack: Stack) -> list[str]:
 
 
 def test_each_choice_is_there() -> None:
-    assert of_kind("order-api", where=is_blue_green)
+    strategies = {stack.environment.deployment.strategy for stack in of_kind("order-api")}
+    assert strategies == set(Strategy)
+    assert PROD.deployment.strategy is Strategy.CANARY
     assert {stack.environment.name[:5] for stack in of_kind("order-api", where=is_rolling_api)} == {"feat-"}
 
 
+STEPS: dict[Strategy, Callable[[Deployment], dict[str, object]]] = {
+    Strategy.BLUE_GREEN: lambda _: {},
+    Strategy.CANARY: lambda deployment: {
+        "canary_configuration": {
+            "canary_percent": deployment.step_percent,
+            "canary_bake_time_in_minutes": str(deployment.step_minutes),
+        }
+    },
+    Strategy.LINEAR: lambda deployment: {
+        "linear_configuration": {
+            "step_percent": deployment.step_percent,
+            "step_bake_time_in_minutes": str(deployment.step_minutes),
+        }
+    },
+}
+
+
+def test_a_step_of_traffic_lasts_until_the_slowest_alarm_could_be_on() -> None:
+    slowest = max(alarm.minutes for alarm in API_ROLLBACK)
+    none(
+        f"{stack}: {stack.environment.deployment.step_minutes} of {slowest} minutes"
+        for stack in of_kind("order-api", where=shifts_traffic)
+        if stack.environment.deployment.step_minutes < slowest
+    )
+
+
 def test_the_new_fleet_waits_for_a_word_and_goes_without_one() -> None:
-    for service in every("aws_ecs_service", where=is_blue_green):
+    for service in every("aws_ecs_service", where=shifts_traffic):
         deployment = service.stack.environment.deployment
         assert service["deployment_configuration"] == {
-            "strategy": "BLUE_GREEN",
+            "strategy": deployment.strategy,
+            **STEPS[deployment.strategy](deployment),
             "bake_time_in_minutes": str(deployment.bake_minutes),
             "lifecycle_hook": [
                 {
@@ -50,7 +81,7 @@ def test_the_new_fleet_waits_for_a_word_and_goes_without_one() -> None:
 
 
 def test_blue_green_knows_both_groups_both_rules_and_who_moves_the_traffic() -> None:
-    for service in every("aws_ecs_service", where=is_blue_green):
+    for service in every("aws_ecs_service", where=shifts_traffic):
         (target,) = service["load_balancer"]
         blue, green = target_groups(service.stack)
         assert target["target_group_arn"] == blue, str(service)
@@ -63,7 +94,7 @@ def test_blue_green_knows_both_groups_both_rules_and_who_moves_the_traffic() -> 
 
 
 def test_both_rules_forward_to_both_groups_and_ecs_keeps_the_weights() -> None:
-    for stack in of_kind("order-api", where=is_blue_green):
+    for stack in of_kind("order-api", where=shifts_traffic):
         rules = stack.resources("aws_lb_listener_rule")
         assert {rule.name for rule in rules} == {"production_rule", "test_rule"}, str(stack)
         for rule in rules:

@@ -5,7 +5,6 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from infra.environments import Strategy
 from order_api.dependencies import PUBLIC as WITHOUT_TOKEN
 from tests.infra.containers import containers
 from tests.infra.synthesis import Json, Resource, every, none, of_kind
@@ -86,7 +85,7 @@ def test_no_rule_has_more_condition_values_than_aws_takes() -> None:
 def test_a_deployment_shifts_exactly_one_production_rule_and_one_test_rule() -> None:
     for stack in of_kind("order-api"):
         expected = {"https_listener_arn": 1}
-        if stack.environment.deployment.strategy is Strategy.BLUE_GREEN:
+        if stack.environment.deployment.shifts_traffic:
             expected["test_listener_arn"] = 1
         found: dict[str, int] = {}
         for rule in stack.resources("aws_lb_listener_rule"):

@@ -191,7 +191,7 @@ def test_it_has_a_stack_of_its_own(copy: Copy) -> None:
 def test_operators_deploy_it_before_what_writes_its_messages(copy: Copy) -> None:
     python = Path(sys.executable)
     assert copy.run(python, "-m", "order_shared.naming").split() == ["order-processor", "order-ping", "order-api"]
-    names = copy.run(python, "-c", "from orderctl.deploy.service_ref import SERVICES; print(*SERVICES)")
+    names = copy.run(python, "-c", "from order_operations.deployments.service_ref import SERVICES; print(*SERVICES)")
     assert names.split() == ["order-api", "order-processor", "order-ping"]
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,21 +20,29 @@ from devstack.ecs_stack import EMBEDDED, endpoints_of, variables
 from devstack.emulator import start_emulator
 from devstack.processes import ProcessGroup
 from devstack.provision import create_queue, create_table
+from fake_ecs.images import REVISION_LABEL, push_image
 from fake_ecs.running import fake_session
 from fake_ecs.seed import standard
+from order_operations.deployments import fleet
+from order_operations.deployments.ecr_repository import EcrRepository
+from order_operations.deployments.fleet import Fleet
+from order_operations.deployments.freeze import FreezeStore
+from order_operations.deployments.guard import ServiceAccess, guarded
+from order_operations.deployments.lock import Holder, Lock
+from order_operations.deployments.service_ref import ServiceRef
+from order_operations.deployments.traffic import Traffic
 from order_shared.storage.audit_trail import DynamoAuditTrail
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl import terminal
 from orderctl.commands.deployment import pace, running
 from orderctl.deploy import context
-from orderctl.deploy.ecr_repository import EcrRepository
-from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.lock import Holder, Lock
-from orderctl.deploy.service_ref import ServiceRef
 from orderctl.deploy.smoke import RELEASE
 from orderctl.main import app
 from tests.ecs import SteppedEcs, green_url, stepped_ecs
 from tests.integration.deploy_wire import Wire, session
+
+SEED = int(os.environ.get("ORDER_FAKE_SEED", "1"))
+"""Of the empty pages and the late reads that every test of the tool meets."""
 
 FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"
 API, PROCESSOR = "order-api", "order-processor"
@@ -45,6 +54,8 @@ class GreenSide:
     def __init__(self, release: str = SECOND.removeprefix("sha-")) -> None:
         self.release = release
         self.is_ready = True
+        self.unready = 0
+        """Requests that are still answered with 503."""
         self.asked = 0
         self.wait: threading.Event | None = None
         self.url = ""
@@ -56,6 +67,7 @@ class GreenSide:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 green.asked += 1
+                green.unready -= green.unready > 0
                 if green.wait is not None:
                     green.wait.wait()
                 self._answer(200)
@@ -69,8 +81,9 @@ class GreenSide:
             def _answer(self, status: int) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 is_known = "Authorization" in self.headers
-                body = b'{"id": "ord_1"}' if is_known and green.is_ready else b""
-                self.send_response(503 if not green.is_ready else status if is_known else 401)
+                is_ready = green.is_ready and not green.unready
+                body = b'{"id": "ord_1"}' if is_known and is_ready else b""
+                self.send_response(503 if not is_ready else status if is_known else 401)
                 if is_known:
                     self.send_header(RELEASE, green.release)
                 self.send_header("Content-Length", str(len(body)))
@@ -156,9 +169,62 @@ class Desk:
     def state(self, service: str = API) -> tuple[str | None, str | None]:
         """Digests: of the live tag, and of what runs, if that is one image."""
         ref = ServiceRef(environment=self.ref.environment, kind=service)
-        fleet = Fleet(_client("ecs", self.ecs.address), ref)
-        revision = fleet.describe().current_revision
-        return self.digest(ref.live_tag, service), fleet.digest_of(revision) if revision else None
+        with self.ecs.quiet():
+            there = Fleet(_client("ecs", self.ecs.address), ref)
+            revision = there.describe().current_revision
+            return self.digest(ref.live_tag, service), there.digest_of(revision) if revision else None
+
+    def access(self, service: str = API) -> ServiceAccess:
+        """What another tool than orderctl has of the service, such as infra's apply."""
+        ref = ServiceRef(environment=self.ref.environment, kind=service)
+        repository = EcrRepository(_client("ecr", self.ecs.address), service)
+        return ServiceAccess(
+            fleet=Fleet(_client("ecs", self.ecs.address), ref, index_of=repository.index_of),
+            repository=repository,
+            traffic=Traffic(_client("elbv2", self.ecs.address)),
+            freezes=FreezeStore(self.aws("dynamodb"), self.operations, ref),
+        )
+
+    def apply(self, service: str = API) -> None:
+        """As Terraform applies a new task definition with the same tag, under the guard. Raises DeploymentError."""
+        access = self.access(service)
+        holder = Holder(id="an-apply", actor="terraform", what="apply")
+        with guarded(access, Lock(self.aws("dynamodb"), self.operations, access.fleet.ref, holder)):
+            self.change_task(service)
+
+    def change_task(self, service: str = API) -> str:
+        """Register a task definition and deploy it, with the same tag. Return its ARN."""
+        ecs = _client("ecs", self.ecs.address)
+        family = f"{self.ref.environment}-{service}"
+        newest = max(
+            (each for each in self.ecs.engine.state.task_definitions.values() if each.family == family),
+            key=lambda each: each.revision,
+        )
+        new = ecs.register_task_definition(family=family, **newest.content)["taskDefinition"]["taskDefinitionArn"]
+        ecs.update_service(cluster=self.ref.cluster, service=service, taskDefinition=new)
+        return str(new)
+
+    def push(self, commit: str, service: str = API) -> str:
+        """Push another image as `sha-{commit}`, and return its digest."""
+        labels = {REVISION_LABEL: commit}
+        return push_image(_client("ecr", self.ecs.address), service, f"sha-{commit}", labels=labels)
+
+    def come_to(self, stage: str, service: str = API) -> None:
+        while self.stage(service) != stage:
+            assert self.ecs.skip(), f"nothing is ever due, and the stage is {self.stage(service)}"
+
+    def roll_back_unwatched(self, tag: str = SECOND, service: str = PROCESSOR) -> None:
+        """Deploy an image that nobody follows, and that an alarm rolls back."""
+        self.deploy(tag, "--no-wait", service=service)
+        self.come_to("BAKE_TIME", service)
+        self.ecs.set_alarm(f"{self.ref.environment}-failures", "ALARM")
+        self.ecs.step(0)
+        self.finish()
+        self.ecs.set_alarm(f"{self.ref.environment}-failures", "OK")
+
+    def started(self) -> int:
+        """Return how often a verb called UpdateService."""
+        return self.wire.calls.count(("ecs", "UpdateService"))
 
     def lock(self, what: str = "deploy something") -> Lock:
         """Of somebody else."""
@@ -196,13 +262,14 @@ class Ground:
             self._fakes[environment] = self._stack.enter_context(running)
         ecs = self._fakes[environment]
         ecs.reset()
+        ecs.engine.faults.vary(SEED)
         ecs.clock.now = datetime.now(UTC)
         return ecs
 
     @contextmanager
-    def desk(self, environment: str = "dev") -> Iterator[Desk]:
+    def desk(self, environment: str = "dev", *, ecs: SteppedEcs | None = None) -> Iterator[Desk]:
         """Both services run FIRST. Nobody has deployed anything yet, and no letter is dead."""
-        ref, green, ecs = ServiceRef(environment=environment, kind=API), GreenSide(), self.fake(environment)
+        ref, green, ecs = ServiceRef(environment=environment, kind=API), GreenSide(), ecs or self.fake(environment)
         empty_operations(self.embedded, ref.table_prefix)
         with green.serve(), pytest.MonkeyPatch.context() as monkeypatch:
             for name in ("ORDER_ACCOUNT_ID", "ORDER_SMOKE_TOKEN", "ORDER_DEPLOY_ENV"):
@@ -211,6 +278,7 @@ class Ground:
             ecs.routing.serve(green.url)
             # Time is the fake's: with each look it comes to what is due next. And models are read once.
             monkeypatch.setattr(pace, "poll_sleep", desk.look)
+            monkeypatch.setattr(fleet, "wait_until_described", lambda: None)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
             monkeypatch.setattr(context, "make_session", lambda: shared)

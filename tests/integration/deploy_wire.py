@@ -53,7 +53,7 @@ class Session(boto3.Session):
 
     def client(self, service_name: str, **options: Any) -> Any:  # type: ignore[override]  # of literal names only
         endpoints = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_ENDPOINT_URL_"))
-        key = (service_name, endpoints)
+        key = (service_name, endpoints, id(options.get("config")))
         if key not in self._clients:
             made: Any = super()
             self._clients[key] = made.client(service_name, **options)

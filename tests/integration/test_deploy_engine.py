@@ -7,12 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.ecr_repository import EcrRepository
+from order_operations.deployments import fleet
+from order_operations.deployments.checks import Check, Verdict
+from order_operations.deployments.ecr_repository import EcrRepository
+from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused
+from order_operations.deployments.fleet import Deployment, Fleet, Stage, Status
+from order_operations.deployments.service_ref import ServiceRef
 from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
-from orderctl.deploy.fleet import Deployment, Fleet, Stage, Status
-from orderctl.deploy.service_ref import ServiceRef
-from orderctl.exceptions import DeploymentFailed, Refused
 from tests.ecs import SteppedEcs
 from tests.integration.deploy_desk import FIRST, SECOND, Ground
 
@@ -81,6 +82,7 @@ class Desk:
             check=lambda _: [],
             at_hook=lambda _: self.answer,
             rejected=lambda _: self.reason,
+            accepts_unwatched=lambda _: True,
             poll_sleep=self.poll_sleep,
             clock=lambda: self.ecs.engine.clock().timestamp(),
         )
@@ -103,17 +105,23 @@ class Desk:
 
     @property
     def running(self) -> str | None:
-        revision = self.fleet.describe().current_revision
-        return self.fleet.digest_of(revision) if revision else None
+        with self.ecs.quiet():
+            revision = self.fleet.describe().current_revision
+            return self.fleet.digest_of(revision) if revision else None
 
 
 @pytest.fixture
-def api(deploy_ground: Ground) -> Desk:
+def _described(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "wait_until_described", lambda: None)
+
+
+@pytest.fixture
+def api(deploy_ground: Ground, _described: None) -> Desk:
     return Desk(deploy_ground.fake(), ServiceRef(environment="dev", kind="order-api"))
 
 
 @pytest.fixture
-def processor(deploy_ground: Ground) -> Desk:
+def processor(deploy_ground: Ground, _described: None) -> Desk:
     return Desk(deploy_ground.fake(), ServiceRef(environment="dev", kind="order-processor"))
 
 
@@ -164,7 +172,7 @@ def test_what_is_live_already_is_left_alone(api: Desk) -> None:
 
 def test_a_refused_check_changes_nothing(api: Desk) -> None:
     api.engine.check = lambda _: [Check("scan", Verdict.FAIL, "2 CRITICAL")]
-    with pytest.raises(Refused):
+    with pytest.raises(DeploymentRefused):
         api.deploy(SECOND)
     assert api.live == api.digest(FIRST)
     assert api.fleet.under_way() is None
@@ -183,7 +191,7 @@ def test_the_same_command_goes_on_with_what_was_interrupted(api: Desk) -> None:
 def test_another_image_waits_for_a_deployment_to_end(api: Desk) -> None:
     api.answer = HookDecision.WAIT
     api.deploy(SECOND)
-    with pytest.raises(Refused, match="is under way"):
+    with pytest.raises(DeploymentRefused, match="is under way"):
         api.deploy(FIRST)
 
 
@@ -191,7 +199,7 @@ def test_what_ecs_does_not_name_yet_is_what_the_tag_means(api: Desk) -> None:
     api.deploy(SECOND, wait=False)
     api.engine.poll_sleep = api.lose_lock  # at the first look, of which there is none
     assert not api.deploy(SECOND, wait=False).over
-    with pytest.raises(Refused, match=f"is under way, with another image: {api.digest(SECOND)}"):
+    with pytest.raises(DeploymentRefused, match=f"is under way, with another image: {api.digest(SECOND)}"):
         api.deploy(FIRST)
 
 
@@ -224,13 +232,13 @@ def test_throttled_calls_are_made_again(api: Desk, monkeypatch: pytest.MonkeyPat
 def test_an_alarm_during_the_bake_rolls_back(api: Desk) -> None:
     def ring() -> None:
         if api.watcher.stages[-1:] == [Stage.BAKE_TIME]:
-            api.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
+            api.ecs.set_alarm("dev-api-errors", "ALARM")
         api.ecs.skip()
 
     api.engine.poll_sleep = ring
     outcome = api.deploy(SECOND)
     assert outcome.deployment is not None
-    assert outcome.deployment.triggered_alarms == ("dev-order-api-api-errors",)
+    assert outcome.deployment.triggered_alarms == ("dev-api-errors",)
     assert api.running == api.live == api.digest(FIRST)
 
 

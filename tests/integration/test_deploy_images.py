@@ -10,13 +10,13 @@ import pytest
 from fake_ecs.images import push_image
 from fake_ecs.running import Ecs, running_ecs
 from fake_ecs.seed import Build
-from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.ecr_repository import REVISION_LABEL, EcrRepository, Scan
-from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.preflight import check_image, check_scan, check_service
-from orderctl.deploy.service_ref import ServiceRef
-from orderctl.deploy.traffic import Traffic
-from orderctl.exceptions import ImageNotFound, Refused
+from order_operations.deployments.checks import Check, Verdict
+from order_operations.deployments.ecr_repository import REVISION_LABEL, EcrRepository, Scan
+from order_operations.deployments.errors import DeploymentRefused, ImageNotFound
+from order_operations.deployments.fleet import Fleet
+from order_operations.deployments.preflight import check_image, check_scan, check_service
+from order_operations.deployments.service_ref import ServiceRef
+from order_operations.deployments.traffic import Traffic
 
 PLACE = ServiceRef(environment="dev", kind="order-api")
 
@@ -86,10 +86,14 @@ def test_critical_findings_keep_an_image_out(
     ("status", "verdict", "told"),
     [
         ("ACTIVE", Verdict.OK, "no findings"),
-        ("PENDING", Verdict.FAIL, "try again when it has ended"),
-        ("IN_PROGRESS", Verdict.FAIL, "try again when it has ended"),
-        ("FAILED", Verdict.FAIL, "the scan failed (FAILED)"),
-        ("LIMIT_EXCEEDED", Verdict.FAIL, "the scan failed (LIMIT_EXCEEDED)"),
+        ("PENDING", Verdict.FAIL, "the scan is PENDING"),
+        ("IN_PROGRESS", Verdict.FAIL, "the scan is IN_PROGRESS"),
+        ("FAILED", Verdict.FAIL, "the scan failed: see the reason in ECR"),
+        ("LIMIT_EXCEEDED", Verdict.FAIL, "limit of scans"),
+        ("FINDINGS_UNAVAILABLE", Verdict.FAIL, "no longer has the findings"),
+        ("IMAGE_ARCHIVED", Verdict.FAIL, "archived"),
+        ("IMAGE_SIZE_EXCEEDED", Verdict.SKIP, "too large"),
+        ("NEW", Verdict.FAIL, "ECR reports the scan as NEW"),
         ("UNSUPPORTED_IMAGE", Verdict.SKIP, "ECR cannot scan the image"),
         ("SCAN_ELIGIBILITY_EXPIRED", Verdict.SKIP, "too old for ECR to scan"),
     ],
@@ -97,6 +101,7 @@ def test_critical_findings_keep_an_image_out(
 def test_what_became_of_a_scan_decides(status: str, verdict: Verdict, told: str) -> None:
     check = check_scan(Scan(status=status))
     assert (check.verdict, told in check.detail) == (verdict, True)
+    assert bool(check.remedy) == (verdict is Verdict.FAIL)
 
 
 def test_findings_count_even_of_a_scan_that_is_long_past() -> None:
@@ -117,7 +122,7 @@ def test_an_address_that_lets_anybody_read_an_image_is_not_told(
     digest = push_image(ecs.client("ecr"), PLACE.repository, "sha-0000002", labels={}, platforms=("arm64",))
     manifest = images.get(digest).architectures["arm64"]
     elsewhere = EcrRepository(Located(ecs.client("ecr"), address.format(fake=ecs.address)), PLACE.repository)
-    with pytest.raises(Refused, match=told) as refused:
+    with pytest.raises(DeploymentRefused, match=told) as refused:
         elsewhere.get(manifest)
     assert "Signature" not in "".join(traceback.format_exception(refused.value))
 
@@ -176,7 +181,7 @@ def test_customers_sent_to_nobody_are_told_of_if_there_is_somebody(
     traffic = Traffic(ecs.client("elbv2"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(traffic, "weights", lambda _: empty)
-        assert verdicts(traffic.check(service)) == verdicts_expected
+        assert verdicts(traffic.check(service, PLACE)) == verdicts_expected
 
 
 def test_the_tasks_architecture_is_named_as_images_name_it(fleet: Fleet) -> None:
@@ -189,5 +194,5 @@ def test_the_green_side_answers_where_the_test_listener_is(ecs: Ecs, fleet: Flee
 
 def test_a_service_without_traffic_has_no_test_listener(ecs: Ecs) -> None:
     processor = Fleet(ecs.client("ecs"), ServiceRef(environment="dev", kind="order-processor")).describe()
-    with pytest.raises(Refused, match="--test-url"):
+    with pytest.raises(DeploymentRefused, match="--test-url"):
         Traffic(ecs.client("elbv2")).test_url(processor)

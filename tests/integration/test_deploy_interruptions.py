@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from devstack.ecs_stack import endpoints_of, variables
-from orderctl.deploy.fleet import Fleet
-from orderctl.deploy.service_ref import ServiceRef
+from fake_ecs.seed import standard
+from order_operations.deployments.fleet import Fleet
+from order_operations.deployments.service_ref import ServiceRef
 from tests.ecs import open_ecs
 from tests.integration.deploy_desk import (
     API,
@@ -35,17 +36,18 @@ SPEED = 2000.0
 CALLS = (
     ("PutItem", 1, "before", "nothing was changed"),  # the lock
     ("PutItem", 2, "before", "nothing was changed"),  # the audit record
-    ("PutImage", 1, "before", "no deployment has started. Run the same command again"),  # the live tag
+    ("PutImage", 1, "before", "no deployment has started. Run the same command again"),  # the previous tag
     ("PutImage", 1, "after", "no deployment has started. Run the same command again"),
+    ("PutImage", 2, "before", "no deployment has started. Run the same command again"),  # the live tag
+    ("PutImage", 2, "after", "no deployment has started. Run the same command again"),
     ("UpdateService", 1, "before", "a deployment may have started. Run the same command again"),
     ("UpdateService", 1, "after", "a deployment may have started. Run the same command again"),
     ("UpdateItem", 1, "before", "nothing was changed"),  # the lock, extended
-    ("UpdateItem", 2, "before", "ECS continues the deployment"),  # and again
+    ("UpdateItem", 4, "before", "ECS continues the deployment"),  # and again
     ("PutItem", 3, "before", "ECS continues the deployment"),  # the audit record of what the green side gets
     ("ContinueServiceDeployment", 1, "before", "ECS continues the deployment"),
     ("ContinueServiceDeployment", 1, "after", "ECS continues the deployment"),
-    ("PutImage", 2, "before", "check with `orderctl status`"),  # the previous tag
-    ("PutItem", 4, "before", "check with `orderctl status`"),  # the audit record of its end
+    ("PutItem", 4, "before", "`orderctl finish order-api --env dev` moves it"),  # the audit record of its end
 )
 """The operation, which of its calls, before it is sent or after it was answered, and what is said then."""
 
@@ -156,7 +158,7 @@ async def test_of_two_operators_at_once_one_is_told_about_the_other(deploy_groun
     empty_operations(deploy_ground.embedded, "dev-")
     green = GreenSide()
     green.wait = threading.Event()
-    async with open_ecs(speed=SPEED) as ecs:
+    async with open_ecs(standard(pause_minutes=20160), speed=SPEED) as ecs:
         with green.serve():
             environment = {
                 **os.environ,

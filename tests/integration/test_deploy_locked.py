@@ -3,8 +3,8 @@
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from orderctl.deploy.lock import HELD_SECONDS
-from orderctl.exceptions import Locked
+from order_operations.deployments.errors import Locked
+from order_operations.deployments.lock import HELD_SECONDS
 from tests.integration.deploy_desk import FIRST, SECOND, Desk
 
 DONE, FAILED, REFUSED = 0, 1, 3

@@ -58,6 +58,7 @@ def test_its_answer_is_one_json_document(desk: Desk) -> None:
         "before": desk.digest(FIRST),
         "changed": True,
         "over": True,
+        "unwatched_alarms": None,
     }
 
 
@@ -99,7 +100,7 @@ def test_a_dry_run_changes_nothing(resting: Desk, service: str) -> None:
 def test_without_waiting_it_is_under_way(desk: Desk) -> None:
     ended = desk.deploy(SECOND, "--no-wait", "--output", "json")
     assert (ended.exit_code, json.loads(ended.stdout)["over"]) == (UNDER_WAY, False)
-    assert "orderctl wait" in ended.stderr
+    assert "`orderctl finish order-api --env dev`" in ended.stderr
     assert desk.verb("status").exit_code == DONE  # no drift: a deployment is about it
 
 
@@ -114,20 +115,18 @@ def test_the_way_through_a_pause_word_by_word(desk: Desk) -> None:
     assert desk.verb("wait").exit_code == DONE
     assert desk.state() == (desk.digest(SECOND),) * 2
     assert [verb for verb, _ in desk.audit()] == ["deploy", "continue"]
-    assert desk.digest("previous-dev") is None  # nobody followed it to its end
     assert desk.deploy(SECOND).exit_code == DONE
     assert desk.digest("previous-dev") == desk.digest(FIRST)
 
 
-def test_a_deployment_is_aborted_and_the_tag_goes_back_at_once(desk: Desk) -> None:
+def test_a_deployment_is_aborted_and_followed_to_its_end(desk: Desk) -> None:
     desk.deploy(SECOND, "--no-wait")
     desk.ecs.skip()
     assert desk.verb("abort", "--reason", "looks wrong", "--dry-run").exit_code == DONE
     assert desk.digest("live-dev") == desk.digest(SECOND)
     aborted = desk.verb("abort", "--reason", "looks wrong")
-    assert (aborted.exit_code, "live-dev points to sha256:" in aborted.stderr) == (DONE, True)
-    assert desk.digest("live-dev") == desk.digest(FIRST)
-    assert desk.verb("wait").exit_code == FAILED
+    assert (aborted.exit_code, "live-dev points to sha256:" in aborted.stderr) == (DONE, True), aborted.output
+    assert desk.state() == (desk.digest(FIRST),) * 2
     assert desk.verb("status").exit_code == DONE
     assert desk.trail().of(desk.ref.subject)[-1].reason == "looks wrong"
 
@@ -136,11 +135,12 @@ def test_an_abort_reaches_a_deployment_that_waits(desk: Desk) -> None:
     def abort() -> None:
         if desk.stage() == "POST_TEST_TRAFFIC_SHIFT":
             desk.on_look = lambda: None
-            desk.verb("abort", "--reason", "no")
+            desk.verb("abort", "--reason", "no", "--no-wait")
 
     desk.deploy(SECOND, "--no-wait")
     desk.on_look = abort
     assert desk.verb("wait").exit_code == FAILED
+    desk.verb("finish")
     assert desk.state() == (desk.digest(FIRST),) * 2
 
 
@@ -197,13 +197,14 @@ def test_another_account_is_left_alone(desk: Desk, account: str, code: int) -> N
     assert desk.deploy(SECOND).exit_code == code
 
 
-def test_a_rollback_goes_to_what_ran_before_and_back_again(desk: Desk) -> None:
+def test_a_rollback_goes_to_what_ran_before_and_not_back_again(desk: Desk) -> None:
     refused = desk.verb("rollback")
-    assert (refused.exit_code, "no image has the tag previous-dev" in refused.stderr) == (REFUSED, True)
+    assert (refused.exit_code, "no image that was good has the tag previous-dev" in refused.stderr) == (REFUSED, True)
     desk.deploy(SECOND)
-    for tag in (FIRST, SECOND):
-        assert desk.verb("rollback", "--auto", "--test-url", desk.test_url).exit_code == DONE
-        assert desk.state() == (desk.digest(tag),) * 2
+    for code in (DONE, REFUSED):
+        assert desk.verb("rollback", "--auto", "--test-url", desk.test_url).exit_code == code
+        assert desk.state() == (desk.digest(FIRST),) * 2
+    assert desk.verb("rollback", "--to", SECOND, "--auto", "--test-url", desk.test_url).exit_code == DONE
 
 
 def test_after_drift_a_rollback_moves_the_tag_only(desk: Desk) -> None:
@@ -246,7 +247,7 @@ def test_history_has_deployments_and_acts(desk: Desk) -> None:
 
 def test_verify_looks_and_says(desk: Desk) -> None:
     assert desk.verb("verify").exit_code == DONE
-    desk.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
+    desk.ecs.set_alarm("dev-api-errors", "ALARM")
     ended = desk.verb("verify", "--tag", SECOND, "--output", "json")
     told = json.loads(ended.stdout)
     assert (ended.exit_code, told["ready"]) == (REFUSED, False)

@@ -22,7 +22,7 @@ def everything_is_bad(desk: Desk) -> None:
     def something_is_found(answer: dict[str, Any]) -> None:
         answer["imageScanFindings"]["findingSeverityCounts"] = {"CRITICAL": 1}
 
-    desk.ecs.set_alarm("dev-order-api-api-errors", "ALARM")
+    desk.ecs.set_alarm("dev-api-errors", "ALARM")
     desk.wire.after |= {
         "DescribeServices": nothing_runs,
         "DescribeTargetHealth": nothing_is_healthy,
@@ -135,7 +135,8 @@ def test_the_tag_goes_to_where_ecs_went_back(desk: Desk) -> None:
     service.ongoing.status = type(service.ongoing.status).STOPPED
     desk.wire.after["DescribeServiceDeployments"] = turn
     desk.ecs.break_image(str(desk.digest(SECOND, PROCESSOR)))
-    assert desk.deploy(SECOND, service=PROCESSOR).exit_code == FAILED
+    again = desk.deploy(SECOND, "--despite", "rejected", "--reason", "once more", service=PROCESSOR)
+    assert again.exit_code == FAILED, again.output
     assert desk.digest("live-dev", PROCESSOR) == desk.digest(FIRST, PROCESSOR)
 
 

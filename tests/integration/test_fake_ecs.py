@@ -89,10 +89,10 @@ async def test_the_alarms_may_be_elsewhere(cloudwatch_endpoint: str) -> None:
         deployments.proceed()
         await eventually(lambda: deployments.newest()["lifecycleStage"] == "BAKE_TIME", "the bake")
 
-        ecs.set_alarm("dev-order-api-api-errors", "ALARM")
+        ecs.set_alarm("dev-api-errors", "ALARM")
 
         assert await deployments.end() == "ROLLBACK_SUCCESSFUL"
-        assert deployments.newest()["alarms"]["triggeredAlarmNames"] == ["dev-order-api-api-errors"]
+        assert deployments.newest()["alarms"]["triggeredAlarmNames"] == ["dev-api-errors"]
         client.close()
 
 

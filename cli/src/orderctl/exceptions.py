@@ -1,14 +1,12 @@
-"""Exceptions of commands, each with its exit code. The message is for an operator, and names the next step.
+"""Exceptions of commands, each with its exit code. The message is for an operator, and names the next command.
 
 CommandError
-├── Failed            1     not done, or only in part
-│   └── DeploymentFailed
+├── Failed            1     not done, or not all of it
 ├── UsageError        2     wrong arguments
 ├── Refused           3     nothing was changed
-│   ├── ImageNotFound
-│   ├── Locked
-│   └── TooLate             the deployment has ended or continued
 └── Interrupted       130
+
+Errors of other packages have an `exit_code` too, such as those of `order_operations.deployments`.
 """
 
 from enum import IntEnum
@@ -59,18 +57,7 @@ class Interrupted(CommandError):
         """True if a signal killed the child process, which could not clean up."""
 
 
-class ImageNotFound(Refused):
-    def __init__(self, repository: str, reference: str) -> None:
-        super().__init__(f"{repository} has no image {reference}")
-
-
-class Locked(Refused):
-    """Another operator is deploying the service."""
-
-
-class TooLate(Refused):
-    """ECS refused a call because the deployment has ended or is no longer paused."""
-
-
-class DeploymentFailed(Failed):
-    """The command cannot follow the deployment: it lost the lock, or ECS does not list the deployment."""
+def exit_code_of(error: Exception) -> ExitCode | None:
+    """Return the exit code that an error carries; None if it carries none."""
+    code = getattr(error, "exit_code", None)
+    return ExitCode(code) if isinstance(code, int) else None

@@ -12,6 +12,7 @@ import typer
 from orderctl.commands import dlq, environments, migrate, orders, payments, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
+from orderctl.commands.deployment.finish import finish
 from orderctl.commands.deployment.freeze import freeze
 from orderctl.commands.deployment.history import history
 from orderctl.commands.deployment.proceed import abort, proceed
@@ -42,7 +43,7 @@ app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)
 app.command()(migrate_keys)
 app.command()(top.top)
-for verb in (deploy, promote, rollback, freeze, abort, status, history, verify, diff, wait):
+for verb in (deploy, promote, rollback, finish, freeze, abort, status, history, verify, diff, wait):
     app.command(rich_help_panel=DEPLOYMENTS)(verb)
 app.command("continue", rich_help_panel=DEPLOYMENTS)(proceed)
 for extension in entry_points(group=EXTENSIONS):

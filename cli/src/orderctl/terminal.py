@@ -15,8 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
-from orderctl.exceptions import CommandError, ExitCode, Interrupted, Refused, UsageError
+from orderctl.exceptions import ExitCode, Interrupted, Refused, UsageError, exit_code_of
 from orderctl.signals import interruptible
 
 
@@ -81,15 +82,20 @@ def reported(left: str = "") -> Iterator[None]:
     try:
         with interruptible():
             yield
-    except CommandError as error:
-        errors.print(str(error), style="yellow" if error.exit_code is ExitCode.INTERRUPTED else "red")
-        raise typer.Exit(error.exit_code) from error
+    except (typer.Exit, TyperException):
+        raise
     except (BotoCoreError, ClientError) as error:
         errors.print(f"AWS: {error}", style="red")
         raise typer.Exit(ExitCode.FAILED) from error
     except (KeyboardInterrupt, typer.Abort) as error:  # typer.Abort: Ctrl-C at a prompt
         errors.print(f"interrupted: {left}" if left else "interrupted", style="yellow")
         raise typer.Exit(ExitCode.INTERRUPTED) from error
+    except Exception as error:
+        code = exit_code_of(error)
+        if code is None:
+            raise
+        errors.print(str(error), style="yellow" if code is ExitCode.INTERRUPTED else "red")
+        raise typer.Exit(code) from error
 
 
 def can_ask() -> bool:

@@ -4,7 +4,19 @@ provider's binary. Each row names the file of hashicorp/terraform-provider-aws i
 
 from dataclasses import dataclass
 
-from tests.infra.aws.rules import Fact, at_least, between, boolean, cidr, length, matches, one_of, period, reference
+from tests.infra.aws.rules import (
+    Fact,
+    at_least,
+    between,
+    boolean,
+    cidr,
+    length,
+    matches,
+    one_of,
+    period,
+    reference,
+    within,
+)
 
 BINDINGS = "the provider's schema in its bindings, cdktn_provider_aws"
 ALARM = "internal/service/cloudwatch/metric_alarm.go"
@@ -65,6 +77,8 @@ PROVIDER_FACTS: dict[str, dict[str, Fact]] = {
     },
     "aws_ecs_service": {
         "availability_zone_rebalancing": Fact(one_of("ENABLED", "DISABLED"), SERVICE),
+        "deployment_configuration.canary_configuration.canary_percent": Fact(within(0.1, 100), SERVICE),
+        "deployment_configuration.linear_configuration.step_percent": Fact(within(3, 100), SERVICE),
         "deployment_configuration.strategy": Fact(one_of("ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"), SERVICE),
         "force_new_deployment": Fact(boolean, SERVICE),
         "name": Fact(matches("[A-Za-z0-9_-]{1,255}"), SERVICE),

@@ -32,6 +32,11 @@ def one_of(*allowed: Scalar) -> Rule:
     return lambda value: None if value in allowed else f"allowed: {', '.join(map(str, allowed))}"
 
 
+def within(least: float, most: float) -> Rule:
+    """Allow numbers in a range."""
+    return lambda value: None if least <= float(value) <= most else f"{least} to {most} is allowed"
+
+
 def between(least: int, most: int) -> Rule:
     """Allow whole numbers in a range, also when they are written as text."""
     return lambda value: (

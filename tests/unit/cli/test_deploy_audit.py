@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from order_operations.deployments import lock
+from order_operations.deployments.errors import DeploymentFailed, Locked
 from order_shared.storage import audit_trail
 from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
-from orderctl.deploy import lock
-from orderctl.exceptions import DeploymentFailed, Locked
 from tests.unit.cli.test_deploy_lock import PLACE, TABLE, Watch, dynamodb, lock_of, watch
 
 __all__ = ["dynamodb", "watch"]  # fixtures

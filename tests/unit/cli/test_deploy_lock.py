@@ -7,10 +7,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from order_operations.deployments.errors import DeploymentFailed, Locked
+from order_operations.deployments.lock import HELD_SECONDS, Holder, Lock
+from order_operations.deployments.service_ref import ServiceRef
 from order_shared.tables import OPERATIONS
-from orderctl.deploy.lock import HELD_SECONDS, Holder, Lock
-from orderctl.deploy.service_ref import ServiceRef
-from orderctl.exceptions import DeploymentFailed, Locked
 
 PLACE = ServiceRef(environment="dev", kind="order-api")
 TABLE = PLACE.table_prefix + OPERATIONS.name
@@ -108,7 +108,7 @@ def test_one_whose_taking_was_not_answered_is_taken_again(dynamodb: Any, watch: 
 
 
 def test_it_is_kept_while_somebody_thinks(dynamodb: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderctl.deploy.lock.EXTENDED_SECONDS", 0.001)
+    monkeypatch.setattr("order_operations.deployments.lock.EXTENDED_SECONDS", 0.001)
     ada = lock_of(dynamodb, watch, "ada")
     ada.take()
     with ada.kept():
@@ -122,7 +122,7 @@ def test_it_is_kept_while_somebody_thinks(dynamodb: Any, watch: Watch, monkeypat
 
 
 def test_keeping_what_is_lost_says_nothing_yet(dynamodb: Any, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderctl.deploy.lock.EXTENDED_SECONDS", 0.001)
+    monkeypatch.setattr("order_operations.deployments.lock.EXTENDED_SECONDS", 0.001)
     ada, bob = (lock_of(dynamodb, watch, who) for who in ("ada", "bob"))
     ada.take()
     watch.seconds += HELD_SECONDS + 1

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from order_operations.deployments.fleet import Deployment, Event, Revision, Stage, Status
 from orderctl.commands.deployment.report import Report
-from orderctl.deploy.fleet import Deployment, Event, Revision, Stage, Status
 from tests.factories import NOON
 
 STEADY = "(service order-api) has reached a steady state."
@@ -15,6 +15,7 @@ def deployment(status: Status, stage: Stage | None = None) -> Deployment:
     return Deployment(
         arn="arn:aws:ecs:eu-central-1:000000000000:service-deployment/dev/order-api/one",
         status=status,
+        state=status.value,
         stage=stage,
         reason="",
         created_at=NOON,
@@ -22,6 +23,8 @@ def deployment(status: Status, stage: Stage | None = None) -> Deployment:
         target=Revision(arn="green"),
         sources=(Revision(arn="blue"),),
         hook=None,
+        alarms=(),
+        alarms_status="MONITORING",
         triggered_alarms=(),
         bake_minutes=10,
         rollback_reason="",

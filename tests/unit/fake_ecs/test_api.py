@@ -1,92 +1,17 @@
 """Deployments through the fake's API, over HTTP with boto3 clients. The test sets the clock."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from fake_ecs.images import tag_image
-from fake_ecs.model import HookAction, Stage, Status
+from fake_ecs.model import Stage
 from fake_ecs.seed import standard
 from tests.ecs import SteppedEcs, stepped_ecs
 from tests.factories import NOON
-
-API, PROCESSOR = "order-api", "order-processor"
-LIVE = "live-dev"
-
-
-class Operator:
-    """Operator actions through boto3."""
-
-    def __init__(self, ecs: SteppedEcs, stack: ExitStack) -> None:
-        self.fake = ecs
-        self.ecs = self._open(stack, "ecs")
-        self.ecr = self._open(stack, "ecr")
-        self.elbv2 = self._open(stack, "elbv2")
-
-    def digest(self, tag: str, repository: str = API) -> str:
-        found = self.ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
-        return str(found["imageDetails"][0]["imageDigest"])
-
-    def ship(self, service: str, commit: str = "5d6e7f8") -> str:
-        """Move the tag, start a deployment, and return its ARN."""
-        tag_image(self.ecr, service, LIVE, self.digest(f"sha-{commit}", service))
-        return self.deploy(service)
-
-    def deploy(self, service: str) -> str:
-        self.ecs.update_service(cluster="dev", service=service, forceNewDeployment=True)
-        return self.deployments(service)[0]
-
-    def deployments(self, service: str, **filters: Any) -> list[str]:
-        answer = self.ecs.list_service_deployments(cluster="dev", service=service, **filters)
-        return [each["serviceDeploymentArn"] for each in answer["serviceDeployments"]]
-
-    def look(self, arn: str) -> dict[str, Any]:
-        return dict(self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0])
-
-    def revision(self, arn: str) -> dict[str, Any]:
-        return dict(self.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0])
-
-    def until(self, arn: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        for _ in range(100):
-            view = self.look(arn)
-            if condition(view):
-                return view
-            assert self.fake.skip(), f"nothing is due, and it is {view}"
-        raise AssertionError(f"it does not come to that: {self.look(arn)}")
-
-    def reach(self, arn: str, stage: Stage) -> dict[str, Any]:
-        return self.until(arn, lambda view: view.get("lifecycleStage") == stage)
-
-    def end(self, arn: str) -> dict[str, Any]:
-        return self.until(arn, lambda view: Status(view["status"]).is_finished)
-
-    def pause(self, arn: str) -> str:
-        """Return the id of the hook that awaits an action."""
-        waiting = self.until(arn, lambda view: any(_waits(hook) for hook in view["lifecycleHookDetails"]))
-        return str(waiting["lifecycleHookDetails"][0]["hookId"])
-
-    def proceed(self, arn: str, action: HookAction = HookAction.CONTINUE) -> None:
-        self.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=self.pause(arn), action=action)
-
-    def weights(self, rule: str) -> list[int]:
-        """Return the weights of blue and green on the production or the test rule."""
-        service = self.ecs.describe_services(cluster="dev", services=[API])["services"][0]
-        arn = service["loadBalancers"][0]["advancedConfiguration"][rule]
-        action = self.elbv2.describe_rules(RuleArns=[arn])["Rules"][0]["Actions"][0]
-        return [each["Weight"] for each in action["ForwardConfig"]["TargetGroups"]]
-
-    def _open(self, stack: ExitStack, service: str) -> Any:
-        client = self.fake.client(service)
-        stack.callback(client.close)
-        return client
-
-
-def _waits(hook: dict[str, Any]) -> bool:
-    return bool(hook["status"] == "AWAITING_ACTION")
+from tests.unit.fake_ecs.operators import API, LIVE, PROCESSOR, Operator, error_code
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +25,6 @@ def operator(fake: SteppedEcs) -> Iterator[Operator]:
     fake.reset()
     with ExitStack() as stack:
         yield Operator(fake, stack)
-
-
-def _code(call: Callable[..., Any], **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return str(caught.value.response["Error"]["Code"])
 
 
 def test_a_tag_is_resolved_when_the_first_task_starts_and_not_at_the_request(operator: Operator) -> None:
@@ -147,14 +66,14 @@ def test_a_rollback_brings_back_weights_and_digest_but_not_the_tag(operator: Ope
     operator.proceed(arn)
     operator.reach(arn, Stage.BAKE_TIME)
 
-    operator.fake.set_alarm("dev-order-api-api-errors", "ALARM")
+    operator.fake.set_alarm("dev-api-errors", "ALARM")
     ended = operator.end(arn)
 
     assert ended["status"] == "ROLLBACK_SUCCESSFUL"
     assert ended["alarms"] == {
         "status": "TRIGGERED",
-        "alarmNames": ["dev-order-api-api-errors", "dev-order-api-api-latency"],
-        "triggeredAlarmNames": ["dev-order-api-api-errors"],
+        "alarmNames": ["dev-api-errors", "dev-api-latency"],
+        "triggeredAlarmNames": ["dev-api-errors"],
     }
     back = operator.revision(ended["rollback"]["serviceRevisionArn"])
     assert back["containerImages"][0]["imageDigest"] == old
@@ -166,17 +85,22 @@ def test_targets_are_the_tasks_that_run(operator: Operator) -> None:
     arn = operator.ship(API)
     revision = operator.revision(operator.look(arn)["targetServiceRevision"]["arn"])
     group = revision["resolvedConfiguration"]["loadBalancers"][0]["targetGroupArn"]
-    assert operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+    assert health(operator, group) == []
 
     operator.pause(arn)
 
-    healthy = operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    assert [each["TargetHealth"]["State"] for each in healthy] == ["healthy", "healthy"]
+    assert health(operator, group) == ["healthy", "healthy"]
     assert len(operator.fake.engine.state.services["dev", API].tasks) == 4
 
     operator.ecs.stop_service_deployment(serviceDeploymentArn=arn)
     operator.end(arn)
-    assert operator.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"] == []
+    operator.fake.step(60)  # its targets have drained
+    assert health(operator, group) == []
+
+
+def health(operator: Operator, group: str) -> list[str]:
+    answer = operator.elbv2.describe_target_health(TargetGroupArn=group)
+    return [each["TargetHealth"]["State"] for each in answer["TargetHealthDescriptions"]]
 
 
 def test_a_broken_image_opens_the_breaker(operator: Operator) -> None:
@@ -203,7 +127,7 @@ def test_a_second_operator_supersedes_the_first(operator: Operator) -> None:
 
     second = operator.deploy(API)
 
-    assert operator.look(first)["status"] == "STOPPED"
+    assert operator.look(first)["status"] == "STOP_REQUESTED"
     assert "newer" in operator.look(first)["statusReason"]
     assert len(operator.look(second)["sourceServiceRevisions"]) == 2
     operator.proceed(second)
@@ -213,26 +137,26 @@ def test_a_second_operator_supersedes_the_first(operator: Operator) -> None:
 def test_a_deployment_can_be_stopped_until_it_has_ended(operator: Operator) -> None:
     arn = operator.ship(API)
     stop = operator.ecs.stop_service_deployment
-    assert _code(stop, serviceDeploymentArn=arn, stopType="ABORT") == "InvalidParameterException"
+    assert error_code(stop, serviceDeploymentArn=arn, stopType="ABORT") == "InvalidParameterException"
 
     stop(serviceDeploymentArn=arn, stopType="ROLLBACK")
     stop(serviceDeploymentArn=arn)  # it continues the rollback
 
     assert operator.end(arn)["status"] == "ROLLBACK_SUCCESSFUL"
-    assert _code(stop, serviceDeploymentArn=arn) == "ConflictException"
-    assert _code(stop, serviceDeploymentArn=f"{arn}-not") == "ServiceDeploymentNotFoundException"
+    assert error_code(stop, serviceDeploymentArn=arn) == "ConflictException"
+    assert error_code(stop, serviceDeploymentArn=f"{arn}-not") == "ServiceDeploymentNotFoundException"
 
 
 def test_only_the_hook_that_waits_can_be_resolved(operator: Operator) -> None:
     arn = operator.ship(API)
     resume = operator.ecs.continue_service_deployment
-    assert _code(resume, serviceDeploymentArn=arn, hookId="ecs-pause-x") == "InvalidParameterException"
+    assert error_code(resume, serviceDeploymentArn=arn, hookId="ecs-pause-x") == "InvalidParameterException"
     hook = operator.pause(arn)
 
     resume(serviceDeploymentArn=arn, hookId=hook)
 
-    assert _code(resume, serviceDeploymentArn=arn, hookId=hook) == "InvalidParameterException"
-    assert _code(resume, serviceDeploymentArn="no", hookId=hook) == "ServiceDeploymentNotFoundException"
+    assert error_code(resume, serviceDeploymentArn=arn, hookId=hook) == "InvalidParameterException"
+    assert error_code(resume, serviceDeploymentArn="no", hookId=hook) == "ServiceDeploymentNotFoundException"
 
 
 def test_deployments_are_listed_newest_first_by_page_status_and_time(operator: Operator) -> None:
@@ -250,8 +174,8 @@ def test_deployments_are_listed_newest_first_by_page_status_and_time(operator: O
     assert operator.deployments(PROCESSOR, createdAt={"before": NOON - timedelta(hours=1)}) == arns[-1:]
     assert operator.deployments(PROCESSOR, createdAt={"after": NOON - timedelta(hours=1)}) == arns[:-1]
     list_ = operator.ecs.list_service_deployments
-    assert _code(list_, cluster="dev", service=PROCESSOR, nextToken="?") == "InvalidParameterException"
-    assert _code(list_, cluster="dev", service=PROCESSOR, maxResults=101) == "InvalidParameterException"
+    assert error_code(list_, cluster="dev", service=PROCESSOR, nextToken="?") == "InvalidParameterException"
+    assert error_code(list_, cluster="dev", service=PROCESSOR, maxResults=101) == "InvalidParameterException"
 
 
 def test_a_count_can_be_changed_without_a_deployment(operator: Operator) -> None:

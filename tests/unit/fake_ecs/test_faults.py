@@ -44,7 +44,8 @@ def _post(ecs: SteppedEcs, action: str, **body: object) -> int:
         ({"taskDefinition": "other:9"}, "ClientException"),
         ({"desiredCount": -1}, "InvalidParameterException"),
         ({"enableExecuteCommand": True}, "UnsupportedFeatureException"),
-        ({"deploymentConfiguration": {"strategy": "CANARY"}}, "UnsupportedFeatureException"),
+        ({"deploymentConfiguration": {"canaryConfiguration": {"canaryPercent": 0.0}}}, "InvalidParameterException"),
+        ({"deploymentConfiguration": {"linearConfiguration": {"stepPercent": 2.0}}}, "InvalidParameterException"),
         ({"deploymentConfiguration": {"bakeTimeInMinutes": 9999}}, "InvalidParameterException"),
         (
             {"deploymentConfiguration": {"lifecycleHooks": [{**LAMBDA, "lifecycleStages": ["PRE_SCALE_UP"]}]}},
@@ -135,21 +136,23 @@ def test_one_operation_may_lag_alone(ecs: SteppedEcs, client: Any) -> None:
 
 def test_an_image_breaks_and_is_mended(ecs: SteppedEcs, client: Any) -> None:
     service = ecs.engine.state.services["dev", "order-processor"]
-    digest = service.live.digests[0]
+    live = service.live
+    assert live is not None
+    digest = live.digests[0]
     assert _post(ecs, "break-image", digest=digest, reason="exit code 1") == 200
     client.update_service(cluster="dev", service="order-processor", desiredCount=3)
-    ecs.step(25)
+    ecs.step(20)
     assert [task.status for task in service.tasks].count(TaskStatus.STOPPED) == 1
     assert service.events[-1].message.endswith(": exit code 1")
 
     assert _post(ecs, "mend-image", digest=digest) == 200
     ecs.step(60)
 
-    assert service.running(service.live) == 3
+    assert service.running(live) == 3
 
 
 def test_alarms_and_findings_are_set(ecs: SteppedEcs) -> None:
-    alarm = "dev-order-processor-queue-age"
+    alarm = "dev-queue-age"
     assert _post(ecs, "alarm", name=alarm, state="ALARM") == 200
     assert ecs.cloud.alarming([alarm]) == {alarm}
 

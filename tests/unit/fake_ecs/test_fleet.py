@@ -5,19 +5,19 @@ from datetime import timedelta
 import pytest
 
 from fake_ecs import fleet, machine
-from fake_ecs.model import Configuration, Image, Revision, Service, Strategy, Task, TaskStatus
+from fake_ecs.model import Configuration, Image, Observation, Revision, Service, Strategy, Task, TaskStatus
 from fake_ecs.timing import Timing
 from tests.factories import NOON
 
 DIGEST = "sha256:1"
-TIMING = Timing(start=20, drain=30, retry=10)
+TIMING = Timing(start=20, health=5, drain=30, retry=10)
 
 
 @pytest.fixture
 def revision() -> Revision:
     return Revision(
         task_definition="app:1",
-        images=[Image(container="app", reference="r/app:live", digest=DIGEST)],
+        images=[Image(container="app", reference="r/app:live", digest=DIGEST, pulled=DIGEST)],
         created_at=NOON,
         target_group=None,
     )
@@ -39,7 +39,8 @@ def service(revision: Revision) -> Service:
 
 
 def _at(service: Service, seconds: int, *, broken: str | None = None) -> list[TaskStatus]:
-    fleet.advance(service, NOON + timedelta(seconds=seconds), {DIGEST: broken} if broken else {}, TIMING)
+    seen = Observation(broken={DIGEST: broken} if broken else {})
+    fleet.advance(service, NOON + timedelta(seconds=seconds), seen, TIMING)
     return [task.status for task in service.tasks]
 
 
@@ -80,6 +81,8 @@ def test_failures_in_a_row_are_counted(service: Service, revision: Revision) -> 
     assert _at(service, 30)[2:] == [TaskStatus.PENDING] * 2
 
     assert _at(service, 50)[2:] == [TaskStatus.RUNNING] * 2
+    assert revision.failures == 2
+    _at(service, 55)
     assert revision.failures == 0
 
 

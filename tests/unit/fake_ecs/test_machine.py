@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fake_ecs import fleet, machine
-from fake_ecs.machine import Observation
+from fake_ecs.engine import next_due
 from fake_ecs.model import (
     Balancing,
     Configuration,
@@ -15,6 +15,7 @@ from fake_ecs.model import (
     HookAction,
     HookStatus,
     Image,
+    Observation,
     PauseHook,
     Revision,
     Service,
@@ -24,7 +25,6 @@ from fake_ecs.model import (
     TaskStatus,
 )
 from fake_ecs.timing import Timing
-from tests.ecs import next_due
 from tests.factories import NOON
 
 OLD, NEW = "sha256:old", "sha256:new"
@@ -108,7 +108,7 @@ class World:
     def resolve(self, deployment: Deployment, action: HookAction) -> None:
         self.until(lambda: deployment.awaiting is not None)
         assert deployment.awaiting is not None
-        machine.resolve(self.service, deployment, deployment.awaiting, action, self.now, self.timing)
+        machine.resolve(deployment, deployment.awaiting, action, self.now, self.timing)
 
     def running(self) -> dict[str | None, int]:
         return {each.digests[0]: self.service.running(each) for each in self.service.active()}
@@ -121,7 +121,7 @@ class World:
     def _revision(self, digest: str, group: str) -> Revision:
         return Revision(
             task_definition="app:1",
-            images=[Image(container="app", reference="r/app:live", digest=digest)],
+            images=[Image(container="app", reference="r/app:live", digest=digest, pulled=digest)],
             created_at=self.now,
             target_group=group,
         )
@@ -182,7 +182,6 @@ def test_an_alarm_rolls_back_at_any_stage(stage: Stage) -> None:
     world.reach(deployment, stage)
 
     world.seen = Observation(alarming=frozenset({"latency"}))
-    world.until(lambda: deployment.status is Status.ROLLBACK_REQUESTED)
     world.until(lambda: deployment.status is Status.ROLLBACK_IN_PROGRESS)
 
     assert world.service.production_id == world.service.test_id == world.live.id  # customers first
@@ -306,7 +305,7 @@ def test_a_newer_deployment_takes_over_and_clears_up_first() -> None:
     first = world.deploy()
     world.reach(first, Stage.POST_TEST_TRAFFIC_SHIFT)
 
-    machine.supersede(world.service, first, world.now)
+    machine.supersede(world.service, first, world.now, world.timing)
     second = world.deploy()
     world.reach(second, Stage.RECONCILE_SERVICE)
 

@@ -8,7 +8,7 @@ import pytest
 from fake_ecs.images import push_image, tag_image
 from tests.ecs import SteppedEcs, changing, stepped_ecs
 
-API, ALARM = "order-api", "dev-order-api-api-errors"
+API, ALARM = "order-api", "dev-api-errors"
 
 
 @pytest.fixture(scope="module")
@@ -60,5 +60,5 @@ def test_no_part_has_a_state_that_is_not_reset(ecs: SteppedEcs) -> None:
 
     assert kept == {
         *("arns", "clock", "timing", "faults", "lock"),
-        *("_arns", "_balancer", "_blob_url", "_clock", "_cloud", "_engine", "_stale"),
+        *("_arns", "_balancer", "_blob_url", "_clock", "_cloud", "_engine", "_random", "_stale", "_timing"),
     }

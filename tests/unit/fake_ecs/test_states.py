@@ -10,7 +10,7 @@ from fake_ecs.seed import standard
 from tests.ecs import SteppedEcs, stepped_ecs
 
 API, PROCESSOR = "order-api", "order-processor"
-ALARM = "dev-order-processor-failures"
+ALARM = "dev-failures"
 
 
 class Walk:
@@ -67,12 +67,14 @@ def test_every_operation_and_state_can_be_seen() -> None:
         client = ecs.client("ecs")
         walk = Walk(ecs, client)
         client.describe_task_definition(taskDefinition="dev-order-api")
+        container = {"name": "other", "image": "other:1"}
+        client.register_task_definition(family="other", containerDefinitions=[container])
 
         walk.walk(walk.deploy(API), resolve=HookAction.CONTINUE)
         walk.walk(walk.deploy(API), resolve=HookAction.ROLLBACK)
         walk.walk(walk.deploy(API))  # the pause times out
         walk.deploy(API)
-        walk.fake.step(1)
+        walk.fake.step(5)
         walk.walk(walk.deploy(API, lifecycleHooks=[]))  # the one before is superseded and cleared up
         stopped = walk.deploy(API)
         client.stop_service_deployment(serviceDeploymentArn=stopped, stopType="ROLLBACK")
@@ -80,6 +82,8 @@ def test_every_operation_and_state_can_be_seen() -> None:
 
         alarms = {"alarmNames": [ALARM], "enable": True, "rollback": False}
         walk.walk(walk.deploy(PROCESSOR, alarms=alarms), alarm_at=Stage.BAKE_TIME)
+        ecs.set_alarm(ALARM, "ALARM")
+        walk.walk(walk.deploy(PROCESSOR, alarms=alarms))  # it is on before the start, so nothing is watched
         ecs.break_image(_digest(ecs))
         walk.walk(walk.deploy(PROCESSOR))  # the breaker rolls it back
         limits = {"minimumHealthyPercent": 0, "maximumPercent": 100}  # the old tasks go first, and cannot come back

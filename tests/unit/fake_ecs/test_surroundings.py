@@ -135,13 +135,13 @@ def test_a_rule_forwards_to_groups_that_are_there(ecs: SteppedEcs) -> None:
 
 def test_an_alarm_keeps_its_state_when_it_is_put_again(ecs: SteppedEcs) -> None:
     cloudwatch = ecs.cloud.cloudwatch
-    ecs.set_alarm("dev-order-api-api-latency", "ALARM")
+    ecs.set_alarm("dev-api-latency", "ALARM")
     cloudwatch.put_metric_alarm(
-        AlarmName="dev-order-api-api-latency", EvaluationPeriods=2, ComparisonOperator="GreaterThanThreshold"
+        AlarmName="dev-api-latency", EvaluationPeriods=2, ComparisonOperator="GreaterThanThreshold"
     )
 
-    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="dev-order-api", StateValue="ALARM")["MetricAlarms"]
-    assert [(alarm["AlarmName"], alarm["EvaluationPeriods"]) for alarm in alarms] == [("dev-order-api-api-latency", 2)]
+    alarms = cloudwatch.describe_alarms(AlarmNamePrefix="dev-api", StateValue="ALARM")["MetricAlarms"]
+    assert [(alarm["AlarmName"], alarm["EvaluationPeriods"]) for alarm in alarms] == [("dev-api-latency", 2)]
     assert _code(cloudwatch.set_alarm_state, AlarmName="nope", StateValue="OK", StateReason="x") == "ResourceNotFound"
 
 

@@ -5,23 +5,29 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
 import boto3
 from botocore.config import Config
 
+from order_operations.deployments.ecr_repository import EcrRepository
+from order_operations.deployments.fleet import Deployment, Fleet
+from order_operations.deployments.freeze import Freeze, FreezeStore
+from order_operations.deployments.lock import Holder, Lock
+from order_operations.deployments.service_ref import API, SERVICES, ServiceRef
+from order_operations.deployments.traffic import Traffic
 from order_shared.domain.clock import utc_now
 from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
-from orderctl.deploy.ecr_repository import EcrRepository
-from orderctl.deploy.fleet import Deployment, Fleet
-from orderctl.deploy.freeze import Freeze, FreezeStore
-from orderctl.deploy.lock import Holder, Lock
-from orderctl.deploy.service_ref import API, SERVICES, ServiceRef
-from orderctl.deploy.traffic import Traffic
 from orderctl.exceptions import Refused
+
+MAX_HISTORY = 200
+"""Actions that a rollback reads, to find the images that were rejected."""
+
+MIGRATED_TABLES = ("orders", "inventory")
 
 EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
@@ -30,6 +36,8 @@ CALLS = Config(
     connect_timeout=5,
     read_timeout=20,
 )
+ONE_CALL = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For calls that are not idempotent: after a time-out their effect is checked before they are repeated."""
 
 
 def make_session() -> boto3.Session:
@@ -53,15 +61,16 @@ class DeployContext:
             Refused: without a region, for an unknown service, or if ORDER_ACCOUNT_ID names another account.
         """
         if kind not in SERVICES:
-            raise Refused(f"there is no service {kind}: choose from {', '.join(SERVICES)}")
+            raise Refused(f"there is no service {kind}: choose from {', '.join(SERVICES)} (`orderctl deploy --help`)")
         session = make_session()
         if not session.region_name:
-            raise Refused("no region is set: set AWS_REGION")
+            raise Refused("no region is set: `export AWS_REGION=…`")
         caller = session.client("sts", config=CALLS).get_caller_identity()
         expected = os.environ.get(EXPECTED_ACCOUNT)
         if expected and expected != caller["Account"]:
             raise Refused(
-                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}"
+                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}: "
+                f"sign in to that account, or `export {EXPECTED_ACCOUNT}={caller['Account']}`"
             )
         return cls(
             ref=ServiceRef(environment=environment, kind=kind),
@@ -80,7 +89,12 @@ class DeployContext:
 
     @cached_property
     def fleet(self) -> Fleet:
-        return Fleet(self._client("ecs"), self.ref)
+        return Fleet(
+            self._client("ecs"),
+            self.ref,
+            ecs_once=self._client("ecs", ONE_CALL),
+            index_of=self.repository.index_of,
+        )
 
     @cached_property
     def cloudwatch(self) -> Any:
@@ -114,6 +128,15 @@ class DeployContext:
         holder = Holder(id=uuid.uuid4().hex, actor=self.actor, what=what)
         return Lock(self._client("dynamodb"), self._operations, self.ref, holder, now)
 
+    def history(self) -> list[Operation]:
+        """Return the latest actions on the service, oldest first."""
+        return self.audit.of(self.ref.subject, MAX_HISTORY, newest_first=True)[::-1]
+
+    def migrations_since(self, moment: datetime) -> list[Operation]:
+        """Return the migrations of stored items that were started since."""
+        found = (self.audit.of(f"migration#{table}", 1, newest_first=True) for table in MIGRATED_TABLES)
+        return [entry for entries in found for entry in entries if entry.at > moment]
+
     def watch(self) -> Callable[[Deployment], str | None]:
         """Return a function that returns the reason to roll back a deployment, or None if there is none.
 
@@ -128,6 +151,6 @@ class DeployContext:
     def _operations(self) -> str:
         return self.ref.table_prefix + OPERATIONS.name
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, config: Config = CALLS) -> Any:
         session: Any = self.session  # the stubs of boto3 take literal names only
-        return session.client(service, config=CALLS)
+        return session.client(service, config=config)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from order_operations.deployments.fleet import Deployment
 from order_shared.aws.queue_depth import depth_request, to_depth
-from orderctl.deploy.fleet import Deployment
 
 
 class DeadLetterWatch:

@@ -6,8 +6,9 @@ Each command runs `orderctl` in its own process, as in a terminal.
 import contextlib
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from devstack.demo import expect
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
 from devstack.stack import running_infrastructure, without_stack_variables
 from fake_ecs.images import REVISION_LABEL, push_image
+from fake_ecs.model import FULL
 from fake_ecs.routing import listener_url
 from fake_ecs.running import fake_session
 from fake_ecs.seed import TEST_PORT, api_host
@@ -30,8 +32,10 @@ LOOK_SECONDS = "0.1"
 COMMAND_SECONDS = 60.0
 
 API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
-FIRST, GOOD, BAD = "sha-1a2b3c4", "sha-5d6e7f8", "sha-bad0000"
-"""Image tags: the image that runs at the start, a good one, and one whose API returns 503."""
+FIRST, GOOD, BAD, FAULTY = "sha-1a2b3c4", "sha-5d6e7f8", "sha-bad0000", "sha-fa17000"
+"""Image tags: the image that runs at the start, a good one, one whose API returns 503, and one that passes the test and
+fails under the canary's traffic."""
+ALARM = f"{ENVIRONMENT}-api-errors"
 DONE, FAILED = 0, 1
 """Exit codes of `orderctl deploy`."""
 
@@ -94,7 +98,7 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
     """
     announce("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API for the green side")
     with (
-        running_ecs_stack(folder / "ecs", speed=SPEED) as account,
+        running_ecs_stack(folder / "ecs", speed=SPEED, strategy="CANARY") as account,
         running_infrastructure(folder / "api", {"ORDER_COMMIT": GOOD.removeprefix("sha-")}) as stack,
         served(Unavailable) as broken,
     ):
@@ -106,14 +110,18 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
             "ORDER_SMOKE_TOKEN": stack.issuer.token("smoke-test", "orderctl"),
         }
         tags = _tags(account)
-        _serve(account, {GOOD: stack.api, BAD: broken}, tags)
+        _serve(account, {GOOD: stack.api, BAD: broken, FAULTY: stack.api}, tags)
         url = listener_url(account.ecs_address, port=TEST_PORT, host=api_host(ENVIRONMENT))
         terminal = Terminal(environment=environment, tags=tags, announce=announce, show=show)
-        return [
-            terminal.deploy("good image", API, GOOD, "--auto", "--test-url", url),
+        # Without a token the test does not ask which release responds: one API serves both images.
+        anonymous = replace(terminal, environment={**environment, "ORDER_SMOKE_TOKEN": ""})
+        rows = [
+            terminal.deploy("canary", API, GOOD, "--auto", "--test-url", url),
             terminal.deploy("bad image", API, BAD, "--auto", "--test-url", url, instead=GOOD),
-            terminal.deploy("worker", PROCESSOR, GOOD),
         ]
+        with _alarm_during_canary(account):
+            rows.append(anonymous.deploy("alarm in canary", API, FAULTY, "--auto", "--test-url", url, instead=GOOD))
+        return [*rows, terminal.deploy("worker", PROCESSOR, GOOD)]
 
 
 class Unavailable(Handler):
@@ -124,19 +132,60 @@ class Unavailable(Handler):
         self.respond(503, body, "application/problem+json")
 
 
+@contextlib.contextmanager
+def _alarm_during_canary(account: EcsStack) -> Iterator[None]:
+    """Set the alarm to ALARM when green has a part of the traffic, and to OK at the end of the block."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(float(LOOK_SECONDS)):
+            if 0 < _green_share(account) < FULL:
+                _set_alarm(account, "ALARM")
+                return
+
+    thread = threading.Thread(target=watch, name="canary")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        _set_alarm(account, "OK")
+
+
+def _green_share(account: EcsStack) -> float:
+    """Return the percentage of the production traffic that green has; 0 without a deployment."""
+    session: Any = fake_session()
+    with contextlib.closing(session.client("ecs", endpoint_url=account.ecs_address)) as ecs:
+        (service,) = ecs.describe_services(cluster=ENVIRONMENT, services=[API])["services"]
+        if "currentServiceDeployment" not in service:
+            return 0.0
+        arns = [service["currentServiceDeployment"]]
+        (deployment,) = ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
+        return float(deployment["targetServiceRevision"]["requestedProductionTrafficWeight"])
+
+
+def _set_alarm(account: EcsStack, state: str) -> None:
+    httpx2.post(f"{account.ecs_address}{ADMIN}alarm", json={"name": ALARM, "state": state}).raise_for_status()
+
+
 def _tags(account: EcsStack) -> dict[str, str]:
-    """Push the bad image. Return the tags of the images in both repositories, by digest."""
+    """Return the tags of the images in both repositories, by digest. The bad images are pushed first."""
     session: Any = fake_session()  # its stubs accept literal names only
     ecr = session.client("ecr", endpoint_url=account.endpoints["ecr"])
     with contextlib.closing(ecr):
-        push_image(ecr, API, BAD, labels={REVISION_LABEL: BAD.removeprefix("sha-")})
+        for tag in (BAD, FAULTY):
+            push_image(ecr, API, tag, labels={REVISION_LABEL: tag.removeprefix("sha-")})
         found = [
             image
             for repository in (API, PROCESSOR)
             for image in ecr.describe_images(repositoryName=repository)["imageDetails"]
         ]
     return {
-        image["imageDigest"]: tag for image in found for tag in image.get("imageTags", ()) if tag in {FIRST, GOOD, BAD}
+        image["imageDigest"]: tag
+        for image in found
+        for tag in image.get("imageTags", ())
+        if tag in {FIRST, GOOD, BAD, FAULTY}
     }
 
 

@@ -44,13 +44,15 @@ def variables(endpoints: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_ecs_stack(logs: Path, *, speed: float) -> Iterator[EcsStack]:
+def running_ecs_stack(logs: Path, *, speed: float, strategy: str | None = None) -> Iterator[EcsStack]:
     """Run a fake account with the environment dev, whose services run their first image; yield it.
 
-    At speed 60 a bake time of ten minutes takes ten seconds. All processes are stopped at the end of the block.
+    `strategy` replaces the deployment strategy that infra sets for the API. At speed 60 a bake time of ten minutes
+    takes ten seconds. All processes are stopped at the end of the block.
     """
     with ProcessGroup(logs) as group:
         command = [sys.executable, "-m", "fake_ecs", "--environment", ENVIRONMENT, "--speed", str(speed)]
+        command += ["--strategy", strategy] if strategy else []
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         ecs = group.start("ecs", command, environment)
         _, embedded = start_emulator(group, services=EMBEDDED)

@@ -6,7 +6,7 @@ from typing import Any
 
 from fake_ecs import configuration, machine
 from fake_ecs.arns import last
-from fake_ecs.engine import Engine, State
+from fake_ecs.engine import Engine, State, TaskDefinition
 from fake_ecs.errors import ApiError, invalid
 from fake_ecs.model import Deployment, HookAction, Revision, Service, Status
 from fake_ecs.views import Views
@@ -72,22 +72,22 @@ class EcsApi:
         if request.get("stopType", "ROLLBACK") != "ROLLBACK":
             raise invalid("The valid values of stopType are ROLLBACK.")
         engine = self._engine
-        service, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
+        _, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
         if deployment.status.is_finished:
             raise ApiError("ConflictException", f"The service deployment is {deployment.status} already.")
         if deployment.status in STOPPABLE:
-            machine.request_rollback(service, deployment, machine.BY_USER, engine.clock(), engine.timing)
+            machine.request_rollback(deployment, machine.BY_USER, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
 
     @_change
     def continue_service_deployment(self, request: Json) -> Json:
         engine = self._engine
-        service, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
+        _, deployment = self._deployment(engine.state, request["serviceDeploymentArn"])
         hook = deployment.awaiting
         if hook is None or hook.id != request["hookId"] or deployment.status is not Status.IN_PROGRESS:
             raise invalid("The service deployment has no hook of this id that awaits an action.")
         action = HookAction(request.get("action", HookAction.CONTINUE))
-        machine.resolve(service, deployment, hook, action, engine.clock(), engine.timing)
+        machine.resolve(deployment, hook, action, engine.clock(), engine.timing)
         return {"serviceDeploymentArn": request["serviceDeploymentArn"]}
 
     @_read
@@ -114,7 +114,7 @@ class EcsApi:
             and (before is None or deployment.created_at.timestamp() < before)
             and (after is None or deployment.created_at.timestamp() > after)
         ]
-        page, token = _page(deployments, request, PAGE)
+        page, token = self._page(deployments, request, PAGE)
         return {"serviceDeployments": [self._views.brief(service, each) for each in page], **token}
 
     @_read
@@ -140,6 +140,15 @@ class EcsApi:
             "failures": [_missing(arn) for arn in arns if arn not in known],
         }
 
+    def register_task_definition(self, request: Json) -> Json:
+        definitions = self._engine.state.task_definitions
+        family = request["family"]
+        revision = 1 + max((each.revision for each in definitions.values() if each.family == family), default=0)
+        content = {key: value for key, value in request.items() if key != "family"}
+        new = TaskDefinition(family=family, revision=revision, content=content)
+        definitions[new.name] = new
+        return {"taskDefinition": self._views.task_definition(new)}
+
     @_read
     def describe_task_definition(self, state: State, request: Json) -> Json:
         name = last(request["taskDefinition"])
@@ -152,6 +161,22 @@ class EcsApi:
         if newest is None:
             raise ApiError("ClientException", "Unable to describe task definition.")
         return {"taskDefinition": self._views.task_definition(newest)}
+
+    def _page(self, items: Sequence[Any], request: Json, default: int) -> tuple[Sequence[Any], Json]:
+        """Return a page, and the token of the next page if there is one. A page may be empty and have a token."""
+        size = request.get("maxResults", default)
+        if not 1 <= size <= MAX_PAGE:
+            raise invalid(f"maxResults must be between 1 and {MAX_PAGE}.")
+        start = 0
+        if "nextToken" in request:
+            try:
+                start = int(base64.urlsafe_b64decode(request["nextToken"]))
+            except ValueError as error:
+                raise invalid("Invalid token.") from error
+        elif self._engine.faults.page_is_empty():
+            return [], {"nextToken": _token(0)}
+        end = start + size
+        return items[start:end], {"nextToken": _token(end)} if end < len(items) else {}
 
     def _deployment(self, state: State, arn: str) -> tuple[Service, Deployment]:
         for service in state.services.values():
@@ -185,17 +210,5 @@ def _few(arns: list[str]) -> list[str]:
     return arns
 
 
-def _page(items: Sequence[Any], request: Json, default: int) -> tuple[Sequence[Any], Json]:
-    """Return a page, and the token of the next page if there is one."""
-    size = request.get("maxResults", default)
-    if not 1 <= size <= MAX_PAGE:
-        raise invalid(f"maxResults must be between 1 and {MAX_PAGE}.")
-    start = 0
-    if "nextToken" in request:
-        try:
-            start = int(base64.urlsafe_b64decode(request["nextToken"]))
-        except ValueError as error:
-            raise invalid("Invalid token.") from error
-    end = start + size
-    token = base64.urlsafe_b64encode(str(end).encode()).decode()
-    return items[start:end], {"nextToken": token} if end < len(items) else {}
+def _token(position: int) -> str:
+    return base64.urlsafe_b64encode(str(position).encode()).decode()

@@ -1,24 +1,51 @@
 """Elastic Load Balancing for blue/green deployments: rules with weights, target groups with targets.
 
-The embedded AWS cannot be used, since it drops the weights of forward actions. Targets are healthy once registered.
+The embedded AWS cannot be used, since it drops the weights of forward actions. A target is `initial` until its health
+checks have passed, and `draining` for a time after it was deregistered.
 """
 
 import secrets
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fake_ecs import conditions
 from fake_ecs.arns import Arns
 from fake_ecs.errors import ApiError
+from fake_ecs.timing import Clock, Timing
 
 Json = dict[str, Any]
+
+INITIAL, HEALTHY, DRAINING = "initial", "healthy", "draining"
+REASONS = {INITIAL: "Elb.RegistrationInProgress", DRAINING: "Target.DeregistrationInProgress"}
+
+
+@dataclass
+class Target:
+    description: Json
+    healthy_at: datetime
+    gone_at: datetime | None = None
+    """End of the draining; None while the target is registered."""
+
+    def state(self, now: datetime) -> str | None:
+        """Return the health state; None after the draining."""
+        if self.gone_at is not None:
+            return DRAINING if now < self.gone_at else None
+        return HEALTHY if now >= self.healthy_at else INITIAL
+
+
+def _health(state: str) -> Json:
+    return {"State": state, **({"Reason": REASONS[state]} if state in REASONS else {})}
 
 
 class Balancer:
     name = "elbv2"
 
-    def __init__(self, arns: Arns) -> None:
+    def __init__(self, arns: Arns, clock: Clock, timing: Timing) -> None:
+        self._clock = clock
+        self._timing = timing
         self.lock = threading.RLock()
         self._arns = arns
         self._balancers: dict[str, Json] = {}
@@ -27,7 +54,7 @@ class Balancer:
         self._listener_of: dict[str, str] = {}
         """Listener ARN by rule."""
         self._groups: dict[str, Json] = {}
-        self._targets: dict[str, dict[str, Json]] = {}
+        self._targets: dict[str, dict[str, Target]] = {}
         """Targets by group and address."""
 
     def create_load_balancer(self, request: Json) -> Json:
@@ -103,20 +130,33 @@ class Balancer:
         group = self._find(self._groups, request["TargetGroupArn"], "TargetGroup")
         for target in request["Targets"]:
             whole = {"Port": group.get("Port", 80), **target}
-            self._targets[group["TargetGroupArn"]][target["Id"]] = whole
+            healthy_at = self._timing.after(self._clock(), self._timing.health)
+            self._targets[group["TargetGroupArn"]][target["Id"]] = Target(whole, healthy_at)
         return {}
 
     def deregister_targets(self, request: Json) -> Json:
         group = self._find(self._groups, request["TargetGroupArn"], "TargetGroup")
         for target in request["Targets"]:
-            self._targets[group["TargetGroupArn"]].pop(target["Id"], None)
+            known = self._targets[group["TargetGroupArn"]].get(target["Id"])
+            if known is not None and known.gone_at is None:
+                known.gone_at = self._timing.after(self._clock(), self._timing.drain)
         return {}
 
     def describe_target_health(self, request: Json) -> Json:
         group = self._find(self._groups, request["TargetGroupArn"], "TargetGroup")
-        healthy = {"State": "healthy"}
-        targets = self._targets[group["TargetGroupArn"]].values()
-        return {"TargetHealthDescriptions": [{"Target": target, "TargetHealth": healthy} for target in targets]}
+        return {
+            "TargetHealthDescriptions": [
+                {"Target": target.description, "TargetHealth": _health(state)}
+                for target, state in self._states(group["TargetGroupArn"])
+            ]
+        }
+
+    def settle(self) -> None:
+        """Let all registered targets be healthy now, as those of services that have existed for long."""
+        with self.lock:
+            for targets in self._targets.values():
+                for target in targets.values():
+                    target.healthy_at = self._clock()
 
     def action(self, port: int, *, host: str, path: str) -> Json:
         """Return the action of the first rule, by priority, that matches the request, or the default action.
@@ -134,9 +174,18 @@ class Balancer:
             return dict(listener["DefaultActions"][-1])
 
     def addresses(self, group_arn: str) -> list[str]:
-        """Return the addresses of a target group's targets."""
+        """Return the addresses that get requests: of healthy targets, or of all registered ones if none is healthy."""
         with self.lock:
-            return list(self._targets[group_arn])
+            states = [(target.description["Id"], state) for target, state in self._states(group_arn)]
+        return [address for address, state in states if state == HEALTHY] or [
+            address for address, state in states if state == INITIAL
+        ]
+
+    def _states(self, group_arn: str) -> list[tuple["Target", str]]:
+        now = self._clock()
+        return [
+            (target, state) for target in self._targets[group_arn].values() if (state := target.state(now)) is not None
+        ]
 
     def _ensure_groups(self, actions: list[Json]) -> None:
         for action in actions:

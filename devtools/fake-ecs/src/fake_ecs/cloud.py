@@ -1,14 +1,21 @@
 """Interface to the AWS services that ECS calls, and its implementation with their public APIs."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
+PLATFORM = "arm64"
+"""Architecture of the tasks."""
+
 
 class Cloud(Protocol):
     def digest(self, reference: str) -> str | None:
         """Return the digest of the image that `registry/repository:tag` refers to now; None if there is none."""
+
+    def platform_digest(self, reference: str) -> str | None:
+        """Return the digest of the image that an index has for the tasks' platform; None if there is none."""
 
     def alarming(self, names: Sequence[str]) -> frozenset[str]:
         """Return the names of those alarms that are in ALARM."""
@@ -45,6 +52,12 @@ class AwsCloud:
                 return None
             raise
         return str(found[0]["imageId"]["imageDigest"]) if found else None
+
+    def platform_digest(self, reference: str) -> str | None:
+        repository, _, tag = reference.partition("/")[2].partition(":")
+        found = self.ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
+        entries = json.loads(found[0]["imageManifest"]).get("manifests", ()) if found else ()
+        return next((str(each["digest"]) for each in entries if each["platform"]["architecture"] == PLATFORM), None)
 
     def alarming(self, names: Sequence[str]) -> frozenset[str]:
         if not names:

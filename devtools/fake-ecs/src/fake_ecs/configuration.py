@@ -5,10 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from fake_ecs.errors import ApiError, invalid
-from fake_ecs.model import Configuration, HookAction, PauseHook, Stage, Strategy
+from fake_ecs.model import FULL, Configuration, HookAction, PauseHook, Stage, Strategy
 
 PAUSE = "PAUSE"
 MAX_BAKE_MINUTES = 1440
+LEAST_CANARY, LEAST_STEP = 0.1, 3.0
+"""Least percentages of a step, of a canary and of a linear shift."""
 
 Json = dict[str, Any]
 
@@ -20,13 +22,14 @@ def read(given: Mapping[str, Any], before: Configuration) -> Configuration:
     """
     changes: Json = {}
     if "strategy" in given:
-        if given["strategy"] not in set(Strategy):
-            raise ApiError("UnsupportedFeatureException", f"The fake does not support {given['strategy']}.")
         changes["strategy"] = Strategy(given["strategy"])
     if "bakeTimeInMinutes" in given:
         changes["bake_minutes"] = given["bakeTimeInMinutes"]
         if not 0 <= changes["bake_minutes"] <= MAX_BAKE_MINUTES:
             raise invalid(f"bakeTimeInMinutes must be between 0 and {MAX_BAKE_MINUTES}.")
+    canary, linear = given.get("canaryConfiguration", {}), given.get("linearConfiguration", {})
+    changes |= _shift_steps(canary, "canary", "canaryPercent", "canaryBakeTimeInMinutes", LEAST_CANARY)
+    changes |= _shift_steps(linear, "step", "stepPercent", "stepBakeTimeInMinutes", LEAST_STEP)
     if "lifecycleHooks" in given:
         changes["hooks"] = tuple(_hook(hook) for hook in given["lifecycleHooks"])
     if "alarms" in given:
@@ -43,6 +46,13 @@ def read(given: Mapping[str, Any], before: Configuration) -> Configuration:
         if name in given:
             changes[key] = given[name]
     return replace(before, **changes)
+
+
+def _shift_steps(given: Mapping[str, Any], prefix: str, percent: str, minutes: str, least: float) -> Json:
+    if not least <= given.get(percent, FULL) <= FULL or not 0 <= given.get(minutes, 0) <= MAX_BAKE_MINUTES:
+        raise invalid(f"{percent} must be between {least} and {FULL}, {minutes} between 0 and {MAX_BAKE_MINUTES}.")
+    names = {percent: f"{prefix}_percent", minutes: f"{prefix}_bake_minutes"}
+    return {name: given[key] for key, name in names.items() if key in given}
 
 
 def _hook(given: Mapping[str, Any]) -> PauseHook:
@@ -78,6 +88,16 @@ def write(configuration: Configuration) -> Json:
             for hook in configuration.hooks
         ],
     }
+    if configuration.strategy is Strategy.CANARY:
+        written["canaryConfiguration"] = {
+            "canaryPercent": configuration.canary_percent,
+            "canaryBakeTimeInMinutes": configuration.canary_bake_minutes,
+        }
+    if configuration.strategy is Strategy.LINEAR:
+        written["linearConfiguration"] = {
+            "stepPercent": configuration.step_percent,
+            "stepBakeTimeInMinutes": configuration.step_bake_minutes,
+        }
     if configuration.alarms:
         written["alarms"] = {
             "alarmNames": list(configuration.alarms),

@@ -1,13 +1,9 @@
-"""Start, fail, drain and stop tasks until each revision has its desired count.
+"""Start, check, fail, drain and stop tasks until each revision has its desired count. Pure: the time is an argument."""
 
-No I/O: the time is an argument, and only the state of the service changes.
-"""
-
-from collections.abc import Mapping
 from datetime import datetime
 from math import ceil, floor
 
-from fake_ecs.model import FULL, Revision, Service, Task, TaskStatus
+from fake_ecs.model import FULL, Observation, Revision, Service, Task, TaskStatus
 from fake_ecs.timing import Timing
 
 KEPT_STOPPED = 50
@@ -15,17 +11,22 @@ KEPT_STOPPED = 50
 
 NO_IMAGE = "CannotPullContainerError: failed to resolve ref: not found"
 ADDRESSES = 250  # host addresses in the /24 of the tasks
+RESOLVE_ATTEMPTS = 3
+"""Failed attempts to establish a digest, after which a deployment continues without one."""
 
 
-def advance(service: Service, now: datetime, broken: Mapping[str, str], timing: Timing) -> None:
-    """Advance all tasks. `broken` maps the digest of an image to the reason why its containers do not start."""
+def advance(service: Service, now: datetime, seen: Observation, timing: Timing) -> None:
+    """Advance all tasks."""
     for task in service.tasks:
         if task.due is None or task.due > now:
             continue
-        if task.status is TaskStatus.PENDING:
-            _start(service, task, now, broken, timing)
-        else:
-            task.status, task.due = TaskStatus.STOPPED, None
+        match task.status:
+            case TaskStatus.PENDING:
+                _start(service, task, now, seen, timing)
+            case TaskStatus.RUNNING:
+                _check_health(service, task, now, seen, timing)
+            case _:
+                task.status, task.due = TaskStatus.STOPPED, None
     for revision in service.revisions:
         _reach_desired(service, revision, now, timing)
     stopped = [task for task in service.tasks if task.status is TaskStatus.STOPPED]
@@ -33,24 +34,47 @@ def advance(service: Service, now: datetime, broken: Mapping[str, str], timing: 
         service.tasks.remove(task)
 
 
-def starts_first_task(service: Service, revision: Revision, now: datetime) -> bool:
-    """Return whether a task of the revision is due to start before all image tags are resolved to digests."""
-    due = [task for task in service.tasks_of(revision) if task.due is not None and task.due <= now]
-    return None in revision.digests and any(task.status is TaskStatus.PENDING for task in due)
+def starting_revisions(service: Service, now: datetime) -> list[Revision]:
+    """Return the revisions of which a task pulls its images now."""
+    due = {
+        task.revision_id
+        for task in service.tasks
+        if task.status is TaskStatus.PENDING and task.due is not None and task.due <= now
+    }
+    return [revision for revision in service.revisions if revision.id in due]
 
 
-def _start(service: Service, task: Task, now: datetime, broken: Mapping[str, str], timing: Timing) -> None:
+def _start(service: Service, task: Task, now: datetime, seen: Observation, timing: Timing) -> None:
     revision = service.revision(task.revision_id)
-    reasons = [NO_IMAGE if digest is None else broken.get(digest) for digest in revision.digests]
+    pulled = [image.pulled for image in revision.images]
+    reasons = [NO_IMAGE if digest is None else seen.broken.get(digest) for digest in pulled]
     reason = next((each for each in reasons if each is not None), None)
     if reason is None:
-        task.status, task.due = TaskStatus.RUNNING, None
+        task.status, task.due = TaskStatus.RUNNING, timing.after(now, timing.health)
+        return
+    if None in pulled and None in revision.digests:
+        revision.attempts += 1
+    task.status, task.due = TaskStatus.STOPPED, None
+    _count_failure(revision, now, timing)
+    service.add_event(now, f"was unable to start task {task.id}: {reason}")
+
+
+def _check_health(service: Service, task: Task, now: datetime, seen: Observation, timing: Timing) -> None:
+    revision = service.revision(task.revision_id)
+    reasons = (seen.unhealthy.get(image.pulled or "") for image in revision.images)
+    reason = next((each for each in reasons if each is not None), None)
+    if reason is None:
+        task.due = None
         revision.failures = 0
         return
-    task.status, task.due = TaskStatus.STOPPED, None
+    task.status, task.due = TaskStatus.DEACTIVATING, timing.after(now, timing.drain)
+    _count_failure(revision, now, timing)
+    service.add_event(now, f"task {task.id} failed its health checks: {reason}")
+
+
+def _count_failure(revision: Revision, now: datetime, timing: Timing) -> None:
     revision.failures += 1
     revision.launch_after = timing.after(now, timing.retry)
-    service.add_event(now, f"was unable to start task {task.id}: {reason}")
 
 
 def _reach_desired(service: Service, revision: Revision, now: datetime, timing: Timing) -> None:
@@ -62,8 +86,8 @@ def _reach_desired(service: Service, revision: Revision, now: datetime, timing: 
             launch(service, revision, timing.after(now, timing.start))
         service.add_event(now, f"has started {missing} tasks of revision {revision.id}.")
     if missing < 0:
-        # Stop pending tasks first: they have no requests.
-        alive.sort(key=lambda task: task.status is TaskStatus.RUNNING)
+        # Stop pending and unhealthy tasks first: they have no requests.
+        alive.sort(key=lambda task: task.is_healthy)
         for task in alive[:-missing]:
             task.status, task.due = TaskStatus.DEACTIVATING, timing.after(now, timing.drain)
         service.add_event(now, f"has begun draining {-missing} tasks of revision {revision.id}.")
@@ -78,9 +102,9 @@ def launch(service: Service, revision: Revision, due: datetime) -> Task:
 
 
 def replace_step(service: Service, into: Revision) -> bool:
-    """Replace tasks of other revisions within the limits of a rolling deployment. Return whether all are replaced.
+    """Move tasks to one revision within the limits of a rolling deployment. Return whether all have moved.
 
-    The number of alive tasks never exceeds the maximum. Running tasks stop only while more than the minimum run.
+    At no time are more tasks alive than the maximum, or fewer healthy than the minimum.
     """
     configuration, desired = service.configuration, service.desired
     others = [revision for revision in service.active() if revision is not into]
@@ -88,11 +112,11 @@ def replace_step(service: Service, into: Revision) -> bool:
     minimum = ceil(desired * configuration.minimum_healthy_percent / FULL)
     alive = sum(service.alive(revision) for revision in (into, *others))
     into.desired = min(desired, service.alive(into) + max(0, maximum - alive))
-    spare = service.running(into) + sum(service.running(revision) for revision in others) - minimum
+    spare = service.healthy(into) + sum(service.healthy(revision) for revision in others) - minimum
     for revision in others:
-        # Pending tasks can stop at once, running tasks only above the minimum.
-        running = service.running(revision)
-        leaving = min(running, max(0, spare))
-        revision.desired = running - leaving
+        # Pending and unhealthy tasks can stop at once, healthy tasks only above the minimum.
+        healthy = service.healthy(revision)
+        leaving = min(healthy, max(0, spare))
+        revision.desired = healthy - leaving
         spare -= leaving
-    return service.running(into) >= desired and not any(service.alive(revision) for revision in others)
+    return service.healthy(into) >= desired and not any(service.alive(revision) for revision in others)

@@ -42,6 +42,10 @@ class Response:
     """Headers in addition to Content-Type and Content-Length."""
 
 
+class AnswerLost(Exception):
+    """Injected fault: the call was carried out, but its caller gets no response."""
+
+
 class Gateway:
     def __init__(self, apis: Sequence[Api], models: Mapping[str, ServiceModel], faults: Faults) -> None:
         """Create a gateway. `models` maps the name of each API to botocore's model of the service."""
@@ -53,7 +57,12 @@ class Gateway:
         self._by_scope = {models[api.name].signing_name: api.name for api in apis}
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> Response:
-        """Return the response to a request. Raises InvalidResponse if the response does not match botocore's model."""
+        """Return the response to a request.
+
+        Raises:
+            AnswerLost: if the connection is to be closed without a response.
+            InvalidResponse: if the response does not match botocore's model.
+        """
         target = headers.get("X-Amz-Target")
         if target is not None:
             return self._answer_json(target, body)
@@ -95,6 +104,8 @@ class Gateway:
             self._faults.refuse(operation.name)
             answer = self._handlers[api.name, operation.name](request)
             shapes.ensure_valid(operation.name, answer, operation.output_shape)
+            if not self._faults.is_answered(operation.name):
+                raise AnswerLost
             return answer
 
 

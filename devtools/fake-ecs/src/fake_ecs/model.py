@@ -5,10 +5,11 @@ the ECS API.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import ceil
 
 FULL = 100
 """100 per cent. Also the weight of the target group that receives all traffic."""
@@ -17,6 +18,8 @@ FULL = 100
 class Strategy(StrEnum):
     ROLLING = "ROLLING"
     BLUE_GREEN = "BLUE_GREEN"
+    LINEAR = "LINEAR"
+    CANARY = "CANARY"
 
 
 class Stage(StrEnum):
@@ -87,7 +90,9 @@ class Image:
     reference: str
     """Reference in the task definition: `registry/repository:tag`, or with `@sha256:…`."""
     digest: str | None = None
-    """Resolved digest; None before the first task starts, or if the image does not exist."""
+    """Resolved digest; None before the first task starts, and after three failed attempts to resolve it."""
+    pulled: str | None = None
+    """Digest of the image that tasks start with now; None if there is no such image."""
 
 
 @dataclass(kw_only=True)
@@ -95,13 +100,17 @@ class Task:
     revision_id: str
     address: str
     due: datetime | None
-    """Time at which a pending task starts or a draining task stops; None for a running or stopped task."""
+    """Time at which the task will run, be checked or have stopped; None while it is healthy, and after it stopped."""
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     status: TaskStatus = TaskStatus.PENDING
 
     @property
     def is_alive(self) -> bool:
         return self.status in (TaskStatus.PENDING, TaskStatus.RUNNING)
+
+    @property
+    def is_healthy(self) -> bool:
+        return self.status is TaskStatus.RUNNING and self.due is None
 
 
 @dataclass(kw_only=True)
@@ -114,7 +123,9 @@ class Revision:
     desired: int = 0
     """Desired number of tasks."""
     failures: int = 0
-    """Tasks that failed to start since the last successful start."""
+    """Tasks that failed to start, or their health checks, since a task was healthy."""
+    attempts: int = 0
+    """Failed attempts to resolve the tags to digests."""
     launch_after: datetime | None = None
     """Earliest time of the next launch after a failure."""
 
@@ -136,6 +147,10 @@ class Configuration:
 
     strategy: Strategy
     bake_minutes: int = 0
+    canary_percent: float = 5.0
+    canary_bake_minutes: int = 10
+    step_percent: float = 10.0
+    step_bake_minutes: int = 6
     hooks: tuple[PauseHook, ...] = ()
     alarms: tuple[str, ...] = ()
     alarms_enabled: bool = False
@@ -144,6 +159,36 @@ class Configuration:
     breaker_rolls_back: bool = False
     minimum_healthy_percent: int = 100
     maximum_percent: int = 200
+
+    @property
+    def shifts_traffic(self) -> bool:
+        return self.strategy is not Strategy.ROLLING
+
+    @property
+    def traffic_steps(self) -> list[tuple[float, int]]:
+        """Percentage of the production traffic of each step, and the minutes until the next one."""
+        match self.strategy:
+            case Strategy.CANARY:
+                return [(self.canary_percent, self.canary_bake_minutes), (FULL, 0)]
+            case Strategy.LINEAR:
+                count = ceil(FULL / self.step_percent)
+                return [(min(FULL, n * self.step_percent), self.step_bake_minutes) for n in range(1, count)] + [
+                    (FULL, 0)
+                ]
+            case _:
+                return [(FULL, 0)]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """State of other services at one moment."""
+
+    alarming: frozenset[str] = frozenset()
+    """Names of the alarms in ALARM."""
+    broken: Mapping[str, str] = field(default_factory=dict)
+    """Reason why containers of an image do not start, by digest."""
+    unhealthy: Mapping[str, str] = field(default_factory=dict)
+    """Reason why containers of an image fail their health checks, by digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +220,7 @@ class Counts:
     requested: int
     running: int
     pending: int
-    production: int
+    production: float
     """Per cent of the production traffic."""
     test: int
 
@@ -191,8 +236,8 @@ class Rollback:
 class Deployment:
     target: Revision
     sources: list[Revision]
-    base: Revision
-    """Target of a rollback: the source with the production traffic. For a first deployment, its own target."""
+    base: Revision | None
+    """Target of a rollback: the source with the production traffic; None before a deployment has succeeded."""
     configuration: Configuration
     created_at: datetime
     due: datetime | None
@@ -201,13 +246,19 @@ class Deployment:
     status: Status = Status.PENDING
     status_reason: str | None = None
     stage: Stage | None = None
+    stage_expires: datetime | None = None
+    """Time at which the stage has lasted too long; None before the first stage."""
+    step: int = 0
+    """Number of the traffic step in the stage PRODUCTION_TRAFFIC_SHIFT."""
+    is_step_baking: bool = False
+    """True after the shift of a step, until the next one."""
     started_at: datetime | None = None
     updated_at: datetime | None = None
     finished_at: datetime | None = None
     stopped_at: datetime | None = None
     hooks: list[Hook] = field(default_factory=list)
-    ignored_alarms: frozenset[str] = frozenset()
-    """Alarms that were in ALARM when the deployment started."""
+    monitors_alarms: bool = False
+    """False if the alarms are not enabled, or one of them was in ALARM when the deployment started."""
     triggered_alarms: tuple[str, ...] = ()
     breaker_tripped: bool = False
     rollback: Rollback | None = None
@@ -234,8 +285,9 @@ class Service:
     desired: int
     configuration: Configuration
     created_at: datetime
-    live: Revision
+    live: Revision | None = None
     """Revision of the last successful deployment or rollback."""
+    capacity_provider: str = "FARGATE"
     balancing: Balancing | None = None
     revisions: list[Revision] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
@@ -243,14 +295,22 @@ class Service:
     tasks: list[Task] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     production_id: str = ""
-    """Id of the revision that receives the production traffic."""
+    """Revision with the production traffic, or the rest of it during a shift in steps."""
+    shifted: tuple[str, float] | None = None
+    """Revision that has a part of the production traffic, and the percentage."""
     test_id: str = ""
     """Id of the revision that receives the test traffic."""
 
     @property
     def ongoing(self) -> Deployment | None:
+        """The newest deployment, unless it has finished."""
         last = self.deployments[-1] if self.deployments else None
         return last if last is not None and not last.status.is_finished else None
+
+    @property
+    def unfinished(self) -> list[Deployment]:
+        """Deployments that have not finished, oldest first: superseded ones are stopping, and the newest waits."""
+        return [each for each in self.deployments if not each.status.is_finished]
 
     def revision(self, revision_id: str) -> Revision:
         return next(revision for revision in self.revisions if revision.id == revision_id)
@@ -260,6 +320,16 @@ class Service:
 
     def running(self, revision: Revision) -> int:
         return sum(task.status is TaskStatus.RUNNING for task in self.tasks_of(revision))
+
+    def healthy(self, revision: Revision) -> int:
+        return sum(task.is_healthy for task in self.tasks_of(revision))
+
+    def production_share(self, revision_id: str) -> float:
+        """Return the percentage of the production traffic that a revision has."""
+        target, percent = self.shifted or ("", 0.0)
+        if revision_id == target:
+            return percent
+        return FULL - percent if revision_id == self.production_id else 0.0
 
     def alive(self, revision: Revision) -> int:
         """Return the number of running and pending tasks."""
@@ -271,7 +341,7 @@ class Service:
             requested=revision.desired,
             running=running,
             pending=self.alive(revision) - running,
-            production=FULL if revision.id == self.production_id else 0,
+            production=self.production_share(revision.id),
             test=FULL if revision.id == self.test_id else 0,
         )
 

@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatch
 from typing import Any
 
@@ -34,6 +34,8 @@ class StoredImage:
     tags: list[str] = field(default_factory=list)
     findings: dict[str, int] | None = None
     """Findings by severity; None if the image was not scanned. Only images are scanned, not indexes."""
+    scan: str = "COMPLETE"
+    """Status of the scan, of ECR's enumeration `ScanStatus`."""
 
 
 @dataclass(kw_only=True)
@@ -43,6 +45,8 @@ class Repository:
     images: dict[str, StoredImage] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
+    policy: Json = field(default_factory=dict)
+    """Lifecycle policy."""
 
     def find(self, image_id: Mapping[str, str]) -> StoredImage | None:
         digest, tag = image_id.get("imageDigest"), image_id.get("imageTag")
@@ -57,6 +61,39 @@ class Repository:
             fnmatch(tag, each["filter"]) for each in self.settings.get("imageTagMutabilityExclusionFilters", ())
         )
         return mutability == "IMMUTABLE" or (mutability == "IMMUTABLE_WITH_EXCLUSION" and not excluded)
+
+
+def expired(policy: Json, images: list[StoredImage], now: datetime) -> list[str]:
+    """Return the digests that a lifecycle policy expires.
+
+    An image that a rule matches is not expired by a rule of a lower priority. Images of an index stay with the index.
+    """
+    parts = {
+        part["digest"]
+        for image in images
+        if image.media_type in INDEXES
+        for part in json.loads(image.manifest)["manifests"]
+    }
+    left = sorted(
+        (image for image in images if image.digest not in parts), key=lambda image: image.pushed_at, reverse=True
+    )
+    gone: list[str] = []
+    for rule in sorted(policy.get("rules", ()), key=lambda rule: rule["rulePriority"]):
+        selection = rule["selection"]
+        matched = [image for image in left if _is_selected(selection, image)]
+        if selection["countType"] == "imageCountMoreThan":
+            gone += [image.digest for image in matched[selection["countNumber"] :]]
+        else:
+            oldest = now - timedelta(days=selection["countNumber"])
+            gone += [image.digest for image in matched if image.pushed_at < oldest]
+        left = [image for image in left if image not in matched]
+    return gone
+
+
+def _is_selected(selection: Json, image: StoredImage) -> bool:
+    if selection["tagStatus"] == "untagged":
+        return not image.tags
+    return all(any(fnmatch(tag, pattern) for tag in image.tags) for pattern in selection["tagPatternList"])
 
 
 def sha256(content: bytes) -> str:
@@ -78,11 +115,25 @@ class Registry:
         with self.lock:
             return next((each.blobs[digest] for each in self._repositories.values() if digest in each.blobs), None)
 
-    def set_findings(self, repository: str, digest: str, findings: Mapping[str, int] | None) -> None:
-        """Set the scan findings of an image: counts by severity, or None for an unscanned image. Raises ApiError."""
+    def set_findings(
+        self, repository: str, digest: str, findings: Mapping[str, int] | None, status: str = "COMPLETE"
+    ) -> None:
+        """Set the scan of an image: findings by severity, None means not scanned; and its status. Raises ApiError."""
         with self.lock:
             image = self._find(self._repository({"repositoryName": repository}), {"imageDigest": digest})
-            image.findings = None if findings is None else dict(findings)
+            image.findings, image.scan = None if findings is None else dict(findings), status
+
+    def expire(self, repository: str) -> None:
+        """Remove the images that the lifecycle policy of a repository expires. Raises ApiError."""
+        with self.lock:
+            found = self._repository({"repositoryName": repository})
+            for digest in expired(found.policy, list(found.images.values()), self._clock()):
+                del found.images[digest]
+
+    def put_lifecycle_policy(self, request: Json) -> Json:
+        repository = self._repository(request)
+        repository.policy = json.loads(request["lifecyclePolicyText"])
+        return {"repositoryName": repository.name, "lifecyclePolicyText": request["lifecyclePolicyText"]}
 
     def create_repository(self, request: Json) -> Json:
         name = request["repositoryName"]
@@ -147,7 +198,7 @@ class Registry:
             "registryId": self._arns.account,
             "repositoryName": repository.name,
             "imageId": {"imageDigest": image.digest},
-            "imageScanStatus": {"status": "COMPLETE"},
+            "imageScanStatus": {"status": image.scan},
             "imageScanFindings": {"findingSeverityCounts": image.findings, "imageScanCompletedAt": image.pushed_at},
         }
 
@@ -233,6 +284,6 @@ class Registry:
         if image.tags:
             detail["imageTags"] = list(image.tags)
         if image.findings is not None:
-            detail["imageScanStatus"] = {"status": "COMPLETE"}
+            detail["imageScanStatus"] = {"status": image.scan}
             detail["imageScanFindingsSummary"] = {"findingSeverityCounts": image.findings}
         return detail

@@ -85,8 +85,13 @@ class Ecs:
     def break_image(self, digest: str, reason: str = "Essential container in task exited") -> None:
         self.engine.faults.broken[digest] = reason
 
+    def sicken_image(self, digest: str, reason: str = "Task failed container health checks") -> None:
+        """Let tasks of the image start and fail their health checks."""
+        self.engine.faults.unhealthy[digest] = reason
+
     def mend_image(self, digest: str) -> None:
         self.engine.faults.broken.pop(digest, None)
+        self.engine.faults.unhealthy.pop(digest, None)
 
     def set_alarm(self, name: str, state: str) -> None:
         self.cloud.cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="set by hand")
@@ -96,11 +101,16 @@ class Ecs:
         return {
             "alarm": self.set_alarm,
             "break-image": self.break_image,
+            "expire": self.registry.expire,
+            "fail": self.engine.faults.fail,
             "findings": self.registry.set_findings,
             "lag": self.lag,
+            "lose-answers": self.engine.faults.lose_answers,
             "mend-image": self.mend_image,
             "serve": self.routing.serve,
+            "sicken-image": self.sicken_image,
             "throttle": self.engine.faults.throttle,
+            "vary": self.engine.faults.vary,
         }
 
 
@@ -125,7 +135,7 @@ def running_ecs(
         cloud = AwsCloud(*(_client(name, endpoints[name]) for name in SERVED[1:]))
         engine = Engine(arns, cloud, clock, Timing(speed=speed))
         registry = Registry(arns, clock, f"{address}{BLOBS}")
-        balancer, alarms = Balancer(arns), Alarms(arns, clock)
+        balancer, alarms = Balancer(arns, clock, engine.timing), Alarms(arns, clock)
         apis = (EcsApi(engine), registry, balancer, alarms)
         gateway = Gateway(apis, {api.name: _model(api.name) for api in apis}, engine.faults)
         routing = Routing(balancer, engine)
@@ -134,6 +144,7 @@ def running_ecs(
         with Server(listener, gateway, routing, ecs.admin, registry.blob) as server, _serving(server):
             try:
                 create_resources(standard() if seed is None else seed, engine, cloud)
+                balancer.settle()
                 log.info("listening", host=HOST, port=listener.getsockname()[1])  # the initial state is complete
                 with _ticking(engine) if ticking else nullcontext():
                     yield ecs

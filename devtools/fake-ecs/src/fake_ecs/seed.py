@@ -1,13 +1,20 @@
-"""Initial state of the fake, as after Terraform: repositories, images, rules, alarms, services."""
+"""Initial state of the fake, as after Terraform: repositories, images, rules, alarms, services.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+`environments.json` has what infra gives each environment's services. It is generated from the synthesized stacks.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from importlib.resources import files
 from typing import Any
 
 from fake_ecs.cloud import AwsCloud
+from fake_ecs.configuration import read
 from fake_ecs.engine import Engine, TaskDefinition
 from fake_ecs.images import PLATFORMS, REVISION_LABEL, push_image, tag_image
-from fake_ecs.model import Balancing, Configuration, PauseHook, Stage, Strategy
+from fake_ecs.model import Balancing, Configuration, Strategy
 
 MOVABLE_TAGS = ("live-*", "previous-*")
 PORT = 8080
@@ -36,12 +43,13 @@ class ServiceSeed:
 
     name: str
     configuration: Configuration
+    capacity_provider: str = "FARGATE"
     desired: int = 2
     builds: tuple[Build, ...] = (Build(commit="1a2b3c4"), Build(commit="5d6e7f8"))
 
     @property
     def has_traffic(self) -> bool:
-        return self.configuration.strategy is Strategy.BLUE_GREEN
+        return self.configuration.shifts_traffic
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,44 +58,47 @@ class Seed:
 
     environment: str
     services: tuple[ServiceSeed, ...]
+    alarms: tuple[str, ...] = ()
+    """Names of all alarms of the environment."""
+    lifecycle_policy: Mapping[str, Any] = field(default_factory=dict)
+    age: timedelta = timedelta(days=1)
+    """Age of the services. With 0 their first deployments have just started."""
 
 
-def standard(environment: str = "dev", *, bake_minutes: int = 10, pause_minutes: int = 60) -> Seed:
-    """Return a seed with two services that have alarms and a bake time.
+DOCUMENTED: Mapping[str, Any] = json.loads((files("fake_ecs") / "environments.json").read_text())
+"""What infra gives each environment: alarms, the lifecycle policy of images, and services."""
 
-    `order-api` deploys blue/green and pauses before the production traffic shift. `order-processor` deploys rolling.
+
+def standard(
+    environment: str = "dev",
+    *,
+    bake_minutes: int | None = None,
+    pause_minutes: int | None = None,
+    strategy: Strategy | None = None,
+) -> Seed:
+    """Return a seed with the services as infra creates them. The parameters replace what infra sets.
+
+    Another environment than those of infra gets the values of dev.
     """
-
-    def alarms(service: str, *labels: str) -> tuple[str, ...]:
-        return tuple(f"{environment}-{service}-{label}" for label in labels)
-
+    known = DOCUMENTED.get(environment, DOCUMENTED["dev"])
+    services = []
+    for name, given in known["services"].items():
+        configuration = read(given["deploymentConfiguration"], Configuration(strategy=Strategy.ROLLING))
+        if bake_minutes is not None:
+            configuration = replace(configuration, bake_minutes=bake_minutes)
+        if pause_minutes is not None:
+            hooks = tuple(replace(hook, timeout_minutes=pause_minutes) for hook in configuration.hooks)
+            configuration = replace(configuration, hooks=hooks)
+        if strategy is not None and configuration.shifts_traffic:
+            configuration = replace(configuration, strategy=strategy)
+        services.append(
+            ServiceSeed(name=name, configuration=configuration, capacity_provider=given["capacityProvider"])
+        )
     return Seed(
         environment=environment,
-        services=(
-            ServiceSeed(
-                name="order-api",
-                configuration=Configuration(
-                    strategy=Strategy.BLUE_GREEN,
-                    bake_minutes=bake_minutes,
-                    hooks=(PauseHook(frozenset({Stage.POST_TEST_TRAFFIC_SHIFT}), pause_minutes),),
-                    alarms=alarms("order-api", "api-errors", "api-latency"),
-                    alarms_enabled=True,
-                    alarms_roll_back=True,
-                ),
-            ),
-            ServiceSeed(
-                name="order-processor",
-                configuration=Configuration(
-                    strategy=Strategy.ROLLING,
-                    bake_minutes=bake_minutes,
-                    alarms=alarms("order-processor", "dead-letters", "queue-age", "failures"),
-                    alarms_enabled=True,
-                    alarms_roll_back=True,
-                    breaker_enabled=True,
-                    breaker_rolls_back=True,
-                ),
-            ),
-        ),
+        services=tuple(services),
+        alarms=tuple(known["alarms"]),
+        lifecycle_policy=known["lifecyclePolicy"],
     )
 
 
@@ -99,9 +110,10 @@ def api_host(environment: str) -> str:
 def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
     """Create the resources of the seed. Those outside ECS are created through the public APIs, as by Terraform."""
     listeners = _listeners(cloud.elbv2, seed.environment)
+    watched = [name for service in seed.services for name in service.configuration.alarms]
+    _alarms(cloud.cloudwatch, dict.fromkeys((*seed.alarms, *watched)))
     for service in seed.services:
-        uri = _repository(cloud.ecr, service.name, service.builds, f"live-{seed.environment}")
-        _alarms(cloud.cloudwatch, service.configuration.alarms)
+        uri = _repository(cloud.ecr, service, seed)
         container = {"name": service.name, "image": f"{uri}:live-{seed.environment}", "essential": True}
         definition = TaskDefinition(
             family=f"{seed.environment}-{service.name}",
@@ -122,11 +134,14 @@ def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
             desired=service.desired,
             configuration=service.configuration,
             balancing=_balancing(cloud.elbv2, engine, seed, service, listeners) if service.has_traffic else None,
+            capacity_provider=service.capacity_provider,
+            age=seed.age,
         )
 
 
-def _repository(ecr: Any, name: str, builds: Sequence[Build], live: str) -> str:
-    """Create a repository, push its builds, and tag the first one with `live`. Return the URI of the repository."""
+def _repository(ecr: Any, service: ServiceSeed, seed: Seed) -> str:
+    """Create a service's repository with its builds, the first one live. Return its address."""
+    name = service.name
     created = ecr.create_repository(
         repositoryName=name,
         imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
@@ -135,13 +150,15 @@ def _repository(ecr: Any, name: str, builds: Sequence[Build], live: str) -> str:
     )
     digests = [
         push_image(ecr, name, build.tag, labels={REVISION_LABEL: build.commit}, platforms=build.platforms)
-        for build in builds
+        for build in service.builds
     ]
-    tag_image(ecr, name, live, digests[0])
+    tag_image(ecr, name, f"live-{seed.environment}", digests[0])
+    if seed.lifecycle_policy:
+        ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(seed.lifecycle_policy))
     return str(created["repository"]["repositoryUri"])
 
 
-def _alarms(cloudwatch: Any, names: Sequence[str]) -> None:
+def _alarms(cloudwatch: Any, names: Iterable[str]) -> None:
     for name in names:
         cloudwatch.put_metric_alarm(
             AlarmName=name,

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from fake_ecs.errors import ApiError
-from fake_ecs.gateway import JSON_TYPE, Gateway, Response
+from fake_ecs.gateway import JSON_TYPE, AnswerLost, Gateway, Response
 from fake_ecs.routing import LISTENERS, Routing
 from fake_ecs.shapes import InvalidResponse
 
@@ -75,6 +75,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._send(self._fake.gateway.answer(dict(self.headers), body))
+        except AnswerLost:
+            self.close_connection = True
         except InvalidResponse as error:
             log.exception("the response of the fake does not fit the model of AWS")
             self._send(

@@ -27,12 +27,16 @@ class Timing:
     """Duration of a stage that waits for nothing else."""
     shift: float = 5.0
     """Duration of a traffic shift."""
-    start: float = 20.0
-    """Time from the start of a task until its target is healthy."""
+    start: float = 15.0
+    """Time from the start of a task until its containers run."""
+    health: float = 5.0
+    """Time from then until the task and its target are healthy."""
     drain: float = 30.0
     """Draining time of a target before its task stops."""
     retry: float = 10.0
     """Delay before the next launch after a failed task."""
+    stage_limit: float = 24 * 3600.0
+    """Longest time of a stage; then the deployment is rolled back."""
 
     def __post_init__(self) -> None:
         if self.speed <= 0:

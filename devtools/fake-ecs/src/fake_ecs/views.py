@@ -11,7 +11,6 @@ from fake_ecs.model import Balancing, Counts, Deployment, Revision, Service
 Json = dict[str, Any]
 
 EVENTS_SHOWN = 100  # the limit of ECS
-LAUNCH_TYPE = "FARGATE"
 
 
 class Views:
@@ -27,7 +26,7 @@ class Views:
             "desiredCount": service.desired,
             "runningCount": sum(service.running(revision) for revision in active),
             "pendingCount": sum(service.alive(revision) - service.running(revision) for revision in active),
-            "launchType": LAUNCH_TYPE,
+            "capacityProviderStrategy": _capacity(service),
             "schedulingStrategy": "REPLICA",
             "deploymentController": {"type": "ECS"},
             "taskDefinition": self.arns.task_definition(service.task_definition),
@@ -101,7 +100,7 @@ class Views:
             **self._of(service),
             "serviceRevisionArn": self._revision_arn(service, revision.id),
             "taskDefinition": self.arns.task_definition(revision.task_definition),
-            "launchType": LAUNCH_TYPE,
+            "capacityProviderStrategy": _capacity(service),
             "createdAt": revision.created_at,
             "containerImages": [
                 {"containerName": image.container, "image": image.reference, **_present(imageDigest=image.digest)}
@@ -180,6 +179,11 @@ def _balancing(balancing: Balancing) -> Json:
     return view
 
 
+def _capacity(service: Service) -> list[Json]:
+    """Return the strategy. With one, ECS returns no `launchType`."""
+    return [{"capacityProvider": service.capacity_provider, "weight": 1, "base": 0}]
+
+
 def _monitor(deployment: Deployment, *, enabled: bool, triggered: bool) -> str:
     if not enabled:
         return "DISABLED"
@@ -192,7 +196,8 @@ def _alarms(deployment: Deployment) -> Json:
     return {
         "status": _monitor(
             deployment,
-            enabled=deployment.configuration.alarms_enabled,
+            enabled=deployment.configuration.alarms_enabled
+            and (deployment.monitors_alarms or deployment.started_at is None),
             triggered=bool(deployment.triggered_alarms),
         ),
         "alarmNames": list(deployment.configuration.alarms),

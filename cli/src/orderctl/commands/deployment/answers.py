@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from orderctl.deploy.checks import Check, passed
+from order_operations.deployments.checks import Check, passed
+from order_operations.deployments.fleet import Deployment
+from order_operations.deployments.freeze import Freeze
 from orderctl.deploy.context import DeployContext
 from orderctl.deploy.engine import Outcome
-from orderctl.deploy.fleet import Deployment
-from orderctl.deploy.freeze import Freeze
 from orderctl.terminal import Output, console, print_json
 
 Row = str | int | bool | None
@@ -26,11 +26,12 @@ def of_outcome(context: DeployContext, outcome: Outcome) -> dict[str, Row]:
     return {
         **_of(context),
         "deployment": deployment.id if deployment else None,
-        "status": str(deployment.status) if deployment else None,
+        "status": deployment.state if deployment else None,
         "image": outcome.digest,
         "before": outcome.before,
         "changed": outcome.changed and outcome.is_live,
         "over": outcome.over,
+        "unwatched_alarms": ", ".join(deployment.alarms) if deployment and deployment.is_unwatched else None,
     }
 
 
@@ -38,7 +39,7 @@ def of_deployment(context: DeployContext, deployment: Deployment) -> dict[str, R
     return {
         **_of(context),
         "deployment": deployment.id,
-        "status": str(deployment.status),
+        "status": deployment.state,
         "stage": str(deployment.stage) if deployment.stage else None,
     }
 
@@ -53,7 +54,10 @@ def of_checks(context: DeployContext, digest: str, checks: Sequence[Check]) -> d
         **_of(context),
         "image": digest,
         "ready": passed(checks),
-        "checks": [{"name": check.name, "verdict": check.verdict, "detail": check.detail} for check in checks],
+        "checks": [
+            {"name": check.name, "verdict": check.verdict, "detail": check.detail, "next": check.remedy}
+            for check in checks
+        ],
     }
 
 

@@ -7,6 +7,7 @@ import typer
 from orderctl.commands.deployment.options import (
     UNCHANGED,
     AutoOption,
+    DespiteOption,
     EnvOption,
     ServiceArgument,
     TestUrlOption,
@@ -32,6 +33,7 @@ def deploy(
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     reason: ReasonOption = None,
+    despite: DespiteOption = None,
     test_url: TestUrlOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -49,9 +51,13 @@ def deploy(
     and then traffic shifts (--auto) or you are asked. After a rollback, the tag
     is moved back.
 
+    An image whose last deployment was rolled back is refused, and so is every
+    deployment while an alarm is on, since ECS would watch none. With a --reason,
+    `--despite rejected` and `--despite alarms` override these refusals.
+
     Only one operator at a time can deploy a service. Production needs a --reason.
     After Ctrl-C, ECS continues the deployment, and the next command to run is
-    printed. Run the same command again to follow the deployment under way.
+    printed. Run the same command again, or `orderctl finish`, to follow it.
 
     With a token in ORDER_SMOKE_TOKEN, the smoke test checks that the new release
     responds, and places an order. Without it, the test only checks that the API
@@ -65,6 +71,13 @@ def deploy(
     with reported(UNCHANGED):
         context = DeployContext.open(env, service)
         options = DeployOptions(
-            auto=auto, wait=wait, dry_run=dry_run, yes=yes, reason=reason, test_url=test_url, output=output
+            auto=auto,
+            wait=wait,
+            dry_run=dry_run,
+            yes=yes,
+            reason=reason,
+            despite=frozenset(despite or ()),
+            test_url=test_url,
+            output=output,
         )
         ship(context, tag, options)

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from order_operations.deployments.ecr_repository import REVISION_LABEL, VERSION_LABEL, Image
 from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument, announce
 from orderctl.deploy.context import DeployContext
-from orderctl.deploy.ecr_repository import REVISION_LABEL, VERSION_LABEL, Image
 from orderctl.terminal import Output, OutputOption, console, print_json, reported
 
 

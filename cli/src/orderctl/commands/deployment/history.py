@@ -34,7 +34,7 @@ def history(
                 "id": deployment.id,
                 "began": deployment.created_at.isoformat(timespec="seconds"),
                 "ended": deployment.finished_at.isoformat(timespec="seconds") if deployment.finished_at else None,
-                "status": str(deployment.status),
+                "status": deployment.state,
                 "digest": context.fleet.digest_of(deployment.target.arn),
             }
             for deployment in context.fleet.history(limit)

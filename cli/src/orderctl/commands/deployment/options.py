@@ -1,15 +1,19 @@
 """Options and confirmations of the deployment commands."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from order_operations.deployments import service_ref
+from order_operations.deployments.checks import Override
 from orderctl import terminal
-from orderctl.deploy import service_ref
 from orderctl.deploy.context import DeployContext
 
 UNCHANGED = "nothing was changed"
+
+SHIFT_QUESTION = "Shift production traffic to green?"
 
 ENVIRONMENTS = ("dev", "uat", service_ref.PROTECTED)
 """Environment names that shell completion offers; `--env` also accepts feature environments, `feat-…`."""
@@ -48,6 +52,14 @@ AutoOption = Annotated[
     bool, typer.Option("--auto", help="Shift traffic without asking once green has passed the smoke test.")
 ]
 WaitOption = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the deployment to its end.")]
+DespiteOption = Annotated[
+    list[Override] | None,
+    typer.Option(
+        "--despite",
+        help="Deploy although this check fails; needs a --reason. `alarms`: ECS will not roll back for them.",
+        show_default=False,
+    ),
+]
 TestUrlOption = Annotated[
     str | None,
     typer.Option("--test-url", help="Base URL of green; by default the load balancer's test listener."),
@@ -86,6 +98,6 @@ def agreed(context: DeployContext, what: str, question: str, *, dry_run: bool, y
     return True
 
 
-def reason_of(context: DeployContext, reason: str | None, *, dry_run: bool) -> str:
-    """Return the reason for the audit trail. Raises UsageError if a change of production has none."""
-    return terminal.checked_reason(reason, required=context.ref.is_protected and not dry_run)
+def reason_of(context: DeployContext, reason: str | None, *, dry_run: bool, despite: Collection[Override] = ()) -> str:
+    """Return the reason for the audit trail. Raises UsageError if production, or a check, would need one."""
+    return terminal.checked_reason(reason, required=bool(despite) or (context.ref.is_protected and not dry_run))

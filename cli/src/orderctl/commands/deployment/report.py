@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from orderctl.deploy.checks import Check, Verdict
-from orderctl.deploy.fleet import Deployment, Event, Revision, Stage, Status
+from order_operations.deployments.checks import Check, Verdict
+from order_operations.deployments.fleet import Deployment, Event, Revision, Stage, Status
+from order_operations.deployments.freeze import Freeze
+from order_operations.deployments.status import State
+from orderctl.deploy.context import DeployContext
 from orderctl.terminal import errors
 
 if TYPE_CHECKING:
@@ -58,6 +61,8 @@ class Report:
     def checked(self, checks: Sequence[Check]) -> None:
         for check in checks:
             errors.print(f"  {check.verdict:<4} {check.name}: {check.detail}", style=STYLES[check.verdict])
+            if check.remedy:
+                errors.print(f"       {check.remedy}")
 
     def noted(self, message: str) -> None:
         errors.print(message)
@@ -104,19 +109,59 @@ def describe(deployment: Deployment) -> str:
     parts += [f"blue {_fleet(source)}" for source in deployment.sources]
     if deployment.hook is not None:
         parts.append("paused, waiting for approval")
+    if deployment.is_unwatched:
+        parts.append("ECS watches no alarm")
     if deployment.triggered_alarms:
         parts.append(f"alarms: {', '.join(deployment.triggered_alarms)}")
     reason = deployment.rollback_reason or (deployment.reason if deployment.status.is_over else "")
     return " · ".join([*parts, *([reason] if reason else [])])
 
 
-def _at(deployment: Deployment) -> Stage | Status:
+def summarize(context: DeployContext, state: State, freeze: Freeze | None) -> str:
+    """Return one sentence with the running image, the deployment under way, the decision needed and its deadline."""
+    runs = _running(state)
+    deployment = state.under_way
+    if deployment is None:
+        waits = "no deployment is under way"
+    elif deployment.hook is not None:
+        until = deployment.hook.expires_at
+        when = f" until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until is not None else ""
+        then = "is rolled back" if deployment.hook.timeout_action == "ROLLBACK" else "continues"
+        waits = (
+            f"deployment {deployment.id} is paused and waits for an operator (`orderctl continue {context.ref.place}` "
+            f"or `orderctl abort {context.ref.place}`){when}, and then {then}"
+        )
+    elif _at(deployment) is Stage.BAKE_TIME:
+        waits = (
+            f"deployment {deployment.id} bakes for {deployment.bake_minutes} minutes and needs no operator "
+            f"(`orderctl finish {context.ref.place}` follows it)"
+        )
+    else:
+        waits = (
+            f"deployment {deployment.id} is in {_shown(_at(deployment)) or deployment.state} and waits for ECS "
+            f"(`orderctl finish {context.ref.place}` follows it)"
+        )
+    frozen = f"; {freeze.actor} has frozen deployments: {freeze.reason}" if freeze is not None else ""
+    return f"{context.ref} runs {runs}; {waits}{frozen}"
+
+
+def _running(state: State) -> str:
+    if state.running is not None:
+        return f"{state.running} in {state.service.running} of {state.service.desired} tasks"
+    if state.images:
+        return f"{' and '.join(state.images)} in {state.service.running} tasks"
+    if state.is_unknown:
+        return f"{state.service.running} of {state.service.desired} tasks whose digest ECS does not know"
+    return "no task"
+
+
+def _at(deployment: Deployment) -> Stage | str:
     """Return the stage of a deployment in progress, otherwise its status: a rollback does not change the stage."""
     is_in_progress = deployment.status is Status.IN_PROGRESS
-    return deployment.stage if is_in_progress and deployment.stage is not None else deployment.status
+    return deployment.stage if is_in_progress and deployment.stage is not None else deployment.state
 
 
-def _shown(at: Stage | Status) -> str:
+def _shown(at: str) -> str:
     return at.lower().replace("_", " ")
 
 

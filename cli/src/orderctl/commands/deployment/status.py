@@ -2,18 +2,18 @@
 
 import typer
 
+from order_operations.deployments.status import State, state_of
 from orderctl.commands.deployment.answers import Row, answer
 from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument, announce
-from orderctl.commands.deployment.report import describe
+from orderctl.commands.deployment.report import describe, summarize
 from orderctl.deploy.context import DeployContext
-from orderctl.deploy.status import State, state_of
-from orderctl.terminal import Output, OutputOption, print_json, reported
+from orderctl.terminal import Output, OutputOption, errors, print_json, reported
 
 DRIFTED = 1
 
 
 def status(service: ServiceArgument, *, env: EnvOption, output: OutputOption = Output.TEXT) -> None:
-    """Show the state of a service: digests, tasks, deployment under way, drift.
+    """Show the running image of a service, its deployment under way, and drift.
 
     \b
     orderctl status order-api --env dev
@@ -27,7 +27,7 @@ def status(service: ServiceArgument, *, env: EnvOption, output: OutputOption = O
     """
     with reported(UNCHANGED):
         context = DeployContext.open(env, service)
-        state = state_of(context)
+        state = state_of(context.fleet, context.repository)
         if output is Output.JSON:
             print_json(_document(context, state))
         else:
@@ -40,10 +40,12 @@ def status(service: ServiceArgument, *, env: EnvOption, output: OutputOption = O
 def _document(context: DeployContext, state: State) -> dict[str, object]:
     frozen = context.freezes.get()
     return {
+        "summary": summarize(context, state, frozen),
         "environment": context.ref.environment,
         "service": context.ref.kind,
         "strategy": state.service.strategy,
         "running": state.running,
+        "running_is_unknown": state.is_unknown,
         "live": state.live,
         "previous": state.previous,
         "drift": state.drift,
@@ -57,9 +59,10 @@ def _document(context: DeployContext, state: State) -> dict[str, object]:
 def _show(context: DeployContext, state: State) -> None:
     service, deployment = state.service, state.under_way
     frozen = context.freezes.get()
+    errors.print(summarize(context, state, frozen))
     rows: dict[str, Row] = {
         "tasks": f"{service.running} of {service.desired}, {service.strategy.lower().replace('_', '/')}",
-        "running": ", ".join(state.images) or "nothing",
+        "running": ", ".join(state.images) or ("digest unknown" if state.is_unknown else "nothing"),
         context.ref.live_tag: state.live or "no image",
         context.ref.previous_tag: state.previous or "no image",
         "deployment": f"{deployment.id}: {describe(deployment)}" if deployment else "none",

@@ -6,7 +6,7 @@ import typer
 
 from orderctl.commands.deployment.options import UNCHANGED, EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import Report
-from orderctl.commands.deployment.running import report_preflight
+from orderctl.commands.deployment.running import DeployOptions, report_preflight
 from orderctl.deploy.context import DeployContext
 from orderctl.terminal import Output, OutputOption, reported
 
@@ -32,4 +32,7 @@ def verify(
         context = DeployContext.open(env, service)
         image = context.repository.get(tag or context.ref.live_tag)
         announce(context, f"verify {image.digest}")
-        report_preflight(context, Report(context.record), image, output=output)
+        options = DeployOptions(
+            auto=False, wait=False, dry_run=True, yes=True, reason=None, test_url=None, output=output
+        )
+        report_preflight(context, Report(context.record), image, options)

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from order_operations.deployments.fleet import Deployment, Stage, Status
 from orderctl.commands.deployment import pace
 from orderctl.commands.deployment.answers import answer, of_deployment
 from orderctl.commands.deployment.options import EnvOption, ServiceArgument, announce
 from orderctl.commands.deployment.report import Report
+from orderctl.commands.deployment.running import under_way
 from orderctl.deploy.context import DeployContext
-from orderctl.deploy.fleet import Deployment, Stage, Status
-from orderctl.exceptions import ExitCode, Refused
+from orderctl.exceptions import ExitCode
 from orderctl.terminal import Output, OutputOption, reported
 
 
@@ -29,17 +30,15 @@ def wait(
     \b
     orderctl wait order-api --env dev --for BAKE_TIME && ./load-test.sh
 
-    This command changes nothing, not even the tag: after a rollback, check for
-    drift with `orderctl status`.
+    This command changes nothing, not even the tags: `orderctl finish` follows a
+    deployment and moves them.
 
     Exit codes: 0 stage reached, 1 rolled back before it, 3 no deployment is under
     way, 130 interrupted.
     """
     with reported("ECS continues the deployment"):
         context = DeployContext.open(env, service)
-        deployment = context.fleet.under_way()
-        if deployment is None:
-            raise Refused(f"no deployment is under way for {context.ref}")
+        deployment = under_way(context)
         announce(context, f"wait for {deployment.id}")
         report = Report(context.record, lambda: context.fleet.describe().events)
         with report.live():

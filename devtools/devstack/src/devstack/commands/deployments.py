@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from devstack.commands.running import demonstration, watch_until_interrupted
-from devstack.deploy_demo import BAD, FIRST, GOOD, Row, run_deploy_demo
+from devstack.deploy_demo import FIRST, GOOD, Row, run_deploy_demo
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
 from orderctl.terminal import console
 
@@ -55,7 +55,7 @@ orderctl rollback order-processor --env {ENVIRONMENT}
 
 # The running image is {FIRST}. No API serves the green side, so `deploy` without --no-wait needs --test-url.
 # Time runs {speed:g} times as fast. You can inject faults, such as an alarm:
-# curl {stack.ecs_address}/_ecs/alarm -d '{{"name": "dev-order-api-api-errors", "state": "ALARM"}}'
+# curl {stack.ecs_address}/_ecs/alarm -d '{{"name": "dev-api-errors", "state": "ALARM"}}'
 # Ctrl-C stops it.""",
         soft_wrap=True,
     )
@@ -66,6 +66,6 @@ def _table(rows: list[Row]) -> Table:
     for heading in ("", "service", "image", "outcome", "now runs", "drift"):
         table.add_column(heading, no_wrap=True)
     for row in rows:
-        outcome = Text(row.outcome, style="yellow" if row.image == BAD else "green")
+        outcome = Text(row.outcome, style="yellow" if row.runs != row.image else "green")
         table.add_row(row.what, row.service, row.image, outcome, row.runs, "none")
     return table

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from botocore.exceptions import ClientError
 
-from orderctl.exceptions import ImageNotFound, Refused
+from order_operations.deployments.errors import DeploymentRefused, ImageNotFound
 
 INDEX_TYPES = frozenset(
     {
@@ -69,6 +69,8 @@ class EcrRepository:
     def __init__(self, ecr: Any, name: str) -> None:
         self._ecr = ecr
         self.name = name
+        self._indexes: dict[str, str] = {}
+        """Digest of the index, or of the image itself, by the digest that ECS reports."""
 
     def digest_of(self, tag: str) -> str | None:
         """Return the digest of the image with this tag, or None."""
@@ -76,12 +78,7 @@ class EcrRepository:
         return None if described is None else str(described["imageDigest"])
 
     def get(self, reference: str) -> Image:
-        """Return the image with a tag or digest (`sha256:…`).
-
-        Raises:
-            ImageNotFound: if the repository has no such image.
-            Refused: if the image's configuration cannot be downloaded.
-        """
+        """Return an image by tag or digest (`sha256:…`). Raises ImageNotFound, DeploymentRefused."""
         described = self._describe(_identifier(reference))
         if described is None:
             raise ImageNotFound(self.name, reference)
@@ -94,6 +91,33 @@ class EcrRepository:
             pushed_at=described.get("imagePushedAt"),
             architectures=self._architectures(digest, manifest, media_type),
         )
+
+    def index_of(self, digest: str) -> str:
+        """Return the digest that a tag is moved to, for a digest that ECS reports: of an index or of its platform.
+
+        An image that belongs to no index, or that was deleted, is returned as it is.
+        """
+        if digest not in self._indexes:
+            self._indexes[digest] = self._find_index(digest)
+        return self._indexes[digest]
+
+    def _find_index(self, digest: str) -> str:
+        described = self._describe({"imageDigest": digest})
+        is_index = described is not None and described.get("imageManifestMediaType") in INDEX_TYPES
+        if described is None or is_index or described.get("imageTags"):
+            return digest
+        for index in self._index_digests():
+            manifest, _ = self._manifest({"imageDigest": index})
+            if digest in {entry["digest"] for entry in manifest["manifests"]}:
+                return index
+        return digest
+
+    def _index_digests(self) -> Iterator[str]:
+        pages = self._ecr.get_paginator("describe_images").paginate(repositoryName=self.name)
+        for page in pages:
+            for image in page["imageDetails"]:
+                if image.get("imageManifestMediaType") in INDEX_TYPES:
+                    yield image["imageDigest"]
 
     def scan_of(self, digest: str) -> Scan:
         """Return the scan of a single image by its digest. ECR scans the images of an index, not the index itself."""
@@ -167,18 +191,18 @@ class EcrRepository:
         return {str(self._config(manifest).get("architecture", ATTESTATION)): digest}
 
     def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
-        """Download the image configuration that a manifest refers to. Raises Refused if the download fails."""
+        """Return the configuration that a manifest names. Raises DeploymentRefused if it cannot be read."""
         located = self._ecr.get_download_url_for_layer(
             repositoryName=self.name, layerDigest=manifest["config"]["digest"]
         )
-        unreadable = f"{self.name}: the configuration of an image cannot be read"
+        unreadable = f"{self.name}: the configuration of an image cannot be read, so push it again with `make push`"
         # The URL is signed and gives access to the layer; httpx2's own errors contain it.
         try:
             answer = httpx2.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
         except httpx2.HTTPError as error:
-            raise Refused(f"{unreadable}: {type(error).__name__}") from None
+            raise DeploymentRefused(f"{unreadable}: {type(error).__name__}") from None
         if not answer.is_success:
-            raise Refused(f"{unreadable}: {answer.status_code}")
+            raise DeploymentRefused(f"{unreadable}: {answer.status_code}")
         return dict(answer.json())
 
 

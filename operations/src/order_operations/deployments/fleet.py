@@ -1,21 +1,39 @@
 """Service in ECS: its deployments with their stages and tasks, and the calls that start, continue or roll back one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.deploy.service_ref import ServiceRef
-from orderctl.exceptions import Refused, TooLate
+from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused, TooLate
+from order_operations.deployments.service_ref import ServiceRef
 
-MAX_DESCRIBED = 20  # ECS's limit for DescribeServiceDeployments
+MAX_DESCRIBED = 20  # service deployments in one DescribeServiceDeployments, ECS
 
-LATE = frozenset({"ConflictException", "InvalidParameterException"})
-"""Error codes that ECS returns for a call on a deployment or a hook that has already ended."""
+LATE = frozenset(
+    {"ClientException", "ConflictException", "InvalidParameterException", "ServiceDeploymentNotFoundException"}
+)
+"""Error codes of ECS for a call about a deployment, or a hook, that has ended. AWS does not document which it is."""
+
+MISSING_SERVICE = frozenset({"ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException"})
+THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+SERVER_ERROR = 500
+"""HTTP status from which a call may have taken effect."""
+
+MISSING = "MISSING"
+"""Reason of a failure in an answer: ECS lists the deployment or revision, but does not describe it yet."""
+DESCRIBE_ATTEMPTS = 10
+DESCRIBE_SECONDS = 2.0
+
+
+def wait_until_described() -> None:
+    """Sleep between two attempts to describe what ECS has listed."""
+    time.sleep(DESCRIBE_SECONDS)
 
 
 class Status(StrEnum):
@@ -30,13 +48,23 @@ class Status(StrEnum):
     ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
     ROLLBACK_SUCCESSFUL = "ROLLBACK_SUCCESSFUL"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
+    UNKNOWN = "UNKNOWN"
+    """A status that is new in ECS: it is shown under its own name, and the deployment counts as under way."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Status":  # noqa: ARG003 - name in the base class
+        return cls.UNKNOWN
 
     @property
     def is_over(self) -> bool:
         return self in {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED}
 
 
-UNDER_WAY = tuple(status for status in Status if not status.is_over)
+FAILED = frozenset({Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED})
+"""Statuses of a deployment that did not ship its image."""
+
+WATCHED = frozenset({"MONITORING", "MONITORING_COMPLETE", "TRIGGERED"})
+"""Statuses of a deployment's alarms that ECS watches, or has watched."""
 
 
 class Stage(StrEnum):
@@ -79,6 +107,8 @@ class Hook:
 class Deployment:
     arn: str
     status: Status
+    state: str
+    """The status under ECS's own name."""
     stage: Stage | None
     reason: str
     created_at: datetime
@@ -86,6 +116,10 @@ class Deployment:
     target: Revision
     sources: tuple[Revision, ...]
     hook: Hook | None
+    alarms: tuple[str, ...]
+    """Names of the alarms that the deployment is configured to watch."""
+    alarms_status: str
+    """ECS's status of the watch: MONITORING, DISABLED, …; "" if ECS names none."""
     triggered_alarms: tuple[str, ...]
     bake_minutes: int
     rollback_reason: str
@@ -94,6 +128,29 @@ class Deployment:
     @property
     def id(self) -> str:
         return self.arn.rpartition("/")[2]
+
+    @property
+    def is_unwatched(self) -> bool:
+        """True if ECS has started the deployment and watches none of its alarms."""
+        has_started = self.status not in {Status.PENDING, Status.UNKNOWN}
+        return bool(self.alarms) and has_started and self.alarms_status not in WATCHED
+
+    @property
+    def replaces_tasks(self) -> bool:
+        """True if tasks of an earlier revision run."""
+        return any(source.running for source in self.sources)
+
+
+class StartFailed(Exception):
+    """ECS did not start a deployment, or did not confirm it.
+
+    `took_effect` is None if it is unknown, because the answer was lost. `is_throttled` calls can be repeated.
+    """
+
+    def __init__(self, message: str, *, took_effect: bool | None, is_throttled: bool = False) -> None:
+        super().__init__(message)
+        self.took_effect = took_effect
+        self.is_throttled = is_throttled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +175,8 @@ class Service:
     """ARNs of the revisions that have or should have tasks: several during a deployment, or after a stopped one."""
     events: tuple[Event, ...]
     """Newest first."""
+    deployment: str | None
+    """ARN of the current service deployment, if ECS names one."""
 
     @property
     def current_revision(self) -> str | None:
@@ -126,23 +185,38 @@ class Service:
 
 
 class Fleet:
-    """Client of ECS for one service. `ecs` is a boto3 client."""
+    """Calls to ECS about one service.
 
-    def __init__(self, ecs: Any, ref: ServiceRef) -> None:
+    `ecs` is a boto3 client. `ecs_once` is one that repeats no call: each repeat of UpdateService would start another
+    deployment. `index_of` returns the digest of the index of an image, for the digest of either that ECS reports.
+    """
+
+    def __init__(
+        self,
+        ecs: Any,
+        ref: ServiceRef,
+        *,
+        ecs_once: Any = None,
+        index_of: Callable[[str], str] = lambda digest: digest,
+    ) -> None:
         self._ecs = ecs
+        self._ecs_once = ecs if ecs_once is None else ecs_once
+        self._index_of = index_of
         self.ref = ref
 
     def describe(self) -> Service:
-        """Return the service. Raises Refused if the service or its cluster does not exist."""
+        """Return the service. Raises DeploymentRefused if there is none."""
         try:
             answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") == "ClusterNotFoundException":
-                raise Refused(f"there is no cluster {self.ref.cluster}: was {self.ref.environment} created?") from None
+            if _code(error) in MISSING_SERVICE:
+                raise DeploymentRefused(f"there is no cluster {self.ref.cluster}: {self._how_to_create}") from None
             raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
-            raise Refused(f"there is no service {self.ref.service} in the cluster {self.ref.cluster}")
+            raise DeploymentRefused(
+                f"there is no service {self.ref.service} in the cluster {self.ref.cluster}: {self._how_to_create}"
+            )
         return _service(active[0])
 
     def architecture(self, service: Service) -> str:
@@ -152,13 +226,17 @@ class Fleet:
         return {"X86_64": "amd64", "ARM64": "arm64"}[platform]
 
     def digest_of(self, revision_arn: str) -> str | None:
-        """Return the image digest of a revision's tasks; None until its first task has resolved the tag to a digest."""
-        answer = self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn])
-        for revision in answer["serviceRevisions"]:
+        """Return the digest of a revision's tasks, which the first task resolved from the tag.
+
+        It is None before that, and stays None if ECS could not resolve the tag in three attempts.
+        """
+        for revision in self._complete(
+            "serviceRevisions",
+            lambda: self._ecs.describe_service_revisions(serviceRevisionArns=[revision_arn]),
+        ):
             for image in revision.get("containerImages", ()):
-                if image["containerName"] == self.ref.kind:
-                    digest: str | None = image.get("imageDigest")
-                    return digest
+                if image["containerName"] == self.ref.kind and "imageDigest" in image:
+                    return self._index_of(image["imageDigest"])
         return None
 
     def digest_deployed(self, deployment: Deployment, live: str | None) -> str | None:
@@ -194,17 +272,50 @@ class Fleet:
         return self._listed(limit=limit)
 
     def under_way(self) -> Deployment | None:
-        """Return the deployment that has not ended, or None."""
-        return next((each for each in self._listed(statuses=UNDER_WAY) if not each.status.is_over), None)
+        """Return the newest deployment that has not ended, or None.
+
+        The service's own answer names it, and so does the list: either may be late.
+        """
+        current = self.describe().deployment
+        named = self.deployment(current) if current else None
+        if named is not None and not named.status.is_over:
+            return named
+        return next((each for each in self._listed() if not each.status.is_over), None)
+
+    def newest_task_definition(self, service: Service) -> str:
+        """Return the ARN of the newest task definition of the service's family, which Terraform registered."""
+        family = service.task_definition.rpartition("/")[2].partition(":")[0]
+        answer = self._ecs.describe_task_definition(taskDefinition=family)
+        return str(answer["taskDefinition"]["taskDefinitionArn"])
 
     def deployment(self, arn: str) -> Deployment | None:
-        """Return the deployment with this ARN; None while ECS does not list it yet."""
-        found = self._described([arn])
-        return found[0] if found else None
+        """Return a deployment; None until ECS describes it, which takes a moment."""
+        found = self._describe([arn])["serviceDeployments"]
+        return _deployment(found[0]) if found else None
 
-    def start(self) -> None:
-        """Begin a deployment of the image that the live tag points to now."""
-        self._ecs.update_service(cluster=self.ref.cluster, service=self.ref.service, forceNewDeployment=True)
+    def start(self) -> str | None:
+        """Start a deployment of the image that the live tag points to now, by one call that is not repeated.
+
+        Returns:
+            The ARN of the deployment; None if ECS does not name it yet.
+
+        Raises:
+            StartFailed: if ECS refused the call, or its answer was lost.
+        """
+        call = self._ecs_once.update_service
+        try:
+            answer = call(cluster=self.ref.cluster, service=self.ref.service, forceNewDeployment=True)
+        except ClientError as error:
+            is_lost = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR
+            raise StartFailed(
+                f"ECS refused the deployment: {error}",
+                took_effect=None if is_lost else False,
+                is_throttled=_code(error) in THROTTLED,
+            ) from error
+        except BotoCoreError as error:
+            raise StartFailed(f"ECS did not answer the start of the deployment: {error}", took_effect=None) from error
+        arn: str | None = answer["service"].get("currentServiceDeployment")
+        return arn
 
     def proceed(self, deployment: Deployment, hook: Hook) -> None:
         """Continue a deployment that is paused at a hook: production traffic shifts to green.
@@ -226,21 +337,47 @@ class Fleet:
         with _in_time(deployment):
             self._ecs.continue_service_deployment(serviceDeploymentArn=deployment.arn, hookId=hook.id, action=action)
 
-    def _listed(self, *, limit: int = MAX_DESCRIBED, statuses: Sequence[Status] = ()) -> list[Deployment]:
-        answer = self._ecs.list_service_deployments(
-            cluster=self.ref.cluster,
-            service=self.ref.service,
-            maxResults=limit,
-            **({"status": [str(status) for status in statuses]} if statuses else {}),
-        )
-        arns = [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
-        return sorted(self._described(arns), key=lambda deployment: deployment.created_at, reverse=True)
-
-    def _described(self, arns: Sequence[str]) -> list[Deployment]:
+    def _listed(self, *, limit: int = MAX_DESCRIBED) -> list[Deployment]:
+        arns: list[str] = []
+        request: dict[str, Any] = {"maxResults": limit}
+        while True:  # a page may be empty and have a token
+            answer = self._ecs.list_service_deployments(cluster=self.ref.cluster, service=self.ref.service, **request)
+            arns += [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
+            if len(arns) >= limit or not answer.get("nextToken"):
+                break
+            request["nextToken"] = answer["nextToken"]
         if not arns:
             return []
-        answer = self._ecs.describe_service_deployments(serviceDeploymentArns=list(arns))
-        return [_deployment(each) for each in answer["serviceDeployments"]]
+        found = self._complete("serviceDeployments", lambda: self._describe(arns[:limit]))
+        return sorted(map(_deployment, found), key=lambda deployment: deployment.created_at, reverse=True)
+
+    def _describe(self, arns: Sequence[str]) -> Any:
+        return self._ecs.describe_service_deployments(serviceDeploymentArns=list(arns))
+
+    def _complete(self, member: str, describe: Callable[[], Any]) -> list[dict[str, Any]]:
+        """Return everything that is described. Repeat the call while ECS does not know yet what it has listed.
+
+        Raises:
+            DeploymentFailed: if the answer has other failures, or still lacks something.
+        """
+        answer = describe()
+        for _ in range(DESCRIBE_ATTEMPTS):
+            if not answer.get("failures") or any(each.get("reason") != MISSING for each in answer["failures"]):
+                break
+            wait_until_described()
+            answer = describe()
+        if failures := answer.get("failures"):
+            named = ", ".join(f"{each.get('arn')}: {each.get('reason')}" for each in failures)
+            raise DeploymentFailed(
+                f"ECS does not describe {named}: try again, and see "
+                f"`aws ecs list-service-deployments --cluster {self.ref.cluster} --service {self.ref.service}`"
+            )
+        described: list[dict[str, Any]] = answer[member]
+        return described
+
+    @property
+    def _how_to_create(self) -> str:
+        return f"create the environment with `orderctl env apply --env {self.ref.environment}`"
 
 
 @contextmanager
@@ -248,10 +385,14 @@ def _in_time(deployment: Deployment) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in LATE:
+        if _code(error) not in LATE:
             raise
         message = error.response.get("Error", {}).get("Message")
-        raise TooLate(f"{deployment.id}: too late, ECS refused the call: {message}") from None
+        raise TooLate(f"{deployment.id}: too late, ECS refused the call: {message}; see `orderctl status`") from None
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
 
 
 def _service(response: Mapping[str, Any]) -> Service:
@@ -265,12 +406,13 @@ def _service(response: Mapping[str, Any]) -> Service:
         task_definition=response["taskDefinition"],
         desired=response["desiredCount"],
         running=response["runningCount"],
-        alarms=tuple(configuration.get("alarms", {}).get("alarmNames", ())),
+        alarms=_enabled_alarms(configuration.get("alarms", {})),
         production_rule=advanced.get("productionListenerRule"),
         test_rule=advanced.get("testListenerRule"),
         target_groups=tuple(group for group in groups if group),
         revisions=tuple(revision["arn"] for revision in response.get("currentServiceRevisions", ())),
         events=tuple(Event(id=event["id"], message=event["message"]) for event in response.get("events", ())),
+        deployment=response.get("currentServiceDeployment"),
     )
 
 
@@ -280,6 +422,7 @@ def _deployment(response: Mapping[str, Any]) -> Deployment:
     return Deployment(
         arn=response["serviceDeploymentArn"],
         status=Status(response["status"]),
+        state=response["status"],
         stage=Stage(stage) if stage in set(Stage) else None,  # a stage that is new in ECS must not stop the command
         reason=response.get("statusReason", ""),
         created_at=response["createdAt"],
@@ -287,11 +430,17 @@ def _deployment(response: Mapping[str, Any]) -> Deployment:
         target=_revision(response["targetServiceRevision"]),
         sources=tuple(_revision(source) for source in response.get("sourceServiceRevisions", ())),
         hook=_hook(waiting[0]) if waiting else None,
+        alarms=_enabled_alarms(response.get("deploymentConfiguration", {}).get("alarms", {})),
+        alarms_status=response.get("alarms", {}).get("status", ""),
         triggered_alarms=tuple(response.get("alarms", {}).get("triggeredAlarmNames", ())),
         bake_minutes=response.get("deploymentConfiguration", {}).get("bakeTimeInMinutes", 0),
         rollback_reason=rollback.get("reason", ""),
         rollback_revision=rollback.get("serviceRevisionArn"),
     )
+
+
+def _enabled_alarms(response: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(response.get("alarmNames", ())) if response.get("enable") else ()
 
 
 def _revision(response: Mapping[str, Any]) -> Revision:

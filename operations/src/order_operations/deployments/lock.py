@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from orderctl.deploy.service_ref import ServiceRef
-from orderctl.exceptions import DeploymentFailed, Locked
+from order_operations.deployments.errors import DeploymentFailed, Locked
+from order_operations.deployments.service_ref import ServiceRef
 
 AT = "lock"
 """Range key of a lock. Entries of the audit trail, in the same table, have a time as their range key."""
@@ -92,7 +92,7 @@ class Lock:
                 raise
             raise DeploymentFailed(
                 f"the lock on {self._ref} was lost, and another operator may be deploying it: "
-                f"check with `orderctl status {self._ref.kind} --env {self._ref.environment}`"
+                f"check with `orderctl status {self._ref.place}`"
             ) from None
 
     @contextmanager
@@ -132,12 +132,12 @@ class Lock:
 
     def _explain(self, found: dict[str, dict[str, str]], now: int) -> str:
         if not found:
-            return f"another operator is deploying {self._ref}"
+            return f"another operator is deploying {self._ref}: see `orderctl history {self._ref.place}`"
         seconds = now - int(found["taken_at"]["N"])
         expires = max(0, int(found["until"]["N"]) - now)
         return (
             f"{found['actor']['S']} has held the lock on {self._ref} for {seconds} s: {found['what']['S']}. "
-            f"If that command no longer runs, the lock expires in {expires} s"
+            f"If that command no longer runs, the lock expires in {expires} s; see `orderctl status {self._ref.place}`"
         )
 
 

@@ -49,6 +49,16 @@ class ServiceRef:
         return f"previous-{self.environment}"
 
     @property
+    def oldest_tag(self) -> str:
+        """Tag that keeps the image of the previous tag while a deployment moves that one: it may have to go back."""
+        return f"{self.previous_tag}.oldest"
+
+    @property
+    def place(self) -> str:
+        """Arguments that name the service in a command."""
+        return f"{self.kind} --env {self.environment}"
+
+    @property
     def table_prefix(self) -> str:
         return f"{self.environment}-"
 

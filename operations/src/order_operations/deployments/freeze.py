@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from orderctl.deploy.service_ref import ServiceRef
+from order_operations.deployments.service_ref import ServiceRef
 
 AT = "pause"
 """Range key of a freeze. It keeps the former name `pause`, because other releases read it."""
