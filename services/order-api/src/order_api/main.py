@@ -20,7 +20,7 @@ from order_api.dependencies import OPERATIONAL, Services, declared_access
 from order_api.health.lifecycle import Lifecycle
 from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
-from order_api.middleware import Admission, RequestContext
+from order_api.middleware import Admission, PageHeaders, RequestContext
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
@@ -95,8 +95,13 @@ def create_app(
         metrics=metrics,
         release=settings.commit,
     )
+    app.add_middleware(PageHeaders)
     app.add_middleware(
-        RequestContext, metrics=metrics, tracing=tracing, lifecycle=lifecycle
+        RequestContext,
+        metrics=metrics,
+        tracing=tracing,
+        lifecycle=lifecycle,
+        public_address=settings.public_address,
     )  # the middleware added last is the outermost
     return app
 
@@ -147,8 +152,9 @@ def _wire(
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
             on_accepted=metrics.accepted.inc,
             on_ended=metrics.order_ended,
+            on_unreadable=metrics.unreadable,
         ),
-        products=ProductService(adapters.inventory, cursors, clock),
+        products=ProductService(adapters.inventory, cursors, clock, on_unreadable=metrics.unreadable),
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
         lifecycle=lifecycle,
