@@ -245,9 +245,7 @@ class FaultyOrders(MemoryOrderRepository):
     error: Exception | None = None
     applied = False
 
-    async def add(
-        self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None
-    ) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:
         error, self.error = self.error, None
         if error is None or self.applied:
             await super().add(order, key_record, sent_reference=sent_reference)

@@ -77,8 +77,7 @@ def read_json(headers: Iterable[tuple[bytes, bytes]], body: bytes, example: str)
     if not body or body.isspace():
         raise InvalidRequest([Fault("", "missing", f"the body is empty; send a JSON object, such as {example}")])
     _check_headers(headers)
-    if body.startswith(BOM):
-        body = body[len(BOM) :]
+    body = body.removeprefix(BOM)
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -114,7 +113,9 @@ def read_query(query: bytes, repeatable: Collection[str]) -> list[tuple[str, str
         if not _is_text(name) or not _is_text(value):
             shown = shorten(name)
             faults.append(
-                Fault(f"query:{shown}", "not_utf8", f"percent-encode the parameter {shown} as UTF-8, such as %C3%A9 for é")
+                Fault(
+                    f"query:{shown}", "not_utf8", f"percent-encode the parameter {shown} as UTF-8, such as %C3%A9 for é"
+                )
             )
         elif name in seen and name not in repeatable:
             shown = shorten(name)
@@ -191,7 +192,10 @@ class _Container:
 
 
 def _first_fault(text: str) -> Fault | None:
-    """Return the first repeated name, number that JSON lacks, or half of a surrogate pair. Up to it the text is JSON."""
+    """Return the first repeated name, number that JSON lacks, or half of a surrogate pair.
+
+    Up to this fault the text is JSON.
+    """
     stack: list[_Container] = []
     for token in _TOKEN.finditer(text):
         word, here = token.group(), stack[-1] if stack else _Container(None)

@@ -131,10 +131,10 @@ def _missing(mistake: Mistake) -> str:
 def _unknown(mistake: Mistake) -> str:
     name, known = str(mistake.path[-1]), list(_fields(mistake.model))
     if mistake.where == "query":
-        return f"there is no parameter {shorten(name)}{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+        return f"there is no parameter {shorten(name)}{_hint(name, known)}; allowed: {', '.join(known)}"
     if mistake.root and mistake.root.__name__ == "OrderIn" and name in FOREIGN:
         return f"there is no field {name} here: {FOREIGN[name]}"
-    return f"there is no field {shorten(name)}{did_you_mean(name, known)}; allowed: {', '.join(known)}"
+    return f"there is no field {shorten(name)}{_hint(name, known)}; allowed: {', '.join(known)}"
 
 
 def _too_long(mistake: Mistake) -> str:
@@ -210,12 +210,14 @@ def faults_of(errors: Iterable[Mapping[str, Any]], models: Mapping[str, type[Bas
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a suggestion as an addition to a sentence, or an empty text."""
     choices = {each.casefold(): each for each in known}
-    lowered = name[:64].casefold().replace("-", "_") if "_" in "".join(choices) else name[:64].casefold()
-    synonym = SYNONYMS.get(lowered)
-    if synonym in choices.values():
-        return f"; did you mean {synonym}?"
-    close = get_close_matches(lowered, choices, n=1)
+    close = get_close_matches(name[:64].casefold(), choices, n=1)
     return f"; did you mean {choices[close[0]]}?" if close else ""
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """Return a suggestion for the name of a field or parameter."""
+    synonym = SYNONYMS.get(name.casefold())
+    return f"; did you mean {synonym}?" if synonym in known else did_you_mean(name, known)
 
 
 def _fault(error: Mapping[str, Any], models: Mapping[str, type[BaseModel]]) -> Fault:

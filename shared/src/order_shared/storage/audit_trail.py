@@ -53,7 +53,9 @@ class DynamoAuditTrail:
             ScanIndexForward=not newest_first,
             Limit=limit,
         )
-        return [_operation({name: value["S"] for name, value in item.items() if "S" in value}) for item in answer["Items"]]
+        return [
+            _operation({name: value["S"] for name, value in item.items() if "S" in value}) for item in answer["Items"]
+        ]
 
     def _put(self, operation: Operation, at: datetime) -> bool:
         item = {

@@ -100,9 +100,7 @@ class OrderSlice:
 class OrderRepository(Protocol):
     """Port of orders. Any method may raise StorageUnavailable; the outcome of a write is then unknown."""
 
-    async def add(
-        self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None
-    ) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:
         """Store a pending order, its idempotency record and its reference record in one transaction.
 
         `sent_reference` is the order's reference as the customer sent it. No order may have it either: the last
@@ -195,9 +193,7 @@ class DynamoOrderRepository:
         self._clock = clock
         self._open_shards = open_shards
 
-    async def add(
-        self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None
-    ) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:
         now = self._clock()
         operations: list[WriteOperation] = [
             Put(self._tables.orders, to_item(order, self._open_shards), ORDER_ABSENT),

@@ -27,8 +27,8 @@ from order_api.problems import (
     error_response,
     problem_response,
 )
-from order_api.refusals import DOCUMENTED
 from order_api.reader import Fault, UnsupportedMediaType
+from order_api.refusals import DOCUMENTED
 from order_api.regions import NotHomeRegion
 from order_api.sentences import RULES
 from order_shared.domain.errors import PlatformError

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
-from order_api.problems import ProblemKind
+from order_api.problems import ERROR_PAGES, ProblemKind
 
 TITLE = "Order API"
 
@@ -28,7 +28,8 @@ def description(kinds: Iterable[ProblemKind]) -> str:
     """Return the text of `description.md`, with the tables of scopes and errors."""
     scopes = "".join(f"| `{scope}` | {allows} |\n" for scope, allows in SCOPES.items())
     rows = "".join(
-        f"| `{kind.code}` | {int(kind.status)} | {'yes' if kind.retryable else 'no'} | {kind.title} |\n"
+        f"| `{kind.code}` | {int(kind.status)} | {'yes' if kind.retryable else 'no'} "
+        f"| [{kind.title}]({ERROR_PAGES}/{kind.code}) |\n"
         for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code))
     )
     return (files(__package__) / "description.md").read_text("utf-8").rstrip().format(scopes=scopes, errors=rows)

@@ -68,14 +68,10 @@ class OrderIn(Request):
         for line in self.lines:
             merged[line.sku] = merged.get(line.sku, 0) + line.quantity
         if len(merged) > MAX_LINES:
-            raise PydanticCustomError(
-                "too_many_lines", "too many products", {"number": len(merged)}
-            )
+            raise PydanticCustomError("too_many_lines", "too many products", {"number": len(merged)})
         for sku, quantity in merged.items():
             if quantity > MAX_QUANTITY:
-                raise PydanticCustomError(
-                    "too_many_units", "too many units", {"number": quantity, "sku": sku}
-                )
+                raise PydanticCustomError("too_many_units", "too many units", {"number": quantity, "sku": sku})
         self._quantities = merged
         return self
 
@@ -105,6 +101,7 @@ class OrderQuery(PageQuery):
     created_at_lt: Annotated[
         InstantIn | None, Field(alias="created_at[lt]", description="Only orders created before this time.")
     ] = None
+
     @field_validator("created_at_lt")
     @classmethod
     def _not_before_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
