@@ -11,10 +11,10 @@ import pytest
 from openapi_spec_validator import validate
 
 from devstack.issuer import ALL_SCOPES
-from order_api.openapi.errors import DETAILS, KINDS, SAMPLES
+from order_api.openapi.errors import DETAILS, SAMPLES
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.texts import TAGS
-from order_api.problems import FRAMEWORK_PROBLEMS, VALIDATION_FAILED
+from order_api.problems import FRAMEWORK_PROBLEMS, KINDS, VALIDATION_FAILED
 from order_api.schemas import Resource
 from tests.documents import assert_committed, faults, first_difference, printed_by
 from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, answer_of, media_of, operation_of
@@ -182,7 +182,7 @@ def test_every_error_example_matches_the_table_of_problems(name: str, status: st
             kind.status,
             kind.retryable,
         )
-        assert problem["type"].endswith(f":{code}")
+        assert problem["type"] == f"/pages/errors/{code}"
 
 
 # Uniform rendering

@@ -21,6 +21,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from order_shared.domain.clock import from_micros, to_text
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.models import Customer
 from order_shared.runtime.validation import NAME_PATTERN
@@ -62,6 +63,20 @@ RSA_BITS = range(2048, 8192 + 1)
 
 class Unauthenticated(PlatformError):
     """The request has no bearer token."""
+
+
+PARTS = 3
+"""Parts of a signed JWT."""
+INVALID: Mapping[type[Exception], str] = {
+    jwt.InvalidSignatureError: "the signature of the token does not match the issuer's key",
+    jwt.InvalidAudienceError: "the token's aud is not an audience of this API",
+    jwt.InvalidIssuerError: "the token's iss is not the issuer that this API trusts",
+    jwt.ImmatureSignatureError: "the token is not valid yet: its nbf or iat is in the future",
+    jwt.exceptions.InvalidSubjectError: "the token's sub is not a string",
+    jwt.InvalidIssuedAtError: "the token's iat is not a number",
+    jwt.exceptions.InvalidJTIError: "the token's jti is not a string",
+}
+"""Reason by error of the verification."""
 
 
 class InvalidToken(Unauthenticated):
@@ -221,9 +236,26 @@ def _is_key_id(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_KEY_ID_LENGTH
 
 
+def _sentence(error: Exception, token: str) -> str:
+    """Return the reason why a token is not valid. Only the text of our own errors is used."""
+    match error:
+        case jwt.ExpiredSignatureError():
+            expired = jwt.decode(token, options={"verify_signature": False})["exp"]  # the signature has been verified
+            return f"the token expired at {to_text(from_micros(max(0, int(expired)) * 1_000_000))}"
+        case jwt.MissingRequiredClaimError(claim=claim):
+            return f"the token has no claim {claim}"
+        case _:
+            return next(
+                (text for kind, text in INVALID.items() if isinstance(error, kind)),
+                "this is not a JWT: its parts are not base64url-encoded JSON",
+            )
+
+
 def _header(token: str) -> dict[str, Any]:
     """Return the token's header, which contains the key id. PyJWT parses it again to check the signature."""
-    part = token.partition(".")[0]
+    part, *others = token.split(".")
+    if len(others) != PARTS - 1:
+        raise InvalidToken(f"this is not a JWT: expected {PARTS} parts separated by dots, found {len(others) + 1}")
     header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     if not isinstance(header, dict):
         raise InvalidToken("the token's header is not a JSON object")
@@ -288,7 +320,7 @@ class TokenVerifier:
                 options={"require": self._required, "verify_aud": self._has_aud},
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise InvalidToken(f"the token is not valid: {error}") from error
+            raise InvalidToken(_sentence(error, token)) from error
         return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:

@@ -116,7 +116,7 @@ class ScopedRoute(APIRoute):
                 raise NotHomeRegion(home)
             read = _ReadRequest(request.scope, request.receive)
             query: bytes = request.scope["query_string"]
-            read.parameters = QueryParams(read_query(query, repeatable) if query else ())
+            read.parameters = QueryParams(read_query(query, repeatable) if query else [])
             if example is not None:
                 read.document = read_json(request.scope["headers"], await read.body(), example)
                 request.scope["state"]["document"] = read.document
@@ -130,7 +130,8 @@ class ScopedRoute(APIRoute):
     def _models(self) -> Mapping[str, type[BaseModel]]:
         """Return the models of the body and of the query, where the endpoint has them."""
         fields = {"body": self.body_field, "query": next(iter(self.dependant.query_params), None)}
-        return {where: field.field_info.annotation for where, field in fields.items() if field is not None}
+        models = {where: field.field_info.annotation for where, field in fields.items() if field is not None}
+        return cast("Mapping[str, type[BaseModel]]", models)
 
 
 def _repeatable(query: type[BaseModel] | None) -> frozenset[str]:

@@ -154,10 +154,10 @@ def _check_headers(headers: Iterable[tuple[bytes, bytes]]) -> None:
     if media_type.strip() != "application/json":
         sent = shorten(media_type.strip())
         raise UnsupportedMediaType(f"send JSON with the header Content-Type: application/json; {sent} is not supported")
-    for parameter in parameters:
-        name, _, charset = parameter.partition("=")
-        if name.strip() == "charset" and charset.strip(' \t"') not in {"utf-8", "utf8"}:
-            raise UnsupportedMediaType("send the body in UTF-8, with the header Content-Type: application/json")
+    pairs = (each.partition("=") for each in parameters)
+    charsets = {value.strip(' "') for name, _, value in pairs if name.strip() == "charset"}
+    if not charsets <= {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("send the body in UTF-8, with the header Content-Type: application/json")
 
 
 def _is_text(text: str) -> bool:

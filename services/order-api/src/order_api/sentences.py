@@ -4,7 +4,7 @@ No text of a library is used: an error type without an entry gets the rule of it
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
@@ -214,9 +214,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {choices[close[0]]}?" if close else ""
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def _hint(name: str, known: Collection[str]) -> str:
     """Return a suggestion for the name of a field or parameter."""
-    synonym = SYNONYMS.get(name.casefold())
+    synonym = SYNONYMS.get(name.casefold(), "")
     return f"; did you mean {synonym}?" if synonym in known else did_you_mean(name, known)
 
 

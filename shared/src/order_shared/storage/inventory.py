@@ -12,7 +12,7 @@ increased between them: at the instant between the reads, all shards together he
 Decreases are not counted: the proof does not need them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
@@ -67,7 +67,9 @@ class InventoryRepository(Protocol):
         """Return the existing products among `skus`, by SKU. Strongly consistent."""
         ...
 
-    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product | UnreadableProduct]:
+    async def list_products(
+        self, tenant: str, *, after: str | None, limit: int
+    ) -> Sequence[Product | UnreadableProduct]:
         """Return up to `limit` products, sorted by SKU, that follow the SKU `after`. Eventually consistent.
 
         A product that this release cannot read does not fail the others.
@@ -180,7 +182,9 @@ class DynamoInventoryRepository:
         items = await self._dynamo.get_many(self._table, keys)
         return {product.sku: product for product in map(_to_product, items)}
 
-    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product | UnreadableProduct]:
+    async def list_products(
+        self, tenant: str, *, after: str | None, limit: int
+    ) -> Sequence[Product | UnreadableProduct]:
         condition = HashKey("tenant", tenant) & RangeKey("sku").gt(after) if after else HashKey("tenant", tenant)
         items = await self._dynamo.query(self._table, condition, index=PRODUCTS_BY_TENANT_INDEX, limit=limit)
         return list(map(_readable_product, items))

@@ -5,7 +5,7 @@ order also has `open_shard` and `due_at`, so it is in the sparse index `open_ord
 eventually consistent, so each write that follows a read of the index has a condition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -93,7 +93,7 @@ class UnreadableOrder:
 class OrderSlice:
     """Orders from one read of a window. `more` is True if the window may contain further orders."""
 
-    orders: list[Order | UnreadableOrder]
+    orders: Sequence[Order | UnreadableOrder]
     more: bool
 
 

@@ -14,13 +14,13 @@ _REPEAT = "Send the same request again, with the same Idempotency-Key, after the
 
 EXPLANATIONS: Mapping[str, Explanation] = {
     "amount_not_chargeable": Explanation(
-        "The order has a payment token, and the payment provider cannot charge exactly its total: the total is below the "
-        "provider's minimum, above its maximum, or has decimals that the provider does not support.",
+        "The order has a payment token, and the payment provider cannot charge exactly its total: the total is below "
+        "the provider's minimum, above its maximum, or has decimals that the provider does not support.",
         "Change the lines so that the total is within the limit in detail, or place the order without a payment token.",
     ),
     "currency_mismatch": Explanation(
-        "The lines of the order have products that are priced in different currencies. The member errors points at each "
-        "line.",
+        "The lines of the order have products that are priced in different currencies. The member errors points at "
+        "each line.",
         "Place one order per currency.",
     ),
     "idempotency_key_missing": Explanation(
@@ -43,12 +43,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     ),
     "internal_error": Explanation(
         "An unexpected error occurred in the service. It has been logged.",
-        "Send the same request again, with the same Idempotency-Key. If the error persists, ask for support and include "
-        "request_id.",
+        "Send the same request again, with the same Idempotency-Key. If the error persists, ask for support and "
+        "include request_id.",
     ),
     "invalid_cursor": Explanation(
         "The cursor was not issued for this list, for these filters and this sort, or for this customer.",
-        "Send next_cursor of the previous page unchanged, with all other parameters as before, or start without a cursor.",
+        "Send next_cursor of the previous page unchanged, with all other parameters as before, or start without one.",
     ),
     "malformed_request": Explanation(
         "The received bytes are not a valid HTTP/1.1 request, or two programs could read them differently. The "
@@ -100,8 +100,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "Send the same request again, with the same Idempotency-Key.",
     ),
     "temporarily_unavailable": Explanation(
-        "The service is overloaded, or something that it depends on does not respond. The order may have been placed or "
-        "not.",
+        "The service is overloaded, or something that it depends on does not respond. The order may have been placed "
+        "or not.",
         f"{_REPEAT} No second order is placed.",
     ),
     "unauthenticated": Explanation(

@@ -36,7 +36,7 @@ async def style() -> Response:
 
 def _explanation(kind: ProblemKind) -> list[h.Node]:
     explained = EXPLANATIONS[kind.code]
-    facts = {
+    facts: dict[str, h.Node] = {
         "Code": h.code[kind.code],
         "HTTP status": f"{int(kind.status)} {kind.status.phrase}",
         "Retryable": "yes: the same request may succeed later" if kind.retryable else "no: change the request first",
