@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import jwt
 import pytest
+import pytest_asyncio
 from pydantic_core._pydantic_core import list_all_errors
 
 from devstack.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID
@@ -153,7 +154,7 @@ MISTAKES: dict[str, Mistake] = {
     "unit_price 12.90": product(f"{PRICE}12.9", "/unit_price", unit_price=12.90),
     "unit_price text": product(f'{PRICE}"12.90"', "/unit_price", unit_price="12.90"),
     "unknown SKUs": order(
-        "there is no product NOPE; did you mean",
+        "there is no product tea-green-100, NOPE",
         "/lines/1/sku",
         "/lines/3/sku",
         status=422,
@@ -363,7 +364,7 @@ MISTAKES: dict[str, Mistake] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop() -> AsyncIterator[Api]:
     async with open_api() as api:
         await api.put_product(TEA, units=5)
