@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
 from devstack.issuer import ALL_SCOPES
+from order_api.openapi.__main__ import with_table
 from order_api.openapi.errors import DETAILS, SAMPLES
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.texts import TAGS
@@ -19,6 +21,7 @@ from order_api.schemas import Resource
 from tests.documents import assert_committed, faults, first_difference, printed_by
 from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, answer_of, media_of, operation_of
 
+ROOT = Path(__file__).parents[3]
 WITHOUT_BODY = {"304"}
 UNROUTED = {kind.code for kind in FRAMEWORK_PROBLEMS.values()} - {VALIDATION_FAILED.code}
 """Problems of paths and methods without an operation."""
@@ -106,6 +109,12 @@ def test_the_description_lists_every_scope_and_every_code() -> None:
     text = DOCUMENT["info"]["description"]
     for name in (*ALL_SCOPES.split(), *KINDS):
         assert f"| `{name}` |" in text
+
+
+def test_the_guide_lists_every_code() -> None:
+    guide = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert with_table(guide) == guide, "run `make docs`"
+    assert all(f"`{code}`" in guide for code in KINDS)
 
 
 # Answers and examples
