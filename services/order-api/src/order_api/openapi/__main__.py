@@ -13,7 +13,6 @@ from order_api import api, openapi
 from order_api.openapi.texts import error_rows
 from order_api.problems import KINDS
 
-
 BEGIN, END = "<!-- error codes: begin -->\n", "<!-- error codes: end -->"
 
 
@@ -21,7 +20,7 @@ def with_table(text: str) -> str:
     """Return a Markdown text with the table of errors between its markers."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
-    table = "| code | status | retryable | title |\n|---|---|---|---|\n" + error_rows(KINDS.values(), "$ORDER_API_URL")
+    table = "| code | status | retryable | title |\n|---|---|---|---|\n" + error_rows(KINDS.values(), linked=False)
     return f"{before}{BEGIN}{table}{END}{after}"
 
 
