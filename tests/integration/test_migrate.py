@@ -198,7 +198,7 @@ async def stored_as_sent(shop: Shop, reference: str, *, cancelled: bool = False)
 async def holder(shop: Shop, order: Order, reference: str) -> str | None:
     """Return the id of the order that holds this form of a reference."""
     record = await shop.orders.find_record(reference_key(order.customer, reference))
-    return record and record.subject
+    return None if record is None else record.subject
 
 
 async def test_a_reference_and_its_record_get_the_normal_form(shop: Shop) -> None:

@@ -10,6 +10,7 @@ import httpx2
 import jwt
 import pytest
 import pytest_asyncio
+from pydantic import BaseModel
 from pydantic_core._pydantic_core import list_all_errors
 
 from devstack.issuer import ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID
@@ -438,12 +439,12 @@ async def test_a_time_may_have_its_zone_in_any_common_form(shop: Api, zone: str)
     assert response.status_code == 200, response.text
 
 
-MODELS = {"body": [OrderIn, ProductIn, StockIn], "query": [OrderQuery, PageQuery]}
+MODELS: dict[str, list[type[BaseModel]]] = {"body": [OrderIn, ProductIn, StockIn], "query": [OrderQuery, PageQuery]}
 PLACES = [
     (where, model, (name,) if name != "quantity" else ("lines", 0, "quantity"))
     for where, models in MODELS.items()
     for model in models
-    for name in (field.alias or name for name, field in model.model_fields.items())
+    for name in [field.alias or name for name, field in model.model_fields.items()]
 ]
 
 

@@ -36,8 +36,8 @@ class CurrencyMismatch(DomainError):
 
     def __init__(self, currencies: Mapping[str, str]) -> None:
         """`currencies` are the currencies by SKU."""
-        distinct = sorted(set(currencies.values()))
-        super().__init__(f"all lines of an order must have the same currency; these have {', '.join(distinct)}")
+        self.currencies = tuple(sorted(set(currencies.values())))
+        super().__init__(f"all lines of an order must have the same currency; these have {', '.join(self.currencies)}")
         self.details = {sku: f"{sku} is priced in {currency}" for sku, currency in currencies.items()}
 
 
