@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
-from starlette.datastructures import QueryParams
+from starlette.datastructures import Headers, QueryParams
 
 from order_api.auth import Identity, InsufficientScope, TokenVerifier
 from order_api.health.lifecycle import Lifecycle
@@ -81,10 +81,21 @@ def requires(scope: str, *errors: type[PlatformError]) -> Callable[[Endpoint], E
 
 
 class _ReadRequest(Request):
-    """Request whose query and body have been read by `order_api.reader`, so that the framework parses neither again."""
+    """Request whose query and body have been read by `order_api.reader`, so that the framework parses neither again.
 
-    parameters: QueryParams
+    It has no Content-Type, because the reader has checked it: the framework would parse it again.
+    """
+
+    parameters = QueryParams()
     document: Any = None
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, request.receive)
+        self._others = Headers(raw=[each for each in request.scope["headers"] if each[0] != b"content-type"])
+
+    @property
+    def headers(self) -> Headers:
+        return self._others
 
     @property
     def query_params(self) -> QueryParams:
@@ -100,6 +111,9 @@ class ScopedRoute(APIRoute):
     Every fault of the body, the query and the headers becomes an InvalidRequest.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"strict_content_type": False})  # the reader checks the media type
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer, access = super().get_route_handler(), _ACCESS.get(self.endpoint)
         if access is None:
@@ -114,9 +128,9 @@ class ScopedRoute(APIRoute):
                 raise InsufficientScope(scope)
             if writes and (home := services_of(request).home_elsewhere):
                 raise NotHomeRegion(home)
-            read = _ReadRequest(request.scope, request.receive)
-            query: bytes = request.scope["query_string"]
-            read.parameters = QueryParams(read_query(query, repeatable) if query else [])
+            read = _ReadRequest(request)
+            if query := request.scope["query_string"]:
+                read.parameters = QueryParams(read_query(query, repeatable))
             if example is not None:
                 read.document = read_json(request.scope["headers"], await read.body(), example)
                 request.scope["state"]["document"] = read.document

@@ -20,7 +20,7 @@ from order_api.dependencies import OPERATIONAL, Services, declared_access
 from order_api.health.lifecycle import Lifecycle
 from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
-from order_api.middleware import Admission, PageHeaders, RequestContext
+from order_api.middleware import Admission, RequestContext
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
@@ -95,7 +95,6 @@ def create_app(
         metrics=metrics,
         release=settings.commit,
     )
-    app.add_middleware(PageHeaders)
     app.add_middleware(
         RequestContext,
         metrics=metrics,

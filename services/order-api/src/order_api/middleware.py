@@ -36,6 +36,17 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLOSE = (b"connection", b"close")
+Headers = tuple[tuple[bytes, bytes], ...]
+PAGE_HEADERS: Headers = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    ),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+"""Security headers of every response below `/pages/`, errors included."""
 
 
 class RequestContext:
@@ -63,7 +74,7 @@ class RequestContext:
         if method == "HEAD":
             scope = {**scope, "method": "GET"}  # a copy: the server must not send the body
         request_id = _request_id(scope)
-        response_headers = [(b"x-request-id", request_id.encode())]
+        response_headers = [(b"x-request-id", request_id.encode()), *_page_headers(scope["path"])]
         traceparent = self._tracing.traceparent() or _traceparent(scope)
         scope.setdefault("state", {}).update(
             request_id=request_id,
@@ -109,28 +120,6 @@ class RequestContext:
         is_probe = status == HTTPStatus.OK and route in OPERATIONAL  # several per second would hide other log lines
         write_log = log.debug if is_probe else log.info
         write_log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
-
-
-class PageHeaders:
-    """Middleware that adds the security headers of web pages to every response below `/pages/`, errors included."""
-
-    HEADERS = (
-        (
-            b"content-security-policy",
-            b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-        ),
-        (b"referrer-policy", b"same-origin"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-    )
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PAGES):
-            scope["state"]["response_headers"].extend(self.HEADERS)
-        await self._app(scope, receive, send)
 
 
 class _Refused(BaseException):
@@ -226,6 +215,10 @@ class Admission:
             return message
 
         return bounded
+
+
+def _page_headers(path: str) -> Headers:
+    return PAGE_HEADERS if path.startswith(PAGES) else ()
 
 
 def _request_id(scope: Scope) -> str:

@@ -1,1 +1,1 @@
-"""Web pages: HTML from the server, without scripts. The middleware PageHeaders adds their security headers."""
+"""Web pages: HTML from the server, without scripts. The middleware RequestContext adds their security headers."""
