@@ -23,7 +23,7 @@ MAX_PAGE = 25
 """Maximum number of items of one segment that are rewritten concurrently."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Tally:
     """Counts of processed items: `versions` by the version that was read, and `rewritten` in total.
 

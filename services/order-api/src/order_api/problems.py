@@ -287,12 +287,12 @@ def _faults(error: PlatformError, kind: ProblemKind, document: Any) -> Sequence[
         case UnknownSku(details=details) | CurrencyMismatch(details=details):
             lines = enumerate(document["lines"]) if document else ()
             return [
-                Fault(f"/lines/{index}/sku", kind.code, details[line["sku"]])
+                Fault(pointer=f"/lines/{index}/sku", code=kind.code, detail=details[line["sku"]])
                 for index, line in lines
                 if line["sku"] in details
             ]
         case _ if type(error) in POINTERS:
-            return [Fault(POINTERS[type(error)], kind.code, str(error))]
+            return [Fault(pointer=POINTERS[type(error)], code=kind.code, detail=str(error))]
         case _:
             return ()
 

@@ -23,7 +23,7 @@ _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _CONSTANTS = frozenset({"NaN", "Infinity", "-Infinity"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault in a request: its place, its stable code and a sentence.
 
@@ -75,7 +75,9 @@ def read_json(headers: Iterable[tuple[bytes, bytes]], body: bytes, example: str)
     Raises UnsupportedMediaType, and InvalidRequest with the line and the column of the fault.
     """
     if not body or body.isspace():
-        raise InvalidRequest([Fault("", "missing", f"the body is empty; send a JSON object, such as {example}")])
+        raise InvalidRequest(
+            [Fault(pointer="", code="missing", detail=f"the body is empty; send a JSON object, such as {example}")]
+        )
     _check_headers(headers)
     body = body.removeprefix(BOM)
     try:
@@ -83,15 +85,19 @@ def read_json(headers: Iterable[tuple[bytes, bytes]], body: bytes, example: str)
     except UnicodeDecodeError as error:
         place = _place(body[: error.start].decode())
         detail = f"the body is not UTF-8: it has the byte 0x{body[error.start]:02x} at {place}"
-        raise InvalidRequest([Fault("", "not_utf8", detail)]) from error
+        raise InvalidRequest([Fault(pointer="", code="not_utf8", detail=detail)]) from error
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise InvalidRequest([_syntax_fault(text, error.pos)]) from error
     except RecursionError as error:
-        raise InvalidRequest([Fault("", "json_invalid", "the body is nested too deeply")]) from error
+        raise InvalidRequest(
+            [Fault(pointer="", code="json_invalid", detail="the body is nested too deeply")]
+        ) from error
     except (_Duplicate, _NoNumber, ValueError) as error:
-        raise InvalidRequest([_first_fault(text) or Fault("", "json_invalid", "the body is not valid JSON")]) from error
+        raise InvalidRequest(
+            [_first_fault(text) or Fault(pointer="", code="json_invalid", detail="the body is not valid JSON")]
+        ) from error
     if "\\u" in text and _HALF_PAIR.search(text) and (fault := _first_fault(text)):
         raise InvalidRequest([fault])
     return value
@@ -114,13 +120,15 @@ def read_query(query: bytes, repeatable: Collection[str]) -> list[tuple[str, str
             shown = shorten(name)
             faults.append(
                 Fault(
-                    f"query:{shown}", "not_utf8", f"percent-encode the parameter {shown} as UTF-8, such as %C3%A9 for é"
+                    pointer=f"query:{shown}",
+                    code="not_utf8",
+                    detail=f"percent-encode the parameter {shown} as UTF-8, such as %C3%A9 for é",
                 )
             )
         elif name in seen and name not in repeatable:
             shown = shorten(name)
             detail = f"the parameter {shown} occurs more than once; send it once"
-            faults.append(Fault(f"query:{shown}", "repeated", detail))
+            faults.append(Fault(pointer=f"query:{shown}", code="repeated", detail=detail))
         seen.add(name)
         found.append((name, value))
     if faults:
@@ -176,7 +184,9 @@ def _syntax_fault(text: str, position: int) -> Fault:
         found = "has a string without an end"
     else:
         found = f"has {_shown(text[position])} where it is not allowed"
-    return Fault("", "json_invalid", f"the body is not valid JSON: at {_place(text[:position])} it {found}")
+    return Fault(
+        pointer="", code="json_invalid", detail=f"the body is not valid JSON: at {_place(text[:position])} it {found}"
+    )
 
 
 def _shown(character: str) -> str:
@@ -208,7 +218,9 @@ def _first_fault(text: str) -> Fault | None:
         elif what := _fault_of(token, here):
             pointer = "".join(f"/{escape_pointer(str(container.part))}" for container in stack)
             code, detail = what
-            return Fault(pointer, code, f"the body has {detail}, at {_place(text[: token.start()])}")
+            return Fault(
+                pointer=pointer, code=code, detail=f"the body has {detail}, at {_place(text[: token.start()])}"
+            )
     return None
 
 

@@ -237,7 +237,7 @@ def _fault(error: Mapping[str, Any], models: Mapping[str, type[BaseModel]]) -> F
         model=_model_at(root, path[:-1] if is_name else path),
     )
     sentence = SENTENCES.get(kind, _by_rule)(mistake)
-    return Fault(_pointer(mistake), kind, sentence)
+    return Fault(pointer=_pointer(mistake), code=kind, detail=sentence)
 
 
 def _pointer(mistake: Mistake) -> str:

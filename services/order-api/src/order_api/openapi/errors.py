@@ -168,7 +168,7 @@ def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Fault | 
     if "requestBody" in operation:
         model = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
         name = schemas[model]["required"][0]
-        return Fault(f"/{name}", "missing", f"{name} is missing: {RULES[name]}")
+        return Fault(pointer=f"/{name}", code="missing", detail=f"{name} is missing: {RULES[name]}")
     parameters = operation["parameters"]
     faults = (
         _parameter_fault(each) for each in parameters if each["name"] != "Idempotency-Key"
@@ -181,7 +181,7 @@ def _parameter_fault(parameter: Mapping[str, Any]) -> Fault | None:
     schema = parameter["schema"].get("items", parameter["schema"])
     pointer = f"{parameter['in']}:{name}"
     if "maximum" in schema:
-        return Fault(pointer, "less_than_equal", f"{RULES[name]}; you sent {schema['maximum'] + 1}")
+        return Fault(pointer=pointer, code="less_than_equal", detail=f"{RULES[name]}; you sent {schema['maximum'] + 1}")
     if "pattern" in schema:
-        return Fault(pointer, "string_pattern_mismatch", f"{RULES[name]}; you sent {WRONG[name]}")
+        return Fault(pointer=pointer, code="string_pattern_mismatch", detail=f"{RULES[name]}; you sent {WRONG[name]}")
     return None
