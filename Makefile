@@ -239,6 +239,7 @@ check-pyright:
 docs: setup ## Generate the documents' generated parts: the API, the messages, the costs, the index of decisions
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \
 		mv .local/openapi.json services/order-api/src/order_api/openapi.json
+	@$(BIN)/python -m order_api.openapi docs/api.md
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 	@$(BIN)/python -m tests.decisions

@@ -78,6 +78,7 @@ class Fleet:
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
             on_accepted=metrics.accepted.inc,
             on_ended=metrics.order_ended,
+            on_unreadable=metrics.unreadable,
         )
         machine = ApiMachine(host, service, publisher)
         self.apis.append(machine)

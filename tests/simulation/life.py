@@ -308,7 +308,9 @@ class Life:
         host = Host(f"keeper-{event.number}")
         clock = VirtualClock(self.world.loop)
         adapters = self.world.adapters(host, sweeps=False, clock=clock)
-        products = ProductService(adapters.inventory, CursorCodec(["a-secret-of-simulations"]), clock)
+        products = ProductService(
+            adapters.inventory, CursorCodec(["a-secret-of-simulations"]), clock, on_unreadable=lambda *_, **__: None
+        )
         while True:
             try:
                 if event.kind is EventKind.STOCK_SHARDS_RAISED:

@@ -197,6 +197,7 @@ class _Play:
             accept_deadline=timedelta(seconds=30),
             on_accepted=lambda: None,
             on_ended=lambda *_: None,
+            on_unreadable=lambda *_, **__: None,
         )
         self.acknowledged = False
         with suppress(NotCancellable):

@@ -104,7 +104,8 @@ class Shop:
             lambda *_: None,
             lambda _: None,
         )
-        products = ProductService(inventory, CursorCodec(["a-secret-for-tests"]), self.clock)
+        cursors = CursorCodec(["a-secret-for-tests"])
+        products = ProductService(inventory, cursors, self.clock, on_unreadable=lambda *_, **__: None)
         return Machine(orders, inventory, products, context)
 
     async def open(self, units: Sequence[int]) -> None:

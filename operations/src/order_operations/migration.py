@@ -23,11 +23,15 @@ MAX_PAGE = 25
 """Maximum number of items of one segment that are rewritten concurrently."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Tally:
-    """Counts of processed items: `versions` by the version that was read, and `rewritten` in total."""
+    """Counts of processed items: `versions` by the version that was read, and `rewritten` in total.
+
+    `references` is the number of orders that hold their reference in another form than the normal one.
+    """
 
     versions: Counter[int] = field(default_factory=Counter)
+    references: int = 0
     rewritten: int = 0
 
     @property
@@ -102,7 +106,7 @@ class Backfill:
         while not checkpoint.done:
             page = await self._migration.read(segment, checkpoint.after, self._page)
             await self._tally_items(page.items)
-            old = [item for item in page.items if version_of(item) < self._migration.newest]
+            old = list(filter(self._migration.is_old, page.items))
             rewritten = await asyncio.gather(*map(self._migration.rewrite, old))
             self._tally.rewritten += sum(rewritten)  # no await in this statement: other segments change the tally too
             checkpoint = Checkpoint(page.after, done=page.after is None)
@@ -113,6 +117,7 @@ class Backfill:
         if (delay := self._pace.delay(len(items))) > 0:
             await self._sleep(delay)
         self._tally.versions.update(map(version_of, items))
+        self._tally.references += sum(map(self._migration.has_old_reference, items))
 
 
 def record_run(target: Target, migration: Migration, table: MigratedTable, reason: str) -> None:

@@ -11,7 +11,7 @@ from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonC
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import AuditTrail, Operation
-from order_shared.storage.orders import MAX_DUE_AT
+from order_shared.storage.orders import MAX_DUE_AT, UnreadableOrder
 from order_shared.storage.outbox import PARKED_SHARDS
 
 RETRY_DUE = timedelta(seconds=15)
@@ -22,13 +22,18 @@ class NotParked(DomainError):
         super().__init__(f"order {order.order_id} is not parked; it is {order.status}")
 
 
-async def list_parked(adapters: Adapters, limit: int) -> list[Order]:
-    """Return up to `limit` parked orders, sorted by the time of parking, oldest first."""
-    found: list[tuple[datetime, Order]] = []
+async def list_parked(adapters: Adapters, limit: int) -> list[Order | UnreadableOrder]:
+    """Return up to `limit` parked orders, sorted by the time of parking, oldest first.
+
+    An order that this release cannot read is sorted by its creation.
+    """
+    found: list[tuple[datetime, Order | UnreadableOrder]] = []
     for shard in PARKED_SHARDS:
         for entry in await adapters.orders.list_due(shard, MAX_DUE_AT, limit):
             order = await adapters.orders.get_entry(entry)
-            if order is not None and order.parking.parked is not None:
+            if isinstance(order, UnreadableOrder):
+                found.append((order.created_at, order))
+            elif order is not None and order.parking.parked is not None:
                 found.append((order.parking.parked.at, order))
     return [order for _, order in sorted(found, key=itemgetter(0))[:limit]]
 

@@ -91,9 +91,10 @@ async def open_api(
     make_orders: Callable[[MemoryStore], MemoryOrderRepository] = MemoryOrderRepository,
     settings: ApiSettings = SETTINGS,
     tracing: Tracing = NO_TRACING,
+    make_inventory: Callable[[MemoryStore], MemoryInventoryRepository] = MemoryInventoryRepository,
 ) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
-    orders, inventory, queue = make_orders(store), MemoryInventoryRepository(store), MemoryQueue()
+    orders, inventory, queue = make_orders(store), make_inventory(store), MemoryQueue()
     app = create_app(
         settings,
         adapters=Adapters(orders, inventory, queue),

@@ -28,7 +28,19 @@ ADMIN = "orders:admin"
 SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMIN)
 
 PUBLIC = frozenset(
-    {"/healthz", "/serving", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    {
+        "/docs",
+        "/docs/oauth2-redirect",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+        "/pages/errors",
+        "/pages/errors/{code}",
+        "/pages/static/pages.css",
+        "/readyz",
+        "/redoc",
+        "/serving",
+    }
 )
 """Public routes, whose responses contain no customer data."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from order_api.product.catalogue import CACHE_SIZE, FRESH_SECONDS, OVERDUE_SECONDS, Catalogue
+from order_api.product.catalogue import CACHE_SIZE, FRESH_SECONDS, OVERDUE_SECONDS, SUGGESTED_SECONDS, Catalogue
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.inventory.exceptions import UnknownSku
 from order_shared.domain.inventory.models import Product
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Shelf:
-    """Repository with the one method that the catalogue calls. `asked` has its arguments."""
+    """Repository with the methods that the catalogue calls. `asked` has the arguments of `get_products`."""
 
     products: dict[tuple[str, str], Product] = field(default_factory=dict)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
+    fails_to_list: bool = False
+    listed: int = 0
 
     def __post_init__(self) -> None:
         self.may_answer.set()
@@ -33,6 +35,13 @@ class Shelf:
     def put(self, product: Product) -> Product:
         self.products[product.tenant, product.sku] = product
         return product
+
+    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
+        assert after is None
+        self.listed += 1
+        if self.fails_to_list:
+            raise StorageUnavailable("not just now")
+        return sorted((each for (owner, _), each in self.products.items() if owner == tenant), key=str)[:limit]
 
     async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
         wanted = list(skus)
@@ -170,3 +179,17 @@ async def test_its_memory_is_bounded(shop: Shop) -> None:
     await shop.catalogue.get("acme", skus[-1:])
     assert len(shop.catalogue._cache) <= CACHE_SIZE
     assert set(await shop.catalogue.get("acme", skus[-1:])) == {skus[-1]}
+
+
+async def test_a_similar_sku_of_the_tenant_is_suggested_with_few_reads(shop: Shop) -> None:
+    shop.shelf.put(make_product(sku="TEA-GREEN"))
+    shop.shelf.put(make_product(tenant="globex", sku="CUP-BLUE"))
+    for sku, hint in (("tea-green", "; did you mean TEA-GREEN?"), ("CUP-BLEU", "")):
+        with pytest.raises(UnknownSku) as refusal:
+            await shop.catalogue.get("acme", [sku])
+        assert refusal.value.details == {sku: f"there is no product {sku}{hint}"}
+    assert shop.shelf.listed == 1
+    shop.clock.now += SUGGESTED_SECONDS
+    shop.shelf.fails_to_list = True
+    with pytest.raises(UnknownSku):
+        await shop.catalogue.get("acme", ["tea-green"])

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from order_api.order.listing import MAX_EXAMINED, MAX_READS
 from order_shared.domain.order.models import Customer, Order, OrderStatus
-from order_shared.storage.orders import OrderSlice, Window
+from order_shared.storage.orders import OrderSlice, UnreadableOrder, Window
 from tests.factories import NOON, make_customer, make_order, make_product
 from tests.fakes import MemoryOrderRepository, MemoryStore
 from tests.unit.api.conftest import Api, open_api, problem_of
@@ -307,7 +308,7 @@ cases = st.builds(
     statuses=st.lists(st.sampled_from(OrderStatus), max_size=2),
     q=st.none() | st.sampled_from(["po", "PO-2", "X", "t", "nothing"]),
     start=st.integers(0, 10),
-    end=st.integers(5, 45),
+    end=st.integers(10, 45),
     sort=st.sampled_from(["created_at", "-created_at"]),
     limit=st.integers(1, 12),
     most=st.sampled_from([1, 3, 1000]),
@@ -330,3 +331,45 @@ def test_the_pages_together_are_what_the_filters_leave_each_once_and_in_order(ca
             assert len(api.orders.reads) <= MAX_READS * len(pages)
 
     asyncio.run(check())
+
+
+class WithUnreadable(MemoryOrderRepository):
+    """Every third order is one that this release cannot read."""
+
+    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
+        read = await super().list_orders(customer, window, limit=limit, descending=descending)
+        return OrderSlice([each if _is_readable(each) else _unreadable(each) for each in read.orders], read.more)
+
+
+def _is_readable(order: Order | UnreadableOrder) -> bool:
+    return int((order.created_at - NOON).total_seconds()) % 3 != 0
+
+
+def _unreadable(order: Order | UnreadableOrder) -> UnreadableOrder:
+    return UnreadableOrder(customer=ADA, created_at=order.created_at, error="of a newer release")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 20])
+@pytest.mark.parametrize("sort", ["created_at", "-created_at"])
+@pytest.mark.parametrize("filters", [{}, {"status": "confirmed"}])
+async def test_orders_that_cannot_be_read_are_left_out_counted_and_logged(
+    limit: int, sort: str, filters: dict[str, str]
+) -> None:
+    with capture_logs() as logs:
+        async with open_api(WithUnreadable) as api:
+            orders = [stored(api, number) for number in range(10)]
+            pages = await walk(api, limit=limit, sort=sort, **filters)
+            metrics = (await api.http.get("/metrics")).text
+    listed = [item["id"] for page in pages for item in page["items"]]
+    expected = [order.order_id for order in orders if _is_readable(order)]
+    assert listed == (expected if sort == "created_at" else expected[::-1])
+    counted = [line for line in metrics.splitlines() if line.startswith("order_unreadable_items_total{")]
+    lines = [line for line in logs if line["event"] == "item_unreadable"]
+    assert counted == [f'order_unreadable_items_total{{kind="order"}} {len(lines)}.0']
+    assert {line["error"] for line in lines} == {"of a newer release"}
+    assert len({line["created_at"] for line in lines}) == len(orders) - len(expected)
+
+
+async def test_a_search_ignores_the_unicode_form(api: Api) -> None:
+    order = stored(api, 1, reference="caf\u00e9")
+    assert [item["id"] for item in (await page_of(api, q="CAFE\u0301"))["items"]] == [order.order_id]

@@ -1,6 +1,7 @@
 """Orders over HTTP: place, repeat, cancel, read."""
 
 import asyncio
+import unicodedata
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -128,6 +129,34 @@ class TestPlace:
         await api.put_product("TEA")
         await api.post_order(BODY, key="first")
         problem_of(await api.post_order(BODY, key="second"), 409, "reference_taken")
+
+    @pytest.mark.parametrize("sent", [" PO-7", "PO-7\u00a0 ", "caf\u00e9", "cafe\u0301 ", "\u212b"])
+    async def test_a_reference_is_stored_in_normal_form_and_freed(self, api: Api, sent: str) -> None:
+        await api.put_product("TEA", units=5)
+        body = {**BODY, "reference": sent}
+        placed = await api.post_order(body)
+        normal = unicodedata.normalize("NFC", sent).strip()
+        assert placed.json()["reference"] == normal
+        again = await api.post_order(body)
+        assert (again.json(), again.headers["Idempotent-Replayed"]) == (placed.json(), "true")
+        other = await api.post_order({**BODY, "reference": f"{sent} "})
+        problem_of(other, 422, "idempotency_key_reused")  # the fingerprint is of the reference as sent
+        for form in (normal, sent, f"{normal} ", unicodedata.normalize("NFD", normal)):
+            taken = await api.post_order({**BODY, "reference": form}, key=form.encode().hex())
+            problem_of(taken, 409, "reference_taken")
+        await api.http.post(f"/v1/orders/{placed.json()['id']}/cancel", headers=api.headers())
+        assert (await api.post_order({**BODY, "reference": normal}, key="free")).status_code == 202
+
+    @pytest.mark.parametrize(
+        "character", ["\x85", "\x9b", "\u061c", "\u200e", "\u200f", "\u2028", "\u2029", "\u202e", "\u2066", "\u2069"]
+    )
+    async def test_a_reference_has_no_hidden_controls(self, api: Api, character: str) -> None:
+        await api.put_product("TEA")
+        response = await api.post_order({**BODY, "reference": f"PO{character}7"})
+        (error,) = problem_of(response, 400, "validation_failed")["errors"]
+        assert error["detail"].endswith(f"this one has U+{ord(character):04X} as character 3")
+        product = {"name": f"a{character}", "unit_price": 1, "currency": "EUR"}
+        assert (await api.http.put("/v1/products/X", json=product, headers=api.headers())).status_code == 400
         assert (await api.post_order(BODY, key="third", headers=api.headers(customer="bob"))).status_code == 202
 
     @pytest.mark.parametrize(
@@ -147,8 +176,8 @@ class TestPlace:
             ({"lines": [{"sku": "TEA", "quantity": 1}], "reference": "x" * 101}, "/reference"),
             ({"lines": [{"sku": "TEA", "quantity": 1}], "reference": "PO\uffff"}, "/reference"),
             ({"lines": [{"sku": "TEA", "quantity": 1}], "a/b~": 1}, "/a~1b~0"),
-            ({"lines": [{"sku": "TEA", "quantity": 600}, {"sku": "TEA", "quantity": 600}]}, ""),
-            ({"lines": [{"sku": f"S{number}", "quantity": 1} for number in range(51)]}, ""),
+            ({"lines": [{"sku": "TEA", "quantity": 600}, {"sku": "TEA", "quantity": 600}]}, "/lines"),
+            ({"lines": [{"sku": f"S{number}", "quantity": 1} for number in range(51)]}, "/lines"),
             ([], ""),
             (None, ""),
         ],
@@ -245,10 +274,10 @@ class FaultyOrders(MemoryOrderRepository):
     error: Exception | None = None
     applied = False
 
-    async def add(self, order: Order, record: IdempotencyRecord) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:
         error, self.error = self.error, None
         if error is None or self.applied:
-            await super().add(order, record)
+            await super().add(order, key_record, sent_reference=sent_reference)
         if error is not None:
             raise error
 

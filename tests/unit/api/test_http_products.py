@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.conftest import Api, problem_of
+from order_shared.storage.inventory import UnreadableProduct
+from tests.fakes import MemoryInventoryRepository
+from tests.unit.api.conftest import Api, open_api, problem_of
 
 TEA = {"name": "Green tea", "unit_price": 590, "currency": "EUR"}
 
@@ -64,7 +66,7 @@ async def test_a_currency_that_does_not_exist_is_refused_in_a_sentence(api: Api)
     response = await api.http.put("/v1/products/TEA", json={**TEA, "currency": "ZZZ"}, headers=api.headers())
     (error,) = problem_of(response, 400, "validation_failed")["errors"]
     assert error["code"] == "unknown_currency"
-    assert error["detail"] == "not an ISO 4217 currency code; use three capital letters, such as EUR"
+    assert error["detail"] == "there is no currency ZZZ: a currency is three capital letters of ISO 4217, such as EUR"
 
 
 async def test_a_bad_sku_is_refused(api: Api) -> None:
@@ -119,3 +121,28 @@ async def test_a_bad_change_is_refused(api: Api, delta: Any) -> None:
 async def test_a_change_needs_a_key(api: Api) -> None:
     await api.put_product("TEA")
     problem_of(await adjust(api, 5, key=None), 400, "idempotency_key_missing")
+
+
+class WithUnreadable(MemoryInventoryRepository):
+    """The product B is one that this release cannot read."""
+
+    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Any]:
+        read = await super().list_products(tenant, after=after, limit=limit)
+        return [UnreadableProduct(sku="B", error="of a newer release") if each.sku == "B" else each for each in read]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 20])
+async def test_a_product_that_cannot_be_read_is_left_out_and_counted(limit: int) -> None:
+    async with open_api(make_inventory=WithUnreadable) as api:
+        for sku in ("A", "B", "C", "D"):
+            await api.put_product(sku)
+        listed: list[str] = []
+        query: dict[str, Any] = {"limit": limit}
+        while True:
+            page = (await api.http.get("/v1/products", params=query, headers=api.headers())).json()
+            listed += [item["sku"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                break
+            query["cursor"] = page["next_cursor"]
+        assert 'order_unreadable_items_total{kind="product"} 1.0' in (await api.http.get("/metrics")).text
+    assert listed == ["A", "C", "D"]

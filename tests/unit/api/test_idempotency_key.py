@@ -42,10 +42,10 @@ def test_blanks_within_a_key_count() -> None:
     assert parse_idempotency_key('" order 7 "') == " order 7 "
 
 
-@pytest.mark.parametrize("header", [None, "", " ", "\t", '""', ' "" '])
-def test_no_key_is_refused(header: str | None) -> None:
+@pytest.mark.parametrize("headers", [[], [""], [" "], ["\t"], ['""'], [' "" '], ["k", "k"], ["k", "other"]])
+def test_no_key_or_several_are_refused(headers: list[str]) -> None:
     with pytest.raises(IdempotencyKeyMissing):
-        parse_idempotency_key(header)
+        parse_idempotency_key(*headers)
 
 
 def test_a_key_has_at_most_255_characters() -> None:

@@ -5,20 +5,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
 from devstack.issuer import ALL_SCOPES
-from order_api.openapi.errors import DETAILS, KINDS, SAMPLES
+from order_api.openapi.__main__ import with_table
+from order_api.openapi.errors import DETAILS, SAMPLES
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.texts import TAGS
-from order_api.problems import FRAMEWORK_PROBLEMS, VALIDATION_FAILED
+from order_api.problems import FRAMEWORK_PROBLEMS, KINDS, VALIDATION_FAILED
 from order_api.schemas import Resource
 from tests.documents import assert_committed, faults, first_difference, printed_by
 from tests.unit.api.described import BELOW_V1, DOCUMENT, OPERATIONS, PLACES, answer_of, media_of, operation_of
 
+ROOT = Path(__file__).parents[3]
 WITHOUT_BODY = {"304"}
 UNROUTED = {kind.code for kind in FRAMEWORK_PROBLEMS.values()} - {VALIDATION_FAILED.code}
 """Problems of paths and methods without an operation."""
@@ -108,6 +111,12 @@ def test_the_description_lists_every_scope_and_every_code() -> None:
         assert f"| `{name}` |" in text
 
 
+def test_the_guide_lists_every_code() -> None:
+    guide = (ROOT / "docs" / "api.md").read_text("utf-8")
+    assert with_table(guide) == guide, "run `make docs`"
+    assert all(f"`{code}`" in guide for code in KINDS)
+
+
 # Answers and examples
 
 
@@ -182,7 +191,7 @@ def test_every_error_example_matches_the_table_of_problems(name: str, status: st
             kind.status,
             kind.retryable,
         )
-        assert problem["type"].endswith(f":{code}")
+        assert problem["type"] == f"/pages/errors/{code}"
 
 
 # Uniform rendering

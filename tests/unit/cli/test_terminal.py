@@ -71,3 +71,8 @@ def test_a_reason_has_words_where_one_is_required(reason: str | None) -> None:
 def test_names_of_the_last_release_say_the_new_one_and_work(words: tuple[str, ...], told: str) -> None:
     ended = CliRunner().invoke(app, list(words))
     assert (ended.exit_code, told in ended.stderr) == (0, True)
+
+
+@pytest.mark.parametrize("character", ["\x85", "\x9b", "\u061c", "\u200e", "\u2028", "\u2029", "\u202e", "\u2066"])
+def test_controls_that_older_orders_may_have_are_printed_escaped(character: str) -> None:
+    assert terminal.printable(f"PO{character}7") == f"PO{character.encode('unicode_escape').decode()}7"

@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+from order_api.order.schemas import OrderIn
+from order_api.order.service import PlaceOrder
 from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
 from order_shared.storage.order_items import to_item
+from order_shared.storage.orders import reference_key
 from tests import last_release
-from tests.factories import make_order
+from tests.factories import make_customer, make_order
 
 READ = """
 import json, sys
@@ -18,6 +21,34 @@ for item in json.load(sys.stdin):
     except UnknownItemVersion as error:
         print(items.__file__, error)
 """
+
+
+FINGERPRINTS = """
+import json, sys
+from order_api.order.schemas import OrderIn
+from order_api.order.service import Wanted
+from order_shared.idempotency import ClaimKind, claim_key
+from order_shared.order.models import Customer
+ada = Customer(tenant="acme", id="ada")
+for body in json.load(sys.stdin):
+    order = OrderIn.model_validate(body)
+    wanted = Wanted(ada, order.quantities, order.reference, order.payment_token)
+    print(wanted.fingerprint(), claim_key(ada, ClaimKind.REFERENCE, order.reference or ""))
+"""
+
+
+def test_a_request_has_the_same_fingerprint_in_both_releases(tmp_path: Path) -> None:
+    """A retry at the other release is a replay, also where this one stores the reference in another form."""
+    pythonpath = last_release.extract(tmp_path)
+    references = [None, "PO-7", " PO-7 ", "caf\u00e9", "cafe\u0301", "\u212b", "a\u00a0"]
+    lines = [{"sku": "TEA", "quantity": 2}, {"sku": "CUP", "quantity": 1.0}, {"sku": "TEA", "quantity": 1}]
+    bodies = [{"lines": lines, "reference": reference} for reference in references]
+    told = last_release.run(pythonpath, FINGERPRINTS, json.dumps(bodies)).splitlines()
+    ada = make_customer()
+    for body, line in zip(bodies, told, strict=True):
+        order = OrderIn.model_validate(body)
+        request = PlaceOrder(customer=ada, quantities=order.quantities, reference=order.reference)
+        assert line.split() == [request.fingerprint(), reference_key(ada, order.reference or "")]
 
 
 def test_the_previous_release_reads_an_order_until_a_payment_is_undone_or_retried(tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def _print_result(table: MigratedTable, tally: Tally, migration: Migration, *, d
     if dry_run:
         counts = ", ".join(f"{count} of version {version}" for version, count in sorted(tally.versions.items()))
         older = tally.older_than(newest)
+        if tally.references:
+            counts += f", {tally.references} with a reference to be normalized"
         console.print(f"{table}: {counts or 'no items'}; {older} to be rewritten to version {newest}")
     elif tally.seen:
         console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}")

@@ -12,8 +12,9 @@ from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.money.currencies import format_amount
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.payments import PaymentCall
+from order_shared.storage.orders import UnreadableOrder
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
-from orderctl.terminal import DryRunOption, Output, YesOption, checked_reason, confirm, console, print_json
+from orderctl.terminal import DryRunOption, Output, YesOption, checked_reason, confirm, console, errors, print_json
 
 T = TypeVar("T")
 
@@ -30,9 +31,13 @@ def list_parked(target: Target, limit: int, output: Output) -> None:
         return
     table = Table("order", "tenant", "customer", "status", "parked for", "since", "attempts")
     for order in orders:
-        summary = _summary(order)
-        table.add_row(*(str(summary[name]) for name in summary))
+        table.add_row(*map(str, _summary(order).values()))
     console.print(table if orders else "no order is parked")
+    if unreadable := sum(isinstance(order, UnreadableOrder) for order in orders):
+        errors.print(
+            f"{unreadable} of them cannot be read: this orderctl is older than the release that wrote them",
+            style="yellow",
+        )
 
 
 def show(
@@ -128,7 +133,17 @@ def _line(order: Order) -> str:
     return f"{order.order_id} of {order.customer.key}, {order.status}, {format_amount(order.total, order.currency)}"
 
 
-def _summary(order: Order) -> dict[str, str | int]:
+def _summary(order: Order | UnreadableOrder) -> dict[str, str | int]:
+    if isinstance(order, UnreadableOrder):
+        return {
+            "order": "-",
+            "tenant": order.customer.tenant,
+            "customer": order.customer.id,
+            "status": "unreadable",
+            "parked_for": order.error,
+            "since": to_text(order.created_at),
+            "attempts": "-",
+        }
     parked = order.parking.parked
     return {
         "order": order.order_id,

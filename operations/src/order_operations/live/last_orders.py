@@ -9,8 +9,7 @@ from operator import attrgetter
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.clock import EPOCH, utc_now
 from order_shared.domain.order.models import Customer, Order
-from order_shared.storage.order_items import to_order
-from order_shared.storage.orders import OpenOrder, OrderRepository, Window
+from order_shared.storage.orders import OpenOrder, OrderRepository, UnreadableOrder, Window, readable_order
 
 COUNT = 6
 
@@ -28,13 +27,13 @@ async def of_customer(orders: OrderRepository, customer: Customer) -> list[Order
     found = await orders.list_orders(
         customer, Window(start=EPOCH, end=utc_now() + FUTURE), limit=COUNT, descending=True
     )
-    return found.orders
+    return _readable(found.orders)
 
 
 async def of_open(orders: OrderRepository, entries: Iterable[OpenOrder]) -> list[Order]:
     """Return the newest orders among the outbox entries, with one read per order. Raises StorageUnavailable."""
     found = await asyncio.gather(*map(orders.get_entry, nlargest(COUNT, entries, key=by_time)))
-    return [order for order in found if order is not None]
+    return _readable(found)
 
 
 async def of_small_table(dynamo: Dynamo, table: str) -> list[Order]:
@@ -44,4 +43,9 @@ async def of_small_table(dynamo: Dynamo, table: str) -> list[Order]:
     """
     page = await dynamo.scan_page(table, limit=LOCAL_ITEMS)
     newest = nlargest(COUNT, page.items, key=lambda item: str(item["created_at"]))
-    return [to_order(item) for item in newest]
+    return _readable(map(readable_order, newest))
+
+
+def _readable(found: Iterable[Order | UnreadableOrder | None]) -> list[Order]:
+    """Return the orders that exist and that this release can read: an order of a newer release hides no other."""
+    return [order for order in found if isinstance(order, Order)]

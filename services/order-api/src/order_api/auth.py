@@ -21,6 +21,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from order_shared.domain.clock import from_micros, to_text
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.models import Customer
 from order_shared.runtime.validation import NAME_PATTERN
@@ -62,6 +63,21 @@ RSA_BITS = range(2048, 8192 + 1)
 
 class Unauthenticated(PlatformError):
     """The request has no bearer token."""
+
+
+PARTS = 3
+"""Parts of a signed JWT."""
+INVALID: Mapping[type[Exception], str] = {
+    jwt.InvalidSignatureError: "the signature of the token does not match the issuer's key",
+    jwt.InvalidAudienceError: "the token's aud is not an audience of this API",
+    jwt.InvalidIssuerError: "the token's iss is not the issuer that this API trusts",
+    jwt.ImmatureSignatureError: "the token is not yet valid: its nbf or iat is in the future",
+    jwt.exceptions.InvalidSubjectError: "the token's sub is not a string",
+    jwt.InvalidIssuedAtError: "the token's iat is not a number",
+    jwt.exceptions.InvalidJTIError: "the token's jti is not a string",
+}
+"""Reason by error of the verification."""
+NO_JWT = "this is not a JWT: its parts are not base64url-encoded JSON"
 
 
 class InvalidToken(Unauthenticated):
@@ -221,10 +237,42 @@ def _is_key_id(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_KEY_ID_LENGTH
 
 
+def _sentence(error: Exception, token: str) -> str:
+    """Return the reason why a token is not valid. Only the text of our own errors is used."""
+    match error:
+        case jwt.ExpiredSignatureError():
+            expired = int(_decoded(token.split(".")[1])["exp"])
+            return f"the token expired at {to_text(from_micros(max(0, expired) * 1_000_000))}"
+        case jwt.MissingRequiredClaimError(claim=claim):
+            return f"the token has no claim {claim}"
+        case _:
+            known = (text for kind, text in INVALID.items() if isinstance(error, kind))
+            return (
+                next(known, None) or _wrong_time(token) or "this is not a JWT: its parts are not base64url-encoded JSON"
+            )
+
+
+def _wrong_time(token: str) -> str | None:
+    """Return a sentence about the first time in the token that is not a number; None if there is none."""
+    with suppress(ValueError, RecursionError):
+        claims = _decoded(token.split(".")[1])
+        for name in ("exp", "nbf", "iat"):
+            if isinstance(claims, dict) and not isinstance(claims.get(name, 0), int | float):
+                return f"the token's {name} is not a number"
+    return None
+
+
+def _decoded(part: str) -> Any:
+    """Return the JSON value of a part of a token. Raises ValueError or RecursionError."""
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
 def _header(token: str) -> dict[str, Any]:
     """Return the token's header, which contains the key id. PyJWT parses it again to check the signature."""
-    part = token.partition(".")[0]
-    header = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    part, *others = token.split(".")
+    if len(others) != PARTS - 1:
+        raise InvalidToken(f"this is not a JWT: expected {PARTS} parts separated by dots, found {len(others) + 1}")
+    header = _decoded(part)
     if not isinstance(header, dict):
         raise InvalidToken("the token's header is not a JSON object")
     return header
@@ -288,7 +336,7 @@ class TokenVerifier:
                 options={"require": self._required, "verify_aud": self._has_aud},
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise InvalidToken(f"the token is not valid: {error}") from error
+            raise InvalidToken(_sentence(error, token)) from error
         return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:

@@ -43,6 +43,10 @@ class ApiSettings(Settings):
     cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
     """Secrets, comma separated. The first one signs cursors; any of them verifies. To rotate, put a new one first."""
 
+    public_address: Annotated[str, Field(pattern=r"^(https?://[^/?#\s]+)?$")] = ""
+    """Address at which customers reach the API, such as `https://orders.example.com`, without a path. It is the first
+    part of a problem's `type`, the page of its code. By default `type` is relative to the address of the request."""
+
     cancel_window: timedelta = timedelta(hours=24)
     """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""
 

@@ -25,6 +25,7 @@ class BoundedConnection(FramedConnection):
     """
 
     seconds: ClassVar[float]
+    public_address: ClassVar[str] = ""
 
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
@@ -75,7 +76,7 @@ class BoundedConnection(FramedConnection):
     def _refuse(self, refusal: Refusal) -> None:
         # Before the first request there is no cycle. During a cycle, a refusal would be a second response to a request.
         if not self._in_body and (self.cycle is None or self.cycle.response_complete):  # type: ignore[redundant-expr]  # declared as never None by uvicorn
-            self.transport.write(encode_refusal(refusal))
+            self.transport.write(encode_refusal(refusal, self.public_address))
         self.transport.close()
 
     def _await_until(self, seconds: float) -> None:
@@ -95,6 +96,6 @@ class BoundedConnection(FramedConnection):
             self.transport.close()
 
 
-def connections(seconds: float) -> type[BoundedConnection]:
-    """Return the connection class for uvicorn, with a deadline of `seconds`."""
-    return type("Connection", (BoundedConnection,), {"seconds": seconds})
+def connections(seconds: float, public_address: str = "") -> type[BoundedConnection]:
+    """Return the connection class for uvicorn, with a deadline of `seconds`. Problems refer to `public_address`."""
+    return type("Connection", (BoundedConnection,), {"seconds": seconds, "public_address": public_address})

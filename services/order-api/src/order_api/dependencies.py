@@ -5,18 +5,23 @@ They are plain functions and a route class, because each FastAPI dependency woul
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_origin
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel
+from starlette.datastructures import Headers, QueryParams
 
 from order_api.auth import Identity, InsufficientScope, TokenVerifier
 from order_api.health.lifecycle import Lifecycle
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
 from order_api.product.service import ProductService
+from order_api.reader import InvalidRequest, read_json, read_query
 from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
+from order_api.sentences import EXAMPLES, faults_of
 from order_shared.domain.errors import PlatformError
 from order_shared.runtime.readiness import Readiness
 
@@ -75,30 +80,89 @@ def requires(scope: str, *errors: type[PlatformError]) -> Callable[[Endpoint], E
     return declare
 
 
+class _ReadRequest(Request):
+    """Request whose query and body have been read by `order_api.reader`, so that the framework parses neither again.
+
+    It has no Content-Type, because the reader has checked it: the framework would parse it again.
+    """
+
+    parameters = QueryParams()
+    document: Any = None
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.scope, request.receive)
+        self._others = Headers(raw=[each for each in request.scope["headers"] if each[0] != b"content-type"])
+
+    @property
+    def headers(self) -> Headers:
+        return self._others
+
+    @property
+    def query_params(self) -> QueryParams:
+        return self.parameters
+
+    async def json(self) -> Any:
+        return self.document
+
+
 class ScopedRoute(APIRoute):
-    """Route that checks the scope, and the region of a write, before the request is parsed."""
+    """Route that checks the scope, and the region of a write, before the request is read.
+
+    Every fault of the body, the query and the headers becomes an InvalidRequest.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | {"strict_content_type": False})  # the reader checks the media type
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer, access = super().get_route_handler(), _ACCESS.get(self.endpoint)
         if access is None:
             raise TypeError(f"the route {self.path} must declare its scope with @requires")
         scope, writes = access.scope, access.writes
+        models = self._models()
+        repeatable = _repeatable(models.get("query"))
+        example = EXAMPLES[models["body"].__name__] if "body" in models else None
 
         async def answer_if_allowed(request: Request) -> Response:
             if scope not in identity_of(request).scopes:
                 raise InsufficientScope(scope)
             if writes and (home := services_of(request).home_elsewhere):
                 raise NotHomeRegion(home)
-            return await answer(request)
+            read = _ReadRequest(request)
+            if query := request.scope["query_string"]:
+                read.parameters = QueryParams(read_query(query, repeatable))
+            if example is not None:
+                read.document = read_json(request.scope["headers"], await read.body(), example)
+                request.scope["state"]["document"] = read.document
+            try:
+                return await answer(read)
+            except RequestValidationError as error:
+                raise InvalidRequest(faults_of(error.errors(), models)) from error
 
         return answer_if_allowed
+
+    def _models(self) -> Mapping[str, type[BaseModel]]:
+        """Return the models of the body and of the query, where the endpoint has them."""
+        fields = {"body": self.body_field, "query": next(iter(self.dependant.query_params), None)}
+        models = {where: field.field_info.annotation for where, field in fields.items() if field is not None}
+        return cast("Mapping[str, type[BaseModel]]", models)
+
+
+def _repeatable(query: type[BaseModel] | None) -> frozenset[str]:
+    """Return the names of the parameters that may occur several times: those with a collection of values."""
+    fields = query.model_fields.items() if query else ()
+    return frozenset(
+        field.alias or name for name, field in fields if get_origin(field.annotation) in {list, set, frozenset}
+    )
 
 
 OPERATIONAL = frozenset({"/healthz", "/serving", "/readyz", "/metrics"})
 """Paths for probes and scrapers inside the network. They need no token and have no limits, so that probes of a busy
 process do not fail."""
+PAGES = "/pages/"
+"""Path prefix of the web pages, which need no token."""
 PUBLIC = OPERATIONAL | {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
-"""Paths that need no token."""
+"""Other paths that need no token."""
 
 
 def declared_access(app: FastAPI) -> Mapping[Callable[..., Any], Access]:
@@ -107,9 +171,9 @@ def declared_access(app: FastAPI) -> Mapping[Callable[..., Any], Access]:
     for context in iter_route_contexts(app.routes):
         path, endpoint, route = context.path or "", context.endpoint, context.original_route
         is_scoped = isinstance(route, ScopedRoute)
-        if path in PUBLIC and not is_scoped:
+        if (path in PUBLIC or path.startswith(PAGES)) and not is_scoped:
             continue
         if not is_scoped or endpoint is None or not path.startswith(f"{V1}/"):
-            raise TypeError(f"the route {path} must be below {V1} and declare a scope, or be listed in PUBLIC")
+            raise TypeError(f"the route {path} must be below {V1} and declare a scope, or be public")
         declared[endpoint] = _ACCESS[endpoint]
     return declared

@@ -17,13 +17,16 @@ HEADER = "Idempotency-Key"
 class IdempotencyKeyMissing(PlatformError):
     def __init__(self) -> None:
         super().__init__(
-            "send an Idempotency-Key header of 1 to 255 printable ASCII characters; use a new key for each new request"
+            "send one Idempotency-Key header of 1 to 255 printable ASCII characters; use a new key for each new request"
         )
 
 
-def parse_idempotency_key(header: str | None) -> str:
-    """Return the key, sent quoted or unquoted. Raises IdempotencyKeyMissing if the header is missing or not valid."""
-    text = (header or "").strip(" \t")
+def parse_idempotency_key(*headers: str) -> str:
+    """Return the key, sent quoted or unquoted. `headers` are the values of all Idempotency-Key headers.
+
+    Raises IdempotencyKeyMissing unless there is exactly one, and it is valid.
+    """
+    text = headers[0].strip(" \t") if len(headers) == 1 else ""
     if quoted := _QUOTED.fullmatch(text):
         text = re.sub(r'\\(["\\])', r"\1", quoted[1])
     elif not _BARE.fullmatch(text):

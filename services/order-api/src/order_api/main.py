@@ -96,7 +96,11 @@ def create_app(
         release=settings.commit,
     )
     app.add_middleware(
-        RequestContext, metrics=metrics, tracing=tracing, lifecycle=lifecycle
+        RequestContext,
+        metrics=metrics,
+        tracing=tracing,
+        lifecycle=lifecycle,
+        public_address=settings.public_address,
     )  # the middleware added last is the outermost
     return app
 
@@ -147,8 +151,9 @@ def _wire(
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
             on_accepted=metrics.accepted.inc,
             on_ended=metrics.order_ended,
+            on_unreadable=metrics.unreadable,
         ),
-        products=ProductService(adapters.inventory, cursors, clock),
+        products=ProductService(adapters.inventory, cursors, clock, on_unreadable=metrics.unreadable),
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),
         lifecycle=lifecycle,

@@ -2,7 +2,11 @@
 
 from functools import cache
 
+import structlog
+
 from order_shared.runtime.metrics import Metrics
+
+log = structlog.get_logger(__name__)
 
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -24,3 +28,11 @@ class ApiMetrics(Metrics):
         self.refused = self._counter(
             "order_http_refused", "Requests refused by a limit of the API, by limit.", ["limit"]
         )
+        self._unreadable = self._counter(
+            "order_unreadable_items", "Stored items left out of a list because this release cannot read them.", ["kind"]
+        )
+
+    def unreadable(self, kind: str, **item: str) -> None:
+        """Count and log a stored item that a list leaves out. `item` has its key and the reason."""
+        self._unreadable.labels(kind).inc()
+        log.warning("item_unreadable", kind=kind, **item)

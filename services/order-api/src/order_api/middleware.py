@@ -13,7 +13,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from order_api.auth import TokenVerifier, bearer_token
-from order_api.dependencies import OPERATIONAL
+from order_api.dependencies import OPERATIONAL, PAGES
 from order_api.health.lifecycle import Lifecycle
 from order_api.limits import (
     MAX_BODY_BYTES,
@@ -36,16 +36,31 @@ log = structlog.get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 CLOSE = (b"connection", b"close")
+Headers = tuple[tuple[bytes, bytes], ...]
+PAGE_HEADERS: Headers = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    ),
+    (b"referrer-policy", b"same-origin"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+"""Security headers of every response below `/pages/`, errors included."""
 
 
 class RequestContext:
     """Outermost middleware: request id, log line, metrics and unexpected errors.
 
-    Every response, errors included, gets the headers in `state["response_headers"]`.
+    Every response, errors included, gets the headers in `state["response_headers"]`. A HEAD request is handled as GET,
+    and its response is sent without the body.
     """
 
-    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics, tracing: Tracing, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: ApiMetrics, tracing: Tracing, lifecycle: Lifecycle, public_address: str
+    ) -> None:
         self._app = app
+        self._public_address = public_address
         self._metrics = metrics
         self._tracing = tracing
         self._lifecycle = lifecycle
@@ -55,11 +70,17 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        method = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # a copy: the server must not send the body
         request_id = _request_id(scope)
-        response_headers = [(b"x-request-id", request_id.encode())]
+        response_headers = [(b"x-request-id", request_id.encode()), *_page_headers(scope["path"])]
         traceparent = self._tracing.traceparent() or _traceparent(scope)
         scope.setdefault("state", {}).update(
-            request_id=request_id, response_headers=response_headers, traceparent=traceparent
+            request_id=request_id,
+            response_headers=response_headers,
+            traceparent=traceparent,
+            public_address=self._public_address,
         )
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -75,6 +96,8 @@ class RequestContext:
                 if self._lifecycle.is_stopping:  # so that the load balancer sends no further request on this connection
                     response_headers.append(CLOSE)
                 message["headers"] = [*message.get("headers", ()), *response_headers]
+            elif method == "HEAD":
+                message["body"] = b""
             await send(message)
 
         try:
@@ -86,17 +109,17 @@ class RequestContext:
             detail = "An unexpected error occurred. Include the request id when you ask for support."
             await problem_response(scope, INTERNAL_ERROR, detail)(scope, receive, tagged_send)
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            self._record(scope, method, status, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        method = scope["method"] if scope["method"] in METHODS else "other"  # limits the number of series
-        self._metrics.requests(route, method, str(status)).inc()
+        counted = method if method in METHODS else "other"  # limits the number of series
+        self._metrics.requests(route, counted, str(status)).inc()
         if status == HTTPStatus.ACCEPTED and route == f"{V1}/orders":
             self._metrics.accept_seconds.observe(seconds)
         is_probe = status == HTTPStatus.OK and route in OPERATIONAL  # several per second would hide other log lines
         write_log = log.debug if is_probe else log.info
-        write_log("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
+        write_log("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
 
 
 class _Refused(BaseException):
@@ -192,6 +215,10 @@ class Admission:
             return message
 
         return bounded
+
+
+def _page_headers(path: str) -> Headers:
+    return PAGE_HEADERS if path.startswith(PAGES) else ()
 
 
 def _request_id(scope: Scope) -> str:

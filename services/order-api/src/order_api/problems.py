@@ -1,7 +1,8 @@
 """Map errors to HTTP responses. Every error response is `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -18,7 +20,10 @@ from order_api.cursors import InvalidCursor
 from order_api.idempotency import IdempotencyKeyMissing
 from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
+from order_api.reader import Fault, InvalidRequest, UnsupportedMediaType, shorten
 from order_api.regions import NotHomeRegion
+from order_api.schemas import V1
+from order_api.sentences import MAX_FAULTS, RULES, faults_of
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
@@ -29,9 +34,9 @@ from order_shared.storage.item_schema import UnknownItemVersion
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:order-platform:problem:"
+ERROR_PAGES = "/pages/errors"
+"""Path of the pages that explain the problems: `type` is the URL of a problem's page."""
 RETRY_AFTER_SECONDS = 1
-MAX_ERRORS = 100
 
 
 class ProblemError(BaseModel):
@@ -42,19 +47,23 @@ class ProblemError(BaseModel):
 
     pointer: str = Field(examples=["/lines/0/quantity"])
     code: str = Field(examples=["less_than_equal"])
-    detail: str = Field(examples=["Input should be less than or equal to 1000"])
+    detail: str = Field(examples=[f"{RULES['quantity']}; you sent 0"])
 
 
 class Problem(BaseModel):
     """Reason why a request failed. `code` is stable; `detail` is for people."""
 
-    type: str = Field(examples=[TYPE_PREFIX + "unknown_sku"])
+    type: str = Field(
+        json_schema_extra={"format": "uri-reference"},
+        description="Address of the page that explains the code.",
+        examples=[f"{ERROR_PAGES}/unknown_sku"],
+    )
     title: str
     status: int
     detail: str
     instance: str
     code: str
-    errors: list[ProblemError] = Field([], description=f"The first {MAX_ERRORS} errors in the request.")
+    errors: list[ProblemError] = Field([], description=f"The first {MAX_FAULTS} errors in the request.")
     request_id: str
     retryable: bool = Field(description="Whether the same request may succeed later without changes.")
     current_version: int | None = Field(None, description="With `version_mismatch`: the order's current version.")
@@ -108,6 +117,12 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     UnsupportedSort: ProblemKind(
         status=HTTPStatus.BAD_REQUEST, code="unsupported_sort", title="The sort order is not supported"
     ),
+    InvalidRequest: VALIDATION_FAILED,
+    UnsupportedMediaType: ProblemKind(
+        status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        code="unsupported_media_type",
+        title="The body is not declared as unencoded JSON",
+    ),
     StockShardsShrunk: VALIDATION_FAILED,
     OrderNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="order_not_found", title="Order not found"),
     ProductNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="product_not_found", title="Product not found"),
@@ -160,7 +175,20 @@ FRAMEWORK_PROBLEMS: Mapping[int, ProblemKind] = {
 }
 """Problems of the framework's errors, by status. The problem of any other status uses its status phrase."""
 
-METHODS = ("GET", "PUT", "POST", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
+
+POINTERS: Mapping[type[PlatformError], str] = {
+    IdempotencyKeyMissing: "header:idempotency-key",
+    IdempotencyKeyReused: "header:idempotency-key",
+    VersionMismatch: "header:if-match",
+    InvalidCursor: "query:cursor",
+    UnsupportedSort: "query:sort",
+    ReferenceTaken: "/reference",
+    AmountNotChargeable: "/payment_token",
+    InsufficientStock: "/delta",
+    StockShardsShrunk: "/stock_shards",
+}
+"""Place of an error that is always at the same place."""
 
 HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -174,20 +202,22 @@ def problem_response(
     kind: ProblemKind,
     detail: str,
     *,
-    errors: Sequence[ProblemError] = (),
+    errors: Sequence[Fault] = (),
     headers: Mapping[str, str] | None = None,
     current_version: int | None = None,
     home_region: str | None = None,
 ) -> JSONResponse:
+    """Return the response of a problem. `scope` has the path, and in `state` the request id and the public address."""
+    state = scope.get("state", {})
     problem = Problem(
-        type=TYPE_PREFIX + kind.code,
+        type=f"{state.get('public_address', '')}{ERROR_PAGES}/{kind.code}",
         title=kind.title,
         status=kind.status,
         detail=detail,
         instance=scope["path"],
         code=kind.code,
-        errors=list(errors),
-        request_id=scope.get("state", {}).get("request_id", ""),
+        errors=[ProblemError(**asdict(fault)) for fault in errors[:MAX_FAULTS]],
+        request_id=state.get("request_id", ""),
         retryable=kind.retryable,
         current_version=current_version,
         home_region=home_region,
@@ -229,6 +259,7 @@ def error_response(scope: Mapping[str, Any], error: PlatformError) -> JSONRespon
         scope,
         kind,
         str(error),
+        errors=_faults(error, kind, scope.get("state", {}).get("document")),
         headers=_headers(error),
         current_version=getattr(error, "current_version", None),
         home_region=getattr(error, "home_region", None),
@@ -248,22 +279,27 @@ def _headers(error: PlatformError) -> Mapping[str, str]:
             return {}
 
 
+def _faults(error: PlatformError, kind: ProblemKind, document: Any) -> Sequence[Fault]:
+    """Return the places of an error. `document` is the valid body of the request, if it has one."""
+    match error:
+        case InvalidRequest(faults=faults):
+            return faults
+        case UnknownSku(details=details) | CurrencyMismatch(details=details):
+            lines = enumerate(document["lines"]) if document else ()
+            return [
+                Fault(pointer=f"/lines/{index}/sku", code=kind.code, detail=details[line["sku"]])
+                for index, line in lines
+                if line["sku"] in details
+            ]
+        case _ if type(error) in POINTERS:
+            return [Fault(pointer=POINTERS[type(error)], code=kind.code, detail=str(error))]
+        case _:
+            return ()
+
+
 async def _validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-    errors = [
-        ProblemError(pointer=_pointer(fault), code=fault["type"], detail=fault["msg"])
-        for fault in error.errors()[:MAX_ERRORS]
-    ]
-    detail = "; ".join(f"{fault.pointer or 'body'}: {fault.detail}" for fault in errors[:3])
-    return problem_response(request.scope, VALIDATION_FAILED, detail, errors=errors)
-
-
-def _pointer(fault: Mapping[str, Any]) -> str:
-    where, *path = fault["loc"]
-    if fault["type"] == "json_invalid":
-        return ""  # the rest of `loc` is a character offset, not a path in the document
-    if where == "body":
-        return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
-    return f"{where}:{'.'.join(map(str, path))}"
+    """Return the problem of a route without a scope. A ScopedRoute knows its models, so it names more."""
+    return error_response(request.scope, InvalidRequest(faults_of(error.errors(), {})))
 
 
 async def _framework_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -272,15 +308,43 @@ async def _framework_error(request: Request, error: HTTPException) -> JSONRespon
         status=status, code=status.phrase.lower().replace(" ", "_"), title=status.phrase
     )
     headers = dict(error.headers or {})
+    detail = f"{kind.title}."
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_methods_of(request))
-    return problem_response(request.scope, kind, str(error.detail), headers=headers)
+        headers["Allow"] = ", ".join(_methods_of(request, request.scope["path"]))
+        detail = f"the path does not support this method; allowed: {headers['Allow']}"
+    elif status is HTTPStatus.NOT_FOUND:
+        detail = f"there is no path {shorten(request.scope['path'])}{_path_hint(request)}"
+    return problem_response(request.scope, kind, detail, headers=headers)
 
 
-def _methods_of(request: Request) -> list[str]:
+def _path_hint(request: Request) -> str:
+    """Return a suggestion for an unknown path, with the methods of the suggested path."""
+    path: str = request.scope["path"]
+    known = [str(context.path) for context in iter_route_contexts(request.app.routes) if V1 in str(context.path)]
+    shorter = path.rstrip("/")
+    close = [shorter] if shorter != path else get_close_matches(path[:100], known, n=1)
+    methods = _methods_of(request, close[0]) if close else ()
+    return f"; did you mean {shorten(close[0])}? allowed: {', '.join(methods)}" if methods else ""
+
+
+def _methods_of(request: Request, path: str) -> list[str]:
     """Return the methods of all routes of a path. The framework returns only those of the first route."""
-    scopes = {method: {**request.scope, "method": method} for method in METHODS}
+    scopes = {method: {**request.scope, "method": method, "path": path} for method in METHODS}
     routes = request.app.routes
-    return [
+    found = {
         method for method, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)
-    ]
+    }
+    if "GET" in found:
+        found.add("HEAD")
+    return [method for method in METHODS if method in found]
+
+
+KINDS: Mapping[str, ProblemKind] = {
+    kind.code: kind
+    for kind in (
+        *(value for value in list(globals().values()) if isinstance(value, ProblemKind)),
+        *FRAMEWORK_PROBLEMS.values(),
+        *PROBLEMS.values(),
+    )
+}
+"""All problem kinds, by code."""

@@ -72,11 +72,11 @@ DOCUMENTED = (LONG_HEAD, LONG_TARGET, NOT_HTTP)
 """Refusals in the OpenAPI document: one for each problem code that any request can get."""
 
 
-def encode_refusal(refusal: Refusal) -> bytes:
+def encode_refusal(refusal: Refusal, public_address: str = "") -> bytes:
     """Log the refusal and return the complete response as bytes."""
     kind, request_id = refusal.kind, random_uuid().hex
     log.warning("connection_refused", code=kind.code, detail=refusal.detail, request_id=request_id)
-    scope = {"path": "", "state": {"request_id": request_id}}
+    scope = {"path": "", "state": {"request_id": request_id, "public_address": public_address}}
     headers = {**refusal.headers, "X-Request-Id": request_id, "Connection": "close"}
     response = problem_response(scope, kind, refusal.detail, headers=headers)
     status = f"HTTP/1.1 {kind.status.value} {kind.status.phrase}\r\n".encode()

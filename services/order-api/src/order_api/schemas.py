@@ -37,13 +37,20 @@ Instant = Annotated[
 """Time in UTC with microseconds. As text it sorts by time."""
 
 
-RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|([ +-])\d{2}:?\d{2})", re.ASCII)
+"""Time as in RFC 3339. The colon in the zone is optional, because some generated clients leave it out.
+
+The blank is a `+` that was not percent-encoded in a query.
+"""
 
 
 def _require_text(value: object) -> object:
-    """Reject a number, which pydantic would parse as seconds since 1970."""
-    if not isinstance(value, str) or not RFC_3339.fullmatch(value):
-        raise PydanticCustomError("datetime_format", "the time must be as in RFC 3339, such as 2026-01-31T09:05:00Z")
+    """Return a text of the form of RFC 3339. Reject a number, which pydantic would parse as seconds since 1970."""
+    form = RFC_3339.fullmatch(value) if isinstance(value, str) else None
+    if form is None:
+        raise PydanticCustomError("datetime_format", "not RFC 3339")
+    if form[1] == " ":
+        raise PydanticCustomError("blank_in_time", "a blank instead of +")
     return value
 
 
@@ -53,7 +60,7 @@ def _in_range(at: datetime) -> datetime:
     except OverflowError:
         utc = datetime.min.replace(tzinfo=UTC)
     if utc < EPOCH:
-        raise PydanticCustomError("time_out_of_range", "the time must be between the years 1970 and 9999 in UTC")
+        raise PydanticCustomError("time_out_of_range", "out of range")
     return utc
 
 

@@ -77,7 +77,7 @@ def make_server(settings: ApiSettings, app: FastAPI) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            http=connections(settings.request_timeout_seconds),
+            http=connections(settings.request_timeout_seconds, settings.public_address),
             ws="none",
             timeout_keep_alive=settings.keep_alive_seconds,
             log_config=None,

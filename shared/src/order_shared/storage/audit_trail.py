@@ -53,7 +53,9 @@ class DynamoAuditTrail:
             ScanIndexForward=not newest_first,
             Limit=limit,
         )
-        return [_operation({name: value["S"] for name, value in item.items()}) for item in answer["Items"]]
+        return [
+            _operation({name: value["S"] for name, value in item.items() if "S" in value}) for item in answer["Items"]
+        ]
 
     def _put(self, operation: Operation, at: datetime) -> bool:
         item = {
@@ -78,11 +80,12 @@ class DynamoAuditTrail:
 
 
 def _operation(item: dict[str, str]) -> Operation:
+    """Convert an item. Attributes that a newer release leaves out are `-`, so that they do not hide other entries."""
     return Operation(
         subject=item["subject"],
         at=from_text(item["at"]),
-        actor=item["actor"],
-        verb=item["verb"],
-        reason=item["reason"],
-        detail=item["detail"],
+        actor=item.get("actor", "-"),
+        verb=item.get("verb", "-"),
+        reason=item.get("reason", "-"),
+        detail=item.get("detail", "-"),
     )

@@ -12,7 +12,7 @@ increased between them: at the instant between the reads, all shards together he
 Decreases are not counted: the proof does not need them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from zlib import crc32
@@ -28,7 +28,7 @@ from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.domain.inventory.models import Product, StockedProduct, consolidation
 from order_shared.storage.idempotency_records import get_record, put_record
-from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
+from order_shared.storage.item_schema import UNREADABLE, Upgrade, Versions, as_it_is, describe
 from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, TableNames
 
 ITEM_VERSION = 1
@@ -47,6 +47,15 @@ Moves = Mapping[int, int]
 """Numbers of units to move into one shard, by source shard."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableProduct:
+    """Stored product that this release cannot read, usually because a newer release wrote it."""
+
+    sku: str
+    error: str
+    """Reason, for operators and logs."""
+
+
 class InventoryRepository(Protocol):
     """Port of products and stock. Any method may raise StorageUnavailable; the outcome of a write is then unknown."""
 
@@ -58,8 +67,13 @@ class InventoryRepository(Protocol):
         """Return the existing products among `skus`, by SKU. Strongly consistent."""
         ...
 
-    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
-        """Return up to `limit` products, sorted by SKU, that follow the SKU `after`. Eventually consistent."""
+    async def list_products(
+        self, tenant: str, *, after: str | None, limit: int
+    ) -> Sequence[Product | UnreadableProduct]:
+        """Return up to `limit` products, sorted by SKU, that follow the SKU `after`. Eventually consistent.
+
+        A product that this release cannot read does not fail the others.
+        """
         ...
 
     async def put(self, product: Product) -> None:
@@ -168,10 +182,12 @@ class DynamoInventoryRepository:
         items = await self._dynamo.get_many(self._table, keys)
         return {product.sku: product for product in map(_to_product, items)}
 
-    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
+    async def list_products(
+        self, tenant: str, *, after: str | None, limit: int
+    ) -> Sequence[Product | UnreadableProduct]:
         condition = HashKey("tenant", tenant) & RangeKey("sku").gt(after) if after else HashKey("tenant", tenant)
         items = await self._dynamo.query(self._table, condition, index=PRODUCTS_BY_TENANT_INDEX, limit=limit)
-        return [_to_product(item) for item in items]
+        return list(map(_readable_product, items))
 
     async def put(self, product: Product) -> None:
         key = {"product_key": product_key(product.tenant, product.sku), "record": PRODUCT_RECORD}
@@ -327,6 +343,14 @@ def _available(item: Item | None) -> int:
 
 def _stock_key(tenant: str, sku: str, shard: int) -> Item:
     return {"product_key": product_key(tenant, sku), "record": stock_record(shard)}
+
+
+def _readable_product(item: Item) -> Product | UnreadableProduct:
+    """Convert an item of a list, in which one item that cannot be converted must not hide the others."""
+    try:
+        return _to_product(item)
+    except UNREADABLE as error:
+        return UnreadableProduct(sku=item["sku"], error=describe(error))
 
 
 def _to_product(item: Item) -> Product:

@@ -26,6 +26,15 @@ class UnknownItemVersion(PlatformError):
         super().__init__(f"{kind}: an item has version {version!r:.20}; this release reads {oldest} to {newest}")
 
 
+UNREADABLE = (UnknownItemVersion, KeyError, TypeError, ValueError)
+"""Errors of the conversion of an item: an unknown version, or attributes that this release does not expect."""
+
+
+def describe(error: Exception) -> str:
+    """Return the reason why an item cannot be read. It may contain one value of the item."""
+    return str(error) if isinstance(error, UnknownItemVersion) else f"the item has an unexpected form: {error!r:.60}"
+
+
 @dataclass(frozen=True)
 class Versions:
     """Schema versions of one kind of item. `upgrades[n]` converts version n to n + 1, up to `newest`.

@@ -4,9 +4,12 @@ A rewrite updates the attributes that differ between the two versions. Its condi
 old values of these attributes, so that the rewrite never reverts a concurrent change. The condition contains no other
 attributes, so the status of an order may change at the same time. Rewriting an item twice changes nothing more.
 
+The last release stored the reference of an order, and its record, as the customer sent it. A rewrite of an order that
+still holds its reference gives both the normal form, in one transaction, unless another order holds that form.
+
 The operations table contains the progress of a backfill, per segment of the scan:
 
-    subject  migration#orders#2      table and version
+    subject  migration#orders#2#nfc  table, version, and form of references (orders only)
     at       segment#03/08
     after    key of the last processed item; absent if there is none
     done     true once the whole segment has been processed
@@ -17,14 +20,21 @@ from enum import StrEnum
 from functools import reduce
 from operator import and_
 
-from aiodynamo.errors import ConditionalCheckFailed, TableNotFound
+from aiodynamo.errors import ConditionalCheckFailed, TableNotFound, TransactionCanceled
 from aiodynamo.expressions import Condition, F, UpdateExpression
+from aiodynamo.operations import Update
 
-from order_shared.aws.dynamodb import Dynamo, Item
+from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
+from order_shared.domain.clock import utc_now
 from order_shared.domain.errors import PlatformError, StorageUnavailable
+from order_shared.domain.idempotency import IdempotencyRecord
+from order_shared.domain.order.models import FREES_REFERENCE, normal_reference
+from order_shared.storage.idempotency_records import delete_record, put_record
 from order_shared.storage.inventory import VERSIONS as INVENTORY_VERSIONS
 from order_shared.storage.item_schema import Versions, version_of
 from order_shared.storage.order_items import VERSIONS as ORDER_VERSIONS
+from order_shared.storage.order_items import to_customer
+from order_shared.storage.orders import reference_key
 from order_shared.tables import INVENTORY, ORDERS, Table, TableNames
 
 REWRITE_ROUNDS = 8
@@ -83,8 +93,18 @@ class Migration:
     """Migration of one table to the newest version. All methods raise StorageUnavailable."""
 
     def __init__(
-        self, dynamo: Dynamo, name: str, operations: str, definition: Table, versions: Versions, *, subject: str
+        self,
+        dynamo: Dynamo,
+        name: str,
+        operations: str,
+        definition: Table,
+        versions: Versions,
+        *,
+        subject: str,
+        idempotency: str | None = None,
     ) -> None:
+        """Create the migration. `idempotency` is the table with the records of references, if items have references."""
+        self._idempotency = idempotency
         self._dynamo = dynamo
         self._name = name
         self._operations = operations
@@ -97,8 +117,16 @@ class Migration:
     def of(cls, dynamo: Dynamo, tables: TableNames, table: MigratedTable) -> "Migration":
         definition, versions = DEFINITIONS[table]
         name = {MigratedTable.ORDERS: tables.orders, MigratedTable.INVENTORY: tables.inventory}[table]
-        subject = f"migration#{table}#{versions.newest}"
-        return cls(dynamo, name, tables.operations, definition, versions, subject=subject)
+        is_orders = table is MigratedTable.ORDERS
+        return cls(
+            dynamo,
+            name,
+            tables.operations,
+            definition,
+            versions,
+            subject=f"migration#{table}#{versions.newest}" + ("#nfc" if is_orders else ""),
+            idempotency=tables.idempotency if is_orders else None,
+        )
 
     @property
     def newest(self) -> int:
@@ -123,20 +151,65 @@ class Migration:
         )
         return ItemPage(page.items, page.last_evaluated_key)
 
+    def is_old(self, item: Item) -> bool:
+        """Return whether the item has an older version, or holds its reference in another form than the normal one."""
+        return version_of(item) < self.newest or self.has_old_reference(item)
+
+    def has_old_reference(self, item: Item) -> bool:
+        if self._idempotency is None or version_of(item) > self.readable or item["status"] in FREES_REFERENCE:
+            return False
+        reference = item.get("reference")
+        return reference is not None and reference != normal_reference(reference)
+
     async def rewrite(self, item: Item) -> bool:
-        """Rewrite an item to the newest version. Return False if it already has that version or no longer exists."""
+        """Rewrite an item to the newest form. Return False if that was not needed or possible, or it no longer exists.
+
+        It is not possible while another order holds the normal form of the item's reference.
+        """
         key = {name: item[name] for name in self._keys}
         stored: Item | None = item
+        rewritten = False
         for _ in range(REWRITE_ROUNDS):
-            if stored is None or version_of(stored) >= self.newest:
-                return False
+            if stored is None or not self.is_old(stored):
+                return rewritten
             try:
-                await self._write(key, stored, self._versions.upgraded(stored))
+                if version_of(stored) < self.newest:
+                    await self._write(key, stored, self._versions.upgraded(stored))
+                    rewritten = True
+                    if not self.has_old_reference(stored):
+                        return True
+                else:
+                    return await self._normalize_reference(key, stored) or rewritten
             except ConditionalCheckFailed:
-                stored = await self._dynamo.get(self._name, key)
-            else:
-                return True
+                pass  # read it again
+            stored = await self._dynamo.get(self._name, key)
         raise StorageUnavailable(f"the item {key} of {self._name} changes too fast")
+
+    async def _normalize_reference(self, key: Item, item: Item) -> bool:
+        """Give an order and its record the normal form of its reference. Return False if another order holds it.
+
+        Raises ConditionalCheckFailed if the order has changed since it was read.
+        """
+        before, customer = item["reference"], to_customer(item["customer_key"])
+        after, table = normal_reference(before), self._idempotency or ""
+        record = IdempotencyRecord(
+            key=reference_key(customer, after), subject=item["order_id"], fingerprint=None, expires_at=None
+        )
+        unchanged = F("reference").equals(before) & F("status").equals(item["status"])
+        try:
+            await self._dynamo.transact_write(
+                [
+                    Update(self._name, key, F("reference").set(after), unchanged),
+                    put_record(table, record, utc_now()),
+                    delete_record(table, reference_key(customer, before), item["order_id"]),
+                ]
+            )
+        except TransactionCanceled as error:
+            has_changed, *_ = failed_conditions(error)
+            if has_changed:
+                raise ConditionalCheckFailed from error
+            return False
+        return True
 
     async def _write(self, key: Item, before: Item, after: Item) -> None:
         differing = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))

@@ -5,7 +5,7 @@ order also has `open_shard` and `due_at`, so it is in the sparse index `open_ord
 eventually consistent, so each write that follows a read of the index has a condition.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
 from aiodynamo.expressions import F, HashKey, KeyCondition, RangeKey
-from aiodynamo.operations import Delete, Put, Update
+from aiodynamo.operations import ConditionCheck, Delete, Put, Update
 
-from order_shared.aws.dynamodb import Dynamo, failed_conditions
+from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
 from order_shared.domain.clock import EPOCH, MICROSECOND, Clock, from_text, to_text, utc_now
 from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, record_key
 from order_shared.domain.order.exceptions import (
@@ -27,9 +27,10 @@ from order_shared.domain.order.exceptions import (
     StaleOrder,
 )
 from order_shared.domain.order.ids import created_at_of
-from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order
-from order_shared.storage.idempotency_records import delete_record, get_record, put_record
+from order_shared.domain.order.models import FREES_REFERENCE, Customer, Order, normal_reference
+from order_shared.storage.idempotency_records import RECORD_ABSENT, delete_record, get_record, put_record
 from order_shared.storage.inventory import Moves, return_stock, take_from_shards
+from order_shared.storage.item_schema import UNREADABLE, describe
 from order_shared.storage.order_items import (
     CANCEL_NOT_REQUESTED,
     HOLDS_STOCK_STORED,
@@ -78,19 +79,32 @@ class Window:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableOrder:
+    """Stored order that this release cannot read, usually because a newer release wrote it."""
+
+    customer: Customer
+    created_at: datetime
+    error: str
+    """Reason, for operators and logs."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderSlice:
     """Orders from one read of a window. `more` is True if the window may contain further orders."""
 
-    orders: list[Order]
+    orders: Sequence[Order | UnreadableOrder]
     more: bool
 
 
 class OrderRepository(Protocol):
     """Port of orders. Any method may raise StorageUnavailable; the outcome of a write is then unknown."""
 
-    async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:
         """Store a pending order, its idempotency record and its reference record in one transaction.
+
+        `sent_reference` is the order's reference as the customer sent it. No order may have it either: the last
+        release stored references in that form.
 
         Raises RecordTaken, OrderInstantTaken or ReferenceTaken. If several apply, the first of them is raised.
         """
@@ -109,7 +123,7 @@ class OrderRepository(Protocol):
     async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
         """Return the customer's orders created within the window, sorted by time. Strongly consistent.
 
-        One call reads at most `limit` orders and 1 MB.
+        An order that this release cannot read does not fail the others. One call reads at most `limit` orders and 1 MB.
         """
         ...
 
@@ -151,15 +165,20 @@ class OrderRepository(Protocol):
         Return None if another writer has changed the due time or the key since the read, or the order has ended.
         """
 
-    async def get_entry(self, entry: OpenOrder) -> Order | None:
+    async def get_entry(self, entry: OpenOrder) -> Order | UnreadableOrder | None:
         """Return the order of an outbox entry; None if it does not exist. Strongly consistent."""
 
     async def ping(self) -> None:
         """Check that the table is readable, with one read and no retries. Raises AwsError."""
 
 
+def reference_key(customer: Customer, reference: str) -> str:
+    """Return the key of the record of a reference. Each form of a reference has its own record."""
+    return record_key(customer, RecordKind.REFERENCE, reference)
+
+
 def reference_record(order: Order) -> IdempotencyRecord:
-    key = record_key(order.customer, RecordKind.REFERENCE, order.reference or "")
+    key = reference_key(order.customer, order.reference or "")
     return IdempotencyRecord(key=key, subject=order.order_id, fingerprint=None, expires_at=None)
 
 
@@ -174,7 +193,7 @@ class DynamoOrderRepository:
         self._clock = clock
         self._open_shards = open_shards
 
-    async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:
         now = self._clock()
         operations: list[WriteOperation] = [
             Put(self._tables.orders, to_item(order, self._open_shards), ORDER_ABSENT),
@@ -182,6 +201,9 @@ class DynamoOrderRepository:
         ]
         if order.reference is not None:
             operations.append(put_record(self._tables.idempotency, reference_record(order), now))
+            if sent_reference not in {None, order.reference}:
+                key = reference_key(order.customer, sent_reference or "")
+                operations.append(ConditionCheck(self._tables.idempotency, {"key": key}, RECORD_ABSENT))
         try:
             await self._dynamo.transact_write(operations)
         except TransactionCanceled as error:
@@ -216,7 +238,7 @@ class DynamoOrderRepository:
             return OrderSlice([], more=False)
         condition: KeyCondition = HashKey("customer_key", customer.key) & RangeKey("created_at").between(first, last)
         page = await self._dynamo.query_page(self._tables.orders, condition, limit=limit, descending=descending)
-        return OrderSlice([to_order(item) for item in page.items], more=page.last_evaluated_key is not None)
+        return OrderSlice(list(map(readable_order, page.items)), more=page.last_evaluated_key is not None)
 
     async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         key = item_key(before.customer.key, before.created_at)
@@ -224,6 +246,8 @@ class DynamoOrderRepository:
         condition = unchanged_condition(before)
         stock = self._stock_operations(before, after, moves)
         freed = self._freed_reference(before, after)
+        if freed and before.reference != normal_reference(before.reference or ""):
+            condition &= F("reference").equals(before.reference)  # `orderctl migrate` may change it and its record
         try:
             if not stock and not freed:
                 return to_order(await self._dynamo.update(self._tables.orders, key, expression, condition=condition))
@@ -339,12 +363,22 @@ class DynamoOrderRepository:
             item = stored
         return to_order(item)
 
-    async def get_entry(self, entry: OpenOrder) -> Order | None:
+    async def get_entry(self, entry: OpenOrder) -> Order | UnreadableOrder | None:
         item = await self._dynamo.get(self._tables.orders, item_key(entry.customer_key, entry.created_at))
-        return to_order(item) if item else None
+        return readable_order(item) if item else None
 
     async def ping(self) -> None:
         await self._dynamo.ping(self._tables.orders, item_key("-", EPOCH))
+
+
+def readable_order(item: Item) -> Order | UnreadableOrder:
+    """Convert an item of a list, in which one item that cannot be converted must not hide the others."""
+    try:
+        return to_order(item)
+    except UNREADABLE as error:
+        return UnreadableOrder(
+            customer=to_customer(item["customer_key"]), created_at=from_text(item["created_at"]), error=describe(error)
+        )
 
 
 def _created_at(order_id: str) -> datetime:

@@ -14,11 +14,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
 
 from order_api.dependencies import declared_access
-from order_api.openapi.errors import KINDS, PROBLEM_SCHEMAS, complete_errors
+from order_api.openapi.errors import PROBLEM_SCHEMAS, complete_errors
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.headers import complete_headers
 from order_api.openapi.operations import BEARER, complete_examples, complete_operation
 from order_api.openapi.texts import TAGS, TITLE, description
+from order_api.problems import KINDS
 
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 SERVERS: list[dict[str, str | Any]] = [{"url": "/", "description": "The server that serves this document."}]

@@ -10,7 +10,6 @@ from fastapi.openapi.models import Schema
 from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
-from order_api import problems
 from order_api.auth import InsufficientScope, Unauthenticated
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import Access
@@ -19,37 +18,33 @@ from order_api.limits import BodyTooLarge, BodyTooSlow, RateLimited
 from order_api.openapi.examples import CONFIRMED, REFERENCE, REJECTED, REQUEST_ID, SKU, example_path
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.problems import (
+    KINDS,
     MEDIA_TYPE,
     PROBLEMS,
     VALIDATION_FAILED,
     Problem,
-    ProblemError,
     ProblemKind,
     error_response,
     problem_response,
 )
+from order_api.reader import Fault, UnsupportedMediaType
 from order_api.refusals import DOCUMENTED
 from order_api.regions import NotHomeRegion
+from order_api.sentences import RULES
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 
-KINDS: Mapping[str, ProblemKind] = {
-    kind.code: kind
-    for kind in (
-        *(value for value in vars(problems).values() if isinstance(value, ProblemKind)),
-        *problems.FRAMEWORK_PROBLEMS.values(),
-        *PROBLEMS.values(),
-    )
-}
-"""All problem kinds, by code."""
-
 CONNECTION_CODES = frozenset(refusal.kind.code for refusal in DOCUMENTED)
 """Codes of requests that are refused before the path is known. The connection then closes. Any request can get them."""
 ANY_STATUSES = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR})
-BODY_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+BODY_STATUSES = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE}
+)
+SAMPLE_BODY = {"lines": [{"sku": SKU, "quantity": 2}, {"sku": "POT-GLASS", "quantity": 1}]}
+"""Body of the example errors that point at lines."""
 TOKEN_STATUSES = frozenset(
     {
         HTTPStatus.UNAUTHORIZED,
@@ -73,7 +68,7 @@ _SAMPLES: tuple[PlatformError, ...] = (
     ReferenceTaken(REFERENCE),
     InsufficientStock(SKU, 3),
     UnknownSku([SKU]),
-    CurrencyMismatch(["EUR", "USD"]),
+    CurrencyMismatch({SKU: "EUR", "POT-GLASS": "USD"}),
     AmountNotChargeable("0.30 EUR is below 0.50 EUR, the payment provider's minimum"),
     NotCancellable(REJECTED),
     VersionMismatch(CONFIRMED.version),
@@ -81,9 +76,13 @@ _SAMPLES: tuple[PlatformError, ...] = (
     RateLimited(1),
     BodyTooLarge(),
     BodyTooSlow(10),
+    UnsupportedMediaType("send the header Content-Type: application/json, once"),
 )
 SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for sample in _SAMPLES}
 """Example errors, by problem code."""
+
+WRONG: Mapping[str, str] = {"sku": "-", "if-match": "1", "if-none-match": "1"}
+"""Wrong values of parameters, for the example errors."""
 
 DETAILS: Mapping[str, str] = {
     "internal_error": "An unexpected error occurred. Include the request id when you ask for support.",
@@ -147,7 +146,7 @@ def _response(
 
 def _problem(kind: ProblemKind, operation: Mapping[str, Any], path: str, schemas: Mapping[str, Any]) -> Response:
     """Return the response that the service sends for this problem."""
-    request = {"path": example_path(path), "state": {"request_id": REQUEST_ID}}
+    request = {"path": example_path(path), "state": {"request_id": REQUEST_ID, "document": SAMPLE_BODY}}
     detail = DETAILS.get(kind.code, f"{kind.title}.")
     if kind.code in CONNECTION_CODES:
         return problem_response(request | {"path": ""}, kind, detail, headers={"Connection": "close"})
@@ -164,14 +163,12 @@ def _header_names(headers: Mapping[str, str]) -> list[str]:
     return ["-".join(part.title() for part in name.split("-")) for name in headers if not name.startswith("content-")]
 
 
-def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> ProblemError | None:
+def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Fault | None:
     """Return a possible validation error of the operation, or None if no input can be invalid."""
     if "requestBody" in operation:
-        reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-        required = schemas[reference.rpartition("/")[2]].get("required")
-        if not required:
-            return ProblemError(pointer="/unknown", code="extra_forbidden", detail="Extra inputs are not permitted")
-        return ProblemError(pointer=f"/{required[0]}", code="missing", detail="Field required")
+        model = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        name = schemas[model]["required"][0]
+        return Fault(pointer=f"/{name}", code="missing", detail=f"{name} is missing: {RULES[name]}")
     parameters = operation["parameters"]
     faults = (
         _parameter_fault(each) for each in parameters if each["name"] != "Idempotency-Key"
@@ -179,17 +176,12 @@ def _fault(operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> ProblemE
     return next(filter(None, faults), None)
 
 
-def _parameter_fault(parameter: Mapping[str, Any]) -> ProblemError | None:
+def _parameter_fault(parameter: Mapping[str, Any]) -> Fault | None:
     name = parameter["name"].lower() if parameter["in"] == "header" else parameter["name"]
-    pointer, schema = f"{parameter['in']}:{name}", parameter["schema"]
-    if "items" in schema:
-        pointer, schema = f"{pointer}.0", schema["items"]
+    schema = parameter["schema"].get("items", parameter["schema"])
+    pointer = f"{parameter['in']}:{name}"
     if "maximum" in schema:
-        most = schema["maximum"]
-        return ProblemError(
-            pointer=pointer, code="less_than_equal", detail=f"Input should be less than or equal to {most}"
-        )
+        return Fault(pointer=pointer, code="less_than_equal", detail=f"{RULES[name]}; you sent {schema['maximum'] + 1}")
     if "pattern" in schema:
-        detail = f"String should match pattern '{schema['pattern']}'"
-        return ProblemError(pointer=pointer, code="string_pattern_mismatch", detail=detail)
+        return Fault(pointer=pointer, code="string_pattern_mismatch", detail=f"{RULES[name]}; you sent {WRONG[name]}")
     return None

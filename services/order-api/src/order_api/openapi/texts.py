@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
-from order_api.problems import ProblemKind
+from order_api.problems import ERROR_PAGES, ProblemKind
 
 TITLE = "Order API"
 
@@ -27,8 +27,14 @@ SCOPES = {
 def description(kinds: Iterable[ProblemKind]) -> str:
     """Return the text of `description.md`, with the tables of scopes and errors."""
     scopes = "".join(f"| `{scope}` | {allows} |\n" for scope, allows in SCOPES.items())
-    rows = "".join(
-        f"| `{kind.code}` | {int(kind.status)} | {'yes' if kind.retryable else 'no'} | {kind.title} |\n"
-        for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code))
-    )
-    return (files(__package__) / "description.md").read_text("utf-8").rstrip().format(scopes=scopes, errors=rows)
+    errors = error_rows(kinds, linked=True)
+    return (files(__package__) / "description.md").read_text("utf-8").rstrip().format(scopes=scopes, errors=errors)
+
+
+def error_rows(kinds: Iterable[ProblemKind], *, linked: bool) -> str:
+    """Return the rows of the table of errors. If `linked`, each title refers to the page of its code."""
+    rows = []
+    for kind in sorted(kinds, key=lambda kind: (kind.status, kind.code)):
+        title = f"[{kind.title}]({ERROR_PAGES}/{kind.code})" if linked else kind.title
+        rows.append(f"| `{kind.code}` | {int(kind.status)} | {'yes' if kind.retryable else 'no'} | {title} |\n")
+    return "".join(rows)

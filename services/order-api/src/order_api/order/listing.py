@@ -5,6 +5,7 @@ full, at the end of the window, or when its budget is used up. A page that ends 
 empty; its cursor continues after the last examined order.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from datetime import datetime
 from order_api.order.exceptions import UnsupportedSort
 from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros, to_text
 from order_shared.domain.order.models import Customer, Order, OrderStatus
-from order_shared.storage.orders import OrderRepository, Window
+from order_shared.storage.orders import OrderRepository, UnreadableOrder, Window
 
 SORTS = {"-created_at": True, "created_at": False}
 """Sorts that the table's range key supports; True for descending order."""
@@ -31,7 +32,7 @@ END_OF_TIME = from_micros(MAX_MICROS)
 class Listing:
     """Query of a customer's orders: created from `start` to before `end`, in one of `statuses` unless it is empty.
 
-    `q` is a case-insensitive part of the reference or of a SKU. Raises UnsupportedSort.
+    `q` is a part of the reference or of a SKU; case and Unicode form are ignored. Raises UnsupportedSort.
     """
 
     customer: Customer
@@ -72,21 +73,29 @@ class Listing:
     def matches(self, order: Order) -> bool:
         if self.statuses and order.status not in self.statuses:
             return False
-        return self.q is None or any(self.q.casefold() in text.casefold() for text in _searchable_texts(order))
+        if self.q is None:
+            return True
+        part = _folded(self.q)
+        return any(part in _folded(text) for text in _searchable_texts(order))
 
 
 @dataclass(frozen=True)
 class Found:
-    """Orders found. `resume_at` is the creation time of the last examined order, or None at the end of the list."""
+    """Orders found. `resume_at` is the creation time of the last examined order, or None at the end of the list.
+
+    `unreadable` are orders that were passed over, so that they do not fail the page.
+    """
 
     orders: list[Order]
     resume_at: datetime | None
+    unreadable: list[UnreadableOrder]
 
 
 async def find(orders: OrderRepository, listing: Listing, *, limit: int, resume_at: datetime | None) -> Found:
     """Return up to `limit` orders after `resume_at`. Without filters one query is enough."""
     window = listing.window
     found: list[Order] = []
+    unreadable: list[UnreadableOrder] = []
     examined = 0
     size = limit + 1  # one more than requested shows whether there is a next page
     for _ in range(MAX_READS if listing.is_filtered else 1):
@@ -94,18 +103,25 @@ async def find(orders: OrderRepository, listing: Listing, *, limit: int, resume_
             window = window.beyond(resume_at, descending=listing.descending)
         read = await orders.list_orders(listing.customer, window, limit=size, descending=listing.descending)
         for order in read.orders:
-            if listing.matches(order):
+            if isinstance(order, UnreadableOrder):
+                unreadable.append(order)
+            elif listing.matches(order):
                 if len(found) == limit:
-                    return Found(found, resume_at)
+                    return Found(found, resume_at, unreadable)
                 found.append(order)
             resume_at = order.created_at
         if not read.more:
-            return Found(found, None)
+            return Found(found, None, unreadable)
         examined += len(read.orders)
         size = min(size * READ_GROWTH, MAX_EXAMINED - examined)
         if len(found) == limit or size <= 0:
             break
-    return Found(found, resume_at)
+    return Found(found, resume_at, unreadable)
+
+
+def _folded(text: str) -> str:
+    """Return a text for a search that ignores case and the Unicode form."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _searchable_texts(order: Order) -> list[str]:

@@ -1,8 +1,9 @@
 """Request and response schemas of orders."""
 
+from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from order_api.schemas import Instant, InstantIn, Integer, PageQuery, Request, Resource, typename
@@ -13,6 +14,7 @@ from order_shared.domain.order.models import (
     Order,
     OrderStatus,
     ReasonCode,
+    normal_reference,
 )
 from order_shared.runtime.validation import SKU_PATTERN, TEXT_PATTERN
 
@@ -38,7 +40,8 @@ class OrderIn(Request):
             min_length=1,
             max_length=MAX_REFERENCE_LENGTH,
             pattern=TEXT_PATTERN,
-            description="Your id for the order; unique among your orders that are not rejected or cancelled.",
+            description="Your id for the order; unique among your orders that are not rejected or cancelled. It is "
+            "stored in Unicode form NFC, without blanks at its ends.",
             examples=["PO-2026-0042"],
         ),
     ] = None
@@ -52,22 +55,23 @@ class OrderIn(Request):
     ] = None
     _quantities: dict[str, int] = PrivateAttr(default_factory=dict)
 
+    @field_validator("reference")
+    @classmethod
+    def _not_blank(cls, reference: str | None) -> str | None:
+        if reference is not None and not normal_reference(reference):
+            raise PydanticCustomError("blank", "only blanks")
+        return reference
+
     @model_validator(mode="after")
     def _merge(self) -> Self:
         merged: dict[str, int] = {}
         for line in self.lines:
             merged[line.sku] = merged.get(line.sku, 0) + line.quantity
         if len(merged) > MAX_LINES:
-            raise PydanticCustomError(
-                "too_many_lines", "an order has at most {limit} different products", {"limit": MAX_LINES}
-            )
+            raise PydanticCustomError("too_many_lines", "too many products", {"number": len(merged)})
         for sku, quantity in merged.items():
             if quantity > MAX_QUANTITY:
-                raise PydanticCustomError(
-                    "too_many_units",
-                    "an order has at most {limit} units of {sku}",
-                    {"limit": MAX_QUANTITY, "sku": sku},
-                )
+                raise PydanticCustomError("too_many_units", "too many units", {"number": quantity, "sku": sku})
         self._quantities = merged
         return self
 
@@ -97,6 +101,15 @@ class OrderQuery(PageQuery):
     created_at_lt: Annotated[
         InstantIn | None, Field(alias="created_at[lt]", description="Only orders created before this time.")
     ] = None
+
+    @field_validator("created_at_lt")
+    @classmethod
+    def _not_before_start(cls, end: datetime | None, info: ValidationInfo) -> datetime | None:
+        start = info.data.get("created_at_gte")
+        if start is not None and end is not None and start > end:
+            raise PydanticCustomError("window_reversed", "start after end")
+        return end
+
     sort: Annotated[str, Field(max_length=60, description="`-created_at` (newest first) or `created_at`.")] = (
         "-created_at"
     )

@@ -37,7 +37,11 @@ ADMIN_SCOPE = "orders:admin"
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceOrder:
-    """Request to place an order. `quantities` maps SKUs to units; `traceparent` identifies the trace of the request."""
+    """Request to place an order. `quantities` maps SKUs to units; `traceparent` identifies the trace of the request.
+
+    `reference` has the form in which it was sent. The fingerprint is of this form, so that a retry at another release
+    has the same fingerprint; the order gets its normal form.
+    """
 
     customer: Customer
     quantities: Mapping[str, int]
@@ -74,6 +78,8 @@ class OrderService:
     """Time limit for placing an order."""
     on_accepted: Callable[[], None]
     on_ended: Callable[[Order, datetime], None]
+    on_unreadable: Callable[..., None]
+    """Called with `order` and the reason for each order that a list leaves out."""
     _stopping: bool = field(default=False, init=False)
     _waiting: int = field(default=0, init=False)
 
@@ -104,6 +110,7 @@ class OrderService:
                         fingerprint=request_fingerprint,
                         expires_at=expiry(order.created_at),
                     ),
+                    sent_reference=request.reference,
                 )
             except (
                 UnknownSku,
@@ -218,6 +225,8 @@ class OrderService:
         scope = listing.scope()
         resume_at = None if cursor is None else from_text(self.cursors.decode(cursor, scope))
         found = await find(self.orders, listing, limit=limit, resume_at=resume_at)
+        for order in found.unreadable:
+            self.on_unreadable("order", created_at=to_text(order.created_at), error=order.error)
         more = found.resume_at
         return Page(found.orders, None if more is None else self.cursors.encode(to_text(more), scope))
 

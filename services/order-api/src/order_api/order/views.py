@@ -56,7 +56,7 @@ async def place_order(body: OrderIn, request: Request) -> Response:
 
     After a time-out or a 503, send the request again with the same `Idempotency-Key`: no second order is created.
     """
-    key = parse_idempotency_key(request.headers.get(HEADER))
+    key = parse_idempotency_key(*request.headers.getlist(HEADER))
     command = PlaceOrder(
         customer=identity_of(request).customer,
         quantities=body.quantities,

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from order_api.sentences import did_you_mean
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.inventory.exceptions import UnknownSku
 from order_shared.domain.inventory.models import Product
 from order_shared.storage.inventory import InventoryRepository
@@ -16,6 +18,9 @@ from order_shared.storage.inventory import InventoryRepository
 FRESH_SECONDS = 4.0
 OVERDUE_SECONDS = 1.0
 CACHE_SIZE = 10_000
+SKUS_SUGGESTED = 200
+SUGGESTED_SECONDS = 60.0
+TENANTS_SUGGESTED = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +38,8 @@ class Catalogue:
         self._inventory = inventory
         self._monotonic = monotonic
         self._cache: dict[tuple[str, str], _Entry] = {}
+        self._suggested: dict[str, tuple[float, tuple[str, ...]]] = {}
+        """SKUs for suggestions by tenant, each with the monotonic time until which they are used."""
 
     async def get(self, tenant: str, skus: Collection[str]) -> dict[str, Product]:
         """Return the products by SKU. Raises UnknownSku with the SKUs that do not exist."""
@@ -51,10 +58,28 @@ class Catalogue:
             read = await self._inventory.get_products(tenant, missing)
             unknown = [sku for sku in missing if sku not in read]
             if unknown:
-                raise UnknownSku(unknown)
+                raise UnknownSku(unknown, await self._hints(tenant, unknown))
             self._remember(tenant, read, now)
             found |= read
         return found
+
+    async def _hints(self, tenant: str, unknown: Collection[str]) -> dict[str, str]:
+        """Return a suggestion for each unknown SKU that resembles one of the tenant's first SKUS_SUGGESTED products.
+
+        They are read at most once in SUGGESTED_SECONDS, because any caller can send unknown SKUs at any rate.
+        """
+        until, skus = self._suggested.get(tenant, (0.0, ()))
+        now = self._monotonic()
+        if now >= until:
+            try:
+                products = await self._inventory.list_products(tenant, after=None, limit=SKUS_SUGGESTED)
+            except StorageUnavailable:
+                return {}  # a suggestion is not worth an error of another kind
+            skus = tuple(product.sku for product in products if isinstance(product, Product))
+            if len(self._suggested) >= TENANTS_SUGGESTED:
+                self._suggested.clear()
+            self._suggested[tenant] = now + SUGGESTED_SECONDS, skus
+        return {sku: did_you_mean(sku, skus) for sku in unknown}
 
     def _remember(self, tenant: str, products: dict[str, Product], now: float) -> None:
         if len(self._cache) + len(products) > CACHE_SIZE:

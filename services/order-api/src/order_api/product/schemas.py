@@ -19,7 +19,7 @@ def _real_currency(currency: str) -> str:
     try:
         return known_currency(currency)
     except UnknownCurrency as error:
-        raise PydanticCustomError("unknown_currency", "{sentence}", {"sentence": str(error)}) from None
+        raise PydanticCustomError("unknown_currency", "unknown currency") from error
 
 
 class ProductIn(Request):
@@ -53,7 +53,7 @@ class ProductIn(Request):
 
 def _not_zero(delta: int) -> int:
     if delta == 0:
-        raise PydanticCustomError("no_change", "the change must not be 0")
+        raise PydanticCustomError("no_change", "zero")
     return delta
 
 

@@ -1,5 +1,6 @@
 """Use cases of shops: manage products and their stock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from order_api.cursors import CursorCodec, Page
@@ -10,7 +11,7 @@ from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, Recor
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
 from order_shared.domain.inventory.models import Product, StockedProduct
 from order_shared.domain.order.models import Customer
-from order_shared.storage.inventory import InventoryRepository
+from order_shared.storage.inventory import InventoryRepository, UnreadableProduct
 
 ADJUST_ROUNDS = 3
 PUT_ROUNDS = 3
@@ -23,7 +24,16 @@ class Adjusted:
 
 
 class ProductService:
-    def __init__(self, inventory: InventoryRepository, cursors: CursorCodec, clock: Clock) -> None:
+    def __init__(
+        self,
+        inventory: InventoryRepository,
+        cursors: CursorCodec,
+        clock: Clock,
+        *,
+        on_unreadable: Callable[..., None],
+    ) -> None:
+        """Create the service. `on_unreadable` is called with `product` and the reason for each one left out."""
+        self._on_unreadable = on_unreadable
         self._inventory = inventory
         self._cursors = cursors
         self._clock = clock
@@ -33,11 +43,15 @@ class ProductService:
         return await self._inventory.get(tenant, sku)
 
     async def list_products(self, tenant: str, *, limit: int, cursor: str | None) -> Page[Product]:
-        """Return a page of products, sorted by SKU. Raises InvalidCursor."""
+        """Return a page of products, sorted by SKU. An unreadable one is left out. Raises InvalidCursor."""
         scope = {"list": "products", "tenant": tenant}
         after = None if cursor is None else self._cursors.decode(cursor, scope)
         products = await self._inventory.list_products(tenant, after=after, limit=limit + 1)
-        return self._cursors.page(products, limit, scope, lambda product: product.sku)
+        page = self._cursors.page(products, limit, scope, lambda product: product.sku)
+        for product in page.items:
+            if isinstance(product, UnreadableProduct):
+                self._on_unreadable("product", sku=product.sku, error=product.error)
+        return Page([product for product in page.items if isinstance(product, Product)], page.next_cursor)
 
     async def put(
         self, tenant: str, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None

@@ -66,7 +66,7 @@ async def adjust_stock(
     response: Response,
 ) -> StockedProductOut:
     """Add or remove units, once per `Idempotency-Key` even if the request is repeated."""
-    key = parse_idempotency_key(request.headers.get(HEADER))
+    key = parse_idempotency_key(*request.headers.getlist(HEADER))
     adjusted = await services_of(request).products.adjust_stock(identity_of(request).customer, sku, body.delta, key)
     if adjusted.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -7,7 +7,7 @@ DomainError
 └── StockShardsShrunk   `stock_shards` cannot decrease
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from order_shared.domain.errors import DomainError
 
@@ -18,8 +18,14 @@ class ProductNotFound(DomainError):
 
 
 class UnknownSku(DomainError):
-    def __init__(self, skus: Sequence[str]) -> None:
-        super().__init__(f"there is no product {', '.join(skus)}")
+    """Some products do not exist. `details` has a sentence about each SKU."""
+
+    def __init__(self, skus: Sequence[str], hints: Mapping[str, str] | None = None) -> None:
+        """`hints` are additions to the sentences, by SKU, such as a SKU that is meant."""
+        hints = hints or {}
+        self.details = {sku: f"there is no product {sku}{hints.get(sku, '')}" for sku in skus}
+        only = self.details[skus[0]] if len(skus) == 1 else f"there is no product {', '.join(skus)}"
+        super().__init__(only)
         self.skus = tuple(skus)
 
 

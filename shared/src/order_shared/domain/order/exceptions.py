@@ -11,7 +11,7 @@ DomainError
 └── OutOfStock          a stock shard holds less than a line needs
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from order_shared.domain.errors import DomainError
 
@@ -32,9 +32,13 @@ class InvalidTransition(DomainError):
 
 
 class CurrencyMismatch(DomainError):
-    def __init__(self, currencies: Sequence[str]) -> None:
-        super().__init__(f"all lines of an order must have the same currency; these have {', '.join(currencies)}")
-        self.currencies = tuple(currencies)
+    """The lines have several currencies. `details` has a sentence about the currency of each SKU."""
+
+    def __init__(self, currencies: Mapping[str, str]) -> None:
+        """`currencies` are the currencies by SKU."""
+        self.currencies = tuple(sorted(set(currencies.values())))
+        super().__init__(f"all lines of an order must have the same currency; these have {', '.join(self.currencies)}")
+        self.details = {sku: f"{sku} is priced in {currency}" for sku, currency in currencies.items()}
 
 
 class ReferenceTaken(DomainError):

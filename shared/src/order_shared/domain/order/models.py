@@ -12,6 +12,7 @@ Each transition returns a new order with `version` and `fence` incremented. The 
 the stored order has not changed since it was read.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -32,6 +33,13 @@ MAX_ATTEMPTS = 10
 MAX_LINES = 50
 MAX_QUANTITY = 1000
 MAX_REFERENCE_LENGTH = 100
+
+
+def normal_reference(reference: str) -> str:
+    """Return the form in which a reference is stored: Unicode NFC, without blanks at its ends."""
+    return unicodedata.normalize("NFC", reference).strip()
+
+
 LEASE_GRACE_MS = 5000
 """Milliseconds from the end of a lease to the due time of its order, so that no sweep competes with the owner."""
 
@@ -217,7 +225,7 @@ class Order:
         lines = tuple(lines)
         currencies = sorted({product.currency for product, _ in lines})
         if len(currencies) != 1:
-            raise CurrencyMismatch(currencies)
+            raise CurrencyMismatch({product.sku: product.currency for product, _ in lines})
         order_id = new_order_id(at)
         order = cls(
             customer=customer,
@@ -238,7 +246,7 @@ class Order:
                 for product, quantity in lines
             ),
             currency=currencies[0],
-            reference=reference,
+            reference=None if reference is None else normal_reference(reference),
             traceparent=traceparent,
             timeline=(TimelineEntry(OrderStatus.PENDING, at),),
             schedule=Schedule(due_at=due_at),
