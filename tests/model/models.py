@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from tests.model.promela import Model
 from tests.model.steps import CUSTOMER, DELIVERY, FAILURE, OPERATOR, PAYMENT, STOCK, SWEEPER, UNDO, VARIABLES, WORK
-from tests.model.table import BACK_OFF, IDLE, READ, SEND, SETTLE, Step, holds_stock, is_open
+from tests.model.table import BACK_OFF, IDLE, READ, SEND, SETTLE, SUCCEEDED, Step, holds_stock, is_open
 
 
 def names(*groups: Iterable[Step], without: str = "") -> frozenset[str]:
@@ -64,7 +64,7 @@ MONEY = Model(
     steps=MONEY_STEPS | set("next_create_key next_confirm_key next_undo_key".split()),
     variables=MONEY_VARIABLES - set("o.parked p.differs".split()),
     fixed={"q.visible": 1},
-    constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 9, "NO_SHARD": 2},
+    constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 9},
     actors={"worker": 2, "customer": 1},
     same=WITHOUT_QUEUE,
     initial=("s.units[0] = 1; o.paid = 1", "s.units[0] = 1; o.paid = 0"),
@@ -87,7 +87,7 @@ FORGETFUL = replace(
 BY_HAND = replace(
     MONEY,
     name="hands",
-    steps=MONEY_STEPS | names(OPERATOR) | set("fail note_failure note_failure_and_postpone cancel_by_hand"
+    steps=MONEY_STEPS - set("ask_to_cancel cancel_pending request_cancel".split()) | names(OPERATOR) | set("fail note_failure note_failure_and_postpone cancel_by_hand"
                                               " change_amount".split()),
     variables=MONEY_VARIABLES - set("o.n_confirm o.n_undo p.spoiled p.saved p.declined".split()),
     constants=MONEY.constants | {"MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
@@ -95,54 +95,53 @@ BY_HAND = replace(
     faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1},
 )  # fmt: skip
 
-DELIVERED = names(DELIVERY, FAILURE, SWEEPER, OPERATOR, without="receive_first extend next_create_key next_confirm_key next_undo_key") | set(
-    "accept publish publish_fails reserve take_over end_without_payment create create_again note_payment retrieve"
-    " confirm_payment confirm_ended confirm undo_cancelled cancel_payment cancel_ended refund end_undone"
-    " go_away come_back".split()
-)  # fmt: skip
-DELIVERY_VARIABLES = every("o", "my", "q", "b", without=f"{SCANNING} o.paid o.n_create o.n_confirm o.n_undo") | set(
-    "p.intents p.state p.by_key p.refunded p.away s.units r.key g.placed".split()
-)
-DELIVERY_CONSTANTS = {"SHARD": 0, "QUANTITY": 1, "NO_SHARD": 2, "QUOTA": 3, "MAX_ATTEMPTS": 2, "DEFER_AFTER": 1,
-                      "OUTAGE_SWEEPS": 1, "OVERDUE_SWEEPS": 2}  # fmt: skip
+FAULTS = "crashes duplicates sends errors clocks retries outages letters conflicts".split()
 DELIVERY_MODEL = Model(
     name="delivery",
-    steps=DELIVERED,
-    variables=DELIVERY_VARIABLES,
-    fixed={"o.paid": 1},
-    constants=DELIVERY_CONSTANTS,
+    steps=names(DELIVERY, FAILURE, SWEEPER, OPERATOR, without="receive_first extend next_create_key next_confirm_key"
+                " next_undo_key give_back") | set(
+        "accept publish publish_fails reserve take_over confirm_ended confirm undo_cancelled cancel_ended refund"
+        " end_undone go_away come_back".split()
+    ),
+    variables=every("o", "my", "q", "b", without=f"{SCANNING} o.paid o.payment o.n_create o.n_confirm o.n_undo"
+                    " my.created my.looked") | set("p.away s.units r.key g.placed".split()),
+    fixed={"o.paid": 1, "o.payment": 1, "my.looked": 1, "p.state": SUCCEEDED},
+    constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 3, "MAX_ATTEMPTS": 2, "DEFER_AFTER": 1, "OUTAGE_SWEEPS": 1,
+               "OVERDUE_SWEEPS": 2},
     actors={"worker": 2, "customer": 1, "operator": 1, "sweeper": 1},
     initial=("s.units[0] = 1",),
-    faults={"crashes": 2, "duplicates": 3, "sends": 1, "errors": 2, "clocks": 1, "retries": 1, "outages": 1,
-            "stops": 0, "letters": 1, "conflicts": 1},
+    faults=dict.fromkeys(FAULTS, 0) | {"crashes": 2, "duplicates": 3},
     always={"no ended order is open, no open order is outside the outbox": listed_if_open(0)},
     again={"every accepted order ends": "not o.listed[0]"},
+)  # fmt: skip
+TROUBLE = replace(
+    DELIVERY_MODEL,
+    name="trouble",
+    faults={"fault": 3},
+    mixed=frozenset(FAULTS),
 )
-OUTAGE = Model(
+OUTAGE = replace(
+    DELIVERY_MODEL,
     name="outage",
-    steps=DELIVERED - set("come_back probe".split()),
-    variables=DELIVERY_VARIABLES,
-    fixed={"o.paid": 1},
-    constants=DELIVERY_CONSTANTS,
-    actors={"worker": 2, "customer": 1, "operator": 1, "sweeper": 1},
-    initial=("s.units[0] = 1",),
-    faults={"crashes": 0, "duplicates": 0, "sends": 0, "errors": 0, "clocks": 0, "retries": 0, "outages": 1,
-            "stops": 0, "letters": 0, "conflicts": 0},
+    steps=DELIVERY_MODEL.steps - set("come_back probe go_away open_breaker".split()),
+    faults=dict.fromkeys(FAULTS, 0),
+    initial=tuple(f"s.units[0] = 1; p.away = 1; b.open = {breaker}" for breaker in (0, 1)),
     always={
         "an outage adds no message": "q.visible + q.flight + q.postponed <= 1",
-        "an outage parks no order": "not o.parked[0]",
+        "an outage parks no order": "not (o.parked[0] and b.open)",
     },
+    again={},
 )
 STOCK_MODEL = Model(
     name="stock",
     steps=names(STOCK, WORK, without="put_product") | set(
-        "receive receive_first read leave acknowledge crash ask_to_cancel cancel_pending request_cancel publish expire".split()
+        "receive receive_first read leave acknowledge request_cancel publish".split()
     ),
-    variables=every("o", "my", "s", "r", without="o.attempts o.sweeps o.due o.after o.payment o.undo o.n_create"
+    variables=every("o", "my", "s", "r", without="o.attempts o.sweeps o.leased o.due o.after o.payment o.undo o.n_create"
                     " o.n_confirm o.n_undo o.parked my.created my.result my.looked r.key")
     | set("g.acknowledged g.false_rejection g.added g.removed g.total".split()),
     fixed={"q.visible": 1},
-    constants={"SHARD": "order", "QUANTITY": 2, "NO_SHARD": 2, "QUOTA": 9, "TO_MOVE":
+    constants={"SHARD": "order", "QUANTITY": 2, "QUOTA": 9, "TO_MOVE":
                "0 if my.seen[SHARD] >= QUANTITY else (QUANTITY - my.seen[SHARD]"
                " if QUANTITY - my.seen[SHARD] > (my.seen[1 - SHARD] + 1) // 2 else (my.seen[1 - SHARD] + 1) // 2)"},
     actors={"worker": 2, "customer": 2},
@@ -151,9 +150,8 @@ STOCK_MODEL = Model(
     initial=tuple(
         f"o.status[0] = PENDING; o.status[1] = PENDING; o.listed[0] = 1; o.listed[1] = 1; o.paid[1] = 1;"
         f" s.units[0] = {one}; s.units[1] = {other}; g.total = {one + other}"
-        for one, other in ((1, 1), (0, 2), (2, 1), (0, 4))
+        for one, other in ((1, 1), (0, 3))
     ),
-    faults={"crashes": 2},
     always={
         "no stock is lost or oversold": f"s.units[0] + s.units[1] + {held(0)} + {held(1)} + g.removed"
         " == g.total + r.adjusted",
@@ -165,4 +163,4 @@ STOCK_MODEL = Model(
         "stock of the second order is decided": "o.status[1] != PENDING",
     },
 )  # fmt: skip
-MODELS = (MONEY, FORGETFUL, BY_HAND, DELIVERY_MODEL, OUTAGE, STOCK_MODEL)
+MODELS = (MONEY, FORGETFUL, BY_HAND, DELIVERY_MODEL, TROUBLE, OUTAGE, STOCK_MODEL)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.model.steps import TABLE, UNCHANGED, VARIABLES
-from tests.model.table import BACK_OFF, CONSTANTS, IDLE, READ, SETTLE, SHORT, Guards, Step
+from tests.model.table import BACK_OFF, CONSTANTS, IDLE, READ, SEND, SETTLE, SHORT, Guards, Step
 
 OPERATORS: Mapping[type, str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Add: "+", ast.Sub: "-",
@@ -22,6 +22,9 @@ OPERATORS: Mapping[type, str] = {
 SAME_FENCE = ast.dump(ast.parse(UNCHANGED["same fence"], mode="eval").body)
 ENDS = (IDLE, SETTLE, BACK_OFF)
 """Positions at which an actor's attempt has ended."""
+
+EMPTY = 4
+"""Lines of a process without a step."""
 
 SETUP = """c_decl {
 static char removed[512]; static int checked;
@@ -41,7 +44,7 @@ class Model:
 
     Variables that are not among `variables` keep their initial value, or that of `fixed`. `actors` has the number of
     actors of each sort that has a memory. `faults` bounds the faults; a fault without a bound may happen any number of
-    times. `same` merges positions of a sort of actor that do not differ in the
+    times, and the `mixed` ones share the bound of "fault". `same` merges positions of a sort of actor that do not differ in the
     model. `initial` has alternative initial states, `always` the properties of every state, `leads` those that must
     hold again and again under weak fairness.
     """
@@ -54,6 +57,7 @@ class Model:
     always: Mapping[str, str]
     again: Mapping[str, str] = field(default_factory=dict)
     faults: Mapping[str, int] = field(default_factory=dict)
+    mixed: frozenset[str] = frozenset()
     fixed: Mapping[str, int] = field(default_factory=dict)
     same: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     initial: tuple[str, ...] = ()
@@ -87,9 +91,10 @@ class Translator:
     def text(self) -> str:
         lines = [f"/* {self.model.name}: generated from tests/model/steps.py */", SETUP, *self._declarations()]
         lines += self._inlines()
-        sorts = dict.fromkeys(step.by for step in self.model.table)
+        processes = {step.by: list(self._process(step.by)) for step in self.model.table}
+        sorts = [sort for sort, process in processes.items() if len(process) > EMPTY]
         for sort in sorts:
-            lines += self._process(sort)
+            lines += processes[sort]
         lines += self._init(sorts)
         checks = "".join(
             f"\n:: started && on({number}) && !({self.expression(text)}) -> assert(started == {number + 2}) /* {name} */"
@@ -225,10 +230,13 @@ class Translator:
             *(f"my_fresh[{each}] = ({of_order.format(each)} -> 0 : my_fresh[{each}])" for each in range(self.memories)),
         )
         if "my.same" in own:
-            cleared = [f"my_same[{each} * 2 + shard] = 0" for each in range(self.memories)]
-            yield inline("increase(me, shard)", f"if :: shard < 2 -> {'; '.join(cleared)} :: else fi")
+            size = VARIABLES["my.same"].size
+            yield inline(
+                "increase(me, shard, grows)",
+                *(f"my_same[{at} + shard] = (grows -> 0 : my_same[{at} + shard])" for at in range(0, size * self.memories, size)),
+            )
         else:
-            yield inline("increase(me, shard)")
+            yield inline("increase(me, shard, grows)")
 
     def _copied_by(self, sort: str) -> list[str]:
         """Return the variables of an order that actors of this sort use of their copies."""
@@ -247,28 +255,30 @@ class Translator:
         yield "od }"
 
     def _alternatives(self, step: Step, *, has_memory: bool) -> Iterable[str]:
-        bound = self.model.faults.get(step.fault)
+        fault = "fault" if step.fault in self.model.mixed else step.fault
+        bound = self.model.faults.get(fault)
         if bound == 0:
             return
         same = self.model.same.get(step.by, {})
         places = dict.fromkeys(same.get(at, at) for at in (step.at if isinstance(step.at, tuple) else (step.at,)))
         to, otherwise = same.get(step.to, step.to), same.get(step.otherwise, step.otherwise)
         enabled = [f"({' || '.join(f'my_pc[me] == {place}' for place in places)})"] if has_memory else []
-        enabled += [f"left_{step.fault} > 0"] if bound else []
+        enabled += [f"left_{fault} > 0"] if bound else []
         enabled += [self.expression(text) for text in step.facts.values()] + self._all(step.when)
         condition = self._all(step.condition)
         if condition:
             number = self.guards[f"the condition of {step.name}", ""]
             condition = [f"(off({number}) || ({' && '.join(condition)}))"]
         stock = self._all(step.stock)
-        effects = [text.replace("copy(", f"copy_{step.by}(") for text in self.effects(step.then)] + self._shortages(step) + ([f"left_{step.fault}--"] if bound else [])
+        effects = [text.replace("copy(", f"copy_{step.by}(") for text in self.effects(step.then)] + self._shortages(step) + ([f"left_{fault}--"] if bound else [])
         if has_memory:
             if not effects and [*places] == [to]:
                 return
-            effects += [*self._left(step.by, step.to), f"my_pc[me] = {to}"]
+            effects += [*self._left(step.by, step.to), *self._sending(step.at, step.to), f"my_pc[me] = {to}"]
         yield self._alternative([*enabled, *condition, *stock], effects, step.name)
         if has_memory and condition and (step.at != step.otherwise or step.otherwise != IDLE):
-            failed = [*self._left(step.by, step.otherwise), f"my_pc[me] = {otherwise}"]
+            failed = [*self._left(step.by, step.otherwise), *self._sending(step.at, step.otherwise)]
+            failed += [f"my_pc[me] = {otherwise}"]
             yield self._alternative([*enabled, f"!({' && '.join(condition)})"], failed, f"{step.name} fails")
         if stock and "begin_scan" in self.model.steps:
             short = [f"my_pc[me] = {SHORT}"]
@@ -280,6 +290,11 @@ class Translator:
             return []
         little = self.expression("s.units[0] + s.units[1] < QUANTITY")
         return [f"my_was_short[{each}] = ({little} -> 1 : my_was_short[{each}])" for each in range(self.memories)]
+
+    def _sending(self, at: object, to: int) -> list[str]:
+        """Return the statement that counts the actors which are about to send a message."""
+        change = (to == SEND) - (at == SEND)
+        return [f"q_sending = q_sending + {change}"] if change and "q.sending" in self.model.variables else []
 
     @staticmethod
     def _left(sort: str, to: int) -> list[str]:

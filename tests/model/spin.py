@@ -51,7 +51,7 @@ class Verifier:
         if model.always:
             self._run(["gcc", "-DSAFETY", "-DNOCLAIM", *flags, "-o", "safety"])
         if model.again:
-            self._run(["gcc", "-DNFAIR=3", *flags, "-o", "liveness"])
+            self._run(["gcc", "-DNFAIR=4", *flags, "-o", "liveness"])
 
     def always(self, number: int | None = None, removed: Collection[int] = ()) -> Result:
         """Search every state for one that breaks property `number`, or any property."""

@@ -65,6 +65,7 @@ VARIABLES: Mapping[str, Variable] = {
     "p.saved": Variable(size=9),
     "p.spoiled": Variable(size=3),
     "p.away": PLAIN,
+    "q.sending": PLAIN,
     "q.visible": PLAIN,
     "q.flight": PLAIN,
     "q.postponed": PLAIN,
@@ -115,7 +116,7 @@ END = (
 )
 REOPENED = "g.reopened = 1 if o.status == REJECTED or o.status == CANCELLED else g.reopened"
 CONFIRM = f"g.confirmed_late = 1 if o.cancel else g.confirmed_late; {REOPENED}; o.status = CONFIRMED; {END}"
-RETURN = "s.units[SHARD] += QUANTITY; increase(SHARD)"
+RETURN = "s.units[SHARD] += QUANTITY; increase(SHARD, 1)"
 ASK = (
     "o.cancel = 1; o.listed = 1; o.due = 0; o.after = 0; o.sweeps = 0; o.parked = 0; g.acknowledged = 1"
 )
@@ -183,7 +184,7 @@ WITH_MOVES: Guards = {
 }
 MOVED = (
     "s.units[1 - SHARD] -= my.move; s.units[SHARD] = s.units[SHARD] + my.move - QUANTITY;"
-    " increase(SHARD if my.move > QUANTITY else NO_SHARD)"
+    " increase(SHARD, my.move > QUANTITY)"
 )
 DECISION = "a decision without an effect"
 STOCK = (
@@ -208,7 +209,7 @@ STOCK = (
     Step(name="consolidate", at=PLANNED, otherwise=STEP,
          when={"first shortage": "not my.tried", "units to move": "my.move != 0"},
          condition={"source has the units": WITH_MOVES["source has the units"]},
-         then="s.units[1 - SHARD] -= my.move; s.units[SHARD] += my.move; increase(SHARD); my.tried = 1; my.move = 0"),
+         then="s.units[1 - SHARD] -= my.move; s.units[SHARD] += my.move; increase(SHARD, 1); my.tried = 1; my.move = 0"),
     Step(name="keep_plan", at=PLANNED, unseen=DECISION,
          facts={"later shortage or nothing to move": "my.tried or not my.move"}, then="my.tried = 1"),
     Step(name="reserve_with_moves", when={**TO_RESERVE, "planned": "my.move != 0"}, condition=UNCHANGED, stock=WITH_MOVES,
@@ -219,7 +220,7 @@ STOCK = (
          then=f"g.false_rejection = g.false_rejection if my.was_short else 1; {REOPENED}; o.status = REJECTED; {END}"),
     Step(name="add_stock", by="stock", at=IDLE, to=IDLE, otherwise=IDLE, facts={"wanted": "g.added < 2"},
          condition={"record is free": "not r.adjusted"},
-         then="r.adjusted = 1; s.units[1] += 1; increase(1); g.added += 1"),
+         then="r.adjusted = 1; s.units[1] += 1; increase(1, 1); g.added += 1"),
     Step(name="remove_stock", by="stock", at=IDLE, to=IDLE, otherwise=IDLE, facts={"wanted": "g.removed < 1"},
          condition={"shard has the units": "s.units[0] >= 1"},
          then="s.units[0] -= 1; g.removed += 1"),
@@ -344,7 +345,7 @@ SWEEPER = (
     Step(name="fall_due", by="due", at=IDLE, to=IDLE, then="o.due = 1; o.after = 0", unseen="time passes",
          facts={"in the outbox": "o.listed and not o.parked and not o.due"},
          when={"after the lease": "not o.leased", "after the scheduled message": "not o.after or q.postponed == 0",
-               "after the backlog": "q.visible + q.flight == 0"}),
+               "after the backlog": "q.sending + q.visible + q.flight == 0"}),
     Step(name="sweep", by="sweeper", at=IDLE, to=SEND, otherwise=IDLE, facts={"due": "o.due"},
          condition={"in the outbox": "o.listed and not o.parked"},
          then="o.due = 0; o.after = 0; o.sweeps = o.sweeps + 1 if o.sweeps <= OVERDUE_SWEEPS else o.sweeps; copy()"),
@@ -356,7 +357,7 @@ SWEEPER = (
          then="o.sweeps = my.sweeps - 1"),
     Step(name="park_overdue", by="sweeper", at=SEND, to=IDLE, otherwise=IDLE, condition=UNCHANGED,
          when={"overdue": "my.sweeps > OVERDUE_SWEEPS"}, then="o.parked = 1"),
-    Step(name="crash_sweeping", by="sweeper", at=SEND, to=IDLE, fault="crashes", then=""),
+    Step(name="crash_sweeping", by="sweeper", at=SEND, to=IDLE, fault="crashes"),
     Step(name="expire", by="lease", at=IDLE, to=IDLE, then="o.leased = 0", unseen="time passes",
          facts={"leased": "o.leased", "holder has stopped": "o.owner == FORMER"}),
     Step(name="expire_early", by="world", at=IDLE, to=IDLE, fault="clocks", facts={"leased": "o.leased"},
@@ -388,7 +389,7 @@ PROVIDER = (
          facts={"open": "p.state[1] == OPEN", "stored": "o.payment == 1", "bounded": "o.n_create == 0"}),
     Step(name="go_away", by="provider", at=IDLE, to=IDLE, fault="outages", facts={"here": "not p.away"},
          then="p.away = 1"),
-    Step(name="come_back", by="return", at=IDLE, to=IDLE, facts={"away": "p.away"}, then="p.away = 0"),
+    Step(name="come_back", by="recovery", at=IDLE, to=IDLE, facts={"away": "p.away"}, then="p.away = 0"),
 )
 # fmt: on
 

@@ -12,7 +12,7 @@ Effects are assignments, and calls of
     copy()         read the order: `my` gets every copied variable
     refresh()      copy(), and forget results of calls
     placed()       take the order as its message has it: as it was placed
-    increase(i)    count an increase of stock shard i
+    increase(i, c) count an increase of stock shard i if c holds
 
 `promela.py` turns the table into PROMELA; `conformance.py` evaluates the same text along recorded histories.
 """
