@@ -45,9 +45,10 @@ def broken_by(verifiers: list[Verifier], guards: tuple[Guard, ...]) -> Finding |
         removed = [numbers.index(guard) for guard in guards if guard in numbers]
         if len(removed) < len(guards):
             continue
-        result = verifier.always(removed=removed)
-        if result.violated:
-            return Finding(model.name, list(model.always)[result.property or 0], result)
+        if model.always:
+            result = verifier.always(removed=removed)
+            if result.violated:
+                return Finding(model.name, list(model.always)[result.number], result)
         for number, name in enumerate(model.again):
             result = verifier.again(number, removed)
             if result.violated:

@@ -84,6 +84,17 @@ FORGETFUL = replace(
     variables=MONEY.variables - set("o.n_confirm o.n_undo p.spoiled".split()),
     faults={"spoils": 0},
 )
+PAID = replace(
+    MONEY,
+    name="paid",
+    steps=MONEY.steps | {"expire", "expire_early"},
+    variables=MONEY.variables | {"o.leased"},
+    initial=("s.units[0] = 1; o.paid = 1",),
+    faults={"fault": 2},
+    mixed=frozenset({"crashes", "spoils", "declines", "clocks"}),
+    always={},
+    again={"every accepted order ends": "not o.listed[0]"},
+)
 BY_HAND = replace(
     MONEY,
     name="hands",
@@ -117,7 +128,7 @@ DELIVERY_MODEL = Model(
 TROUBLE = replace(
     DELIVERY_MODEL,
     name="trouble",
-    faults={"fault": 3},
+    faults={"fault": 2},
     mixed=frozenset(FAULTS),
 )
 OUTAGE = replace(
@@ -163,4 +174,4 @@ STOCK_MODEL = Model(
         "stock of the second order is decided": "o.status[1] != PENDING",
     },
 )  # fmt: skip
-MODELS = (MONEY, FORGETFUL, BY_HAND, DELIVERY_MODEL, TROUBLE, OUTAGE, STOCK_MODEL)
+MODELS = (MONEY, PAID, FORGETFUL, BY_HAND, DELIVERY_MODEL, TROUBLE, OUTAGE, STOCK_MODEL)

@@ -100,7 +100,7 @@ class Translator:
             f"\n:: started && on({number}) && !({self.expression(text)}) -> assert(started == {number + 2}) /* {name} */"
             for number, (name, text) in enumerate(self.model.always.items())
         )
-        lines += [f"never always {{ do{checks}\n:: else\nod }}"]
+        lines += [f"never always {{ do{checks}\n:: else\nod }}"] * bool(checks)
         lines += [
             f"ltl again{number} {{ [] <> ({self.expression(text)}) }}"
             for number, text in enumerate(self.model.again.values())
