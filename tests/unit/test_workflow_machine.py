@@ -259,7 +259,7 @@ class WorkflowMachine(RuleBasedStateMachine):
     @invariant()
     def stock_agrees_with_the_orders(self) -> None:
         held = sum(line.quantity for order in self.all_orders() if order.holds_stock for line in order.lines)
-        stock = self.store.stock.get(("acme", "TEA"), [INITIAL_STOCK])
+        stock = self.store.stock("acme", "TEA") or [INITIAL_STOCK]
         assert min(stock) >= 0
         assert sum(stock) + held == INITIAL_STOCK
 

@@ -1,0 +1,144 @@
+"""Change the services in one place at a time; a seed of the simulation must find each change. `make sim-mutants` runs it.
+
+The places are found in the sources, so none can be forgotten:
+
+    every condition of a conditional write           removed, as in `tests.chaos.mutants`
+    every `if`, also of an expression                never taken, and always taken
+    every operand of `and` and `or`                  removed
+    every `raise`                                    dropped
+    every call whose result nobody uses              skipped, except logs and metrics
+    every `except`                                   removed: the error goes on
+
+Mutants that break no promise are listed with their reasons in EXEMPT.
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos import mutants as conditions
+from tests.chaos.mutation import Mutant, Outcome, Suite, _python, run
+from tests.simulation.exempt import EXEMPT, NOT_SIMULATED
+
+SEEDS = 50
+TIMEOUT_SECONDS = 300.0
+
+STORAGE = ("orders", "order_items", "inventory", "idempotency_records", "item_schema")
+PROCESSOR = Path("services/order-processor/src/order_processor")
+MESSAGING = Path("shared/src/order_shared/messaging")
+MODULES = (
+    PROCESSOR / "order/flows.py",
+    PROCESSOR / "handlers.py",
+    PROCESSOR / "sweeper.py",
+    MESSAGING / "consumer/consumer.py",
+    MESSAGING / "consumer/heartbeat.py",
+    MESSAGING / "consumer/settlement.py",
+    MESSAGING / "publisher.py",
+    Path("services/order-api/src/order_api/order/service.py"),
+)
+OBSERVERS = re.compile(r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b|self\._on_handled|bind_")
+"""Calls that only report."""
+
+
+def find_mutants(root: Path) -> list[Mutant]:
+    """Return all mutants except those that are exempt. Raises ValueError for an exemption that fits none."""
+    found = every_mutant(root)
+    names = {mutant.what for mutant in found}
+    if stale := EXEMPT.keys() - names:
+        raise ValueError(f"exempt, but there is no such mutant: {sorted(stale)}")
+    return [mutant for mutant in found if mutant.what not in EXEMPT]
+
+
+def every_mutant(root: Path) -> list[Mutant]:
+    stored = [mutant for mutant in conditions.find_mutants(root) if mutant.path.stem in STORAGE]
+    named = [_named(mutant, f"{mutant.path.stem}: {mutant.what}") for mutant in stored]
+    return [*_numbered(named), *(mutant for path in MODULES for mutant in _numbered(_of_module(root, path)))]
+
+
+def _numbered(mutants: Sequence[Mutant]) -> Iterator[Mutant]:
+    """Give equal mutants of a function different names."""
+    seen: dict[str, int] = {}
+    for mutant in mutants:
+        number = seen[mutant.what] = seen.get(mutant.what, 0) + 1
+        yield mutant if number == 1 else _named(mutant, f"{mutant.what} #{number}")
+
+
+def _named(mutant: Mutant, what: str) -> Mutant:
+    return Mutant(mutant.path, mutant.line, mutant.start, mutant.end, what, mutant.replacement)
+
+
+def _of_module(root: Path, path: Path) -> list[Mutant]:
+    source = (root / path).read_bytes()
+    module = _Module(path, source)
+    return [mutant for name, function in functions(ast.parse(source)) for mutant in module.of_function(name, function)]
+
+
+def functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Return the functions that are not within another one, by qualified name."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef):
+            yield from functions(node, f"{node.name}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{prefix}{node.name}", node
+
+
+@dataclass(frozen=True)
+class _Module:
+    path: Path
+    source: bytes
+
+    def of_function(self, name: str, function: ast.AST) -> Iterator[Mutant]:
+        if f"{self.path.stem}.{name}" in NOT_SIMULATED:
+            return
+        for node in ast.walk(function):
+            for part, what, replacement in self._changes(node):
+                start, end = self._span(part)
+                text = f"{self.path.stem}.{name}: {what}  {self._text(part)}"
+                yield Mutant(self.path, part.lineno, start, end, text, replacement)
+
+    def _changes(self, node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str, str]]:
+        match node:
+            case ast.If(test=test) | ast.IfExp(test=test):
+                yield test, "never", "(False)"
+                yield test, "always", "(True)"
+            case ast.BoolOp(op=op, values=values):
+                for operand in values:
+                    neutral = "(True)" if isinstance(op, ast.And) else "(False)"
+                    yield operand, "without operand", neutral
+            case ast.Raise():
+                yield node, "dropped", "pass"
+            case ast.Expr(value=ast.Await() | ast.Call() as call) if not OBSERVERS.match(self._text(call)):
+                yield node, "skipped", "pass"
+            case ast.ExceptHandler(body=[first, *_]) if not _only_raises(node):
+                yield first, "except removed", "raise"
+
+    def _text(self, node: ast.expr | ast.stmt) -> str:
+        start, end = self._span(node)
+        return " ".join(self.source[start:end].decode().split())[:90]
+
+    def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        lines = self.source.splitlines(keepends=True)
+        ends = node.end_lineno or 0, node.end_col_offset or 0
+        return tuple(sum(map(len, lines[: line - 1])) + column for line, column in ((node.lineno, node.col_offset), ends))  # type: ignore[return-value]
+
+
+def _only_raises(handler: ast.ExceptHandler) -> bool:
+    return isinstance(handler.body[0], ast.Raise) and handler.body[0].exc is None
+
+
+class Seeds(Suite):
+    """The seeds that mutants have to get past."""
+
+    def run(self, copy: Path) -> tuple[Outcome, str]:
+        command = ("-m", "tests.simulation.campaign", "--until-failure", "--seeds", str(SEEDS))
+        done = _python(copy, *command, timeout=TIMEOUT_SECONDS)
+        if done.returncode == 0:
+            return Outcome.SURVIVED, ""
+        found = re.search(r"^killed by (.*)$", done.stdout, re.MULTILINE)
+        return (Outcome.KILLED, found[1]) if found else (Outcome.ERROR, done.stdout)
+
+
+if __name__ == "__main__":
+    run("tests.simulation.mutants", __doc__ or "", find_mutants, Seeds(()))
