@@ -5,6 +5,7 @@ token, which replays the run exactly, and with the smallest part of its plan tha
 """
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -17,9 +18,11 @@ from rich.table import Table
 
 from tests.simulation.life import Outcomes, live
 from tests.simulation.plan import Plan, plan_of
+from tests.simulation.schedules import SCENARIOS, explore
 
 SEEDS = 1000
 CHUNK = 50
+HANG_SECONDS = 60
 SHRINKS = 200
 """Runs that the search for a smaller plan may take."""
 
@@ -120,6 +123,26 @@ def report(campaign: Campaign) -> None:
     console.print(f"violations {len(campaign.failed)}")
 
 
+def play_until_failure(seeds: Iterable[str]) -> int:
+    """Print the first seed that fails, and return 1 then. A run that raises, or does not return, fails too."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"the run takes more than {HANG_SECONDS} s")
+
+    signal.signal(signal.SIGALRM, give_up)
+    for seed in seeds:
+        signal.alarm(HANG_SECONDS)
+        try:
+            violations = live(plan_of(seed)).violations
+        except Exception as error:  # noqa: BLE001 - whatever it is, the change has been found
+            violations = [f"{type(error).__name__}: {error}"]
+        signal.alarm(0)
+        if violations:
+            console.print(f"killed by seed {seed}: {violations[0]:.200}".replace("\n", " "))
+            return 1
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.campaign", description=__doc__)
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"play so many seeds ({SEEDS})")
@@ -127,6 +150,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--seed", metavar="TOKEN", help="replay one run, and print it")
     parser.add_argument("--until-failure", action="store_true", help="end at the first violation")
+    parser.add_argument("--deviations", type=int, default=3, help="from the default schedule, in small scenarios (3)")
     options = parser.parse_args()
     if options.seed is not None:
         plan = plan_of(options.seed)
@@ -137,20 +161,22 @@ def main() -> int:
         return 1 if outcomes.violations else 0
     seeds = [str(seed) for seed in range(options.first, options.first + options.seeds)]
     if options.until_failure:
-        for seed in seeds:
-            if (outcomes := live(plan_of(seed))).violations:
-                console.print(f"killed by seed {seed}: {outcomes.violations[0]}")
-                return 1
-        return 0
+        return play_until_failure(seeds)
     campaign = Campaign()
     with ProcessPoolExecutor(options.jobs) as pool:
         for part in pool.map(play_seeds, [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]):
             campaign.merge(part)
+        explored = list(pool.map(explore, SCENARIOS, [options.deviations] * len(SCENARIOS)))
     report(campaign)
+    schedules = sum(each.schedules for each in explored)
+    console.print(f"{schedules} schedules of {len(SCENARIOS)} small scenarios, up to {options.deviations} deviations")
+    broken = [(str(scenario), each) for scenario, each in zip(SCENARIOS, explored, strict=True) if each.violations]
+    for scenario, each in broken:
+        console.print(f"  VIOLATION in {scenario} with {each.deviations}: {each.violations}")
     for failed in campaign.failed[:3]:
         for line in explain(*shrink(plan_of(failed.token))):
             console.print(line)
-    return 1 if campaign.failed else 0
+    return 1 if campaign.failed or broken else 0
 
 
 if __name__ == "__main__":
