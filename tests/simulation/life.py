@@ -122,6 +122,9 @@ class Life:
         await asyncio.gather(*customers)
         rests = await self.world.until(self._is_at_rest, within=REST_SECONDS, every=2.0)
         helping.cancel()
+        for machine in self.world.fleet.processors:
+            if machine.task.done():
+                self.watch.violations[f"{machine.host.name} ended by itself"] = None
         if not rests:
             self.watch.violations["it does not come to rest"] = None
 
@@ -212,6 +215,7 @@ class Life:
         answer = self.world.loop.start_on(machine.host, ask(machine))
         answered, _ = await asyncio.wait([answer], timeout=PATIENCE_SECONDS)
         if not answered:
+            answer.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody waits for it
             return Outcome.UNKNOWN, None
         error = answer.exception()
         if error is None:
@@ -349,9 +353,7 @@ class Life:
             messages=self.world.queue.visible + self.world.queue.in_flight,
             letters=len(self.world.queue.dead_letters),
         )
-        crashed = [machine.host.name for machine in self.world.fleet.processors if machine.task.done()]
-        found = [f"{host} ended by itself" for host in crashed]
-        found += [*self.watch.violations, *judge(self.told, evidence).details]
+        found = [*self.watch.violations, *judge(self.told, evidence).details]
         found += [f"{order.order_id} was charged twice" for order in orders if _charged_twice(order, provider.charged)]
         return found
 
@@ -410,7 +412,7 @@ def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = F
     with small_outbox():
         try:
             simulate(plan.seed, rules, play, lambda loop, _, rules: StormyWorld(loop, plan, rules), schedule)
-        except (TooManySteps, Deadlock) as error:
+        except (TooManySteps, Deadlock, RuntimeError) as error:
             outcomes.violations.append(f"{type(error).__name__}: {error}")
     life = lives[0]
     world = life.world

@@ -1,6 +1,6 @@
 """Plan of a run: what customers do, which faults there are, and which machines fail. It follows from the run's token.
 
-A token is a seed, and what is left out of its plan: `17` or `17~o3~e0~f:slow~n12`, which is seed 17 without order 3,
+A token is a seed, and what is left out of its plan: `17` or `17~o3~e0~f:SLOW~n12`, which is seed 17 without order 3,
 event 0 and slow requests, and with no fault after the first twelve.
 """
 
@@ -103,7 +103,7 @@ class Plan:
         if any(self.skews):
             yield "s"
         yield from (f"e{event.number}" for event in self.events)
-        yield from (f"f:{fault}" for fault in self.rates)
+        yield from (f"f:{fault.name}" for fault in self.rates)
         yield from (f"o{order.number}" for order in self.orders)
 
     def without(self, part: str) -> "Plan":
@@ -115,7 +115,7 @@ class Plan:
         if kind == "e":
             return replace(self, removed=removed, events=tuple(each for each in self.events if each.number != int(name)))
         if kind == "f":
-            rates = {fault: rate for fault, rate in self.rates.items() if fault != name[1:]}
+            rates = {fault: rate for fault, rate in self.rates.items() if fault.name != name[1:]}
             return replace(self, removed=removed, rates=rates)
         if kind == "n":
             return replace(self, removed=removed, fault_limit=int(name))
