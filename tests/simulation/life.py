@@ -278,11 +278,14 @@ class Life:
             self.world.provider.poisoned.add(unpaid()[event.which % len(unpaid())].order_id)
 
     async def _change_payment(self, event: Event) -> None:
-        """Change the first payment that is open, once there is one."""
+        """Change a payment that is open, once there is one whose order is nobody's at the moment."""
         provider = self.world.provider
 
         def unconfirmed() -> list[Any]:
-            return [payment for payment in provider.payments.values() if payment.status is PaymentStatus.OPEN]
+            """Return the payments that their order's next owner finds: a payment of one's own is not read again."""
+            waiting = [order for order in self.world.store.orders.values() if order.lease and not order.lease.until]
+            payments = [provider.payments[order.payment.id] for order in waiting if order.payment.id]
+            return [payment for payment in payments if payment.status is PaymentStatus.OPEN]
 
         if not await self.world.until(lambda: bool(unconfirmed()), within=event.seconds, every=0.05):
             return
@@ -394,7 +397,7 @@ def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = F
     rules = Rules(
         queue=QueueRules(quota=plan.quota, depth_age=30.0),
         tables=TableRules(units_per_second=plan.table_units),
-        provider=ProviderRules(calls_per_second=plan.calls_per_second, burst=max(2.0, plan.calls_per_second)),
+        provider=ProviderRules(calls_per_second=plan.calls_per_second, burst=plan.calls_per_second),
         max_steps=MAX_STEPS,
         processor=PROCESSOR,
         gauge_seconds=3600.0,

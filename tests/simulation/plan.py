@@ -171,7 +171,7 @@ def _drawn(seed: str) -> Plan:
         operators=dice.random() < 0.5,
         quota=dice.choice((120_000, 120_000, 120_000, 3)),
         table_units=dice.choice((1000.0, 1000.0, 1000.0, 20.0)),
-        calls_per_second=dice.choice((100.0, 100.0, 1.0)),
+        calls_per_second=dice.choice((100.0, 100.0, 5.0)),
     )
 
 
