@@ -12,18 +12,29 @@ The places are found in the sources, so none can be forgotten:
 Mutants that break no promise are listed with their reasons in EXEMPT.
 """
 
+import argparse
 import ast
+import importlib
+import io
+import multiprocessing
 import re
+import sys
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import CodeType
 
 from tests.chaos import mutants as conditions
-from tests.chaos.mutation import Mutant, Outcome, Suite, _python, run
+from tests.chaos.mutation import ROOT, Mutant, Outcome, Result, console, report
 from tests.simulation.exempt import EXEMPT, NOT_SIMULATED
 
 SEEDS = 50
-TIMEOUT_SECONDS = 300.0
+OTHERS_PACKAGES = ("botocore.retries.quota", "fastapi", "prometheus_client", "pydantic_settings", "stripe", "structlog")
+NOTHING = Mutant(Path(), 0, 0, 0, "nothing changed", "")
 
 STORAGE = ("orders", "order_items", "inventory", "idempotency_records", "item_schema")
 PROCESSOR = Path("services/order-processor/src/order_processor")
@@ -128,17 +139,73 @@ def _only_raises(handler: ast.ExceptHandler) -> bool:
     return isinstance(handler.body[0], ast.Raise) and handler.body[0].exc is None
 
 
-class Seeds(Suite):
-    """The seeds that mutants have to get past."""
+def judge(mutant: Mutant | None, seeds: int = SEEDS) -> Result:
+    """Import the services with the mutant, and play seeds up to one that finds it. Call this in a process of its own."""
+    began = time.monotonic()
+    with redirect_stdout(io.StringIO()) as printed:
+        try:
+            if mutant is not None:
+                _import_changed(mutant)
+            campaign = importlib.import_module("tests.simulation.campaign")
+            code = campaign.play_until_failure(map(str, range(1, seeds + 1)))
+        except Exception as error:  # noqa: BLE001 - the services cannot be imported with the change
+            code = 1
+            print(f"killed by the import: {type(error).__name__}: {error}")
+    outcome = Outcome.KILLED if code else Outcome.SURVIVED
+    detail = printed.getvalue().strip().removeprefix("killed by ")
+    return Result(mutant or NOTHING, outcome, detail, time.monotonic() - began)
 
-    def run(self, copy: Path) -> tuple[Outcome, str]:
-        command = ("-m", "tests.simulation.campaign", "--until-failure", "--seeds", str(SEEDS))
-        done = _python(copy, *command, timeout=TIMEOUT_SECONDS)
-        if done.returncode == 0:
-            return Outcome.SURVIVED, ""
-        found = re.search(r"^killed by (.*)$", done.stdout, re.MULTILINE)
-        return (Outcome.KILLED, found[1]) if found else (Outcome.ERROR, done.stdout)
+
+def _import_changed(mutant: Mutant) -> None:
+    """Let the module of the mutant be imported as changed."""
+    get_code = SourceFileLoader.get_code
+    path = str(ROOT / mutant.path)
+
+    def get_changed(self: SourceFileLoader, fullname: str) -> CodeType | None:
+        if self.path != path:
+            return get_code(self, fullname)
+        return compile(mutant.applied(Path(path).read_bytes()), path, "exec", dont_inherit=True)
+
+    SourceFileLoader.get_code = get_changed  # type: ignore[method-assign] # in this process only
+
+
+def judge_all(mutants: Sequence[Mutant | None], jobs: int, seeds: int) -> Iterator[Result]:
+    """Judge each mutant in a process of its own, which has the packages of others and none of ours."""
+    for name in OTHERS_PACKAGES:
+        importlib.import_module(name)
+    if ours := [name for name in sys.modules if name.partition(".")[0] in {"order_shared", "order_processor"}]:
+        raise RuntimeError(f"imported before a mutant could be: {ours}")
+    with multiprocessing.get_context("fork").Pool(jobs, maxtasksperchild=1) as pool:
+        yield from pool.imap_unordered(partial(judge, seeds=seeds), mutants, chunksize=1)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.simulation.mutants",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--list", action="store_true", help="print the mutants and run nothing")
+    parser.add_argument("--only", metavar="TEXT", default="", help="those whose line in the list contains TEXT")
+    parser.add_argument("--jobs", metavar="N", type=int, default=2, help="how many at a time (2)")
+    parser.add_argument("--seeds", metavar="N", type=int, default=SEEDS, help=f"how many seeds ({SEEDS})")
+    arguments = parser.parse_args()
+    found = [mutant for mutant in find_mutants(ROOT) if arguments.only in str(mutant)]
+    if arguments.list:
+        for mutant in found:
+            console.print(str(mutant))
+        return 0
+    (unchanged,) = judge_all([None], 1, arguments.seeds)
+    if unchanged.outcome is not Outcome.SURVIVED:
+        console.print(f"The seeds must find nothing before anything is changed: {unchanged.detail}")
+        return 2
+    results = []
+    for result in judge_all(found, arguments.jobs, arguments.seeds):
+        console.print(str(result))
+        results.append(result)
+    console.print(f"exempt {len(EXEMPT)}, each with its reason in tests/simulation/exempt.py")
+    return report(results)
 
 
 if __name__ == "__main__":
-    run("tests.simulation.mutants", __doc__ or "", find_mutants, Seeds(()))
+    sys.exit(main())
