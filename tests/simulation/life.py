@@ -121,7 +121,7 @@ class Life:
         await asyncio.gather(*happening)
         self._calm()
         helping = self._start(self._operate(until=float("inf")))
-        if (await asyncio.wait(customers, timeout=ANSWER_SECONDS))[1]:
+        if customers and (await asyncio.wait(customers, timeout=ANSWER_SECONDS))[1]:
             self.watch.violations["a customer asks and asks, and gets no answer"] = None
         rests = await self.world.until(self._is_at_rest, within=REST_SECONDS, every=2.0)
         helping.cancel()

@@ -23,8 +23,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.machinery import SourceFileLoader
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType
 
@@ -130,9 +131,15 @@ class _Module:
         return " ".join(self.source[start:end].decode().split())[:90]
 
     def _span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
-        lines = self.source.splitlines(keepends=True)
-        ends = node.end_lineno or 0, node.end_col_offset or 0
-        return tuple(sum(map(len, lines[: line - 1])) + column for line, column in ((node.lineno, node.col_offset), ends))  # type: ignore[return-value]
+        starts = _line_starts(self.source)
+        end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
+        return starts[node.lineno - 1] + node.col_offset, end
+
+
+@cache
+def _line_starts(source: bytes) -> list[int]:
+    """Return the offset of each line."""
+    return [0, *accumulate(map(len, source.splitlines(keepends=True)))]
 
 
 def _only_raises(handler: ast.ExceptHandler) -> bool:

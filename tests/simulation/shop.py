@@ -80,7 +80,8 @@ class Shop:
         self.clock = VirtualClock(loop)
         self.history = History(loop.time)
         self.items = MemoryDynamo()
-        self.server = DynamoServer(self.items, TableServer(tables, self.history, loop.time), self.history, between_reads)
+        conflicts = TableServer(tables, self.history, loop.time)
+        self.server = DynamoServer(self.items, conflicts, self.history, between_reads, answers_travel=True)
         self.dice = Random(f"{seed}/shop")  # noqa: S311 - reproducible, not secret
         self._increases_counted = increases_counted
         self._link = link
