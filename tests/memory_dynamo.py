@@ -1,8 +1,8 @@
 """DynamoDB in memory: it applies the requests that the real repositories send to stored items.
 
 Condition, update and key expressions are evaluated as DynamoDB documents them, in the form in which
-`order_shared.aws.encoding` writes them; an unknown form fails. Items are stored as DynamoDB's JSON, and a stored item is
-never changed: a write replaces it.
+`order_shared.aws.encoding` writes them; an unknown form fails. Items are stored as DynamoDB's JSON, and a stored item
+is never changed: a write replaces it.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
 """
@@ -30,7 +30,9 @@ TERMS: Mapping[str, str] = {
     rf"attribute_not_exists\({NAME}\)": "n['{}'] not in item",
     rf"{NAME} = {VALUE}": "item.get(n['{}']) == v['{}']",
     rf"{NAME} (<=|>=|<|>) {VALUE}": "compared(item.get(n['{0}']), v['{2}'], lambda a, b: a {1} b)",
-    rf"{NAME} BETWEEN {VALUE} AND {VALUE}": "compared(v['{1}'], item.get(n['{0}']), v['{2}'], lambda a, b, c: a <= b <= c)",
+    rf"{NAME} BETWEEN {VALUE} AND {VALUE}": (
+        "compared(v['{1}'], item.get(n['{0}']), v['{2}'], lambda a, b, c: a <= b <= c)"
+    ),
     rf"{NAME} IN \((:v\d+(?:,:v\d+)*)\)": "item.get(n['{}']) in [v[each] for each in '{}'.split(',')]",
 }
 """Python for each term of a condition."""
@@ -138,7 +140,7 @@ class MemoryDynamo:
     # Writes
 
     def evaluate(self, operation: str, payload: Json) -> list[Change] | Refused:
-        """Return what the request would change now, or why it would be refused. A token once applied changes nothing."""
+        """Return what the request would change now, or why it is refused. A token once applied changes nothing."""
         if operation != "TransactWriteItems":
             change, holds = self._change(WRITES[operation], payload)
             return [change] if holds else Refused([change.key], ServiceError(f"{CONDITION_FAILED}Exception", 400, {}))

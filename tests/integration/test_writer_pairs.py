@@ -16,11 +16,11 @@ import pytest
 
 from order_shared.domain.clock import to_millis
 from order_shared.domain.errors import DomainError
-from order_shared.entropy import entropy_from
-from order_shared.domain.order.exceptions import InvalidTransition, StaleOrder
 from order_shared.domain.inventory.models import Product
+from order_shared.domain.order.exceptions import InvalidTransition, StaleOrder
 from order_shared.domain.order.models import Order, Reason, ReasonCode, Schedule
 from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.entropy import entropy_from
 from order_shared.storage.orders import OpenOrder
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_customer, make_order, make_product, make_record, make_stock_record

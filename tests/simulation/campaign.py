@@ -89,7 +89,7 @@ def shrink(plan: Plan) -> tuple[Plan, Outcomes]:
 
     again = True
     while again and runs < SHRINKS:
-        again = any([try_without(part) for part in list(plan.parts()) if part in set(plan.parts())])
+        again = sum(try_without(part) for part in list(plan.parts()) if part in set(plan.parts())) > 0
     lowest, highest = 0, sum(outcomes.faults.values())
     while lowest < highest and runs < SHRINKS:
         middle = (lowest + highest) // 2
@@ -116,7 +116,9 @@ def report(campaign: Campaign) -> None:
         f"{campaign.steps} steps in {campaign.cpu / 60:.1f} CPU-minutes: "
         f"{campaign.seeds / max(campaign.cpu / 60, 1e-9):.0f} seeds per CPU-minute"
     )
-    console.print("orders ended: " + ", ".join(f"{count} {status}" for status, count in campaign.statuses.most_common()))
+    console.print(
+        "orders ended: " + ", ".join(f"{count} {status}" for status, count in campaign.statuses.most_common())
+    )
     table = Table("fault", "times")
     for fault, count in campaign.faults.most_common():
         table.add_row(fault, str(count))
@@ -124,8 +126,8 @@ def report(campaign: Campaign) -> None:
     console.print(f"violations {len(campaign.failed)}")
 
 
-def play_until_failure(seeds: Iterable[str]) -> int:
-    """Print the first seed that fails, and return 1 then. A run that raises, or does not return, fails too."""
+def play_until_failure(seeds: Iterable[str]) -> str | None:
+    """Return the first seed that fails, and how. A run that raises, or does not return, fails too."""
 
     def give_up(*_: object) -> None:
         raise TimeoutError(f"the run takes more than {HANG_SECONDS} s")
@@ -139,9 +141,8 @@ def play_until_failure(seeds: Iterable[str]) -> int:
             violations = [f"{type(error).__name__}: {error}"]
         signal.alarm(0)
         if violations:
-            print(f"killed by seed {seed}: {violations[0]:.200}".replace("\n", " "))
-            return 1
-    return 0
+            return f"seed {seed}: {violations[0]:.200}".replace("\n", " ")
+    return None
 
 
 def main() -> int:

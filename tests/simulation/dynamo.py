@@ -91,7 +91,13 @@ class DynamoServer:
         for key, before, after in changes:
             if history.effects is not None:
                 history.record(
-                    Border.TABLES, operation, by=by, subject=_text(key), before=before, after=after, request=self._requests
+                    Border.TABLES,
+                    operation,
+                    by=by,
+                    subject=_text(key),
+                    before=before,
+                    after=after,
+                    request=self._requests,
                 )
             if key.table != ORDERS.name or before is None or after is None:
                 continue

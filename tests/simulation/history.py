@@ -50,7 +50,7 @@ class Effect(NamedTuple):
     """One effect at a border, in the order in which effects took place.
 
     border    call                                                   subject       before, after
-    tables    UpdateItem, TransactWriteItems; one for each item      `table|hash|range`  item as DynamoDB's JSON, or None
+    tables    UpdateItem, TransactWriteItems; one for each item      table|hash|range  item as DynamoDB's JSON, or None
     queue     send                                                   message id    None, body
     queue     receive, delete, change_visibility, dead_letter        message id    receive count, detail
     provider  create, retrieve, confirm, cancel, refund              order id      arguments, result or error's name

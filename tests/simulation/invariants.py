@@ -1,7 +1,8 @@
 """What must hold at every write, and once nothing is left to do.
 
-A write to the tables is checked by itself: what its items were before, and what they are afterwards. At rest the history
-checker of `make chaos` compares what customers were told with the tables, the provider's payments and the queues.
+A write to the tables is checked by itself: what its items were before, and what they are afterwards. At rest the
+history checker of `make chaos` compares what customers were told with the tables, the provider's payments and the
+queues.
 """
 
 from collections import Counter
@@ -85,17 +86,20 @@ def _order_faults(before: Item | None, after: Item | None) -> Iterator[str]:
         yield "parked orders and others are in different keys of the outbox"
     if after["version"] != len(after["timeline"]) + cancelling:
         yield f"version {after['version']} after {len(after['timeline'])} statuses"
-    if before is None:
-        return
+    if before is not None:
+        yield from _change_faults(before, after)
+
+
+def _change_faults(before: Item, after: Item) -> Iterator[str]:
     if after["version"] < before["version"] or after["fence"] < before["fence"]:
         yield f"went back from {before['version']}/{before['fence']} to {after['version']}/{after['fence']}"
     if after["timeline"][: len(before["timeline"])] != before["timeline"]:
         yield "has another past than before"
     if before["order_id"] != after["order_id"] or before["lines"] != after["lines"]:
         yield "became another order"
-    if before["status"] in ENDED and "open_shard" not in before and status != before["status"]:
-        yield f"went on from {before['status']} to {status}"
-    if "cancel_requested_at" in before and not cancelling:
+    if before["status"] in ENDED and "open_shard" not in before and after["status"] != before["status"]:
+        yield f"went on from {before['status']} to {after['status']}"
+    if "cancel_requested_at" in before and "cancel_requested_at" not in after:
         yield "forgot a request to cancel"
 
 

@@ -1,7 +1,7 @@
-"""Play a plan: the real services on machines that fail, while customers come; then calm, until nothing is left to do."""
+"""Play a plan: the real services on machines that fail, while customers come; then calm, until all has ended."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,25 +9,21 @@ from random import Random
 from typing import Any
 from unittest import mock
 
-from aws_json_client import RetryPolicy
 from order_api.auth import Identity
 from order_api.cursors import CursorCodec
-from order_api.order.exceptions import NotCancellable
 from order_api.order.service import PlaceOrder
 from order_api.product.service import ProductService
 from order_operations import parked_orders
 from order_processor.payments.gateway import PaymentStatus
-from order_shared.domain.clock import to_text
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.idempotency import RecordKind, record_key, to_seconds
 from order_shared.domain.inventory.exceptions import InsufficientStock, StockShardsShrunk
-from order_shared.domain.order.exceptions import StaleOrder
 from order_shared.domain.order.models import Customer, Order
 from order_shared.storage import outbox
 from order_shared.tables import IDEMPOTENCY
 from tests.chaos.history import Evidence, Outcome, Payment, Purchase, Verb, judge
 from tests.chaos.history import History as Told
-from tests.fakes import MemoryAuditTrail, MemoryInventoryRepository
+from tests.fakes import MemoryAuditTrail
 from tests.memory_dynamo import ItemKey
 from tests.simulation.clock import START, VirtualClock
 from tests.simulation.customers import TENANT
@@ -40,7 +36,7 @@ from tests.simulation.loop import Deadlock, Host, Schedule, SimulationLoop, TooM
 from tests.simulation.plan import CALLS, OUTAGES, STORM_SECONDS, Event, EventKind, OrderPlan, Plan
 from tests.simulation.provider import ProviderRules
 from tests.simulation.queue import QueueRules
-from tests.simulation.tables import TableRules, run_now
+from tests.simulation.tables import TableRules
 from tests.simulation.world import Rules, World, simulate
 
 KEEPER = Customer(tenant=TENANT, id="keeper")
@@ -231,45 +227,53 @@ class Life:
 
     async def _happen(self, event: Event) -> None:
         await asyncio.sleep(event.at)
-        world, fleet, kind = self.world, self.world.fleet, event.kind
-        if kind is EventKind.KILL_API and (api := _one_of(fleet.apis, event)):
-            fleet.kill(api)
+        await HAPPENINGS[event.kind](self, event)
+
+    async def _kill_api(self, event: Event) -> None:
+        if api := _one_of(self.world.fleet.apis, event):
+            self.world.fleet.kill(api)
             await asyncio.sleep(event.seconds)
             self._start_api()
-        elif kind is EventKind.KILL_PROCESSOR and (processor := _one_of(fleet.processors, event)):
-            fleet.kill(processor)
+
+    async def _kill_processor(self, event: Event) -> None:
+        if processor := _one_of(self.world.fleet.processors, event):
+            self.world.fleet.kill(processor)
             await asyncio.sleep(event.seconds)
             self._start_processor()
-        elif kind is EventKind.STOP_PROCESSOR and (processor := _one_of(fleet.processors, event)):
+
+    async def _stop_processor(self, event: Event) -> None:
+        if processor := _one_of(self.world.fleet.processors, event):
             self._start_processor()
-            self._start(fleet.stop_processor(processor))
-        elif kind is EventKind.FREEZE_API and (api := _one_of(fleet.apis, event)):
-            await fleet.freeze(api, event.seconds)
-        elif kind is EventKind.FREEZE_PROCESSOR and (processor := _one_of(fleet.processors, event)):
-            await fleet.freeze(processor, event.seconds)
-        elif kind is EventKind.QUEUE_DOWN:
-            world.queue.down = True
-            await asyncio.sleep(event.seconds)
-            world.queue.down = False
-        elif kind is EventKind.TABLES_DOWN:
-            world.tables.down = True
-            await asyncio.sleep(event.seconds)
-            world.tables.down = False
-        elif kind is EventKind.PROVIDER_DOWN:
-            world.provider.outage = OUTAGES[event.which % len(OUTAGES)]
-            await asyncio.sleep(event.seconds)
-            world.provider.outage = None
-        elif kind is EventKind.REFUSED_CALLS:
-            call = CALLS[event.which % len(CALLS)]
-            world.provider.refusing.add(call)
-            await asyncio.sleep(event.seconds)
-            world.provider.refusing.discard(call)
-        elif kind is EventKind.POISON:
-            await self._poison(event)
-        elif kind in {EventKind.PAYMENT_CANCELLED, EventKind.PAYMENT_CHANGED}:
-            await self._change_payment(event)
-        elif kind in {EventKind.STOCK_SHARDS_RAISED, EventKind.RESTOCK}:
-            await self._keep_shop(event)
+            self._start(self.world.fleet.stop_processor(processor))
+
+    async def _freeze_api(self, event: Event) -> None:
+        if api := _one_of(self.world.fleet.apis, event):
+            await self.world.fleet.freeze(api, event.seconds)
+
+    async def _freeze_processor(self, event: Event) -> None:
+        if processor := _one_of(self.world.fleet.processors, event):
+            await self.world.fleet.freeze(processor, event.seconds)
+
+    async def _stop_queue(self, event: Event) -> None:
+        self.world.queue.down = True
+        await asyncio.sleep(event.seconds)
+        self.world.queue.down = False
+
+    async def _stop_tables(self, event: Event) -> None:
+        self.world.tables.down = True
+        await asyncio.sleep(event.seconds)
+        self.world.tables.down = False
+
+    async def _stop_provider(self, event: Event) -> None:
+        self.world.provider.outage = OUTAGES[event.which % len(OUTAGES)]
+        await asyncio.sleep(event.seconds)
+        self.world.provider.outage = None
+
+    async def _refuse_calls(self, event: Event) -> None:
+        call = CALLS[event.which % len(CALLS)]
+        self.world.provider.refusing.add(call)
+        await asyncio.sleep(event.seconds)
+        self.world.provider.refusing.discard(call)
 
     async def _poison(self, event: Event) -> None:
         """Let every payment call of an order crash its handling until all is calm."""
@@ -314,12 +318,13 @@ class Life:
                     return
                 delta = 3 if event.which % 2 else -2
                 await products.adjust_stock(KEEPER, sku, delta, f"key-{event.number}")
-                self._stock[sku] += delta
-                return
             except (InsufficientStock, StockShardsShrunk):
                 return
             except Exception:  # noqa: BLE001 - whatever the fault, the shopkeeper asks again
                 await asyncio.sleep(1.0)
+            else:
+                self._stock[sku] += delta
+                return
 
     # Operators
 
@@ -362,6 +367,24 @@ class Life:
         found = [*self.watch.violations, *judge(self.told, evidence).details]
         found += [f"{order.order_id} was charged twice" for order in orders if _charged_twice(order, provider.charged)]
         return found
+
+
+HAPPENINGS: Mapping[EventKind, Callable[[Life, Event], Coroutine[Any, Any, None]]] = {
+    EventKind.KILL_API: Life._kill_api,
+    EventKind.KILL_PROCESSOR: Life._kill_processor,
+    EventKind.STOP_PROCESSOR: Life._stop_processor,
+    EventKind.FREEZE_API: Life._freeze_api,
+    EventKind.FREEZE_PROCESSOR: Life._freeze_processor,
+    EventKind.QUEUE_DOWN: Life._stop_queue,
+    EventKind.TABLES_DOWN: Life._stop_tables,
+    EventKind.PROVIDER_DOWN: Life._stop_provider,
+    EventKind.REFUSED_CALLS: Life._refuse_calls,
+    EventKind.POISON: Life._poison,
+    EventKind.PAYMENT_CANCELLED: Life._change_payment,
+    EventKind.PAYMENT_CHANGED: Life._change_payment,
+    EventKind.STOCK_SHARDS_RAISED: Life._keep_shop,
+    EventKind.RESTOCK: Life._keep_shop,
+}
 
 
 def _charged_twice(order: Order, charged: dict[str, int]) -> bool:

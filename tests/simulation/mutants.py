@@ -1,4 +1,4 @@
-"""Change the services in one place at a time; a seed of the simulation must find each change. `make sim-mutants` runs it.
+"""Change the services in one place at a time; a seed of the simulation must find each change: `make sim-mutants`.
 
 The places are found in the sources, so none can be forgotten:
 
@@ -15,13 +15,11 @@ Mutants that break no promise are listed with their reasons in EXEMPT.
 import argparse
 import ast
 import importlib
-import io
 import multiprocessing
 import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.machinery import SourceFileLoader
@@ -50,7 +48,9 @@ MODULES = (
     MESSAGING / "publisher.py",
     Path("services/order-api/src/order_api/order/service.py"),
 )
-OBSERVERS = re.compile(r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b|self\._on_handled|bind_")
+OBSERVERS = re.compile(
+    r"(await )?(log|self\.metrics|self\._metrics|context\.on_payment|self\._context\.on_)\b|self\._on_handled|bind_"
+)
 """Calls that only report."""
 
 
@@ -149,18 +149,16 @@ def _only_raises(handler: ast.ExceptHandler) -> bool:
 def judge(mutant: Mutant | None, seeds: int = SEEDS) -> Result:
     """Import the services with the mutant, and play seeds up to one that finds it. Call this in a process of its own."""
     began = time.monotonic()
-    with redirect_stdout(io.StringIO()) as printed:
-        try:
-            if mutant is not None:
-                _import_changed(mutant)
-            campaign = importlib.import_module("tests.simulation.campaign")
-            code = campaign.play_until_failure(map(str, range(1, seeds + 1)))
-        except Exception as error:  # noqa: BLE001 - the services cannot be imported with the change
-            code = 1
-            print(f"killed by the import: {type(error).__name__}: {error}")
-    outcome = Outcome.KILLED if code else Outcome.SURVIVED
-    detail = printed.getvalue().strip().removeprefix("killed by ")
-    return Result(mutant or NOTHING, outcome, detail, time.monotonic() - began)
+    found: str | None
+    try:
+        if mutant is not None:
+            _import_changed(mutant)
+        campaign = importlib.import_module("tests.simulation.campaign")
+        found = campaign.play_until_failure(map(str, range(1, seeds + 1)))
+    except Exception as error:  # noqa: BLE001 - the services cannot be imported with the change
+        found = f"the import: {type(error).__name__}: {error}"
+    outcome = Outcome.SURVIVED if found is None else Outcome.KILLED
+    return Result(mutant or NOTHING, outcome, found or "", time.monotonic() - began)
 
 
 def _import_changed(mutant: Mutant) -> None:

@@ -111,9 +111,13 @@ class Plan:
         removed = (*(each for each in self.removed if not (part[0] == "n" == each[0])), part)
         kind, name = part[0], part[1:]
         if kind == "o":
-            return replace(self, removed=removed, orders=tuple(each for each in self.orders if each.number != int(name)))
+            return replace(
+                self, removed=removed, orders=tuple(each for each in self.orders if each.number != int(name))
+            )
         if kind == "e":
-            return replace(self, removed=removed, events=tuple(each for each in self.events if each.number != int(name)))
+            return replace(
+                self, removed=removed, events=tuple(each for each in self.events if each.number != int(name))
+            )
         if kind == "f":
             rates = {fault: rate for fault, rate in self.rates.items() if fault.name != name[1:]}
             return replace(self, removed=removed, rates=rates)
@@ -134,7 +138,17 @@ def plan_of(token: str) -> Plan:
     return plan
 
 
-TOKENS = (None, None, Token.WORKS, Token.WORKS, Token.WORKS, Token.WORKS, Token.DECLINED, Token.FAILS_ONCE, Token.SAVES_500)
+TOKENS = (
+    None,
+    None,
+    Token.WORKS,
+    Token.WORKS,
+    Token.WORKS,
+    Token.WORKS,
+    Token.DECLINED,
+    Token.FAILS_ONCE,
+    Token.SAVES_500,
+)
 RATES: Mapping[Fault, float] = {
     Fault.LOST_REQUEST: 0.05,
     Fault.LOST_RESPONSE: 0.08,

@@ -95,9 +95,7 @@ class Provider(MemoryGateway):
             self._answered.add(idempotency_key(charge, PaymentCall(call)))
         if self._history.effects is not None:
             after = type(outcome).__name__ if isinstance(outcome, Exception) else outcome
-            self._history.record(
-                Border.PROVIDER, call, by=by, subject=charge.order_id, before=charge, after=after
-            )
+            self._history.record(Border.PROVIDER, call, by=by, subject=charge.order_id, before=charge, after=after)
 
     async def _request(self) -> None:
         """Answer at once: the way of the call is the gateway's."""

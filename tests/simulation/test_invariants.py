@@ -72,6 +72,9 @@ BROKEN: dict[str, Make] = {
 def test_a_wrong_write_is_a_violation(watch: Watch, text: str) -> None:
     changes = BROKEN[text]()
     if text == "its entry in the outbox":
-        changes = [change._replace(after={k: v for k, v in (change.after or {}).items() if k != "due_at"}) for change in changes]
+        changes = [
+            change._replace(after={k: v for k, v in (change.after or {}).items() if k != "due_at"})
+            for change in changes
+        ]
     watch.check(changes)
     assert any(text in violation for violation in watch.violations), watch.violations

@@ -1,4 +1,4 @@
-"""DynamoDB in memory: what the contract suite of the repositories does not reach. An unknown form of a request fails."""
+"""DynamoDB in memory, beyond the contract suite of the repositories: an unknown form of a request fails."""
 
 import pytest
 from aiodynamo.errors import ConditionalCheckFailed
@@ -26,7 +26,7 @@ ABSENT = F("never_stored").does_not_exist()
         ("#n0 BETWEEN :v1 AND :v0", 4, False),
     ],
 )
-def test_a_condition_is_evaluated_on_the_stored_item(expression: str, value: int | str, holds: bool) -> None:
+def test_a_condition_is_evaluated_on_the_stored_item(expression: str, value: int | str, holds: object) -> None:
     values = {":v0": {"N" if isinstance(value, int) else "S": str(value)}, ":v1": {"N": "9"}}
     assert condition(expression)({"sweeps": {"N": "5"}}, {"#n0": "sweeps", "#n1": "parked"}, values) is holds
 
@@ -75,9 +75,7 @@ async def test_a_query_ends_at_its_limit_and_goes_on_after_its_last_key() -> Non
     page = await dynamo.query_page(TABLES.orders, due, limit=2, index="open_orders")
     assert [item["due_at"] for item in page.items] == [6, 7]
     assert page.items[0].keys() == {"customer_key", "created_at", "open_shard", "due_at", "sweeps"}
-    rest = await dynamo.query_page(
-        TABLES.orders, due, limit=5, index="open_orders", start_key=page.last_evaluated_key
-    )
+    rest = await dynamo.query_page(TABLES.orders, due, limit=5, index="open_orders", start_key=page.last_evaluated_key)
     assert [item["due_at"] for item in rest.items] == [8, 9]
     assert rest.last_evaluated_key is None
     newest = await dynamo.query(TABLES.orders, HashKey("customer_key", "acme#ada"), limit=2, descending=True)

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.idempotency import KEY_LIFETIME, IdempotencyRecord, RecordTaken
+from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.order.events import OrderCancelRequested, parse_event
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode, TimelineEntry
 from tests.fakes import MemoryOrderRepository
