@@ -53,7 +53,13 @@ setup-demo:
 	@$(SETUP) install demo emulator
 
 ##@ Prove it
-.PHONY: chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing
+.PHONY: sim sim-mutants chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing
+sim: setup ## Play storms on a virtual clock: every fault, nothing lost or doubled (SEEDS=1000, or SEED=token to replay one)
+	@$(BIN)/python -m tests.simulation.campaign $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000))
+
+sim-mutants: setup ## Change the services in one place at a time; a seed up to 50 must find each (ONLY="text" for a part)
+	@$(BIN)/python -m tests.simulation.mutants --only "$(ONLY)"
+
 chaos: setup ## Kill at every request, inject every fault: no order may be lost or doubled (ONLY="text" for a part)
 	@$(BIN)/python -m tests.chaos --only "$(ONLY)"
 

@@ -1,30 +1,22 @@
-"""In-memory stand-ins with the real adapters' meaning; one contract suite runs over both."""
+"""In-memory stand-ins for the real adapters; one contract suite runs over both.
+
+The repositories are the real ones over `tests.memory_dynamo`. The queue is written by hand.
+"""
 
 import asyncio
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from order_shared.domain.clock import Clock, utc_now
-from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
-from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.domain.inventory.models import Product, StockedProduct, consolidation
-from order_shared.domain.order.exceptions import (
-    InvalidOrderId,
-    OrderInstantTaken,
-    OrderNotFound,
-    OutOfStock,
-    ReferenceTaken,
-    StaleOrder,
-)
-from order_shared.domain.order.ids import created_at_of
-from order_shared.domain.order.models import FREES_REFERENCE, NOT_DUE, Customer, Order, OrderLine, Parking, Schedule
-from order_shared.domain.order.payments import PaymentState
+from aiodynamo.utils import dy2py
+
+from order_shared.aws.encoding import attributes
+from order_shared.domain.clock import Clock, to_text, utc_now
+from order_shared.domain.idempotency import to_seconds
+from order_shared.domain.order.models import Order
 from order_shared.messaging.queue import (
     Depth,
     EntryFailure,
@@ -34,12 +26,13 @@ from order_shared.messaging.queue import (
     Visibility,
 )
 from order_shared.storage.audit_trail import Operation
-from order_shared.storage.inventory import Moves, shard_for_adjustment
-from order_shared.storage.orders import NO_MOVES, OpenOrder, OrderSlice, Window, reference_record
-from order_shared.storage.outbox import open_shard_of
+from order_shared.storage.inventory import PRODUCT_RECORD, DynamoInventoryRepository, product_key, stock_record
+from order_shared.storage.order_items import to_item, to_order
+from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.tables import IDEMPOTENCY, INVENTORY, ORDERS, TableNames
+from tests.memory_dynamo import ItemKey, Json, MemoryDynamo
 
-STORED_BY_FIELD = (Schedule, Parking, PaymentState)
-"""The value objects of an order whose fields are attributes of their own, written one by one."""
+TABLES = TableNames.with_prefix("memory-")
 
 
 class HandClock:
@@ -55,238 +48,90 @@ class HandClock:
         self.now += by
 
 
-class OrderTable(dict[tuple[str, datetime], Order]):
-    """The orders by customer key and instant, with the index `open_orders` beside them."""
+class StoredOrders(MutableMapping[tuple[str, datetime], Order]):
+    """Orders by customer key and instant. An item is decoded once, however often it is looked at."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._open: defaultdict[str, dict[tuple[str, datetime], Order]] = defaultdict(dict)
+    def __init__(self, tables: MemoryDynamo) -> None:
+        self._tables = tables
+        self._decoded: dict[ItemKey, tuple[Json, Order]] = {}
+
+    def __getitem__(self, key: tuple[str, datetime]) -> Order:
+        return self._order(_order_key(key))
 
     def __setitem__(self, key: tuple[str, datetime], order: Order) -> None:
-        before = self.get(key)
-        if before is not None:
-            self._open[open_shard_of(before)].pop(key, None)
-        if order.schedule.due_at is not None:
-            self._open[open_shard_of(order)][key] = order
-        super().__setitem__(key, order)
+        self._tables.store(_order_key(key), attributes(to_item(order)))
 
-    def in_shard(self, open_shard: str) -> Iterable[Order]:
-        """Return the open orders of a partition of the index."""
-        return self._open[open_shard].values()
+    def __delitem__(self, key: tuple[str, datetime]) -> None:
+        self._tables.store(_order_key(key), None)
+
+    def __iter__(self) -> Iterator[tuple[str, datetime]]:
+        orders = [self._order(key) for key, _ in self._tables.of_table(ORDERS.name)]
+        return iter([(order.customer.key, order.created_at) for order in orders])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._tables.of_table(ORDERS.name))
+
+    def _order(self, key: ItemKey) -> Order:
+        item = self._tables.items[key]
+        known = self._decoded.get(key)
+        if known is None or known[0] is not item:
+            known = self._decoded[key] = item, to_order(dy2py(item, int))
+        return known[1]
 
 
-@dataclass
+def _order_key(key: tuple[str, datetime]) -> ItemKey:
+    return ItemKey(ORDERS.name, key[0], to_text(key[1]))
+
+
 class MemoryStore:
-    """What both repositories share, as the real ones share their tables."""
+    """Tables in memory that both repositories share, and ways to look into them and to change them by hand."""
 
-    clock: Clock = utc_now
-    orders: OrderTable = field(default_factory=OrderTable)
-    products: dict[tuple[str, str], Product] = field(default_factory=dict)
-    stock: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    key_records: dict[str, IdempotencyRecord] = field(default_factory=dict)
+    def __init__(self, clock: Clock = utc_now) -> None:
+        self.clock = clock
+        self.tables = MemoryDynamo()
+        self.orders = StoredOrders(self.tables)
 
-    def move_units(self, tenant: str, sku: str, moves: Moves, into: int) -> None:
-        stock = self.stock[tenant, sku]
-        for source, units in moves.items():
-            stock[source] -= units
-            stock[into] += units
-
-    def is_free(self, key_record: IdempotencyRecord) -> bool:
-        held = self.key_records.get(key_record.key)
-        return held is None or (key_record.expires_at is not None and not held.is_live(self.clock()))
-
-
-class MemoryOrderRepository:
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-
-    async def add(self, order: Order, key_record: IdempotencyRecord) -> None:
-        key = (order.customer.key, order.created_at)
-        if not self._store.is_free(key_record):
-            raise RecordTaken(key_record.key)
-        if key in self._store.orders:
-            raise OrderInstantTaken(order.order_id)
-        if order.reference is not None:
-            reference = reference_record(order)
-            if not self._store.is_free(reference):
-                raise ReferenceTaken(order.reference)
-            self._store.key_records[reference.key] = reference
-        self._store.key_records[key_record.key] = key_record
-        self._store.orders[key] = order
-
-    async def get(self, customer: Customer, order_id: str) -> Order:
-        try:
-            order = self._store.orders.get((customer.key, created_at_of(order_id)))
-        except InvalidOrderId:
-            order = None
-        if order is None or order.order_id != order_id:
-            raise OrderNotFound(order_id)
-        return order
-
-    async def get_by_id(self, tenant: str, order_id: str) -> Order:
-        for order in self._store.orders.values():
-            if order.customer.tenant == tenant and order.order_id == order_id:
-                return order
-        raise OrderNotFound(order_id)
-
-    async def list_orders(self, customer: Customer, window: Window, *, limit: int, descending: bool) -> OrderSlice:
-        inside = [
-            order
-            for (customer_key, created_at), order in self._store.orders.items()
-            if customer_key == customer.key and window.start <= created_at < window.end
-        ]
-        ordered = sorted(inside, key=lambda order: order.created_at, reverse=descending)
-        # Like DynamoDB, it has not looked beyond the last one that was wanted.
-        return OrderSlice(ordered[:limit], more=len(ordered) >= limit)
-
-    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
-        key = (before.customer.key, before.created_at)
-        stored = self._store.orders.get(key)
-        if stored is None or _identity(stored) != _identity(before):
-            raise StaleOrder(before.order_id)
-        tenant = before.customer.tenant
-        if after.holds_stock and not before.holds_stock:
-            if short := [line.sku for line in before.lines if not self._can_take(tenant, line, moves)]:
-                raise OutOfStock(short)
-            for line in before.lines:
-                self._store.move_units(tenant, line.sku, moves.get(line.sku, {}), line.shard)
-                self._store.stock[tenant, line.sku][line.shard] -= line.quantity
-        elif before.holds_stock and not after.holds_stock:
-            for line in before.lines:
-                self._store.stock[tenant, line.sku][line.shard] += line.quantity
-        if before.reference is not None and after.status in FREES_REFERENCE:
-            self._store.key_records.pop(reference_record(before).key, None)
-        version = stored.version + after.version - before.version
-        moved = replace(_merged(stored, before, after), version=version)
-        if not after.is_open:  # who ends an order need not know that it was due: an event does not say so
-            moved = replace(moved, schedule=NOT_DUE, lease=None, parking=after.parking, payment=moved.payment.ended())
-        self._store.orders[key] = moved
-        return self._store.orders[key]
-
-    async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
-        key = (requested.customer.key, requested.created_at)
-        stored = self._store.orders.get(key)
-        if stored is None or stored.order_id != requested.order_id or not stored.holds_stock:
-            raise StaleOrder(requested.order_id)
-        if stored.cancel_requested_at is not None or version not in {None, stored.version}:
-            raise StaleOrder(requested.order_id)
-        self._store.orders[key] = replace(
-            stored,
-            cancel_requested_at=requested.cancel_requested_at,
-            updated_at=requested.updated_at,
-            version=stored.version + 1,
-            schedule=requested.schedule,
-            parking=replace(stored.parking, parked=None),
+    def stock(self, tenant: str, sku: str) -> list[int]:
+        """Return the units of each shard."""
+        shards = sorted(
+            (key.range, int(item["available"]["N"]))
+            for key, item in self.tables.of_table(INVENTORY.name)
+            if key.hash == product_key(tenant, sku) and key.range != PRODUCT_RECORD
         )
-        return self._store.orders[key]
+        return [units for _, units in shards]
 
-    async def find_record(self, key: str) -> IdempotencyRecord | None:
-        return self._store.key_records.get(key)
+    def set_stock(self, tenant: str, sku: str, units: Sequence[int]) -> None:
+        """Set the units of each shard. The product need not exist."""
+        for shard, available in enumerate(units):
+            item = {"product_key": product_key(tenant, sku), "record": stock_record(shard), "available": available}
+            self.tables.put(TABLES.inventory, attributes(item))
 
-    async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
-        due = [
-            OpenOrder(
-                customer_key=order.customer.key,
-                created_at=order.created_at,
-                open_shard=open_shard,
-                due_at=order.schedule.due_at,
-                sweeps=order.schedule.sweeps,
-            )
-            for order in self._store.orders.in_shard(open_shard)
-            if order.schedule.due_at is not None and order.schedule.due_at < before
-        ]
-        return sorted(due, key=lambda entry: entry.due_at)[:limit]
+    def delete_products(self) -> None:
+        for key, _ in self.tables.of_table(INVENTORY.name):
+            if key.range == PRODUCT_RECORD:
+                self.tables.store(key, None)
 
-    async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
-        key = (entry.customer_key, entry.created_at)
-        stored = self._store.orders[key]
-        if (stored.schedule.due_at, open_shard_of(stored)) != (entry.due_at, entry.open_shard):
-            return None
-        self._store.orders[key] = replace(stored, schedule=Schedule(due_at=due_at, sweeps=sweeps))
-        return self._store.orders[key]
-
-    async def get_entry(self, entry: OpenOrder) -> Order | None:
-        return self._store.orders.get((entry.customer_key, entry.created_at))
-
-    async def ping(self) -> None:
-        pass
-
-    def _can_take(self, tenant: str, line: OrderLine, moves: Mapping[str, Moves]) -> bool:
-        stock = dict(enumerate(self._store.stock.get((tenant, line.sku), [])))
-        into = moves.get(line.sku, {})
-        return all(stock.get(source, 0) >= units for source, units in into.items()) and (
-            stock.get(line.shard, 0) + sum(into.values()) >= line.quantity
-        )
+    def expire_records(self) -> None:
+        """Let every idempotency record that expires have expired a second ago, by the store's clock."""
+        expired = {"N": str(to_seconds(self.clock()) - 1)}
+        for key, item in self.tables.of_table(IDEMPOTENCY.name):
+            if "expires_at" in item:
+                self.tables.store(key, {**item, "expires_at": expired})
 
 
-def _identity(order: Order) -> tuple[object, ...]:
-    """What a write's condition names."""
-    owner = order.lease and order.lease.owner
-    return order.order_id, order.status, order.fence, owner, order.cancel_requested_at is None
+class MemoryOrderRepository(DynamoOrderRepository):
+    """The real repository over tables in memory."""
 
-
-def _merged(stored: Any, before: Any, after: Any) -> Any:
-    """Return `stored` with every field that differs between `before` and `after`, also of its value objects.
-
-    The other fields stay as they are stored: another owner may have written them meanwhile.
-    """
-    changed: dict[str, Any] = {}
-    for name in (each.name for each in fields(after)):
-        old, new = getattr(before, name), getattr(after, name)
-        if new != old:
-            changed[name] = _merged(getattr(stored, name), old, new) if isinstance(new, STORED_BY_FIELD) else new
-    return replace(stored, **changed)
-
-
-class MemoryInventoryRepository:
     def __init__(self, store: MemoryStore) -> None:
-        self._store = store
+        super().__init__(store.tables.client(), TABLES, store.clock)
+        self.store = store
 
-    async def get(self, tenant: str, sku: str) -> StockedProduct:
-        product = self._store.products.get((tenant, sku))
-        if product is None:
-            raise ProductNotFound(sku)
-        return StockedProduct(product, tuple(self._store.stock[tenant, sku]))
 
-    async def get_products(self, tenant: str, skus: Iterable[str]) -> dict[str, Product]:
-        return {sku: self._store.products[tenant, sku] for sku in skus if (tenant, sku) in self._store.products}
+class MemoryInventoryRepository(DynamoInventoryRepository):
+    """The real repository over tables in memory."""
 
-    async def list_products(self, tenant: str, *, after: str | None, limit: int) -> list[Product]:
-        own = [product for (owner, sku), product in self._store.products.items() if owner == tenant]
-        return sorted((each for each in own if after is None or each.sku > after), key=lambda each: each.sku)[:limit]
-
-    async def put(self, product: Product) -> None:
-        stock = self._store.stock.get((product.tenant, product.sku), [])
-        if len(stock) > product.stock_shards:
-            raise StockShardsShrunk(product.sku, product.stock_shards)
-        self._store.products[product.tenant, product.sku] = product
-        self._store.stock[product.tenant, product.sku] = stock + [0] * (product.stock_shards - len(stock))
-
-    async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        stock = list((await self.get(tenant, sku)).stock)
-        if sum(stock) + delta < 0:
-            raise InsufficientStock(sku, sum(stock))
-        if not self._store.is_free(key_record):
-            raise RecordTaken(key_record.key)
-        self._store.key_records[key_record.key] = key_record
-        shard = shard_for_adjustment(key_record.key, len(stock))
-        if delta < 0 and stock[shard] < -delta:
-            shard = stock.index(max(stock))
-            self._store.move_units(tenant, sku, consolidation(-delta, shard, stock) or {}, shard)
-        self._store.stock[tenant, sku][shard] += delta
-
-    async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
-        moves = await self.plan_consolidation(tenant, sku, shard=shard, quantity=quantity)
-        if moves is not None:
-            self._store.move_units(tenant, sku, moves, shard)
-        return moves is not None
-
-    async def plan_consolidation(self, tenant: str, sku: str, *, shard: int, quantity: int) -> Moves | None:
-        stock = self._store.stock.get((tenant, sku), [])
-        return consolidation(quantity, shard, stock) if shard < len(stock) else None
-
-    async def find_record(self, key: str) -> IdempotencyRecord | None:
-        return self._store.key_records.get(key)
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store.tables.client(), TABLES, store.clock)
 
 
 @dataclass(eq=False)

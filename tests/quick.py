@@ -19,7 +19,7 @@ TESTS = {
     "packages/aws-json-client/": ["tests/unit/aws_json_client"],
     "shared/": ["tests/unit/shared"],
     "services/order-api/": ["tests/unit/api"],
-    "services/order-processor/": ["tests/unit/processor", "tests/unit/test_workflow_machine.py"],
+    "services/order-processor/": ["tests/unit/processor", "tests/simulation/test_campaign.py"],
     "operations/": ["tests/unit/operations"],
     "clients/python/": ["tests/unit/client"],
     "cli/": ["tests/unit/cli"],

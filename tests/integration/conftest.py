@@ -84,6 +84,13 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
         yield opened
 
 
+@pytest.fixture(params=["emulator", "dynamodb-local"])
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
+    """Real engines only, to compare the fake with."""
+    async with _open_storage(request, request.param) as opened:
+        yield opened
+
+
 @pytest.fixture
 async def real_storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]:
     """For what only a real engine can show: races.

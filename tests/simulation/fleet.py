@@ -1,7 +1,9 @@
 """Machines that run the services' parts, and how they come and go."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
 from order_api.cursors import CursorCodec
@@ -10,18 +12,29 @@ from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_processor.metrics import ProcessorMetrics
 from order_processor.processor import Processor
-from order_shared.domain.clock import UniqueClock
+from order_shared.domain.clock import UniqueClock, to_micros
 from order_shared.messaging.publisher import Publisher
-from tests.simulation.history import What
+from tests.simulation.clock import VirtualClock
+from tests.simulation.history import Border, What
 from tests.simulation.loop import Host
 
 if TYPE_CHECKING:
-    import asyncio
-
     from order_shared.runtime.adapters import Adapters
     from tests.simulation.world import World
 
 FLUSH_SECONDS = 5.0
+NO_SKEW = timedelta(0)
+
+
+@cache
+def api_metrics() -> ApiMetrics:
+    """Return the metrics of every API: to create them takes longer than many a run."""
+    return ApiMetrics()
+
+
+@cache
+def processor_metrics() -> ProcessorMetrics:
+    return ProcessorMetrics()
 
 
 @dataclass(eq=False)
@@ -47,17 +60,19 @@ class Fleet:
         self.apis: list[ApiMachine] = []
         self.processors: list[ProcessorMachine] = []
 
-    def start_api(self) -> ApiMachine:
+    def start_api(self, skew: timedelta = NO_SKEW) -> ApiMachine:
+        """Start an API whose wall clock is ahead by `skew`."""
         host = self._new_host("api")
-        adapters = self._world.adapters(host, sweeps=False)
-        settings, metrics = self._world.api_settings, ApiMetrics()
+        clock = VirtualClock(self._world.loop, skew)
+        adapters = self._world.adapters(host, sweeps=False, clock=clock)
+        settings, metrics = self._world.api_settings, api_metrics()
         publisher = Publisher(adapters.queue)
         service = OrderService(
             adapters.orders,
             Catalogue(adapters.inventory, self._world.loop.time),
             publisher,
             CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets]),
-            clock=UniqueClock(),
+            clock=UniqueClock(lambda: to_micros(clock())),
             sweep_base=timedelta(seconds=settings.sweep_base_seconds),
             cancel_window=settings.cancel_window,
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
@@ -68,15 +83,17 @@ class Fleet:
         self.apis.append(machine)
         return machine
 
-    def start_processor(self) -> ProcessorMachine:
+    def start_processor(self, skew: timedelta = NO_SKEW) -> ProcessorMachine:
+        """Start a processor whose wall clock is ahead by `skew`."""
         host = self._new_host("processor")
-        adapters: Adapters = self._world.adapters(host, sweeps=True)
+        clock = VirtualClock(self._world.loop, skew)
+        adapters: Adapters = self._world.adapters(host, sweeps=True, clock=clock)
         processor = Processor(
             self._world.processor_settings,
             adapters,
-            self._world.provider.gateway(self._world.link(host)),
-            ProcessorMetrics(),
-            clock=self._world.clock,
+            self._world.provider_gateway(host),
+            processor_metrics(),
+            clock=clock,
         )
         machine = ProcessorMachine(host, processor, self._world.loop.start_on(host, processor.run()))
         self.processors.append(machine)
@@ -86,14 +103,14 @@ class Fleet:
         """Take no more requests, and send what is offered."""
         self.apis.remove(machine)
         await self._world.loop.start_on(machine.host, machine.publisher.close(FLUSH_SECONDS))
-        self._world.history.note(What.STOPPED, by=machine.host.name)
+        self._note(What.STOPPED, "stop", machine.host)
 
     async def stop_processor(self, machine: ProcessorMachine) -> None:
         """Drain it, as SIGTERM does."""
         self.processors.remove(machine)
         machine.processor.stop()
         await machine.task
-        self._world.history.note(What.STOPPED, by=machine.host.name)
+        self._note(What.STOPPED, "stop", machine.host)
 
     def kill(self, machine: ApiMachine | ProcessorMachine) -> None:
         """End the machine at once: what it was at is never finished."""
@@ -102,10 +119,22 @@ class Fleet:
         else:
             self.processors.remove(machine)
         self._world.loop.kill(machine.host)
-        self._world.history.note(What.KILLED, by=machine.host.name)
+        self._note(What.KILLED, "kill", machine.host)
+
+    async def freeze(self, machine: ApiMachine | ProcessorMachine, seconds: float) -> None:
+        """Let the machine stand still for a while, and go on as if nothing had been."""
+        self._world.loop.pause(machine.host)
+        self._note(What.PAUSED, "pause", machine.host)
+        await asyncio.sleep(seconds)
+        self._world.loop.resume(machine.host)
+        self._note(What.RESUMED, "resume", machine.host)
 
     def _new_host(self, kind: str) -> Host:
         self._started += 1
         host = Host(f"{kind}-{self._started}")
-        self._world.history.note(What.STARTED, by=host.name)
+        self._note(What.STARTED, "start", host)
         return host
+
+    def _note(self, what: What, call: str, host: Host) -> None:
+        self._world.history.note(what, by=host.name)
+        self._world.history.record(Border.MACHINES, call, by=host.name, subject=host.name)

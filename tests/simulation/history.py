@@ -3,7 +3,8 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from enum import StrEnum
+from enum import StrEnum, auto
+from typing import Any, NamedTuple
 
 
 class What(StrEnum):
@@ -27,6 +28,8 @@ class What(StrEnum):
     STARTED = "process started"
     STOPPED = "process stopped"
     KILLED = "process killed"
+    PAUSED = "process frozen"
+    RESUMED = "process goes on"
 
 
 class Gauge(StrEnum):
@@ -34,8 +37,43 @@ class Gauge(StrEnum):
     IN_FLIGHT = "messages in flight"
 
 
+class Border(StrEnum):
+    """Where an effect takes place, outside the services."""
+
+    TABLES = auto()
+    QUEUE = auto()
+    PROVIDER = auto()
+    MACHINES = auto()
+
+
+class Effect(NamedTuple):
+    """One effect at a border, in the order in which effects took place.
+
+    border    call                                                   subject       before, after
+    tables    UpdateItem, TransactWriteItems; one for each item      table|hash|range  item as DynamoDB's JSON, or None
+    queue     send                                                   message id    None, body
+    queue     receive, delete, change_visibility, dead_letter        message id    receive count, detail
+    provider  create, retrieve, confirm, cancel, refund              order id      arguments, result or error's name
+    machines  start, stop, kill, pause, resume                       host          None
+
+    `at` is the virtual time in seconds, `by` the host. Effects of one request to the tables share `request`.
+    """
+
+    at: float
+    border: Border
+    call: str
+    by: str
+    subject: str
+    before: Any
+    after: Any
+    request: int
+
+
 class History:
-    """Events and gauges by second. Two runs with the same events in the same order have the same `digest`."""
+    """Events and gauges by second. Two runs with the same events in the same order have the same `digest`.
+
+    `effects` is None unless the effects are recorded: `keep_effects`.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -43,6 +81,26 @@ class History:
         self.totals: Counter[What] = Counter()
         self.by_second: defaultdict[int, Counter[str]] = defaultdict(Counter)
         self.gauges: dict[Gauge, dict[int, int]] = {gauge: {} for gauge in Gauge}
+        self.effects: list[Effect] | None = None
+
+    def keep_effects(self) -> list[Effect]:
+        """Record every effect from now on, and return their list."""
+        self.effects = []
+        return self.effects
+
+    def record(
+        self,
+        border: Border,
+        call: str,
+        *,
+        by: str,
+        subject: str,
+        before: Any = None,
+        after: Any = None,
+        request: int = 0,
+    ) -> None:
+        if self.effects is not None:
+            self.effects.append(Effect(self._now(), border, call, by, subject, before, after, request))
 
     def note(self, what: What, subject: str = "", *, by: str = "", kind: str = "") -> None:
         """Record an event about `subject` on the machine `by`. With a `kind` it is counted as `{what}: {kind}` too."""

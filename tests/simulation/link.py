@@ -30,5 +30,25 @@ class Link:
         await self._travel()
         return effect()
 
+    def refuses_entry(self) -> bool:
+        """Return whether the queue refuses this entry of a batch."""
+        return False
+
+    def undeletes(self) -> bool:
+        """Return whether the queue delivers a message again that is being deleted."""
+        return False
+
+    def duplicates(self) -> bool:
+        """Return whether the queue has a message twice that is being sent."""
+        return False
+
+    def expires(self) -> bool:
+        """Return whether the visibility time-out of a message is over as it arrives."""
+        return False
+
+    def saves_failure(self) -> bool:
+        """Return whether the provider fails, and saves the failure under the idempotency key."""
+        return False
+
     async def _travel(self) -> None:
         await asyncio.sleep(self.seconds * (0.2 + 0.8 * self.dice.random()))

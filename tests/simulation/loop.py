@@ -48,6 +48,7 @@ class Host:
 
     name: str
     dead: bool = False
+    paused: bool = False
     _unrun: list[asyncio.Handle] = field(default_factory=list, repr=False)
 
 
@@ -81,8 +82,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, Host, asyncio.TimerHandle]] = []
         self._order = count()
         self._numbers = count()
-        self._world = Host(WORLD)
-        self._host = self._world
+        self.world = Host(WORLD)
+        self._host = self.world
         self._tasks: dict[int, _Task] = {}
         self._closed = False
         self.errors: list[dict[str, Any]] = []
@@ -100,6 +101,16 @@ class SimulationLoop(asyncio.AbstractEventLoop):
     def kill(self, host: Host) -> None:
         """Let no task of the host run again."""
         host.dead = True
+
+    def pause(self, host: Host) -> None:
+        """Let no task of the host run until `resume`, as a machine that is frozen."""
+        host.paused = True
+
+    def resume(self, host: Host) -> None:
+        host.paused = False
+        if not host.dead:
+            self._ready_callbacks.extend((host, handle) for handle in host._unrun)
+            host._unrun.clear()
 
     # Running
 
@@ -121,7 +132,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         try:
             left = [task for task in self._tasks.values() if not task.done()]
             for host in {id(task.host): task.host for task in left}.values():
-                host.dead = False
+                host.dead = host.paused = False
                 self._ready_callbacks.extend((host, handle) for handle in host._unrun)
             for task in left:
                 task.cancel()
@@ -143,13 +154,13 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             host, handle = ready.pop()
         else:
             host, handle = self._ready_callbacks.popleft()
-        if host.dead:
+        if host.dead or host.paused:
             host._unrun.append(handle)
         elif not handle.cancelled():
             self.steps += 1
             self._host = host
             handle._run()
-            self._host = self._world
+            self._host = self.world
 
     def _advance(self) -> None:
         """Go to the next timer, and make all of its time ready."""
@@ -209,6 +220,10 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def _forget(self, task: "asyncio.Task[Any]") -> None:
         del self._tasks[task.number]  # type: ignore[attr-defined]
+
+    async def run_in_executor(self, _executor: Any, work: Callable[..., T], *args: Any) -> T:  # type: ignore[override] # as above
+        """Run the work at once: there is one thread."""
+        return work(*args)
 
     def get_debug(self) -> bool:
         return False

@@ -7,10 +7,10 @@ from enum import Enum, auto
 from typing import Any, TypeVar
 
 from order_processor.payments.gateway import FailureReason, Payment, PaymentStatus, PaymentUnavailable
-from order_processor.payments.stripe_gateway import DEADLINE_SECONDS
-from order_shared.domain.order.payments import Charge
+from order_processor.payments.stripe_gateway import DEADLINE_SECONDS, idempotency_key
+from order_shared.domain.order.payments import Charge, PaymentCall
 from tests.fakes_payments import MemoryGateway
-from tests.simulation.history import History, What
+from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
 from tests.simulation.tables import run_now
 
@@ -28,6 +28,9 @@ class Outage(Enum):
     """429 for every call."""
     SERVER_ERROR = auto()
 
+
+SAVED = frozenset(PaymentCall)
+"""Calls whose answers the provider saves under their idempotency key."""
 
 REASONS = {
     Outage.NO_CONNECTION: FailureReason.NO_RESPONSE,
@@ -53,10 +56,14 @@ class Provider(MemoryGateway):
         super().__init__()
         self.rules = rules
         self.outage: Outage | None = None
+        self.poisoned: set[str] = set()
+        """Orders, by id, whose calls fail with an error that nobody expects."""
         self._history = history
         self._now = now
         self._allowed = rules.burst
         self._allowed_at = 0.0
+        self._answered: set[str] = set()
+        """Idempotency keys under which a success is saved."""
 
     def gateway(self, link: Link) -> "ProviderGateway":
         return ProviderGateway(self, link)
@@ -64,6 +71,8 @@ class Provider(MemoryGateway):
     def admit(self, call: str, charge: Charge, *, by: str) -> None:
         """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
         self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
+        if charge.order_id in self.poisoned:
+            raise RuntimeError(f"{call} of {charge.order_id} is poisoned")
         if self.outage is not None:
             raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage], is_outage=True)
         now, rate = self._now(), self.rules.calls_per_second
@@ -73,6 +82,20 @@ class Provider(MemoryGateway):
             self._history.note(What.PROVIDER_LIMITED, charge.order_id, by=by)
             raise PaymentUnavailable(f"{call}: 429", FailureReason.THROTTLED, is_outage=True)
         self._allowed -= 1.0
+
+    def save_failure(self, charge: Charge, call: PaymentCall) -> None:
+        """Answer this call and its repetitions by 500, unless its key has an answer. Raises IdempotencyKeySpent."""
+        key = idempotency_key(charge, call)
+        if key not in self.failures and key not in self._answered:
+            self._save_failure(key, FailureReason.PROVIDER_ERROR, call)
+
+    def record(self, call: str, charge: Charge, outcome: object, *, by: str) -> None:
+        """Remember that a call has been answered, and by what."""
+        if call in SAVED and not isinstance(outcome, Exception):
+            self._answered.add(idempotency_key(charge, PaymentCall(call)))
+        if self._history.effects is not None:
+            after = type(outcome).__name__ if isinstance(outcome, Exception) else outcome
+            self._history.record(Border.PROVIDER, call, by=by, subject=charge.order_id, before=charge, after=after)
 
     async def _request(self) -> None:
         """Answer at once: the way of the call is the gateway's."""
@@ -106,6 +129,18 @@ class ProviderGateway:
 
         def effect() -> T:
             self._provider.admit(name, charge, by=self._link.host)
-            return run_now(operation())
+            call = PaymentCall(name) if name in SAVED else None
+            result: T | None = None
+            outcome: object = None
+            try:
+                if call is not None and self._link.saves_failure():
+                    self._provider.save_failure(charge, call)
+                outcome = result = run_now(operation())
+            except Exception as error:
+                outcome = error
+                raise
+            finally:
+                self._provider.record(name, charge, outcome, by=self._link.host)
+            return result
 
         return await self._link.call(effect)

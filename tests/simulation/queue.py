@@ -28,7 +28,7 @@ from order_shared.messaging.queue import (
 )
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.simulation.clock import START
-from tests.simulation.history import History, What
+from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
 
 BACK_AFTER = 3
@@ -124,11 +124,14 @@ class StandardQueue:
         self.history.note(What.SENT, order_id, by=by)
         self.sends_of[order_id] += 1
         self.messages_of[order_id] += 1
-        number = next(self._numbers)
-        self._show(_Message(f"message-{number}", outgoing, self._now(), order_id))
+        message = _Message(f"message-{next(self._numbers)}", outgoing, self._now(), order_id)
+        self._record("send", message, outgoing.body, by=by)
+        self._show(message)
         self._notify()
 
-    def take(self, limit: int, visibility_seconds: float, *, by: str) -> list[ReceivedMessage]:
+    def take(
+        self, limit: int, visibility_seconds: float, *, by: str, expires: Callable[[], bool] = lambda: False
+    ) -> list[ReceivedMessage]:
         """Receive up to `limit` messages that are visible now, and none at the quota."""
         self._end_time_outs()
         taken: list[ReceivedMessage] = []
@@ -142,8 +145,9 @@ class StandardQueue:
                 continue
             message.receipt = f"{message.message_id}/{message.receive_count}"
             self._in_flight[message.message_id] = message
-            self._hide(message, visibility_seconds)
+            self._hide(message, 0.0 if expires() else visibility_seconds)
             self.history.note(What.DELIVERED, message.receipt, by=by)
+            self._record("receive", message, message.receive_count, by=by)
             taken.append(
                 ReceivedMessage(
                     message_id=message.message_id,
@@ -155,9 +159,19 @@ class StandardQueue:
             )
         return taken
 
-    def remove(self, receipt: str, *, by: str) -> None:
-        """Delete by a receipt. That of an earlier delivery changes nothing."""
+    def bury(self, messages: Sequence[OutgoingMessage], *, by: str) -> None:
+        """Store dead letters."""
+        for message in messages:
+            self.dead_letters.append(message)
+            self.history.note(What.DEAD_LETTER, by=by)
+            self.history.record(Border.QUEUE, "dead_letter", by=by, subject="", after=message.body)
+
+    def remove(self, receipt: str, *, by: str, again: bool = False) -> None:
+        """Delete by a receipt. That of an earlier delivery changes nothing. `again`: it is delivered all the same."""
         if message := self._find(receipt):
+            self._record("delete", message, again, by=by)
+            if again:
+                return
             del self._in_flight[message.message_id]
             message.visible_at = None
             self._forget(message)
@@ -171,6 +185,7 @@ class StandardQueue:
         if message is None:
             return False
         self.history.note(What.HIDDEN, receipt, by=by)
+        self._record("change_visibility", message, seconds, by=by)
         next_before = self._next_time_out()
         self._hide(message, seconds)
         if self._now() + seconds < next_before:
@@ -218,6 +233,12 @@ class StandardQueue:
                 del self._in_flight[message.message_id]
                 self._show(message)
 
+    def _record(self, call: str, message: _Message, after: object, *, by: str) -> None:
+        if self.history.effects is not None:
+            self.history.record(
+                Border.QUEUE, call, by=by, subject=message.message_id, before=message.receive_count, after=after
+            )
+
     def _forget(self, message: _Message) -> None:
         self.messages_of[message.order_id] -= 1
 
@@ -231,19 +252,22 @@ class QueueClient:
         self._sweeps = sweeps
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
-        def put() -> None:
+        def put() -> list[EntryFailure]:
             self._ensure_up()
-            for message in messages:
-                self._queue.put(message, by=self._link.host, sweeps=self._sweeps)
+            failures = self._refused(len(messages))
+            refused = {failure.index for failure in failures}
+            for index, message in enumerate(messages):
+                if index not in refused:
+                    for _ in range(2 if self._link.duplicates() else 1):
+                        self._queue.put(message, by=self._link.host, sweeps=self._sweeps)
+            return failures
 
-        await self._link.call(put)
-        return []
+        return await self._link.call(put)
 
     async def dead_letter(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
         def put() -> None:
             self._ensure_up()
-            self._queue.dead_letters += messages
-            self._queue.history.note(What.DEAD_LETTER, by=self._link.host)
+            self._queue.bury(messages, by=self._link.host)
 
         await self._link.call(put)
         return []
@@ -253,7 +277,7 @@ class QueueClient:
         await self._link.call(self._ensure_up)
         ends_at = loop.time() + wait_seconds
         while True:
-            taken = self._queue.take(limit, visibility_seconds, by=self._link.host)
+            taken = self._queue.take(limit, visibility_seconds, by=self._link.host, expires=self._link.expires)
             left = ends_at - loop.time()
             if taken or left <= 0:
                 break
@@ -264,13 +288,16 @@ class QueueClient:
         return taken
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
-        def remove() -> None:
+        def remove() -> list[EntryFailure]:
             self._ensure_up()
-            for receipt in receipts:
-                self._queue.remove(receipt, by=self._link.host)
+            failures = self._refused(len(receipts))
+            refused = {failure.index for failure in failures}
+            for index, receipt in enumerate(receipts):
+                if index not in refused:
+                    self._queue.remove(receipt, by=self._link.host, again=self._link.undeletes())
+            return failures
 
-        await self._link.call(remove)
-        return []
+        return await self._link.call(remove)
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
         def change() -> list[EntryFailure]:
@@ -296,6 +323,9 @@ class QueueClient:
 
     async def ping(self) -> None:
         await self._link.call(self._ensure_up)
+
+    def _refused(self, entries: int) -> list[EntryFailure]:
+        return [EntryFailure(index, "InternalError") for index in range(entries) if self._link.refuses_entry()]
 
     def _ensure_up(self) -> None:
         if self._queue.down:

@@ -23,11 +23,12 @@ from order_shared.messaging.queue import ReceivedMessage
 from order_shared.storage.inventory import DynamoInventoryRepository, product_key, stock_record
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository
-from order_shared.tables import TableNames
+from order_shared.tables import INVENTORY, ORDERS, TableNames
 from tests.factories import make_order, make_product
 from tests.fakes_payments import MemoryGateway
+from tests.memory_dynamo import ItemKey, Json, MemoryDynamo
 from tests.simulation.clock import VirtualClock, virtual
-from tests.simulation.dynamo import DynamoServer, Json, at_once
+from tests.simulation.dynamo import DynamoServer, at_once
 from tests.simulation.history import History
 from tests.simulation.link import Link
 from tests.simulation.loop import Schedule, SimulationLoop, new_loop, seeded
@@ -78,7 +79,9 @@ class Shop:
         self.loop = loop
         self.clock = VirtualClock(loop)
         self.history = History(loop.time)
-        self.server = DynamoServer(TableServer(tables, self.history, loop.time), between_reads)
+        self.items = MemoryDynamo()
+        conflicts = TableServer(tables, self.history, loop.time)
+        self.server = DynamoServer(self.items, conflicts, self.history, between_reads, answers_travel=True)
         self.dice = Random(f"{seed}/shop")  # noqa: S311 - reproducible, not secret
         self._increases_counted = increases_counted
         self._link = link
@@ -120,7 +123,7 @@ class Shop:
         order = make_order(lines=[(product, quantity)], at=self._instant())
         if shard is not None:
             order = replace(order, lines=tuple(replace(line, shard=shard) for line in order.lines))
-        self.server.put(TABLES.orders, attributes(to_item(order)))
+        self.items.put(TABLES.orders, attributes(to_item(order)))
         arrived, machine = self.loop.time(), by or self.dice.choice(self.processors)
         delivery = Delivery(_message(order), held_until=math.inf)
         while True:
@@ -151,7 +154,7 @@ class Shop:
     @property
     def is_open(self) -> bool:
         """Whether the product is stored."""
-        return f"{TABLES.inventory}|{product_key(KEEPER.tenant, SKU)}|product" in self.server.items
+        return _inventory_key("product") in self.items.items
 
     @property
     def stock_shards(self) -> int:
@@ -164,24 +167,29 @@ class Shop:
 
     def set_stock(self, units: Sequence[int]) -> None:
         for shard, available in enumerate(units):
-            self._record(stock_record(shard))["available"] = {"N": str(available)}
+            record = stock_record(shard)
+            self.items.store(_inventory_key(record), {**self._record(record), "available": {"N": str(available)}})
 
     @property
     def unit_price(self) -> int:
         return int(self._record("product")["unit_price"]["N"])
 
     def _record(self, record: str) -> Json:
-        return self.server.items[f"{TABLES.inventory}|{product_key(KEEPER.tenant, SKU)}|{record}"]
+        return self.items.items[_inventory_key(record)]
 
     def _status(self, order: Order) -> OrderStatus:
         """Return the stored status: the response to the write that ended the order may be lost."""
-        item = self.server.items[f"{TABLES.orders}|{order.customer.key}|{to_text(order.created_at)}"]
+        item = self.items.items[ItemKey(ORDERS.name, order.customer.key, to_text(order.created_at))]
         return OrderStatus(item["status"]["S"])
 
     def _instant(self) -> datetime:
         """Return a time that no other order has."""
         self._placed += 1
         return self.clock() + timedelta(microseconds=self._placed)
+
+
+def _inventory_key(record: str) -> ItemKey:
+    return ItemKey(INVENTORY.name, product_key(KEEPER.tenant, SKU), record)
 
 
 def _message(order: Order) -> ReceivedMessage:

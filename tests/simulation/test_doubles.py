@@ -6,7 +6,7 @@ import pytest
 
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.messaging.queue import OutgoingMessage, Visibility
-from tests.simulation.history import What
+from tests.simulation.history import Border, What
 from tests.simulation.loop import Deadlock, Host, new_loop, seeded
 from tests.simulation.queue import QueueRules
 from tests.simulation.tables import Conflict, Item, TableRules, Throttled
@@ -21,7 +21,7 @@ def messages(*names: str) -> list[OutgoingMessage]:
 
 def test_at_the_quota_a_poll_ends_without_messages_and_a_postponed_message_is_in_flight() -> None:
     async def play(world: World) -> None:
-        queue = world.queue.client(world.link(HOST, 0.01))
+        queue = world.queue.client(world.link(HOST, 0.01, Border.QUEUE))
         await queue.send(messages("a", "b", "c"))
         first, second = await queue.receive(10, 0, 30)
         began = world.loop.time()
@@ -37,7 +37,7 @@ def test_at_the_quota_a_poll_ends_without_messages_and_a_postponed_message_is_in
 
 def test_a_poll_that_waits_is_woken_by_a_message_and_by_the_end_of_a_visibility() -> None:
     async def play(world: World) -> None:
-        queue = world.queue.client(world.link(HOST, 0.01))
+        queue = world.queue.client(world.link(HOST, 0.01, Border.QUEUE))
         polling = asyncio.create_task(queue.receive(10, 20, 5))
         await asyncio.sleep(3.0)
         await queue.send(messages("a"))
@@ -52,7 +52,7 @@ def test_a_poll_that_waits_is_woken_by_a_message_and_by_the_end_of_a_visibility(
 
 def test_a_message_received_three_times_goes_to_the_back_and_has_no_age() -> None:
     async def play(world: World) -> None:
-        queue = world.queue.client(world.link(HOST, 0.01))
+        queue = world.queue.client(world.link(HOST, 0.01, Border.QUEUE))
         await queue.send(messages("worn"))
         for _ in range(3):
             (worn,) = await queue.receive(1, 0, 30)
@@ -69,7 +69,7 @@ def test_a_message_received_three_times_goes_to_the_back_and_has_no_age() -> Non
 
 def test_messages_come_in_any_order() -> None:
     async def play(world: World) -> list[str]:
-        queue = world.queue.client(world.link(HOST, 0.01))
+        queue = world.queue.client(world.link(HOST, 0.01, Border.QUEUE))
         names = [f"{number:02d}" for number in range(10)]
         await queue.send(messages(*names))
         received = [message.body for message in await queue.receive(10, 0, 30)]
@@ -83,7 +83,7 @@ def test_messages_come_in_any_order() -> None:
 
 def test_a_count_of_messages_is_up_to_a_minute_old() -> None:
     async def play(world: World) -> None:
-        queue = world.queue.client(world.link(HOST, 0.01))
+        queue = world.queue.client(world.link(HOST, 0.01, Border.QUEUE))
         assert (await queue.depth()).work == 0
         await queue.send(messages("a"))
         counts = []

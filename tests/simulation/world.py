@@ -16,20 +16,25 @@ from pydantic import SecretStr
 from aws_json_client import RetryPolicy
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
+from order_shared.domain.clock import Clock
 from order_shared.domain.idempotency import IdempotencyRecord
-from order_shared.domain.order.models import Order, OrderStatus
+from order_shared.domain.order.models import OrderStatus
 from order_shared.runtime.adapters import Adapters
+from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.orders import DynamoOrderRepository
 from tests.factories import make_product
-from tests.fakes import MemoryInventoryRepository, MemoryStore
+from tests.fakes import TABLES, MemoryInventoryRepository, MemoryStore
+from tests.memory_dynamo import Json
 from tests.simulation.clock import START, VirtualClock, virtual
 from tests.simulation.customers import SKU, TENANT, Customers, Purchase
+from tests.simulation.dynamo import DynamoServer
 from tests.simulation.fleet import Fleet
-from tests.simulation.history import Gauge, History
+from tests.simulation.history import Border, Gauge, History
 from tests.simulation.link import Link
-from tests.simulation.loop import MAX_STEPS, Host, SimulationLoop, new_loop, seeded
-from tests.simulation.provider import Provider, ProviderRules
+from tests.simulation.loop import MAX_STEPS, Host, Schedule, SimulationLoop, new_loop, seeded
+from tests.simulation.provider import Provider, ProviderGateway, ProviderRules
 from tests.simulation.queue import QueueRules, StandardQueue
-from tests.simulation.tables import SimulatedInventory, SimulatedOrders, TableClient, TableRules, TableServer, run_now
+from tests.simulation.tables import TableRules, TableServer, run_now
 
 T = TypeVar("T")
 
@@ -81,6 +86,7 @@ class World:
         self.store = MemoryStore(self.clock)
         self.queue = StandardQueue(rules.queue, self._dice(seed, "queue"), self.history, loop.time)
         self.tables = TableServer(rules.tables, self.history, loop.time)
+        self.dynamo = DynamoServer(self.store.tables, self.tables, self.history)
         self.provider = Provider(rules.provider, self.history, loop.time)
         self.fleet = Fleet(self)
         self.customers = Customers(self, self._dice(seed, "customers"))
@@ -88,19 +94,27 @@ class World:
         self.processor_settings = processor_settings().model_copy(update=dict(rules.processor))
         self.api_settings = api_settings().model_copy(update=dict(rules.api))
 
-    def link(self, host: Host, seconds: float | None = None) -> Link:
-        return Link(host.name, self._ways, self.rules.provider_way if seconds is None else seconds)
+    @property
+    def open_shards(self) -> int:
+        return self.processor_settings.open_shards
 
-    def adapters(self, host: Host, *, sweeps: bool) -> Adapters:
+    def link(self, host: Host, seconds: float, _border: Border) -> Link:
+        return Link(host.name, self._ways, seconds)
+
+    def provider_gateway(self, host: Host) -> ProviderGateway:
+        return self.provider.gateway(self.link(host, self.rules.provider_way, Border.PROVIDER))
+
+    def adapters(self, host: Host, *, sweeps: bool, clock: Clock | None = None) -> Adapters:
         """Return the tables and the queue as a machine reaches them."""
         deadline = (
             self.processor_settings.storage_deadline_seconds if sweeps else self.api_settings.accept_deadline_seconds
         )
-        tables = TableClient(self.tables, self.link(host, self.rules.table_way), RetryPolicy(deadline=deadline))
+        link = self.link(host, self.rules.table_way, Border.TABLES)
+        dynamo = self.dynamo.client(link, RetryPolicy(deadline=deadline))
         return Adapters(
-            orders=SimulatedOrders(self.store, tables),
-            inventory=SimulatedInventory(self.store, tables),
-            queue=self.queue.client(self.link(host, self.rules.queue_way), sweeps=sweeps),
+            orders=DynamoOrderRepository(dynamo, TABLES, clock or self.clock, open_shards=self.open_shards),
+            inventory=DynamoInventoryRepository(dynamo, TABLES, clock or self.clock),
+            queue=self.queue.client(self.link(host, self.rules.queue_way, Border.QUEUE), sweeps=sweeps),
         )
 
     def stock(self, sku: str = SKU, units: int = STOCK, shards: int = 16) -> None:
@@ -122,8 +136,9 @@ class World:
         return True
 
     @property
-    def open_orders(self) -> list[Order]:
-        return [order for order in self.store.orders.values() if order.is_open]
+    def open_orders(self) -> list[Json]:
+        """Return the items of the orders in the outbox."""
+        return [item for item in self.store.tables.items.values() if "open_shard" in item]
 
     def wait_of(self, purchase: Purchase) -> float | None:
         """Return the time from the acknowledgement to the order's end; None while it is open."""
@@ -156,14 +171,19 @@ class World:
 Play = Callable[[World], Coroutine[Any, Any, T]]
 
 
-def simulate(seed: str, rules: Rules, play: Play[T]) -> T:
+MakeWorld = Callable[[SimulationLoop, str, Rules], World]
+
+
+def simulate(
+    seed: str, rules: Rules, play: Play[T], make_world: MakeWorld = World, schedule: Schedule | None = None
+) -> T:
     """Play in a new world, and return what that returns. The seed decides everything that is left to chance."""
-    loop = new_loop(seeded(f"{seed}/schedule"), rules.max_steps)
+    loop = new_loop(schedule or seeded(f"{seed}/schedule"), rules.max_steps)
     with quiet(), virtual(loop, seed):
         try:
 
             async def begin() -> T:
-                world = World(loop, seed, rules)
+                world = make_world(loop, seed, rules)
                 async with world.measured():
                     return await play(world)
 

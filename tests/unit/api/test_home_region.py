@@ -34,7 +34,7 @@ async def replicated(api: Api) -> Order:
     """Write a product and a confirmed order, as replicated from the home region."""
     await api.inventory.put(make_product())
     order = make_order(customer=ADA)
-    api.store.stock["acme", "TEA"] = [10]
+    api.store.set_stock("acme", "TEA", [10])
     await api.orders.add(order, make_record(order))
     await api.orders.move(order, order.confirm(order.created_at))
     return order
@@ -61,10 +61,10 @@ async def test_a_write_gets_the_home_region(api: Api, name: str) -> None:
 @pytest.mark.parametrize("name", WRITES)
 async def test_nothing_is_written(api: Api, name: str) -> None:
     order = await replicated(api)
-    before = (dict(api.store.orders), dict(api.store.products), dict(api.store.key_records))
+    before = dict(api.store.tables.items)
     await api.http.send(example_request(name, headers=api.headers(), order_id=order.order_id, sku="TEA"))
-    assert (api.store.orders, api.store.products, api.store.key_records) == before
-    assert api.store.stock == {("acme", "TEA"): [8]}
+    assert api.store.tables.items == before
+    assert api.store.stock("acme", "TEA") == [8]
     assert api.queue.messages == []
 
 

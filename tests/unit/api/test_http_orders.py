@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.idempotency import KEY_LIFETIME, IdempotencyRecord, RecordTaken
+from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.order.events import OrderCancelRequested, parse_event
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Reason, ReasonCode, TimelineEntry
 from tests.fakes import MemoryOrderRepository
@@ -201,7 +201,7 @@ class TestReplay:
     async def test_a_replay_outlives_the_catalogue(self, api: Api) -> None:
         await api.put_product("TEA")
         first = await api.post_order(BODY)
-        api.store.products.clear()
+        api.store.delete_products()
         other = {"lines": [{"sku": "GONE", "quantity": 3}]}
         assert (await api.post_order(BODY)).json()["id"] == first.json()["id"]
         problem_of(await api.post_order(other), 422, "idempotency_key_reused")
@@ -235,9 +235,7 @@ class TestReplay:
         await api.put_product("TEA")
         body = {"lines": [{"sku": "TEA", "quantity": 1}]}
         first = await api.post_order(body)
-        for key, record in api.store.key_records.items():
-            expired = (record.expires_at or 0) - KEY_LIFETIME // timedelta(seconds=1) - 1
-            api.store.key_records[key] = replace(record, expires_at=expired)
+        api.store.expire_records()
         assert (await api.post_order(body)).json()["id"] != first.json()["id"]
 
 

@@ -43,7 +43,7 @@ def reads(api: Api) -> int:
 async def placed(api: Api) -> Order:
     """A pending order, at version 1."""
     order = make_order(customer=ADA)
-    api.store.stock["acme", "TEA"] = [10]
+    api.store.set_stock("acme", "TEA", [10])
     await api.orders.add(order, make_record(order))
     return order
 

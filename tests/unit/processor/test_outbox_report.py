@@ -58,7 +58,7 @@ async def test_it_is_logged_at_once_and_then_once_per_minute(outbox: Outbox) -> 
 
 
 async def test_parked_orders_are_counted_for_the_line_and_not_between_two(outbox: Outbox) -> None:
-    outbox.orders = watched = CountsReads(outbox.orders._store)
+    outbox.orders = watched = CountsReads(outbox.orders.store)
     sweeper = outbox.sweeper()
     order = await outbox.accept()
     with capture_logs() as logs:
@@ -104,7 +104,7 @@ async def test_orders_rejected_by_sqs_are_reported(outbox: Outbox) -> None:
 async def test_a_late_cancellation_is_as_old_as_its_request(outbox: Outbox) -> None:
     """The customer has waited since the cancellation request, regardless of the age of the order."""
     order = await outbox.accept()
-    inventory = MemoryInventoryRepository(outbox.orders._store)
+    inventory = MemoryInventoryRepository(outbox.orders.store)
     await inventory.put(make_product(sku=order.lines[0].sku))
     await inventory.adjust("acme", order.lines[0].sku, 10, make_stock_record("acme", order.lines[0].sku))
     confirmed = order.confirm(outbox.clock())
@@ -128,7 +128,7 @@ class CannotPostpone(MemoryOrderRepository):
 
 
 async def test_an_order_that_cannot_be_swept_is_as_old_as_it_is(outbox: Outbox) -> None:
-    outbox.orders = CannotPostpone(outbox.orders._store)
+    outbox.orders = CannotPostpone(outbox.orders.store)
     await outbox.accept()
     outbox.clock.advance(timedelta(minutes=5))
     sweeper = outbox.sweeper()
@@ -139,7 +139,7 @@ async def test_an_order_that_cannot_be_swept_is_as_old_as_it_is(outbox: Outbox) 
 
 
 async def test_a_line_that_failed_is_made_up_for_by_the_next_look(outbox: Outbox) -> None:
-    outbox.orders = failing = CountsReads(outbox.orders._store)
+    outbox.orders = failing = CountsReads(outbox.orders.store)
     failing.fail_at = 3
     await outbox.accept()
     outbox.clock.advance(timedelta(minutes=5))

@@ -111,7 +111,7 @@ async def test_one_order_that_cannot_be_swept_does_not_keep_the_others_waiting(
                 raise error
             return await super().postpone(entry, due_at, sweeps=sweeps)
 
-    outbox.orders = Broken(outbox.orders._store)
+    outbox.orders = Broken(outbox.orders.store)
     broken = make_order(customer=make_customer(id="eve@example.com"), at=outbox.clock(), due_in=BASE)
     await outbox.orders.add(broken, make_record(broken))
     await outbox.accept()
@@ -169,7 +169,7 @@ async def test_a_look_that_fails_is_not_the_silent_end_of_the_sweeper(outbox: Ou
                 raise error
             return await super().list_due(open_shard, before, limit)
 
-    outbox.orders = FailsOnce(outbox.orders._store)
+    outbox.orders = FailsOnce(outbox.orders.store)
     await outbox.accept()
     outbox.clock.advance(BASE + JUST_AFTER)
     sweeper = outbox.sweeper(timedelta(milliseconds=1))
