@@ -8,7 +8,7 @@ its host has learned of the order from the provider.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import CodeType, SimpleNamespace
@@ -44,6 +44,23 @@ CALLS: Mapping[str, list[Step]] = {
         "refund": "refund refund_replayed refund_spoiled",
     }.items()
 }
+
+
+RESULTS: Mapping[tuple[str, str], frozenset[int]] = {
+    (call, outcome): frozenset(CONSTANTS[name] for name in names.split())
+    for call, outcomes in {
+        "create": {"declined": "DECLINED", "spent": "SPENT_CREATE", "unavailable": "UNAVAILABLE"},
+        "retrieve": {"open": "NOTHING DECLINED DIFFERS", "succeeded": "PAID DIFFERS_PAID", "cancelled": "GONE",
+                     "unavailable": "UNAVAILABLE"},
+        "confirm": {"succeeded": "PAID", "cancelled": "GONE", "declined": "DECLINED", "spent": "SPENT_CONFIRM",
+                    "unavailable": "UNAVAILABLE"},
+        "cancel": {"cancelled": "GONE", "succeeded": "PAID DIFFERS_PAID", "spent": "SPENT_UNDO",
+                   "unavailable": "UNAVAILABLE"},
+        "refund": {"refunded": "GONE", "spent": "SPENT_UNDO", "unavailable": "UNAVAILABLE"},
+    }.items()
+    for outcome, names in outcomes.items()
+}  # fmt: skip
+"""Results of the table's steps by call and outcome."""
 
 
 class Refused(Exception):
@@ -180,7 +197,6 @@ class Walker:
         self._constants = {
             **CONSTANTS,
             "SHARD": 0,
-            "NO_SHARD": 2,
             "QUOTA": 10**9,
             "MAX_ATTEMPTS": limits.max_attempts,
             "DEFER_AFTER": limits.defer_after,
@@ -226,10 +242,10 @@ class Walker:
             raise Refused(f"an order is deleted: {item}")
         order_id = item.after["order_id"]
         order = self._orders[order_id]
-        before = order.stored if item.before is None else self._stored(item.before, order)
+        before = order.stored if item.before is None else stored_form(item.before, order.number)
         if before != order.stored:
             raise Refused(f"{order_id} was changed unseen, from {order.stored} to {before}")
-        after = self._stored(item.after, order)
+        after = stored_form(item.after, order.number)
         if before is None:
             order.paid = int("payment_token" in item.after and total(item.after) > 0)
             step = self._accept(write, after)
@@ -273,11 +289,11 @@ class Walker:
     ) -> bool:
         assert order.stored is not None
         state = self._state(order, {**my, "move": line.moved}, me, line)
-        if not all(bool(eval(code, state)) for code in guards_of(step)):  # noqa: S307 - the table's own expressions
+        if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=False)):  # noqa: S307 - the table's own expressions
             return False
         increased: list[int] = []
-        state["increase"] = lambda shard: increased.append(shard)
-        exec(effects_of(step), state)  # noqa: S102 - the table's own effects
+        state["increase"] = lambda shard, grows: increased.append(shard) if grows else None
+        exec(effects_of(step.name), state)  # noqa: S102 - the table's own effects
         wrote = {name: int(value) if isinstance(value, bool) else value for name, value in vars(state["o"]).items() if name in after}
         return (
             wrote == after
@@ -300,7 +316,7 @@ class Walker:
             "s": SimpleNamespace(units=list(line.before)),
             "r": SimpleNamespace(key=0, adjusted=0),
             "g": SimpleNamespace(
-                placed=0, acknowledged=0, confirmed_late=0, first_end=0, false_rejection=0, added=0, removed=0
+                placed=0, acknowledged=0, confirmed_late=0, reopened=0, false_rejection=0, added=0, removed=0
             ),
             "refresh": nothing, "copy": nothing, "placed": nothing, "increase": nothing,
         }  # fmt: skip
@@ -385,11 +401,11 @@ class Walker:
         if step.name == "provider_away":
             provider.away = 1
         self._observe(call, provider, my["payment"])
-        if not all(bool(eval(code, state)) for code in guards_of(step)):  # noqa: S307 - the table's own expressions
+        if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=True)):  # noqa: S307 - the table's own expressions
             return False
-        exec(effects_of(step), state)  # noqa: S102 - the table's own effects
+        exec(effects_of(step.name), state)  # noqa: S102 - the table's own effects
         result = state["my"].result
-        expected = RESULTS[call.call, call.result]
+        expected = RESULTS.get((call.call, call.result), frozenset())
         if call.call == "create" and call.created is not None:
             number = order.number(call.created)
             if state["my"].created != number:
@@ -436,15 +452,16 @@ def nothing(*_: object) -> None:
 
 
 @cache
-def guards_of(step: Step) -> list[CodeType]:
-    """Return the step's guards and facts, compiled."""
-    texts = [*step.facts.values(), *step.guards.values()]
-    return [compile(text, step.name, "eval") for text in texts]
+def guards_of(name: str, *, facts: bool) -> list[CodeType]:
+    """Return the step's guards, compiled; with its facts if the walker knows them."""
+    step = TABLE[name]
+    texts = [*(step.facts.values() if facts else ()), *step.guards.values()]
+    return [compile(text, name, "eval") for text in texts]
 
 
 @cache
-def effects_of(step: Step) -> CodeType:
-    return compile(step.then, step.name, "exec")
+def effects_of(name: str) -> CodeType:
+    return compile(TABLE[name].then, name, "exec")
 
 
 def units(item: Json | None) -> int:
@@ -457,3 +474,40 @@ def increases(item: Json | None) -> int:
 
 def total(item: Json) -> int:
     return sum(line["quantity"] * line["unit_price"] for line in item["lines"])
+
+
+def fits(version: Mapping[str, Any], claimed: Json) -> bool:
+    """Return whether a write whose condition claims this can come from a worker that has read this version."""
+    owner = claimed.get("lease_owner", NOBODY)
+    return (
+        claimed.get("status") is not None
+        and STATUSES[claimed["status"]] == version["status"]
+        and claimed.get("fence") == version["fence"]
+        and owner == version["owner"]
+        and (bool(version["cancel"]) or ("cancel_requested_at" in claimed and claimed["cancel_requested_at"] is None))
+    )
+
+
+def is_open(order: Mapping[str, Any]) -> int:
+    return int(order["status"] in {1, 2} or (bool(order["cancel"]) and order["status"] in {3, 4}))
+
+
+def stored_form(item: Json, number: Callable[[str], int]) -> dict[str, Any]:
+    """Return the variables of a stored order. `number` numbers its payments."""
+    attempts = item.get("payment_attempts", {})
+    return {
+        "status": STATUSES[item["status"]],
+        "fence": int(item["fence"]),
+        "owner": item.get("lease_owner", NOBODY),
+        "leased": int(item.get("lease_until", 0) > 0),
+        "payment": number(item["payment_id"]) if "payment_id" in item else 0,
+        "undo": UNDOS[item["undo"]["kind"]] if "undo" in item else 0,
+        "cancel": int("cancel_requested_at" in item),
+        "parked": int("parked" in item),
+        "n_create": int(attempts.get("create", 0)),
+        "n_confirm": int(attempts.get("confirm", 0)),
+        "n_undo": int(attempts.get("cancel", 0)) + int(attempts.get("refund", 0)),
+        "attempts": int(item.get("attempts", 0)),
+        "sweeps": int(item.get("sweeps", 0)),
+        "listed": int("open_shard" in item),
+    }
