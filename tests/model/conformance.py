@@ -374,7 +374,7 @@ class Walker:
             raise Refused(f"a payment of an order that was never stored: {call}")
         step = next((step for step in CALLS[call.call] if self._makes(step, call, order)), None)
         if step is None:
-            raise Refused(f"no step explains {call} while the order was {order.versions}")
+            raise Refused(f"no step explains {call} while the order was {order.versions[-1:]}, the provider {order.provider}, known {dict(order.results)}, owners {order.hosts}")
         self.taken[step.name] += 1
 
     def _makes(self, step: Step, call: Call, order: _Order) -> bool:

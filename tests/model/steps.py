@@ -265,7 +265,7 @@ PAYMENT = (
     Step(name="confirm_spoiled", when=CONFIRMING, fault="spoils",
          facts={**OPEN_INTENT, "no saved response": f"{KEY} == NO_RESPONSE", "bounded": "my.n_confirm == 0"},
          then=f"{KEY} = KEY_SPOILED; my.result = SPENT_CONFIRM"),
-    Step(name="confirm_replayed", when=CONFIRMING, facts={**OPEN_INTENT, "saved response": f"{KEY} != NO_RESPONSE"},
+    Step(name="confirm_replayed", when=CONFIRMING, facts={**UP, "saved response": f"{KEY} != NO_RESPONSE"},
          then=f"my.result = DECLINED if {KEY} == KEY_DECLINED or p.declined[my.payment] else SPENT_CONFIRM"),
     Step(name="confirm", to=SETTLE, when={**PAYING, "payment stored": "my.payment != 0", "paid": "my.result == PAID"},
          condition=UNCHANGED, then=CONFIRM),
