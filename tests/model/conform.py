@@ -42,7 +42,9 @@ def main() -> int:
     missing = [name for name in observable if not taken[name]]
     allowed = arguments.seeds - len(refusals)
     print(f"{allowed} of {arguments.seeds} histories are allowed, {taken.total():,} effects")
-    print(f"{len(observable) - len(missing)} of {len(observable)} transitions taken; never: {', '.join(missing) or '-'}")
+    print(
+        f"{len(observable) - len(missing)} of {len(observable)} transitions taken; never: {', '.join(missing) or '-'}"
+    )
     return 1 if refusals else 0
 
 

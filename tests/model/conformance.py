@@ -9,21 +9,19 @@ its host has learned of the order from the provider.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType, SimpleNamespace
 from typing import Any
 
-from tests.model.steps import CANCELLABLE, TABLE, UNCHANGED, VARIABLES
+from tests.model.steps import TABLE, UNCHANGED, VARIABLES
 from tests.model.table import CONSTANTS, NOBODY, Step
 
 Json = Mapping[str, Any]
 
 STATUSES = {"pending": 1, "reserved": 2, "confirmed": 3, "rejected": 4, "cancelled": 5}
 UNDOS = {"reject": 1, "cancel": 2, "replace": 3}
-STORED = tuple(
-    name[2:] for name in VARIABLES if name.startswith("o.") and name not in {"o.due", "o.after", "o.paid"}
-)
+STORED = tuple(name[2:] for name in VARIABLES if name.startswith("o.") and name not in {"o.due", "o.after", "o.paid"})
 """Variables of an order that its stored item shows."""
 
 
@@ -31,9 +29,7 @@ BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "sp
 CREATED = -1
 """Knowledge that a payment has been created; the other results are those of the table."""
 
-ORDER_STEPS = [
-    step for step in TABLE.values() if step.condition and "o." in step.then and step.name not in {"accept"}
-]
+ORDER_STEPS = [step for step in TABLE.values() if step.condition and "o." in step.then and step.name not in {"accept"}]
 CALLS: Mapping[str, list[Step]] = {
     call: [TABLE[name] for name in [*names.split(), "provider_away"]]
     for call, names in {
@@ -282,7 +278,9 @@ class Walker:
                 for my in self._copies(step, write.by, order, item.claimed):
                     if all(self._explains(step, order, my, me, after, line) for line in lines):
                         return step.name
-        raise Refused(f"no step of the table: {write.by} changes {before} to {after}, with {lines}, claiming {item.claimed}")
+        raise Refused(
+            f"no step of the table: {write.by} changes {before} to {after}, with {lines}, claiming {item.claimed}"
+        )
 
     def _explains(
         self, step: Step, order: _Order, my: dict[str, Any], me: Any, after: dict[str, Any], line: _Line
@@ -294,12 +292,12 @@ class Walker:
         increased: list[int] = []
         state["increase"] = lambda shard, grows: increased.append(shard) if grows else None
         exec(effects_of(step.name), state)  # noqa: S102 - the table's own effects
-        wrote = {name: int(value) if isinstance(value, bool) else value for name, value in vars(state["o"]).items() if name in after}
-        return (
-            wrote == after
-            and tuple(state["s"].units) == line.after
-            and (0 in increased) == line.increased
-        )
+        wrote = {
+            name: int(value) if isinstance(value, bool) else value
+            for name, value in vars(state["o"]).items()
+            if name in after
+        }
+        return wrote == after and tuple(state["s"].units) == line.after and (0 in increased) == line.increased
 
     def _state(self, order: _Order, my: Mapping[str, Any], me: Any, line: _Line = NO_STOCK) -> dict[str, Any]:
         """Return the names of the table's expressions, with copies of what its effects change."""
@@ -374,7 +372,9 @@ class Walker:
             raise Refused(f"a payment of an order that was never stored: {call}")
         step = next((step for step in CALLS[call.call] if self._makes(step, call, order)), None)
         if step is None:
-            raise Refused(f"no step explains {call} while the order was {order.versions[-1:]}, the provider {order.provider}, known {dict(order.results)}, owners {order.hosts}")
+            raise Refused(
+                f"no step explains {call} while the order was {order.versions[-1:]}, the provider {order.provider}, known {dict(order.results)}, owners {order.hosts}"
+            )
         self.taken[step.name] += 1
 
     def _makes(self, step: Step, call: Call, order: _Order) -> bool:

@@ -233,7 +233,10 @@ class Translator:
             size = VARIABLES["my.same"].size
             yield inline(
                 "increase(me, shard, grows)",
-                *(f"my_same[{at} + shard] = (grows -> 0 : my_same[{at} + shard])" for at in range(0, size * self.memories, size)),
+                *(
+                    f"my_same[{at} + shard] = (grows -> 0 : my_same[{at} + shard])"
+                    for at in range(0, size * self.memories, size)
+                ),
             )
         else:
             yield inline("increase(me, shard, grows)")
@@ -270,7 +273,11 @@ class Translator:
             number = self.guards[f"the condition of {step.name}", ""]
             condition = [f"(off({number}) || ({' && '.join(condition)}))"]
         stock = self._all(step.stock)
-        effects = [text.replace("copy(", f"copy_{step.by}(") for text in self.effects(step.then)] + self._shortages(step) + ([f"left_{fault}--"] if bound else [])
+        effects = (
+            [text.replace("copy(", f"copy_{step.by}(") for text in self.effects(step.then)]
+            + self._shortages(step)
+            + ([f"left_{fault}--"] if bound else [])
+        )
         if has_memory:
             if not effects and [*places] == [to]:
                 return
@@ -316,13 +323,17 @@ class Translator:
             yield "if " + " ".join(f":: {start}" for start in starts) + " fi;"
         number = 0
         runs = []
-        positions = [self.model.same.get(sort, {}).get(IDLE, IDLE) for sort, count in self.counts.items() for _ in range(count)]
+        positions = [
+            self.model.same.get(sort, {}).get(IDLE, IDLE) for sort, count in self.counts.items() for _ in range(count)
+        ]
         yield " ".join(f"my_pc[{actor}] = {position};" for actor, position in enumerate(positions) if position != IDLE)
         for sort, count in self.counts.items():
             runs += [f"run {sort}({each})" for each in range(number, number + count)]
             number += count
         for sort in sorts:
             if sort not in self.counts:
-                of_order = any("o." in text for step in self.model.table if step.by == sort for text in step.facts.values())
+                of_order = any(
+                    "o." in text for step in self.model.table if step.by == sort for text in step.facts.values()
+                )
                 runs += [f"run {sort}({order})" for order in range(self.model.orders if of_order else 1)]
         yield "; ".join([*runs, "started = 1"]) + " } }"

@@ -5,4 +5,8 @@ Without a guard and its partners together, a property must break.
 
 from collections.abc import Mapping
 
-REDUNDANT: Mapping[str, tuple[str, tuple[str, ...]]] = {}
+REDUNDANT: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "same status": ("every change of the status raises the fence", ("same fence",)),
+    "same owner": ("every change of the owner raises the fence", ("same fence",)),
+    "no other lease": ("a lease only avoids double work; a take-over raises the fence", ()),
+}

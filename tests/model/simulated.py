@@ -26,9 +26,7 @@ def limits() -> Limits:
     overdue = next(number for number in range(10_000) if schedule.is_overdue(number))
     outage = next(number for number in range(10_000) if schedule.wait(number) == CAP)
     assert schedule.wait(overdue) * overdue >= PARK_AFTER
-    return Limits(
-        max_attempts=MAX_ATTEMPTS, defer_after=DEFER_AFTER, overdue_sweeps=overdue, outage_sweeps=outage
-    )
+    return Limits(max_attempts=MAX_ATTEMPTS, defer_after=DEFER_AFTER, overdue_sweeps=overdue, outage_sweeps=outage)
 
 
 def events(effects: Iterable[Effect]) -> Iterator[Event]:
@@ -56,7 +54,9 @@ def _item(effect: Effect) -> ItemWrite:
     )  # fmt: skip
 
 
-def _claimed(expression: str | None, names: Mapping[str, str] | None, values: Mapping[str, Any] | None) -> dict[str, Any]:
+def _claimed(
+    expression: str | None, names: Mapping[str, str] | None, values: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Return what a condition says of single attributes: their value, or None for their absence."""
     names, values = names or {}, values or {}
     claimed: dict[str, Any] = {names[name]: None for name in ABSENT.findall(expression or "")}
@@ -93,7 +93,13 @@ def _message(effect: Effect, orders: dict[str, str]) -> Iterator[Message]:
         orders[subject] = found[1]
     if call == "change_visibility":
         seconds = effect.after
-        call = "give_back" if seconds == 0 else "extend" if seconds >= processor_settings().visibility_seconds else "postpone"
+        call = (
+            "give_back"
+            if seconds == 0
+            else "extend"
+            if seconds >= processor_settings().visibility_seconds
+            else "postpone"
+        )
     if subject in orders:
         yield Message(by=effect.by, call=call, message=subject, order=orders[subject], receives=effect.before or 0)
 

@@ -117,11 +117,14 @@ END = (
 REOPENED = "g.reopened = 1 if o.status == REJECTED or o.status == CANCELLED else g.reopened"
 CONFIRM = f"g.confirmed_late = 1 if o.cancel else g.confirmed_late; {REOPENED}; o.status = CONFIRMED; {END}"
 RETURN = "s.units[SHARD] += QUANTITY; increase(SHARD, 1)"
-ASK = (
-    "o.cancel = 1; o.listed = 1; o.due = 0; o.after = 0; o.sweeps = 0; o.parked = 0; g.acknowledged = 1"
-)
+ASK = "o.cancel = 1; o.listed = 1; o.due = 0; o.after = 0; o.sweeps = 0; o.parked = 0; g.acknowledged = 1"
 UNPARK = "o.parked = 0; o.attempts = 0; o.sweeps = 0; o.due = 0; o.after = 0"
 CANCELLABLE: Guards = {"stock is held": holds_stock("o"), "not requested yet": "not o.cancel"}
+
+DECISION = "a decision without an effect"
+READING = "reads are not recorded"
+LOST = "a send that does not happen has no effect"
+WORLD = "the world around the platform"
 
 # fmt: off
 CUSTOMER = (
@@ -130,8 +133,8 @@ CUSTOMER = (
          condition={"key is free": "not r.key"},
          then="r.key = 1; o.status = PENDING; o.listed = 1; g.placed += 1"),
     Step(name="publish", by="customer", at=SEND, to=IDLE, then="q.visible += 1"),
-    Step(name="publish_fails", by="customer", at=SEND, to=IDLE, fault="sends"),
-    Step(name="ask_to_cancel", by="customer", at=IDLE, to=ASKED,
+    Step(name="publish_fails", unseen=LOST, by="customer", at=SEND, to=IDLE, fault="sends"),
+    Step(name="ask_to_cancel", unseen=READING, by="customer", at=IDLE, to=ASKED,
          facts={"pending": "o.status == PENDING", "wanted": "not g.acknowledged"}, then="copy()"),
     Step(name="cancel_pending", by="customer", at=ASKED, to=IDLE, otherwise=IDLE,
          when={"pending": "my.status == PENDING"}, condition=UNCHANGED,
@@ -148,14 +151,14 @@ DELIVERY = (
          then="q.visible -= 1; q.flight += 1"),
     Step(name="receive_first", at=IDLE, facts={**RECEIVABLE, **STORED},
          when={"unpaid": "not o.paid"}, then="q.visible -= 1; q.flight += 1; placed()"),
-    Step(name="read", at=READ, facts=STORED, then="refresh()"),
-    Step(name="leave", to=SETTLE, when=LEFT),
+    Step(name="read", unseen=READING, at=READ, facts=STORED, then="refresh()"),
+    Step(name="leave", unseen=DECISION, to=SETTLE, when=LEFT),
     Step(name="acknowledge", at=SETTLE, to=IDLE, then="q.flight -= 1"),
     Step(name="postpone", at=BACK_OFF, to=IDLE, then="q.flight -= 1; q.postponed += 1"),
     Step(name="redeliver", by="visibility", at=IDLE, to=IDLE, facts={"postponed": "q.postponed > 0"},
          then="q.postponed -= 1; q.visible += 1; q.receives = q.receives + 1 if q.receives < DEFER_AFTER else q.receives",
          unseen="a message becomes visible without an event"),
-    Step(name="duplicate", by="world", at=IDLE, to=IDLE, fault="duplicates", facts=STORED, then="q.visible += 1"),
+    Step(name="duplicate", unseen=WORLD, by="world", at=IDLE, to=IDLE, fault="duplicates", facts=STORED, then="q.visible += 1"),
     Step(name="extend", facts=STORED),
     Step(name="crash", at=WORKING_AT, to=IDLE, fault="crashes", then="q.flight -= 1; q.visible += 1"),
     Step(name="give_back", at=WORKING_AT, to=IDLE, fault="stops", then="q.flight -= 1; q.visible += 1"),
@@ -186,12 +189,11 @@ MOVED = (
     "s.units[1 - SHARD] -= my.move; s.units[SHARD] = s.units[SHARD] + my.move - QUANTITY;"
     " increase(SHARD, my.move > QUANTITY)"
 )
-DECISION = "a decision without an effect"
 STOCK = (
     Step(name="begin_scan", at=SHORT, to=SCAN, unseen=DECISION,
          then="my.cursor = 0; my.again = 0; my.even = 1; my.move = 0; my.same[0] = 0; my.same[1] = 0;"
          " my.was_short = 0"),
-    Step(name="scan_shard", at=SCAN, to=SCAN, facts={"shards left": "my.cursor < 2"},
+    Step(name="scan_shard", unseen=READING, at=SCAN, to=SCAN, facts={"shards left": "my.cursor < 2"},
          then="my.even = my.even and (my.same[my.cursor] or not my.again); my.seen[my.cursor] = s.units[my.cursor];"
          " my.same[my.cursor] = 1; my.cursor += 1"),
     Step(name="scan_again", at=SCAN, to=SCAN, unseen=DECISION,
@@ -325,7 +327,7 @@ FAILURE = (
            when={**OWNING, f"{call} key is spent": f"my.result == SPENT_{call.upper()}"},
            then=f"{RELEASE}; o.after = 0; o.n_{call} = my.n_{call} + 1")
       for call in ("create", "confirm", "undo")),
-    Step(name="fail", to=FAILED, fault="errors", facts=STORED, then="refresh()"),
+    Step(name="fail", unseen=DECISION, to=FAILED, fault="errors", facts=STORED, then="refresh()"),
     Step(name="note_failure", at=FAILED, to=SETTLE, otherwise=SETTLE, condition=UNCHANGED,
          when={**WORKING, "order waits": WAITS}, then=f"{COUNTED}; {RELEASE}; o.after = 0"),
     Step(name="note_failure_and_postpone", at=FAILED, to=BACK_OFF, otherwise=BACK_OFF, condition=UNCHANGED,
@@ -357,7 +359,7 @@ SWEEPER = (
          then="o.sweeps = my.sweeps - 1"),
     Step(name="park_overdue", by="sweeper", at=SEND, to=IDLE, otherwise=IDLE, condition=UNCHANGED,
          when={"overdue": "my.sweeps > OVERDUE_SWEEPS"}, then="o.parked = 1"),
-    Step(name="crash_sweeping", by="sweeper", at=SEND, to=IDLE, fault="crashes"),
+    Step(name="crash_sweeping", unseen=LOST, by="sweeper", at=SEND, to=IDLE, fault="crashes"),
     Step(name="expire", by="lease", at=IDLE, to=IDLE, then="o.leased = 0", unseen="time passes",
          facts={"leased": "o.leased", "holder has stopped": "o.owner == FORMER"}),
     Step(name="expire_early", by="world", at=IDLE, to=IDLE, fault="clocks", facts={"leased": "o.leased"},
@@ -365,7 +367,7 @@ SWEEPER = (
 )
 
 OPERATOR = (
-    Step(name="look_at_parked", by="operator", at=IDLE, facts={"parked": "o.parked"}, then="copy()"),
+    Step(name="look_at_parked", unseen=READING, by="operator", at=IDLE, facts={"parked": "o.parked"}, then="copy()"),
     Step(name="retry", by="operator", to=SEND, otherwise=IDLE, fault="retries", when={"seen parked": "my.parked"},
          condition=UNCHANGED, then=UNPARK),
     Step(name="reject_pending", by="operator", to=IDLE, otherwise=IDLE,
@@ -383,13 +385,13 @@ PROVIDER = (
     Step(name="forget_keys", by="provider", at=IDLE, to=IDLE, fault="days", unseen="a key is forgotten without an event",
          then="p.by_key[0] = 0; p.by_key[1] = 0; p.by_key[2] = 0; p.saved[3] = 0; p.saved[4] = 0; p.saved[6] = 0;"
          " p.saved[7] = 0; p.spoiled[0] = 0"),
-    Step(name="cancel_by_hand", by="provider", at=IDLE, to=IDLE, fault="hands", then="p.state[1] = CANCELED",
+    Step(name="cancel_by_hand", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="hands", then="p.state[1] = CANCELED",
          facts={"open": "p.state[1] == OPEN", "stored": "o.payment == 1", "bounded": "o.n_create == 0"}),
-    Step(name="change_amount", by="provider", at=IDLE, to=IDLE, fault="hands", then="p.differs[1] = 1",
+    Step(name="change_amount", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="hands", then="p.differs[1] = 1",
          facts={"open": "p.state[1] == OPEN", "stored": "o.payment == 1", "bounded": "o.n_create == 0"}),
-    Step(name="go_away", by="provider", at=IDLE, to=IDLE, fault="outages", facts={"here": "not p.away"},
+    Step(name="go_away", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="outages", facts={"here": "not p.away"},
          then="p.away = 1"),
-    Step(name="come_back", by="recovery", at=IDLE, to=IDLE, facts={"away": "p.away"}, then="p.away = 0"),
+    Step(name="come_back", unseen=WORLD, by="recovery", at=IDLE, to=IDLE, facts={"away": "p.away"}, then="p.away = 0"),
 )
 # fmt: on
 

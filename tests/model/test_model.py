@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(120)
 def outage(tmp_path_factory: pytest.TempPathFactory) -> Verifier:
     if sentence := missing_programs():
         pytest.skip(sentence)
-    return Verifier(OUTAGE, Path(tmp_path_factory.mktemp("model")))
+    return Verifier(OUTAGE, Path(tmp_path_factory.mktemp("model")), optimise="-O0")
 
 
 def test_every_property_of_the_smallest_model_holds(outage: Verifier) -> None:
