@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+import typer
+
 from tests.model.models import MODELS
 from tests.model.promela import Guard, Model, guards_of
 from tests.model.redundant import REDUNDANT
@@ -59,15 +61,15 @@ def broken_by(verifiers: list[Verifier], guards: tuple[Guard, ...]) -> Finding |
 def print_properties(verifiers: list[Verifier]) -> bool:
     """Check every property and print one line for each. Return whether all hold."""
     hold = True
-    print(f"{'model':10} {'property':70} {'states':>10} {'seconds':>8}")
+    typer.echo(f"{'model':10} {'property':70} {'states':>10} {'seconds':>8}")
     started = perf_counter()
     for verifier in verifiers:
         for name, number, is_live in properties(verifier.model):
             result = check(verifier, number, is_live=is_live)
             hold &= not result.violated
             verdict = "VIOLATED" if result.violated else "exhaustive"
-            print(f"{verifier.model.name:10} {name:70} {result.states:10,} {result.seconds:8.1f} {verdict}", flush=True)
-    print(f"{'':10} {'all properties':70} {'':10} {perf_counter() - started:8.1f}\n")
+            typer.echo(f"{verifier.model.name:10} {name:70} {result.states:10,} {result.seconds:8.1f} {verdict}")
+    typer.echo(f"{'':10} {'all properties':70} {'':10} {perf_counter() - started:8.1f}\n")
     return hold
 
 
@@ -76,21 +78,21 @@ def print_guards(verifiers: list[Verifier]) -> bool:
     needed = True
     guards = dict.fromkeys(guard for verifier in verifiers for guard in guards_of(verifier.model))
     by_name = {name: (name, text) for name, text in guards}
-    print(f"{'without the guard':58} breaks")
+    typer.echo(f"{'without the guard':58} breaks")
     for guard in guards:
         name = guard[0]
         finding = broken_by(verifiers, (guard,))
         if finding is not None:
-            print(f"{name:58} {finding.model}: {finding.broken}", flush=True)
+            typer.echo(f"{name:58} {finding.model}: {finding.broken}")
         elif name in REDUNDANT:
             reason, partners = REDUNDANT[name]
             together = broken_by(verifiers, (guard, *(by_name[each] for each in partners))) if partners else None
             needed &= not partners or together is not None
             also = f"; without {' and '.join(partners)} too: {together.broken}" if together else ""
-            print(f"{name:58} nothing: {reason}{also}", flush=True)
+            typer.echo(f"{name:58} nothing: {reason}{also}")
         else:
             needed = False
-            print(f"{name:58} NOTHING, and redundant.py does not say why", flush=True)
+            typer.echo(f"{name:58} NOTHING, and redundant.py does not say why")
     return needed
 
 
@@ -100,7 +102,7 @@ def main() -> int:
     parser.add_argument("--properties", action="store_true", help="do not remove guards")
     arguments = parser.parse_args()
     if sentence := missing_programs():
-        print(sentence, file=sys.stderr)
+        typer.echo(sentence, err=True)
         return 1
     with TemporaryDirectory() as folder:
         verifiers = [Verifier(model, Path(folder)) for model in MODELS if arguments.only in model.name]

@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+import typer
+
 from tests.model.conformance import Refused, Walker
 from tests.model.simulated import events, limits
 from tests.model.steps import TABLE
@@ -37,12 +39,12 @@ def main() -> int:
             taken += steps
             if refusal:
                 refusals.append(refusal)
-                print(refusal[:2000], flush=True)
+                typer.echo(refusal[:2000])
     observable = [step.name for step in TABLE.values() if not step.unseen]
     missing = [name for name in observable if not taken[name]]
     allowed = arguments.seeds - len(refusals)
-    print(f"{allowed} of {arguments.seeds} histories are allowed, {taken.total():,} effects")
-    print(
+    typer.echo(f"{allowed} of {arguments.seeds} histories are allowed, {taken.total():,} effects")
+    typer.echo(
         f"{len(observable) - len(missing)} of {len(observable)} transitions taken; never: {', '.join(missing) or '-'}"
     )
     return 1 if refusals else 0

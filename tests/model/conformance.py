@@ -29,14 +29,14 @@ BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "sp
 CREATED = -1
 """Knowledge that a payment has been created; the other results are those of the table."""
 
-ORDER_STEPS = [step for step in TABLE.values() if step.condition and "o." in step.then and step.name not in {"accept"}]
+ORDER_STEPS = [step for step in TABLE.values() if step.condition and "o." in step.then and step.name != "accept"]
 CALLS: Mapping[str, list[Step]] = {
     call: [TABLE[name] for name in [*names.split(), "provider_away"]]
     for call, names in {
         "create": "create_again create create_replayed create_spoiled create_declined",
         "retrieve": "retrieve",
         "confirm": "confirm_payment confirm_ended confirm_replayed confirm_declined confirm_spoiled",
-        "cancel": "cancel_payment cancel_ended",
+        "cancel": "cancel_payment cancel_ended cancel_replayed cancel_spoiled",
         "refund": "refund refund_replayed refund_spoiled",
     }.items()
 }
@@ -372,9 +372,7 @@ class Walker:
             raise Refused(f"a payment of an order that was never stored: {call}")
         step = next((step for step in CALLS[call.call] if self._makes(step, call, order)), None)
         if step is None:
-            raise Refused(
-                f"no step explains {call} while the order was {order.versions[-1:]}, the provider {order.provider}, known {dict(order.results)}, owners {order.hosts}"
-            )
+            raise Refused(f"no step explains {call} of {order.versions[-1:]}, the provider has {order.provider}")
         self.taken[step.name] += 1
 
     def _makes(self, step: Step, call: Call, order: _Order) -> bool:
@@ -421,9 +419,8 @@ class Walker:
 
     def _observe(self, call: Call, provider: SimpleNamespace, payment: int) -> None:
         """Take the hidden steps of the provider that the result shows: an intent changed by hand, a key forgotten."""
-        if call.result == "cancelled" and call.call in {"retrieve", "confirm", "cancel"} and payment:
-            if call.call != "cancel" and provider.state[payment] == 1:
-                provider.state[payment] = 3
+        if call.result == "cancelled" and call.call in {"retrieve", "confirm"} and provider.state[payment] == 1:
+            provider.state[payment] = 3
         if call.call == "retrieve" and call.result != "unavailable" and payment:
             provider.differs[payment] = int(not call.matches)
 
@@ -455,7 +452,7 @@ def nothing(*_: object) -> None:
 def guards_of(name: str, *, facts: bool) -> list[CodeType]:
     """Return the step's guards, compiled; with its facts if the walker knows them."""
     step = TABLE[name]
-    texts = [*(step.facts.values() if facts else ()), *step.guards.values()]
+    texts = [*(text for fact, text in step.facts.items() if facts and fact != "bounded"), *step.guards.values()]
     return [compile(text, name, "eval") for text in texts]
 
 

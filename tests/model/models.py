@@ -54,15 +54,24 @@ WITHOUT_QUEUE = {
 }
 """Positions that do not differ in a model without messages: a worker may begin an attempt at any time."""
 
-MONEY_STEPS = names(CUSTOMER, PAYMENT, UNDO, without="publish_fails") | set(
-    ["receive", "receive_first", "read", "leave", "acknowledge", "crash", "reserve", "confirm_unpaid", "take_over", "end_without_payment"]
-)
+MONEY_STEPS = names(CUSTOMER, PAYMENT, UNDO, without="publish_fails") | {
+    "receive",
+    "receive_first",
+    "read",
+    "leave",
+    "acknowledge",
+    "crash",
+    "reserve",
+    "confirm_unpaid",
+    "take_over",
+    "end_without_payment",
+}
 MONEY_VARIABLES = every("o", "my", "p", "s", "r", "g", without=f"{SCANNING} o.leased o.attempts o.sweeps o.due o.after"
                         " p.away r.adjusted g.false_rejection g.added g.removed g.total")  # fmt: skip
 MONEY = Model(
     name="money",
-    steps=MONEY_STEPS | set(["next_create_key", "next_confirm_key", "next_undo_key"]),
-    variables=MONEY_VARIABLES - set(["o.parked", "p.differs"]),
+    steps=MONEY_STEPS | {"next_create_key", "next_confirm_key", "next_undo_key"},
+    variables=MONEY_VARIABLES - {"o.parked", "p.differs"},
     fixed={"q.visible": 1},
     constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 9},
     actors={"worker": 2, "customer": 1},
@@ -81,7 +90,7 @@ FORGETFUL = replace(
     MONEY,
     name="forgetful",
     steps=MONEY_STEPS | {"forget_keys"},
-    variables=MONEY.variables - set(["o.n_confirm", "o.n_undo", "p.spoiled"]),
+    variables=MONEY.variables - {"o.n_confirm", "o.n_undo", "p.spoiled"},
     faults={"spoils": 0},
 )
 PAID = replace(
@@ -98,8 +107,8 @@ PAID = replace(
 BY_HAND = replace(
     MONEY,
     name="hands",
-    steps=MONEY_STEPS - set(["ask_to_cancel", "cancel_pending", "request_cancel"]) | names(OPERATOR) | set(["fail", "note_failure", "note_failure_and_postpone", "cancel_by_hand", "change_amount"]),
-    variables=MONEY_VARIABLES - set(["o.n_confirm", "o.n_undo", "p.spoiled", "p.saved", "p.declined"]),
+    steps=MONEY_STEPS - {"ask_to_cancel", "cancel_pending", "request_cancel"} | names(OPERATOR) | {"fail", "note_failure", "note_failure_and_postpone", "cancel_by_hand", "change_amount"},
+    variables=MONEY_VARIABLES - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.saved", "p.declined"},
     constants=MONEY.constants | {"MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
     actors={"worker": 2, "customer": 1, "operator": 1},
     faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1},
@@ -109,11 +118,9 @@ FAULTS = ["crashes", "duplicates", "sends", "errors", "clocks", "retries", "outa
 DELIVERY_MODEL = Model(
     name="delivery",
     steps=names(DELIVERY, FAILURE, SWEEPER, OPERATOR, without="receive_first extend next_create_key next_confirm_key"
-                " next_undo_key give_back") | set(
-        ["accept", "publish", "publish_fails", "reserve", "take_over", "confirm_ended", "confirm", "undo_cancelled", "cancel_ended", "refund", "end_undone", "go_away", "come_back"]
-    ),
+                " next_undo_key give_back") | {"accept", "publish", "publish_fails", "reserve", "take_over", "confirm_ended", "confirm", "undo_cancelled", "cancel_ended", "refund", "end_undone", "go_away", "come_back"},
     variables=every("o", "my", "q", "b", without=f"{SCANNING} o.paid o.payment o.n_create o.n_confirm o.n_undo"
-                    " my.created my.looked") | set(["p.away", "s.units", "r.key", "g.placed"]),
+                    " my.created my.looked") | {"p.away", "s.units", "r.key", "g.placed"},
     fixed={"o.paid": 1, "o.payment": 1, "my.looked": 1, "p.state": SUCCEEDED},
     constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 3, "MAX_ATTEMPTS": 2, "DEFER_AFTER": 1, "OUTAGE_SWEEPS": 1,
                "OVERDUE_SWEEPS": 2},
@@ -132,7 +139,7 @@ TROUBLE = replace(
 OUTAGE = replace(
     DELIVERY_MODEL,
     name="outage",
-    steps=DELIVERY_MODEL.steps - set(["come_back", "probe", "go_away", "open_breaker"]),
+    steps=DELIVERY_MODEL.steps - {"come_back", "probe", "go_away", "open_breaker"},
     faults=dict.fromkeys(FAULTS, 0),
     initial=tuple(f"s.units[0] = 1; p.away = 1; b.open = {breaker}" for breaker in (0, 1)),
     always={
@@ -143,12 +150,10 @@ OUTAGE = replace(
 )
 STOCK_MODEL = Model(
     name="stock",
-    steps=names(STOCK, WORK, without="put_product") | set(
-        ["receive", "receive_first", "read", "leave", "acknowledge", "request_cancel", "publish"]
-    ),
+    steps=names(STOCK, WORK, without="put_product") | {"receive", "receive_first", "read", "leave", "acknowledge", "request_cancel", "publish"},
     variables=every("o", "my", "s", "r", without="o.attempts o.sweeps o.leased o.due o.after o.payment o.undo o.n_create"
                     " o.n_confirm o.n_undo o.parked my.created my.result my.looked r.key")
-    | set(["g.acknowledged", "g.false_rejection", "g.added", "g.removed", "g.total"]),
+    | {"g.acknowledged", "g.false_rejection", "g.added", "g.removed", "g.total"},
     fixed={"q.visible": 1},
     constants={"SHARD": "order", "QUANTITY": 2, "QUOTA": 9, "TO_MOVE":
                "0 if my.seen[SHARD] >= QUANTITY else (QUANTITY - my.seen[SHARD]"

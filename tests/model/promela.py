@@ -44,8 +44,8 @@ class Model:
 
     Variables that are not among `variables` keep their initial value, or that of `fixed`. `actors` has the number of
     actors of each sort that has a memory. `faults` bounds the faults; a fault without a bound may happen any number of
-    times, and the `mixed` ones share the bound of "fault". `same` merges positions of a sort of actor that do not differ in the
-    model. `initial` has alternative initial states, `always` the properties of every state, `leads` those that must
+    times, and the `mixed` ones share the bound of "fault". `same` merges positions of a sort of actor that do not
+    differ in the model. `initial` has alternative initial states, `always` the properties of every state, `leads` those that must
     hold again and again under weak fairness.
     """
 
@@ -97,7 +97,8 @@ class Translator:
             lines += processes[sort]
         lines += self._init(sorts)
         checks = "".join(
-            f"\n:: started && on({number}) && !({self.expression(text)}) -> assert(started == {number + 2}) /* {name} */"
+            f"\n:: started && on({number}) && !({self.expression(text)})"
+            f" -> assert(started == {number + 2}) /* {name} */"
             for number, (name, text) in enumerate(self.model.always.items())
         )
         lines += [f"never always {{ do{checks}\n:: else\nod }}"] * bool(checks)

@@ -32,7 +32,7 @@ def limits() -> Limits:
 def events(effects: Iterable[Effect]) -> Iterator[Event]:
     """Yield the events of a run in their order."""
     orders: dict[str, str] = {}
-    for (border, request), group in groupby(effects, key=lambda each: (each.border, each.request or id(each))):
+    for (border, _), group in groupby(effects, key=lambda each: (each.border, each.request or id(each))):
         found = list(group)
         effect = found[0]
         match border:

@@ -1,7 +1,7 @@
 """Form of the transition table: variables and steps, and the language of their guards and effects.
 
-An expression is Python with and, or, not, comparisons, +, -, `a if b else c` and subscripts. Its names are constants, or
-variables of a namespace:
+An expression is Python with and, or, not, comparisons, +, -, `a if b else c` and subscripts. Its names are
+constants, or variables of a namespace:
 
     o   the stored order        my  an actor's own memory: its copy of the order, and results of its calls
     p   payment provider        q   messages of the order             b   circuit breaker

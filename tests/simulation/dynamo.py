@@ -17,7 +17,6 @@ from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
 from tests.simulation.tables import Item, TableServer
 
-
 CONDITION = ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
 
 
