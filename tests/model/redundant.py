@@ -9,5 +9,4 @@ REDUNDANT: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "same status": ("every change of the status raises the fence", ("same fence",)),
     "same fence": ("each change of the fence changes the status or the owner", ("same status", "same owner")),
     "same owner": ("every change of the owner raises the fence", ("same fence",)),
-    "no other lease": ("a lease only avoids double work; a take-over raises the fence", ()),
 }
