@@ -45,8 +45,8 @@ class Model:
     Variables that are not among `variables` keep their initial value, or that of `fixed`. `actors` has the number of
     actors of each sort that has a memory. `faults` bounds the faults; a fault without a bound may happen any number of
     times, and the `mixed` ones share the bound of "fault". `same` merges positions of a sort of actor that do not
-    differ in the model. `initial` has alternative initial states, `always` the properties of every state, `leads` those that must
-    hold again and again under weak fairness.
+    differ in the model. `initial` has alternative initial states, `always` the properties of every state, `again` those
+    that must hold again and again under weak fairness.
     """
 
     name: str
