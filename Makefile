@@ -72,6 +72,12 @@ chaos-mutants: setup ## Remove each condition of a write, one after the other; s
 chaos-tenants: setup ## Remove tenant and customer from each key, one after the other; the isolation suite must fail for each
 	@$(BIN)/python -m tests.chaos.tenant_mutants
 
+model: setup ## Check the protocol exhaustively with Spin, then remove each guard (needs spin and gcc; ONLY=money for one model)
+	@$(BIN)/python -m tests.model --only "$(ONLY)"
+
+conformance: setup ## Walk the histories of simulated seeds along the model's transition table (SEEDS=1000)
+	@$(BIN)/python -m tests.model.conform --seeds $(or $(SEEDS),1000)
+
 fuzz: setup ## Send generated requests to the running API: no 5xx, no undocumented response (CASES=20000)
 	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),20000)
 

@@ -17,6 +17,8 @@ from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
 from tests.simulation.tables import Item, TableServer
 
+CONDITION = ("ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues")
+
 
 async def at_once() -> None:
     """Let a read of several items see one instant."""
@@ -73,7 +75,7 @@ class DynamoServer:
         def apply() -> Json:
             answer = self.tables.commit(operation, payload, evaluated)
             if isinstance(evaluated, list):
-                self._note(operation, evaluated, by)
+                self._note(operation, payload, evaluated, by)
                 self.on_changes(evaluated)
             return answer
 
@@ -85,10 +87,11 @@ class DynamoServer:
             return self._conflicts.transact_write(touched, apply)
         return self._conflicts.write(touched[0], apply)
 
-    def _note(self, operation: str, changes: list[Change], by: str) -> None:
+    def _note(self, operation: str, payload: Json, changes: list[Change], by: str) -> None:
         history = self._history
         self._requests += 1
-        for key, before, after in changes:
+        writes = [next(iter(entry.values())) for entry in payload.get("TransactItems", [{"": payload}])]
+        for (key, before, after), write in zip(changes, writes, strict=False):
             if history.effects is not None:
                 history.record(
                     Border.TABLES,
@@ -98,6 +101,7 @@ class DynamoServer:
                     before=before,
                     after=after,
                     request=self._requests,
+                    condition=tuple(write.get(name) for name in CONDITION),
                 )
             if key.table != ORDERS.name or before is None or after is None:
                 continue

@@ -56,7 +56,8 @@ class Effect(NamedTuple):
     provider  create, retrieve, confirm, cancel, refund              order id      arguments, result or error's name
     machines  start, stop, kill, pause, resume                       host          None
 
-    `at` is the virtual time in seconds, `by` the host. Effects of one request to the tables share `request`.
+    `at` is the virtual time in seconds, `by` the host. Effects of one request to the tables share `request`, and
+    `condition` is the write's condition expression with its names and values.
     """
 
     at: float
@@ -67,6 +68,7 @@ class Effect(NamedTuple):
     before: Any
     after: Any
     request: int
+    condition: Any = None
 
 
 class History:
@@ -98,9 +100,10 @@ class History:
         before: Any = None,
         after: Any = None,
         request: int = 0,
+        condition: Any = None,
     ) -> None:
         if self.effects is not None:
-            self.effects.append(Effect(self._now(), border, call, by, subject, before, after, request))
+            self.effects.append(Effect(self._now(), border, call, by, subject, before, after, request, condition))
 
     def note(self, what: What, subject: str = "", *, by: str = "", kind: str = "") -> None:
         """Record an event about `subject` on the machine `by`. With a `kind` it is counted as `{what}: {kind}` too."""

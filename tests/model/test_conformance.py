@@ -1,0 +1,79 @@
+"""Histories of the simulation walk the transition table, and forged ones are refused."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+
+from tests.model.conformance import Call, Event, Refused, Walker, Write
+from tests.model.simulated import events, limits
+from tests.simulation.life import live
+from tests.simulation.plan import plan_of
+
+SEEDS = 4
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def recorded(seed: int) -> list[Event]:
+    return list(events(live(plan_of(str(seed)), keep_effects=True).effects or []))
+
+
+def walk(history: Iterable[Event]) -> Counter[str]:
+    walker = Walker(limits())
+    walker.walk(history)
+    return walker.taken
+
+
+@pytest.fixture(scope="module")
+def history() -> list[Event]:
+    return recorded(0)
+
+
+def first_order_write(history: list[Event], status: str) -> tuple[int, Write]:
+    """Return the position of the first write that gives an order this status, and the write."""
+    for position, event in enumerate(history):
+        if isinstance(event, Write):
+            for item in event.items:
+                if item.table == "orders" and item.before and item.after and item.after["status"] == status:
+                    return position, event
+    raise AssertionError(f"no order becomes {status}")
+
+
+def test_histories_of_the_simulation_are_allowed() -> None:
+    taken = sum((walk(recorded(seed)) for seed in range(SEEDS)), Counter())
+    assert {"accept", "reserve", "create", "note_payment", "confirm_payment", "confirm", "confirm_unpaid"} <= set(taken)
+
+
+def test_a_confirmation_of_an_unpaid_payment_is_refused(history: list[Event]) -> None:
+    """Without the provider's success, no step of the table explains the confirmation."""
+    forged = [event for event in history if not (isinstance(event, Call) and event.call in {"confirm", "retrieve"})]
+    with pytest.raises(Refused, match="no step"):
+        walk(forged)
+
+
+def test_a_change_that_no_write_made_is_refused(history: list[Event]) -> None:
+    position, write = first_order_write(history, "confirmed")
+    with pytest.raises(Refused):
+        walk([*history[:position], *history[position + 1 :], write, write])
+
+
+def test_a_write_without_the_fence_in_its_condition_is_refused(history: list[Event]) -> None:
+    position, write = first_order_write(history, "reserved")
+    items = tuple(
+        replace(item, claimed={name: value for name, value in (item.claimed or {}).items() if name != "fence"})
+        for item in write.items
+    )
+    with pytest.raises(Refused, match="no step"):
+        walk([*history[:position], replace(write, items=items)])
+
+
+def test_stock_that_is_not_taken_with_the_order_is_refused(history: list[Event]) -> None:
+    position, write = first_order_write(history, "confirmed")
+    kept = tuple(item for item in write.items if item.table != "inventory")
+    if len(kept) == len(write.items):
+        position, write = first_order_write(history, "reserved")
+        kept = tuple(item for item in write.items if item.table != "inventory")
+    with pytest.raises(Refused, match="no step"):
+        walk([*history[:position], replace(write, items=kept)])
