@@ -43,6 +43,7 @@ clock = module("clock", "domain.clock")
 products = module("inventory.models", "domain.inventory.models")
 idempotency = module("idempotency", "domain.idempotency")
 runtime = module("adapters", "runtime.adapters")
+config = module("config", "runtime.config")
 metrics = module("telemetry", "runtime.metrics")
 
 now = clock.utc_now
@@ -234,7 +235,7 @@ def sources() -> list[str]:
 
 
 async def main(verb: str, tenant: str, *ids: str) -> None:
-    settings = ProcessorSettings()
+    settings = config.load_settings(ProcessorSettings)
     stripe.enable_telemetry = False
     payments = StripeGateway(settings.payment_api_key.get_secret_value(), settings.payment_api_base)
     async with (

@@ -7,6 +7,7 @@ from infra.environments import Egress
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import Settings
+from order_shared.runtime.settings import variables as field_variables
 from order_shared.runtime.tracing import is_tracing_enabled
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
@@ -19,14 +20,7 @@ LIVE_KEY, TEST_KEY = "sk_live_of_an_operator", "sk_test_of_an_operator"
 
 def variables(kind: type[Settings]) -> set[str]:
     """Every environment variable that these settings read."""
-    names = set()
-    for field, info in kind.model_fields.items():
-        alias = info.validation_alias
-        if alias is None:
-            names.add(f"ORDER_{field}".upper())
-        else:
-            names.update([alias] if isinstance(alias, str) else map(str, getattr(alias, "choices", [])))
-    return names
+    return {variable for name, field in kind.model_fields.items() for variable in field_variables(name, field)}
 
 
 def given(container: Container) -> dict[str, str]:

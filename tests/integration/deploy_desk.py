@@ -213,7 +213,7 @@ class Ground:
             monkeypatch.setattr(pace, "poll_sleep", desk.look)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
-            monkeypatch.setattr(context, "make_session", lambda: shared)
+            monkeypatch.setattr(context, "make_session", lambda _: shared)
             with shared.tapped(desk.wire):
                 yield desk
 

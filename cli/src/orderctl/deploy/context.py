@@ -1,10 +1,9 @@
 """Context of a deployment command: the service, the account, the operator, and the AWS clients."""
 
-import os
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -22,8 +21,7 @@ from orderctl.deploy.lock import Holder, Lock
 from orderctl.deploy.service_ref import API, SERVICES, ServiceRef
 from orderctl.deploy.traffic import Traffic
 from orderctl.exceptions import Refused
-
-EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
+from orderctl.settings import DeploySettings, load_settings
 
 CALLS = Config(
     retries={"mode": "standard", "max_attempts": 10},  # throttled calls are retried with backoff
@@ -32,9 +30,9 @@ CALLS = Config(
 )
 
 
-def make_session() -> boto3.Session:
-    """Return a boto3 session for the region in `AWS_REGION`, a variable that botocore itself does not read."""
-    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+def make_session(settings: DeploySettings) -> boto3.Session:
+    """Return a session in the region of `AWS_REGION`, which botocore does not read."""
+    return boto3.Session(region_name=settings.aws_region)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +42,7 @@ class DeployContext:
     account: str
     actor: str
     """ARN of the caller, for the audit trail."""
+    settings: DeploySettings = field(default_factory=DeploySettings)
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
@@ -54,20 +53,20 @@ class DeployContext:
         """
         if kind not in SERVICES:
             raise Refused(f"there is no service {kind}: choose from {', '.join(SERVICES)}")
-        session = make_session()
+        settings = load_settings(DeploySettings)
+        session = make_session(settings)
         if not session.region_name:
             raise Refused("no region is set: set AWS_REGION")
         caller = session.client("sts", config=CALLS).get_caller_identity()
-        expected = os.environ.get(EXPECTED_ACCOUNT)
+        expected = settings.account_id
         if expected and expected != caller["Account"]:
-            raise Refused(
-                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}"
-            )
+            raise Refused(f"the credentials belong to account {caller['Account']}, but ORDER_ACCOUNT_ID is {expected}")
         return cls(
             ref=ServiceRef(environment=environment, kind=kind),
             session=session,
             account=caller["Account"],
             actor=caller["Arn"],
+            settings=settings,
         )
 
     @property

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
+from aws_json_client.proxies import proxy_for
 from order_shared.aws.dynamodb import MAX_CONNECTIONS
 from order_shared.messaging.consumer.options import ConsumerOptions
 from order_shared.messaging.queue import MAX_BATCH, MAX_WAIT_SECONDS
@@ -13,6 +14,8 @@ from order_shared.runtime.config import Environment, Settings
 LIVE_KEYS = ("sk_live_", "rk_live_")
 """Prefixes of live keys (secret and restricted) of the payment provider. Live keys move real money."""
 TEST_KEYS = ("sk_test_", "rk_test_")
+PROVIDER = "https://api.stripe.com"
+"""Address of the provider's API if `payment_api_base` is not set."""
 
 
 class ProcessorSettings(Settings):
@@ -25,22 +28,26 @@ class ProcessorSettings(Settings):
     visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
     """Visibility time-out of a received message, unless it is extended."""
     retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
-    drain_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Longest pause before a failed message is handled again."""
+    drain_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Time after SIGTERM to finish the messages in progress. The stop time-out of the task must be at least 15 seconds
     longer, to release the other messages, flush the publisher and send the last traces."""
-    storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
-    lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    """Duration of a worker's lease on an order with a payment. If it is longer, fewer slow workers lose their lease,
-    but the orders of crashed workers wait longer. The fence keeps the order correct in both cases."""
-    payment_api_key: SecretStr
+    storage_deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Time limit of one call to DynamoDB, retries included."""
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Lease of a worker on an order with a payment. A longer lease is lost by fewer slow workers, but delays the orders
+    of crashed workers. The fence keeps both cases correct."""
+    payment_api_key: Annotated[SecretStr, Field(examples=["sk_test_your-key"])]
     """Secret key of the payment provider: ASCII without spaces. A live key in prod, a test key everywhere else."""
-    payment_api_base: str | None = None
+    payment_api_base: Annotated[
+        str | None, Field(title="an https URL", examples=["https://payments.internal.example.com"])
+    ] = None
     """URL of the provider's API; None for the SDK's default. It must use https outside the local stack."""
-    payment_calls_per_second: Annotated[float, Field(gt=0)] = 100.0
+    payment_calls_per_second: Annotated[float, Field(gt=0, le=10_000)] = 100.0
     """Highest rate of this process's calls to the payment provider. After an outage, or once the provider throttles,
     the rate is lower and rises step by step."""
 
-    sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
+    sweep_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Mean time between two sweeps of the open orders."""
 
     @field_validator("payment_api_key")
@@ -64,24 +71,34 @@ class ProcessorSettings(Settings):
     @classmethod
     def _require_https(cls, address: str | None, info: ValidationInfo) -> str | None:
         """Reject plain HTTP: every request contains the API key."""
-        if not address or info.data.get("env") is Environment.LOCAL:
-            return address
-        if not re.match(r"https://[^/]", address):
+        schemes = "https?" if info.data.get("env") is Environment.LOCAL else "https"
+        if address and not re.match(rf"{schemes}://[^/]", address):
             raise ValueError(
                 "it must begin with https:// unless ORDER_ENV is local, such as https://payments.internal.example.com"
             )
         return address
 
     @model_validator(mode="after")
+    def _provider_can_be_reached(self) -> Self:
+        proxy_for(self.payment_api_base or PROVIDER)  # fails for a proxy that cannot be used
+        return self
+
+    @model_validator(mode="after")
     def _check_drain_time(self) -> Self:
         if self.drain_seconds <= self.receive_wait_seconds:
-            raise ValueError("drain_seconds must be longer than receive_wait_seconds")
+            raise ValueError(
+                f"ORDER_DRAIN_SECONDS: must be longer than ORDER_RECEIVE_WAIT_SECONDS, such as "
+                f"{self.receive_wait_seconds + 40}"
+            )
         return self
 
     @model_validator(mode="after")
     def _check_concurrency(self) -> Self:
         if self.pollers > 1 and self.concurrency < self.pollers * MAX_BATCH:
-            raise ValueError(f"{self.pollers} pollers need a concurrency of {self.pollers * MAX_BATCH} or more")
+            raise ValueError(
+                f"ORDER_CONCURRENCY: {self.pollers} pollers need at least {MAX_BATCH} each, such as "
+                f"{self.pollers * MAX_BATCH}"
+            )
         return self
 
     @property

@@ -1,6 +1,5 @@
 """Functions that run the deployment engine for a command and report its result."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from orderctl.deploy.preflight import check_freeze, check_image, check_service
 from orderctl.deploy.smoke import Smoke
 from orderctl.exceptions import ExitCode, Refused
 from orderctl.terminal import Output, can_ask, errors, print_json
-
-TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - the variable's name
 
 LEFT = {
     Step.CHECKING: "nothing was changed",
@@ -126,7 +123,7 @@ def _hook_decision(
             return HookDecision.WAIT
         checks = Smoke(
             url=url,
-            token=os.environ.get(TOKEN_VARIABLE) or None,
+            token=context.settings.smoke_token and context.settings.smoke_token.get_secret_value(),
             release=release,
             # Older releases do not send this header, and a rollback to them must be possible.
             may_be_unnamed=options.is_rollback,

@@ -11,8 +11,7 @@ from order_api import api, openapi
 def main() -> None:
     app = FastAPI()
     api.mount(app)
-    json.dump(openapi.document(app), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.buffer.write(f"{json.dumps(openapi.document(app), indent=2, ensure_ascii=False)}\n".encode())
 
 
 if __name__ == "__main__":

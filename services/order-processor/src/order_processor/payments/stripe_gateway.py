@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import stripe
 
+from order_processor.config import PROVIDER
 from order_processor.payments.gateway import (
     FailureReason,
     IdempotencyKeySpent,
@@ -57,7 +58,7 @@ class StripeGateway:
         connect_seconds: float = CONNECT_SECONDS,
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
-        self._http = HttpxClient(connect_seconds, request_seconds)
+        self._http = HttpxClient(api_base or PROVIDER, connect_seconds, request_seconds)
         stripe_client = stripe.StripeClient(
             api_key,
             base_addresses={"api": api_base.rstrip("/")} if api_base else {},
