@@ -108,7 +108,7 @@ def try_on(machine: Machine, folder: Path) -> Result:
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(clone)], check=True)
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "UV_CACHE_DIR") if name in os.environ}
     environ["PATH"] = f"{ROOT / '.local' / 'uv' / 'bin'}{os.pathsep}{environ.get('PATH', '')}"
-    environ |= machine.environ | machine.prepare(clone)
+    environ |= {**machine.environ, **machine.prepare(clone)}
     began = time.monotonic()
     with subprocess.Popen(
         [*machine.start, "make", "-C", str(clone), "demo"],

@@ -63,7 +63,7 @@ from orderctl.terminal import reported
 folder = pathlib.Path(sys.argv[1])
 python = folder / "infra" / ".venv" / "bin" / "python"
 python.parent.mkdir(parents=True)
-python.write_text("#!/bin/sh\\\\necho up >&2\\\\necho up > /proc/$PPID/fd/1\\\\nexec sleep 600\\\\n")
+python.write_text("#!/bin/sh\\necho up >&2\\necho up > /proc/$PPID/fd/1\\nexec sleep 600\\n")
 python.chmod(0o755)
 import os
 context = SimpleNamespace(root=folder, environ=os.environ)

@@ -46,10 +46,10 @@ def printable(text: str) -> str:
 
 
 def drop_unusable_size(environ: MutableMapping[str, str]) -> None:
-    """Remove a width or height of the terminal that nothing could be printed in, such as 0."""
-    for name in ("COLUMNS", "LINES", "TERMINAL_WIDTH"):
-        value = environ.get(name, "1").strip()
-        if not (value.isascii() and value.isdecimal() and int(value) > 0):
+    """Remove a width or height of the terminal in which nothing could be read, such as 0."""
+    for name, least in {"COLUMNS": 20, "TERMINAL_WIDTH": 20, "LINES": 1}.items():
+        value = environ.get(name)
+        if value is not None and not (value.isascii() and value.isdecimal() and int(value) >= least):
             del environ[name]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from devstack.processes import ChildFailed, ProcessGroup
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0
 MARK = "ORDER_TEST_OF_CHILDREN"
 HANGING = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(600)"
 """A child that does not end when it is asked to."""
@@ -115,6 +115,7 @@ def test_a_start_that_hangs_is_stopped_before_the_next_one(
     monkeypatch.setattr("devstack.processes.STOP_SECONDS", 0.2)
     with ProcessGroup(tmp_path) as group:
         first = group.start("emulator", [sys.executable, "-c", HANGING], dict(os.environ))
+        first.wait_until(lambda: "up" in first.log(), "up", PATIENCE_SECONDS)
         with pytest.raises(ChildFailed, match="was not ready"):
             first.wait_until(lambda: False, "ready", 0.1)
         second = group.start("emulator", [sys.executable, "-c", HANGING], dict(os.environ))
