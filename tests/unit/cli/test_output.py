@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_on_the_other_output() -> None:
         "--state",
         "/tmp/order-test-of-output",
         redirect=">/dev/full",
-    )  # noqa: S108 - a name
+    )
     assert (done.returncode, done.stdout, done.stderr) == (
         1,
         "",
@@ -127,7 +127,7 @@ def test_a_closed_pipe_ends_it_without_a_word_more() -> None:
         "--state",
         "/tmp/order-test-of-output",
         redirect="> >(true)",
-    )  # noqa: S108
+    )
     assert done.returncode in (0, 1)
     assert "Traceback" not in done.stderr
 

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from devstack.issuer import BrokenKey, ALGORITHM, ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
+from devstack.issuer import ALGORITHM, ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, BrokenKey, Issuer
 
 RACER = """
 import sys

@@ -181,9 +181,11 @@ class ProcessGroup:
                 os.killpg(self._guard.pid, signal.SIGKILL)
             with contextlib.suppress(BrokenPipeError):
                 self._pipe.close()
-            for process in (*(child.process for child in self._children), self._guard):
-                process.kill()
-                process.wait()
+            for child in self._children:
+                child.process.kill()
+                child.process.wait()
+            self._guard.kill()
+            self._guard.wait()
 
     @property
     def _pipe(self) -> IO[str]:

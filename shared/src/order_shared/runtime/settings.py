@@ -53,7 +53,9 @@ class ProgramSettings(BaseModel):
     @classmethod
     def _plain(cls, value: object, info: ValidationInfo) -> object:
         """Reject control characters, which no HTTP header can contain, and numbers such as `1_0`."""
-        if not all(each.isprintable() for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, str)):
+        if not all(
+            each.isprintable() for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, str)
+        ):
             raise ValueError("contains a line break or another control character")
         if isinstance(value, str) and "_" in value and info.field_name:
             field = cls.model_fields[info.field_name]

@@ -121,9 +121,10 @@ def _hook_decision(
         except Refused as error:
             report.noted(f"green cannot be tested, so the deployment stays paused: {error}")
             return HookDecision.WAIT
+        token = context.settings.smoke_token
         checks = Smoke(
             url=url,
-            token=context.settings.smoke_token and context.settings.smoke_token.get_secret_value(),
+            token=token.get_secret_value() if token else None,
             release=release,
             # Older releases do not send this header, and a rollback to them must be possible.
             may_be_unnamed=options.is_rollback,
