@@ -31,8 +31,8 @@ PROGRAMS: Mapping[type[ProgramSettings], str] = {
 
 INTRODUCTION = """# Configuration
 
-Settings are environment variables. Each program checks all of its settings before it starts anything, and ends with exit
-code 2 and one line for each wrong setting: its name, and a right value. Values are never printed.
+Settings are environment variables. Each program checks all of its settings before it starts anything, and ends with
+exit code 2 and one line for each wrong setting: its name, and a right value. Values are never printed.
 
 - White space around a value is removed. An empty variable is not set.
 - Numbers are decimal, without units, `_`, `inf` and `nan`. The column *value* has the unit.
@@ -41,24 +41,26 @@ code 2 and one line for each wrong setting: its name, and a right value. Values 
 `make docs` writes this page from the code.
 """
 
-OTHERS = """
-## Variables that others define
-
-| variables | effect |
-|---|---|
-| `AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, … | credentials: botocore's own sources. The local stack ignores the user's configuration of AWS |
-| `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` | honoured, as by AWS's tools |
-| `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | plain HTTP proxies for AWS, the payment provider, key sets, the API and collectors. This machine (`localhost`, `127.0.0.0/8`, `::1`) never has a proxy. A program that needs a SOCKS proxy ends with one sentence |
-| `SSL_CERT_FILE`, `AWS_CA_BUNDLE` | certificate authorities, as of OpenSSL and botocore |
-| `OTEL_…` | further variables of OpenTelemetry's SDK. `OTEL_PROPAGATORS` is ignored with a warning |
-| `NO_COLOR`, `COLUMNS` | output of `orderctl`. A width in which nothing can be printed is ignored |
-| `TF_TOKEN_app_terraform_io` | token of HCP Terraform, if it stores the state |
-| `UV_…`, `PIP_…`, `PYTHON…` | see [development](development.md): only those that configure the access to packages reach the set-up |
-"""
+OTHERS: Mapping[str, str] = {
+    "`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, …": "credentials, from botocore's own sources. The local stack ignores the "
+    "user's configuration of AWS",
+    "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`": "honoured, as by AWS's tools",
+    "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`": "plain HTTP proxies for AWS, the payment provider, key sets, "
+    "the API and collectors. This machine (`localhost`, `127.0.0.0/8`, `::1`) never has a proxy. A program that would "
+    "need a SOCKS proxy ends with one sentence",
+    "`SSL_CERT_FILE`, `AWS_CA_BUNDLE`": "certificate authorities, as of OpenSSL and botocore",
+    "`OTEL_…`": "further variables of OpenTelemetry's SDK. `OTEL_PROPAGATORS` is ignored with a warning",
+    "`NO_COLOR`, `COLUMNS`": "output of `orderctl`. A width in which nothing can be read is ignored",
+    "`TF_TOKEN_app_terraform_io`": "token of HCP Terraform, if it stores the state",
+    "`UV_…`, `PIP_…`, `PYTHON…`": "only those that configure the access to packages reach the set-up: "
+    "[development](development.md)",
+}
 
 
 def document() -> str:
-    return INTRODUCTION + "".join(map(_section, PROGRAMS)) + OTHERS
+    others = "".join(f"| {names} | {effect} |\n" for names, effect in OTHERS.items())
+    head = "\n## Variables that others define\n\n| variables | effect |\n|---|---|\n"
+    return INTRODUCTION + "".join(map(_section, PROGRAMS)) + head + others
 
 
 def own_fields(kind: type[ProgramSettings]) -> dict[str, FieldInfo]:

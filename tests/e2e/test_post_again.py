@@ -1,4 +1,4 @@
-"""An operator's terminal fails while an order is posted: repeating the command with the key that it told places none."""
+"""Output that fails while an order is posted: repeating the command with the key that it told places no second one."""
 
 import json
 import os

@@ -1,6 +1,7 @@
 """Health check of the service in this container: `python -m order_shared.healthcheck`.
 
-Requests `/healthz` on the port ORDER_PORT of the address ORDER_HOST. Exits with 0 if the status is 200, otherwise with 1 and a one-line reason.
+Requests `/healthz` on the port ORDER_PORT of the address ORDER_HOST. Exits with 0 if the status is 200, otherwise with
+1 and a one-line reason.
 
 The container runs this module every few seconds. It imports no module of the platform, and uses `socket` because
 `http.client` would double the start-up time.

@@ -21,7 +21,7 @@ HERE = (
     "127.8.9.10",
     "[::1]",
     "[::ffff:127.0.0.1]",
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - nothing listens
     "[::]",
 )
 PROXY = "http://proxy.test:3128"
@@ -77,7 +77,7 @@ def test_elsewhere_the_environment_decides(
 def test_one_that_cannot_be_used_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
     with pytest.raises(
-        ValueError, match="^ALL_PROXY is not a proxy that can be used for aws.test: set it to a URL such as"
+        ValueError, match=r"^ALL_PROXY is not a proxy that can be used for aws\.test: set it to a URL such as"
     ):
         proxy_for("https://aws.test")
 
@@ -131,7 +131,7 @@ class TestTunnel:
         async with forwarding(1, refusal=answer) as proxy:
             monkeypatch.setenv("HTTPS_PROXY", proxy.url)
             async with open_http(AWS, timeout=5, connections=1) as send:
-                with pytest.raises(OSError, match="the proxy 127.0.0.1"):
+                with pytest.raises(OSError, match=r"the proxy 127\.0\.0\.1"):
                     await post(send)
 
     async def test_a_silent_proxy_is_left_in_time(self, monkeypatch: pytest.MonkeyPatch) -> None:

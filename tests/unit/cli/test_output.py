@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -97,39 +98,35 @@ def test_every_verb_ends_with_any_output(redirect: str) -> None:
     assert "Exception ignored" not in printed
 
 
-def test_a_full_disk_is_told_on_the_other_output() -> None:
-    done = run(
-        "local",
-        "token",
-        "--tenant",
-        "a",
-        "--customer",
-        "b",
-        "--state",
-        "/tmp/order-test-of-output",
-        redirect=">/dev/full",
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (
-        1,
-        "",
-        "the output cannot be written: No space left on device\n",
-    )
+TOKEN = ("local", "token", "--tenant", "acme", "--customer", "ada", "--state")
 
 
-def test_a_closed_pipe_ends_it_without_a_word_more() -> None:
-    done = run(
-        "local",
-        "token",
-        "--tenant",
-        "a",
-        "--customer",
-        "b",
-        "--state",
-        "/tmp/order-test-of-output",
-        redirect="> >(true)",
-    )
+def test_a_full_disk_is_told_on_the_other_output(tmp_path: Path) -> None:
+    done = run(*TOKEN, str(tmp_path), redirect=">/dev/full")
+    told = "the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", told)
+
+
+def test_a_closed_pipe_ends_it_without_a_traceback(tmp_path: Path) -> None:
+    done = run(*TOKEN, str(tmp_path), redirect="> >(true)")
     assert done.returncode in (0, 1)
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("state", ["file/state", "file", "/proc/no-such-folder"])
+def test_a_state_folder_that_cannot_be_used_is_named_with_another_one(tmp_path: Path, state: str) -> None:
+    (tmp_path / "file").touch()
+    done = run(*TOKEN, str(tmp_path / state))
+    assert done.returncode == 2
+    assert f"--state: the folder {tmp_path / state} cannot be used" in done.stderr
+    assert "such as --state " in done.stderr
+
+
+def test_a_broken_key_in_the_state_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "issuer.pem").write_text("no key")
+    done = run(*TOKEN, str(tmp_path))
+    assert done.returncode == 1
+    assert f"{tmp_path / 'issuer.pem'} contains no RSA key; remove the file" in done.stdout + done.stderr
 
 
 PRINTERS = {

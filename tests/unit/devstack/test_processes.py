@@ -74,8 +74,11 @@ ENDS = {
     "it is killed": "os.kill(os.getpid(), 9)",
     "Ctrl-C": "os.kill(os.getpid(), 2); time.sleep(600)",
     "the guard is killed first": "os.kill(group._guard.pid, 9); group._guard.wait(); group.ensure_alive()",
-    "the guard is killed, then it": "os.kill(group._guard.pid, 9); group._guard.wait(); [each.process.kill() for each in group._children]; os.kill(os.getpid(), 9)",
-    "a child is killed first": "group._children[0].process.kill(); group._children[0].process.wait(); group.ensure_alive()",
+    "the guard and the children are killed, then it": (
+        "os.kill(group._guard.pid, 9); group._guard.wait(); [each.process.kill() for each in group._children]; "
+        "os.kill(os.getpid(), 9)"
+    ),
+    "a child is killed first": "group._children[0].process.kill(); time.sleep(0.1); group.ensure_alive()",
     "a child is stopped": "os.kill(group._children[0].pid, 19)",
     "its log cannot be opened": "group.logs = pathlib.Path('/dev/null/logs'); group.start('third', ['true'], {})",
     "a program is missing": "group.start('third', ['/no/such/program'], {})",

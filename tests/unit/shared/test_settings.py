@@ -30,7 +30,7 @@ def settings() -> list[Any]:
 
 
 def required(kind: type[ProgramSettings]) -> dict[str, str]:
-    """Return right values for the required settings of a program, and an endpoint, which is checked faster than none."""
+    """Return right values for the required settings, and an endpoint, which is checked faster than none."""
     fields = kind.model_fields.items()
     local = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"} if issubclass(kind, Settings) else {}
     return local | {variables(name, field)[0]: str(example(field)) for name, field in fields if field.is_required()}

@@ -17,9 +17,7 @@ GRACE_SECONDS = 10.0
 def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(sign, signal.SIG_IGN)
-    members: list[int] = []
-    for line in sys.stdin:
-        members.append(int(line))
+    members = [int(line) for line in sys.stdin]
     group = os.getpgrp()
     os.killpg(group, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS

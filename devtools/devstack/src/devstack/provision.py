@@ -109,8 +109,8 @@ def main() -> None:
     settings = load_settings(Settings)
     if settings.aws_endpoint_url is None:
         reject(
-            "AWS_ENDPOINT_URL: is not set; it must be the local endpoint, such as http://127.0.0.1:4566, because on AWS "
-            "itself Terraform creates the tables"
+            "AWS_ENDPOINT_URL: is not set; it must be the local endpoint, such as http://127.0.0.1:4566. On AWS itself "
+            "Terraform creates the tables"
         )
     session = boto3.Session(region_name=settings.aws_region, botocore_session=isolated_session())
     provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)

@@ -220,23 +220,28 @@ async def _open_tunnel(proxy: SplitResult, address: Address) -> socket.socket:
     where = (proxy.hostname or "", proxy.port or 80)
     family, kind, protocol, _, found = (await loop.getaddrinfo(*where, type=socket.SOCK_STREAM))[0]
     tunnel = socket.socket(family, kind, protocol)
-    tunnel.setblocking(False)
+    tunnel.setblocking(False)  # noqa: FBT003 - the parameter is positional
     try:
         await loop.sock_connect(tunnel, found)
         await loop.sock_sendall(tunnel, _connect_request(proxy, address))
         head = b""
-        while b"\r\n\r\n" not in head:
+        while b"\r\n\r\n" not in head and len(head) < MAX_PROXY_HEAD_BYTES:
             piece = await loop.sock_recv(tunnel, MAX_PROXY_HEAD_BYTES)
+            if not piece:
+                break
             head += piece
-            if not piece or len(head) > MAX_PROXY_HEAD_BYTES:
-                raise ConnectionResetError(f"the proxy {where[0]} did not answer in HTTP")
-        status = head.split(b"\r\n", 1)[0].decode("latin-1")
-        if status.split()[1:2] != ["200"]:
-            raise ConnectionRefusedError(f"the proxy {where[0]} refused the connection: {status}")
+        _require_success(head, where[0])
     except BaseException:
         tunnel.close()
         raise
     return tunnel
+
+
+def _require_success(head: bytes, proxy: str) -> None:
+    """Raise ConnectionRefusedError unless the response to CONNECT is a success."""
+    status = head.split(b"\r\n", 1)[0].decode("latin-1")
+    if status.split()[1:2] != ["200"] or b"\r\n\r\n" not in head:
+        raise ConnectionRefusedError(f"the proxy {proxy} refused the connection: {status or 'no response'}")
 
 
 def _connect_request(proxy: SplitResult, address: Address) -> bytes:

@@ -84,16 +84,13 @@ def is_tracing_enabled(environment: Mapping[str, str]) -> bool:
     """
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    match environment.get("OTEL_TRACES_EXPORTER", "otlp"):
-        case "otlp" | "":
-            names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-            return any(environment.get(name) for name in names)
-        case "console":
-            return True
-        case "none":
-            return False
-        case other:
-            reject(f"OTEL_TRACES_EXPORTER: must be otlp, console or none, not {other!r:.40}")
+    exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
+    if exporter not in ("otlp", "console", "none"):
+        reject("OTEL_TRACES_EXPORTER: must be one of otlp, console, none, such as otlp")
+    if exporter == "otlp":
+        names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        return any(environment.get(name, "").strip() for name in names)
+    return exporter == "console"
 
 
 def open_tracing(service: str, version: str) -> Tracing:
