@@ -45,7 +45,7 @@ OTHERS: Mapping[str, str] = {
     "`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, …": "credentials, from botocore's own sources. The local stack ignores the "
     "user's configuration of AWS",
     "`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`": "honoured, as by AWS's tools",
-    "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`": "plain HTTP proxies for AWS, the payment provider, key sets, "
+    "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`": "plain HTTP proxies for AWS, payments, key sets, "
     "the API and collectors. This machine (`localhost`, `127.0.0.0/8`, `::1`) never has a proxy. A program that would "
     "need a SOCKS proxy ends with one sentence",
     "`SSL_CERT_FILE`, `AWS_CA_BUNDLE`": "certificate authorities, as of OpenSSL and botocore",

@@ -19,7 +19,7 @@ from devstack.signals import blocked_signals, defaults_for_children
 
 STOP_SECONDS = 25.0  # longer than the drain and flush of every service
 POLL_SECONDS = 0.02
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0  # a child that fails is reported at once; this is for a busy machine
 LOG_TAIL_LINES = 25
 
 
