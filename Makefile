@@ -36,8 +36,8 @@ help: ## Print this list
 
 ##@ Try it
 .PHONY: demo up demo-deploy token
-demo: setup-demo ## Start everything, post orders, show the result of each, stop everything
-	@$(BIN)/orderctl local demo
+demo: setup-demo ## Start everything, post orders, show the result of each, stop everything (BURST=200)
+	@$(BIN)/orderctl local demo $(if $(BURST),--burst $(BURST))
 
 up: setup-demo ## Start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/orderctl local up

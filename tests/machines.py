@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 LIMIT_SECONDS = 600.0
 NOBODY = 54321
 """A user id without an entry in passwd."""
+BURST = 20
+"""Orders of the burst: a machine is not slower with other settings, so that few are enough."""
 DEAD = "127.0.0.1:9"
 DONE = "All checks passed"
 
@@ -75,22 +77,35 @@ OFFLINE = {"UV_OFFLINE": "1"}
 AS_NOBODY = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 NO_ROOT = "" if os.geteuid() == 0 and shutil.which("setpriv") else "needs root and setpriv"
 
+SOCKS = {"ALL_PROXY": f"socks5://{DEAD}"}
+BRACKETS = {"NO_PROXY": "[::1]", "HTTPS_PROXY": f"http://{DEAD}"}
+PROXY = {"HTTP_PROXY": f"http://{DEAD}", "http_proxy": f"http://{DEAD}"}
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+OTEL = {"OTEL_PROPAGATORS": "xray", "OTEL_BSP_MAX_QUEUE_SIZE": "100"}
+AWS = {"AWS_PROFILE": "nosuch", "AWS_REGION": "", "AWS_ENDPOINT_URL": ""}
+NARROW = {"COLUMNS": "0", "TERM": "dumb"}
+UMASK = ("bash", "-c", 'umask 077; exec "$@"', "bash")
+
 MACHINES = (
     Machine(name="plain"),
-    Machine(name="ALL_PROXY=socks5://…", environ={"ALL_PROXY": f"socks5://{DEAD}", **OFFLINE}),
-    Machine(name="NO_PROXY=[::1]", environ={"NO_PROXY": "[::1]", "HTTPS_PROXY": f"http://{DEAD}", **OFFLINE}),
-    Machine(
-        name="HTTP_PROXY without NO_PROXY",
-        environ={"HTTP_PROXY": f"http://{DEAD}", "http_proxy": f"http://{DEAD}", **OFFLINE},
-    ),
-    Machine(name="ASCII locale", environ={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}),
+    Machine(name="ALL_PROXY=socks5://…", environ={**SOCKS, **OFFLINE}),
+    Machine(name="NO_PROXY=[::1]", environ={**BRACKETS, **OFFLINE}),
+    Machine(name="HTTP_PROXY without NO_PROXY", environ={**PROXY, **OFFLINE}),
+    Machine(name="ASCII locale", environ=ASCII),
     Machine(name="no passwd entry", start=("setpriv", *AS_NOBODY), prepare=hand_over, unless=NO_ROOT),
     Machine(name="path with spaces", folder="a path with spaces"),
-    Machine(name="umask 077", start=("bash", "-c", 'umask 077; exec "$@"', "bash")),
+    Machine(name="umask 077", start=UMASK),
     Machine(name="settings of uv, pip and Python", prepare=theirs),
-    Machine(name="OTEL_PROPAGATORS=xray", environ={"OTEL_PROPAGATORS": "xray", "OTEL_BSP_MAX_QUEUE_SIZE": "100"}),
-    Machine(name="AWS_PROFILE=nosuch", environ={"AWS_PROFILE": "nosuch", "AWS_REGION": "", "AWS_ENDPOINT_URL": ""}),
-    Machine(name="COLUMNS=0, no terminal", environ={"COLUMNS": "0", "TERM": "dumb"}),
+    Machine(name="OTEL_PROPAGATORS=xray", environ=OTEL),
+    Machine(name="AWS_PROFILE=nosuch", environ=AWS),
+    Machine(name="COLUMNS=0, no terminal", environ=NARROW),
+    Machine(
+        name="all of these at once",
+        environ={**SOCKS, **BRACKETS, **PROXY, **ASCII, **OTEL, **AWS, **NARROW, **OFFLINE},
+        start=UMASK,
+        folder="a path with spaces",
+        prepare=theirs,
+    ),
 )
 
 
@@ -111,7 +126,7 @@ def try_on(machine: Machine, folder: Path) -> Result:
     environ |= {**machine.environ, **machine.prepare(clone)}
     began = time.monotonic()
     with subprocess.Popen(
-        [*machine.start, "make", "-C", str(clone), "demo"],
+        [*machine.start, "make", "-C", str(clone), "demo", f"BURST={BURST}"],
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
