@@ -90,6 +90,17 @@ def _locked_index(root: Path) -> str:
     return named[1].rstrip("/") if named else ""
 
 
+def _has_cache(environ: Mapping[str, str]) -> bool:
+    """Return whether uv can use its default cache. A user without an entry in passwd may have no home folder."""
+    caches = environ.get("XDG_CACHE_HOME") or (environ.get("HOME") and f"{environ['HOME']}/.cache")
+    try:
+        folder = Path(caches or "/nonexistent", "uv")
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    except OSError:
+        return False
+
+
 class Uv:
     """Calls of uv in the project's folder, with the caller's settings that are kept.
 
@@ -104,6 +115,8 @@ class Uv:
         self.has_mirror = settings.has_mirror(variables, self._configuration, _locked_index(root))
         self._environ = settings.without_settings(environ)
         self._environ |= {"UV_SYSTEM_CERTS": "1", **variables}
+        if "UV_CACHE_DIR" not in variables and "cache-dir" not in self._configuration and not _has_cache(environ):
+            self._environ["UV_CACHE_DIR"] = str(root / ".local" / "cache" / "uv")
         self._environ |= {"UV_PYTHON": str(PYTHON), "UV_PYTHON_DOWNLOADS": "never"}
 
     def run(self, *arguments: str, environment: Path | None = None) -> None:
