@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
 MINIMUM = (3, 11)
+EX_TERMINATED = 128 + signal.SIGTERM
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -17,6 +19,7 @@ def main() -> None:
     from devtools.setup.settings import BadSettings  # noqa: PLC0415
     from devtools.setup.uv import UvFailed  # noqa: PLC0415
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EX_TERMINATED))  # and with it, the running call of uv
     try:
         _run()
     except (BadSettings, LockFailed, UvFailed) as error:

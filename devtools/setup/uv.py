@@ -1,19 +1,24 @@
 """uv, found on the path or installed into `.local/uv`, and called with the caller's settings that are kept."""
 
+import ctypes
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from devtools.setup import settings
 
 VERSION = "0.13.8"
 PYTHON = Path(sys.executable).resolve()
 """The interpreter to use; in an activated environment, the one that the environment was created from."""
+LIBC = ctypes.CDLL(None)  # loaded here, because the child may not allocate while this process has threads
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 CANNOT_INSTALL = "cannot install uv: Python's venv module (Debian: python3-venv) and a package index are required"
 
 
@@ -36,9 +41,29 @@ def find_uv(root: Path, environ: Mapping[str, str]) -> Path:
 def version_of(uv: Path) -> str:
     """Return the output of `uv --version`; empty if it cannot run."""
     try:
-        return subprocess.run([uv, "--version"], capture_output=True, text=True, check=False, env={}).stdout.strip()
+        return run([str(uv), "--version"], env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout.strip()
     except OSError:
         return ""
+
+
+def run(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdout: int | IO[str] | None = None,
+    stderr: int | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end. It is killed if this process ends first. Raises OSError."""
+    return subprocess.run(
+        command, env=env, cwd=cwd, stdout=stdout, stderr=stderr, text=True, check=False, preexec_fn=_end_with_parent
+    )
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process with its parent, even if that is killed. Only on Linux."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _install_uv(folder: Path, environ: Mapping[str, str]) -> None:
@@ -48,19 +73,13 @@ def _install_uv(folder: Path, environ: Mapping[str, str]) -> None:
     theirs = {name: environ[name] for name in read_by_pip if environ.get(name)}
     pip = [str(folder / "bin" / "python"), "-I", "-m", "pip"]
     try:
-        subprocess.run(
-            [sys.executable, "-I", "-m", "venv", "--clear", str(folder)], env=ours, check=True, stdout=sys.stderr
-        )
-        listing = subprocess.run(
-            [*pip, "config", "list"], env=ours | theirs, check=True, stdout=subprocess.PIPE, text=True
-        )
+        venv = [sys.executable, "-I", "-m", "venv", "--clear", str(folder)]
+        run(venv, env=ours, stdout=sys.stderr).check_returncode()
+        listing = run([*pip, "config", "list"], env=ours | theirs, stdout=subprocess.PIPE)
+        listing.check_returncode()
         kept = settings.pip_variables(listing.stdout)
-        subprocess.run(
-            [*pip, "install", "--quiet", "--disable-pip-version-check", f"uv=={VERSION}"],
-            env=ours | kept | {"PIP_CONFIG_FILE": os.devnull},
-            check=True,
-            stdout=sys.stderr,
-        )
+        install = [*pip, "install", "--quiet", "--disable-pip-version-check", f"uv=={VERSION}"]
+        run(install, env=ours | kept | {"PIP_CONFIG_FILE": os.devnull}, stdout=sys.stderr).check_returncode()
     except subprocess.CalledProcessError as error:
         raise UvFailed(CANNOT_INSTALL) from error
 
@@ -69,6 +88,17 @@ def _locked_index(root: Path) -> str:
     """Return the package index in the lock file; empty if there is none."""
     named = re.search(r'registry = "([^"]+)"', (root / "uv.lock").read_text(encoding="utf-8"))
     return named[1].rstrip("/") if named else ""
+
+
+def _has_cache(environ: Mapping[str, str]) -> bool:
+    """Return whether uv can use its default cache. A user without an entry in passwd may have no home folder."""
+    caches = environ.get("XDG_CACHE_HOME") or (environ.get("HOME") and f"{environ['HOME']}/.cache")
+    try:
+        folder = Path(caches or "/nonexistent", "uv")
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.access(folder, os.W_OK)
+    except OSError:
+        return False
 
 
 class Uv:
@@ -85,6 +115,8 @@ class Uv:
         self.has_mirror = settings.has_mirror(variables, self._configuration, _locked_index(root))
         self._environ = settings.without_settings(environ)
         self._environ |= {"UV_SYSTEM_CERTS": "1", **variables}
+        if "UV_CACHE_DIR" not in variables and "cache-dir" not in self._configuration and not _has_cache(environ):
+            self._environ["UV_CACHE_DIR"] = str(root / ".local" / "cache" / "uv")
         self._environ |= {"UV_PYTHON": str(PYTHON), "UV_PYTHON_DOWNLOADS": "never"}
 
     def run(self, *arguments: str, environment: Path | None = None) -> None:
@@ -97,7 +129,7 @@ class Uv:
                 environ["UV_PROJECT_ENVIRONMENT"] = str(environment)
             command = [str(self._path), *arguments]
             try:
-                done = subprocess.run(command, cwd=self._root, env=environ, check=False, stdout=sys.stderr)
+                done = run(command, env=environ, cwd=self._root, stdout=sys.stderr)
             except OSError as error:
                 raise UvFailed(f"cannot run uv: {error}") from error
         if done.returncode:

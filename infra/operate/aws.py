@@ -9,8 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.operate.context import OperateContext
 from infra.stacks import PROJECT
 from orderctl.exceptions import Failed, Refused
-
-EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
+from orderctl.settings import DeploySettings, load_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +43,9 @@ def account_of_caller(context: OperateContext, region: str) -> Account:
         identity = session.client("sts", region_name=region).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS accepts no credentials: {error}") from error
-    expected = context.environ.get(EXPECTED_ACCOUNT)
+    expected = load_settings(DeploySettings, context.environ).account_id
     if expected and expected != identity["Account"]:
-        raise Refused(f"the credentials belong to account {identity['Account']}, but {EXPECTED_ACCOUNT} is {expected}")
+        raise Refused(f"the credentials belong to account {identity['Account']}, but ORDER_ACCOUNT_ID is {expected}")
     return Account(id=identity["Account"], caller=identity["Arn"], session=session)
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import httpx2
 
+from aws_json_client.proxies import proxy_for
 from infra.operate.context import OperateContext
 from infra.stacks import PROJECT
 from orderctl.exceptions import Failed, Refused
 
 HOST = "app.terraform.io"
+API = f"https://{HOST}/api/v2"
 TOKEN_VARIABLE = "TF_TOKEN_app_terraform_io"  # noqa: S105 - Terraform's name for it
 PAGE_SIZE = 100  # the API's limit
 TIMEOUT_SECONDS = 30.0
@@ -26,9 +28,8 @@ def workspaces_with_resources(context: OperateContext, organisation: str) -> lis
     names: list[str] = []
     page: int | None = 1
     try:
-        with httpx2.Client(
-            base_url=f"https://{HOST}/api/v2", headers=headers, transport=context.hcp_transport, timeout=TIMEOUT_SECONDS
-        ) as client:
+        transport = context.hcp_transport or httpx2.HTTPTransport(proxy=proxy_for(API))
+        with httpx2.Client(base_url=API, headers=headers, transport=transport, timeout=TIMEOUT_SECONDS) as client:
             while page is not None:
                 answer = client.get(
                     f"/organizations/{organisation}/workspaces",
@@ -50,7 +51,7 @@ def _token(context: OperateContext) -> str:
     """Return the token from the environment variable, or else from the file of `terraform login`. Raises Refused."""
     if token := context.environ.get(TOKEN_VARIABLE):
         return token
-    file = Path(context.environ.get("HOME", "~")).expanduser() / ".terraform.d" / "credentials.tfrc.json"
+    file = Path(context.environ.get("HOME") or "/") / ".terraform.d" / "credentials.tfrc.json"
     try:
         return str(json.loads(file.read_text())["credentials"][HOST]["token"])
     except (OSError, ValueError, KeyError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from orderctl.exceptions import Interrupted
-from orderctl.signals import ENDING, handled
+from orderctl.signals import ENDING, end_with_parent, handled
 
 
 class Child:
@@ -34,11 +34,22 @@ class Child:
         """
         with handled((signal.SIGINT, *ENDING), self._on_signal):
             self._process = subprocess.Popen(
-                command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=stdout, process_group=0
+                command,
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                process_group=0,
+                preexec_fn=end_with_parent,  # noqa: PLW1509 - this program has no threads
             )
             if self._wanted:
                 self._ask()
-            output, _ = self._process.communicate()
+            try:
+                output, _ = self._process.communicate()
+            finally:
+                if self._process.poll() is None:
+                    self._process.terminate()
+                    self._process.wait()
             code = self._process.returncode
         if self._wanted:
             raise Interrupted(f"{self._name} was stopped by a signal", completed=code == 0, killed=code < 0)

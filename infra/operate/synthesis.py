@@ -11,6 +11,7 @@ from infra.environments import Environment
 from infra.operate.context import OperateContext
 from infra.stacks import App, Stack
 from orderctl.exceptions import Failed, Refused
+from orderctl.signals import end_with_parent
 
 STACK_FILE = "cdk.tf.json"
 
@@ -37,9 +38,16 @@ def synthesize(
     started = time.monotonic()
     for app in apps:
         for old in _stack_files(folder / app):
-            old.unlink()  # may be of a removed stack; Terraform's files in the same folder are kept
-    running = {app: _start(context, python, environment, app, folder / app, options) for app in apps}
-    said = {app: process.communicate()[0] for app, process in running.items()}
+            old.unlink()  # of a removed stack; Terraform's files beside it stay
+    running: dict[App, subprocess.Popen[str]] = {}
+    try:
+        for app in apps:
+            running[app] = _start(context, python, environment, app, folder / app, options)
+        said = {app: process.communicate()[0] for app, process in running.items()}
+    finally:
+        for process in running.values():
+            process.kill()
+            process.wait()
     if broken := [app for app, process in running.items() if process.returncode != 0]:
         raise Failed("\n".join(f"{said[app].rstrip()}\ninfra.{app} could not be synthesized" for app in broken))
     written = tuple(sorted(file for app in apps for file in _stack_files(folder / app)))
@@ -86,4 +94,5 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 - this program has no threads
     )

@@ -46,6 +46,7 @@ clock = module("clock", "domain.clock")
 products = module("inventory.models", "domain.inventory.models")
 idempotency = module("idempotency", "domain.idempotency")
 runtime = module("adapters", "runtime.adapters")
+config = module("config", "runtime.config")
 metrics = module("telemetry", "runtime.metrics")
 
 now = clock.utc_now
@@ -256,7 +257,7 @@ def sources() -> list[str]:
 
 
 async def main(verb: str, tenant: str, *ids: str) -> None:
-    settings = ProcessorSettings()
+    settings = config.load_settings(ProcessorSettings)
     stripe.enable_telemetry = False
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout has the result
     named: dict[str, Any] = {} if IS_LAST else {"environment": settings.environment_of_payments}

@@ -23,7 +23,7 @@ MANIFEST = json.dumps(
         "schemaVersion": 2,
         "mediaType": INDEX,
         "manifests": [
-            {"digest": "sha256:" + digit * 64, "size": 1, "platform": {"architecture": architecture}}
+            {"digest": "sha256:" + digit * 64, "size": 1, "platform": {"os": "linux", "architecture": architecture}}
             for digit, architecture in (("a", "arm64"), ("b", "amd64"), ("c", "unknown"))
         ],
     },

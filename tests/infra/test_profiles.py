@@ -9,6 +9,7 @@ from devstack.stack import service_settings
 from infra.environments import ENVIRONMENTS
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
+from order_shared.runtime.settings import load_settings
 from tests.infra.profiles import LOCAL, given, profiles, settings_of, written
 from tests.infra.test_stack_settings import SECRET, payment_key, variables
 
@@ -62,4 +63,4 @@ def test_both_services_start_with_it(name: str, monkeypatch: pytest.MonkeyPatch)
     for setting, value in {**dict.fromkeys(SECRETS, SECRET), **payment_key(name), **settings_of(name)}.items():
         monkeypatch.setenv(setting, value)
     assert settings_of(name).keys() - PLATFORM <= known
-    assert ApiSettings().env == ProcessorSettings().env == name
+    assert load_settings(ApiSettings).env == load_settings(ProcessorSettings).env == name

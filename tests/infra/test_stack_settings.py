@@ -1,12 +1,13 @@
 """What a container is given is what its service's settings read: nothing unknown, nothing missing."""
 
 import pytest
-from pydantic import ValidationError
 
 from infra.environments import Egress
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import Settings
+from order_shared.runtime.settings import InvalidConfiguration, load_settings
+from order_shared.runtime.settings import variables as field_variables
 from order_shared.runtime.tracing import is_tracing_enabled
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
@@ -19,14 +20,7 @@ LIVE_KEY, TEST_KEY = "sk_live_of_an_operator", "sk_test_of_an_operator"
 
 def variables(kind: type[Settings]) -> set[str]:
     """Every environment variable that these settings read."""
-    names = set()
-    for field, info in kind.model_fields.items():
-        alias = info.validation_alias
-        if alias is None:
-            names.add(f"ORDER_{field}".upper())
-        else:
-            names.update([alias] if isinstance(alias, str) else map(str, getattr(alias, "choices", [])))
-    return names
+    return {variable for name, field in kind.model_fields.items() for variable in field_variables(name, field)}
 
 
 def given(container: Container) -> dict[str, str]:
@@ -47,7 +41,7 @@ def load(container: Container, monkeypatch: pytest.MonkeyPatch, **changes: str) 
             patch.delenv(name, raising=False)
         for name, value in {**given(container), **changes}.items():
             patch.setenv(name, value)
-        return SETTINGS[container.service]()
+        return load_settings(SETTINGS[container.service])
 
 
 def test_every_variable_is_a_setting_or_opentelemetrys() -> None:
@@ -90,7 +84,7 @@ def test_every_service_starts_with_what_it_is_given(monkeypatch: pytest.MonkeyPa
     for container in containers():
         try:
             load(container, monkeypatch)
-        except ValidationError as error:
+        except InvalidConfiguration as error:
             faults.append(f"{container}: {error}")
     none(faults)
 
@@ -141,7 +135,7 @@ def test_prod_takes_live_payment_keys_only_and_every_other_environment_test_keys
         wrong = TEST_KEY if container.environment.name.partition("-")[0] == "prod" else LIVE_KEY
         try:
             load(container, monkeypatch, ORDER_PAYMENT_API_KEY=wrong)
-        except ValidationError:
+        except InvalidConfiguration:
             continue
         faults.append(f"{container}: takes {wrong}")
     none(faults)

@@ -281,7 +281,7 @@ class Ground:
             monkeypatch.setattr(fleet, "wait_until_described", lambda: None)
             monkeypatch.setattr(pace, "wait_for_listener", desk.on_wait)
             shared = session()
-            monkeypatch.setattr(context, "make_session", lambda: shared)
+            monkeypatch.setattr(context, "make_session", lambda _: shared)
             with shared.tapped(desk.wire):
                 yield desk
 

@@ -248,6 +248,14 @@ def test_a_file_that_cannot_be_read_is_named(checkout: Checkout) -> None:
     assert done.returncode != 0
 
 
+def test_without_a_home_the_cache_is_in_the_checkout(checkout: Checkout) -> None:
+    (checkout.records / "file").touch()
+    checkout.set_up("install", "emulator", HOME=str(checkout.records / "file"), XDG_CACHE_HOME="")
+    assert [call.environ["UV_CACHE_DIR"] for call in checkout.calls()] == [
+        str(checkout.root / ".local" / "cache" / "uv")
+    ]
+
+
 def test_pip_installs_uv_whatever_the_callers_settings_of_pip_are(checkout: Checkout) -> None:
     shutil.rmtree(checkout.root / "tools")
     program = {f"uv-{VERSION}.data/scripts/uv": UV.format(python="python").replace("#!python -IS", "#!python")}

@@ -3,12 +3,14 @@
 A command only connects other modules and prints their results.
 """
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import entry_points, version
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
+from order_shared.runtime.program import settle_environment
 from orderctl.commands import dlq, environments, migrate, orders, payments, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
@@ -33,6 +35,10 @@ class Commands(RenamedGroup):
     """Top-level commands of `orderctl`."""
 
     renamed: ClassVar[Mapping[str, str]] = {"pause": "freeze"}
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        settle_environment(os.environ)
+        return super().main(*arguments, **options)
 
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)

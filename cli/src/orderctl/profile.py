@@ -4,7 +4,6 @@ A local stack writes its profile to `stack.json`. For an environment, the profil
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,17 +14,17 @@ import typer
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from aws_json_client import Key, StaticCredentials
+from aws_json_client.proxies import proxy_for
 from order_client import OrderClient
 from order_operations.live.tasks import Task
 from order_operations.target import Target, WrongRegion, user
 from order_shared.aws.isolated import isolated_session
 from order_shared.domain.errors import PlatformError, StorageUnavailable
-from order_shared.runtime.config import Environment, PaymentSettings, Settings, load_settings
+from order_shared.runtime.config import Environment, PaymentSettings, Settings
 from orderctl.exceptions import Failed, UsageError
+from orderctl.settings import ApiAccess, load_settings
 from orderctl.terminal import announce, reported
 
-API_VARIABLE = "ORDER_API_URL"
-TOKEN_VARIABLE = "ORDER_TOKEN"  # noqa: S105 - the variable's name
 DEFAULT_STATE = Path(".local")
 STACK_FILE = "stack.json"
 
@@ -48,8 +47,7 @@ class StackNotRunning(Failed):
 class ApiNotNamed(UsageError):
     def __init__(self) -> None:
         super().__init__(
-            f"no API is configured: set {API_VARIABLE} and {TOKEN_VARIABLE}, "
-            "or use --local with --tenant and --customer"
+            "no API is configured: set ORDER_API_URL and ORDER_TOKEN, or use --local with --tenant and --customer"
         )
 
 
@@ -75,6 +73,8 @@ class StackProfile(BaseModel):
             return cls.model_validate_json((state / STACK_FILE).read_bytes())
         except FileNotFoundError:
             raise StackNotRunning(f"{state / STACK_FILE} does not exist") from None
+        except OSError as error:
+            raise StackNotRunning(f"{state / STACK_FILE} cannot be read: {error.strerror}") from None
         except ValidationError:
             raise StackNotRunning(f"{state / STACK_FILE} was written by another release") from None
 
@@ -115,7 +115,8 @@ class StackProfile(BaseModel):
         """Request a token for a customer from the stack's token issuer, and return it. Raises StackNotRunning."""
         form = {"grant_type": "client_credentials", "client_secret": self.client_secret}
         try:
-            answer = httpx2.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
+            with httpx2.Client(transport=httpx2.HTTPTransport(proxy=proxy_for(self.token_url))) as http:
+                answer = http.post(self.token_url, data={**form, "tenant": tenant, "customer": customer})
             return str(answer.raise_for_status().json()["access_token"])
         except httpx2.HTTPError as error:
             raise StackNotRunning(f"its token issuer at {self.token_url} does not respond: {error}") from error
@@ -155,8 +156,8 @@ def make_payment_settings(local: bool, state: Path) -> PaymentSettings:  # noqa:
 
 
 def client_of_environment() -> OrderClient:
-    """Return a client of the API at ORDER_API_URL. Raises ApiNotNamed, or ValueError if the address is not valid."""
-    address, token = os.environ.get(API_VARIABLE), os.environ.get(TOKEN_VARIABLE)
-    if not address or not token:
+    """Return a client of the API at ORDER_API_URL. Raises ApiNotNamed."""
+    access = load_settings(ApiAccess)
+    if not access.api_url or not access.token:
         raise ApiNotNamed
-    return OrderClient(address, token)
+    return OrderClient(access.api_url, access.token.get_secret_value())

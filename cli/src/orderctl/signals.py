@@ -1,11 +1,15 @@
-"""Handling of the signals that end a command."""
+"""Signals that end a command, and its child processes."""
 
 import contextlib
+import ctypes
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
+LIBC = ctypes.CDLL(None)  # loaded here, because a forked child may not allocate
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def not_ignored(signals: Sequence[signal.Signals] = ENDING) -> list[signal.Signals]:
@@ -22,6 +26,15 @@ def handled(signals: Sequence[signal.Signals], handler: Callable[[int, FrameType
     finally:
         for each, former in before.items():
             signal.signal(each, former)
+
+
+def end_with_parent() -> None:
+    """Let the kernel send SIGTERM to this process when its parent ends, even if that is killed. Only on Linux.
+
+    To be run in a child process before its program starts.
+    """
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,16 @@
 """Terminal functions of all commands: output, error reports, exit codes, confirmations, and shared options.
 
-`infra.operate` uses this module too, so it imports none of the platform's other packages.
+infra.operate uses it too, so of the platform it imports only the start of a program.
 """
 
 import contextlib
+import errno
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import IO, Annotated, Any, ClassVar
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +19,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from order_shared.runtime.program import open_missing_streams
 from orderctl.exceptions import ExitCode, Interrupted, Refused, UsageError, exit_code_of
 from orderctl.signals import interruptible
 
@@ -43,16 +46,57 @@ def printable(text: str) -> str:
     )
 
 
+def drop_unusable_size(environ: MutableMapping[str, str]) -> None:
+    """Remove a width or height of the terminal in which nothing could be read, such as 0."""
+    for name, least in {"COLUMNS": 20, "TERMINAL_WIDTH": 20, "LINES": 1}.items():
+        value = environ.get(name)
+        if value is not None and not (value.isascii() and value.isdecimal() and int(value) >= least):
+            del environ[name]
+
+
+drop_unusable_size(os.environ)  # before rich and typer read it
+
+
+class OutputFailed(Failed):
+    """Standard output cannot be written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written: {error.strerror}")
+
+
 class _PrintableConsole(Console):
-    """Console that escapes control characters in every string, also in tables, and does not wrap plain lines."""
+    """Console that escapes every string, also in tables, and does not wrap plain lines.
+
+    A failure of stdout raises OutputFailed. Messages on stderr are dropped if it fails, but not those of `tell`.
+    """
 
     def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            self.tell(*objects, **options)
+        except OSError as error:
+            abandon(self.file)
+            if not self.stderr:
+                raise OutputFailed(error) from error
+
+    def tell(self, *objects: Any, **options: Any) -> None:
+        """Print, and raise OSError if that fails."""
         if all(isinstance(each, str) for each in objects):
             options.setdefault("soft_wrap", True)
         super().print(*objects, **options)
 
+    def on_broken_pipe(self) -> None:
+        raise  # noqa: PLE0704 - rich calls this while it handles the error; its own handler exits at once
+
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(printable(text), **options)
+
+
+def abandon(stream: IO[str]) -> None:
+    """Send a stream that cannot be written to `/dev/null`: what it still holds would fail again at the exit."""
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = stream.fileno()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        stream.flush()
 
 
 console = _PrintableConsole(highlight=False, markup=False, emoji=False)
@@ -87,6 +131,9 @@ def reported(left: str = "") -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         errors.print(f"AWS: {error}", style="red")
         raise typer.Exit(ExitCode.FAILED) from error
+    except OSError as error:
+        _report_os_error(error)
+        raise typer.Exit(ExitCode.FAILED) from error
     except (KeyboardInterrupt, typer.Abort) as error:  # typer.Abort: Ctrl-C at a prompt
         errors.print(f"interrupted: {left}" if left else "interrupted", style="yellow")
         raise typer.Exit(ExitCode.INTERRUPTED) from error
@@ -96,6 +143,15 @@ def reported(left: str = "") -> Iterator[None]:
             raise
         errors.print(str(error), style="yellow" if code is ExitCode.INTERRUPTED else "red")
         raise typer.Exit(code) from error
+
+
+def _report_os_error(error: OSError) -> None:
+    """Report a file that cannot be used, or an output that cannot be written."""
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF):
+        abandon(sys.stdout)
+        error = OSError(error.errno, f"the output cannot be written: {error.strerror}")
+    named = f"{error.filename}: " if error.filename is not None else ""
+    errors.print(f"{named}{error.strerror or error}", style="red")
 
 
 def can_ask() -> bool:
@@ -144,6 +200,15 @@ class RenamedGroup(TyperGroup):
     """
 
     renamed: ClassVar[Mapping[str, str]] = {}
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a verb, its help or its completion. A failure that the verb does not report itself is reported here."""
+        open_missing_streams()
+        try:
+            with reported():
+                return super().main(*arguments, **options)
+        except typer.Exit as ended:
+            sys.exit(ended.exit_code)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, *rest = args

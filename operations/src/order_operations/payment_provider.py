@@ -16,9 +16,8 @@ import httpx2
 from order_operations.pace import Pace
 from order_shared.backoff import full_jitter
 from order_shared.domain.errors import PlatformError
-from order_shared.runtime.config import PaymentSettings
+from order_shared.runtime.config import PROVIDER, PaymentSettings
 
-API_BASE = "https://api.stripe.com"
 API_VERSION = "2026-10-28.endive"
 """Version of the provider's API: that of the SDK that the processor uses."""
 
@@ -113,7 +112,7 @@ async def open_provider(settings: PaymentSettings, *, calls_per_second: float) -
         "Authorization": f"Bearer {settings.payment_api_key.get_secret_value()}",
         "Stripe-Version": API_VERSION,
     }
-    base = settings.payment_api_base or API_BASE
+    base = settings.payment_api_base or PROVIDER
     async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS) as http:
         yield PaymentProvider(http, calls_per_second=calls_per_second)
 

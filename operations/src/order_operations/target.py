@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -90,5 +91,9 @@ class Target:
 
 
 def user() -> str:
-    """Return the user and host of this process, such as `ada@laptop`."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Return the user and host of this process, such as `ada@laptop`, or `1000@laptop` without a passwd entry."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

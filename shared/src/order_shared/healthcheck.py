@@ -1,6 +1,7 @@
 """Health check of the service in this container: `python -m order_shared.healthcheck`.
 
-Requests `/healthz` on the port ORDER_PORT. Exits with 0 if the status is 200, otherwise with 1 and a one-line reason.
+Requests `/healthz` on the port ORDER_PORT of the address ORDER_HOST. Exits with 0 if the status is 200, otherwise with
+1 and a one-line reason.
 
 The container runs this module every few seconds. It imports no module of the platform, and uses `socket` because
 `http.client` would double the start-up time.
@@ -11,27 +12,29 @@ import socket
 import sys
 import time
 
-HOST = "127.0.0.1"
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+ANY = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - the addresses of this machine to ask instead
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 TIMEOUT_SECONDS = 2.0
 MAX_STATUS_LINE_BYTES = 1024
 MAX_PORT = 65535
 
 
 def main() -> None:
-    fault = find_fault(os.environ.get("ORDER_PORT"))
+    fault = find_fault(os.environ.get("ORDER_PORT"), os.environ.get("ORDER_HOST", ""))
     if fault is not None:
         sys.exit(f"unhealthy: {fault}")
 
 
-def find_fault(port: str | None) -> str | None:
-    """Return why the service on this local port is unhealthy; None if it is healthy."""
+def find_fault(port: str | None, host: str = "") -> str | None:
+    """Return why the service on this port of this machine is unhealthy; None if it is healthy."""
+    port = (port or "").strip()
+    host = host.strip().strip("[]")
     if not port:
         return "ORDER_PORT is not set"
     if not (port.isascii() and port.isdecimal() and len(port) <= len(str(MAX_PORT)) and 1 <= int(port) <= MAX_PORT):
         return f"ORDER_PORT is not a number from 1 to {MAX_PORT}: {port!r:.20}"
     try:
-        line = _status_line(int(port))
+        line = _status_line(ANY.get(host, host), int(port))
     except TimeoutError:
         return f"no response from port {port} within {TIMEOUT_SECONDS:g} s"
     except OSError as error:
@@ -42,10 +45,10 @@ def find_fault(port: str | None) -> str | None:
     return None if status == "200" else f"/healthz returned status {status!r}"
 
 
-def _status_line(port: int) -> bytes:
-    """Return the first line of the response, or the part of the line that was received. Raises OSError."""
+def _status_line(host: str, port: int) -> bytes:
+    """Return the first line of the response, or the part of it that arrived. Raises OSError."""
     ends_at = time.monotonic() + TIMEOUT_SECONDS
-    with socket.create_connection((HOST, port), TIMEOUT_SECONDS) as connection:
+    with socket.create_connection((host, port), TIMEOUT_SECONDS) as connection:
         connection.sendall(REQUEST)
         answer = b""
         while b"\n" not in answer and len(answer) < MAX_STATUS_LINE_BYTES:

@@ -139,6 +139,7 @@ class TestList:
             ({"sort": "total"}, "unsupported_sort"),
             ({"limit": "0"}, "validation_failed"),
             ({"limit": "101"}, "validation_failed"),
+            ({"limit": "1_0"}, "validation_failed"),
             ({"created_at[gte]": "yesterday"}, "validation_failed"),
             ({"created_at[gte]": "2026-01-01T00:00:00"}, "validation_failed"),
             ({"created_at[gt]": "2026-01-01T00:00:00Z"}, "validation_failed"),

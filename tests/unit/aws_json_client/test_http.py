@@ -1,23 +1,16 @@
 """The HTTP client against servers that respond, stay silent, close the connection, or send invalid data."""
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from aws_json_client import http
 from aws_json_client.endpoints import Address
 from aws_json_client.http import Request, Response, Send, open_http
-from order_shared.domain.clock import utc_now
 from tests.waiting import eventually
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -277,29 +270,6 @@ async def test_closing_the_pool_closes_every_connection() -> None:
         async with open_http(address, timeout=5, connections=5) as send:
             await asyncio.gather(*(post(send) for _ in range(5)))
         await eventually(lambda: server.open == 0)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a file with a key and a self-signed certificate for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(utc_now() - timedelta(days=1))
-        .not_valid_after(utc_now() + timedelta(days=1))
-        .add_extension(address, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "server.pem"
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path.write_bytes(pem + built.public_bytes(serialization.Encoding.PEM))
-    return path
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])

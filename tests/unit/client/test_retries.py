@@ -166,7 +166,17 @@ async def test_a_line_end_after_the_token_does_no_harm(api: FakeApi) -> None:
     assert api.requests[0].headers["Authorization"] == "Bearer token"
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("0", 0.0), ("120", 120.0), ("", None), ("soon", None), (None, None)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("0", 0.0),
+        ("120", 120.0),
+        ("", None),
+        ("soon", None),
+        (None, None),
+        ("Wed, 21 Oct 3000000000 07:28:00 GMT", None),
+    ],
+)
 def test_retry_after_in_seconds(header: str | None, seconds: float | None) -> None:
     assert retry_after(header) == seconds
 

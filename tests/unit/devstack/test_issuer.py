@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from devstack.issuer import ALGORITHM, ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, Issuer
+from devstack.issuer import ALGORITHM, ALL_SCOPES, AUDIENCE, ISSUER, KEY_ID, BrokenKey, Issuer
 
 RACER = """
 import sys
@@ -100,7 +100,7 @@ def test_threads_that_race_end_with_one_key(tmp_path: Path) -> None:
 def test_a_file_without_a_key_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "issuer.pem"
     path.write_text("no key")
-    with pytest.raises(ValueError, match="PEM"):
+    with pytest.raises(BrokenKey, match="contains no RSA key; remove the file"):
         Issuer.at(path)
     assert path.read_text() == "no key"
 
@@ -109,7 +109,7 @@ def test_another_kind_of_key_is_rejected_and_not_replaced(tmp_path: Path) -> Non
     path = tmp_path / "issuer.pem"
     pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(pem)
-    with pytest.raises(TypeError, match="no RSA key; remove the file"):
+    with pytest.raises(BrokenKey, match="no RSA key; remove the file"):
         Issuer.at(path)
     assert path.read_bytes() == pem
 

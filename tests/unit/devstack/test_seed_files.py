@@ -110,6 +110,8 @@ def test_a_row_that_is_cut_or_too_long_is_named(tmp_path: Path, row: str) -> Non
         ("unit_price", -1),
         ("unit_price", 10_000_001),
         ("unit_price", 5.9),
+        ("unit_price", True),
+        ("stock", "1_0"),
         ("currency", "eur"),
         ("currency", "ZZZ"),
         ("stock", -1),

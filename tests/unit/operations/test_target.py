@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from order_operations import target
 from order_operations.target import Target, WrongRegion
 
 
@@ -18,3 +21,14 @@ def test_operations_run_in_the_home_region(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("ORDER_HOME_REGION", "eu-central-1")
     assert Target.of_environment().settings.aws_region == "eu-central-1"
+
+
+@pytest.mark.parametrize("error", [KeyError, OSError])
+def test_an_operator_without_a_passwd_entry_has_a_number(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def missing() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", missing)
+    assert target.user().startswith(f"{os.getuid()}@")

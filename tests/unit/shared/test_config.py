@@ -53,7 +53,7 @@ def test_each_name_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ORDER_TABLE_PREFIX", "ORDER_QUEUE_NAME", "ORDER_DLQ_NAME"):
+    for name in ("ORDER_TABLE_PREFIX", "ORDER_QUEUE_NAME", "ORDER_DLQ_NAME", "ORDER_HOME_REGION"):
         monkeypatch.setenv(name, "")
     assert names_of(load_settings(Settings)) == ("local-", "local-orders", "local-orders-dead")
 
@@ -107,7 +107,7 @@ def test_16_keys_of_the_outbox_are_written_unless_128_are_chosen(
 
 def test_another_number_of_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDER_OPEN_SHARDS", "64")
-    with pytest.raises(SystemExit, match="ORDER_OPEN_SHARDS: Input should be 16 or 128"):
+    with pytest.raises(SystemExit, match="ORDER_OPEN_SHARDS: must be one of 16, 128, such as 16"):
         load_settings(Settings)
 
 
@@ -140,7 +140,7 @@ def test_a_missing_region_ends_the_process_with_its_name(monkeypatch: pytest.Mon
         ("ORDER_PORT", "-1"),
         ("ORDER_LOG_LEVEL", "s3cret"),
         ("ORDER_SWEEP_BASE_SECONDS", "0"),
-        ("ORDER_HOME_REGION", ""),
+        ("ORDER_HOME_REGION", "home"),
     ],
 )
 def test_an_invalid_setting_is_reported_by_name_without_its_value(

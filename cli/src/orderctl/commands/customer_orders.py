@@ -1,6 +1,8 @@
 """Commands of `orderctl orders` for customers, which access the platform only through the API."""
 
+import os
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +15,7 @@ from rich.text import Text
 from order_client import Order, OrderClient, OrderStatus
 from order_shared.domain.money.currencies import format_amount
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
+from orderctl.exceptions import Failed
 from orderctl.profile import DEFAULT_STATE, StateOption
 from orderctl.terminal import Output, OutputOption, console, errors, print_json, printable
 
@@ -91,9 +94,9 @@ def post(
 ) -> None:
     """Place an order. Once the order is printed, it is stored durably.
 
-    While the API fails, the request is repeated with the same idempotency key, so at most one order is placed. If no
-    response arrives, the key is printed: run the command again with the same lines and --key to find out whether the
-    order was placed.
+    The idempotency key is printed on stderr before the request is sent: run the command again with the same lines and
+    --key, and at most one order is placed, whatever happened to the response. While the API fails, the request is
+    repeated with that key.
 
     \b
     orderctl orders post TEA-GREEN-100=2 POT-GLASS=1 --wait
@@ -102,7 +105,10 @@ def post(
     quantities = _quantities(lines)
 
     async def placed(client: OrderClient) -> Order:
-        order = await client.place_order(quantities, reference=reference, payment_token=pay, idempotency_key=key)
+        used = key if key is not None else str(uuid.uuid4())
+        if key is None:
+            _tell_key(used)
+        order = await client.place_order(quantities, reference=reference, payment_token=pay, idempotency_key=used)
         if order.replayed:
             errors.print("this order was placed before, with the same idempotency key", style="dim")
         return await client.wait_for_end(order.id, timeout=timeout) if wait else order
@@ -190,6 +196,18 @@ def watch(
                 console.print(f"{order.reason.code}: {order.reason.detail}")
 
     Connection(local=local, state=state, tenant=tenant, customer=customer).run(watched)
+
+
+def _tell_key(key: str) -> None:
+    """Print the idempotency key on stderr. Raises Failed if that fails: a repetition would place a second order."""
+    told = errors.file.name != os.devnull  # which replaces a closed stream
+    if told:
+        try:
+            errors.tell(f"to repeat this command safely, add --key {key}", style="dim")
+        except OSError:
+            told = False
+    if not told:
+        raise Failed("nothing was sent, because the idempotency key cannot be told: choose one with --key")
 
 
 async def _listed(client: OrderClient, query: OrderQuery) -> list[Order]:

@@ -1,6 +1,5 @@
 """Context of a deployment command: the service, the account, the operator, and the AWS clients."""
 
-import os
 import time
 import uuid
 from collections.abc import Callable
@@ -23,13 +22,12 @@ from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Opera
 from order_shared.tables import OPERATIONS, order_queue
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from orderctl.exceptions import Refused
+from orderctl.settings import DeploySettings, load_settings
 
 MAX_HISTORY = 200
 """Actions that a rollback reads, to find the images that were rejected."""
 
 MIGRATED_TABLES = ("orders", "inventory")
-
-EXPECTED_ACCOUNT = "ORDER_ACCOUNT_ID"
 
 CALLS = Config(
     retries={"mode": "standard", "max_attempts": 10},  # throttled calls are retried with backoff
@@ -40,9 +38,9 @@ ONE_CALL = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts":
 """For calls that are not idempotent: after a time-out their effect is checked before they are repeated."""
 
 
-def make_session() -> boto3.Session:
-    """Return a boto3 session for the region in `AWS_REGION`, a variable that botocore itself does not read."""
-    return boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
+def make_session(settings: DeploySettings) -> boto3.Session:
+    """Return a session in the region of `AWS_REGION`, which botocore does not read."""
+    return boto3.Session(region_name=settings.aws_region)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +50,7 @@ class DeployContext:
     account: str
     actor: str
     """ARN of the caller, for the audit trail."""
+    settings: DeploySettings = field(default_factory=DeploySettings)
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
@@ -62,21 +61,23 @@ class DeployContext:
         """
         if kind not in SERVICES:
             raise Refused(f"there is no service {kind}: choose from {', '.join(SERVICES)} (`orderctl deploy --help`)")
-        session = make_session()
+        settings = load_settings(DeploySettings)
+        session = make_session(settings)
         if not session.region_name:
             raise Refused("no region is set: `export AWS_REGION=…`")
         caller = session.client("sts", config=CALLS).get_caller_identity()
-        expected = os.environ.get(EXPECTED_ACCOUNT)
+        expected = settings.account_id
         if expected and expected != caller["Account"]:
             raise Refused(
-                f"the credentials belong to account {caller['Account']}, but {EXPECTED_ACCOUNT} is {expected}: "
-                f"sign in to that account, or `export {EXPECTED_ACCOUNT}={caller['Account']}`"
+                f"the credentials belong to account {caller['Account']}, but ORDER_ACCOUNT_ID is {expected}: "
+                f"sign in to that account, or `export ORDER_ACCOUNT_ID={caller['Account']}`"
             )
         return cls(
             ref=ServiceRef(environment=environment, kind=kind),
             session=session,
             account=caller["Account"],
             actor=caller["Arn"],
+            settings=settings,
         )
 
     @property

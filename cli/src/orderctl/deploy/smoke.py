@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from aws_json_client.proxies import proxy_for
 from order_operations.deployments.checks import Check, Verdict
 
 TIMEOUT = 10.0
@@ -64,7 +65,8 @@ class Smoke:
     def _run_once(self) -> tuple[list[Check], bool]:
         """Return the checks, and whether the result is final."""
         checks: list[Check] = []
-        with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=self.transport) as http:
+        transport = self.transport or httpx2.HTTPTransport(proxy=proxy_for(self.url))
+        with httpx2.Client(base_url=self.url, timeout=TIMEOUT, transport=transport) as http:
             try:
                 checks.extend(self._checks(http))
             except _Unexpected as answer:

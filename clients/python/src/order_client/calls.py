@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from order_client.exceptions import Problem, UnexpectedAnswer, Unreachable
+from order_client.proxies import proxy_for
 from order_client.retries import RetryPolicy, Time
 
 TOKEN_PATTERN = re.compile("[!-~]+")
@@ -40,14 +41,18 @@ class Caller:
         time: Time,
         transport: httpx2.AsyncBaseTransport | None,
     ) -> None:
-        """Create a caller. Raises ValueError if the base URL is not an absolute HTTP URL."""
+        """Create a caller. Raises ValueError for a base URL that is no HTTP URL, or a proxy that cannot be used."""
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"the base URL of the API must begin with https:// or http://, but it is {base_url!r}")
         self._token = token
         self._policy = policy
         self._time = time
-        self._http = httpx2.AsyncClient(base_url=base_url, transport=transport, timeout=None)
+        self._http = httpx2.AsyncClient(
+            base_url=base_url,
+            transport=transport or httpx2.AsyncHTTPTransport(proxy=proxy_for(base_url)),
+            timeout=None,
+        )
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -45,7 +45,7 @@ class OrderClient:
     ) -> None:
         """Create a client. `token` is a bearer token or an async function that returns one.
 
-        Raises ValueError for an invalid base URL.
+        Raises ValueError for an invalid base URL, and if the environment names a proxy that cannot be used.
         """
         self._time = time or Time()
         self._caller = Caller(base_url, token, policy=retries or RetryPolicy(), time=self._time, transport=transport)

@@ -2,19 +2,34 @@
 
 import argparse
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Annotated
+
+from pydantic import Field
+
+from order_shared.runtime.settings import ProgramSettings, load_settings
+from order_shared.runtime.sockets import bind
 
 LOOPBACK = "127.0.0.1"
+
+
+class PartSettings(ProgramSettings):
+    """Address of a part of the local stack."""
+
+    host: Annotated[str, Field(title="an address of this machine", examples=["::"])] = LOOPBACK
+    """Address to listen on, also IPv6."""
+    port: Annotated[int, Field(ge=0, le=65535, examples=[8082])] = 0
+    """0 selects a free port."""
 
 
 def part_options(description: str) -> argparse.ArgumentParser:
     """Return a parser for `--host` and `--port`. Their defaults are ORDER_HOST and ORDER_PORT, as in the services."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--host", default=os.environ.get("ORDER_HOST", LOOPBACK))
-    parser.add_argument("--port", type=int, default=os.environ.get("ORDER_PORT", "0"), help="0: any free port")
+    given = load_settings(PartSettings)
+    parser.add_argument("--host", default=given.host)
+    parser.add_argument("--port", type=int, default=given.port, help="0: any free port")
     return parser
 
 
@@ -34,12 +49,19 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def served(handler: type[Handler], host: str = LOOPBACK, port: int = 0) -> Iterator[str]:
-    """Serve HTTP in a thread while the block runs; yield the base URL. Port 0 selects a free port."""
-    with ThreadingHTTPServer((host, port), handler) as server:
+    """Serve HTTP in a thread while the block runs; yield the base URL. Port 0 selects a free port.
+
+    Raises InvalidConfiguration for an address that this process cannot listen on.
+    """
+    with ThreadingHTTPServer((host, port), handler, bind_and_activate=False) as server:
+        server.socket.close()
+        server.socket = bind(host, port)
+        server.server_port = server.socket.getsockname()[1]
+        server.server_activate()
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://{host}:{server.server_port}"
+            yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

@@ -14,9 +14,11 @@ from typing import Any
 
 import httpx2
 
+from aws_json_client.proxies import proxy_for
 from devstack.address import Handler, served
 from devstack.demo import expect
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
+from devstack.processes import ProcessGroup
 from devstack.stack import running_infrastructure, without_stack_variables
 from fake_ecs.images import REVISION_LABEL, push_image
 from fake_ecs.model import FULL
@@ -61,6 +63,7 @@ class Terminal:
     `announce` prints each command before it runs. `show` prints the output of `status`; other commands print their own.
     """
 
+    group: ProcessGroup
     environment: Mapping[str, str]
     tags: Mapping[str, str]
     """Image tags by digest."""
@@ -88,7 +91,7 @@ class Terminal:
     def _run(self, *words: str, stdout: int | None = None) -> subprocess.CompletedProcess[bytes]:
         self.announce(f"$ orderctl {' '.join(words)}")
         command = [sys.executable, "-m", "orderctl.main", *words]
-        return subprocess.run(command, env=self.environment, timeout=COMMAND_SECONDS, check=False, stdout=stdout)
+        return self.group.run(command, self.environment, seconds=COMMAND_SECONDS, stdout=stdout)
 
 
 def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
@@ -112,7 +115,7 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
         tags = _tags(account)
         _serve(account, {GOOD: stack.api, BAD: broken, FAULTY: stack.api}, tags)
         url = listener_url(account.ecs_address, port=TEST_PORT, host=api_host(ENVIRONMENT))
-        terminal = Terminal(environment=environment, tags=tags, announce=announce, show=show)
+        terminal = Terminal(group=account.group, environment=environment, tags=tags, announce=announce, show=show)
         # Without a token the test does not ask which release responds: one API serves both images.
         anonymous = replace(terminal, environment={**environment, "ORDER_SMOKE_TOKEN": ""})
         rows = [
@@ -190,11 +193,9 @@ def _tags(account: EcsStack) -> dict[str, str]:
 
 
 def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) -> None:
-    """Set the URL to which the fake forwards the requests for the tasks of each image.
-
-    `urls` maps tags to URLs, and `tags` maps digests to tags.
-    """
-    for digest, tag in tags.items():
-        if tag in urls:
-            arguments = {"url": urls[tag], "digest": digest}
-            httpx2.post(f"{account.ecs_address}{ADMIN}serve", json=arguments).raise_for_status()
+    """Set the address that serves in place of each image's tasks. `urls` are by tag, `tags` by digest."""
+    route = httpx2.HTTPTransport(proxy=proxy_for(account.ecs_address))
+    with httpx2.Client(base_url=account.ecs_address, transport=route) as http:
+        for digest, tag in tags.items():
+            if tag in urls:
+                http.post(f"{ADMIN}serve", json={"url": urls[tag], "digest": digest}).raise_for_status()

@@ -18,6 +18,8 @@ from devstack.address import LOOPBACK, part_options
 from devstack.probe import is_ready
 from devstack.processes import READY_SECONDS, Child, ChildFailed, ProcessGroup
 from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.program import begin
+from order_shared.runtime.sockets import bind
 
 log = structlog.get_logger(__name__)
 
@@ -83,11 +85,13 @@ def _free_port() -> int:
 
 
 def main() -> None:
+    begin("devstack")
     options = part_options("Run the embedded AWS.").parse_args()
     try:
         program = find_emulator()
     except EmulatorMissing as error:
         sys.exit(str(error))
+    bind(options.host, options.port).close()  # ends the process if another one has the port
     port = options.port or _free_port()
     configure_logging("INFO")
     log.info("starting", host=options.host, port=port)

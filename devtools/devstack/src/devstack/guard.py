@@ -1,8 +1,7 @@
 """Guard process: stops all processes of the stack if the process that started them is killed.
 
-The guard leads the stack's process group and reads a pipe from the starter. The line `pid N` registers a process; the
-line `done` reports a clean shutdown. If the pipe closes without `done`, the guard sends SIGTERM to the group, then
-SIGKILL.
+The guard leads the stack's process group and reads a pipe from the starter, which writes the id of each process. When
+the pipe closes, the guard sends SIGTERM to the group, and SIGKILL once all processes have ended or the time is up.
 
 It is run by its path and imports only the standard library, so that it starts before all other processes.
 """
@@ -18,12 +17,7 @@ GRACE_SECONDS = 10.0
 def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(sign, signal.SIG_IGN)
-    members: list[int] = []
-    for line in sys.stdin:
-        word, _, number = line.strip().partition(" ")
-        if word == "done":
-            return
-        members.append(int(number))
+    members = [int(line) for line in sys.stdin]
     group = os.getpgrp()
     os.killpg(group, signal.SIGTERM)
     deadline = time.monotonic() + GRACE_SECONDS

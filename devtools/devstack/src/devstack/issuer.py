@@ -22,12 +22,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from jwt.algorithms import RSAAlgorithm
 
 from devstack.address import LOOPBACK, Handler, part_options, served
 from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.program import begin
 
 log = structlog.get_logger(__name__)
 
@@ -39,15 +41,20 @@ ALL_SCOPES = "orders:write orders:read products:read products:write"
 DEFAULT_TTL_SECONDS = 12 * 3600
 
 
+class BrokenKey(Exception):
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} contains no RSA key; remove the file to create a new key")
+
+
 @dataclass(frozen=True)
 class Issuer:
     private_key: rsa.RSAPrivateKey
 
     @classmethod
     def at(cls, path: Path) -> "Issuer":
-        """Return the issuer with the private key in this file. Raises TypeError if the file contains no RSA key.
+        """Return the issuer with the private key in this file. A missing file is created for its owner only.
 
-        A missing file is created with a new key and is readable by its owner only.
+        Raises BrokenKey.
         """
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,9 +65,12 @@ class Issuer:
                 draft.flush()
                 with contextlib.suppress(FileExistsError):
                     os.link(draft.name, path)  # if several processes create it, the first one wins
-        loaded = load_pem_private_key(path.read_bytes(), password=None)
+        try:
+            loaded = load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise BrokenKey(path) from None
         if not isinstance(loaded, rsa.RSAPrivateKey):
-            raise TypeError(f"{path} contains no RSA key; remove the file to create a new key")
+            raise BrokenKey(path)
         return cls(loaded)
 
     @cached_property
@@ -117,12 +127,17 @@ class Issuer:
 
 
 def main() -> None:
+    begin("devstack")
     parser = part_options("Run the local token issuer.")
     parser.add_argument("--key", type=Path, required=True, help="private key file; created if missing")
     options = parser.parse_args()
     configure_logging("INFO")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with Issuer.at(options.key).serve(options.host, options.port) as url:
+    try:
+        issuer = Issuer.at(options.key)
+    except BrokenKey as error:
+        sys.exit(str(error))
+    with issuer.serve(options.host, options.port) as url:
         log.info("listening", host=options.host, port=urlsplit(url).port)
         signal.pause()
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,11 +15,11 @@ from typing import IO, Self
 
 from devstack import guard
 from devstack.address import LOOPBACK
-from devstack.signals import defaults_for_children
+from devstack.signals import blocked_signals, defaults_for_children
 
 STOP_SECONDS = 25.0  # longer than the drain and flush of every service
 POLL_SECONDS = 0.02
-READY_SECONDS = 30.0
+READY_SECONDS = 120.0  # a child that fails is reported at once; this is for a busy machine
 LOG_TAIL_LINES = 25
 
 
@@ -88,6 +89,8 @@ class Child:
 
     def stop(self) -> int:
         """Terminate the process, and kill it if it does not exit in time. Return its exit code."""
+        if self.process.poll() is not None:
+            return self.process.returncode
         self.process.terminate()
         try:
             return self.process.wait(STOP_SECONDS)
@@ -104,15 +107,24 @@ class ProcessGroup:
         self._entered = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        self._entered.enter_context(defaults_for_children())
         self.logs.mkdir(parents=True, exist_ok=True)
-        self._guard = subprocess.Popen(
-            [sys.executable, "-I", guard.__file__], stdin=subprocess.PIPE, text=True, process_group=0
-        )
+        with contextlib.ExitStack() as entered:
+            entered.enter_context(defaults_for_children())
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", guard.__file__], stdin=subprocess.PIPE, text=True, process_group=0
+            )
+            self._entered = entered.pop_all()
         return self
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        """Start a process. Its output is appended to `{name}.log`, so that the log of an earlier run is kept."""
+        """Start a process, after its predecessor with this name has stopped.
+
+        Its output is appended to `{name}.log`, so that a restarted process keeps its history.
+        """
+        for former in [each for each in self._children if each.name == name]:
+            former.stop()
+            self._children.remove(former)
+        self._ensure_guarded()
         path = self.logs / f"{name}.log"
         with path.open("ab") as log:
             process = subprocess.Popen(
@@ -124,14 +136,31 @@ class ProcessGroup:
                 process_group=self._guard.pid,
             )
             child = Child(name, process, path, log.tell())
-        self._notify_guard(f"pid {process.pid}")
-        self._children = [*(each for each in self._children if each.name != name), child]
+        self._children.append(child)
+        self._notify_guard(f"{process.pid}")
         return child
+
+    def run(
+        self, command: Sequence[str], environment: Mapping[str, str], *, seconds: float, stdout: int | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end, which writes to this process's terminal. Raises subprocess.TimeoutExpired."""
+        return subprocess.run(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            timeout=seconds,
+            check=False,
+            process_group=self._guard.pid,
+        )
 
     def ensure_alive(self) -> None:
         """Raise ChildFailed if a child or the guard process has exited."""
         for child in self._children:
             child.ensure_alive()
+        self._ensure_guarded()
+
+    def _ensure_guarded(self) -> None:
         if self._guard.poll() is not None:
             raise ChildFailed("guard", "exited, so the stack would keep running if this process were killed", "")
 
@@ -139,11 +168,23 @@ class ProcessGroup:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._entered:
-            for child in reversed(self._children):
-                if child.process.poll() is None:
+            try:
+                for child in reversed(self._children):
                     child.stop()
-            self._notify_guard("done")
-            self._pipe.close()
+            finally:
+                self._kill_group()
+
+    def _kill_group(self) -> None:
+        """Kill the guard and what is left of the group: after an interrupted stop, or a start cut short."""
+        with blocked_signals():
+            if self._guard.poll() is None:  # it leads the group, so that the group's number is still ours
+                os.killpg(self._guard.pid, signal.SIGKILL)
+            with contextlib.suppress(BrokenPipeError):
+                self._pipe.close()
+            for child in self._children:
+                child.process.kill()
+                child.process.wait()
+            self._guard.kill()
             self._guard.wait()
 
     @property

@@ -4,14 +4,16 @@
 """
 
 import json
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
 
+from order_shared.aws.isolated import isolated_session
 from order_shared.runtime.config import Settings, load_settings
+from order_shared.runtime.program import begin
+from order_shared.runtime.settings import reject
 from order_shared.tables import TABLES, Index, Key, Queue, Table, order_queue
 
 if TYPE_CHECKING:
@@ -103,12 +105,14 @@ def _projection(index: Index) -> dict[str, Any]:
 
 
 def main() -> None:
+    begin("devstack")
     settings = load_settings(Settings)
     if settings.aws_endpoint_url is None:
-        sys.exit(
-            "AWS_ENDPOINT_URL is not set. Set it to the local endpoint; on AWS itself Terraform creates the tables"
+        reject(
+            "AWS_ENDPOINT_URL: is not set; it must be the local endpoint, such as http://127.0.0.1:4566. On AWS itself "
+            "Terraform creates the tables"
         )
-    session = boto3.Session(region_name=settings.aws_region)
+    session = boto3.Session(region_name=settings.aws_region, botocore_session=isolated_session())
     provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)
 
 

@@ -5,12 +5,13 @@ A JSON file is an array of objects; a CSV file has a header. Both have the field
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from aws_json_client import CredentialsProvider
 from order_shared.domain.clock import utc_now
@@ -29,16 +30,26 @@ SEEDER = "seed"
 """Customer that owns the idempotency records of seeded stock. These records never expire."""
 
 
+def _whole(value: object) -> object:
+    """Reject what Python takes for a whole number and a shop does not: `true`, 1_0 and 2.5."""
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,18}", str(value).strip(), re.ASCII):
+        raise ValueError("must be a whole number, such as 1290 for 12.90 EUR")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+
+
 class SeedProduct(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tenant: Annotated[str, Field(pattern=f"^{NAME_PATTERN}$")]
     sku: Annotated[str, Field(pattern=f"^{SKU_PATTERN}$")]
     name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN)]
-    unit_price: Annotated[int, Field(ge=0, le=MAX_UNIT_PRICE)]
+    unit_price: Annotated[Whole, Field(ge=0, le=MAX_UNIT_PRICE)]
     currency: Annotated[str, AfterValidator(known_currency)]
-    stock: Annotated[int, Field(ge=0)]
-    stock_shards: Annotated[int, Field(ge=1, le=MAX_STOCK_SHARDS)] = 1
+    stock: Annotated[Whole, Field(ge=0)]
+    stock_shards: Annotated[Whole, Field(ge=1, le=MAX_STOCK_SHARDS)] = 1
 
 
 class SeedFileInvalid(Exception):

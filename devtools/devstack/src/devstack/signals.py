@@ -38,5 +38,15 @@ def defaults_for_children() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
 
 
+@contextlib.contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Hold back the signals that end a command until the block has run."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def do_nothing(_number: int, _frame: FrameType | None) -> None:
     """Handle a signal that the parent ignored."""

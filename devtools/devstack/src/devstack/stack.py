@@ -31,7 +31,14 @@ REGION = "eu-central-1"
 TABLE_PREFIX = "local-"
 KEY = "local"
 """Access key and secret. The embedded AWS accepts any."""
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_REGION": REGION}
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": KEY,
+    "AWS_SECRET_ACCESS_KEY": KEY,
+    "AWS_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+"""Variables of AWS for child processes, which do not read the user's configuration of AWS."""
 
 ISSUER_KEY_FILE = "issuer.pem"
 
@@ -51,8 +58,6 @@ def local_settings(endpoint: str) -> Settings:
         table_prefix=TABLE_PREFIX,
         aws_region=REGION,
         aws_endpoint_url=endpoint,
-        aws_endpoint_url_dynamodb=None,
-        aws_endpoint_url_sqs=None,
     )
 
 
@@ -64,8 +69,6 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
     return {
         **CREDENTIALS,
         "AWS_ENDPOINT_URL": aws,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "ORDER_ENV": "local",
         "ORDER_TABLE_PREFIX": TABLE_PREFIX,
         "ORDER_JWT_ISSUER": ISSUER,

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from botocore.exceptions import ClientError
 
+from aws_json_client.proxies import proxy_for
 from order_operations.deployments.errors import DeploymentRefused, ImageNotFound
 
 INDEX_TYPES = frozenset(
@@ -24,6 +25,9 @@ MANIFEST_TYPES = (
 )
 ATTESTATION = "unknown"
 """Architecture of those entries of an index that are attestations, not images."""
+
+SYSTEM = "linux"
+"""Operating system of every task. An index may have images of other systems for the same architecture."""
 
 CONFIG_TIMEOUT = 10.0
 
@@ -188,7 +192,8 @@ class EcrRepository:
     def _architectures(self, digest: str, manifest: Mapping[str, Any], media_type: str) -> dict[str, str]:
         if media_type in INDEX_TYPES:
             return dict(_entries(manifest))
-        return {str(self._config(manifest).get("architecture", ATTESTATION)): digest}
+        config = self._config(manifest)
+        return {str(config.get("architecture", ATTESTATION)): digest} if config.get("os") == SYSTEM else {}
 
     def _config(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Return the configuration that a manifest names. Raises DeploymentRefused if it cannot be read."""
@@ -198,7 +203,9 @@ class EcrRepository:
         unreadable = f"{self.name}: the configuration of an image cannot be read, so push it again with `make push`"
         # The URL is signed and gives access to the layer; httpx2's own errors contain it.
         try:
-            answer = httpx2.get(located["downloadUrl"], timeout=CONFIG_TIMEOUT, follow_redirects=True)
+            route = httpx2.HTTPTransport(proxy=proxy_for(located["downloadUrl"]))
+            with httpx2.Client(transport=route, timeout=CONFIG_TIMEOUT, follow_redirects=True) as http:
+                answer = http.get(located["downloadUrl"])
         except httpx2.HTTPError as error:
             raise DeploymentRefused(f"{unreadable}: {type(error).__name__}") from None
         if not answer.is_success:
@@ -208,8 +215,9 @@ class EcrRepository:
 
 def _entries(index: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for entry in index["manifests"]:
-        architecture = entry.get("platform", {}).get("architecture", ATTESTATION)
-        if architecture != ATTESTATION:
+        platform = entry.get("platform") or {}
+        architecture = platform.get("architecture", ATTESTATION)
+        if platform.get("os") == SYSTEM and architecture != ATTESTATION:
             yield architecture, entry["digest"]
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 import httpx2
 
 from aws_json_client import SQS, ResponseError, open_client
+from aws_json_client.proxies import proxy_for
 from order_operations.live import last_orders
 from order_operations.live.exposition import Sample
 from order_operations.live.outbox import Outbox, OutboxReader
@@ -127,7 +128,15 @@ async def open_sources(
     """
     settings = target.settings
     async with (
-        httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as http,
+        httpx2.AsyncClient(
+            timeout=PATIENCE_SECONDS,
+            transport=httpx2.AsyncHTTPTransport(proxy=None),
+            mounts={
+                task.address: httpx2.AsyncHTTPTransport(proxy=proxy)
+                for task in tasks
+                if (proxy := proxy_for(task.address))
+            },
+        ) as http,
         open_client(
             SQS, credentials=target.credentials, region=settings.aws_region, endpoint=settings.sqs_endpoint
         ) as sqs,

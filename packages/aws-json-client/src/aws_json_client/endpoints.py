@@ -39,6 +39,10 @@ class Address:
         name = f"[{self.hostname}]" if ":" in self.hostname else self.hostname
         return name if self.port == (443 if self.tls else 80) else f"{name}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://{self.host}"
+
 
 def resolve(service: Service, region: str, endpoint: str | None) -> Address:
     """Return the address of `endpoint` if given, otherwise botocore's address for the region.

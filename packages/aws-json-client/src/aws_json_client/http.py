@@ -4,6 +4,8 @@ httptools parses the responses. A general HTTP client would take several times t
 """
 
 import asyncio
+import base64
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -11,16 +13,19 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple, cast
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httptools
 
 from aws_json_client.endpoints import Address
+from aws_json_client.proxies import proxy_for
 
 CONNECT_TIMEOUT = 1.0
 TAKE_TIMEOUT = 1.5
 """Time limit, in seconds, for waiting for a free connection and opening a new one."""
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""Limit of a response. DynamoDB's largest response has 16 MB, so a larger response is not from AWS."""
+"""DynamoDB's largest response has 16 MB, and SQS's is smaller: a larger one is not from AWS."""
+MAX_PROXY_HEAD_BYTES = 16 * 1024
 MAX_IDLE_SECONDS = 15.0
 """Idle time after which a connection is not reused: the server may be about to close it."""
 
@@ -143,6 +148,8 @@ class _Pool:
         self._permits = asyncio.Semaphore(connections)
         self._idle: list[_Connection] = []  # a stack: the connection used last is reused first
         self._tls = ssl.create_default_context() if address.tls else None
+        proxy = proxy_for(address.url)
+        self._proxy = urlsplit(proxy) if proxy else None
 
     async def send(self, request: Request) -> Response:
         """Send a request once. Time limits: TAKE_TIMEOUT for a connection, `timeout` for the response."""
@@ -188,12 +195,62 @@ class _Pool:
     async def _connect(self) -> _Connection:
         host, port, loop = self._address.hostname, self._address.port, asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            _, connection = await loop.create_connection(_Connection, host, port, ssl=self._tls)
+            if self._proxy is None:
+                _, connection = await loop.create_connection(_Connection, host, port, ssl=self._tls)
+                return connection
+            tunnel = await _open_tunnel(self._proxy, self._address)
+            try:
+                server = host if self._tls else None
+                _, connection = await loop.create_connection(
+                    _Connection, sock=tunnel, ssl=self._tls, server_hostname=server
+                )
+            except BaseException:
+                tunnel.close()
+                raise
         return connection
 
     def close(self) -> None:
         for connection in self._idle:
             connection.abort()
+
+
+async def _open_tunnel(proxy: SplitResult, address: Address) -> socket.socket:
+    """Return a socket to the address through the proxy. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    where = (proxy.hostname or "", proxy.port or 80)
+    family, kind, protocol, _, found = (await loop.getaddrinfo(*where, type=socket.SOCK_STREAM))[0]
+    tunnel = socket.socket(family, kind, protocol)
+    tunnel.setblocking(False)  # noqa: FBT003 - the parameter is positional
+    try:
+        await loop.sock_connect(tunnel, found)
+        await loop.sock_sendall(tunnel, _connect_request(proxy, address))
+        head = b""
+        while b"\r\n\r\n" not in head and len(head) < MAX_PROXY_HEAD_BYTES:
+            piece = await loop.sock_recv(tunnel, MAX_PROXY_HEAD_BYTES)
+            if not piece:
+                break
+            head += piece
+        _require_success(head, where[0])
+    except BaseException:
+        tunnel.close()
+        raise
+    return tunnel
+
+
+def _require_success(head: bytes, proxy: str) -> None:
+    """Raise ConnectionRefusedError unless the response to CONNECT is a success."""
+    status = head.split(b"\r\n", 1)[0].decode("latin-1")
+    if status.split()[1:2] != ["200"] or b"\r\n\r\n" not in head:
+        raise ConnectionRefusedError(f"the proxy {proxy} refused the connection: {status or 'no response'}")
+
+
+def _connect_request(proxy: SplitResult, address: Address) -> bytes:
+    name = f"[{address.hostname}]" if ":" in address.hostname else address.hostname
+    lines = [f"CONNECT {name}:{address.port} HTTP/1.1", f"Host: {name}:{address.port}"]
+    if proxy.username is not None:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}".encode()
+        lines.append(f"Proxy-Authorization: Basic {base64.b64encode(login).decode()}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
 def _encode(request: Request) -> bytes:
@@ -204,7 +261,10 @@ def _encode(request: Request) -> bytes:
 
 @asynccontextmanager
 async def open_http(address: Address, *, timeout: float, connections: int) -> AsyncIterator[Send]:  # noqa: ASYNC109 - limit of each request
-    """Open a connection pool. `timeout` is the time limit of a response, in seconds."""
+    """Open a connection pool. `timeout` is the time limit of a response, in seconds.
+
+    Raises ValueError if the environment names a proxy that cannot be used.
+    """
     pool = _Pool(address, timeout=timeout, connections=connections)
     try:
         yield pool.send

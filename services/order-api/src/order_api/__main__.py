@@ -1,3 +1,14 @@
-from order_api.main import run
+"""Entry point: prepare the process before anything imports OpenTelemetry."""
 
-run()
+from order_shared.runtime.program import begin
+
+
+def run() -> None:
+    begin("order-api")
+    from order_api import main  # noqa: PLC0415
+
+    main.run()
+
+
+if __name__ == "__main__":
+    run()

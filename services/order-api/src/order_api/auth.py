@@ -21,6 +21,7 @@ import jwt
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from aws_json_client.proxies import proxy_for
 from order_shared.domain.clock import from_micros, to_text
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.models import Customer
@@ -134,6 +135,11 @@ class SigningKey:
 class KeySource(Protocol):
     async def get(self, key_id: str) -> SigningKey | None:
         """Return the issuer's key with this id, or None if the issuer has none. Raises KeysUnavailable."""
+
+
+def open_session(url: str) -> aiohttp.ClientSession:
+    """Return a session for requests to the URL. Raises ValueError for a proxy that cannot be used."""
+    return aiohttp.ClientSession(proxy=proxy_for(url))
 
 
 class JwksClient:

@@ -4,53 +4,71 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import NoDecode
 
+from aws_json_client.proxies import proxy_for
 from order_shared.runtime.config import Environment, Settings
 
 MIN_SECRET_LENGTH = 16
 
 
 class ApiSettings(Settings):
-    jwt_issuer: Annotated[str, Field(min_length=1)]
+    jwt_issuer: Annotated[str, Field(min_length=1, examples=["https://login.example.com/"])]
     """Required `iss` claim of a token."""
-    jwt_audience: Annotated[tuple[str, ...], NoDecode, Field(min_length=1)]
+    jwt_audience: Annotated[tuple[str, ...], Field(min_length=1, title="a list of names", examples=["orders"])]
     """Accepted audiences, comma separated. A token needs one of them."""
-    jwks_url: Annotated[str, Field(pattern="^https?://")]
+    jwks_url: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://[^/\s]",
+            title="an http or https URL",
+            examples=["https://login.example.com/.well-known/jwks.json"],
+        ),
+    ]
     """Address of the issuer's public keys."""
     jwt_audience_claim: Literal["aud", "client_id"] = "aud"
     """Claim that contains the audience. Access tokens of Cognito have only `client_id`."""
-    jwt_tenant_claim: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$")] = "tenant"
+    jwt_tenant_claim: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$", title="1 to 128 of the characters A-Z a-z 0-9 . _ : / -")
+    ] = "tenant"
     """Claim that contains the tenant."""
-    jwt_scope_prefix: Annotated[str, Field(pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{0,256}$")] = ""
-    """Prefix that the issuer adds to each scope, such as `orders-api/`. Scopes without it are ignored."""
+    jwt_scope_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^[\x21\x23-\x5b\x5d-\x7e]{0,256}$",
+            title="up to 256 characters of ASCII, without blanks, quotes and backslashes",
+            examples=["orders-api/"],
+        ),
+    ] = ""
+    """Prefix of each scope at the issuer, such as `orders-api/`. Scopes without it are ignored."""
 
-    rate_limit_per_second: Annotated[float, Field(gt=0)] = 500.0
+    rate_limit_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 500.0
     """Sustained requests per second of one tenant in one process: about half of the capacity of a process."""
-    rate_limit_burst: Annotated[int, Field(ge=1)] = 2500
+    rate_limit_burst: Annotated[int, Field(ge=1, le=10_000_000)] = 2500
     """Requests that a tenant may send at once after an idle time: five seconds of its sustained rate."""
-    max_in_flight: Annotated[int, Field(ge=1)] = 1000
-    """Maximum concurrent requests in one process. Further requests get a 503 at once."""
-    request_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Concurrent requests in one process. Further requests get a 503 at once."""
+    request_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Time limit for a client to send the head of a request, to send its body, and to read the response."""
-    lame_duck_seconds: Annotated[float, Field(ge=0)] = 0.0
-    """Time between SIGTERM and the closing of the listener. `/serving` then returns 503, and every response closes its
-    connection. Behind a load balancer it must be longer than the target group takes to detect the 503:
-    interval times threshold."""
-    keep_alive_seconds: Annotated[int, Field(ge=1)] = 75
-    """Idle time-out of a connection: above the load balancer's 60 s, so that the balancer never uses a closed one."""
+    lame_duck_seconds: Annotated[float, Field(ge=0, le=600, examples=[20])] = 0.0
+    """Time between SIGTERM and the closing of the listener, with `/serving` 503 and `Connection: close`. Behind a load
+    balancer it must be longer than the target group takes to detect the 503: interval times threshold."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=4000)] = 75
+    """Idle time-out of a connection: more than the load balancer's 60 s, so that it never uses a closed connection."""
 
-    cursor_secrets: Annotated[tuple[SecretStr, ...], NoDecode, Field(min_length=1)]
-    """Secrets, comma separated. The first one signs cursors; any of them verifies. To rotate, put a new one first."""
+    cursor_secrets: Annotated[
+        tuple[SecretStr, ...],
+        Field(min_length=1, title="a list of secrets", examples=["at-least-16-random-characters"]),
+    ]
+    """Comma separated. The first secret signs cursors; all of them verify. To rotate, put a new secret first."""
 
     public_address: Annotated[str, Field(pattern=r"^(https?://[^/?#\s]+)?$")] = ""
     """Address at which customers reach the API, such as `https://orders.example.com`, without a path. It is the first
     part of a problem's `type`, the page of its code. By default `type` is relative to the address of the request."""
 
-    cancel_window: timedelta = timedelta(hours=24)
+    cancel_window: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=366))] = timedelta(hours=24)
     """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""
 
-    accept_deadline_seconds: Annotated[float, Field(gt=0)] = 5.0
+    accept_deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Time limit for placing an order, and for one storage call of any other request. After it the response is 503."""
 
     @field_validator("cursor_secrets", "jwt_audience", mode="before")
@@ -67,6 +85,7 @@ class ApiSettings(Settings):
                 "it must begin with https:// unless ORDER_ENV is local, such as "
                 "https://login.example.com/.well-known/jwks.json"
             )
+        proxy_for(address)  # fails for a proxy that cannot be used
         return address
 
     @field_validator("jwt_audience")

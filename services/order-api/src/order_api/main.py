@@ -7,13 +7,12 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from datetime import timedelta
 from importlib.metadata import version
 
-import aiohttp
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from order_api import api, document, problems
-from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier
+from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier, open_session
 from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
 from order_api.dependencies import OPERATIONAL, Services, declared_access
@@ -30,7 +29,6 @@ from order_shared.messaging.publisher import EventPublisher, Publisher
 from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import load_settings
 from order_shared.runtime.logging import configure_logging
-from order_shared.runtime.program import answer_version
 from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
@@ -64,7 +62,7 @@ def create_app(
         )
         async with (
             opening as parts,
-            aiohttp.ClientSession() as http,
+            open_session(settings.jwks_url) as http,
             aclosing(tracing),
         ):
             publisher = tracing.publisher(
@@ -163,14 +161,14 @@ def _wire(
 
 
 def run() -> None:
-    answer_version("order-api")
     settings = load_settings(ApiSettings)
+    tracing = open_tracing("order-api", settings.commit)
     configure_logging(settings.log_level)
     # These signals end the process with 0 before uvicorn handles them, and when uvicorn raises them after its shutdown.
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: sys.exit(0))
     with listen(settings.host, settings.port) as listener:
-        server = make_server(settings, create_app(settings, tracing=open_tracing("order-api", settings.commit)))
+        server = make_server(settings, create_app(settings, tracing=tracing))
         server.run(sockets=[listener])
     if not server.started:
         sys.exit(STARTUP_FAILED)

@@ -95,12 +95,19 @@ def typename(name: str) -> Any:
     return Field(default=name, alias="__typename", examples=[name])
 
 
+def _digits(value: object) -> object:
+    """Reject what Python takes for a whole number and other languages do not, such as 1_0."""
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]+", value):
+        raise PydanticCustomError("int_parsing", "Input should be a valid integer, such as 20")
+    return value
+
+
 class PageQuery(BaseModel):
     """Query parameters of a list. An unknown parameter is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)] = 20
     cursor: Annotated[
         str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the previous page.")
     ] = None

@@ -85,6 +85,7 @@ def make_server(settings: ApiSettings, app: FastAPI) -> Server:
             server_header=False,
             proxy_headers=False,  # the service does not use the caller's address
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+            workers=1,  # otherwise WEB_CONCURRENCY of the environment is read
         ),
         app,
         lame_duck_seconds=settings.lame_duck_seconds,

@@ -20,30 +20,38 @@ class ProcessorSettings(PaymentSettings):
     visibility_seconds: Annotated[int, Field(ge=2, le=12 * 3600)] = 30
     """Visibility time-out of a received message, unless it is extended."""
     retry_cap_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
-    drain_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Longest pause before a failed message is handled again."""
+    drain_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Time after SIGTERM to finish the messages in progress. The stop time-out of the task must be at least 15 seconds
     longer, to release the other messages, flush the publisher and send the last traces."""
-    storage_deadline_seconds: Annotated[float, Field(gt=0)] = 10.0
-    lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    """Duration of a worker's lease on an order with a payment. If it is longer, fewer slow workers lose their lease,
-    but the orders of crashed workers wait longer. The fence keeps the order correct in both cases."""
-    payment_calls_per_second: Annotated[float, Field(gt=0)] = 100.0
+    storage_deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Time limit of one call to DynamoDB, retries included."""
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Lease of a worker on an order with a payment. A longer lease is lost by fewer slow workers, but delays the orders
+    of crashed workers. The fence keeps both cases correct."""
+    payment_calls_per_second: Annotated[float, Field(gt=0, le=10_000)] = 100.0
     """Highest rate of this process's calls to the payment provider. After an outage, or once the provider throttles,
     the rate is lower and rises step by step."""
 
-    sweep_interval_seconds: Annotated[float, Field(gt=0)] = 5.0
+    sweep_interval_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """Mean time between two sweeps of the open orders."""
 
     @model_validator(mode="after")
     def _check_drain_time(self) -> Self:
         if self.drain_seconds <= self.receive_wait_seconds:
-            raise ValueError("drain_seconds must be longer than receive_wait_seconds")
+            raise ValueError(
+                f"ORDER_DRAIN_SECONDS: must be longer than ORDER_RECEIVE_WAIT_SECONDS, such as "
+                f"{self.receive_wait_seconds + 40}"
+            )
         return self
 
     @model_validator(mode="after")
     def _check_concurrency(self) -> Self:
         if self.pollers > 1 and self.concurrency < self.pollers * MAX_BATCH:
-            raise ValueError(f"{self.pollers} pollers need a concurrency of {self.pollers * MAX_BATCH} or more")
+            raise ValueError(
+                f"ORDER_CONCURRENCY: {self.pollers} pollers need at least {MAX_BATCH} each, such as "
+                f"{self.pollers * MAX_BATCH}"
+            )
         return self
 
     @property

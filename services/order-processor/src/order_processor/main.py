@@ -19,10 +19,11 @@ from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import load_settings
 from order_shared.runtime.gc_tuning import freeze_heap
 from order_shared.runtime.logging import configure_logging
-from order_shared.runtime.program import answer_version
 from order_shared.runtime.readiness import Readiness
+from order_shared.runtime.settings import reject
 from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
+from order_shared.runtime.tracing.port import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -31,21 +32,20 @@ MAX_IDLE_SECONDS = 90.0
 
 
 def run() -> None:
-    answer_version("order-processor")
     settings = load_settings(ProcessorSettings)
     if home := settings.home_elsewhere:
-        raise SystemExit(f"order-processor runs only in the home region {home}; AWS_REGION is {settings.aws_region}")
+        reject(f"AWS_REGION: order-processor runs only in the home region {home}, not in {settings.aws_region}")
+    tracing = open_tracing("order-processor", settings.commit)
     stripe.enable_telemetry = False  # telemetry writes to a home directory, which the container does not have
     configure_logging(settings.log_level)
     with listen(settings.host, settings.port) as listener:
-        uvloop.run(serve(settings, listener))
+        uvloop.run(serve(settings, listener, tracing))
 
 
-async def serve(settings: ProcessorSettings, listener: socket.socket) -> None:
+async def serve(settings: ProcessorSettings, listener: socket.socket, tracing: Tracing) -> None:
     """Process messages until SIGTERM or SIGINT, then drain."""
     metrics = ProcessorMetrics()
     metrics.name_build("order-processor", settings.commit)
-    tracing = open_tracing("order-processor", settings.commit)
     payments = StripeGateway(
         settings.payment_api_key.get_secret_value(),
         settings.payment_api_base,

@@ -261,8 +261,7 @@ def _dead_letter() -> dict[str, Any]:
 
 
 def main() -> None:
-    json.dump(document(), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.buffer.write(f"{json.dumps(document(), indent=2, ensure_ascii=False)}\n".encode())
 
 
 if __name__ == "__main__":

@@ -1,28 +1,27 @@
-"""Settings that all services share, read from environment variables.
-
-Every variable has the prefix `ORDER_`, except AWS's own (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials). White space
-around a value, as an editor or `echo` leaves it in a secret, is removed. Nothing is read at import: a process loads its
-settings once, in `main`.
-"""
+"""Settings that all services share, in addition to AWS's own credentials and profile."""
 
 import importlib.util
-import os
 import re
 from enum import IntEnum, StrEnum
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from aws_json_client import DYNAMODB, SQS
 from aws_json_client.endpoints import resolve
+from aws_json_client.proxies import proxy_for
+from order_shared.runtime.settings import ProgramSettings, Variable, load_settings
 from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, TableNames, order_queue
 
-S = TypeVar("S", bound="Settings")
+__all__ = ["Environment", "OpenShards", "PaymentSettings", "Settings", "load_settings"]
+
+REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 
 LIVE_KEYS = ("sk_live_", "rk_live_")
 """Prefixes of live keys (secret and restricted) of the payment provider. Live keys move real money."""
 TEST_KEYS = ("sk_test_", "rk_test_")
+PROVIDER = "https://api.stripe.com"
+"""Address of the provider's API if `payment_api_base` is not set."""
 
 
 class Environment(StrEnum):
@@ -39,38 +38,51 @@ class OpenShards(IntEnum):
     ALL = OPEN_SHARDS
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="ORDER_", frozen=True, populate_by_name=True, hide_input_in_errors=True
-    )
-
+class Settings(ProgramSettings):
     env: Environment = Environment.LOCAL
-    table_prefix: str = ""
+    table_prefix: Annotated[str, Field(examples=["dev-"])] = ""
     """Prefix of every table; `{env}-` if not set."""
-    queue_name: str = ""
+    queue_name: Annotated[str, Field(examples=["dev-orders"])] = ""
     """Name of the work queue; `{table_prefix}orders` if not set."""
-    dlq_name: str = ""
+    dlq_name: Annotated[str, Field(examples=["dev-orders-dead"])] = ""
     """Name of the dead-letter queue; `{table_prefix}orders-dead` if not set."""
 
-    aws_region: Annotated[str, Field(validation_alias="AWS_REGION")]
-    aws_endpoint_url: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL")] = None
-    aws_endpoint_url_dynamodb: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_DYNAMODB")] = None
-    aws_endpoint_url_sqs: Annotated[str | None, Field(validation_alias="AWS_ENDPOINT_URL_SQS")] = None
+    aws_region: Annotated[
+        str, Variable("AWS_REGION", "AWS_DEFAULT_REGION"), Field(title="a region of AWS", examples=["eu-central-1"])
+    ]
+    aws_endpoint_url: Annotated[
+        str | None,
+        Variable("AWS_ENDPOINT_URL"),
+        Field(title="a URL with a scheme, a host and an optional port", examples=["http://127.0.0.1:4566"]),
+    ] = None
+    """Endpoint of every AWS service; AWS's own if not set."""
+    aws_endpoint_url_dynamodb: Annotated[
+        str | None,
+        Variable("AWS_ENDPOINT_URL_DYNAMODB"),
+        Field(title="a URL with a scheme, a host and an optional port", examples=["http://127.0.0.1:8000"]),
+    ] = None
+    """Endpoint of DynamoDB; `AWS_ENDPOINT_URL` if not set."""
+    aws_endpoint_url_sqs: Annotated[
+        str | None,
+        Variable("AWS_ENDPOINT_URL_SQS"),
+        Field(title="a URL with a scheme, a host and an optional port", examples=["http://127.0.0.1:9324"]),
+    ] = None
+    """Endpoint of SQS; `AWS_ENDPOINT_URL` if not set."""
 
     aws_client: Literal["aws-json-client", "aioboto3"] = "aws-json-client"
     """Client for DynamoDB and SQS. `aioboto3` is the stock SDK, for comparison: it uses several times the CPU and needs
     the extra `order-shared[aioboto3]`."""
 
-    home_region: Annotated[str | None, Field(min_length=1)] = None
-    """Home region: the only region that may write to the replicated tables, because uniqueness and transactions do not
-    span regions. In every other region the API only reads, and the processor does not start. If not set, this region is
-    the home region."""
+    home_region: Annotated[str | None, Field(title="a region of AWS", examples=["eu-central-1"])] = None
+    """Home region: the only one that takes writes among the regions with replicated tables, because uniqueness and
+    transactions do not span regions. In every other region the API only reads, and the processor does not start. If not
+    set, this region is the home region."""
 
     open_shards: OpenShards = OpenShards.DEFAULT
     """Number of keys of the index `open_orders` that this process writes: 16, or 128 for more than 1,000 orders a
     second. Every process reads all 128 keys. `docs/evolution.md` describes the change to 128 keys and back."""
 
-    sweep_base_seconds: Annotated[float, Field(gt=0)] = 15.0
+    sweep_base_seconds: Annotated[float, Field(gt=0, le=3600)] = 15.0
     """Seconds that an order may stay open before a sweep republishes its message; doubles with each sweep."""
 
     stock_increases_counted: bool = True
@@ -78,8 +90,9 @@ class Settings(BaseSettings):
     to false while tasks of a release without the counter run: a read transaction then proves a shortage. On a hot
     product, concurrent attempts to take stock may cancel that transaction and delay the proof."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    host: Annotated[str, Field(title="an address of this machine", examples=["::"])] = "127.0.0.1"
+    """Address to listen on: IPv4, IPv6 or a name. `0.0.0.0` is every IPv4 address, `::` every address."""
+    port: Annotated[int, Field(ge=0, le=65535, examples=[8080])] = 0
     """0 selects a free port; the log line `listening` has the address."""
     commit: str = "unknown"
     """Commit that the image was built from, for metrics and traces."""
@@ -87,16 +100,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _stripped_with_default_names(cls, values: dict[str, object]) -> dict[str, object]:
-        values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
-        # An empty AWS variable counts as not set, as in AWS's tools.
-        values = {name: value for name, value in values.items() if value != "" or not name.startswith("AWS_")}
-        if (other_name := os.environ.get("AWS_DEFAULT_REGION", "").strip()) and "aws_region" not in values:
-            values.setdefault("AWS_REGION", other_name)
+    def _with_default_names(cls, values: dict[str, object]) -> dict[str, object]:
         prefix = values.get("table_prefix") or f"{values.get('env') or Environment.LOCAL}-"
         queue = order_queue(str(prefix))
         defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+    @field_validator("home_region")
+    @classmethod
+    def _region(cls, region: str | None) -> str | None:
+        """Reject a name that no region can have: with it, this region would silently take no writes."""
+        if region is not None and not REGION.fullmatch(region):
+            raise ValueError("must be a region of AWS, such as eu-central-1")
+        return region
 
     @field_validator("aws_client")
     @classmethod
@@ -105,19 +121,18 @@ class Settings(BaseSettings):
             raise ValueError(f"{client} is not installed; install order-shared[{client}]")
         return client
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _printable(cls, value: object) -> object:
-        """Reject control characters: no setting needs them, and an HTTP header cannot contain them."""
-        if isinstance(value, str) and not value.isprintable():
-            raise ValueError("contains a line break or another control character")
-        return value
-
     @model_validator(mode="after")
-    def _addresses_are_known(self) -> Self:
-        """Reject an invalid region, endpoint or profile before anything is opened."""
-        resolve(DYNAMODB, self.aws_region, self.dynamodb_endpoint)
-        resolve(SQS, self.aws_region, self.sqs_endpoint)
+    def _can_be_reached(self) -> Self:
+        """Reject an invalid region, endpoint, profile or proxy before anything is opened."""
+        for service, endpoint, name in (
+            (DYNAMODB, self.dynamodb_endpoint, self.aws_endpoint_url_dynamodb and "AWS_ENDPOINT_URL_DYNAMODB"),
+            (SQS, self.sqs_endpoint, self.aws_endpoint_url_sqs and "AWS_ENDPOINT_URL_SQS"),
+        ):
+            try:
+                proxy_for(resolve(service, self.aws_region, endpoint).url)
+            except ValueError as error:
+                variable = "AWS_REGION" if endpoint is None else name or "AWS_ENDPOINT_URL"
+                raise ValueError(f"{variable}: {error}") from None
         return self
 
     @property
@@ -141,9 +156,11 @@ class Settings(BaseSettings):
 class PaymentSettings(Settings):
     """Settings of programs that call the payment provider, in addition to those of every service."""
 
-    payment_api_key: SecretStr
+    payment_api_key: Annotated[SecretStr, Field(examples=["sk_test_your-key"])]
     """Secret key of the payment provider: ASCII without spaces. A live key in prod, a test key everywhere else."""
-    payment_api_base: str | None = None
+    payment_api_base: Annotated[
+        str | None, Field(title="an https URL", examples=["https://payments.internal.example.com"])
+    ] = None
     """URL of the provider's API; None for the SDK's default. It must use https outside the local stack."""
     payment_environment: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,40}$")] = ""
     """Name of the environment in the metadata of its payments; `ORDER_ENV` if not set. Environments that share an
@@ -174,31 +191,14 @@ class PaymentSettings(Settings):
     @classmethod
     def _require_https(cls, address: str | None, info: ValidationInfo) -> str | None:
         """Reject plain HTTP: every request contains the API key."""
-        if not address or info.data.get("env") is Environment.LOCAL:
-            return address
-        if not re.match(r"https://[^/]", address):
+        schemes = "https?" if info.data.get("env") is Environment.LOCAL else "https"
+        if address and not re.match(rf"{schemes}://[^/]", address):
             raise ValueError(
                 "it must begin with https:// unless ORDER_ENV is local, such as https://payments.internal.example.com"
             )
         return address
 
-
-def load_settings(kind: type[S]) -> S:
-    """Return the settings of this process.
-
-    Raises SystemExit for invalid settings, with one line per error. The message contains no values.
-    """
-    try:
-        return kind()  # pyright: ignore[reportCallIssue]  # pydantic reads the fields from the environment
-    except ValidationError as error:
-        faults = [
-            f"  {_variable(kind, fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False)
-        ]
-        raise SystemExit("\n".join(["invalid configuration:", *faults])) from None
-
-
-def _variable(kind: type[Settings], location: tuple[int | str, ...]) -> str:
-    """Return the name of the environment variable that caused a validation error at `location`."""
-    name = str(location[0]) if location else "settings"
-    return name if name.isupper() or name not in kind.model_fields else f"ORDER_{name}".upper()
+    @model_validator(mode="after")
+    def _provider_can_be_reached(self) -> Self:
+        proxy_for(self.payment_api_base or PROVIDER)  # fails for a proxy that cannot be used
+        return self

@@ -1,16 +1,15 @@
 """Interval between two polls of ECS."""
 
-import os
 import time
 
+from orderctl.settings import DeploySettings, load_settings
+
 LOOK_SECONDS = 5.0
-LOOK_VARIABLE = "ORDER_DEPLOY_LOOK_SECONDS"
-"""Environment variable that overrides the interval in seconds, for a shorter one in tests with a simulated ECS."""
 
 
 def poll_sleep() -> None:
     """Sleep between two polls of ECS."""
-    time.sleep(float(os.environ.get(LOOK_VARIABLE, LOOK_SECONDS)))
+    time.sleep(load_settings(DeploySettings).deploy_look_seconds)
 
 
 wait_for_listener = poll_sleep

@@ -1,6 +1,5 @@
 """Functions that run the deployment engine for a command and report its result."""
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,8 +32,6 @@ from orderctl.deploy.engine import Engine, HookDecision, Outcome, Step
 from orderctl.deploy.smoke import Smoke
 from orderctl.exceptions import ExitCode, Failed, Refused
 from orderctl.terminal import Output, can_ask, errors, print_json
-
-TOKEN_VARIABLE = "ORDER_SMOKE_TOKEN"  # noqa: S105 - the variable's name
 
 LEFT = {
     Step.CHECKING: "nothing was changed; run the same `orderctl` command again",
@@ -244,9 +241,10 @@ def _hook_decision(
         except (DeploymentRefused, Refused) as error:
             report.noted(f"green cannot be tested, so the deployment stays paused: {error}")
             return HookDecision.WAIT
+        token = context.settings.smoke_token
         checks = Smoke(
             url=url,
-            token=os.environ.get(TOKEN_VARIABLE) or None,
+            token=token.get_secret_value() if token else None,
             release=release,
             # A rollback to a release from before this header must stay possible.
             may_be_unnamed=options.is_rollback,

@@ -8,18 +8,17 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from devstack.commands.running import demonstration, watch_until_interrupted
+from devstack.commands.running import demonstration, usable, watch_until_interrupted
 from devstack.deploy_demo import FIRST, GOOD, Row, run_deploy_demo
 from devstack.ecs_stack import ENVIRONMENT, EcsStack, running_ecs_stack
 from orderctl.terminal import console
 
 
 def serve_ecs(state: Path, speed: float) -> None:
-    """Serve the fake of ECS until Ctrl-C. Raises ChildFailed if a process exits."""
-    with console.status("starting the fake of ECS and the embedded AWS"):
-        entered = contextlib.ExitStack()
-        stack = entered.enter_context(running_ecs_stack(state / "logs", speed=speed))
-    with entered:
+    """Serve the fake until Ctrl-C. Raises ChildFailed if a process exits."""
+    with contextlib.ExitStack() as entered:
+        with console.status("starting the fake of ECS and the embedded AWS"):
+            stack = entered.enter_context(running_ecs_stack(usable(state) / "logs", speed=speed))
         _print_how_to(stack, speed)
         watch_until_interrupted(stack.group)
     console.print("everything has been shut down")

@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import fcntl
-import os
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import Field
 from rich import box
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -17,16 +17,26 @@ from rich.text import Text
 
 from aws_json_client import CredentialsProvider
 from devstack.commands.deployments import demonstrate_deploy, serve_ecs
-from devstack.commands.running import WATCH_SECONDS, demonstration, watch_until_interrupted
+from devstack.commands.running import WATCH_SECONDS, demonstration, usable, watch_until_interrupted
 from devstack.demo import DemoFailed, Row, run_demo
 from devstack.emulator import EmulatorMissing
-from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, Issuer
+from devstack.issuer import ALL_SCOPES, DEFAULT_TTL_SECONDS, BrokenKey, Issuer
 from devstack.processes import ChildFailed
 from devstack.seed import SeedFileInvalid, SeedProduct, default_files, load, read_products
 from devstack.stack import ISSUER_KEY_FILE, Stack, published, running_stack
 from order_shared.runtime.config import Settings
+from order_shared.runtime.settings import ProgramSettings, Variable, load_settings
 from orderctl.profile import DEFAULT_STATE, STACK_FILE, make_target, reported_failures
 from orderctl.terminal import console, printable
+
+
+class SeedSettings(ProgramSettings):
+    """Target of `seed`."""
+
+    aws_endpoint_url: Annotated[
+        str | None, Variable("AWS_ENDPOINT_URL"), Field(title="a URL", examples=["http://127.0.0.1:4566"])
+    ] = None
+    """If set, it and the settings of the services select the target instead of the running stack."""
 
 
 class AlreadyRunning(Exception):
@@ -80,7 +90,7 @@ def seed(
     The target is the stack started by `up`. If AWS_ENDPOINT_URL is set, it and the ORDER_ settings select the target.
     """
     with _reported_failures():
-        target = make_target("AWS_ENDPOINT_URL" not in os.environ, state)
+        target = make_target(load_settings(SeedSettings).aws_endpoint_url is None, state)
         products = read_products(files or default_files())
         created = _load(products, target.settings, target.credentials)
         console.print(f"{created} products loaded, {len(products) - created} already existed")
@@ -95,7 +105,8 @@ def token(
     state: StateOption = DEFAULT_STATE,
 ) -> None:
     """Print a signed development token for the API of the local stack."""
-    typer.echo(Issuer.at(state / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
+    with _reported_failures():
+        typer.echo(Issuer.at(usable(state) / ISSUER_KEY_FILE).token(tenant, customer, scope, ttl))
 
 
 @app.command()
@@ -204,8 +215,7 @@ def _print_addresses(stack: Stack, state: Path) -> None:
 @contextlib.contextmanager
 def _only_one(state: Path) -> Iterator[None]:
     """Allow one stack per state folder: a second stack would overwrite the addresses of the first."""
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "up.lock").open("w") as lock:
+    with (usable(state) / "up.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -224,6 +234,6 @@ def _reported_failures() -> Iterator[None]:
             if error.log:
                 console.print(Panel(Text(printable(error.log)), title="end of its log"))
             raise typer.Exit(1) from error
-        except (AlreadyRunning, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
+        except (AlreadyRunning, BrokenKey, DemoFailed, EmulatorMissing, SeedFileInvalid) as error:
             console.print(str(error), style="red")
             raise typer.Exit(1) from error

@@ -9,12 +9,14 @@ from devstack.address import part_options
 from devstack.payments.api import make_app
 from devstack.payments.bank import SLOW_SECONDS, Bank, Token
 from order_shared.runtime.logging import configure_logging
+from order_shared.runtime.program import begin
 from order_shared.runtime.sockets import listen
 
 DRAIN_SECONDS = 5.0
 
 
 def main() -> None:
+    begin("devstack")
     parser = part_options("Run the local payment sandbox.")
     parser.add_argument(
         "--slow-seconds", type=float, default=SLOW_SECONDS, help=f"duration of a payment with {Token.SLOW}"

@@ -31,8 +31,7 @@ def main() -> None:
         return
     app = FastAPI()
     api.mount(app)
-    json.dump(openapi.document(app), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.buffer.write(f"{json.dumps(openapi.document(app), indent=2, ensure_ascii=False)}\n".encode())
 
 
 if __name__ == "__main__":

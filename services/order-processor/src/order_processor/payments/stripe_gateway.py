@@ -26,6 +26,7 @@ from order_processor.payments.stripe_errors import (
 from order_processor.payments.stripe_http import HttpxClient
 from order_shared.domain.money.charges import AmountNotChargeable, provider_amount
 from order_shared.domain.order.payments import Charge, PaymentCall
+from order_shared.runtime.config import PROVIDER
 
 CONNECT_SECONDS = 2.0
 REQUEST_SECONDS = 8.0
@@ -66,7 +67,7 @@ class StripeGateway:
         request_seconds: float = REQUEST_SECONDS,
     ) -> None:
         self._environment = environment
-        self._http = HttpxClient(connect_seconds, request_seconds)
+        self._http = HttpxClient(api_base or PROVIDER, connect_seconds, request_seconds)
         stripe_client = stripe.StripeClient(
             api_key,
             base_addresses={"api": api_base.rstrip("/")} if api_base else {},

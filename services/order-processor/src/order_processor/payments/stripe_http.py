@@ -7,18 +7,23 @@ from typing import Any
 import httpx2
 import stripe
 
+from aws_json_client.proxies import proxy_for
+
 
 class HttpxClient(stripe.HTTPClient):
     """HTTP client with a time-out for the whole request, which the SDK's client does not have."""
 
     name = "httpx2"
 
-    def __init__(self, connect_seconds: float, request_seconds: float) -> None:
+    def __init__(self, api_base: str, connect_seconds: float, request_seconds: float) -> None:
         super().__init__()
         self._request_seconds = request_seconds
         self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(request_seconds, connect=connect_seconds),
-            limits=httpx2.Limits(max_connections=None),  # the number of concurrent messages is the limit
+            transport=httpx2.AsyncHTTPTransport(
+                proxy=proxy_for(api_base),
+                limits=httpx2.Limits(max_connections=None),  # the number of concurrent messages is the limit
+            ),
         )
 
     async def request_async(

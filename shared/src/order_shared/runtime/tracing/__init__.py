@@ -9,7 +9,12 @@ request to the message and to the log lines of both services.
 import os
 import re
 from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
+from pydantic import Field, model_validator
+
+from aws_json_client.proxies import proxy_for
+from order_shared.runtime.settings import ProgramSettings, Variable, load_settings, reject
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -22,6 +27,56 @@ def trace_id_of(traceparent: str | None) -> str | None:
     return named and named[1]
 
 
+class TracingSettings(ProgramSettings):
+    """OpenTelemetry's variables, read only if tracing is enabled. Its other variables are read by its SDK."""
+
+    endpoint: Annotated[
+        str | None,
+        Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        Field(pattern=r"^https?://[^/\s]", title="an http or https URL", examples=["http://127.0.0.1:4318"]),
+    ] = None
+    """Collector of the traces. Tracing is disabled without it."""
+    exporter: Annotated[Literal["otlp", "console", "none"], Variable("OTEL_TRACES_EXPORTER")] = "otlp"
+    disabled: Annotated[bool, Variable("OTEL_SDK_DISABLED")] = False
+    protocol: Annotated[
+        Literal["http/protobuf"], Variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+    ] = "http/protobuf"
+    sampler: Annotated[
+        Literal[
+            "always_on",
+            "always_off",
+            "traceidratio",
+            "parentbased_always_on",
+            "parentbased_always_off",
+            "parentbased_traceidratio",
+        ],
+        Variable("OTEL_TRACES_SAMPLER"),
+    ] = "parentbased_always_on"
+    sampler_argument: Annotated[float, Variable("OTEL_TRACES_SAMPLER_ARG"), Field(ge=0, le=1)] = 1.0
+    """Share of the traces that `…traceidratio` records."""
+    queue: Annotated[int, Variable("OTEL_BSP_MAX_QUEUE_SIZE"), Field(ge=1, le=1_000_000)] = 2048
+    """Spans that wait for their export; further ones are dropped."""
+    batch: Annotated[int, Variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"), Field(ge=1, le=1_000_000)] = 512
+    delay: Annotated[
+        int, Variable("OTEL_BSP_SCHEDULE_DELAY"), Field(ge=1, le=3_600_000, title="a whole number of milliseconds")
+    ] = 5000
+    """Time between two exports."""
+    timeout: Annotated[
+        int, Variable("OTEL_BSP_EXPORT_TIMEOUT"), Field(ge=1, le=3_600_000, title="a whole number of milliseconds")
+    ] = 30000
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.batch > self.queue:
+            raise ValueError(
+                f"OTEL_BSP_MAX_QUEUE_SIZE: must be at least OTEL_BSP_MAX_EXPORT_BATCH_SIZE, which is {self.batch}, "
+                f"such as {4 * self.batch}"
+            )
+        if self.endpoint:
+            proxy_for(self.endpoint)  # fails for a proxy that cannot be used
+        return self
+
+
 def is_tracing_enabled(environment: Mapping[str, str]) -> bool:
     """Return whether the environment enables tracing. No collector is used by default.
 
@@ -29,22 +84,20 @@ def is_tracing_enabled(environment: Mapping[str, str]) -> bool:
     """
     if environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return False
-    match environment.get("OTEL_TRACES_EXPORTER", "otlp"):
-        case "otlp" | "":
-            names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-            return any(environment.get(name) for name in names)
-        case "console":
-            return True
-        case "none":
-            return False
-        case other:
-            raise SystemExit(f"OTEL_TRACES_EXPORTER must be otlp, console or none, not {other!r:.40}")
+    exporter = environment.get("OTEL_TRACES_EXPORTER") or "otlp"
+    if exporter not in ("otlp", "console", "none"):
+        reject("OTEL_TRACES_EXPORTER: must be one of otlp, console, none, such as otlp")
+    if exporter == "otlp":
+        names = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+        return any(environment.get(name, "").strip() for name in names)
+    return exporter == "console"
 
 
 def open_tracing(service: str, version: str) -> Tracing:
     """Return the tracing that the environment configures. Raises SystemExit for an unsupported exporter or protocol."""
     if not is_tracing_enabled(os.environ):
         return NO_TRACING
+    settings = load_settings(TracingSettings)
     from order_shared.runtime.tracing.spans import SpanTracing  # noqa: PLC0415 - imported only if tracing is enabled
 
-    return SpanTracing.exporting(service, version, os.environ)
+    return SpanTracing.exporting(service, version, settings)

@@ -24,12 +24,12 @@ from aws_json_client import Transport
 from order_shared.domain.order.events import Event
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import EventPublisher, Settled
+from order_shared.runtime.tracing import TracingSettings
 from order_shared.runtime.tracing.port import Tracing
 from order_shared.runtime.tracing.sampling import with_independent_draw
 from order_shared.runtime.tracing.traced import TracedPublisher, TracedTransport, fail
 
 PROPAGATOR = TraceContextTextMapPropagator()
-PROTOCOL = "http/protobuf"
 CLOSE_SECONDS = 3.0
 MESSAGING = {"messaging.system": "aws_sqs"}
 QUERY = "url.query"
@@ -42,21 +42,21 @@ class SpanTracing(Tracing):
         self._tracer = provider.get_tracer("order_shared")
 
     @classmethod
-    def exporting(cls, service: str, version: str, environment: Mapping[str, str]) -> Self:
-        """Return tracing with the exporter, sampler and resource that OpenTelemetry's variables configure.
-
-        Raises SystemExit for an unsupported protocol.
-        """
-        names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-        given = [environment[name] for name in names if environment.get(name)]
-        if given and given[0] != PROTOCOL:
-            raise SystemExit(f"OTEL_EXPORTER_OTLP_PROTOCOL must be {PROTOCOL}")
-        to_console = environment.get("OTEL_TRACES_EXPORTER") == "console"
-        exporter: SpanExporter = ConsoleSpanExporter() if to_console else OTLPSpanExporter()
+    def exporting(cls, service: str, version: str, settings: TracingSettings) -> Self:
+        """Return tracing with the exporter, sampler and resource of OpenTelemetry's variables."""
+        exporter: SpanExporter = ConsoleSpanExporter() if settings.exporter == "console" else OTLPSpanExporter()
         named = Resource.create({"service.name": service, "service.version": version})
         provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
         provider.sampler = with_independent_draw(provider.sampler)
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+        provider.add_span_processor(
+            BatchSpanProcessor(
+                exporter,
+                max_queue_size=settings.queue,
+                schedule_delay_millis=settings.delay,
+                max_export_batch_size=settings.batch,
+                export_timeout_millis=settings.timeout,
+            )
+        )
         return cls(provider)
 
     async def aclose(self) -> None:
