@@ -32,7 +32,7 @@ class Client:
     """Stripe's SDK over the sandbox, which sends what it is given. Its methods raise stripe.StripeError."""
 
     def __init__(self, address: str) -> None:
-        self.http = HttpxClient(2.0, 10.0)
+        self.http = HttpxClient(address, 2.0, 10.0)
         self.address = address
 
     async def call(self, method: str, path: str, form: Mapping[str, Any] | None = None, **options: Any) -> Any:

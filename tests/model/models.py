@@ -109,7 +109,7 @@ BY_HAND = replace(
     name="hands",
     steps=MONEY_STEPS - {"ask_to_cancel", "cancel_pending", "request_cancel"} | names(OPERATOR) | {"fail", "note_failure", "note_failure_and_postpone", "cancel_by_hand", "change_amount"},
     variables=MONEY_VARIABLES - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.saved", "p.declined"},
-    constants=MONEY.constants | {"MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
+    constants={**MONEY.constants, "MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
     actors={"worker": 2, "customer": 1, "operator": 1},
     faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1},
 )  # fmt: skip

@@ -119,7 +119,7 @@ class Translator:
             return "my_fresh[me]" if "o.fence" in self.model.variables else "true"
         match node:
             case ast.Constant():
-                return str(int(node.value))
+                return str(int(node.value))  # type: ignore[arg-type] # the table has integers and truth values only
             case ast.Name():
                 value = self.model.constants.get(node.id, CONSTANTS.get(node.id, node.id))
                 return value if value == node.id else self.expression(str(value))
@@ -143,6 +143,7 @@ class Translator:
             index, owner = self._of(node.slice), node.value
         name = ast.unparse(owner)
         space, _, attribute = name.partition(".")
+        place: str | None
         stored = f"o.{attribute}" if space == "my" and name not in VARIABLES else name
         if stored not in self.model.variables:
             return str(self.model.fixed.get(stored, VARIABLES[stored].initial))

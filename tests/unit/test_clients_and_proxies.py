@@ -75,7 +75,7 @@ async def key_set(url: str) -> None:
 
 async def payments(url: str) -> None:
     charge = Charge(order_id="ord_1", amount=1, currency="EUR", payment_id="pi_1", attempts=PaymentAttempts())
-    async with aclosing(StripeGateway("sk_test_1", url)) as gateway:
+    async with aclosing(StripeGateway("sk_test_1", url, environment="local")) as gateway:
         await gateway.retrieve(charge)
 
 

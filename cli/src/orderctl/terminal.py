@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from order_shared.runtime.program import open_missing_streams
-from orderctl.exceptions import ExitCode, Interrupted, Refused, UsageError, exit_code_of
+from orderctl.exceptions import ExitCode, Failed, Interrupted, Refused, UsageError, exit_code_of
 from orderctl.signals import interruptible
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 
+from aws_json_client.proxies import proxy_for
 from order_operations.pace import Pace
 from order_shared.backoff import full_jitter
 from order_shared.domain.errors import PlatformError
@@ -113,7 +114,8 @@ async def open_provider(settings: PaymentSettings, *, calls_per_second: float) -
         "Stripe-Version": API_VERSION,
     }
     base = settings.payment_api_base or PROVIDER
-    async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS) as http:
+    transport = httpx2.AsyncHTTPTransport(proxy=proxy_for(base))
+    async with httpx2.AsyncClient(base_url=base, headers=headers, timeout=TIMEOUT_SECONDS, transport=transport) as http:
         yield PaymentProvider(http, calls_per_second=calls_per_second)
 
 

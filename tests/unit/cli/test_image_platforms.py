@@ -1,6 +1,6 @@
 """Images of an index are chosen by their system and their architecture."""
 
-from orderctl.deploy.ecr_repository import _entries
+from order_operations.deployments.ecr_repository import _entries
 
 
 def test_an_image_for_another_system_is_not_the_tasks_image() -> None:

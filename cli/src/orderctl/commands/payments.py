@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from order_operations.payment_provider import API_BASE
 from order_operations.payment_sweep import SweepTally, run_sweep
 from order_shared.domain.clock import to_text
+from order_shared.runtime.config import PROVIDER
 from orderctl.exceptions import ExitCode
 from orderctl.profile import (
     DEFAULT_STATE,
@@ -88,7 +88,7 @@ def sweep(
             target,
             target.settings.dynamodb_endpoint,
             environment=settings.environment_of_payments,
-            provider=settings.payment_api_base or API_BASE,
+            provider=settings.payment_api_base or PROVIDER,
             tables=f"{settings.table_prefix}*",
         )
         confirm(f"Cancel abandoned payments of {settings.environment_of_payments}?", yes=yes or dry_run)

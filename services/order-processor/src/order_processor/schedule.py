@@ -1,5 +1,6 @@
 """Schedule of an order's sweeps: the wait before the next one, and the number after which the order is parked."""
 
+import random
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import accumulate, count
@@ -7,6 +8,8 @@ from itertools import accumulate, count
 from order_shared.backoff import doubled
 
 CAP = timedelta(minutes=15)
+JITTER = 0.02
+"""Largest random extension of a wait, as a part of it: orders that were due together do not stay due together."""
 PARK_AFTER = timedelta(hours=24)
 """Sum of an order's waits after which it is parked for an operator."""
 
@@ -24,6 +27,10 @@ class SweepSchedule:
     def wait(self, sweeps: int) -> timedelta:
         """Return the wait after this many sweeps."""
         return timedelta(seconds=doubled(sweeps, base=self.base.total_seconds(), cap=CAP.total_seconds()))
+
+    def jittered_wait(self, sweeps: int) -> timedelta:
+        """Return the wait after this many sweeps, extended by a random part of up to JITTER."""
+        return self.wait(sweeps) * random.uniform(1, 1 + JITTER)  # noqa: S311 - no security purpose
 
     def is_overdue(self, sweeps: int) -> bool:
         """Return whether the waits of this many sweeps add up to PARK_AFTER."""

@@ -186,7 +186,7 @@ class Sweeper:
 
     async def _try_to_republish(self, entry: OpenOrder) -> RepublishResult:
         sweeps = entry.sweeps + 1
-        due_at = to_millis(self.clock() + self.schedule.wait(entry.sweeps))
+        due_at = to_millis(self.clock() + self.schedule.jittered_wait(entry.sweeps))
         order = await self.orders.postpone(entry, due_at, sweeps=sweeps)
         if order is None:
             return RepublishResult.SKIPPED  # the order ended, or another sweeper has postponed it
