@@ -67,16 +67,16 @@ REMOVALS = (
         SHARED / "storage/orders.py",
         "tenant out of the record of a reference",
         (
-            "record_key(order.customer, RecordKind.REFERENCE",
-            'record_key(Customer(tenant="-", id=order.customer.id), RecordKind.REFERENCE',
+            "record_key(customer, RecordKind.REFERENCE",
+            'record_key(Customer(tenant="-", id=customer.id), RecordKind.REFERENCE',
         ),
     ),
     removal(
         SHARED / "storage/orders.py",
         "customer out of the record of a reference",
         (
-            "record_key(order.customer, RecordKind.REFERENCE",
-            'record_key(Customer(tenant=order.customer.tenant, id="-"), RecordKind.REFERENCE',
+            "record_key(customer, RecordKind.REFERENCE",
+            'record_key(Customer(tenant=customer.tenant, id="-"), RecordKind.REFERENCE',
         ),
     ),
     removal(

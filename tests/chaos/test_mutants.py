@@ -17,7 +17,10 @@ from tests.chaos.mutation import (
 )
 
 ENCODER = Path("shared/src/order_shared/aws/encoding.py")
-OF_OPERATORS = {Path("cli/src/orderctl/deploy/lock.py"), Path("shared/src/order_shared/storage/audit_trail.py")}
+OF_OPERATORS = {
+    Path("operations/src/order_operations/deployments/lock.py"),
+    Path("shared/src/order_shared/storage/audit_trail.py"),
+}
 """They touch no order, and speak by boto3: test_deploy_lock.py and test_deploy_audit.py take away each of their
 conditions."""
 ITEMS = Path("shared/src/order_shared/storage/order_items.py")

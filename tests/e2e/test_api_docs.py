@@ -42,7 +42,7 @@ async def test_every_example_does_what_it_says(stack: Stack, shop: Shop, tmp_pat
     answers, printed = told.split(MARK)
     statuses = re.findall(r"HTTP/1.1 (\d{3})", answers)
     assert statuses == re.findall(r"^# (\d{3})", shell, re.MULTILINE)
-    codes = re.findall(r'"code":"(\w+)"', answers)
+    codes = re.findall(r'"instance":"[^"]*","code":"(\w+)"', answers)
     assert codes == re.findall(r"^# [45]\d\d `(\w+)`", shell, re.MULTILINE)
     assert answers.lower().count("idempotent-replayed: true") == 1
     assert printed.split("\n")[1:-1] == re.findall(r"^ *print\(.*\)  # (.*)$", python, re.MULTILINE)

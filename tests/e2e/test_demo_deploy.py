@@ -26,7 +26,7 @@ def test_the_demo_of_deployments_ends_well_and_leaves_nothing_behind(tmp_path: P
         "paused, waiting for approval",
         "OK   release: 5d6e7f8",
         "placed, replayed and read",
-        "green 2 of 2, 10 % of the traffic",
+        "green 2 of 2, 5 % of the traffic",
         "bake time",
         "successful",
         "$ orderctl status order-api",

@@ -90,7 +90,16 @@ async def smoke_test(url: str) -> None:
 
 async def tokens(url: str) -> None:
     fields = {"api": url, "services": {}, "aws": url, "region": "eu-central-1", "access_key": "a", "secret_key": "b"}
-    profile = StackProfile.model_validate({**fields, "table_prefix": "x-", "token_url": url, "client_secret": "c"})
+    profile = StackProfile.model_validate(
+        {
+            **fields,
+            "table_prefix": "x-",
+            "payments": url,
+            "payment_api_key": "k",
+            "token_url": url,
+            "client_secret": "c",
+        }
+    )
     await asyncio.to_thread(profile.token, "acme", "ada")
 
 
