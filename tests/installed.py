@@ -110,7 +110,18 @@ def test_orderctl_places_an_order_and_watches_the_stack(stack: Path) -> None:
     where = ("--local", "--state", str(stack))
     who = ("--tenant", "acme", "--customer", "ada")
     posted = run(
-        "orderctl", "orderctl", "orders", "post", "TEA-GREEN-100=1", "--wait", "--output", "json", *where, *who
+        "orderctl",
+        "orderctl",
+        "orders",
+        "post",
+        "TEA-GREEN-100=1",
+        "--key",
+        "first",
+        "--wait",
+        "--output",
+        "json",
+        *where,
+        *who,
     )
     assert posted.returncode == 0, posted.stdout
     assert json.loads(posted.stdout)["status"] == "confirmed"
