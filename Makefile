@@ -54,7 +54,7 @@ setup-demo:
 	@$(SETUP) install demo emulator
 
 ##@ Prove it
-.PHONY: sim sim-mutants chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing check-machines
+.PHONY: sim sim-mutants model conformance chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing check-machines
 sim: setup ## Play storms on a virtual clock: every fault, nothing lost or doubled (SEEDS=1000, or SEED=token to replay one)
 	@$(BIN)/python -m tests.simulation.campaign $(if $(SEED),--seed "$(SEED)",--seeds $(or $(SEEDS),1000))
 

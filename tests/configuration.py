@@ -11,7 +11,7 @@ from devstack.address import PartSettings
 from devstack.commands.local import SeedSettings
 from order_api.config import ApiSettings
 from order_processor.config import ProcessorSettings
-from order_shared.runtime.config import Settings
+from order_shared.runtime.config import PaymentSettings, Settings
 from order_shared.runtime.settings import ProgramSettings, describe, example, variables
 from order_shared.runtime.tracing import TracingSettings
 from orderctl.settings import ApiAccess, DeploySettings
@@ -22,6 +22,7 @@ PROGRAMS: Mapping[type[ProgramSettings], str] = {
     Settings: "Every service, and the commands of `orderctl` on storage and queues",
     ApiSettings: "order-api, in addition",
     ProcessorSettings: "order-processor, in addition",
+    PaymentSettings: "order-processor and `orderctl payments`, in addition",
     TracingSettings: "Traces of both services (OpenTelemetry)",
     ApiAccess: "`orderctl orders`, as a customer",
     DeploySettings: "`orderctl deploy` and the other deployment commands, and `orderctl env`",

@@ -91,7 +91,12 @@ class OrderApi(ServiceWorkspace):
                 ),
                 Statement(
                     sid="Claims",
-                    actions=["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+                    actions=[
+                        "dynamodb:ConditionCheckItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                    ],
                     resources=[data.idempotency_table_arn],
                 ),
                 Statement(

@@ -527,4 +527,4 @@ def test_a_provider_that_refuses_the_key_fails_the_command(bank: Bank, monkeypat
 def test_without_its_key_the_command_says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ORDER_PAYMENT_API_KEY")
     code, output = command("--dry-run")
-    assert (code, "ORDER_PAYMENT_API_KEY" in output) == (ExitCode.FAILED, True)
+    assert (code, "ORDER_PAYMENT_API_KEY" in output) == (ExitCode.USAGE, True)

@@ -123,7 +123,7 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
             terminal.deploy("bad image", API, BAD, "--auto", "--test-url", url, instead=GOOD),
         ]
         with _alarm_during_canary(account):
-            rows.append(anonymous.deploy("alarm in canary", API, FAULTY, "--auto", "--test-url", url, instead=GOOD))
+            rows.append(anonymous.deploy("alarm", API, FAULTY, "--auto", "--test-url", url, instead=GOOD))
         return [*rows, terminal.deploy("worker", PROCESSOR, GOOD)]
 
 
@@ -169,7 +169,9 @@ def _green_share(account: EcsStack) -> float:
 
 
 def _set_alarm(account: EcsStack, state: str) -> None:
-    httpx2.post(f"{account.ecs_address}{ADMIN}alarm", json={"name": ALARM, "state": state}).raise_for_status()
+    route = httpx2.HTTPTransport(proxy=proxy_for(account.ecs_address))
+    with httpx2.Client(base_url=account.ecs_address, transport=route) as http:
+        http.post(f"{ADMIN}alarm", json={"name": ALARM, "state": state}).raise_for_status()
 
 
 def _tags(account: EcsStack) -> dict[str, str]:

@@ -170,7 +170,12 @@ class Engine:
             self._pull(service, revision)
         watched = {name for each in service.unfinished for name in each.configuration.alarms}
         alarming = self._cloud.alarming(sorted(watched))
-        machine.advance(service, now, Observation(alarming, self.faults.broken, self.faults.unhealthy), self.timing)
+        machine.advance(
+            service,
+            now,
+            Observation(alarming=alarming, broken=self.faults.broken, unhealthy=self.faults.unhealthy),
+            self.timing,
+        )
 
     def _pull(self, service: Service, revision: Revision) -> None:
         """Find the images that tasks start with now. The first found digest holds for all tasks of the revision."""

@@ -179,7 +179,7 @@ class Configuration:
                 return [(FULL, 0)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """State of other services at one moment."""
 

@@ -1,7 +1,7 @@
 """Results of preflight and smoke checks, each with a name, a verdict and a detail."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from enum import StrEnum
 
 
@@ -17,6 +17,7 @@ class Check:
     name: str
     verdict: Verdict
     detail: str
+    _: KW_ONLY
     remedy: str = ""
     """Next command after FAIL."""
 

@@ -48,7 +48,7 @@ def check_image(
             "architecture",
             Verdict.FAIL,
             f"the tasks are {architecture}; the image is built for {built_for}",
-            f"build it for {architecture} with `make push`",
+            remedy=f"build it for {architecture} with `make push`",
         )
         yield Check("scan", Verdict.SKIP, f"there is no image for {architecture}")
         return
@@ -64,7 +64,7 @@ def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
             "scan",
             Verdict.FAIL,
             f"the image has findings: {_counted(found)}",
-            "list them with `aws ecr describe-image-scan-findings`, and deploy an image without them",
+            remedy="list them with `aws ecr describe-image-scan-findings`, and deploy an image without them",
         )
     if scan.status in NO_SCAN:
         return Check("scan", Verdict.SKIP, NO_SCAN[scan.status])
@@ -73,13 +73,13 @@ def check_scan(scan: Scan, blocking: Sequence[str] = DEFAULT_BLOCKING) -> Check:
             "scan",
             Verdict.FAIL,
             f"the scan is {scan.status}",
-            "run the same `orderctl` command again when it has ended",
+            remedy="run the same `orderctl` command again when it has ended",
         )
     if not scan.is_complete:
         reason, remedy = FAILED_SCAN.get(
             scan.status, (f"ECR reports the scan as {scan.status}", "see `aws ecr describe-image-scan-findings`")
         )
-        return Check("scan", Verdict.FAIL, reason, remedy)
+        return Check("scan", Verdict.FAIL, reason, remedy=remedy)
     return Check("scan", Verdict.OK, _counted(dict(sorted(scan.findings.items()))) or "no findings")
 
 
@@ -95,7 +95,7 @@ def check_freeze(freeze: Freeze | None, ref: ServiceRef) -> Check:
         "not frozen",
         Verdict.FAIL,
         f"frozen by {freeze.actor} since {freeze.since}: {freeze.reason}",
-        f"`orderctl continue {ref.place}` allows deployments again",
+        remedy=f"`orderctl continue {ref.place}` allows deployments again",
     )
 
 
@@ -111,7 +111,7 @@ def check_not_rejected(fleet: Fleet, service: Service, digest: str) -> Check:
         Override.REJECTED,
         Verdict.FAIL,
         detail,
-        f"`orderctl finish {fleet.ref.place}` moves the tags back; to deploy the image nevertheless, add "
+        remedy=f"`orderctl finish {fleet.ref.place}` moves the tags back; to deploy the image nevertheless, add "
         f"`--despite {Override.REJECTED} --reason …`",
     )
 
@@ -136,7 +136,7 @@ def check_none_under_way(fleet: Fleet) -> Check:
         "no deployment",
         Verdict.FAIL,
         f"{under_way.id} is under way: {under_way.state} {under_way.stage or ''}".strip(),
-        f"`orderctl finish {fleet.ref.place}` follows it to its end, `orderctl abort {fleet.ref.place}` rolls it back",
+        remedy=f"`orderctl finish {fleet.ref.place}` follows it, `orderctl abort {fleet.ref.place}` rolls it back",
     )
 
 
@@ -158,7 +158,7 @@ def _check_tasks(service: Service, ref: ServiceRef) -> Check:
             Override.TASKS,
             Verdict.FAIL,
             how_many,
-            f"see the events with `aws ecs describe-services --cluster {ref.cluster} --services {ref.service}`; "
+            remedy=f"see the events with `aws ecs describe-services --cluster {ref.cluster} --services {ref.service}`; "
             f"{_override(Override.TASKS)}",
         )
     return Check(Override.TASKS, Verdict.OK, how_many)
@@ -176,7 +176,7 @@ def _check_alarms(service: Service, cloudwatch: Any, ref: ServiceRef) -> Check:
     if missing:
         detail = f"missing, so they cannot roll back a deployment: {', '.join(missing)}"
         remedy = f"create them with `orderctl env apply --env {ref.environment}`; {_override(Override.ALARMS)}"
-        return Check(Override.ALARMS, Verdict.FAIL, detail, remedy)
+        return Check(Override.ALARMS, Verdict.FAIL, detail, remedy=remedy)
     if not ringing:
         return Check(Override.ALARMS, Verdict.OK, ", ".join(service.alarms))
     # Of a deployment that starts while one alarm is on, ECS watches none.
@@ -184,7 +184,7 @@ def _check_alarms(service: Service, cloudwatch: Any, ref: ServiceRef) -> Check:
     if service.running == 0:
         return Check(Override.ALARMS, Verdict.SKIP, f"{detail}; no task runs, so a deployment can do no harm")
     return Check(
-        Override.ALARMS, Verdict.FAIL, detail, f"wait until the alarms are off, or {_override(Override.ALARMS)}"
+        Override.ALARMS, Verdict.FAIL, detail, remedy=f"wait until the alarms are off, or {_override(Override.ALARMS)}"
     )
 
 

@@ -86,7 +86,7 @@ class Traffic:
                 "traffic",
                 Verdict.FAIL,
                 f"the rule sends {_shown(weights)}: one of its two groups must have 100 %",
-                f"see `orderctl status {ref.place}`; if no deployment is under way, set the weights with "
+                remedy=f"see `orderctl status {ref.place}`; if no deployment is under way, set the weights with "
                 "`aws elbv2 modify-rule`",
             )
             return
@@ -99,7 +99,7 @@ class Traffic:
             Override.TARGETS,
             Verdict.FAIL,
             detail,
-            f"see `aws elbv2 describe-target-health --target-group-arn {live[0]}`, or add `--despite "
+            remedy=f"see `aws elbv2 describe-target-health --target-group-arn {live[0]}`, or add `--despite "
             f"{Override.TARGETS} --reason …` to deploy nevertheless",
         )
 
