@@ -67,18 +67,18 @@ class OutputFailed(Failed):
 class _PrintableConsole(Console):
     """Console that escapes every string, also in tables, and does not wrap plain lines.
 
-    A failure of stdout raises OutputFailed. Messages on stderr are dropped if it fails, but not those of `tell`.
+    A failure of stdout raises OutputFailed. If stderr fails, messages are dropped, except those of `print_or_raise`.
     """
 
     def print(self, *objects: Any, **options: Any) -> None:
         try:
-            self.tell(*objects, **options)
+            self.print_or_raise(*objects, **options)
         except OSError as error:
             abandon(self.file)
             if not self.stderr:
                 raise OutputFailed(error) from error
 
-    def tell(self, *objects: Any, **options: Any) -> None:
+    def print_or_raise(self, *objects: Any, **options: Any) -> None:
         """Print, and raise OSError if that fails."""
         if all(isinstance(each, str) for each in objects):
             options.setdefault("soft_wrap", True)

@@ -107,7 +107,7 @@ def post(
     async def placed(client: OrderClient) -> Order:
         used = key if key is not None else str(uuid.uuid4())
         if key is None:
-            _tell_key(used)
+            _print_key(used)
         order = await client.place_order(quantities, reference=reference, payment_token=pay, idempotency_key=used)
         if order.replayed:
             errors.print("this order was placed before, with the same idempotency key", style="dim")
@@ -198,16 +198,15 @@ def watch(
     Connection(local=local, state=state, tenant=tenant, customer=customer).run(watched)
 
 
-def _tell_key(key: str) -> None:
+def _print_key(key: str) -> None:
     """Print the idempotency key on stderr. Raises Failed if that fails: a repetition would place a second order."""
-    told = errors.file.name != os.devnull  # which replaces a closed stream
-    if told:
-        try:
-            errors.tell(f"to repeat this command safely, add --key {key}", style="dim")
-        except OSError:
-            told = False
-    if not told:
-        raise Failed("nothing was sent, because the idempotency key cannot be told: choose one with --key")
+    failure = Failed("nothing was sent, because the idempotency key cannot be printed: choose one with --key")
+    if errors.file.name == os.devnull:  # it replaces a closed stream
+        raise failure
+    try:
+        errors.print_or_raise(f"to repeat this command safely, add --key {key}", style="dim")
+    except OSError as error:
+        raise failure from error
 
 
 async def _listed(client: OrderClient, query: OrderQuery) -> list[Order]:
