@@ -10,25 +10,19 @@ CapacityUnitCalculations.html (sizes), read-write-operations.html (writes), tran
 GSI.html, "Write capacity units" (indexes).
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from math import ceil
-from typing import Any
 
 from order_shared.tables import TABLES, Index, Table
+from tests import memory_dynamo
 from tests.chaos.wire import TRANSACTION, Call, Json
 
 KB = 1024
 CONTAINER_BYTES = 3
 ELEMENT_BYTES = 1
 TABLES_BY_NAME = {table.name: table for table in TABLES}
-
-CLAUSES = re.compile(r"\b(SET|REMOVE|ADD|DELETE) ")
-ASSIGNMENT = re.compile(r"(#\w+) = ((?:list_append|if_not_exists)\([^)]*\)|[^,]+)")
-SUM = re.compile(r"(#\w+) ([+-]) (:\w+)")
-FUNCTION = re.compile(r"(list_append|if_not_exists)\((#\w+), (:\w+)\)")
 
 Item = dict[str, Json]
 """As on the wire: each value under the name of its type."""
@@ -95,38 +89,9 @@ def _key_names(owner: Table | Index) -> list[str]:
 
 
 def updated(item: Item | None, update: Json) -> Item:
-    """The item after an update. Knows the expressions that our repositories write; raises ValueError at others."""
+    """Return the item after an update. Raises ValueError for an expression that the repositories do not write."""
     names, values = update.get("ExpressionAttributeNames", {}), update.get("ExpressionAttributeValues", {})
-    after = dict(item or update["Key"])
-    _, *clauses = CLAUSES.split(update["UpdateExpression"])
-    for keyword, clause in zip(clauses[::2], clauses[1::2], strict=True):
-        match keyword:
-            case "SET":
-                for path, expression in ASSIGNMENT.findall(clause):
-                    after[names[path]] = _evaluate(expression.strip(), item or {}, names, values)
-            case "REMOVE":
-                for path in clause.split(","):
-                    after.pop(names[path.strip()], None)
-            case "ADD":
-                for addition in clause.split(","):
-                    path, value = addition.split()
-                    before = Decimal((item or {}).get(names[path], {"N": "0"})["N"])
-                    after[names[path]] = {"N": str(before + Decimal(values[value]["N"]))}
-            case _:
-                raise ValueError(f"{keyword} is not known here")
-    return after
-
-
-def _evaluate(expression: str, item: Item, names: Json, values: Json) -> Any:
-    if found := SUM.fullmatch(expression):
-        name, sign, change = names[found[1]], found[2], Decimal(values[found[3]]["N"])
-        return {"N": str(Decimal(item[name]["N"]) + (change if sign == "+" else -change))}
-    if found := FUNCTION.fullmatch(expression):
-        name, value = names[found[2]], values[found[3]]
-        if found[1] == "if_not_exists":
-            return item.get(name, value)
-        return {"L": [*item[name]["L"], *value["L"]]}
-    return values[expression]
+    return memory_dynamo.updated(item or update["Key"], update["UpdateExpression"], names, values)
 
 
 class Ledger:

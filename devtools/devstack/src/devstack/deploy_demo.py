@@ -169,9 +169,7 @@ def _green_share(account: EcsStack) -> float:
 
 
 def _set_alarm(account: EcsStack, state: str) -> None:
-    route = httpx2.HTTPTransport(proxy=proxy_for(account.ecs_address))
-    with httpx2.Client(base_url=account.ecs_address, transport=route) as http:
-        http.post(f"{ADMIN}alarm", json={"name": ALARM, "state": state}).raise_for_status()
+    _control(account, "alarm", {"name": ALARM, "state": state})
 
 
 def _tags(account: EcsStack) -> dict[str, str]:
@@ -196,8 +194,13 @@ def _tags(account: EcsStack) -> dict[str, str]:
 
 def _serve(account: EcsStack, urls: Mapping[str, str], tags: Mapping[str, str]) -> None:
     """Set the address that serves in place of each image's tasks. `urls` are by tag, `tags` by digest."""
+    for digest, tag in tags.items():
+        if tag in urls:
+            _control(account, "serve", {"url": urls[tag], "digest": digest})
+
+
+def _control(account: EcsStack, action: str, arguments: Mapping[str, str]) -> None:
+    """Call an action of the fake that AWS does not have. Raises httpx2.HTTPStatusError."""
     route = httpx2.HTTPTransport(proxy=proxy_for(account.ecs_address))
     with httpx2.Client(base_url=account.ecs_address, transport=route) as http:
-        for digest, tag in tags.items():
-            if tag in urls:
-                http.post(f"{ADMIN}serve", json={"url": urls[tag], "digest": digest}).raise_for_status()
+        http.post(f"{ADMIN}{action}", json=arguments).raise_for_status()
