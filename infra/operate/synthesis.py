@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from infra.environments import Environment
 from infra.operate.context import OperateContext
 from infra.stacks import App, Stack
 from orderctl.exceptions import Failed, Refused
-from orderctl.signals import end_with_parent
+from orderctl.signals import postponed
 
 STACK_FILE = "cdk.tf.json"
 
@@ -42,7 +42,8 @@ def synthesize(
     running: dict[App, subprocess.Popen[str]] = {}
     try:
         for app in apps:
-            running[app] = _start(context, python, environment, app, folder / app, options)
+            with postponed() as begin:
+                running[app] = _start(context, python, environment, app, folder / app, options, begin)
         said = {app: process.communicate()[0] for app, process in running.items()}
     finally:
         for process in running.values():
@@ -80,7 +81,13 @@ def _stack_files(folder: Path) -> list[Path]:
 
 
 def _start(
-    context: OperateContext, python: Path, environment: Environment, app: App, out: Path, options: Sequence[str]
+    context: OperateContext,
+    python: Path,
+    environment: Environment,
+    app: App,
+    out: Path,
+    options: Sequence[str],
+    begin: Callable[[], None],
 ) -> subprocess.Popen[str]:
     out.mkdir(parents=True, exist_ok=True)
     environ = {**context.environ, "PYTHONPATH": "shared/src:."}
@@ -94,5 +101,5 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=end_with_parent,  # noqa: PLW1509 - this program has no threads
+        preexec_fn=begin,  # noqa: PLW1509 - this program has no threads
     )

@@ -38,6 +38,24 @@ def end_with_parent() -> None:
 
 
 @contextlib.contextmanager
+def postponed() -> Iterator[Callable[[], None]]:
+    """Deliver the signals that arrive in the block after it. Yield the `preexec_fn` of the process that it starts.
+
+    Python drops an exception that a signal handler raises while it forks: the interruption would be lost.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, *ENDING))
+
+    def begin() -> None:
+        end_with_parent()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        yield begin
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt in the block when a signal of `ENDING` arrives."""
     with handled(ENDING, _interrupt):
