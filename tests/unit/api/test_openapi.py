@@ -82,6 +82,42 @@ def test_it_is_a_valid_openapi_document() -> None:
     assert DOCUMENT["openapi"].startswith("3.1.")
 
 
+KEYWORDS = {
+    "$ref", "additionalProperties", "anyOf", "const", "default", "description", "enum", "examples", "format", "items",
+    "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "not", "oneOf", "pattern", "properties",
+    "propertyNames", "required", "title", "type", "uniqueItems",
+}  # fmt: skip
+"""The keywords of JSON Schema that the document uses. Readers ignore any other word, such as pydantic's `le`."""
+
+
+def schemas_in(part: Any) -> Iterator[dict[str, Any]]:
+    """Return every schema of the document, and every part of one."""
+    if isinstance(part, list):
+        for each in part:
+            yield from schemas_in(each)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key == "schema":
+                yield from subschemas(value)
+            elif key not in ("example", "examples"):
+                yield from schemas_in(value)
+
+
+def subschemas(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield schema
+    for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("properties", {}).values()):
+        yield from subschemas(each)
+    for key in ("items", "additionalProperties", "not", "propertyNames"):
+        if isinstance(schema.get(key), dict):
+            yield from subschemas(schema[key])
+
+
+def test_a_schema_has_no_keyword_that_readers_ignore() -> None:
+    used = {key for schema in schemas_in(DOCUMENT) for key in schema}
+    used |= {key for named in DOCUMENT["components"]["schemas"].values() for part in subschemas(named) for key in part}
+    assert used <= KEYWORDS
+
+
 def test_it_promises_no_server_of_its_own() -> None:
     assert [server["url"] for server in DOCUMENT["servers"]] == ["/"]
 

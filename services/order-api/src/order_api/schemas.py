@@ -72,8 +72,9 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Integer = Annotated[int, BeforeValidator(_whole)]
-"""Integer. JSON has one number type, so 2.0 is accepted as 2."""
+INTEGER = BeforeValidator(_whole)
+"""Accept 2.0 as 2, because JSON has one number type. It stands after the limits: before them, pydantic would leave the
+limits out of the JSON Schema."""
 
 
 class Request(BaseModel):
@@ -107,7 +108,7 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, BeforeValidator(_digits), Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)] = 20
     cursor: Annotated[
         str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the previous page.")
     ] = None

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import Instant, InstantIn, Integer, PageQuery, Request, Resource, typename
+from order_api.schemas import INTEGER, Instant, InstantIn, PageQuery, Request, Resource, typename
 from order_shared.domain.order.models import (
     MAX_LINES,
     MAX_QUANTITY,
@@ -27,7 +27,7 @@ MAX_LINES_SENT = 10 * MAX_LINES
 
 class OrderLineIn(Request):
     sku: Sku
-    quantity: Annotated[Integer, Field(ge=1, le=MAX_QUANTITY, examples=[2])]
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, examples=[2]), INTEGER]
 
 
 class OrderIn(Request):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import Instant, Integer, Request, Resource, typename
+from order_api.schemas import INTEGER, Instant, Request, Resource, typename
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
 from order_shared.domain.money.currencies import DECIMALS, UnknownCurrency, known_currency
 from order_shared.runtime.validation import TEXT_PATTERN
@@ -27,13 +27,14 @@ class ProductIn(Request):
         str, Field(min_length=1, max_length=MAX_NAME_LENGTH, pattern=TEXT_PATTERN, examples=["Green tea, 100 g"])
     ]
     unit_price: Annotated[
-        Integer,
+        int,
         Field(
             ge=0,
             le=MAX_UNIT_PRICE,
             description="Price in minor units of the currency (ISO 4217): 590 is 5.90 EUR or 590 JPY.",
             examples=[590],
         ),
+        INTEGER,
     ]
     currency: Annotated[
         str,
@@ -41,10 +42,8 @@ class ProductIn(Request):
         AfterValidator(_real_currency),
     ]
     stock_shards: Annotated[
-        Integer | None,
+        Annotated[int, Field(ge=1, le=MAX_STOCK_SHARDS), INTEGER] | None,
         Field(
-            ge=1,
-            le=MAX_STOCK_SHARDS,
             description="Number of stock shards: more shards allow more concurrent buyers. It cannot be reduced.",
             examples=[1],
         ),
@@ -59,7 +58,7 @@ def _not_zero(delta: int) -> int:
 
 class StockIn(Request):
     delta: Annotated[
-        Integer,
+        int,
         Field(
             ge=-MAX_DELTA,
             le=MAX_DELTA,
@@ -67,6 +66,7 @@ class StockIn(Request):
             examples=[100],
             json_schema_extra={"not": {"const": 0}},
         ),
+        INTEGER,
         AfterValidator(_not_zero),
     ]
 
