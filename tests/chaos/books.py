@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from devstack.payments.api import API_KEY
+from devstack.payments.options import API_KEY
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.order.events import event_of
 from order_shared.domain.order.models import Order

@@ -20,7 +20,7 @@ QUICK = {"ORDER_SWEEP_BASE_SECONDS": "1", "ORDER_SWEEP_INTERVAL_SECONDS": "0.5"}
 """Settings under which a lost message is found soon."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that disturb nothing; each takes a tenant of its own."""
     with running_stack(tmp_path_factory.mktemp("stack")) as started:

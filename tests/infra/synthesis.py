@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,16 +28,23 @@ SECONDS = 150  # less than the limit of the test that is the first to need the s
 
 ALL = "environments.pickle"
 CHANGES = "changes"
-WRITE = f"""
-import pickle, sys
+PROGRAMS = (
+    f"""
+import sys
 from pathlib import Path
 from tests.infra.planning import states
+states.main(Path(sys.argv[1]) / "{CHANGES}")
+""",
+    f"""
+import pickle, sys
+from pathlib import Path
 from tests.infra.variants import DEV, HCP, main, variants
 folder = Path(sys.argv[1])
-states.main(folder / "{CHANGES}")
 main(folder)
 (folder / "{ALL}").write_bytes(pickle.dumps({{**variants(), HCP: DEV}}))
-"""
+""",
+)
+"""Programs that write the stacks, run side by side."""
 
 HCP = "hcp"
 FEATURE = "feat-checkout-with-a-rather-long-name"
@@ -250,9 +258,15 @@ def _write(folder: Path) -> str:
     """Why it could not be done; nothing if it was. It is tried once, whoever asks."""
     if not PYTHON.exists():
         return f"{PYTHON.relative_to(ROOT)} is missing: run `make setup-infra`"
+    with ThreadPoolExecutor() as pool:
+        faults = pool.map(lambda program: _run(program, folder), PROGRAMS)
+    return "\n".join(filter(None, faults))
+
+
+def _run(program: str, folder: Path) -> str:
     try:
         subprocess.run(
-            [PYTHON, "-c", WRITE, folder],
+            [PYTHON, "-c", program, folder],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": f"{ROOT / 'shared' / 'src'}:{ROOT}"},
             capture_output=True,

@@ -43,14 +43,14 @@ class Storage:
     max_lines: int = MAX_LINES
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def emulator_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with engines.emulator(tmp_path_factory.mktemp("emulator")) as endpoint:
         _create_tables(endpoint)
         yield endpoint
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deploy_ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with ground(tmp_path_factory.mktemp("deployments")) as opened:
         yield opened
@@ -63,7 +63,7 @@ def desk(deploy_ground: Ground) -> Iterator[Desk]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dynamodb_local_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if missing := engines.dynamodb_local_missing():
         pytest.skip(missing)  # told once, in the header

@@ -14,8 +14,8 @@ import httpx2
 import iso4217
 import pytest
 
-from devstack.payments.api import API_KEY
 from devstack.payments.bank import Token
+from devstack.payments.options import API_KEY
 from devstack.payments.process import start_payments
 from devstack.processes import ProcessGroup
 from order_processor.handlers import make_handler

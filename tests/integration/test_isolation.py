@@ -51,12 +51,12 @@ every_keyed_route = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tables() -> TableNames:
     return TableNames.with_prefix(PREFIX)
 
 
-@pytest.fixture(scope="session", params=["fake", "emulator"])
+@pytest.fixture(scope="module", params=["fake", "emulator"])
 def endpoint(request: pytest.FixtureRequest) -> Iterator[str | None]:
     """Of the embedded AWS, with tables that only this suite has; None for the fakes."""
     if request.param == "fake":

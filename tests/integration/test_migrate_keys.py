@@ -30,6 +30,7 @@ from orderctl.exceptions import ExitCode
 from orderctl.main import app
 from tests import engines
 from tests.factories import make_order, make_record
+from tests.memory_dynamo import MemoryDynamo
 
 FAST = 1_000_000.0
 LAST_RELEASE_KEYS = (*SWEPT_SHARDS[:16], *PARKED_SHARDS[:16])
@@ -93,6 +94,12 @@ def created(endpoint: str, prefix: str) -> TableNames:
     return TableNames.with_prefix(prefix)
 
 
+@pytest.fixture
+def memory_shop() -> Shop:
+    """A shop in memory, for tests of the run; each pass reads 224 keys."""
+    return Shop(MemoryDynamo().client(), TableNames.with_prefix(""))
+
+
 @pytest.fixture(params=["emulator", "dynamodb-local"])
 async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Shop]:
     endpoint: str = request.getfixturevalue(f"{request.param.replace('-', '_')}_endpoint")
@@ -113,22 +120,22 @@ async def test_every_order_is_found_by_the_last_release_afterwards_and_nothing_e
     assert await shop.run().run() == 0, "a second run has nothing left to do"
 
 
-async def test_what_has_a_default_key_stays_there(shop: Shop) -> None:
+async def test_what_has_a_default_key_stays_there(memory_shop: Shop) -> None:
     orders = [make_order() for _ in range(20)]
     for order in orders:
-        await shop.on_16.add(order, make_record(order))
-    before = [await shop.item(order) for order in orders]
-    assert await shop.run().run() == 0
-    assert [await shop.item(order) for order in orders] == before
+        await memory_shop.on_16.add(order, make_record(order))
+    before = [await memory_shop.item(order) for order in orders]
+    assert await memory_shop.run().run() == 0
+    assert [await memory_shop.item(order) for order in orders] == before
 
 
-async def test_many_orders_of_one_key_are_read_page_by_page(shop: Shop) -> None:
-    orders = [await shop.place() for _ in range(40)]
+async def test_many_orders_of_one_key_are_read_page_by_page(memory_shop: Shop) -> None:
+    orders = [await memory_shop.place() for _ in range(40)]
     seen: list[int] = []
-    run = KeyMigrationRun(shop.migration, rate=2, sleep=no_wait, on_progress=seen.append)  # two to a page
+    run = KeyMigrationRun(memory_shop.migration, rate=2, sleep=no_wait, on_progress=seen.append)  # two to a page
     assert await run.run() == len(orders)
     assert seen[-1] == len(orders)
-    assert await shop.found_by_the_last_release() == names(*orders)
+    assert await memory_shop.found_by_the_last_release() == names(*orders)
 
 
 async def test_an_order_that_ends_meanwhile_does_not_come_back(shop: Shop) -> None:
@@ -202,30 +209,30 @@ async def test_two_runs_at_once_move_each_order_once(shop: Shop) -> None:
     assert await shop.found_by_the_last_release() == names(*orders)
 
 
-async def test_it_says_so_when_somebody_still_writes_the_other_keys(shop: Shop) -> None:
+async def test_it_says_so_when_somebody_still_writes_the_other_keys(memory_shop: Shop) -> None:
     async def place_one(_: float) -> None:
-        await shop.place()
+        await memory_shop.place()
 
-    await shop.place()
+    await memory_shop.place()
     with pytest.raises(StillWritten, match=f"after {MAX_PASSES} passes"):
-        await KeyMigrationRun(shop.migration, rate=FAST, sleep=place_one).run()
+        await KeyMigrationRun(memory_shop.migration, rate=FAST, sleep=place_one).run()
 
 
-async def test_an_order_that_the_index_shows_late_is_moved_too(shop: Shop) -> None:
+async def test_an_order_that_the_index_shows_late_is_moved_too(memory_shop: Shop) -> None:
     """It comes between the first empty pass and the second."""
     late: list[Order] = []
 
     async def place_once(_: float) -> None:
         if not late:
-            late.append(await shop.place())
+            late.append(await memory_shop.place())
 
-    assert await KeyMigrationRun(shop.migration, rate=FAST, sleep=place_once).run() == 1
-    assert await shop.found_by_the_last_release() == names(*late)
+    assert await KeyMigrationRun(memory_shop.migration, rate=FAST, sleep=place_once).run() == 1
+    assert await memory_shop.found_by_the_last_release() == names(*late)
 
 
-async def test_the_rate_is_held(shop: Shop) -> None:
+async def test_the_rate_is_held(memory_shop: Shop) -> None:
     for _ in range(9):
-        await shop.place()
+        await memory_shop.place()
     now = [100.0]
     moved: list[tuple[int, float]] = []
 
@@ -233,7 +240,7 @@ async def test_the_rate_is_held(shop: Shop) -> None:
         now[0] += seconds
 
     run = KeyMigrationRun(
-        shop.migration,
+        memory_shop.migration,
         rate=4.0,
         monotonic=lambda: now[0],
         sleep=sleep,

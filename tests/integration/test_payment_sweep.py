@@ -17,8 +17,9 @@ from aiohttp.test_utils import TestServer
 from typer.testing import CliRunner
 
 from aws_json_client import RetryPolicy
-from devstack.payments.api import API_KEY, make_app
+from devstack.payments.api import make_app
 from devstack.payments.bank import Bank, Status, Token
+from devstack.payments.options import API_KEY
 from devstack.provision import create_table
 from devstack.stack import KEY, REGION, local_credentials
 from order_operations import payment_provider

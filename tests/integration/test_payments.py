@@ -13,8 +13,8 @@ import httpx2
 import pytest
 
 from devstack.address import LOOPBACK
-from devstack.payments.api import API_KEY
 from devstack.payments.bank import Token
+from devstack.payments.options import API_KEY
 from devstack.payments.process import start_payments
 from devstack.processes import ProcessGroup
 from order_processor.payments.gateway import (

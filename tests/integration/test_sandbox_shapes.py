@@ -8,8 +8,9 @@ import stripe
 from aiohttp.test_utils import TestServer
 
 from devstack.payments import parameters
-from devstack.payments.api import API_KEY, make_app
+from devstack.payments.api import make_app
 from devstack.payments.bank import Bank, Status, Token
+from devstack.payments.options import API_KEY
 from order_processor.payments.stripe_http import HttpxClient
 
 INTENTS = "/v1/payment_intents"

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
-import boto3
 import httpx2
 import typer
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -86,6 +85,8 @@ class StackProfile(BaseModel):
         """Return the target through which operators' commands access the stack."""
         settings = Settings(**self._settings())
         credentials = StaticCredentials(Key(self.access_key, self.secret_key))
+        import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
+
         session = boto3.Session(
             self.access_key, self.secret_key, region_name=self.region, botocore_session=isolated_session()
         )

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 from botocore.config import Config
 
 from aws_json_client import BotocoreCredentials, CredentialsProvider, RetryPolicy
@@ -19,6 +18,9 @@ from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.metrics import Metrics
 from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail
+
+if TYPE_CHECKING:
+    import boto3
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Target:
 
     settings: Settings
     credentials: CredentialsProvider
-    sync_session: boto3.Session
+    sync_session: "boto3.Session"
     actor: str
 
     @classmethod
@@ -51,6 +53,8 @@ class Target:
         Raises:
             WrongRegion: if ORDER_HOME_REGION is another region.
         """
+        import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
+
         settings = load_settings(Settings)
         if home := settings.home_elsewhere:
             raise WrongRegion(home, settings.aws_region)

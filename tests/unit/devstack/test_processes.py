@@ -22,7 +22,7 @@ PARENT = f"""
 import os, pathlib, sys, time
 from devstack import processes
 from devstack.processes import ProcessGroup
-processes.STOP_SECONDS = 0.2
+processes.STOP_SECONDS, processes.ORPHAN_SECONDS = 0.2, 0.2
 with ProcessGroup(pathlib.Path(sys.argv[1])) as group:
     for name in ("first", "second", "second"):
         child = group.start(name, [sys.executable, "-c", {HANGING!r}], dict(os.environ))
@@ -95,7 +95,7 @@ def test_nothing_outlives_it(mark: str, tmp_path: Path, how: str) -> None:
 @pytest.mark.parametrize("signals", [(2, 2), (2, 2, 2), (2, 9), (15,)])
 def test_nothing_outlives_an_impatient_end(mark: str, tmp_path: Path, signals: tuple[int, ...]) -> None:
     """A second Ctrl-C while the children are being stopped."""
-    program = PARENT.replace("STOP_SECONDS = 0.2", "STOP_SECONDS = 25")
+    program = PARENT.replace("= 0.2, 0.2", "= 25, 0.2")
     wait = "import signal; signal.signal(15, signal.default_int_handler); time.sleep(600)"
     with subprocess.Popen(
         [sys.executable, "-c", program.replace('"second", "second"', '"second"'), str(tmp_path), wait],

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import boto3
 from botocore.config import Config
 
 from order_operations.deployments.ecr_repository import EcrRepository
@@ -24,6 +23,9 @@ from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from orderctl.exceptions import Refused
 from orderctl.settings import DeploySettings, load_settings
 
+if TYPE_CHECKING:
+    import boto3
+
 MAX_HISTORY = 200
 """Actions that a rollback reads, to find the images that were rejected."""
 
@@ -38,15 +40,17 @@ ONE_CALL = CALLS.merge(Config(retries={"mode": "standard", "total_max_attempts":
 """For calls that are not idempotent: after a time-out their effect is checked before they are repeated."""
 
 
-def make_session(settings: DeploySettings) -> boto3.Session:
+def make_session(settings: DeploySettings) -> "boto3.Session":
     """Return a session in the region of `AWS_REGION`, which botocore does not read."""
+    import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
+
     return boto3.Session(region_name=settings.aws_region)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeployContext:
     ref: ServiceRef
-    session: boto3.Session
+    session: "boto3.Session"
     account: str
     actor: str
     """ARN of the caller, for the audit trail."""

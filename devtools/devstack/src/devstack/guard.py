@@ -1,7 +1,8 @@
 """Guard process: stops all processes of the stack if the process that started them is killed.
 
 The guard leads the stack's process group and reads a pipe from the starter, which writes the id of each process. When
-the pipe closes, the guard sends SIGTERM to the group, and SIGKILL once all processes have ended or the time is up.
+the pipe closes, the guard sends SIGTERM to the group, and SIGKILL once all processes have ended or the time is up. Its
+argument is that time, in seconds.
 
 It is run by its path and imports only the standard library, so that it starts before all other processes.
 """
@@ -11,8 +12,6 @@ import signal
 import sys
 import time
 
-GRACE_SECONDS = 10.0
-
 
 def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -20,7 +19,7 @@ def main() -> None:
     members = [int(line) for line in sys.stdin]
     group = os.getpgrp()
     os.killpg(group, signal.SIGTERM)
-    deadline = time.monotonic() + GRACE_SECONDS
+    deadline = time.monotonic() + float(sys.argv[1])
     while any(map(_alive, members)) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(group, signal.SIGKILL)

@@ -18,6 +18,7 @@ from devstack.address import LOOPBACK
 from devstack.signals import blocked_signals, defaults_for_children
 
 STOP_SECONDS = 25.0  # longer than the drain and flush of every service
+ORPHAN_SECONDS = 10.0  # the same for children whose parent was killed
 POLL_SECONDS = 0.02
 READY_SECONDS = 120.0  # a child that fails is reported at once; this is for a busy machine
 LOG_TAIL_LINES = 25
@@ -111,7 +112,10 @@ class ProcessGroup:
         with contextlib.ExitStack() as entered:
             entered.enter_context(defaults_for_children())
             self._guard = subprocess.Popen(
-                [sys.executable, "-I", guard.__file__], stdin=subprocess.PIPE, text=True, process_group=0
+                [sys.executable, "-I", guard.__file__, str(ORPHAN_SECONDS)],
+                stdin=subprocess.PIPE,
+                text=True,
+                process_group=0,
             )
             self._entered = entered.pop_all()
         return self

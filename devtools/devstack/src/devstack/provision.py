@@ -7,7 +7,6 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from order_shared.aws.isolated import isolated_session
@@ -17,11 +16,12 @@ from order_shared.runtime.settings import reject
 from order_shared.tables import TABLES, Index, Key, Queue, Table, order_queue
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
 
-def provision(session: boto3.Session, *, endpoint: str | None, prefix: str) -> None:
+def provision(session: "boto3.Session", *, endpoint: str | None, prefix: str) -> None:
     """Create missing tables and queues. Return once all of them are ready."""
     dynamodb = session.client("dynamodb", endpoint_url=endpoint)
     for table in TABLES:
@@ -112,6 +112,8 @@ def main() -> None:
             "AWS_ENDPOINT_URL: is not set; it must be the local endpoint, such as http://127.0.0.1:4566. On AWS itself "
             "Terraform creates the tables"
         )
+    import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
+
     session = boto3.Session(region_name=settings.aws_region, botocore_session=isolated_session())
     provision(session, endpoint=settings.aws_endpoint_url, prefix=settings.table_prefix)
 

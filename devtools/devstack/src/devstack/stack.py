@@ -10,15 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
-
-import boto3
 
 from aws_json_client import CredentialsProvider, Key, StaticCredentials
 from devstack.address import LOOPBACK
 from devstack.emulator import start_emulator
 from devstack.issuer import AUDIENCE, ISSUER, Issuer
-from devstack.payments.api import API_KEY
+from devstack.payments.options import API_KEY
 from devstack.payments.process import start_payments
 from devstack.probe import is_ready
 from devstack.processes import READY_SECONDS, Child, ChildFailed, ProcessGroup
@@ -26,6 +25,9 @@ from devstack.provision import provision
 from order_shared.aws.isolated import isolated_session
 from order_shared.naming import ORDER_API, SERVICES, Service
 from order_shared.runtime.config import Environment, Settings
+
+if TYPE_CHECKING:
+    import boto3
 
 REGION = "eu-central-1"
 TABLE_PREFIX = "local-"
@@ -43,7 +45,9 @@ CREDENTIALS = {
 ISSUER_KEY_FILE = "issuer.pem"
 
 
-def local_session() -> boto3.Session:
+def local_session() -> "boto3.Session":
+    import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
+
     return boto3.Session(KEY, KEY, region_name=REGION, botocore_session=isolated_session())
 
 

@@ -5,14 +5,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from aiobotocore.session import AioSession
-from botocore.credentials import RefreshableCredentials
 from botocore.exceptions import BotoCoreError
 
 from aws_json_client.errors import NoCredentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiobotocore.credentials import AioCredentials
+    from aiobotocore.session import AioSession
 
 PATIENCE = 1.0
 """Seconds that a caller waits for a fetch if there is no valid key. The fetch continues until botocore ends it."""
@@ -62,8 +63,8 @@ class BotocoreCredentials:
     used.
     """
 
-    def __init__(self, session: AioSession | None = None) -> None:
-        self._session = session or AioSession()
+    def __init__(self, session: "AioSession | None" = None) -> None:
+        self._session = session or _new_session(None)
         self._source: AioCredentials | None = None
         self._key: Key | None = None
         self._refused: Key | None = None
@@ -100,7 +101,8 @@ class BotocoreCredentials:
 
     def _ends_within(self, seconds: int | None) -> bool:
         """Return whether the key expires within `seconds`; for None, whether botocore would refresh the key now."""
-        return isinstance(self._source, RefreshableCredentials) and self._source.refresh_needed(seconds)
+        needs_refresh: Callable[[int | None], bool] | None = getattr(self._source, "refresh_needed", None)
+        return needs_refresh is not None and needs_refresh(seconds)
 
     def _start_fetch(self) -> asyncio.Task[None] | None:
         """Return the running fetch, or start one. Return None in the FETCH_PAUSE after a fetch without a new key."""
@@ -133,6 +135,12 @@ class BotocoreCredentials:
 
     async def _open_source(self) -> "AioCredentials | None":
         """Return the session's credentials. After a rejection, use a new session, whose caches are empty."""
-        session = self._session if self._refused is None else AioSession(profile=self._session.profile)
+        session = self._session if self._refused is None else _new_session(self._session.profile)
         source: AioCredentials | None = await session.get_credentials()
         return source
+
+
+def _new_session(profile: str | None) -> "AioSession":
+    from aiobotocore.session import AioSession  # noqa: PLC0415 - half a second, which programs without AWS save
+
+    return AioSession(profile=profile)

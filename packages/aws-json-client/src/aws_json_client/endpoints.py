@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from botocore.exceptions import InvalidConfigError, NoRegionError, ProfileNotFound
-from botocore.loaders import create_loader
-from botocore.regions import EndpointResolver
-from botocore.session import Session
+
+if TYPE_CHECKING:
+    from botocore.regions import EndpointResolver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,8 @@ def resolve(service: Service, region: str, endpoint: str | None) -> Address:
 
 
 def _resolve(service: Service, region: str) -> Address:
+    from botocore.session import Session  # noqa: PLC0415 - as in credentials.py
+
     session = Session()
     try:
         found = _resolver().construct_endpoint(
@@ -82,5 +85,8 @@ def _resolve(service: Service, region: str) -> Address:
 
 
 @cache  # the file is 1 MB, and every connection pool needs it
-def _resolver() -> EndpointResolver:
+def _resolver() -> "EndpointResolver":
+    from botocore.loaders import create_loader  # noqa: PLC0415 - as in credentials.py
+    from botocore.regions import EndpointResolver  # noqa: PLC0415
+
     return EndpointResolver(create_loader().load_data("endpoints"))

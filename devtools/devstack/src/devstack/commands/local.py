@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from aws_json_client import CredentialsProvider
-from devstack.commands.deployments import demonstrate_deploy, serve_ecs
 from devstack.commands.running import WATCH_SECONDS, demonstration, usable, watch_until_interrupted
 from devstack.demo import DemoFailed, Row, run_demo
 from devstack.emulator import EmulatorMissing
@@ -120,6 +119,8 @@ def ecs(
 
     Prints the environment variables that make orderctl in another terminal use the fake.
     """
+    from devstack.commands.deployments import serve_ecs  # noqa: PLC0415 - it imports the fake and boto3
+
     with _reported_failures():
         serve_ecs(state, speed)
 
@@ -130,6 +131,8 @@ def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
 
     Exits with 0 only if all checks pass; then all files of the demonstration are removed.
     """
+    from devstack.commands.deployments import demonstrate_deploy  # noqa: PLC0415 - it imports the fake and boto3
+
     with _reported_failures():
         demonstrate_deploy(state)
 

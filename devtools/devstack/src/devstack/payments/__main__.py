@@ -7,7 +7,8 @@ from aiohttp import web
 
 from devstack.address import part_options
 from devstack.payments.api import make_app
-from devstack.payments.bank import SLOW_SECONDS, Bank, Token
+from devstack.payments.bank import Bank, Token
+from devstack.payments.options import SLOW_SECONDS
 from order_shared.runtime.logging import configure_logging
 from order_shared.runtime.program import begin
 from order_shared.runtime.sockets import listen

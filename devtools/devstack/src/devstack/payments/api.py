@@ -9,9 +9,7 @@ from aiohttp import web
 
 from devstack.payments import parameters
 from devstack.payments.bank import Bank, Form, Json, Refusal, invalid
-
-API_KEY = "sk_test_local"
-API_KEY_PREFIX = "Bearer sk_test_"
+from devstack.payments.options import API_KEY_PREFIX
 
 
 @dataclass(frozen=True)
@@ -152,7 +150,7 @@ async def _answer(work: Work, request: web.Request, form: Form) -> Answer:
 
 
 def _authenticate(request: web.Request) -> None:
-    if not request.headers.get("Authorization", "").startswith(API_KEY_PREFIX):
+    if not request.headers.get("Authorization", "").startswith(f"Bearer {API_KEY_PREFIX}"):
         raise Refusal(401, "invalid_request_error", None, "Invalid API Key provided.")
 
 

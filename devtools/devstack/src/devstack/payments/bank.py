@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from devstack.payments.amounts import AmountRefused, read_amount, statement_text
+from devstack.payments.options import SLOW_SECONDS
 
-SLOW_SECONDS = 3.0
 MAX_PAGE = 100
 DEFAULT_PAGE = 10
 

@@ -4,7 +4,7 @@ import os
 import sys
 
 from devstack.address import LOOPBACK
-from devstack.payments.bank import SLOW_SECONDS
+from devstack.payments.options import SLOW_SECONDS
 from devstack.processes import Child, ProcessGroup
 
 
