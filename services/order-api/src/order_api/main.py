@@ -11,7 +11,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from order_api import api, document, problems
+from order_api import document, problems
 from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier, open_session
 from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
@@ -23,6 +23,7 @@ from order_api.middleware import Admission, RequestContext
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
+from order_api.routes import ROUTES
 from order_api.server import make_server
 from order_shared.domain.clock import Clock, UniqueClock
 from order_shared.messaging.publisher import EventPublisher, Publisher
@@ -78,10 +79,10 @@ def create_app(
         version=version("order-api"),
         description="Each order is stored durably before the response, and takes effect once.",
         lifespan=lifespan,
+        routes=[*ROUTES],
         telemetry=_telemetry(tracing),
         redirect_slashes=False,  # a path with a wrong trailing slash gets a 404 problem
     )
-    api.mount(app)
     problems.install(app)
     document.install(app)
     declared_access(app)  # fails unless every route declares a scope or is public

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from order_api import api, openapi
+from order_api import openapi
 from order_api.openapi.texts import error_rows
 from order_api.problems import KINDS
+from order_api.routes import ROUTES
 
 BEGIN, END = "<!-- error codes: begin -->\n", "<!-- error codes: end -->"
 
@@ -29,8 +30,7 @@ def main() -> None:
         path.write_text(with_table(path.read_text("utf-8")), "utf-8")
     if sys.argv[1:]:
         return
-    app = FastAPI()
-    api.mount(app)
+    app = FastAPI(routes=[*ROUTES])
     sys.stdout.buffer.write(f"{json.dumps(openapi.document(app), indent=2, ensure_ascii=False)}\n".encode())
 
 
