@@ -2,20 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
-STEPS_OF_AN_ACCEPT = 5
-"""Steps of the event loop until a connection just accepted has reached `_accept`, and is gone if aborted."""
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Gate:
+    """It accepts connections itself: a server of asyncio that is closed meanwhile may leave accepted ones open."""
+
     def __init__(self, target: str) -> None:
         address = urlsplit(target)
         self._target = (address.hostname, address.port)
-        self._server: asyncio.Server | None = None
-        self._pipes: set[asyncio.Task[None]] = set()
+        self._serving: asyncio.Task[None] | None = None
         self._port = 0
 
     @property
@@ -23,46 +25,47 @@ class Gate:
         return f"http://{HOST}:{self._port}"
 
     async def open(self) -> None:
-        self._server = await asyncio.start_server(self._accept, HOST, self._port, reuse_address=True)
-        self._port = self._server.sockets[0].getsockname()[1]
+        listener = socket.create_server((HOST, self._port))
+        listener.settimeout(0)
+        self._port = listener.getsockname()[1]
+        self._serving = asyncio.create_task(self._serve(listener))
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would not close the listener
 
     async def shut(self) -> None:
-        if self._server is not None:
-            server, self._server = self._server, None
-            server.close()
-            for pipe in self._pipes:
-                pipe.cancel()
-            await asyncio.gather(*self._pipes, return_exceptions=True)
-            await server.wait_closed()
-            for _ in range(STEPS_OF_AN_ACCEPT):
-                await asyncio.sleep(0)
+        if self._serving is not None:
+            self._serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._serving
+            self._serving = None
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection in a task. The task would not close it if it were cancelled before its first step."""
-        if self._server is None:  # shut after the connection was accepted
-            writer.transport.abort()
-            return
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._pipes.add(task)
-        task.add_done_callback(self._pipes.discard)
-        task.add_done_callback(lambda task: writer.transport.abort() if task.cancelled() else None)
+    async def _serve(self, listener: socket.socket) -> None:
+        """Serve connections until cancelled; then end them all."""
+        with listener:
+            async with asyncio.TaskGroup() as pipes:
+                while True:
+                    here, _ = await asyncio.get_running_loop().sock_accept(listener)
+                    pipe = pipes.create_task(self._forward(here))
+                    pipe.add_done_callback(lambda _, here=here: here.close())  # type: ignore[misc]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with _closed(writer), contextlib.suppress(OSError, asyncio.CancelledError):
-            there_reader, there_writer = await asyncio.open_connection(*self._target)
-            with _closed(there_writer):
+    async def _forward(self, here: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            async with _streams(sock=here) as (reader, writer), _streams(self._target) as (there_reader, there_writer):
                 await asyncio.gather(_pipe(reader, there_writer), _pipe(there_reader, writer))
 
 
-@contextlib.contextmanager
-def _closed(writer: asyncio.StreamWriter) -> Iterator[None]:
-    """Close the connection after the block; at once if that was broken off, or it would outlive its event loop."""
+@contextlib.asynccontextmanager
+async def _streams(
+    address: tuple[str | None, int | None] = (None, None), sock: socket.socket | None = None
+) -> AsyncIterator[Streams]:
+    """Open a connection, and close it after the block; without a delay if that was broken off."""
+    reader, writer = await asyncio.open_connection(*address, sock=sock)
     try:
-        yield
+        yield reader, writer
+        writer.close()
+        await writer.wait_closed()
     except BaseException:
         writer.transport.abort()
         raise
-    writer.close()
 
 
 async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

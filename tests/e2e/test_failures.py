@@ -44,8 +44,8 @@ async def test_with_sqs_down_orders_are_accepted_and_confirmed_once_it_is_back(t
 
 async def test_with_dynamodb_down_nothing_is_promised_and_what_was_promised_is_kept(tmp_path: Path) -> None:
     impatient = {
-        "ORDER_ACCEPT_DEADLINE_SECONDS": "1",
-        "ORDER_STORAGE_DEADLINE_SECONDS": "1",
+        "ORDER_ACCEPT_DEADLINE_SECONDS": "3",
+        "ORDER_STORAGE_DEADLINE_SECONDS": "3",
         "ORDER_RETRY_CAP_SECONDS": "2",
     }
     with running_infrastructure(tmp_path, QUICK | impatient) as stack:
