@@ -12,7 +12,7 @@ from aws_json_client import RetryPolicy
 from devstack.provision import create_queue, create_table
 from devstack.stack import REGION, local_credentials
 from order_shared.aws.connect import OURS, connect_by
-from order_shared.aws.dynamodb import open_dynamo
+from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.aws.sqs import open_sqs
 from order_shared.domain.order.models import MAX_LINES
 from order_shared.messaging.queue import Queue
@@ -23,6 +23,7 @@ from order_shared.tables import Queue as QueueDefinition
 from tests import engines
 from tests.aws_models import checked
 from tests.factories import NOON, make_tenant
+from tests.fakes import TABLES as MEMORY_TABLES
 from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.integration.deploy_desk import Desk, Ground, ground
 
@@ -36,6 +37,8 @@ OLD_ENGINE_MAX_LINES = 9  # DynamoDB Local of 2020 takes 10 items in a transacti
 class Storage:
     """Both repositories over one store. `tenant` is new for each test; `clock` decides when claims expire."""
 
+    dynamo: Dynamo
+    tables: TableNames
     orders: OrderRepository
     inventory: InventoryRepository
     clock: HandClock
@@ -108,7 +111,8 @@ async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIte
     tenant = make_tenant()
     if engine == "fake":
         store = MemoryStore(clock)
-        yield Storage(MemoryOrderRepository(store), MemoryInventoryRepository(store), clock, tenant)
+        orders, inventory = MemoryOrderRepository(store), MemoryInventoryRepository(store)
+        yield Storage(store.tables.client(), MEMORY_TABLES, orders, inventory, clock, tenant)
         return
     endpoint = request.getfixturevalue(f"{engine.replace('-', '_')}_endpoint")
     tables = TableNames.with_prefix(PREFIX)
@@ -117,6 +121,8 @@ async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIte
         local_credentials(), region=REGION, endpoint=endpoint, retries=retries, connect=CONNECT
     ) as dynamo:
         yield Storage(
+            dynamo,
+            tables,
             DynamoOrderRepository(dynamo, tables, clock),
             DynamoInventoryRepository(dynamo, tables, clock),
             clock,

@@ -1,14 +1,25 @@
 """Contract of the inventory repositories."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
+from aiodynamo.expressions import F
+from aiodynamo.operations import Update
 
 from order_shared.domain.idempotency import RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.storage.inventory import shard_for_adjustment
+from order_shared.storage.inventory import (
+    PRODUCT_RECORD,
+    DynamoInventoryRepository,
+    product_key,
+    shard_for_adjustment,
+    take_stock,
+)
+from order_shared.storage.item_schema import UnknownItemVersion
 from tests.factories import make_product, make_stock_record
 from tests.integration.conftest import Storage
+from tests.integration.contention import overtaken
 
 
 async def stocked(storage: Storage, units: int, *, shards: int = 1, sku: str = "TEA") -> None:
@@ -219,3 +230,55 @@ async def test_prices_and_numbers_of_shards_at_once_leave_no_shard_missing(real_
     for number in range(16):
         await inventory.adjust(tenant, "TEA", 1, make_stock_record(tenant, "TEA", f"key-{number}"))
     assert (await inventory.get(tenant, "TEA")).available == 23
+
+
+# --- another writer between the read and the write of a call
+
+
+def overtaken_inventory(storage: Storage, other: Callable[[], Awaitable[object]]) -> DynamoInventoryRepository:
+    return DynamoInventoryRepository(overtaken(storage.dynamo, other), storage.tables, storage.clock)
+
+
+async def test_a_price_change_that_read_fewer_shards_does_not_remove_one(storage: Storage) -> None:
+    await stocked(storage, 7)
+    grown = make_product(tenant=storage.tenant, stock_shards=3)
+    with pytest.raises(StockShardsShrunk):
+        await overtaken_inventory(storage, lambda: storage.inventory.put(grown)).put(
+            make_product(tenant=storage.tenant, unit_price=990)
+        )
+    found = await storage.inventory.get(storage.tenant, "TEA")
+    assert (found.product, found.available) == (grown, 7)
+
+
+async def test_a_product_that_a_newer_release_has_written_meanwhile_is_not_replaced(storage: Storage) -> None:
+    product = make_product(tenant=storage.tenant)
+    await storage.inventory.put(product)
+    key = {"product_key": product_key(storage.tenant, product.sku), "record": PRODUCT_RECORD}
+
+    async def upgrade() -> None:
+        await storage.dynamo.transact_write([Update(storage.tables.inventory, key, F("item_version").set(99))])
+
+    with pytest.raises(UnknownItemVersion):
+        await overtaken_inventory(storage, upgrade).put(make_product(tenant=storage.tenant, unit_price=990))
+    stored = await storage.dynamo.get(storage.tables.inventory, key)
+    assert stored is not None
+    assert stored["unit_price"] == product.unit_price
+
+
+async def test_a_removal_from_several_shards_leaves_none_negative_if_one_was_emptied_meanwhile(
+    storage: Storage,
+) -> None:
+    await stocked(storage, 7, shards=2)
+    emptier = (await shards_of(storage)).index(0)
+    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=emptier, quantity=3)
+    fuller = (await shards_of(storage)).index(4)
+
+    async def empty() -> None:
+        write = take_stock(storage.tables.inventory, storage.tenant, "TEA", shard=fuller, quantity=4)
+        await storage.dynamo.transact_write([write])
+
+    with pytest.raises(InsufficientStock):
+        await overtaken_inventory(storage, empty).adjust(
+            storage.tenant, "TEA", -6, make_stock_record(storage.tenant, "TEA", "removal")
+        )
+    assert sorted(await shards_of(storage)) == [0, 3]

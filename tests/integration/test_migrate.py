@@ -47,6 +47,7 @@ from orderctl.main import app
 from tests import engines
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
 from tests.fakes import MemoryQueue
+from tests.integration.contention import overtaken
 from tests.releases import stored_by_release_1, without_version
 from tests.tables import delete, scan
 from tests.waiting import PATIENCE_SECONDS, eventually
@@ -236,6 +237,18 @@ async def test_a_reference_whose_normal_form_another_order_holds_stays(shop: Sho
     assert await shop.item(order) == to_item(order)
     assert await holder(shop, order, " PO-7") == order.order_id
     assert await holder(shop, newer, "PO-7") == newer.order_id
+
+
+async def test_an_order_that_ended_meanwhile_gets_no_record_of_its_reference(shop: Shop) -> None:
+    order = await stored_as_sent(shop, " PO-7")
+
+    async def cancel() -> None:
+        await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
+
+    migration = shop.migration(dynamo=overtaken(shop.dynamo, cancel))
+    (read,) = await read_all(migration)
+    assert not await migration.rewrite(read)
+    assert [await holder(shop, order, reference) for reference in (" PO-7", "PO-7")] == [None, None]
 
 
 # --- items that only a newer release knows

@@ -195,7 +195,7 @@ class Migration:
         record = IdempotencyRecord(
             key=reference_key(customer, after), subject=item["order_id"], fingerprint=None, expires_at=None
         )
-        unchanged = F("reference").equals(before) & F("status").equals(item["status"])
+        unchanged = F("status").equals(item["status"])  # the reference changes only together with its record
         try:
             await self._dynamo.transact_write(
                 [
