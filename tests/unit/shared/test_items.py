@@ -186,7 +186,11 @@ def test_the_trace_is_stored_and_the_previous_release_ignores_it() -> None:
 def test_every_field_survives_its_item() -> None:
     """Fails for a new field of an order until it is set here and stored."""
     order = replace(
-        make_order(reference="to Grandma", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        make_order(
+            reference="to Grandma",
+            placed_by="shop/backend",
+            traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
         reason=Reason(ReasonCode.OUT_OF_STOCK, "sold out", "TEA"),
         schedule=Schedule(due_at=1, sweeps=2),
         lease=Lease(owner="worker", until=1),
