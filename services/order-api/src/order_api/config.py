@@ -36,7 +36,7 @@ class ApiSettings(Settings):
     jwt_tenant_claim: ClaimName = "tenant"
     """Claim that contains the tenant."""
     jwt_customer_claim: ClaimName = "sub"
-    """Claim that contains the customer: 1 to 255 characters of ASCII. It must identify a customer for ever."""
+    """Claim that contains the customer: 1 to 255 characters of ASCII. Choose a claim that never changes."""
     jwt_scope_claims: Annotated[
         tuple[ClaimName, ...],
         Field(min_length=1, max_length=10, title="a list of names of claims", examples=["scp,roles"]),
