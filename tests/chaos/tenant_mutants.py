@@ -202,8 +202,10 @@ REMOVALS = (
         "tenant out of acting for another: that in the header, if it has one",
         (
             "customer=replace(self.customer, id=subject)",
-            'customer=Customer(tenant=(subject.split("#")[:-1] or [self.customer.tenant])[0], '
-            'id=subject.split("#")[-1])',
+            (
+                'customer=Customer(tenant=(subject.split("#")[:-1] or [self.customer.tenant])[0], '
+                'id=subject.split("#")[-1])'
+            ),
         ),
     ),
     removal(

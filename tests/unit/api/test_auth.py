@@ -403,14 +403,6 @@ async def test_a_token_may_have_only_so_many_scopes_of_such_a_length(issuer: Iss
     assert "too long" in await refusal_of(verifier, signed(issuer, scope="x" * (MAX_SCOPE_LENGTH + 1)))
 
 
-@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
-@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, [], {}, "soon"])
-async def test_a_time_that_is_none_is_refused(issuer: Issuer, verifier: TokenVerifier, name: str, value: Any) -> None:
-    if (name, value) == ("exp", 10**400):
-        return  # a time, if a late one
-    await refusal_of(verifier, signed(issuer, **{name: value}))
-
-
 KEY_KINDS: dict[str, tuple[Any, Any]] = {
     "RS256": (new_key(), jwt.algorithms.RSAAlgorithm),
     "ES256": (ec.generate_private_key(ec.SECP256R1()), jwt.algorithms.ECAlgorithm),

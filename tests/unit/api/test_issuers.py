@@ -245,8 +245,10 @@ ISSUERS: Mapping[str, Described] = {
 
 def settings_of(name: str) -> dict[str, str]:
     """Return the settings in the issuer's section of the guide."""
-    (section,) = re.findall(rf"^## With {re.escape(name)}$(.*?)(?=^## )", GUIDE.read_text("utf-8"), re.M | re.S)
-    (block,) = re.findall(r"^ *```sh\n(.*?)^ *```$", section, re.M | re.S)
+    (section,) = re.findall(
+        rf"^## With {re.escape(name)}$(.*?)(?=^## )", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (block,) = re.findall(r"^ *```sh\n(.*?)^ *```$", section, re.MULTILINE | re.DOTALL)
     lines = [line.partition(" #")[0].strip() for line in block.splitlines()]
     return dict(line.split("=", 1) for line in lines)
 
@@ -267,7 +269,7 @@ def signed(claims: Mapping[str, Any]) -> str:
 
 
 def test_each_issuer_of_the_guide_is_tested() -> None:
-    assert re.findall(r"^## With (.*)$", GUIDE.read_text("utf-8"), re.M) == ["any issuer", *ISSUERS]
+    assert re.findall(r"^## With (.*)$", GUIDE.read_text("utf-8"), re.MULTILINE) == ["any issuer", *ISSUERS]
 
 
 @pytest.mark.parametrize("name", ISSUERS)

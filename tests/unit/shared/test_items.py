@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.order.models import Customer, Lease, Order, Parked, Parking, Reason, ReasonCode, Schedule
 from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, PaymentState, Undo, UndoKind
+from order_shared.runtime.validation import NAME_PATTERN
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.order_items import (
     ITEM_VERSION,
@@ -24,7 +25,6 @@ from order_shared.storage.order_items import (
     to_order,
     update_expression,
 )
-from order_shared.runtime.validation import NAME_PATTERN
 from tests.factories import NOON, make_order, make_product
 from tests.releases import read_by_release_1, stored_by_release_1, without_version
 

@@ -73,9 +73,7 @@ def test_a_request_has_the_same_fingerprint_in_both_releases(tmp_path: Path) -> 
     ada = make_customer()
     for body, line in zip(bodies, told, strict=True):
         order = OrderIn.model_validate(body)
-        request = PlaceOrder(
-            customer=ada, quantities=order.quantities, reference=order.reference, placed_by="backend"
-        )
+        request = PlaceOrder(customer=ada, quantities=order.quantities, reference=order.reference, placed_by="backend")
         assert line.split() == [request.fingerprint(), reference_key(ada, order.reference or "")]
 
 

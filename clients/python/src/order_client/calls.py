@@ -60,7 +60,7 @@ class Caller:
     def with_headers(self, headers: Mapping[str, str]) -> Self:
         """Return a caller that sends these headers with every request, over the same connections."""
         other = copy(self)
-        other._headers = headers
+        other._headers = headers  # noqa: SLF001 - of a copy of this object
         return other
 
     async def aclose(self) -> None:

@@ -73,7 +73,7 @@ class OrderClient:
         if not CUSTOMER_PATTERN.fullmatch(customer):
             raise ValueError("the customer must have 1 to 255 printable ASCII characters, and no blanks at the ends")
         acting = copy(self)
-        acting._caller = self._caller.with_headers({"Order-Customer": customer})
+        acting._caller = self._caller.with_headers({"Order-Customer": customer})  # noqa: SLF001 - of a copy of this
         return acting
 
     async def place_order(
