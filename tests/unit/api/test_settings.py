@@ -49,12 +49,10 @@ def test_an_issuer_is_discovered_by_https_outside_of_the_local_stack(
     monkeypatch.setenv("ORDER_JWT_ISSUER", issuer)
     with pytest.raises(SystemExit) as end:
         load_settings(ApiSettings)
-    assert (end.value.code, str(end.value)) == (
-        2,
-        (
-            "invalid configuration:\n  ORDER_JWT_ISSUER: it must begin with https:// unless ORDER_ENV is local, such as "
-            "https://login.example.com/; or set ORDER_JWKS_URL"
-        ),
+    assert end.value.code == 2
+    assert str(end.value).endswith(
+        ":\n  ORDER_JWT_ISSUER: it must begin with https:// unless ORDER_ENV is local, such as "
+        "https://login.example.com/; or set ORDER_JWKS_URL"
     )
     monkeypatch.setenv("ORDER_JWKS_URL", KEYS.replace("http:", "https:"))
     assert load_settings(ApiSettings).jwt_issuer == issuer
