@@ -320,7 +320,7 @@ async def test_a_list_of_scopes_is_taken_as_it_is(issuer: Issuer, verifier: Toke
 
 @pytest.mark.parametrize("claim", ["scope", "scp", "roles", "permissions"])
 @pytest.mark.parametrize("value", ["orders:read orders:write", ["orders:read", "orders:write"]])
-async def test_scopes_are_in_the_claims_of_the_settings(issuer: Issuer, claim: str, value: object) -> None:
+async def test_scopes_are_in_the_claims_of_the_settings(issuer: Issuer, claim: str, value: Any) -> None:
     keys = KnownKeys({KEY_ID: SigningKey.of(issuer.key_set["keys"][0])})
     token = signed(issuer, **{claim: value})
     named = TokenVerifier(keys, replace(RULES, scope_claims=("other", claim)))
