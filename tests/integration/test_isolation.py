@@ -315,6 +315,7 @@ async def test_subjects_that_are_encoded_alike_are_told_apart(world: World) -> N
     route = Route("/v1/orders", "GET")
     subjects = ("a#b", "a%23b", "a%2523b", "a b", "a+b", "a/b")
     orders = {subject: await world.place(Caller(world.owner.tenant, subject), "po-7") for subject in subjects}
+    assert len(set(orders.values())) == len(subjects), "none of them is a replay"
     for subject, order_id in orders.items():
         for who in (Caller(world.owner.tenant, subject), Caller(world.owner.tenant, subject).by_backend):
             page = done(await world.send(route, who.headers, nobodys())).json()
