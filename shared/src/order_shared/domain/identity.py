@@ -6,6 +6,7 @@ characters only is stored as it is. Everything else, such as the API and orderct
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote
 
 MAX_SUBJECT_LENGTH = 255
@@ -17,6 +18,7 @@ def is_subject(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_SUBJECT_LENGTH and value.isascii()
 
 
+@lru_cache(maxsize=10_000)
 def encode_subject(subject: str) -> str:
     """Return the stored form of a subject. Different subjects have different stored forms."""
     return _ENCODED.sub(_percent_encoded, subject)
