@@ -265,17 +265,27 @@ class Tokens:
     """Issuer of the customers' tokens: `ORDER_JWT_…`, see docs/authentication.md."""
 
     issuer: str
-    jwks_url: str
+    """`iss` of the tokens. The API finds the issuer's keys by OpenID Connect discovery below this URL."""
     audience: str
+    jwks_url: str = ""
+    """Address of the issuer's keys, for an issuer without discovery."""
     audience_claim: str = "aud"
     tenant_claim: str = "tenant"
+    customer_claim: str = "sub"
+    scope_claims: str = "scope"
+    """Claims with scopes, comma separated."""
     scope_prefix: str = ""
 
     def __post_init__(self) -> None:
-        if not is_https(self.jwks_url):
+        if self.jwks_url and not is_https(self.jwks_url):
             raise ValueError(
                 f"tokens.jwks_url is {self.jwks_url!r}: it must be an https URL, such as "
                 "https://login.example.com/.well-known/jwks.json"
+            )
+        if not self.jwks_url and not is_https(self.issuer):
+            raise ValueError(
+                f"tokens.issuer is {self.issuer!r}: it must be an https URL, such as https://login.example.com/, or "
+                "set tokens.jwks_url"
             )
 
 
@@ -469,7 +479,6 @@ DEV = Environment(
     capacity=Capacity.FARGATE_SPOT,
     tokens=Tokens(
         issuer="https://login-dev.example.com/",
-        jwks_url="https://login-dev.example.com/.well-known/jwks.json",
         audience="orders-dev",
     ),
     deployment=Deployment(bake_minutes=7),
@@ -481,7 +490,6 @@ UAT = Environment(
     cidr="10.20.0.0/16",
     tokens=Tokens(
         issuer="https://login-uat.example.com/",
-        jwks_url="https://login-uat.example.com/.well-known/jwks.json",
         audience="orders-uat",
     ),
     insights=Insights.ENABLED,
@@ -495,7 +503,6 @@ PROD = Environment(
     cidr="10.30.0.0/16",
     tokens=Tokens(
         issuer="https://login.example.com/",
-        jwks_url="https://login.example.com/.well-known/jwks.json",
         audience="orders",
     ),
     egress=Egress.NAT_PER_ZONE,

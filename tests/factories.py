@@ -43,6 +43,7 @@ def make_order(
     at: datetime | None = None,
     due_in: timedelta = timedelta(seconds=15),
     reference: str | None = None,
+    placed_by: str | None = None,
     payment_token: str | None = None,
     traceparent: str | None = None,
 ) -> Order:
@@ -55,6 +56,7 @@ def make_order(
         at=at,
         due_at=to_millis(at + due_in),
         reference=reference,
+        placed_by=placed_by,
         payment_token=payment_token,
         traceparent=traceparent,
     )

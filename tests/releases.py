@@ -133,7 +133,7 @@ class NextOrderPlaced(BaseModel):
     @classmethod
     def of(cls, order: Order) -> "NextOrderPlaced":
         said = OrderPlaced.of(order).model_dump(mode="json", exclude={"type"})
-        return cls.model_validate({**said, "data": {**said["data"], "customer": {"id": order.customer.id}}})
+        return cls.model_validate({**said, "data": {**said["data"], "customer": {"id": order.customer.stored_id}}})
 
 
 def as_placed(event: NextOrderPlaced) -> OrderPlaced:

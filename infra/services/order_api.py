@@ -74,6 +74,8 @@ class OrderApi(ServiceWorkspace):
                 "ORDER_JWT_AUDIENCE": tokens.audience,
                 "ORDER_JWT_AUDIENCE_CLAIM": tokens.audience_claim,
                 "ORDER_JWT_TENANT_CLAIM": tokens.tenant_claim,
+                "ORDER_JWT_CUSTOMER_CLAIM": tokens.customer_claim,
+                "ORDER_JWT_SCOPE_CLAIMS": tokens.scope_claims,
                 "ORDER_JWT_SCOPE_PREFIX": tokens.scope_prefix,
             },
             secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},

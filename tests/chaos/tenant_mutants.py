@@ -1,4 +1,4 @@
-"""Takes the tenant, and then the customer, out of each key and check in turn; the isolation suite must fail for each.
+"""Takes tenant, customer and acting caller out of each key and check in turn; the isolation suite must fail for each.
 
 Each mutant replaces text that stands exactly once in its file, so that the table cannot rot unnoticed: a change of the
 sources that touches a key stops the run until the table follows.
@@ -46,17 +46,17 @@ REMOVALS = (
     removal(
         SHARED / "domain/order/models.py",
         "tenant out of the key of a customer",
-        ('return f"{self.tenant}#{self.id}"', 'return f"-#{self.id}"'),
+        ('return f"{self.tenant}#{self.stored_id}"', 'return f"-#{self.stored_id}"'),
     ),
     removal(
         SHARED / "domain/order/models.py",
         "customer out of the key of a customer",
-        ('return f"{self.tenant}#{self.id}"', 'return f"{self.tenant}#-"'),
+        ('return f"{self.tenant}#{self.stored_id}"', 'return f"{self.tenant}#-"'),
     ),
     removal(
         SHARED / "storage/order_items.py",
         "tenant out of a customer read back",
-        ("return Customer(tenant=tenant, id=customer)", 'return Customer(tenant="-", id=customer)'),
+        ("return Customer.of_stored(tenant, stored_id)", 'return Customer.of_stored("-", stored_id)'),
     ),
     removal(
         SHARED / "storage/orders.py",
@@ -165,17 +165,83 @@ REMOVALS = (
     removal(
         API / "auth.py",
         "tenant out of the identity",
-        ("Customer(tenant=str(tenant), id=str(customer))", 'Customer(tenant="-", id=str(customer))'),
+        ("Identity(Customer(tenant=tenant, id=subject)", 'Identity(Customer(tenant="-", id=subject)'),
     ),
     removal(
         API / "auth.py",
         "customer out of the identity",
-        ("Customer(tenant=str(tenant), id=str(customer))", 'Customer(tenant=str(tenant), id="-")'),
+        ("Identity(Customer(tenant=tenant, id=subject)", 'Identity(Customer(tenant=tenant, id="-")'),
     ),
     removal(
         API / "auth.py",
-        "what separates tenant and customer, allowed in their names",
-        ("or not NAME.fullmatch(value)", "or not value"),
+        "what separates tenant and customer, allowed in the tenant's name",
+        ("or not NAME.fullmatch(tenant)", "or not tenant"),
+    ),
+    removal(
+        SHARED / "domain/identity.py",
+        "what separates tenant and customer, stored as it is",
+        ('re.compile(r"[^A-Za-z0-9._:@|-]")', 're.compile(r"[^A-Za-z0-9._:@|#-]")'),
+    ),
+    removal(
+        SHARED / "domain/identity.py",
+        "the sign of encoding, stored as it is",
+        ('re.compile(r"[^A-Za-z0-9._:@|-]")', 're.compile(r"[^A-Za-z0-9._:@|%-]")'),
+    ),
+    removal(
+        API / "auth.py",
+        "scope out of acting for another",
+        ("if ACT_SCOPE not in self.scopes:", "if False:"),
+    ),
+    removal(
+        API / "auth.py",
+        "scope out of acting for oneself",
+        ("if ACT_SCOPE not in self.scopes:", "if ACT_SCOPE not in self.scopes and subject != self.customer.id:"),
+    ),
+    removal(
+        API / "auth.py",
+        "tenant out of acting for another: that in the header, if it has one",
+        (
+            "customer=replace(self.customer, id=subject)",
+            (
+                'customer=Customer(tenant=(subject.split("#")[:-1] or [self.customer.tenant])[0], '
+                'id=subject.split("#")[-1])'
+            ),
+        ),
+    ),
+    removal(
+        API / "auth.py",
+        "tenant out of acting for another",
+        ("customer=replace(self.customer, id=subject)", 'customer=Customer(tenant="-", id=subject)'),
+    ),
+    removal(
+        API / "auth.py",
+        "customer out of acting for another: keys and references stay the caller's",
+        ("customer=replace(self.customer, id=subject)", "customer=self.customer"),
+    ),
+    removal(
+        API / "auth.py",
+        "caller out of acting for another",
+        ("actor=self.customer.id)", "actor=subject)"),
+    ),
+    removal(
+        API / "order/views.py",
+        "caller out of an order placed for another",
+        ("placed_by=identity.actor,", ""),
+    ),
+    removal(
+        SHARED / "storage/order_items.py",
+        "caller out of the item of an order placed for another",
+        ('"placed_by": placed_by,', '"placed_by": None,'),
+    ),
+    removal(
+        API / "dependencies.py",
+        "header of the customer ignored if it is empty",
+        ("    if not named:", "    if not any(named):"),
+    ),
+    removal(
+        API / "dependencies.py",
+        "second header of the customer ignored",
+        ("if len(named) > 1 or not", "if not"),
     ),
 )
 

@@ -24,7 +24,7 @@ from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, order_queue
 from tests import engines, last_release
 from tests.e2e import resting_orders
 from tests.e2e.conftest import QUICK, Shop, open_shop
-from tests.e2e.resting_orders import KEYS_IN_USE, OF_THIS_RELEASE, PRICE, SKU, STATES
+from tests.e2e.resting_orders import BACKEND, KEYS_IN_USE, OF_THIS_RELEASE, PRICE, SKU, STATES
 from tests.e2e.test_payments import money_held
 from tests.waiting import eventually
 
@@ -196,6 +196,8 @@ async def test_what_one_release_stores_the_other_ends(releases: Releases, writin
     charged = {order.id: PRICE if order.is_charged else 0 for order in stored}
     assert await money_held(releases.this.stack, list(charged)) == charged
     assert dead_letters(releases.this.stack) == 0
+    placed_by = [item.get("placed_by") for item in stored_items(releases.this.stack, shop.tenant)]
+    assert placed_by == [None if writer is releases.last else {"S": BACKEND}] * len(stored)
 
 
 def stored_items(stack: Stack, tenant: str) -> list[dict[str, Any]]:

@@ -97,6 +97,22 @@ async def test_a_customer_may_repeat_an_order_under_its_key(shop: Shop, as_ada: 
     assert len((await shop.http.get("/v1/orders", headers=shop.headers())).json()["items"]) == 1
 
 
+async def test_a_backend_acts_for_a_customer(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.stock("TEA", 5)
+    token = shop.issuer.token(shop.tenant, "shop/backend", "orders:write orders:read orders:act")
+    monkeypatch.setenv("ORDER_API_URL", str(shop.http.base_url))
+    monkeypatch.setenv("ORDER_TOKEN", token)
+    acting = ("--customer", "user+tag@example.com")
+    posted = orderctl("orders", "post", "TEA=1", "--key", "k", "--wait", "--output", "json", *acting)
+    order = json.loads(posted.stdout)
+    assert (order["status"], order["placed_by"]) == ("confirmed", "shop/backend")
+    assert "shop/backend" in orderctl("orders", "get", order["id"], *acting).stdout
+    assert "order_not_found" in orderctl("orders", "get", order["id"]).stdout
+    assert (await shop.get(order["id"], customer="user+tag@example.com")).json()["placed_by"] == "shop/backend"
+    monkeypatch.setenv("ORDER_TOKEN", shop.issuer.token(shop.tenant, "shop/backend"))
+    assert "the token lacks the scope orders:act" in orderctl("orders", "get", order["id"], *acting).stdout
+
+
 async def test_an_order_that_is_rejected_is_told(shop: Shop, as_ada: tuple[str, ...]) -> None:
     await shop.stock("TEA", 5)
     answer = orderctl("orders", "post", "TEA=6", "--wait", *as_ada)

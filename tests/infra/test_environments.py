@@ -34,6 +34,7 @@ REFUSED: dict[str, Callable[[], object]] = {
     ),
     "payments.api_base must be an https URL": lambda: Payments(api_base="http://payments.internal"),
     "tokens.jwks_url .* must be an https URL": lambda: replace(DEV.tokens, jwks_url="http://login.example.com/keys"),
+    "tokens.issuer .* must be an https URL": lambda: replace(DEV.tokens, issuer="login.example.com"),
     "billed on demand": lambda: replace(PROD, regions=("eu-central-1", "eu-west-1"), billing=Provisioned()),
     "provisioned capacity is 9 to 3": lambda: Provisioned(minimum=9, maximum=3),
     "utilization is 95": lambda: Provisioned(utilization=95),

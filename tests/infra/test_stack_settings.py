@@ -107,8 +107,10 @@ def test_customers_tokens_are_judged_as_the_environment_says(monkeypatch: pytest
             continue
         settings, tokens = load(container, monkeypatch), container.environment.tokens
         assert isinstance(settings, ApiSettings)
-        actual = (settings.jwt_issuer, settings.jwks_url, settings.jwt_audience, settings.jwt_tenant_claim)
-        if actual != (tokens.issuer, tokens.jwks_url, (tokens.audience,), tokens.tenant_claim):
+        actual = (settings.jwt_issuer, settings.jwks_url, settings.jwt_audience)
+        claims = (settings.jwt_tenant_claim, settings.jwt_customer_claim, ",".join(settings.jwt_scope_claims))
+        expected = (tokens.tenant_claim, tokens.customer_claim, tokens.scope_claims)
+        if (*actual, *claims) != (tokens.issuer, tokens.jwks_url, (tokens.audience,), *expected):
             faults.append(f"{container}: {actual}, not {tokens}")
     none(faults)
 
@@ -146,7 +148,7 @@ def test_payments_and_key_sets_are_reached_by_https_only() -> None:
         f"{container}: {name} is {value}"
         for container in containers()
         for name, value in container.settings.items()
-        if name in {"ORDER_PAYMENT_API_BASE", "ORDER_JWKS_URL"} and not value.startswith("https://")
+        if name in {"ORDER_PAYMENT_API_BASE", "ORDER_JWKS_URL", "ORDER_JWT_ISSUER"} and not value.startswith("https://")
     )
 
 

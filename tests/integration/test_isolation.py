@@ -8,6 +8,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests import engines
 from tests.fakes import MemoryQueue
 from tests.unit.api.conftest import problem_of
 from tests.unit.api.isolation import (
+    ACTOR,
     COMMON,
     MORE,
     OWN,
@@ -128,8 +130,8 @@ async def test_what_is_anothers_is_as_if_it_were_not_there(world: World, route: 
 @every_naming_route
 async def test_what_is_ones_own_is_there_and_what_is_their_shops_for_staff(world: World, route: Route) -> None:
     names = await world.settle()
-    done(await world.send(route, world.owner.headers, names))
-    done(await world.send(route, world.neighbour.as_staff.headers, names))
+    for who in (world.owner, world.owner.by_backend, world.neighbour.as_staff, world.neighbour.as_staff.by_backend):
+        done(await world.send(route, who.headers, names))
 
 
 @every_route
@@ -139,11 +141,12 @@ async def test_no_answer_shows_anything_of_anothers(world: World, route: Route) 
     done(await world.send(route, world.owner.headers, names, key="the owner's"))
     own, common = names, Names(names.order_id, COMMON)
     for what in (own, common):
-        for caller in (world.stranger, world.stranger.as_staff):
+        for caller in (world.stranger, world.stranger.as_staff, world.stranger.by_backend):
             answer = await world.send(route, caller.headers, what)
             assert world.owner.tenant not in answer.text, "the names of products and the references tell the shop"
-        answer = await world.send(route, world.neighbour.headers, what)
-        assert world.owner.mark not in answer.text, "the references tell the customer"
+        for caller in (world.neighbour, world.neighbour.by_backend):
+            answer = await world.send(route, caller.headers, what)
+            assert world.owner.mark not in answer.text, "the references tell the customer"
 
 
 @pytest.mark.parametrize("route", [route for route in PROTECTED if example_of(route).body], ids=str)
@@ -163,7 +166,7 @@ async def test_a_list_has_what_is_ones_own_and_no_more(world: World, route: Rout
     names = await world.settle()
     of_customers = example_of(route).owner is Owner.CUSTOMER
     for caller in world.callers:
-        for who in (caller, caller.as_staff):
+        for who in (caller, caller.as_staff, caller.by_backend):
             items = done(await world.send(route, who.headers, names)).json()["items"]
             assert len(items) == 2
             assert all((caller.mark if of_customers else caller.tenant) in json.dumps(item) for item in items)
@@ -173,7 +176,7 @@ async def test_nothing_is_searched_but_what_is_ones_own(world: World) -> None:
     names = await world.settle()
     route = Route("/v1/orders", "GET")
     for params in ({"q": f"{world.owner.mark}.1"}, {"q": names.order_id}, {"status": "pending", "q": world.owner.mark}):
-        for caller in (world.neighbour.as_staff, world.stranger.as_staff):
+        for caller in (world.neighbour.as_staff, world.stranger.as_staff, world.neighbour.by_backend):
             answer = await world.send(route, caller.headers, names, params=params)
             assert answer.json().get("items", []) == []
             assert names.order_id not in answer.text.replace(params["q"], "")
@@ -192,9 +195,10 @@ async def test_a_cursor_is_of_use_to_nobody_else(world: World, route: Route) -> 
             done(answer)
     for other in (other for other in PROTECTED if other.is_list and other != route):
         problem_of(await world.send(other, world.owner.headers, names, params=params), 400, "invalid_cursor")
-    last = done(await world.send(route, world.owner.headers, names, params=params)).json()
-    assert (len(last["items"]), last["has_more"]) == (1, False)
-    assert last["items"] != page["items"]
+    for who in (world.owner, world.owner.by_backend):
+        last = done(await world.send(route, who.headers, names, params=params)).json()
+        assert (len(last["items"]), last["has_more"]) == (1, False)
+        assert last["items"] != page["items"]
 
 
 @every_keyed_route
@@ -203,10 +207,13 @@ async def test_a_key_is_of_one_customer_only(world: World, route: Route) -> None
     names = Names((await world.settle()).order_id, COMMON)
     first = [await world.send(route, caller.headers, names, key="k") for caller in world.callers]
     assert ["Idempotent-Replayed" in done(answer).headers for answer in first] == [False] * 3
-    again = [await world.send(route, caller.headers, names, key="k") for caller in world.callers]
-    assert ["Idempotent-Replayed" in done(answer).headers for answer in again] == [True] * 3
-    assert [answer.json().get("id") for answer in again] == [answer.json().get("id") for answer in first]
+    for callers in (world.callers, [caller.by_backend for caller in world.callers]):
+        again = [await world.send(route, caller.headers, names, key="k") for caller in callers]
+        assert ["Idempotent-Replayed" in done(answer).headers for answer in again] == [True] * 3
+        assert [answer.json().get("id") for answer in again] == [answer.json().get("id") for answer in first]
     assert len({answer.text for answer in first}) == 3
+    own = await world.send(route, replace(world.owner.by_backend, customer=ACTOR).headers, names, key="k")
+    assert "Idempotent-Replayed" not in done(own).headers, "the key of a customer is not the backend's own"
 
 
 @every_keyed_route
@@ -238,6 +245,29 @@ async def test_a_reference_is_taken_for_its_customer_only(world: World) -> None:
         problem_of(taken, 409, "reference_taken")
         done(await world.send(cancel, caller.headers, Names(order_id, COMMON)))
         done(await world.send(route, caller.headers, nobodys(), key="new", body=body))
+
+
+async def test_what_a_backend_places_is_the_customers_and_names_the_backend(world: World) -> None:
+    await world.settle()
+    placed = {who: await world.place(who, f"by {who.actor}") for who in (world.owner, world.owner.by_backend)}
+    read, cancel = Route("/v1/orders/{order_id}", "GET"), Route("/v1/orders/{order_id}/cancel", "POST")
+    for who, order_id in placed.items():
+        names = Names(order_id, COMMON)
+        for reader in (world.owner, world.owner.by_backend, world.neighbour.as_staff):
+            answer = done(await world.send(read, reader.headers, names)).json()
+            assert (answer["reference"], answer["placed_by"]) == (f"by {who.actor}", who.actor)
+        itself = replace(world.owner, customer=ACTOR)
+        problem_of(await world.send(read, itself.headers, names), 404, "order_not_found")
+    done(await world.send(cancel, world.owner.headers, Names(placed[world.owner.by_backend], COMMON)))
+    done(await world.send(cancel, world.owner.by_backend.headers, Names(placed[world.owner], COMMON)))
+
+
+async def test_who_acts_for_oneself_places_an_own_order(world: World) -> None:
+    await world.settle()
+    itself = replace(world.owner.by_backend, customer=ACTOR)
+    order_id = await world.place(itself, "own")
+    answer = await world.send(Route("/v1/orders/{order_id}", "GET"), itself.headers, Names(order_id, COMMON))
+    assert done(answer).json()["placed_by"] is None
 
 
 async def test_a_product_is_of_one_shop(world: World) -> None:
@@ -272,5 +302,23 @@ async def test_names_that_run_together_are_told_apart(world: World) -> None:
     for separator in ".:|-@":
         for caller in (Caller(f"{tenant}{separator}{customer}", "-"), Caller(tenant, f"{separator}{customer}")):
             problem_of(await world.send(route, caller.headers, names), 404, "order_not_found")
+    for alike in (f"{tenant}#{customer}", f"{customer}#", f"#{customer}", "%61da", "ada%", f" {customer}", "Ada"):
+        for caller in (Caller(tenant, alike), Caller(world.stranger.tenant, alike).by_backend):
+            problem_of(await world.send(route, caller.headers, names), 404, "order_not_found")
     for caller in (Caller(f"{tenant}#{customer}", ""), Caller(f"{tenant}#{customer}", "x"), Caller("", tenant)):
         problem_of(await world.send(route, caller.headers, names), 401, "unauthenticated")
+
+
+async def test_subjects_that_are_encoded_alike_are_told_apart(world: World) -> None:
+    """What is stored of one subject may be another subject itself, as `a#b` and `a%23b`."""
+    await world.settle()
+    route = Route("/v1/orders", "GET")
+    subjects = ("a#b", "a%23b", "a%2523b", "a b", "a+b", "a/b")
+    orders = {subject: await world.place(Caller(world.owner.tenant, subject), "po-7") for subject in subjects}
+    assert len(set(orders.values())) == len(subjects), "none of them is a replay"
+    for subject, order_id in orders.items():
+        for who in (Caller(world.owner.tenant, subject), Caller(world.owner.tenant, subject).by_backend):
+            page = done(await world.send(route, who.headers, nobodys())).json()
+            assert [order["id"] for order in page["items"]] == [order_id]
+    split = f"{world.owner.tenant}#a#b"
+    assert not [key for key in await world.snapshot() if split in key], "a separator of keys is never part of a name"

@@ -69,7 +69,7 @@ async def aws(url: str) -> None:
 
 
 async def key_set(url: str) -> None:
-    async with open_session(url) as http:
+    async with open_session() as http:
         await JwksClient(url, http).get("a key")
 
 

@@ -83,7 +83,7 @@ def to_letter(message: Mapping[str, Any]) -> DeadLetter:
         receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
         type=event.type if event else None,
         order_id=event.subject if event else None,
-        customer=Customer(tenant=event.tenantid, id=event.data.customer) if event else None,
+        customer=event.customer if event else None,
     )
 
 

@@ -24,8 +24,10 @@ from tests.factories import NOON, make_tenant
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
-ADMIN = "orders:admin"
-SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMIN)
+ADMIN, ACT = "orders:admin", "orders:act"
+SCOPES = ("orders:write", "orders:read", "products:read", "products:write", ADMIN, ACT)
+ACTOR = "backend"
+"""Subject of the callers that act for customers."""
 
 PUBLIC = frozenset(
     {
@@ -151,9 +153,12 @@ def example_of(route: Route) -> Example:
 
 @dataclass(frozen=True)
 class Caller:
+    """A customer of a tenant. `actor` is the subject of a backend that acts for the customer."""
+
     tenant: str
     customer: str
-    scope: str = " ".join(scope for scope in SCOPES if scope != ADMIN)
+    scope: str = " ".join(scope for scope in SCOPES if scope not in {ADMIN, ACT})
+    actor: str | None = None
 
     @property
     def mark(self) -> str:
@@ -162,7 +167,14 @@ class Caller:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {issuer().token(self.tenant, self.customer, self.scope)}"}
+        token = issuer().token(self.tenant, self.actor or self.customer, self.scope)
+        acting = {"Order-Customer": self.customer} if self.actor else {}
+        return {"Authorization": f"Bearer {token}", **acting}
+
+    @property
+    def by_backend(self) -> "Caller":
+        """Return the backend of the shop that acts for this customer."""
+        return replace(self, scope=f"{self.scope} {ACT}", actor=ACTOR)
 
     @property
     def as_staff(self) -> "Caller":
@@ -195,9 +207,10 @@ class World:
         return self.owner, self.neighbour, self.stranger
 
     def others(self, whose: Owner) -> list[Caller]:
-        """Return the callers that must not see the owner's data, including staff of the other shop."""
-        outside = [self.stranger, self.stranger.as_staff]
-        return [self.neighbour, *outside] if whose is Owner.CUSTOMER else outside
+        """Return the callers that must not see the owner's data, including staff and the backend of the other shop."""
+        outside = [self.stranger, self.stranger.as_staff, self.stranger.by_backend]
+        inside = [self.neighbour, self.neighbour.by_backend, Caller(self.owner.tenant, ACTOR)]
+        return [*inside, *outside] if whose is Owner.CUSTOMER else outside
 
     async def settle(self) -> Names:
         """Create products named after their shops and two orders of each caller; return the owner's resources."""

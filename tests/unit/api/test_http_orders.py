@@ -45,6 +45,7 @@ class TestPlace:
             "created_at": order["created_at"],
             "updated_at": order["created_at"],
             "reference": "PO-7",
+            "placed_by": None,
             "lines": [line],
             "currency": "EUR",
             "total": 1180,
@@ -58,6 +59,21 @@ class TestPlace:
         await api.put_product("TEA")
         order_id = (await api.post_order(BODY)).json()["id"]
         assert (await api.orders.get(Customer(tenant="acme", id="ada"), order_id)).order_id == order_id
+
+    async def test_a_backend_places_orders_for_customers_of_its_tenant(self, api: Api) -> None:
+        """The subject that placed the order is stored and shown; the key is the customer's, whoever sends it."""
+        await api.put_product("TEA")
+        scope = "orders:write orders:read orders:act"
+        acting = api.headers("acme", "shop/backend", scope) | {"Order-Customer": "user+tag@example.com"}
+        order = (await api.post_order(BODY, headers=acting)).json()
+        assert order["placed_by"] == "shop/backend"
+        stored = await api.orders.get(Customer(tenant="acme", id="user+tag@example.com"), order["id"])
+        assert stored.placed_by == "shop/backend"
+        again = await api.post_order(BODY, headers=api.headers(customer="user+tag@example.com"))
+        assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (order["id"], "true")
+        await eventually(lambda: len(api.queue.messages) == 1)
+        event = parse_event(api.queue.messages[0].message.body)
+        assert (event.data.customer, event.customer) == ("user%2Btag@example.com", stored.customer)
 
     async def test_work_is_offered_with_the_trace_of_the_request(self, api: Api) -> None:
         await api.put_product("TEA")

@@ -9,6 +9,7 @@ import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from order_api.auth import LEEWAY_SECONDS
 from order_api.main import create_app
 from tests.unit.api.conftest import SETTINGS, issuer, problem_of
 from tests.unit.api.isolation import (
+    ACT,
     EXAMPLES,
     PROTECTED,
     PUBLIC,
@@ -114,10 +116,11 @@ def tokens_that_do_not_hold(claims: Claims) -> dict[str, str]:
         "of another issuer": signed(claims | {"iss": f"{ISSUER}.example"}),
         "for another audience": signed(claims | {"aud": "another"}),
         **{f"without {name}": without(claims, name) for name in ("iss", "aud", "exp", "sub", "tenant")},
+        "of a customer without a name": signed(claims | {"sub": ""}),
+        "of two customers": signed(claims | {"sub": [customer, "another"]}),
         "of a tenant without a name": signed(claims | {"tenant": ""}),
         "of two tenants": signed(claims | {"tenant": [tenant, "another"]}),
         "a customer in the tenant's name": signed(claims | {"tenant": f"{tenant}#{customer}"}),
-        "a tenant in the customer's name": signed(claims | {"sub": f"{tenant}#{customer}"}),
         "no token": "of.good.news",
     }
 
@@ -189,6 +192,41 @@ async def test_one_scope_lets_in_and_no_other(world: World, route: Route) -> Non
         problem_of(await world.send(route, caller.headers, names), 403, "insufficient_scope")
         assert await world.snapshot() == before, f"{given!r} in place of {action} changed something"
     done(await world.send(route, Caller(world.owner.tenant, world.owner.customer, scope).headers, names))
+
+
+@every_route
+async def test_nobody_acts_for_another_without_the_scope_for_it(world: World, route: Route) -> None:
+    """The header is refused, not ignored: for oneself, for staff, and whatever it contains."""
+    names = await world.settle()
+    before = await world.snapshot()
+    for caller in (world.owner, world.neighbour, world.neighbour.as_staff):
+        for named in (world.owner.customer, caller.customer, "nobody", ""):
+            answer = await world.send(route, caller.headers | {"Order-Customer": named}, names)
+            assert problem_of(answer, 403, "insufficient_scope")["detail"] == f"the token lacks the scope {ACT}"
+            assert answer.headers["WWW-Authenticate"].endswith(f'scope="{ACT}"')
+    assert await world.snapshot() == before
+
+
+@every_route
+async def test_who_acts_for_another_needs_the_scope_of_the_route_too(world: World, route: Route) -> None:
+    names = await world.settle()
+    before = await world.snapshot()
+    scope = example_of(route).scope
+    others = " ".join(other for other in SCOPES if other != scope)
+    acting = replace(world.owner.by_backend, scope=others)
+    problem_of(await world.send(route, acting.headers, names), 403, "insufficient_scope")
+    assert await world.snapshot() == before
+    done(await world.send(route, replace(acting, scope=f"{scope} {ACT}").headers, names))
+
+
+@every_route
+async def test_a_header_that_names_no_customer_is_refused(world: World, route: Route) -> None:
+    for named in ([""], [" "], ["\t"], ["a\tb"], ["x" * 256], ["Zo\xeb"], ["a\x7f"], ["ada", "ada"], ["ada", "bob"]):
+        values = [each.encode("latin-1") for each in named]
+        sent = dict(zip(("Order-Customer", "order-customer"), values, strict=False))
+        headers: dict[str, Any] = world.owner.by_backend.headers | sent
+        problem = problem_of(await world.send(route, headers, nobodys()), 400, "validation_failed")
+        assert [fault["pointer"] for fault in problem["errors"]] == ["header:order-customer"], named
 
 
 @every_route

@@ -132,6 +132,47 @@ MISTAKES: dict[str, Mistake] = {
         "the token lacks the scope orders:write",
         token=f"Bearer {token_of(scope='orders:read')}",
     ),
+    "expiry as text": Mistake(
+        ORDERS, 401, "unauthenticated", "the token's exp is not a number", token=f"Bearer {token_of(exp='1769850300')}"
+    ),
+    "expiry beyond all time": Mistake(
+        ORDERS,
+        401,
+        "unauthenticated",
+        "the token's exp is not a time in seconds",
+        token=f"Bearer {token_of(exp=10**400)}",
+    ),
+    "subject that is no ASCII": Mistake(
+        ORDERS,
+        401,
+        "unauthenticated",
+        "the token's claim sub is not 1 to 255 characters of ASCII",
+        token=f"Bearer {token_of(sub='Zoë')}",
+    ),
+    "scopes as a number": Mistake(
+        ORDERS,
+        401,
+        "unauthenticated",
+        "the token's claim scope is neither a text nor a list of texts",
+        token=f"Bearer {token_of(scope=7)}",
+    ),
+    "another customer, without orders:act": Mistake(
+        LIST,
+        403,
+        "insufficient_scope",
+        "the token lacks the scope orders:act",
+        headers={"Order-Customer": "bob"},
+    ),
+    "another customer, without a name": Mistake(
+        LIST,
+        400,
+        "validation_failed",
+        "send one Order-Customer header with the customer's subject: 1 to 255 characters of printable ASCII, such as "
+        "ada",
+        ("header:order-customer",),
+        headers={"Order-Customer": ""},
+        token=f"Bearer {token_of(scope='orders:read orders:act')}",
+    ),
     "no key": Mistake(
         ORDERS,
         400,

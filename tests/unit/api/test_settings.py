@@ -38,6 +38,39 @@ def test_the_local_stack_fetches_keys_in_the_clear(monkeypatch: pytest.MonkeyPat
     assert load_settings(ApiSettings).jwks_url == KEYS
 
 
+@pytest.mark.parametrize("env", ["dev", "uat", "prod"])
+@pytest.mark.parametrize("issuer", ["http://login.example.com/", "login.example.com"])
+def test_an_issuer_is_discovered_by_https_outside_of_the_local_stack(
+    monkeypatch: pytest.MonkeyPatch, env: str, issuer: str
+) -> None:
+    monkeypatch.setenv("ORDER_ENV", env)
+    monkeypatch.setenv("ORDER_JWKS_URL", "")
+    assert load_settings(ApiSettings).jwks_url == ""
+    monkeypatch.setenv("ORDER_JWT_ISSUER", issuer)
+    with pytest.raises(SystemExit) as end:
+        load_settings(ApiSettings)
+    assert end.value.code == 2
+    assert str(end.value).endswith(
+        ":\n  ORDER_JWT_ISSUER: it must begin with https:// unless ORDER_ENV is local, such as "
+        "https://login.example.com/; or set ORDER_JWKS_URL"
+    )
+    monkeypatch.setenv("ORDER_JWKS_URL", KEYS.replace("http:", "https:"))
+    assert load_settings(ApiSettings).jwt_issuer == issuer
+
+
+def test_the_local_stack_discovers_an_issuer_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORDER_ENV", "local")
+    monkeypatch.setenv("ORDER_JWKS_URL", "")
+    monkeypatch.setenv("ORDER_JWT_ISSUER", "http://127.0.0.1:8083")
+    assert not load_settings(ApiSettings).keys_need_https
+
+
+def test_the_claims_of_scopes_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(ApiSettings).jwt_scope_claims == ("scope",)
+    monkeypatch.setenv("ORDER_JWT_SCOPE_CLAIMS", "scp, roles")
+    assert load_settings(ApiSettings).jwt_scope_claims == ("scp", "roles")
+
+
 def test_there_is_no_lame_duck_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ORDER_ENV", "local")
     assert load_settings(ApiSettings).lame_duck_seconds == 0

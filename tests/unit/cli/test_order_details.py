@@ -2,7 +2,7 @@
 
 from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
 from orderctl.commands.parked_orders import _details
-from tests.factories import make_order
+from tests.factories import make_customer, make_order
 
 
 def test_an_order_that_goes_well_has_nothing_to_say_of_attempts() -> None:
@@ -18,3 +18,9 @@ def test_spent_keys_and_the_decision_to_undo_are_shown() -> None:
     assert (shown["payment"], shown["payment attempts"]) == ("pi_1", "confirm 2")
     assert shown["undo"] == "reject card_declined"
     assert _details(order.begin_undo(Undo(UndoKind.CANCEL)))["undo"] == "cancel"
+
+
+def test_the_customer_and_who_placed_the_order_are_shown_as_the_issuer_names_them() -> None:
+    shown = _details(make_order(customer=make_customer(id="user+tag@example.com"), placed_by="shop/backend"))
+    assert (shown["customer"], shown["placed by"]) == ("acme#user+tag@example.com", "shop/backend")
+    assert _details(make_order())["placed by"] == "-"

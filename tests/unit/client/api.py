@@ -83,6 +83,7 @@ class FakeApi:
         replayed = {"Idempotent-Replayed": "true"} if key in self.keys else {}
         order_id = self.keys.setdefault(key, f"ord_{len(self.orders)}")
         order = self.orders.setdefault(order_id, order_body(order_id, json.loads(request.content)))
+        order["placed_by"] = "backend" if "Order-Customer" in request.headers else None
         return httpx2.Response(202, json=order, headers=replayed)
 
     def _cancel(self, order: dict[str, Any], request: httpx2.Request) -> httpx2.Response:

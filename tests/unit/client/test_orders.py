@@ -41,6 +41,21 @@ async def test_omitted_arguments_are_not_sent(api: FakeApi) -> None:
     assert api.requests[0].content == b'{"lines":[{"sku":"TEA","quantity":2}]}'
 
 
+async def test_a_backend_acts_for_its_customers_over_one_client(api: FakeApi) -> None:
+    async with api.client() as client:
+        placed = await client.acting_for("ada").place_order({"TEA": 2})
+        assert (await client.acting_for("user+tag@example.com").get_order(placed.id)).placed_by == "backend"
+        assert (await client.place_order({"TEA": 2})).placed_by is None
+    assert [request.headers.get("Order-Customer") for request in api.requests] == ["ada", "user+tag@example.com", None]
+
+
+@pytest.mark.parametrize("customer", ["", " ", "ada ", "x" * 256, "a\nb", "Zo\xeb"])
+async def test_a_customer_that_no_header_can_carry_is_refused(api: FakeApi, customer: str) -> None:
+    async with api.client() as client:
+        with pytest.raises(ValueError, match="the customer must have"):
+            client.acting_for(customer)
+
+
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "a\nb", "ä"])
 async def test_a_key_that_no_header_can_carry_is_refused(api: FakeApi, key: str) -> None:
     async with api.client() as client:

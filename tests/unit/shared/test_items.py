@@ -1,5 +1,6 @@
 """Stored orders: every version can be read, and adjacent releases read each other's items."""
 
+import re
 from copy import deepcopy
 from dataclasses import fields, replace
 from datetime import timedelta
@@ -12,12 +13,14 @@ from hypothesis import strategies as st
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.order.models import Customer, Lease, Order, Parked, Parking, Reason, ReasonCode, Schedule
 from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, PaymentState, Undo, UndoKind
+from order_shared.runtime.validation import NAME_PATTERN
 from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
 from order_shared.storage.order_items import (
     ITEM_VERSION,
     UNDO_VERSION,
     UPGRADES,
     VERSIONS,
+    to_customer,
     to_item,
     to_order,
     update_expression,
@@ -31,6 +34,8 @@ ABSENT = object()
 VERSION_FIELD = "item_version"
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+former_subjects = st.from_regex(NAME_PATTERN, fullmatch=True)
+"""Subjects that the last release supports."""
 
 
 @st.composite
@@ -38,7 +43,7 @@ def lives(draw: st.DrawFn) -> list[Order]:
     """Generate the states of one order over its life."""
     lines = draw(st.lists(st.tuples(names, st.integers(0, 10_000_000), st.integers(1, 1000)), min_size=1, max_size=4))
     pending = make_order(
-        customer=Customer(tenant="acme", id=draw(names)),
+        customer=Customer(tenant="acme", id=draw(former_subjects)),
         lines=[
             (make_product(sku=f"SKU-{n}", name=name, unit_price=price, stock_shards=16), quantity)
             for n, (name, price, quantity) in enumerate(lines)
@@ -135,6 +140,43 @@ def test_a_version_without_an_upgrade_is_rejected() -> None:
         contracted.upgraded(items[0])
 
 
+@given(st.text(st.characters(max_codepoint=127), min_size=1, max_size=255), former_subjects)
+def test_every_subject_has_a_key_of_its_own_and_former_keys_do_not_change(subject: str, former: str) -> None:
+    order = make_order(customer=Customer(tenant="acme", id=subject), placed_by=subject)
+    item = to_item(order)
+    assert re.fullmatch(r"acme#[A-Za-z0-9._:@|%-]+", item["customer_key"])
+    assert to_order(item) == order
+    assert Customer(tenant="acme", id=former).key == f"acme#{former}"
+    assert (Customer(tenant="acme", id=subject).key == f"acme#{former}") == (subject == former)
+
+
+@pytest.mark.parametrize(
+    ("subject", "key"),
+    [
+        ("auth0|64b.7", "acme#auth0|64b.7"),
+        ("ada@example.com", "acme#ada@example.com"),
+        ("urn:acme:7", "acme#urn:acme:7"),
+        ("user+tag@example.com", "acme#user%2Btag@example.com"),
+        ("CN=Ada,O=A/B", "acme#CN%3DAda%2CO%3DA%2FB"),
+        ("100%", "acme#100%25"),
+        ("a#b", "acme#a%23b"),
+        ("~", "acme#%7E"),
+        ("a\n", "acme#a%0A"),
+    ],
+)
+def test_other_characters_of_a_subject_are_percent_encoded(subject: str, key: str) -> None:
+    assert Customer(tenant="acme", id=subject).key == key
+    assert to_customer(key) == Customer(tenant="acme", id=subject)
+    assert to_item(make_order(placed_by=subject))["placed_by"] == key.removeprefix("acme#")
+
+
+def test_who_placed_an_order_is_stored_and_the_previous_release_ignores_it() -> None:
+    order = make_order(placed_by="shop/backend")
+    assert to_order(to_item(order)).placed_by == "shop/backend"
+    assert read_by_release_1(to_item(order)) == replace(order, placed_by=None)
+    assert "placed_by" not in to_item(make_order())
+
+
 def test_the_trace_is_stored_and_the_previous_release_ignores_it() -> None:
     order = make_order(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     assert to_order(to_item(order)) == order
@@ -144,7 +186,11 @@ def test_the_trace_is_stored_and_the_previous_release_ignores_it() -> None:
 def test_every_field_survives_its_item() -> None:
     """Fails for a new field of an order until it is set here and stored."""
     order = replace(
-        make_order(reference="to Grandma", traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        make_order(
+            reference="to Grandma",
+            placed_by="shop/backend",
+            traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
         reason=Reason(ReasonCode.OUT_OF_STOCK, "sold out", "TEA"),
         schedule=Schedule(due_at=1, sweeps=2),
         lease=Lease(owner="worker", until=1),

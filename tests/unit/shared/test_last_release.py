@@ -5,6 +5,8 @@ from pathlib import Path
 
 from order_api.order.schemas import OrderIn
 from order_api.order.service import PlaceOrder
+from order_shared.domain.idempotency import RecordKind, record_key
+from order_shared.domain.order.events import OrderPlaced
 from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import reference_key
@@ -37,6 +39,30 @@ for body in json.load(sys.stdin):
 """
 
 
+KEYS = """
+import json, sys
+from order_shared.idempotency import ClaimKind, claim_key
+from order_shared.order.events import parse_event
+from order_shared.order.models import Customer
+for name, event in json.load(sys.stdin):
+    customer = Customer(tenant="acme", id=name)
+    print(json.dumps([customer.key, claim_key(customer, ClaimKind.ORDER, "k"), parse_event(event).customer.key]))
+"""
+
+
+def test_a_customer_has_the_same_keys_in_both_releases(tmp_path: Path) -> None:
+    """Also one whose subject the last release refuses: it processes the order by the stored form in the message."""
+    former = ["ada", "auth0|64b.7", "ada@example.com", "urn:acme:7", "A_b-C", "x" * 128]
+    subjects = [*former, "user+tag@example.com", "CN=Ada,O=Acme", "100%", "a#b", "%61da", "x" * 255]
+    orders = [make_order(customer=make_customer(id=subject)) for subject in subjects]
+    asked = [(order.customer.stored_id, OrderPlaced.of(order).to_json()) for order in orders]
+    told = last_release.run(last_release.extract(tmp_path), KEYS, json.dumps(asked)).splitlines()
+    for order, line in zip(orders, told, strict=True):
+        key = order.customer.key
+        assert json.loads(line) == [key, record_key(order.customer, RecordKind.ORDER, "k"), key]
+    assert [order.customer.stored_id for order in orders[: len(former)]] == former
+
+
 def test_a_request_has_the_same_fingerprint_in_both_releases(tmp_path: Path) -> None:
     """A retry at the other release is a replay, also where this one stores the reference in another form."""
     pythonpath = last_release.extract(tmp_path)
@@ -47,13 +73,13 @@ def test_a_request_has_the_same_fingerprint_in_both_releases(tmp_path: Path) -> 
     ada = make_customer()
     for body, line in zip(bodies, told, strict=True):
         order = OrderIn.model_validate(body)
-        request = PlaceOrder(customer=ada, quantities=order.quantities, reference=order.reference)
+        request = PlaceOrder(customer=ada, quantities=order.quantities, reference=order.reference, placed_by="backend")
         assert line.split() == [request.fingerprint(), reference_key(ada, order.reference or "")]
 
 
 def test_the_previous_release_reads_an_order_until_a_payment_is_undone_or_retried(tmp_path: Path) -> None:
     pythonpath = last_release.extract(tmp_path)
-    order = make_order(payment_token="pm_card_visa").with_payment("pi_1")
+    order = make_order(payment_token="pm_card_visa", placed_by="backend").with_payment("pi_1")
     orders = [order, order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)]
     told = last_release.run(pythonpath, READ, json.dumps([to_item(each) for each in orders])).splitlines()
     assert all(line.startswith(str(tmp_path)) for line in told)

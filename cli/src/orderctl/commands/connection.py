@@ -25,7 +25,13 @@ LocalOption = Annotated[
     ),
 ]
 TenantOption = Annotated[str | None, typer.Option(help="With --local: the tenant, such as acme.")]
-CustomerOption = Annotated[str | None, typer.Option(help="With --local: the customer, such as ada.")]
+CustomerOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --local: the customer, such as ada. Without it: the customer for whom you act; your token needs the "
+        "scope orders:act."
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +39,7 @@ class Connection:
     """Choice of API and customer from the command-line options.
 
     With `local`, the API is the one of the local stack, and `tenant` and `customer` name the customer. Otherwise it is
-    the API at ORDER_API_URL, and the token in ORDER_TOKEN identifies the customer.
+    the API at ORDER_API_URL, and the token in ORDER_TOKEN identifies the customer, or acts for `customer`.
     """
 
     local: bool
@@ -45,17 +51,16 @@ class Connection:
         """Return a client of the API.
 
         Raises:
-            BadParameter: if `tenant` and `customer` are missing with `local`, or given without it.
+            BadParameter: if `tenant` or `customer` is missing with `local`, or `tenant` is given without it.
             StackNotRunning: if `local`, and no stack is running.
             ApiNotNamed: if ORDER_API_URL or ORDER_TOKEN is missing.
-            ValueError: if the API's address is not valid.
+            ValueError: if the API's address or the customer is not valid.
         """
         if not self.local:
-            if self.tenant or self.customer:
-                raise typer.BadParameter(
-                    "--tenant and --customer need --local; without it, the token identifies the customer"
-                )
-            return client_of_environment()
+            if self.tenant:
+                raise typer.BadParameter("--tenant needs --local; without it, the token identifies the tenant")
+            client = client_of_environment()
+            return client if self.customer is None else client.acting_for(self.customer)
         if not self.tenant or not self.customer:
             raise typer.BadParameter("--local needs --tenant and --customer")
         return StackProfile.at(self.state).client(self.tenant, self.customer)

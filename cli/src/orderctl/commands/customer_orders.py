@@ -250,6 +250,7 @@ def _print(order: Order, *, output: Output) -> None:
         "status": order.status,
         "version": str(order.version),
         "reference": order.reference or "-",
+        "placed by": order.placed_by or "-",
         "total": format_amount(order.total, order.currency),
         "reason": f"{order.reason.code}: {order.reason.detail}" if order.reason else "-",
     }.items():

@@ -130,7 +130,7 @@ def _act(
 
 
 def _line(order: Order) -> str:
-    return f"{order.order_id} of {order.customer.key}, {order.status}, {format_amount(order.total, order.currency)}"
+    return f"{order.order_id} of {order.customer}, {order.status}, {format_amount(order.total, order.currency)}"
 
 
 def _summary(order: Order | UnreadableOrder) -> dict[str, str | int]:
@@ -166,7 +166,8 @@ def _details(order: Order) -> dict[str, str]:
     parked, undo = order.parking.parked, order.payment.undo
     return {
         "order": order.order_id,
-        "customer": order.customer.key,
+        "customer": str(order.customer),
+        "placed by": order.placed_by or "-",
         "status": str(order.status),
         "version, fence": f"{order.version}, {order.fence}",
         "total": format_amount(order.total, order.currency),

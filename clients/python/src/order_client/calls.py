@@ -3,8 +3,10 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -46,6 +48,7 @@ class Caller:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"the base URL of the API must begin with https:// or http://, but it is {base_url!r}")
         self._token = token
+        self._headers: Mapping[str, str] = {}
         self._policy = policy
         self._time = time
         self._http = httpx2.AsyncClient(
@@ -53,6 +56,12 @@ class Caller:
             transport=transport or httpx2.AsyncHTTPTransport(proxy=proxy_for(base_url)),
             timeout=None,
         )
+
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Return a caller that sends these headers with every request, over the same connections."""
+        other = copy(self)
+        other._headers = headers  # noqa: SLF001 - of a copy of this object
+        return other
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -89,7 +98,7 @@ class Caller:
                     call.path,
                     params=call.params,
                     json=call.body,
-                    headers={**call.headers, "Authorization": authorization},
+                    headers={**self._headers, **call.headers, "Authorization": authorization},
                 )
         except (httpx2.TransportError, TimeoutError) as error:
             why = "no response in time" if isinstance(error, TimeoutError | httpx2.TimeoutException) else str(error)

@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Self, TypeVar
@@ -23,11 +24,14 @@ POLLING = RetryPolicy(base=0.1, cap=2.0)
 """Pauses between reads of an order, used if the API responds without waiting."""
 KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 
+CUSTOMER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
+"""Subjects that the header Order-Customer can contain."""
+
 T = TypeVar("T", bound=BaseModel)
 
 
 class OrderClient:
-    """Client of one customer, identified by the token. Any number of calls may run at once.
+    """Client of one customer: that of the token, or of `acting_for`. Any number of calls may run at once.
 
     Calls are retried within the deadline of the policy if the network or the API fails. In addition to the errors
     in their docstrings, all methods raise Unreachable, Unavailable, RateLimited, Unauthenticated, Forbidden,
@@ -59,6 +63,18 @@ class OrderClient:
     async def aclose(self) -> None:
         """Close the connections. `async with` does this automatically."""
         await self._caller.aclose()
+
+    def acting_for(self, customer: str) -> Self:
+        """Return a client that acts for another customer of the token's tenant, over the same connections.
+
+        The token needs the scope `orders:act`. Close only one of the clients. Raises ValueError for a customer whose
+        subject a header cannot contain.
+        """
+        if not CUSTOMER_PATTERN.fullmatch(customer):
+            raise ValueError("the customer must have 1 to 255 printable ASCII characters, and no blanks at the ends")
+        acting = copy(self)
+        acting._caller = self._caller.with_headers({"Order-Customer": customer})  # noqa: SLF001 - of a copy of this
+        return acting
 
     async def place_order(
         self,

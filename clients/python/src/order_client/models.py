@@ -46,7 +46,10 @@ class TimelineEntry(_Resource):
 
 
 class Order(_Resource):
-    """An order. `version` grows with every change visible to the customer."""
+    """An order. `version` grows with every change visible to the customer.
+
+    `placed_by` is the subject that placed the order for the customer; None if the customer placed it.
+    """
 
     id: str
     status: OrderStatus
@@ -60,6 +63,7 @@ class Order(_Resource):
     reason: Reason | None
     timeline: tuple[TimelineEntry, ...]
     cancel_requested_at: AwareDatetime | None = None
+    placed_by: str | None = None
 
     @property
     def is_being_cancelled(self) -> bool:

@@ -37,6 +37,8 @@ ISSUER = "https://issuer.order-platform.local"
 AUDIENCE = "order-api"
 ALGORITHM = "RS256"
 KEY_ID = "local"
+SCOPE_CLAIMS = "scope,scp,roles,permissions"
+"""Claims in which the local stack accepts scopes, so that tokens shaped as another issuer's can be tried."""
 ALL_SCOPES = "orders:write orders:read products:read products:write"
 DEFAULT_TTL_SECONDS = 12 * 3600
 

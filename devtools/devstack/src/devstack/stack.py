@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 from aws_json_client import CredentialsProvider, Key, StaticCredentials
 from devstack.address import LOOPBACK
 from devstack.emulator import start_emulator
-from devstack.issuer import AUDIENCE, ISSUER, Issuer
+from devstack.issuer import AUDIENCE, ISSUER, SCOPE_CLAIMS, Issuer
 from devstack.payments.options import API_KEY
 from devstack.payments.process import start_payments
 from devstack.probe import is_ready
@@ -77,6 +77,7 @@ def service_settings(*, aws: str, jwks_url: str, cursor_secrets: str) -> dict[st
         "ORDER_TABLE_PREFIX": TABLE_PREFIX,
         "ORDER_JWT_ISSUER": ISSUER,
         "ORDER_JWT_AUDIENCE": AUDIENCE,
+        "ORDER_JWT_SCOPE_CLAIMS": SCOPE_CLAIMS,
         "ORDER_JWKS_URL": jwks_url,
         "ORDER_CURSOR_SECRETS": cursor_secrets,
         "ORDER_RECEIVE_WAIT_SECONDS": "1",  # the emulator still receives messages for a cancelled long poll

@@ -1,6 +1,7 @@
 """Authentication: bearer tokens verified against the issuer's published keys.
 
-The tenant and the customer come only from the verified token. `docs/authentication.md` describes how to set up an
+Tenant and scopes come only from the verified token, and so does the customer, unless the token has the scope
+`orders:act` and the request names another customer of its tenant. `docs/authentication.md` describes how to set up an
 issuer, and lists every response.
 """
 
@@ -13,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, Self
 
 import aiohttp
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from aws_json_client.proxies import proxy_for
 from order_shared.domain.clock import from_micros, to_text
 from order_shared.domain.errors import PlatformError
+from order_shared.domain.identity import MAX_SUBJECT_LENGTH, is_subject
 from order_shared.domain.order.models import Customer
 from order_shared.runtime.validation import NAME_PATTERN
 
@@ -44,6 +46,10 @@ MAX_TOKEN_LENGTH = 8192
 MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
+MAX_TIME = 253_402_300_799
+"""Last second of the year 9999: a later time in a token is an error of its issuer."""
+ACT_SCOPE = "orders:act"
+"""Scope to act for other customers of the tenant."""
 MAX_VERIFIED = 10_000
 """Maximum number of verified tokens in memory. They take ten megabytes."""
 
@@ -57,6 +63,8 @@ FETCH_TIMEOUT = 3.0
 MAX_WAITING = 100
 """Maximum requests that wait for the key set at once, so that invented key ids cannot exhaust the process."""
 MAX_KEY_SET_BYTES = 256 * 1024
+"""Maximum size of the key set, and of the discovery document."""
+DISCOVERY_PATH = "/.well-known/openid-configuration"
 MAX_KEYS = 100
 RSA_BITS = range(2048, 8192 + 1)
 """Allowed key sizes: a smaller key can be broken, and a larger one makes each signature slow to check."""
@@ -72,9 +80,7 @@ INVALID: Mapping[type[Exception], str] = {
     jwt.InvalidSignatureError: "the signature of the token does not match the issuer's key",
     jwt.InvalidAudienceError: "the token's aud is not an audience of this API",
     jwt.InvalidIssuerError: "the token's iss is not the issuer that this API trusts",
-    jwt.ImmatureSignatureError: "the token is not yet valid: its nbf or iat is in the future",
     jwt.exceptions.InvalidSubjectError: "the token's sub is not a string",
-    jwt.InvalidIssuedAtError: "the token's iat is not a number",
     jwt.exceptions.InvalidJTIError: "the token's jti is not a string",
 }
 """Reason by error of the verification."""
@@ -105,8 +111,22 @@ def bearer_token(authorization: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
+    """Customer whose orders a request concerns, and the scopes of its token.
+
+    `actor` is the subject of the token if it acts for the customer; otherwise None.
+    """
+
     customer: Customer
     scopes: frozenset[str]
+    actor: str | None = None
+
+    def acting_for(self, subject: str) -> "Identity":
+        """Return the identity that acts for another customer of the same tenant. Raises InsufficientScope."""
+        if ACT_SCOPE not in self.scopes:
+            raise InsufficientScope(ACT_SCOPE)
+        if subject == self.customer.id:
+            return self
+        return replace(self, customer=replace(self.customer, id=subject), actor=self.customer.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +157,47 @@ class KeySource(Protocol):
         """Return the issuer's key with this id, or None if the issuer has none. Raises KeysUnavailable."""
 
 
-def open_session(url: str) -> aiohttp.ClientSession:
-    """Return a session for requests to the URL. Raises ValueError for a proxy that cannot be used."""
-    return aiohttp.ClientSession(proxy=proxy_for(url))
+def open_session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(proxy=None)  # each request has its own: addresses may have different hosts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Discovery:
+    """OpenID Connect discovery of the address of an issuer's keys."""
+
+    issuer: str
+    https_only: bool
+
+    @property
+    def url(self) -> str:
+        return self.issuer.removesuffix("/") + DISCOVERY_PATH
+
+    def keys_url(self, document: Any) -> str:
+        """Return `jwks_uri` of the discovery document. Raises ValueError if the document is not this issuer's."""
+        found = document if isinstance(document, dict) else {}
+        if found.get("issuer") != self.issuer:
+            raise ValueError("the issuer in the document is not the issuer that this API trusts")
+        url = found.get("jwks_uri")
+        if not isinstance(url, str) or not url.startswith("https://" if self.https_only else ("https://", "http://")):
+            raise ValueError(f"jwks_uri in the document is not an https URL: {url!r}")
+        return url
+
+
+UNUSABLE = (aiohttp.ClientError, TimeoutError, ValueError, RecursionError)
+"""Errors of a fetch, whose cause is the issuer, its documents or the network."""
 
 
 class JwksClient:
-    """Cache of the issuer's key set, fetched over HTTP. While the issuer is down, the cached keys stay in use."""
+    """Cache of the issuer's key set, fetched over HTTP. While the issuer is down, the cached keys stay in use.
 
-    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+    With `discovery`, each fetch reads the address of the keys from the issuer's discovery document first. If that
+    fails, the address of the last fetch is used.
+    """
+
+    def __init__(self, url: str, http: aiohttp.ClientSession, discovery: Discovery | None = None) -> None:
         self._url = url
         self._http = http
+        self._discovery = discovery
         self._keys: Mapping[str, SigningKey] = {}
         self._fetched_at = -math.inf
         self._tried_at = -math.inf
@@ -173,7 +223,7 @@ class JwksClient:
             await self._wait_for(fetching)
         key = self._keys.get(key_id)
         if key is None and self._failed:
-            raise KeysUnavailable(f"no key set could be fetched from {self._url}")
+            raise KeysUnavailable(f"no key set could be fetched from {self._source}")
         return key
 
     def _refresh(self) -> asyncio.Task[None] | None:
@@ -199,19 +249,35 @@ class JwksClient:
     async def _fetch(self) -> None:
         """Fetch the key set. Keep the cached keys if that fails."""
         try:
-            self._keys = _usable_keys(json.loads(await self._document()))
+            await self._discover()
+            self._keys = _usable_keys(json.loads(await self._document(self._url)))
             self._fetched_at = time.monotonic()
             self._failed = False
-        except (aiohttp.ClientError, TimeoutError, ValueError, RecursionError) as error:
+        except UNUSABLE as error:
             self._failed = True
-            log.warning("keys_not_fetched", url=self._url, error=repr(error))
+            log.warning("keys_not_fetched", url=self._source, error=repr(error))
         finally:
             self._fetching = None
 
-    async def _document(self) -> bytes:
+    async def _discover(self) -> None:
+        """Read the address of the keys. Keep the known address if that fails; raise the error if there is none."""
+        if self._discovery is None:
+            return
+        try:
+            self._url = self._discovery.keys_url(json.loads(await self._document(self._discovery.url)))
+        except UNUSABLE as error:
+            if not self._url:
+                raise
+            log.warning("issuer_not_discovered", url=self._discovery.url, error=repr(error))
+
+    @property
+    def _source(self) -> str:
+        return self._url or (self._discovery.url if self._discovery else "")
+
+    async def _document(self, url: str) -> bytes:
         document = bytearray()
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT)
-        async with self._http.get(self._url, timeout=timeout, allow_redirects=False) as response:
+        async with self._http.get(url, proxy=proxy_for(url), timeout=timeout, allow_redirects=False) as response:
             if response.status != 200:
                 raise ValueError(f"HTTP status {response.status} instead of 200")
             async for piece in response.content.iter_any():
@@ -243,29 +309,27 @@ def _is_key_id(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_KEY_ID_LENGTH
 
 
-def _sentence(error: Exception, token: str) -> str:
+def _sentence(error: Exception) -> str:
     """Return the reason why a token is not valid. Only the text of our own errors is used."""
-    match error:
-        case jwt.ExpiredSignatureError():
-            expired = int(_decoded(token.split(".")[1])["exp"])
-            return f"the token expired at {to_text(from_micros(max(0, expired) * 1_000_000))}"
-        case jwt.MissingRequiredClaimError(claim=claim):
-            return f"the token has no claim {claim}"
-        case _:
-            known = (text for kind, text in INVALID.items() if isinstance(error, kind))
-            return (
-                next(known, None) or _wrong_time(token) or "this is not a JWT: its parts are not base64url-encoded JSON"
-            )
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"the token has no claim {error.claim}"
+    known = (text for kind, text in INVALID.items() if isinstance(error, kind))
+    return next(known, NO_JWT)
 
 
-def _wrong_time(token: str) -> str | None:
-    """Return a sentence about the first time in the token that is not a number; None if there is none."""
-    with suppress(ValueError, RecursionError):
-        claims = _decoded(token.split(".")[1])
-        for name in ("exp", "nbf", "iat"):
-            if isinstance(claims, dict) and not isinstance(claims.get(name, 0), int | float):
-                return f"the token's {name} is not a number"
-    return None
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    """Check `exp`, `nbf` and `iat`. Raises InvalidToken, also for a time that is not a number (RFC 7519)."""
+    for name in ("exp", "nbf", "iat"):
+        at = claims.get(name, 0)
+        if isinstance(at, bool) or not isinstance(at, int | float):
+            raise InvalidToken(f"the token's {name} is not a number")
+        if not -MAX_TIME <= at <= MAX_TIME:
+            raise InvalidToken(f"the token's {name} is not a time in seconds")
+        if name != "exp" and at > now + LEEWAY_SECONDS:
+            raise InvalidToken("the token is not yet valid: its nbf or iat is in the future")
+    if claims["exp"] <= now - LEEWAY_SECONDS:
+        expired = to_text(from_micros(max(0, int(claims["exp"])) * 1_000_000))
+        raise InvalidToken(f"the token expired at {expired}")
 
 
 def _decoded(part: str) -> Any:
@@ -292,6 +356,8 @@ class TokenRules:
     audiences: tuple[str, ...]
     audience_claim: str = "aud"
     tenant_claim: str = "tenant"
+    customer_claim: str = "sub"
+    scope_claims: tuple[str, ...] = ("scope",)
     scope_prefix: str = ""
 
 
@@ -311,7 +377,11 @@ class TokenVerifier:
         self._rules = rules
         self._clock = clock
         self._has_aud = rules.audience_claim == "aud"
-        self._required = ["exp", "iss", "sub", rules.audience_claim]
+        self._options: Any = {
+            "require": ["exp", "iss", rules.customer_claim, rules.audience_claim],
+            "verify_aud": self._has_aud,
+            **dict.fromkeys(("verify_exp", "verify_nbf", "verify_iat"), False),  # `_check_times` does it
+        }
         self._verified: dict[bytes, _Verified] = {}
 
     async def verify(self, token: str) -> Identity:
@@ -338,11 +408,11 @@ class TokenVerifier:
                 algorithms=key.algorithms,
                 audience=self._rules.audiences if self._has_aud else None,
                 issuer=self._rules.issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": self._required, "verify_aud": self._has_aud},
+                options=self._options,
             )
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
-            raise InvalidToken(_sentence(error, token)) from error
+            raise InvalidToken(_sentence(error)) from error
+        _check_times(claims, self._clock())
         return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
@@ -358,18 +428,30 @@ class TokenVerifier:
             raise InvalidToken(f"the token's {rules.audience_claim} is not an audience of this API")
         if claims.get("token_use", "access") != "access":
             raise InvalidToken("the token is not an access token")
-        tenant, customer = claims.get(rules.tenant_claim), claims["sub"]
-        for name, value in ((rules.tenant_claim, tenant), ("sub", customer)):
-            if not isinstance(value, str) or not NAME.fullmatch(value):
-                raise InvalidToken(f"the token's claim {name} is missing or has characters that are not allowed")
-        return Identity(Customer(tenant=str(tenant), id=str(customer)), self._scopes(claims.get("scope", "")))
+        tenant, subject = claims.get(rules.tenant_claim), claims[rules.customer_claim]
+        if not isinstance(tenant, str) or not NAME.fullmatch(tenant):
+            raise InvalidToken(f"the token's claim {rules.tenant_claim} is missing, or is not a tenant's name")
+        if not is_subject(subject):
+            raise InvalidToken(
+                f"the token's claim {rules.customer_claim} is not 1 to {MAX_SUBJECT_LENGTH} characters of ASCII"
+            )
+        return Identity(Customer(tenant=tenant, id=subject), self._scopes(claims))
 
-    def _scopes(self, scope: object) -> frozenset[str]:
-        """Return the scopes without the issuer's prefix. Scopes of other APIs are ignored."""
-        if not isinstance(scope, str) or len(scope) > MAX_SCOPE_LENGTH:
-            raise InvalidToken("the token's claim scope is not a string, or is too long")
-        named = scope.split()
+    def _scopes(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """Return the scopes of all scope claims, without the issuer's prefix. Scopes of other APIs are ignored."""
+        named = [scope for claim in self._rules.scope_claims for scope in _scopes_in(claims, claim)]
         if len(named) > MAX_SCOPES:
             raise InvalidToken(f"the token has more than {MAX_SCOPES} scopes")
         prefix = self._rules.scope_prefix
         return frozenset(name.removeprefix(prefix) for name in named if name.startswith(prefix))
+
+
+def _scopes_in(claims: Mapping[str, Any], claim: str) -> list[str]:
+    """Return the scopes of one claim: a text, separated by blanks, or a list of texts. Raises InvalidToken."""
+    value = claims.get(claim)
+    scopes = value.split() if isinstance(value, str) else [] if value is None else value
+    if not isinstance(scopes, list) or not all(isinstance(each, str) for each in scopes):
+        raise InvalidToken(f"the token's claim {claim} is neither a text nor a list of texts")
+    if sum(map(len, scopes)) > MAX_SCOPE_LENGTH:
+        raise InvalidToken(f"the token's claim {claim} is too long")
+    return scopes

@@ -1,14 +1,19 @@
 """Settings of the API, in addition to those that both services share."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from aws_json_client.proxies import proxy_for
 from order_shared.runtime.config import Environment, Settings
 
 MIN_SECRET_LENGTH = 16
+HTTPS = "it must begin with https:// unless ORDER_ENV is local, such as "
+
+ClaimName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$", title="1 to 128 of the characters A-Z a-z 0-9 . _ : / -")
+]
 
 
 class ApiSettings(Settings):
@@ -19,18 +24,25 @@ class ApiSettings(Settings):
     jwks_url: Annotated[
         str,
         Field(
-            pattern=r"^https?://[^/\s]",
+            pattern=r"^(https?://[^/\s].*)?$",
             title="an http or https URL",
             examples=["https://login.example.com/.well-known/jwks.json"],
         ),
-    ]
-    """Address of the issuer's public keys."""
+    ] = ""
+    """Address of the issuer's public keys. By default it is `jwks_uri` in the issuer's OpenID Connect discovery
+    document, `/.well-known/openid-configuration` below `ORDER_JWT_ISSUER`."""
     jwt_audience_claim: Literal["aud", "client_id"] = "aud"
     """Claim that contains the audience. Access tokens of Cognito have only `client_id`."""
-    jwt_tenant_claim: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$", title="1 to 128 of the characters A-Z a-z 0-9 . _ : / -")
-    ] = "tenant"
+    jwt_tenant_claim: ClaimName = "tenant"
     """Claim that contains the tenant."""
+    jwt_customer_claim: ClaimName = "sub"
+    """Claim that contains the customer: 1 to 255 characters of ASCII. Choose a claim that never changes."""
+    jwt_scope_claims: Annotated[
+        tuple[ClaimName, ...],
+        Field(min_length=1, max_length=10, title="a list of names of claims", examples=["scp,roles"]),
+    ] = ("scope",)
+    """Claims that contain scopes, comma separated, such as `scope`, `scp`, `roles` or `permissions`. Each is a text,
+    separated by blanks, or a list of texts. The scopes of all of them count."""
     jwt_scope_prefix: Annotated[
         str,
         Field(
@@ -71,7 +83,7 @@ class ApiSettings(Settings):
     accept_deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Time limit for placing an order, and for one storage call of any other request. After it the response is 503."""
 
-    @field_validator("cursor_secrets", "jwt_audience", mode="before")
+    @field_validator("cursor_secrets", "jwt_audience", "jwt_scope_claims", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
@@ -80,13 +92,23 @@ class ApiSettings(Settings):
     @classmethod
     def _require_https(cls, address: str, info: ValidationInfo) -> str:
         """Reject plain HTTP: an attacker who replaces the keys in transit could sign tokens for any tenant."""
-        if info.data.get("env") is not Environment.LOCAL and not address.startswith("https://"):
-            raise ValueError(
-                "it must begin with https:// unless ORDER_ENV is local, such as "
-                "https://login.example.com/.well-known/jwks.json"
-            )
+        if address and info.data.get("env") is not Environment.LOCAL and not address.startswith("https://"):
+            raise ValueError(f"{HTTPS}https://login.example.com/.well-known/jwks.json")
         proxy_for(address)  # fails for a proxy that cannot be used
         return address
+
+    @model_validator(mode="after")
+    def _require_discoverable_issuer(self) -> Self:
+        if self.jwks_url:
+            return self
+        if not self.jwt_issuer.startswith("https://" if self.keys_need_https else ("https://", "http://")):
+            raise ValueError(f"ORDER_JWT_ISSUER: {HTTPS}https://login.example.com/; or set ORDER_JWKS_URL")
+        proxy_for(self.jwt_issuer)
+        return self
+
+    @property
+    def keys_need_https(self) -> bool:
+        return self.env is not Environment.LOCAL
 
     @field_validator("jwt_audience")
     @classmethod

@@ -1,8 +1,11 @@
 """Dependencies of views: the services, the caller's identity, and the scope and errors that a route declares.
 
+`Order-Customer` names the customer for whom a caller acts. Every route with a scope honours or refuses it.
+
 They are plain functions and a route class, because each FastAPI dependency would cost CPU time in every request.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_origin
@@ -18,14 +21,18 @@ from order_api.health.lifecycle import Lifecycle
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
 from order_api.product.service import ProductService
-from order_api.reader import InvalidRequest, read_json, read_query
+from order_api.reader import Fault, InvalidRequest, read_json, read_query
 from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
-from order_api.sentences import EXAMPLES, faults_of
+from order_api.sentences import EXAMPLES, RULES, faults_of
 from order_shared.domain.errors import PlatformError
 from order_shared.runtime.readiness import Readiness
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+CUSTOMER_HEADER = "Order-Customer"
+CUSTOMER_PATTERN = r"^[!-~](?:[ -~]{0,253}[!-~])?$"
+"""Subjects that a header can contain: without control characters, and without blanks at their ends."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,22 @@ def services_of(request: Request) -> Services:
 def identity_of(request: Request) -> Identity:
     """Return the caller's identity, which the middleware has verified."""
     return cast("Identity", request.scope["state"]["identity"])
+
+
+def _act_for_named_customer(request: Request) -> None:
+    """Replace the identity by the one that acts for the customer in Order-Customer, if the request has this header.
+
+    Raises InsufficientScope, and InvalidRequest for a header that is repeated or not a subject.
+    """
+    named = [value for name, value in request.scope["headers"] if name == b"order-customer"]
+    if not named:
+        return
+    text = named[0].decode("latin-1").strip(" \t")
+    acting = identity_of(request).acting_for(text)
+    if len(named) > 1 or not re.fullmatch(CUSTOMER_PATTERN, text):
+        header = CUSTOMER_HEADER.lower()
+        raise InvalidRequest([Fault(pointer=f"header:{header}", code="invalid_customer", detail=RULES[header])])
+    request.scope["state"]["identity"] = acting
 
 
 @dataclass(frozen=True)
@@ -126,6 +149,7 @@ class ScopedRoute(APIRoute):
         async def answer_if_allowed(request: Request) -> Response:
             if scope not in identity_of(request).scopes:
                 raise InsufficientScope(scope)
+            _act_for_named_customer(request)
             if writes and (home := services_of(request).home_elsewhere):
                 raise NotHomeRegion(home)
             read = _ReadRequest(request)

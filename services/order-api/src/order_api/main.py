@@ -8,11 +8,12 @@ from datetime import timedelta
 from importlib.metadata import version
 
 import structlog
+from aiohttp import ClientSession
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
 from order_api import document, problems
-from order_api.auth import JwksClient, KeySource, TokenRules, TokenVerifier, open_session
+from order_api.auth import Discovery, JwksClient, KeySource, TokenRules, TokenVerifier, open_session
 from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
 from order_api.dependencies import OPERATIONAL, Services, declared_access
@@ -63,13 +64,13 @@ def create_app(
         )
         async with (
             opening as parts,
-            open_session(settings.jwks_url) as http,
+            open_session() as http,
             aclosing(tracing),
         ):
             publisher = tracing.publisher(
                 Publisher(parts.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
             )
-            verifier = TokenVerifier(keys or JwksClient(settings.jwks_url, http), _token_rules(settings))
+            verifier = TokenVerifier(keys or _key_source(settings, http), token_rules(settings))
             app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle)
             yield
             await publisher.close(FLUSH_SECONDS)
@@ -118,12 +119,20 @@ def _telemetry(tracing: Tracing) -> TelemetryConfig:
     }
 
 
-def _token_rules(settings: ApiSettings) -> TokenRules:
+def _key_source(settings: ApiSettings, http: ClientSession) -> JwksClient:
+    if settings.jwks_url:
+        return JwksClient(settings.jwks_url, http)
+    return JwksClient("", http, Discovery(issuer=settings.jwt_issuer, https_only=settings.keys_need_https))
+
+
+def token_rules(settings: ApiSettings) -> TokenRules:
     return TokenRules(
         issuer=settings.jwt_issuer,
         audiences=settings.jwt_audience,
         audience_claim=settings.jwt_audience_claim,
         tenant_claim=settings.jwt_tenant_claim,
+        customer_claim=settings.jwt_customer_claim,
+        scope_claims=settings.jwt_scope_claims,
         scope_prefix=settings.jwt_scope_prefix,
     )
 

@@ -52,6 +52,8 @@ RULES: Mapping[str, str] = {
     "sort": "sort is -created_at or created_at",
     "if-match": _TAGS.format(header="If-Match"),
     "if-none-match": _TAGS.format(header="If-None-Match"),
+    "order-customer": "send one Order-Customer header with the customer's subject: 1 to 255 characters of printable "
+    "ASCII, such as ada",
 }
 """What each field allows, with an example. Names of headers are in lower case."""
 

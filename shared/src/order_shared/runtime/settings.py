@@ -128,6 +128,8 @@ def _as_text(value: object) -> str:
         return str(value.value)
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(_as_text, value))
     if isinstance(value, timedelta):
         return f"PT{value.total_seconds() / 3600:g}H"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -18,6 +18,7 @@ from aiodynamo.expressions import Append, Condition, F, Modify, SetAction, Updat
 
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import from_text, to_text
+from order_shared.domain.identity import decode_subject, encode_subject
 from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.models import (
     HOLDS_STOCK,
@@ -163,7 +164,8 @@ def to_item(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> Item:
         "timeline": [_timeline_item(entry) for entry in order.timeline],
         "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
     }
-    optional = {"reference": order.reference, "traceparent": order.traceparent}
+    placed_by = None if order.placed_by is None else encode_subject(order.placed_by)
+    optional = {"reference": order.reference, "placed_by": placed_by, "traceparent": order.traceparent}
     optional |= {name: stored(order) for name, stored in mutable_attributes(open_shards).items()}
     return item | {name: value for name, value in optional.items() if value is not None}
 
@@ -194,8 +196,8 @@ def _parked_item(parked: Parked) -> Item:
 
 
 def to_customer(customer_key: str) -> Customer:
-    tenant, _, customer = customer_key.partition("#")
-    return Customer(tenant=tenant, id=customer)
+    tenant, _, stored_id = customer_key.partition("#")
+    return Customer.of_stored(tenant, stored_id)
 
 
 def to_order(item: Item) -> Order:
@@ -213,6 +215,7 @@ def to_order(item: Item) -> Order:
         lines=tuple(map(OrderLine.of, item["lines"])),
         currency=item["currency"],
         reference=item.get("reference"),
+        placed_by=decode_subject(placed_by) if (placed_by := item.get("placed_by")) else None,
         traceparent=item.get("traceparent"),
         reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,
         timeline=tuple(

@@ -81,7 +81,7 @@ _SAMPLES: tuple[PlatformError, ...] = (
 SAMPLES: Mapping[str, PlatformError] = {PROBLEMS[type(sample)].code: sample for sample in _SAMPLES}
 """Example errors, by problem code."""
 
-WRONG: Mapping[str, str] = {"sku": "-", "q": r"\u0085", "if-match": "1", "if-none-match": "1"}
+WRONG: Mapping[str, str] = {"sku": "-", "q": r"\u0085", "if-match": "1", "if-none-match": "1", "order-customer": ""}
 """Wrong values of parameters, for the example errors."""
 
 DETAILS: Mapping[str, str] = {

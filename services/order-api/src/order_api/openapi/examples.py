@@ -44,6 +44,7 @@ PARAMETERS: Mapping[str, Any] = {
     "Idempotency-Key": IDEMPOTENCY_KEY,
     "If-Match": [f'"{PENDING.version}"'],
     "If-None-Match": [f'"{PENDING.version}"'],
+    "Order-Customer": "ada",
     "Prefer": ["wait=10"],
     "X-Request-Id": REQUEST_ID,
 }

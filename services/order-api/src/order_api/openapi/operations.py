@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from order_api.auth import ACT_SCOPE
+from order_api.dependencies import CUSTOMER_HEADER, CUSTOMER_PATTERN
 from order_api.idempotency import HEADER, MAX_KEY_LENGTH
 from order_api.openapi.examples import PARAMETERS, SAMPLES, BodyExamples
 
@@ -19,6 +21,14 @@ REQUEST_ID = {
     "schema": {"type": "string"},
 }
 
+CUSTOMER = {
+    "name": CUSTOMER_HEADER,
+    "in": "header",
+    "description": f"Subject of the customer of your tenant for whom you act. It needs the scope `{ACT_SCOPE}` too. "
+    "Without this header you act for yourself.",
+    "schema": {"type": "string", "pattern": CUSTOMER_PATTERN},
+}
+
 KEY_PATTERN = rf'^(?!""$)[!-~](?:[ -~]{{0,{MAX_KEY_LENGTH - 2}}}[!-~])?$'
 """Pattern of idempotency keys: every unquoted key, and every quoted key of the same maximum length."""
 
@@ -27,6 +37,7 @@ def complete_operation(operation: dict[str, Any], function: str, scope: str | No
     """Set id, parameters and security. `function` is the name of the route's function, `scope` its required scope."""
     operation["operationId"] = operation_id(function)
     parameters = operation.setdefault("parameters", [])
+    parameters += [dict(CUSTOMER)] if scope is not None else []
     parameters.append(dict(REQUEST_ID))
     for parameter in parameters:
         _correct(parameter)

@@ -19,6 +19,7 @@ SCOPES = {
     "orders:read": "read your orders",
     "orders:write": "place and cancel orders",
     "orders:admin": "in addition to the scopes above, read and cancel any order of your tenant by its id",
+    "orders:act": "in addition to the scopes above, act for the customer of your tenant in the header `Order-Customer`",
     "products:read": "read products and their stock",
     "products:write": "create and change products and their stock",
 }

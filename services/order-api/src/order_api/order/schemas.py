@@ -145,6 +145,9 @@ class OrderOut(Resource):
     created_at: Instant
     updated_at: Instant
     reference: str | None
+    placed_by: str | None = Field(
+        description="Subject that placed the order for you, with `orders:act`; null if you placed it."
+    )
     lines: list[OrderLineOut]
     currency: str = Field(examples=["EUR"])
     total: int

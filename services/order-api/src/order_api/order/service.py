@@ -40,12 +40,14 @@ class PlaceOrder:
     """Request to place an order. `quantities` maps SKUs to units; `traceparent` identifies the trace of the request.
 
     `reference` has the form in which it was sent. The fingerprint is of this form, so that a retry at another release
-    has the same fingerprint; the order gets its normal form.
+    has the same fingerprint; the order gets its normal form. `placed_by` is the subject that acts for the customer, if
+    any. The fingerprint does not contain it: the key belongs to the customer, whoever sends it.
     """
 
     customer: Customer
     quantities: Mapping[str, int]
     reference: str | None = None
+    placed_by: str | None = None
     payment_token: str | None = None
     traceparent: str | None = None
 
@@ -239,6 +241,7 @@ class OrderService:
             at=now,
             due_at=to_millis(now + self.sweep_base),
             reference=request.reference,
+            placed_by=request.placed_by,
             payment_token=request.payment_token,
             traceparent=request.traceparent,
         )

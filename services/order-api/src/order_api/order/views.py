@@ -57,10 +57,12 @@ async def place_order(body: OrderIn, request: Request) -> Response:
     After a time-out or a 503, send the request again with the same `Idempotency-Key`: no second order is created.
     """
     key = parse_idempotency_key(*request.headers.getlist(HEADER))
+    identity = identity_of(request)
     command = PlaceOrder(
-        customer=identity_of(request).customer,
+        customer=identity.customer,
         quantities=body.quantities,
         reference=body.reference,
+        placed_by=identity.actor,
         payment_token=body.payment_token,
         traceparent=request.state.traceparent,
     )

@@ -34,8 +34,8 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         remedy="Use a new key for a new request. To repeat a request, send exactly its body.",
     ),
     "insufficient_scope": Explanation(
-        cause="The token is valid, but lacks the scope that the operation requires. The header "
-        "WWW-Authenticate names it.",
+        cause="The token is valid, but lacks the scope that the operation requires, or the request has the header "
+        "Order-Customer and the token lacks orders:act. The header WWW-Authenticate names the scope.",
         remedy="Request a token with this scope from your issuer.",
     ),
     "insufficient_stock": Explanation(

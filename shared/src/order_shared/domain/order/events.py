@@ -43,7 +43,7 @@ class PlacedLine(_Wire):
 
 
 class OrderData(_Wire):
-    customer: str
+    customer: Annotated[str, Field(description="Customer's subject, percent-encoded as in the keys of stored items.")]
 
 
 class PlacedData(OrderData):
@@ -75,7 +75,7 @@ class _CloudEvent(_Wire, Generic[Data]):
 
     @property
     def customer(self) -> Customer:
-        return Customer(tenant=self.tenantid, id=self.data.customer)
+        return Customer.of_stored(self.tenantid, self.data.customer)
 
     def to_json(self) -> str:
         """Return the message as ASCII-only JSON: SQS rejects some characters that JSON allows."""
@@ -98,7 +98,7 @@ class OrderPlaced(_CloudEvent[PlacedData]):
                 "traceparent": order.traceparent,
                 "tenantid": order.customer.tenant,
                 "data": {
-                    "customer": order.customer.id,
+                    "customer": order.customer.stored_id,
                     "lines": [line.values() for line in order.lines],
                     "currency": order.currency,
                     "total": order.total,
@@ -148,7 +148,7 @@ class OrderCancelRequested(_CloudEvent[OrderData]):
                 "time": order.cancel_requested_at or order.updated_at,
                 "traceparent": traceparent or order.traceparent,
                 "tenantid": order.customer.tenant,
-                "data": {"customer": order.customer.id},
+                "data": {"customer": order.customer.stored_id},
             }
         )
 

@@ -21,6 +21,7 @@ from operator import attrgetter
 from typing import Any, Self
 
 from order_shared.domain.clock import to_millis
+from order_shared.domain.identity import decode_subject, encode_subject
 from order_shared.domain.inventory.models import Product
 from order_shared.domain.money.charges import provider_amount
 from order_shared.domain.order.exceptions import CurrencyMismatch, InvalidTransition
@@ -75,13 +76,29 @@ class ReasonCode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """Owner of an order. Both parts come from the verified token."""
+    """Owner of an order. The tenant comes from the verified token, and so does `id`, the customer's subject.
+
+    A caller with the scope `orders:act` names another customer of its tenant.
+    """
 
     tenant: str
     id: str
 
+    @classmethod
+    def of_stored(cls, tenant: str, stored_id: str) -> Self:
+        return cls(tenant=tenant, id=decode_subject(stored_id))
+
+    @property
+    def stored_id(self) -> str:
+        """Return the form of `id` in stored keys and in messages."""
+        return encode_subject(self.id)
+
     @property
     def key(self) -> str:
+        return f"{self.tenant}#{self.stored_id}"
+
+    def __str__(self) -> str:
+        """Return the tenant and the subject, for people."""
         return f"{self.tenant}#{self.id}"
 
 
@@ -183,8 +200,9 @@ class Order:
 
     `version` counts the changes that the customer can see; it is the ETag. `fence` is incremented by each transition
     and each change of owner: the condition of a write contains the fence that its writer read, so the write of a former
-    owner fails. `traceparent` is the trace of the request that placed the order. `schedule`, `lease` and `parking` are
-    reset when the order ends.
+    owner fails. `placed_by` is the subject that placed the order for the customer; None if the customer placed it.
+    `traceparent` is the trace of the request that placed the order. `schedule`, `lease` and `parking` are reset when
+    the order ends.
     """
 
     customer: Customer
@@ -197,6 +215,7 @@ class Order:
     lines: tuple[OrderLine, ...]
     currency: str
     reference: str | None = None
+    placed_by: str | None = None
     traceparent: str | None = None
     reason: Reason | None = None
     timeline: tuple[TimelineEntry, ...]
@@ -215,6 +234,7 @@ class Order:
         at: datetime,
         due_at: int,
         reference: str | None = None,
+        placed_by: str | None = None,
         payment_token: str | None = None,
         traceparent: str | None = None,
     ) -> "Order":
@@ -247,6 +267,7 @@ class Order:
             ),
             currency=currencies[0],
             reference=None if reference is None else normal_reference(reference),
+            placed_by=placed_by,
             traceparent=traceparent,
             timeline=(TimelineEntry(OrderStatus.PENDING, at),),
             schedule=Schedule(due_at=due_at),
