@@ -69,6 +69,7 @@ class OrderApi(ServiceWorkspace):
             size=self.environment.api,
             settings={
                 "ORDER_LAME_DUCK_SECONDS": str(LAME_DUCK_SECONDS),
+                "ORDER_PUBLIC_ADDRESS": f"https://{self.environment.api_host}",
                 "ORDER_JWT_ISSUER": tokens.issuer,
                 "ORDER_JWKS_URL": tokens.jwks_url,
                 "ORDER_JWT_AUDIENCE": tokens.audience,
