@@ -1,4 +1,4 @@
-"""Changes of a service's stack, under the rules of `orderctl deploy`: its lock, its freeze, its checks, its judgement."""
+"""Changes of a service's stack, under the rules of `orderctl deploy`: its lock, freeze, checks and judgement."""
 
 from collections.abc import Mapping
 from typing import Any

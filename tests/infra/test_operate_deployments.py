@@ -169,13 +169,17 @@ class TestRefusals:
     def test_an_apply_during_a_freeze_is_refused(self, site: Site, service: str) -> None:
         site.plan_deployment(service)
         site.freeze(service)
-        refused(site.apply(service), "frozen by ada since noon: incident 42", f"`orderctl continue {service} --env dev`")
+        refused(
+            site.apply(service), "frozen by ada since noon: incident 42", f"`orderctl continue {service} --env dev`"
+        )
         assert site.desk.applied() == []
 
     def test_an_apply_during_anothers_command_is_refused(self, site: Site) -> None:
         site.plan_deployment()
         site.lock().take()
-        refused(site.apply(), "ada has held the lock", "deploy sha-9999999", "`orderctl status order-processor --env dev`")
+        refused(
+            site.apply(), "ada has held the lock", "deploy sha-9999999", "`orderctl status order-processor --env dev`"
+        )
         assert site.desk.applied() == []
 
     def test_an_apply_during_anothers_deployment_is_refused(self, site: Site) -> None:
@@ -255,6 +259,7 @@ class TestJudgement:
         site.lock().take()  # which is free
 
     def test_one_that_is_rolled_back_fails_the_apply_and_names_the_next_command(self, site: Site) -> None:
+        """Another attempt is allowed: the image is not rejected, and the cause may be gone."""
         site.plan_deployment()
         site.on_poll = site.ring_in_the_bake
         result = site.apply()
@@ -263,30 +268,21 @@ class TestJudgement:
         assert f"ended ROLLBACK_SUCCESSFUL: One or more alarms went into ALARM: {ALARM}" in result.stderr
         assert "See `orderctl history order-processor --env dev`" in result.stderr
         assert "has superseded" not in result.stderr
-
-    def test_another_attempt_after_a_rollback_is_allowed(self, site: Site) -> None:
-        site.plan_deployment()
-        site.on_poll = site.ring_in_the_bake
-        site.apply()
         site.on_poll = lambda: None
         site.ecs.set_alarm(ALARM, "OK")
         site.plan_deployment()
         assert site.apply().exit_code == DONE
 
-    @pytest.mark.parametrize(("is_ready", "code"), [(True, DONE), (False, FAILED)])
-    def test_green_is_tested_before_traffic_shifts(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch, is_ready: bool, code: int
-    ) -> None:
+    def test_green_is_tested_before_traffic_shifts(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         green = GreenSide(FIRST.removeprefix("sha-"))
-        green.is_ready = is_ready
         monkeypatch.setattr(Traffic, "test_url", lambda *_: green_url(site.ecs, "dev"))
-        monkeypatch.setattr(pace, "wait_for_listener", lambda: None)
         site.plan_deployment(API)
         with green.serve():
             site.ecs.routing.serve(green.url)
-            assert site.apply(API).exit_code == code
+            result = site.apply(API)
+        assert (result.exit_code, "OK   reachable" in result.stderr) == (DONE, True), result.output
         assert green.asked
-        assert site.statuses(API)[-1] == ("SUCCESSFUL" if is_ready else "ROLLBACK_SUCCESSFUL")
+        assert site.statuses(API) == ["SUCCESSFUL", "SUCCESSFUL"]
 
     def test_tags_alone_start_no_deployment_to_wait_for(self, site: Site) -> None:
         site.plan(PROCESSOR, change("aws_ecs_service", ["update"], {"tags_all": {}}, {"tags_all": {"team": "orders"}}))
@@ -295,27 +291,25 @@ class TestJudgement:
 
     def test_a_service_that_it_creates_is_followed_too(self, site: Site) -> None:
         """Its first deployment is one, and before there was no traffic to check."""
-        state, events = site.ecs.engine.state, site.desk.context.session().events
+        state = site.ecs.engine.state
         born = state.services.pop(("dev", PROCESSOR))
         site.plan(PROCESSOR, change("aws_ecs_service", ["create"], None, {"name": PROCESSOR}))
 
-        def create(params: Mapping[str, Any], **_: Any) -> None:
-            if "apply" in str(params):  # the audit, just before Terraform's apply
-                site.ecs.engine.create_service(
-                    cluster="dev",
-                    name=PROCESSOR,
-                    task_definition=state.task_definitions[f"dev-{PROCESSOR}:1"],
-                    desired=2,
-                    configuration=born.configuration,
-                    balancing=None,
-                    age=timedelta(0),
-                )
+        def create() -> None:
+            """At the first poll after Terraform's apply: reads of ECS are late."""
+            site.on_poll = lambda: None
+            site.ecs.engine.create_service(
+                cluster="dev",
+                name=PROCESSOR,
+                task_definition=state.task_definitions[f"dev-{PROCESSOR}:1"],
+                desired=2,
+                configuration=born.configuration,
+                balancing=None,
+                age=timedelta(0),
+            )
 
-        events.register("before-parameter-build.dynamodb.PutItem", create)
-        try:
-            result = site.apply()
-        finally:
-            events.unregister("before-parameter-build.dynamodb.PutItem", create)
+        site.on_poll = create
+        result = site.apply()
         assert result.exit_code == DONE, result.output
         assert site.statuses() == ["SUCCESSFUL"]
 
@@ -367,7 +361,7 @@ def test_the_lock_is_extended_while_terraform_runs(tmp_path: Any, monkeypatch: p
     """The child ends only when it has been extended twice."""
     monkeypatch.setattr(process, "EXTENDED_SECONDS", 0.01)
     extended = tmp_path / "extended"
-    script = f"until [ \"$(wc -c < {extended})\" -ge 2 ]; do sleep 0.01; done 2>&-; echo done"
+    script = f'until [ "$(wc -c < {extended})" -ge 2 ]; do sleep 0.01; done 2>&-; echo done'
 
     def extend() -> None:
         with extended.open("a") as file:

@@ -82,7 +82,10 @@ def test_a_session_that_deploys_outlives_the_deployment() -> None:
             assert role["max_session_duration"] == 2 * HOUR >= (10 + 4 + 5 + bake + 30) * 60, str(role)
     action = yaml.safe_load((ROOT / ".github" / "actions" / "sign-in" / "action.yml").read_text())
     (duration,) = [step["with"]["role-duration-seconds"] for step in action["runs"]["steps"]]
-    assert re.sub(r"\s+", " ", duration) == "${{ (inputs.role == 'deploy' || inputs.role == 'apply') && '7200' || '3600' }}"
+    assert (
+        re.sub(r"\s+", " ", duration)
+        == "${{ (inputs.role == 'deploy' || inputs.role == 'apply') && '7200' || '3600' }}"
+    )
 
 
 def test_the_keys_of_a_protected_environment_refuse_to_go() -> None:

@@ -112,9 +112,7 @@ class DeployContext:
 
     @property
     def access(self) -> ServiceAccess:
-        return ServiceAccess(
-            fleet=self.fleet, repository=self.repository, traffic=self.traffic, freezes=self.freezes
-        )
+        return ServiceAccess(fleet=self.fleet, repository=self.repository, traffic=self.traffic, freezes=self.freezes)
 
     @cached_property
     def audit(self) -> AuditTrail:

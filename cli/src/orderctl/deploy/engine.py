@@ -28,6 +28,7 @@ from order_operations.deployments.way_back import DEPLOYED, ROLLED_AWAY, change
 START_ATTEMPTS = 10
 """Calls of UpdateService that ECS throttles, or whose answer is lost and that had no effect."""
 
+
 class Step(StrEnum):
     """Step of a deployment. It determines the state that an interruption leaves behind."""
 
@@ -270,7 +271,11 @@ class Engine:
             self.observer.observed(deployment)
             if deployment.status.is_over:
                 return deployment, why is not None
-            if why is None and deployment.status.can_be_rolled_back and (why := self._fault(deployment, image)) is not None:
+            if (
+                why is None
+                and deployment.status.can_be_rolled_back
+                and (why := self._fault(deployment, image)) is not None
+            ):
                 self.observer.noted(f"rolling back: {why}")
             hook = deployment.hook
             if hook is not None and why is None and hook.id not in answered:
@@ -373,8 +378,8 @@ class Engine:
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
         """Move the live tag back to the running image, so that the next deployment does not ship the failed one.
 
-        The tag is not changed if it no longer points to the failed image, if a newer deployment uses it, or if that image
-        ran before too.
+        The tag is not changed if it no longer points to the failed image, if a newer deployment uses it, or if the
+        failed image ran before too.
         """
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision or self.fleet.describe().current_revision

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -217,17 +217,11 @@ class Fleet:
 
     def describe(self) -> Service:
         """Return the service. Raises ServiceNotFound if there is none."""
-        try:
+        with self._existing():
             answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
-        except ClientError as error:
-            if _code(error) in MISSING_SERVICE:
-                raise ServiceNotFound(f"there is no cluster {self.ref.cluster}: {self._how_to_create}") from None
-            raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
-            raise ServiceNotFound(
-                f"there is no service {self.ref.service} in the cluster {self.ref.cluster}: {self._how_to_create}"
-            )
+            raise self._not_found("ServiceNotFoundException")
         return _service(active[0])
 
     def exists(self) -> bool:
@@ -311,10 +305,12 @@ class Fleet:
         """
         deadline = clock() + APPEAR_SECONDS
         while True:
-            if arn is not None:
-                found = self.deployment(arn)
-            else:
-                found = next((each for each in self.history() if each.arn not in known), None)
+            found = None
+            with suppress(ServiceNotFound):  # it has just been created
+                if arn is not None:
+                    found = self.deployment(arn)
+                else:
+                    found = next((each for each in self.history() if each.arn not in known), None)
             if found is not None or clock() > deadline:
                 return found
             poll_sleep()
@@ -378,7 +374,10 @@ class Fleet:
         arns: list[str] = []
         request: dict[str, Any] = {"maxResults": limit}
         while True:  # a page may be empty and have a token
-            answer = self._ecs.list_service_deployments(cluster=self.ref.cluster, service=self.ref.service, **request)
+            with self._existing():
+                answer = self._ecs.list_service_deployments(
+                    cluster=self.ref.cluster, service=self.ref.service, **request
+                )
             arns += [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
             if len(arns) >= limit or not answer.get("nextToken"):
                 break
@@ -412,9 +411,22 @@ class Fleet:
         described: list[dict[str, Any]] = answer[member]
         return described
 
-    @property
-    def _how_to_create(self) -> str:
-        return f"create the environment with `orderctl env apply --env {self.ref.environment}`"
+    @contextmanager
+    def _existing(self) -> Iterator[None]:
+        """Raise ServiceNotFound if a call of the block finds no service, or no cluster."""
+        try:
+            yield
+        except ClientError as error:
+            if _code(error) in MISSING_SERVICE:
+                raise self._not_found(_code(error)) from None
+            raise
+
+    def _not_found(self, code: str) -> ServiceNotFound:
+        cluster = f"cluster {self.ref.cluster}"
+        what = cluster if code == "ClusterNotFoundException" else f"service {self.ref.service} in the {cluster}"
+        return ServiceNotFound(
+            f"there is no {what}: create the environment with `orderctl env apply --env {self.ref.environment}`"
+        )
 
 
 @contextmanager

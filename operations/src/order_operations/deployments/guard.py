@@ -55,9 +55,7 @@ class ServiceAccess:
 
 
 @contextmanager
-def guarded(
-    access: ServiceAccess, lock: Exclusion, despite: Collection[Override] = ()
-) -> Iterator[Sequence[Check]]:
+def guarded(access: ServiceAccess, lock: Exclusion, despite: Collection[Override] = ()) -> Iterator[Sequence[Check]]:
     """Hold the lock during the block, if the checks pass that are not overridden by `despite`.
 
     A block that lasts must extend the lock.
