@@ -90,7 +90,7 @@ class Customers:
     """Requests at a steady rate, each counted by its result."""
 
     def __init__(self, shop: Shop, balancer: Balancer, leaving: Target) -> None:
-        self._shop = shop
+        self._headers = shop.headers()
         self._balancer = balancer
         self._leaving = leaving
         self.results: Counter[str] = Counter()
@@ -123,8 +123,8 @@ class Customers:
     def _request(self, number: int) -> httpx2.Request:
         """Return an order every fifth time, and a read otherwise."""
         if number % 5:
-            return httpx2.Request("GET", "http://api/v1/products/TEA", headers=self._shop.headers())
-        headers = {**self._shop.headers(), "Idempotency-Key": uuid.uuid4().hex}
+            return httpx2.Request("GET", "http://api/v1/products/TEA", headers=self._headers)
+        headers = {**self._headers, "Idempotency-Key": uuid.uuid4().hex}
         body = {"lines": [{"sku": "TEA", "quantity": 1}]}
         return httpx2.Request("POST", "http://api/v1/orders", json=body, headers=headers)
 
