@@ -77,6 +77,7 @@ class CiRoles:
             statements=_apply_statements(stack),
             managed_policy_arns=(POWER_USER,),
             path=CI_PATH,
+            session_seconds=DEPLOY_SESSION_SECONDS,
         )
         if not environment.protected:
             Role(

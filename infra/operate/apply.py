@@ -4,6 +4,7 @@ import typer
 
 from infra.operate.conditions import explain_unready, unready
 from infra.operate.console import confirm
+from infra.operate.deployments import apply_guarded
 from infra.operate.environment_plan import EnvironmentPlan, prepare
 from infra.operate.leftovers import remove_insights_log
 from infra.operate.options import EnvOption, OnlyOption, RegionOption, environment_named, require_organisation
@@ -11,8 +12,18 @@ from infra.operate.plan import show_plans
 from infra.operate.progress import in_turn
 from infra.operate.request import Request, Verb
 from infra.stacks import SUPPORTING, Stack
+from orderctl.commands.deployment.options import DespiteOption
+from orderctl.commands.deployment.running import DeployOptions
 from orderctl.exceptions import Refused
-from orderctl.terminal import DryRunOption, YesOption, reported, require_answer
+from orderctl.terminal import (
+    DryRunOption,
+    Output,
+    ReasonOption,
+    YesOption,
+    checked_reason,
+    reported,
+    require_answer,
+)
 
 
 def apply(
@@ -23,6 +34,8 @@ def apply(
     region: RegionOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
+    despite: DespiteOption = None,
+    reason: ReasonOption = None,
 ) -> None:
     """Create an environment, or change it to match the code.
 
@@ -41,6 +54,18 @@ def apply(
     orderctl env apply --env feat-login --yes
     orderctl env apply --env prod --dry-run
 
+    A change of a service or its task definition obeys the rules of `orderctl
+    deploy`: it is refused while deployments are frozen, while another operator
+    changes the service or a deployment is under way, and if the traffic or the live
+    tag is not in order. Then the deployment that it starts is followed to its end:
+    green is tested, and traffic shifts (--yes) or you are asked. The apply fails if
+    the deployment is rolled back. `--despite targets --reason …` repairs a service
+    whose targets are unhealthy.
+
+    \b
+    orderctl env apply --env prod --only order-api --despite targets \\
+        --reason "wrong setting"
+
     If a stack fails, the remaining stacks are not applied: fix the cause and run
     the same command again, which changes no finished stack. After Ctrl-C,
     Terraform ends its current step and writes its state; press it only once.
@@ -48,14 +73,24 @@ def apply(
     --dry-run is the same as `plan`. Set ORDER_ACCOUNT_ID to refuse every other
     account.
 
-    Exit codes: 0 done, 1 a stack failed, 2 usage, 3 refused or not confirmed, 130
-    interrupted.
+    Exit codes: 0 done, 1 a stack or its deployment failed, 2 usage, 3 refused or
+    not confirmed, 4 a deployment is paused, 130 interrupted.
     """
     with reported():
         context = ctx.obj
         require_organisation(context)
         environment = environment_named(env)
         request = Request(verb=Verb.APPLY, environment=environment, only=only, region=region, dry_run=dry_run)
+        options = DeployOptions(
+            auto=yes,
+            wait=True,
+            dry_run=False,
+            yes=True,
+            reason=checked_reason(reason, required=True) if despite else reason or request.command(),
+            despite=frozenset(despite or ()),
+            test_url=None,
+            output=Output.TEXT,
+        )
         if dry_run:
             show_plans(prepare(context, request))
             return
@@ -63,14 +98,14 @@ def apply(
         plan = prepare(context, request)
         _require_readable(plan)
         confirm(environment, yes=yes)
-        in_turn(plan, plan.stacks, lambda stack: _apply_one(plan, stack), done="applied")
+        in_turn(plan, plan.stacks, lambda stack: _apply_one(plan, stack, options), done="applied")
 
 
-def _apply_one(plan: EnvironmentPlan, stack: Stack) -> None:
+def _apply_one(plan: EnvironmentPlan, stack: Stack, options: DeployOptions) -> None:
     if stack.kind == SUPPORTING and not stack.is_feature and stack not in plan.existing:
         remove_insights_log(plan.account.client("logs", stack.region), plan.request.environment)
     plan.terraform.init(stack)
-    plan.terraform.apply(stack, destroy=False)
+    apply_guarded(plan, stack, options)
 
 
 def _require_readable(plan: EnvironmentPlan) -> None:

@@ -8,6 +8,7 @@ from infra.environments import Environment
 from infra.operate.conditions import require_nothing_above
 from infra.operate.console import confirm
 from infra.operate.context import OperateContext
+from infra.operate.deployments import destroy_guarded
 from infra.operate.environment_plan import EnvironmentPlan, prepare
 from infra.operate.image_tags import remove_image_tags, remove_images
 from infra.operate.indexes import require_no_replica
@@ -60,6 +61,10 @@ def destroy(
 
     --region destroys a region that the environment leaves (`leaving_regions`), of a
     protected environment too, once the tables have no replica there.
+
+    A deployment under way is rolled back first: during a pause or a bake, a service
+    cannot be deleted. While another operator deploys a service, its destruction is
+    refused.
 
     If an environment is partly destroyed, its remaining stacks are destroyed. If a
     stack fails, run the same command again. After Ctrl-C, Terraform ends its
@@ -119,7 +124,7 @@ def _destroy_one(plan: EnvironmentPlan, stack: Stack) -> None:
         plan.terraform.apply(stack, destroy=False)  # its resources are protected until this is applied
     for address in kept(plan, stack):
         plan.terraform.forget(stack, address)
-    plan.terraform.apply(stack, destroy=True)
+    destroy_guarded(plan, stack)
     if stack.kind == SUPPORTING and not stack.is_feature:
         remove_insights_log(plan.account.client("logs", stack.region), plan.request.environment)
 

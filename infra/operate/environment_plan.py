@@ -15,6 +15,7 @@ from infra.operate.synthesis import reads_of, synthesize
 from infra.operate.terraform import Terraform, environ_of
 from infra.stacks import Stack
 from orderctl.exceptions import Refused
+from orderctl.settings import DeploySettings, load_settings
 from orderctl.terminal import errors
 
 INTENTIONS = {
@@ -39,6 +40,7 @@ class EnvironmentPlan:
     """Existing stacks on which the request depends, of all owners."""
     terraform: Terraform
     account: Account
+    settings: DeploySettings
 
 
 def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
@@ -74,7 +76,8 @@ def prepare(context: OperateContext, request: Request) -> EnvironmentPlan:
     reads = {stack: reads_of(terraform.folder_of(stack)) for stack in stacks}
     if further := set(_regions(other for read in reads.values() for other in read)) - set(regions):
         existing |= existing_stacks(context, account, environment.name, sorted(further), request.concerns)
-    return EnvironmentPlan(request, stacks, reads, existing, terraform, account)
+    settings = load_settings(DeploySettings, context.environ)
+    return EnvironmentPlan(request, stacks, reads, existing, terraform, account, settings)
 
 
 def _terraform(context: OperateContext, account: Account, environment: str, executable: str) -> Terraform:

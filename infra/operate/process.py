@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from order_operations.deployments.lock import EXTENDED_SECONDS
 from orderctl.exceptions import Interrupted
 from orderctl.signals import ENDING, end_with_parent, handled
 
@@ -25,9 +26,18 @@ class Child:
         self._asked = False
 
     def run(
-        self, command: Sequence[str], *, folder: Path, environ: Mapping[str, str], stdout: int | None = None
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environ: Mapping[str, str],
+        stdout: int | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> tuple[int, bytes]:
         """Run a command. Return its exit code, and its output if `stdout` is a pipe.
+
+        `meanwhile` is called every EXTENDED_SECONDS until the command ends, and must raise nothing. It has no thread of
+        its own, with which no process could be forked safely.
 
         Raises:
             Interrupted: after a signal, once the process has ended.
@@ -45,7 +55,7 @@ class Child:
             if self._wanted:
                 self._ask()
             try:
-                output, _ = self._process.communicate()
+                output = self._await_end(self._process, meanwhile)
             finally:
                 if self._process.poll() is None:
                     self._process.terminate()
@@ -54,6 +64,15 @@ class Child:
         if self._wanted:
             raise Interrupted(f"{self._name} was stopped by a signal", completed=code == 0, killed=code < 0)
         return code, output or b""
+
+    def _await_end(self, process: subprocess.Popen[bytes], meanwhile: Callable[[], None] | None) -> bytes:
+        if meanwhile is None:
+            return process.communicate()[0]
+        while True:
+            try:
+                return process.communicate(timeout=EXTENDED_SECONDS)[0]
+            except subprocess.TimeoutExpired:
+                meanwhile()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         again, self._wanted = self._wanted, True

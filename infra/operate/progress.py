@@ -3,10 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
 from infra.operate.console import span
 from infra.operate.environment_plan import EnvironmentPlan, names
 from infra.stacks import Stack
-from orderctl.exceptions import Failed, Interrupted
+from order_operations.deployments.errors import DeploymentError, DeploymentRefused
+from orderctl.exceptions import Failed, Interrupted, Refused
 from orderctl.terminal import errors
 
 
@@ -17,8 +21,10 @@ def in_turn(plan: EnvironmentPlan, stacks: Sequence[Stack], apply: Callable[[Sta
     names the command to continue with.
 
     Raises:
-        Failed: if a stack fails.
+        Refused: if the first stack may not be changed now. Nothing was changed.
+        Failed: if a stack fails, or a later one may not be changed now.
         Interrupted: after a signal.
+        typer.Exit: if the deployment of a stack was not followed to its end.
     """
     started = time.monotonic()
     for index, stack in enumerate(stacks):
@@ -26,8 +32,16 @@ def in_turn(plan: EnvironmentPlan, stacks: Sequence[Stack], apply: Callable[[Sta
         errors.print(f"\n── stack {index + 1} of {len(stacks)}: {stack.name}", style="bold")
         try:
             apply(stack)
-        except Failed as error:
+        except (Refused, DeploymentRefused) as error:
+            stopped = _stopped(plan, stacks, index, f"{error}", done)
+            raise (Failed if index else Refused)(stopped) from error
+        except (Failed, DeploymentError) as error:
             raise Failed(_stopped(plan, stacks, index, f"{error}", done)) from error
+        except (BotoCoreError, ClientError) as error:
+            raise Failed(_stopped(plan, stacks, index, f"AWS: {error}", done)) from error
+        except typer.Exit:  # its deployment was not followed to its end, which is printed already
+            errors.print(_stopped(plan, stacks, index, "its deployment is not over", done), style="yellow")
+            raise
         except Interrupted as error:
             raise Interrupted(
                 _stopped(plan, stacks, index + 1 if error.completed else index, f"{error}", done)

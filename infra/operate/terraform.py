@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,29 @@ class Terraform:
         """Show a plan. It is not saved and takes no lock, so it needs no write permission."""
         self._run(stack, "plan", "-input=false", "-lock=false", *_destroying(destroy))
 
-    def apply(self, stack: Stack, *, destroy: bool) -> None:
-        """Create and show a plan, and apply exactly that plan."""
+    @contextmanager
+    def planned(self, stack: Stack, *, destroy: bool) -> Iterator[None]:
+        """Create and show a plan, which `planned_changes` and `apply_plan` use during the block."""
         plan = self.folder_of(stack) / PLAN_FILE
         try:
             self._run(stack, "plan", "-input=false", f"-out={PLAN_FILE}", *_destroying(destroy))
-            self._run(stack, "apply", "-input=false", PLAN_FILE)
+            yield
         finally:
             plan.unlink(missing_ok=True)  # the plan contains all values, including secrets
+
+    def planned_changes(self, stack: Stack) -> list[dict[str, Any]]:
+        """Return the members of `resource_changes` in Terraform's JSON form of the plan."""
+        written = self._run(stack, "show", "-json", PLAN_FILE, stdout=subprocess.PIPE)
+        return list(json.loads(written).get("resource_changes", ()))
+
+    def apply_plan(self, stack: Stack, meanwhile: Callable[[], None] | None = None) -> None:
+        """Apply exactly the plan. `meanwhile` is called every half a minute until that has ended."""
+        self._run(stack, "apply", "-input=false", PLAN_FILE, meanwhile=meanwhile)
+
+    def apply(self, stack: Stack, *, destroy: bool, meanwhile: Callable[[], None] | None = None) -> None:
+        """Create and show a plan, and apply exactly that plan."""
+        with self.planned(stack, destroy=destroy):
+            self.apply_plan(stack, meanwhile)
 
     def forget(self, stack: Stack, address: str) -> None:
         """Remove a resource from the state if it is there, so that it survives the destruction of the stack."""
@@ -78,7 +94,14 @@ class Terraform:
         written = self._run(stack, "output", "-json", stdout=subprocess.PIPE)
         return dict(json.loads(written))
 
-    def _run(self, stack: Stack, verb: str, *arguments: str, stdout: int | None = None) -> bytes:
+    def _run(
+        self,
+        stack: Stack,
+        verb: str,
+        *arguments: str,
+        stdout: int | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> bytes:
         """Run a Terraform command in the stack's folder. Return its output if `stdout` is a pipe.
 
         Raises:
@@ -90,7 +113,7 @@ class Terraform:
         command = [self.executable, *verb.split(), *([] if self.colours else ["-no-color"]), *arguments]
         try:
             code, written = Child("terraform").run(
-                command, folder=self.folder_of(stack), environ=self.environ, stdout=stdout
+                command, folder=self.folder_of(stack), environ=self.environ, stdout=stdout, meanwhile=meanwhile
             )
         except Interrupted as error:
             raise self._interrupted(stack, verb, error) from error

@@ -38,13 +38,21 @@ with (here / "calls.jsonl").open("a") as calls:
     call = {{"stack": stack, "arguments": sys.argv[1:], "environ": environ, "own_group": own_group}}
     print(json.dumps(call), file=calls)
 does = json.loads((here / "does.json").read_text()).get(f"{{verb}} {{stack}}", {{}})
-told = json.dumps(does.get("outputs", {{}})) if verb == "output" else f"terraform says: {{verb}} of {{stack}}"
+machine = {{"output": does.get("outputs", {{}}), "show": {{}}}}
+told = json.dumps(machine[verb]) if verb in machine else f"terraform says: {{verb}} of {{stack}}"
 told = does.get("says", told)
 print(told, flush=True)
 if verb == "plan" and any(each.startswith("-out=") for each in sys.argv):
     Path("stack.tfplan").write_text("planned")
 if verb == "apply" and not Path(sys.argv[-1]).exists():
     sys.exit("there is no plan")
+for address, target, body in does.get("posts", []):
+    import http.client
+    connection = http.client.HTTPConnection(address)
+    connection.request("POST", "/", body, {{"X-Amz-Target": target}})
+    answer = connection.getresponse()
+    if answer.status != 200:
+        sys.exit(answer.read().decode())
 if "lost" in does:
     Path("errored.tfstate").write_text("state")
 if "signals" in does:

@@ -8,7 +8,7 @@ import pytest
 
 from fake_ecs.images import push_image, tag_image
 from order_operations.deployments.errors import DeploymentRefused
-from order_operations.deployments.judgement import await_judgement, judge
+from order_operations.deployments.judgement import judge
 from order_shared.storage.audit_trail import Operation
 from orderctl.deploy.smoke import ATTEMPTS
 from tests.integration.deploy_desk import API, FIRST, PROCESSOR, SECOND, Desk, Ground, empty_operations, give_terminal
@@ -79,12 +79,20 @@ class TestJudgement:
         assert (ended.exit_code, f"{new.rpartition('/')[2]} is the newest" in ended.stderr) == (FAILED, True)
         assert "orderctl env apply --env dev" in ended.stderr
 
-    def test_others_wait_for_the_deployment_that_they_caused(self, desk: Desk) -> None:
+    def test_one_that_is_under_way_is_no_success_yet(self, desk: Desk) -> None:
         access = desk.access(PROCESSOR)
         assert judge(access.fleet).is_good
         desk.apply(PROCESSOR)
         assert not judge(access.fleet).is_good
-        assert await_judgement(access.fleet, desk.look).is_good
+        desk.finish()
+        assert judge(access.fleet).is_good
+
+    def test_a_bad_task_definition_does_not_reject_the_image(self, desk: Desk) -> None:
+        desk.change_task(PROCESSOR)
+        desk.verb("abort", "--reason", "no", service=PROCESSOR)
+        assert desk.deploy(SECOND, service=PROCESSOR).exit_code == DONE
+        assert desk.verb("rollback", service=PROCESSOR).exit_code == DONE
+        assert desk.state(PROCESSOR) == (desk.digest(FIRST, PROCESSOR),) * 2
 
 
 class TestAlarms:

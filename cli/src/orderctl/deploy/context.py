@@ -13,6 +13,7 @@ from botocore.config import Config
 from order_operations.deployments.ecr_repository import EcrRepository
 from order_operations.deployments.fleet import Deployment, Fleet
 from order_operations.deployments.freeze import Freeze, FreezeStore
+from order_operations.deployments.guard import ServiceAccess
 from order_operations.deployments.lock import Holder, Lock
 from order_operations.deployments.service_ref import API, SERVICES, ServiceRef
 from order_operations.deployments.traffic import Traffic
@@ -51,10 +52,13 @@ def make_session(settings: DeploySettings) -> "boto3.Session":
 class DeployContext:
     ref: ServiceRef
     session: "boto3.Session"
+    region: str
     account: str
     actor: str
     """ARN of the caller, for the audit trail."""
     settings: DeploySettings = field(default_factory=DeploySettings)
+    run: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Unique id of this run of a command. A run can take a lock that it holds already."""
 
     @classmethod
     def open(cls, environment: str, kind: str) -> Self:
@@ -79,14 +83,11 @@ class DeployContext:
         return cls(
             ref=ServiceRef(environment=environment, kind=kind),
             session=session,
+            region=session.region_name,
             account=caller["Account"],
             actor=caller["Arn"],
             settings=settings,
         )
-
-    @property
-    def region(self) -> str:
-        return str(self.session.region_name)
 
     @cached_property
     def repository(self) -> EcrRepository:
@@ -109,6 +110,10 @@ class DeployContext:
     def traffic(self) -> Traffic:
         return Traffic(self._client("elbv2"))
 
+    @property
+    def access(self) -> ServiceAccess:
+        return ServiceAccess(fleet=self.fleet, repository=self.repository, traffic=self.traffic, freezes=self.freezes)
+
     @cached_property
     def audit(self) -> AuditTrail:
         return DynamoAuditTrail(self._client("dynamodb"), self._operations)
@@ -130,7 +135,7 @@ class DeployContext:
         return freeze
 
     def lock(self, what: str, now: Callable[[], float] = time.time) -> Lock:
-        holder = Holder(id=uuid.uuid4().hex, actor=self.actor, what=what)
+        holder = Holder(id=self.run, actor=self.actor, what=what)
         return Lock(self._client("dynamodb"), self._operations, self.ref, holder, now)
 
     def history(self) -> list[Operation]:
@@ -158,4 +163,4 @@ class DeployContext:
 
     def _client(self, service: str, config: Config = CALLS) -> Any:
         session: Any = self.session  # the stubs of boto3 take literal names only
-        return session.client(service, config=config)
+        return session.client(service, region_name=self.region, config=config)

@@ -22,16 +22,11 @@ from typing import Protocol
 from order_operations.deployments.checks import Check, passed, refusal
 from order_operations.deployments.ecr_repository import EcrRepository, Image
 from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused, ImageNotFound, TooLate
-from order_operations.deployments.fleet import FAILED, Deployment, Fleet, StartFailed, Status
+from order_operations.deployments.fleet import APPEAR_SECONDS, FAILED, Deployment, Fleet, StartFailed, Status
 from order_operations.deployments.way_back import DEPLOYED, ROLLED_AWAY, change
-
-APPEAR_SECONDS = 60.0
-"""Seconds within which ECS must list a deployment after its start."""
 
 START_ATTEMPTS = 10
 """Calls of UpdateService that ECS throttles, or whose answer is lost and that had no effect."""
-
-GOING_ON = (Status.PENDING, Status.IN_PROGRESS)
 
 
 class Step(StrEnum):
@@ -130,10 +125,11 @@ class Engine:
         finally:
             self.lock.release()
 
-    def finish(self, image: Image | None, *, aborted: str = "") -> Outcome:
+    def finish(self, image: Image | None, deployment: Deployment | None = None, *, aborted: str = "") -> Outcome:
         """Follow the deployment under way, of the image, to its end. Move the tags to the running image; start nothing.
 
-        `aborted` is the reason of a rollback that was requested already.
+        `deployment` is one that was started under this lock, which the list may lack yet. `aborted` is the reason of a
+        rollback that was requested already.
 
         Raises:
             DeploymentRefused: another operator holds the lock.
@@ -141,7 +137,7 @@ class Engine:
         """
         try:
             self.lock.take()
-            deployment = self.fleet.under_way()
+            deployment = deployment or self.fleet.under_way()
             if deployment is not None and image is not None:
                 return self._follow_to_end(deployment, image, self.fleet.digest_before(deployment), aborted=aborted)
             return self._settle(deployment)
@@ -259,22 +255,7 @@ class Engine:
         raise DeploymentFailed(f"{why}: see `orderctl status {place}`, then run the same command again")
 
     def _appeared(self, known: set[str], arn: str | None) -> Deployment | None:
-        """Return the deployment that ECS named in its answer; without a name, the one that ECS lists since.
-
-        Returns:
-            None if ECS lists none within a minute.
-        """
-        deadline = self.clock() + APPEAR_SECONDS
-        while True:
-            if arn is not None:
-                found = self.fleet.deployment(arn)
-            else:
-                found = next((each for each in self.fleet.history() if each.arn not in known), None)
-            if found is not None:
-                return found
-            if self.clock() > deadline:
-                return None
-            self._poll_sleep()
+        return self.fleet.appeared(known, arn, poll_sleep=self._poll_sleep, clock=self.clock)
 
     def _follow(self, deployment: Deployment, image: Image, aborted: str) -> tuple[Deployment, bool]:
         """Follow the deployment until it ends or stays paused at a hook.
@@ -290,7 +271,11 @@ class Engine:
             self.observer.observed(deployment)
             if deployment.status.is_over:
                 return deployment, why is not None
-            if why is None and deployment.status in GOING_ON and (why := self._fault(deployment, image)) is not None:
+            if (
+                why is None
+                and deployment.status.can_be_rolled_back
+                and (why := self._fault(deployment, image)) is not None
+            ):
                 self.observer.noted(f"rolling back: {why}")
             hook = deployment.hook
             if hook is not None and why is None and hook.id not in answered:
@@ -393,7 +378,8 @@ class Engine:
     def _restore(self, deployment: Deployment, failed: str, before: str | None) -> None:
         """Move the live tag back to the running image, so that the next deployment does not ship the failed one.
 
-        The tag is not changed if it no longer points to the failed image, or if a newer deployment uses it.
+        The tag is not changed if it no longer points to the failed image, if a newer deployment uses it, or if the
+        failed image ran before too.
         """
         tag = self.fleet.ref.live_tag
         to = deployment.rollback_revision or self.fleet.describe().current_revision
@@ -401,6 +387,8 @@ class Engine:
         if back is None or self.repository.digest_of(tag) != failed:
             return
         newer = self._newer(deployment)
+        if newer is None and back == failed == before:
+            return
         if newer is not None or back == failed:
             named = newer.id if newer is not None else "another one"
             self.observer.noted(f"{named} has superseded this deployment: {tag} was not changed")

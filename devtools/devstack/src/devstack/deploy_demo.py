@@ -101,8 +101,8 @@ def run_deploy_demo(folder: Path, announce: Show, show: Show) -> list[Row]:
     """
     announce("starting a fake of ECS, ECR and the load balancer, the embedded AWS, and an order API for the green side")
     with (
-        running_ecs_stack(folder / "ecs", speed=SPEED, strategy="CANARY") as account,
         running_infrastructure(folder / "api", {"ORDER_COMMIT": GOOD.removeprefix("sha-")}) as stack,
+        running_ecs_stack(folder / "ecs", speed=SPEED, strategy="CANARY", embedded=stack.aws) as account,
         served(Unavailable) as broken,
     ):
         stack.start(ORDER_API)

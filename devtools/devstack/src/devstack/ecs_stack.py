@@ -44,17 +44,20 @@ def variables(endpoints: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_ecs_stack(logs: Path, *, speed: float, strategy: str | None = None) -> Iterator[EcsStack]:
+def running_ecs_stack(
+    logs: Path, *, speed: float, strategy: str | None = None, embedded: str | None = None
+) -> Iterator[EcsStack]:
     """Run a fake account with the environment dev, whose services run their first image; yield it.
 
     `strategy` replaces the deployment strategy that infra sets for the API. At speed 60 a bake time of ten minutes
-    takes ten seconds. All processes are stopped at the end of the block.
+    takes ten seconds. `embedded` is the address of an embedded AWS that runs already; otherwise one is started. All
+    processes that were started are stopped at the end of the block.
     """
     with ProcessGroup(logs) as group:
         command = [sys.executable, "-m", "fake_ecs", "--environment", ENVIRONMENT, "--speed", str(speed)]
         command += ["--strategy", strategy] if strategy else []
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         ecs = group.start("ecs", command, environment)
-        _, embedded = start_emulator(group, services=EMBEDDED)
+        embedded = embedded or start_emulator(group, services=EMBEDDED)[1]
         provision(local_session(), endpoint=embedded, prefix=f"{ENVIRONMENT}-")
         yield EcsStack(group, endpoints_of(ecs.wait_for_address(), embedded))

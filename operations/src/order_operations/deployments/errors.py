@@ -5,6 +5,7 @@ DeploymentError
 └── DeploymentRefused      3     nothing was changed
     ├── ImageNotFound
     ├── Locked
+    ├── ServiceNotFound
     └── TooLate                  one call was refused: the deployment has moved on
 """
 
@@ -37,6 +38,10 @@ class ImageNotFound(DeploymentRefused):
 
 class Locked(DeploymentRefused):
     """Another operator is changing the service."""
+
+
+class ServiceNotFound(DeploymentRefused):
+    """ECS has no such service."""
 
 
 class TooLate(DeploymentRefused):

@@ -1,8 +1,8 @@
 """Service in ECS: its deployments with their stages and tasks, and the calls that start, continue or roll back one."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from order_operations.deployments.errors import DeploymentFailed, DeploymentRefused, TooLate
+from order_operations.deployments.errors import DeploymentFailed, ServiceNotFound, TooLate
 from order_operations.deployments.service_ref import ServiceRef
 
 MAX_DESCRIBED = 20  # service deployments in one DescribeServiceDeployments, ECS
@@ -25,10 +25,17 @@ THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceede
 SERVER_ERROR = 500
 """HTTP status from which a call may have taken effect."""
 
+APPEAR_SECONDS = 60.0
+"""Seconds within which ECS must list a deployment after its start."""
+
 MISSING = "MISSING"
 """Reason of a failure in an answer: ECS lists the deployment or revision, but does not describe it yet."""
 DESCRIBE_ATTEMPTS = 10
 DESCRIBE_SECONDS = 2.0
+
+
+Clock = Callable[[], float]
+"""Source of monotonic time in seconds."""
 
 
 def wait_until_described() -> None:
@@ -58,6 +65,10 @@ class Status(StrEnum):
     @property
     def is_over(self) -> bool:
         return self in {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED}
+
+    @property
+    def can_be_rolled_back(self) -> bool:
+        return self in {Status.PENDING, Status.IN_PROGRESS}
 
 
 FAILED = frozenset({Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED})
@@ -205,19 +216,21 @@ class Fleet:
         self.ref = ref
 
     def describe(self) -> Service:
-        """Return the service. Raises DeploymentRefused if there is none."""
-        try:
+        """Return the service. Raises ServiceNotFound if there is none."""
+        with self._existing():
             answer = self._ecs.describe_services(cluster=self.ref.cluster, services=[self.ref.service])
-        except ClientError as error:
-            if _code(error) in MISSING_SERVICE:
-                raise DeploymentRefused(f"there is no cluster {self.ref.cluster}: {self._how_to_create}") from None
-            raise
         active = [service for service in answer["services"] if service["status"] == "ACTIVE"]
         if not active:
-            raise DeploymentRefused(
-                f"there is no service {self.ref.service} in the cluster {self.ref.cluster}: {self._how_to_create}"
-            )
+            raise self._not_found("ServiceNotFoundException")
         return _service(active[0])
+
+    def exists(self) -> bool:
+        """Return whether the cluster has the service."""
+        try:
+            self.describe()
+        except ServiceNotFound:
+            return False
+        return True
 
     def architecture(self, service: Service) -> str:
         """Return the architecture of the tasks in the notation of image indexes: `arm64` or `amd64`."""
@@ -282,6 +295,26 @@ class Fleet:
             return named
         return next((each for each in self._listed() if not each.status.is_over), None)
 
+    def appeared(
+        self, known: Collection[str], arn: str | None = None, *, poll_sleep: Callable[[], None], clock: Clock
+    ) -> Deployment | None:
+        """Return the deployment with this ARN; without one, a deployment that ECS lists and whose ARN is not `known`.
+
+        Returns:
+            None if ECS lists none within APPEAR_SECONDS.
+        """
+        deadline = clock() + APPEAR_SECONDS
+        while True:
+            found = None
+            with suppress(ServiceNotFound):  # it has just been created
+                if arn is not None:
+                    found = self.deployment(arn)
+                else:
+                    found = next((each for each in self.history() if each.arn not in known), None)
+            if found is not None or clock() > deadline:
+                return found
+            poll_sleep()
+
     def newest_task_definition(self, service: Service) -> str:
         """Return the ARN of the newest task definition of the service's family, which Terraform registered."""
         family = service.task_definition.rpartition("/")[2].partition(":")[0]
@@ -341,7 +374,10 @@ class Fleet:
         arns: list[str] = []
         request: dict[str, Any] = {"maxResults": limit}
         while True:  # a page may be empty and have a token
-            answer = self._ecs.list_service_deployments(cluster=self.ref.cluster, service=self.ref.service, **request)
+            with self._existing():
+                answer = self._ecs.list_service_deployments(
+                    cluster=self.ref.cluster, service=self.ref.service, **request
+                )
             arns += [brief["serviceDeploymentArn"] for brief in answer["serviceDeployments"]]
             if len(arns) >= limit or not answer.get("nextToken"):
                 break
@@ -375,9 +411,22 @@ class Fleet:
         described: list[dict[str, Any]] = answer[member]
         return described
 
-    @property
-    def _how_to_create(self) -> str:
-        return f"create the environment with `orderctl env apply --env {self.ref.environment}`"
+    @contextmanager
+    def _existing(self) -> Iterator[None]:
+        """Raise ServiceNotFound if a call of the block finds no service, or no cluster."""
+        try:
+            yield
+        except ClientError as error:
+            if _code(error) in MISSING_SERVICE:
+                raise self._not_found(_code(error)) from None
+            raise
+
+    def _not_found(self, code: str) -> ServiceNotFound:
+        cluster = f"cluster {self.ref.cluster}"
+        what = cluster if code == "ClusterNotFoundException" else f"service {self.ref.service} in the {cluster}"
+        return ServiceNotFound(
+            f"there is no {what}: create the environment with `orderctl env apply --env {self.ref.environment}`"
+        )
 
 
 @contextmanager

@@ -2,17 +2,17 @@
 
     with guarded(access, lock):
         …                                   # the change
-        judgement = await_judgement(access.fleet, poll_sleep)
+    judgement.judge(access.fleet)           # when the deployment has ended
 
 It takes the lock of `orderctl deploy`, and obeys the same freeze and the same checks of the traffic and of drift.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from order_operations.deployments.checks import Check, passed, refusal
+from order_operations.deployments.checks import Check, Override, Verdict, overridden, passed, refusal
 from order_operations.deployments.ecr_repository import EcrRepository
 from order_operations.deployments.errors import DeploymentRefused
 from order_operations.deployments.fleet import Fleet
@@ -39,9 +39,15 @@ class ServiceAccess:
     freezes: FreezeStore
 
     def checks(self) -> list[Check]:
-        """Return the checks before a change: no freeze, no deployment under way, no drift, sound traffic."""
+        """Return the checks before a change: no freeze, no deployment under way, no drift, sound traffic.
+
+        Of a service that the change creates, only the freeze is checked.
+        """
+        frozen = check_freeze(self.freezes.get(), self.fleet.ref)
+        if not self.fleet.exists():
+            return [frozen]
         return [
-            check_freeze(self.freezes.get(), self.fleet.ref),
+            frozen,
             check_none_under_way(self.fleet),
             check_drift(state_of(self.fleet, self.repository)),
             *self.traffic.check(self.fleet.describe(), self.fleet.ref),
@@ -49,8 +55,10 @@ class ServiceAccess:
 
 
 @contextmanager
-def guarded(access: ServiceAccess, lock: Exclusion) -> Iterator[Sequence[Check]]:
-    """Hold the lock during the block, if the checks pass. A block that lasts must extend the lock (`Lock.kept`).
+def guarded(access: ServiceAccess, lock: Exclusion, despite: Collection[Override] = ()) -> Iterator[Sequence[Check]]:
+    """Hold the lock during the block, if the checks pass that are not overridden by `despite`.
+
+    A block that lasts must extend the lock.
 
     Raises:
         Locked: if another operator holds the lock.
@@ -58,9 +66,9 @@ def guarded(access: ServiceAccess, lock: Exclusion) -> Iterator[Sequence[Check]]
     """
     lock.take()
     try:
-        checks = access.checks()
+        checks = overridden(access.checks(), despite)
         if not passed(checks):
-            failed = "; ".join(check.detail for check in checks if check.verdict == "FAIL")
+            failed = "; ".join(check.detail for check in checks if check.verdict is Verdict.FAIL)
             raise DeploymentRefused(f"{failed}; {refusal(checks)}")
         yield checks
     finally:

@@ -1,6 +1,5 @@
 """Judgement of a service's newest deployment: did what was started last end well, and does it run?"""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from order_operations.deployments.fleet import FAILED, Deployment, Fleet
@@ -14,8 +13,8 @@ class Judgement:
     deployment: Deployment | None = None
 
 
-def judge(fleet: Fleet) -> Judgement:
-    """Judge the newest deployment, also one that another tool started.
+def judge(fleet: Fleet, last: Deployment | None = None) -> Judgement:
+    """Judge the newest deployment, also one that another tool started. `last` is one that the list may lack yet.
 
     A comparison of images alone cannot find that a deployment of the same image with a new task definition was rolled
     back, and Terraform reports success then.
@@ -24,7 +23,8 @@ def judge(fleet: Fleet) -> Judgement:
         DeploymentError, and botocore's errors.
     """
     place = fleet.ref.place
-    newest = next(iter(fleet.history()), None)
+    known = [*([last] if last is not None else []), *fleet.history()]
+    newest = max(known, key=lambda deployment: deployment.created_at, default=None)
     if newest is None:
         return Judgement(is_good=False, sentence=f"ECS lists no deployment: see `orderctl history {place}`")
     if not newest.status.is_over:
@@ -51,13 +51,6 @@ def judge(fleet: Fleet) -> Judgement:
             deployment=newest,
         )
     return Judgement(is_good=True, sentence=f"{newest.id} ended {newest.state}", deployment=newest)
-
-
-def await_judgement(fleet: Fleet, poll_sleep: Callable[[], None]) -> Judgement:
-    """Follow the deployment under way to its end, and judge it. A paused deployment is waited for too."""
-    while fleet.under_way() is not None:
-        poll_sleep()
-    return judge(fleet)
 
 
 def _name(task_definition: str) -> str:

@@ -95,18 +95,19 @@ class Lock:
                 f"check with `orderctl status {self._ref.place}`"
             ) from None
 
+    def try_extend(self) -> None:
+        """Extend the lock. Errors are ignored: the caller's next `extend` raises DeploymentFailed if it was lost."""
+        with suppress(BotoCoreError, ClientError, DeploymentFailed):
+            self.extend()
+
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Extend the lock in the background while the block waits for an operator.
-
-        Errors are ignored: the caller's next `extend` raises DeploymentFailed if the lock was lost.
-        """
+        """Extend the lock in the background while the block waits for an operator."""
         ended = threading.Event()
 
         def keep() -> None:
             while not ended.wait(EXTENDED_SECONDS):
-                with suppress(BotoCoreError, ClientError, DeploymentFailed):
-                    self.extend()
+                self.try_extend()
 
         thread = threading.Thread(target=keep, name="lock", daemon=True)
         thread.start()

@@ -70,10 +70,14 @@ def state_of(fleet: Fleet, repository: EcrRepository) -> State:
 
 
 def failed_images(fleet: Fleet) -> dict[str, Deployment]:
-    """Return the digests whose newest deployment that ECS lists ended rolled back or stopped, with that deployment."""
+    """Return the digests whose newest deployment that ECS lists ended rolled back or stopped, with that deployment.
+
+    A deployment of the image that ran already, such as Terraform's of a new task definition, does not count.
+    """
     newest: dict[str, Deployment] = {}
     for deployment in fleet.history():
         digest = fleet.digest_of(deployment.target.arn)
-        if digest is not None:
+        is_of_task = deployment.status in FAILED and digest == fleet.digest_before(deployment)
+        if digest is not None and not is_of_task:
             newest.setdefault(digest, deployment)
     return {digest: deployment for digest, deployment in newest.items() if deployment.status in FAILED}

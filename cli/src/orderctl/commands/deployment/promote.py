@@ -67,6 +67,7 @@ def _running_digest(context: DeployContext, source: str) -> str:
     there = DeployContext(
         ref=ServiceRef(environment=source, kind=context.ref.kind),
         session=context.session,
+        region=context.region,
         account=context.account,
         actor=context.actor,
     )

@@ -70,7 +70,7 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
     named = image.digest if reference == image.digest else f"{reference}, {image.digest}"
     announce(context, f"deploy {named}")
     reason = reason_of(context, options.reason, dry_run=options.dry_run, despite=options.despite)
-    report = _report(context, reason)
+    report = report_of(context, reason)
     _warn_of_migrations(context, report, image)
     if options.dry_run:
         report_preflight(context, report, image, options)
@@ -87,19 +87,20 @@ def ship(context: DeployContext, reference: str, options: DeployOptions) -> None
     _end(context, outcome, output=options.output)
 
 
-def finish_deployment(context: DeployContext, options: DeployOptions) -> None:
+def finish_deployment(context: DeployContext, options: DeployOptions, started: Deployment | None = None) -> None:
     """Follow the deployment under way to its end, move the tags to the running image, and judge the newest deployment.
 
-    Raises errors with an exit code, and typer.Exit with the exit code.
+    `started` is a deployment that was started under this run's lock. Raises errors with an exit code, and typer.Exit
+    with the exit code.
     """
-    report = _report(context, reason_of(context, options.reason, dry_run=False))
-    deployment = context.fleet.under_way()
+    report = report_of(context, reason_of(context, options.reason, dry_run=False))
+    deployment = started or context.fleet.under_way()
     image = _image_of(context, deployment) if deployment is not None else None
     engine = _engine(context, report, image, options, what="finish")
-    outcome = _run_engine(engine, report, context, lambda: engine.finish(image))
+    outcome = _run_engine(engine, report, context, lambda: engine.finish(image, started))
     if not outcome.over:
         _end(context, outcome, output=options.output)
-    judgement = judge(context.fleet)
+    judgement = judge(context.fleet, outcome.deployment)
     answer({**of_outcome(context, outcome), "judgement": judgement.sentence}, options.output)
     if not judgement.is_good:
         raise Failed(judgement.sentence)
@@ -120,7 +121,7 @@ def follow_rollback(context: DeployContext, deployment: Deployment, *, reason: s
         output=Output.TEXT,
         is_rollback=True,
     )
-    report = _report(context, reason)
+    report = report_of(context, reason)
     image = _image_of(context, deployment)
     engine = _engine(context, report, image, options, what="abort")
     try:
@@ -159,7 +160,7 @@ def _image_of(context: DeployContext, deployment: Deployment) -> Image | None:
     return context.repository.get(digest) if digest is not None else None
 
 
-def _report(context: DeployContext, reason: str) -> Report:
+def report_of(context: DeployContext, reason: str) -> Report:
     return Report(partial(context.record, reason=reason), lambda: context.fleet.describe().events)
 
 
