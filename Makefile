@@ -221,7 +221,7 @@ test: setup-infra setup-reference ## Run every test that needs no Docker and no 
 CONTRACT := order_repository order_payments inventory_repository queue
 
 reference: setup-reference ## Run the contract suite of storage and queue with aioboto3, the stock SDK
-	@ORDER_AWS_CLIENT=aioboto3 .local/reference/bin/python -m pytest -q -p no:cacheprovider \
+	@PYTEST_AWS_CLIENT=aioboto3 .local/reference/bin/python -m pytest -q -p no:cacheprovider \
 		$(CONTRACT:%=tests/integration/test_%.py)
 
 check: setup-infra ## Check lint, types, layers, locks, workflows, checkov, and each package alone, from its wheel

@@ -6,13 +6,14 @@ surroundings.settle()  # first: typer and rich read the environment when they ar
 
 from functools import cache  # noqa: E402
 
+import pytest  # noqa: E402
 import structlog  # noqa: E402
 import typer.testing  # noqa: E402
 
 from tests import engines  # noqa: E402
 from tests.timeouts import pytest_timeout_set_timer  # noqa: E402
 
-__all__ = ["pytest_report_header", "pytest_timeout_set_timer"]
+__all__ = ["pytest_addoption", "pytest_report_header", "pytest_timeout_set_timer"]
 
 structlog.configure(
     processors=[
@@ -25,6 +26,10 @@ structlog.configure(
 
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 """Build the tree of orderctl's commands once per session: building it takes longer than most commands."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lame-duck-seconds", type=float, default=4.0, help="of tests/e2e/test_lame_duck.py; 20 on AWS")
 
 
 def pytest_report_header() -> str:

@@ -20,10 +20,6 @@ QUICK = {"ORDER_SWEEP_BASE_SECONDS": "1", "ORDER_SWEEP_INTERVAL_SECONDS": "0.5"}
 """Settings under which a lost message is found soon."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--lame-duck-seconds", type=float, default=4.0, help="of tests/e2e/test_lame_duck.py; 20 on AWS")
-
-
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests that disturb nothing; each takes a tenant of its own."""

@@ -28,7 +28,7 @@ from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderReposit
 from tests.integration.deploy_desk import Desk, Ground, ground
 
 PREFIX = "contract-"
-CONNECT = checked(connect_by(os.environ.get("ORDER_AWS_CLIENT", OURS)))
+CONNECT = checked(connect_by(os.environ.get("PYTEST_AWS_CLIENT", OURS)))
 """The client under test: `make reference` runs the contract suite over aioboto3. botocore checks what is sent."""
 OLD_ENGINE_MAX_LINES = 9  # DynamoDB Local of 2020 takes 10 items in a transaction; DynamoDB takes 100
 
@@ -105,14 +105,18 @@ async def real_storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]
         yield opened
 
 
+def memory_storage(clock: HandClock, tenant: str) -> Storage:
+    store = MemoryStore(clock)
+    orders, inventory = MemoryOrderRepository(store), MemoryInventoryRepository(store)
+    return Storage(store.tables.client(), MEMORY_TABLES, orders, inventory, clock, tenant)
+
+
 @asynccontextmanager
 async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIterator[Storage]:
     clock = HandClock(NOON)
     tenant = make_tenant()
     if engine == "fake":
-        store = MemoryStore(clock)
-        orders, inventory = MemoryOrderRepository(store), MemoryInventoryRepository(store)
-        yield Storage(store.tables.client(), MEMORY_TABLES, orders, inventory, clock, tenant)
+        yield memory_storage(clock, tenant)
         return
     endpoint = request.getfixturevalue(f"{engine.replace('-', '_')}_endpoint")
     tables = TableNames.with_prefix(PREFIX)

@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from order_shared.aws.dynamodb import Dynamo, WriteOperation
+from order_shared.aws.dynamodb import Dynamo
+from order_shared.aws.encoding import WriteOperation
 
 
 class Overtaken(Dynamo):

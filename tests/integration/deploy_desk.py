@@ -41,7 +41,7 @@ from orderctl.main import app
 from tests.ecs import SteppedEcs, green_url, stepped_ecs
 from tests.integration.deploy_wire import Wire, session
 
-SEED = int(os.environ.get("ORDER_FAKE_SEED", "1"))
+SEED = int(os.environ.get("PYTEST_FAKE_SEED", "1"))
 """Of the empty pages and the late reads that every test of the tool meets."""
 
 FIRST, SECOND = "sha-1a2b3c4", "sha-5d6e7f8"

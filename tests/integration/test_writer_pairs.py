@@ -24,8 +24,7 @@ from order_shared.entropy import entropy_from
 from order_shared.storage.orders import OpenOrder
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_customer, make_order, make_product, make_record, make_stock_record
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryStore
-from tests.integration.conftest import Storage
+from tests.integration.conftest import Storage, memory_storage
 
 LATER = NOON + timedelta(minutes=5)
 LATER_MS = to_millis(LATER)
@@ -155,8 +154,7 @@ def _placed(product: Product, number: int) -> Order:
 async def test_two_writers_from_one_read_leave_what_they_leave_in_dynamodb(
     engine: Storage, state: Callable[[Order], Order]
 ) -> None:
-    store = MemoryStore(engine.clock)
-    fake = Storage(MemoryOrderRepository(store), MemoryInventoryRepository(store), engine.clock, engine.tenant)
+    fake = memory_storage(engine.clock, engine.tenant)
     in_memory, stored = [await all_pairs(each, state, engine.tenant) for each in (fake, engine)]
     differences = [pair for pair in stored.keys() | in_memory.keys() if in_memory.get(pair) != stored.get(pair)]
     assert not differences, {pair: (in_memory.get(pair), stored.get(pair)) for pair in differences[:3]}

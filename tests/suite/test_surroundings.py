@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,12 @@ signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGTERM, signal.SIGUSR1}})
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [[], []]
+
+
+def test_variables_by_which_targets_steer_the_suite_are_kept() -> None:
+    """Those of `make reference`, which would test our own client without its variable."""
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (target,) = re.findall(r"^reference:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    given = dict(re.findall(r"([A-Z_]+)=(\w+)", target))
+    assert given == {"PYTEST_AWS_CLIENT": "aioboto3"}
+    assert surroundings.cleaned(given).items() >= given.items()
