@@ -17,7 +17,8 @@ class Gate:
     def __init__(self, target: str) -> None:
         address = urlsplit(target)
         self._target = (address.hostname, address.port)
-        self._serving: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
+        self._pipes: set[asyncio.Task[None]] = set()
         self._port = 0
 
     @property
@@ -25,27 +26,29 @@ class Gate:
         return f"http://{HOST}:{self._port}"
 
     async def open(self) -> None:
-        listener = socket.create_server((HOST, self._port))
-        listener.settimeout(0)
-        self._port = listener.getsockname()[1]
-        self._serving = asyncio.create_task(self._serve(listener))
-        await asyncio.sleep(0)  # a task that is cancelled before its first step would not close the listener
+        self._listener = socket.create_server((HOST, self._port))
+        self._listener.settimeout(0)
+        self._port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     async def shut(self) -> None:
-        if self._serving is not None:
-            self._serving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._serving
-            self._serving = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+            for pipe in self._pipes:
+                pipe.cancel()
+            await asyncio.gather(*self._pipes, return_exceptions=True)
 
-    async def _serve(self, listener: socket.socket) -> None:
-        """Serve connections until cancelled; then end them all."""
-        with listener:
-            async with asyncio.TaskGroup() as pipes:
-                while True:
-                    here, _ = await asyncio.get_running_loop().sock_accept(listener)
-                    pipe = pipes.create_task(self._forward(here))
-                    pipe.add_done_callback(lambda _, here=here: here.close())  # type: ignore[misc]
+    def _accept(self, listener: socket.socket) -> None:
+        """Accept a connection, and forward it in a task. It is closed even if that is cancelled before it begins."""
+        with contextlib.suppress(BlockingIOError):
+            here, _ = listener.accept()
+            here.settimeout(0)
+            pipe = asyncio.create_task(self._forward(here))
+            self._pipes.add(pipe)
+            pipe.add_done_callback(self._pipes.discard)
+            pipe.add_done_callback(lambda _: here.close())
 
     async def _forward(self, here: socket.socket) -> None:
         with contextlib.suppress(OSError):
