@@ -230,7 +230,7 @@ class TestTraffic:
     @pytest.fixture
     def sick(self, site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
         healthy = Traffic.targets
-        monkeypatch.setattr(Traffic, "targets", lambda *told: replace(healthy(*told), healthy=0, starting=0))
+        monkeypatch.setattr(Traffic, "targets", lambda *arguments: replace(healthy(*arguments), healthy=0, starting=0))
         site.plan(API, change("aws_ecs_service", ["update"], {"tags": {}}, {"tags": {"team": "orders"}}))
         return site
 

@@ -83,10 +83,10 @@ class StackProfile(BaseModel):
 
     def target(self) -> Target:
         """Return the target through which operators' commands access the stack."""
-        settings = Settings(**self._settings())
-        credentials = StaticCredentials(Key(self.access_key, self.secret_key))
         import boto3  # noqa: PLC0415 - most commands need no AWS, and the import takes long
 
+        settings = Settings(**self._settings())
+        credentials = StaticCredentials(Key(self.access_key, self.secret_key))
         session = boto3.Session(
             self.access_key, self.secret_key, region_name=self.region, botocore_session=isolated_session()
         )

@@ -292,8 +292,8 @@ async def test_an_access_token_of_the_documented_form_names_its_customer(name: s
 
 @pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, each in ISSUERS.items() for kind in each.refused])
 async def test_another_token_of_the_issuer_is_refused(name: str, kind: str) -> None:
-    claims, told = ISSUERS[name].refused[kind]
-    with pytest.raises(InvalidToken, match=re.escape(told)):
+    claims, reason = ISSUERS[name].refused[kind]
+    with pytest.raises(InvalidToken, match=re.escape(reason)):
         await verifier_of(loaded(name)).verify(signed(claims))
 
 

@@ -56,8 +56,8 @@ def test_a_customer_has_the_same_keys_in_both_releases(tmp_path: Path) -> None:
     subjects = [*former, "user+tag@example.com", "CN=Ada,O=Acme", "100%", "a#b", "%61da", "x" * 255]
     orders = [make_order(customer=make_customer(id=subject)) for subject in subjects]
     asked = [(order.customer.stored_id, OrderPlaced.of(order).to_json()) for order in orders]
-    told = last_release.run(last_release.extract(tmp_path), KEYS, json.dumps(asked)).splitlines()
-    for order, line in zip(orders, told, strict=True):
+    printed = last_release.run(last_release.extract(tmp_path), KEYS, json.dumps(asked)).splitlines()
+    for order, line in zip(orders, printed, strict=True):
         key = order.customer.key
         assert json.loads(line) == [key, record_key(order.customer, RecordKind.ORDER, "k"), key]
     assert [order.customer.stored_id for order in orders[: len(former)]] == former
@@ -69,9 +69,9 @@ def test_a_request_has_the_same_fingerprint_in_both_releases(tmp_path: Path) -> 
     references = [None, "PO-7", " PO-7 ", "caf\u00e9", "cafe\u0301", "\u212b", "a\u00a0"]
     lines = [{"sku": "TEA", "quantity": 2}, {"sku": "CUP", "quantity": 1.0}, {"sku": "TEA", "quantity": 1}]
     bodies = [{"lines": lines, "reference": reference} for reference in references]
-    told = last_release.run(pythonpath, FINGERPRINTS, json.dumps(bodies)).splitlines()
+    printed = last_release.run(pythonpath, FINGERPRINTS, json.dumps(bodies)).splitlines()
     ada = make_customer()
-    for body, line in zip(bodies, told, strict=True):
+    for body, line in zip(bodies, printed, strict=True):
         order = OrderIn.model_validate(body)
         request = PlaceOrder(customer=ada, quantities=order.quantities, reference=order.reference, placed_by="backend")
         assert line.split() == [request.fingerprint(), reference_key(ada, order.reference or "")]
@@ -81,8 +81,8 @@ def test_the_previous_release_reads_an_order_until_a_payment_is_undone_or_retrie
     pythonpath = last_release.extract(tmp_path)
     order = make_order(payment_token="pm_card_visa", placed_by="backend").with_payment("pi_1")
     orders = [order, order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)]
-    told = last_release.run(pythonpath, READ, json.dumps([to_item(each) for each in orders])).splitlines()
-    assert all(line.startswith(str(tmp_path)) for line in told)
-    read, undone, numbered = (line.partition(" ")[2] for line in told)
+    printed = last_release.run(pythonpath, READ, json.dumps([to_item(each) for each in orders])).splitlines()
+    assert all(line.startswith(str(tmp_path)) for line in printed)
+    read, undone, numbered = (line.partition(" ")[2] for line in printed)
     assert read == order.order_id
     assert undone == numbered == "orders: an item of version 3, and this release reads 0 to 2"

@@ -22,10 +22,8 @@ LONGEST_WAIT = 20.0
 """Maximum seconds for which the API waits before it responds."""
 POLLING = RetryPolicy(base=0.1, cap=2.0)
 """Pauses between reads of an order, used if the API responds without waiting."""
-KEY_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
-
-CUSTOMER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
-"""Subjects that the header Order-Customer can contain."""
+HEADER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
+"""Values of the headers Idempotency-Key and Order-Customer."""
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -70,7 +68,7 @@ class OrderClient:
         The token needs the scope `orders:act`. Close only one of the clients. Raises ValueError for a customer whose
         subject a header cannot contain.
         """
-        if not CUSTOMER_PATTERN.fullmatch(customer):
+        if not HEADER_PATTERN.fullmatch(customer):
             raise ValueError("the customer must have 1 to 255 printable ASCII characters, and no blanks at the ends")
         acting = copy(self)
         acting._caller = self._caller.with_headers({"Order-Customer": customer})  # noqa: SLF001 - of a copy of this
@@ -92,7 +90,7 @@ class OrderClient:
         Raises Unprocessable, Conflict, and ValueError for an invalid key.
         """
         key = idempotency_key if idempotency_key is not None else str(uuid.uuid4())
-        if not KEY_PATTERN.fullmatch(key):
+        if not HEADER_PATTERN.fullmatch(key):
             raise ValueError("the idempotency key must have 1 to 255 printable ASCII characters")
         fields = {
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines.items()],

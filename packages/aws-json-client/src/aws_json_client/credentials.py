@@ -141,6 +141,6 @@ class BotocoreCredentials:
 
 
 def _new_session(profile: str | None) -> "AioSession":
-    from aiobotocore.session import AioSession  # noqa: PLC0415 - half a second, which programs without AWS save
+    from aiobotocore.session import AioSession  # noqa: PLC0415 - its import takes half a second
 
     return AioSession(profile=profile)

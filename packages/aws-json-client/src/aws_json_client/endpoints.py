@@ -67,7 +67,7 @@ def resolve(service: Service, region: str, endpoint: str | None) -> Address:
 
 
 def _resolve(service: Service, region: str) -> Address:
-    from botocore.session import Session  # noqa: PLC0415 - as in credentials.py
+    from botocore.session import Session  # noqa: PLC0415 - its import takes long
 
     session = Session()
     try:
@@ -86,7 +86,7 @@ def _resolve(service: Service, region: str) -> Address:
 
 @cache  # the file is 1 MB, and every connection pool needs it
 def _resolver() -> "EndpointResolver":
-    from botocore.loaders import create_loader  # noqa: PLC0415 - as in credentials.py
-    from botocore.regions import EndpointResolver  # noqa: PLC0415
+    from botocore.loaders import create_loader  # noqa: PLC0415 - its import takes long
+    from botocore.regions import EndpointResolver  # noqa: PLC0415 - its import takes long
 
     return EndpointResolver(create_loader().load_data("endpoints"))
