@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from infra.prices import Prices
-from order_shared.domain.inventory.models import consolidation
+from order_shared.domain.inventory.models import consolidation, spread
 
 KB = 1024
 MILLION = 1_000_000
@@ -195,7 +195,7 @@ def cost_table(kinds: Iterable[tuple[str, OrderKind]] = KINDS.items(), prices: P
 
 def sell_out(units: int, shards: int, *, seed: int = 5) -> int:
     """Sell units that were added at once, one an order; return how often stock was moved to a shard that was short."""
-    stock = [units] + [0] * (shards - 1)
+    stock = spread(units, shards)
     choice = random.Random(seed)  # noqa: S311 - stands for the hash of an order's id
     gathered = 0
     for _ in range(units):
@@ -233,5 +233,5 @@ def shard_table(counts: Iterable[int] = (1, 2, 4, 8, 16), units: int = 10_000) -
         split = f"{by_units}" if count == 1 else f"{by_units} to {by_units * count:,}"
         short = f"{sell_out(units, count) / units:.1%}"
         gathering = ["", ""] if count == 1 else [str(QUERY_READ_UNITS), str(2 * STOCK_WRITE_UNITS)]
-        rows.append([str(count), by_conflicts, split, short, *gathering, str(2 + STOCK_WRITE_UNITS)])
+        rows.append([str(count), by_conflicts, split, short, *gathering, str(2 + count * STOCK_WRITE_UNITS)])
     return table(rows)

@@ -1,4 +1,4 @@
-"""Another writer between the read and the write of a call."""
+"""Storage in which transactions meet other writers, or lose their responses."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -22,3 +22,18 @@ def overtaken(dynamo: Dynamo, other: Callable[[], Awaitable[object]]) -> Dynamo:
     found = Overtaken(dynamo.client)
     found.other = other
     return found
+
+
+class Conflicting(Dynamo):
+    """Storage in which every transaction without retries meets another one and is cancelled."""
+
+    async def try_transact_write(self, operations: Sequence[WriteOperation]) -> bool:  # noqa: ARG002 - nothing is sent
+        return False
+
+
+class LosingResponses(Dynamo):
+    """Storage in which the response of every transaction without retries is lost."""
+
+    async def try_transact_write(self, operations: Sequence[WriteOperation]) -> bool:
+        await super().try_transact_write(operations)
+        return False

@@ -19,13 +19,18 @@ from order_shared.storage.inventory import (
 from order_shared.storage.item_schema import UnknownItemVersion
 from tests.factories import make_product, make_stock_record
 from tests.integration.conftest import Storage
-from tests.integration.contention import overtaken
+from tests.integration.contention import Conflicting, LosingResponses, overtaken
 
 
 async def stocked(storage: Storage, units: int, *, shards: int = 1, sku: str = "TEA") -> None:
     await storage.inventory.put(make_product(tenant=storage.tenant, sku=sku, stock_shards=shards))
     if units:
         await storage.inventory.adjust(storage.tenant, sku, units, make_stock_record(storage.tenant, sku))
+
+
+async def stocked_on_first_shard(storage: Storage, units: int, *, shards: int) -> None:
+    await stocked(storage, units)
+    await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=shards))
 
 
 async def shards_of(storage: Storage, sku: str = "TEA") -> tuple[int, ...]:
@@ -52,7 +57,7 @@ async def test_the_number_of_shards_only_grows(storage: Storage) -> None:
     await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=4))
     with pytest.raises(StockShardsShrunk):
         await storage.inventory.put(make_product(tenant=storage.tenant, stock_shards=3))
-    assert sorted(await shards_of(storage)) == [0, 0, 0, 7]
+    assert await shards_of(storage) == (4, 3, 0, 0)
 
 
 async def test_products_of_other_tenants_are_not_found(storage: Storage) -> None:
@@ -90,14 +95,36 @@ async def test_an_adjustment_is_applied_once_per_record(storage: Storage) -> Non
     assert await storage.inventory.find_record(claim.key) == claim
 
 
-async def test_an_addition_changes_one_shard_that_its_key_names(storage: Storage) -> None:
+async def test_an_addition_is_spread_evenly_over_the_shards(storage: Storage) -> None:
+    await stocked(storage, 0, shards=4)
+    await storage.inventory.adjust(storage.tenant, "TEA", 10, make_stock_record(storage.tenant, "TEA", "key"))
+    assert await shards_of(storage) == (3, 3, 2, 2)
+
+
+async def test_an_addition_without_a_unit_for_each_shard_changes_one_shard_that_its_key_names(storage: Storage) -> None:
     await stocked(storage, 0, shards=4)
     for number in range(8):
         before = await shards_of(storage)
         record = make_stock_record(storage.tenant, "TEA", f"key-{number}")
-        await storage.inventory.adjust(storage.tenant, "TEA", 10, record)
+        await storage.inventory.adjust(storage.tenant, "TEA", 3, record)
         added = [now - then for now, then in zip(await shards_of(storage), before, strict=True)]
-        assert added == [10 * (shard == shard_for_adjustment(record.key, 4)) for shard in range(4)]
+        assert added == [3 * (shard == shard_for_adjustment(record.key, 4)) for shard in range(4)]
+
+
+async def test_an_addition_changes_one_shard_if_it_could_not_be_spread_at_once(storage: Storage) -> None:
+    await stocked(storage, 0, shards=4)
+    record = make_stock_record(storage.tenant, "TEA", "key")
+    inventory = DynamoInventoryRepository(Conflicting(storage.dynamo.client), storage.tables, storage.clock)
+    await inventory.adjust(storage.tenant, "TEA", 10, record)
+    assert await shards_of(storage) == tuple(10 * (shard == shard_for_adjustment(record.key, 4)) for shard in range(4))
+
+
+async def test_an_addition_is_applied_once_if_the_response_of_its_transaction_was_lost(storage: Storage) -> None:
+    await stocked(storage, 0, shards=4)
+    inventory = DynamoInventoryRepository(LosingResponses(storage.dynamo.client), storage.tables, storage.clock)
+    with pytest.raises(RecordTaken):  # the service finds that the record is of the same request
+        await inventory.adjust(storage.tenant, "TEA", 10, make_stock_record(storage.tenant, "TEA", "key"))
+    assert await shards_of(storage) == (3, 3, 2, 2)
 
 
 async def test_a_repeated_addition_is_not_applied_again_when_the_number_of_shards_has_changed(storage: Storage) -> None:
@@ -112,9 +139,8 @@ async def test_a_repeated_addition_is_not_applied_again_when_the_number_of_shard
 
 
 async def test_a_removal_takes_from_one_shard_if_one_holds_enough(storage: Storage) -> None:
-    await stocked(storage, 12, shards=4)
-    (full,) = (shard for shard, units in enumerate(await shards_of(storage)) if units)
-    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=(full + 1) % 4, quantity=4)
+    await stocked_on_first_shard(storage, 12, shards=4)
+    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=1, quantity=4)
     before = await shards_of(storage)
     await storage.inventory.adjust(storage.tenant, "TEA", -5, make_stock_record(storage.tenant, "TEA"))
     changed = [then - now for now, then in zip(await shards_of(storage), before, strict=True)]
@@ -122,9 +148,8 @@ async def test_a_removal_takes_from_one_shard_if_one_holds_enough(storage: Stora
 
 
 async def test_a_removal_takes_from_several_shards_if_none_holds_enough(storage: Storage) -> None:
-    await stocked(storage, 12, shards=4)
-    (full,) = (shard for shard, units in enumerate(await shards_of(storage)) if units)
-    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=(full + 1) % 4, quantity=6)
+    await stocked_on_first_shard(storage, 12, shards=4)
+    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=1, quantity=6)
     await storage.inventory.adjust(storage.tenant, "TEA", -9, make_stock_record(storage.tenant, "TEA"))
     assert sum(await shards_of(storage)) == 3
     assert min(await shards_of(storage)) >= 0
@@ -161,15 +186,11 @@ async def test_consolidation_moves_stock_into_a_shard_and_keeps_its_sum(storage:
 
 
 async def test_a_plan_moves_nothing_yet(storage: Storage) -> None:
-    await stocked(storage, 16, shards=4)
-    (full,) = (shard for shard, units in enumerate(await shards_of(storage)) if units)
-    before = await shards_of(storage)
-    moves = await storage.inventory.plan_consolidation(storage.tenant, "TEA", shard=(full + 1) % 4, quantity=3)
-    assert moves is not None
-    assert list(moves) == [full]
-    assert 3 <= moves[full] <= 16
-    assert await storage.inventory.plan_consolidation(storage.tenant, "TEA", shard=full, quantity=3) == {}
-    assert await shards_of(storage) == before
+    await stocked_on_first_shard(storage, 16, shards=4)
+    moves = await storage.inventory.plan_consolidation(storage.tenant, "TEA", shard=1, quantity=3)
+    assert moves == {0: 8}
+    assert await storage.inventory.plan_consolidation(storage.tenant, "TEA", shard=0, quantity=3) == {}
+    assert await shards_of(storage) == (16, 0, 0, 0)
 
 
 async def test_more_than_all_shards_hold_cannot_be_consolidated(storage: Storage) -> None:
@@ -269,12 +290,9 @@ async def test_a_removal_from_several_shards_leaves_none_negative_if_one_was_emp
     storage: Storage,
 ) -> None:
     await stocked(storage, 7, shards=2)
-    emptier = (await shards_of(storage)).index(0)
-    await storage.inventory.consolidate_stock(storage.tenant, "TEA", shard=emptier, quantity=3)
-    fuller = (await shards_of(storage)).index(4)
 
     async def empty() -> None:
-        write = take_stock(storage.tables.inventory, storage.tenant, "TEA", shard=fuller, quantity=4)
+        write = take_stock(storage.tables.inventory, storage.tenant, "TEA", shard=0, quantity=4)
         await storage.dynamo.transact_write([write])
 
     with pytest.raises(InsufficientStock):

@@ -121,6 +121,14 @@ async def test_errors_that_may_pass_are_retried_with_the_same_token_and_bytes(an
     assert len(reasons) == 2
 
 
+@pytest.mark.parametrize("answer", [*TRANSIENT, cancelled("ConditionalCheckFailed")], ids=repr)
+async def test_a_transaction_that_is_tried_is_sent_once(answer: Answer) -> None:
+    wire = Wire(answer)
+    assert not await make_dynamo(wire).try_transact_write([PUT])
+    assert len(wire.sent) == 1
+    assert await make_dynamo(wire).try_transact_write([PUT])
+
+
 async def test_no_more_than_four_attempts_are_made() -> None:
     wire = Wire(*[Response(500, b"")] * 10)
     with pytest.raises(StorageUnavailable, match="server_error, after 4 attempts"):

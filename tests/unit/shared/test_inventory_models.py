@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_shared.domain.inventory.models import StockedProduct, consolidation
+from order_shared.domain.inventory.models import StockedProduct, consolidation, spread
 from tests.factories import make_product
 
 stocks = st.lists(st.integers(0, 100), min_size=1, max_size=16)
@@ -88,3 +88,10 @@ def test_orders_of_one_product_use_all_of_its_shards() -> None:
 @given(stocks)
 def test_the_available_stock_is_the_sum_over_the_shards(stock: list[int]) -> None:
     assert StockedProduct(make_product(), tuple(stock)).available == sum(stock)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 16))
+def test_an_even_division_loses_no_unit_and_differs_by_one_at_most(units: int, shards: int) -> None:
+    divided = spread(units, shards)
+    assert (len(divided), sum(divided)) == (shards, units)
+    assert max(divided) - min(divided) <= 1

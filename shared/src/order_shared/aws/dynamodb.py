@@ -190,8 +190,18 @@ class Dynamo:
 
     async def transact_write(self, operations: Sequence[WriteOperation]) -> None:
         """Apply all operations or none. Raises TransactionCanceled, with one reason per operation."""
-        items = [encoded(operation) for operation in operations]
-        await self._request("TransactWriteItems", {"ClientRequestToken": str(random_uuid()), "TransactItems": items})
+        await self._request("TransactWriteItems", _transaction(operations))
+
+    async def try_transact_write(self, operations: Sequence[WriteOperation]) -> bool:
+        """Send a transaction once, without retries. Return True if DynamoDB has applied it.
+
+        False means that the transaction was cancelled, or that its outcome is unknown.
+        """
+        try:
+            await self.client.request_once("TransactWriteItems", _transaction(operations))
+        except AwsError:
+            return False
+        return True
 
     async def transact_get(self, gets: Sequence[Get]) -> list[Item | None]:
         """Return a snapshot of several items, in the order of `gets`, with None for each that does not exist."""
@@ -205,6 +215,11 @@ class Dynamo:
 
 def _item(holder: Item) -> Item | None:
     return dy2py(holder["Item"], int) if holder.get("Item") else None
+
+
+def _transaction(operations: Sequence[WriteOperation]) -> Item:
+    items = [encoded(operation) for operation in operations]
+    return {"ClientRequestToken": str(random_uuid()), "TransactItems": items}
 
 
 def _page(answer: Item) -> Page:

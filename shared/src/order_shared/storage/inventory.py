@@ -19,14 +19,14 @@ from zlib import crc32
 
 from aiodynamo.errors import TransactionCanceled
 from aiodynamo.expressions import F, HashKey, RangeKey
-from aiodynamo.operations import Get, Update
+from aiodynamo.operations import Get, Put, Update
 
 from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
 from order_shared.domain.clock import Clock, from_text, to_text, utc_now
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk
-from order_shared.domain.inventory.models import Product, StockedProduct, consolidation
+from order_shared.domain.inventory.models import Product, StockedProduct, consolidation, spread
 from order_shared.storage.idempotency_records import get_record, put_record
 from order_shared.storage.item_schema import UNREADABLE, Upgrade, Versions, as_it_is, describe
 from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, TableNames
@@ -219,12 +219,13 @@ class DynamoInventoryRepository:
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
+        record = put_record(self._tables.idempotency, key_record, self._clock())
+        if delta > 0 and await self._try_to_spread(tenant, sku, delta, record):
+            return
         for _ in range(STOCK_ROUNDS):
             changes = await self._adjustment(tenant, sku, delta, key_record.key)
             try:
-                await self._dynamo.transact_write(
-                    [put_record(self._tables.idempotency, key_record, self._clock()), *changes]
-                )
+                await self._dynamo.transact_write([record, *changes])
             except TransactionCanceled as error:
                 record_taken, *_ = failed_conditions(error)
                 if record_taken:
@@ -267,6 +268,20 @@ class DynamoInventoryRepository:
                 for shard in shards
             ]
         )
+
+    async def _try_to_spread(self, tenant: str, sku: str, delta: int, record: Put) -> bool:
+        """Add stock evenly to all shards if there is a unit for each. Return True if that is done.
+
+        One attempt only: beside orders that take from many shards, a transaction of all shards rarely succeeds.
+        """
+        shards = (await self._product(tenant, sku)).stock_shards
+        if not 1 < shards <= delta:
+            return False
+        additions = [
+            return_stock(self._table, tenant, sku, shard=shard, quantity=units)
+            for shard, units in enumerate(spread(delta, shards))
+        ]
+        return await self._dynamo.try_transact_write([record, *additions])
 
     async def _adjustment(self, tenant: str, sku: str, delta: int, key: str) -> list[Update]:
         """Return the writes of an adjustment. Raises ProductNotFound, InsufficientStock.

@@ -41,6 +41,12 @@ class StockedProduct:
         return sum(self.stock)
 
 
+def spread(units: int, shards: int) -> list[int]:
+    """Return the units of each shard after an even division. The first shards get one more if there is a rest."""
+    each, rest = divmod(units, shards)
+    return [each + (shard < rest) for shard in range(shards)]
+
+
 def consolidation(wanted: int, into: int, stock: Sequence[int]) -> dict[int, int] | None:
     """Return the units to move from each other shard so that shard `into` holds at least `wanted`.
 
