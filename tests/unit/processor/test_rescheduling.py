@@ -1,6 +1,6 @@
 """Orders after a failure: either their message is delivered again, or they wait in the outbox, and never both."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -133,6 +133,35 @@ async def test_an_order_whose_stock_is_contended_is_due_after_the_next_delivery_
     with pytest.raises(StorageUnavailable):
         await deliver(world, order, receive_count=1)
     assert (await world.stored(order)).schedule == Schedule(due_at=due(timedelta(seconds=RETRY_IN) + RETRY_GRACE))
+
+
+class Overtaken(MemoryOrderRepository):
+    """Has conflicts with a writer who changes the order."""
+
+    change: Callable[[Order], Order]
+
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
+        if before.status is after.status:
+            return await super().move(before, after, moves)
+        await super().move(before, self.change(before))
+        raise StorageUnavailable("DynamoDB: conflict", contended=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda order: order.cancel(NOON), lambda order: order.park(NOON, "unexpected_errors")],
+    ids=["cancelled", "parked"],
+)
+async def test_an_order_that_ended_or_was_parked_in_a_conflict_is_not_rescheduled(
+    world: World, change: Callable[[Order], Order]
+) -> None:
+    order = await accepted(world, paid=False)
+    orders = Overtaken(world.store)
+    orders.change = change
+    world.work = replace(world.work, orders=orders)
+    with pytest.raises(StorageUnavailable):
+        await deliver(world, order, receive_count=1)
+    assert await world.stored(order) == change(order)
 
 
 class BrokenInventory(MemoryInventoryRepository):

@@ -149,10 +149,8 @@ class OrderWorkflow:
 
     async def _step(self, order: Order) -> Order | None:
         """Return the order after the next step, or None if there is no further step now. Raises StaleOrder."""
-        if not order.is_open or order.parking.parked is not None:
+        if not self._may_change(order):
             return None
-        if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
-            return None  # the lease holder continues; if it crashed, the order becomes due after the lease
         if order.status is OrderStatus.PENDING:
             return await self._take_stock(order)
         if order.lease is None or order.lease.owner != self._owner:
@@ -168,6 +166,15 @@ class OrderWorkflow:
             log.warning("payment_call_failed", reason=error.reason, error=str(error))
             await self._reschedule(order, error)
             raise
+
+    def _may_change(self, order: Order) -> bool:
+        """Return False for an order that has ended, is parked, or is processed by another owner.
+
+        The other owner continues. If it crashed, the order becomes due after its lease.
+        """
+        if not order.is_open or order.parking.parked is not None:
+            return False
+        return order.lease is None or not order.lease.excludes(self._owner, self._context.clock())
 
     async def _take_stock(self, order: Order) -> Order | None:
         if order.must_be_paid:
@@ -263,10 +270,10 @@ class OrderWorkflow:
         """Store the next due time of the order and release this attempt's lease, in one update.
 
         Raises Deferred if the order waits in the outbox until its due time. Otherwise the message is delivered again
-        before that time. Does nothing while another attempt holds the lease.
+        before that time. Does nothing if this attempt may not change the order.
         """
-        if order.lease is not None and order.lease.excludes(self._owner, self._context.clock()):
-            return  # another owner is working on the order and will reschedule it
+        if not self._may_change(order):
+            return
         due_at, sweeps = _next_look(order, self._delivery, self._context), order.schedule.sweeps
         deferred = _waits_in_outbox(order, self._delivery)
         if isinstance(error, PaymentPaused):
