@@ -231,11 +231,17 @@ check: setup-infra ## Check lint, types, layers, locks, workflows, checkov, and 
 	$(MAKE) --jobs 2 --output-sync check-mypy check-pyright
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.phrases
+	$(MAKE) check-generators
 	$(MAKE) workflows
 	$(BIN)/python -m tests.infra.checkov
 	$(SETUP) install-wheels $(PACKAGES)
 	@for package in $(PACKAGES); do .local/alone/$$package/bin/python -m tests.isolation $${package//-/_}; done
 	$(BIN)/pytest -q tests/installed.py
+
+.PHONY: check-generators
+check-generators: setup ## Run readers and generators of other languages over the API's documents
+	@$(SETUP) install generators
+	@$(BIN)/python -m tests.generators
 
 .PHONY: check-mypy check-pyright
 check-mypy:

@@ -33,7 +33,7 @@ class Environment:
     within: "Environment | None" = None
 
 
-PROJECTS = (".", "devtools/devstack/emulator", "infra", "tests/bench/peers")
+PROJECTS = (".", "devtools/devstack/emulator", "infra", "tests/bench/peers", "tests/generators")
 """Folders with their own lock file."""
 
 
@@ -58,6 +58,7 @@ def environments(root: Path) -> dict[str, Environment]:
         Environment(name="emulator", project="devtools/devstack/emulator", folder="devtools/devstack/emulator/.venv"),
         Environment(name="infra", project="infra", folder="infra/.venv"),
         Environment(name="peers", project="tests/bench/peers", folder=".local/bench/peers"),
+        Environment(name="generators", project="tests/generators", folder=".local/generators"),
         *(
             Environment(name=each, project=".", folder=f".local/alone/{each}", options=(*ALONE, "--package", each))
             for each in packages(root)

@@ -15,6 +15,7 @@ from order_api.main import create_app
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
 from order_shared.runtime.adapters import Adapters
+from tests.documents import resolved
 from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
 from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, make_app, problem_of
 
@@ -218,7 +219,8 @@ async def test_the_documentation_names_problems_and_no_other_errors(api: Api) ->
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
-                if status.startswith(("4", "5")) and path.startswith("/v1"):
+                if status.startswith(("4", "5", "d")) and path.startswith("/v1"):
+                    answer = resolved(document, answer)
                     (media_type,) = answer["content"]
                     assert media_type == "application/problem+json", (path, status)
                     assert answer["content"][media_type]["schema"] == {"$ref": "#/components/schemas/Problem"}

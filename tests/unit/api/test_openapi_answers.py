@@ -35,14 +35,17 @@ async def test_its_pages_are_served_to_anyone(api: Api) -> None:
 @pytest.mark.parametrize("name", BELOW_V1)
 async def test_an_operation_names_the_scope_that_it_really_asks_for(api: Api, name: str) -> None:
     operation = operation_of(name)
-    ((scope,),) = [requirement["bearer"] for requirement in operation["security"]]
+    ((scope,), *_) = [scopes for requirement in operation["security"] for scopes in requirement.values()]
     assert f"`{scope}`" in operation["description"]
     assert scope in SCOPES
     others = " ".join(set(ALL_SCOPES.split()) - {scope})
     response = await api.http.send(example_request(name, headers=api.headers(scope=others)))
     assert response.status_code == 403
     expected = problem_example(name, "403", "insufficient_scope")
-    assert response.json() == expected | {"request_id": response.headers["X-Request-Id"]}
+    assert response.json() == expected | {
+        "instance": response.request.url.path,
+        "request_id": response.headers["X-Request-Id"],
+    }
 
 
 def _name_of(response: httpx2.Response) -> str:
@@ -150,4 +153,7 @@ async def test_a_failure_of_ours_is_answered_as_the_document_shows_it(
             response = await api.http.send(example_request("getOrder", headers=api.headers()))
     assert_documented("getOrder", response)
     expected = problem_example("getOrder", status, code)
-    assert response.json() == expected | {"request_id": response.headers["X-Request-Id"]}
+    assert response.json() == expected | {
+        "instance": response.request.url.path,
+        "request_id": response.headers["X-Request-Id"],
+    }

@@ -50,6 +50,12 @@ def test_every_reference_resolves() -> None:
         assert resolved(DOCUMENT, {"$ref": reference}), reference
 
 
+def test_amounts_have_64_bits() -> None:
+    placed = DOCUMENT["components"]["schemas"]
+    assert placed["PlacedLine"]["properties"]["unit_price"]["format"] == "int64"
+    assert placed["PlacedData"]["properties"]["total"]["format"] == "int64"
+
+
 def test_every_supported_event_is_described_and_sent_to_the_work_queue() -> None:
     assert set(DOCUMENT["channels"]["orders"]["messages"]) == set(EVENT_TYPES)
     for operation in DOCUMENT["operations"].values():

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -22,7 +22,7 @@ from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.reader import Fault, InvalidRequest, UnsupportedMediaType, shorten
 from order_api.regions import NotHomeRegion
-from order_api.schemas import V1
+from order_api.schemas import V1, Int64
 from order_api.sentences import MAX_FAULTS, RULES, faults_of
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyKeyReused
@@ -53,6 +53,8 @@ class ProblemError(BaseModel):
 class Problem(BaseModel):
     """Reason why a request failed. `code` is stable; `detail` is for people."""
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema["required"].append("errors"))
+
     type: str = Field(
         json_schema_extra={"format": "uri-reference"},
         description="Address of the page that explains the code.",
@@ -66,7 +68,7 @@ class Problem(BaseModel):
     errors: list[ProblemError] = Field([], description=f"The first {MAX_FAULTS} errors in the request.")
     request_id: str
     retryable: bool = Field(description="Whether the same request may succeed later without changes.")
-    current_version: int | None = Field(None, description="With `version_mismatch`: the order's current version.")
+    current_version: Int64 | None = Field(None, description="With `version_mismatch`: the order's current version.")
     home_region: str | None = Field(None, description="With `not_home_region`: the region to send the request to.")
 
 

@@ -1,4 +1,4 @@
-"""AsyncAPI 3.0 document of the messages, generated from the models that write and read them.
+"""AsyncAPI 3.1 document of the messages, generated from the models that write and read them.
 
 `python -m order_shared.documents.asyncapi` prints it, without any connection or setting.
 """
@@ -93,7 +93,7 @@ def document() -> dict[str, Any]:
     """Return the AsyncAPI document, which depends on the code only."""
     payloads = _payload_schemas()
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "info": {
             "title": "Order platform: messages",
             "version": version("order-shared"),

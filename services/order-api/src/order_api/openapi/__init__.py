@@ -15,14 +15,27 @@ from fastapi.routing import iter_route_contexts
 
 from order_api.dependencies import declared_access
 from order_api.openapi.errors import PROBLEM_SCHEMAS, complete_errors
+from order_api.openapi.examples import HEALTH_SCHEMAS
 from order_api.openapi.headers import COMPONENTS as HEADERS
 from order_api.openapi.headers import complete_headers
-from order_api.openapi.operations import BEARER, complete_examples, complete_operation
+from order_api.openapi.operations import SECURITY_SCHEMES, complete_examples, complete_operation
+from order_api.openapi.sharing import share_errors
 from order_api.openapi.texts import TAGS, TITLE, description
 from order_api.problems import KINDS
+from order_shared.runtime.validation import TEXT_PATTERN
 
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
-SERVERS: list[dict[str, str | Any]] = [{"url": "/", "description": "The server that serves this document."}]
+SERVERS: list[dict[str, str | Any]] = [
+    {"url": "http://localhost:8000", "description": "The local stack."},
+    {"url": "https://orders.example.com", "description": "An installation; use the address of yours."},
+]
+CONTACT = {"name": "Order platform", "url": "https://github.com/example/order-platform"}
+LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
+PORTABLE_PATTERNS = {TEXT_PATTERN: r"^[^\x00-\x1f\x7f-\x9f]+$"}
+"""Patterns that the engines of some languages do not support, and the closest ones that all support.
+
+The documentation of the fields names what the original forbids beyond that.
+"""
 
 
 def document(app: FastAPI) -> dict[str, Any]:
@@ -34,9 +47,11 @@ def document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         tags=TAGS,
         servers=SERVERS,
+        contact=CONTACT,
+        license_info=LICENSE,
     )
     declared = declared_access(app)
-    made["components"]["schemas"] |= PROBLEM_SCHEMAS
+    made["components"]["schemas"] |= PROBLEM_SCHEMAS | dict(HEALTH_SCHEMAS)
     for context in iter_route_contexts(app.routes):
         for method in context.methods or ():
             operation = made["paths"].get(context.path_format, {}).get(method.lower())
@@ -53,8 +68,21 @@ def document(app: FastAPI) -> dict[str, Any]:
         if name not in FRAMEWORK_SCHEMAS
     }
     components["headers"] = HEADERS
-    components["securitySchemes"] = {"bearer": BEARER}
-    return made
+    components["securitySchemes"] = SECURITY_SCHEMES
+    share_errors(made)
+    return _portable(made)
+
+
+def _portable(part: Any) -> Any:
+    """Return a part of the document with patterns that the regular expressions of every language support."""
+    if isinstance(part, dict):
+        return {
+            key: PORTABLE_PATTERNS.get(value, value)
+            if key == "pattern" and isinstance(value, str)
+            else _portable(value)
+            for key, value in part.items()
+        }
+    return [_portable(each) for each in part] if isinstance(part, list) else part
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _common(operation: Mapping[str, Any], access: Access | None) -> frozenset[HT
 
 def _scope(operation: Mapping[str, Any]) -> str | None:
     """Return the required scope of the operation, or None."""
-    return str(operation["security"][0]["bearer"][0]) if "security" in operation else None
+    return str(operation["security"][0]["bearer"][0]) if operation["security"] else None
 
 
 def _response(

@@ -42,10 +42,10 @@ PARAMETERS: Mapping[str, Any] = {
     "order_id": EXAMPLE_ORDER.order_id,
     "sku": SKU,
     "Idempotency-Key": IDEMPOTENCY_KEY,
-    "If-Match": [f'"{PENDING.version}"'],
-    "If-None-Match": [f'"{PENDING.version}"'],
+    "If-Match": f'"{PENDING.version}"',
+    "If-None-Match": f'"{PENDING.version}"',
     "Order-Customer": "ada",
-    "Prefer": ["wait=10"],
+    "Prefer": "wait=10",
     "X-Request-Id": REQUEST_ID,
 }
 """Example values by parameter name."""
@@ -103,9 +103,14 @@ _CHANGES = {"delivery": StockIn(delta=100), "loss": StockIn(delta=-3)}
 _ORDER_LINKS = {name: _link(name, "order_id", "id") for name in ("getOrder", "cancelOrder")}
 _PRODUCT_LINKS = {name: _link(name, "sku", "sku") for name in ("getProduct", "adjustStock")}
 
-_PHASE = _object(status={"type": "string", "enum": [phase.value for phase in Phase]})
 _PART = {"type": "string", "enum": ["ok", "degraded", "unavailable"]}
-_REPORT = _object(status={"type": "string", "enum": ["ready", "unavailable"]}, dynamodb=_PART, sqs=_PART)
+HEALTH_SCHEMAS: Mapping[str, Any] = {
+    "Liveness": _object(status={"type": "string", "const": "ok"}),
+    "Serving": _object(status={"type": "string", "enum": [phase.value for phase in Phase]}),
+    "Readiness": _object(status={"type": "string", "enum": ["ready", "unavailable"]}, dynamodb=_PART, sqs=_PART),
+}
+"""Schemas of the health responses, which have no models."""
+_LIVENESS, _SERVING, _READINESS = ({"$ref": f"#/components/schemas/{name}"} for name in HEALTH_SCHEMAS)
 _METRICS = """\
 # HELP order_http_requests_total Requests by route, method and status.
 # TYPE order_http_requests_total counter
@@ -163,16 +168,14 @@ SAMPLES: Mapping[str, Samples] = {
         {"200": BodyExamples("The product with its new available stock.", {"product": _STOCKED})},
         BodyExamples("The change of the stock.", {name: change.model_dump() for name, change in _CHANGES.items()}),
     ),
-    "healthz": Samples(
-        {"200": BodyExamples("The process is alive.", {"alive": {"status": "ok"}}, _object(status={"const": "ok"}))}
-    ),
+    "healthz": Samples({"200": BodyExamples("The process is alive.", {"alive": {"status": "ok"}}, _LIVENESS)}),
     "serving": Samples(
         {
-            "200": BodyExamples("The process accepts traffic.", {"serving": {"status": Phase.SERVING.value}}, _PHASE),
+            "200": BodyExamples("The process accepts traffic.", {"serving": {"status": Phase.SERVING.value}}, _SERVING),
             "503": BodyExamples(
                 "The process is starting or stopping.",
                 {phase.value: {"status": phase.value} for phase in (Phase.STARTING, Phase.STOPPING)},
-                _PHASE,
+                _SERVING,
             ),
         }
     ),
@@ -184,12 +187,12 @@ SAMPLES: Mapping[str, Samples] = {
                     "ready": Report(ready=True, parts={"dynamodb": "ok", "sqs": "ok"}).to_json(),
                     "degraded": Report(ready=True, parts={"dynamodb": "ok", "sqs": "degraded"}).to_json(),
                 },
-                _REPORT,
+                _READINESS,
             ),
             "503": BodyExamples(
                 "DynamoDB does not respond, so orders cannot be accepted.",
                 {"unavailable": Report(ready=False, parts={"dynamodb": "unavailable", "sqs": "ok"}).to_json()},
-                _REPORT,
+                _READINESS,
             ),
         }
     ),

@@ -7,11 +7,18 @@ from order_api.dependencies import CUSTOMER_HEADER, CUSTOMER_PATTERN
 from order_api.idempotency import HEADER, MAX_KEY_LENGTH
 from order_api.openapi.examples import PARAMETERS, SAMPLES, BodyExamples
 
-BEARER = {
-    "type": "http",
-    "scheme": "bearer",
-    "bearerFormat": "JWT",
-    "description": "Access token of your issuer. Each operation states its required scope.",
+SECURITY_SCHEMES: dict[str, Any] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Access token of your issuer. Each operation states its required scope.",
+    },
+    "openIdConnect": {
+        "type": "openIdConnect",
+        "openIdConnectUrl": "https://issuer.example.com/.well-known/openid-configuration",
+        "description": "The same access token, for tools that find the issuer's endpoints. Use your issuer's address.",
+    },
 }
 
 REQUEST_ID = {
@@ -29,8 +36,9 @@ CUSTOMER = {
     "schema": {"type": "string", "pattern": CUSTOMER_PATTERN},
 }
 
-KEY_PATTERN = rf'^(?!""$)[!-~](?:[ -~]{{0,{MAX_KEY_LENGTH - 2}}}[!-~])?$'
-"""Pattern of idempotency keys: every unquoted key, and every quoted key of the same maximum length."""
+_LONGEST = MAX_KEY_LENGTH - 2
+KEY_PATTERN = rf'^(?:[!-~]|[!#-~][ -~]{{0,{_LONGEST}}}[!-~]|"[!#-~]|"[ -~]{{1,{_LONGEST}}}[!-~])$'
+"""Pattern of idempotency keys: every unquoted key, and every quoted key of the same maximum length, except `""`."""
 
 
 def complete_operation(operation: dict[str, Any], function: str, scope: str | None) -> None:
@@ -41,9 +49,8 @@ def complete_operation(operation: dict[str, Any], function: str, scope: str | No
     parameters.append(dict(REQUEST_ID))
     for parameter in parameters:
         _correct(parameter)
-    operation.pop("security", None)
+    operation["security"] = [] if scope is None else [{name: [scope]} for name in SECURITY_SCHEMES]
     if scope is not None:
-        operation["security"] = [{"bearer": [scope]}]
         prose = f"{operation['description']}\n\n" if "description" in operation else ""
         operation["description"] = f"{prose}Requires the scope `{scope}`."
 
@@ -81,6 +88,8 @@ def _correct(parameter: dict[str, Any]) -> None:
         others = {name: value for name, value in parameter["schema"].items() if name != "anyOf"}
         parameter["schema"] = {**others, **choices[0]}
     name = parameter["name"] = _spelling(parameter)
+    if parameter["in"] == "header" and parameter["schema"].get("type") == "array":
+        parameter["schema"] = {"type": "string", **parameter["schema"]["items"]}  # a list in one header, as in HTTP
     if name == HEADER:
         parameter["required"] = True
         parameter["schema"] = {"type": "string", "pattern": KEY_PATTERN}

@@ -15,7 +15,8 @@ from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros, to_text
 from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.storage.orders import OrderRepository, UnreadableOrder, Window
 
-SORTS = {"-created_at": True, "created_at": False}
+DEFAULT_SORT = "-created_at"
+SORTS = {DEFAULT_SORT: True, "created_at": False}
 """Sorts that the table's range key supports; True for descending order."""
 
 MAX_EXAMINED = 500
@@ -40,7 +41,7 @@ class Listing:
     end: datetime | None = None
     statuses: frozenset[OrderStatus] = frozenset()
     q: str | None = None
-    sort: str = "-created_at"
+    sort: str = DEFAULT_SORT
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:

@@ -6,7 +6,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import INTEGER, Instant, InstantIn, PageQuery, Request, Resource, typename
+from order_api.order.listing import DEFAULT_SORT, SORTS
+from order_api.schemas import INTEGER, Instant, InstantIn, Int64, PageQuery, Request, Resource, typename
 from order_shared.domain.order.models import (
     MAX_LINES,
     MAX_QUANTITY,
@@ -110,9 +111,14 @@ class OrderQuery(PageQuery):
             raise PydanticCustomError("window_reversed", "start after end")
         return end
 
-    sort: Annotated[str, Field(max_length=60, description="`-created_at` (newest first) or `created_at`.")] = (
-        "-created_at"
-    )
+    sort: Annotated[
+        str,
+        Field(
+            max_length=60,
+            description="`-created_at` (newest first) or `created_at`.",
+            json_schema_extra={"enum": list(SORTS)},
+        ),
+    ] = DEFAULT_SORT
 
 
 class OrderLineOut(Resource):
@@ -120,8 +126,8 @@ class OrderLineOut(Resource):
     sku: str
     name: str
     quantity: int
-    unit_price: int
-    amount: int
+    unit_price: Int64
+    amount: Int64
 
 
 class ReasonOut(Resource):
@@ -141,7 +147,7 @@ class OrderOut(Resource):
     typename: Literal["Order"] = typename("Order")
     id: str = Field(validation_alias="order_id", examples=["ord_019aa5c2b1e07a1b8f3c5d7e9f012345"])
     status: OrderStatus
-    version: int
+    version: Int64
     created_at: Instant
     updated_at: Instant
     reference: str | None
@@ -150,7 +156,7 @@ class OrderOut(Resource):
     )
     lines: list[OrderLineOut]
     currency: str = Field(examples=["EUR"])
-    total: int
+    total: Int64
     reason: ReasonOut | None
     cancel_requested_at: Instant | None = Field(
         description="Time at which cancellation was requested: the order will end as `cancelled`."

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from order_api.schemas import INTEGER, Instant, Request, Resource, typename
+from order_api.schemas import INTEGER, Instant, Int64, Request, Resource, typename
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE, Product, StockedProduct
 from order_shared.domain.money.currencies import DECIMALS, UnknownCurrency, known_currency
 from order_shared.runtime.validation import TEXT_PATTERN
@@ -33,6 +33,7 @@ class ProductIn(Request):
             le=MAX_UNIT_PRICE,
             description="Price in minor units of the currency (ISO 4217): 590 is 5.90 EUR or 590 JPY.",
             examples=[590],
+            json_schema_extra={"format": "int64"},
         ),
         INTEGER,
     ]
@@ -64,7 +65,7 @@ class StockIn(Request):
             le=MAX_DELTA,
             description="Units to add; negative to remove units.",
             examples=[100],
-            json_schema_extra={"not": {"const": 0}},
+            json_schema_extra={"format": "int64", "not": {"const": 0}},
         ),
         INTEGER,
         AfterValidator(_not_zero),
@@ -77,7 +78,7 @@ class ProductOut(Resource):
     typename: Literal["Product"] = typename("Product")
     sku: str = Field(examples=["TEA-GREEN-100"])
     name: str = Field(examples=["Green tea, 100 g"])
-    unit_price: int = Field(examples=[590])
+    unit_price: Int64 = Field(examples=[590])
     currency: str = Field(examples=["EUR"])
     stock_shards: int = Field(examples=[1])
     updated_at: Instant
@@ -88,7 +89,7 @@ class ProductOut(Resource):
 
 
 class StockedProductOut(ProductOut):
-    available: int = Field(description="Units that can be ordered now.", examples=[100])
+    available: Int64 = Field(description="Units that can be ordered now.", examples=[100])
 
     @classmethod
     def of_stocked(cls, stocked: StockedProduct) -> "StockedProductOut":

@@ -30,6 +30,10 @@ class UnreadableEvent(PlatformError):
         self.detail = detail
 
 
+INT64 = {"format": "int64"}
+"""Addition to the schema of an amount, which may exceed 32 bits."""
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -38,7 +42,7 @@ class PlacedLine(_Wire):
     sku: str
     name: str
     quantity: Annotated[int, Field(ge=1)]
-    unit_price: Annotated[int, Field(ge=0)]
+    unit_price: Annotated[int, Field(ge=0, json_schema_extra=INT64)]
     shard: Annotated[int, Field(ge=0)]
 
 
@@ -51,7 +55,7 @@ class PlacedData(OrderData):
 
     lines: Annotated[tuple[PlacedLine, ...], Field(min_length=1)]
     currency: str
-    total: int
+    total: Annotated[int, Field(json_schema_extra=INT64)]
     reference: str | None = None
     paid: bool = False
     """True if the order has to be paid. The processor then reads the stored order, which has the payment token."""
