@@ -1,5 +1,6 @@
 """One round of generated requests, by schemathesis' command line in a process of its own."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,9 @@ import httpx2
 
 from devstack.issuer import ALL_SCOPES
 from devstack.stack import running_stack
+from tests.fuzz.hooks import RECORD
 
+ROOT = Path(__file__).parents[2]
 SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 GENEROUS = {"ORDER_RATE_LIMIT_PER_SECOND": "100000", "ORDER_RATE_LIMIT_BURST": "100000"}
@@ -24,6 +27,10 @@ ACT = "orders:act"
 """Scope for the header Order-Customer, which generated requests have too."""
 SKU = "TEA-GREEN-100"
 """The one of the document's examples: what is ordered there exists."""
+
+
+PHASES = "examples,coverage,fuzzing,stateful"
+"""All phases. Only the requests of the last contain ids and times from responses."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +63,8 @@ def fuzzed_stack(state: Path) -> Iterator[Target]:
         yield target
 
 
-def run_round(target: Target, seed: int, examples: int, folder: Path) -> Round:
-    """All phases, with so many generated examples of each operation."""
+def run_round(target: Target, seed: int, examples: int, folder: Path, phases: str = PHASES) -> Round:
+    """Send so many generated examples of each operation, in the given phases."""
     started = time.monotonic()
     done = subprocess.run(
         [
@@ -67,12 +74,19 @@ def run_round(target: Target, seed: int, examples: int, folder: Path) -> Round:
             "run",
             f"{target.api}/openapi.json",
             "--checks=all",
+            f"--phases={phases}",
             f"--header=Authorization: Bearer {target.token}",
             f"--max-examples={examples}",
             f"--seed={seed}",
             "--generation-database=none",
         ],
         cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+            RECORD: str(folder / f"{seed}.jsonl"),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

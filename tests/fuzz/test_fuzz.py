@@ -1,7 +1,12 @@
-"""A small, fixed part of `make fuzz`."""
+"""A small, fixed part of `make fuzz`, and what it does with a fault."""
 
+import json
 from pathlib import Path
 
+import pytest
+
+from tests.fuzz.failing import commands_in, keep, replay
+from tests.fuzz.hooks import broken_rules
 from tests.fuzz.rounds import fuzzed_stack, run_round
 
 
@@ -10,3 +15,56 @@ def test_a_round_of_generated_requests_finds_no_fault(tmp_path: Path) -> None:
         done = run_round(target, seed=1, examples=5, folder=tmp_path)
     assert done.holds, done.output
     assert done.cases > 100
+
+
+def test_a_seed_repeats_itself(tmp_path: Path) -> None:
+    records = []
+    with fuzzed_stack(tmp_path) as target:
+        for name in ("first", "second"):
+            (folder := tmp_path / name).mkdir()
+            run_round(target, seed=1, examples=3, folder=folder, phases="examples,fuzzing")
+            lines = (folder / "1.jsonl").read_text("utf-8").splitlines()
+            records.append([request for _, _, *request in map(json.loads, lines)])
+    assert len(records[0]) > 30
+    assert records[0] == records[1]
+
+
+REPORT = """
+Reproduce with:
+
+    curl -X GET -H 'Authorization: Bearer t.o-k' 'http://127.0.0.1:1/v1/orders?q=%0A'
+
+    st replay abc
+
+    curl -X POST -H 'Authorization: Bearer t.o-k' -d '{"a": "
+"}' http://127.0.0.1:1/v1/orders
+
+    st replay def
+"""
+
+
+def test_a_failing_request_is_kept_and_sent_again(tmp_path: Path) -> None:
+    with fuzzed_stack(tmp_path) as target:
+        files = keep(7, commands_in(REPORT, "http://127.0.0.1:1", "t.o-k"), tmp_path / "kept")
+        assert [path.name for path in files] == ["seed-7-1.sh", "seed-7-2.sh"]
+        answers = [replay(path, target.api, target.token) for path in files]
+    assert [answer.split()[1] for answer in answers] == ["400", "415"]
+    assert all("127.0.0.1" not in path.read_text() and "t.o-k" not in path.read_text() for path in files)
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "broken"),
+    [
+        ({}, {"lines": [{"sku": "A", "quantity": 1}], "reference": "PO-1"}, False),
+        ({"created_at[gte]": "2026-01-01T00:00:00Z", "created_at[lt]": "2026-01-01T00:00:00Z"}, None, False),
+        ({"cursor": "made-up"}, None, True),
+        ({"created_at[gte]": "2026-01-02T00:00:00Z", "created_at[lt]": "2026-01-01T00:00:00Z"}, None, True),
+        ({"created_at[lt]": "0262-01-01T00:00:00Z"}, None, True),
+        ({"q": "\u200e"}, None, True),
+        ({}, {"lines": [], "reference": " "}, True),
+        ({}, {"lines": [{"sku": "A", "quantity": 600}] * 2}, True),
+        ({}, {"lines": [{"sku": f"A{number}", "quantity": 1} for number in range(51)]}, True),
+    ],
+)
+def test_a_refusal_needs_a_reason(query: dict[str, str], body: object, broken: bool) -> None:  # noqa: FBT001
+    assert bool(broken_rules(query, body)) is broken

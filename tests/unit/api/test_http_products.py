@@ -36,7 +36,7 @@ async def test_putting_again_replaces_it_and_keeps_stock_and_shards(api: Api) ->
 async def test_shards_only_grow(api: Api) -> None:
     await api.put_product("TEA", stock_shards=3)
     response = await api.http.put("/v1/products/TEA", json={**TEA, "stock_shards": 2}, headers=api.headers())
-    problem_of(response, 400, "validation_failed")
+    problem_of(response, 409, "stock_shards_reduced")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ OrderClientError
     ├── Unauthenticated   401: the token is missing or not valid
     ├── Forbidden         403: the token lacks the required scope
     ├── NotFound          404: the order or product does not exist, or belongs to another customer
-    ├── Conflict          409: reference_taken, not_cancellable, insufficient_stock
+    ├── Conflict          409: reference_taken, not_cancellable, insufficient_stock, stock_shards_reduced
     ├── VersionMismatch   412: the order now has `current_version`
     ├── Unprocessable     422: unknown_sku, currency_mismatch, idempotency_key_reused
     ├── RateLimited       429: too many requests, after all retries

@@ -125,7 +125,9 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
         code="unsupported_media_type",
         title="The body is not declared as unencoded JSON",
     ),
-    StockShardsShrunk: VALIDATION_FAILED,
+    StockShardsShrunk: ProblemKind(
+        status=HTTPStatus.CONFLICT, code="stock_shards_reduced", title="The number of stock shards cannot decrease"
+    ),
     OrderNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="order_not_found", title="Order not found"),
     ProductNotFound: ProblemKind(status=HTTPStatus.NOT_FOUND, code="product_not_found", title="Product not found"),
     ReferenceTaken: ProblemKind(

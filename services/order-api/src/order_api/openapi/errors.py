@@ -33,7 +33,7 @@ from order_api.regions import NotHomeRegion
 from order_api.sentences import RULES
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.idempotency import IdempotencyKeyReused
-from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, UnknownSku
+from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
 
@@ -67,6 +67,7 @@ _SAMPLES: tuple[PlatformError, ...] = (
     ProductNotFound(SKU),
     ReferenceTaken(REFERENCE),
     InsufficientStock(SKU, 3),
+    StockShardsShrunk(SKU, 1),
     UnknownSku([SKU]),
     CurrencyMismatch({SKU: "EUR", "POT-GLASS": "USD"}),
     AmountNotChargeable("0.30 EUR is below 0.50 EUR, the payment provider's minimum"),

@@ -97,10 +97,14 @@ class OrderQuery(PageQuery):
         ),
     ] = None
     created_at_gte: Annotated[
-        InstantIn | None, Field(alias="created_at[gte]", description="Only orders created at this time or later.")
+        InstantIn | None,
+        Field(alias="created_at[gte]", description="Only orders created at this time, of 1970 to 9999, or later."),
     ] = None
     created_at_lt: Annotated[
-        InstantIn | None, Field(alias="created_at[lt]", description="Only orders created before this time.")
+        InstantIn | None,
+        Field(
+            alias="created_at[lt]", description="Only orders created before this time; not before `created_at[gte]`."
+        ),
     ] = None
 
     @field_validator("created_at_lt")

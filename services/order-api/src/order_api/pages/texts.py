@@ -90,6 +90,10 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         cause="Your tenant sends more requests than its limit. The headers RateLimit-Policy and RateLimit describe it.",
         remedy="Wait for the seconds in Retry-After, then send the same request again.",
     ),
+    "stock_shards_reduced": Explanation(
+        cause="The product has more stock shards than stock_shards of the request, and their number can only grow.",
+        remedy="Send a larger stock_shards, or leave it out to keep the number.",
+    ),
     "reference_taken": Explanation(
         cause="You have an order with this reference that is neither rejected nor cancelled. References that "
         "differ only in blanks at their ends or in Unicode form are equal.",
