@@ -218,9 +218,9 @@ async def test_the_documentation_names_problems_and_no_other_errors(api: Api) ->
     document = (await api.http.get("/openapi.json")).json()
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            for status, answer in operation["responses"].items():
+            for status, stated in operation["responses"].items():
                 if status.startswith(("4", "5", "d")) and path.startswith("/v1"):
-                    answer = resolved(document, answer)
+                    answer = resolved(document, stated)
                     (media_type,) = answer["content"]
                     assert media_type == "application/problem+json", (path, status)
                     assert answer["content"][media_type]["schema"] == {"$ref": "#/components/schemas/Problem"}
