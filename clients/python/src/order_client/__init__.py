@@ -10,6 +10,7 @@
 from order_client.client import OrderClient
 from order_client.exceptions import (
     Conflict,
+    EndedOtherwise,
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -27,12 +28,14 @@ from order_client.exceptions import (
 from order_client.models import (
     END_STATES,
     Fault,
+    ListedProduct,
     Order,
     OrderLine,
     OrderPage,
     OrderStatus,
     PlacedOrder,
     Product,
+    ProductPage,
     Reason,
     TimelineEntry,
 )
@@ -41,9 +44,11 @@ from order_client.retries import RetryPolicy
 __all__ = [
     "END_STATES",
     "Conflict",
+    "EndedOtherwise",
     "Fault",
     "Forbidden",
     "InvalidRequest",
+    "ListedProduct",
     "NotFound",
     "Order",
     "OrderClient",
@@ -54,6 +59,7 @@ __all__ = [
     "PlacedOrder",
     "Problem",
     "Product",
+    "ProductPage",
     "RateLimited",
     "Reason",
     "RetryPolicy",

@@ -1,23 +1,34 @@
 """API calls, each retried until a final response or the deadline."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
 
-from order_client.exceptions import Problem, UnexpectedAnswer, Unreachable
+from order_client.exceptions import Problem, Unauthenticated, UnexpectedAnswer, Unreachable
 from order_client.proxies import proxy_for
 from order_client.retries import RetryPolicy, Time
+
+log = logging.getLogger("order_client")
 
 TOKEN_PATTERN = re.compile("[!-~]+")
 Token = str | Callable[[], Awaitable[str]]
 """Bearer token, or an async function that returns one; it is called before every attempt."""
+USER_AGENT = f"order-client-python/{version('order-client')}"
+MAX_CALLS = 100
+"""Calls of one client at the same time. Further calls wait for their turn, within their deadlines."""
+MAX_WAITS = 1000
+"""The same for calls in which the API waits for a change of an order."""
+KEPT_CONNECTIONS = 100
+"""Idle connections that are kept open."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +44,23 @@ class Call:
     """Seconds that the API may wait before it responds, as requested with `Prefer: wait`."""
 
 
+@dataclass
+class _Link:
+    """Connections to the API, which several callers share.
+
+    The pool itself has no limit: a cancelled call would keep its place in the pool's queue.
+    """
+
+    http: httpx2.AsyncClient
+    calls: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CALLS))
+    waits: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_WAITS))
+    is_reached: bool = True
+    """False from the first attempt without a response until a response."""
+
+
 class Caller:
+    """Sender of calls with one token."""
+
     def __init__(
         self,
         base_url: str,
@@ -51,10 +78,14 @@ class Caller:
         self._headers: Mapping[str, str] = {}
         self._policy = policy
         self._time = time
-        self._http = httpx2.AsyncClient(
-            base_url=base_url,
-            transport=transport or httpx2.AsyncHTTPTransport(proxy=proxy_for(base_url)),
-            timeout=None,
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
+        self._link = _Link(
+            httpx2.AsyncClient(
+                base_url=base_url,
+                headers={"User-Agent": USER_AGENT},
+                transport=transport or httpx2.AsyncHTTPTransport(proxy=proxy_for(base_url), limits=limits),
+                timeout=None,
+            )
         )
 
     def with_headers(self, headers: Mapping[str, str]) -> Self:
@@ -64,19 +95,27 @@ class Caller:
         return other
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._link.http.aclose()
 
     async def send(self, call: Call) -> httpx2.Response:
         """Send the request and return its response, 2xx or 304.
 
+        If the token comes from a function and is refused, one attempt with a new token is made.
         Raises Problem, Unreachable, UnexpectedAnswer, and ValueError for an invalid token.
         """
         end = self._time.clock() + self._policy.deadline + call.held
         attempt = 0
+        may_renew = not isinstance(self._token, str)
         while True:
             try:
-                return await self._attempt(call, end)
+                response = await self._take_turn(call, end)
+            except Unauthenticated:
+                if not may_renew:
+                    raise
+                may_renew = False
+                continue
             except (Problem, Unreachable) as error:
+                self._report(error, end)
                 pause = self._policy.pause(attempt, self._time.jitter)
                 if isinstance(error, Problem):
                     if not error.retryable:
@@ -84,8 +123,30 @@ class Caller:
                     pause += error.retry_after or 0.0
                 if self._time.clock() + pause >= end:
                     raise
+            else:
+                self._link.is_reached = True
+                return response
             await self._time.sleep(pause)
             attempt += 1
+
+    def _report(self, error: Problem | Unreachable, end: float) -> None:
+        """Log the first attempt of an outage that gets no response."""
+        if isinstance(error, Unreachable) and self._link.is_reached:
+            log.warning("%s; calls are repeated, this one for %.0f s more", error, max(0.0, end - self._time.clock()))
+        self._link.is_reached = not isinstance(error, Unreachable)
+
+    async def _take_turn(self, call: Call, end: float) -> httpx2.Response:
+        """Make an attempt as soon as less than the maximum of calls is in progress."""
+        turn = self._link.waits if call.held else self._link.calls
+        try:
+            async with asyncio.timeout(end - self._time.clock()):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise Unreachable(f"{self._link.http.base_url}: too many calls are waiting for a response") from error
+        try:
+            return await self._attempt(call, end)
+        finally:
+            turn.release()
 
     async def _attempt(self, call: Call, end: float) -> httpx2.Response:
         budget = min(self._policy.attempt_timeout + call.held, end - self._time.clock())
@@ -93,7 +154,7 @@ class Caller:
             async with asyncio.timeout(budget):
                 token = self._token if isinstance(self._token, str) else await self._token()
                 authorization = _bearer(token)
-                response = await self._http.request(
+                response = await self._link.http.request(
                     call.method,
                     call.path,
                     params=call.params,
@@ -102,7 +163,7 @@ class Caller:
                 )
         except (httpx2.TransportError, TimeoutError) as error:
             why = "no response in time" if isinstance(error, TimeoutError | httpx2.TimeoutException) else str(error)
-            raise Unreachable(f"{self._http.base_url}: {why}") from error
+            raise Unreachable(f"{self._link.http.base_url}: {why}") from error
         except (httpx2.DecodingError, httpx2.InvalidURL) as error:
             raise UnexpectedAnswer(str(error)) from error
         if response.is_success or response.status_code == HTTPStatus.NOT_MODIFIED:

@@ -1,31 +1,35 @@
-"""Client for customers: place, read, list, watch and cancel orders, and read a product."""
+"""Client of the API: place, read, list, watch and cancel orders; read and change products and their stock."""
 
 import re
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping
 from copy import copy
 from datetime import UTC, datetime
-from http import HTTPStatus
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import quote
 
 import httpx2
-from pydantic import BaseModel, ValidationError
 
 from order_client.calls import Call, Caller, Token
-from order_client.exceptions import OrderClientError, StillOpen, UnexpectedAnswer
-from order_client.models import END_STATES, Order, OrderPage, OrderStatus, PlacedOrder, Product
+from order_client.exceptions import OrderClientError
+from order_client.models import (
+    END_STATES,
+    ListedProduct,
+    Order,
+    OrderPage,
+    OrderStatus,
+    PlacedOrder,
+    Product,
+    ProductPage,
+)
+from order_client.responses import read
 from order_client.retries import RetryPolicy, Time
+from order_client.waiting import ORDERS, etag, known_states, order_path, versions
 
-ORDERS = "/v1/orders"
-LONGEST_WAIT = 20.0
-"""Maximum seconds for which the API waits before it responds."""
-POLLING = RetryPolicy(base=0.1, cap=2.0)
-"""Pauses between reads of an order, used if the API responds without waiting."""
+PRODUCTS = "/v1/products"
+PAGE_SIZE = 100
 HEADER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 """Values of the headers Idempotency-Key and Order-Customer."""
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class OrderClient:
@@ -89,9 +93,7 @@ class OrderClient:
         returns an error, the raised error has the key in `idempotency_key`.
         Raises Unprocessable, Conflict, and ValueError for an invalid key.
         """
-        key = idempotency_key if idempotency_key is not None else str(uuid.uuid4())
-        if not HEADER_PATTERN.fullmatch(key):
-            raise ValueError("the idempotency key must have 1 to 255 printable ASCII characters")
+        key = _new_key(idempotency_key)
         fields = {
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines.items()],
             "reference": reference,
@@ -101,7 +103,7 @@ class OrderClient:
         call = Call(method="POST", path=ORDERS, headers={"Idempotency-Key": key}, body=body)
         try:
             response = await self._caller.send(call)
-            placed = _read(PlacedOrder, response)
+            placed = read(PlacedOrder, response)
         except OrderClientError as error:
             error.idempotency_key = key
             raise
@@ -109,7 +111,7 @@ class OrderClient:
 
     async def get_order(self, order_id: str) -> Order:
         """Return the current state of the order. Raises NotFound."""
-        return _read(Order, await self._caller.send(Call(method="GET", path=_path(order_id))))
+        return read(Order, await self._caller.send(Call(method="GET", path=order_path(order_id))))
 
     async def cancel_order(self, order_id: str, *, version: int | None = None) -> Order:
         """Cancel the order at once if it is pending; otherwise request its cancellation. Return the order.
@@ -119,9 +121,9 @@ class OrderClient:
         If `version` is given, the order is cancelled only if it still has this version.
         Raises NotFound, VersionMismatch, and Conflict if the order can no longer be cancelled.
         """
-        headers = {} if version is None else {"If-Match": _etag(version)}
-        return _read(
-            Order, await self._caller.send(Call(method="POST", path=f"{_path(order_id)}/cancel", headers=headers))
+        headers = {} if version is None else {"If-Match": etag(version)}
+        return read(
+            Order, await self._caller.send(Call(method="POST", path=f"{order_path(order_id)}/cancel", headers=headers))
         )
 
     async def wait_for_end(
@@ -133,9 +135,13 @@ class OrderClient:
     ) -> Order:
         """Wait until the order is in a state of `until`, such as `{"cancelled"}` after a cancellation, and return it.
 
-        Raises NotFound, and StillOpen after `timeout` seconds.
+        Raises NotFound, StillOpen after `timeout` seconds, EndedOtherwise as soon as the order can no longer reach
+        such a state, and ValueError for an unknown state.
         """
-        seen = [order async for order in self._versions(order_id, timeout, until, look_first=False)]
+        states = known_states(until)
+        seen = [
+            order async for order in versions(self._caller, self._time, order_id, timeout, states, look_first=False)
+        ]
         return seen[-1]
 
     async def watch_order(
@@ -150,8 +156,29 @@ class OrderClient:
         Several quick changes may be yielded as one; the timeline of the order contains all of them. Raises the same
         errors as `wait_for_end`.
         """
-        async for order in self._versions(order_id, timeout, until, look_first=True):
+        states = known_states(until)
+        async for order in versions(self._caller, self._time, order_id, timeout, states, look_first=True):
             yield order
+
+    async def orders(
+        self,
+        *,
+        status: Collection[OrderStatus | str] = (),
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        q: str | None = None,
+        sort: str | None = None,
+    ) -> AsyncIterator[Order]:
+        """Yield the customer's orders, newest first unless `sort="created_at"`, and read pages as needed.
+
+        The arguments are those of `order_pages`.
+        """
+        pages = self.order_pages(
+            status=status, created_from=created_from, created_before=created_before, q=q, sort=sort, page_size=PAGE_SIZE
+        )
+        async for page in pages:
+            for order in page.items:
+                yield order
 
     async def order_pages(
         self,
@@ -180,7 +207,7 @@ class OrderClient:
         cursor: str | None = None
         while True:
             params = (*filters, *([] if cursor is None else [("cursor", cursor)]))
-            page = _read(OrderPage, await self._caller.send(Call(method="GET", path=ORDERS, params=params)))
+            page = read(OrderPage, await self._caller.send(Call(method="GET", path=ORDERS, params=params)))
             yield page
             cursor = page.next_cursor
             if cursor is None:
@@ -188,65 +215,60 @@ class OrderClient:
 
     async def get_product(self, sku: str) -> Product:
         """Return a product with its available stock. Raises NotFound."""
-        return _read(Product, await self._caller.send(Call(method="GET", path=f"/v1/products/{quote(sku, safe='')}")))
+        return read(Product, await self._caller.send(Call(method="GET", path=_product_path(sku))))
 
-    async def _versions(
-        self, order_id: str, patience: float, until: Collection[OrderStatus | str], *, look_first: bool
-    ) -> AsyncIterator[Order]:
-        """Yield each new version of the order. The last one is in a state of `until`.
+    async def products(self) -> AsyncIterator[ListedProduct]:
+        """Yield the products of the token's tenant, sorted by SKU, and read pages as needed."""
+        params: tuple[tuple[str, str], ...] = (("limit", str(PAGE_SIZE)),)
+        cursor: str | None = ""
+        while cursor is not None:
+            query = (*params, ("cursor", cursor)) if cursor else params
+            page = read(ProductPage, await self._caller.send(Call(method="GET", path=PRODUCTS, params=query)))
+            for product in page.items:
+                yield product
+            cursor = page.next_cursor
 
-        Each request asks the API to respond only after a change. The first request asks it to respond after the end of
-        the order or, with `look_first`, at once. If the API does not wait, requests are repeated with growing pauses.
+    async def put_product(
+        self, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None = None
+    ) -> Product:
+        """Create or replace a product. `unit_price` is in minor units of `currency`. Its stock does not change.
+
+        Without `stock_shards` an existing product keeps its number. Raises Conflict if the number would decrease.
         """
-        end = self._time.clock() + patience
-        order: Order | None = None
-        attempt = 0
-        while True:
-            sent_at = self._time.clock()
-            wait = 0.0 if order is None and look_first else max(0.0, min(LONGEST_WAIT, end - sent_at))
-            response = await self._caller.send(_get_request(order_id, wait, order))
-            if response.status_code != HTTPStatus.NOT_MODIFIED:
-                seen = _read(Order, response)
-                if order is None or seen.version != order.version:
-                    order, attempt = seen, 0
-                    yield order
-            if order is None:
-                raise UnexpectedAnswer(f"{response.url} returned 304 to a request without If-None-Match")
-            if order.status in until and not order.is_being_cancelled:
-                return
-            pause = POLLING.pause(attempt, self._time.jitter) - (self._time.clock() - sent_at)
-            attempt += 1
-            if self._time.clock() + max(0.0, pause) >= end:
-                raise StillOpen(order)
-            if pause > 0:
-                await self._time.sleep(pause)
+        body = {"name": name, "unit_price": unit_price, "currency": currency}
+        if stock_shards is not None:
+            body["stock_shards"] = stock_shards
+        return read(Product, await self._caller.send(Call(method="PUT", path=_product_path(sku), body=body)))
 
+    async def adjust_stock(self, sku: str, delta: int, *, idempotency_key: str | None = None) -> Product:
+        """Add `delta` units to the stock, or remove units if it is negative. Return the product.
 
-def _get_request(order_id: str, wait: float, known: Order | None) -> Call:
-    headers: dict[str, str] = {}
-    if wait >= 1:
-        headers["Prefer"] = f"wait={int(wait)}"
-    if known is not None:
-        headers["If-None-Match"] = _etag(known.version)
-    return Call(method="GET", path=_path(order_id), headers=headers, held=wait)
-
-
-def _read(model: type[T], response: httpx2.Response) -> T:
-    try:
-        return model.model_validate_json(response.content)
-    except ValidationError as error:
-        raise UnexpectedAnswer(f"the response of {response.url} is not a valid {model.__name__}: {error}") from error
-
-
-def _path(order_id: str) -> str:
-    return f"{ORDERS}/{quote(order_id, safe='')}"
-
-
-def _etag(version: int) -> str:
-    return f'"{version}"'
+        Idempotency keys are as in `place_order`. Raises NotFound, Conflict if the stock is insufficient, and ValueError
+        for an invalid key.
+        """
+        key = _new_key(idempotency_key)
+        headers = {"Idempotency-Key": key}
+        call = Call(method="POST", path=f"{_product_path(sku)}/stock", headers=headers, body={"delta": delta})
+        try:
+            return read(Product, await self._caller.send(call))
+        except OrderClientError as error:
+            error.idempotency_key = key
+            raise
 
 
 def _instant(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
     return at.astimezone(UTC).isoformat()
+
+
+def _product_path(sku: str) -> str:
+    return f"{PRODUCTS}/{quote(sku, safe='')}"
+
+
+def _new_key(given: str | None) -> str:
+    """Return the given idempotency key, or a new one. Raises ValueError for an invalid key."""
+    key = given if given is not None else str(uuid.uuid4())
+    if not HEADER_PATTERN.fullmatch(key):
+        raise ValueError("the idempotency key must have 1 to 255 printable ASCII characters")
+    return key

@@ -4,6 +4,7 @@ OrderClientError
 ├── Unreachable           no response in time: the request may or may not have taken effect
 ├── UnexpectedAnswer      the response is not one that this API returns
 ├── StillOpen             the order did not reach the expected state within the time-out
+├── EndedOtherwise        the order ended in another state, and can no longer reach the expected one
 └── Problem               error response of the API (RFC 9457)
     ├── InvalidRequest    400, 413 and similar: `errors` lists the invalid parts of the request
     ├── Unauthenticated   401: the token is missing or not valid
@@ -57,6 +58,14 @@ class StillOpen(OrderClientError):
 
     def __init__(self, order: Order) -> None:
         super().__init__(f"order {order.id} is still {order.status}")
+        self.order = order
+
+
+class EndedOtherwise(OrderClientError):
+    """The order can no longer reach the expected state. `order` is its state."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__(f"order {order.id} is {order.status}, and will not reach the expected state")
         self.order = order
 
 

@@ -1,11 +1,12 @@
 """Responses of the API. Money is in minor units of `currency`; times are UTC.
 
-Unknown fields of a newer API are ignored.
+Unknown fields of a newer API are ignored, and an unknown status is a text.
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class OrderStatus(StrEnum):
@@ -18,6 +19,17 @@ class OrderStatus(StrEnum):
 
 END_STATES = frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED})
 """States in which processing has finished. A confirmed order can still be cancelled."""
+
+
+UNREACHABLE = {
+    OrderStatus.CONFIRMED: frozenset(OrderStatus) - {OrderStatus.CONFIRMED, OrderStatus.CANCELLED},
+    OrderStatus.REJECTED: frozenset(OrderStatus) - {OrderStatus.REJECTED},
+    OrderStatus.CANCELLED: frozenset(OrderStatus) - {OrderStatus.CANCELLED},
+}
+"""States that an order in an end state can no longer reach."""
+
+Status = Annotated[OrderStatus | str, Field(union_mode="left_to_right")]
+"""State of an order. A newer API may return one that this release does not know, as a text."""
 
 
 class _Resource(BaseModel):
@@ -41,7 +53,7 @@ class Reason(_Resource):
 
 
 class TimelineEntry(_Resource):
-    status: OrderStatus
+    status: Status
     at: AwareDatetime
 
 
@@ -52,7 +64,7 @@ class Order(_Resource):
     """
 
     id: str
-    status: OrderStatus
+    status: Status
     version: int
     created_at: AwareDatetime
     updated_at: AwareDatetime
@@ -83,14 +95,27 @@ class OrderPage(_Resource):
     has_more: bool
 
 
-class Product(_Resource):
-    """A product. `available` units can be ordered now."""
+class ListedProduct(_Resource):
+    """A product as lists contain it, without its stock."""
 
     sku: str
     name: str
     unit_price: int
     currency: str
+    stock_shards: int = 1
+    updated_at: AwareDatetime | None = None
+
+
+class Product(ListedProduct):
+    """A product. `available` units can be ordered now."""
+
     available: int
+
+
+class ProductPage(_Resource):
+    items: tuple[ListedProduct, ...]
+    next_cursor: str | None
+    has_more: bool
 
 
 class Fault(_Resource):
