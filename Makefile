@@ -252,11 +252,12 @@ check-pyright:
 	infra/.venv/bin/basedpyright
 	infra/.venv/bin/basedpyright --project infra
 
-docs: setup ## Generate the documents' generated parts: the API, the messages, the costs, the settings, the index of decisions
+docs: setup ## Generate the documents' generated parts: the API, the messages, the synchronous client, the costs, the settings, the index of decisions
 	@$(BIN)/python -m order_api.openapi > .local/openapi.json && cp .local/openapi.json docs/openapi.json && \
 		mv .local/openapi.json services/order-api/src/order_api/openapi.json
 	@$(BIN)/python -m order_api.openapi docs/api.md
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
+	@$(BIN)/python clients/python/build_sync.py > .local/sync.py && mv .local/sync.py clients/python/src/order_client/sync.py
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 	@$(BIN)/python -m tests.decisions
 	@$(BIN)/python -m tests.configuration

@@ -48,8 +48,10 @@ class FakeApi:
     looks: int = 0
 
     def client(self, policy: RetryPolicy | None = None, token: Token = TOKEN) -> OrderClient:
-        transport = httpx2.MockTransport(self._answer)
-        return OrderClient("http://api", token, retries=policy, transport=transport, time=self.time.as_time())
+        return OrderClient("http://api", token, retries=policy, transport=self.transport(), time=self.time.as_time())
+
+    def transport(self) -> httpx2.AsyncBaseTransport:
+        return httpx2.MockTransport(self._answer)
 
     async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)

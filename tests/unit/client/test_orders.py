@@ -1,12 +1,16 @@
 """Requests of the client, and its results for the responses."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import httpx2
 import pytest
 
 from order_client import (
+    Conflict,
+    EndedOtherwise,
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -18,6 +22,25 @@ from order_client import (
     VersionMismatch,
 )
 from tests.unit.client.api import FakeApi, become, order_body, problem
+
+PAGES: list[tuple[list[str], str | None]] = [(["a", "b"], "c1"), ([], "c2"), (["c"], None)]
+
+
+def page(name: str, items: list[dict[str, Any]], cursor: str | None) -> httpx2.Response:
+    body = {"__typename": name, "items": items, "next_cursor": cursor, "has_more": cursor is not None}
+    return httpx2.Response(200, json=body)
+
+
+def product_body(sku: str) -> dict[str, Any]:
+    return {
+        "__typename": "Product",
+        "sku": sku,
+        "name": "Tea",
+        "unit_price": 590,
+        "currency": "EUR",
+        "stock_shards": 1,
+        "updated_at": "2026-01-31T09:05:00.000120Z",
+    }
 
 
 @pytest.fixture
@@ -158,6 +181,48 @@ async def test_waiting_for_the_end_of_a_cancellation(api: FakeApi) -> None:
         assert (await client.wait_for_end(order.id, until={"cancelled"})).status == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("status", "until"), [("rejected", {"cancelled"}), ("cancelled", {"confirmed"}), ("confirmed", {"rejected"})]
+)
+async def test_waiting_ends_at_once_if_the_order_can_no_longer_get_there(
+    api: FakeApi, status: str, until: set[str]
+) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        become(api.orders[order.id], status)
+        with pytest.raises(EndedOtherwise, match=f"is {status}") as caught:
+            await client.wait_for_end(order.id, until=until)
+    assert caught.value.order.status == status
+    assert api.time.sleeps == []
+
+
+async def test_a_confirmed_order_may_still_be_cancelled(api: FakeApi) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        become(api.orders[order.id], "confirmed")
+        with pytest.raises(StillOpen):
+            await client.wait_for_end(order.id, until={"cancelled"}, timeout=3.0)
+
+
+@pytest.mark.parametrize("until", [{"canceled"}, {"cancelled", "done"}, "cancelled", set()])
+async def test_an_unknown_state_to_wait_for_is_refused(api: FakeApi, until: set[str]) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        with pytest.raises(ValueError, match=r"OrderStatus|until"):
+            await client.wait_for_end(order.id, until=until)
+    assert len(api.requests) == 1
+
+
+async def test_a_status_of_a_newer_api_is_a_text(api: FakeApi) -> None:
+    api.before_look = lambda order, look: become(order, "confirmed") if look == 2 else None
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        become(api.orders[order.id], "packed")
+        read = await client.get_order(order.id)
+        assert (read.status, read.timeline[-1].status) == ("packed", "packed")
+        assert (await client.wait_for_end(order.id)).status is OrderStatus.CONFIRMED
+
+
 async def test_an_order_that_is_being_cancelled_has_not_ended(api: FakeApi) -> None:
     def look(order: dict[str, Any], number: int) -> None:
         if number == 1:
@@ -185,19 +250,7 @@ async def test_watching_shows_each_change(api: FakeApi) -> None:
 
 async def test_listing_follows_the_cursor_with_the_same_filters(api: FakeApi) -> None:
     wanted = {"lines": [{"sku": "TEA", "quantity": 1}]}
-    pages = [(["a", "b"], "c1"), ([], "c2"), (["c"], None)]
-    api.instead = [
-        httpx2.Response(
-            200,
-            json={
-                "__typename": "OrderPage",
-                "items": [order_body(each, wanted) for each in ids],
-                "next_cursor": cursor,
-                "has_more": cursor is not None,
-            },
-        )
-        for ids, cursor in pages
-    ]
+    api.instead = [page("OrderPage", [order_body(each, wanted) for each in ids], cursor) for ids, cursor in PAGES]
     since = datetime(2026, 1, 31, 10, 5, tzinfo=UTC)
     async with api.client() as client:
         pages_of_two = client.order_pages(
@@ -221,6 +274,48 @@ async def test_listing_follows_the_cursor_with_the_same_filters(api: FakeApi) ->
     ]
     asked = [request.url.params.multi_items() for request in api.requests]
     assert asked == [usual, [*usual, ("cursor", "c1")], [*usual, ("cursor", "c2")]]
+
+
+async def test_orders_are_iterated_without_pages(api: FakeApi) -> None:
+    wanted = {"lines": [{"sku": "TEA", "quantity": 1}]}
+    api.instead = [page("OrderPage", [order_body(each, wanted) for each in ids], cursor) for ids, cursor in PAGES]
+    async with api.client() as client:
+        assert [order.id async for order in client.orders(status=["pending"])] == ["a", "b", "c"]
+    assert [request.url.params.get("cursor") for request in api.requests] == [None, "c1", "c2"]
+
+
+async def test_products_are_iterated_without_pages(api: FakeApi) -> None:
+    api.instead = [page("ProductPage", [product_body(each) for each in ids], cursor) for ids, cursor in PAGES]
+    async with api.client() as client:
+        assert [product.sku async for product in client.products()] == ["a", "b", "c"]
+    assert [request.url.params.get("cursor") for request in api.requests] == [None, "c1", "c2"]
+
+
+async def test_a_product_and_its_stock_are_changed(api: FakeApi) -> None:
+    api.instead = [httpx2.Response(200, json=product_body("TEA") | {"available": units}) for units in (0, 7)]
+    async with api.client() as client:
+        product = await client.put_product("TEA 1", name="Tea", unit_price=590, currency="EUR", stock_shards=4)
+        assert (await client.adjust_stock("TEA 1", 7, idempotency_key="mine")).available == 7
+    assert (product.unit_price, product.available) == (590, 0)
+    put, stock = api.requests
+    assert (put.method, put.url.raw_path) == ("PUT", b"/v1/products/TEA%201")
+    assert json.loads(put.content) == {"name": "Tea", "unit_price": 590, "currency": "EUR", "stock_shards": 4}
+    assert (stock.url.raw_path, stock.content) == (b"/v1/products/TEA%201/stock", b'{"delta":7}')
+    assert stock.headers["Idempotency-Key"] == "mine"
+
+
+async def test_an_adjustment_that_fails_tells_its_key(api: FakeApi) -> None:
+    api.instead = [problem(409, "insufficient_stock")]
+    async with api.client() as client:
+        with pytest.raises(Conflict) as caught:
+            await client.adjust_stock("TEA", -7)
+    assert caught.value.idempotency_key == api.requests[0].headers["Idempotency-Key"]
+
+
+async def test_the_client_names_itself(api: FakeApi) -> None:
+    async with api.client() as client:
+        await client.place_order({"TEA": 1})
+    assert api.requests[0].headers["User-Agent"] == f"order-client-python/{version('order-client')}"
 
 
 async def test_a_time_without_a_zone_is_refused(api: FakeApi) -> None:

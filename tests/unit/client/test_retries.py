@@ -13,6 +13,7 @@ from order_client import (
     Problem,
     RateLimited,
     RetryPolicy,
+    Unauthenticated,
     Unavailable,
     UnexpectedAnswer,
     Unreachable,
@@ -186,3 +187,41 @@ def test_retry_after_as_a_date() -> None:
     assert later is not None
     assert 3500 < later <= 3600
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+
+
+async def test_a_refused_token_is_renewed_once(api: FakeApi) -> None:
+    tokens = ["old", "new", "newer"]
+
+    async def token() -> str:
+        return tokens.pop(0)
+
+    api.instead = [problem(401, "unauthenticated")]
+    async with api.client(token=token) as client:
+        await client.place_order({"TEA": 1})
+        assert [request.headers["Authorization"] for request in api.requests] == ["Bearer old", "Bearer new"]
+        api.instead = [problem(401, "unauthenticated"), problem(401, "unauthenticated")]
+        tokens += ["newest"]
+        with pytest.raises(Unauthenticated):
+            await client.place_order({"TEA": 1})
+    assert len(api.requests) == 4
+    assert api.time.sleeps == []
+
+
+async def test_a_fixed_token_that_is_refused_is_not_sent_again(api: FakeApi) -> None:
+    api.instead = [problem(401, "unauthenticated")]
+    async with api.client() as client:
+        with pytest.raises(Unauthenticated):
+            await client.place_order({"TEA": 1})
+    assert len(api.requests) == 1
+
+
+async def test_the_first_refused_attempt_of_an_outage_is_logged(api: FakeApi, caplog: pytest.LogCaptureFixture) -> None:
+    api.instead = [httpx2.ConnectError("connection refused")] * 3
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 1})
+        assert len(caplog.messages) == 1
+        assert "http://api" in caplog.messages[0]
+        assert "connection refused; calls are repeated" in caplog.messages[0]
+        api.instead = [httpx2.ConnectError("connection refused")]
+        await client.get_order(order.id)
+        assert len(caplog.messages) == 2

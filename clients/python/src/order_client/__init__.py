@@ -4,6 +4,7 @@
         order = await client.place_order({"TEA-GREEN-100": 2})
         order = await client.wait_for_end(order.id)
 
+`SyncOrderClient` has the same methods for programs without an event loop.
 `order_client.exceptions` lists the errors.
 """
 
@@ -40,6 +41,7 @@ from order_client.models import (
     TimelineEntry,
 )
 from order_client.retries import RetryPolicy
+from order_client.sync import SyncOrderClient
 
 __all__ = [
     "END_STATES",
@@ -64,6 +66,7 @@ __all__ = [
     "Reason",
     "RetryPolicy",
     "StillOpen",
+    "SyncOrderClient",
     "TimelineEntry",
     "Unauthenticated",
     "Unavailable",
