@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import re2
+import re2  # type: ignore[import-untyped]
 
 from order_api.idempotency import MAX_KEY_LENGTH, IdempotencyKeyMissing, parse_idempotency_key
 from order_api.openapi.operations import KEY_PATTERN
@@ -90,8 +90,8 @@ def test_every_pattern_works_in_every_engine() -> None:
     patterns = {part["pattern"] for part in parts_in(DOCUMENT) if isinstance(part.get("pattern"), str)}
     assert len(patterns) >= 5
     for pattern in patterns:
-        assert re2.compile(pattern)
-        assert re.compile(pattern)
+        re2.compile(pattern)
+        re.compile(pattern)
         assert "\\u" not in pattern
 
 

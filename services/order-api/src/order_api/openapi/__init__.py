@@ -51,7 +51,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         license_info=LICENSE,
     )
     declared = declared_access(app)
-    made["components"]["schemas"] |= PROBLEM_SCHEMAS | dict(HEALTH_SCHEMAS)
+    made["components"]["schemas"] |= {**PROBLEM_SCHEMAS, **HEALTH_SCHEMAS}
     for context in iter_route_contexts(app.routes):
         for method in context.methods or ():
             operation = made["paths"].get(context.path_format, {}).get(method.lower())
@@ -70,7 +70,8 @@ def document(app: FastAPI) -> dict[str, Any]:
     components["headers"] = HEADERS
     components["securitySchemes"] = SECURITY_SCHEMES
     share_errors(made)
-    return _portable(made)
+    portable: dict[str, Any] = _portable(made)
+    return portable
 
 
 def _portable(part: Any) -> Any:

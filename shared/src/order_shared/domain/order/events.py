@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
+from pydantic.config import JsonDict
 
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import PlatformError
@@ -30,7 +31,7 @@ class UnreadableEvent(PlatformError):
         self.detail = detail
 
 
-INT64 = {"format": "int64"}
+INT64: JsonDict = {"format": "int64"}
 """Addition to the schema of an amount, which may exceed 32 bits."""
 
 
