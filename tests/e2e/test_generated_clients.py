@@ -9,7 +9,7 @@ from tests.e2e.conftest import END_STATES, Shop
 from tests.generators.gates import COMPILER, GATES, HEY_API, OPENAPI_TYPESCRIPT, PYTHON_CLIENT, PYTHON_GENERATOR
 from tests.generators.workshop import NODE, PYTHON, SOURCES, prepare, run
 
-NODE_PROGRAMS = NODE / "node_modules" / ".package-lock.json"
+NODE_PROGRAMS = NODE / "node_modules" / "installed"
 PYTHON_PROGRAM = PYTHON / "openapi-python-client"
 SKU = "TEA"
 

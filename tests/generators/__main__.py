@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 
 from tests.generators.gates import GATES, Gate
-from tests.generators.workshop import install_npm_packages, prepare
+from tests.generators.workshop import NODE, SOURCES, TYPESCRIPT_CLIENT, install_npm_packages, prepare
 
 console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
@@ -24,7 +24,7 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     ).parse_args()
-    missing = install_npm_packages()
+    missing = install_npm_packages(SOURCES, NODE) or install_npm_packages(TYPESCRIPT_CLIENT, TYPESCRIPT_CLIENT)
     with TemporaryDirectory() as folder:
         prepare(Path(folder))
         accepted = [is_accepted(gate, Path(folder), missing) for gate in GATES]

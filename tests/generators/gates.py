@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.generators.workshop import PYTHON, Done, run
+from tests.generators.workshop import PYTHON, TYPESCRIPT_CLIENT, Done, run
 
 PYTHON_CLIENT = "python"
-HEY = ("--input", "openapi.json", "--output", "hey", "--no-log-file")
 
 
 @dataclass(frozen=True)
@@ -20,11 +19,13 @@ class Gate:
     needs_npm: bool = True
     warning: str = "warning"
     """Pattern of output that is a warning; case is ignored."""
+    folder: Path | None = None
+    """Folder in which the commands run, if it is not a temporary one."""
 
     def run(self, folder: Path) -> Iterator[Done]:
         """Run the commands up to the first that fails or warns; yield the result of each."""
         for command in self.commands:
-            done = run(command, folder)
+            done = run(command, self.folder or folder)
             done = Done(done.succeeded and not re.search(self.warning, done.output, re.IGNORECASE), done.output)
             yield done
             if not done.succeeded:
@@ -60,6 +61,11 @@ GATES: Sequence[Gate] = (
         needs_npm=False,
     ),
     Gate(OPENAPI_TYPESCRIPT, [["openapi-typescript", "openapi.json", "--output=schema.d.ts"]]),
-    Gate(HEY_API, [["openapi-ts", *HEY]]),
+    Gate(HEY_API, [["openapi-ts", "--file=openapi-ts.config.mjs"]]),
+    Gate(
+        "clients/typescript: build, tests, package",
+        [["npm", "run", "build"], ["npm", "test"], ["npm", "pack", "--dry-run"]],
+        folder=TYPESCRIPT_CLIENT,
+    ),
     Gate(COMPILER, [["tsc", "--project", "tsconfig.json"]]),
 )

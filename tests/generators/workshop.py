@@ -20,11 +20,13 @@ NPM_FILES = ("package.json", "package-lock.json")
 FILES = (
     "package.json",
     "asyncapi.mjs",
+    "openapi-ts.config.mjs",
     "redocly.yaml",
     "tsconfig.json",
     "scenarios/openapi_fetch.ts",
     "scenarios/hey.ts",
 )
+TYPESCRIPT_CLIENT = ROOT / "clients" / "typescript"
 TIME_LIMIT = 300.0
 
 
@@ -52,22 +54,27 @@ def run(command: Sequence[str | Path], folder: Path) -> Done:
     return Done(done.returncode == 0, done.stdout)
 
 
-def install_npm_packages() -> str | None:
-    """Install the locked packages of npm, unless they are installed. Return the reason why that is impossible here."""
+def install_npm_packages(sources: Path, folder: Path) -> str | None:
+    """Install the packages that are locked in `sources` into `folder`, unless they are installed.
+
+    Return the reason why that is impossible here, or None.
+    """
     if shutil.which("npm") is None:
         return "npm is not installed"
-    NODE.mkdir(parents=True, exist_ok=True)
-    wanted = [(SOURCES / name).read_bytes() for name in NPM_FILES]
-    installed = NODE / "node_modules" / ".package-lock.json"
-    if installed.exists() and wanted == [_content(NODE / name) for name in NPM_FILES]:
+    modules = folder / "node_modules"
+    wanted = b"".join((sources / name).read_bytes() for name in NPM_FILES)
+    stamp = modules / "installed"
+    if stamp.exists() and stamp.read_bytes() == wanted:
         return None
-    for name in NPM_FILES:
-        shutil.copy(SOURCES / name, NODE / name)
-    sys.stderr.write("installing packages of npm\n")
-    done = run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], NODE)
+    folder.mkdir(parents=True, exist_ok=True)
+    if sources != folder:
+        for name in NPM_FILES:
+            shutil.copy(sources / name, folder / name)
+    sys.stderr.write(f"installing packages of npm for {sources.relative_to(ROOT)}\n")
+    done = run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], folder)
     if done.succeeded:
+        stamp.write_bytes(wanted)
         return None
-    (NODE / NPM_FILES[-1]).unlink()
     lines = done.output.strip().splitlines()
     return f"npm could not install its packages: {lines[0] if lines else 'no output'}"
 
@@ -77,7 +84,3 @@ def prepare(folder: Path) -> None:
     for path in (OPENAPI, ASYNCAPI, *(SOURCES / name for name in FILES)):
         shutil.copy(path, folder / path.name)
     (folder / "node_modules").symlink_to(NODE / "node_modules")
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""

@@ -34,6 +34,10 @@ def test_programs_answer_without_any_setting(name: str) -> None:
     assert done.stdout == f"{name} {VERSION}\n"
 
 
+def test_the_typescript_client_has_it_too() -> None:
+    assert json.loads((ROOT / "clients" / "typescript" / "package.json").read_text())["version"] == VERSION
+
+
 @pytest.mark.parametrize("document", ["openapi", "asyncapi"])
 def test_documents_name_it(document: str) -> None:
     assert json.loads((ROOT / "docs" / f"{document}.json").read_text())["info"]["version"] == VERSION

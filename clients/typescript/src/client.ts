@@ -1,0 +1,247 @@
+/** Client of the API: place, read, list, watch and cancel orders; read and change products and their stock. */
+import createClient, { type Client } from "openapi-fetch";
+import { EndedOtherwise, OrderClientError, StillOpen, UnexpectedAnswer } from "./errors.js";
+import {
+  canReach,
+  END_STATES,
+  isBeingCancelled,
+  STATES,
+  type ListedProduct,
+  type Order,
+  type OrderFilters,
+  type PlacedOrder,
+  type Product,
+  type ProductFields,
+} from "./models.js";
+import { DEFAULT_POLICY, pauseAfter, retrying, SURROUNDINGS, type RetryPolicy, type Surroundings, type Token } from "./retries.js";
+import type { paths } from "./schema.js";
+
+/** Maximum seconds for which the API waits before it responds. */
+const LONGEST_WAIT = 20;
+const PAGE_SIZE = 100;
+/** Pauses between reads of an order, used if the API responds without waiting. */
+const POLLING = { base: 0.1, cap: 2 };
+const HEADER_VALUE = /^[!-~](?:[ -~]{0,253}[!-~])?$/;
+
+export interface ClientOptions {
+  /** Address of the API, such as https://orders.example.com. */
+  baseUrl: string;
+  token: Token;
+  retries?: Partial<RetryPolicy>;
+  surroundings?: Partial<Surroundings>;
+}
+
+export interface OrderToPlace {
+  /** Quantities by SKU. */
+  lines: Readonly<Record<string, number>>;
+  reference?: string;
+  paymentToken?: string;
+  /** Without a key each call creates one. Pass your own to repeat the call after a restart of the program. */
+  idempotencyKey?: string;
+}
+
+export interface WaitOptions {
+  /** Seconds. */
+  timeout?: number;
+  /** States to wait for, such as `["cancelled"]` after a cancellation. By default every end state. */
+  until?: Iterable<string>;
+}
+
+/**
+ * Client of one customer: that of the token, or of `actingFor`. Any number of calls may run at once.
+ *
+ * Calls are retried within the deadline of the policy if the network or the API fails. In addition to the errors in
+ * their documentation, all methods throw Unreachable, Unavailable, RateLimited, Unauthenticated, Forbidden,
+ * InvalidRequest and UnexpectedAnswer.
+ */
+export class OrderClient {
+  readonly #options: ClientOptions;
+  readonly #around: Surroundings;
+  readonly #api: Client<paths>;
+
+  /** `headers` are sent with every request. Throws RangeError for an invalid address. */
+  constructor(options: ClientOptions, headers: Readonly<Record<string, string>> = {}) {
+    if (!/^https?:\/\/[^/]/.test(options.baseUrl)) {
+      throw new RangeError(`the address of the API must begin with https:// or http://, but it is ${options.baseUrl}`);
+    }
+    this.#options = options;
+    this.#around = { ...SURROUNDINGS, ...options.surroundings };
+    this.#api = createClient<paths>({
+      baseUrl: options.baseUrl,
+      headers,
+      fetch: retrying(options.token, { ...DEFAULT_POLICY, ...options.retries }, this.#around),
+    });
+  }
+
+  /**
+   * Return a client that acts for another customer of the token's tenant. The token needs the scope `orders:act`.
+   * Throws RangeError for a customer whose subject a header cannot contain.
+   */
+  actingFor(customer: string): OrderClient {
+    if (!HEADER_VALUE.test(customer)) {
+      throw new RangeError("the customer must have 1 to 255 printable ASCII characters, and no blanks at the ends");
+    }
+    return new OrderClient(this.#options, { "Order-Customer": customer });
+  }
+
+  /**
+   * Place an order. The returned order is durable and will be processed soon. The retries of a call place one order, and
+   * two calls place two, unless they have the same idempotency key. A thrown error has the key in `idempotencyKey`.
+   * Throws Unprocessable, Conflict, and RangeError for an invalid key.
+   */
+  async placeOrder({ lines, reference, paymentToken, idempotencyKey }: OrderToPlace): Promise<PlacedOrder> {
+    const body = {
+      lines: Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity })),
+      ...(reference === undefined ? {} : { reference }),
+      ...(paymentToken === undefined ? {} : { payment_token: paymentToken }),
+    };
+    return this.#withKey(idempotencyKey, async (header) => {
+      const { data, response } = await this.#api.POST("/v1/orders", { params: { header }, body });
+      return { ...required(data, response), replayed: response.headers.get("Idempotent-Replayed") === "true" };
+    });
+  }
+
+  /** Return the current state of the order. Throws NotFound. */
+  async getOrder(orderId: string): Promise<Order> {
+    const { data, response } = await this.#api.GET("/v1/orders/{order_id}", { params: { path: { order_id: orderId } } });
+    return required(data, response);
+  }
+
+  /**
+   * Cancel the order at once if it is pending; otherwise request its cancellation. Repeating the call has no effect.
+   * With `version`, the order is cancelled only if it still has this version.
+   * Throws NotFound, VersionMismatch, and Conflict if the order can no longer be cancelled.
+   */
+  async cancelOrder(orderId: string, { version }: { version?: number } = {}): Promise<Order> {
+    const header = version === undefined ? {} : { "If-Match": `"${version}"` };
+    const params = { path: { order_id: orderId }, header };
+    const { data, response } = await this.#api.POST("/v1/orders/{order_id}/cancel", { params });
+    return required(data, response);
+  }
+
+  /**
+   * Wait until the order is in a state of `until`, and return it.
+   *
+   * Throws NotFound, StillOpen after `timeout` seconds, EndedOtherwise as soon as the order can no longer reach such a
+   * state, and RangeError for an unknown state.
+   */
+  async waitForEnd(orderId: string, options: WaitOptions = {}): Promise<Order> {
+    let last: Order | undefined;
+    for await (const order of this.#versions(orderId, options, false)) last = order;
+    if (last === undefined) throw new UnexpectedAnswer(`order ${orderId} was not returned`);
+    return last;
+  }
+
+  /** Yield the order now and after each change, until it is in a state of `until`. Throws as `waitForEnd` does. */
+  watchOrder(orderId: string, options: WaitOptions = {}): AsyncGenerator<Order> {
+    return this.#versions(orderId, options, true);
+  }
+
+  /** Yield the customer's orders, newest first unless `sort` is `created_at`, and read pages as needed. */
+  async *orders(filters: OrderFilters = {}): AsyncGenerator<Order> {
+    let cursor: string | null | undefined;
+    do {
+      const query = { limit: PAGE_SIZE, ...filters, ...(cursor ? { cursor } : {}) };
+      const { data, response } = await this.#api.GET("/v1/orders", { params: { query } });
+      const page = required(data, response);
+      yield* page.items;
+      cursor = page.next_cursor;
+    } while (cursor);
+  }
+
+  /** Return a product with its available stock. Throws NotFound. */
+  async getProduct(sku: string): Promise<Product> {
+    const { data, response } = await this.#api.GET("/v1/products/{sku}", { params: { path: { sku } } });
+    return required(data, response);
+  }
+
+  /** Yield the products of the token's tenant, sorted by SKU, and read pages as needed. */
+  async *products(): AsyncGenerator<ListedProduct> {
+    let cursor: string | null | undefined;
+    do {
+      const query = { limit: PAGE_SIZE, ...(cursor ? { cursor } : {}) };
+      const { data, response } = await this.#api.GET("/v1/products", { params: { query } });
+      const page = required(data, response);
+      yield* page.items;
+      cursor = page.next_cursor;
+    } while (cursor);
+  }
+
+  /** Create or replace a product. Its stock does not change. Throws Conflict if `stock_shards` would decrease. */
+  async putProduct(sku: string, body: ProductFields): Promise<Product> {
+    const { data, response } = await this.#api.PUT("/v1/products/{sku}", { params: { path: { sku } }, body });
+    return required(data, response);
+  }
+
+  /**
+   * Add `delta` units to the stock, or remove units if it is negative. Idempotency keys are as in `placeOrder`.
+   * Throws NotFound, and Conflict if the stock is insufficient.
+   */
+  async adjustStock(sku: string, delta: number, { idempotencyKey }: { idempotencyKey?: string } = {}): Promise<Product> {
+    return this.#withKey(idempotencyKey, async (header) => {
+      const params = { path: { sku }, header };
+      const { data, response } = await this.#api.POST("/v1/products/{sku}/stock", { params, body: { delta } });
+      return required(data, response);
+    });
+  }
+
+  /** Call `send` with the header of the key, or of a new one, and put the key into an error that it throws. */
+  async #withKey<T>(given: string | undefined, send: (header: { "Idempotency-Key": string }) => Promise<T>): Promise<T> {
+    const key = given ?? crypto.randomUUID();
+    if (!HEADER_VALUE.test(key)) throw new RangeError("the idempotency key must have 1 to 255 printable ASCII characters");
+    try {
+      return await send({ "Idempotency-Key": key });
+    } catch (error) {
+      if (error instanceof OrderClientError) error.idempotencyKey = key;
+      throw error;
+    }
+  }
+
+  async *#versions(orderId: string, { timeout = 60, until = END_STATES }: WaitOptions, lookFirst: boolean): AsyncGenerator<Order> {
+    const states = statesOf(until);
+    const { clock, sleep } = this.#around;
+    const end = clock() + timeout;
+    let order: Order | undefined;
+    for (let attempt = 0; ; attempt += 1) {
+      const sentAt = clock();
+      const wait = order === undefined && lookFirst ? 0 : Math.floor(Math.max(0, Math.min(LONGEST_WAIT, end - sentAt)));
+      const header = {
+        ...(wait >= 1 ? { Prefer: `wait=${wait}` } : {}),
+        ...(order === undefined ? {} : { "If-None-Match": `"${order.version}"` }),
+      };
+      const params = { path: { order_id: orderId }, header };
+      const { data, response } = await this.#api.GET("/v1/orders/{order_id}", { params });
+      if (response.status !== 304) {
+        const seen: Order = required(data, response);
+        if (seen.version !== order?.version) {
+          order = seen;
+          attempt = 0;
+          yield order;
+        }
+      }
+      if (order === undefined) throw new UnexpectedAnswer(`${response.url} returned 304 to a request without If-None-Match`);
+      if (!isBeingCancelled(order)) {
+        if (states.has(order.status)) return;
+        if (!canReach(order.status, states)) throw new EndedOtherwise(order);
+      }
+      const pause = pauseAfter(attempt, POLLING, this.#around) - (clock() - sentAt);
+      if (clock() + Math.max(0, pause) >= end) throw new StillOpen(order);
+      if (pause > 0) await sleep(pause);
+    }
+  }
+}
+
+function statesOf(until: Iterable<string>): ReadonlySet<string> {
+  const states = new Set(typeof until === "string" ? [until] : until);
+  const unknown = [...states].filter((state) => !STATES.includes(state));
+  if (states.size === 0 || unknown.length > 0) {
+    throw new RangeError(`the states to wait for must be among ${STATES.join(", ")}; not known: ${unknown.join(", ")}`);
+  }
+  return states;
+}
+
+/** Return the body of a successful response. */
+function required<T>(data: T | undefined, response: Response): T {
+  if (data === undefined) throw new UnexpectedAnswer(`the response of ${response.url} has no body`);
+  return data;
+}

@@ -1,0 +1,32 @@
+/** Types of the API, from its OpenAPI document. Money is in minor units of `currency`; times are UTC. */
+import type { components, operations } from "./schema.js";
+
+type Schemas = components["schemas"];
+
+/** State of an order. A newer API may return one that this release does not know. */
+export type OrderStatus = Schemas["OrderStatus"] | (string & {});
+export type Order = Omit<Schemas["OrderOut"], "status"> & { status: OrderStatus };
+/** A placed order. `replayed` is true if an earlier request with the same idempotency key placed it. */
+export type PlacedOrder = Order & { replayed: boolean };
+export type Product = Schemas["StockedProductOut"];
+/** A product as lists contain it, without its stock. */
+export type ListedProduct = Schemas["ProductOut"];
+export type ProductFields = Schemas["ProductIn"];
+export type Fault = Schemas["ProblemError"];
+/** Filters and sort of a list of orders. */
+export type OrderFilters = Omit<NonNullable<operations["listOrders"]["parameters"]["query"]>, "cursor">;
+
+export const STATES: readonly string[] = ["pending", "reserved", "confirmed", "rejected", "cancelled"];
+/** States in which processing has finished. A confirmed order can still be cancelled. */
+export const END_STATES: ReadonlySet<string> = new Set(["confirmed", "rejected", "cancelled"]);
+
+/** Return whether an order in this state can still reach one of the states. */
+export function canReach(status: string, until: ReadonlySet<string>): boolean {
+  if (!END_STATES.has(status)) return true;
+  return until.has(status) || (status === "confirmed" && until.has("cancelled"));
+}
+
+/** Return whether cancellation was requested and is not complete: the order will end as `cancelled`. */
+export function isBeingCancelled(order: Order): boolean {
+  return order.cancel_requested_at !== null && order.status !== "cancelled";
+}
