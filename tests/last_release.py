@@ -14,6 +14,7 @@ PYTHON = ROOT / ".local" / "reference" / "bin" / "python"
 """Environment with aioboto3, which the last release imports and this one does not."""
 
 SOURCES = ("shared/src", "services/order-api/src", "services/order-processor/src")
+CLIENT = "client/src"
 
 
 def extract(folder: Path) -> str:
@@ -24,7 +25,7 @@ def extract(folder: Path) -> str:
     if not PYTHON.exists():
         pytest.skip("the last release needs the environment with aioboto3: `make setup-reference` makes it")
     archive = subprocess.run(
-        ["git", "archive", COMMIT, *SOURCES], cwd=ROOT, capture_output=True, check=False, timeout=60
+        ["git", "archive", COMMIT, *SOURCES, CLIENT], cwd=ROOT, capture_output=True, check=False, timeout=60
     )
     if archive.returncode:
         pytest.skip(f"the last release {COMMIT} is not in this checkout's history: {archive.stderr.decode().strip()}")
