@@ -41,7 +41,8 @@ KEY_HEADER: dict[str, Any] = {
         {
             "name": HEADER,
             "in": "header",
-            "description": "Required. For 24 hours the same key with the same body returns the first result again.",
+            "description": "Required. For 24 hours a request with the same key and body takes effect once: a repetition returns the "
+            "order or product as it is now.",
             "schema": {"type": "string"},
         }
     ]

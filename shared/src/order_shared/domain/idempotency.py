@@ -5,7 +5,7 @@ itself cannot enforce uniqueness: its range key is a time, so `attribute_not_exi
 request reads the record only after its attempt to store it has failed:
 
     first request        put record ─────── accepted
-    same request again   put record ─ taken ─ read ─ same fingerprint  → the first response again
+    same request again   put record ─ taken ─ read ─ same fingerprint  → the order as it is now
     other body           put record ─ taken ─ read ─ other fingerprint → rejected
     24 h later           put record ─────── accepted (expired; DynamoDB's deletion may lag two days,
                                             so the condition also checks the time)
