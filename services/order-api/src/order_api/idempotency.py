@@ -41,8 +41,8 @@ KEY_HEADER: dict[str, Any] = {
         {
             "name": HEADER,
             "in": "header",
-            "description": "Required. For 24 hours a request with the same key and body takes effect once. A repetition "
-            "returns the order or product as it is now.",
+            "description": "Required. For 24 hours a request with the same key and body takes effect once. A "
+            "repetition returns the order or product as it is now.",
             "schema": {"type": "string"},
         }
     ]
