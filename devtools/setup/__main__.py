@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 MINIMUM = (3, 11)
+EX_INTERRUPTED = 128 + signal.SIGINT
 EX_TERMINATED = 128 + signal.SIGTERM
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +25,8 @@ def main() -> None:
         _run()
     except (BadSettings, LockFailed, UvFailed) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(EX_INTERRUPTED)
 
 
 def _run() -> None:

@@ -1,5 +1,6 @@
 """uv, found on the path or installed into `.local/uv`, and called with the caller's settings that are kept."""
 
+import contextlib
 import ctypes
 import os
 import re
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -54,10 +55,39 @@ def run(
     stdout: int | IO[str] | None = None,
     stderr: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end. It is killed if this process ends first. Raises OSError."""
-    return subprocess.run(
-        command, env=env, cwd=cwd, stdout=stdout, stderr=stderr, text=True, check=False, preexec_fn=_end_with_parent
-    )
+    """Run a command to its end. It is killed if this process is interrupted or ends first. Raises OSError."""
+    process: subprocess.Popen[str] | None = None
+    try:
+        with _postponed():
+            process = subprocess.Popen(
+                command, env=env, cwd=cwd, stdout=stdout, stderr=stderr, text=True, preexec_fn=_end_with_parent
+            )
+        output, errors = process.communicate()
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
+    except BaseException:
+        if process is not None:
+            process.kill()
+            process.wait()
+        raise
+
+
+@contextlib.contextmanager
+def _postponed() -> Iterator[None]:
+    """Handle the signals that arrive in the block after it.
+
+    Python drops an exception that a signal handler raises while it forks, and does not return a process whose start
+    was interrupted.
+    """
+    arrived: list[int] = []
+    caught = [each for each in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(each))]
+    handlers = {each: signal.signal(each, lambda number, _frame: arrived.append(number)) for each in caught}
+    try:
+        yield
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        if arrived:
+            signal.raise_signal(arrived[0])
 
 
 def _end_with_parent() -> None:

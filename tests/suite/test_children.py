@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.suite.checkout import make_checkout
 from tests.suite.sources import ROOT, calls, shipped
 from tests.unit.devstack.test_processes import mark, nothing_is_left
 
@@ -40,6 +41,18 @@ import os, signal, sys
 from devtools.setup.uv import run
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 run({SLEEPING!r}, env=os.environ)
+"""
+FORKING = f"""
+import os, signal
+from devtools.setup.uv import run
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    run({SLEEPING!r}, env=os.environ)
+except KeyboardInterrupt:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        print("interrupted, and no child is left")
 """
 TERRAFORM = f"""
 import os, pathlib
@@ -89,3 +102,20 @@ def test_a_child_ends_with_its_program(mark: str, tmp_path: Path, program: str, 
         assert parent.stdout.readline() == b"up\n"
         parent.send_signal(number)
     assert nothing_is_left(mark)
+
+
+def test_a_signal_during_the_fork_ends_the_set_up_and_its_child(mark: str) -> None:
+    """Python drops what a signal handler raises there, and forgets a child whose start was interrupted."""
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("interrupted, and no child is left\n", "")
+    assert nothing_is_left(mark)
+
+
+def test_an_interrupted_set_up_ends_without_a_traceback(tmp_path: Path) -> None:
+    checkout = make_checkout(tmp_path)
+    (checkout.root / "tools" / "uv").write_text('#!/bin/sh\nkill -INT "$PPID"\nexec sleep 600\n')
+    done = checkout.run([sys.executable, "-Es", "-m", "devtools.setup", "install", "workspace"], {})
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "Traceback" not in done.stderr
