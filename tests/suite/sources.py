@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("packages", "shared", "services", "operations", "clients", "cli", "devtools", "infra", "observability")
@@ -15,7 +16,7 @@ Sources = Mapping[str, ast.Module]
 
 @dataclass(frozen=True)
 class Call:
-    """A call: the file, the line, the function around it, and the dotted name as the file writes it."""
+    """A call: the file, the line, the function around it, and the dotted name with the full name of an imported one."""
 
     path: str
     line: int
@@ -41,10 +42,11 @@ def shipped() -> Sources:
 
 def calls(sources: Sources) -> Iterator[Call]:
     for path, tree in sources.items():
+        names = imported(tree)
         for function, node in _within(tree, ""):
             if isinstance(node, ast.Call):
-                names = frozenset(keyword.arg or "**" for keyword in node.keywords)
-                yield Call(path, node.lineno, function, dotted(node.func), names)
+                keywords = frozenset(keyword.arg or "**" for keyword in node.keywords)
+                yield Call(path, node.lineno, function, dotted(node.func, names), keywords)
 
 
 def classes(sources: Sources) -> Iterator[tuple[str, str, set[str]]]:
@@ -52,24 +54,36 @@ def classes(sources: Sources) -> Iterator[tuple[str, str, set[str]]]:
     for path, tree in sources.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                yield path, node.name, {dotted(base) for base in node.bases}
+                yield path, node.name, {dotted(base).rpartition(".")[2] for base in node.bases}
 
 
 def mentions(sources: Sources) -> Iterator[tuple[str, str]]:
     """Yield the file and the name of each attribute of `os`, and of each name that is imported from it."""
     for path, tree in sources.items():
+        names = imported(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+            if isinstance(node, ast.Attribute) and dotted(node.value, names) == "os":
                 yield path, node.attr
             elif isinstance(node, ast.ImportFrom) and node.module == "os":
                 yield from ((path, each.name) for each in node.names)
 
 
-def dotted(node: ast.expr) -> str:
+def imported(tree: ast.Module) -> dict[str, str]:
+    """Return the full name of each name that the file imports, whatever it calls it."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {each.asname: each.name for each in node.names if each.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+    return names
+
+
+def dotted(node: ast.expr, names: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return `a.b.c` for such an expression; what is called before the last dot may be anything."""
     if isinstance(node, ast.Name):
-        return node.id
-    return f"{dotted(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
+        return names.get(node.id, node.id)
+    return f"{dotted(node.value, names)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
 
 
 def _within(node: ast.AST, function: str) -> Iterable[tuple[str, ast.AST]]:

@@ -1,5 +1,7 @@
 """docs/configuration.md is made from the settings, and nothing reads the environment past their reader."""
 
+import re
+
 from order_shared.runtime.settings import ProgramSettings
 from tests.configuration import PATH, PROGRAMS, document
 from tests.suite.sources import Call, calls, classes, mentions, shipped
@@ -39,9 +41,19 @@ def test_the_environment_is_read_by_the_reader_only() -> None:
     assert {path for path, name in mentions(shipped()) if name in ("environ", "environb", "getenv")} == READERS.keys()
 
 
-DIRECT = {"get", "post", "put", "patch", "delete", "head", "options", "request", "stream"}
-CLIENTS = {"httpx2.Client": "transport", "httpx2.AsyncClient": "transport", "aiohttp.ClientSession": "proxy"}
-TRANSPORTS = {"httpx2.HTTPTransport", "httpx2.AsyncHTTPTransport"}
+CLIENTS = {
+    "httpx2.Client": "transport",
+    "httpx2.AsyncClient": "transport",
+    "httpx2.HTTPTransport": "proxy",
+    "httpx2.AsyncHTTPTransport": "proxy",
+    "aiohttp.ClientSession": "proxy",
+    "stripe.StripeClient": "http_client",
+}
+"""Argument of each client that decides about the proxy."""
+OTHERS = re.compile(
+    r"httpx2\.(get|post|put|patch|delete|head|options|request|stream)|aiohttp\.request"
+    r"|(requests|httpx|urllib3|websockets|http\.client)\..+|urllib\.request\.(urlopen|urlretrieve|.*[Oo]pener)"
+)
 RAW = {
     "devtools/devstack/src/devstack/probe.py": "reaches this machine only, and reads no proxy",
 }
@@ -55,15 +67,4 @@ def test_every_http_client_asks_which_proxy_to_use() -> None:
 def is_careful(call: Call) -> bool:
     if call.name in CLIENTS:
         return CLIENTS[call.name] in call.keywords
-    if call.name in TRANSPORTS:
-        return "proxy" in call.keywords
-    library, _, function = call.name.rpartition(".")
-    if library == "httpx2" and function in DIRECT:
-        return False
-    if call.name.endswith(("urlopen", "HTTPConnection", "HTTPSConnection")) or library in (
-        "requests",
-        "httpx",
-        "urllib3",
-    ):
-        return call.path in RAW
-    return True
+    return not OTHERS.fullmatch(call.name) or call.path in RAW

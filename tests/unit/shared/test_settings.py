@@ -1,9 +1,10 @@
 """The reader of settings, over every setting of every program."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from annotated_types import Ge, Gt, Le, Lt
 
 from order_shared.runtime.config import Settings
 from order_shared.runtime.settings import (
@@ -83,6 +84,14 @@ class TestEverySetting:
             assert wrong not in told.replace("1_000", "") or wrong in ("5m", "true")
             if numeric:
                 assert f"must be {describe(name, field)}" in told
+
+    def test_has_limits_if_it_is_a_number(self, kind: type[ProgramSettings], name: str) -> None:
+        field = kind.model_fields[name]
+        kinds = {each for each in get_args(field.annotation) if each is not type(None)} or {field.annotation}
+        if kinds & {int, float, timedelta}:
+            limits = {type(each) for each in field.metadata}
+            assert limits & {Ge, Gt}
+            assert limits & {Le, Lt}
 
     def test_refuses_a_time_in_milliseconds(self, kind: type[ProgramSettings], name: str) -> None:
         if name.endswith("_seconds"):
