@@ -57,14 +57,14 @@ def classes(sources: Sources) -> Iterator[tuple[str, str, set[str]]]:
                 yield path, node.name, {dotted(base).rpartition(".")[2] for base in node.bases}
 
 
-def mentions(sources: Sources) -> Iterator[tuple[str, str]]:
-    """Yield the file and the name of each attribute of `os`, and of each name that is imported from it."""
+def mentions(sources: Sources, module: str) -> Iterator[tuple[str, str]]:
+    """Yield the file and the name of each attribute of a module, and of each name that is imported from it."""
     for path, tree in sources.items():
         names = imported(tree)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and dotted(node.value, names) == "os":
+            if isinstance(node, ast.Attribute) and dotted(node.value, names) == module:
                 yield path, node.attr
-            elif isinstance(node, ast.ImportFrom) and node.module == "os":
+            elif isinstance(node, ast.ImportFrom) and node.module == module:
                 yield from ((path, each.name) for each in node.names)
 
 

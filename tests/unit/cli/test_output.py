@@ -14,7 +14,7 @@ import typer.main
 from orderctl import terminal
 from orderctl.main import app
 from tests.commands import ORDERCTL
-from tests.suite.sources import calls, shipped
+from tests.suite.sources import calls, mentions, shipped
 from tests.surroundings import FIXED
 
 ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
@@ -140,13 +140,27 @@ PRINTERS = {
 
 DIRECT = re.compile(
     r"print|pprint\..+|rich\.(print|print_json|inspect|get_console)|rich\.console\.Console|(typer|click)\.s?echo"
-    r"|sys\.(__)?std(out|err)(__)?(\.buffer)?\.write(lines)?"
 )
+STREAMS = {
+    "cli/src/orderctl/commands/deployment/report.py": "asks whether it is a terminal",
+    "cli/src/orderctl/commands/top.py": "asks whether it is a terminal",
+    "cli/src/orderctl/terminal.py": "is where verbs print",
+    "infra/operate/environment_plan.py": "asks whether it is a terminal",
+    "infra/operate/terraform.py": "flushes it before Terraform prints",
+}
+"""Files that mention a standard stream, each with its reason."""
+
+
+def in_verbs(path: str) -> bool:
+    return path.startswith(("cli/", "infra/operate/", "operations/", "devtools/devstack/src/devstack/"))
 
 
 def test_verbs_print_by_the_terminal_only() -> None:
     """Its consoles escape, never fail for an encoding, and tell of an output that cannot be written."""
-    verbs = ("cli/", "infra/operate/", "operations/", "devtools/devstack/src/devstack/commands/")
-    printing = {each.path for each in calls(shipped()) if DIRECT.fullmatch(each.name) and each.path.startswith(verbs)}
-    assert printing == PRINTERS.keys()
+    assert {each.path for each in calls(shipped()) if DIRECT.fullmatch(each.name) and in_verbs(each.path)} == PRINTERS.keys()
     assert terminal.console.soft_wrap is False
+
+
+def test_verbs_use_no_stream_directly() -> None:
+    streams = ("stdout", "stderr", "__stdout__", "__stderr__")
+    assert {path for path, name in mentions(shipped(), "sys") if name in streams and in_verbs(path)} == STREAMS.keys()
