@@ -60,7 +60,13 @@ def run(
     try:
         with _postponed():
             process = subprocess.Popen(
-                command, env=env, cwd=cwd, stdout=stdout, stderr=stderr, text=True, preexec_fn=_end_with_parent
+                command,
+                env=env,
+                cwd=cwd,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - it allocates nothing
             )
         output, errors = process.communicate()
         return subprocess.CompletedProcess(command, process.returncode, output, errors)

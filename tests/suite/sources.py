@@ -70,7 +70,7 @@ def mentions(sources: Sources, module: str) -> Iterator[tuple[str, str]]:
 
 def imported(tree: ast.Module) -> dict[str, str]:
     """Return the full name of each name that the file imports, whatever it calls it."""
-    names = {}
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {each.asname: each.name for each in node.names if each.asname}

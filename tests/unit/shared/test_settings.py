@@ -1,7 +1,7 @@
 """The reader of settings, over every setting of every program."""
 
 from datetime import timedelta
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
@@ -12,6 +12,7 @@ from order_shared.runtime.settings import (
     ProgramSettings,
     describe,
     example,
+    kind_of,
     load_settings,
     read_settings,
     variables,
@@ -77,7 +78,7 @@ class TestEverySetting:
     ) -> None:
         field = kind.model_fields[name]
         variable = variables(name, field)[0]
-        numeric = field.annotation in (int, float, timedelta)
+        numeric = kind_of(field) in (int, float, timedelta)
         for wrong in NOT_A_NUMBER if numeric else NOT_TEXT:
             told = refusal(kind, {variable: wrong})
             assert f"  {variable}: " in told
@@ -87,8 +88,7 @@ class TestEverySetting:
 
     def test_has_limits_if_it_is_a_number(self, kind: type[ProgramSettings], name: str) -> None:
         field = kind.model_fields[name]
-        kinds = {each for each in get_args(field.annotation) if each is not type(None)} or {field.annotation}
-        if kinds & {int, float, timedelta}:
+        if kind_of(field) in (int, float, timedelta):
             limits = {type(each) for each in field.metadata}
             assert limits & {Ge, Gt}
             assert limits & {Le, Lt}

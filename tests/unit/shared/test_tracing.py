@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import attach, detach
+from opentelemetry.sdk import environment_variables
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.sampling import DEFAULT_ON, Sampler, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
@@ -27,6 +28,9 @@ from tests.traces import Traces
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+KNOWN_TO_THE_SDK = sorted(
+    value for value in vars(environment_variables).values() if isinstance(value, str) and value.startswith("OTEL_")
+)
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 
 
@@ -85,6 +89,31 @@ class TestWhenThereAreAny:
             monkeypatch.setenv(key, said)
         with pytest.raises(SystemExit, match=name):
             open_tracing("order-api", "abc1234")
+
+    def test_a_queue_that_is_smaller_than_a_batch_ends_the_process_at_start(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for key, said in {**ENDPOINT, "OTEL_BSP_MAX_QUEUE_SIZE": "100"}.items():
+            monkeypatch.setenv(key, said)
+        with pytest.raises(SystemExit) as ended:
+            open_tracing("order-api", "abc1234")
+        told = "must be at least OTEL_BSP_MAX_EXPORT_BATCH_SIZE, which is 512, such as 2048"
+        assert str(ended.value) == f"invalid configuration:\n  OTEL_BSP_MAX_QUEUE_SIZE: {told}"
+
+    @pytest.mark.parametrize("value", ["nosuch", "-1", "inf", "1_0", ""])
+    @pytest.mark.parametrize("name", KNOWN_TO_THE_SDK)
+    async def test_no_variable_of_the_sdk_ends_the_process_with_a_traceback(
+        self, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for key, said in {**ENDPOINT, name: value}.items():
+            monkeypatch.setenv(key, said)
+        told = ""
+        try:
+            await open_tracing("order-api", "abc1234").aclose()
+        except SystemExit as ended:
+            told = str(ended)
+        assert not told or name in told or (name.endswith("_CREDENTIAL_PROVIDER") and "OTEL_…" in told)
+        assert not told or value
 
     async def test_the_protocol_for_traces_overrides_the_general_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         said = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}

@@ -59,8 +59,8 @@ class ProgramSettings(BaseModel):
             raise ValueError("contains a line break or another control character")
         if isinstance(value, str) and "_" in value and info.field_name:
             field = cls.model_fields[info.field_name]
-            if field.annotation in (int, float):
-                raise ValueError(f"must be {describe(info.field_name, field)}")
+            if kind_of(field) in (int, float):
+                raise ValueError(f"must be {describe(info.field_name, field)}{_such_as(field)}")
         return value
 
 
@@ -97,13 +97,19 @@ def variables(name: str, field: FieldInfo) -> tuple[str, ...]:
     return next((each.names for each in field.metadata if isinstance(each, Variable)), (f"ORDER_{name}".upper(),))
 
 
+def kind_of(field: FieldInfo) -> Any:
+    """Return the type of a field's value when it is set."""
+    kind: Any = field.annotation
+    if type(None) in get_args(kind):
+        return next(each for each in get_args(kind) if each is not type(None))
+    return kind
+
+
 def describe(name: str, field: FieldInfo) -> str:
     """Return the allowed values of a field in words, with their unit."""
     if field.title:
         return field.title
-    kind: Any = field.annotation
-    if type(None) in get_args(kind):
-        kind = next(each for each in get_args(kind) if each is not type(None))
+    kind = kind_of(field)
     if choices := _choices(kind):
         return f"one of {', '.join(choices)}"
     if kind is timedelta:
@@ -153,9 +159,12 @@ def _sentence(kind: type[ProgramSettings], fault: Mapping[str, Any]) -> str:
         return str(fault["msg"]).removeprefix("Value error, ")
     name = str(fault["loc"][0])
     field = kind.model_fields[name]
-    such_as = f", such as {shown}" if (shown := example(field)) else ""
     said = "is not set; it must be" if fault["type"] == "missing" else "must be"
-    return f"{said} {describe(name, field)}{such_as}"
+    return f"{said} {describe(name, field)}{_such_as(field)}"
+
+
+def _such_as(field: FieldInfo) -> str:
+    return f", such as {shown}" if (shown := example(field)) else ""
 
 
 def _choices(kind: Any) -> list[str]:

@@ -27,6 +27,10 @@ def trace_id_of(traceparent: str | None) -> str | None:
     return named and named[1]
 
 
+COUNT = Field(ge=0, le=1_000_000)
+LENGTH = Field(ge=0, le=1_000_000, examples=[4096])
+
+
 class TracingSettings(ProgramSettings):
     """OpenTelemetry's variables, read only if tracing is enabled. Its other variables are read by its SDK."""
 
@@ -64,6 +68,22 @@ class TracingSettings(ProgramSettings):
     timeout: Annotated[
         int, Variable("OTEL_BSP_EXPORT_TIMEOUT"), Field(ge=1, le=3_600_000, title="a whole number of milliseconds")
     ] = 30000
+    request_seconds: Annotated[
+        float,
+        Variable("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+        Field(gt=0, le=3600, title="a number of seconds above 0 and at most 3600"),
+    ] = 10.0
+    """Limit of one request to the collector."""
+
+    # The SDK reads these limits of a span itself. They are checked here, because its import fails for a wrong one.
+    attributes: Annotated[int, Variable("OTEL_ATTRIBUTE_COUNT_LIMIT"), COUNT] = 128
+    span_attributes: Annotated[int, Variable("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"), COUNT] = 128
+    event_attributes: Annotated[int, Variable("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT"), COUNT] = 128
+    link_attributes: Annotated[int, Variable("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT"), COUNT] = 128
+    events: Annotated[int, Variable("OTEL_SPAN_EVENT_COUNT_LIMIT"), COUNT] = 128
+    links: Annotated[int, Variable("OTEL_SPAN_LINK_COUNT_LIMIT"), COUNT] = 128
+    attribute_length: Annotated[int | None, Variable("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"), LENGTH] = None
+    span_attribute_length: Annotated[int | None, Variable("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"), LENGTH] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -94,10 +114,13 @@ def is_tracing_enabled(environment: Mapping[str, str]) -> bool:
 
 
 def open_tracing(service: str, version: str) -> Tracing:
-    """Return the tracing that the environment configures. Raises SystemExit for an unsupported exporter or protocol."""
+    """Return the tracing that the environment configures. Raises SystemExit for variables that cannot be used."""
     if not is_tracing_enabled(os.environ):
         return NO_TRACING
     settings = load_settings(TracingSettings)
-    from order_shared.runtime.tracing.spans import SpanTracing  # noqa: PLC0415 - imported only if tracing is enabled
+    try:
+        from order_shared.runtime.tracing.spans import SpanTracing  # noqa: PLC0415 - only if tracing is enabled
 
-    return SpanTracing.exporting(service, version, settings)
+        return SpanTracing.exporting(service, version, settings)
+    except (ValueError, RuntimeError) as error:  # for a variable that only the SDK knows
+        reject(f"OTEL_…: OpenTelemetry cannot use its variables: {error}")

@@ -44,7 +44,11 @@ class SpanTracing(Tracing):
     @classmethod
     def exporting(cls, service: str, version: str, settings: TracingSettings) -> Self:
         """Return tracing with the exporter, sampler and resource of OpenTelemetry's variables."""
-        exporter: SpanExporter = ConsoleSpanExporter() if settings.exporter == "console" else OTLPSpanExporter()
+        exporter: SpanExporter = (
+            ConsoleSpanExporter()
+            if settings.exporter == "console"
+            else OTLPSpanExporter(timeout=settings.request_seconds)
+        )
         named = Resource.create({"service.name": service, "service.version": version})
         provider = TracerProvider(resource=named.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
         provider.sampler = with_independent_draw(provider.sampler)
