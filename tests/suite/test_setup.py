@@ -236,8 +236,21 @@ class TestStamp:
         assert self.installs(checkout)
 
     def test_nothing_is_said_on_stdout(self, checkout: Checkout) -> None:
-        """`make token` prints the token alone."""
         assert checkout.make("setup").stdout == ""
+
+
+@pytest.mark.parametrize("where", [(), ("-s", "-C", "."), ("-C", ".")])
+def test_make_token_prints_the_token_alone(checkout: Checkout, where: tuple[str, ...]) -> None:
+    checkout.set_up("install", "demo")
+    orderctl = checkout.root / ".venv" / "bin" / "orderctl"
+    orderctl.write_text("#!/bin/sh\necho a.b.c\n")
+    orderctl.chmod(0o755)
+    done = checkout.make(*where, "token")
+    if "Entering directory" in done.stdout:  # GNU make before 4.4 prints this before it reads the Makefile
+        assert where == ("-C", ".")
+        assert "prints lines of its own: make -s -C … token prints the token alone" in done.stderr
+    else:
+        assert done.stdout == "a.b.c\n"
 
 
 def test_a_file_that_cannot_be_read_is_named(checkout: Checkout) -> None:
