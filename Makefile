@@ -42,7 +42,7 @@ demo: setup-demo ## Start everything, post orders, show the result of each, stop
 up: setup-demo ## Start everything and keep it running; Ctrl-C stops it
 	@$(BIN)/orderctl local up
 
-demo-deploy: setup-demo ## Show a canary, two that are rolled back, and a worker's deployment, against a fake of ECS
+demo-deploy: setup-demo ## Repair a first image that never starts, show a canary and three rollbacks, against a fake of ECS
 	@$(BIN)/orderctl local demo-deploy
 
 token: setup-demo ## Print a development token for TENANT and CUSTOMER (default: acme, ada)

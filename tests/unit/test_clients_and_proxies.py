@@ -4,7 +4,8 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
+from typing import Any
 
 import boto3
 import pytest
@@ -13,7 +14,7 @@ from aws_json_client import DYNAMODB, Key, StaticCredentials, open_client
 from aws_json_client.proxies import exempt_loopback
 from devstack.address import Handler, served
 from devstack.stack import local_settings
-from fake_ecs import routing
+from fake_ecs.routing import Routing
 from order_api.auth import JwksClient, open_session
 from order_client import OrderClient, RetryPolicy
 from order_operations.live.sources import open_sources
@@ -159,7 +160,8 @@ def settle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_tasks_of_the_fake_are_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    with served(Answering) as url:
+    nothing: Any = None
+    with served(Answering) as url, closing(Routing(nothing, nothing)) as routing:
         assert routing._forward("GET", url, {}, b"").status == 200
 
 

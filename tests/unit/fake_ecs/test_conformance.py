@@ -296,6 +296,15 @@ def test_a_first_deployment_that_never_starts_is_stopped() -> None:
         assert service_of(operator, PROCESSOR)["runningCount"] == 0
 
 
+def test_only_the_services_that_never_start_are_new() -> None:
+    """GUIDE deployment-circuit-breaker.html, as above, for a seed that names the service."""
+    with stepped_ecs(standard(never_start=(PROCESSOR,))) as fake, ExitStack() as stack:
+        operator = Operator(fake, stack)
+        (arn,) = operator.deployments(PROCESSOR)
+        assert operator.end(arn)["status"] == "STOPPED"
+        assert [service_of(operator, each)["runningCount"] for each in (PROCESSOR, API)] == [0, 2]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_lists_have_empty_pages_and_reads_are_late(operator: Operator, seed: int) -> None:
     """API_ListServiceDeployments.html: a page may have a token and no items. API welcome page: eventual consistency."""

@@ -60,5 +60,5 @@ def test_no_part_has_a_state_that_is_not_reset(ecs: SteppedEcs) -> None:
 
     assert kept == {
         *("arns", "clock", "timing", "faults", "lock"),
-        *("_arns", "_balancer", "_blob_url", "_clock", "_cloud", "_engine", "_random", "_stale", "_timing"),
+        *("_arns", "_balancer", "_blob_url", "_clock", "_cloud", "_engine", "_http", "_random", "_stale", "_timing"),
     }

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,17 +45,24 @@ def variables(endpoints: Mapping[str, str]) -> dict[str, str]:
 
 @contextlib.contextmanager
 def running_ecs_stack(
-    logs: Path, *, speed: float, strategy: str | None = None, embedded: str | None = None
+    logs: Path,
+    *,
+    speed: float,
+    strategy: str | None = None,
+    never_start: Sequence[str] = (),
+    embedded: str | None = None,
 ) -> Iterator[EcsStack]:
     """Run a fake account with the environment dev, whose services run their first image; yield it.
 
-    `strategy` replaces the deployment strategy that infra sets for the API. At speed 60 a bake time of ten minutes
-    takes ten seconds. `embedded` is the address of an embedded AWS that runs already; otherwise one is started. All
-    processes that were started are stopped at the end of the block.
+    `strategy` replaces the deployment strategy that infra sets for the API. The services in `never_start` were just
+    created, and their first image never starts. At speed 60 a bake time of ten minutes takes ten seconds. `embedded` is
+    the address of an embedded AWS that runs already; otherwise one is started. All processes that were started are
+    stopped at the end of the block.
     """
     with ProcessGroup(logs) as group:
         command = [sys.executable, "-m", "fake_ecs", "--environment", ENVIRONMENT, "--speed", str(speed)]
         command += ["--strategy", strategy] if strategy else []
+        command += [f"--never-starts={service}" for service in never_start]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         ecs = group.start("ecs", command, environment)
         embedded = embedded or start_emulator(group, services=EMBEDDED)[1]

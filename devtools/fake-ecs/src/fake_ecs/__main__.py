@@ -25,6 +25,13 @@ def main() -> None:
         choices=[each.value for each in Strategy if each.value != "ROLLING"],
         help="of a service with traffic",
     )
+    parser.add_argument(
+        "--never-starts",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="a service that was just created, and whose first image never starts",
+    )
     parser.add_argument("--cloudwatch", help="endpoint URL of the CloudWatch with the alarms, if not this fake")
     options = parser.parse_args()
     structlog.configure(processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()])
@@ -36,6 +43,7 @@ def main() -> None:
         bake_minutes=options.bake_minutes,
         pause_minutes=options.pause_minutes,
         strategy=Strategy(options.strategy) if options.strategy else None,
+        never_start=options.never_starts,
     )
     elsewhere = {"cloudwatch": options.cloudwatch} if options.cloudwatch else {}
     with running_ecs(seed, port=options.port, speed=options.speed, elsewhere=elsewhere):

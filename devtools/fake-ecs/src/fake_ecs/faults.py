@@ -15,6 +15,8 @@ READS = frozenset(
 )
 """Operations that AWS serves from eventually consistent copies."""
 
+NOT_STARTED = "Essential container in task exited"
+"""Reason of a container that does not start."""
 EMPTY_PAGES = 0.5
 """Share of the lists that begin with an empty page, while faults vary."""
 MOST_LATE_READS = 2

@@ -35,6 +35,12 @@ class Routing:
         self._balancer = balancer
         self._engine = engine
         self._upstreams: dict[str | None, str] = {}
+        # Tasks are on this machine: no proxy. A target may end at any time: no connection is kept.
+        route = httpx2.HTTPTransport(proxy=None, limits=httpx2.Limits(max_keepalive_connections=0))
+        self._http = httpx2.Client(transport=route, timeout=TIMEOUT)
+
+    def close(self) -> None:
+        self._http.close()
 
     def serve(self, url: str, digest: str | None = None) -> None:
         """Set the URL that receives the requests for the tasks of an image; without `digest`, of every other image."""
@@ -57,7 +63,15 @@ class Routing:
         if target_url is None:
             return _own_response(HTTPStatus.SERVICE_UNAVAILABLE)
         sent = {name: value for name, value in headers.items() if name.lower() not in NOT_SENT_ON}
-        return _forward(method, f"{target_url}{slash}{path}", {**sent, "Host": host}, body)
+        return self._forward(method, f"{target_url}{slash}{path}", {**sent, "Host": host}, body)
+
+    def _forward(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        try:
+            answer = self._http.request(method, url, headers=headers, content=body)
+        except httpx2.HTTPError:
+            return _own_response(HTTPStatus.BAD_GATEWAY)
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
+        return Response(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, kept)
 
     def _target(self, action: Json) -> str | None:
         """Pick a target by the weights of the action's target groups. Return its URL, or None if there is no target."""
@@ -79,17 +93,6 @@ class Routing:
                         digest = service.revision(task.revision_id).digests[0]
                         return self._upstreams.get(digest, self._upstreams.get(None))
         return None
-
-
-def _forward(method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-    try:
-        # Tasks are on this machine: no proxy.
-        with httpx2.Client(transport=httpx2.HTTPTransport(proxy=None), timeout=TIMEOUT) as http:
-            answer = http.request(method, url, headers=headers, content=body)
-    except httpx2.HTTPError:
-        return _own_response(HTTPStatus.BAD_GATEWAY)
-    kept = {name: value for name, value in answer.headers.items() if name.lower() not in NOT_SENT_BACK}
-    return Response(answer.status_code, answer.headers.get("Content-Type", HTML), answer.content, kept)
 
 
 def _own_response(status: HTTPStatus) -> Response:

@@ -20,7 +20,7 @@ from fake_ecs.arns import Arns
 from fake_ecs.balancer import Balancer
 from fake_ecs.cloud import AwsCloud
 from fake_ecs.engine import Engine
-from fake_ecs.faults import READS
+from fake_ecs.faults import NOT_STARTED, READS
 from fake_ecs.gateway import Gateway
 from fake_ecs.registry import Registry
 from fake_ecs.routing import Routing
@@ -82,7 +82,7 @@ class Ecs:
         with self.engine.lock:
             self.engine.faults.lag(calls, operations)
 
-    def break_image(self, digest: str, reason: str = "Essential container in task exited") -> None:
+    def break_image(self, digest: str, reason: str = NOT_STARTED) -> None:
         self.engine.faults.broken[digest] = reason
 
     def sicken_image(self, digest: str, reason: str = "Task failed container health checks") -> None:
@@ -149,7 +149,7 @@ def running_ecs(
                 with _ticking(engine) if ticking else nullcontext():
                     yield ecs
             finally:
-                for client in (cloud.ecr, cloud.elbv2, cloud.cloudwatch):
+                for client in (cloud.ecr, cloud.elbv2, cloud.cloudwatch, routing):
                     client.close()
 
 

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from importlib.resources import files
@@ -13,6 +13,7 @@ from typing import Any
 from fake_ecs.cloud import AwsCloud
 from fake_ecs.configuration import read
 from fake_ecs.engine import Engine, TaskDefinition
+from fake_ecs.faults import NOT_STARTED
 from fake_ecs.images import PLATFORMS, REVISION_LABEL, push_image, tag_image
 from fake_ecs.model import Balancing, Configuration, Strategy
 
@@ -46,6 +47,8 @@ class ServiceSeed:
     capacity_provider: str = "FARGATE"
     desired: int = 2
     builds: tuple[Build, ...] = (Build(commit="1a2b3c4"), Build(commit="5d6e7f8"))
+    starts: bool = True
+    """False for a service that was just created, and whose first build never starts."""
 
     @property
     def has_traffic(self) -> bool:
@@ -75,10 +78,12 @@ def standard(
     bake_minutes: int | None = None,
     pause_minutes: int | None = None,
     strategy: Strategy | None = None,
+    never_start: Collection[str] = (),
 ) -> Seed:
     """Return a seed with the services as infra creates them. The parameters replace what infra sets.
 
-    Another environment than those of infra gets the values of dev.
+    The services in `never_start` were just created, and their first image never starts. Another environment than those
+    of infra gets the values of dev.
     """
     known = DOCUMENTED.get(environment, DOCUMENTED["dev"])
     services = []
@@ -92,7 +97,12 @@ def standard(
         if strategy is not None and configuration.shifts_traffic:
             configuration = replace(configuration, strategy=strategy)
         services.append(
-            ServiceSeed(name=name, configuration=configuration, capacity_provider=given["capacityProvider"])
+            ServiceSeed(
+                name=name,
+                configuration=configuration,
+                capacity_provider=given["capacityProvider"],
+                starts=name not in never_start,
+            )
         )
     return Seed(
         environment=environment,
@@ -113,7 +123,9 @@ def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
     watched = [name for service in seed.services for name in service.configuration.alarms]
     _alarms(cloud.cloudwatch, dict.fromkeys((*seed.alarms, *watched)))
     for service in seed.services:
-        uri = _repository(cloud.ecr, service, seed)
+        uri, first = _repository(cloud.ecr, service, seed)
+        if not service.starts:
+            engine.faults.broken[first] = NOT_STARTED
         container = {"name": service.name, "image": f"{uri}:live-{seed.environment}", "essential": True}
         definition = TaskDefinition(
             family=f"{seed.environment}-{service.name}",
@@ -135,12 +147,12 @@ def create_resources(seed: Seed, engine: Engine, cloud: AwsCloud) -> None:
             configuration=service.configuration,
             balancing=_balancing(cloud.elbv2, engine, seed, service, listeners) if service.has_traffic else None,
             capacity_provider=service.capacity_provider,
-            age=seed.age,
+            age=seed.age if service.starts else timedelta(),
         )
 
 
-def _repository(ecr: Any, service: ServiceSeed, seed: Seed) -> str:
-    """Create a service's repository with its builds, the first one live. Return its address."""
+def _repository(ecr: Any, service: ServiceSeed, seed: Seed) -> tuple[str, str]:
+    """Create a service's repository with its builds, the first one live. Return its address and the first digest."""
     name = service.name
     created = ecr.create_repository(
         repositoryName=name,
@@ -155,7 +167,7 @@ def _repository(ecr: Any, service: ServiceSeed, seed: Seed) -> str:
     tag_image(ecr, name, f"live-{seed.environment}", digests[0])
     if seed.lifecycle_policy:
         ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(seed.lifecycle_policy))
-    return str(created["repository"]["repositoryUri"])
+    return str(created["repository"]["repositoryUri"]), digests[0]
 
 
 def _alarms(cloudwatch: Any, names: Iterable[str]) -> None:

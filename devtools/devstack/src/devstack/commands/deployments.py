@@ -30,11 +30,7 @@ def demonstrate_deploy(state: Path) -> None:
     Raises DemoFailed, ChildFailed.
     """
     with demonstration(state, "demo-deploy-") as folder:
-        rows = run_deploy_demo(
-            folder,
-            announce=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True),
-            show=lambda text: console.print(text, soft_wrap=True),
-        )
+        rows = run_deploy_demo(folder, announce=lambda line: console.print(f"\n{line}", style="bold", soft_wrap=True))
         console.print()
         console.print(_table(rows))
 
@@ -62,9 +58,9 @@ orderctl rollback order-processor --env {ENVIRONMENT}
 
 def _table(rows: list[Row]) -> Table:
     table = Table(title="Results of the deployments", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("", "service", "image", "outcome", "now runs", "drift"):
+    for heading in ("", "service", "image", "outcome", "now runs"):
         table.add_column(heading, no_wrap=True)
     for row in rows:
         outcome = Text(row.outcome, style="yellow" if row.runs != row.image else "green")
-        table.add_row(row.what, row.service, row.image, outcome, row.runs, "none")
+        table.add_row(row.what, row.service, row.image, outcome, row.runs)
     return table

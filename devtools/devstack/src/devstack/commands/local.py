@@ -127,7 +127,11 @@ def ecs(
 
 @app.command("demo-deploy")
 def demo_deploy(state: StateOption = DEFAULT_STATE) -> None:
-    """Deploy a good image, an image that fails its test, and a worker to a fake of ECS; show the results.
+    """Deploy good and bad images to a fake of ECS, and show the results.
+
+    A worker whose first image never starts is repaired by one deployment. Rolled back
+    are an image that starts and is unhealthy, one that fails its test, and a canary
+    during which an alarm rings.
 
     Exits with 0 only if all checks pass; then all files of the demonstration are removed.
     """
