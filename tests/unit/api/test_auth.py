@@ -201,6 +201,27 @@ async def test_another_algorithm_than_the_key_s_is_refused(
     await refusal_of(verifier, signed(issuer, algorithm=algorithm))
 
 
+FOREIGN = "the token was issued by {}; this API accepts tokens of " + ISSUER
+
+
+@pytest.mark.parametrize("iss", ["https://login.example.org/realms/shop", "svc@shop.example", "Zürich", "x" * 200])
+async def test_another_issuer_is_named_with_the_one_that_is_trusted(stranger: Issuer, iss: str) -> None:
+    """Its keys are unknown, and none are fetched for its tokens."""
+    token = signed(stranger, key_id="theirs", iss=iss)
+    assert await refusal_of(TokenVerifier(NoKeys(), RULES), token) == FOREIGN.format(iss)
+
+
+@pytest.mark.parametrize("iss", ["", "x" * 201, "a\nb", "a\x1b[31m", "a\u202eb", "a\u2028b", "\ud800"])
+async def test_another_issuer_with_a_strange_name_is_not_shown(iss: str) -> None:
+    token = handmade({"alg": "RS256", "kid": "theirs"}).split(".")
+    token[1] = encoded(claims_with(iss=iss))
+    assert await refusal_of(TokenVerifier(NoKeys(), RULES), ".".join(token)) == FOREIGN.format("another issuer")
+
+
+async def test_a_forged_issuer_is_still_refused(stranger: Issuer, verifier: TokenVerifier) -> None:
+    assert "signature" in await refusal_of(verifier, signed(stranger, iss=ISSUER))
+
+
 @pytest.mark.parametrize("key_id", ["another", "", None])
 async def test_an_unknown_key_is_refused(issuer: Issuer, verifier: TokenVerifier, key_id: str | None) -> None:
     assert "not signed with" in await refusal_of(verifier, signed(issuer, key_id=key_id))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-import jwt
 import pytest
 import pytest_asyncio
+from jwt import api_jws
 from pydantic import BaseModel
 from pydantic_core._pydantic_core import list_all_errors
 
@@ -79,7 +79,8 @@ def token_of(**claims: Any) -> str:
         "iat": int(now),
         "exp": int(now) + 600,
     }
-    return jwt.encode({**said, **claims}, issuer().private_key, algorithm="RS256", headers={"kid": KEY_ID})
+    payload = json.dumps({**said, **claims}).encode()  # PyJWT would refuse some wrong claims
+    return api_jws.encode(payload, issuer().private_key, algorithm="RS256", headers={"kid": KEY_ID})
 
 
 QUANTITY = "a quantity is a whole number from 1 to 1,000, such as 2; you sent "
@@ -122,8 +123,18 @@ MISTAKES: dict[str, Mistake] = {
         ORDERS,
         401,
         "unauthenticated",
-        "the token's iss is not the issuer that this API trusts",
-        token=f"Bearer {token_of(iss='x')}",
+        f"the token was issued by https://login.example.org/; this API accepts tokens of {ISSUER}",
+        token=f"Bearer {token_of(iss='https://login.example.org/')}",
+    ),
+    "token of an issuer without a printable name": Mistake(
+        ORDERS,
+        401,
+        "unauthenticated",
+        f"the token was issued by another issuer; this API accepts tokens of {ISSUER}",
+        token=f"Bearer {token_of(iss='x' + chr(0x202E))}",
+    ),
+    "issuer as a number": Mistake(
+        ORDERS, 401, "unauthenticated", "the token's iss is not a string", token=f"Bearer {token_of(iss=7)}"
     ),
     "read-only token writes": Mistake(
         ORDERS,

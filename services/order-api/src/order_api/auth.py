@@ -46,6 +46,7 @@ MAX_TOKEN_LENGTH = 8192
 MAX_KEY_ID_LENGTH = 256
 MAX_SCOPE_LENGTH = 4096
 MAX_SCOPES = 100
+MAX_ISSUER_SHOWN = 200
 MAX_TIME = 253_402_300_799
 """Last second of the year 9999: a later time in a token is an error of its issuer."""
 ACT_SCOPE = "orders:act"
@@ -79,7 +80,7 @@ PARTS = 3
 INVALID: Mapping[type[Exception], str] = {
     jwt.InvalidSignatureError: "the signature of the token does not match the issuer's key",
     jwt.InvalidAudienceError: "the token's aud is not an audience of this API",
-    jwt.InvalidIssuerError: "the token's iss is not the issuer that this API trusts",
+    jwt.InvalidIssuerError: "the token's iss is not a string",
     jwt.exceptions.InvalidSubjectError: "the token's sub is not a string",
     jwt.exceptions.InvalidJTIError: "the token's jti is not a string",
 }
@@ -348,6 +349,20 @@ def _header(token: str) -> dict[str, Any]:
     return header
 
 
+def _check_issuer(token: str, issuer: str) -> None:
+    """Raise InvalidToken, which names both issuers, for the token of another one.
+
+    Nothing is verified yet, so this only refuses: no key is fetched for such a token. Another issuer's name is shown
+    only if it is printable and short.
+    """
+    claims = _decoded(token.split(".")[1])
+    claimed = claims.get("iss") if isinstance(claims, dict) else None
+    if isinstance(claimed, str) and claimed != issuer:
+        is_shown = claimed.isprintable() and 0 < len(claimed) <= MAX_ISSUER_SHOWN
+        by = claimed if is_shown else "another issuer"
+        raise InvalidToken(f"the token was issued by {by}; this API accepts tokens of {issuer}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TokenRules:
     """Required values of a token's claims, and the names of the claims that differ between issuers."""
@@ -399,6 +414,7 @@ class TokenVerifier:
     async def _verify(self, token: str) -> _Verified:
         try:
             header = _header(token)
+            _check_issuer(token, self._rules.issuer)
             key = await self._keys.get(header["kid"]) if _is_key_id(header.get("kid")) else None
             if key is None or header.get("alg") not in key.algorithms:
                 raise InvalidToken("the token is not signed with a key of the issuer")
