@@ -154,4 +154,4 @@ REFUSALS = {
 def _refusal(token: str) -> str | None:
     if token in set(Token):
         return REFUSALS.get(Token(token))
-    return "resource_missing"
+    return "payment_method_unknown"

@@ -113,7 +113,7 @@ async def test_confirming_twice_charges_once(provider: Provider, charge: Charge)
         (Token.DECLINED, "card_declined"),
         (Token.AUTHENTICATION, "authentication_required"),
         (Token.BANK_DEBIT, "payment_intent_invalid_parameter"),
-        ("pm_of_somebody_else", "resource_missing"),
+        ("pm_of_somebody_else", "payment_method_unknown"),
     ],
 )
 async def test_a_refused_token_is_declined_each_time(provider: Provider, charge: Charge, token: str, code: str) -> None:

@@ -39,6 +39,14 @@ async def test_every_route_asks_for_a_token(api: Api, method: str, path: str, _:
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize(("method", "path", "_"), ROUTES)
+async def test_every_route_refuses_two_tokens(api: Api, method: str, path: str, _: str) -> None:
+    token = api.headers()["Authorization"]
+    response = await api.http.request(method, path, headers=[("Authorization", token), ("Authorization", token)])
+    problem = problem_of(response, 401, "unauthenticated")
+    assert problem["detail"].startswith("send one header Authorization")
+
+
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
 async def test_every_route_asks_for_its_scope(api: Api, method: str, path: str, scope: str) -> None:
     headers = api.headers(scope=" ".join(ALL - {scope}))

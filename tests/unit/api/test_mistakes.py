@@ -68,7 +68,7 @@ def product(sentence: str, pointer: str, **fields: Any) -> Mistake:
     return Mistake(PRODUCT, 400, "validation_failed", sentence, (pointer,), body={**NEW, **fields})
 
 
-def token_of(**claims: Any) -> str:
+def token_of(header: dict[str, Any] | None = None, **claims: Any) -> str:
     now = utc_now().timestamp()
     said = {
         "iss": ISSUER,
@@ -80,7 +80,7 @@ def token_of(**claims: Any) -> str:
         "exp": int(now) + 600,
     }
     payload = json.dumps({**said, **claims}).encode()  # PyJWT would refuse some wrong claims
-    return api_jws.encode(payload, issuer().private_key, algorithm="RS256", headers={"kid": KEY_ID})
+    return api_jws.encode(payload, issuer().private_key, algorithm="RS256", headers={"kid": KEY_ID, **(header or {})})
 
 
 QUANTITY = "a quantity is a whole number from 1 to 1,000, such as 2; you sent "
@@ -111,6 +111,13 @@ MISTAKES: dict[str, Mistake] = {
         "unauthenticated",
         "this is not a JWT: its parts are not base64url-encoded JSON",
         token="Bearer _w.a.b",
+    ),
+    "critical extension": Mistake(
+        ORDERS,
+        401,
+        "unauthenticated",
+        "the token's header has crit, and this API supports no critical extension",
+        token=f"Bearer {token_of(header={'crit': ['exp']})}",
     ),
     "expired token": Mistake(
         ORDERS,

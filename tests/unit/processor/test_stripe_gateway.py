@@ -320,7 +320,7 @@ class TestReadings:
             ({"type": "card_error", "code": "card_declined"}, "card_declined"),
             (
                 {"type": "invalid_request_error", "code": "resource_missing", "param": "payment_method"},
-                "resource_missing",
+                "payment_method_unknown",
             ),
             ({"type": "invalid_request_error", "code": "account_invalid"}, None),
             ({"type": "api_error", "code": None}, None),

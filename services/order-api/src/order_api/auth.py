@@ -102,9 +102,11 @@ class KeysUnavailable(PlatformError):
     """The required key is not known, and the issuer's keys could not be fetched, or too many requests wait for them."""
 
 
-def bearer_token(authorization: str | None) -> str:
-    """Return the token of the Authorization header. Raises Unauthenticated if there is none."""
-    scheme, _, token = (authorization or "").partition(" ")
+def bearer_token(*authorizations: str) -> str:
+    """Return the token of a request's only Authorization header. Raises Unauthenticated if there is none."""
+    if len(authorizations) > 1:
+        raise Unauthenticated("send one header Authorization; a proxy and this API could choose different ones")
+    scheme, _, token = "".join(authorizations).partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("send a bearer token in the header Authorization")
     return token.strip()
@@ -346,6 +348,8 @@ def _header(token: str) -> dict[str, Any]:
     header = _decoded(part)
     if not isinstance(header, dict):
         raise InvalidToken("the token's header is not a JSON object")
+    if "crit" in header:
+        raise InvalidToken("the token's header has crit, and this API supports no critical extension")
     return header
 
 

@@ -180,7 +180,7 @@ class Admission:
         response_headers = scope["state"]["response_headers"]
         response_headers.append(self._policy)
         tokens: TokenVerifier = scope["app"].state.services.tokens
-        identity = await tokens.verify(bearer_token(_header(scope, b"authorization")))
+        identity = await tokens.verify(bearer_token(*_headers(scope, b"authorization")))
         response_headers.append(self._release)
         allowance = self._buckets.take(identity.customer.tenant)
         response_headers.append((b"ratelimit", b'"default";r=%d;t=%d' % (allowance.remaining, allowance.reset)))
@@ -239,4 +239,9 @@ def _declared_length(scope: Scope) -> int:
 
 def _header(scope: Scope, name: bytes) -> str | None:
     """Return the first header of this name, which must be lower case."""
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+    return next(iter(_headers(scope, name)), None)
+
+
+def _headers(scope: Scope, name: bytes) -> list[str]:
+    """Return the headers of this name, which must be lower case."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]

@@ -40,6 +40,8 @@ CARD_ERROR = "card_error"
 PAYMENT_METHOD_CODES = frozenset({"payment_intent_invalid_parameter", "resource_missing"})
 """Codes that are caused by the customer if they are about the parameter `payment_method`: a payment method of a type
 that is not allowed, and one that does not exist."""
+METHOD_UNKNOWN = "payment_method_unknown"
+"""Our code for Stripe's `resource_missing`, which does not name what is missing."""
 NOT_SAVED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS})
 """Errors that Stripe returns before it processes the request: the same key works once the cause is fixed."""
 
@@ -53,17 +55,19 @@ def declined_code(error: stripe.StripeError) -> str | None:
         return error.code or CARD_ERROR
     if not isinstance(error, stripe.InvalidRequestError):
         return None
-    return error.code if is_customers(None, error.code, error.param) else None
+    return customers_code(None, error.code, error.param)
 
 
-def is_customers(kind: str | None, code: str | None, param: str | None) -> bool:
-    """Return whether an error of this type, code and parameter is caused by the customer.
+def customers_code(kind: str | None, code: str | None, param: str | None) -> str | None:
+    """Return the code for the customer who caused an error of this type, code and parameter; None for any other error.
 
     An unknown payment method is caused by the customer. An unknown payment is not: the API key may belong to another
     account.
     """
     is_about_method = code in PAYMENT_METHOD_CODES and param == "payment_method"
-    return kind == CARD_ERROR or code in CUSTOMER_CODES or is_about_method
+    if not (kind == CARD_ERROR or code in CUSTOMER_CODES or is_about_method):
+        return None
+    return METHOD_UNKNOWN if code == "resource_missing" else code or kind
 
 
 def is_saved(error: stripe.StripeError) -> bool:

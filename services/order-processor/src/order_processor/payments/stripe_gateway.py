@@ -15,10 +15,10 @@ from order_processor.payments.gateway import (
     PaymentUnavailable,
 )
 from order_processor.payments.stripe_errors import (
+    customers_code,
     declined_code,
     describe,
     failure_reason,
-    is_customers,
     is_outage,
     is_saved,
     unavailable,
@@ -217,7 +217,7 @@ def _declined(intent: stripe.PaymentIntent) -> str | None:
     error = getattr(intent, "last_payment_error", None)
     # Stripe omits missing fields of an error, and the SDK's objects raise for them.
     kind, code, param = (getattr(error, name, None) for name in ("type", "code", "param"))
-    return (code or kind) if is_customers(kind, code, param) else None
+    return customers_code(kind, code, param)
 
 
 def _provider_amount(charge: Charge) -> int:
