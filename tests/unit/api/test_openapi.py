@@ -118,6 +118,19 @@ def test_a_schema_has_no_keyword_that_readers_ignore() -> None:
     assert used <= KEYWORDS
 
 
+def test_limits_of_integers_are_integers() -> None:
+    named = DOCUMENT["components"]["schemas"].values()
+    every = [*schemas_in(DOCUMENT), *(part for schema in named for part in subschemas(schema))]
+    limits = [
+        value
+        for schema in every
+        if schema.get("type") == "integer"
+        for key, value in schema.items()
+        if key in ("minimum", "maximum")
+    ]
+    assert {type(each) for each in limits} == {int}
+
+
 def test_it_names_servers_with_absolute_addresses() -> None:
     assert [server["url"] for server in DOCUMENT["servers"]] == ["http://localhost:8000", "https://orders.example.com"]
     assert DOCUMENT["info"]["license"]["identifier"] == "Apache-2.0"

@@ -3,13 +3,12 @@
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from aws_json_client.proxies import proxy_for
 from order_shared.runtime.config import Environment, Settings
 
 MIN_SECRET_LENGTH = 16
-HTTPS = "it must begin with https:// unless ORDER_ENV is local, such as "
 
 ClaimName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9._:/-]{1,128}$", title="1 to 128 of the characters A-Z a-z 0-9 . _ : / -")
@@ -88,22 +87,17 @@ class ApiSettings(Settings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
-    @field_validator("jwks_url")
-    @classmethod
-    def _require_https(cls, address: str, info: ValidationInfo) -> str:
-        """Reject plain HTTP: an attacker who replaces the keys in transit could sign tokens for any tenant."""
-        if address and info.data.get("env") is not Environment.LOCAL and not address.startswith("https://"):
-            raise ValueError(f"{HTTPS}https://login.example.com/.well-known/jwks.json")
-        proxy_for(address)  # fails for a proxy that cannot be used
-        return address
-
     @model_validator(mode="after")
-    def _require_discoverable_issuer(self) -> Self:
-        if self.jwks_url:
-            return self
-        if not self.jwt_issuer.startswith("https://" if self.keys_need_https else ("https://", "http://")):
-            raise ValueError(f"ORDER_JWT_ISSUER: {HTTPS}https://login.example.com/; or set ORDER_JWKS_URL")
-        proxy_for(self.jwt_issuer)
+    def _check_address_of_keys(self) -> Self:
+        """Reject plain HTTP: an attacker who replaces the keys in transit could sign tokens for any tenant."""
+        variable, address, example = (
+            ("ORDER_JWKS_URL", self.jwks_url, "https://login.example.com/.well-known/jwks.json")
+            if self.jwks_url
+            else ("ORDER_JWT_ISSUER", self.jwt_issuer, "https://login.example.com/; or set ORDER_JWKS_URL")
+        )
+        if not address.startswith("https://" if self.keys_need_https else ("https://", "http://")):
+            raise ValueError(f"{variable}: it must begin with https:// unless ORDER_ENV is local, such as {example}")
+        proxy_for(address)  # fails for a proxy that cannot be used
         return self
 
     @property

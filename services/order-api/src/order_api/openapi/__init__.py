@@ -24,6 +24,7 @@ from order_api.openapi.texts import TAGS, TITLE, description
 from order_api.problems import KINDS
 from order_shared.runtime.validation import TEXT_PATTERN
 
+LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
 SERVERS: list[dict[str, str | Any]] = [
     {"url": "http://localhost:8000", "description": "The local stack."},
@@ -63,7 +64,7 @@ def document(app: FastAPI) -> dict[str, Any]:
                 complete_headers(operation)
     components = made["components"]
     components["schemas"] = {
-        name: _without_titles(schema)
+        name: _with_whole_limits(_without_titles(schema))
         for name, schema in sorted(components["schemas"].items())
         if name not in FRAMEWORK_SCHEMAS
     }
@@ -91,3 +92,13 @@ def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
     return schema
+
+
+def _with_whole_limits(schema: Any) -> Any:
+    """Return the schema with whole numbers as limits of integers, which FastAPI writes as 1000.0."""
+    if isinstance(schema, list):
+        return [_with_whole_limits(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    limits = LIMITS if schema.get("type") == "integer" else ()
+    return {name: int(value) if name in limits else _with_whole_limits(value) for name, value in schema.items()}
