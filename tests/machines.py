@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
-LIMIT_SECONDS = 300.0
+LIMIT_SECONDS = 600.0
 NOBODY = 54321
 """A user id without an entry in passwd."""
 BURST = 20
