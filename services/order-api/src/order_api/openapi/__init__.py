@@ -64,7 +64,7 @@ def document(app: FastAPI) -> dict[str, Any]:
                 complete_headers(operation)
     components = made["components"]
     components["schemas"] = {
-        name: _with_whole_limits(_without_titles(schema))
+        name: _without_titles(schema)
         for name, schema in sorted(components["schemas"].items())
         if name not in FRAMEWORK_SCHEMAS
     }
@@ -76,15 +76,23 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _portable(part: Any) -> Any:
-    """Return a part of the document with patterns that the regular expressions of every language support."""
-    if isinstance(part, dict):
-        return {
-            key: PORTABLE_PATTERNS.get(value, value)
-            if key == "pattern" and isinstance(value, str)
-            else _portable(value)
-            for key, value in part.items()
-        }
-    return [_portable(each) for each in part] if isinstance(part, list) else part
+    """Return a part of the document with patterns that the regular expressions of every language support.
+
+    Limits of integers become integers: FastAPI writes 1000.0.
+    """
+    if isinstance(part, list):
+        return [_portable(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    limits = LIMITS if part.get("type") == "integer" else ()
+    return {
+        key: PORTABLE_PATTERNS.get(value, value)
+        if key == "pattern" and isinstance(value, str)
+        else int(value)
+        if key in limits
+        else _portable(value)
+        for key, value in part.items()
+    }
 
 
 def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
@@ -92,13 +100,3 @@ def _without_titles(schema: dict[str, Any]) -> dict[str, Any]:
     for field in schema.get("properties", {}).values():
         field.pop("title", None)
     return schema
-
-
-def _with_whole_limits(schema: Any) -> Any:
-    """Return the schema with whole numbers as limits of integers, which FastAPI writes as 1000.0."""
-    if isinstance(schema, list):
-        return [_with_whole_limits(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    limits = LIMITS if schema.get("type") == "integer" else ()
-    return {name: int(value) if name in limits else _with_whole_limits(value) for name, value in schema.items()}
