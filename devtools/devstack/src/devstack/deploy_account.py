@@ -1,6 +1,6 @@
-"""The fake account of the demonstration of deployments: what it serves, and what runs in it.
+"""Images, alarms and tasks of the fake account in the demonstration of deployments.
 
-What runs is read with boto3, not with the tool that the demonstration shows.
+The running images are read with boto3, not with the tool that the demonstration shows.
 """
 
 import contextlib
