@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from aws_json_client.proxies import proxy_for
 from order_shared.runtime.settings import ProgramSettings, Variable, load_settings, reject
@@ -33,6 +33,8 @@ LENGTH = Field(ge=0, le=1_000_000, examples=[4096])
 
 class TracingSettings(ProgramSettings):
     """OpenTelemetry's variables, read only if tracing is enabled. Its other variables are read by its SDK."""
+
+    model_config = ConfigDict(defer_build=True)  # built only if tracing is enabled: it takes time of every start
 
     endpoint: Annotated[
         str | None,
