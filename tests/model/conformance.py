@@ -26,6 +26,11 @@ STORED = tuple(name[2:] for name in VARIABLES if name.startswith("o.") and name 
 
 
 BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled")
+WRITERS = {"sweeper": "worker"}
+"""Roles of the hosts by sort of actor, where they differ."""
+WITNESSES = tuple(name[2:] for name in VARIABLES if name.startswith("g."))
+BROKEN_BY = ("confirmed_late", "reopened", "asked_twice", "changed_ended", "changed_unparked", "parked_cancelled")
+"""Witnesses that no step may set."""
 CREATED = -1
 """Knowledge that a payment has been created; the other results are those of the table."""
 
@@ -129,6 +134,13 @@ class Limits:
     outage_sweeps: int
     workers: str = "processor"
     """Prefix of the names of hosts that process orders."""
+    operators: str = "operator"
+
+    def role(self, host: str) -> str:
+        """Return the sort of actor that writes orders from this host."""
+        if host.startswith(self.workers):
+            return "worker"
+        return "operator" if host.startswith(self.operators) else "customer"
 
 
 @dataclass(frozen=True)
@@ -270,7 +282,7 @@ class Walker:
     ) -> str:
         before = order.stored
         for step in ORDER_STEPS:
-            if (step.by in {"worker", "sweeper"}) != write.by.startswith(self._limits.workers):
+            if WRITERS.get(step.by, step.by) != self._limits.role(write.by):
                 continue
             for me in dict.fromkeys((after["owner"], before["owner"], write.by)) if before else ():
                 if step.by == "worker" and order.hosts.get(me, write.by) != write.by:
@@ -287,6 +299,7 @@ class Walker:
     ) -> bool:
         assert order.stored is not None
         state = self._state(order, {**my, "move": line.moved}, me, line)
+        state["o"].due = int(step.name == "sweep")  # a sweeper's write names the due time that it has read
         if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=False)):  # noqa: S307 - the table's own expressions
             return False
         increased: list[int] = []
@@ -297,7 +310,9 @@ class Walker:
             for name, value in vars(state["o"]).items()
             if name in after
         }
-        return wrote == after and tuple(state["s"].units) == line.after and (0 in increased) == line.increased
+        is_broken = any(getattr(state["g"], name) for name in BROKEN_BY)
+        moved = tuple(state["s"].units) == line.after and (0 in increased) == line.increased
+        return wrote == after and moved and not is_broken
 
     def _state(self, order: _Order, my: Mapping[str, Any], me: Any, line: _Line = NO_STOCK) -> dict[str, Any]:
         """Return the names of the table's expressions, with copies of what its effects change."""
@@ -313,9 +328,7 @@ class Walker:
             "b": SimpleNamespace(open=0),
             "s": SimpleNamespace(units=list(line.before)),
             "r": SimpleNamespace(key=0, adjusted=0),
-            "g": SimpleNamespace(
-                placed=0, acknowledged=0, confirmed_late=0, reopened=0, false_rejection=0, added=0, removed=0
-            ),
+            "g": SimpleNamespace(**dict.fromkeys(WITNESSES, 0)),
             "refresh": nothing, "copy": nothing, "placed": nothing, "increase": nothing,
         }  # fmt: skip
 
@@ -327,7 +340,7 @@ class Walker:
             for leased in {version["leased"], 0}:
                 for created, result in order.memories(host, version["payment"]):
                     yield {
-                        **version, "leased": leased, "result": result, "created": created, "looked": 1, "tried": 0,
+                        **version, "paid": order.paid, "leased": leased, "result": result, "created": created, "looked": 1, "tried": 0,
                         "was_short": 1, "receives": order.receives[host],
                     }  # fmt: skip
 
@@ -388,7 +401,7 @@ class Walker:
                 continue
             for created, result in order.memories(call.by, payment):
                 for looked in (0, 1):
-                    my = {**version, "result": result, "created": created, "looked": looked, "receives": 0}
+                    my = {**version, "paid": order.paid, "result": result, "created": created, "looked": looked, "receives": 0}
                     if self._performs(step, call, order, my, me):
                         return True
         return False
@@ -428,7 +441,7 @@ class Walker:
 
     def _message(self, message: Message) -> None:
         order = self._orders[message.order]
-        is_worker = message.by.startswith(self._limits.workers)
+        role = self._limits.role(message.by)
         if order.stored is None:
             raise Refused(f"a message of an order that was never stored: {message}")
         step = message.call
@@ -436,7 +449,7 @@ class Walker:
             order.receives[message.by] = message.receives
             step = "receive_first" if message.receives == 1 and not order.paid else "receive"
         elif step == "send":
-            step = "republish" if is_worker else "publish_parked" if message.by.startswith("operator") else "publish"
+            step = {"worker": "republish", "operator": "publish_parked"}.get(role, "publish")
         elif step == "delete":
             step = "acknowledge"
         if step not in TABLE:

@@ -38,6 +38,7 @@ ENDED_MONEY = " and ".join(f"(p.state[{each}] != SUCCEEDED or p.refunded[{each}]
 CHARGED = "(p.state[o.payment[0]] == SUCCEEDED and not p.refunded[o.payment[0]])"
 SCANNING = "my.seen my.same my.cursor my.again my.even my.tried my.move my.was_short"
 BOOKKEEPING = {
+    "an ended order is not changed": "not g.changed_ended",
     "no ended order is open, no open order is outside the outbox": listed_if_open(0),
     "an end state is final": "not g.reopened",
     "one order per key": "g.placed <= 1",
@@ -82,6 +83,10 @@ MONEY = Model(
         "no money without a confirmed order": f"(o.status[0] != CANCELLED and o.status[0] != REJECTED) or ({ENDED_MONEY})",
         "no confirmed order without its money": f"o.status[0] != CONFIRMED or not o.paid[0] or o.cancel[0] or {CHARGED}",
         "no stock is lost or oversold": f"s.units[0] + {held(0)} == 1",
+        "an order without payment is not charged": "o.paid[0] or p.intents == 0",
+        "no order is rejected but by provider or operator": "o.status[0] != REJECTED or g.refused",
+        "an order is cancelled only on request": "o.status[0] != CANCELLED or g.acknowledged",
+        "a cancellation is requested once": "not g.asked_twice",
         **NO_LATE_CONFIRMATION,
         **BOOKKEEPING,
     },
@@ -111,23 +116,34 @@ BY_HAND = replace(
     variables=MONEY_VARIABLES - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.saved", "p.declined"},
     constants={**MONEY.constants, "MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
     actors={"worker": 2, "customer": 1, "operator": 1},
-    faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1},
+    faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1, "mistakes": 1},
+    always={
+        **MONEY.always,
+        "no order is confirmed with another amount": "g.overlapped or o.status[0] != CONFIRMED or o.cancel[0]"
+        " or not p.differs[o.payment[0]]",
+        "a cancelled order is not parked for its amount": "not g.parked_cancelled",
+        "operators change parked orders only": "not g.changed_unparked",
+    },
 )  # fmt: skip
 
-FAULTS = ["crashes", "duplicates", "sends", "errors", "clocks", "retries", "outages", "letters", "conflicts"]
+FAULTS = ["crashes", "duplicates", "sends", "errors", "clocks", "retries", "outages", "letters", "conflicts", "mistakes"]
 DELIVERY_MODEL = Model(
     name="delivery",
     steps=names(DELIVERY, FAILURE, SWEEPER, OPERATOR, without="receive_first extend next_create_key next_confirm_key"
                 " next_undo_key give_back") | {"accept", "publish", "publish_fails", "reserve", "take_over", "confirm_ended", "confirm", "undo_cancelled", "cancel_ended", "refund", "end_undone", "go_away", "come_back"},
     variables=every("o", "my", "q", "b", without=f"{SCANNING} o.paid o.payment o.n_create o.n_confirm o.n_undo"
-                    " my.created my.looked") | {"p.away", "s.units", "r.key", "g.placed"},
+                    " my.created my.looked") | {"p.away", "s.units", "r.key", "g.placed", "g.changed_ended", "g.changed_unparked"},
     fixed={"o.paid": 1, "o.payment": 1, "my.looked": 1, "p.state": SUCCEEDED},
     constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 3, "MAX_ATTEMPTS": 2, "DEFER_AFTER": 1, "OUTAGE_SWEEPS": 1,
                "OVERDUE_SWEEPS": 2},
     actors={"worker": 2, "customer": 1, "operator": 1, "sweeper": 1},
     initial=("s.units[0] = 1",),
-    faults=dict.fromkeys(FAULTS, 0) | {"crashes": 2, "duplicates": 3},
-    always={"no ended order is open, no open order is outside the outbox": listed_if_open(0)},
+    faults=dict.fromkeys(FAULTS, 0) | {"crashes": 2, "duplicates": 3, "sends": 2},
+    always={
+        "no ended order is open, no open order is outside the outbox": listed_if_open(0),
+        "an ended order is not changed": "not g.changed_ended",
+        "operators change parked orders only": "not g.changed_unparked",
+    },
     again={"every accepted order ends": "not o.listed[0]"},
 )  # fmt: skip
 TROUBLE = replace(
@@ -145,30 +161,43 @@ OUTAGE = replace(
     always={
         "an outage adds no message": "q.visible + q.flight + q.postponed <= 1",
         "an outage parks no order": "not (o.parked[0] and b.open)",
+        "a message returns a bounded number of times": "q.receives <= DEFER_AFTER",
     },
-    again={},
+    again={"with the breaker closed, the order is parked": "o.parked[0] or b.open"},
+)
+POISON = replace(
+    DELIVERY_MODEL,
+    name="poison",
+    steps=names(DELIVERY, OPERATOR, without="receive_first extend give_back duplicate crash dead_letter")
+    | {"accept", "publish", "fail", "leave_failure", "note_failure", "note_failure_and_postpone", "fall_due", "find_due", "sweep", "republish"},
+    variables=DELIVERY_MODEL.variables - {"o.sweeps", "p.away", "b.open", "my.result"},
+    faults={"retries": 0, "mistakes": 0},
+    constants={**DELIVERY_MODEL.constants, "MAX_ATTEMPTS": 3},
+    always={"no more failures than allowed until an operator acts": "o.attempts[0] <= MAX_ATTEMPTS"},
+    again={"an order whose handling always fails is parked": "o.parked[0] or o.status[0] == REJECTED"},
 )
 STOCK_MODEL = Model(
     name="stock",
-    steps=names(STOCK, WORK, without="put_product") | {"receive", "receive_first", "read", "leave", "acknowledge", "request_cancel", "publish"},
+    steps=names(STOCK, WORK, without="put_product") | {"ask_to_cancel", "cancel_pending", "receive", "receive_first", "read", "leave", "acknowledge", "request_cancel", "publish"},
     variables=every("o", "my", "s", "r", without="o.attempts o.sweeps o.leased o.due o.after o.payment o.undo o.n_create"
                     " o.n_confirm o.n_undo o.parked my.created my.result my.looked r.key")
-    | {"g.acknowledged", "g.false_rejection", "g.added", "g.removed", "g.total"},
+    | {"g.acknowledged", "g.false_rejection", "g.added", "g.removed", "g.total", "g.changed_ended"},
     fixed={"q.visible": 1},
     constants={"SHARD": "order", "QUANTITY": 2, "QUOTA": 9, "TO_MOVE":
                "0 if my.seen[SHARD] >= QUANTITY else (QUANTITY - my.seen[SHARD]"
                " if QUANTITY - my.seen[SHARD] > (my.seen[1 - SHARD] + 1) // 2 else (my.seen[1 - SHARD] + 1) // 2)"},
-    actors={"worker": 2, "customer": 2},
+    actors={"worker": 2, "customer": 1},
     same=WITHOUT_QUEUE,
     orders=2,
     initial=tuple(
-        f"o.status[0] = PENDING; o.status[1] = PENDING; o.listed[0] = 1; o.listed[1] = 1; o.paid[1] = 1;"
+        f"o.status[0] = PENDING; o.status[1] = PENDING; o.listed[0] = 1; o.listed[1] = 1; o.paid[{paid}] = 1;"
         f" s.units[0] = {one}; s.units[1] = {other}; g.total = {one + other}"
-        for one, other in ((1, 1), (0, 3))
+        for paid in (0, 1) for one, other in ((1, 1), (0, 3))
     ),
     always={
         "no stock is lost or oversold": f"s.units[0] + s.units[1] + {held(0)} + {held(1)} + g.removed"
         " == g.total + r.adjusted",
+        "an ended order is not changed": "not g.changed_ended",
         "no rejection while stock suffices": "not g.false_rejection",
         "no ended order is open, no open order is outside the outbox": f"({listed_if_open(0)}) and ({listed_if_open(1)})",
     },
@@ -177,4 +206,4 @@ STOCK_MODEL = Model(
         "stock of the second order is decided": "o.status[1] != PENDING",
     },
 )  # fmt: skip
-MODELS = (MONEY, PAID, FORGETFUL, BY_HAND, DELIVERY_MODEL, TROUBLE, OUTAGE, STOCK_MODEL)
+MODELS = (OUTAGE, POISON, DELIVERY_MODEL, TROUBLE, STOCK_MODEL, MONEY, FORGETFUL, BY_HAND, PAID)

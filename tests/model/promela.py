@@ -133,6 +133,9 @@ class Translator:
                 return f"({self._of(node.left)} {OPERATORS[type(node.ops[0])]} {self._of(node.comparators[0])})"
             case ast.BinOp():
                 return f"({self._of(node.left)} {OPERATORS[type(node.op)]} {self._of(node.right)})"
+            case ast.Call(func=ast.Name(id="nobody"), args=[text]):
+                each = self._of(text)
+                return "!(" + " || ".join(each.replace("[me]", f"[{actor}]") for actor in range(self.memories)) + ")"
             case ast.IfExp():
                 return f"({self._of(node.test)} -> {self._of(node.body)} : {self._of(node.orelse)})"
         raise ValueError(f"no PROMELA for {ast.unparse(node)}")
