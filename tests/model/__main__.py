@@ -6,7 +6,7 @@ Exit with 1 if a property does not hold, a search is not exhaustive, or the remo
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,45 +25,51 @@ SEARCHES = 2
 """Searches at the same time."""
 TRACE_STEPS = 60
 
-Property = tuple[Verifier, str, int, bool]
-"""A property with its model: its name, its number, and whether it is one of liveness."""
+Check = tuple[Verifier, tuple[str, ...], int | None]
+"""One search: a model, the properties that it checks, and the number of the one of liveness; None for all of safety."""
 
 
-def properties(verifiers: Sequence[Verifier]) -> list[Property]:
-    return [
-        (verifier, name, number, is_live)
-        for verifier in verifiers
-        for is_live, named in ((False, verifier.model.always), (True, verifier.model.again))
-        for number, name in enumerate(named)
-    ]
+def checks(verifiers: Sequence[Verifier]) -> Iterator[Check]:
+    """Yield the searches that check every property: one for all of a model's states, one for each kind of cycle."""
+    for verifier in verifiers:
+        if verifier.model.always:
+            yield verifier, tuple(verifier.model.always), None
+        for number, name in enumerate(verifier.model.again):
+            yield verifier, (name,), number
 
 
-def check(each: Property) -> Result:
-    verifier, _, number, is_live = each
-    return verifier.again(number) if is_live else verifier.always(number)
+def run(each: Check) -> Result:
+    verifier, _, number = each
+    return verifier.always() if number is None else verifier.again(number)
 
 
 def print_properties(verifiers: Sequence[Verifier], pool: Executor) -> bool:
-    """Check every property and print one line for each. Return whether all hold."""
-    hold = True
+    """Check every property and print one line for each. Return whether all hold, and every step of a model is taken."""
+    started, searches, hold = perf_counter(), list(checks(verifiers)), True
+    taken: set[str] = set()
     typer.echo(f"{'model':10} {'property':65} {'states':>10} {'seconds':>8}")
-    started, checked = perf_counter(), properties(verifiers)
-    for (verifier, name, _, _), result in zip(checked, pool.map(check, checked), strict=True):
-        hold &= not result.violated
-        verdict = "VIOLATED" if result.violated else "exhaustive"
-        typer.echo(f"{verifier.model.name:10} {name:65} {result.states:10,} {result.seconds:8.1f} {verdict}")
+    for (verifier, names, _), result in zip(searches, pool.map(run, searches), strict=True):
+        for number, name in enumerate(names):
+            is_broken = result.violated and (len(names) == 1 or number == result.number)
+            verdict = "VIOLATED" if is_broken else "not decided" if result.violated else "exhaustive"
+            typer.echo(f"{verifier.model.name:10} {name:65} {result.states:10,} {result.seconds:8.1f} {verdict}")
         for step in result.trace[-TRACE_STEPS:]:
             typer.echo(f"{'':10} {step}")
-    typer.echo(f"{len(checked)} properties of {len(verifiers)} models, {perf_counter() - started:.0f} s\n")
-    return hold
+        hold &= not result.violated
+        taken |= result.taken
+    untaken = frozenset().union(*(verifier.model.steps for verifier in verifiers)) - taken
+    typer.echo(f"steps that no model takes: {', '.join(sorted(untaken)) or '-'}")
+    count = sum(len(names) for _, names, _ in searches)
+    typer.echo(f"{count} properties of {len(verifiers)} models, {perf_counter() - started:.0f} s; the properties")
+    typer.echo("of a model's states are checked together, in one search\n")
+    return hold and not untaken
 
 
 def print_guards(verifiers: Sequence[Verifier], only: str, pool: Executor) -> bool:
     """Remove each guard and print what breaks. Return whether each is needed, or has a reason in REDUNDANT."""
     started = perf_counter()
-    guards = list(
-        dict.fromkeys(each for verifier in verifiers if only in verifier.model.name for each in guards_of(verifier.model))
-    )
+    concerned = (verifier.model for verifier in verifiers if only in verifier.model.name)
+    guards = list(dict.fromkeys(guard for model in concerned for guard in guards_of(model)))
     explained, unexplained = 0, 0
     typer.echo(f"{'without the guard':42} breaks")
     for name, text, is_right in verdicts(verifiers, guards, REDUNDANT, pool):
@@ -89,8 +95,11 @@ def main() -> int:
     if sentence := missing_programs():
         typer.echo(sentence, err=True)
         return 1
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # progress is seen in a file too
     with TemporaryDirectory() as folder, ThreadPoolExecutor(SEARCHES) as pool:
+        started = perf_counter()
         verifiers = list(pool.map(partial(Verifier, folder=Path(folder)), MODELS))
+        typer.echo(f"{len(verifiers)} models built, {perf_counter() - started:.0f} s\n")
         hold = print_properties([each for each in verifiers if arguments.only in each.model.name], pool)
         return 0 if hold and (arguments.properties or print_guards(verifiers, arguments.only, pool)) else 1
 

@@ -25,12 +25,14 @@ STORED = tuple(name[2:] for name in VARIABLES if name.startswith("o.") and name 
 """Variables of an order that its stored item shows."""
 
 
-BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled")
+BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled", "spoiled_refund")
 WRITERS = {"sweeper": "worker"}
 """Roles of the hosts by sort of actor, where they differ."""
 WITNESSES = tuple(name[2:] for name in VARIABLES if name.startswith("g."))
 BROKEN_BY = ("confirmed_late", "reopened", "asked_twice", "changed_ended", "changed_unparked", "parked_cancelled")
 """Witnesses that no step may set."""
+CONTENDED = CONSTANTS["UNAVAILABLE"]
+"""Result of the hidden step `contend`, which a worker may have taken at any time."""
 CREATED = -1
 """Knowledge that a payment has been created; the other results are those of the table."""
 
@@ -188,7 +190,7 @@ class _Order:
         """Yield what a worker of the host may know: the payment it has created, and the result of its last call."""
         known = self.results[host]
         created = [0, *(number for number, result in known if result == CREATED)]
-        results = [0, *(result for number, result in known if number == payment and result != CREATED)]
+        results = [0, *(result for number, result in known if number == payment and result != CREATED), CONTENDED]
         yield from ((number, result) for number in created for result in results)
 
     def copy_of_provider(self) -> SimpleNamespace:
@@ -340,8 +342,8 @@ class Walker:
             for leased in {version["leased"], 0}:
                 for created, result in order.memories(host, version["payment"]):
                     yield {
-                        **version, "paid": order.paid, "leased": leased, "result": result, "created": created, "looked": 1, "tried": 0,
-                        "was_short": 1, "receives": order.receives[host],
+                        **version, "paid": order.paid, "leased": leased, "result": result, "created": created,
+                        "looked": 1, "tried": 0, "was_short": 1, "receives": order.receives[host],
                     }  # fmt: skip
 
     def _line(self, item: ItemWrite, line: Json, stock: list[ItemWrite]) -> _Line:
@@ -401,7 +403,8 @@ class Walker:
                 continue
             for created, result in order.memories(call.by, payment):
                 for looked in (0, 1):
-                    my = {**version, "paid": order.paid, "result": result, "created": created, "looked": looked, "receives": 0}
+                    known = {"result": result, "created": created, "looked": looked, "receives": 0}
+                    my = {**version, "paid": order.paid, **known}
                     if self._performs(step, call, order, my, me):
                         return True
         return False

@@ -1,8 +1,14 @@
 """The models: parts of the table, each small enough to be checked exhaustively.
 
-money      one order: payment, undo, cancellation, operators; crashes, duplicates and wrong clocks without bound
+money      one order: payment, undo, cancellation; crashes, duplicates, saved errors and take-overs without bound
+forgetful  the same, while the provider forgets its idempotency keys
+hands      the same with payments cancelled or changed by hand, parked orders and operators
+paid       one paid order ends under fair scheduling
 delivery   one order: queue, outbox, sweeps, quota, breaker, parking; it ends under fair scheduling
-outage     one order while the payment provider stays away: no message is added, and nothing is parked
+trouble    the same, with two of every kind of fault
+late       the same without the queue: every write of bookkeeping comes late, with any number of faults
+outage     one order while the payment provider stays away: no message is added, and it is parked by time only
+poison     one order whose handling always fails: it is parked
 stock      two orders of one product with two shards: consolidation and the proof of a shortage
 """
 
@@ -67,7 +73,7 @@ MONEY_STEPS = names(CUSTOMER, PAYMENT, UNDO, without="publish_fails") | {
     "take_over",
     "end_without_payment",
 }
-MONEY_VARIABLES = every("o", "my", "p", "s", "r", "g", without=f"{SCANNING} o.leased o.attempts o.sweeps o.due o.after"
+MONEY_VARIABLES = every("o", "my", "p", "s", "r", "g", without=f"{SCANNING} g.content o.leased o.attempts o.sweeps o.due o.after"
                         " p.away r.adjusted g.false_rejection g.added g.removed g.total")  # fmt: skip
 MONEY = Model(
     name="money",
@@ -95,15 +101,16 @@ FORGETFUL = replace(
     MONEY,
     name="forgetful",
     steps=MONEY_STEPS | {"forget_keys"},
-    variables=MONEY.variables - {"o.n_confirm", "o.n_undo", "p.spoiled"},
+    variables=MONEY.variables - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.spoiled_refund"},
     faults={"spoils": 0},
 )
 PAID = replace(
     MONEY,
     name="paid",
     steps=MONEY.steps | {"expire", "expire_early"},
-    variables=MONEY.variables | {"o.leased"},
-    initial=("s.units[0] = 1; o.paid = 1",),
+    variables={name for name in MONEY.variables if not name.startswith("g.")}
+    | {"o.leased", "g.content", "g.acknowledged", "g.placed"},
+    initial=("s.units[0] = 1; o.paid = 1", "s.units[0] = 1; o.paid = 1; g.content = 1"),
     faults={"fault": 2},
     mixed=frozenset({"crashes", "spoils", "declines", "clocks"}),
     always={},
@@ -113,7 +120,7 @@ BY_HAND = replace(
     MONEY,
     name="hands",
     steps=MONEY_STEPS - {"ask_to_cancel", "cancel_pending", "request_cancel"} | names(OPERATOR) | {"fail", "note_failure", "note_failure_and_postpone", "cancel_by_hand", "change_amount"},
-    variables=MONEY_VARIABLES - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.saved", "p.declined"},
+    variables=MONEY_VARIABLES - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.spoiled_refund", "p.saved", "p.declined"},
     constants={**MONEY.constants, "MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
     actors={"worker": 2, "customer": 1, "operator": 1},
     faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1, "mistakes": 1},
@@ -126,7 +133,9 @@ BY_HAND = replace(
     },
 )  # fmt: skip
 
-FAULTS = ["crashes", "duplicates", "sends", "errors", "clocks", "retries", "outages", "letters", "conflicts", "mistakes"]
+FAULTS = (
+    "crashes", "duplicates", "sends", "errors", "clocks", "retries", "outages", "letters", "conflicts", "mistakes",
+)  # fmt: skip
 DELIVERY_MODEL = Model(
     name="delivery",
     steps=names(DELIVERY, FAILURE, SWEEPER, OPERATOR, without="receive_first extend next_create_key next_confirm_key"
@@ -152,6 +161,18 @@ TROUBLE = replace(
     faults={"fault": 2},
     mixed=frozenset(FAULTS),
 )
+LATE = replace(
+    DELIVERY_MODEL,
+    name="late",
+    steps=DELIVERY_MODEL.steps | {"request_cancel"},
+    variables=DELIVERY_MODEL.variables - every("q") - {"o.sweeps", "o.after", "o.leased"} | {"g.asked_twice"},
+    fixed={**DELIVERY_MODEL.fixed, "q.visible": 1, "o.sweeps": 1, "my.sweeps": 1},
+    constants={**DELIVERY_MODEL.constants, "MAX_ATTEMPTS": 1, "QUOTA": 9},
+    same=WITHOUT_QUEUE,
+    faults={},
+    always={**DELIVERY_MODEL.always, "a cancellation is requested once": "not g.asked_twice"},
+    again={},
+)
 OUTAGE = replace(
     DELIVERY_MODEL,
     name="outage",
@@ -169,7 +190,8 @@ POISON = replace(
     DELIVERY_MODEL,
     name="poison",
     steps=names(DELIVERY, OPERATOR, without="receive_first extend give_back duplicate crash dead_letter")
-    | {"accept", "publish", "fail", "leave_failure", "note_failure", "note_failure_and_postpone", "fall_due", "find_due", "sweep", "republish"},
+    | {"accept", "publish", "fail", "leave_failure", "note_failure", "note_failure_and_postpone"}
+    | {"fall_due", "find_due", "sweep", "republish"},
     variables=DELIVERY_MODEL.variables - {"o.sweeps", "p.away", "b.open", "my.result"},
     faults={"retries": 0, "mistakes": 0},
     constants={**DELIVERY_MODEL.constants, "MAX_ATTEMPTS": 3},
@@ -181,7 +203,7 @@ STOCK_MODEL = Model(
     steps=names(STOCK, WORK, without="put_product") | {"ask_to_cancel", "cancel_pending", "receive", "receive_first", "read", "leave", "acknowledge", "request_cancel", "publish"},
     variables=every("o", "my", "s", "r", without="o.attempts o.sweeps o.leased o.due o.after o.payment o.undo o.n_create"
                     " o.n_confirm o.n_undo o.parked my.created my.result my.looked r.key")
-    | {"g.acknowledged", "g.false_rejection", "g.added", "g.removed", "g.total", "g.changed_ended"},
+    | {"g.acknowledged", "g.false_rejection", "g.added", "g.removed", "g.total", "g.changed_ended", "g.content"},
     fixed={"q.visible": 1},
     constants={"SHARD": "order", "QUANTITY": 2, "QUOTA": 9, "TO_MOVE":
                "0 if my.seen[SHARD] >= QUANTITY else (QUANTITY - my.seen[SHARD]"
@@ -191,8 +213,9 @@ STOCK_MODEL = Model(
     orders=2,
     initial=tuple(
         f"o.status[0] = PENDING; o.status[1] = PENDING; o.listed[0] = 1; o.listed[1] = 1; o.paid[{paid}] = 1;"
-        f" s.units[0] = {one}; s.units[1] = {other}; g.total = {one + other}"
-        for paid in (0, 1) for one, other in ((1, 1), (0, 3))
+        f" s.units[0] = {one}; s.units[1] = {other}; g.total = {one + other};"
+        f" g.content = {content}"
+        for content in (0, 1) for paid in (0, 1) for one, other in ((1, 1), (0, 3))
     ),
     always={
         "no stock is lost or oversold": f"s.units[0] + s.units[1] + {held(0)} + {held(1)} + g.removed"
@@ -206,4 +229,4 @@ STOCK_MODEL = Model(
         "stock of the second order is decided": "o.status[1] != PENDING",
     },
 )  # fmt: skip
-MODELS = (OUTAGE, POISON, DELIVERY_MODEL, TROUBLE, STOCK_MODEL, MONEY, FORGETFUL, BY_HAND, PAID)
+MODELS = (OUTAGE, POISON, DELIVERY_MODEL, TROUBLE, LATE, STOCK_MODEL, MONEY, FORGETFUL, BY_HAND, PAID)

@@ -19,6 +19,7 @@ SEARCH_SECONDS = 300
 STATES = re.compile(r"(\d[\d.e+]*) states, stored")
 BROKEN = re.compile(r"assertion violated \(started==(\d+)\)")
 STEP_TAKEN = re.compile(r"proc +(\d+) \((\w+)\).*\[D_STEP(\d+)\]")
+UNREACHED = re.compile(r"^\tmodel\.pml:(\d+), state", re.MULTILINE)
 COMMENT = re.compile(r"/\* ([^*]*) \*/$")
 FIRST = 2
 """Number in the assertion of a model's first property."""
@@ -33,7 +34,8 @@ class Truncated(Exception):
 class Result:
     """Result of one search. `violated` is True if it found a state or a cycle that breaks the property `number`.
 
-    `trace` has the steps that lead to the violation, with the actor of each.
+    `trace` has the steps that lead to the violation, with the actor of each. `taken` has the steps that were taken in
+    a complete search.
     """
 
     violated: bool
@@ -41,6 +43,7 @@ class Result:
     states: int
     seconds: float
     trace: tuple[str, ...] = ()
+    taken: frozenset[str] = frozenset()
 
 
 def missing_programs() -> str | None:
@@ -89,7 +92,14 @@ class Verifier:
                 raise Truncated(f"the search of the model {self.model.name} ended early:\n{output[-2000:]}")
             trace = self._trace(program, folder, environment) if violated and not removed else ()
         found = int(broken[1]) - FIRST if broken else number or 0
-        return Result(violated, found, int(float(states[1])), seconds, trace)
+        taken = frozenset() if violated else self._taken(output)
+        return Result(violated, found, int(float(states[1])), seconds, trace, taken)
+
+    def _taken(self, output: str) -> frozenset[str]:
+        """Return the steps that a complete search took: those on lines that it does not name as unreached."""
+        unreached = set(map(int, UNREACHED.findall(output)))
+        lines = (line for number, line in enumerate(self._lines, 1) if number not in unreached)
+        return frozenset(step[1] for line in lines if line.startswith("::") and (step := COMMENT.search(line)))
 
     def _trace(self, program: str, folder: str, environment: dict[str, str]) -> tuple[str, ...]:
         """Return the steps of the violation that the last search has written to its folder."""
@@ -102,11 +112,18 @@ class Verifier:
     def _run(self, program: str, options: list[str], folder: str, environment: dict[str, str]) -> str:
         command = [str(self._folder / program), *options]
         try:
-            return subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=SEARCH_SECONDS
-            ).stdout
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=SEARCH_SECONDS,
+                check=False,
+            )
         except subprocess.TimeoutExpired as error:
             raise Truncated(f"a search of the model {self.model.name} takes more than {SEARCH_SECONDS} s") from error
+        return done.stdout
 
     def _build(self, command: list[str]) -> None:
         done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False, timeout=900)

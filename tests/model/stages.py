@@ -1,4 +1,4 @@
-"""Staged runs of the simulation, beside its seeds: situations that are rare in them, and the transitions that each takes.
+"""Staged runs of the simulation: situations that are rare in its seeds, and the transitions that each takes.
 
 Each stage is a plan, rules of the world, and a life that interferes: operators, hands at the payment provider, errors
 that repeat until somebody acts.
@@ -20,8 +20,7 @@ from tests.memory_dynamo import Json
 from tests.simulation.faults import Fault, Faults
 from tests.simulation.history import Border, Effect
 from tests.simulation.life import Life, StormyWorld, live, rules_of
-from tests.simulation.plan import OrderPlan, Plan
-from tests.simulation.world import Rules
+from tests.simulation.plan import Event, EventKind, OrderPlan, Plan
 
 LOOK_SECONDS = 0.02
 DAY_AND_MORE = 30 * 3600.0
@@ -141,8 +140,7 @@ class TransactionsPoisoned(Staged):
             return write(operation, payload, by=by)
 
         with mock.patch.object(self.world.dynamo, "write", refuse):
-            while len(self.trail.operations) < 2:
-                await asyncio.sleep(1.0)
+            await self.world.until(lambda: len(self.trail.operations) >= 2, within=self.rest_seconds)
 
 
 class UnreadableCopies(Staged):
@@ -175,7 +173,7 @@ class Stage:
     def play(self) -> list[Effect]:
         """Return the effects of the run. Raises AssertionError if it breaks an invariant."""
         plan = replace(QUIET, seed=f"stage {self.name}", orders=self.orders, rates=self.rates, **self.plan)
-        rules: Rules = replace(rules_of(plan), **self.rules)
+        rules = replace(rules_of(plan), **self.rules)
         outcomes = live(plan, keep_effects=True, make_life=self.make_life, rules=rules)
         assert not outcomes.violations, f"{self.name}: {outcomes.violations}"
         return outcomes.effects or []
@@ -199,6 +197,10 @@ def mixed(count: int, quantity: int) -> tuple[OrderPlan, ...]:
     return tuple(replace(order, token=both[order.number % 2]) for order in orders(count, None, quantity))
 
 
+def changed(number: int) -> Event:
+    return Event(number=number, at=0.0, kind=EventKind.PAYMENT_CHANGED, seconds=30.0, which=number)
+
+
 STAGES = (
     Stage(name="slow provider", takes=frozenset({"extend"}), orders=orders(2), rules={"provider_way": 12.0}),
     Stage(
@@ -220,12 +222,19 @@ STAGES = (
     ),
     Stage(
         name="saved errors of refunds", takes=frozenset({"refund_spoiled", "refund_replayed", "next_undo_key"}),
-        orders=orders(6, Token.REFUND_SAVES_500, cancels_after=30.0), make_life=ProviderFaulty,
-        rates={Fault.LOST_RESPONSE: 0.5},
+        orders=orders(12, Token.REFUND_SAVES_500, cancels_after=30.0), make_life=ProviderFaulty,
+        rates={Fault.LOST_RESPONSE: 0.3},
     ),
     Stage(
-        name="amounts changed", takes=frozenset({"park_paid_amount", "retry", "reject_held", "publish_parked", "refund"}),
+        name="amounts changed",
+        takes=frozenset({"park_paid_amount", "retry", "reject_held", "publish_parked", "refund"}),
         orders=orders(4), make_life=AmountsChanged, rates={Fault.LOST_RESPONSE: 0.6},
+    ),
+    Stage(
+        name="amounts changed before the confirmation",
+        takes=frozenset({"retrieve", "undo_differing", "cancel_payment", "end_replaced"}), orders=orders(4),
+        make_life=ProviderFaulty, rates={Fault.LOST_REQUEST: 0.5},
+        plan={"events": tuple(changed(number) for number in range(2))},
     ),
     Stage(
         name="unexpected errors", takes=frozenset({"note_failure_of_other"}), orders=orders(8),
