@@ -27,8 +27,10 @@ EMPTY = 4
 """Lines of a process without a step."""
 
 SETUP = """c_decl {
-static char removed[512]; static int checked;
+static char removed[512], taken[512]; static int checked;
+static void report(void) { int i; for (i = 0; i < 512; i++) if (taken[i]) printf("taken %d\\n", i); }
 static void __attribute__((constructor)) chosen(void) {
+  atexit(report);
   char *list = getenv("REMOVED"), *number = getenv("CHECKED");
   checked = number ? atoi(number) : -1;
   while (list && *list) { removed[strtol(list, &list, 10)] = 1; if (*list == ',') list++; }
@@ -85,13 +87,15 @@ class Translator:
         self.model = model
         self.guards = {guard: number for number, guard in enumerate(guards_of(model))}
         self.counts = {sort: count for sort, count in model.actors.items() if count}
+        self.alternatives: list[str] = []
+        """Steps by the number under which a search reports that it took them."""
         self.memories = sum(self.counts.values())
         self.copied = [name for name, each in VARIABLES.items() if each.copied and name in model.variables]
 
     def text(self) -> str:
         lines = [f"/* {self.model.name}: generated from tests/model/steps.py */", SETUP, *self._declarations()]
         lines += self._inlines()
-        processes = {step.by: list(self._process(step.by)) for step in self.model.table}
+        processes = {sort: list(self._process(sort)) for sort in dict.fromkeys(step.by for step in self.model.table)}
         sorts = [sort for sort, process in processes.items() if len(process) > EMPTY]
         for sort in sorts:
             lines += processes[sort]
@@ -320,7 +324,9 @@ class Translator:
         return ["forget(me)"] * (to == READ)
 
     def _alternative(self, conditions: list[str], effects: list[str], comment: str) -> str:
-        return f":: d_step {{ {' && '.join(conditions) or 'true'} -> {'; '.join([*effects, 'skip'])} }} /* {comment} */"
+        taken = f"c_code {{ taken[{len(self.alternatives)}] = 1; }}"
+        self.alternatives.append(comment)
+        return f":: d_step {{ {' && '.join(conditions) or 'true'} -> {'; '.join([*effects, taken])} }} /* {comment} */"
 
     def _all(self, guards: Guards) -> list[str]:
         return [f"(off({self.guards[guard]}) || {self.expression(guard[1])})" for guard in guards.items()]

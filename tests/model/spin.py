@@ -19,7 +19,7 @@ SEARCH_SECONDS = 300
 STATES = re.compile(r"(\d[\d.e+]*) states, stored")
 BROKEN = re.compile(r"assertion violated \(started==(\d+)\)")
 STEP_TAKEN = re.compile(r"proc +(\d+) \((\w+)\).*\[D_STEP(\d+)\]")
-UNREACHED = re.compile(r"^\tmodel\.pml:(\d+), state", re.MULTILINE)
+TAKEN = re.compile(r"^taken (\d+)$", re.MULTILINE)
 COMMENT = re.compile(r"/\* ([^*]*) \*/$")
 FIRST = 2
 """Number in the assertion of a model's first property."""
@@ -34,8 +34,8 @@ class Truncated(Exception):
 class Result:
     """Result of one search. `violated` is True if it found a state or a cycle that breaks the property `number`.
 
-    `trace` has the steps that lead to the violation, with the actor of each. `taken` has the steps that were taken in
-    a complete search.
+    `trace` has the steps that lead to the violation, with the actor of each. `taken` has the steps that the search
+    took.
     """
 
     violated: bool
@@ -59,7 +59,8 @@ class Verifier:
         self._folder = folder / model.name
         self._folder.mkdir(parents=True, exist_ok=True)
         source = self._folder / "model.pml"
-        self._lines = Translator(model).text().splitlines()
+        translator = Translator(model)
+        self._lines, self._alternatives = translator.text().splitlines(), translator.alternatives
         source.write_text("\n".join(self._lines) + "\n")
         self._build(["spin", "-a", source.name])
         flags = [optimise, "-w", "-DNOREDUCE", "-DVECTORSZ=4096", "pan.c"]
@@ -92,14 +93,8 @@ class Verifier:
                 raise Truncated(f"the search of the model {self.model.name} ended early:\n{output[-2000:]}")
             trace = self._trace(program, folder, environment) if violated and not removed else ()
         found = int(broken[1]) - FIRST if broken else number or 0
-        taken = frozenset() if violated else self._taken(output)
+        taken = frozenset(self._alternatives[int(each)] for each in TAKEN.findall(output))
         return Result(violated, found, int(float(states[1])), seconds, trace, taken)
-
-    def _taken(self, output: str) -> frozenset[str]:
-        """Return the steps that a complete search took: those on lines that it does not name as unreached."""
-        unreached = set(map(int, UNREACHED.findall(output)))
-        lines = (line for number, line in enumerate(self._lines, 1) if number not in unreached)
-        return frozenset(step[1] for line in lines if line.startswith("::") and (step := COMMENT.search(line)))
 
     def _trace(self, program: str, folder: str, environment: dict[str, str]) -> tuple[str, ...]:
         """Return the steps of the violation that the last search has written to its folder."""
