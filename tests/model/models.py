@@ -108,7 +108,7 @@ PAID = replace(
     MONEY,
     name="paid",
     steps=MONEY.steps | {"expire", "expire_early"},
-    variables={name for name in MONEY.variables if not name.startswith("g.")}
+    variables=frozenset(name for name in MONEY.variables if not name.startswith("g."))
     | {"o.leased", "g.content", "g.acknowledged", "g.placed"},
     initial=("s.units[0] = 1; o.paid = 1", "s.units[0] = 1; o.paid = 1; g.content = 1"),
     faults={"fault": 2},
@@ -229,4 +229,4 @@ STOCK_MODEL = Model(
         "stock of the second order is decided": "o.status[1] != PENDING",
     },
 )  # fmt: skip
-MODELS = (OUTAGE, POISON, DELIVERY_MODEL, TROUBLE, LATE, STOCK_MODEL, MONEY, FORGETFUL, BY_HAND, PAID)
+MODELS = (OUTAGE, POISON, DELIVERY_MODEL, STOCK_MODEL, TROUBLE, MONEY, FORGETFUL, LATE, BY_HAND, PAID)

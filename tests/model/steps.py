@@ -278,7 +278,7 @@ PAYMENT = (
          facts={**OPEN_INTENT, "no saved response": f"{KEY} == NO_RESPONSE"},
          then=f"{KEY} = KEY_DECLINED; p.declined[my.payment] = 1; my.result = DECLINED; g.refused = 1"),
     Step(name="confirm_spoiled", when=CONFIRMING, fault="spoils",
-         facts={**OPEN_INTENT, "no saved response": f"{KEY} == NO_RESPONSE", "bounded": "my.n_confirm == 0"},
+         facts={**UP, "no saved response": f"{KEY} == NO_RESPONSE", "bounded": "my.n_confirm == 0"},
          then=f"{KEY} = KEY_SPOILED; my.result = SPENT_CONFIRM"),
     Step(name="confirm_replayed", when=CONFIRMING, facts={**UP, "saved response": f"{KEY} != NO_RESPONSE"},
          then=f"my.result = DECLINED if {KEY} == KEY_DECLINED or p.declined[my.payment] else SPENT_CONFIRM"),
