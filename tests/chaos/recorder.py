@@ -48,12 +48,12 @@ OK = 200
 
 
 class Recorder:
-    """Recorder of one world. `refusal` is the first effect that the model does not allow, or an empty text."""
+    """Recorder of one world. `refusals` are the effects that the model does not allow, since they were last taken."""
 
     def __init__(self, *, sweep_base_seconds: float, visibility_seconds: int) -> None:
         self._visibility_seconds = visibility_seconds
         self.walker = Walker(limits(sweep_base_seconds))
-        self.refusal = ""
+        self.refusals: list[str] = []
         self._lock = asyncio.Lock()
         self._items: dict[str, Json | None] = {}
         self._amounts: dict[str, int] = {}
@@ -79,6 +79,7 @@ class Recorder:
                 for item in items:
                     if item.table == "orders" and item.after is not None:
                         self._amounts[item.after["order_id"]] = total(item.after)
+                        self._orders_of_payments[item.after.get("payment_id", "")] = item.after["order_id"]
                 if any(item.before != item.after for item in items):
                     self._walk(Write(by=call.caller, items=items))
 
@@ -86,6 +87,11 @@ class Recorder:
         """Accept changes of an order that have not passed the proxy."""
         self._items.clear()
         self.walker.overlook(order_id)
+
+    def take_refusals(self) -> list[str]:
+        """Return the refusals, and forget them."""
+        refusals, self.refusals = self.refusals, []
+        return refusals
 
     def answered(self, call: Call, answer: Answer) -> None:
         """Record what a caller has received."""
@@ -167,12 +173,13 @@ class Recorder:
         return "give_back" if seconds == 0 else "extend" if seconds >= self._visibility_seconds else "postpone"
 
     def _walk(self, event: Event) -> None:
-        if self.refusal:
-            return
         try:
             self.walker.walk([event])
         except Refused as refused:
-            self.refusal = str(refused)
+            self.refusals.append(str(refused))
+            for item in event.items if isinstance(event, Write) else ():
+                if item.table == "orders" and item.after is not None:
+                    self.walker.overlook(item.after["order_id"])
 
 
 def _writes(call: Call) -> dict[str, Json]:

@@ -47,10 +47,11 @@ async def test_writes_walk_the_model_and_a_write_without_reason_is_refused() -> 
     await Wire(store, recorder, "api-1").repository().add(order, make_record(order))
     orders = Wire(store, recorder, WORKER).repository()
     held = await orders.move(order, order.reserve(NOON, owner="attempt", lease_until=NOON + timedelta(minutes=1)))
-    assert recorder.refusal == ""
+    assert recorder.take_refusals() == []
     assert recorder.walker.taken == {"accept": 1, "reserve": 1}
     await orders.move(held, held.confirm(NOON))
-    assert "no step of the table" in recorder.refusal, "the provider has confirmed no payment"
+    (refusal,) = recorder.take_refusals()
+    assert "no step of the table" in refusal, "the provider has confirmed no payment"
 
 
 async def test_a_change_past_the_proxy_is_refused_unless_it_is_overlooked() -> None:
@@ -65,4 +66,4 @@ async def test_a_change_past_the_proxy_is_refused_unless_it_is_overlooked() -> N
             recorder.overlook(order.order_id)
         orders = Wire(store, recorder, WORKER).repository()
         await orders.move(held, held.take_over(owner="attempt", lease_until=NOON + timedelta(minutes=1)))
-        assert (recorder.refusal == "") is overlooked, recorder.refusal
+        assert (recorder.refusals == []) is overlooked, recorder.refusals
