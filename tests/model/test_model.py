@@ -54,7 +54,7 @@ def test_a_removed_guard_is_reported_with_what_it_breaks(outage: Verifier) -> No
 def test_the_steps_that_a_search_takes_are_known(outage: Verifier) -> None:
     taken = outage.always().taken
     assert {"accept", "receive", "reserve", "sweep", "park_overdue"} <= taken
-    assert not taken & {"come_back", "confirm", "undo_cancelled", "duplicate"}
+    assert not taken & {"come_back", "confirm", "refund", "duplicate"}
 
 
 def test_guards_have_names_of_their_own() -> None:
