@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from types import CodeType, SimpleNamespace
 from typing import Any
 
@@ -209,7 +210,7 @@ class _Order:
         """Yield what a worker of the host may know: the payment it has created, and the result of its last call."""
         known = self.results[host]
         created = [0, *(number for number, result in known if result == CREATED)]
-        results = [0, *(result for number, result in known if number == payment and result != CREATED), CONTENDED]
+        results = [0, *(result for number, result in known if number == payment and result != CREATED)]
         yield from ((number, result) for number in created for result in results)
 
     def copy_of_provider(self) -> SimpleNamespace:
@@ -314,13 +315,13 @@ class Walker:
         self, write: Write, item: ItemWrite, order: _Order, after: dict[str, Any], lines: list[_Line]
     ) -> str:
         before = order.stored
-        for step in ORDER_STEPS:
+        for contended, step in product((False, True), ORDER_STEPS):
             if WRITERS.get(step.by, step.by) != self._limits.role(write.by):
                 continue
             for me in dict.fromkeys((after["owner"], before["owner"], write.by)) if before else ():
                 if step.by == "worker" and order.hosts.get(me, write.by) != write.by:
                     continue  # the owner's attempt runs on another host
-                for my in self._copies(step, write.by, order, item.claimed):
+                for my in self._copies(step, write.by, order, item.claimed, contended=contended):
                     ways = (step, *WITHOUT_MOVES.get(step.name, ()))
                     if all(any(self._explains(way, order, my, me, after, line) for way in ways) for line in lines):
                         return step.name
@@ -366,13 +367,16 @@ class Walker:
             "refresh": nothing, "copy": nothing, "placed": nothing, "increase": nothing,
         }  # fmt: skip
 
-    def _copies(self, step: Step, host: str, order: _Order, claimed: Json | None) -> Iterator[dict[str, Any]]:
-        """Yield what the writer may have had in memory."""
+    def _copies(
+        self, step: Step, host: str, order: _Order, claimed: Json | None, *, contended: bool
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what the writer may have had in memory. `contended`: it has met a transaction conflict."""
         for version in reversed(order.versions):
             if claimed is not None and step.condition is UNCHANGED and not fits(version, claimed):
                 continue
             for leased in {version["leased"], 0}:
-                for created, result in order.memories(host, version["payment"]):
+                for created, known in order.memories(host, version["payment"]):
+                    result = CONTENDED if contended else known
                     yield {
                         **version, "paid": order.paid, "leased": leased, "result": result, "created": created,
                         "looked": 1, "tried": 0, "was_short": 1, "receives": order.receives[host],
