@@ -76,7 +76,7 @@ chaos-tenants: setup ## Remove tenant and customer from each key, one after the 
 model: setup ## Check the protocol exhaustively with Spin, then remove each guard (needs spin and gcc; ONLY=money for one model)
 	@$(BIN)/python -m tests.model --only "$(ONLY)"
 
-conformance: setup ## Walk the histories of simulated seeds along the model's transition table (SEEDS=1000)
+conformance: setup ## Walk the histories of simulated seeds and staged runs along the model's transition table (SEEDS=1000)
 	@$(BIN)/python -m tests.model.conform --seeds $(or $(SEEDS),1000)
 
 fuzz: setup ## Send generated requests to the running API: no 5xx, no undocumented response (CASES=20000)

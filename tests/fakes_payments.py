@@ -44,6 +44,8 @@ class MemoryGateway:
     payments: dict[str, FakePayment] = field(default_factory=dict)
     failures: dict[str, IdempotencyKeySpent] = field(default_factory=dict)
     """Stored failures by idempotency key."""
+    answered: set[str] = field(default_factory=set)
+    """Idempotency keys under which a success or a decline is saved: their calls are not refused."""
     created: dict[str, tuple[tuple[int, str], str]] = field(default_factory=dict)
     """Amount, currency and payment of each used idempotency key."""
 
@@ -124,7 +126,7 @@ class MemoryGateway:
         key = idempotency_key(charge, call)
         if key in self.failures:
             raise self.failures[key]
-        if call in self.refusing:
+        if call in self.refusing and key not in self.answered:
             self._save_failure(key, FailureReason.REFUSED, call)
         return key
 

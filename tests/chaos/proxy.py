@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from tests.chaos.recorder import Recorder
 from tests.chaos.wire import Answer, Call, Forward, Reset
 
 HOST = "127.0.0.1"
@@ -31,10 +32,11 @@ class Clear:
 
 
 class Proxy:
-    def __init__(self, http: aiohttp.ClientSession) -> None:
+    def __init__(self, http: aiohttp.ClientSession, recorder: Recorder | None = None) -> None:
         self._http = http
         self._runners: list[web.ServerRunner] = []
         self.plan: Plan = Clear()
+        self.recorder = recorder
 
     async def listen(self, caller: str, target: str) -> str:
         """Opens the way from one process to the target (a base URL); the URL that the process is to use."""
@@ -51,13 +53,18 @@ class Proxy:
             except aiohttp.ClientError as error:
                 raise Reset from error
 
+        async def recorded(call: Call) -> Answer:
+            return await (forward(call) if self.recorder is None else self.recorder.pass_on(call, forward))
+
         async def serve(request: web.BaseRequest) -> web.StreamResponse:
             headers = CIMultiDict(
                 (name, value) for name, value in request.headers.items() if name.lower() not in NOT_PASSED_ON
             )
             call = Call.read(caller, request.method, request.path_qs, headers, await request.read())
             try:
-                answer = await self.plan.meet(call, forward)
+                answer = await self.plan.meet(call, recorded)
+                if self.recorder is not None:
+                    self.recorder.answered(call, answer)
             except Reset:
                 if request.transport is not None:
                     request.transport.abort()
@@ -78,10 +85,10 @@ class Proxy:
 
 
 @asynccontextmanager
-async def open_proxy() -> AsyncIterator[Proxy]:
+async def open_proxy(recorder: Recorder | None = None) -> AsyncIterator[Proxy]:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as http:
-        proxy = Proxy(http)
+        proxy = Proxy(http, recorder)
         try:
             yield proxy
         finally:

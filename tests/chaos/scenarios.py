@@ -84,6 +84,8 @@ class Trial:
             regressions=self._watch.regressions,
         )
         verdict = judge(self.history, evidence)
+        for refusal in world.recorder.take_refusals():
+            verdict.add(Fault.OTHER, f"the model does not allow: {refusal}")
         for name in world.dead:
             verdict.add(Fault.OTHER, f"{name} ended, and nobody had killed it")
         await world.revive()

@@ -64,6 +64,7 @@ class Stage:
         order = await books.find(order_id)
         held = await books.repository.move(order, order.reserve(now, owner="crashed", lease_until=now))
         await books.repository.move(held, held.with_payment(payment_id))
+        self.world.recorder.overlook(order_id)
 
     async def cancel_payment(self, payment_id: str) -> None:
         """By hand, at the provider."""

@@ -24,6 +24,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 async def test_a_crowd_under_all_kinds_of_fault_and_a_kill(stack: Stack) -> None:
     async with open_world(stack, "crowd-") as world:
         result = await run_crowd(world, "seed 1", ALL_KINDS, customers=40, kills=1)
+        walked = world.recorder.walker.taken
+    assert {"accept", "receive", "reserve", "note_payment", "confirm", "confirm_unpaid", "acknowledge"} <= walked.keys()
     assert result.verdict.details == []
     assert result.orders >= 30
     assert result.injected >= 40

@@ -14,6 +14,7 @@ from devstack.stack import REGION, Stack, local_credentials, local_session
 from order_shared.aws.dynamodb import open_dynamo
 from tests.chaos.books import Books
 from tests.chaos.proxy import Proxy, open_proxy
+from tests.chaos.recorder import Recorder
 from tests.chaos.services import Service
 
 API = "api"
@@ -38,9 +39,16 @@ PATIENT = RetryPolicy(deadline=60, max_attempts=20)
 
 class World:
     def __init__(
-        self, services: Mapping[str, Service], proxy: Proxy, books: Books, issuer: Issuer, http: aiohttp.ClientSession
+        self,
+        services: Mapping[str, Service],
+        proxy: Proxy,
+        recorder: Recorder,
+        books: Books,
+        issuer: Issuer,
+        http: aiohttp.ClientSession,
     ) -> None:
         self.proxy = proxy
+        self.recorder = recorder
         self.books = books
         self.issuer = issuer
         self.http = http
@@ -82,10 +90,12 @@ async def open_world(
     settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[World]:
     """The world with its processes running. They are killed at the end: how they stop is tested elsewhere."""
+    base = float({**IMPATIENT, **(settings or {})}["ORDER_SWEEP_BASE_SECONDS"])
+    recorder = Recorder(sweep_base_seconds=base, visibility_seconds=VISIBILITY_SECONDS)
     await asyncio.to_thread(provision, local_session(), endpoint=stack.aws, prefix=prefix)
     _, bank = await asyncio.to_thread(start_payments, stack.group, slow_seconds=SLOW_SECONDS, name=f"{prefix}payments")
     async with AsyncExitStack() as opened:
-        proxy = await opened.enter_async_context(open_proxy())
+        proxy = await opened.enter_async_context(open_proxy(recorder))
         http = await opened.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         dynamo = await opened.enter_async_context(
             open_dynamo(local_credentials(), region=REGION, endpoint=stack.aws, retries=PATIENT)
@@ -106,7 +116,7 @@ async def open_world(
             for name in processes
         }
         sqs = local_session().client("sqs", endpoint_url=stack.aws)
-        world = World(services, proxy, Books(dynamo, sqs, prefix, bank, http), stack.issuer, http)
+        world = World(services, proxy, recorder, Books(dynamo, sqs, prefix, bank, http), stack.issuer, http)
         try:
             await world.revive()
             yield world

@@ -6,108 +6,102 @@ Exit with 1 if a property does not hold, a search is not exhaustive, or the remo
 
 import argparse
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import typer
 
+from tests.model.guards import verdicts
 from tests.model.models import MODELS
-from tests.model.promela import Guard, Model, guards_of
+from tests.model.promela import guards_of
 from tests.model.redundant import REDUNDANT
 from tests.model.spin import Result, Verifier, missing_programs
 
+SEARCHES = 2
+"""Searches at the same time."""
+TRACE_STEPS = 60
 
-@dataclass(frozen=True)
-class Finding:
-    """What the removal of guards breaks: a property of a model."""
-
-    model: str
-    broken: str
-    result: Result
+Check = tuple[Verifier, tuple[str, ...], int | None]
+"""One search: a model, the properties that it checks, and the number of the one of liveness; None for all of safety."""
 
 
-def properties(model: Model) -> Iterator[tuple[str, int, bool]]:
-    """Yield every property of a model: its name, its number, and whether it is one of liveness."""
-    yield from ((name, number, False) for number, name in enumerate(model.always))
-    yield from ((name, number, True) for number, name in enumerate(model.again))
-
-
-def check(verifier: Verifier, number: int, *, is_live: bool) -> Result:
-    return verifier.again(number) if is_live else verifier.always(number)
-
-
-def broken_by(verifiers: list[Verifier], guards: tuple[Guard, ...]) -> Finding | None:
-    """Return the first property that does not hold without these guards."""
+def checks(verifiers: Sequence[Verifier]) -> Iterator[Check]:
+    """Yield the searches that check every property: one for all of a model's states, one for each kind of cycle."""
     for verifier in verifiers:
-        model = verifier.model
-        numbers = guards_of(model)
-        removed = [numbers.index(guard) for guard in guards if guard in numbers]
-        if len(removed) < len(guards):
-            continue
-        if model.always:
-            result = verifier.always(removed=removed)
-            if result.violated:
-                return Finding(model.name, list(model.always)[result.number], result)
-        for number, name in enumerate(model.again):
-            result = verifier.again(number, removed)
-            if result.violated:
-                return Finding(model.name, name, result)
-    return None
+        if verifier.model.always:
+            yield verifier, tuple(verifier.model.always), None
+        for number, name in enumerate(verifier.model.again):
+            yield verifier, (name,), number
 
 
-def print_properties(verifiers: list[Verifier]) -> bool:
-    """Check every property and print one line for each. Return whether all hold."""
-    hold = True
-    typer.echo(f"{'model':10} {'property':70} {'states':>10} {'seconds':>8}")
-    started = perf_counter()
-    for verifier in verifiers:
-        for name, number, is_live in properties(verifier.model):
-            result = check(verifier, number, is_live=is_live)
-            hold &= not result.violated
-            verdict = "VIOLATED" if result.violated else "exhaustive"
-            typer.echo(f"{verifier.model.name:10} {name:70} {result.states:10,} {result.seconds:8.1f} {verdict}")
-    typer.echo(f"{'':10} {'all properties':70} {'':10} {perf_counter() - started:8.1f}\n")
-    return hold
+def run(each: Check) -> Result:
+    verifier, _, number = each
+    return verifier.always() if number is None else verifier.again(number)
 
 
-def print_guards(verifiers: list[Verifier]) -> bool:
+def print_properties(verifiers: Sequence[Verifier], pool: Executor) -> bool:
+    """Check every property and print one line for each. Return whether all hold, and every step of a model is taken."""
+    started, searches, hold = perf_counter(), list(checks(verifiers)), True
+    taken: set[str] = set()
+    typer.echo(f"{'model':10} {'property':65} {'states':>10} {'seconds':>8}")
+    for (verifier, names, _), result in zip(searches, pool.map(run, searches), strict=True):
+        for number, name in enumerate(names):
+            is_broken = result.violated and (len(names) == 1 or number == result.number)
+            verdict = "VIOLATED" if is_broken else "not decided" if result.violated else "exhaustive"
+            typer.echo(f"{verifier.model.name:10} {name:65} {result.states:10,} {result.seconds:8.1f} {verdict}")
+        for step in result.trace[-TRACE_STEPS:]:
+            typer.echo(f"{'':10} {step}")
+        hold &= not result.violated
+        taken |= result.taken
+    untaken = frozenset().union(*(verifier.model.steps for verifier in verifiers)) - taken
+    typer.echo(f"steps that no model takes: {', '.join(sorted(untaken)) or '-'}")
+    count = sum(len(names) for _, names, _ in searches)
+    typer.echo(f"{count} properties of {len(verifiers)} models, {perf_counter() - started:.0f} s; the properties")
+    typer.echo("of a model's states are checked together, in one search\n")
+    return hold and not untaken
+
+
+def print_guards(verifiers: Sequence[Verifier], only: str, pool: Executor) -> bool:
     """Remove each guard and print what breaks. Return whether each is needed, or has a reason in REDUNDANT."""
-    needed = True
-    guards = dict.fromkeys(guard for verifier in verifiers for guard in guards_of(verifier.model))
-    by_name = {name: (name, text) for name, text in guards}
-    typer.echo(f"{'without the guard':58} breaks")
-    for guard in guards:
-        name = guard[0]
-        finding = broken_by(verifiers, (guard,))
-        if finding is not None:
-            typer.echo(f"{name:58} {finding.model}: {finding.broken}")
-        elif name in REDUNDANT:
-            reason, partners = REDUNDANT[name]
-            together = broken_by(verifiers, (guard, *(by_name[each] for each in partners))) if partners else None
-            needed &= not partners or together is not None
-            also = f"; without {' and '.join(partners)} too: {together.broken}" if together else ""
-            typer.echo(f"{name:58} nothing: {reason}{also}")
-        else:
-            needed = False
-            typer.echo(f"{name:58} NOTHING, and redundant.py does not say why")
-    return needed
+    started = perf_counter()
+    concerned = (verifier.model for verifier in verifiers if only in verifier.model.name)
+    guards = list(dict.fromkeys(guard for model in concerned for guard in guards_of(model)))
+    explained, unexplained = 0, 0
+    typer.echo(f"{'without the guard':42} breaks")
+    for name, text, is_right in verdicts(verifiers, guards, REDUNDANT, pool):
+        explained += is_right and name in REDUNDANT
+        unexplained += not is_right
+        typer.echo(f"{name:42} {text}")
+    breaking = len(guards) - explained - unexplained
+    typer.echo(
+        f"{len(guards)} guards: {breaking} break a property, {explained} have a reason in redundant.py, "
+        f"{unexplained} have neither; {perf_counter() - started:.0f} s"
+    )
+    unknown = [] if only else sorted(REDUNDANT.keys() - {name for name, _ in guards})
+    if unknown:
+        typer.echo(f"redundant.py names guards that do not exist: {', '.join(unknown)}")
+    return not unexplained and not unknown
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.model", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", default="", help="name of one model")
+    parser.add_argument("--only", default="", help="name of one model: check its properties, and remove its guards")
     parser.add_argument("--properties", action="store_true", help="do not remove guards")
     arguments = parser.parse_args()
     if sentence := missing_programs():
         typer.echo(sentence, err=True)
         return 1
-    with TemporaryDirectory() as folder:
-        verifiers = [Verifier(model, Path(folder)) for model in MODELS if arguments.only in model.name]
-        hold = print_properties(verifiers)
-        return 0 if hold and (arguments.properties or print_guards(verifiers)) else 1
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # progress is seen in a file too
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(SEARCHES) as pool:
+        started = perf_counter()
+        verifiers = list(pool.map(partial(Verifier, folder=Path(folder)), MODELS))
+        typer.echo(f"{len(verifiers)} models built, {perf_counter() - started:.0f} s\n")
+        hold = print_properties([each for each in verifiers if arguments.only in each.model.name], pool)
+        return 0 if hold and (arguments.properties or print_guards(verifiers, arguments.only, pool)) else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""`make conformance`: walk the histories of simulated seeds along the transition table.
+"""`make conformance`: walk the histories of simulated seeds and of staged runs along the transition table.
 
-Print how many histories the table allows, and which of its transitions they take. Exit with 1 if an effect is refused.
+Print how many histories the table allows, and which of its transitions they take. Exit with 1 if an effect is refused,
+or a transition that can be observed is never taken.
 """
 
 import argparse
@@ -12,19 +13,29 @@ import typer
 
 from tests.model.conformance import Refused, Walker
 from tests.model.simulated import events, limits
+from tests.model.stages import STAGES
 from tests.model.steps import TABLE
 from tests.simulation.life import live
 from tests.simulation.plan import plan_of
 
+STAGE = "stage "
+Taken = tuple[str, Counter[str], str]
+"""Name of a run, the transitions that it took, and the refusal or an empty text."""
 
-def conform(token: str) -> tuple[Counter[str], str]:
-    """Walk one run. Return the transitions that it took, and the refusal or an empty text."""
+
+def conform(name: str) -> Taken:
+    """Walk one run: a seed, or a stage by its number."""
     walker = Walker(limits())
+    if name.startswith(STAGE):
+        stage = STAGES[int(name.removeprefix(STAGE))]
+        name, effects = f"{STAGE}{stage.name}", stage.play()
+    else:
+        name, effects = f"seed {name}", live(plan_of(name), keep_effects=True).effects or []
     try:
-        walker.walk(events(live(plan_of(token), keep_effects=True).effects or []))
+        walker.walk(events(effects))
     except Refused as refusal:
-        return walker.taken, f"seed {token}: {refusal}"
-    return walker.taken, ""
+        return name, walker.taken, str(refusal)
+    return name, walker.taken, ""
 
 
 def main() -> int:
@@ -32,22 +43,25 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    taken: Counter[str] = Counter()
-    refusals = []
+    runs = [*(f"{STAGE}{number}" for number in range(len(STAGES))), *map(str, range(arguments.seeds))]
+    by_seeds: Counter[str] = Counter()
+    by_stages: Counter[str] = Counter()
+    refused = 0
     with ProcessPoolExecutor(arguments.processes) as pool:
-        for steps, refusal in pool.map(conform, map(str, range(arguments.seeds)), chunksize=10):
-            taken += steps
+        for name, taken, refusal in pool.map(conform, runs, chunksize=1 + len(runs) // 100):
+            (by_stages if name.startswith(STAGE) else by_seeds).update(taken)
             if refusal:
-                refusals.append(refusal)
-                typer.echo(refusal[:2000])
+                refused += 1
+                typer.echo(f"REFUSED {name}: {refusal}"[:2000])
     observable = [step.name for step in TABLE.values() if not step.unseen]
-    missing = [name for name in observable if not taken[name]]
-    allowed = arguments.seeds - len(refusals)
-    typer.echo(f"{allowed} of {arguments.seeds} histories are allowed, {taken.total():,} effects")
-    typer.echo(
-        f"{len(observable) - len(missing)} of {len(observable)} transitions taken; never: {', '.join(missing) or '-'}"
-    )
-    return 1 if refusals else 0
+    missing = [name for name in observable if not by_seeds[name] + by_stages[name]]
+    staged = [name for name in observable if not by_seeds[name] and by_stages[name]]
+    seen, allowed = len(observable) - len(missing), len(runs) - refused
+    typer.echo(f"{allowed} of {len(runs)} histories are allowed: {arguments.seeds} seeds, {len(STAGES)} stages")
+    typer.echo(f"{by_seeds.total():,} effects of seeds, {by_stages.total():,} of stages")
+    typer.echo(f"{seen} of {len(observable)} transitions taken; never: {', '.join(missing) or '-'}")
+    typer.echo(f"taken in stages only: {', '.join(staged) or '-'}")
+    return 1 if refused or missing else 0
 
 
 if __name__ == "__main__":

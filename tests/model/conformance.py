@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from types import CodeType, SimpleNamespace
 from typing import Any
 
@@ -25,11 +26,23 @@ STORED = tuple(name[2:] for name in VARIABLES if name.startswith("o.") and name 
 """Variables of an order that its stored item shows."""
 
 
-BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled")
+BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled", "spoiled_refund")
+WRITERS = {"sweeper": "worker"}
+"""Roles of the hosts by sort of actor, where they differ."""
+WITNESSES = tuple(name[2:] for name in VARIABLES if name.startswith("g."))
+BROKEN_BY = ("confirmed_late", "reopened", "asked_twice", "changed_ended", "changed_unparked", "parked_cancelled")
+"""Witnesses that no step may set."""
+CONTENDED = CONSTANTS["UNAVAILABLE"]
+"""Result of the hidden step `contend`, which a worker may have taken at any time."""
 CREATED = -1
 """Knowledge that a payment has been created; the other results are those of the table."""
 
 ORDER_STEPS = [step for step in TABLE.values() if step.condition and "o." in step.then and step.name != "accept"]
+WITHOUT_MOVES: Mapping[str, tuple[Step, ...]] = {
+    "reserve_with_moves": (TABLE["reserve"],),
+    "confirm_with_moves": (TABLE["confirm_unpaid"],),
+}
+"""Step that explains the lines of an order for which no units are moved."""
 CALLS: Mapping[str, list[Step]] = {
     call: [TABLE[name] for name in [*names.split(), "provider_away"]]
     for call, names in {
@@ -112,11 +125,24 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Response:
+    """Response of the provider as a host received it, and what it may mean to the host, as results of the table.
+
+    A history has these instead of calls if it knows single requests only: a gateway's call may consist of several.
+    """
+
+    by: str
+    order: str
+    payment: str | None
+    results: frozenset[int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kill:
     by: str
 
 
-Event = Write | Call | Message | Kill
+Event = Write | Call | Response | Message | Kill
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +155,13 @@ class Limits:
     outage_sweeps: int
     workers: str = "processor"
     """Prefix of the names of hosts that process orders."""
+    operators: str = "operator"
+
+    def role(self, host: str) -> str:
+        """Return the sort of actor that writes orders from this host."""
+        if host.startswith(self.workers):
+            return "worker"
+        return "operator" if host.startswith(self.operators) else "customer"
 
 
 @dataclass(frozen=True)
@@ -154,6 +187,7 @@ class _Order:
 
     stored: dict[str, Any] | None = None
     paid: int = 0
+    is_overlooked: bool = False
     versions: list[dict[str, Any]] = field(default_factory=list)
     payments: list[str] = field(default_factory=list)
     hosts: dict[str, str] = field(default_factory=dict)
@@ -210,10 +244,19 @@ class Walker:
                     self._write(event)
                 case Call():
                     self._call(event)
+                case Response():
+                    order = self._orders[event.order]
+                    payment = order.number(event.payment) if event.payment else 0
+                    order.results[event.by] |= {(payment, result) for result in event.results}
                 case Message():
                     self._message(event)
                 case Kill():
                     self.taken["crash"] += 1
+
+    def overlook(self, order_id: str) -> None:
+        """Accept the state that the order's next write finds: the order was changed without events, with its stock."""
+        self._orders[order_id].is_overlooked = True
+        self._stock.clear()
 
     # Writes
 
@@ -239,6 +282,9 @@ class Walker:
         order_id = item.after["order_id"]
         order = self._orders[order_id]
         before = order.stored if item.before is None else stored_form(item.before, order.number)
+        if order.is_overlooked and before is not None:
+            order.stored, order.is_overlooked = before, False
+            order.versions.append(before)
         if before != order.stored:
             raise Refused(f"{order_id} was changed unseen, from {order.stored} to {before}")
         after = stored_form(item.after, order.number)
@@ -269,14 +315,15 @@ class Walker:
         self, write: Write, item: ItemWrite, order: _Order, after: dict[str, Any], lines: list[_Line]
     ) -> str:
         before = order.stored
-        for step in ORDER_STEPS:
-            if (step.by in {"worker", "sweeper"}) != write.by.startswith(self._limits.workers):
+        for contended, step in product((False, True), ORDER_STEPS):
+            if WRITERS.get(step.by, step.by) != self._limits.role(write.by):
                 continue
             for me in dict.fromkeys((after["owner"], before["owner"], write.by)) if before else ():
                 if step.by == "worker" and order.hosts.get(me, write.by) != write.by:
                     continue  # the owner's attempt runs on another host
-                for my in self._copies(step, write.by, order, item.claimed):
-                    if all(self._explains(step, order, my, me, after, line) for line in lines):
+                for my in self._copies(step, write.by, order, item.claimed, contended=contended):
+                    ways = (step, *WITHOUT_MOVES.get(step.name, ()))
+                    if all(any(self._explains(way, order, my, me, after, line) for way in ways) for line in lines):
                         return step.name
         raise Refused(
             f"no step of the table: {write.by} changes {before} to {after}, with {lines}, claiming {item.claimed}"
@@ -287,6 +334,7 @@ class Walker:
     ) -> bool:
         assert order.stored is not None
         state = self._state(order, {**my, "move": line.moved}, me, line)
+        state["o"].due = int(step.name == "sweep")  # a sweeper's write names the due time that it has read
         if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=False)):  # noqa: S307 - the table's own expressions
             return False
         increased: list[int] = []
@@ -297,7 +345,9 @@ class Walker:
             for name, value in vars(state["o"]).items()
             if name in after
         }
-        return wrote == after and tuple(state["s"].units) == line.after and (0 in increased) == line.increased
+        is_broken = any(getattr(state["g"], name) for name in BROKEN_BY)
+        moved = tuple(state["s"].units) == line.after and (0 in increased) == line.increased
+        return wrote == after and moved and not is_broken
 
     def _state(self, order: _Order, my: Mapping[str, Any], me: Any, line: _Line = NO_STOCK) -> dict[str, Any]:
         """Return the names of the table's expressions, with copies of what its effects change."""
@@ -313,22 +363,23 @@ class Walker:
             "b": SimpleNamespace(open=0),
             "s": SimpleNamespace(units=list(line.before)),
             "r": SimpleNamespace(key=0, adjusted=0),
-            "g": SimpleNamespace(
-                placed=0, acknowledged=0, confirmed_late=0, reopened=0, false_rejection=0, added=0, removed=0
-            ),
+            "g": SimpleNamespace(**dict.fromkeys(WITNESSES, 0)),
             "refresh": nothing, "copy": nothing, "placed": nothing, "increase": nothing,
         }  # fmt: skip
 
-    def _copies(self, step: Step, host: str, order: _Order, claimed: Json | None) -> Iterator[dict[str, Any]]:
-        """Yield what the writer may have had in memory."""
+    def _copies(
+        self, step: Step, host: str, order: _Order, claimed: Json | None, *, contended: bool
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what the writer may have had in memory. `contended`: it has met a transaction conflict."""
         for version in reversed(order.versions):
             if claimed is not None and step.condition is UNCHANGED and not fits(version, claimed):
                 continue
             for leased in {version["leased"], 0}:
-                for created, result in order.memories(host, version["payment"]):
+                for created, known in order.memories(host, version["payment"]):
+                    result = CONTENDED if contended else known
                     yield {
-                        **version, "leased": leased, "result": result, "created": created, "looked": 1, "tried": 0,
-                        "was_short": 1, "receives": order.receives[host],
+                        **version, "paid": order.paid, "leased": leased, "result": result, "created": created,
+                        "looked": 1, "tried": 0, "was_short": 1, "receives": order.receives[host],
                     }  # fmt: skip
 
     def _line(self, item: ItemWrite, line: Json, stock: list[ItemWrite]) -> _Line:
@@ -388,7 +439,8 @@ class Walker:
                 continue
             for created, result in order.memories(call.by, payment):
                 for looked in (0, 1):
-                    my = {**version, "result": result, "created": created, "looked": looked, "receives": 0}
+                    known = {"result": result, "created": created, "looked": looked, "receives": 0}
+                    my = {**version, "paid": order.paid, **known}
                     if self._performs(step, call, order, my, me):
                         return True
         return False
@@ -428,7 +480,7 @@ class Walker:
 
     def _message(self, message: Message) -> None:
         order = self._orders[message.order]
-        is_worker = message.by.startswith(self._limits.workers)
+        role = self._limits.role(message.by)
         if order.stored is None:
             raise Refused(f"a message of an order that was never stored: {message}")
         step = message.call
@@ -436,7 +488,7 @@ class Walker:
             order.receives[message.by] = message.receives
             step = "receive_first" if message.receives == 1 and not order.paid else "receive"
         elif step == "send":
-            step = "republish" if is_worker else "publish_parked" if message.by.startswith("operator") else "publish"
+            step = {"worker": "republish", "operator": "publish_parked"}.get(role, "publish")
         elif step == "delete":
             step = "acknowledge"
         if step not in TABLE:

@@ -27,8 +27,10 @@ EMPTY = 4
 """Lines of a process without a step."""
 
 SETUP = """c_decl {
-static char removed[512]; static int checked;
+static char removed[512], taken[512]; static int checked;
+static void report(void) { int i; for (i = 0; i < 512; i++) if (taken[i]) printf("taken %d\\n", i); }
 static void __attribute__((constructor)) chosen(void) {
+  atexit(report);
   char *list = getenv("REMOVED"), *number = getenv("CHECKED");
   checked = number ? atoi(number) : -1;
   while (list && *list) { removed[strtol(list, &list, 10)] = 1; if (*list == ',') list++; }
@@ -85,13 +87,15 @@ class Translator:
         self.model = model
         self.guards = {guard: number for number, guard in enumerate(guards_of(model))}
         self.counts = {sort: count for sort, count in model.actors.items() if count}
+        self.alternatives: list[str] = []
+        """Steps by the number under which a search reports that it took them."""
         self.memories = sum(self.counts.values())
         self.copied = [name for name, each in VARIABLES.items() if each.copied and name in model.variables]
 
     def text(self) -> str:
         lines = [f"/* {self.model.name}: generated from tests/model/steps.py */", SETUP, *self._declarations()]
         lines += self._inlines()
-        processes = {step.by: list(self._process(step.by)) for step in self.model.table}
+        processes = {sort: list(self._process(sort)) for sort in dict.fromkeys(step.by for step in self.model.table)}
         sorts = [sort for sort, process in processes.items() if len(process) > EMPTY]
         for sort in sorts:
             lines += processes[sort]
@@ -114,7 +118,7 @@ class Translator:
     def effects(self, text: str) -> list[str]:
         return [statement for node in ast.parse(text).body for statement in self._effect(node)]
 
-    def _of(self, node: ast.expr) -> str:
+    def _of(self, node: ast.expr) -> str:  # noqa: C901 - one case for each kind of expression
         if ast.dump(node) == SAME_FENCE:
             return "my_fresh[me]" if "o.fence" in self.model.variables else "true"
         match node:
@@ -133,9 +137,16 @@ class Translator:
                 return f"({self._of(node.left)} {OPERATORS[type(node.ops[0])]} {self._of(node.comparators[0])})"
             case ast.BinOp():
                 return f"({self._of(node.left)} {OPERATORS[type(node.op)]} {self._of(node.right)})"
+            case ast.Call(func=ast.Name(id="nobody"), args=[condition]):
+                return self._of_nobody(condition)
             case ast.IfExp():
                 return f"({self._of(node.test)} -> {self._of(node.body)} : {self._of(node.orelse)})"
         raise ValueError(f"no PROMELA for {ast.unparse(node)}")
+
+    def _of_nobody(self, condition: ast.expr) -> str:
+        """Return the expression that is true if the condition holds in no actor's memory."""
+        of_me = self._of(condition)
+        return "!(" + " || ".join(of_me.replace("[me]", f"[{actor}]") for actor in range(self.memories)) + ")"
 
     def _variable(self, node: ast.expr) -> str:
         index, owner = None, node
@@ -313,7 +324,9 @@ class Translator:
         return ["forget(me)"] * (to == READ)
 
     def _alternative(self, conditions: list[str], effects: list[str], comment: str) -> str:
-        return f":: d_step {{ {' && '.join(conditions) or 'true'} -> {'; '.join([*effects, 'skip'])} }} /* {comment} */"
+        taken = f"c_code {{ taken[{len(self.alternatives)}] = 1; }}"
+        self.alternatives.append(comment)
+        return f":: d_step {{ {' && '.join(conditions) or 'true'} -> {'; '.join([*effects, taken])} }} /* {comment} */"
 
     def _all(self, guards: Guards) -> list[str]:
         return [f"(off({self.guards[guard]}) || {self.expression(guard[1])})" for guard in guards.items()]

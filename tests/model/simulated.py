@@ -20,9 +20,9 @@ SUBJECT = re.compile(r'"subject":\s*"([^"]*)"')
 OUTCOMES = {"PaymentDeclined": "declined", "IdempotencyKeySpent": "spent"}
 
 
-def limits() -> Limits:
-    """Return the limits of the code that the simulation runs."""
-    schedule = SweepSchedule(timedelta(seconds=processor_settings().sweep_base_seconds))
+def limits(sweep_base_seconds: float | None = None) -> Limits:
+    """Return the limits of the code that the simulation runs, or of processes with another base of sweeps."""
+    schedule = SweepSchedule(timedelta(seconds=sweep_base_seconds or processor_settings().sweep_base_seconds))
     overdue = next(number for number in range(10_000) if schedule.is_overdue(number))
     outage = next(number for number in range(10_000) if schedule.wait(number) == CAP)
     assert schedule.wait(overdue) * overdue >= PARK_AFTER
@@ -49,12 +49,12 @@ def events(effects: Iterable[Effect]) -> Iterator[Event]:
 def _item(effect: Effect) -> ItemWrite:
     table, hash_key, range_key = effect.subject.split("|", 2)
     return ItemWrite(
-        table=table, key=(hash_key, range_key), before=_plain_item(effect.before), after=_plain_item(effect.after),
-        claimed=_claimed(*effect.condition),
+        table=table, key=(hash_key, range_key), before=plain_item(effect.before), after=plain_item(effect.after),
+        claimed=claimed_of(*effect.condition),
     )  # fmt: skip
 
 
-def _claimed(
+def claimed_of(
     expression: str | None, names: Mapping[str, str] | None, values: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Return what a condition says of single attributes: their value, or None for their absence."""
@@ -104,7 +104,7 @@ def _message(effect: Effect, orders: dict[str, str]) -> Iterator[Message]:
         yield Message(by=effect.by, call=call, message=subject, order=orders[subject], receives=effect.before or 0)
 
 
-def _plain_item(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def plain_item(item: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if item is None else {name: _plain(value) for name, value in item.items()}
 
 
@@ -114,7 +114,7 @@ def _plain(value: Mapping[str, Any]) -> Any:
         case "N":
             return int(content)
         case "M":
-            return _plain_item(content)
+            return plain_item(content)
         case "L":
             return [_plain(each) for each in content]
         case _:

@@ -40,7 +40,7 @@ VARIABLES: Mapping[str, Variable] = {
     "o.n_undo": COPIED,
     "o.attempts": COPIED,
     "o.sweeps": COPIED,
-    "o.paid": PLAIN,
+    "o.paid": COPIED,
     "o.listed": PLAIN,
     "o.due": PLAIN,
     "o.after": PLAIN,
@@ -64,6 +64,7 @@ VARIABLES: Mapping[str, Variable] = {
     "p.by_key": Variable(size=4),
     "p.saved": Variable(size=9),
     "p.spoiled": Variable(size=3),
+    "p.spoiled_refund": Variable(size=3),
     "p.away": PLAIN,
     "q.sending": PLAIN,
     "q.visible": PLAIN,
@@ -76,6 +77,13 @@ VARIABLES: Mapping[str, Variable] = {
     "r.adjusted": PLAIN,
     "g.placed": PLAIN,
     "g.acknowledged": PLAIN,
+    "g.asked_twice": PLAIN,
+    "g.parked_cancelled": PLAIN,
+    "g.changed_ended": PLAIN,
+    "g.changed_unparked": PLAIN,
+    "g.refused": PLAIN,
+    "g.overlapped": PLAIN,
+    "g.content": PLAIN,
     "g.confirmed_late": PLAIN,
     "g.reopened": PLAIN,
     "g.false_rejection": PLAIN,
@@ -108,17 +116,22 @@ UNDOING: Guards = {
 UP: Guards = {"provider responds": "not p.away", "breaker closed": "not b.open", "no result": "my.result == NOTHING"}
 STORED: Guards = {"stored": "o.status != ABSENT"}
 
-TAKE_LEASE = "o.fence += 1; o.owner = me; o.leased = 1; o.due = 0; o.after = 0"
-RELEASE = "o.leased = 0; o.due = 0"
+CHANGE = "g.changed_ended = g.changed_ended if o.listed else 1"
+"""Part of every write of an order but those that place one or request its cancellation."""
+TAKE_LEASE = f"{CHANGE}; o.fence += 1; o.owner = me; o.leased = 1; o.due = 0; o.after = 0"
+RELEASE = f"{CHANGE}; o.leased = 0; o.due = 0"
 END = (
-    "o.fence += 1; o.owner = NOBODY; o.leased = 0; o.listed = 0; o.due = 0; o.after = 0; o.parked = 0; o.undo = 0;"
+    f"{CHANGE}; o.fence += 1; o.owner = NOBODY; o.leased = 0; o.listed = 0; o.due = 0; o.after = 0; o.parked = 0; o.undo = 0;"
     " o.attempts = 0; o.sweeps = 0"
 )
 REOPENED = "g.reopened = 1 if o.status == REJECTED or o.status == CANCELLED else g.reopened"
 CONFIRM = f"g.confirmed_late = 1 if o.cancel else g.confirmed_late; {REOPENED}; o.status = CONFIRMED; {END}"
 RETURN = "s.units[SHARD] += QUANTITY; increase(SHARD, 1)"
-ASK = "o.cancel = 1; o.listed = 1; o.due = 0; o.after = 0; o.sweeps = 0; o.parked = 0; g.acknowledged = 1"
-UNPARK = "o.parked = 0; o.attempts = 0; o.sweeps = 0; o.due = 0; o.after = 0"
+ASK = "g.asked_twice = 1 if o.cancel else g.asked_twice; o.cancel = 1; o.listed = 1; o.due = 0; o.after = 0; o.sweeps = 0; o.parked = 0; g.acknowledged = 1"
+UNPARK = (
+    f"{CHANGE}; g.changed_unparked = g.changed_unparked if o.parked else 1; o.parked = 0; o.attempts = 0;"
+    " o.sweeps = 0; o.due = 0; o.after = 0"
+)
 CANCELLABLE: Guards = {"stock is held": holds_stock("o"), "not requested yet": "not o.cancel"}
 
 DECISION = "a decision without an effect"
@@ -135,12 +148,12 @@ CUSTOMER = (
     Step(name="publish", by="customer", at=SEND, to=IDLE, then="q.visible += 1"),
     Step(name="publish_fails", unseen=LOST, by="customer", at=SEND, to=IDLE, fault="sends"),
     Step(name="ask_to_cancel", unseen=READING, by="customer", at=IDLE, to=ASKED,
-         facts={"pending": "o.status == PENDING", "wanted": "not g.acknowledged"}, then="copy()"),
+         facts={"pending": "o.status == PENDING", "wanted": "not g.content and not g.acknowledged"}, then="copy()"),
     Step(name="cancel_pending", by="customer", at=ASKED, to=IDLE, otherwise=IDLE,
          when={"pending": "my.status == PENDING"}, condition=UNCHANGED,
          then=f"{REOPENED}; o.status = CANCELLED; {END}; g.acknowledged = 1"),
     Step(name="request_cancel", by="customer", at=IDLE, to=SEND, otherwise=IDLE,
-         facts={**STORED, "not pending": "o.status != PENDING", "wanted": "not g.acknowledged"},
+         facts={**STORED, "not pending": "o.status != PENDING", "wanted": "not g.content and not g.asked_twice"},
          condition=CANCELLABLE, then=ASK),
 )
 
@@ -156,7 +169,7 @@ DELIVERY = (
     Step(name="acknowledge", at=SETTLE, to=IDLE, then="q.flight -= 1"),
     Step(name="postpone", at=BACK_OFF, to=IDLE, then="q.flight -= 1; q.postponed += 1"),
     Step(name="redeliver", by="visibility", at=IDLE, to=IDLE, facts={"postponed": "q.postponed > 0"},
-         then="q.postponed -= 1; q.visible += 1; q.receives = q.receives + 1 if q.receives < DEFER_AFTER else q.receives",
+         then="q.postponed -= 1; q.visible += 1; q.receives = q.receives + 1 if q.receives <= DEFER_AFTER else q.receives",
          unseen="a message becomes visible without an event"),
     Step(name="duplicate", unseen=WORLD, by="world", at=IDLE, to=IDLE, fault="duplicates", facts=STORED, then="q.visible += 1"),
     Step(name="extend", facts=STORED),
@@ -165,8 +178,8 @@ DELIVERY = (
     Step(name="dead_letter", at=WORKING_AT, to=IDLE, fault="letters", then="q.flight -= 1"),
 )
 
-TO_RESERVE: Guards = {**WORKING, "pending": "my.status == PENDING", "to be paid": "o.paid"}
-TO_CONFIRM: Guards = {**WORKING, "pending": "my.status == PENDING", "nothing to pay": "not o.paid"}
+TO_RESERVE: Guards = {**WORKING, "pending": "my.status == PENDING", "to be paid": "my.paid"}
+TO_CONFIRM: Guards = {**WORKING, "pending": "my.status == PENDING", "nothing to pay": "not my.paid"}
 IN_STOCK: Guards = {"in stock": "s.units[SHARD] >= QUANTITY"}
 TAKEN = "s.units[SHARD] -= QUANTITY"
 WORK = (
@@ -201,7 +214,7 @@ STOCK = (
                 "no proof yet": "not my.again or not my.even"},
          then="my.cursor = 0; my.again = 1; my.even = 1"),
     Step(name="prove_shortage", at=SCAN, to=PROVEN, unseen=DECISION, facts={"all read": "my.cursor == 2"},
-         when={"too little": "my.again or my.seen[0] + my.seen[1] < QUANTITY", "read twice": "my.again",
+         when={"read twice": "my.again",
                "no increase between the reads": "my.even"}),
     Step(name="plan", at=SCAN, to=PLANNED, unseen=DECISION,
          facts={"all read": "my.cursor == 2", "enough": "my.seen[0] + my.seen[1] >= QUANTITY",
@@ -229,7 +242,7 @@ STOCK = (
     Step(name="put_product", by="stock", at=IDLE, to=IDLE),
 )
 
-CREATING: Guards = {**PAYING, "no payment": "my.payment == 0 and my.created == 0"}
+CREATING: Guards = {**PAYING, "no payment yet": "my.payment == 0 and my.created == 0"}
 CONFIRMING: Guards = {
     **PAYING,
     "payment stored": "my.payment != 0",
@@ -249,9 +262,9 @@ PAYMENT = (
     Step(name="create_replayed", when=CREATING, facts={**UP, "spoiled key": f"{CREATE_KEY} == SPOILED"},
          then="my.result = SPENT_CREATE"),
     Step(name="create_declined", when=CREATING, fault="declines", facts={**UP, "new key": f"{CREATE_KEY} == 0"},
-         then="my.result = DECLINED"),
+         then="my.result = DECLINED; g.refused = 1"),
     Step(name="note_payment", when={**PAYING, "created": "my.payment == 0 and my.created != 0"}, condition=UNCHANGED,
-         then="o.payment = my.created; refresh()"),
+         then=f"{CHANGE}; o.payment = my.created; refresh()"),
     Step(name="retrieve", facts=UP, when={**PAYING, "payment stored": "my.payment != 0",
                                           "not known": "my.payment != my.created and not my.looked"},
          then="my.looked = 1; my.result = GONE if p.state[my.payment] == CANCELED else"
@@ -263,57 +276,60 @@ PAYMENT = (
          then="my.result = PAID if p.state[my.payment] == SUCCEEDED else GONE"),
     Step(name="confirm_declined", when=CONFIRMING, fault="declines",
          facts={**OPEN_INTENT, "no saved response": f"{KEY} == NO_RESPONSE"},
-         then=f"{KEY} = KEY_DECLINED; p.declined[my.payment] = 1; my.result = DECLINED"),
+         then=f"{KEY} = KEY_DECLINED; p.declined[my.payment] = 1; my.result = DECLINED; g.refused = 1"),
     Step(name="confirm_spoiled", when=CONFIRMING, fault="spoils",
-         facts={**OPEN_INTENT, "no saved response": f"{KEY} == NO_RESPONSE", "bounded": "my.n_confirm == 0"},
+         facts={**UP, "no saved response": f"{KEY} == NO_RESPONSE", "bounded": "my.n_confirm == 0"},
          then=f"{KEY} = KEY_SPOILED; my.result = SPENT_CONFIRM"),
     Step(name="confirm_replayed", when=CONFIRMING, facts={**UP, "saved response": f"{KEY} != NO_RESPONSE"},
          then=f"my.result = DECLINED if {KEY} == KEY_DECLINED or p.declined[my.payment] else SPENT_CONFIRM"),
     Step(name="confirm", to=SETTLE, when={**PAYING, "payment stored": "my.payment != 0", "paid": "my.result == PAID"},
          condition=UNCHANGED, then=CONFIRM),
     Step(name="drop_cancelled", when={**PAYING, "payment is gone": "my.result == GONE"}, condition=UNCHANGED,
-         then="o.payment = 0; o.n_create = my.n_create + 1; refresh()"),
+         then=f"{CHANGE}; o.payment = 0; o.n_create = my.n_create + 1; refresh()"),
     Step(name="end_refused", to=SETTLE, condition=UNCHANGED,
          when={**PAYING, "no payment": "my.payment == 0", "declined": "my.result == DECLINED"},
          then=f"{REOPENED}; o.status = REJECTED; {END}; {RETURN}"),
 )
 
+NEW_CANCEL = "not p.spoiled[my.n_undo]"
 UNDO = (
     Step(name="undo_declined", condition=UNCHANGED,
          when={**PAYING, "payment stored": "my.payment != 0", "declined": "my.result == DECLINED"},
-         then="o.undo = REJECT; refresh()"),
+         then=f"{CHANGE}; o.undo = REJECT; refresh()"),
     Step(name="undo_differing", condition=UNCHANGED, when={**PAYING, "differs": "my.result == DIFFERS"},
-         then="o.undo = REPLACE; refresh()"),
+         then=f"{CHANGE}; o.undo = REPLACE; refresh()"),
     Step(name="undo_cancelled", condition=UNCHANGED,
          when={**OWNING, "payment stored": "my.payment != 0", "cancellation requested": "my.cancel",
                "no final undo": "my.undo == NO_UNDO or my.undo == REPLACE"},
-         then="o.undo = CANCEL; refresh()"),
-    Step(name="cancel_spoiled", when=UNDOING, fault="spoils", facts={**OPEN_INTENT, "bounded": "my.n_undo == 0"},
+         then=f"{CHANGE}; o.undo = CANCEL; refresh()"),
+    Step(name="cancel_spoiled", when=UNDOING, fault="spoils", facts={**UP, "new key": NEW_CANCEL, "bounded": "my.n_undo == 0"},
          then="p.spoiled[my.n_undo] = 1; my.result = SPENT_UNDO"),
-    Step(name="cancel_replayed", when=UNDOING, facts={**OPEN_INTENT, "spoiled key": "p.spoiled[my.n_undo]"},
+    Step(name="cancel_replayed", when=UNDOING, facts={**UP, "spoiled key": "p.spoiled[my.n_undo]"},
          then="my.result = SPENT_UNDO"),
-    Step(name="cancel_payment", when=UNDOING, facts={**OPEN_INTENT, "new key": "not p.spoiled[my.n_undo]"},
+    Step(name="cancel_payment", when=UNDOING, facts={**OPEN_INTENT, "new key": NEW_CANCEL},
          then="p.state[my.payment] = CANCELED; my.result = GONE"),
-    Step(name="cancel_ended", when=UNDOING, facts={**UP, "intent has ended": "p.state[my.payment] != OPEN"},
+    Step(name="cancel_ended", when=UNDOING,
+         facts={**UP, "intent has ended": "p.state[my.payment] != OPEN", "new key": NEW_CANCEL},
          then="my.result = GONE if p.state[my.payment] == CANCELED else (DIFFERS_PAID if my.undo == REPLACE else PAID)"),
     Step(name="refund", when={**UNDOING, "paid": "my.result == PAID"},
-         facts={"new key": "not p.spoiled[my.n_undo] or p.refunded[my.payment]"},
+         facts={"new key": "not p.spoiled_refund[my.n_undo] or p.refunded[my.payment]"},
          then="p.refunded[my.payment] = 1; my.result = GONE"),
     Step(name="refund_spoiled", when={**UNDOING, "paid": "my.result == PAID"}, fault="spoils",
          facts={"not refunded": "not p.refunded[my.payment]", "bounded": "my.n_undo == 0"},
-         then="p.spoiled[my.n_undo] = 1; my.result = SPENT_UNDO"),
+         then="p.spoiled_refund[my.n_undo] = 1; my.result = SPENT_UNDO"),
     Step(name="refund_replayed", when={**UNDOING, "paid": "my.result == PAID"},
-         facts={"spoiled key": "p.spoiled[my.n_undo] and not p.refunded[my.payment]"}, then="my.result = SPENT_UNDO"),
+         facts={"spoiled key": "p.spoiled_refund[my.n_undo] and not p.refunded[my.payment]"}, then="my.result = SPENT_UNDO"),
     Step(name="end_replaced", when={**UNDOING, "payment is gone": "my.result == GONE", "replaced": "my.undo == REPLACE"},
-         condition=UNCHANGED, then="o.payment = 0; o.undo = NO_UNDO; o.n_create = my.n_create + 1; refresh()"),
+         condition=UNCHANGED, then=f"{CHANGE}; o.payment = 0; o.undo = NO_UNDO; o.n_create = my.n_create + 1; refresh()"),
     Step(name="end_undone", to=SETTLE, condition=UNCHANGED,
          when={**UNDOING, "payment is gone": "my.result == GONE", "not replaced": "my.undo != REPLACE"},
          then=f"{REOPENED}; o.status = CANCELLED if my.cancel else REJECTED; {END}; {RETURN}"),
     Step(name="park_paid_amount", to=SETTLE, condition=UNCHANGED,
-         when={**OWNING, "differs and is paid": "my.result == DIFFERS_PAID"}, then="o.parked = 1; o.leased = 0"),
+         when={**OWNING, "differs and is paid": "my.result == DIFFERS_PAID"},
+         then=f"{CHANGE}; g.parked_cancelled = 1 if o.cancel else g.parked_cancelled; o.parked = 1; o.leased = 0"),
 )
 
-COUNTED = "o.attempts = my.attempts + 1; o.parked = 1 if my.attempts + 1 >= MAX_ATTEMPTS else o.parked"
+COUNTED = f"{CHANGE}; o.attempts = my.attempts + 1; o.parked = 1 if my.attempts + 1 >= MAX_ATTEMPTS else o.parked"
 WAITS = "(o.sweeps > 0 or q.receives >= DEFER_AFTER)"
 FAILURE = (
     Step(name="provider_away", when=OWNING, then="my.result = UNAVAILABLE",
@@ -352,17 +368,18 @@ SWEEPER = (
          facts={"in the outbox": "o.listed and not o.parked and not o.due"},
          when={"after the lease": "not o.leased", "after the scheduled message": "not o.after or q.postponed == 0",
                "after the backlog": "q.sending + q.visible + q.flight == 0"}),
-    Step(name="sweep", by="sweeper", at=IDLE, to=SEND, otherwise=IDLE, facts={"due": "o.due"},
-         condition={"in the outbox": "o.listed and not o.parked"},
-         then="o.due = 0; o.after = 0; o.sweeps = o.sweeps + 1 if o.sweeps <= OVERDUE_SWEEPS else o.sweeps; copy()"),
+    Step(name="find_due", unseen=READING, by="sweeper", at=IDLE, to=ASKED, facts={"due": "o.due"}),
+    Step(name="sweep", by="sweeper", at=ASKED, to=SEND, otherwise=IDLE,
+         condition={"in the outbox": "o.listed and not o.parked", "still due": "o.due"},
+         then=f"{CHANGE}; o.due = 0; o.after = 0; o.sweeps = o.sweeps + 1 if o.sweeps <= OVERDUE_SWEEPS else o.sweeps; copy()"),
     Step(name="republish", by="sweeper", at=SEND, to=IDLE, when={"not overdue": "my.sweeps <= OVERDUE_SWEEPS"},
          then="q.visible += 1; q.receives = 0"),
     Step(name="republish_fails", by="sweeper", at=SEND, to=IDLE, otherwise=IDLE, fault="sends",
          when={"not overdue": "my.sweeps <= OVERDUE_SWEEPS"},
          condition={"still postponed": "o.sweeps == my.sweeps and not o.due and o.listed and not o.parked"},
-         then="o.sweeps = my.sweeps - 1"),
+         then=f"{CHANGE}; o.sweeps = my.sweeps - 1"),
     Step(name="park_overdue", by="sweeper", at=SEND, to=IDLE, otherwise=IDLE, condition=UNCHANGED,
-         when={"overdue": "my.sweeps > OVERDUE_SWEEPS"}, then="o.parked = 1"),
+         when={"overdue": "my.sweeps > OVERDUE_SWEEPS"}, then=f"{CHANGE}; o.parked = 1"),
     Step(name="crash_sweeping", unseen=LOST, by="sweeper", at=SEND, to=IDLE, fault="crashes"),
     Step(name="expire", by="lease", at=IDLE, to=IDLE, then="o.leased = 0", unseen="time passes",
          facts={"leased": "o.leased", "holder has stopped": "o.owner == FORMER"}),
@@ -372,27 +389,32 @@ SWEEPER = (
 
 OPERATOR = (
     Step(name="look_at_parked", unseen=READING, by="operator", at=IDLE, facts={"parked": "o.parked"}, then="copy()"),
+    Step(name="look_at_other", unseen=READING, by="operator", at=IDLE, fault="mistakes", facts=STORED, then="copy()"),
+    Step(name="leave_unparked", unseen=DECISION, by="operator", to=IDLE, when={"not seen parked": "not my.parked"}),
+    Step(name="unpark_cancelled", by="operator", to=SEND, otherwise=IDLE,
+         when={"seen parked": "my.parked", "cancellation requested": "my.cancel"}, condition=UNCHANGED, then=UNPARK),
     Step(name="retry", by="operator", to=SEND, otherwise=IDLE, fault="retries", when={"seen parked": "my.parked"},
          condition=UNCHANGED, then=UNPARK),
     Step(name="reject_pending", by="operator", to=IDLE, otherwise=IDLE,
          when={"seen parked": "my.parked", "pending": "my.status == PENDING"}, condition=UNCHANGED,
-         then=f"{REOPENED}; o.status = REJECTED; {END}"),
+         then=f"{REOPENED}; o.status = REJECTED; {END}; g.refused = 1"),
     Step(name="reject_held", by="operator", to=SEND, otherwise=IDLE,
          when={"seen parked": "my.parked", "not pending": "my.status != PENDING and not my.cancel"},
          condition=CANCELLABLE, then=ASK),
-    Step(name="unpark_cancelled", by="operator", to=SEND, otherwise=IDLE,
-         when={"seen parked": "my.parked", "cancellation requested": "my.cancel"}, condition=UNCHANGED, then=UNPARK),
     Step(name="publish_parked", by="operator", at=SEND, to=IDLE, then="q.visible += 1"),
 )
 
+REST = "nobody(my.status or my.created)"
+"""No attempt runs."""
 PROVIDER = (
     Step(name="forget_keys", by="provider", at=IDLE, to=IDLE, fault="days", unseen="a key is forgotten without an event",
          then="p.by_key[0] = 0; p.by_key[1] = 0; p.by_key[2] = 0; p.saved[3] = 0; p.saved[4] = 0; p.saved[6] = 0;"
-         " p.saved[7] = 0; p.spoiled[0] = 0"),
+         " p.saved[7] = 0; p.spoiled[0] = 0; p.spoiled_refund[0] = 0"),
     Step(name="cancel_by_hand", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="hands", then="p.state[1] = CANCELED",
          facts={"open": "p.state[1] == OPEN", "stored": "o.payment == 1", "bounded": "o.n_create == 0"}),
-    Step(name="change_amount", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="hands", then="p.differs[1] = 1",
-         facts={"open": "p.state[1] == OPEN", "stored": "o.payment == 1", "bounded": "o.n_create == 0"}),
+    Step(name="change_amount", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="hands", then=f"p.differs[1] = 1; g.overlapped = 0 if {REST} else 1",
+         facts={"not cancelled": "p.state[1] != CANCELED", "stored": "o.payment == 1", "order is open": "o.listed",
+                "bounded": "o.n_create == 0"}),
     Step(name="go_away", unseen=WORLD, by="provider", at=IDLE, to=IDLE, fault="outages", facts={"here": "not p.away"},
          then="p.away = 1"),
     Step(name="come_back", unseen=WORLD, by="recovery", at=IDLE, to=IDLE, facts={"away": "p.away"}, then="p.away = 0"),

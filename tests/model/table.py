@@ -14,6 +14,8 @@ Effects are assignments, and calls of
     placed()       take the order as its message has it: as it was placed
     increase(i, c) count an increase of stock shard i if c holds
 
+In an expression, nobody(c) is true if c holds in no actor's memory.
+
 `promela.py` turns the table into PROMELA; `conformance.py` evaluates the same text along recorded histories.
 """
 

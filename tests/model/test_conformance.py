@@ -8,10 +8,14 @@ import pytest
 
 from tests.model.conformance import Call, Event, Refused, Walker, Write
 from tests.model.simulated import events, limits
+from tests.model.stages import STAGES, Stage
+from tests.model.steps import TABLE
 from tests.simulation.life import live
 from tests.simulation.plan import plan_of
 
 SEEDS = 4
+QUICK_STAGES = [stage for stage in STAGES if stage.name != "overdue"]
+"""Stages that take a second at most: the other one lasts more than a simulated day."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -44,6 +48,26 @@ def first_order_write(history: list[Event], status: str) -> tuple[int, Write]:
 def test_histories_of_the_simulation_are_allowed() -> None:
     taken = sum((walk(recorded(seed)) for seed in range(SEEDS)), Counter())
     assert {"accept", "reserve", "create", "note_payment", "confirm_payment", "confirm", "confirm_unpaid"} <= set(taken)
+
+
+@pytest.mark.parametrize("stage", QUICK_STAGES, ids=lambda stage: stage.name)
+def test_a_staged_run_takes_its_transitions(stage: Stage) -> None:
+    assert stage.takes <= walk(events(stage.play())).keys()
+
+
+def test_a_stage_names_observable_transitions() -> None:
+    named = frozenset().union(*(stage.takes for stage in STAGES))
+    assert named <= {step.name for step in TABLE.values() if not step.unseen}
+
+
+def test_an_operator_who_changes_an_order_that_is_not_parked_is_refused(history: list[Event]) -> None:
+    position, write = first_order_write(history, "reserved")
+    (order,) = (item for item in write.items if item.table == "orders")
+    assert order.after is not None
+    claimed = {"status": "reserved", "fence": order.after["fence"], "lease_owner": order.after["lease_owner"]}
+    meddled = replace(order, before=order.after, after={**order.after, "sweeps": 0}, claimed=claimed)
+    with pytest.raises(Refused, match="no step"):
+        walk([*history[: position + 1], Write(by="operator", items=(meddled,))])
 
 
 def test_a_confirmation_of_an_unpaid_payment_is_refused(history: list[Event]) -> None:

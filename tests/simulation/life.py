@@ -91,6 +91,8 @@ class StormyWorld(World):
 
 
 class Life:
+    rest_seconds = REST_SECONDS
+
     def __init__(self, world: StormyWorld, plan: Plan) -> None:
         self.world = world
         self.plan = plan
@@ -119,7 +121,7 @@ class Life:
         helping = self._start(self._operate(until=float("inf")))
         if customers and (await asyncio.wait(customers, timeout=ANSWER_SECONDS))[1]:
             self.watch.violations["a customer asks and asks, and gets no answer"] = None
-        rests = await self.world.until(self._is_at_rest, within=REST_SECONDS, every=2.0)
+        rests = await self.world.until(self._is_at_rest, within=self.rest_seconds, every=2.0)
         helping.cancel()
         for machine in self.world.fleet.processors:
             if machine.task.done():
@@ -422,9 +424,9 @@ def small_outbox() -> Iterator[None]:
         yield
 
 
-def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = False) -> Outcomes:
-    """Play the plan in a new world, and return what came of it."""
-    rules = Rules(
+def rules_of(plan: Plan) -> Rules:
+    """Return the rules of the world in which a plan is played."""
+    return Rules(
         queue=QueueRules(quota=plan.quota, depth_age=30.0),
         tables=TableRules(units_per_second=plan.table_units),
         provider=ProviderRules(calls_per_second=plan.calls_per_second, burst=plan.calls_per_second),
@@ -432,6 +434,18 @@ def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = F
         processor=PROCESSOR,
         gauge_seconds=3600.0,
     )
+
+
+def live(
+    plan: Plan,
+    *,
+    schedule: Schedule | None = None,
+    keep_effects: bool = False,
+    make_life: Callable[[StormyWorld, Plan], Life] = Life,
+    rules: Rules | None = None,
+) -> Outcomes:
+    """Play the plan in a new world, and return what came of it."""
+    rules = rules or rules_of(plan)
     outcomes = Outcomes(plan.token)
     lives: list[Life] = []
 
@@ -439,7 +453,7 @@ def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = F
         assert isinstance(world, StormyWorld)
         if keep_effects:
             outcomes.effects = world.history.keep_effects()
-        lives.append(Life(world, plan))
+        lives.append(make_life(world, plan))
         await lives[0].play()
 
     with small_outbox():

@@ -7,7 +7,13 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any, TypeVar
 
-from order_processor.payments.gateway import FailureReason, Payment, PaymentStatus, PaymentUnavailable
+from order_processor.payments.gateway import (
+    FailureReason,
+    Payment,
+    PaymentDeclined,
+    PaymentStatus,
+    PaymentUnavailable,
+)
 from order_processor.payments.stripe_gateway import DEADLINE_SECONDS, idempotency_key
 from order_shared.domain.order.payments import Charge, PaymentCall
 from tests.fakes_payments import MemoryGateway
@@ -73,8 +79,6 @@ class Provider(MemoryGateway):
         self._allowed_at = 0.0
         self._turns = count()
         self._loses_answer = False
-        self._answered: set[str] = set()
-        """Idempotency keys under which a success is saved."""
 
     def gateway(self, link: Link) -> "ProviderGateway":
         return ProviderGateway(self, link)
@@ -120,7 +124,7 @@ class Provider(MemoryGateway):
         key = await super()._begin(charge, call)
         turn = next(self._turns) % 5 if self.outage is Outage.SAVED_ERROR else None
         self._loses_answer = turn == 1
-        if turn == 0 or self.outage is Outage.REFUSED:
+        if (turn == 0 or self.outage is Outage.REFUSED) and key not in self.answered:
             self._save_failure(key, REASONS[self.outage or Outage.REFUSED], call)
         return key
 
@@ -132,13 +136,13 @@ class Provider(MemoryGateway):
     def save_failure(self, charge: Charge, call: PaymentCall) -> None:
         """Answer this call and its repetitions by 500, unless its key has an answer. Raises IdempotencyKeySpent."""
         key = idempotency_key(charge, call)
-        if key not in self.failures and key not in self._answered:
+        if key not in self.failures and key not in self.answered:
             self._save_failure(key, FailureReason.PROVIDER_ERROR, call)
 
     def record(self, call: str, charge: Charge, outcome: object, *, by: str) -> None:
         """Remember that a call has been answered, and by what."""
-        if call in SAVED_CALLS and not isinstance(outcome, Exception):
-            self._answered.add(idempotency_key(charge, PaymentCall(call)))
+        if call in SAVED_CALLS and (isinstance(outcome, PaymentDeclined) or not isinstance(outcome, Exception)):
+            self.answered.add(idempotency_key(charge, PaymentCall(call)))
         if self._history.effects is not None:
             after = type(outcome).__name__ if isinstance(outcome, Exception) else outcome
             self._history.record(Border.PROVIDER, call, by=by, subject=charge.order_id, before=charge, after=after)
