@@ -154,6 +154,10 @@ def _sound_faults(rest: Rest) -> Iterator[str]:
     totals = rest.world.history.totals
     if Fault.DUPLICATE not in rest.plan.rates and totals[What.RESENT_SCHEDULED]:
         yield f"{totals[What.RESENT_SCHEDULED]} messages were added for orders that had one"
+    if Fault.DUPLICATE in rest.plan.rates:
+        return  # of two failures at a time, one may be counted
+    for order_id in rest.world.provider.tried_again if Fault.LATE not in rest.plan.rates else ():
+        yield f"{order_id}: a payment was confirmed again after it had been declined"
     crashes = rest.world.provider.crashes
     for order_id, life in rest.watch.lives.items():
         counted = sum(

@@ -30,16 +30,23 @@ def cancels(plan: Plan, dice: Random) -> Plan:
         order(
             number,
             dice,
-            token=dice.choice((*TOKENS, Token.FAILS_ONCE)),
-            cancels_after=dice.uniform(0.0, 1.0),
+            token=dice.choice((None, Token.WORKS, Token.WORKS, Token.DECLINED, Token.DECLINED, Token.FAILS_ONCE)),
+            cancels_after=dice.choice((dice.uniform(0.0, 1.6), dice.uniform(0.6, 1.3))),
             cancels_twice=dice.random() < 0.5,
             if_match=dice.random() < 0.5,
             probes=(Probe.OTHER_VERSION,) if dice.random() < 0.3 else (),
             reference=f" PO-{number}",
         )
-        for number in range(10)
+        for number in range(16)
     )
-    return sound(plan, Theme.CANCELS, orders, ways=(dice.choice((0.02, 0.1)), 0.01, 0.1), processors=2)
+    return sound(
+        plan,
+        Theme.CANCELS,
+        orders,
+        ways=(dice.choice((0.05, 0.1)), 0.01, 0.1),
+        processors=2,
+        rounds=dice.choice((3, 12)),
+    )
 
 
 def scarce(plan: Plan, dice: Random) -> Plan:
@@ -84,10 +91,10 @@ def twins(plan: Plan, dice: Random) -> Plan:
         order(
             number,
             dice,
-            at=dice.choice((1.0, 2.0)),
+            at=0.5 + 0.3 * number,
             quantities=first.quantities,
             twin=dice.random() < 0.5,
-            posts=dice.choice((1, 2, 3)),
+            posts=dice.choice((1, 1, 2, 3)),
             reference=dice.choice((None, f"PO-{number}", f" PO-{number}")),
             reference_taken=dice.random() < 0.3,
             key_used_before=dice.random() < 0.2,
@@ -116,25 +123,20 @@ def amounts(plan: Plan, dice: Random) -> Plan:
         order(
             number,
             dice,
-            token=dice.choice((Token.WORKS, Token.WORKS, Token.FAILS_ONCE)),
-            cancels_after=dice.uniform(0.0, 6.0) if dice.random() < 0.3 else None,
+            token=dice.choice((Token.WORKS, Token.FAILS_ONCE, Token.FAILS_ONCE, Token.DECLINED)),
+            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.3 else None,
         )
-        for number in range(8)
+        for number in range(10)
     )
     kinds = (EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CANCELLED)
     return sound(
         plan,
         Theme.AMOUNTS,
         orders,
-        rates={
-            Fault.LOST_RESPONSE: 0.3,
-            Fault.LATE: 0.1,
-            Fault.SAVED_FAILURE: 0.1,
-            Fault.UNREADABLE: dice.choice((0.0, 0.3)),
-        },
-        borders=frozenset({Border.PROVIDER, Border.TABLES} if dice.random() < 0.5 else {Border.PROVIDER}),
-        events=events(*((dice.choice(kinds), dice.uniform(0.0, 8.0), 20.0, dice.randrange(9)) for _ in range(8))),
-        settings={"retry_cap_seconds": 4.0},
+        rates={Fault.LOST_REQUEST: 0.15, Fault.LOST_RESPONSE: 0.2, Fault.LATE: 0.3, Fault.UNREADABLE: 0.2},
+        borders=dice.choice((frozenset({Border.PROVIDER, Border.TABLES}), frozenset({Border.PROVIDER}))),
+        events=events(*((dice.choice(kinds), dice.uniform(0.0, 8.0), 20.0, dice.randrange(9)) for _ in range(14))),
+        settings={"retry_cap_seconds": 4.0, "storage_deadline_seconds": 2.0},
         operators=True,
         processors=2,
         storm_seconds=100.0,

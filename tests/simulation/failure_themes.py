@@ -21,6 +21,8 @@ def poison(plan: Plan, dice: Random) -> Plan:
         orders,
         events=happening,
         settings=settings,
+        rates=dice.choice(({}, {Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5})),
+        borders=frozenset({Border.PROVIDER}),
         storm_seconds=200.0,
         operators=True,
         processors=2,
@@ -136,23 +138,34 @@ def short_leases(plan: Plan, dice: Random) -> Plan:
 
 def slow(plan: Plan, dice: Random) -> Plan:
     """Provider or tables so slow that a message is extended, or lost, while it is handled."""
-    is_table = dice.random() < 0.4
-    orders = (order(number, dice, token=dice.choice((None, *PAID, Token.FAILS_ONCE))) for number in range(7))
+    is_table = dice.random() < 0.5
+    orders = (
+        order(
+            number,
+            dice,
+            at=dice.uniform(0.0, 20.0),
+            token=dice.choice((Token.WORKS, Token.DECLINED, Token.FAILS_ONCE, None if is_table else Token.WORKS)),
+            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.4 else None,
+        )
+        for number in range(9)
+    )
+    queue_fails = ((EventKind.QUEUE_DOWN, 5.0 + 8 * number, dice.uniform(3.0, 6.0), 0) for number in range(5))
     return sound(
         plan,
         Theme.SLOW,
         orders,
-        stock=dict.fromkeys(SKUS, (1, 1, 1) if is_table else (40,)),
-        rates=dice.choice(({}, {Fault.EXPIRED: 0.4})) if not is_table else {Fault.EXPIRED: 0.5},
+        stock=dict.fromkeys(SKUS, (2, 2, 2) if is_table else (40,)),
+        rates=dice.choice(({}, {Fault.EXPIRED: 0.2})),
+        events=events(*queue_fails) if dice.random() < 0.7 else (),
         borders=frozenset({Border.PROVIDER}),
-        ways=(1.5 if is_table else 0.004, dice.choice((0.01, 0.5)), 0.1 if is_table else 3.0),
+        ways=(1.0 if is_table else 0.004, dice.choice((0.01, 0.3)), 0.1 if is_table else 2.5),
         settings={
             "visibility_seconds": 3 if is_table else 6,
             "receive_wait_seconds": 2,
             "concurrency": 2,
             "retry_cap_seconds": 4.0,
         },
-        processors=2,
+        processors=3,
         storm_seconds=60.0,
     )
 

@@ -188,8 +188,11 @@ class Life:
 
 
 @contextmanager
-def small_outbox(pace: int) -> Iterator[None]:
-    """Let the outbox have few keys, and its waits be shorter by the factor `pace`, until the end of the block."""
+def small_world(pace: int, rounds: int | None) -> Iterator[None]:
+    """Let the outbox have few keys, and its waits be shorter by the factor `pace`, until the end of the block.
+
+    `rounds` replaces the number of an order's steps in one delivery.
+    """
     parked = outbox.PARKED_SHARDS[:OUTBOX_KEYS]
     with (
         mock.patch.object(outbox, "SWEPT_SHARDS", outbox.SWEPT_SHARDS[:OUTBOX_KEYS]),
@@ -198,6 +201,7 @@ def small_outbox(pace: int) -> Iterator[None]:
         mock.patch.object(sweep_schedule, "CAP", sweep_schedule.CAP / pace),
         mock.patch.object(sweep_schedule, "PARK_AFTER", sweep_schedule.PARK_AFTER / pace),
         mock.patch.object(flows, "CAP", sweep_schedule.CAP / pace),
+        mock.patch.object(flows, "ROUNDS", rounds or flows.ROUNDS),
     ):
         yield
 
@@ -231,7 +235,7 @@ def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = F
         lives.append(Life(world, plan, book))
         await lives[0].play()
 
-    with small_outbox(plan.pace):
+    with small_world(plan.pace, plan.rounds):
         try:
             simulate(
                 plan.seed,

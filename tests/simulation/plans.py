@@ -157,6 +157,8 @@ class Plan:
     quota: int
     table_units: float
     calls_per_second: float
+    rounds: int | None = None
+    """Steps of an order in one delivery; None is the default."""
     fault_limit: int | None = None
     removed: tuple[str, ...] = field(default=())
 

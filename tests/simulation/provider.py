@@ -71,6 +71,8 @@ class Provider(MemoryGateway):
         """Orders, by id, whose calls fail with an error that nobody expects."""
         self.crashes: Counter[str] = Counter()
         """Calls that failed because their order is poisoned, by order."""
+        self.tried_again: list[str] = []
+        """Orders whose payments were confirmed again after they had been declined."""
         self.calls_of: defaultdict[str, list[str]] = defaultdict(list)
         """Calls by order."""
         self.watched: Callable[[str, str], AbstractContextManager[None]] = lambda *_: nullcontext()
@@ -113,6 +115,8 @@ class Provider(MemoryGateway):
         return payment_id
 
     async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        if charge.payment_id in self.payments and self.payments[charge.payment_id].declined:
+            self.tried_again.append(charge.order_id)
         status = await super().confirm(charge, token)
         self._lose_answer("confirm")
         return status

@@ -82,11 +82,11 @@ class Rules:
             case "overdue":
                 return bool(before.get("sweeps", 0) > self._overdue)
             case _:
-                return "payment_id" in after and self._amount_differs(after)
+                return "cancel_requested_at" not in after and "payment_id" in after and self._was_paid_wrongly(after)
 
-    def _amount_differs(self, item: Item) -> bool:
+    def _was_paid_wrongly(self, item: Item) -> bool:
         payment = self._provider.payments[item["payment_id"]]
-        return payment.amount != to_order(item).total
+        return payment.status is PaymentStatus.SUCCEEDED and payment.amount != to_order(item).total
 
     def _lease_faults(self, before: Item, after: Item, by: str, now: int) -> Iterator[str]:
         owner, until = before.get("lease_owner"), before.get("lease_until", 0)

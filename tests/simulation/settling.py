@@ -8,8 +8,10 @@ due after that delivery.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
-from order_processor.order.flows import DEFER_AFTER
+from order_processor.order.flows import DEFER_AFTER, RETRY_GRACE
+from order_processor.schedule import SweepSchedule
 from order_shared.domain.clock import to_millis
 from order_shared.messaging.delivery import Delivery
 from tests.simulation.faults import Fault
@@ -21,6 +23,8 @@ from tests.simulation.world import World
 
 SWEEP_SECONDS = 3.0
 """Time in which a sweep ends that was under way when its machine was told to stop."""
+SETTLE_MS = 1500
+"""Time from the write that reschedules an order to the deletion of its message."""
 CRASHES = frozenset({Fault.UNEXPECTED, Fault.UNREADABLE})
 """Faults after which a failure cannot be noted, so that its message is delivered again without limit."""
 PAUSES = ("the payment provider is down", "the rate at the payment provider is used up")
@@ -51,6 +55,7 @@ class SettlingCheck:
         """Time from which each delivery's visibility counts, by receipt."""
         self._released: set[str] = set()
         self._stopped = stopped
+        self._schedule = SweepSchedule(timedelta(seconds=world.processor_settings.sweep_base_seconds))
         self._world = world
         self._plan = plan
         self._watch = watch
@@ -117,7 +122,7 @@ class SettlingCheck:
         if settling.seconds is None and error is None and not _was_done(handling):
             yield f"its message was deleted, but the order is {_summary(states[-1][1])}"
         if self._plan.is_sound and settling.seconds != 0:
-            yield from self._release_faults(settling, handling, is_deferred=error is not None)
+            yield from self._release_faults(settling, handling, error)
         if settling.seconds is None and error is not None and settling.receive_count < DEFER_AFTER:
             yield from self._early_faults(settling, states, error)
 
@@ -138,10 +143,10 @@ class SettlingCheck:
             yield "its message was extended before half of its time was over"
         self._beats[settling.receipt] = now
 
-    def _release_faults(self, settling: Settling, handling: _Handling, *, is_deferred: bool) -> Iterator[str]:
+    def _release_faults(self, settling: Settling, handling: _Handling, error: str | None) -> Iterator[str]:
         """Check an order whose handling ended without its end, by the state that the last write left."""
         item = handling.states[-1][1]
-        if settling.seconds is None and not is_deferred:
+        if settling.seconds is None and error is None:
             return
         if "open_shard" not in item or "parked" in item:
             return
@@ -150,8 +155,18 @@ class SettlingCheck:
         if item.get("lease_owner") == handling.attempt and item["lease_until"] >= handling.now_ms:
             yield f"its message was given up, but it is leased for {item['lease_until'] - handling.now_ms} ms"
         left = item["due_at"] - handling.now_ms
-        if settling.seconds is not None and left <= 1000 * settling.seconds:
-            yield f"its message comes in {settling.seconds} s, but it is due in {left / 1000:.1f} s"
+        if item.get("lease_owner", handling.attempt) != handling.attempt or any(
+            text in (error or "") for text in PAUSES
+        ):
+            return
+        sweeps = item.get("sweeps", 0)
+        wait = (
+            self._schedule.wait(sweeps)
+            if settling.seconds is None
+            else timedelta(seconds=settling.seconds) + RETRY_GRACE
+        )
+        if abs(left - 1000 * wait.total_seconds()) > SETTLE_MS:
+            yield f"its message comes in {settling.seconds} s, and after {sweeps} sweeps it is due in {left / 1000:.1f} s"
 
     def _delivery(self, settling: Settling) -> Delivery | None:
         """Return the delivery that is being settled, if its machine still has it."""
