@@ -157,7 +157,7 @@ def _sound_faults(rest: Rest) -> Iterator[str]:
     if Fault.DUPLICATE in rest.plan.rates:
         return  # of two failures at a time, one may be counted
     for order_id in rest.world.provider.tried_again if Fault.LATE not in rest.plan.rates else ():
-        yield f"{order_id}: a payment was confirmed again after it had been declined"
+        yield f"{order_id}: a payment was confirmed again after it had ended"
     crashes = rest.world.provider.crashes
     for order_id, life in rest.watch.lives.items():
         counted = sum(

@@ -45,14 +45,14 @@ def cancels(plan: Plan, dice: Random) -> Plan:
         orders,
         ways=(dice.choice((0.05, 0.1)), 0.01, 0.1),
         processors=2,
-        rounds=dice.choice((3, 12)),
+        rounds=12 if plan.turn % 2 else 3,
     )
 
 
 def scarce(plan: Plan, dice: Random) -> Plan:
     """Orders for more than a shard has, all at once: each moves stock to its own shard, also that of the others."""
     shards = dice.choice((2, 3, 4))
-    is_scattered = dice.random() < 0.5
+    is_scattered = plan.turn % 2 == 0
     most = 3 if is_scattered else dice.choice((1, 2, 4))
     orders = (
         order(
@@ -113,7 +113,7 @@ def twins(plan: Plan, dice: Random) -> Plan:
         stock=dict.fromkeys(SKUS, (200,)),
         apis=2,
         api={"cancel_window": timedelta(seconds=3)},
-        rates=dice.choice(({}, {Fault.LOST_RESPONSE: 0.1, Fault.LOST_REQUEST: 0.1})),
+        rates={Fault.LOST_RESPONSE: 0.1, Fault.LOST_REQUEST: 0.1} if plan.turn % 2 else {},
         borders=frozenset({Border.TABLES}),
     )
 
@@ -134,7 +134,7 @@ def amounts(plan: Plan, dice: Random) -> Plan:
         Theme.AMOUNTS,
         orders,
         rates={Fault.LOST_REQUEST: 0.15, Fault.LOST_RESPONSE: 0.2, Fault.LATE: 0.3, Fault.UNREADABLE: 0.2},
-        borders=dice.choice((frozenset({Border.PROVIDER, Border.TABLES}), frozenset({Border.PROVIDER}))),
+        borders=frozenset({Border.PROVIDER, Border.TABLES} if plan.turn % 2 else {Border.PROVIDER}),
         events=events(*((dice.choice(kinds), dice.uniform(0.0, 8.0), 20.0, dice.randrange(9)) for _ in range(14))),
         settings={"retry_cap_seconds": 4.0, "storage_deadline_seconds": 2.0},
         operators=True,

@@ -21,7 +21,7 @@ def poison(plan: Plan, dice: Random) -> Plan:
         orders,
         events=happening,
         settings=settings,
-        rates=dice.choice(({}, {Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5})),
+        rates={Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5} if plan.turn % 2 else {},
         borders=frozenset({Border.PROVIDER}),
         storm_seconds=200.0,
         operators=True,
@@ -47,34 +47,33 @@ def lost_messages(plan: Plan, dice: Random) -> Plan:
 
 def letters(plan: Plan, dice: Random) -> Plan:
     orders = (order(number, dice, cancels_after=dice.choice((None, 0.5))) for number in range(3))
-    kinds = dice.sample(range(6), 4)
-    faults = (
-        {Fault.LOST_REQUEST: 0.1, Fault.LOST_RESPONSE: 0.2, Fault.REFUSED_ENTRY: 0.3} if dice.random() < 0.5 else {}
-    )
+    faults = {Fault.LOST_REQUEST: 0.1, Fault.LOST_RESPONSE: 0.2, Fault.REFUSED_ENTRY: 0.3} if plan.turn % 2 else {}
     return sound(
         plan,
         Theme.LETTERS,
         orders,
-        events=events(*((EventKind.LETTER, dice.uniform(0.0, 5.0), 0.0, kind) for kind in kinds)),
+        events=events(*((EventKind.LETTER, dice.uniform(0.0, 5.0), 0.0, kind) for kind in range(6))),
         rates=faults,
         borders=frozenset({Border.QUEUE}),
     )
 
 
 def drain(plan: Plan, dice: Random) -> Plan:
-    orders = (order(number, dice, at=dice.uniform(0.0, 20.0), token=dice.choice(PAID)) for number in range(10))
-    kinds = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
+    """Machines that have to leave work unfinished, or that have time for it while the queue is away for a while."""
+    is_short = plan.turn % 2 == 0
+    orders = (order(number, dice, at=dice.uniform(0.0, 20.0), token=dice.choice(PAID)) for number in range(14))
+    kinds = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
     return sound(
         plan,
         Theme.DRAIN,
         orders,
         events=events(
-            *((dice.choice(kinds), dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for _ in range(4)),
-            *(((EventKind.QUEUE_DOWN, dice.uniform(0.0, 20.0), 8.0, 0),) if dice.random() < 0.3 else ()),
+            *((kind, dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for kind in kinds),
+            *(() if is_short else ((EventKind.QUEUE_DOWN, dice.uniform(5.0, 20.0), 8.0, 0),)),
         ),
-        ways=(0.05, dice.choice((0.01, 0.3)), dice.choice((0.5, 4.0))),
+        ways=(0.05, 0.3 if is_short else 0.01, 4.0 if is_short else 0.5),
         settings={
-            "drain_seconds": dice.choice((3.0, 30.0)),
+            "drain_seconds": 3.0 if is_short else 30.0,
             "receive_wait_seconds": dice.choice((2, 20)),
             "concurrency": 2,
         },
@@ -84,7 +83,9 @@ def drain(plan: Plan, dice: Random) -> Plan:
 
 
 def outage(plan: Plan, dice: Random) -> Plan:
-    orders = (order(number, dice, token=Token.WORKS, at=dice.uniform(0.0, 10.0)) for number in range(10))
+    orders = (
+        order(number, dice, token=dice.choice((Token.WORKS, *PAID)), at=dice.uniform(0.0, 10.0)) for number in range(10)
+    )
     kinds = (Outage.NO_CONNECTION, Outage.LIMITED, Outage.SERVER_ERROR, Outage.WRONG_KEY)
     which = tuple(Outage).index(dice.choice(kinds))
     return sound(
@@ -92,6 +93,8 @@ def outage(plan: Plan, dice: Random) -> Plan:
         Theme.OUTAGE,
         orders,
         events=events((EventKind.PROVIDER_DOWN, dice.uniform(0.0, 3.0), dice.choice((60.0, 150.0)), which)),
+        rates={Fault.LOST_RESPONSE: 0.15},
+        borders=frozenset({Border.PROVIDER}),
         settings={"retry_cap_seconds": dice.choice((2.0, 20.0))},
         storm_seconds=160.0,
     )
@@ -138,7 +141,7 @@ def short_leases(plan: Plan, dice: Random) -> Plan:
 
 def slow(plan: Plan, dice: Random) -> Plan:
     """Provider or tables so slow that a message is extended, or lost, while it is handled."""
-    is_table = dice.random() < 0.5
+    is_table = plan.turn % 2 == 1
     orders = (
         order(
             number,
@@ -156,7 +159,7 @@ def slow(plan: Plan, dice: Random) -> Plan:
         orders,
         stock=dict.fromkeys(SKUS, (2, 2, 2) if is_table else (40,)),
         rates=dice.choice(({}, {Fault.EXPIRED: 0.2})),
-        events=events(*queue_fails) if dice.random() < 0.7 else (),
+        events=events(*queue_fails),
         borders=frozenset({Border.PROVIDER}),
         ways=(1.0 if is_table else 0.004, dice.choice((0.01, 0.3)), 0.1 if is_table else 2.5),
         settings={
@@ -175,7 +178,7 @@ def contended(plan: Plan, dice: Random) -> Plan:
         order(number, dice, cancels_after=dice.choice((None, dice.uniform(0.0, 2.0))), at=dice.uniform(0.0, 3.0))
         for number in range(8)
     )
-    crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if dice.random() < 0.5 else {}
+    crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if plan.turn % 2 else {}
     return sound(
         plan,
         Theme.CONTENDED,

@@ -5,6 +5,7 @@ event 0 and slow requests, and with no fault after the first twelve.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from zlib import crc32
 
@@ -78,8 +79,9 @@ def _drawn(seed: str) -> Plan:
         settings={"concurrency": dice.choice((4, 4, 24))},
     )
     number = int(seed) if seed.isdecimal() else crc32(seed.encode())
-    theme = TURNS[number % len(TURNS)]
-    return plan if theme is Theme.STORM else THEMES[theme](plan, dice)
+    turn, position = divmod(number, len(TURNS))
+    theme = TURNS[position]
+    return plan if theme is Theme.STORM else THEMES[theme](replace(plan, turn=turn), dice)
 
 
 def _order(dice: Random, number: int) -> OrderPlan:

@@ -143,6 +143,8 @@ class Plan:
     operators: bool
     """Operators retry or reject parked orders in the storm too."""
     theme: Theme = Theme.STORM
+    turn: int = 0
+    """How often the theme has had its turn before. Themes with two variants alternate them."""
     storm_seconds: float = STORM_SECONDS
     borders: frozenset[Border] = frozenset(Border)
     """Borders whose requests meet faults."""

@@ -72,7 +72,7 @@ class Provider(MemoryGateway):
         self.crashes: Counter[str] = Counter()
         """Calls that failed because their order is poisoned, by order."""
         self.tried_again: list[str] = []
-        """Orders whose payments were confirmed again after they had been declined."""
+        """Orders whose payments were confirmed again after they had been declined or had ended."""
         self.calls_of: defaultdict[str, list[str]] = defaultdict(list)
         """Calls by order."""
         self.watched: Callable[[str, str], AbstractContextManager[None]] = lambda *_: nullcontext()
@@ -115,7 +115,8 @@ class Provider(MemoryGateway):
         return payment_id
 
     async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
-        if charge.payment_id in self.payments and self.payments[charge.payment_id].declined:
+        payment = self.payments.get(charge.payment_id or "")
+        if payment is not None and (payment.declined or payment.status is not PaymentStatus.OPEN):
             self.tried_again.append(charge.order_id)
         status = await super().confirm(charge, token)
         self._lose_answer("confirm")
