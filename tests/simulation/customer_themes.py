@@ -81,6 +81,7 @@ def scarce(plan: Plan, dice: Random) -> Plan:
         events=happening,
         ways=(dice.choice((0.01, 0.05)), 0.01, 0.1),
         settings={"concurrency": 10},
+        writes=3 if plan.turn % 4 == 2 else None,
         processors=2,
     )
 
@@ -124,18 +125,19 @@ def amounts(plan: Plan, dice: Random) -> Plan:
             number,
             dice,
             token=dice.choice((Token.WORKS, Token.FAILS_ONCE, Token.FAILS_ONCE, Token.DECLINED)),
-            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.3 else None,
+            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.5 else None,
         )
-        for number in range(10)
+        for number in range(12)
     )
     kinds = (EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CANCELLED)
     return sound(
         plan,
         Theme.AMOUNTS,
         orders,
-        rates={Fault.LOST_REQUEST: 0.15, Fault.LOST_RESPONSE: 0.2, Fault.LATE: 0.3, Fault.UNREADABLE: 0.2},
+        rates={Fault.LOST_REQUEST: 0.15, Fault.LOST_RESPONSE: 0.2, Fault.LATE: 0.4, Fault.UNREADABLE: 0.2},
         borders=frozenset({Border.PROVIDER, Border.TABLES} if plan.turn % 2 else {Border.PROVIDER}),
         events=events(*((dice.choice(kinds), dice.uniform(0.0, 8.0), 20.0, dice.randrange(9)) for _ in range(14))),
+        ways=(0.004, 0.01, 1.0),
         settings={"retry_cap_seconds": 4.0, "storage_deadline_seconds": 2.0},
         operators=True,
         processors=2,

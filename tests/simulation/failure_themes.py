@@ -21,8 +21,8 @@ def poison(plan: Plan, dice: Random) -> Plan:
         orders,
         events=happening,
         settings=settings,
-        rates={Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5} if plan.turn % 2 else {},
-        borders=frozenset({Border.PROVIDER}),
+        rates={Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5, Fault.UNEXPECTED: 0.1} if plan.turn % 2 else {},
+        borders=frozenset({Border.TABLES}),
         storm_seconds=200.0,
         operators=True,
         processors=2,
@@ -158,7 +158,7 @@ def slow(plan: Plan, dice: Random) -> Plan:
         Theme.SLOW,
         orders,
         stock=dict.fromkeys(SKUS, (2, 2, 2) if is_table else (40,)),
-        rates=dice.choice(({}, {Fault.EXPIRED: 0.2})),
+        rates={Fault.EXPIRED: 0.4},
         events=events(*queue_fails),
         borders=frozenset({Border.PROVIDER}),
         ways=(1.0 if is_table else 0.004, dice.choice((0.01, 0.3)), 0.1 if is_table else 2.5),
@@ -175,15 +175,15 @@ def slow(plan: Plan, dice: Random) -> Plan:
 
 def contended(plan: Plan, dice: Random) -> Plan:
     orders = (
-        order(number, dice, cancels_after=dice.choice((None, dice.uniform(0.0, 2.0))), at=dice.uniform(0.0, 3.0))
-        for number in range(8)
+        order(number, dice, cancels_after=dice.choice((None, dice.uniform(0.0, 3.0))), at=dice.uniform(0.0, 3.0))
+        for number in range(14)
     )
     crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if plan.turn % 2 else {}
     return sound(
         plan,
         Theme.CONTENDED,
         orders,
-        rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, **crashes},
+        rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.4, **crashes},
         events=() if crashes else events(*((EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(3))),
         borders=frozenset({Border.TABLES}),
         settings={"storage_deadline_seconds": 0.3, "retry_cap_seconds": 2.0},

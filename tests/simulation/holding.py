@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from order_processor.order import flows
 from order_shared.domain.order.exceptions import OutOfStock
 from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.messaging.consumer.consumer import UNSETTLED_SHARE
@@ -15,6 +16,9 @@ from tests.simulation.world import World
 
 if TYPE_CHECKING:
     from order_shared.messaging.delivery import Delivery
+
+LIMIT = 100
+"""DynamoDB's limit of the writes of a transaction."""
 
 
 class Holding:
@@ -42,7 +46,8 @@ class Holding:
         """
         delivery = self._world.fleet.delivery_at_work()
         self._unmoved.discard(delivery)
-        if delivery is not None and in_attempt is (self.shortages[delivery] < 2):
+        is_limited = flows.MAX_TRANSACTION_WRITES < LIMIT and not in_attempt
+        if delivery is not None and not is_limited and in_attempt is (self.shortages[delivery] < 2):
             self._watch.add(f"stock is moved {'within' if in_attempt else 'beside'} an order's transaction")
 
     def begins(self, what: str) -> None:
@@ -54,6 +59,10 @@ class Holding:
             self._watch.add(f"{what}, although the message was known to be lost")
         if self._world.loop.time() >= delivery.held_until:
             self._watch.add(f"{what}, although the message may be another consumer's by now")
+
+    def counts(self, writes: int) -> None:
+        if writes > flows.MAX_TRANSACTION_WRITES:
+            self._watch.add(f"a transaction has {writes} writes, of {flows.MAX_TRANSACTION_WRITES}")
 
     def proves_shortage(self) -> None:
         if delivery := self._world.fleet.delivery_at_work():
@@ -102,6 +111,7 @@ class WatchedOrders(DynamoOrderRepository):
         self.holding.writes(after)
         if moves:
             self.holding.moves_stock(in_attempt=True)
+            self.holding.counts(1 + len(before.lines) + sum(map(len, moves.values())))
         try:
             return await super().move(before, after, moves)
         except OutOfStock:

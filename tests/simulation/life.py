@@ -188,20 +188,18 @@ class Life:
 
 
 @contextmanager
-def small_world(pace: int, rounds: int | None) -> Iterator[None]:
-    """Let the outbox have few keys, and its waits be shorter by the factor `pace`, until the end of the block.
-
-    `rounds` replaces the number of an order's steps in one delivery.
-    """
+def small_world(plan: Plan) -> Iterator[None]:
+    """Let the outbox have few keys until the end of the block, and limits and waits be those of the plan."""
     parked = outbox.PARKED_SHARDS[:OUTBOX_KEYS]
     with (
         mock.patch.object(outbox, "SWEPT_SHARDS", outbox.SWEPT_SHARDS[:OUTBOX_KEYS]),
         mock.patch.object(outbox, "PARKED_SHARDS", parked),
         mock.patch.object(parked_orders, "PARKED_SHARDS", parked),
-        mock.patch.object(sweep_schedule, "CAP", sweep_schedule.CAP / pace),
-        mock.patch.object(sweep_schedule, "PARK_AFTER", sweep_schedule.PARK_AFTER / pace),
-        mock.patch.object(flows, "CAP", sweep_schedule.CAP / pace),
-        mock.patch.object(flows, "ROUNDS", rounds or flows.ROUNDS),
+        mock.patch.object(sweep_schedule, "CAP", sweep_schedule.CAP / plan.pace),
+        mock.patch.object(sweep_schedule, "PARK_AFTER", sweep_schedule.PARK_AFTER / plan.pace),
+        mock.patch.object(flows, "CAP", sweep_schedule.CAP / plan.pace),
+        mock.patch.object(flows, "ROUNDS", plan.rounds or flows.ROUNDS),
+        mock.patch.object(flows, "MAX_TRANSACTION_WRITES", plan.writes or flows.MAX_TRANSACTION_WRITES),
     ):
         yield
 
@@ -235,7 +233,7 @@ def live(plan: Plan, *, schedule: Schedule | None = None, keep_effects: bool = F
         lives.append(Life(world, plan, book))
         await lives[0].play()
 
-    with small_world(plan.pace, plan.rounds):
+    with small_world(plan):
         try:
             simulate(
                 plan.seed,

@@ -12,6 +12,8 @@ import structlog
 BY_CHANCE = "by chance"
 """Part of the text of every error that a simulation plants and that the services cannot expect."""
 
+PAUSES = ("the payment provider is down", "the rate at the payment provider is used up")
+"""Errors after which an order waits in the outbox from the first delivery on."""
 DEFERRED = frozenset({"message_deferred", "handler_crashed"})
 """Lines before a message is deferred. After a crash it is delivered again instead if its order cannot be written."""
 
@@ -38,6 +40,8 @@ class Logbook:
         self.lines[event] += 1
         if event in DEFERRED:
             self.deferred[asyncio.current_task()] = fields.get("error", event)
+        elif event == "handler_failed" and any(text in fields["error"] for text in PAUSES):
+            self.unexpected[f"delivered again, although {fields['error']}"] = None
         elif event == "order_parked":
             self.parked[fields["order_id"]] += 1
         elif event == "delete_failed":

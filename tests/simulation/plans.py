@@ -161,6 +161,8 @@ class Plan:
     calls_per_second: float
     rounds: int | None = None
     """Steps of an order in one delivery; None is the default."""
+    writes: int | None = None
+    """Writes of one transaction; None is DynamoDB's limit."""
     fault_limit: int | None = None
     removed: tuple[str, ...] = field(default=())
 

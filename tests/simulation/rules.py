@@ -107,6 +107,9 @@ class Rules:
                 yield f"payment {was} was replaced by {payment_id}"
             if self._provider.payments[payment_id].order_id != after["order_id"]:
                 yield f"has the payment {payment_id} of another order"
+        is_replaced = before.get("undo", {}).get("kind") == "replace" and payment_id is None
+        if is_replaced and "cancel_requested_at" in before:
+            yield "got a new payment, although its cancellation was requested"
         forgotten = was if payment_id is None else None
         if forgotten is not None and self._provider.payments[forgotten].status is not PaymentStatus.CANCELLED:
             yield f"forgot the payment {was}, which is not cancelled"

@@ -16,7 +16,7 @@ from order_shared.domain.clock import to_millis
 from order_shared.messaging.delivery import Delivery
 from tests.simulation.faults import Fault
 from tests.simulation.invariants import Item, Watch
-from tests.simulation.logbook import Logbook
+from tests.simulation.logbook import PAUSES, Logbook
 from tests.simulation.plans import Plan, Theme
 from tests.simulation.queue import Settling
 from tests.simulation.world import World
@@ -27,8 +27,6 @@ SETTLE_MS = 1500
 """Time from the write that reschedules an order to the deletion of its message."""
 CRASHES = frozenset({Fault.UNEXPECTED, Fault.UNREADABLE})
 """Faults after which a failure cannot be noted, so that its message is delivered again without limit."""
-PAUSES = ("the payment provider is down", "the rate at the payment provider is used up")
-"""Errors after which an order waits in the outbox from the first delivery on."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ class SettlingCheck:
             else timedelta(seconds=settling.seconds) + RETRY_GRACE
         )
         if abs(left - 1000 * wait.total_seconds()) > SETTLE_MS:
-            yield f"its message comes in {settling.seconds} s, and after {sweeps} sweeps it is due in {left / 1000:.1f} s"
+            yield f"its message comes in {settling.seconds} s; after {sweeps} sweeps it is due in {left / 1000:.1f} s"
 
     def _delivery(self, settling: Settling) -> Delivery | None:
         """Return the delivery that is being settled, if its machine still has it."""
