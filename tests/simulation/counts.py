@@ -126,11 +126,19 @@ def _queue_faults(rest: Rest, counted: Counter[str]) -> Iterator[str]:
     for message_id in rest.book.undeleted:
         if queue.failed_deletes[message_id] < DELETE_ATTEMPTS:
             yield f"{message_id} was not deleted, although {queue.failed_deletes[message_id]} requests failed"
+    yield from _send_faults(rest, counted)
+
+
+def _send_faults(rest: Rest, counted: Counter[str]) -> Iterator[str]:
+    queue, lines = rest.world.queue, rest.book.lines
     kinds = {event.kind for event in rest.plan.events}
     if not kinds & {EventKind.KILL_API, EventKind.KILL_PROCESSOR, EventKind.STOP_API}:
         failed = sum(count for host, count in queue.failed_sends.items() if host.startswith(("api", "processor")))
         if lines["publish_failed"] != failed:
             yield f"{lines['publish_failed']} sends count as failed, of {failed}"
+    deferred = counted["order_messages_total/deferred"] + counted["order_messages_total/delete_failed"]
+    if rest.plan.theme is Theme.CONTENDED and deferred < lines["message_deferred"]:
+        yield f"{deferred} messages count as deferred, of {lines['message_deferred']}"
     if rest.plan.theme is Theme.LOST_MESSAGES:
         for order_id, life in rest.watch.lives.items():
             last = max((item.get("sweeps", 0) for _, item in life[-2:]), default=0)

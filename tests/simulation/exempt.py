@@ -20,6 +20,9 @@ OVERLAP = "status, fence and lease owner change together: with the other two, an
 SPEED = (
     "decides only how fast a sweep adds messages; unit/shared/test_consumer.py -k backlog, simulation/test_scenarios.py"
 )
+ENDS_EARLY = (
+    "decides only how soon a sweep ends; unit/processor/test_sweeper.py -k 'look_ends or sends_no_more or stop_ends'"
+)
 ROTATION = "decides only which keys a sweep reads next, and a run has few keys; unit/shared/test_outbox.py"
 LOGS_ONLY = "changes only what is logged or traced; unit/shared/test_logging.py, unit/shared/test_tracing.py"
 MEASURES = "measures only; unit/shared/test_consumer_metrics.py"
@@ -75,6 +78,11 @@ EXEMPT: Mapping[str, str] = {
     "sweeper.Sweeper.sweep: never  self._sweeps % COUNT_EVERY == 0": SPEED,
     "sweeper.Sweeper.sweep: always  self._sweeps % COUNT_EVERY == 0": SPEED,
     "sweeper.Sweeper.sweep: skipped  await self._count_messages()": SPEED,
+    "sweeper.Sweeper.sweep: never  RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: without operand  RepublishResult.REJECTED in results": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: without operand  self._stopping.is_set()": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: without operand  sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: always  RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
     "sweeper.Sweeper.sweep: skipped  self._swept_keys.was_read(shard, found=bool(entries))": ROTATION,
     "sweeper.Sweeper._try_to_republish: skipped  self.backlog.added()": SPEED,
     "consumer.Consumer.__init__: skipped  metrics.in_flight.set_function(lambda: len(self._in_flight))": MEASURES,

@@ -179,12 +179,13 @@ def contended(plan: Plan, dice: Random) -> Plan:
         for number in range(14)
     )
     crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if plan.turn % 2 else {}
+    poison = [(EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(3)]
     return sound(
         plan,
         Theme.CONTENDED,
         orders,
         rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.4, **crashes},
-        events=() if crashes else events(*((EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(3))),
+        events=events((EventKind.TABLES_DOWN, 5.0, 20.0, 0), *([] if crashes else poison)),
         borders=frozenset({Border.TABLES}),
         settings={"storage_deadline_seconds": 0.3, "retry_cap_seconds": 2.0},
         processors=2,
