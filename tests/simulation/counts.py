@@ -101,6 +101,9 @@ def _ended_twice(rest: Rest) -> int:
 def _drain_faults(rest: Rest) -> Iterator[str]:
     ended = {drain.host for drain in rest.happenings.drains}
     yield from (f"{host} was told to stop, and did not end" for host in rest.happenings.stopped.keys() - ended)
+    for host, stopped in rest.happenings.stopped.items():
+        if rest.world.queue.polled_at.get(host, 0.0) > stopped:
+            yield f"{host} polled after it was told to stop"
     limit = rest.world.processor_settings.drain_seconds + SETTLING_SECONDS
     queue_fails = any(event.kind is EventKind.QUEUE_DOWN for event in rest.plan.events) or rest.plan.rates
     for drain in rest.happenings.drains:
@@ -123,6 +126,9 @@ def _queue_faults(rest: Rest, counted: Counter[str]) -> Iterator[str]:
     failed, given_up = counted["order_messages_total/delete_failed"], lines["delete_failed"]
     if not given_up - lines["message_dead_lettered"] <= failed <= given_up:
         yield f"{failed} messages count as not deleted, of {given_up}"
+    polls = rest.plan.processors * (10 + rest.plan.storm_seconds)
+    if rest.plan.theme is Theme.LOST_MESSAGES and lines["receive_failed"] > polls:
+        yield f"{lines['receive_failed']} polls failed, although they should wait longer and longer"
     for message_id in rest.book.undeleted:
         if queue.failed_deletes[message_id] < DELETE_ATTEMPTS:
             yield f"{message_id} was not deleted, although {queue.failed_deletes[message_id]} requests failed"

@@ -23,6 +23,9 @@ SPEED = (
 ENDS_EARLY = (
     "decides only how soon a sweep ends; unit/processor/test_sweeper.py -k 'look_ends or sends_no_more or stop_ends'"
 )
+HOLDS_BACK = "decides only whether a sweep adds one message more; unit/processor/test_sweeper.py -k holds_back"
+NEXT_SWEEP = "ends one sweep, and the next goes on; unit/processor/test_sweeper.py -k 'keep_the_others or silent_end'"
+WAKES_ANYWAY = "a handling that ends wakes the poller as well; unit/shared/test_consumer.py -k waits_for_a_permit"
 ROTATION = "decides only which keys a sweep reads next, and a run has few keys; unit/shared/test_outbox.py"
 LOGS_ONLY = "changes only what is logged or traced; unit/shared/test_logging.py, unit/shared/test_tracing.py"
 MEASURES = "measures only; unit/shared/test_consumer_metrics.py"
@@ -78,11 +81,20 @@ EXEMPT: Mapping[str, str] = {
     "sweeper.Sweeper.sweep: never  self._sweeps % COUNT_EVERY == 0": SPEED,
     "sweeper.Sweeper.sweep: always  self._sweeps % COUNT_EVERY == 0": SPEED,
     "sweeper.Sweeper.sweep: skipped  await self._count_messages()": SPEED,
-    "sweeper.Sweeper.sweep: never  RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: never  "
+    "RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
     "sweeper.Sweeper.sweep: without operand  RepublishResult.REJECTED in results": ENDS_EARLY,
     "sweeper.Sweeper.sweep: without operand  self._stopping.is_set()": ENDS_EARLY,
     "sweeper.Sweeper.sweep: without operand  sent >= allowed": ENDS_EARLY,
-    "sweeper.Sweeper.sweep: always  RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: always  "
+    "RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: always  before is None": HOLDS_BACK,
+    "sweeper.Sweeper._republish: except removed  pass": NEXT_SWEEP,
+    "sweeper.Sweeper._republish: except removed  "
+    "self._oldest = max(self._oldest, self._age(entry.created_at))": NEXT_SWEEP,
+    "sweeper.Sweeper._republish: except removed  "
+    "self._oldest = max(self._oldest, self._age(entry.created_at)) #2": NEXT_SWEEP,
+    "consumer.Consumer.stop: skipped  self._permits.release()": WAKES_ANYWAY,
     "sweeper.Sweeper.sweep: skipped  self._swept_keys.was_read(shard, found=bool(entries))": ROTATION,
     "sweeper.Sweeper._try_to_republish: skipped  self.backlog.added()": SPEED,
     "consumer.Consumer.__init__: skipped  metrics.in_flight.set_function(lambda: len(self._in_flight))": MEASURES,

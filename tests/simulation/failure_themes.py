@@ -31,17 +31,18 @@ def poison(plan: Plan, dice: Random) -> Plan:
 
 def lost_messages(plan: Plan, dice: Random) -> Plan:
     orders = (order(number, dice, at=dice.uniform(0.0, 2.0)) for number in range(6))
+    away = 90.0 if plan.turn % 2 else dice.uniform(10.0, 25.0)
     return sound(
         plan,
         Theme.LOST_MESSAGES,
         orders,
         rates={Fault.REFUSED_ENTRY: 0.7},
         borders=frozenset({Border.QUEUE}),
-        events=events((EventKind.QUEUE_DOWN, 0.0, dice.uniform(0.0, 40.0), 0)),
+        events=events((EventKind.QUEUE_DOWN, 0.0, away, 0), (EventKind.QUEUE_HANGS, away + 1.0, 32.0, 0)),
         ways=(0.4, 0.01, 0.1),
         settings={"sweep_interval_seconds": 1.0},
         processors=3,
-        storm_seconds=60.0,
+        storm_seconds=60.0 if away < 60.0 else 130.0,
     )
 
 
@@ -74,7 +75,7 @@ def drain(plan: Plan, dice: Random) -> Plan:
         ways=(0.05, 0.3 if is_short else 0.01, 4.0 if is_short else 0.5),
         settings={
             "drain_seconds": 3.0 if is_short else 30.0,
-            "receive_wait_seconds": dice.choice((2, 20)),
+            "receive_wait_seconds": 20 if is_short else 2,
             "concurrency": 2,
         },
         processors=2,

@@ -107,6 +107,11 @@ class Happenings:
         await asyncio.sleep(event.seconds)
         self._world.queue.down = False
 
+    async def hang_polls(self, event: Event) -> None:
+        self._world.queue.answers.clear()
+        await asyncio.sleep(event.seconds)
+        self._world.queue.answers.set()
+
     async def stop_tables(self, event: Event) -> None:
         self._world.tables.down = True
         await asyncio.sleep(event.seconds)
@@ -212,6 +217,7 @@ HAPPENINGS: Mapping[EventKind, Callable[[Happenings, Event], Coroutine[Any, Any,
     EventKind.FREEZE_API: Happenings.freeze_api,
     EventKind.FREEZE_PROCESSOR: Happenings.freeze_processor,
     EventKind.QUEUE_DOWN: Happenings.stop_queue,
+    EventKind.QUEUE_HANGS: Happenings.hang_polls,
     EventKind.TABLES_DOWN: Happenings.stop_tables,
     EventKind.PROVIDER_DOWN: Happenings.stop_provider,
     EventKind.REFUSED_CALLS: Happenings.refuse_calls,

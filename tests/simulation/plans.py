@@ -88,6 +88,7 @@ class EventKind(StrEnum):
     FREEZE_API = "API frozen"
     FREEZE_PROCESSOR = "processor frozen"
     QUEUE_DOWN = "queue down"
+    QUEUE_HANGS = "polls without an answer"
     TABLES_DOWN = "tables down"
     PROVIDER_DOWN = "provider down"
     REFUSED_CALLS = "provider refuses a call"
@@ -108,6 +109,7 @@ UNSOUND = frozenset(
         EventKind.FREEZE_API,
         EventKind.FREEZE_PROCESSOR,
         EventKind.QUEUE_DOWN,
+        EventKind.QUEUE_HANGS,
         EventKind.TABLES_DOWN,
     }
 )

@@ -104,6 +104,12 @@ class StandardQueue:
         """Entries of deletes that machines were told to have failed, by message."""
         self.broken_limits: set[str] = set()
         """Requests beyond SQS's limits."""
+        self.polled_at: dict[str, float] = {}
+        """Time of each machine's last poll."""
+        self.answers = asyncio.Event()
+        """Polls get no answer while this is not set."""
+        self.answers.set()
+        self._deleted: set[str] = set()
         self._of_no_order: set[str] = set()
         self._now = now
         self._dice = dice
@@ -204,19 +210,26 @@ class StandardQueue:
             if message.attributes.get("message_id", "") not in self._of_no_order:
                 self.history.record(Border.QUEUE, "dead_letter", by=by, subject="", after=message.body)
 
-    def remove(self, receipt: str, *, by: str, again: bool = False) -> None:
-        """Delete by a receipt. That of an earlier delivery changes nothing. `again`: it is delivered all the same."""
-        if message := self._find(receipt):
-            self._record("delete", message, again, by=by)
-            self._settle(message, None, by)
-            if again:
-                return
-            del self._in_flight[message.message_id]
-            message.visible_at = None
-            self._forget(message)
-            self.history.note(What.DELETED, receipt, by=by)
-            if len(self._in_flight) == self.rules.quota - 1:
-                self._notify()
+    def remove(self, receipt: str, *, by: str, again: bool = False) -> bool:
+        """Delete by a receipt. Return False for that of an earlier delivery, which changes nothing.
+
+        `again`: the message is delivered all the same.
+        """
+        message = self._find(receipt)
+        if message is None:
+            return receipt.partition("/")[0] in self._deleted
+        self._record("delete", message, again, by=by)
+        self._settle(message, None, by)
+        if again:
+            return True
+        self._deleted.add(message.message_id)
+        del self._in_flight[message.message_id]
+        message.visible_at = None
+        self._forget(message)
+        self.history.note(What.DELETED, receipt, by=by)
+        if len(self._in_flight) == self.rules.quota - 1:
+            self._notify()
+        return True
 
     def postpone(self, receipt: str, seconds: float, *, by: str) -> bool:
         """Return False if the delivery is over."""
@@ -277,6 +290,10 @@ class StandardQueue:
         """Return the orders whose messages are hidden because this machine received them."""
         self._end_time_outs()
         return [message.order_id for message in self._in_flight.values() if message.holder == host]
+
+    def polled(self, host: str) -> None:
+        """Note that a machine begins a poll."""
+        self.polled_at[host] = self._now()
 
     def limit(self, entries: int, call: str) -> None:
         """Note a request that SQS refuses for its number of entries."""

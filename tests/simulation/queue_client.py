@@ -61,7 +61,9 @@ class QueueClient:
     async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         loop = asyncio.get_running_loop()
         self._queue.limit(limit, "receive")
+        self._queue.polled(self._link.host)
         await self._link.call(self._ensure_up)
+        await self._queue.answers.wait()
         ends_at = loop.time() + wait_seconds
         while True:
             taken = self._queue.take(limit, visibility_seconds, by=self._link.host, expires=self._link.expires)
@@ -80,15 +82,17 @@ class QueueClient:
             failures = self._refused(len(receipts))
             refused = {failure.index for failure in failures}
             for index, receipt in enumerate(receipts):
-                if index not in refused:
-                    self._queue.remove(receipt, by=self._link.host, again=self._link.undeletes())
+                if index not in refused and not self._queue.remove(
+                    receipt, by=self._link.host, again=self._link.undeletes()
+                ):
+                    failures.append(EntryFailure(index, "ReceiptHandleIsInvalid", gone=True))
             return failures
 
         self._queue.limit(len(receipts), "delete")
         failed = range(len(receipts))
         try:
             failures = await self._link.call(remove)
-            failed = [failure.index for failure in failures]  # type: ignore[assignment]
+            failed = [failure.index for failure in failures if not failure.gone]  # type: ignore[assignment]
         finally:
             self._queue.answered_deletes += len(receipts) - len(failed)
             self._queue.failed_deletes.update(receipts[index].partition("/")[0] for index in failed)
