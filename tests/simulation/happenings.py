@@ -22,6 +22,8 @@ from tests.simulation.machines import Machines
 from tests.simulation.plans import CALLS, OUTAGES, Event, EventKind, Plan
 from tests.simulation.world import World
 
+CANCEL_SECONDS = 1.0
+"""Time that the answer of a poll may take."""
 KEEPER = Customer(tenant=TENANT, id="keeper")
 
 
@@ -76,7 +78,9 @@ class Happenings:
         host, started = processor.host.name, self._world.loop.time()
         self.stopped[host] = started
         await self._world.fleet.stop_processor(processor)
-        kept = self._world.queue.held_by(host)
+        cancelled = started + self._world.processor_settings.drain_seconds  # with the answer of an open poll
+        held = self._world.queue.held_by(host)
+        kept = [order_id for order_id, received_at in held if abs(received_at - cancelled) > CANCEL_SECONDS]
         self.drains.append(Drain(host, self._world.loop.time() - started, kept=kept))
 
     async def stop_api(self, event: Event) -> None:

@@ -286,10 +286,11 @@ class StandardQueue:
                 del self._in_flight[message.message_id]
                 self._show(message)
 
-    def held_by(self, host: str) -> list[str]:
-        """Return the orders whose messages are hidden because this machine received them."""
+    def held_by(self, host: str) -> list[tuple[str, float]]:
+        """Return the orders whose messages are hidden because this machine received them, and when it did."""
         self._end_time_outs()
-        return [message.order_id for message in self._in_flight.values() if message.holder == host]
+        held = [message for message in self._in_flight.values() if message.holder == host]
+        return [(message.order_id, message.received_at) for message in held]
 
     def polled(self, host: str) -> None:
         """Note that a machine begins a poll."""
