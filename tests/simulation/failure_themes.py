@@ -134,7 +134,7 @@ def short_leases(plan: Plan, dice: Random) -> Plan:
         events=events(*poison),
         borders=frozenset({Border.PROVIDER}),
         ways=(0.02, 0.01, 1.5),
-        settings={"lease_seconds": 2.0, "retry_cap_seconds": 5.0},
+        settings={"lease_seconds": 2.0, "retry_cap_seconds": 5.0, "visibility_seconds": 6},
         processors=2,
         storm_seconds=60.0,
     )
