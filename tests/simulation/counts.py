@@ -100,14 +100,15 @@ def _ended_twice(rest: Rest) -> int:
 
 def _drain_faults(rest: Rest) -> Iterator[str]:
     ended = {drain.host for drain in rest.happenings.drains}
-    yield from (f"{host} was told to stop, and did not end" for host in rest.happenings.stopped.keys() - ended)
+    limit = rest.world.processor_settings.drain_seconds + SETTLING_SECONDS + rest.plan.frozen_seconds
     for host, stopped in rest.happenings.stopped.items():
+        if host not in ended and rest.world.loop.time() - stopped > limit:
+            yield f"{host} was told to stop, and did not end"
         if rest.world.queue.polled_at.get(host, 0.0) > stopped:
             yield f"{host} polled after it was told to stop"
-    limit = rest.world.processor_settings.drain_seconds + SETTLING_SECONDS
     queue_fails = any(event.kind is EventKind.QUEUE_DOWN for event in rest.plan.events) or rest.plan.rates
     for drain in rest.happenings.drains:
-        if drain.seconds > limit + rest.plan.frozen_seconds:
+        if drain.seconds > limit:
             yield f"{drain.host} took {drain.seconds:.1f} s to end"
         if not queue_fails:
             if drain.kept:
