@@ -28,11 +28,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Purchase:
-    """What one customer wants, once. Customers are not shared: what a customer's orders are, this one caused."""
+    """What one customer wants, `wanted` times. Customers are not shared: a customer's orders, this purchase caused."""
 
     customer: str
     quantities: Mapping[str, int]
     is_paid: bool
+    wanted: int = 1
 
 
 Told = dict[tuple[str, Verb, Outcome], list[str | None]]
@@ -135,8 +136,9 @@ def _judge_purchase(purchase: Purchase, history: History, orders: list[Order], v
     stored = {order.order_id for order in orders}
     for order_id in acknowledged - stored:
         verdict.add(Fault.LOST, f"{customer} was told of {order_id}, which is not there")
-    if len(acknowledged) > 1 or len(orders) > 1:
-        verdict.add(Fault.DUPLICATED, f"{customer} wanted one order, was told of {acknowledged}, has {stored}")
+    if len(acknowledged) > purchase.wanted or len(orders) > purchase.wanted:
+        wanted = f"{purchase.wanted} order(s)"
+        verdict.add(Fault.DUPLICATED, f"{customer} wanted {wanted}, was told of {acknowledged}, has {stored}")
     if orders and history.ids(customer, Verb.PLACE, Outcome.FAILED):
         verdict.add(Fault.DUPLICATED, f"{customer} was refused, and has {stored}")
     for order in orders:

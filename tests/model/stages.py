@@ -5,9 +5,9 @@ that repeat until somebody acts.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from random import Random
 from typing import Any
 from unittest import mock
 
@@ -17,36 +17,19 @@ from order_processor.payments.gateway import FailureReason, PaymentDeclined, Pay
 from order_shared.domain.order.models import Order
 from order_shared.messaging.queue import OutgoingMessage
 from tests.memory_dynamo import Json
-from tests.simulation.faults import Fault, Faults
+from tests.simulation.faults import Fault
 from tests.simulation.history import Border, Effect
 from tests.simulation.life import Life, StormyWorld, live, rules_of
-from tests.simulation.plan import Event, EventKind, OrderPlan, Plan
+from tests.simulation.logbook import Logbook
+from tests.simulation.plans import Event, EventKind, OrderPlan, Plan
 
 LOOK_SECONDS = 0.02
 DAY_AND_MORE = 30 * 3600.0
 FOREIGN_TYPE = "com.example.unknown"
 
 
-class BorderFaults(Faults):
-    """Faults of one border only."""
-
-    border: Border
-
-    def draw(self, border: Border, dice: Random) -> Fault | None:
-        return super().draw(border, dice) if border is self.border else None
-
-
 class Staged(Life):
     """Life with one more actor, who acts from the beginning of the storm."""
-
-    faulty: Border | None = None
-    """The only border that meets faults; None for all."""
-
-    def __init__(self, world: StormyWorld, plan: Plan) -> None:
-        super().__init__(world, plan)
-        if self.faulty is not None:
-            world.faults = BorderFaults(plan.rates, plan.fault_limit)
-            world.faults.border = self.faulty
 
     async def play(self) -> None:
         acting = self._start(self.act())
@@ -74,13 +57,7 @@ class PaymentsCancelledAtOnce(Staged):
             await asyncio.sleep(LOOK_SECONDS)
 
 
-class ProviderFaulty(Staged):
-    """Only calls of the payment provider meet faults."""
-
-    faulty = Border.PROVIDER
-
-
-class AmountsChanged(ProviderFaulty):
+class AmountsChanged(Staged):
     """Each payment has another amount once its order's money has moved; responses of the provider are lost."""
 
     async def act(self) -> None:
@@ -122,7 +99,7 @@ class PaymentsPoisoned(Staged):
     """The handling of each paid order crashes once its payment is stored, until operators have acted three times."""
 
     async def act(self) -> None:
-        while len(self.trail.operations) < 3:
+        while len(self.operators.trail.operations) < 3:
             self.world.provider.poisoned.update(order.order_id for order in self.open_orders() if order.payment.id)
             await asyncio.sleep(LOOK_SECONDS)
         self.world.provider.poisoned.clear()
@@ -140,7 +117,7 @@ class TransactionsPoisoned(Staged):
             return write(operation, payload, by=by)
 
         with mock.patch.object(self.world.dynamo, "write", refuse):
-            await self.world.until(lambda: len(self.trail.operations) >= 2, within=self.rest_seconds)
+            await self.world.until(lambda: len(self.operators.trail.operations) >= 2, within=self.rest_seconds)
 
 
 class UnreadableCopies(Staged):
@@ -165,17 +142,20 @@ class Stage:
     name: str
     takes: frozenset[str]
     orders: tuple[OrderPlan, ...]
-    make_life: Callable[[StormyWorld, Plan], Life] = Staged
+    make_life: Callable[[StormyWorld, Plan, Logbook], Life] = Staged
     rates: Mapping[Fault, float] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, Any] = field(default_factory=dict)
+    causes: str | None = None
+    """Pattern of the violations that the interference itself causes: no plan announces it to the checks."""
 
     def play(self) -> list[Effect]:
         """Return the effects of the run. Raises AssertionError if it breaks an invariant."""
         plan = replace(QUIET, seed=f"stage {self.name}", orders=self.orders, rates=self.rates, **self.plan)
         rules = replace(rules_of(plan), **self.rules)
         outcomes = live(plan, keep_effects=True, make_life=self.make_life, rules=rules)
-        assert not outcomes.violations, f"{self.name}: {outcomes.violations}"
+        violations = [each for each in outcomes.violations if not (self.causes and re.search(self.causes, each))]
+        assert not violations, f"{self.name}: {violations}"
         return outcomes.effects or []
 
 
@@ -197,23 +177,31 @@ def mixed(count: int, quantity: int) -> tuple[OrderPlan, ...]:
     return tuple(replace(order, token=both[order.number % 2]) for order in orders(count, None, quantity))
 
 
+PROVIDER_ONLY = frozenset({Border.PROVIDER})
+
+
+def way_to_provider(seconds: float) -> tuple[float, float, float]:
+    """Return the times of the ways, with a long one to the provider."""
+    return (0.004, 0.01, seconds)
+
+
 def changed(number: int) -> Event:
     return Event(number=number, at=0.0, kind=EventKind.PAYMENT_CHANGED, seconds=30.0, which=number)
 
 
 STAGES = (
-    Stage(name="slow provider", takes=frozenset({"extend"}), orders=orders(2), rules={"provider_way": 12.0}),
+    Stage(name="slow provider", takes=frozenset({"extend"}), orders=orders(2), plan={"ways": way_to_provider(12.0)}),
     Stage(
         name="stock in many shards", takes=frozenset({"consolidate", "reserve_with_moves", "confirm_with_moves"}),
         orders=mixed(16, 4), plan={"stock": {"TEA": (3,) * 12}, "processors": 3},
     ),
     Stage(
         name="creation declined", takes=frozenset({"create_declined", "end_refused"}), orders=orders(2),
-        make_life=CreationDeclined,
+        make_life=CreationDeclined, causes="nobody decline",
     ),
     Stage(
         name="payment cancelled before its confirmation", takes=frozenset({"confirm_ended", "drop_cancelled"}),
-        orders=orders(2), make_life=PaymentsCancelledAtOnce,
+        orders=orders(2), make_life=PaymentsCancelledAtOnce, causes="confirmed again after it had ended",
     ),
     Stage(
         name="saved errors of an undo",
@@ -222,23 +210,23 @@ STAGES = (
     ),
     Stage(
         name="saved errors of refunds", takes=frozenset({"refund_spoiled", "refund_replayed", "next_undo_key"}),
-        orders=orders(12, Token.REFUND_SAVES_500, cancels_after=30.0), make_life=ProviderFaulty,
-        rates={Fault.LOST_RESPONSE: 0.3},
+        orders=orders(12, Token.REFUND_SAVES_500, cancels_after=30.0),
+        rates={Fault.LOST_RESPONSE: 0.3}, plan={"borders": PROVIDER_ONLY},
     ),
     Stage(
         name="amounts changed",
         takes=frozenset({"park_paid_amount", "retry", "reject_held", "publish_parked", "refund"}),
-        orders=orders(4), make_life=AmountsChanged, rates={Fault.LOST_RESPONSE: 0.6},
+        orders=orders(4), make_life=AmountsChanged, rates={Fault.LOST_RESPONSE: 0.6}, plan={"borders": PROVIDER_ONLY},
     ),
     Stage(
         name="amounts changed before the confirmation",
         takes=frozenset({"retrieve", "undo_differing", "cancel_payment", "end_replaced"}), orders=orders(4),
-        make_life=ProviderFaulty, rates={Fault.LOST_REQUEST: 0.5},
-        plan={"events": tuple(changed(number) for number in range(2))},
+        rates={Fault.LOST_REQUEST: 0.5},
+        plan={"events": tuple(changed(number) for number in range(2)), "borders": PROVIDER_ONLY},
     ),
     Stage(
         name="unexpected errors", takes=frozenset({"note_failure_of_other"}), orders=orders(8),
-        rates={Fault.UNEXPECTED: 0.3, Fault.DUPLICATE: 1.0}, rules={"provider_way": 2.0},
+        rates={Fault.UNEXPECTED: 0.3, Fault.DUPLICATE: 1.0}, plan={"ways": way_to_provider(2.0)},
     ),
     Stage(
         name="payments poisoned", takes=frozenset({"retry", "reject_held", "unpark_cancelled"}), orders=orders(1),
@@ -246,7 +234,7 @@ STAGES = (
     ),
     Stage(
         name="transactions poisoned", takes=frozenset({"note_failure", "retry", "reject_pending"}),
-        orders=orders(1, None), make_life=TransactionsPoisoned,
+        orders=orders(1, None), make_life=TransactionsPoisoned, causes="handler_crashed|failed attempts",
     ),
     Stage(name="unreadable copies", takes=frozenset({"dead_letter"}), orders=orders(3), make_life=UnreadableCopies),
     Stage(

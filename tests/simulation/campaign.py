@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.simulation.life import Outcomes, live
-from tests.simulation.plan import Plan, plan_of
+from tests.simulation.plan import plan_of
+from tests.simulation.plans import Plan
 from tests.simulation.schedules import SCENARIOS, explore
 
 SEEDS = 1000

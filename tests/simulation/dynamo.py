@@ -5,6 +5,7 @@ Conflicts and write units are those of `tables.py`. Reads of several items retur
 one instant.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
@@ -25,7 +26,10 @@ async def at_once() -> None:
 
 
 class DynamoServer:
-    """The tables of a run, which all machines share. `on_changes` is called with what each request has changed."""
+    """The tables of a run, which all machines share.
+
+    `on_changes` is called with what each request has changed, and the machine that made it.
+    """
 
     def __init__(
         self,
@@ -40,10 +44,20 @@ class DynamoServer:
         self.tables = tables
         self.answers_travel = answers_travel
         self.between_reads = between_reads
-        self.on_changes: Callable[[list[Change]], None] = lambda _: None
+        self.on_changes: Callable[[list[Change], str], None] = lambda *_: None
         self._conflicts = conflicts
         self._history = history
         self._requests = 0
+        self._calls: Counter[tuple[str, str]] = Counter()
+
+    def calls_of(self, operation: str, kind: str) -> int:
+        """Count the requests that machines of a kind made."""
+        return sum(
+            count for (called, host), count in self._calls.items() if called == operation and host.startswith(kind)
+        )
+
+    def count(self, operation: str, host: str) -> None:
+        self._calls[operation, host] += 1
 
     def client(self, link: Link, retries: RetryPolicy) -> Dynamo:
         """Return the tables as one machine reaches them."""
@@ -76,7 +90,7 @@ class DynamoServer:
             answer = self.tables.commit(operation, payload, evaluated)
             if isinstance(evaluated, list):
                 self._note(operation, payload, evaluated, by)
-                self.on_changes(evaluated)
+                self.on_changes(evaluated, by)
             return answer
 
         if isinstance(evaluated, Refused):
@@ -124,6 +138,7 @@ class DynamoTransport:
 
     async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
         server, sent = self._server, dict(payload)
+        server.count(operation, self._link.host)
         if server.is_down:
             await self._link.read(lambda: None)
             raise ServiceError("InternalServerError", 500, {})

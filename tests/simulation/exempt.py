@@ -17,6 +17,32 @@ ONE_RELEASE = (
 IN_THE_SAME_WRITE = "the write that ends an order deletes its own record, so no other order can have it by then"
 BY_THE_KEY = "two orders of one customer never share an instant, so the key names the order already"
 OVERLAP = "status, fence and lease owner change together: with the other two, an older read can cause double work only"
+SPEED = (
+    "decides only how fast a sweep adds messages; unit/shared/test_consumer.py -k backlog, simulation/test_scenarios.py"
+)
+ENDS_EARLY = (
+    "decides only how soon a sweep ends; unit/processor/test_sweeper.py -k 'look_ends or sends_no_more or stop_ends'"
+)
+HOLDS_BACK = "decides only whether a sweep adds one message more; unit/processor/test_sweeper.py -k holds_back"
+NEXT_SWEEP = "ends one sweep, and the next goes on; unit/processor/test_sweeper.py -k 'keep_the_others or silent_end'"
+WAKES_ANYWAY = "a handling that ends wakes the poller as well; unit/shared/test_consumer.py -k waits_for_a_permit"
+ROTATION = "decides only which keys a sweep reads next, and a run has few keys; unit/shared/test_outbox.py"
+LOGS_ONLY = "changes only what is logged or traced; unit/shared/test_logging.py, unit/shared/test_tracing.py"
+MEASURES = "measures only; unit/shared/test_consumer_metrics.py"
+NO_SUCH_EVENT = "every event that can be read has a flow; unit/processor/test_handlers.py"
+HAS_TOKEN = "only an order that must be paid is reserved, and its token stays until it ends"
+MOVES_NOTHING = "a line whose shard has enough moves nothing: one read more"
+READS_IN_VAIN = "in an outage of the tables one read more is tried, and fails too"
+REPLACED_ANYWAY = "a cancelled payment is replaced either way: the undo of one is a step more"
+PARKED_ANYWAY = "the undo finds the payment paid, and parks the order for the same reason"
+HAS_DETAIL = "every reason of a dead letter has a detail; SQS would refuse an empty one; unit/shared/test_consumer.py"
+PARKED_MEANWHILE = (
+    "parking for an amount keeps the due time: a sweep that read it before adds one message, which does nothing"
+)
+NEVER_CANCELLED = "nobody cancels the result of an offered event"
+ENDS_AT_ONCE = "a cancelled heartbeat sends nothing more; waiting for it orders steps within one turn of the loop"
+WAITS_BETWEEN = "the wait between two deletes of one message only spares the queue; unit/shared/test_consumer.py"
+PACED = "decides only when an order that has to wait for the call rate is due; unit/processor/test_rescheduling.py"
 NO_READ = "without it, an order is read before its first attempt: a read more, and the same steps"
 STALE_READ = "an attempt that starts from the event is refused by its condition if it is too old, and reads the order"
 
@@ -38,5 +64,51 @@ EXEMPT: Mapping[str, str] = {
     'order_items: always  FIELDS["lease_owner"].equals(order.lease.owner)': OVERLAP,
     "flows.place: always  event.data.paid or not delivery.is_first": NO_READ,
     "flows.place: without operand  not delivery.is_first": STALE_READ,
+    'orders: always  F("reference").equals(before.reference)': ONE_RELEASE,
+    'orders: always  F("open_shard").equals(entry.open_shard)': PARKED_MEANWHILE,
+    "flows.OrderWorkflow.run: always  error.contended": READS_IN_VAIN,
+    "flows.OrderWorkflow._pay: never  token is None": HAS_TOKEN,
+    "flows.OrderWorkflow._pay: dropped  "
+    'raise Unprocessable("no_payment_token", f"order {order.order_id} is reserved, but has no p': HAS_TOKEN,
+    "flows.OrderWorkflow._pay: without operand  payment.status is not PaymentStatus.CANCELLED": REPLACED_ANYWAY,
+    "flows.OrderWorkflow._pay: never  payment.status is PaymentStatus.SUCCEEDED": PARKED_ANYWAY,
+    "flows.OrderWorkflow._reschedule: always  error.retry_after is None": PACED,
+    "flows.OrderWorkflow._short_line: never  line.sku not in error.skus": MOVES_NOTHING,
+    "handlers.make_handler: never  trace_id := trace_id_of(event.traceparent)": LOGS_ONLY,
+    "handlers.make_handler: always  trace_id := trace_id_of(event.traceparent)": LOGS_ONLY,
+    "handlers.make_handler: never  flow is None": NO_SUCH_EVENT,
+    'handlers.make_handler: dropped  raise Unprocessable("unhandled_type", event.type)': NO_SUCH_EVENT,
+    "sweeper.Sweeper.sweep: never  self._sweeps % COUNT_EVERY == 0": SPEED,
+    "sweeper.Sweeper.sweep: always  self._sweeps % COUNT_EVERY == 0": SPEED,
+    "sweeper.Sweeper.sweep: skipped  await self._count_messages()": SPEED,
+    "sweeper.Sweeper.sweep: never  "
+    "RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: without operand  RepublishResult.REJECTED in results": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: without operand  self._stopping.is_set()": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: without operand  sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: always  "
+    "RepublishResult.REJECTED in results or self._stopping.is_set() or sent >= allowed": ENDS_EARLY,
+    "sweeper.Sweeper.sweep: always  before is None": HOLDS_BACK,
+    "sweeper.Sweeper._republish: except removed  pass": NEXT_SWEEP,
+    "sweeper.Sweeper._republish: except removed  "
+    "self._oldest = max(self._oldest, self._age(entry.created_at))": NEXT_SWEEP,
+    "sweeper.Sweeper._republish: except removed  "
+    "self._oldest = max(self._oldest, self._age(entry.created_at)) #2": NEXT_SWEEP,
+    "consumer.Consumer.stop: skipped  self._permits.release()": WAKES_ANYWAY,
+    "sweeper.Sweeper.sweep: skipped  self._swept_keys.was_read(shard, found=bool(entries))": ROTATION,
+    "sweeper.Sweeper._try_to_republish: skipped  self.backlog.added()": SPEED,
+    "consumer.Consumer.__init__: skipped  metrics.in_flight.set_function(lambda: len(self._in_flight))": MEASURES,
+    "consumer.Consumer.__init__: without operand  backlog": SPEED,
+    "consumer.Consumer.__init__: without operand  Backlog()": SPEED,
+    "consumer.Consumer._poll: skipped  self._observe(messages)": SPEED,
+    "consumer.Consumer._process: never  outcome in FINISHED": SPEED,
+    "consumer.Consumer._process: always  outcome in FINISHED": SPEED,
+    "consumer.Consumer._process: skipped  self._backlog.finished()": SPEED,
+    "consumer.Consumer.run: skipped  await asyncio.wait([heartbeat])": ENDS_AT_ONCE,
+    "settlement.Settlement.acknowledge: skipped  "
+    "await asyncio.sleep(full_jitter(attempt, base=0.1, cap=1.0))": WAITS_BETWEEN,
+    'settlement._plain: without operand  "-"': HAS_DETAIL,
+    "publisher.Publisher.offer: never  done.cancelled()": NEVER_CANCELLED,
+    "publisher.Publisher._settle: skipped  on_settled(error)": LOGS_ONLY,
 }
 """Reason by mutant, as `python -m tests.simulation.mutants --list` names it."""

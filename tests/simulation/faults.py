@@ -39,6 +39,8 @@ class Fault(StrEnum):
     SERVER_ERROR = "server error"
     UNEXPECTED = "unexpected error"
     """DynamoDB refuses the request as invalid: an error that nobody handles."""
+    UNREADABLE = "response that nobody can read"
+    """It takes effect, and then an error arrives that nobody handles."""
     REFUSED_ENTRY = "entry of a batch refused"
     DUPLICATE = "message sent twice"
     UNDELETED = "deleted message delivered again"
@@ -48,7 +50,7 @@ class Fault(StrEnum):
 
 OF_EVERY_BORDER = (Fault.LOST_REQUEST, Fault.LOST_RESPONSE, Fault.LATE, Fault.SLOW, Fault.THROTTLED, Fault.SERVER_ERROR)
 OF_BORDER: Mapping[Border, tuple[Fault, ...]] = {
-    Border.TABLES: (*OF_EVERY_BORDER, Fault.CONFLICT, Fault.UNEXPECTED),
+    Border.TABLES: (*OF_EVERY_BORDER, Fault.CONFLICT, Fault.UNEXPECTED, Fault.UNREADABLE),
     Border.QUEUE: OF_EVERY_BORDER,
     Border.PROVIDER: OF_EVERY_BORDER,
 }
@@ -66,6 +68,8 @@ class Faults:
 
     rates: Mapping[Fault, float]
     limit: int | None = None
+    borders: frozenset[Border] = frozenset(Border)
+    """Borders whose requests meet faults."""
     active: bool = True
     met: Counter[Fault] = field(default_factory=Counter)
 
@@ -76,7 +80,7 @@ class Faults:
 
     def draw(self, border: Border, dice: Random) -> Fault | None:
         """Return the fault that a request meets at a border."""
-        if not self.active:
+        if not self.active or border not in self.borders:
             return None
         luck = dice.random()
         for fault in OF_BORDER[border]:
@@ -128,7 +132,7 @@ class FaultyLink(Link):
             await asyncio.sleep(self.dice.uniform(0.0, time_out))
             return await make(effect)
         await self._travel()
-        if fault is Fault.LOST_RESPONSE:
+        if fault in {Fault.LOST_RESPONSE, Fault.UNREADABLE}:
             with suppress(Exception):
                 effect()
         if fault is Fault.LATE:
@@ -155,7 +159,7 @@ class FaultyLink(Link):
             return Throttled("a partition by chance")
         if fault is Fault.SERVER_ERROR:
             return ServiceError("InternalServerError", 500, {})
-        if fault is Fault.UNEXPECTED:
+        if fault in {Fault.UNEXPECTED, Fault.UNREADABLE}:
             return ServiceError("ValidationException", 400, {"message": "by chance"})
         return ConnectionFailed(TimeoutError())
 

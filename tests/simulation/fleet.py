@@ -1,6 +1,7 @@
 """Machines that run the services' parts, and how they come and go."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -12,7 +13,8 @@ from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
 from order_processor.metrics import ProcessorMetrics
 from order_processor.processor import Processor
-from order_shared.domain.clock import UniqueClock, to_micros
+from order_shared.domain.clock import Clock, UniqueClock, to_micros
+from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from tests.simulation.clock import VirtualClock
 from tests.simulation.history import Border, What
@@ -59,14 +61,33 @@ class Fleet:
         self._started = 0
         self.apis: list[ApiMachine] = []
         self.processors: list[ProcessorMachine] = []
+        self._clocks: dict[str, Clock] = {}
+        self._consumers: dict[str, Processor] = {}
+
+    def clock_of(self, host: str) -> Clock:
+        """Return the wall clock of a machine; that of the world if it is none of the fleet."""
+        return self._clocks.get(host, self._world.clock)
+
+    def deliveries_of(self, host: str) -> Collection[Delivery]:
+        """Return the messages that a processor has in hand."""
+        processor = self._consumers.get(host)
+        return () if processor is None else processor._consumer._in_flight
+
+    def delivery_at_work(self) -> Delivery | None:
+        """Return the delivery whose handling runs now."""
+        task = asyncio.current_task()
+        deliveries = self.deliveries_of(self._world.loop.host.name)
+        return next((delivery for delivery in deliveries if delivery.task is task), None)
 
     def start_api(self, skew: timedelta = NO_SKEW) -> ApiMachine:
         """Start an API whose wall clock is ahead by `skew`."""
         host = self._new_host("api")
-        clock = VirtualClock(self._world.loop, skew)
+        clock = self._clocks[host.name] = VirtualClock(self._world.loop, skew)
         adapters = self._world.adapters(host, sweeps=False, clock=clock)
         settings, metrics = self._world.api_settings, api_metrics()
-        publisher = Publisher(adapters.queue)
+        publisher = Publisher(
+            adapters.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc
+        )
         service = OrderService(
             adapters.orders,
             Catalogue(adapters.inventory, self._world.loop.time),
@@ -87,7 +108,7 @@ class Fleet:
     def start_processor(self, skew: timedelta = NO_SKEW) -> ProcessorMachine:
         """Start a processor whose wall clock is ahead by `skew`."""
         host = self._new_host("processor")
-        clock = VirtualClock(self._world.loop, skew)
+        clock = self._clocks[host.name] = VirtualClock(self._world.loop, skew)
         adapters: Adapters = self._world.adapters(host, sweeps=True, clock=clock)
         processor = Processor(
             self._world.processor_settings,
@@ -96,6 +117,7 @@ class Fleet:
             processor_metrics(),
             clock=clock,
         )
+        self._consumers[host.name] = processor
         machine = ProcessorMachine(host, processor, self._world.loop.start_on(host, processor.run()))
         self.processors.append(machine)
         return machine
@@ -111,6 +133,7 @@ class Fleet:
         self.processors.remove(machine)
         machine.processor.stop()
         await machine.task
+        self._world.loop.kill(machine.host)  # its process ends, and whatever it has left behind
         self._note(What.STOPPED, "stop", machine.host)
 
     def kill(self, machine: ApiMachine | ProcessorMachine) -> None:

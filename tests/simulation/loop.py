@@ -90,6 +90,11 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     # Hosts
 
+    @property
+    def host(self) -> Host:
+        """The machine whose task runs now."""
+        return self._host
+
     def start_on(self, host: Host, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start a task that belongs to `host`."""
         before, self._host = self._host, host
@@ -131,7 +136,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(self)
         try:
             left = [task for task in self._tasks.values() if not task.done()]
-            for host in {id(task.host): task.host for task in left}.values():
+            for host in {id(task.host): task.host for task in self._tasks.values()}.values():
                 host.dead = host.paused = False
                 self._ready_callbacks.extend((host, handle) for handle in host._unrun)
             for task in left:

@@ -1,7 +1,9 @@
 """The payment provider: with a limit on the calls of a second, and a switch for each way in which it can be away."""
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
@@ -73,6 +75,14 @@ class Provider(MemoryGateway):
         self.outage: Outage | None = None
         self.poisoned: set[str] = set()
         """Orders, by id, whose calls fail with an error that nobody expects."""
+        self.crashes: Counter[str] = Counter()
+        """Calls that failed because their order is poisoned, by order."""
+        self.tried_again: list[str] = []
+        """Orders whose payments were confirmed again after they had been declined or had ended."""
+        self.calls_of: defaultdict[str, list[str]] = defaultdict(list)
+        """Calls by order."""
+        self.watched: Callable[[str, str], AbstractContextManager[None]] = lambda *_: nullcontext()
+        """Entered with the machine and the call while a call is under way."""
         self._history = history
         self._now = now
         self._allowed = rules.burst
@@ -86,8 +96,10 @@ class Provider(MemoryGateway):
     def admit(self, call: str, charge: Charge, *, by: str) -> None:
         """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
         self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
+        self.calls_of[charge.order_id].append(call)
         if charge.order_id in self.poisoned:
-            raise RuntimeError(f"{call} of {charge.order_id} is poisoned")
+            self.crashes[charge.order_id] += 1
+            raise RuntimeError(f"{call} of {charge.order_id} crashes by chance")
         if self.outage is not None and self.outage not in SAVED_OUTAGES:
             raise PaymentUnavailable(f"{call}: {self.outage.name}", REASONS[self.outage], is_outage=True)
         now, rate = self._now(), self.rules.calls_per_second
@@ -100,13 +112,15 @@ class Provider(MemoryGateway):
 
     async def create(self, charge: Charge) -> str:
         payment_id = await super().create(charge)
-        if self._loses_answer:  # the payment exists, and nobody will know its id
-            self._save_failure(
-                idempotency_key(charge, PaymentCall.CREATE), FailureReason.PROVIDER_ERROR, PaymentCall.CREATE
-            )
+        key = idempotency_key(charge, PaymentCall.CREATE)
+        if self._loses_answer and key not in self.answered:  # the payment exists, and nobody will know its id
+            self._save_failure(key, FailureReason.PROVIDER_ERROR, PaymentCall.CREATE)
         return payment_id
 
     async def confirm(self, charge: Charge, token: str) -> PaymentStatus:
+        payment = self.payments.get(charge.payment_id or "")
+        if payment is not None and (payment.declined or payment.status is not PaymentStatus.OPEN):
+            self.tried_again.append(charge.order_id)
         status = await super().confirm(charge, token)
         self._lose_answer("confirm")
         return status
@@ -174,6 +188,10 @@ class ProviderGateway:
         await self._call("refund", charge, lambda: self._provider.refund(charge))
 
     async def _call(self, name: str, charge: Charge, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        with self._provider.watched(self._link.host, name):
+            return await self._request(name, charge, operation)
+
+    async def _request(self, name: str, charge: Charge, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if self._provider.outage is Outage.NO_RESPONSE:
             await asyncio.sleep(DEADLINE_SECONDS)
 

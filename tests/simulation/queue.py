@@ -14,22 +14,20 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from random import Random
 
 from order_shared.messaging.queue import (
-    Depth,
-    EntryFailure,
+    MAX_BATCH,
     OutgoingMessage,
-    QueueUnavailable,
     ReceivedMessage,
-    Visibility,
 )
 from order_shared.tables import MAX_RECEIVE_COUNT
 from tests.simulation.clock import START
 from tests.simulation.history import Border, History, What
 from tests.simulation.link import Link
+from tests.simulation.queue_client import QueueClient
 
 BACK_AFTER = 3
 """Receives after which a message goes to the back of the queue."""
@@ -48,17 +46,33 @@ class QueueRules:
     """Seconds that a count of messages may be old."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settling:
+    """End of a delivery: its message is deleted, or `seconds` is the time until it is visible again."""
+
+    by: str
+    order_id: str
+    message_id: str
+    receipt: str
+    receive_count: int
+    received_at: float
+    seconds: float | None
+
+
 @dataclass(eq=False)
 class _Message:
     message_id: str
     outgoing: OutgoingMessage
     sent_at: float
     order_id: str
+    is_order: bool = True
     receive_count: int = 0
     receipt: str = ""
+    received_at: float = 0.0
+    holder: str = ""
+    """Machine that received it last."""
     visible_at: float | None = None
     """End of its visibility time-out, while it is in flight."""
-    deleted: bool = field(default=False)
 
 
 class StandardQueue:
@@ -74,6 +88,29 @@ class StandardQueue:
         """Messages sent so far, by order."""
         self.messages_of: Counter[str] = Counter()
         """Messages that exist, by order."""
+        self.on_settled: Callable[[Settling], None] = lambda _: None
+        """Called before a message is deleted or hidden by the receipt of its last delivery."""
+        self.on_hide: Callable[[str, float, str], None] = lambda *_: None
+        """Called with receipt, seconds and machine when a change of visibility is about to be requested."""
+        self.on_buried: Callable[[str], None] = lambda _: None
+        """Called with the id of each message that becomes a dead letter."""
+        self.on_resent: Callable[[str, str], None] = lambda *_: None
+        """Called with the order, and the machine whose sweeper sends its message."""
+        self.failed_sends: Counter[str] = Counter()
+        """Entries of sends that a machine was told, or must assume, to have failed."""
+        self.answered_deletes = 0
+        """Entries of deletes that machines were told to be done."""
+        self.failed_deletes: Counter[str] = Counter()
+        """Entries of deletes that machines were told to have failed, by message."""
+        self.broken_limits: set[str] = set()
+        """Requests beyond SQS's limits."""
+        self.polled_at: dict[str, float] = {}
+        """Time of each machine's last poll."""
+        self.answers = asyncio.Event()
+        """Polls get no answer while this is not set."""
+        self.answers.set()
+        self._deleted: set[str] = set()
+        self._of_no_order: set[str] = set()
         self._now = now
         self._dice = dice
         self._numbers = count()
@@ -84,7 +121,7 @@ class StandardQueue:
         self._counted: tuple[float, int] = (float("-inf"), 0)
         self._count_lasts = 0.0
 
-    def client(self, link: Link, *, sweeps: bool = False) -> "QueueClient":
+    def client(self, link: Link, *, sweeps: bool = False) -> QueueClient:
         """Return the queue as a machine sees it. What a machine that `sweeps` sends is counted as resent."""
         return QueueClient(self, link, sweeps=sweeps)
 
@@ -115,16 +152,20 @@ class StandardQueue:
             self._count_lasts = self._dice.uniform(0, self.rules.depth_age)
         return self._counted[1]
 
-    def put(self, outgoing: OutgoingMessage, *, by: str, sweeps: bool) -> None:
+    def put(self, outgoing: OutgoingMessage, *, by: str, sweeps: bool, is_order: bool = True) -> None:
+        """Add a message. The effects of one that is of no order are not recorded."""
         order_id = outgoing.body.partition(_SUBJECT)[2].partition('"')[0]
         if sweeps:
             self.history.note(What.RESENT, order_id, by=by)
             if self.messages_of[order_id]:
                 self.history.note(What.RESENT_SCHEDULED, order_id, by=by)
+            self.on_resent(order_id, by)
         self.history.note(What.SENT, order_id, by=by)
         self.sends_of[order_id] += 1
         self.messages_of[order_id] += 1
-        message = _Message(f"message-{next(self._numbers)}", outgoing, self._now(), order_id)
+        message = _Message(f"message-{next(self._numbers)}", outgoing, self._now(), order_id, is_order)
+        if not is_order:
+            self._of_no_order.add(message.message_id)
         self._record("send", message, outgoing.body, by=by)
         self._show(message)
         self._notify()
@@ -144,6 +185,7 @@ class StandardQueue:
                 self.history.note(What.DEAD_LETTER, message.order_id, by="redrive policy")
                 continue
             message.receipt = f"{message.message_id}/{message.receive_count}"
+            message.received_at, message.holder = self._now(), by
             self._in_flight[message.message_id] = message
             self._hide(message, 0.0 if expires() else visibility_seconds)
             self.history.note(What.DELIVERED, message.receipt, by=by)
@@ -163,21 +205,31 @@ class StandardQueue:
         """Store dead letters."""
         for message in messages:
             self.dead_letters.append(message)
+            self.on_buried(message.attributes.get("message_id", ""))
             self.history.note(What.DEAD_LETTER, by=by)
-            self.history.record(Border.QUEUE, "dead_letter", by=by, subject="", after=message.body)
+            if message.attributes.get("message_id", "") not in self._of_no_order:
+                self.history.record(Border.QUEUE, "dead_letter", by=by, subject="", after=message.body)
 
-    def remove(self, receipt: str, *, by: str, again: bool = False) -> None:
-        """Delete by a receipt. That of an earlier delivery changes nothing. `again`: it is delivered all the same."""
-        if message := self._find(receipt):
-            self._record("delete", message, again, by=by)
-            if again:
-                return
-            del self._in_flight[message.message_id]
-            message.visible_at = None
-            self._forget(message)
-            self.history.note(What.DELETED, receipt, by=by)
-            if len(self._in_flight) == self.rules.quota - 1:
-                self._notify()
+    def remove(self, receipt: str, *, by: str, again: bool = False) -> bool:
+        """Delete by a receipt. Return False for that of an earlier delivery, which changes nothing.
+
+        `again`: the message is delivered all the same.
+        """
+        message = self._find(receipt)
+        if message is None:
+            return receipt.partition("/")[0] in self._deleted
+        self._record("delete", message, again, by=by)
+        self._settle(message, None, by)
+        if again:
+            return True
+        self._deleted.add(message.message_id)
+        del self._in_flight[message.message_id]
+        message.visible_at = None
+        self._forget(message)
+        self.history.note(What.DELETED, receipt, by=by)
+        if len(self._in_flight) == self.rules.quota - 1:
+            self._notify()
+        return True
 
     def postpone(self, receipt: str, seconds: float, *, by: str) -> bool:
         """Return False if the delivery is over."""
@@ -186,6 +238,7 @@ class StandardQueue:
             return False
         self.history.note(What.HIDDEN, receipt, by=by)
         self._record("change_visibility", message, seconds, by=by)
+        self._settle(message, seconds, by)
         next_before = self._next_time_out()
         self._hide(message, seconds)
         if self._now() + seconds < next_before:
@@ -233,100 +286,39 @@ class StandardQueue:
                 del self._in_flight[message.message_id]
                 self._show(message)
 
+    def held_by(self, host: str) -> list[tuple[str, float]]:
+        """Return the orders whose messages are hidden because this machine received them, and when it did."""
+        self._end_time_outs()
+        held = [message for message in self._in_flight.values() if message.holder == host]
+        return [(message.order_id, message.received_at) for message in held]
+
+    def polled(self, host: str) -> None:
+        """Note that a machine begins a poll."""
+        self.polled_at[host] = self._now()
+
+    def limit(self, entries: int, call: str) -> None:
+        """Note a request that SQS refuses for its number of entries."""
+        if not 1 <= entries <= MAX_BATCH:
+            self.broken_limits.add(f"{call} of {entries} messages")
+
+    def _settle(self, message: _Message, seconds: float | None, by: str) -> None:
+        self.on_settled(
+            Settling(
+                by=by,
+                order_id=message.order_id,
+                message_id=message.message_id,
+                receipt=message.receipt,
+                receive_count=message.receive_count,
+                received_at=message.received_at,
+                seconds=seconds,
+            )
+        )
+
     def _record(self, call: str, message: _Message, after: object, *, by: str) -> None:
-        if self.history.effects is not None:
+        if self.history.effects is not None and message.is_order:
             self.history.record(
                 Border.QUEUE, call, by=by, subject=message.message_id, before=message.receive_count, after=after
             )
 
     def _forget(self, message: _Message) -> None:
         self.messages_of[message.order_id] -= 1
-
-
-class QueueClient:
-    """The queue's port for one machine."""
-
-    def __init__(self, queue: StandardQueue, link: Link, *, sweeps: bool) -> None:
-        self._queue = queue
-        self._link = link
-        self._sweeps = sweeps
-
-    async def send(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
-        def put() -> list[EntryFailure]:
-            self._ensure_up()
-            failures = self._refused(len(messages))
-            refused = {failure.index for failure in failures}
-            for index, message in enumerate(messages):
-                if index not in refused:
-                    for _ in range(2 if self._link.duplicates() else 1):
-                        self._queue.put(message, by=self._link.host, sweeps=self._sweeps)
-            return failures
-
-        return await self._link.call(put)
-
-    async def dead_letter(self, messages: Sequence[OutgoingMessage]) -> list[EntryFailure]:
-        def put() -> None:
-            self._ensure_up()
-            self._queue.bury(messages, by=self._link.host)
-
-        await self._link.call(put)
-        return []
-
-    async def receive(self, limit: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        loop = asyncio.get_running_loop()
-        await self._link.call(self._ensure_up)
-        ends_at = loop.time() + wait_seconds
-        while True:
-            taken = self._queue.take(limit, visibility_seconds, by=self._link.host, expires=self._link.expires)
-            left = ends_at - loop.time()
-            if taken or left <= 0:
-                break
-            await self._queue.wait_for_messages(left)
-        if not taken:
-            self._queue.history.note(What.EMPTY_POLL, by=self._link.host)
-        await self._link.call(lambda: None)
-        return taken
-
-    async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
-        def remove() -> list[EntryFailure]:
-            self._ensure_up()
-            failures = self._refused(len(receipts))
-            refused = {failure.index for failure in failures}
-            for index, receipt in enumerate(receipts):
-                if index not in refused:
-                    self._queue.remove(receipt, by=self._link.host, again=self._link.undeletes())
-            return failures
-
-        return await self._link.call(remove)
-
-    async def change_visibility(self, changes: Sequence[Visibility]) -> list[EntryFailure]:
-        def change() -> list[EntryFailure]:
-            self._ensure_up()
-            return [
-                EntryFailure(index, "ReceiptHandleIsInvalid", gone=True)
-                for index, change in enumerate(changes)
-                if not self._queue.postpone(change.receipt, change.seconds, by=self._link.host)
-            ]
-
-        return await self._link.call(change)
-
-    async def depth(self) -> Depth:
-        def count_messages() -> Depth:
-            self._ensure_up()
-            return Depth(
-                work=self._queue.approximate_visible,
-                in_flight=self._queue.in_flight,
-                dead=len(self._queue.dead_letters),
-            )
-
-        return await self._link.call(count_messages)
-
-    async def ping(self) -> None:
-        await self._link.call(self._ensure_up)
-
-    def _refused(self, entries: int) -> list[EntryFailure]:
-        return [EntryFailure(index, "InternalError") for index in range(entries) if self._link.refuses_entry()]
-
-    def _ensure_up(self) -> None:
-        if self._queue.down:
-            raise QueueUnavailable("down")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from aiodynamo.expressions import F
 
+from order_processor.order import flows
 from order_processor.order.flows import OrderWorkflow
 from order_shared.domain.order.models import Order
 from order_shared.storage import idempotency_records, order_items, orders
@@ -59,7 +60,34 @@ def forget_the_refund(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OrderWorkflow, "_undo", undo)
 
 
-@pytest.mark.parametrize("plant", [confirm_despite_cancel, accept_a_key_twice, forget_the_refund])
+def count_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an order fail without end: no unexpected error is counted."""
+
+    async def record_nothing(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(flows, "record_failure", record_nothing)
+
+
+def acknowledge_unfinished_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delete a message although its order needs further steps."""
+
+    async def take_one_step(self: OrderWorkflow, order: Order) -> None:
+        await self._step(order)
+
+    monkeypatch.setattr(OrderWorkflow, "_take_steps", take_one_step)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        confirm_despite_cancel,
+        accept_a_key_twice,
+        forget_the_refund,
+        count_no_failure,
+        acknowledge_unfinished_work,
+    ],
+)
 def test_a_planted_fault_is_found(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     assert any(live(plan_of(str(seed))).violations for seed in range(1, FOUND_WITHIN + 1))

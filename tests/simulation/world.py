@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -78,6 +78,9 @@ class Rules:
 
 
 class World:
+    orders_class = DynamoOrderRepository
+    inventory_class = DynamoInventoryRepository
+
     def __init__(self, loop: SimulationLoop, seed: str, rules: Rules) -> None:
         self.loop = loop
         self.rules = rules
@@ -112,8 +115,8 @@ class World:
         link = self.link(host, self.rules.table_way, Border.TABLES)
         dynamo = self.dynamo.client(link, RetryPolicy(deadline=deadline))
         return Adapters(
-            orders=DynamoOrderRepository(dynamo, TABLES, clock or self.clock, open_shards=self.open_shards),
-            inventory=DynamoInventoryRepository(dynamo, TABLES, clock or self.clock),
+            orders=self.orders_class(dynamo, TABLES, clock or self.clock, open_shards=self.open_shards),
+            inventory=self.inventory_class(dynamo, TABLES, clock or self.clock),
             queue=self.queue.client(self.link(host, self.rules.queue_way, Border.QUEUE), sweeps=sweeps),
         )
 
@@ -175,11 +178,20 @@ MakeWorld = Callable[[SimulationLoop, str, Rules], World]
 
 
 def simulate(
-    seed: str, rules: Rules, play: Play[T], make_world: MakeWorld = World, schedule: Schedule | None = None
+    seed: str,
+    rules: Rules,
+    play: Play[T],
+    make_world: MakeWorld = World,
+    schedule: Schedule | None = None,
+    *,
+    logs: AbstractContextManager[None] | None = None,
 ) -> T:
-    """Play in a new world, and return what that returns. The seed decides everything that is left to chance."""
+    """Play in a new world, and return what that returns. The seed decides everything that is left to chance.
+
+    `logs` is where the services log to; by default, nowhere.
+    """
     loop = new_loop(schedule or seeded(f"{seed}/schedule"), rules.max_steps)
-    with quiet(), virtual(loop, seed):
+    with logs or quiet(), virtual(loop, seed):
         try:
 
             async def begin() -> T:

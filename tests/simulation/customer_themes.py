@@ -1,0 +1,145 @@
+"""Themes about customers: what they order, cancel and repeat, and how they pay."""
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+from devstack.payments.bank import Token
+from tests.simulation.faults import Fault
+from tests.simulation.history import Border
+from tests.simulation.plans import SKUS, EventKind, Plan, Probe, Theme
+from tests.simulation.theme_parts import TOKENS, events, order, sound
+
+
+def quiet(plan: Plan, dice: Random) -> Plan:
+    orders = (
+        order(
+            number,
+            dice,
+            reference=f"PO-{number}" if dice.random() < 0.5 else None,
+            cancels_after=dice.uniform(0.0, 2.0) if dice.random() < 0.3 else None,
+            probes=tuple(probe for probe in Probe if dice.random() < 0.3),
+        )
+        for number in range(8)
+    )
+    return sound(plan, Theme.QUIET, orders)
+
+
+def cancels(plan: Plan, dice: Random) -> Plan:
+    orders = (
+        order(
+            number,
+            dice,
+            token=dice.choice((None, Token.WORKS, Token.WORKS, Token.DECLINED, Token.DECLINED, Token.FAILS_ONCE)),
+            cancels_after=dice.choice((dice.uniform(0.0, 1.6), dice.uniform(0.6, 1.3))),
+            cancels_twice=dice.random() < 0.5,
+            if_match=dice.random() < 0.5,
+            probes=(Probe.OTHER_VERSION,) if dice.random() < 0.3 else (),
+            reference=f" PO-{number}",
+        )
+        for number in range(16)
+    )
+    return sound(
+        plan,
+        Theme.CANCELS,
+        orders,
+        ways=(dice.choice((0.05, 0.1)), 0.01, 0.1),
+        processors=2,
+        rounds=12 if plan.turn % 2 else 3,
+    )
+
+
+def scarce(plan: Plan, dice: Random) -> Plan:
+    """Orders for more than a shard has, all at once: each moves stock to its own shard, also that of the others."""
+    shards = dice.choice((2, 3, 4))
+    is_scattered = plan.turn % 2 == 0
+    most = 3 if is_scattered else dice.choice((1, 2, 4))
+    orders = (
+        order(
+            number,
+            dice,
+            at=dice.choice((0.0, 0.0, 0.1, 3.0)),
+            quantities={SKUS[0]: 4 if is_scattered else dice.randint(1, 4)},
+            token=token,
+        )
+        for number, token in enumerate(dice.choices((None, None, *TOKENS), k=12))
+    )
+    happening = events(
+        *(
+            (EventKind.RESTOCK, dice.uniform(0.0, 1.0), 0.0, 2 * dice.randrange(99) + dice.choice((0, 0, 1)))
+            for _ in range(3)
+        ),
+        *((EventKind.STOCK_SHARDS_RAISED, dice.uniform(0.0, 4.0), 0.0, dice.randrange(9)) for _ in range(2)),
+    )
+    least = most if is_scattered else 0
+    stock = {sku: tuple(dice.randint(least, most) for _ in range(shards)) for sku in SKUS}
+    return sound(
+        plan,
+        Theme.SCARCE,
+        orders,
+        stock=stock,
+        events=happening,
+        ways=(dice.choice((0.01, 0.05)), 0.01, 0.1),
+        settings={"concurrency": 10},
+        writes=3 if plan.turn % 4 == 2 else None,
+        processors=2,
+    )
+
+
+def twins(plan: Plan, dice: Random) -> Plan:
+    first = order(0, dice, at=0.0)
+    orders = (
+        order(
+            number,
+            dice,
+            at=0.5 + 0.3 * number,
+            quantities=first.quantities,
+            twin=dice.random() < 0.5,
+            posts=dice.choice((1, 1, 2, 3)),
+            reference=dice.choice((None, f"PO-{number}", f" PO-{number}")),
+            reference_taken=dice.random() < 0.3,
+            key_used_before=dice.random() < 0.2,
+            probes=tuple(probe for probe in Probe if dice.random() < 0.5),
+            cancels_after=dice.choice((None, 0.0, 6.0)),
+        )
+        for number in range(1, 7)
+    )
+    return sound(
+        plan,
+        Theme.TWINS,
+        (
+            replace(first, posts=4),
+            *(replace(each, reference=None, cancels_after=None) if each.twin else each for each in orders),
+        ),
+        stock=dict.fromkeys(SKUS, (200,)),
+        apis=2,
+        api={"cancel_window": timedelta(seconds=3)},
+        rates={Fault.LOST_RESPONSE: 0.1, Fault.LOST_REQUEST: 0.1} if plan.turn % 2 else {},
+        borders=frozenset({Border.TABLES}),
+    )
+
+
+def amounts(plan: Plan, dice: Random) -> Plan:
+    orders = (
+        order(
+            number,
+            dice,
+            token=dice.choice((Token.WORKS, Token.FAILS_ONCE, Token.FAILS_ONCE, Token.DECLINED)),
+            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.5 else None,
+        )
+        for number in range(12)
+    )
+    kinds = (EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CANCELLED)
+    return sound(
+        plan,
+        Theme.AMOUNTS,
+        orders,
+        rates={Fault.LOST_REQUEST: 0.15, Fault.LOST_RESPONSE: 0.2, Fault.LATE: 0.4, Fault.UNREADABLE: 0.2},
+        borders=frozenset({Border.PROVIDER, Border.TABLES} if plan.turn % 2 else {Border.PROVIDER}),
+        events=events(*((dice.choice(kinds), dice.uniform(0.0, 8.0), 20.0, dice.randrange(9)) for _ in range(14))),
+        ways=(0.004, 0.01, 1.0),
+        settings={"retry_cap_seconds": 4.0, "storage_deadline_seconds": 2.0},
+        operators=True,
+        processors=2,
+        storm_seconds=100.0,
+    )

@@ -1,0 +1,209 @@
+"""Themes about failures of machines, messages, tables and the provider, one kind in each."""
+
+from random import Random
+
+from devstack.payments.bank import Token
+from order_shared.domain.order.payments import PaymentCall
+from tests.simulation.faults import Fault
+from tests.simulation.history import Border
+from tests.simulation.plans import CALLS, SKUS, EventKind, Plan, Theme
+from tests.simulation.provider import Outage
+from tests.simulation.theme_parts import PAID, events, order, sound
+
+
+def poison(plan: Plan, dice: Random) -> Plan:
+    orders = (order(number, dice, at=0.0, token=dice.choice((None, *PAID))) for number in range(4))
+    happening = events(*((EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(2)))
+    settings = {"retry_cap_seconds": 2.0, "sweep_base_seconds": dice.choice((2.0, 5.0)), "sweep_interval_seconds": 1.0}
+    return sound(
+        plan,
+        Theme.POISON,
+        orders,
+        events=happening,
+        settings=settings,
+        rates={Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5, Fault.UNEXPECTED: 0.1} if plan.turn % 2 else {},
+        borders=frozenset({Border.TABLES}),
+        storm_seconds=200.0,
+        operators=True,
+        processors=2,
+    )
+
+
+def lost_messages(plan: Plan, dice: Random) -> Plan:
+    orders = (order(number, dice, at=dice.uniform(0.0, 2.0)) for number in range(6))
+    away = 90.0 if plan.turn % 2 else dice.uniform(10.0, 25.0)
+    return sound(
+        plan,
+        Theme.LOST_MESSAGES,
+        orders,
+        rates={Fault.REFUSED_ENTRY: 0.7},
+        borders=frozenset({Border.QUEUE}),
+        events=events((EventKind.QUEUE_DOWN, 0.0, away, 0), (EventKind.QUEUE_HANGS, away + 1.0, 32.0, 0)),
+        ways=(0.4, 0.01, 0.1),
+        settings={"sweep_interval_seconds": 1.0},
+        processors=3,
+        storm_seconds=60.0 if away < 60.0 else 130.0,
+    )
+
+
+def letters(plan: Plan, dice: Random) -> Plan:
+    orders = (order(number, dice, cancels_after=dice.choice((None, 0.5))) for number in range(3))
+    faults = {Fault.LOST_REQUEST: 0.1, Fault.LOST_RESPONSE: 0.2, Fault.REFUSED_ENTRY: 0.3} if plan.turn % 2 else {}
+    return sound(
+        plan,
+        Theme.LETTERS,
+        orders,
+        events=events(*((EventKind.LETTER, dice.uniform(0.0, 5.0), 0.0, kind) for kind in range(6))),
+        rates=faults,
+        borders=frozenset({Border.QUEUE}),
+    )
+
+
+def drain(plan: Plan, dice: Random) -> Plan:
+    """Machines that have to leave work unfinished, or that have time for it while the queue is away for a while."""
+    is_short = plan.turn % 2 == 0
+    orders = (order(number, dice, at=dice.uniform(0.0, 20.0), token=dice.choice(PAID)) for number in range(14))
+    kinds = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
+    return sound(
+        plan,
+        Theme.DRAIN,
+        orders,
+        events=events(
+            *((kind, dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for kind in kinds),
+            *(() if is_short else ((EventKind.QUEUE_DOWN, dice.uniform(5.0, 20.0), 8.0, 0),)),
+        ),
+        ways=(0.05, 0.3 if is_short else 0.01, 4.0 if is_short else 0.5),
+        settings={
+            "drain_seconds": 3.0 if is_short else 30.0,
+            "receive_wait_seconds": 20 if is_short else 2,
+            "concurrency": 2,
+        },
+        processors=2,
+        storm_seconds=60.0,
+    )
+
+
+def outage(plan: Plan, dice: Random) -> Plan:
+    orders = (
+        order(number, dice, token=dice.choice((Token.WORKS, *PAID)), at=dice.uniform(0.0, 10.0)) for number in range(10)
+    )
+    kinds = (Outage.NO_CONNECTION, Outage.LIMITED, Outage.SERVER_ERROR, Outage.WRONG_KEY)
+    which = tuple(Outage).index(dice.choice(kinds))
+    return sound(
+        plan,
+        Theme.OUTAGE,
+        orders,
+        events=events((EventKind.PROVIDER_DOWN, dice.uniform(0.0, 3.0), dice.choice((60.0, 150.0)), which)),
+        rates={Fault.LOST_RESPONSE: 0.15},
+        borders=frozenset({Border.PROVIDER}),
+        settings={"retry_cap_seconds": dice.choice((2.0, 20.0))},
+        storm_seconds=160.0,
+    )
+
+
+def refused(plan: Plan, dice: Random) -> Plan:
+    """An order whose payment is refused for a day, in the minutes that a day takes at this pace."""
+    orders = (order(number, dice, token=Token.WORKS, at=0.0) for number in range(2))
+    calls = [CALLS.index(PaymentCall.CREATE), CALLS.index(PaymentCall.CONFIRM)]
+    return sound(
+        plan,
+        Theme.REFUSED,
+        orders,
+        events=events((EventKind.REFUSED_CALLS, 0.0, 1800.0, dice.choice(calls))),
+        settings={
+            "sweep_base_seconds": 0.25,
+            "sweep_interval_seconds": 2.5,
+            "visibility_seconds": 120,
+            "retry_cap_seconds": 0.5,
+        },
+        pace=60,
+        processors=1,
+        apis=1,
+        storm_seconds=1800.0,
+    )
+
+
+def short_leases(plan: Plan, dice: Random) -> Plan:
+    orders = (order(number, dice, token=dice.choice((*PAID, Token.FAILS_ONCE))) for number in range(5))
+    poison = ((EventKind.POISON, 0.0, 10.0, dice.randrange(9)),) if dice.random() < 0.7 else ()
+    return sound(
+        plan,
+        Theme.SHORT_LEASES,
+        orders,
+        rates={Fault.DUPLICATE: 0.8, Fault.SLOW: 0.3},
+        events=events(*poison),
+        borders=frozenset({Border.PROVIDER}),
+        ways=(0.02, 0.01, 1.5),
+        settings={"lease_seconds": 2.0, "retry_cap_seconds": 5.0, "visibility_seconds": 6},
+        processors=2,
+        storm_seconds=60.0,
+    )
+
+
+def slow(plan: Plan, dice: Random) -> Plan:
+    """Provider or tables so slow that a message is extended, or lost, while it is handled."""
+    is_table = plan.turn % 2 == 1
+    orders = (
+        order(
+            number,
+            dice,
+            at=dice.uniform(0.0, 20.0),
+            token=dice.choice((Token.WORKS, Token.DECLINED, Token.FAILS_ONCE, None if is_table else Token.WORKS)),
+            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.4 else None,
+        )
+        for number in range(9)
+    )
+    queue_fails = ((EventKind.QUEUE_DOWN, 5.0 + 8 * number, dice.uniform(3.0, 6.0), 0) for number in range(5))
+    return sound(
+        plan,
+        Theme.SLOW,
+        orders,
+        stock=dict.fromkeys(SKUS, (2, 2, 2) if is_table else (40,)),
+        rates={Fault.EXPIRED: 0.4},
+        events=events(*queue_fails),
+        borders=frozenset({Border.PROVIDER}),
+        ways=(1.0 if is_table else 0.004, dice.choice((0.01, 0.3)), 0.1 if is_table else 2.5),
+        settings={
+            "visibility_seconds": 3 if is_table else 6,
+            "receive_wait_seconds": 2,
+            "concurrency": 2,
+            "retry_cap_seconds": 4.0,
+        },
+        processors=3,
+        storm_seconds=60.0,
+    )
+
+
+def contended(plan: Plan, dice: Random) -> Plan:
+    orders = (
+        order(number, dice, cancels_after=dice.choice((None, dice.uniform(0.0, 3.0))), at=dice.uniform(0.0, 3.0))
+        for number in range(14)
+    )
+    crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if plan.turn % 2 else {}
+    poison = [(EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(3)]
+    return sound(
+        plan,
+        Theme.CONTENDED,
+        orders,
+        rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.4, **crashes},
+        events=events((EventKind.TABLES_DOWN, 5.0, 20.0, 0), *([] if crashes else poison)),
+        borders=frozenset({Border.TABLES}),
+        settings={"storage_deadline_seconds": 0.3, "retry_cap_seconds": 2.0},
+        processors=2,
+        storm_seconds=40.0,
+    )
+
+
+def unsettled(plan: Plan, dice: Random) -> Plan:
+    orders = (order(number, dice, token=None, at=1.0 + number / 100) for number in range(30))
+    return sound(
+        plan,
+        Theme.UNSETTLED,
+        orders,
+        stock=dict.fromkeys(SKUS, (200,)),
+        rates={Fault.REFUSED_ENTRY: 0.9, Fault.UNDELETED: 0.2},
+        borders=frozenset({Border.PROVIDER}),
+        settings={"concurrency": 1},
+        processors=1,
+        storm_seconds=10.0,
+    )

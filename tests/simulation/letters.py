@@ -1,0 +1,60 @@
+"""Messages that no release can process. Each must end in the dead-letter queue, with its reason."""
+
+from collections.abc import Callable, Iterator
+
+from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
+from order_shared.domain.order.models import Customer, Order
+from order_shared.messaging.queue import OutgoingMessage
+from tests.factories import NOON, make_order
+from tests.simulation.customers import TENANT
+from tests.simulation.queue import StandardQueue
+
+STRANGER = Customer(tenant=TENANT, id="nobody")
+
+
+def _absent() -> Order:
+    """Return an order that was never stored."""
+    return make_order(at=NOON, customer=STRANGER, payment_token="pm_card_visa")
+
+
+def _changed(old: str, new: str) -> str:
+    return OrderPlaced.of(make_order(at=NOON, customer=STRANGER)).to_json().replace(old, new)
+
+
+LETTERS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("not_an_event", lambda: "{"),
+    ("unknown_type", lambda: _changed("order.placed.v1", "order.placed.v9")),
+    ("order_not_found", lambda: OrderPlaced.of(_absent()).to_json()),
+    ("order_not_found", lambda: _changed("", "")),
+    ("order_not_found", lambda: OrderCancelRequested.of(_absent()).to_json()),
+    ("invalid_event", lambda: _changed("ord_", "order-")),
+)
+"""Reason and body of each kind."""
+
+
+class Letters:
+    def __init__(self, queue: StandardQueue) -> None:
+        self._queue = queue
+        self._sent: list[tuple[str, str]] = []
+
+    def send(self, which: int) -> None:
+        reason, make = LETTERS[which % len(LETTERS)]
+        body = make()
+        self._sent.append((reason, body))
+        self._queue.put(OutgoingMessage(body), by="stranger", sweeps=False, is_order=False)
+
+    def faults(self, *, once: bool) -> Iterator[str]:
+        """Return what is wrong with the dead letters. `once`: the queue loses no response, so each is there once."""
+        left = list(self._queue.dead_letters)
+        for reason, body in self._sent:
+            found = [each for each in left if each.body == body and each.attributes.get("reason") == reason]
+            if not found:
+                yield f"a message that is {reason} is not among the dead letters"
+            elif once and len(found) != sum(body == other for _, other in self._sent):
+                yield f"a message that is {reason} is {len(found)} times among the dead letters"
+            if any(not each.attributes.get("detail") or not each.attributes["detail"].isascii() for each in found):
+                yield f"a dead letter that is {reason} has no detail that SQS takes"
+        bodies = {body for _, body in self._sent}
+        for letter in left:
+            if letter.body not in bodies:
+                yield f"a message of an order is among the dead letters: {dict(letter.attributes)}"

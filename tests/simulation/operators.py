@@ -1,0 +1,43 @@
+"""Operators of a run, who look for parked orders from time to time: they retry an order once, and then reject it."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from order_operations import parked_orders
+from tests.fakes import MemoryAuditTrail
+from tests.simulation.clock import VirtualClock
+from tests.simulation.loop import Host
+from tests.simulation.rules import OPERATOR
+from tests.simulation.world import World
+
+OPERATOR_SECONDS = 40.0
+
+
+class Operators:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.trail = MemoryAuditTrail()
+        self._retried: set[str] = set()
+
+    async def operate(self, *, until: float) -> None:
+        clock = VirtualClock(self._world.loop)
+        adapters = self._world.adapters(Host(OPERATOR), sweeps=False, clock=clock)
+        while self._world.loop.time() + OPERATOR_SECONDS < until:
+            await asyncio.sleep(OPERATOR_SECONDS)
+            for order in await _tried(parked_orders.list_parked(adapters, 10)) or []:
+                act = parked_orders.reject if order.order_id in self._retried else parked_orders.retry
+                self._retried.add(order.order_id)
+                await _tried(act(adapters, self.trail, order, actor=OPERATOR, reason="simulated", at=clock()))
+
+    def rejected(self) -> list[str]:
+        """Return the orders that operators wanted to reject."""
+        return [operation.subject for operation in self.trail.operations if operation.verb == "orders.reject"]
+
+
+async def _tried(work: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result, or None if the work fails: the operator looks again later."""
+    with suppress(Exception):
+        return await work
+    return None

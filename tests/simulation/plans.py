@@ -1,0 +1,234 @@
+"""Plan of a run: what customers do, which faults there are, and which machines fail."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from order_shared.domain.order.payments import PaymentCall
+from tests.simulation.faults import Fault
+from tests.simulation.history import Border
+from tests.simulation.provider import Outage
+
+
+class Theme(StrEnum):
+    """What a run is about: see `tests.simulation.themes`."""
+
+    STORM = "every kind of fault"
+    QUIET = "no fault"
+    CANCELS = "cancellations at any moment"
+    SCARCE = "the last units"
+    POISON = "handlings that crash"
+    LOST_MESSAGES = "messages lost, and several sweepers"
+    LETTERS = "messages that cannot be processed"
+    DRAIN = "machines drained"
+    OUTAGE = "provider away"
+    REFUSED = "provider refuses calls for a day"
+    SHORT_LEASES = "leases that end early"
+    TWINS = "requests that look alike"
+    SLOW = "handlings longer than a visibility time-out"
+    CONTENDED = "tables that refuse most writes"
+    UNSETTLED = "messages that cannot be deleted"
+    AMOUNTS = "payments changed by hand"
+
+
+SKUS = ("TEA", "CUP")
+PLENTY = 1000
+STORM_SECONDS = 60.0
+"""Time in which customers come, and everything fails that may. Then all is well again."""
+SKEW_SECONDS = 90.0
+
+
+class Probe(StrEnum):
+    """Request that a customer makes once the order is placed, and that changes nothing."""
+
+    REPEAT = "the same request again"
+    OTHER_BODY = "the same key with another request"
+    UNKNOWN_SKU = "an order of a product that does not exist"
+    STRANGER = "a read by another customer, and by an administrator"
+    OTHER_VERSION = "a cancellation of a version that the order does not have"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderPlan:
+    """What one customer does. Times are in seconds; `cancels_after` is counted from the acknowledgement."""
+
+    number: int
+    at: float
+    quantities: Mapping[str, int]
+    token: str | None = None
+    reference: str | None = None
+    posts: int = 1
+    """Requests with the same key at the same time."""
+    patient: bool = True
+    """Ask again until there is an answer."""
+    cancels_after: float | None = None
+    cancels_twice: bool = False
+    if_match: bool = False
+    """Cancel only the version that was read before."""
+    probes: tuple[Probe, ...] = ()
+    twin: bool = False
+    """The customer places two such orders at the same instant, under two keys and at two machines."""
+    reference_taken: bool = False
+    """Another order of the customer has the reference, as it is written here."""
+    traceparent: str | None = None
+    key_used_before: bool = False
+    """The customer has used the idempotency key two days ago, and its record is still stored."""
+
+    @property
+    def customer(self) -> str:
+        return f"customer-{self.number}"
+
+
+class EventKind(StrEnum):
+    KILL_API = "API killed"
+    KILL_PROCESSOR = "processor killed"
+    STOP_PROCESSOR = "processor drained"
+    STOP_API = "API drained"
+    FREEZE_API = "API frozen"
+    FREEZE_PROCESSOR = "processor frozen"
+    QUEUE_DOWN = "queue down"
+    QUEUE_HANGS = "polls without an answer"
+    TABLES_DOWN = "tables down"
+    PROVIDER_DOWN = "provider down"
+    REFUSED_CALLS = "provider refuses a call"
+    PAYMENT_CANCELLED = "payment cancelled by hand"
+    PAYMENT_CHANGED = "payment has another amount"
+    POISON = "handling of an order crashes"
+    STOCK_SHARDS_RAISED = "stock shards raised"
+    RESTOCK = "stock added and removed"
+    LETTER = "message that cannot be processed"
+
+
+UNSOUND = frozenset(
+    {
+        EventKind.KILL_API,
+        EventKind.KILL_PROCESSOR,
+        EventKind.STOP_PROCESSOR,
+        EventKind.STOP_API,
+        EventKind.FREEZE_API,
+        EventKind.FREEZE_PROCESSOR,
+        EventKind.QUEUE_DOWN,
+        EventKind.QUEUE_HANGS,
+        EventKind.TABLES_DOWN,
+    }
+)
+
+OF_MESSAGES = frozenset({Fault.REFUSED_ENTRY, Fault.UNDELETED, Fault.EXPIRED})
+"""Faults of single messages, which are met at every border."""
+FREEZES = frozenset({EventKind.FREEZE_API, EventKind.FREEZE_PROCESSOR})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happens to all. `which` chooses among its targets; `seconds` is how long it lasts."""
+
+    number: int
+    at: float
+    kind: EventKind
+    seconds: float
+    which: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    seed: str
+    orders: tuple[OrderPlan, ...]
+    events: tuple[Event, ...]
+    rates: Mapping[Fault, float]
+    skews: tuple[float, ...]
+    """Seconds by which the clocks of machines are ahead, in turn."""
+    apis: int
+    processors: int
+    stock: Mapping[str, tuple[int, ...]]
+    """Units of each stock shard."""
+    operators: bool
+    """Operators retry or reject parked orders in the storm too."""
+    theme: Theme = Theme.STORM
+    turn: int = 0
+    """How often the theme has had its turn before. Themes with two variants alternate them."""
+    storm_seconds: float = STORM_SECONDS
+    borders: frozenset[Border] = frozenset(Border)
+    """Borders whose requests meet faults."""
+    ways: tuple[float, float, float] = (0.004, 0.01, 0.1)
+    """Seconds that a request to tables, queue and provider takes at most, each way."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the processors that differ from those of other runs."""
+    api: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the APIs that differ from the defaults."""
+    pace: int = 1
+    """Factor by which the waits of the outbox are shorter: the orders of a day go through it in minutes."""
+    quota: int
+    table_units: float
+    calls_per_second: float
+    rounds: int | None = None
+    """Steps of an order in one delivery; None is the default."""
+    writes: int | None = None
+    """Writes of one transaction; None is DynamoDB's limit."""
+    fault_limit: int | None = None
+    removed: tuple[str, ...] = field(default=())
+
+    @property
+    def is_scarce(self) -> bool:
+        return any(units < 40 for shards in self.stock.values() for units in shards)
+
+    @property
+    def frozen_seconds(self) -> float:
+        """Seconds that machines stand still."""
+        return sum(event.seconds for event in self.events if event.kind in FREEZES)
+
+    @property
+    def is_sound(self) -> bool:
+        """Nothing is wrong with tables, queue and machines. Customers, the provider and operators may do anything."""
+        meets_faults = bool(self.rates) and Border.TABLES in self.borders
+        return not meets_faults and self.table_units >= PLENTY and self.has_sound_queue
+
+    @property
+    def has_sound_queue(self) -> bool:
+        """Nothing is wrong with queue and machines."""
+        unsound = {event.kind for event in self.events} & UNSOUND
+        meets_faults = bool(self.rates) and Border.QUEUE in self.borders
+        meets_faults = meets_faults or not self.rates.keys().isdisjoint(OF_MESSAGES)
+        return not unsound and not meets_faults and self.quota >= PLENTY
+
+    @property
+    def token(self) -> str:
+        return "~".join((self.seed, *self.removed))
+
+    def parts(self) -> Iterator[str]:
+        """Return what may be left out, by name."""
+        if self.processors > 1:
+            yield "p"
+        if self.apis > 1:
+            yield "a"
+        if any(self.skews):
+            yield "s"
+        yield from (f"e{event.number}" for event in self.events)
+        yield from (f"f:{fault.name}" for fault in self.rates)
+        yield from (f"o{order.number}" for order in self.orders)
+
+    def without(self, part: str) -> "Plan":
+        """Return the plan without one part. Raises ValueError for an unknown one."""
+        removed = (*(each for each in self.removed if not (part[0] == "n" == each[0])), part)
+        kind, name = part[0], part[1:]
+        if kind == "o":
+            return replace(
+                self, removed=removed, orders=tuple(each for each in self.orders if each.number != int(name))
+            )
+        if kind == "e":
+            return replace(
+                self, removed=removed, events=tuple(each for each in self.events if each.number != int(name))
+            )
+        if kind == "f":
+            rates = {fault: rate for fault, rate in self.rates.items() if fault.name != name[1:]}
+            return replace(self, removed=removed, rates=rates)
+        if kind == "n":
+            return replace(self, removed=removed, fault_limit=int(name))
+        if kind in "aps":
+            smaller = {"a": {"apis": 1}, "p": {"processors": 1}, "s": {"skews": (0.0,)}}
+            return replace(self, removed=removed, **smaller[kind])  # type: ignore[arg-type]
+        raise ValueError(f"{part!r} is no part of a plan")
+
+
+OUTAGES = tuple(Outage)
+CALLS = tuple(PaymentCall)
