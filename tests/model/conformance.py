@@ -16,7 +16,7 @@ from types import CodeType, SimpleNamespace
 from typing import Any
 
 from tests.model.steps import TABLE, UNCHANGED, VARIABLES
-from tests.model.table import CONSTANTS, NOBODY, Step
+from tests.model.table import CONSTANTS, NOBODY, SPOILED, Step
 
 Json = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ WITHOUT_MOVES: Mapping[str, tuple[Step, ...]] = {
 CALLS: Mapping[str, list[Step]] = {
     call: [TABLE[name] for name in [*names.split(), "provider_away"]]
     for call, names in {
-        "create": "create_again create create_replayed create_spoiled create_declined",
+        "create": "create_again create create_replayed create_mismatched create_spoiled create_declined",
         "retrieve": "retrieve",
         "confirm": "confirm_payment confirm_ended confirm_replayed confirm_declined confirm_spoiled",
         "cancel": "cancel_payment cancel_ended cancel_replayed cancel_spoiled",
@@ -450,7 +450,7 @@ class Walker:
         state["p"] = provider = order.copy_of_provider()
         if step.name == "provider_away":
             provider.away = 1
-        self._observe(call, provider, my["payment"])
+        self._observe(call, provider, my)
         if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=True)):  # noqa: S307 - the table's own expressions
             return False
         exec(effects_of(step.name), state)  # noqa: S102 - the table's own effects
@@ -469,8 +469,11 @@ class Walker:
         order.provider = provider
         return True
 
-    def _observe(self, call: Call, provider: SimpleNamespace, payment: int) -> None:
-        """Take the hidden steps of the provider that the result shows: an intent changed by hand, a key forgotten."""
+    def _observe(self, call: Call, provider: SimpleNamespace, my: Mapping[str, Any]) -> None:
+        """Take the hidden steps of the provider that the result shows: an intent changed by hand."""
+        payment = my["payment"]
+        if call.call == "create" and call.result == "spent" and provider.by_key[my["n_create"]] not in (0, SPOILED):
+            provider.differs[provider.by_key[my["n_create"]]] = 1
         if call.result == "cancelled" and call.call in {"retrieve", "confirm"} and provider.state[payment] == 1:
             provider.state[payment] = 3
         if call.call == "retrieve" and call.result != "unavailable" and payment:

@@ -251,15 +251,19 @@ CONFIRMING: Guards = {
 KEY = "p.saved[my.payment + my.payment + my.payment + my.n_confirm]"
 OPEN_INTENT: Guards = {**UP, "intent is open": "p.state[my.payment] == OPEN"}
 CREATE_KEY = "p.by_key[my.n_create]"
+KNOWN_KEY = f"{CREATE_KEY} != 0 and {CREATE_KEY} != SPOILED"
 PAYMENT = (
     Step(name="create", when=CREATING, facts={**UP, "new key": f"{CREATE_KEY} == 0", "bounded": "p.intents < 2"},
          then=f"p.intents += 1; {CREATE_KEY} = p.intents; p.state[p.intents] = OPEN; my.created = p.intents"),
     Step(name="create_again", when=CREATING,
-         facts={**UP, "known key": f"{CREATE_KEY} != 0 and {CREATE_KEY} != SPOILED"}, then=f"my.created = {CREATE_KEY}"),
+         facts={**UP, "known key": KNOWN_KEY}, then=f"my.created = {CREATE_KEY}"),
     Step(name="create_spoiled", when=CREATING, fault="spoils",
          facts={**UP, "new key": f"{CREATE_KEY} == 0", "bounded": "my.n_create == 0"},
          then=f"{CREATE_KEY} = SPOILED; my.result = SPENT_CREATE"),
     Step(name="create_replayed", when=CREATING, facts={**UP, "spoiled key": f"{CREATE_KEY} == SPOILED"},
+         then="my.result = SPENT_CREATE"),
+    Step(name="create_mismatched", when=CREATING,
+         facts={**UP, "known key of another amount": f"{KNOWN_KEY} and p.differs[{CREATE_KEY}]"},
          then="my.result = SPENT_CREATE"),
     Step(name="create_declined", when=CREATING, fault="declines", facts={**UP, "new key": f"{CREATE_KEY} == 0"},
          then="my.result = DECLINED; g.refused = 1"),

@@ -283,6 +283,28 @@ class TestAnotherAmount:
         assert world.payments.charged == {order.order_id: 1_500_000}
         assert world.payments.payments[held.payment.id or ""].status is PaymentStatus.CANCELLED
 
+    async def test_one_that_was_created_before_another_owner_stored_it_is_read_again(
+        self, world: World, clock: HandClock
+    ) -> None:
+        """Both workers create the payment under one key. The other one stores it and crashes, and its amount changes."""
+        order = await accepted(world)
+        stored_id = ""
+
+        async def other_worker_stores_it() -> None:
+            nonlocal stored_id
+            stored = await world.stored(order)
+            stored_id = await world.payments.create(stored.charge)
+            lease_until = clock() - timedelta(seconds=1)
+            taken = await world.orders.move(stored, stored.take_over(owner="crashed", lease_until=lease_until))
+            await world.orders.move(taken, taken.with_payment(stored_id))
+            world.payments.payments[stored_id].amount += 1
+
+        world.payments.before["create"] = other_worker_stores_it
+        stored = await handle_until_ended(world, order, clock)
+        assert stored.status is OrderStatus.CONFIRMED
+        assert stored.payment.id != stored_id
+        assert world.payments.charged == {order.order_id: order.total}
+
     async def test_that_it_was_declined_says_nothing_of_the_right_amount(self, world: World) -> None:
         order = await accepted(world, currency="MGA", price=5000)
         held = await reserved_with_payment(world, order, amount=order.total)

@@ -141,6 +141,7 @@ class OrderWorkflow:
             try:
                 following = await self._step(order)
             except StaleOrder:
+                self._created = None  # another owner may have stored it, so that it is to be read before it is used
                 following = await _read(order.customer, order.order_id, self._context)
             if following is None:
                 return
