@@ -286,7 +286,7 @@ class TestAnotherAmount:
     async def test_one_that_was_created_before_another_owner_stored_it_is_read_again(
         self, world: World, clock: HandClock
     ) -> None:
-        """Both workers create the payment under one key. The other one stores it and crashes, and its amount changes."""
+        """Both workers create it under one key. The other one stores it and crashes, and its amount changes."""
         order = await accepted(world)
         stored_id = ""
 
