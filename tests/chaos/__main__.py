@@ -133,7 +133,7 @@ async def run_all(stack: Stack, options: argparse.Namespace, report: Report) -> 
 
     async with asyncio.TaskGroup() as group:
         for number in range(min(CROWD_WORLDS, len(waiting))):
-            group.create_task(in_world(stack, f"crowd{number}-", run_crowds))
+            group.create_task(in_world(stack, f"crowd{number}-", run_crowds, records=True))
         if options.only in OUTAGE:
             group.create_task(in_world(stack, "outage-", be_without_provider, OUTAGE_SETTINGS))
         if options.only in REFUSALS:
@@ -157,7 +157,7 @@ async def run_crashes(stack: Stack, only: str, report: Report) -> None:
 
     async with asyncio.TaskGroup() as group:
         for number in range(min(RECORDING_WORLDS, len(scenes))):
-            group.create_task(in_world(stack, f"record{number}-", record, LANE_SETTINGS, ONE_OF_EACH))
+            group.create_task(in_world(stack, f"record{number}-", record, LANE_SETTINGS, ONE_OF_EACH, records=True))
     in_order = {scene: recorded[scene] for scene in scenes}
     points = [point for point in find_points(in_order) if only in str(point)]
     console.print(f"found  {len(points)} crash points in {len(scenes)} scenes")
@@ -169,7 +169,7 @@ async def run_crashes(stack: Stack, only: str, report: Report) -> None:
 
     async with asyncio.TaskGroup() as group:
         for number in range(min(LANES, len(points))):
-            group.create_task(in_world(stack, f"lane{number}-", run_points, LANE_SETTINGS, ONE_OF_EACH))
+            group.create_task(in_world(stack, f"lane{number}-", run_points, LANE_SETTINGS, ONE_OF_EACH, records=True))
 
 
 async def run_all_cancels(stack: Stack, cancels: int, report: Report) -> None:
@@ -187,8 +187,10 @@ async def in_world(
     play: Callable[[World], Awaitable[None]],
     settings: Mapping[str, str] | None = None,
     processes: Collection[str] = TWO_OF_EACH,
+    *,
+    records: bool = False,
 ) -> None:
-    async with open_world(stack, prefix, processes, settings=settings) as world:
+    async with open_world(stack, prefix, processes, settings=settings, records=records) as world:
         await play(world)
 
 

@@ -22,7 +22,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 async def test_a_crowd_under_all_kinds_of_fault_and_a_kill(stack: Stack) -> None:
-    async with open_world(stack, "crowd-") as world:
+    async with open_world(stack, "crowd-", records=True) as world:
         result = await run_crowd(world, "seed 1", ALL_KINDS, customers=40, kills=1)
         walked = world.recorder.walker.taken
     assert {"accept", "receive", "reserve", "note_payment", "confirm", "confirm_unpaid", "acknowledge"} <= walked.keys()
@@ -50,7 +50,7 @@ async def test_a_processor_killed_at_each_request_of_a_paid_order(stack: Stack) 
     assert len(points) == 2 * len({(point.operation, point.ordinal) for point in points}), "before and after each"
 
     async def run_points(number: int) -> None:
-        async with open_world(stack, f"lane{number}-", ONE_OF_EACH, settings=SETTINGS) as world:
+        async with open_world(stack, f"lane{number}-", ONE_OF_EACH, settings=SETTINGS, records=True) as world:
             lane = Lane(world)
             while points:
                 result = await lane.run(points.pop())

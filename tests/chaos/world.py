@@ -88,14 +88,18 @@ async def open_world(
     processes: Collection[str] = TWO_OF_EACH,
     *,
     settings: Mapping[str, str] | None = None,
+    records: bool = False,
 ) -> AsyncIterator[World]:
-    """The world with its processes running. They are killed at the end: how they stop is tested elsewhere."""
+    """The world with its processes running. They are killed at the end: how they stop is tested elsewhere.
+
+    `records`: every write walks the model. Writes then pass one at a time, which a crowd of customers would feel.
+    """
     base = float({**IMPATIENT, **(settings or {})}["ORDER_SWEEP_BASE_SECONDS"])
     recorder = Recorder(sweep_base_seconds=base, visibility_seconds=VISIBILITY_SECONDS)
     await asyncio.to_thread(provision, local_session(), endpoint=stack.aws, prefix=prefix)
     _, bank = await asyncio.to_thread(start_payments, stack.group, slow_seconds=SLOW_SECONDS, name=f"{prefix}payments")
     async with AsyncExitStack() as opened:
-        proxy = await opened.enter_async_context(open_proxy(recorder))
+        proxy = await opened.enter_async_context(open_proxy(recorder if records else None))
         http = await opened.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         dynamo = await opened.enter_async_context(
             open_dynamo(local_credentials(), region=REGION, endpoint=stack.aws, retries=PATIENT)
