@@ -257,7 +257,7 @@ docs: setup ## Generate the documents' generated parts: the API, the messages, t
 		mv .local/openapi.json services/order-api/src/order_api/openapi.json
 	@$(BIN)/python -m order_api.openapi docs/api.md
 	@$(BIN)/python -m order_shared.documents.asyncapi > .local/asyncapi.json && mv .local/asyncapi.json docs/asyncapi.json
-	@$(BIN)/python clients/python/build_sync.py > .local/sync.py && mv .local/sync.py clients/python/src/order_client/sync.py
+	@$(BIN)/python -m tests.sync_client > .local/sync.py && mv .local/sync.py clients/python/src/order_client/sync.py
 	@$(BIN)/python -m infra.cost_tables docs/costs.md docs/deploy.md
 	@$(BIN)/python -m tests.decisions
 	@$(BIN)/python -m tests.configuration

@@ -31,7 +31,7 @@ DYNAMO_CALLS = {
     "update": "UpdateItem",
     "ping": "GetItem",
 }
-OF_THEIR_PARTS = {"transact_write", "transact_get"}
+OF_THEIR_PARTS = {"transact_write", "try_transact_write", "transact_get"}
 """Transactions need what their operations need."""
 BUILDERS = {
     "Put": "PutItem",

@@ -44,7 +44,7 @@ class Call:
     """Seconds that the API may wait before it responds, as requested with `Prefer: wait`."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Link:
     """Connections to the API, which several callers share.
 
@@ -80,7 +80,7 @@ class Caller:
         self._time = time
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=KEPT_CONNECTIONS)
         self._link = _Link(
-            httpx2.AsyncClient(
+            http=httpx2.AsyncClient(
                 base_url=base_url,
                 headers={"User-Agent": USER_AGENT},
                 transport=transport or httpx2.AsyncHTTPTransport(proxy=proxy_for(base_url), limits=limits),
