@@ -219,19 +219,12 @@ class DynamoInventoryRepository:
             raise StockShardsShrunk(product.sku, product.stock_shards) from error
 
     async def adjust(self, tenant: str, sku: str, delta: int, key_record: IdempotencyRecord) -> None:
-        record = put_record(self._tables.idempotency, key_record, self._clock())
-        if delta > 0 and await self._try_to_spread(tenant, sku, delta, record):
+        if delta >= 0:
+            await self._add(tenant, sku, delta, key_record)
             return
         for _ in range(STOCK_ROUNDS):
-            changes = await self._adjustment(tenant, sku, delta, key_record.key)
-            try:
-                await self._dynamo.transact_write([record, *changes])
-            except TransactionCanceled as error:
-                record_taken, *_ = failed_conditions(error)
-                if record_taken:
-                    raise RecordTaken(key_record.key) from error
-                continue  # an order changed the stock: plan again with the current stock
-            return
+            if await self._apply(key_record, await self._removal(tenant, sku, -delta, key_record.key)):
+                return
         raise StorageUnavailable(f"the stock of {sku} changed too often during one request", contended=True)
 
     async def consolidate_stock(self, tenant: str, sku: str, *, shard: int, quantity: int) -> bool:
@@ -269,36 +262,51 @@ class DynamoInventoryRepository:
             ]
         )
 
-    async def _try_to_spread(self, tenant: str, sku: str, delta: int, record: Put) -> bool:
-        """Add stock evenly to all shards if there is a unit for each. Return True if that is done.
+    async def _add(self, tenant: str, sku: str, quantity: int, key_record: IdempotencyRecord) -> None:
+        """Add stock evenly to all shards if there is a unit for each, otherwise to one. Raises ProductNotFound.
 
-        One attempt only: beside orders that take from many shards, a transaction of all shards rarely succeeds.
+        All shards are tried once: beside orders that take from many shards, a transaction of all rarely succeeds.
         """
         shards = (await self._product(tenant, sku)).stock_shards
-        if not 1 < shards <= delta:
-            return False
-        additions = [
-            return_stock(self._table, tenant, sku, shard=shard, quantity=units)
-            for shard, units in enumerate(spread(delta, shards))
-        ]
-        return await self._dynamo.try_transact_write([record, *additions])
+        if 1 < shards <= quantity:
+            additions = [
+                return_stock(self._table, tenant, sku, shard=shard, quantity=units)
+                for shard, units in enumerate(spread(quantity, shards))
+            ]
+            if await self._dynamo.try_transact_write([self._put_record(key_record), *additions]):
+                return
+        shard = shard_for_adjustment(key_record.key, shards)  # this write has no condition but the record's
+        await self._apply(key_record, [return_stock(self._table, tenant, sku, shard=shard, quantity=quantity)])
 
-    async def _adjustment(self, tenant: str, sku: str, delta: int, key: str) -> list[Update]:
-        """Return the writes of an adjustment. Raises ProductNotFound, InsufficientStock.
+    async def _removal(self, tenant: str, sku: str, quantity: int, key: str) -> list[Update]:
+        """Return the writes that take stock from one shard. Raises ProductNotFound, InsufficientStock.
 
-        The writes add stock to one shard, or take stock from one shard. If that shard holds too little, they also move
-        stock into it from other shards. A retry may choose another shard; the idempotency record still prevents a
-        second adjustment.
+        If that shard holds too little, they also move stock into it from other shards. A retry may choose another
+        shard; the idempotency record still prevents a second adjustment.
         """
-        if delta >= 0:
-            shard = shard_for_adjustment(key, (await self._product(tenant, sku)).stock_shards)
-            return [return_stock(self._table, tenant, sku, shard=shard, quantity=delta)]
-        stock = await self._sufficient_stock(tenant, sku, -delta)
+        stock = await self._sufficient_stock(tenant, sku, quantity)
         shard = shard_for_adjustment(key, len(stock))
-        if stock[shard] < -delta:
+        if stock[shard] < quantity:
             shard = max(range(len(stock)), key=lambda each: stock[each])
-        moves = consolidation(-delta, shard, stock)
-        return take_from_shards(self._table, tenant, sku, shard=shard, quantity=-delta, moves=moves)
+        moves = consolidation(quantity, shard, stock)
+        return take_from_shards(self._table, tenant, sku, shard=shard, quantity=quantity, moves=moves)
+
+    async def _apply(self, key_record: IdempotencyRecord, changes: Sequence[Update]) -> bool:
+        """Write the changes with the record. Return False if an order changed the stock first.
+
+        Raises RecordTaken.
+        """
+        try:
+            await self._dynamo.transact_write([self._put_record(key_record), *changes])
+        except TransactionCanceled as error:
+            record_taken, *_ = failed_conditions(error)
+            if record_taken:
+                raise RecordTaken(key_record.key) from error
+            return False
+        return True
+
+    def _put_record(self, key_record: IdempotencyRecord) -> Put:
+        return put_record(self._tables.idempotency, key_record, self._clock())
 
     async def _sufficient_stock(self, tenant: str, sku: str, quantity: int) -> tuple[int, ...]:
         """Return the stock of each shard; the sum is at least `quantity`. Raises ProductNotFound, InsufficientStock.
