@@ -35,7 +35,7 @@ LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
 PORTABLE_PATTERNS = {TEXT_PATTERN: r"^[^\x00-\x1f\x7f-\x9f]+$"}
 """Patterns that the engines of some languages do not support, and the closest ones that all support.
 
-The documentation of the fields names what the original forbids beyond that.
+`description.md` names what the original forbids beyond that.
 """
 
 
