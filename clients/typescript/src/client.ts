@@ -138,15 +138,12 @@ export class OrderClient {
   }
 
   /** Yield the customer's orders, newest first unless `sort` is `created_at`, and read pages as needed. */
-  async *orders(filters: OrderFilters = {}): AsyncGenerator<Order> {
-    let cursor: string | null | undefined;
-    do {
-      const query = { limit: PAGE_SIZE, ...filters, ...(cursor ? { cursor } : {}) };
+  orders(filters: OrderFilters = {}): AsyncGenerator<Order> {
+    return itemsOf(async (cursor) => {
+      const query = { limit: PAGE_SIZE, ...filters, ...cursor };
       const { data, response } = await this.#api.GET("/v1/orders", { params: { query } });
-      const page = required(data, response);
-      yield* page.items;
-      cursor = page.next_cursor;
-    } while (cursor);
+      return required(data, response);
+    });
   }
 
   /** Return a product with its available stock. Throws NotFound. */
@@ -156,15 +153,11 @@ export class OrderClient {
   }
 
   /** Yield the products of the token's tenant, sorted by SKU, and read pages as needed. */
-  async *products(): AsyncGenerator<ListedProduct> {
-    let cursor: string | null | undefined;
-    do {
-      const query = { limit: PAGE_SIZE, ...(cursor ? { cursor } : {}) };
-      const { data, response } = await this.#api.GET("/v1/products", { params: { query } });
-      const page = required(data, response);
-      yield* page.items;
-      cursor = page.next_cursor;
-    } while (cursor);
+  products(): AsyncGenerator<ListedProduct> {
+    return itemsOf(async (cursor) => {
+      const { data, response } = await this.#api.GET("/v1/products", { params: { query: { limit: PAGE_SIZE, ...cursor } } });
+      return required(data, response);
+    });
   }
 
   /** Create or replace a product. Its stock does not change. Throws Conflict if `stock_shards` would decrease. */
@@ -238,6 +231,18 @@ function statesOf(until: Iterable<string>): ReadonlySet<string> {
     throw new RangeError(`the states to wait for must be among ${STATES.join(", ")}; not known: ${unknown.join(", ")}`);
   }
   return states;
+}
+
+/** Yield the items of a list. `read` returns a page: the first one without a cursor, each other with that of the page before. */
+async function* itemsOf<T>(
+  read: (cursor: { cursor?: string }) => Promise<{ items: T[]; next_cursor: string | null }>,
+): AsyncGenerator<T> {
+  let next: string | null = null;
+  do {
+    const page = await read(next === null ? {} : { cursor: next });
+    yield* page.items;
+    next = page.next_cursor;
+  } while (next !== null);
 }
 
 /** Return the body of a successful response. */

@@ -2,10 +2,10 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from copy import copy
 from datetime import UTC, datetime
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -28,6 +28,7 @@ from order_client.waiting import ORDERS, etag, known_states, order_path, version
 
 PRODUCTS = "/v1/products"
 PAGE_SIZE = 100
+P = TypeVar("P", OrderPage, ProductPage)
 HEADER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 """Values of the headers Idempotency-Key and Order-Customer."""
 
@@ -204,14 +205,8 @@ class OrderClient:
         }
         filters = [("status", str(each)) for each in status]
         filters += [(name, value) for name, value in single.items() if value is not None]
-        cursor: str | None = None
-        while True:
-            params = (*filters, *([] if cursor is None else [("cursor", cursor)]))
-            page = read(OrderPage, await self._caller.send(Call(method="GET", path=ORDERS, params=params)))
+        async for page in self._pages(OrderPage, ORDERS, filters):
             yield page
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
     async def get_product(self, sku: str) -> Product:
         """Return a product with its available stock. Raises NotFound."""
@@ -219,14 +214,9 @@ class OrderClient:
 
     async def products(self) -> AsyncIterator[ListedProduct]:
         """Yield the products of the token's tenant, sorted by SKU, and read pages as needed."""
-        params: tuple[tuple[str, str], ...] = (("limit", str(PAGE_SIZE)),)
-        cursor: str | None = ""
-        while cursor is not None:
-            query = (*params, ("cursor", cursor)) if cursor else params
-            page = read(ProductPage, await self._caller.send(Call(method="GET", path=PRODUCTS, params=query)))
+        async for page in self._pages(ProductPage, PRODUCTS, [("limit", str(PAGE_SIZE))]):
             for product in page.items:
                 yield product
-            cursor = page.next_cursor
 
     async def put_product(
         self, sku: str, *, name: str, unit_price: int, currency: str, stock_shards: int | None = None
@@ -254,6 +244,18 @@ class OrderClient:
         except OrderClientError as error:
             error.idempotency_key = key
             raise
+
+    async def _pages(self, model: type[P], path: str, filters: Iterable[tuple[str, str]]) -> AsyncIterator[P]:
+        """Yield the pages of a list, each with the cursor of the one before."""
+        params: tuple[tuple[str, str], ...] = tuple(filters)
+        cursor: str | None = None
+        while True:
+            query = params if cursor is None else (*params, ("cursor", cursor))
+            page = read(model, await self._caller.send(Call(method="GET", path=path, params=query)))
+            yield page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
 
 def _instant(at: datetime) -> str:
