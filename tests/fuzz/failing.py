@@ -12,10 +12,9 @@ COMMAND = re.compile(r"^    (curl .+?)$\n(?=\n)", re.MULTILINE | re.DOTALL)
 
 def commands_in(report: str, api: str, token: str) -> Iterator[str]:
     """Return the curl commands of schemathesis' report, without address and token."""
-    for command in COMMAND.findall(report):
-        yield command.replace(f"Authorization: Bearer {token}", "Authorization: Bearer '\"$TOKEN\"'").replace(
-            api, "'\"$API\"'" if f"'{api}" in command else '"$API"'
-        )
+    report = report.replace(f"Authorization: Bearer {token}", "Authorization: Bearer '\"$TOKEN\"'")
+    report = report.replace(f"'{api}", "\"$API\"'").replace(api, '"$API"')
+    yield from COMMAND.findall(report)
 
 
 def keep(seed: int, commands: Iterator[str], folder: Path = FOLDER) -> list[Path]:
