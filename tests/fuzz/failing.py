@@ -13,7 +13,7 @@ COMMAND = re.compile(r"^    (curl .+?)$\n(?=\n)", re.MULTILINE | re.DOTALL)
 def commands_in(report: str, api: str, token: str) -> Iterator[str]:
     """Return the curl commands of schemathesis' report, without address and token."""
     report = report.replace(f"Authorization: Bearer {token}", "Authorization: Bearer '\"$TOKEN\"'")
-    report = report.replace(f"'{api}", "\"$API\"'").replace(api, '"$API"')
+    report = report.replace(f"'{api}", '"$API"\'').replace(api, '"$API"')
     yield from COMMAND.findall(report)
 
 
