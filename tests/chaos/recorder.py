@@ -1,8 +1,8 @@
 """History of a world as its proxy sees it, for the walker of the model: `tests/model/conformance.py`.
 
 The recorder lets one write of the tables pass at a time, and reads its items before and after it. Responses of the
-payment provider are recorded as their caller received them, with all that they may mean to it. What messages and
-responses the proxy itself has made up counts as received.
+payment provider are recorded as their caller received them, with all that they may mean to it. Messages and responses
+that the proxy makes up are recorded too.
 """
 
 import asyncio
@@ -195,8 +195,7 @@ def _writes(call: Call) -> dict[str, Json]:
 
 
 def _item_write(write: Json, before: Json | None, after: Json | None) -> ItemWrite:
-    table = write["TableName"].rpartition("-")[2]
-    key = write.get("Key") or {name: write["Item"][name] for name in KEYS[table]}
+    table, key = _place(write)
     values = [next(iter(key[name].values())) for name in KEYS[table]]
     return ItemWrite(
         table=table,
@@ -207,11 +206,17 @@ def _item_write(write: Json, before: Json | None, after: Json | None) -> ItemWri
     )
 
 
+def _place(write: Json) -> tuple[str, Json]:
+    """Return the table of a write, without the prefix of its world, and the key of its item."""
+    table = write["TableName"].rpartition("-")[2]
+    return table, write.get("Key") or {name: write["Item"][name] for name in KEYS[table]}
+
+
 async def _read(call: Call, write: Json, forward: Forward) -> Json | None:
     """Return the item of a write as it is stored, read past every fault."""
-    table = write["TableName"]
-    key = write.get("Key") or {name: write["Item"][name] for name in KEYS[table.rpartition("-")[2]]}
-    answer = await forward(call.with_content("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True}))
+    _, key = _place(write)
+    content = {"TableName": write["TableName"], "Key": key, "ConsistentRead": True}
+    answer = await forward(call.with_content("GetItem", content))
     assert answer.status == OK, answer.body
     item: Json | None = json.loads(answer.body).get("Item")
     return item
