@@ -1,6 +1,7 @@
 """Domain objects for tests; each argument that matters is named by the test."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -43,9 +44,11 @@ def make_order(
     at: datetime | None = None,
     due_in: timedelta = timedelta(seconds=15),
     reference: str | None = None,
+    metadata: Mapping[str, str] | None = None,
     placed_by: str | None = None,
     payment_token: str | None = None,
     traceparent: str | None = None,
+    stores_history: bool = True,
 ) -> Order:
     """Return a pending order; at a new instant unless `at` is given."""
     customer = customer or make_customer()
@@ -56,9 +59,11 @@ def make_order(
         at=at,
         due_at=to_millis(at + due_in),
         reference=reference,
+        metadata=metadata,
         placed_by=placed_by,
         payment_token=payment_token,
         traceparent=traceparent,
+        stores_history=stores_history,
     )
 
 

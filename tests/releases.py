@@ -13,8 +13,10 @@ from pydantic import AfterValidator, BaseModel, TypeAdapter
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import from_text, to_text
 from order_shared.domain.order.events import EVENT_TYPES, Event, OrderPlaced, PlacedData, PlacedLine
+from order_shared.domain.order.history import HistoryEntry
 from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.models import (
+    CHANGE_TO,
     Customer,
     Lease,
     Order,
@@ -25,7 +27,6 @@ from order_shared.domain.order.models import (
     Reason,
     ReasonCode,
     Schedule,
-    TimelineEntry,
 )
 from order_shared.domain.order.payments import PaymentState
 from order_shared.storage.outbox import open_shard_of
@@ -76,7 +77,7 @@ def without_version(item: Item) -> Item:
 
 
 def read_by_release_1(item: Item) -> Order:
-    """Reads an item without checking its version."""
+    """Reads an item without checking its version. The history has the changes of the timeline only."""
     tenant, _, customer = item["customer_key"].partition("#")
     reason, parked = item.get("reason"), item.get("parked")
     return Order(
@@ -91,9 +92,11 @@ def read_by_release_1(item: Item) -> Order:
         currency=item["currency"],
         reference=item.get("reference"),
         reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,
-        timeline=tuple(
-            TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]
+        history=tuple(
+            HistoryEntry((CHANGE_TO[OrderStatus(entry["status"])],), from_text(entry["at"]))
+            for entry in item["timeline"]
         ),
+        stores_history=False,
         schedule=Schedule(due_at=item.get("due_at"), sweeps=item.get("sweeps", 0)),
         lease=Lease(owner=item["lease_owner"], until=item["lease_until"]) if "lease_owner" in item else None,
         payment=PaymentState(token=item.get("payment_token"), id=item.get("payment_id")),
@@ -117,6 +120,7 @@ class NextPlacedData(BaseModel):
     lines: tuple[PlacedLine, ...]
     currency: str
     total: int
+    stores_history: bool
 
 
 class NextOrderPlaced(BaseModel):
@@ -138,7 +142,11 @@ class NextOrderPlaced(BaseModel):
 
 def as_placed(event: NextOrderPlaced) -> OrderPlaced:
     data = PlacedData(
-        customer=event.data.customer.id, lines=event.data.lines, currency=event.data.currency, total=event.data.total
+        customer=event.data.customer.id,
+        lines=event.data.lines,
+        currency=event.data.currency,
+        total=event.data.total,
+        stores_history=event.data.stores_history,
     )
     return OrderPlaced(id=event.id, subject=event.subject, time=event.time, tenantid=event.tenantid, data=data)
 

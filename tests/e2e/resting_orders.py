@@ -58,9 +58,10 @@ unique_now = clock.UniqueClock()
 class Writer:
     """Brings one order to a state, write by write, as the release does."""
 
-    def __init__(self, adapters: Any, gateway: Any) -> None:
+    def __init__(self, adapters: Any, gateway: Any, *, stores_history: bool) -> None:
         self.adapters = adapters
         self.gateway = gateway
+        self.stores_history = stores_history
 
     async def place(self, tenant: str, token: str | None) -> Order:
         customer = models.Customer(tenant=tenant, id="ada")
@@ -75,7 +76,7 @@ class Writer:
             due_at=clock.to_millis(at),
             reference=uuid.uuid4().hex,
             payment_token=token,
-            **({} if IS_LAST else {"placed_by": BACKEND}),
+            **({} if IS_LAST else {"placed_by": BACKEND, "stores_history": self.stores_history}),
         )
         make, key_of, kinds = (
             (idempotency.Claim, idempotency.claim_key, idempotency.ClaimKind)
@@ -92,7 +93,7 @@ class Writer:
         return after
 
     async def failed(self, order: Order) -> Order:
-        return await self.move(order, order.failed(now()))
+        return await self.move(order, order.failed(now(), *([] if IS_LAST else [ValueError("a bug")])))
 
     async def swept(self, order: Order) -> Order:
         for shard in range(OPEN_SHARDS):
@@ -264,7 +265,7 @@ def sources() -> list[str]:
     return [str(import_module(name).__file__) for name in ("order_shared", "order_api", "order_processor")]
 
 
-async def main(verb: str, tenant: str, *ids: str) -> None:
+async def main(verb: str, tenant: str, *rest: str) -> None:
     settings = config.load_settings(ProcessorSettings)
     stripe.enable_telemetry = False
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout has the result
@@ -274,14 +275,14 @@ async def main(verb: str, tenant: str, *ids: str) -> None:
         aclosing(payments),
         runtime.open_adapters(settings, metrics.Metrics(), deadline=20.0) as adapters,
     ):
-        writer = Writer(adapters, payments)
+        writer = Writer(adapters, payments, stores_history="history" in rest)
         if verb == "store":
             stored = await store(writer, tenant)
             print(json.dumps({"sources": sources(), "orders": stored}))  # noqa: T201 - its output
         elif verb == "parked":
             print(json.dumps(await parked(writer, tenant)))  # noqa: T201 - its output
         else:
-            await retry(writer, tenant, list(ids))
+            await retry(writer, tenant, list(rest))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Both releases over one set of tables and one queue: each ends what the other has stored and sent, wherever it rests.
+"""Releases over one set of tables and one queue: each ends what the other has stored and sent, wherever it rests.
 
+This release runs in both of its forms: it stores new orders with a history, or with a timeline as the last release.
 Every release runs from its own sources in processes of its own: API, processor, and the program that stores orders.
 """
 
@@ -87,13 +88,12 @@ class Stored:
         return "message" if self.has_message and self.state not in LEASED else "sweep"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Releases:
-    this: Release
     last: Release
-
-    def pair(self, writer: str) -> tuple[Release, Release]:
-        return (self.last, self.this) if writer == "last" else (self.this, self.last)
+    expanding: Release
+    """This release while tasks of the last one run: it stores no history."""
+    this: Release
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +103,10 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
     this = last_release.pythonpath(last_release.ROOT)
     with running_infrastructure(folder / "stack") as stack:
         stack.start_payments()
+        of_this = Release(stack, sources=str(last_release.ROOT), pythonpath=this, python=sys.executable)
         yield Releases(
-            this=Release(stack, sources=str(last_release.ROOT), pythonpath=this, python=sys.executable),
+            this=of_this,
+            expanding=replace(of_this, settings={"ORDER_STORES_HISTORY": "false"}),
             last=Release(stack, sources=str(folder), pythonpath=last, python=str(last_release.PYTHON)),
         )
 
@@ -151,26 +153,45 @@ async def ended(shop: Shop, orders: list[Stored]) -> None:
         raise AssertionError(f"not at their ends: {late}") from error
 
 
-@pytest.mark.parametrize(("writing", "open_shards"), [("last", DEFAULT_OPEN_SHARDS), ("this", OPEN_SHARDS)])
-async def test_what_one_release_stores_the_other_ends(releases: Releases, writing: str, open_shards: int) -> None:
+@pytest.mark.parametrize(
+    ("writing", "reading", "open_shards"),
+    [
+        ("last", "expanding", DEFAULT_OPEN_SHARDS),
+        ("expanding", "last", OPEN_SHARDS),
+        ("last", "this", DEFAULT_OPEN_SHARDS),
+        ("expanding", "this", DEFAULT_OPEN_SHARDS),
+        ("this", "expanding", DEFAULT_OPEN_SHARDS),
+    ],
+)
+async def test_what_one_release_stores_the_other_ends(
+    releases: Releases, writing: str, reading: str, open_shards: int
+) -> None:
     """With 128 keys written by this release, the last one ends them once they were moved, as before a rollback."""
-    releases = replace(releases, this=replace(releases.this, settings={"ORDER_OPEN_SHARDS": str(open_shards)}))
-    writer, reader = releases.pair(writing)
+    writer, reader = (
+        replace(each, settings={**each.settings, "ORDER_OPEN_SHARDS": str(open_shards)})
+        for each in (getattr(releases, writing), getattr(releases, reading))
+    )
+    reads_as_last, writes_as_last = reading == "last", writing == "last"
     async with served(reader) as shop:
         await shop.stock(SKU, UNITS)
-        output = json.loads(await asyncio.to_thread(writer.run, "store", shop.tenant))
+        form = "history" if writing == "this" else "timeline"
+        output = json.loads(await asyncio.to_thread(writer.run, "store", shop.tenant, form))
         assert all(path.startswith(writer.sources) for path in output["sources"]), output["sources"]
         stored = [Stored(**order) for order in output["orders"]]
-        left = OF_THIS_RELEASE.keys() | (KEYS_IN_USE.keys() if reader is releases.last else set())
+        left = OF_THIS_RELEASE.keys() | KEYS_IN_USE.keys() if reads_as_last else set[str]()
         deferred = [order for order in stored if order.state in left]
         orders = [order for order in stored if order not in deferred]
-        assert {order.state for order in orders} == (STATES.keys() | KEYS_IN_USE.keys()) - left
+        known = STATES.keys() | KEYS_IN_USE.keys() | (set() if writes_as_last else OF_THIS_RELEASE.keys())
+        assert {order.state for order in orders} == known - left
         assert {order.status for order in orders} == set(OrderStatus)
-        assert writer is releases.last or attributes(writer.stack, shop.tenant) >= MUTABLE.keys(), (
+        assert writes_as_last or attributes(writer.stack, shop.tenant) >= MUTABLE.keys(), (
             "some state has each attribute"
         )
+        assert forms(writer.stack, shop.tenant) == (
+            {form} if form == "history" or writes_as_last else {form, "history"}
+        )
         assert await statuses(shop, orders) == {order.id: order.status for order in orders}
-        if reader is releases.last and open_shards != DEFAULT_OPEN_SHARDS:
+        if reads_as_last and open_shards != DEFAULT_OPEN_SHARDS:
             hidden = outbox_keys(writer.stack, shop.tenant) & DEFAULT_SHARDS.keys()
             assert {key.startswith("parked#") for key in hidden} == {False, True}, "the last release does not see them"
             printed = await asyncio.to_thread(move_keys, releases.this.stack)
@@ -197,7 +218,7 @@ async def test_what_one_release_stores_the_other_ends(releases: Releases, writin
     assert await money_held(releases.this.stack, list(charged)) == charged
     assert dead_letters(releases.this.stack) == 0
     placed_by = [item.get("placed_by") for item in stored_items(releases.this.stack, shop.tenant)]
-    assert placed_by == [None if writer is releases.last else {"S": BACKEND}] * len(stored)
+    assert placed_by == [None if writes_as_last else {"S": BACKEND}] * len(stored)
 
 
 def stored_items(stack: Stack, tenant: str) -> list[dict[str, Any]]:
@@ -214,6 +235,13 @@ def stored_items(stack: Stack, tenant: str) -> list[dict[str, Any]]:
 def attributes(stack: Stack, tenant: str) -> set[str]:
     """Return the names of all attributes that a tenant's stored orders have."""
     return {name for item in stored_items(stack, tenant) for name in item}
+
+
+def forms(stack: Stack, tenant: str) -> set[str]:
+    """Return which of `history` and `timeline` a tenant's stored orders have; each order has one of them."""
+    found = [item.keys() & {"history", "timeline"} for item in stored_items(stack, tenant)]
+    assert {len(names) for names in found} == {1}
+    return set().union(*found)
 
 
 def outbox_keys(stack: Stack, tenant: str) -> set[str]:

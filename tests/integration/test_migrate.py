@@ -30,13 +30,14 @@ from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.exceptions import StaleOrder
 from order_shared.domain.order.models import Customer, Order
-from order_shared.domain.order.payments import PaymentCall, Undo, UndoKind
+from order_shared.domain.order.payments import Undo, UndoKind
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage import order_items as items
 from order_shared.storage.inventory import DynamoInventoryRepository, product_key
-from order_shared.storage.item_schema import UnknownItemVersion, Versions, version_of
+from order_shared.storage.item_schema import UnknownItemVersion, Upgrade, Versions, version_of
 from order_shared.storage.migrations import MigratedTable, Migration, Segment
-from order_shared.storage.order_items import ITEM_VERSION, UNDO_VERSION, UPGRADES, item_key, to_item
+from order_shared.storage.order_items import ITEM_VERSION, TIMELINE_VERSION, item_key, to_item
+from order_shared.storage.order_upgrades import UPGRADES
 from order_shared.storage.orders import MAX_DUE_AT, DynamoOrderRepository, UnreadableOrder, Window, reference_key
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
@@ -54,7 +55,7 @@ from tests.waiting import PATIENCE_SECONDS, eventually
 
 WHOLE = Segment(number=0, of=1)
 FAST = 1_000_000.0
-FUTURE = UNDO_VERSION + 1
+FUTURE = ITEM_VERSION + 1
 MANY = 50
 MINUTE = timedelta(minutes=1)
 EVER = Window(start=EPOCH, end=from_micros(MAX_MICROS))
@@ -78,7 +79,7 @@ class Shop:
 
     def migration_of(self, version: int, upgrade: Callable[[Item], Item]) -> Migration:
         """Return a migration of orders from one version to the next, with another upgrade."""
-        versions = Versions("orders", version + 1, {version: upgrade})
+        versions = Versions("orders", version + 1, {version: Upgrade(upgrade)})
         return Migration(self.dynamo, self.tables.orders, self.tables.operations, ORDERS, versions, subject="other")
 
     def backfill(self, table: MigratedTable = MigratedTable.ORDERS, dynamo: Dynamo | None = None) -> Backfill:
@@ -91,6 +92,7 @@ class Shop:
     async def old(self, order: Order | None = None, *, version: int = 1) -> Order:
         """Store orders as an earlier release did, each of another customer, so that every segment has some."""
         order = order or make_order(customer=Customer(tenant="acme", id=uuid.uuid4().hex))
+        order = replace(order, stores_history=False)
         item = stored_by_release_1(order)
         await self.put(item if version else without_version(item))
         return order
@@ -140,6 +142,10 @@ async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     endpoint: str = request.getfixturevalue(f"{request.param.replace('-', '_')}_endpoint")
     async with opened(endpoint, created(endpoint, f"{tmp_path.name}-")) as shop:
         yield shop
+
+
+def rewritten_item(order: Order) -> Item:
+    return to_item(replace(order, stores_history=True))
 
 
 async def read_all(migration: Migration) -> list[Item]:
@@ -306,7 +312,7 @@ async def test_an_order_of_a_newer_release_is_not_changed(shop: Shop) -> None:
         await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
     assert await shop.item(order) == item
     tally = await shop.backfill().rewrite(from_start=True)
-    assert (tally.rewritten, tally.newer_than(UNDO_VERSION)) == (0, 1)
+    assert (tally.rewritten, tally.newer_than(ITEM_VERSION)) == (0, 1)
     assert await shop.item(order) == item
 
 
@@ -314,28 +320,49 @@ async def test_the_previous_release_does_not_process_an_order_with_an_undo(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The previous release would confirm a payment that is being undone, and has one idempotency key per call."""
-    order = make_order(payment_token="pm_card_visa")
+    order = make_order(payment_token="pm_card_visa", stores_history=False)
     await shop.orders.add(order, make_record(order))
     undone = order.begin_undo(Undo(UndoKind.REPLACE))
-    assert version_of(await shop.item(order)) == ITEM_VERSION
+    assert version_of(await shop.item(order)) == TIMELINE_VERSION
     stored = await shop.orders.move(order, undone)
-    assert (stored, version_of(await shop.item(order))) == (undone, UNDO_VERSION)
-    last_release = Versions("orders", ITEM_VERSION, UPGRADES)
+    assert (stored, version_of(await shop.item(order))) == (replace(undone, stores_history=True), ITEM_VERSION)
+    last_release = Versions("orders", TIMELINE_VERSION, {version: UPGRADES[version] for version in range(2)})
     monkeypatch.setattr(items, "VERSIONS", last_release)
-    monkeypatch.setattr(items, "OF_KNOWN_VERSION", last_release.known())
+    monkeypatch.setattr(items, "STORES_TIMELINE", last_release.known())
     with pytest.raises(UnknownItemVersion):
         await shop.orders.get(order.customer, order.order_id)
     with pytest.raises(StaleOrder):
         await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
 
 
-async def test_a_backfill_does_not_set_the_undo_version(shop: Shop) -> None:
-    plain, numbered = make_order(), make_order().with_next_attempt(PaymentCall.CREATE)
-    for order in (plain, numbered):
-        await shop.put(to_item(order))
-    tally = await shop.backfill().rewrite(from_start=True)
-    assert (tally.rewritten, tally.older_than(ITEM_VERSION)) == (0, 0)
-    assert [version_of(await shop.item(order)) for order in (plain, numbered)] == [ITEM_VERSION, UNDO_VERSION]
+async def test_a_backfill_replaces_the_timeline_by_the_history(shop: Shop) -> None:
+    order = make_order(payment_token="pm_card_visa", stores_history=False)
+    await shop.orders.add(order, make_record(order))
+    order = await shop.orders.move(order, order.with_payment("pi_1"))
+    tally = await shop.backfill().rewrite()
+    assert (tally.rewritten, tally.older_than(ITEM_VERSION)) == (1, 1)
+    item = await shop.item(order)
+    assert "timeline" not in item
+    assert await shop.orders.get(order.customer, order.order_id) == replace(order, stores_history=True)
+
+
+async def test_a_write_that_read_the_timeline_fails_once_the_history_is_stored(shop: Shop) -> None:
+    """It would otherwise append to a list that no longer exists, or leave the history without its entry."""
+    await shop.inventory.put(product := make_product())
+    await shop.inventory.adjust("acme", product.sku, 10, make_stock_record("acme", product.sku))
+    order = make_order(stores_history=False)
+    await shop.orders.add(order, make_record(order))
+    order = await shop.orders.move(order, order.confirm(order.created_at))
+    await shop.backfill().rewrite()
+    requested = order.request_cancel(order.created_at + MINUTE, due_at=1)
+    with pytest.raises(StaleOrder):
+        await shop.orders.move(order, order.cancel(order.created_at + MINUTE))
+    with pytest.raises(StaleOrder):
+        await shop.orders.request_cancel(requested, version=None)
+    stored = await shop.orders.get(order.customer, order.order_id)
+    assert stored == replace(order, stores_history=True)
+    requested = await shop.orders.request_cancel(replace(requested, stores_history=True), version=None)
+    assert [entry.types for entry in requested.history] == [("placed",), ("confirmed",), ("cancel_requested",)]
 
 
 async def test_a_sweep_does_not_postpone_an_order_of_a_newer_release(shop: Shop) -> None:
@@ -380,7 +407,7 @@ async def test_a_rewritten_item_equals_an_item_of_this_release(shop: Shop, versi
     tally = await shop.backfill().rewrite()
     assert (tally.versions, tally.rewritten) == ({version: 30}, 30)
     for order in orders:
-        assert await shop.item(order) == to_item(order)
+        assert await shop.item(order) == rewritten_item(order)
 
 
 async def test_rewriting_again_changes_nothing(shop: Shop) -> None:
@@ -389,7 +416,7 @@ async def test_rewriting_again_changes_nothing(shop: Shop) -> None:
     assert (await shop.backfill().rewrite()).seen == 0, "it was seen to"
     again = await shop.backfill().rewrite(from_start=True)
     assert (again.seen, again.rewritten) == (1, 0)
-    assert await shop.item(order) == to_item(order)
+    assert await shop.item(order) == rewritten_item(order)
 
 
 async def test_a_concurrent_move_of_an_order_is_kept(shop: Shop) -> None:
@@ -398,7 +425,7 @@ async def test_a_concurrent_move_of_an_order_is_kept(shop: Shop) -> None:
     cancelled = order.cancel(order.created_at + MINUTE)
     await shop.orders.move(order, cancelled)
     assert await shop.migration().rewrite(read)
-    assert await shop.item(order) == to_item(cancelled)
+    assert await shop.item(order) == rewritten_item(cancelled)
 
 
 async def test_a_concurrently_changed_item_is_read_and_upgraded_again(shop: Shop) -> None:
@@ -448,7 +475,7 @@ async def test_an_item_that_changes_too_fast_ends_the_run(shop: Shop) -> None:
     with pytest.raises(StorageUnavailable, match="changes too fast"):
         await shop.backfill(dynamo=Contended(shop.dynamo.client)).rewrite()
     await shop.backfill().rewrite()
-    assert await shop.item(order) == to_item(order)
+    assert await shop.item(order) == rewritten_item(order)
 
 
 async def test_two_concurrent_runs_rewrite_each_item_once(shop: Shop) -> None:
@@ -499,7 +526,7 @@ async def test_an_interrupted_run_resumes_after_any_request(shop: Shop, *, appli
         else:
             break
         for order in orders:
-            assert await shop.item(order) == to_item(order)
+            assert await shop.item(order) == rewritten_item(order)
         await empty(shop)
     assert 5 < len(seen_again) < MANY - 1, "the last run was not broken off"
     assert seen_again[0] == 3
@@ -608,19 +635,19 @@ def test_a_dry_run_counts_and_changes_nothing(environment: Environment) -> None:
     before = environment(everything)
     done = command("--dry-run")
     assert done.exit_code == 0, done.output
-    assert "orders: 1 of version 0, 1 of version 1; 2 to be rewritten to version 2" in done.output
+    assert "orders: 1 of version 0, 1 of version 1; 2 to be rewritten to version 3" in done.output
     assert "inventory: no items; 0 to be rewritten" in done.output
     assert environment(everything) == before
 
 
 def test_a_run_reports_its_result_and_is_in_the_audit_trail(environment: Environment) -> None:
     environment(two_old_orders)
-    done = command("--table", "orders", "--reason", "version 2", "--yes")
+    done = command("--table", "orders", "--reason", "version 3", "--yes")
     assert done.exit_code == 0, done.output
-    assert "orders: 2 read, 2 rewritten to version 2" in done.output
-    assert environment(Shop.versions) == [2, 2]
+    assert "orders: 2 read, 2 rewritten to version 3" in done.output
+    assert environment(Shop.versions) == [ITEM_VERSION] * 2
     (record,) = Target.of_environment().audit.of("migration#orders")
-    assert (record.verb, record.reason, record.detail) == ("migrate", "version 2", "to version 2")
+    assert (record.verb, record.reason, record.detail) == ("migrate", "version 3", "to version 3")
     assert record.actor in done.output.replace("\n", "")
     again = command("--table", "orders", "--reason", "again", "--yes")
     assert "orders: no items are left to read (--from-start" in again.output
@@ -670,7 +697,7 @@ def test_a_signal_ends_the_run_and_the_next_run_resumes(environment: Environment
         await eventually(some, "a rewritten item")
 
     environment(many)
-    arguments = ["migrate", "--table", "orders", "--reason", "version 2", "--yes", "--rate"]
+    arguments = ["migrate", "--table", "orders", "--reason", "version 3", "--yes", "--rate"]
     process = subprocess.Popen(
         [sys.executable, "-m", "orderctl.main", *arguments, "2"],
         stdout=subprocess.PIPE,

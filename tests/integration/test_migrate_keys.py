@@ -162,7 +162,7 @@ async def test_a_moved_order_is_processed_by_whoever_read_it_before(shop: Shop) 
     order = await shop.place()
     assert await shop.run().run() == 1
     for repository in (shop.on_128, shop.on_16):
-        order = await repository.move(order, order.failed(order.created_at))
+        order = await repository.move(order, order.failed(order.created_at, ValueError("a bug")))
         assert (await shop.item(order))["open_shard"] == open_shard_of(order), "a move leaves the key as it is"
 
 

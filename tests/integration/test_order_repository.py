@@ -565,7 +565,7 @@ class TestOutbox:
     async def test_a_parked_order_leaves_the_swept_shards_and_returns(self, storage: Storage) -> None:
         order = await added(storage, order_of(storage))
         assert order.schedule.due_at is not None
-        parked = order.failed(order.created_at).park(order.created_at, "overdue")
+        parked = order.failed(order.created_at, ValueError("a bug")).park(order.created_at, "overdue")
         await storage.orders.move(order, parked)
         assert await storage.orders.get(order.customer, order.order_id) == parked
         assert await self.due(storage, order, MAX_DUE_AT) == []

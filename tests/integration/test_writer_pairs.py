@@ -38,7 +38,7 @@ STEPS: Mapping[str, Callable[[Order], Order]] = {
     "take_over": lambda order: order.take_over(owner="rival", lease_until=LATER),
     "release": lambda order: order.release(),
     "reschedule": lambda order: order.reschedule(LATER_MS, sweeps=3),
-    "failed": lambda order: order.failed(LATER),
+    "failed": lambda order: order.failed(LATER, ValueError("a bug")),
     "park": lambda order: order.park(LATER, "overdue"),
     "unpark": lambda order: order.unpark(LATER, due_at=LATER_MS),
     "with_payment": lambda order: order.with_payment("pi_new"),
@@ -69,7 +69,7 @@ def paid(order: Order) -> Order:
 
 def stuck(order: Order) -> Order:
     undone = paid(order).begin_undo(Undo(UndoKind.REPLACE)).with_next_attempt(PaymentCall.CANCEL)
-    return undone.failed(NOON).park(NOON, "overdue")
+    return undone.failed(NOON, ValueError("a bug")).park(NOON, "overdue")
 
 
 def cancelling(order: Order) -> Order:

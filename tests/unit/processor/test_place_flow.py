@@ -165,7 +165,10 @@ async def test_a_message_that_was_received_often_was_not_tried_often(world: Worl
     with pytest.raises(Deferred):
         await deliver(world, delivery_of(order, receive_count=MAX_ATTEMPTS * 4))
     stored = await world.stored(order)
-    assert stored.parking == Parking(attempts=1)
+    error = stored.parking.last_error
+    assert stored.parking == Parking(attempts=1, last_error=error)
+    assert error is not None
+    assert (error.type, error.text) == ("ZeroDivisionError", "a bug")
 
 
 async def test_an_outage_is_no_attempt(world: World) -> None:

@@ -99,7 +99,7 @@ RESERVED = PENDING.reserve(LATER, owner="me", lease_until=LATER)
         (PENDING, RESERVED),
         (RESERVED, RESERVED.with_payment("pi_1")),
         (RESERVED, RESERVED.confirm(LATER)),
-        (RESERVED, replace(RESERVED, parking=Parking(attempts=9)).failed(LATER)),
+        (RESERVED, replace(RESERVED, parking=Parking(attempts=9)).failed(LATER, ValueError("a bug"))),
     ],
 )
 def test_every_change_of_an_order_is_equivalent_to_aiodynamos_encoding(before: Order, after: Order) -> None:

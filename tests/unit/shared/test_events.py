@@ -87,6 +87,7 @@ def test_a_message_is_a_structured_cloud_event() -> None:
             "currency": "EUR",
             "total": order.total,
             "paid": False,
+            "stores_history": True,
             "reference": "PO-7",
         },
     }

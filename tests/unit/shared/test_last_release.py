@@ -1,6 +1,7 @@
 """The last release reads the items of this one: both run at the same time during a deployment."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from order_api.order.schemas import OrderIn
@@ -79,10 +80,14 @@ def test_a_request_has_the_same_fingerprint_in_both_releases(tmp_path: Path) -> 
 
 def test_the_previous_release_reads_an_order_until_a_payment_is_undone_or_retried(tmp_path: Path) -> None:
     pythonpath = last_release.extract(tmp_path)
-    order = make_order(payment_token="pm_card_visa", placed_by="backend").with_payment("pi_1")
-    orders = [order, order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)]
+    """It refuses an order with a history, too."""
+    order = make_order(
+        payment_token="pm_card_visa", placed_by="backend", metadata={"cart": "7"}, stores_history=False
+    ).with_payment("pi_1")
+    undone, numbered = order.begin_undo(Undo(UndoKind.REPLACE)), order.with_next_attempt(PaymentCall.CONFIRM)
+    orders = [order, undone, numbered, replace(order, stores_history=True)]
     printed = last_release.run(pythonpath, READ, json.dumps([to_item(each) for each in orders])).splitlines()
     assert all(line.startswith(str(tmp_path)) for line in printed)
-    read, undone, numbered = (line.partition(" ")[2] for line in printed)
+    read, *refused = (line.partition(" ")[2] for line in printed)
     assert read == order.order_id
-    assert undone == numbered == "orders: an item of version 3, and this release reads 0 to 2"
+    assert refused == ["orders: an item of version 3, and this release reads 0 to 2"] * 3

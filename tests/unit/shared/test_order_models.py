@@ -165,11 +165,11 @@ def test_an_ended_order_has_no_sweeps() -> None:
 def test_an_ended_order_keeps_the_payment_without_the_token_and_the_undo() -> None:
     order = make_order(payment_token="pm_card_visa").with_payment("pi_1").with_next_attempt(PaymentCall.CONFIRM)
     ended = order.begin_undo(Undo(UndoKind.CANCEL)).cancel(NOON)
-    assert ended.payment == PaymentState(id="pi_1", attempts=PaymentAttempts(confirm=1))
+    assert ended.payment == PaymentState(required=True, id="pi_1", attempts=PaymentAttempts(confirm=1))
 
 
 def test_an_ended_order_has_no_attempts_and_no_parking() -> None:
-    parked = make_order().unpark(NOON, due_at=1).failed(NOON).park(NOON, "overdue")
+    parked = make_order().unpark(NOON, due_at=1).failed(NOON, ValueError("a bug")).park(NOON, "overdue")
     assert parked.cancel(NOON).parking == Parking()
 
 

@@ -132,9 +132,9 @@ def _print_result(table: MigratedTable, tally: Tally, migration: Migration, *, d
         console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}")
     else:
         console.print(f"{table}: no items are left to read (--from-start reads every item again)")
-    if newer := tally.newer_than(migration.readable):
+    if newer := tally.newer_than(migration.newest):
         errors.print(
-            f"{table}: skipped {newer} of a newer version than {migration.readable}: this orderctl is older than the "
+            f"{table}: skipped {newer} of a newer version than {migration.newest}: this orderctl is older than the "
             "release that wrote them",
             style="yellow",
         )

@@ -79,6 +79,10 @@ class ApiSettings(Settings):
     cancel_window: Annotated[timedelta, Field(ge=timedelta(0), le=timedelta(days=366))] = timedelta(hours=24)
     """Time after confirmation during which an order can be cancelled, as ISO 8601: `PT24H`."""
 
+    stores_history: bool = True
+    """True if new orders are stored with their history (item version 3). Set it to false while tasks of a release
+    that cannot read it run: new orders are then stored with their timeline only (item version 2)."""
+
     accept_deadline_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Time limit for placing an order, and for one storage call of any other request. After it the response is 503."""
 

@@ -157,6 +157,7 @@ def _wire(
             sweep_base=timedelta(seconds=settings.sweep_base_seconds),
             cancel_window=settings.cancel_window,
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
+            stores_history=settings.stores_history,
             on_accepted=metrics.accepted.inc,
             on_ended=metrics.order_ended,
             on_unreadable=metrics.unreadable,

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from order_api.order.metadata import MAX_BYTES, MAX_KEY_LENGTH, MAX_KEYS, MAX_VALUE_LENGTH
 from order_api.reader import Fault, escape_pointer, shorten
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE
 from order_shared.domain.money.currencies import DECIMALS
@@ -31,12 +32,20 @@ _SKU = "a SKU has 1 to 64 letters, digits, dots, underscores and hyphens, and be
 _TIME = "a time has the form of RFC 3339, such as 2026-01-31T09:05:00Z"
 _TAGS = 'send the ETag in double quotes: {header}: "2"'
 
+KEY = "[key]"
+"""Last part of pydantic's place of an error in a key."""
+METADATA_KEY, METADATA_VALUE = "a key of metadata", "a value of metadata"
+
 RULES: Mapping[str, str] = {
     "lines": f"an order has 1 to {MAX_LINES} lines, such as {EXAMPLES['OrderLineIn']}",
     "sku": f"{_SKU}, such as TEA-GREEN-100",
     "quantity": f"a quantity is a whole number from 1 to {MAX_QUANTITY:,}, such as 2",
     "reference": f"a reference has 1 to {MAX_REFERENCE_LENGTH} characters, such as PO-2026-0042",
     "payment_token": "a payment token has 1 to 255 letters, digits, underscores and hyphens, such as pm_card_visa",
+    "metadata": f'metadata is an object of at most {MAX_KEYS} keys with texts, such as {{"cart": "c-4711"}}',
+    METADATA_KEY: f"a key of metadata has 1 to {MAX_KEY_LENGTH} letters, digits, dots, underscores and hyphens, "
+    "such as cart",
+    METADATA_VALUE: f"a value of metadata is a text of at most {MAX_VALUE_LENGTH} characters, such as c-4711",
     "name": f"a name has 1 to {MAX_NAME_LENGTH} characters, such as Green tea",
     "unit_price": "a price is a whole number of minor units of the currency, from 0 to "
     f"{MAX_UNIT_PRICE:,}: 1290 for 12.90 EUR",
@@ -57,7 +66,13 @@ RULES: Mapping[str, str] = {
 }
 """What each field allows, with an example. Names of headers are in lower case."""
 
-NOUNS: Mapping[str, str] = {"reference": "a reference", "name": "a name", "q": "q", "cursor": "a cursor"}
+NOUNS: Mapping[str, str] = {
+    "reference": "a reference",
+    "name": "a name",
+    "q": "q",
+    "cursor": "a cursor",
+    METADATA_VALUE: METADATA_VALUE,
+}
 SECRET = frozenset({"payment_token", "cursor"})
 """Fields whose value is not repeated in a sentence."""
 
@@ -90,7 +105,8 @@ SYNONYMS: Mapping[str, str] = {
 class Mistake:
     """One validation error. `path` is the place in `where`, which is body, query, path or header.
 
-    `models` are the model of the whole input and of the object at the place, if any.
+    `root` and `model` are the models of the whole input and of the object at the place, if any. `in_key` is true if the
+    error is in the name of the last part of the path, and not in its value.
     """
 
     where: str
@@ -99,10 +115,13 @@ class Mistake:
     context: Mapping[str, Any]
     root: type[BaseModel] | None
     model: type[BaseModel] | None
+    in_key: bool
 
     @property
     def name(self) -> str:
         """Name of the innermost field or parameter; empty for the whole body."""
+        if self.path[:1] == ("metadata",) and len(self.path) > 1:
+            return METADATA_KEY if self.in_key else METADATA_VALUE
         return next((part for part in reversed(self.path) if isinstance(part, str)), "")
 
     @property
@@ -151,6 +170,8 @@ def _too_few(mistake: Mistake) -> str:
 
 def _too_many(mistake: Mistake) -> str:
     limit, length = mistake.context.get("max_length", 0), mistake.context.get("actual_length") or len(mistake.value)
+    if mistake.name == "metadata":
+        return f"metadata has at most {limit} keys; you sent {length:,}"
     return f"{mistake.name} has at most {limit:,} entries, before those of the same SKU are merged; you sent {length:,}"
 
 
@@ -192,6 +213,9 @@ SENTENCES: Mapping[str, Callable[[Mistake], str]] = {
         f"an order has at most {MAX_QUANTITY:,} units of one product; these lines have "
         f"{mistake.context['number']:,} of {mistake.context['sku']}"
     ),
+    "metadata_too_large": lambda mistake: (
+        f"metadata has at most {MAX_BYTES:,} bytes of UTF-8 in all; this has {mistake.context['size']:,}"
+    ),
     "blank_in_time": lambda mistake: (
         f"the time has a blank for the + of its zone; send + as %2B: {str(mistake.value).replace(' ', '%2B')[:60]}"
     ),
@@ -225,7 +249,7 @@ def _hint(name: str, known: Collection[str]) -> str:
 def _fault(error: Mapping[str, Any], models: Mapping[str, type[BaseModel]]) -> Fault:
     where, *rest = error["loc"]
     kind = str(error["type"])
-    path = tuple(rest) or PLACES.get(kind, ())
+    path = tuple(part for part in rest if part != KEY) or PLACES.get(kind, ())
     if where != "body":
         path = tuple(part for part in path if isinstance(part, str))  # the index of a repeated value says nothing
     root = models.get(str(where))
@@ -237,6 +261,7 @@ def _fault(error: Mapping[str, Any], models: Mapping[str, type[BaseModel]]) -> F
         context=error.get("ctx") or {},
         root=root,
         model=_model_at(root, path[:-1] if is_name else path),
+        in_key=KEY in rest,
     )
     sentence = SENTENCES.get(kind, _by_rule)(mistake)
     return Fault(pointer=_pointer(mistake), code=kind, detail=sentence)

@@ -61,7 +61,7 @@ async def _run(flow: Flow, event: Event, delivery: Delivery, context: FlowContex
     except PlatformError:
         raise  # an expected error, such as a lost lease: not counted as a failure of the order
     except Exception as error:
-        if not await flows.record_failure(event.customer, event.subject, delivery, context):
+        if not await flows.record_failure(error, event.customer, event.subject, delivery, context):
             raise
         log.exception("handler_crashed", message_id=delivery.message.message_id)
         raise Deferred(CRASHED) from error

@@ -11,6 +11,8 @@ _CONTROLS = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\uff
 """C0 and C1 controls, controls of text direction, line and paragraph separators, and characters that SQS rejects."""
 TEXT_PATTERN = rf"^[^{_CONTROLS}]+$"
 """Free text without control characters."""
+OPTIONAL_TEXT_PATTERN = rf"^[^{_CONTROLS}]*$"
+"""Like TEXT_PATTERN, but the text may be empty."""
 _CONTROL = re.compile(f"[{_CONTROLS}]")
 
 

@@ -32,7 +32,7 @@ from order_shared.storage.item_schema import UNREADABLE, Upgrade, Versions, as_i
 from order_shared.tables import MAX_STOCK_SHARDS, PRODUCTS_BY_TENANT_INDEX, TableNames
 
 ITEM_VERSION = 1
-UPGRADES: Mapping[int, Upgrade] = {0: as_it_is}
+UPGRADES: Mapping[int, Upgrade] = {0: Upgrade(as_it_is)}
 """Upgrades of products and stock records; the first stock records had no version. `available` must keep its name and
 meaning in every version, because writes change it without a read."""
 

@@ -2,7 +2,7 @@
 
 An item without `item_version` counts as version 0: it was stored before versions existed, with the schema of version 1.
 Writes of whole items and the backfill (`migrations.py`) set `item_version`. Updates of single attributes do not change
-it, except those that set `Versions.marked`.
+it, unless they store an attribute that only a newer version has.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,16 +14,24 @@ from aiodynamo.expressions import Condition, F
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.errors import PlatformError
 
-Upgrade = Callable[[Item], Item]
-"""Function that returns the next version of an item; the caller sets `item_version`. It may read only attributes that
-it changes and attributes that never change, because the backfill's condition checks no others."""
-
 
 class UnknownItemVersion(PlatformError):
     """This release cannot read the item's version, usually because a newer release wrote it. The item is unchanged."""
 
     def __init__(self, kind: str, version: Any, oldest: int, newest: int) -> None:
         super().__init__(f"{kind}: an item has version {version!r:.20}; this release reads {oldest} to {newest}")
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """Step from one version of an item to the next. `apply` returns the next version; the caller sets `item_version`.
+
+    `apply` may read the attributes that it changes, those in `reads`, and attributes that never change: the condition
+    of the backfill contains the first two.
+    """
+
+    apply: Callable[[Item], Item]
+    reads: frozenset[str] = frozenset()
 
 
 UNREADABLE = (UnknownItemVersion, KeyError, TypeError, ValueError)
@@ -37,36 +45,33 @@ def describe(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Versions:
-    """Schema versions of one kind of item. `upgrades[n]` converts version n to n + 1, up to `newest`.
-
-    `marked` is a version above `newest` with the same schema, for items with attributes that older releases do not
-    support. The writes that add these attributes set it; the backfill does not.
-    """
+    """Schema versions of one kind of item. `upgrades[n]` converts version n to n + 1, up to `newest`."""
 
     kind: str
     newest: int
     upgrades: Mapping[int, Upgrade]
-    marked: int | None = None
-
-    @property
-    def readable(self) -> int:
-        """Newest version that this release reads."""
-        return self.newest if self.marked is None else self.marked
 
     def upgraded(self, item: Item) -> Item:
         """Return the item upgraded to the newest version, as a new object. Raises UnknownItemVersion."""
         version = version_of(item)
-        while version not in {self.newest, self.marked}:
+        while version != self.newest:
             upgrade = self.upgrades.get(version)
             if upgrade is None:
-                raise UnknownItemVersion(self.kind, version, min(self.upgrades), self.readable)
+                raise UnknownItemVersion(self.kind, version, min(self.upgrades), self.newest)
             version += 1
-            item = {**upgrade(item), "item_version": version}
+            item = {**upgrade.apply(item), "item_version": version}
         return item
 
-    def known(self) -> Condition:
-        """Return a condition for writes that do not read first: an existing item has a version up to `readable`."""
-        return F("item_version").does_not_exist() | F("item_version").lte(self.readable)
+    def read_by_upgrades(self, version: int) -> frozenset[str]:
+        """Return the attributes that upgrades from this version read and do not change."""
+        return frozenset().union(*(self.upgrades[each].reads for each in range(version, self.newest)))
+
+    def known(self, newest: int | None = None) -> Condition:
+        """Return a condition for writes that do not read first: an existing item has a version up to `newest`.
+
+        The default is the newest version of all.
+        """
+        return F("item_version").does_not_exist() | F("item_version").lte(self.newest if newest is None else newest)
 
 
 def version_of(item: Item) -> int:

@@ -1,8 +1,8 @@
 """Migration of stored items to the newest version, one item at a time, while the services run.
 
 A rewrite updates the attributes that differ between the two versions. Its condition contains the old version and the
-old values of these attributes, so that the rewrite never reverts a concurrent change. The condition contains no other
-attributes, so the status of an order may change at the same time. Rewriting an item twice changes nothing more.
+old values of these attributes, and of those from which the upgrade derives them, so that the rewrite never reverts or
+misses a concurrent change. Rewriting an item twice changes nothing more.
 
 The last release stored the reference of an order, and its record, as the customer sent it. A rewrite of an order that
 still holds its reference gives both the normal form, in one transaction, unless another order holds that form.
@@ -21,7 +21,7 @@ from functools import reduce
 from operator import and_
 
 from aiodynamo.errors import ConditionalCheckFailed, TableNotFound, TransactionCanceled
-from aiodynamo.expressions import Condition, F, UpdateExpression
+from aiodynamo.expressions import Condition, F
 from aiodynamo.operations import Update
 
 from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
@@ -132,11 +132,6 @@ class Migration:
     def newest(self) -> int:
         return self._versions.newest
 
-    @property
-    def readable(self) -> int:
-        """Newest version that this release reads. Items with versions from `newest` to `readable` need no rewrite."""
-        return self._versions.readable
-
     async def count_roughly(self) -> int:
         """Return the approximate number of items, which AWS updates every six hours. Raises TableMissing."""
         try:
@@ -156,7 +151,7 @@ class Migration:
         return version_of(item) < self.newest or self.has_old_reference(item)
 
     def has_old_reference(self, item: Item) -> bool:
-        if self._idempotency is None or version_of(item) > self.readable or item["status"] in FREES_REFERENCE:
+        if self._idempotency is None or version_of(item) > self.newest or item["status"] in FREES_REFERENCE:
             return False
         reference = item.get("reference")
         return reference is not None and reference != normal_reference(reference)
@@ -212,12 +207,11 @@ class Migration:
         return True
 
     async def _write(self, key: Item, before: Item, after: Item) -> None:
-        differing = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         condition: Condition = F(self._hash_key).exists()
-        updates: list[UpdateExpression] = []
-        for name in differing:
+        for name in sorted(differing | self._versions.read_by_upgrades(version_of(before))):
             condition &= F(name).equals(before[name]) if name in before else F(name).does_not_exist()
-            updates.append(F(name).set(after[name]) if name in after else F(name).remove())
+        updates = [F(name).set(after[name]) if name in after else F(name).remove() for name in sorted(differing)]
         await self._dynamo.update(self._name, key, reduce(and_, updates), condition=condition)
 
     async def checkpoint(self, segment: Segment) -> Checkpoint:

@@ -1,14 +1,16 @@
 """Stored form of orders: the item, its updates, and the conditions of its writes.
 
-    version 3   has `payment_attempts` or `undo`; a release that supports only version 2 does not process the order
+    version 3   has `history` instead of `timeline`, and may have `payment_attempts` or `undo`
     version 2   has no `total`, which is computed from the lines
     version 1   has `total`, which no release reads
     version 0   has no `item_version`; otherwise as version 1
 
-The rules for a new version are in `docs/evolution.md`.
+The rules for a new version are in `docs/evolution.md`. This release writes versions 2 and 3. An item keeps the version
+with which its order was placed, except that the write that first stores payment attempts or an undo makes it version 3:
+a release that supports only version 2 must not process such an order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
@@ -19,10 +21,12 @@ from aiodynamo.expressions import Append, Condition, F, Modify, SetAction, Updat
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import from_text, to_text
 from order_shared.domain.identity import decode_subject, encode_subject
+from order_shared.domain.order.history import HistoryEntry, OrderChange
 from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.models import (
     HOLDS_STOCK,
     Customer,
+    LastError,
     Lease,
     Order,
     OrderLine,
@@ -35,22 +39,19 @@ from order_shared.domain.order.models import (
     TimelineEntry,
 )
 from order_shared.domain.order.payments import NO_ATTEMPTS, PaymentAttempts, PaymentState, Undo, UndoKind
-from order_shared.storage.item_schema import Upgrade, Versions, as_it_is
+from order_shared.storage.item_schema import Versions, version_of
+from order_shared.storage.order_upgrades import UPGRADES
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import DEFAULT_OPEN_SHARDS
 
-ITEM_VERSION = 2
-UNDO_VERSION = 3
-"""Version of an order with a payment attempt number above 0 or an undo. The write that first stores one sets it."""
+ITEM_VERSION = 3
+TIMELINE_VERSION = 2
+"""Newest version with a timeline instead of a history."""
 
-
-def _without_total(item: Item) -> Item:
-    return {name: value for name, value in item.items() if name != "total"}
-
-
-UPGRADES: Mapping[int, Upgrade] = {0: as_it_is, 1: _without_total}
-VERSIONS = Versions("orders", ITEM_VERSION, UPGRADES, marked=UNDO_VERSION)
+VERSIONS = Versions("orders", ITEM_VERSION, UPGRADES)
 OF_KNOWN_VERSION = VERSIONS.known()
+STORES_HISTORY = F("item_version").equals(ITEM_VERSION)
+STORES_TIMELINE = VERSIONS.known(TIMELINE_VERSION)
 
 ORDER_ABSENT = F("customer_key").does_not_exist()
 CANCEL_NOT_REQUESTED = F("cancel_requested_at").does_not_exist()
@@ -70,14 +71,15 @@ MUTABLE: dict[str, Callable[[Order], Any]] = {
     "payment_attempts": lambda order: _attempts_item(order.payment.attempts),
     "undo": lambda order: order.payment.undo and _undo_item(order.payment.undo),
     "attempts": lambda order: order.parking.attempts or None,
+    "last_error": lambda order: order.parking.last_error and _error_item(order.parking.last_error),
     "parked": lambda order: order.parking.parked and _parked_item(order.parking.parked),
     "retried_at": lambda order: order.parking.retried_at and to_text(order.parking.retried_at),
     "cancel_requested_at": lambda order: order.cancel_requested_at and to_text(order.cancel_requested_at),
 }
 """Functions that return the stored form of each attribute that can change; None means that it is not stored.
 
-Three more attributes change: `open_shard`, which depends on the number of keys that are written; `version`, which is
-only incremented; and `timeline`, to which entries are only appended.
+More attributes change: `open_shard`, which depends on the number of keys that are written; `version`, which is only
+incremented; and `history` or `timeline`, to which entries are only appended.
 """
 
 OPEN_ATTRIBUTES = frozenset(
@@ -89,6 +91,7 @@ OPEN_ATTRIBUTES = frozenset(
         "lease_until",
         "payment_token",
         "attempts",
+        "last_error",
         "parked",
         "retried_at",
         "undo",
@@ -97,7 +100,9 @@ OPEN_ATTRIBUTES = frozenset(
 """Attributes that are removed when an order ends."""
 
 
-FIELDS = {name: F(name) for name in (*MUTABLE, "open_shard", "order_id", "version", "timeline", "item_version")}
+FIELDS = {
+    name: F(name) for name in (*MUTABLE, "open_shard", "order_id", "version", "history", "timeline", "item_version")
+}
 
 
 def item_key(customer_key: str, created_at: datetime) -> Item:
@@ -108,15 +113,21 @@ def unchanged_condition(order: Order) -> Condition:
     """Return the condition that the stored order still has the id, status, fence and lease owner of `order`.
 
     If `order` has no request to cancel, the stored order must have none either. The stored version must be one that
-    this release supports, because the first attempt to process an order does not read it.
+    this release supports, because the first attempt to process an order does not read it, and one with the history or
+    the timeline that the write extends: a migration may replace it at any time.
     """
     condition = FIELDS["order_id"].equals(order.order_id) & FIELDS["status"].equals(str(order.status))
-    condition &= FIELDS["fence"].equals(order.fence) & OF_KNOWN_VERSION
+    condition &= FIELDS["fence"].equals(order.fence) & form_condition(order)
     if order.lease is not None:
         condition &= FIELDS["lease_owner"].equals(order.lease.owner)
     if order.cancel_requested_at is None:
         condition &= CANCEL_NOT_REQUESTED
     return condition
+
+
+def form_condition(order: Order) -> Condition:
+    """Return the condition that the stored order has a history, or else a timeline, as `order` has."""
+    return STORES_HISTORY if order.stores_history else STORES_TIMELINE
 
 
 @cache
@@ -140,16 +151,20 @@ def update_expression(before: Order, after: Order, open_shards: int = DEFAULT_OP
                 removed.add(FIELDS[name])
         elif value != stored(before):
             updates.append((FIELDS[name], Value(value)))
-    if _needs_undo_version(after) and not _needs_undo_version(before):
-        updates.append((FIELDS["item_version"], Value(UNDO_VERSION)))
     if after.version != before.version:
         updates.append((FIELDS["version"], Modify(after.version - before.version)))
-    if new_entries := after.timeline[len(before.timeline) :]:
-        updates.append((FIELDS["timeline"], Append([_timeline_item(entry) for entry in new_entries])))
+    if not before.stores_history and _needs_newest_version(after):
+        updates.append((FIELDS["item_version"], Value(ITEM_VERSION)))
+        updates.append((FIELDS["history"], Value(history_items(after.history))))
+        removed.add(FIELDS["timeline"])
+    elif before.stores_history and (entries := after.history[len(before.history) :]):
+        updates.append((FIELDS["history"], Append(history_items(entries))))
+    elif not before.stores_history and (statuses := after.timeline[len(before.timeline) :]):
+        updates.append((FIELDS["timeline"], Append(_timeline_items(statuses))))
     return UpdateExpression(updates, removed)
 
 
-def _needs_undo_version(order: Order) -> bool:
+def _needs_newest_version(order: Order) -> bool:
     return order.payment.undo is not None or not order.payment.attempts.is_first
 
 
@@ -161,17 +176,28 @@ def to_item(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> Item:
         "version": order.version,
         "lines": [line.values() for line in order.lines],
         "currency": order.currency,
-        "timeline": [_timeline_item(entry) for entry in order.timeline],
-        "item_version": UNDO_VERSION if _needs_undo_version(order) else ITEM_VERSION,
     }
-    placed_by = None if order.placed_by is None else encode_subject(order.placed_by)
-    optional = {"reference": order.reference, "placed_by": placed_by, "traceparent": order.traceparent}
+    if order.stores_history or _needs_newest_version(order):
+        item |= {"history": history_items(order.history), "item_version": ITEM_VERSION}
+    else:
+        item |= {"timeline": _timeline_items(order.timeline), "item_version": TIMELINE_VERSION}
+    optional: Item = {
+        "reference": order.reference,
+        "metadata": dict(order.metadata) or None,
+        "placed_by": None if order.placed_by is None else encode_subject(order.placed_by),
+        "payment_required": order.payment.required or None,
+        "traceparent": order.traceparent,
+    }
     optional |= {name: stored(order) for name, stored in mutable_attributes(open_shards).items()}
     return item | {name: value for name, value in optional.items() if value is not None}
 
 
-def _timeline_item(entry: TimelineEntry) -> Item:
-    return {"status": str(entry.status), "at": to_text(entry.at)}
+def history_items(history: Iterable[HistoryEntry]) -> list[Item]:
+    return [{"types": list(map(str, entry.types)), "at": to_text(entry.at)} for entry in history]
+
+
+def _timeline_items(timeline: Iterable[TimelineEntry]) -> list[Item]:
+    return [{"status": str(entry.status), "at": to_text(entry.at)} for entry in timeline]
 
 
 def _reason_item(reason: Reason) -> Item:
@@ -195,6 +221,10 @@ def _parked_item(parked: Parked) -> Item:
     return {"at": to_text(parked.at), "reason": parked.reason}
 
 
+def _error_item(error: LastError) -> Item:
+    return {"type": error.type, "text": error.text, "at": to_text(error.at)}
+
+
 def to_customer(customer_key: str) -> Customer:
     tenant, _, stored_id = customer_key.partition("#")
     return Customer.of_stored(tenant, stored_id)
@@ -202,7 +232,9 @@ def to_customer(customer_key: str) -> Customer:
 
 def to_order(item: Item) -> Order:
     """Convert an item of any version to an order. Raises UnknownItemVersion."""
+    stores_history = version_of(item) > TIMELINE_VERSION
     item = VERSIONS.upgraded(item)
+    lines = tuple(map(OrderLine.of, item["lines"]))
     reason = item.get("reason")
     return Order(
         customer=to_customer(item["customer_key"]),
@@ -212,37 +244,46 @@ def to_order(item: Item) -> Order:
         status=OrderStatus(item["status"]),
         version=item["version"],
         fence=item["fence"],
-        lines=tuple(map(OrderLine.of, item["lines"])),
+        lines=lines,
         currency=item["currency"],
         reference=item.get("reference"),
+        metadata=item.get("metadata", {}),
         placed_by=decode_subject(placed_by) if (placed_by := item.get("placed_by")) else None,
         traceparent=item.get("traceparent"),
         reason=Reason(ReasonCode(reason["code"]), reason["detail"], reason.get("sku")) if reason else None,
-        timeline=tuple(
-            TimelineEntry(OrderStatus(entry["status"]), from_text(entry["at"])) for entry in item["timeline"]
+        history=tuple(
+            HistoryEntry(tuple(map(OrderChange, entry["types"])), from_text(entry["at"])) for entry in item["history"]
         ),
+        stores_history=stores_history,
         schedule=Schedule(due_at=item.get("due_at"), sweeps=item.get("sweeps", 0)),
         lease=Lease(owner=owner, until=item["lease_until"]) if (owner := item.get("lease_owner")) else None,
-        payment=_to_payment(item),
+        payment=_to_payment(item, total=sum(line.amount for line in lines)),
         parking=_to_parking(item),
         cancel_requested_at=from_text(cancelled) if (cancelled := item.get("cancel_requested_at")) else None,
     )
 
 
-def _to_payment(item: Item) -> PaymentState:
+def _to_payment(item: Item, *, total: int) -> PaymentState:
+    """Return the payment of an order. The last release stored neither `payment_required` nor a trace of it.
+
+    An order of that release that ended before its payment was created therefore counts as one with nothing to pay.
+    """
     attempts, undo = item.get("payment_attempts"), item.get("undo")
+    token, payment_id = item.get("payment_token"), item.get("payment_id")
     return PaymentState(
-        token=item.get("payment_token"),
-        id=item.get("payment_id"),
+        required=item.get("payment_required", payment_id is not None or (token is not None and total > 0)),
+        token=token,
+        id=payment_id,
         attempts=PaymentAttempts(**attempts) if attempts else NO_ATTEMPTS,
         undo=Undo(UndoKind(undo["kind"]), undo.get("code")) if undo else None,
     )
 
 
 def _to_parking(item: Item) -> Parking:
-    parked, retried = item.get("parked"), item.get("retried_at")
+    error, parked, retried = item.get("last_error"), item.get("parked"), item.get("retried_at")
     return Parking(
         attempts=item.get("attempts", 0),
+        last_error=LastError(error["type"], error["text"], from_text(error["at"])) if error else None,
         parked=Parked(from_text(parked["at"]), parked["reason"]) if parked else None,
         retried_at=from_text(retried) if retried else None,
     )

@@ -36,6 +36,8 @@ from order_shared.storage.order_items import (
     HOLDS_STOCK_STORED,
     OF_KNOWN_VERSION,
     ORDER_ABSENT,
+    form_condition,
+    history_items,
     item_key,
     to_customer,
     to_item,
@@ -269,20 +271,25 @@ class DynamoOrderRepository:
 
     async def request_cancel(self, requested: Order, *, version: int | None) -> Order:
         condition = F("order_id").equals(requested.order_id) & HOLDS_STOCK_STORED & CANCEL_NOT_REQUESTED
-        condition &= OF_KNOWN_VERSION
+        condition &= form_condition(requested)
         if version is not None:
             condition &= F("version").equals(version)
+        changes = (
+            F("cancel_requested_at").set(to_text(requested.updated_at))
+            & F("updated_at").set(to_text(requested.updated_at))
+            & F("version").change(1)
+            & F("open_shard").set(open_shard_of(requested, self._open_shards))
+            & F("due_at").set(requested.schedule.due_at)
+            & F("sweeps").set(0)
+            & F("parked").remove()
+        )
+        if requested.stores_history:
+            changes &= F("history").append(history_items(requested.history[-1:]))
         try:
             item = await self._dynamo.update(
                 self._tables.orders,
                 item_key(requested.customer.key, requested.created_at),
-                F("cancel_requested_at").set(to_text(requested.updated_at))
-                & F("updated_at").set(to_text(requested.updated_at))
-                & F("version").change(1)
-                & F("open_shard").set(open_shard_of(requested, self._open_shards))
-                & F("due_at").set(requested.schedule.due_at)
-                & F("sweeps").set(0)
-                & F("parked").remove(),
+                changes,
                 condition=condition,
             )
         except ConditionalCheckFailed as error:

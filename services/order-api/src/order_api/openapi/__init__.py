@@ -22,7 +22,7 @@ from order_api.openapi.operations import SECURITY_SCHEMES, complete_examples, co
 from order_api.openapi.sharing import share_errors
 from order_api.openapi.texts import TAGS, TITLE, description
 from order_api.problems import KINDS
-from order_shared.runtime.validation import TEXT_PATTERN
+from order_shared.runtime.validation import OPTIONAL_TEXT_PATTERN, TEXT_PATTERN
 
 LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 FRAMEWORK_SCHEMAS = ("HTTPValidationError", "ValidationError")
@@ -32,7 +32,10 @@ SERVERS: list[dict[str, str | Any]] = [
 ]
 CONTACT = {"name": "Order platform", "url": "https://github.com/example/order-platform"}
 LICENSE = {"name": "Apache 2.0", "identifier": "Apache-2.0"}
-PORTABLE_PATTERNS = {TEXT_PATTERN: r"^[^\x00-\x1f\x7f-\x9f]+$"}
+PORTABLE_PATTERNS = {
+    TEXT_PATTERN: r"^[^\x00-\x1f\x7f-\x9f]+$",
+    OPTIONAL_TEXT_PATTERN: r"^[^\x00-\x1f\x7f-\x9f]*$",
+}
 """Patterns that the engines of some languages do not support, and the closest ones that all support.
 
 `description.md` names what the original forbids beyond that.

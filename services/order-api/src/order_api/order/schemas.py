@@ -7,6 +7,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from pydantic_core import PydanticCustomError
 
 from order_api.order.listing import DEFAULT_SORT, SORTS
+from order_api.order.metadata import MetadataIn
 from order_api.schemas import INTEGER, Instant, InstantIn, Int64, PageQuery, Request, Resource, typename
 from order_shared.domain.order.models import (
     MAX_LINES,
@@ -17,6 +18,7 @@ from order_shared.domain.order.models import (
     ReasonCode,
     normal_reference,
 )
+from order_shared.domain.order.payment_summary import MovementType, PaymentSummaryStatus
 from order_shared.runtime.validation import SKU_PATTERN, TEXT_PATTERN
 
 Sku = Annotated[str, Field(pattern=f"^{SKU_PATTERN}$", examples=["TEA-GREEN-100"])]
@@ -54,6 +56,7 @@ class OrderIn(Request):
             examples=["pm_card_visa"],
         ),
     ] = None
+    metadata: MetadataIn = None
     _quantities: dict[str, int] = PrivateAttr(default_factory=dict)
 
     @field_validator("reference")
@@ -145,6 +148,26 @@ class TimelineEntryOut(Resource):
     at: Instant
 
 
+class MovementOut(Resource):
+    """A charge or a refund, in minor units of the order's currency."""
+
+    type: MovementType
+    amount: Int64
+    at: Instant
+
+
+class PaymentOut(Resource):
+    """What was charged and refunded so far, in minor units of the order's currency."""
+
+    status: PaymentSummaryStatus = Field(
+        description="`pending` until the order is charged or ends; `declined` or `cancelled` if it ended without a "
+        "charge."
+    )
+    captured: Int64
+    refunded: Int64
+    history: list[MovementOut]
+
+
 class OrderOut(Resource):
     """An order. Money is in minor units of `currency`."""
 
@@ -158,9 +181,13 @@ class OrderOut(Resource):
     placed_by: str | None = Field(
         description="Subject that placed the order for you, with `orders:act`; null if you placed it."
     )
+    metadata: dict[str, str] = Field(description="Your data, as you sent it with the order.")
     lines: list[OrderLineOut]
     currency: str = Field(examples=["EUR"])
     total: Int64
+    payment: PaymentOut | None = Field(
+        validation_alias="payment_summary", description="Null for an order with nothing to pay."
+    )
     reason: ReasonOut | None
     cancel_requested_at: Instant | None = Field(
         description="Time at which cancellation was requested: the order will end as `cancelled`."

@@ -47,13 +47,22 @@ class PlaceOrder:
     customer: Customer
     quantities: Mapping[str, int]
     reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     placed_by: str | None = None
     payment_token: str | None = None
     traceparent: str | None = None
 
     def fingerprint(self) -> str:
-        """Return a digest that is equal for equal requests, in any order of lines."""
-        payload = {"lines": self.quantities, "reference": self.reference, "payment_token": self.payment_token}
+        """Return a digest that is equal for equal requests, in any order of lines and of metadata.
+
+        Omitted parts are not in the digest, so that a request without them has the same digest at the last release.
+        """
+        payload = {
+            "lines": self.quantities,
+            "reference": self.reference,
+            "payment_token": self.payment_token,
+            "metadata": dict(self.metadata) or None,
+        }
         return fingerprint({name: value for name, value in payload.items() if value is not None})
 
 
@@ -78,6 +87,8 @@ class OrderService:
     """Time after confirmation during which an order can be cancelled."""
     accept_deadline: timedelta
     """Time limit for placing an order."""
+    stores_history: bool = True
+    """Whether new orders are stored with their history, or with their timeline only."""
     on_accepted: Callable[[], None]
     on_ended: Callable[[Order, datetime], None]
     on_unreadable: Callable[..., None]
@@ -241,7 +252,9 @@ class OrderService:
             at=now,
             due_at=to_millis(now + self.sweep_base),
             reference=request.reference,
+            metadata=request.metadata,
             placed_by=request.placed_by,
             payment_token=request.payment_token,
             traceparent=request.traceparent,
+            stores_history=self.stores_history,
         )

@@ -62,6 +62,7 @@ async def place_order(body: OrderIn, request: Request) -> Response:
         customer=identity.customer,
         quantities=body.quantities,
         reference=body.reference,
+        metadata=body.metadata or {},
         placed_by=identity.actor,
         payment_token=body.payment_token,
         traceparent=request.state.traceparent,

@@ -78,23 +78,26 @@ async def cancel(event: OrderCancelRequested, delivery: Delivery, context: FlowC
     await OrderWorkflow(delivery, context).run(await _read(event.customer, event.subject, context))
 
 
-async def record_failure(customer: Customer, order_id: str, delivery: Delivery, context: FlowContext) -> bool:
-    """Count an unexpected error of an order. Reschedule the order, or park it after too many errors.
+async def record_failure(
+    error: Exception, customer: Customer, order_id: str, delivery: Delivery, context: FlowContext
+) -> bool:
+    """Count an unexpected error of an order, and store it for operators.
 
-    Return whether the message can be acknowledged because its order waits in the outbox.
+    Reschedule the order, or park it after too many errors. Return whether the message can be acknowledged because its
+    order waits in the outbox.
     """
     try:
         order = await context.orders.get(customer, order_id)
         if order.is_open and order.parking.parked is None:
-            failed = order.failed(context.clock())
+            failed = order.failed(context.clock(), error)
             if order.lease is None or not order.lease.excludes(delivery.attempt_id, context.clock()):
                 failed = failed.reschedule(_next_look(order, delivery, context))
             await context.orders.move(order, failed)
             if (parked := failed.parking.parked) is not None:
                 log.error("order_parked", order_id=order_id, reason=parked.reason)
             return _waits_in_outbox(order, delivery)
-    except (OrderNotFound, StaleOrder, StorageUnavailable) as error:
-        log.info("failure_not_noted", order_id=order_id, error=str(error))
+    except (OrderNotFound, StaleOrder, StorageUnavailable) as obstacle:
+        log.info("failure_not_noted", order_id=order_id, error=str(obstacle))
     return delivery.message.receive_count >= DEFER_AFTER
 
 
@@ -241,14 +244,15 @@ class OrderWorkflow:
         if status is PaymentStatus.SUCCEEDED:
             self._delivery.ensure_held()
             await self._context.payments.refund(order.charge)
-        return await self._move(order, self._undone(order, undo))
+        return await self._move(order, self._undone(order, undo, refunded=status is PaymentStatus.SUCCEEDED))
 
-    def _undone(self, order: Order, undo: Undo) -> Order:
+    def _undone(self, order: Order, undo: Undo, *, refunded: bool = False) -> Order:
         """Return the ended order after an undo: cancelled if the customer requested this, otherwise rejected."""
         now = self._context.clock()
         if order.cancel_requested_at is not None:
-            return order.cancel(now)
-        return order.reject(now, Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}"))
+            return order.cancel(now, refunded=refunded)
+        reason = Reason(ReasonCode.PAYMENT_DECLINED, f"the payment was declined: {undo.code}")
+        return order.reject(now, reason, refunded=refunded)
 
     async def _park_for_amount(self, order: Order) -> Order | None:
         """Park an order whose payment differs in amount or currency: an operator must find the cause."""

@@ -14,8 +14,9 @@ from pydantic.config import JsonDict
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import PlatformError
 from order_shared.domain.order.exceptions import InvalidOrderId
+from order_shared.domain.order.history import HistoryEntry, OrderChange
 from order_shared.domain.order.ids import OrderId, created_at_of
-from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, TimelineEntry
+from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus
 
 SOURCE = "/order-platform/orders"
 
@@ -60,6 +61,8 @@ class PlacedData(OrderData):
     reference: str | None = None
     paid: bool = False
     """True if the order has to be paid. The processor then reads the stored order, which has the payment token."""
+    stores_history: bool = False
+    """True if the stored order has a history, and not only a timeline as those of former releases."""
 
 
 Data = TypeVar("Data", bound=OrderData)
@@ -109,12 +112,15 @@ class OrderPlaced(_CloudEvent[PlacedData]):
                     "total": order.total,
                     "reference": order.reference,
                     "paid": order.must_be_paid,
+                    "stores_history": order.stores_history,
                 },
             }
         )
 
     def order(self) -> Order:
-        """Return the pending order in the event, without its payment and schedule, which the event does not contain.
+        """Return the pending order in the event, without its payment, schedule, metadata and caller.
+
+        The event does not contain them, and no step of an order without payment changes them.
 
         Raises UnreadableEvent for an invalid order id.
         """
@@ -134,7 +140,8 @@ class OrderPlaced(_CloudEvent[PlacedData]):
             currency=self.data.currency,
             reference=self.data.reference,
             traceparent=self.traceparent,
-            timeline=(TimelineEntry(OrderStatus.PENDING, created_at),),
+            history=(HistoryEntry((OrderChange.PLACED,), created_at),),
+            stores_history=self.data.stores_history,
         )
 
 

@@ -14,7 +14,7 @@ the stored order has not changed since it was read.
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from operator import attrgetter
@@ -25,11 +25,15 @@ from order_shared.domain.identity import decode_subject, encode_subject
 from order_shared.domain.inventory.models import Product
 from order_shared.domain.money.charges import provider_amount
 from order_shared.domain.order.exceptions import CurrencyMismatch, InvalidTransition
+from order_shared.domain.order.history import HistoryEntry, OrderChange, changes_of, includes
 from order_shared.domain.order.ids import OrderId, new_order_id
+from order_shared.domain.order.payment_summary import PaymentSummary, summarize_payment
 from order_shared.domain.order.payments import NO_PAYMENT, Charge, PaymentCall, PaymentState, Undo
 
 MAX_ATTEMPTS = 10
 """Unexpected errors allowed before an order is parked. Outages, throttling and timeouts do not count."""
+
+MAX_ERROR_LENGTH = 500
 
 MAX_LINES = 50
 MAX_QUANTITY = 1000
@@ -66,6 +70,17 @@ TRANSITIONS: Mapping[OrderStatus, frozenset[OrderStatus]] = {
 ENDED = frozenset({OrderStatus.CONFIRMED, OrderStatus.REJECTED, OrderStatus.CANCELLED})
 HOLDS_STOCK = frozenset({OrderStatus.RESERVED, OrderStatus.CONFIRMED})
 FREES_REFERENCE = frozenset({OrderStatus.REJECTED, OrderStatus.CANCELLED})
+
+STATUS_AFTER: Mapping[OrderChange, OrderStatus] = {
+    OrderChange.PLACED: OrderStatus.PENDING,
+    OrderChange.RESERVED: OrderStatus.RESERVED,
+    OrderChange.CONFIRMED: OrderStatus.CONFIRMED,
+    OrderChange.REJECTED: OrderStatus.REJECTED,
+    OrderChange.CANCELLED: OrderStatus.CANCELLED,
+}
+"""Status that each change of the status leads to. The other changes leave the status as it is."""
+
+CHANGE_TO: Mapping[OrderStatus, OrderChange] = {status: change for change, status in STATUS_AFTER.items()}
 
 
 class ReasonCode(StrEnum):
@@ -152,14 +167,32 @@ class Parked:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LastError:
+    """Last unexpected error of an open order, for operators. `type` is the name of its class."""
+
+    type: str
+    text: str
+    at: datetime
+
+    @classmethod
+    def of(cls, error: Exception, at: datetime, *, secrets: Iterable[str] = ()) -> Self:
+        """Return the error with at most MAX_ERROR_LENGTH characters of its text, without the given secrets."""
+        text = str(error)
+        for secret in secrets:
+            text = text.replace(secret, "•••")
+        return cls(type(error).__name__, text[:MAX_ERROR_LENGTH], at)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parking:
-    """Number of attempts that ended with an unexpected error, and the mark of a parked order.
+    """Number of attempts that ended with an unexpected error, the last such error, and the mark of a parked order.
 
     `retried_at` is the time when an operator last retried the parked order.
     """
 
     attempts: int = 0
+    last_error: LastError | None = None
     parked: Parked | None = None
     retried_at: datetime | None = None
 
@@ -200,9 +233,12 @@ class Order:
 
     `version` counts the changes that the customer can see; it is the ETag. `fence` is incremented by each transition
     and each change of owner: the condition of a write contains the fence that its writer read, so the write of a former
-    owner fails. `placed_by` is the subject that placed the order for the customer; None if the customer placed it.
-    `traceparent` is the trace of the request that placed the order. `schedule`, `lease` and `parking` are reset when
-    the order ends.
+    owner fails. `metadata` is data of the customer, which the platform keeps and never uses. `placed_by` is the subject
+    that placed the order for the customer; None if the customer placed it. `traceparent` is the trace of the request
+    that placed the order. `schedule`, `lease` and `parking` are reset when the order ends.
+
+    `history` has one entry per version. It is stored if `stores_history`; otherwise only the timeline is stored, from
+    which the history is derived.
     """
 
     customer: Customer
@@ -215,10 +251,12 @@ class Order:
     lines: tuple[OrderLine, ...]
     currency: str
     reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     placed_by: str | None = None
     traceparent: str | None = None
     reason: Reason | None = None
-    timeline: tuple[TimelineEntry, ...]
+    history: tuple[HistoryEntry, ...]
+    stores_history: bool = True
     schedule: Schedule = NOT_DUE
     lease: Lease | None = None
     payment: PaymentState = NO_PAYMENT
@@ -234,9 +272,11 @@ class Order:
         at: datetime,
         due_at: int,
         reference: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         placed_by: str | None = None,
         payment_token: str | None = None,
         traceparent: str | None = None,
+        stores_history: bool = True,
     ) -> "Order":
         """Return a new pending order. `lines` are `(product, quantity)` pairs, one per product, at current prices.
 
@@ -267,15 +307,18 @@ class Order:
             ),
             currency=currencies[0],
             reference=None if reference is None else normal_reference(reference),
+            metadata=metadata or {},
             placed_by=placed_by,
             traceparent=traceparent,
-            timeline=(TimelineEntry(OrderStatus.PENDING, at),),
+            history=(HistoryEntry((OrderChange.PLACED,), at),),
+            stores_history=stores_history,
             schedule=Schedule(due_at=due_at),
             payment=NO_PAYMENT if payment_token is None else PaymentState(token=payment_token),
         )
-        if order.must_be_paid:
-            provider_amount(order.total, order.currency)
-        return order
+        if not order.must_be_paid:
+            return order
+        provider_amount(order.total, order.currency)
+        return order._change_payment(required=True)
 
     @property
     def total(self) -> int:
@@ -291,6 +334,20 @@ class Order:
     @property
     def must_be_paid(self) -> bool:
         return self.payment.token is not None and self.total > 0
+
+    @property
+    def timeline(self) -> tuple[TimelineEntry, ...]:
+        """Return the changes of the status."""
+        changes = changes_of(self.history)
+        return tuple(TimelineEntry(STATUS_AFTER[change], at) for change, at in changes if change in STATUS_AFTER)
+
+    @property
+    def payment_summary(self) -> PaymentSummary | None:
+        """Return the payment as the customer sees it, or None for an order with nothing to pay."""
+        if not self.payment.required:
+            return None
+        is_declined = self.reason is not None and self.reason.code is ReasonCode.PAYMENT_DECLINED
+        return summarize_payment(self.history, total=self.total, is_open=self.is_open, is_declined=is_declined)
 
     @property
     def holds_stock(self) -> bool:
@@ -321,9 +378,11 @@ class Order:
         sweeps = self.schedule.sweeps if sweeps is None else sweeps
         return replace(self.release(), schedule=Schedule(due_at=due_at, sweeps=sweeps))
 
-    def failed(self, at: datetime) -> "Order":
+    def failed(self, at: datetime, error: Exception) -> "Order":
         """Return the order with one more unexpected error. The MAX_ATTEMPTS-th error parks the order."""
-        order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1))
+        secrets = filter(None, [self.payment.token])
+        last_error = LastError.of(error, at, secrets=secrets)
+        order = replace(self, parking=replace(self.parking, attempts=self.parking.attempts + 1, last_error=last_error))
         return order.park(at, "unexpected_errors") if order.parking.attempts >= MAX_ATTEMPTS else order
 
     def park(self, at: datetime, reason: str) -> "Order":
@@ -331,7 +390,8 @@ class Order:
 
     def unpark(self, at: datetime, *, due_at: int) -> "Order":
         """Return the order without its parked mark, with attempts reset to 0 and the given due time (epoch ms)."""
-        return replace(self, parking=Parking(retried_at=at), schedule=Schedule(due_at=due_at))
+        parking = Parking(last_error=self.parking.last_error, retried_at=at)
+        return replace(self, parking=parking, schedule=Schedule(due_at=due_at))
 
     @property
     def charge(self) -> Charge:
@@ -373,6 +433,7 @@ class Order:
             self,
             version=self.version + 1,
             updated_at=at,
+            history=(*self.history, HistoryEntry((OrderChange.CANCEL_REQUESTED,), at)),
             cancel_requested_at=at,
             schedule=Schedule(due_at=due_at),
             parking=replace(self.parking, parked=None),
@@ -381,13 +442,23 @@ class Order:
     def confirm(self, at: datetime) -> "Order":
         if self.cancel_requested_at is not None or self.payment.undo is not None:
             raise InvalidTransition(self.order_id, self.status, OrderStatus.CONFIRMED)
-        return self._transition(OrderStatus.CONFIRMED, at)
+        charged = () if self.payment.id is None else (OrderChange.CHARGED,)
+        return self._transition(OrderStatus.CONFIRMED, at, *charged)
 
-    def reject(self, at: datetime, reason: Reason) -> "Order":
-        return self._transition(OrderStatus.REJECTED, at, reason=reason)
+    def reject(self, at: datetime, reason: Reason, *, refunded: bool = False) -> "Order":
+        """Return the order as rejected. `refunded` means that its payment had taken the money and was refunded."""
+        return self._transition(OrderStatus.REJECTED, at, *self._refund(refunded=refunded), reason=reason)
 
-    def cancel(self, at: datetime) -> "Order":
-        return self._transition(OrderStatus.CANCELLED, at)
+    def cancel(self, at: datetime, *, refunded: bool = False) -> "Order":
+        """Return the order as cancelled. `refunded` means that its payment had taken the money and was refunded."""
+        return self._transition(OrderStatus.CANCELLED, at, *self._refund(refunded=refunded))
+
+    def _refund(self, *, refunded: bool) -> tuple[OrderChange, ...]:
+        """Return the changes of a refund. It includes the charge if no earlier version has it."""
+        if not refunded:
+            return ()
+        charged = includes(self.history, OrderChange.CHARGED)
+        return (OrderChange.REFUNDED,) if charged else (OrderChange.CHARGED, OrderChange.REFUNDED)
 
     def _lease_changes(self, owner: str, lease_until: datetime) -> dict[str, Any]:
         """Return the changes that give the lease to `owner` and set a due time after the end of the lease."""
@@ -398,7 +469,8 @@ class Order:
     def _change_payment(self, **changes: Any) -> "Order":
         return replace(self, payment=replace(self.payment, **changes))
 
-    def _transition(self, status: OrderStatus, at: datetime, **changes: Any) -> "Order":
+    def _transition(self, status: OrderStatus, at: datetime, *payments: OrderChange, **changes: Any) -> "Order":
+        """Return the order in another status. `payments` are the movements of money of the same write."""
         if status not in TRANSITIONS[self.status]:
             raise InvalidTransition(self.order_id, self.status, status)
         if status in ENDED:
@@ -410,6 +482,6 @@ class Order:
             version=self.version + 1,
             fence=self.fence + 1,
             updated_at=at,
-            timeline=(*self.timeline, TimelineEntry(status, at)),
+            history=(*self.history, HistoryEntry((*payments, CHANGE_TO[status]), at)),
             **changes,
         )

@@ -66,9 +66,10 @@ class Undo:
 class PaymentState:
     """Payment of an order. `token` is the customer's payment method, `id` the provider's id of the payment.
 
-    The default is the state of an order with nothing to pay.
+    `required` is true for an order that has, or had, something to pay. The default is the state of all other orders.
     """
 
+    required: bool = False
     token: str | None = None
     id: str | None = None
     attempts: PaymentAttempts = NO_ATTEMPTS
