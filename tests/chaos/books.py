@@ -39,7 +39,7 @@ class Watch:
             before = self.seen.get(order.order_id, order)
             if order.version < before.version or order.fence < before.fence:
                 self.regressions.append(f"{order.order_id} went back from {before.version}/{before.fence}")
-            if order.timeline[: len(before.timeline)] != before.timeline:
+            if order.history[: len(before.history)] != before.history:
                 self.regressions.append(f"{order.order_id} has another past than before")
             self.seen[order.order_id] = order
 

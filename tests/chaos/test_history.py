@@ -13,8 +13,8 @@ from tests.factories import NOON, make_customer, make_order
 QUANTITY = 2
 
 
-def confirmed(order: Order, payment_id: str | None = None) -> Order:
-    return replace(order.confirm(NOON), payment=PaymentState(id=payment_id))
+def confirmed(order: Order) -> Order:
+    return order.confirm(NOON)
 
 
 def make_history(*outcomes: tuple[Verb, Outcome, str | None], is_paid: bool = False) -> History:
@@ -37,7 +37,8 @@ UNKNOWN = (Verb.PLACE, Outcome.UNKNOWN, None)
 CANCELLED = (Verb.CANCEL, Outcome.OK, ORDER.order_id)
 CHARGE = Payment(ORDER.order_id, received=ORDER.total, refunded=0)
 REFUND = replace(CHARGE, refunded=ORDER.total)
-PAID = confirmed(ORDER, "pi_1")
+PAYING = replace(ORDER, payment=PaymentState(required=True, token="pm_card_visa", id="pi_1"))
+PAID = confirmed(PAYING)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ PAID = confirmed(ORDER, "pi_1")
         (make_history(PLACED, CANCELLED), make_evidence(ORDER.cancel(NOON), left=10)),
         (
             make_history(PLACED, CANCELLED, is_paid=True),
-            make_evidence(ORDER.cancel(NOON), left=10, payments=(REFUND,)),
+            make_evidence(PAYING.cancel(NOON, refunded=True), left=10, payments=(REFUND,)),
         ),
     ],
     ids=["confirmed", "unknown, not there", "unknown, there", "asked again", "paid", "cancelled", "refunded"],

@@ -172,8 +172,8 @@ def _order_faults(before: Item | None, after: Item | None) -> Iterator[str]:
         yield f"ended with {sorted(left)}"
     if is_open and ("parked" in after) != str(after.get("open_shard")).startswith("parked"):
         yield "parked orders and others are in different keys of the outbox"
-    if after["version"] != len(after["timeline"]) + cancelling:
-        yield f"version {after['version']} after {len(after['timeline'])} statuses"
+    if after["version"] != len(after["history"]):
+        yield f"version {after['version']} with {len(after['history'])} entries in its history"
     if cancelling and status == "rejected":
         yield "rejected, although its cancellation was requested"
     if before is not None:
@@ -183,7 +183,7 @@ def _order_faults(before: Item | None, after: Item | None) -> Iterator[str]:
 def _change_faults(before: Item, after: Item) -> Iterator[str]:
     if after["version"] < before["version"] or after["fence"] < before["fence"]:
         yield f"went back from {before['version']}/{before['fence']} to {after['version']}/{after['fence']}"
-    if after["timeline"][: len(before["timeline"])] != before["timeline"]:
+    if after["history"][: len(before["history"])] != before["history"]:
         yield "has another past than before"
     if before["order_id"] != after["order_id"] or before["lines"] != after["lines"]:
         yield "became another order"
