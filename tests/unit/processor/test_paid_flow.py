@@ -215,6 +215,14 @@ class TestCancel:
         assert not stored.is_open
         assert world.payments.refunded == {order.order_id: order.total}
         assert await world.available("TEA") == 10
+        changes = [
+            ("placed",),
+            ("reserved",),
+            ("charged", "confirmed"),
+            ("cancel_requested",),
+            ("refunded", "cancelled"),
+        ]
+        assert [entry.types for entry in stored.history] == changes
 
     async def test_it_is_undone_once_however_often_it_is_told(self, world: World) -> None:
         order = await accepted(world)
@@ -237,9 +245,13 @@ class TestCancel:
         order = await accepted(world)
         world.payments.before["confirm"] = lambda: request_cancel(world, order)
         await tell(world, order)
-        assert (await world.stored(order)).status is OrderStatus.CANCELLED
+        stored = await world.stored(order)
+        assert stored.status is OrderStatus.CANCELLED
         assert world.payments.refunded == {order.order_id: order.total}
         assert await world.available("TEA") == 10
+        assert stored.history[-1].types == ("charged", "refunded", "cancelled"), "the customer's bank shows both"
+        assert stored.payment_summary is not None
+        assert (stored.payment_summary.captured, stored.payment_summary.refunded) == (order.total, order.total)
 
     async def test_an_outage_while_refunding_keeps_the_stock_until_the_money_is_back(self, world: World) -> None:
         order = await accepted(world)

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from order_api.order.metadata import MAX_BYTES, MAX_KEY_LENGTH, MAX_KEYS
 from order_shared.aws.dynamodb import Item
+from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE
 from order_shared.domain.order.models import (
+    MAX_ERROR_LENGTH,
+    MAX_LINES,
+    MAX_QUANTITY,
+    MAX_REFERENCE_LENGTH,
     Customer,
     LastError,
     Lease,
@@ -262,6 +268,36 @@ def test_every_field_survives_its_item() -> None:
         for field in fields(part):
             assert getattr(part, field.name) != field.default, f"{type(part).__name__}.{field.name} has its default"
     assert to_order(to_item(replace(order, stores_history=True))) == replace(order, stores_history=True)
+
+
+@pytest.mark.parametrize(("character", "kilobytes"), [("x", 32), ("\U0001f375", 40)], ids=["ASCII", "4 bytes each"])
+def test_the_size_of_an_item_is_bounded(character: str, kilobytes: int) -> None:
+    """A write costs one unit per kilobyte, and DynamoDB's limit is 400 KB."""
+    products = [
+        make_product(sku=f"{number:064d}", name=character * MAX_NAME_LENGTH, unit_price=MAX_UNIT_PRICE, stock_shards=16)
+        for number in range(MAX_LINES)
+    ]
+    value = character * ((MAX_BYTES // MAX_KEYS - MAX_KEY_LENGTH) // len(character.encode()))
+    order = make_order(
+        customer=Customer(tenant="t" * 128, id="%" * 255),
+        lines=[(product, MAX_QUANTITY) for product in products],
+        reference=character * MAX_REFERENCE_LENGTH,
+        metadata={f"{number:0{MAX_KEY_LENGTH}d}": value for number in range(MAX_KEYS)},
+        placed_by="%" * 255,
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        payment_token="p" * 255,
+    )
+    failed = order.failed(LATER, ValueError(character * MAX_ERROR_LENGTH)).park(LATER, "unexpected_errors")
+    assert stored_size(to_item(failed)) < kilobytes * 1024
+
+
+def stored_size(value: Any) -> int:
+    """Return the bytes for which DynamoDB charges: names and values, and the overhead of lists and maps."""
+    if isinstance(value, dict):
+        return 3 + sum(1 + len(name.encode()) + stored_size(part) for name, part in value.items())
+    if isinstance(value, list):
+        return 3 + sum(1 + stored_size(part) for part in value)
+    return len(value.encode()) if isinstance(value, str) else 2 + len(str(value)) // 2
 
 
 def test_attributes_of_a_later_release_are_ignored() -> None:
