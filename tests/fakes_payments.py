@@ -19,7 +19,7 @@ from order_shared.domain.order.payments import Charge, PaymentCall
 
 @dataclass
 class FakePayment:
-    """`amount` is in the provider's units of `currency`."""
+    """`amount` is in the provider's units of `currency`; `added` is the part that was added by hand."""
 
     order_id: str
     amount: int
@@ -28,6 +28,7 @@ class FakePayment:
     declined: str | None = None
     has_failed: bool = False
     fails_refund: bool = False
+    added: int = 0
 
 
 @dataclass
@@ -68,6 +69,7 @@ class MemoryGateway:
     def recreate(self, payment: FakePayment, *, by: int) -> None:
         """Change the amount of a payment, and of its idempotency key, by a difference."""
         payment.amount += by
+        payment.added += by
         for key, (_, payment_id) in self.created.items():
             if self.payments[payment_id] is payment:
                 self.created[key] = (payment.amount, payment.currency), payment_id

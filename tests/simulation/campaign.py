@@ -125,6 +125,8 @@ def report(campaign: Campaign) -> None:
         table.add_row(fault, str(count))
     console.print(table)
     console.print(f"violations {len(campaign.failed)}")
+    for failed in campaign.failed:
+        console.print(f"  {failed.token}: {failed.violations[0]}")
 
 
 def play_until_failure(seeds: Iterable[str]) -> str | None:

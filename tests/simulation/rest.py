@@ -1,5 +1,6 @@
 """What must hold once all is quiet: promises to customers, records, dead letters, logs, and how long all took."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,7 +45,8 @@ def faults_at_rest(rest: Rest) -> Iterator[str]:
     yield from _judged(rest, orders)
     yield from _wrong_ends(rest, orders)
     yield from _wrong_records(rest, orders)
-    yield from rest.letters.faults(once=not rest.plan.rates)
+    in_outage = any(event.kind is EventKind.TABLES_DOWN for event in rest.plan.events)
+    yield from rest.letters.faults(once=not rest.plan.rates, in_outage=in_outage)
 
 
 def _judged(rest: Rest, orders: list[Order]) -> Iterator[str]:
@@ -64,8 +66,11 @@ def _judged(rest: Rest, orders: list[Order]) -> Iterator[str]:
         messages=queue.visible + queue.in_flight,
     )
     yield from judge(rest.told, evidence).details
+    added = Counter[str]()
+    for payment in provider.payments.values():
+        added[payment.order_id] += payment.added
     for order in orders:
-        if provider.charged.get(order.order_id, 0) > order.total + 1:  # a payment may have been changed by one unit
+        if provider.charged.get(order.order_id, 0) > order.total + added[order.order_id]:
             yield f"{order.order_id} was charged twice"
 
 
