@@ -341,6 +341,9 @@ class Environment:
     open_shards: int = 16
     """Number of keys of the index `open_orders` that the services write: 128 for more than 1,000 orders per second
     (docs/scale.md). docs/evolution.md describes how to raise it, and how to lower it before a rollback."""
+    stores_history: bool = True
+    """Store new orders with their history. Set it to False for the first deployment over a release that cannot read it
+    (docs/evolution.md)."""
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
     traces: Traces | None = None

@@ -78,6 +78,7 @@ class OrderApi(ServiceWorkspace):
                 "ORDER_JWT_CUSTOMER_CLAIM": tokens.customer_claim,
                 "ORDER_JWT_SCOPE_CLAIMS": tokens.scope_claims,
                 "ORDER_JWT_SCOPE_PREFIX": tokens.scope_prefix,
+                "ORDER_STORES_HISTORY": str(self.environment.stores_history).lower(),
             },
             secrets={"ORDER_CURSOR_SECRETS": data.cursor_secrets_arn},
             stop_timeout=STOP_SECONDS,

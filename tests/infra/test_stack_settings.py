@@ -100,6 +100,17 @@ def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
     none(faults)
 
 
+def test_new_orders_are_stored_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = set()
+    for container in containers():
+        if container.service == "order-api":
+            settings = load(container, monkeypatch)
+            assert isinstance(settings, ApiSettings)
+            assert settings.stores_history is container.environment.stores_history, str(container)
+            stored.add(settings.stores_history)
+    assert stored == {True, False}
+
+
 def test_customers_tokens_are_judged_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     faults = []
     for container in containers():
