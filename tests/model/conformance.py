@@ -15,6 +15,7 @@ from itertools import product
 from types import CodeType, SimpleNamespace
 from typing import Any
 
+from order_shared.storage.order_items import VERSIONS
 from tests.model.steps import TABLE, UNCHANGED, VARIABLES
 from tests.model.table import CONSTANTS, NOBODY, SPOILED, Step
 
@@ -287,6 +288,8 @@ class Walker:
             order.versions.append(before)
         if before != order.stored:
             raise Refused(f"{order_id} was changed unseen, from {order.stored} to {before}")
+        if _is_migration(item):
+            return
         after = stored_form(item.after, order.number)
         if before is None:
             order.paid = int("payment_token" in item.after and total(item.after) > 0)
@@ -563,3 +566,9 @@ def stored_form(item: Json, number: Callable[[str], int]) -> dict[str, Any]:
         "sweeps": int(item.get("sweeps", 0)),
         "listed": int("open_shard" in item),
     }
+
+
+def _is_migration(item: ItemWrite) -> bool:
+    """Return whether the write gives an order its newest version, and changes nothing that the model has."""
+    before, after = item.before, item.after
+    return before is not None and after is not None and before != after and VERSIONS.upgraded(before) == after

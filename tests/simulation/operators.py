@@ -1,4 +1,4 @@
-"""Operators of a run, who look for parked orders from time to time: they retry an order once, and then reject it."""
+"""Operators of a run. From time to time they retry parked orders, reject those parked again, and migrate the items."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -22,14 +22,17 @@ class Operators:
         self._retried: set[str] = set()
 
     async def operate(self, *, until: float) -> None:
-        clock = VirtualClock(self._world.loop)
-        adapters = self._world.adapters(Host(OPERATOR), sweeps=False, clock=clock)
+        clock, host = VirtualClock(self._world.loop), Host(OPERATOR)
+        adapters = self._world.adapters(host, sweeps=False, clock=clock)
+        migration = self._world.migration(host)
         while self._world.loop.time() + OPERATOR_SECONDS < until:
             await asyncio.sleep(OPERATOR_SECONDS)
             for order in await _tried(parked_orders.list_parked(adapters, 10)) or []:
                 act = parked_orders.reject if order.order_id in self._retried else parked_orders.retry
                 self._retried.add(order.order_id)
                 await _tried(act(adapters, self.trail, order, actor=OPERATOR, reason="simulated", at=clock()))
+            for item in self._world.order_items():
+                await _tried(migration.rewrite(item))
 
     def rejected(self) -> list[str]:
         """Return the orders that operators wanted to reject."""

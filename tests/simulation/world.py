@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import structlog
+from aiodynamo.utils import dy2py
 from pydantic import SecretStr
 
 from aws_json_client import RetryPolicy
@@ -21,7 +22,9 @@ from order_shared.domain.idempotency import IdempotencyRecord
 from order_shared.domain.order.models import OrderStatus
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
+from order_shared.storage.migrations import MigratedTable, Migration
 from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.tables import ORDERS
 from tests.factories import make_product
 from tests.fakes import TABLES, MemoryInventoryRepository, MemoryStore
 from tests.memory_dynamo import Json
@@ -120,6 +123,12 @@ class World:
             queue=self.queue.client(self.link(host, self.rules.queue_way, Border.QUEUE), sweeps=sweeps),
         )
 
+    def migration(self, host: Host) -> Migration:
+        """Return the migration of orders as a machine runs it."""
+        link = self.link(host, self.rules.table_way, Border.TABLES)
+        dynamo = self.dynamo.client(link, RetryPolicy(deadline=self.api_settings.accept_deadline_seconds))
+        return Migration.of(dynamo, TABLES, MigratedTable.ORDERS)
+
     def stock(self, sku: str = SKU, units: int = STOCK, shards: int = 16) -> None:
         """Put a product on sale, before anything else happens."""
         inventory = MemoryInventoryRepository(self.store)
@@ -137,6 +146,11 @@ class World:
                 return False
             await asyncio.sleep(every)
         return True
+
+    def order_items(self) -> list[dict[str, Any]]:
+        """Return the stored orders as a scan reads them."""
+        items = self.store.tables.items
+        return [dy2py(item, int) for key, item in items.items() if key.table == ORDERS.name]
 
     @property
     def open_orders(self) -> list[Json]:
