@@ -571,4 +571,4 @@ def stored_form(item: Json, number: Callable[[str], int]) -> dict[str, Any]:
 def _is_migration(item: ItemWrite) -> bool:
     """Return whether the write gives an order its newest version, and changes nothing that the model has."""
     before, after = item.before, item.after
-    return before is not None and after is not None and before != after and VERSIONS.upgraded(before) == after
+    return before is not None and after is not None and before != after and VERSIONS.upgraded(dict(before)) == after
