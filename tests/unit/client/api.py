@@ -106,12 +106,16 @@ def order_body(order_id: str, wanted: dict[str, Any]) -> dict[str, Any]:
         "created_at": at,
         "updated_at": at,
         "reference": wanted.get("reference"),
+        "metadata": wanted.get("metadata", {}),
         "lines": [
             {"__typename": "OrderLine", **line, "name": line["sku"], "unit_price": 5, "amount": 5 * line["quantity"]}
             for line in wanted["lines"]
         ],
         "currency": "EUR",
         "total": sum(5 * line["quantity"] for line in wanted["lines"]),
+        "payment": {"status": "pending", "captured": 0, "refunded": 0, "history": []}
+        if "payment_token" in wanted
+        else None,
         "reason": None,
         "timeline": [{"status": "pending", "at": at}],
         "a_newer_field": 1,

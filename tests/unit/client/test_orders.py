@@ -13,9 +13,12 @@ from order_client import (
     EndedOtherwise,
     Forbidden,
     InvalidRequest,
+    MovementType,
     NotFound,
+    Order,
     OrderClient,
     OrderStatus,
+    PaymentStatus,
     StillOpen,
     Unauthenticated,
     Unprocessable,
@@ -62,6 +65,60 @@ async def test_omitted_arguments_are_not_sent(api: FakeApi) -> None:
     async with api.client() as client:
         await client.place_order({"TEA": 2})
     assert api.requests[0].content == b'{"lines":[{"sku":"TEA","quantity":2}]}'
+
+
+async def test_metadata_is_sent_and_returned(api: FakeApi) -> None:
+    async with api.client() as client:
+        placed = await client.place_order({"TEA": 2}, metadata={"cart": "c-1", "note": ""})
+        assert (await client.get_order(placed.id)).metadata == placed.metadata == {"cart": "c-1", "note": ""}
+        assert (await client.place_order({"TEA": 2}, metadata={})).metadata == {}
+    assert [json.loads(api.requests[number].content).get("metadata") for number in (0, 2)] == [
+        {"cart": "c-1", "note": ""},
+        {},
+    ]
+
+
+async def test_a_payment_has_types(api: FakeApi) -> None:
+    async with api.client() as client:
+        unpaid = await client.place_order({"TEA": 2})
+        paid = await client.place_order({"TEA": 2}, payment_token="pm")
+        at = api.orders[paid.id]["updated_at"]
+        movements = [{"type": "charged", "amount": 10, "at": at}, {"type": "refunded", "amount": 10, "at": at}]
+        api.orders[paid.id]["payment"] = {"status": "refunded", "captured": 10, "refunded": 10, "history": movements}
+        refunded = await client.get_order(paid.id)
+    assert unpaid.payment is None
+    assert paid.payment is not None
+    assert (paid.payment.status, paid.payment.captured, paid.payment.history) == (PaymentStatus.PENDING, 0, ())
+    assert refunded.payment is not None
+    assert (refunded.payment.status, refunded.payment.captured, refunded.payment.refunded) == ("refunded", 10, 10)
+    assert [(each.type, each.amount, each.at) for each in refunded.payment.history] == [
+        (MovementType.CHARGED, 10, paid.updated_at),
+        (MovementType.REFUNDED, 10, paid.updated_at),
+    ]
+
+
+async def test_a_payment_of_a_newer_api_has_texts(api: FakeApi) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 2}, payment_token="pm")
+        held = {"type": "held", "amount": 10, "at": api.orders[order.id]["updated_at"], "until": "tomorrow"}
+        api.orders[order.id]["payment"] |= {"status": "authorized", "history": [held], "authorized": 10}
+        payment = (await client.get_order(order.id)).payment
+    assert payment is not None
+    assert (payment.status, [each.type for each in payment.history]) == ("authorized", ["held"])
+
+
+async def test_an_order_of_an_older_api_has_no_metadata_and_no_payment(api: FakeApi) -> None:
+    async with api.client() as client:
+        order = await client.place_order({"TEA": 2}, payment_token="pm", metadata={"cart": "c-1"})
+        for name in ("metadata", "payment"):
+            del api.orders[order.id][name]
+        read = await client.get_order(order.id)
+    assert (read.metadata, read.payment) == ({}, None)
+
+
+def test_equal_orders_are_one_element_of_a_set() -> None:
+    bodies = [order_body("ord_1", {"lines": [], "metadata": {"cart": cart}}) for cart in ("c-1", "c-1", "c-2")]
+    assert len({Order.model_validate(body) for body in bodies}) == 2
 
 
 async def test_a_backend_acts_for_its_customers_over_one_client(api: FakeApi) -> None:

@@ -85,9 +85,12 @@ class OrderClient:
         *,
         reference: str | None = None,
         payment_token: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> PlacedOrder:
         """Place an order. The returned order is durable and will be processed soon. `lines` are quantities by SKU.
+
+        `metadata` is your own data, which is returned with the order: at most 20 keys, and 4,096 bytes in all.
 
         Without an idempotency key each call creates a new one: the retries of a call place one order, and two calls
         place two. Pass your own key to repeat the call after a restart of the program. If the API cannot be reached or
@@ -99,6 +102,7 @@ class OrderClient:
             "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines.items()],
             "reference": reference,
             "payment_token": payment_token,
+            "metadata": None if metadata is None else dict(metadata),
         }
         body = {name: value for name, value in fields.items() if value is not None}
         call = Call(method="POST", path=ORDERS, headers={"Idempotency-Key": key}, body=body)

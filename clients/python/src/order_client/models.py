@@ -1,8 +1,9 @@
 """Responses of the API. Money is in minor units of `currency`; times are UTC.
 
-Unknown fields of a newer API are ignored, and an unknown status is a text.
+Unknown fields of a newer API are ignored, and an unknown status or type is a text.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -32,6 +33,20 @@ Status = Annotated[OrderStatus | str, Field(union_mode="left_to_right")]
 """State of an order. A newer API may return one that this release does not know, as a text."""
 
 
+class PaymentStatus(StrEnum):
+    PENDING = "pending"
+    CAPTURED = "captured"
+    REFUNDED = "refunded"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    """The order ended without a charge."""
+
+
+class MovementType(StrEnum):
+    CHARGED = "charged"
+    REFUNDED = "refunded"
+
+
 class _Resource(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -57,10 +72,28 @@ class TimelineEntry(_Resource):
     at: AwareDatetime
 
 
+class Movement(_Resource):
+    """A charge or a refund."""
+
+    type: Annotated[MovementType | str, Field(union_mode="left_to_right")]
+    amount: int
+    at: AwareDatetime
+
+
+class Payment(_Resource):
+    """What was charged and refunded so far."""
+
+    status: Annotated[PaymentStatus | str, Field(union_mode="left_to_right")]
+    captured: int
+    refunded: int
+    history: tuple[Movement, ...]
+
+
 class Order(_Resource):
     """An order. `version` grows with every change visible to the customer.
 
-    `placed_by` is the subject that placed the order for the customer; None if the customer placed it.
+    `placed_by` is the subject that placed the order for the customer; None if the customer placed it. `payment` is
+    None for an order with nothing to pay. `metadata` is empty and `payment` None in responses of an API without them.
     """
 
     id: str
@@ -76,6 +109,11 @@ class Order(_Resource):
     timeline: tuple[TimelineEntry, ...]
     cancel_requested_at: AwareDatetime | None = None
     placed_by: str | None = None
+    metadata: Mapping[str, str] = {}
+    payment: Payment | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.version))
 
     @property
     def is_being_cancelled(self) -> bool:

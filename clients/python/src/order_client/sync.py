@@ -22,9 +22,12 @@ class SyncOrderClient(Blocking):
         *,
         reference: str | None = None,
         payment_token: str | None = None,
+        metadata: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> PlacedOrder:
         """Place an order. The returned order is durable and will be processed soon. `lines` are quantities by SKU.
+
+        `metadata` is your own data, which is returned with the order: at most 20 keys, and 4,096 bytes in all.
 
         Without an idempotency key each call creates a new one: the retries of a call place one order, and two calls
         place two. Pass your own key to repeat the call after a restart of the program. If the API cannot be reached or
@@ -37,6 +40,7 @@ class SyncOrderClient(Blocking):
                 lines,
                 reference=reference,
                 payment_token=payment_token,
+                metadata=metadata,
                 idempotency_key=idempotency_key,
             )
         )
