@@ -36,6 +36,8 @@ export interface OrderToPlace {
   lines: Readonly<Record<string, number>>;
   reference?: string;
   paymentToken?: string;
+  /** Your own data, which is returned with the order: at most 20 keys, and 4,096 bytes in all. */
+  metadata?: Readonly<Record<string, string>>;
   /** Without a key each call creates one. Pass your own to repeat the call after a restart of the program. */
   idempotencyKey?: string;
 }
@@ -89,22 +91,23 @@ export class OrderClient {
    * two calls place two, unless they have the same idempotency key. A thrown error has the key in `idempotencyKey`.
    * Throws Unprocessable, Conflict, and RangeError for an invalid key.
    */
-  async placeOrder({ lines, reference, paymentToken, idempotencyKey }: OrderToPlace): Promise<PlacedOrder> {
+  async placeOrder({ lines, reference, paymentToken, metadata, idempotencyKey }: OrderToPlace): Promise<PlacedOrder> {
     const body = {
       lines: Object.entries(lines).map(([sku, quantity]) => ({ sku, quantity })),
       ...(reference === undefined ? {} : { reference }),
       ...(paymentToken === undefined ? {} : { payment_token: paymentToken }),
+      ...(metadata === undefined ? {} : { metadata }),
     };
     return this.#withKey(idempotencyKey, async (header) => {
       const { data, response } = await this.#api.POST("/v1/orders", { params: { header }, body });
-      return { ...required(data, response), replayed: response.headers.get("Idempotent-Replayed") === "true" };
+      return { ...orderOf(required(data, response)), replayed: response.headers.get("Idempotent-Replayed") === "true" };
     });
   }
 
   /** Return the current state of the order. Throws NotFound. */
   async getOrder(orderId: string): Promise<Order> {
     const { data, response } = await this.#api.GET("/v1/orders/{order_id}", { params: { path: { order_id: orderId } } });
-    return required(data, response);
+    return orderOf(required(data, response));
   }
 
   /**
@@ -116,7 +119,7 @@ export class OrderClient {
     const header = version === undefined ? {} : { "If-Match": `"${version}"` };
     const params = { path: { order_id: orderId }, header };
     const { data, response } = await this.#api.POST("/v1/orders/{order_id}/cancel", { params });
-    return required(data, response);
+    return orderOf(required(data, response));
   }
 
   /**
@@ -142,7 +145,8 @@ export class OrderClient {
     return itemsOf(async (cursor) => {
       const query = { limit: PAGE_SIZE, ...filters, ...cursor };
       const { data, response } = await this.#api.GET("/v1/orders", { params: { query } });
-      return required(data, response);
+      const page = required(data, response);
+      return { ...page, items: page.items.map(orderOf) };
     });
   }
 
@@ -205,7 +209,7 @@ export class OrderClient {
       const params = { path: { order_id: orderId }, header };
       const { data, response } = await this.#api.GET("/v1/orders/{order_id}", { params });
       if (response.status !== 304) {
-        const seen: Order = required(data, response);
+        const seen = orderOf(required(data, response));
         if (seen.version !== order?.version) {
           order = seen;
           attempt = 0;
@@ -243,6 +247,11 @@ async function* itemsOf<T>(
     yield* page.items;
     next = page.next_cursor;
   } while (next !== null);
+}
+
+/** Return the order of a response. An API older than `metadata` and `payment` leaves them out. */
+function orderOf(body: Omit<Order, "metadata" | "payment"> & Partial<Pick<Order, "metadata" | "payment">>): Order {
+  return { ...body, metadata: body.metadata ?? {}, payment: body.payment ?? null };
 }
 
 /** Return the body of a successful response. */

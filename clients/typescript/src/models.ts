@@ -5,7 +5,14 @@ type Schemas = components["schemas"];
 
 /** State of an order. A newer API may return one that this release does not know. */
 export type OrderStatus = Schemas["OrderStatus"] | (string & {});
-export type Order = Omit<Schemas["OrderOut"], "status"> & { status: OrderStatus };
+/** State of a payment; `cancelled` if the order ended without a charge. A newer API may return an unknown one. */
+export type PaymentStatus = Schemas["PaymentSummaryStatus"] | (string & {});
+/** A charge or a refund. A newer API may return another type. */
+export type Movement = Omit<Schemas["MovementOut"], "type"> & { type: Schemas["MovementType"] | (string & {}) };
+/** What was charged and refunded so far. */
+export type Payment = Omit<Schemas["PaymentOut"], "status" | "history"> & { status: PaymentStatus; history: Movement[] };
+/** An order. `metadata` is empty, and `payment` null, if the API is older than these fields. */
+export type Order = Omit<Schemas["OrderOut"], "status" | "payment"> & { status: OrderStatus; payment: Payment | null };
 /** A placed order. `replayed` is true if an earlier request with the same idempotency key placed it. */
 export type PlacedOrder = Order & { replayed: boolean };
 export type Product = Schemas["StockedProductOut"];

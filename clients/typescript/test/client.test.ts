@@ -1,7 +1,7 @@
 /** Retries, waiting and errors, over a fake API and a clock that only sleeps advance. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { OrderClient, type ClientOptions, type Surroundings } from "../src/index.js";
+import { OrderClient, type ClientOptions, type Order, type Surroundings } from "../src/index.js";
 
 type Answer = Response | Error;
 
@@ -141,6 +141,36 @@ test("a state that does not exist is refused", async () => {
 test("a status of a newer API is accepted, and is no end", async () => {
   const api = new FakeApi([json(orderBody({ status: "packed" })), json(orderBody({ status: "confirmed", version: 2 }))]);
   assert.equal((await api.client().waitForEnd("ord_1")).status, "confirmed");
+});
+
+test("metadata is sent and returned", async () => {
+  const api = new FakeApi([json(orderBody({ metadata: { cart: "c-1", note: "" } }), 202)]);
+  const placed = await api.client().placeOrder({ lines: { TEA: 1 }, metadata: { cart: "c-1", note: "" } });
+  assert.deepEqual(placed.metadata, { cart: "c-1", note: "" });
+  const sent = (await api.requests[0]?.json()) as Record<string, unknown>;
+  assert.deepEqual(sent["metadata"], { cart: "c-1", note: "" });
+});
+
+test("a payment has its movements, also of a newer API", async () => {
+  const history = [{ type: "charged", amount: 5, at: AT }, { type: "refunded", amount: 5, at: AT }];
+  const refunded = { status: "refunded", captured: 5, refunded: 5, history };
+  const newer = { status: "authorized", captured: 0, refunded: 0, history: [{ type: "held", amount: 5, at: AT }], authorized: 5 };
+  const api = new FakeApi([json(orderBody({ payment: refunded })), json(orderBody({ payment: newer })), json(orderBody({ payment: null }))]);
+  const client = api.client();
+  assert.deepEqual((await client.getOrder("ord_1")).payment, refunded);
+  const { payment } = await client.getOrder("ord_1");
+  assert.deepEqual([payment?.status, payment?.history.map(({ type }) => type)], ["authorized", ["held"]]);
+  assert.equal((await client.getOrder("ord_1")).payment, null);
+});
+
+test("an order of an older API has no metadata and no payment", async () => {
+  const answers = [orderBody(), orderBody(), orderBody(), { items: [orderBody()], next_cursor: null, has_more: false }];
+  const client = new FakeApi(answers.map((body) => json(body))).client();
+  const read: Order[] = [await client.placeOrder({ lines: { TEA: 1 } }), await client.cancelOrder("ord_1"), await client.getOrder("ord_1")];
+  for await (const listed of client.orders()) read.push(listed);
+  const older = new FakeApi([json(orderBody({ status: "confirmed" }))]).client();
+  read.push(await older.waitForEnd("ord_1"));
+  assert.deepEqual(read.map(({ metadata, payment }) => [metadata, payment]), Array(5).fill([{}, null]));
 });
 
 test("lists follow the cursor with the same filters", async () => {
