@@ -39,12 +39,18 @@ def resolved(value: Any, saved: Mapping[str, Any]) -> Any:
     return value
 
 
-def assert_has(actual: Any, expected: Mapping[str, Any]) -> None:
-    for name, value in expected.items():
-        if isinstance(value, dict):
-            assert_has(getattr(actual, name), value)
-        else:
-            assert getattr(actual, name) == value, name
+def assert_has(actual: Any, expected: Any) -> None:
+    """Assert that objects have the expected fields, lists the expected entries, and empty ones nothing."""
+    match expected:
+        case dict() if expected:
+            for name, value in expected.items():
+                assert_has(actual[name] if isinstance(actual, Mapping) else getattr(actual, name), value)
+        case list():
+            assert len(actual) == len(expected)
+            for found, value in zip(actual, expected, strict=True):
+                assert_has(found, value)
+        case _:
+            assert actual == expected
 
 
 def arguments(step: Mapping[str, Any], saved: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -60,9 +66,7 @@ def assert_outcome(step: Mapping[str, Any], result: Any, saved: dict[str, Any]) 
     if "result" in step:
         assert_has(result, resolved(step["result"], saved))
     if "items" in step:
-        assert len(result) == len(step["items"])
-        for found, expected in zip(result, resolved(step["items"], saved), strict=True):
-            assert_has(found, expected)
+        assert_has(result, resolved(step["items"], saved))
 
 
 @contextmanager
