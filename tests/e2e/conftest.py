@@ -57,10 +57,13 @@ class Shop:
         key: str | None = None,
         customer: str = "ada",
         payment_token: str | None = None,
+        metadata: dict[str, str] | None = None,
     ) -> httpx2.Response:
         body: dict[str, Any] = {"lines": [{"sku": sku, "quantity": quantity}]}
         if payment_token is not None:
             body["payment_token"] = payment_token
+        if metadata is not None:
+            body["metadata"] = metadata
         headers = {**self.headers(customer), "Idempotency-Key": key or uuid.uuid4().hex}
         return await self.http.post("/v1/orders", json=body, headers=headers)
 

@@ -26,17 +26,21 @@ async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
         stack.start(ORDER_API)
         async with open_shop(stack) as shop:
             await shop.stock("TEA", 5)
-            order_id = (await shop.post()).json()["id"]
+            order_id = (await shop.post(metadata={"cart": "c-1"})).json()["id"]
             await park(stack, Customer(tenant=shop.tenant, id="ada"), order_id)
             with published(stack, tmp_path / "stack.json"):
                 where = ("--local", "--state", str(tmp_path))
                 listed = json.loads(orderctl("orders", "list", "--parked", "--output", "json", *where).stdout)
-                assert [(each["order"], each["parked_for"]) for each in listed] == [(order_id, "overdue")]
+                assert [(each["order"], each["parked_for"], each["last_error"]) for each in listed] == [
+                    (order_id, "overdue", "ZeroDivisionError")
+                ]
+                assert order_id in orderctl("orders", "list", "--parked", *where).stdout
                 decided = ("--tenant", shop.tenant, "--reason", "the bug is fixed", "--yes")
                 retried = orderctl("orders", "retry", order_id, *decided, *where)
                 assert retried.returncode == 0, retried.stdout
                 shown = orderctl("orders", "show", order_id, "--tenant", shop.tenant, *where).stdout
-                assert "the bug is fixed" in " ".join(shown.split())
+                for text in ("the bug is fixed", "ZeroDivisionError: a bug", "cart=c-1", " placed"):
+                    assert text in " ".join(shown.split())
                 again = orderctl("orders", "retry", order_id, *decided, *where)
                 assert (again.returncode, "is not parked" in again.stdout) == (1, True)
             stack.start(ORDER_PROCESSOR)
@@ -46,7 +50,8 @@ async def test_an_operator_retries_a_parked_order(tmp_path: Path) -> None:
 async def park(stack: Stack, customer: Customer, order_id: str) -> None:
     async with open_adapters(stack.settings, Metrics(), deadline=10.0, credentials=stack.credentials) as adapters:
         order = await adapters.orders.get(customer, order_id)
-        await adapters.orders.move(order, order.park(order.created_at, "overdue"))
+        failed = order.failed(order.created_at, ZeroDivisionError("a bug"))
+        await adapters.orders.move(order, failed.park(order.created_at, "overdue"))
 
 
 @pytest.fixture
@@ -88,6 +93,20 @@ async def test_a_customer_posts_follows_lists_and_cancels(shop: Shop, as_ada: tu
     assert orderctl("orders", "cancel", order["id"], "--version", "2", *as_ada).returncode == 0
     await eventually(lambda: "cancelled" in orderctl("orders", "get", order["id"], *as_ada).stdout)
     assert await shop.available("TEA") == 5
+
+
+async def test_a_customer_sees_their_metadata_and_payment(shop: Shop, as_ada: tuple[str, ...]) -> None:
+    await shop.stock("TEA", 5)
+    own_data = ("--metadata", "cart=c-4711", "--metadata", "note=a=b")
+    pay = ("--pay", "pm_card_visa", "--wait")
+    posted = " ".join(orderctl("orders", "post", "TEA=1", *own_data, *pay, *as_ada).stdout.split())
+    for text in ("metadata cart=c-4711", "metadata note=a=b", "payment captured (captured 5.90 EUR, refunded 0.00 EUR)"):
+        assert text in posted
+    (order,) = json.loads(orderctl("orders", "list", "--output", "json", *as_ada).stdout)
+    assert order["metadata"] == {"cart": "c-4711", "note": "a=b"}
+    assert order["payment"]["status"] == "captured"
+    refused = orderctl("orders", "post", "TEA=1", "--metadata", "the cart=c-1", *as_ada)
+    assert (refused.returncode, "a key of metadata has 1 to 40 letters" in refused.stdout) == (1, True)
 
 
 async def test_a_customer_may_repeat_an_order_under_its_key(shop: Shop, as_ada: tuple[str, ...]) -> None:
@@ -132,6 +151,9 @@ async def test_what_the_api_refuses_is_told(as_ada: tuple[str, ...]) -> None:
     [
         (["post", "TEA"], 2, "SKU=QUANTITY"),
         (["post", "TEA=two"], 2, "SKU=QUANTITY"),
+        (["post", "TEA=1", "--metadata", "cart"], 2, "KEY=VALUE"),
+        (["post", "TEA=1", "--metadata", "=c-1"], 2, "KEY=VALUE"),
+        (["post", "TEA=1", "--metadata", "cart=c-1", "--metadata", "cart=c-2"], 2, "given twice"),
         (["list", "--since", "yesterday"], 2, "24h"),
         (["list", "--parked", "--q", "TEA"], 2, "--limit"),
         (["get", "ord_1", "--local"], 2, "--tenant"),

@@ -16,6 +16,10 @@ HOSTILE = "\x1b]0;owned\x07 \x9b2J\r\u202e"
 HARMLESS = r"\x1b]0;owned\x07 \x9b2J\r\u202e"
 
 
+def assert_harmless(printed: str) -> None:
+    assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & {*printed}
+
+
 def test_what_others_wrote_steers_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,7 +32,7 @@ def test_what_others_wrote_steers_no_terminal(
     terminal.announce({"queue": HOSTILE}, HOSTILE)
     shown = "".join(capsys.readouterr())
     assert shown.count(HARMLESS) == 6, shown
-    assert not {"\x1b", "\x07", "\x9b", "\r", "\u202e"} & {*shown}
+    assert_harmless(shown)
 
 
 def test_a_question_is_as_harmless(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

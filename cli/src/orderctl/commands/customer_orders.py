@@ -15,6 +15,7 @@ from rich.text import Text
 from order_client import Order, OrderClient, OrderStatus
 from order_shared.domain.money.currencies import format_amount
 from orderctl.commands.connection import Connection, CustomerOption, LocalOption, TenantOption
+from orderctl.commands.payment_text import payment_text
 from orderctl.exceptions import Failed
 from orderctl.profile import DEFAULT_STATE, StateOption
 from orderctl.terminal import Output, OutputOption, console, errors, print_json, printable
@@ -81,6 +82,10 @@ def post(
     reference: Annotated[
         str | None, typer.Option(help="Your own reference for the order; unique among your orders.")
     ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Your own data, returned with the order; repeat it for more than one."),
+    ] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key; by default a new one for each run.")] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the order ends; exit 1 unless it is confirmed.")
@@ -94,21 +99,23 @@ def post(
 ) -> None:
     """Place an order. Once the order is printed, it is stored durably.
 
-    The idempotency key is printed on stderr before the request is sent: run the command again with the same lines and
-    --key, and at most one order is placed, whatever happened to the response. While the API fails, the request is
+    The idempotency key is printed on stderr before the request is sent: run the command again with the same arguments
+    and --key, and at most one order is placed, whatever happened to the response. While the API fails, the request is
     repeated with that key.
 
     \b
     orderctl orders post TEA-GREEN-100=2 POT-GLASS=1 --wait
-    orderctl orders post TEA-GREEN-100=2 --pay pm_card_visa --reference PO-2026-0042
+    orderctl orders post TEA-GREEN-100=2 --pay pm_card_visa --reference PO-2026-0042 --metadata cart=c-4711
     """
-    quantities = _quantities(lines)
+    quantities, own_data = _quantities(lines), _metadata(metadata or ())
 
     async def placed(client: OrderClient) -> Order:
         used = key if key is not None else str(uuid.uuid4())
         if key is None:
             _print_key(used)
-        order = await client.place_order(quantities, reference=reference, payment_token=pay, idempotency_key=used)
+        order = await client.place_order(
+            quantities, reference=reference, payment_token=pay, metadata=own_data or None, idempotency_key=used
+        )
         if order.replayed:
             errors.print("this order was placed before, with the same idempotency key", style="dim")
         return await client.wait_for_end(order.id, timeout=timeout) if wait else order
@@ -240,10 +247,32 @@ def _quantities(lines: Sequence[str]) -> Mapping[str, int]:
     return quantities
 
 
+def _metadata(pairs: Sequence[str]) -> Mapping[str, str]:
+    """Return metadata from `KEY=VALUE` arguments. A value may be empty, and may contain `=`.
+
+    Raises:
+        BadParameter: if an argument has another form, or a key is repeated.
+    """
+    metadata: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE, such as cart=c-4711", param_hint="--metadata")
+        if key in metadata:
+            raise typer.BadParameter(f"the key {key!r} is given twice", param_hint="--metadata")
+        metadata[key] = value
+    return metadata
+
+
 def _print(order: Order, *, output: Output) -> None:
     if output is Output.JSON:
         print_json(order.model_dump(mode="json"), indent=None)
-        return
+    else:
+        console.print(order_grid(order))
+
+
+def order_grid(order: Order) -> Table:
+    """Return an order as its customer sees it."""
     grid = Table.grid(padding=(0, 2))
     for name, value in {
         "order": order.id,
@@ -252,11 +281,17 @@ def _print(order: Order, *, output: Output) -> None:
         "reference": order.reference or "-",
         "placed by": order.placed_by or "-",
         "total": format_amount(order.total, order.currency),
+        "payment": payment_text(order.payment, order.currency),
         "reason": f"{order.reason.code}: {order.reason.detail}" if order.reason else "-",
     }.items():
         grid.add_row(name, value)
     for line in order.lines:
         grid.add_row("line", f"{line.quantity} {line.sku}, {line.name}: {format_amount(line.amount, order.currency)}")
+    for name, value in order.metadata.items():
+        grid.add_row("metadata", f"{name}={value}")
+    for movement in order.payment.history if order.payment else ():
+        amount = format_amount(movement.amount, order.currency)
+        grid.add_row("movement", f"{movement.at:%Y-%m-%d %H:%M:%S.%f}  {movement.type} {amount}")
     for entry in order.timeline:
         grid.add_row("timeline", f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  {entry.status}")
-    console.print(grid)
+    return grid

@@ -1,10 +1,10 @@
 """Commands of `orderctl orders` for operators: show a stored order, and list, retry or reject parked orders."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, TypeVar
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from order_operations import parked_orders
 from order_operations.target import Target
@@ -12,11 +12,15 @@ from order_shared.domain.clock import to_text, utc_now
 from order_shared.domain.money.currencies import format_amount
 from order_shared.domain.order.models import Order
 from order_shared.domain.order.payments import PaymentCall
+from order_shared.storage.audit_trail import Operation
 from order_shared.storage.orders import UnreadableOrder
+from orderctl.commands.payment_text import payment_text
 from orderctl.profile import DEFAULT_STATE, LocalOption, StateOption, announce_target, make_target, reported_failures
 from orderctl.terminal import DryRunOption, Output, YesOption, checked_reason, confirm, console, errors, print_json
 
 T = TypeVar("T")
+
+ORDER_ID_LENGTH = 36
 
 OrderIdArgument = Annotated[str, typer.Argument(metavar="ORDER_ID", help="Order id, such as ord_0197….")]
 TenantOption = Annotated[str, typer.Option(help="Tenant of the order.")]
@@ -27,12 +31,9 @@ def list_parked(target: Target, limit: int, output: Output) -> None:
     """Print up to `limit` parked orders, those parked longest first."""
     orders = target.run(lambda adapters: parked_orders.list_parked(adapters, limit))
     if output is Output.JSON:
-        print_json([_summary(order) for order in orders])
+        print_json([summary(order) for order in orders])
         return
-    table = Table("order", "tenant", "customer", "status", "parked for", "since", "attempts")
-    for order in orders:
-        table.add_row(*map(str, _summary(order).values()))
-    console.print(table if orders else "no order is parked")
+    console.print(parked_table(orders) if orders else "no order is parked")
     if unreadable := sum(isinstance(order, UnreadableOrder) for order in orders):
         errors.print(
             f"{unreadable} of them cannot be read: this orderctl is older than the release that wrote them",
@@ -51,15 +52,7 @@ def show(
     with reported_failures():
         target = make_target(local, state)
         order = target.run(lambda adapters: adapters.orders.get_by_id(tenant, order_id))
-        grid = Table.grid(padding=(0, 2))
-        for name, value in _details(order).items():
-            grid.add_row(name, value)
-        for entry in order.timeline:
-            grid.add_row("timeline", f"{to_text(entry.at)}  {entry.status}")
-        for operation in target.audit.of(order_id):
-            done = f"{to_text(operation.at)}  {operation.verb} by {operation.actor}: {operation.reason}"
-            grid.add_row("operation", done)
-        console.print(grid)
+        console.print(order_grid(order, target.audit.of(order_id)))
 
 
 def retry(
@@ -133,7 +126,43 @@ def _line(order: Order) -> str:
     return f"{order.order_id} of {order.customer}, {order.status}, {format_amount(order.total, order.currency)}"
 
 
-def _summary(order: Order | UnreadableOrder) -> dict[str, str | int]:
+def parked_table(orders: Iterable[Order | UnreadableOrder]) -> Table:
+    """Return the list of parked orders, with several lines for each, so that it fits into 80 columns."""
+    table = Table(
+        Column("order, customer", overflow="fold", min_width=ORDER_ID_LENGTH),
+        Column("status", overflow="fold"),
+        Column("reason, since, last error", overflow="fold"),
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+    )
+    for order in orders:
+        shown = summary(order)
+        table.add_row(
+            f"{shown['order']}\n{order.customer}",
+            f"{shown['status']}\nattempts {shown['attempts']}",
+            f"{shown['parked_for']}\n{shown['since']}\n{shown['last_error']}",
+        )
+    return table
+
+
+def order_grid(order: Order, operations: Iterable[Operation]) -> Table:
+    """Return an order as stored, with the operators' actions on it."""
+    grid = Table.grid(padding=(0, 2))
+    for name, value in _details(order).items():
+        grid.add_row(name, value)
+    for name, value in order.metadata.items():
+        grid.add_row("metadata", f"{name}={value}")
+    for entry in order.history:
+        grid.add_row("history", f"{to_text(entry.at)}  {', '.join(entry.types)}")
+    for operation in operations:
+        done = f"{to_text(operation.at)}  {operation.verb} by {operation.actor}: {operation.reason}"
+        grid.add_row("operation", done)
+    return grid
+
+
+def summary(order: Order | UnreadableOrder) -> dict[str, str | int]:
+    """Return what the list shows of a parked order, by name."""
     if isinstance(order, UnreadableOrder):
         return {
             "order": "-",
@@ -143,8 +172,9 @@ def _summary(order: Order | UnreadableOrder) -> dict[str, str | int]:
             "parked_for": order.error,
             "since": to_text(order.created_at),
             "attempts": "-",
+            "last_error": "-",
         }
-    parked = order.parking.parked
+    parked, error = order.parking.parked, order.parking.last_error
     return {
         "order": order.order_id,
         "tenant": order.customer.tenant,
@@ -153,6 +183,7 @@ def _summary(order: Order | UnreadableOrder) -> dict[str, str | int]:
         "parked_for": parked.reason if parked else "-",
         "since": to_text(parked.at) if parked else "-",
         "attempts": order.parking.attempts,
+        "last_error": error.type if error else "-",
     }
 
 
@@ -163,7 +194,7 @@ def _payment_attempts(order: Order) -> str:
 
 
 def _details(order: Order) -> dict[str, str]:
-    parked, undo = order.parking.parked, order.payment.undo
+    parked, error, undo = order.parking.parked, order.parking.last_error, order.payment.undo
     return {
         "order": order.order_id,
         "customer": str(order.customer),
@@ -174,9 +205,11 @@ def _details(order: Order) -> dict[str, str]:
         "lines": ", ".join(f"{line.quantity} {line.sku} (shard {line.shard})" for line in order.lines),
         "reference": order.reference or "-",
         "reason": order.reason.detail if order.reason else "-",
-        "payment": order.payment.id or ("not yet taken" if order.must_be_paid else "-"),
+        "payment": payment_text(order.payment_summary, order.currency),
+        "payment id": order.payment.id or "-",
         "payment attempts": _payment_attempts(order),
         "undo": " ".join(filter(None, (undo.kind, undo.code))) if undo else "-",
         "parked": f"{parked.reason}, {to_text(parked.at)}" if parked else "-",
         "sweeps, attempts": f"{order.schedule.sweeps}, {order.parking.attempts}",
+        "last error": f"{to_text(error.at)}  {error.type}: {error.text}" if error else "-",
     }
