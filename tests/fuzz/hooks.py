@@ -14,6 +14,7 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response
 
+from order_api.order.metadata import MAX_BYTES
 from order_shared.domain.order.models import MAX_LINES, MAX_QUANTITY, normal_reference
 from order_shared.runtime.validation import first_control
 
@@ -46,11 +47,15 @@ def broken_rules(query: Mapping[str, Any], body: object) -> list[str]:
     """Return the rules of the descriptions that the request breaks, among those that the schemas cannot state."""
     fields = body if isinstance(body, dict) else {}
     texts = [value for value in (query.get("q"), fields.get("reference"), fields.get("name")) if isinstance(value, str)]
+    metadata: Mapping[str, str] = fields.get("metadata") or {}
     units = _units(fields.get("lines"))
     rules = {
         "a cursor comes from an earlier page": "cursor" in query,
-        "a text has no control of direction and no separator": any(first_control(text) is not None for text in texts),
+        "a text has no control of direction and no separator": any(
+            first_control(text) is not None for text in (*texts, *metadata.values())
+        ),
         "a text is more than blanks": any(not normal_reference(text) for text in texts),
+        "metadata has a limited size in UTF-8": len("".join(map("".join, metadata.items())).encode()) > MAX_BYTES,
         "the lines have a limited number of products": len(units) > MAX_LINES,
         "the lines have a limited number of units of a product": any(each > MAX_QUANTITY for each in units.values()),
         "times are from 1970 to 9999, and the start is not after the end": not _is_window(query),

@@ -2,13 +2,15 @@
 
 import asyncio
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 import httpx2
 import pytest
 
+from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.order.events import OrderCancelRequested, parse_event
@@ -215,6 +217,73 @@ class TestPlace:
             assert response.status_code == 202, "a bare key may begin with a quote"
         else:
             problem_of(response, 400, "idempotency_key_missing")
+
+
+class TestMetadata:
+    METADATA: ClassVar[dict[str, str]] = {"cart": "c-4711", "gift.note": "Für Zoë", "empty": ""}
+
+    async def test_it_is_stored_returned_and_listed(self, api: Api) -> None:
+        await api.put_product("TEA")
+        placed = await api.post_order({**BODY, "metadata": self.METADATA})
+        assert placed.status_code == 202
+        stored = await api.orders.get(Customer(tenant="acme", id="ada"), placed.json()["id"])
+        read = await api.http.get(placed.headers["Location"], headers=api.headers())
+        (listed,) = (await api.http.get("/v1/orders", headers=api.headers())).json()["items"]
+        cancelled = await api.http.post(f"{placed.headers['Location']}/cancel", headers=api.headers())
+        assert stored.metadata == self.METADATA
+        for order in (placed.json(), read.json(), listed, cancelled.json()):
+            assert order["metadata"] == self.METADATA
+
+    async def test_it_is_in_no_message(self, api: Api) -> None:
+        await api.put_product("TEA")
+        await api.post_order({**BODY, "metadata": self.METADATA})
+        await eventually(lambda: len(api.queue.messages) == 1)
+        assert "c-4711" not in api.queue.messages[0].message.body
+
+    @pytest.mark.parametrize("fields", [{}, {"metadata": None}, {"metadata": {}}], ids=["omitted", "null", "empty"])
+    async def test_an_order_without_it_has_none(self, api: Api, fields: dict[str, Any]) -> None:
+        await api.put_product("TEA")
+        placed = await api.post_order({**BODY, **fields})
+        assert (placed.status_code, placed.json()["metadata"]) == (202, {})
+        again = await api.post_order(BODY)
+        assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (placed.json()["id"], "true")
+
+    async def test_its_keys_in_another_order_are_the_same_request(self, api: Api) -> None:
+        await api.put_product("TEA")
+        first = await api.post_order({**BODY, "metadata": self.METADATA})
+        again = await api.post_order({**BODY, "metadata": dict(reversed(self.METADATA.items()))})
+        assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [None, {}, {**METADATA, "cart": "c-4712"}, {**METADATA, "more": ""}, {"cart": "c-4711"}],
+        ids=["null", "empty", "another value", "another key", "fewer keys"],
+    )
+    async def test_other_metadata_is_another_request(self, api: Api, metadata: dict[str, str] | None) -> None:
+        await api.put_product("TEA")
+        await api.post_order({**BODY, "metadata": self.METADATA})
+        problem_of(await api.post_order({**BODY, "metadata": metadata}), 422, "idempotency_key_reused")
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {f"key-{number}": "" for number in range(20)},
+            {"k" * 40: "x"},
+            {"AZaz09_.-": "x"},
+            {"note": "é" * 500},
+            {f"k{number}": "é" * 250 for number in range(8)} | {"rest": "x" * 76},
+        ],
+        ids=["20 keys", "key of 40 characters", "every character", "value of 500 characters", "4,096 bytes"],
+    )
+    async def test_its_limits_are_allowed(self, api: Api, metadata: dict[str, str]) -> None:
+        await api.put_product("TEA")
+        placed = await api.post_order({**BODY, "metadata": metadata})
+        assert (placed.status_code, placed.json()["metadata"]) == (202, metadata)
+
+    async def test_refused_metadata_places_no_order(self, api: Api) -> None:
+        await api.put_product("TEA")
+        problem_of(await api.post_order({**BODY, "metadata": {"the cart": "c-1"}}), 400, "validation_failed")
+        assert api.store.orders == {}
 
 
 class TestReplay:
@@ -440,6 +509,90 @@ class TestPayment:
     @pytest.mark.parametrize("token", ["", "pm card", "x" * 256, "pm\n", 7])
     async def test_a_token_that_is_none_is_refused(self, api: Api, token: object) -> None:
         problem_of(await api.post_order({**BODY, "payment_token": token}), 400, "validation_failed")
+
+
+class TestPaymentSummary:
+    """What the customer sees of a payment, after each way that an order can take."""
+
+    async def placed(self, api: Api, **fields: Any) -> Order:
+        await api.put_product("TEA", unit_price=445, units=10)
+        order_id = (await api.post_order({**BODY, "payment_token": "pm_card_visa", **fields})).json()["id"]
+        return await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
+
+    async def confirmed(self, api: Api) -> Order:
+        reserved = await self.moved(api, await self.placed(api), reserve)
+        return await self.moved(api, reserved, lambda order, at: order.with_payment("pi_1").confirm(at))
+
+    async def moved(self, api: Api, order: Order, change: Callable[[Order, datetime], Order]) -> Order:
+        return await api.orders.move(order, change(order, order.updated_at + timedelta(seconds=1)))
+
+    async def seen(self, api: Api, order: Order) -> Any:
+        """Return the payment as the API returns it by id, after checking that a list has the same."""
+        read = (await api.http.get(f"/v1/orders/{order.order_id}", headers=api.headers())).json()
+        (listed,) = (await api.http.get("/v1/orders", headers=api.headers())).json()["items"]
+        assert listed == read
+        return read["payment"]
+
+    async def test_it_is_pending_until_the_order_is_charged(self, api: Api) -> None:
+        pending = {"status": "pending", "captured": 0, "refunded": 0, "history": []}
+        order = await self.placed(api)
+        assert await self.seen(api, order) == pending
+        assert await self.seen(api, await self.moved(api, order, reserve)) == pending
+
+    async def test_it_is_captured_once_the_order_is_confirmed(self, api: Api) -> None:
+        order = await self.confirmed(api)
+        charged = {"type": "charged", "amount": 890, "at": to_text(order.updated_at)}
+        captured = {"status": "captured", "captured": 890, "refunded": 0, "history": [charged]}
+        assert await self.seen(api, order) == captured
+        cancelling = await api.http.post(f"/v1/orders/{order.order_id}/cancel", headers=api.headers())
+        assert cancelling.json()["payment"] == captured, "it is refunded later, by the processor"
+
+    async def test_it_is_refunded_once_the_order_is_cancelled(self, api: Api) -> None:
+        order = await self.confirmed(api)
+        await api.http.post(f"/v1/orders/{order.order_id}/cancel", headers=api.headers())
+        requested = await api.orders.get(order.customer, order.order_id)
+        cancelled = await self.moved(api, requested, lambda order, at: order.cancel(at, refunded=True))
+        movements = [
+            {"type": "charged", "amount": 890, "at": to_text(order.updated_at)},
+            {"type": "refunded", "amount": 890, "at": to_text(cancelled.updated_at)},
+        ]
+        expected = {"status": "refunded", "captured": 890, "refunded": 890, "history": movements}
+        assert await self.seen(api, cancelled) == expected
+
+    async def test_it_is_declined_if_the_payment_provider_declines(self, api: Api) -> None:
+        reserved = await self.moved(api, await self.placed(api), reserve)
+        reason = Reason(ReasonCode.PAYMENT_DECLINED, "the payment was declined: card_declined")
+        rejected = await self.moved(api, reserved, lambda order, at: order.reject(at, reason))
+        declined = {"status": "declined", "captured": 0, "refunded": 0, "history": []}
+        assert await self.seen(api, rejected) == declined
+
+    @pytest.mark.parametrize("code", [ReasonCode.OUT_OF_STOCK, ReasonCode.REJECTED_BY_OPERATOR])
+    async def test_it_is_cancelled_if_the_order_ends_without_a_charge(self, api: Api, code: ReasonCode) -> None:
+        order = await self.placed(api)
+        rejected = await self.moved(api, order, lambda order, at: order.reject(at, Reason(code, "-")))
+        cancelled = {"status": "cancelled", "captured": 0, "refunded": 0, "history": []}
+        assert await self.seen(api, rejected) == cancelled
+
+    async def test_it_is_cancelled_with_a_pending_order(self, api: Api) -> None:
+        order = await self.placed(api)
+        response = await api.http.post(f"/v1/orders/{order.order_id}/cancel", headers=api.headers())
+        cancelled = {"status": "cancelled", "captured": 0, "refunded": 0, "history": []}
+        assert response.json()["payment"] == cancelled == await self.seen(api, order)
+
+    async def test_a_replay_shows_it_as_it_is_now(self, api: Api) -> None:
+        order = await self.confirmed(api)
+        again = await api.post_order({**BODY, "payment_token": "pm_card_visa"})
+        assert again.json()["payment"] == await self.seen(api, order)
+
+    @pytest.mark.parametrize(("price", "fields"), [(445, {"payment_token": None}), (0, {})], ids=["no token", "free"])
+    async def test_an_order_with_nothing_to_pay_has_none(self, api: Api, price: int, fields: dict[str, Any]) -> None:
+        await api.put_product("TEA", unit_price=price)
+        placed = await api.post_order({**BODY, "payment_token": "pm_card_visa", **fields})
+        assert (placed.status_code, placed.json()["payment"]) == (202, None)
+
+
+def reserve(order: Order, at: datetime) -> Order:
+    return order.reserve(at, owner="worker", lease_until=at)
 
 
 class TestGet:

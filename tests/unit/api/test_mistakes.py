@@ -88,6 +88,9 @@ PRICE = "a price is a whole number of minor units of the currency, from 0 to 10,
 SOME_LINES = 'an order has 1 to 50 lines, such as {"sku": "TEA-GREEN-100", "quantity": 2}'
 BODY = 'send a JSON object, such as {"lines": [{"sku": "TEA-GREEN-100", "quantity": 2}]}'
 TIME = "a time has the form of RFC 3339, such as 2026-01-31T09:05:00Z; you sent "
+METADATA = 'metadata is an object of at most 20 keys with texts, such as {"cart": "c-4711"}'
+METADATA_KEY = "a key of metadata has 1 to 40 letters, digits, dots, underscores and hyphens, such as cart; you sent "
+METADATA_VALUE = "a value of metadata is a text of at most 500 characters, such as c-4711"
 CURRENCY = "a currency is three capital letters of ISO 4217, such as EUR"
 QUERY_NAMES = "limit, cursor, status, q, created_at[gte], created_at[lt], sort"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -276,7 +279,7 @@ MISTAKES: dict[str, Mistake] = {
         ORDERS,
         400,
         "validation_failed",
-        "there is no field items; did you mean lines? allowed: lines, reference, payment_token".replace("? ", "?; "),
+        "there is no field items; did you mean lines?; allowed: lines, reference, payment_token, metadata",
         ("/lines", "/items"),
         {"items": [LINE]},
     ),
@@ -307,6 +310,61 @@ MISTAKES: dict[str, Mistake] = {
         "a payment token has 1 to 255 letters, digits, underscores and hyphens, such as pm_card_visa",
         "/payment_token",
         payment_token="tok secret",
+    ),
+    "metadata as a list": order(f'{METADATA}; you sent ["cart"]', "/metadata", metadata=["cart"]),
+    "metadata as a text": order(f'{METADATA}; you sent "cart"', "/metadata", metadata="cart"),
+    "21 keys of metadata": order(
+        "metadata has at most 20 keys; you sent 21", "/metadata", metadata={f"k{number}": "" for number in range(21)}
+    ),
+    "key of metadata with a blank": order(f'{METADATA_KEY}"the cart"', "/metadata/the cart", metadata={"the cart": ""}),
+    "key of metadata with a slash": order(f'{METADATA_KEY}"a/b~"', "/metadata/a~1b~0", metadata={"a/b~": ""}),
+    "key of metadata with a newline": order(f'{METADATA_KEY}"cart\\n"', "/metadata/cart\\n", metadata={"cart\n": ""}),
+    "empty key of metadata": order(f'{METADATA_KEY}""', "/metadata/", metadata={"": "c-1"}),
+    "key of metadata of 41 characters": order(METADATA_KEY, "/metadata/" + "k" * 41, metadata={"k" * 41: ""}),
+    "key of metadata named as pydantic's places": order(
+        f'{METADATA_KEY}"[key]"', "/metadata/[key]", "/metadata/[key]", metadata={"[key]": 7}
+    ),
+    "value of metadata of 501 characters": order(
+        "a value of metadata has at most 500 characters; this one has 501",
+        "/metadata/note",
+        metadata={"note": "é" * 501},
+    ),
+    "value of metadata with a newline": order(
+        "a value of metadata has no control characters; this one has U+000A as character 2",
+        "/metadata/note",
+        metadata={"note": "a\nb"},
+    ),
+    "value of metadata with a control of direction": order(
+        "a value of metadata has no control characters; this one has U+202E as character 1",
+        "/metadata/note",
+        metadata={"note": "\u202eb"},
+    ),
+    "value of metadata as a number": order(f"{METADATA_VALUE}; you sent 7", "/metadata/n", metadata={"n": 7}),
+    "value of metadata as true": order(f"{METADATA_VALUE}; you sent true", "/metadata/gift", metadata={"gift": True}),
+    "value of metadata as null": order(METADATA_VALUE, "/metadata/n", metadata={"n": None}),
+    "value of metadata as an object": order(
+        f'{METADATA_VALUE}; you sent {{"a": "b"}}', "/metadata/n", metadata={"n": {"a": "b"}}
+    ),
+    "metadata of 4,097 bytes": order(
+        "metadata has at most 4,096 bytes of UTF-8 in all; this has 4,097",
+        "/metadata",
+        metadata={f"k{number}": "é" * 250 for number in range(8)} | {"rest": "x" * 77},
+    ),
+    "metadata misspelt": order(
+        "there is no field metdata; did you mean metadata?; allowed: lines, reference, payment_token, metadata",
+        "/metdata",
+        metdata={},
+    ),
+    "field named as pydantic's places of keys": Mistake(
+        ORDERS,
+        400,
+        "validation_failed",
+        "there is no field [key]; allowed: lines, reference, payment_token, metadata",
+        ("/[key]",),
+        {"lines": [LINE], "[key]": 1},
+    ),
+    "field of a line named as pydantic's places of keys": line(
+        "there is no field [key]; allowed: sku, quantity", **{"[key]": 1}
     ),
     "bad cursor": listed(
         "send the cursor of the previous page, with the same filters, sort and customer",
@@ -505,13 +563,17 @@ PLACES = [
     for model in models
     for name in [field.alias or name for name, field in model.model_fields.items()]
 ]
+IN_METADATA: list[tuple[str, type[BaseModel], tuple[str, ...]]] = [
+    ("body", OrderIn, ("metadata", "cart")),
+    ("body", OrderIn, ("metadata", "cart", "[key]")),
+]
 
 
 @pytest.mark.parametrize("kind", list_all_errors(), ids=lambda kind: str(kind["type"]))
 def test_no_text_of_pydantic_is_in_a_sentence(kind: Any) -> None:
     """For every error type that pydantic has, at every field that we have."""
     message = kind["example_message_python"]
-    for where, model, path in PLACES:
+    for where, model, path in (*PLACES, *IN_METADATA):
         for value in ("text", 7, None, ["x"], {"a": "b"}):
             error = {
                 "type": kind["type"],

@@ -249,7 +249,8 @@ def _hint(name: str, known: Collection[str]) -> str:
 def _fault(error: Mapping[str, Any], models: Mapping[str, type[BaseModel]]) -> Fault:
     where, *rest = error["loc"]
     kind = str(error["type"])
-    path = tuple(part for part in rest if part != KEY) or PLACES.get(kind, ())
+    in_key = rest[:1] == ["metadata"] and len(rest) > 2 and rest[-1] == KEY  # a name that was sent may be KEY too
+    path = tuple(rest[:-1] if in_key else rest) or PLACES.get(kind, ())
     if where != "body":
         path = tuple(part for part in path if isinstance(part, str))  # the index of a repeated value says nothing
     root = models.get(str(where))
@@ -261,7 +262,7 @@ def _fault(error: Mapping[str, Any], models: Mapping[str, type[BaseModel]]) -> F
         context=error.get("ctx") or {},
         root=root,
         model=_model_at(root, path[:-1] if is_name else path),
-        in_key=KEY in rest,
+        in_key=in_key,
     )
     sentence = SENTENCES.get(kind, _by_rule)(mistake)
     return Fault(pointer=_pointer(mistake), code=kind, detail=sentence)
