@@ -53,7 +53,9 @@ async def test_every_example_does_what_it_says(stack: Stack, shop: Shop, tmp_pat
     assert codes == re.findall(r"^# [45]\d\d `(\w+)`", shell, re.MULTILINE)
     assert answers.lower().count("idempotent-replayed: true") == 1
     assert printed.split("\n")[1:-1] == re.findall(r"^ *print\(.*\)  # (.*)$", python, re.MULTILINE)
-    assert '"status":"confirmed"' in answers
+    for status in ("confirmed", "pending", "captured", "refunded"):
+        assert f'"status":"{status}"' in answers
+    assert '"metadata":{"cart":"c-4711","channel":"app"}' in answers
 
 
 async def test_every_example_in_typescript_does_what_it_says(stack: Stack, shop: Shop) -> None:

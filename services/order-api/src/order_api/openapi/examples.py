@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from order_shared.documents.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLA
 from order_shared.domain.clock import to_text
 from order_shared.domain.inventory.models import StockedProduct
 from order_shared.domain.order.models import Order, Reason, ReasonCode
+from order_shared.domain.order.payments import PaymentState
 from order_shared.runtime.readiness import Report
 
 SOON = PLACED_AT + timedelta(milliseconds=240)
@@ -31,6 +32,18 @@ REJECTED = EXAMPLE_ORDER.reject(
     ),
 )
 REFERENCE = str(EXAMPLE_ORDER.reference)
+PAYMENT_TOKEN = "pm_card_visa"  # noqa: S105 - a test payment method of Stripe
+TO_BE_PAID = replace(
+    EXAMPLE_ORDER,
+    lines=EXAMPLE_ORDER.lines[:1],
+    reference=None,
+    metadata={"cart": "c-4711", "channel": "app"},
+    payment=PaymentState(required=True, token=PAYMENT_TOKEN),
+)
+RESERVED = TO_BE_PAID.reserve(PLACED_AT + timedelta(milliseconds=40), owner="worker", lease_until=SOON)
+CAPTURED = RESERVED.with_payment("pi_3").confirm(SOON)
+CANCEL_REQUESTED = CAPTURED.request_cancel(SOON + timedelta(hours=1), due_at=0)
+REFUNDED = CANCEL_REQUESTED.cancel(SOON + timedelta(hours=1, milliseconds=300), refunded=True)
 PRODUCT = EXAMPLE_PRODUCTS[0]
 SKU = PRODUCT.sku
 STOCKED = StockedProduct(PRODUCT, (100,))
@@ -94,7 +107,9 @@ def _link(operation: str, parameter: str, pointer: str) -> dict[str, Any]:
 _LINES = [{"sku": line.sku, "quantity": line.quantity} for line in EXAMPLE_ORDER.lines]
 _ORDERS_IN = {
     "order": OrderIn.model_validate({"lines": _LINES, "reference": REFERENCE}),
-    "paidOrder": OrderIn.model_validate({"lines": _LINES[:1], "payment_token": "pm_card_visa"}),
+    "paidOrder": OrderIn.model_validate(
+        {"lines": _LINES[:1], "payment_token": PAYMENT_TOKEN, "metadata": TO_BE_PAID.metadata}
+    ),
 }
 _PRODUCT_IN = ProductIn(name=PRODUCT.name, unit_price=PRODUCT.unit_price, currency=PRODUCT.currency, stock_shards=1)
 _PRODUCTS = ProductPage(items=[ProductOut.of(each) for each in EXAMPLE_PRODUCTS], next_cursor=None, has_more=False)
@@ -122,7 +137,7 @@ SAMPLES: Mapping[str, Samples] = {
         {
             "202": BodyExamples(
                 "The stored order. For a repeated request: the order in its current state.",
-                {"pending": _order(PENDING)},
+                {"pending": _order(PENDING), "paidOrder": _order(TO_BE_PAID)},
             )
         },
         BodyExamples(
@@ -144,14 +159,21 @@ SAMPLES: Mapping[str, Samples] = {
     "getOrder": Samples(
         {
             "200": BodyExamples(
-                "The order in its current state.", {"confirmed": _order(CONFIRMED), "rejected": _order(REJECTED)}
+                "The order in its current state.",
+                {
+                    "confirmed": _order(CONFIRMED),
+                    "rejected": _order(REJECTED),
+                    "captured": _order(CAPTURED),
+                    "refunded": _order(REFUNDED),
+                },
             )
         }
     ),
     "cancelOrder": Samples(
         {
             "202": BodyExamples(
-                "The order, cancelled or with its cancellation requested.", {"cancelled": _order(CANCELLED)}
+                "The order, cancelled or with its cancellation requested.",
+                {"cancelled": _order(CANCELLED), "requested": _order(CANCEL_REQUESTED)},
             )
         }
     ),
