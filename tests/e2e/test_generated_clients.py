@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import END_STATES, Shop
+from tests.e2e.conftest import Shop
 from tests.generators.gates import COMPILER, GATES, HEY_API, OPENAPI_TYPESCRIPT, PYTHON_CLIENT, PYTHON_GENERATOR
 from tests.generators.workshop import NODE, PYTHON, SOURCES, prepare, run
 
@@ -41,6 +41,6 @@ async def test_a_generated_client_orders(
     token = shop.headers()["Authorization"].removeprefix("Bearer ")
     done = run([*program, str(shop.http.base_url), token, SKU], folder)
     assert done.succeeded, done.output
-    placed, total, status, listed, cancelled = json.loads(done.output)
+    placed, total, status, metadata, captured, listed, cancelled = json.loads(done.output)
     assert (total, cancelled, listed) == (1180, placed, [placed])
-    assert status in END_STATES
+    assert (status, metadata, captured) == ("confirmed", {"cart": "c-1"}, 1180)

@@ -100,7 +100,11 @@ async def test_a_customer_sees_their_metadata_and_payment(shop: Shop, as_ada: tu
     own_data = ("--metadata", "cart=c-4711", "--metadata", "note=a=b")
     pay = ("--pay", "pm_card_visa", "--wait")
     posted = " ".join(orderctl("orders", "post", "TEA=1", *own_data, *pay, *as_ada).stdout.split())
-    for text in ("metadata cart=c-4711", "metadata note=a=b", "payment captured (captured 5.90 EUR, refunded 0.00 EUR)"):
+    for text in (
+        "metadata cart=c-4711",
+        "metadata note=a=b",
+        "payment captured (captured 5.90 EUR, refunded 0.00 EUR)",
+    ):
         assert text in posted
     (order,) = json.loads(orderctl("orders", "list", "--output", "json", *as_ada).stdout)
     assert order["metadata"] == {"cart": "c-4711", "note": "a=b"}

@@ -11,10 +11,11 @@ function required<T>(answer: { data?: T; error?: unknown }): T {
 }
 
 const header = { "Idempotency-Key": crypto.randomUUID() };
-const body = { lines: [{ sku, quantity: 2 }] };
+const body = { lines: [{ sku, quantity: 2 }], payment_token: "pm_card_visa", metadata: { cart: "c-1" } };
 const placed = required(await api.POST("/v1/orders", { params: { header }, body }));
 const path = { order_id: placed.id };
 const read = required(await api.GET("/v1/orders/{order_id}", { params: { path, header: { Prefer: "wait=5" } } }));
 const page = required(await api.GET("/v1/orders", { params: { query: { limit: 10, sort: "created_at" } } }));
 const cancelled = required(await api.POST("/v1/orders/{order_id}/cancel", { params: { path } }));
-console.log(JSON.stringify([placed.id, placed.total, read.status, page.items.map(({ id }) => id), cancelled.id]));
+const shown = [read.status, read.metadata, read.payment?.captured, page.items.map(({ id }) => id), cancelled.id];
+console.log(JSON.stringify([placed.id, placed.total, ...shown]));
