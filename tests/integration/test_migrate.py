@@ -42,7 +42,7 @@ from order_shared.storage.orders import MAX_DUE_AT, DynamoOrderRepository, Unrea
 from order_shared.storage.outbox import open_shard_of
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
-from orderctl.commands.parked_orders import _summary
+from orderctl.commands.parked_orders import summary
 from orderctl.exceptions import ExitCode
 from orderctl.main import app
 from tests import engines
@@ -299,7 +299,7 @@ async def test_a_parked_order_of_a_newer_release_is_listed_as_unreadable(shop: S
     listed = await list_parked(adapters, 10)
     assert [each for each in listed if isinstance(each, Order)] == [parked]
     assert [each.created_at for each in listed if isinstance(each, UnreadableOrder)] == [newer.created_at]
-    rows = [_summary(each) for each in listed]
+    rows = [summary(each) for each in listed]
     assert sorted(str(row["status"]) for row in rows) == ["pending", "unreadable"]
 
 
