@@ -257,7 +257,7 @@ def test_every_field_survives_its_item() -> None:
         ),
         parking=Parking(
             attempts=3,
-            last_error=LastError("ValueError", "a bug", LATER),
+            last_error=LastError(type="ValueError", text="a bug", at=LATER),
             parked=Parked(LATER, "overdue"),
             retried_at=LATER,
         ),

@@ -123,7 +123,7 @@ def test_an_order_with_nothing_to_pay_has_no_payment(order: Order) -> None:
 
 def test_the_last_error_of_an_order_is_kept_until_it_ends() -> None:
     failed = PAID.failed(SOON, ValueError("first")).failed(LATER, KeyError("second"))
-    assert failed.parking.last_error == LastError("KeyError", "'second'", LATER)
+    assert failed.parking.last_error == LastError(type="KeyError", text="'second'", at=LATER)
     retried = failed.park(LATER, "unexpected_errors").unpark(LAST, due_at=1)
     assert retried.parking.last_error == failed.parking.last_error
     assert retried.cancel(LAST).parking.last_error is None

@@ -283,7 +283,7 @@ def _to_parking(item: Item) -> Parking:
     error, parked, retried = item.get("last_error"), item.get("parked"), item.get("retried_at")
     return Parking(
         attempts=item.get("attempts", 0),
-        last_error=LastError(error["type"], error["text"], from_text(error["at"])) if error else None,
+        last_error=LastError(type=error["type"], text=error["text"], at=from_text(error["at"])) if error else None,
         parked=Parked(from_text(parked["at"]), parked["reason"]) if parked else None,
         retried_at=from_text(retried) if retried else None,
     )

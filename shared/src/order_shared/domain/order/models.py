@@ -167,7 +167,7 @@ class Parked:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastError:
     """Last unexpected error of an open order, for operators. `type` is the name of its class."""
 
@@ -181,7 +181,7 @@ class LastError:
         text = str(error)
         for secret in secrets:
             text = text.replace(secret, "•••")
-        return cls(type(error).__name__, text[:MAX_ERROR_LENGTH], at)
+        return cls(type=type(error).__name__, text=text[:MAX_ERROR_LENGTH], at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
