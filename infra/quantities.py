@@ -1,6 +1,6 @@
 """Billed quantities that do not follow from an environment's settings. `costs.py` multiplies them by prices."""
 
-from order_shared.tables import OPEN_ORDERS_INDEX
+from order_shared.tables import OPEN_ORDERS_INDEX, TENANT_ORDERS_INDEX
 
 HOURS = 730
 """Hours of a month, as AWS bills it."""
@@ -60,7 +60,14 @@ OBJECTS_GB = 1.0
 
 # Quantities that one order of three lines without payment adds, from docs/scale.md.
 
-ORDER_WRITES = {"orders": 4, OPEN_ORDERS_INDEX: 2, "orders_by_id": 1, "inventory": 6, "idempotency": 2}
+ORDER_WRITES = {
+    "orders": 4,
+    OPEN_ORDERS_INDEX: 2,
+    "orders_by_id": 1,
+    TENANT_ORDERS_INDEX: 2,
+    "inventory": 6,
+    "idempotency": 2,
+}
 """Write units by table and index."""
 ORDER_READS = 0.3
 """Read units of `inventory`; those of the sweeper are counted separately."""

@@ -29,6 +29,7 @@ from order_shared.storage.audit_trail import Operation
 from order_shared.storage.inventory import PRODUCT_RECORD, DynamoInventoryRepository, product_key, stock_record
 from order_shared.storage.order_items import to_item, to_order
 from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import IDEMPOTENCY, INVENTORY, ORDERS, TableNames
 from tests.memory_dynamo import ItemKey, Json, MemoryDynamo
 
@@ -132,6 +133,13 @@ class MemoryInventoryRepository(DynamoInventoryRepository):
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store.tables.client(), TABLES, store.clock)
+
+
+class MemoryTenantOrders(DynamoTenantOrders):
+    """The real search over tables in memory."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        super().__init__(store.tables.client(), TABLES)
 
 
 @dataclass(eq=False)

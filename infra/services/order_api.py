@@ -85,8 +85,19 @@ class OrderApi(ServiceWorkspace):
             statements=(
                 Statement(
                     sid="Orders",
-                    actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"],
-                    resources=[data.orders_table_arn, f"{data.orders_table_arn}/index/orders_by_id"],
+                    actions=[
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:GetItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
+                        "dynamodb:UpdateItem",
+                    ],
+                    resources=[
+                        data.orders_table_arn,
+                        f"{data.orders_table_arn}/index/orders_by_id",
+                        f"{data.orders_table_arn}/index/orders_by_reference",
+                        f"{data.orders_table_arn}/index/tenant_orders",
+                    ],
                 ),
                 Statement(
                     sid="Products",

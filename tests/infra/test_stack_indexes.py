@@ -10,6 +10,8 @@ RELEASED: dict[str, dict[str, tuple[str, str | None, tuple[str, ...]]]] = {
     ORDERS.name: {
         "open_orders": ("open_shard", "due_at", ("sweeps",)),
         "orders_by_id": ("order_id", None, ()),
+        "tenant_orders": ("tenant_shard", "order_id", ("status",)),
+        "orders_by_reference": ("tenant_shard", "reference_and_id", ()),
     },
     INVENTORY.name: {
         "products_by_tenant": (

@@ -18,13 +18,21 @@ from order_shared.domain.order.models import MAX_LINES
 from order_shared.messaging.queue import Queue
 from order_shared.storage.inventory import DynamoInventoryRepository, InventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders, TenantOrders
 from order_shared.tables import TABLES, TableNames
 from order_shared.tables import Queue as QueueDefinition
 from tests import engines
 from tests.aws_models import checked
 from tests.factories import NOON, make_tenant
 from tests.fakes import TABLES as MEMORY_TABLES
-from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import (
+    HandClock,
+    MemoryInventoryRepository,
+    MemoryOrderRepository,
+    MemoryQueue,
+    MemoryStore,
+    MemoryTenantOrders,
+)
 from tests.integration.deploy_desk import Desk, Ground, ground
 
 PREFIX = "contract-"
@@ -41,6 +49,7 @@ class Storage:
     tables: TableNames
     orders: OrderRepository
     inventory: InventoryRepository
+    tenant_orders: TenantOrders
     clock: HandClock
     tenant: str
     max_lines: int = MAX_LINES
@@ -108,7 +117,8 @@ async def real_storage(request: pytest.FixtureRequest) -> AsyncIterator[Storage]
 def memory_storage(clock: HandClock, tenant: str) -> Storage:
     store = MemoryStore(clock)
     orders, inventory = MemoryOrderRepository(store), MemoryInventoryRepository(store)
-    return Storage(store.tables.client(), MEMORY_TABLES, orders, inventory, clock, tenant)
+    tenant_orders = MemoryTenantOrders(store)
+    return Storage(store.tables.client(), MEMORY_TABLES, orders, inventory, tenant_orders, clock, tenant)
 
 
 @asynccontextmanager
@@ -129,6 +139,7 @@ async def _open_storage(request: pytest.FixtureRequest, engine: str) -> AsyncIte
             tables,
             DynamoOrderRepository(dynamo, tables, clock),
             DynamoInventoryRepository(dynamo, tables, clock),
+            DynamoTenantOrders(dynamo, tables),
             clock,
             tenant,
             OLD_ENGINE_MAX_LINES if engine == "dynamodb-local" else MAX_LINES,

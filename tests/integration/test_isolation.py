@@ -19,6 +19,7 @@ from order_shared.aws.dynamodb import open_dynamo
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import TABLES, TableNames
 from tests import engines
 from tests.fakes import MemoryQueue
@@ -85,7 +86,8 @@ async def open_real_world(endpoint: str, tables: TableNames) -> AsyncIterator[Wo
     retries = RetryPolicy(deadline=20.0)
     async with open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
         orders, inventory = DynamoOrderRepository(dynamo, tables), DynamoInventoryRepository(dynamo, tables)
-        async with open_world(Adapters(orders, inventory, MemoryQueue()), snapshot) as world:
+        adapters = Adapters(orders, inventory, MemoryQueue(), DynamoTenantOrders(dynamo, tables))
+        async with open_world(adapters, snapshot) as world:
             yield world
 
 

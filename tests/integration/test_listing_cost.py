@@ -29,6 +29,7 @@ from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import TableNames
 from tests.factories import NOON, make_order, make_product, make_tenant
 from tests.fakes import MemoryQueue
@@ -181,6 +182,7 @@ async def _open(shop: Shop) -> AsyncIterator[Metered]:
             DynamoOrderRepository(dynamo, tables),
             DynamoInventoryRepository(dynamo, tables),
             MemoryQueue(),
+            DynamoTenantOrders(dynamo, tables),
         )
         app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
         token = issuer().token(shop.customer.tenant, shop.customer.id, "orders:read")

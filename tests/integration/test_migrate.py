@@ -40,6 +40,7 @@ from order_shared.storage.order_items import ITEM_VERSION, TIMELINE_VERSION, ite
 from order_shared.storage.order_upgrades import UPGRADES
 from order_shared.storage.orders import MAX_DUE_AT, DynamoOrderRepository, UnreadableOrder, Window, reference_key
 from order_shared.storage.outbox import open_shard_of
+from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
 from orderctl.commands.parked_orders import summary
@@ -295,7 +296,7 @@ async def test_a_parked_order_of_a_newer_release_is_listed_as_unreadable(shop: S
     newer = make_order().park(NOON, "overdue")
     await shop.put(to_item(parked))
     await shop.put(to_item(newer) | {"item_version": FUTURE})
-    adapters = Adapters(shop.orders, shop.inventory, MemoryQueue())
+    adapters = Adapters(shop.orders, shop.inventory, MemoryQueue(), DynamoTenantOrders(shop.dynamo, shop.tables))
     listed = await list_parked(adapters, 10)
     assert [each for each in listed if isinstance(each, Order)] == [parked]
     assert [each.created_at for each in listed if isinstance(each, UnreadableOrder)] == [newer.created_at]

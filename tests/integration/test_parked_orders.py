@@ -24,7 +24,7 @@ class Desk:
         self.storage = storage
         self.queue = MemoryQueue()
         self.audit = MemoryAuditTrail()
-        self.adapters = Adapters(storage.orders, storage.inventory, self.queue)
+        self.adapters = Adapters(storage.orders, storage.inventory, self.queue, storage.tenant_orders)
 
     async def parked(self, *, reserved: bool = False) -> Order:
         customer = Customer(tenant=self.storage.tenant, id="ada")

@@ -24,6 +24,7 @@ from order_shared.runtime.adapters import Adapters
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.migrations import MigratedTable, Migration
 from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import ORDERS
 from tests.factories import make_product
 from tests.fakes import TABLES, MemoryInventoryRepository, MemoryStore
@@ -121,6 +122,7 @@ class World:
             orders=self.orders_class(dynamo, TABLES, clock or self.clock, open_shards=self.open_shards),
             inventory=self.inventory_class(dynamo, TABLES, clock or self.clock),
             queue=self.queue.client(self.link(host, self.rules.queue_way, Border.QUEUE), sweeps=sweeps),
+            tenant_orders=DynamoTenantOrders(dynamo, TABLES),
         )
 
     def migration(self, host: Host) -> Migration:

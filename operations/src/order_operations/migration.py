@@ -27,11 +27,13 @@ MAX_PAGE = 25
 class Tally:
     """Counts of processed items: `versions` by the version that was read, and `rewritten` in total.
 
-    `references` is the number of orders that hold their reference in another form than the normal one.
+    `references` is the number of orders that hold their reference in another form than the normal one. `unlisted` is the
+    number of orders that the lists of their tenants do not contain: of those read, less those that were added since.
     """
 
     versions: Counter[int] = field(default_factory=Counter)
     references: int = 0
+    unlisted: int = 0
     rewritten: int = 0
 
     @property
@@ -108,7 +110,9 @@ class Backfill:
             await self._tally_items(page.items)
             old = list(filter(self._migration.is_old, page.items))
             rewritten = await asyncio.gather(*map(self._migration.rewrite, old))
-            self._tally.rewritten += sum(rewritten)  # no await in this statement: other segments change the tally too
+            listed = sum(done for item, done in zip(old, rewritten, strict=True) if self._migration.is_unlisted(item))
+            self._tally.rewritten += sum(rewritten)  # no await in these statements: other segments change the tally too
+            self._tally.unlisted -= listed
             checkpoint = Checkpoint(page.after, done=page.after is None)
             await self._migration.save(segment, checkpoint)
             self._on_progress(self._tally)
@@ -118,6 +122,7 @@ class Backfill:
             await self._sleep(delay)
         self._tally.versions.update(map(version_of, items))
         self._tally.references += sum(map(self._migration.has_old_reference, items))
+        self._tally.unlisted += sum(map(self._migration.is_unlisted, items))
 
 
 def record_run(target: Target, migration: Migration, table: MigratedTable, reason: str) -> None:

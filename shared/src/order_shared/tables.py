@@ -10,6 +10,10 @@ write units per second, and throttles writes to the base table if a key exceeds 
 DEFAULT_OPEN_SHARDS = 16
 """Number of hash keys that are written unless `ORDER_OPEN_SHARDS` is 128. The last release reads only these keys."""
 
+TENANT_SHARDS = 16
+"""Number of hash keys over which the orders of a tenant are spread in the indexes `tenant_orders` and
+`orders_by_reference`. A list reads all of them. The number never changes, because stored orders keep their key."""
+
 MAX_STOCK_SHARDS = 16
 
 MAX_RECEIVE_COUNT = 50
@@ -63,6 +67,8 @@ class Queue:
 
 OPEN_ORDERS_INDEX = "open_orders"
 ORDERS_BY_ID_INDEX = "orders_by_id"
+TENANT_ORDERS_INDEX = "tenant_orders"
+ORDERS_BY_REFERENCE_INDEX = "orders_by_reference"
 PRODUCTS_BY_TENANT_INDEX = "products_by_tenant"
 
 ORDERS = Table(
@@ -77,6 +83,8 @@ ORDERS = Table(
             include=("sweeps",),
         ),
         Index(ORDERS_BY_ID_INDEX, hash_key=Key("order_id")),
+        Index(TENANT_ORDERS_INDEX, hash_key=Key("tenant_shard"), range_key=Key("order_id"), include=("status",)),
+        Index(ORDERS_BY_REFERENCE_INDEX, hash_key=Key("tenant_shard"), range_key=Key("reference_and_id")),
     ),
 )
 

@@ -19,7 +19,7 @@ from order_api.main import create_app
 from order_shared.domain.clock import UniqueClock
 from order_shared.runtime.adapters import Adapters
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore, MemoryTenantOrders
 
 SETTINGS = ApiSettings(
     aws_region="eu-central-1",
@@ -82,6 +82,7 @@ def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) ->
         MemoryOrderRepository(store),
         MemoryInventoryRepository(store),
         MemoryQueue(),
+        MemoryTenantOrders(store),
     )
     return create_app(settings, adapters=adapters, keys=keys or KnownKeys(), clock=store.clock)
 
@@ -97,7 +98,7 @@ async def open_api(
     orders, inventory, queue = make_orders(store), make_inventory(store), MemoryQueue()
     app = create_app(
         settings,
-        adapters=Adapters(orders, inventory, queue),
+        adapters=Adapters(orders, inventory, queue, MemoryTenantOrders(store)),
         keys=KnownKeys(),
         clock=store.clock,
         tracing=tracing,

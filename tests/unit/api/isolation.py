@@ -21,7 +21,7 @@ from order_shared.domain.clock import UniqueClock
 from order_shared.domain.order.ids import new_order_id
 from order_shared.runtime.adapters import Adapters
 from tests.factories import NOON, make_tenant
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore, MemoryTenantOrders
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
 ADMIN, ACT = "orders:admin", "orders:act"
@@ -304,6 +304,7 @@ async def open_memory_world(settings: ApiSettings = SETTINGS) -> AsyncIterator[W
         MemoryOrderRepository(store),
         MemoryInventoryRepository(store),
         MemoryQueue(),
+        MemoryTenantOrders(store),
     )
     async with open_world(adapters, snapshot, settings) as world:
         yield world

@@ -16,7 +16,7 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
 from order_shared.runtime.adapters import Adapters
 from tests.documents import resolved
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore
+from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore, MemoryTenantOrders
 from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, make_app, problem_of
 
 ROUTES = [
@@ -185,6 +185,7 @@ async def ask(error: Exception, path: str) -> httpx2.Response:
         BrokenOrders(error),
         MemoryInventoryRepository(MemoryStore()),
         MemoryQueue(),
+        MemoryTenantOrders(MemoryStore()),
     )
     app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

@@ -51,10 +51,12 @@ def test_the_dead_letter_queue_is_named_after_the_work_queue() -> None:
     assert queue.retention_seconds == 1_209_600
 
 
-def test_open_orders_are_found_by_shard_and_time() -> None:
+def test_orders_are_found_by_the_keys_of_four_indexes() -> None:
     assert ORDERS.indexes == (
         Index("open_orders", Key("open_shard"), Key("due_at", AttributeType.NUMBER), include=("sweeps",)),
         Index("orders_by_id", Key("order_id")),
+        Index("tenant_orders", Key("tenant_shard"), Key("order_id"), include=("status",)),
+        Index("orders_by_reference", Key("tenant_shard"), Key("reference_and_id")),
     )
 
 

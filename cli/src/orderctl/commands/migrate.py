@@ -40,7 +40,8 @@ def migrate(
 ) -> None:
     """Rewrite stored items of older versions in the newest form.
 
-    Every release reads older items, so this is not urgent. Run it when no task of
+    Orders that an older release stored are also added to the lists of their
+    tenants. Every release reads older items, so this is not urgent. Run it when no task of
     the older release runs any more: until then, items of the older version may
     still be written. Count before and after:
 
@@ -132,6 +133,8 @@ def _print_result(table: MigratedTable, tally: Tally, migration: Migration, *, d
         console.print(f"{table}: {tally.seen} read, {tally.rewritten} rewritten to version {newest}")
     else:
         console.print(f"{table}: no items are left to read (--from-start reads every item again)")
+    if table is MigratedTable.ORDERS and tally.seen:
+        console.print(f"{table}: {tally.unlisted} not yet in the lists of their tenants")
     if newer := tally.newer_than(migration.newest):
         errors.print(
             f"{table}: skipped {newer} of a newer version than {migration.newest}: this orderctl is older than the "

@@ -25,6 +25,7 @@ from order_api.reader import Fault, InvalidRequest, read_json, read_query
 from order_api.regions import NotHomeRegion
 from order_api.schemas import V1
 from order_api.sentences import EXAMPLES, RULES, faults_of
+from order_api.tenant_order.service import TenantOrderService
 from order_shared.domain.errors import PlatformError
 from order_shared.runtime.readiness import Readiness
 
@@ -40,6 +41,7 @@ class Services:
     """Services that the views call. The composition root creates them."""
 
     orders: OrderService
+    tenant_orders: TenantOrderService
     products: ProductService
     tokens: TokenVerifier
     readiness: Readiness

@@ -26,6 +26,7 @@ from order_api.product.catalogue import Catalogue
 from order_api.product.service import ProductService
 from order_api.routes import ROUTES
 from order_api.server import make_server
+from order_api.tenant_order.service import TenantOrderService
 from order_shared.domain.clock import Clock, UniqueClock
 from order_shared.messaging.publisher import EventPublisher, Publisher
 from order_shared.runtime.adapters import Adapters, open_adapters
@@ -162,6 +163,7 @@ def _wire(
             on_ended=metrics.order_ended,
             on_unreadable=metrics.unreadable,
         ),
+        tenant_orders=TenantOrderService(adapters.tenant_orders, cursors, on_unreadable=metrics.unreadable),
         products=ProductService(adapters.inventory, cursors, clock, on_unreadable=metrics.unreadable),
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),

@@ -52,6 +52,7 @@ RULES: Mapping[str, str] = {
     "currency": "a currency is three capital letters of ISO 4217, such as EUR",
     "stock_shards": f"stock_shards is a whole number from 1 to {MAX_STOCK_SHARDS}, such as 1",
     "delta": "delta is a whole number from -1,000,000,000 to 1,000,000,000 but not 0, such as 100",
+    "customer": "customer is the subject of a customer: 1 to 255 characters of printable ASCII, such as ada",
     "limit": "limit is a whole number from 1 to 100, such as 20",
     "cursor": "cursor is the next_cursor of the previous page, unchanged",
     "status": f"a status is one of {', '.join(OrderStatus)}",
@@ -70,6 +71,7 @@ NOUNS: Mapping[str, str] = {
     "reference": "a reference",
     "name": "a name",
     "q": "q",
+    "customer": "a customer",
     "cursor": "a cursor",
     METADATA_VALUE: METADATA_VALUE,
 }
@@ -91,6 +93,7 @@ SYNONYMS: Mapping[str, str] = {
     "units": "quantity",
     "amount": "delta",
     "price": "unit_price",
+    "customer_id": "customer",
     "page_size": "limit",
     "page": "cursor",
     "from": "created_at[gte]",

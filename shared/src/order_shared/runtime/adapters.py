@@ -14,6 +14,7 @@ from order_shared.runtime.metrics import Metrics
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
 from order_shared.storage.inventory import DynamoInventoryRepository, InventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
+from order_shared.storage.tenant_orders import DynamoTenantOrders, TenantOrders
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Adapters:
     orders: OrderRepository
     inventory: InventoryRepository
     queue: Queue
+    tenant_orders: TenantOrders
 
 
 @asynccontextmanager
@@ -69,4 +71,5 @@ async def open_adapters(
                 dynamo, settings.tables, increases_counted=settings.stock_increases_counted
             ),
             queue=queue,
+            tenant_orders=DynamoTenantOrders(dynamo, settings.tables),
         )

@@ -7,9 +7,12 @@ misses a concurrent change. Rewriting an item twice changes nothing more.
 The last release stored the reference of an order, and its record, as the customer sent it. A rewrite of an order that
 still holds its reference gives both the normal form, in one transaction, unless another order holds that form.
 
+The last release stored orders without the attributes by which the orders of a tenant are listed (`tenant_keys.py`).
+The backfill adds them; they depend only on the order's id and reference.
+
 The operations table contains the progress of a backfill, per segment of the scan:
 
-    subject  migration#orders#2#nfc  table, version, and form of references (orders only)
+    subject  migration#orders#2#nfc#listed  table, version, form of references, and attributes (orders only)
     at       segment#03/08
     after    key of the last processed item; absent if there is none
     done     true once the whole segment has been processed
@@ -35,6 +38,7 @@ from order_shared.storage.item_schema import Versions, version_of
 from order_shared.storage.order_items import VERSIONS as ORDER_VERSIONS
 from order_shared.storage.order_items import to_customer
 from order_shared.storage.orders import reference_key
+from order_shared.storage.tenant_keys import listing_attributes, reference_and_id
 from order_shared.tables import INVENTORY, ORDERS, Table, TableNames
 
 REWRITE_ROUNDS = 8
@@ -124,7 +128,7 @@ class Migration:
             tables.operations,
             definition,
             versions,
-            subject=f"migration#{table}#{versions.newest}" + ("#nfc" if is_orders else ""),
+            subject=f"migration#{table}#{versions.newest}" + ("#nfc#listed" if is_orders else ""),
             idempotency=tables.idempotency if is_orders else None,
         )
 
@@ -147,8 +151,15 @@ class Migration:
         return ItemPage(page.items, page.last_evaluated_key)
 
     def is_old(self, item: Item) -> bool:
-        """Return whether the item has an older version, or holds its reference in another form than the normal one."""
-        return version_of(item) < self.newest or self.has_old_reference(item)
+        """Return whether the item has an older version or an old reference, or is unlisted and can be listed."""
+        return version_of(item) < self.newest or self.has_old_reference(item) or self._can_be_listed(item)
+
+    def is_unlisted(self, item: Item) -> bool:
+        """Return whether the item is an order that the lists of its tenant do not contain."""
+        return self._idempotency is not None and "tenant_shard" not in item
+
+    def _can_be_listed(self, item: Item) -> bool:
+        return self.is_unlisted(item) and version_of(item) <= self.readable
 
     def has_old_reference(self, item: Item) -> bool:
         if self._idempotency is None or version_of(item) > self.newest or item["status"] in FREES_REFERENCE:
@@ -171,6 +182,9 @@ class Migration:
                 if version_of(stored) < self.newest:
                     await self._write(key, stored, self._versions.upgraded(stored))
                     rewritten = True
+                elif self._can_be_listed(stored):
+                    await self._list(key, stored)
+                    rewritten = True
                     if not self.has_old_reference(stored):
                         return True
                 else:
@@ -179,6 +193,15 @@ class Migration:
                 pass  # read it again
             stored = await self._dynamo.get(self._name, key)
         raise StorageUnavailable(f"the item {key} of {self._name} changes too fast")
+
+    async def _list(self, key: Item, item: Item) -> None:
+        """Add the attributes by which an order is listed. Raises ConditionalCheckFailed if it has changed."""
+        order_id, reference = item["order_id"], item.get("reference")
+        stored = F("reference")  # it changes only to the normal form, together with `reference_and_id`
+        unchanged = stored.does_not_exist() if reference is None else stored.equals(reference)
+        listed = listing_attributes(to_customer(item["customer_key"]).tenant, order_id, reference)
+        update = reduce(and_, [F(name).set(value) for name, value in listed.items()])
+        await self._dynamo.update(self._name, key, update, condition=F("order_id").equals(order_id) & unchanged)
 
     async def _normalize_reference(self, key: Item, item: Item) -> bool:
         """Give an order and its record the normal form of its reference. Return False if another order holds it.
@@ -190,11 +213,12 @@ class Migration:
         record = IdempotencyRecord(
             key=reference_key(customer, after), subject=item["order_id"], fingerprint=None, expires_at=None
         )
+        listed = reference_and_id(after, item["order_id"])
         unchanged = F("status").equals(item["status"])  # the reference changes only together with its record
         try:
             await self._dynamo.transact_write(
                 [
-                    Update(self._name, key, F("reference").set(after), unchanged),
+                    Update(self._name, key, F("reference").set(after) & F("reference_and_id").set(listed), unchanged),
                     put_record(table, record, utc_now()),
                     delete_record(table, reference_key(customer, before), item["order_id"]),
                 ]

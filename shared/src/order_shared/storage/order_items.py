@@ -42,6 +42,7 @@ from order_shared.domain.order.payments import NO_ATTEMPTS, PaymentAttempts, Pay
 from order_shared.storage.item_schema import Versions, version_of
 from order_shared.storage.order_upgrades import UPGRADES
 from order_shared.storage.outbox import open_shard_of
+from order_shared.storage.tenant_keys import listing_attributes
 from order_shared.tables import DEFAULT_OPEN_SHARDS
 
 ITEM_VERSION = 3
@@ -189,6 +190,7 @@ def to_item(order: Order, open_shards: int = DEFAULT_OPEN_SHARDS) -> Item:
         "traceparent": order.traceparent,
     }
     optional |= {name: stored(order) for name, stored in mutable_attributes(open_shards).items()}
+    item |= listing_attributes(order.customer.tenant, order.order_id, order.reference)
     return item | {name: value for name, value in optional.items() if value is not None}
 
 

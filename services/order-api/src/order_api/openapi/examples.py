@@ -12,6 +12,7 @@ from order_api.cursors import CursorCodec
 from order_api.health.lifecycle import Phase
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
+from order_api.tenant_order.schemas import TenantOrderOut, TenantOrderPage
 from order_shared.documents.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
 from order_shared.domain.clock import to_text
 from order_shared.domain.inventory.models import StockedProduct
@@ -50,6 +51,7 @@ STOCKED = StockedProduct(PRODUCT, (100,))
 REQUEST_ID = "5f0c8a3e9d7b4c1f8e2a6b5d4c3f2e1a"
 IDEMPOTENCY_KEY = "0b5c2f6e-6c2f-4f0e-9a53-6d2f0a7f3c11"
 CURSOR = CursorCodec(["the document's"]).encode(to_text(PLACED_AT), {})
+TENANT_CURSOR = CursorCodec(["the document's"]).encode(EXAMPLE_ORDER.order_id, {})
 
 PARAMETERS: Mapping[str, Any] = {
     "order_id": EXAMPLE_ORDER.order_id,
@@ -152,6 +154,19 @@ SAMPLES: Mapping[str, Samples] = {
                 {
                     "page": _json(OrderPage(items=[OrderOut.of(CONFIRMED)], next_cursor=CURSOR, has_more=True)),
                     "lastPage": _json(OrderPage(items=[], next_cursor=None, has_more=False)),
+                },
+            )
+        }
+    ),
+    "listTenantOrders": Samples(
+        {
+            "200": BodyExamples(
+                "A page of the orders of your tenant.",
+                {
+                    "page": _json(
+                        TenantOrderPage(items=[TenantOrderOut.of(CONFIRMED)], next_cursor=TENANT_CURSOR, has_more=True)
+                    ),
+                    "lastPage": _json(TenantOrderPage(items=[], next_cursor=None, has_more=False)),
                 },
             )
         }

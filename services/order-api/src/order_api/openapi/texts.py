@@ -10,6 +10,7 @@ TITLE = "Order API"
 
 TAGS: list[dict[str, Any]] = [
     {"name": "orders", "description": "Place, read, list and cancel orders."},
+    {"name": "tenant", "description": "List and search the orders of all customers of a tenant."},
     {"name": "products", "description": "Products, their prices and their stock."},
     {"name": "health", "description": "For load balancers and monitoring. No token is needed."},
 ]
@@ -18,7 +19,8 @@ TAGS: list[dict[str, Any]] = [
 SCOPES = {
     "orders:read": "read your orders",
     "orders:write": "place and cancel orders",
-    "orders:admin": "in addition to the scopes above, read and cancel any order of your tenant by its id",
+    "orders:admin": "list the orders of all customers of your tenant; in addition to the scopes above, read and "
+    "cancel any of them by its id",
     "orders:act": "in addition to the scopes above, act for the customer of your tenant in the header `Order-Customer`",
     "products:read": "read products and their stock",
     "products:write": "create and change products and their stock",

@@ -85,20 +85,12 @@ class OrderIn(Request):
         return self._quantities
 
 
-class OrderQuery(PageQuery):
+class OrderListQuery(PageQuery):
+    """Parameters that all lists of orders have."""
+
     status: Annotated[
         frozenset[OrderStatus], Field(description="Only orders in this status. Repeat the parameter to allow several.")
     ] = frozenset()
-    q: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            max_length=MAX_REFERENCE_LENGTH,
-            pattern=TEXT_PATTERN,
-            description="Only orders whose reference or a SKU contains this text. Case is ignored.",
-            examples=["PO-2026"],
-        ),
-    ] = None
     created_at_gte: Annotated[
         InstantIn | None,
         Field(alias="created_at[gte]", description="Only orders created at this time, of 1970 to 9999, or later."),
@@ -126,6 +118,19 @@ class OrderQuery(PageQuery):
             json_schema_extra={"enum": list(SORTS)},
         ),
     ] = DEFAULT_SORT
+
+
+class OrderQuery(OrderListQuery):
+    q: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=MAX_REFERENCE_LENGTH,
+            pattern=TEXT_PATTERN,
+            description="Only orders whose reference or a SKU contains this text. Case is ignored.",
+            examples=["PO-2026"],
+        ),
+    ] = None
 
 
 class OrderLineOut(Resource):

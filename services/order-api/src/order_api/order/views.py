@@ -81,7 +81,7 @@ async def place_order(body: OrderIn, request: Request) -> Response:
 @router.get("", summary="List your orders, newest first")
 @requires("orders:read", InvalidCursor, UnsupportedSort)
 async def list_orders(query: Annotated[OrderQuery, Query()], request: Request) -> OrderPage:
-    """List your own orders. `orders:admin` gives access to the orders of others by id, but does not list them.
+    """List your own orders, also with `orders:admin`: `GET /v1/tenant/orders` lists those of all customers.
 
     `status` may be repeated. The number of orders examined per page is limited, so with `status` or `q` a page may have
     fewer than `limit` orders, or none, while `has_more` is true: continue with `next_cursor` until it is null. A cursor

@@ -5,11 +5,13 @@
                       │ microseconds within the millisecond (0 to 999)
                       version
 
-An order is therefore read by id with one strongly consistent GetItem on (customer, created_at), without an index.
+An order is therefore read by id with one strongly consistent GetItem on (customer, created_at), without an index. Ids
+sort by time, and no two orders have the same id.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NewType
+from typing import NewType, Self
 
 from order_shared.domain.clock import MAX_MICROS, from_micros, to_micros
 from order_shared.domain.order.exceptions import InvalidOrderId
@@ -25,9 +27,7 @@ _RANDOM_BITS = 62
 
 
 def new_order_id(created_at: datetime) -> OrderId:
-    millis, micros = divmod(to_micros(created_at), 1000)
-    value = millis << 80 | _VERSION << 76 | micros << 64 | _VARIANT << 62 | random_bits(_RANDOM_BITS)
-    return OrderId(f"{PREFIX}{value:032x}")
+    return _order_id(created_at, random_bits(_RANDOM_BITS))
 
 
 def created_at_of(order_id: str) -> datetime:
@@ -41,3 +41,45 @@ def created_at_of(order_id: str) -> datetime:
     if (value >> 76 & 0xF, value >> 62 & 0b11) != (_VERSION, _VARIANT) or micros > 999 or instant > MAX_MICROS:
         raise InvalidOrderId(order_id)
     return from_micros(instant)
+
+
+def lowest_id_at(at: datetime) -> OrderId:
+    """Return the lowest id that an order created at this time can have."""
+    return _order_id(at, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class IdSpan:
+    """Span of order ids, as the numbers in them, from `first` to `last` (both inclusive)."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def of_window(cls, start: datetime, end: datetime) -> Self:
+        """Return the span of the ids of all orders created from `start` (inclusive) to `end` (exclusive)."""
+        return cls(_number(lowest_id_at(start)), _number(lowest_id_at(end)) - 1)
+
+    def beyond(self, order_id: str, *, descending: bool) -> "IdSpan":
+        """Return the part of the span that remains to be read after `order_id`."""
+        number = _number(order_id)
+        return IdSpan(self.first, number - 1) if descending else IdSpan(number + 1, self.last)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.first > self.last
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """Return the span as texts. They sort as ids do, but need not be ids that an order can have."""
+        return f"{PREFIX}{self.first:032x}", f"{PREFIX}{self.last:032x}"
+
+
+def _order_id(at: datetime, bits: int) -> OrderId:
+    millis, micros = divmod(to_micros(at), 1000)
+    value = millis << 80 | _VERSION << 76 | micros << 64 | _VARIANT << 62 | bits
+    return OrderId(f"{PREFIX}{value:032x}")
+
+
+def _number(order_id: str) -> int:
+    return int(order_id.removeprefix(PREFIX), 16)
