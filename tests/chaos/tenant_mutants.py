@@ -148,6 +148,37 @@ REMOVALS = (
         ('"customer": self.customer.key,', '"customer": self.customer.tenant,'),
     ),
     removal(
+        SHARED / "storage/tenant_keys.py",
+        "tenant out of the keys under which an order is listed",
+        ('return f"{tenant}#{crc32', 'return f"-#{crc32'),
+        ('[f"{tenant}#{shard}"', '[f"-#{shard}"'),
+    ),
+    removal(
+        SHARED / "storage/tenant_orders.py",
+        "tenant out of the search by customer",
+        ("Customer(tenant=self.tenant, id=self.customer)", 'Customer(tenant="-", id=self.customer)'),
+    ),
+    removal(
+        SHARED / "storage/tenant_orders.py",
+        "customer out of the search by customer",
+        ("Customer(tenant=self.tenant, id=self.customer)", 'Customer(tenant=self.tenant, id="-")'),
+    ),
+    removal(
+        API / "tenant_order/service.py",
+        "tenant out of the cursor of a tenant's orders",
+        ('"tenant": self.tenant,', '"tenant": "-",'),
+    ),
+    removal(
+        API / "tenant_order/views.py",
+        "tenant out of the list of a tenant's orders",
+        ("tenant=identity_of(request).customer.tenant,", 'tenant="-",'),
+    ),
+    removal(
+        API / "tenant_order/views.py",
+        "scope out of the list of a tenant's orders: for every customer as for staff",
+        ('@requires("orders:admin", ', '@requires("orders:read", '),
+    ),
+    removal(
         API / "product/service.py",
         "tenant out of the cursor of products",
         ('{"list": "products", "tenant": tenant}', '{"list": "products"}'),

@@ -69,8 +69,10 @@ async def test_every_example_in_typescript_does_what_it_says(stack: Stack, shop:
     file = TYPESCRIPT / "built" / f"{own.tenant}.mjs"
     file.write_text(source)
     token = own.headers("grace")["Authorization"].removeprefix("Bearer ")
+    staff = own.headers("staff", scope="orders:admin")["Authorization"].removeprefix("Bearer ")
     try:
-        done = await asyncio.to_thread(_run_node, file, ORDER_API_URL=stack.api, ORDER_TOKEN=token)
+        tokens = {"ORDER_TOKEN": token, "ORDER_STAFF_TOKEN": staff}
+        done = await asyncio.to_thread(_run_node, file, ORDER_API_URL=stack.api, **tokens)
     finally:
         file.unlink()
     assert done.returncode == 0, done.stderr

@@ -80,7 +80,7 @@ def expecting(step: Mapping[str, Any]) -> Iterator[None]:
 
 def token_of(shop: Shop) -> str:
     """Return a token of a new tenant, which has nothing yet."""
-    return shop.issuer.token(make_tenant(), "ada", f"{ALL_SCOPES} orders:act")
+    return shop.issuer.token(make_tenant(), "ada", f"{ALL_SCOPES} orders:act orders:admin")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: str(scenario["name"]))

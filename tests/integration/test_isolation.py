@@ -6,6 +6,7 @@ items are made of is the same on every engine, so one real one is enough.
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -140,10 +141,10 @@ async def test_what_is_ones_own_is_there_and_what_is_their_shops_for_staff(world
 async def test_no_answer_shows_anything_of_anothers(world: World, route: Route) -> None:
     """Not even after the owner has asked the same, and whatever was kept for them is fresh."""
     names = await world.settle()
-    done(await world.send(route, world.owner.headers, names, key="the owner's"))
+    done(await world.send(route, world.owner.entitled_to(route).headers, names, key="the owner's"))
     own, common = names, Names(names.order_id, COMMON)
     for what in (own, common):
-        for caller in (world.stranger, world.stranger.as_staff, world.stranger.by_backend):
+        for caller in (*world.others(Owner.TENANT), world.stranger.as_staff.by_backend):
             answer = await world.send(route, caller.headers, what)
             assert world.owner.tenant not in answer.text, "the names of products and the references tell the shop"
         for caller in (world.neighbour, world.neighbour.by_backend):
@@ -164,13 +165,13 @@ async def test_no_body_says_who_asks(world: World, route: Route) -> None:
 
 @every_list
 async def test_a_list_has_what_is_ones_own_and_no_more(world: World, route: Route) -> None:
-    """For staff too: they read the orders of others one by one."""
+    """For staff too: the orders of others are in the list of their shop only."""
     names = await world.settle()
     of_customers = example_of(route).owner is Owner.CUSTOMER
     for caller in world.callers:
-        for who in (caller, caller.as_staff, caller.by_backend):
+        for who in (caller.entitled_to(route), caller.as_staff, caller.by_backend.entitled_to(route)):
             items = done(await world.send(route, who.headers, names)).json()["items"]
-            assert len(items) == 2
+            assert len(items) == world.listed(route, caller)
             assert all((caller.mark if of_customers else caller.tenant) in json.dumps(item) for item in items)
 
 
@@ -184,23 +185,52 @@ async def test_nothing_is_searched_but_what_is_ones_own(world: World) -> None:
             assert names.order_id not in answer.text.replace(params["q"], "")
 
 
+async def test_only_staff_search_their_shop_and_no_other(world: World) -> None:
+    names = await world.settle()
+    route = Route("/v1/tenant/orders", "GET")
+    mark = world.owner.mark
+    searches = ({"reference": f"{mark}.1"}, {"customer": world.owner.customer}, {"status": "pending"}, {"limit": "100"})
+    for params in searches:
+        for staff in (world.owner.as_staff, world.neighbour.as_staff, world.neighbour.as_staff.by_backend):
+            items = done(await world.send(route, staff.headers, names, params=params)).json()["items"]
+            assert f"{mark}.1" in [order["reference"] for order in items]
+            assert {order["customer"] for order in items} <= {world.owner.customer, world.neighbour.customer}
+        for other in (world.stranger.as_staff, world.stranger.as_staff.by_backend):
+            items = done(await world.send(route, other.headers, names, params=params)).json()["items"]
+            assert all(order["reference"].startswith(world.stranger.mark) for order in items)
+        for caller in (world.owner, world.neighbour, world.owner.by_backend, world.stranger):
+            problem_of(await world.send(route, caller.headers, names, params=params), 403, "insufficient_scope")
+
+
+async def test_an_order_is_listed_under_its_own_shop(world: World) -> None:
+    """Otherwise one shop would read past the orders of another, whatever it then shows."""
+    await world.settle()
+    orders = {key: item for key, item in (await world.snapshot()).items() if "tenant_shard" in item}
+    listed = {key: re.findall(r"'tenant_shard'[:,] \{'S': '([^#']+)#\d+'\}", item) for key, item in orders.items()}
+    for caller in world.callers:
+        own = [tenants for key, tenants in listed.items() if f"{caller.tenant}#{caller.customer}" in key]
+        assert own == [[caller.tenant]] * 2
+
+
 @every_list
 async def test_a_cursor_is_of_use_to_nobody_else(world: World, route: Route) -> None:
     names = await world.settle()
-    page = done(await world.send(route, world.owner.headers, names, params={"limit": "1"})).json()
-    params = {"limit": "1", "cursor": page["next_cursor"]}
+    limit = str(world.listed(route, world.owner) - 1)
+    page = done(await world.send(route, world.owner.entitled_to(route).headers, names, params={"limit": limit})).json()
+    params = {"limit": limit, "cursor": page["next_cursor"]}
     for caller in (*world.others(example_of(route).owner), world.neighbour.as_staff):
-        answer = await world.send(route, caller.headers, names, params=params)
+        answer = await world.send(route, caller.entitled_to(route).headers, names, params=params)
         if example_of(route).owner is Owner.CUSTOMER or caller.tenant != world.owner.tenant:
             problem_of(answer, 400, "invalid_cursor")
         else:
             done(answer)
     for other in (other for other in PROTECTED if other.is_list and other != route):
-        problem_of(await world.send(other, world.owner.headers, names, params=params), 400, "invalid_cursor")
-    for who in (world.owner, world.owner.by_backend):
+        headers = world.owner.entitled_to(other).headers
+        problem_of(await world.send(other, headers, names, params=params), 400, "invalid_cursor")
+    for who in (world.owner.entitled_to(route), world.owner.by_backend.entitled_to(route)):
         last = done(await world.send(route, who.headers, names, params=params)).json()
         assert (len(last["items"]), last["has_more"]) == (1, False)
-        assert last["items"] != page["items"]
+        assert last["items"][0] not in page["items"]
 
 
 @every_keyed_route

@@ -12,6 +12,8 @@ import {
   type PlacedOrder,
   type Product,
   type ProductFields,
+  type TenantOrder,
+  type TenantOrderFilters,
 } from "./models.js";
 import { DEFAULT_POLICY, pauseAfter, retrying, SURROUNDINGS, type RetryPolicy, type Surroundings, type Token } from "./retries.js";
 import type { paths } from "./schema.js";
@@ -147,6 +149,18 @@ export class OrderClient {
       const { data, response } = await this.#api.GET("/v1/orders", { params: { query } });
       const page = required(data, response);
       return { ...page, items: page.items.map(orderOf) };
+    });
+  }
+
+  /**
+   * Yield the orders of all customers of the token's tenant, newest first unless `sort` is `created_at`, and read pages as
+   * needed. The token needs the scope `orders:admin`.
+   */
+  tenantOrders(filters: TenantOrderFilters = {}): AsyncGenerator<TenantOrder> {
+    return itemsOf(async (cursor) => {
+      const query = { limit: PAGE_SIZE, ...filters, ...cursor };
+      const { data, response } = await this.#api.GET("/v1/tenant/orders", { params: { query } });
+      return required(data, response);
     });
   }
 

@@ -15,6 +15,8 @@ export type Payment = Omit<Schemas["PaymentOut"], "status" | "history"> & { stat
 export type Order = Omit<Schemas["OrderOut"], "status" | "payment"> & { status: OrderStatus; payment: Payment | null };
 /** A placed order. `replayed` is true if an earlier request with the same idempotency key placed it. */
 export type PlacedOrder = Order & { replayed: boolean };
+/** An order of any customer of the tenant. `customer` is the subject of its customer. */
+export type TenantOrder = Omit<Schemas["TenantOrderOut"], "status"> & { status: OrderStatus };
 export type Product = Schemas["StockedProductOut"];
 /** A product as lists contain it, without its stock. */
 export type ListedProduct = Schemas["ProductOut"];
@@ -22,6 +24,8 @@ export type ProductFields = Schemas["ProductIn"];
 export type Fault = Schemas["ProblemError"];
 /** Filters and sort of a list of orders. */
 export type OrderFilters = Omit<NonNullable<operations["listOrders"]["parameters"]["query"]>, "cursor">;
+/** Filters and sort of a list of a tenant's orders. */
+export type TenantOrderFilters = Omit<NonNullable<operations["listTenantOrders"]["parameters"]["query"]>, "cursor">;
 
 export const STATES: readonly string[] = ["pending", "reserved", "confirmed", "rejected", "cancelled"];
 /** States in which processing has finished. A confirmed order can still be cancelled. */

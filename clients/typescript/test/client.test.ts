@@ -185,6 +185,24 @@ test("lists follow the cursor with the same filters", async () => {
   assert.deepEqual(queries.map((query) => query.get("created_at[gte]")), [AT, AT]);
 });
 
+test("the orders of a tenant follow the cursor with the same filters, and have their customers", async () => {
+  const pages = [["a", "c1"], [null, "c2"], ["b", null]].map(([id, cursor]) =>
+    json({ items: id === null ? [] : [orderBody({ id, customer: `of ${id}` })], next_cursor: cursor, has_more: cursor !== null }),
+  );
+  const api = new FakeApi(pages);
+  const filters = { status: ["pending", "reserved"], customer: "a b", reference: "PO 7", "created_at[lt]": AT } as const;
+  const found: string[] = [];
+  for await (const order of api.client().tenantOrders({ ...filters, status: [...filters.status], sort: "created_at" })) found.push(order.customer);
+  assert.deepEqual(found, ["of a", "of b"]);
+  const urls = api.requests.map((request) => new URL(request.url));
+  assert.deepEqual(new Set(urls.map((url) => url.pathname)), new Set(["/v1/tenant/orders"]));
+  assert.deepEqual(urls.map((url) => url.searchParams.get("cursor")), [null, "c1", "c2"]);
+  for (const { searchParams } of urls) {
+    assert.deepEqual(searchParams.getAll("status"), ["pending", "reserved"]);
+    assert.deepEqual(["customer", "reference", "created_at[lt]", "sort"].map((name) => searchParams.get(name)), ["a b", "PO 7", AT, "created_at"]);
+  }
+});
+
 test("what a header cannot carry is refused", async () => {
   const client = new FakeApi([json(orderBody())]).client();
   await assert.rejects(client.placeOrder({ lines: { TEA: 1 }, idempotencyKey: "a\nb" }), { name: "RangeError" });

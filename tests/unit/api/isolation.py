@@ -90,7 +90,8 @@ class Example:
     """Valid request of a route.
 
     `scope` is the required scope. `absent` is the code of the 404 for a missing resource, or None if the route looks up
-    none. With a second body `another`, the route requires an `Idempotency-Key`.
+    none. With a second body `another`, the route requires an `Idempotency-Key`. With `of_each`, the list of a tenant
+    contains the two resources of each of its customers, otherwise two of its own.
     """
 
     scope: str
@@ -98,6 +99,7 @@ class Example:
     absent: str | None = None
     body: Mapping[str, object] | None = None
     another: Mapping[str, object] | None = None
+    of_each: bool = False
 
     @property
     def is_keyed(self) -> bool:
@@ -117,6 +119,7 @@ EXAMPLES: Mapping[Route, Example] = {
     Route("/v1/orders/{order_id}/cancel", "POST"): Example(
         scope="orders:write", owner=Owner.CUSTOMER, absent="order_not_found"
     ),
+    Route("/v1/tenant/orders", "GET"): Example(scope=ADMIN, owner=Owner.TENANT, of_each=True),
     Route("/v1/products", "GET"): Example(scope="products:read", owner=Owner.TENANT),
     Route("/v1/products/{sku}", "GET"): Example(scope="products:read", owner=Owner.TENANT, absent="product_not_found"),
     Route("/v1/products/{sku}", "PUT"): Example(
@@ -176,6 +179,11 @@ class Caller:
         """Return the backend of the shop that acts for this customer."""
         return replace(self, scope=f"{self.scope} {ACT}", actor=ACTOR)
 
+    def entitled_to(self, route: "Route") -> "Caller":
+        """Return the caller with the scope of the route too, if it does not have it."""
+        scope = example_of(route).scope
+        return self if scope in self.scope.split() else replace(self, scope=f"{self.scope} {scope}")
+
     @property
     def as_staff(self) -> "Caller":
         return replace(self, scope=f"{self.scope} {ADMIN}")
@@ -205,6 +213,10 @@ class World:
     @property
     def callers(self) -> tuple[Caller, Caller, Caller]:
         return self.owner, self.neighbour, self.stranger
+
+    def listed(self, route: Route, caller: Caller) -> int:
+        """Return the number of items in the caller's list after `settle`."""
+        return 2 * sum(each.tenant == caller.tenant for each in self.callers) if example_of(route).of_each else 2
 
     def others(self, whose: Owner) -> list[Caller]:
         """Return the callers that must not see the owner's data, including staff and the backend of the other shop."""

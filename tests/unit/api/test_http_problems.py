@@ -24,6 +24,7 @@ ROUTES = [
     ("GET", "/v1/orders", "orders:read"),
     ("GET", "/v1/orders/ord_x", "orders:read"),
     ("POST", "/v1/orders/ord_x/cancel", "orders:write"),
+    ("GET", "/v1/tenant/orders", "orders:admin"),
     ("GET", "/v1/products", "products:read"),
     ("GET", "/v1/products/TEA", "products:read"),
     ("PUT", "/v1/products/TEA", "products:write"),

@@ -177,7 +177,8 @@ async def test_an_unauthenticated_caller_is_refused(world: World, route: Route) 
             problem_of(response, 401, "unauthenticated")
     assert answered == dict.fromkeys(callers, (401, "Bearer"))
     assert await world.snapshot() == before
-    done(await world.send(route, {"Authorization": f"Bearer {signed(claims_of(world.owner))}"}, names))
+    known = signed(claims_of(world.owner.entitled_to(route)))
+    done(await world.send(route, {"Authorization": f"Bearer {known}"}, names))
 
 
 @every_route
@@ -199,7 +200,7 @@ async def test_nobody_acts_for_another_without_the_scope_for_it(world: World, ro
     """The header is refused, not ignored: for oneself, for staff, and whatever it contains."""
     names = await world.settle()
     before = await world.snapshot()
-    for caller in (world.owner, world.neighbour, world.neighbour.as_staff):
+    for caller in (world.owner.entitled_to(route), world.neighbour.entitled_to(route), world.neighbour.as_staff):
         for named in (world.owner.customer, caller.customer, "nobody", ""):
             answer = await world.send(route, caller.headers | {"Order-Customer": named}, names)
             assert problem_of(answer, 403, "insufficient_scope")["detail"] == f"the token lacks the scope {ACT}"
@@ -224,7 +225,7 @@ async def test_a_header_that_names_no_customer_is_refused(world: World, route: R
     for named in ([""], [" "], ["\t"], ["a\tb"], ["x" * 256], ["Zo\xeb"], ["a\x7f"], ["ada", "ada"], ["ada", "bob"]):
         values = [each.encode("latin-1") for each in named]
         sent = dict(zip(("Order-Customer", "order-customer"), values, strict=False))
-        headers: dict[str, Any] = world.owner.by_backend.headers | sent
+        headers: dict[str, Any] = world.owner.by_backend.entitled_to(route).headers | sent
         problem = problem_of(await world.send(route, headers, nobodys()), 400, "validation_failed")
         assert [fault["pointer"] for fault in problem["errors"]] == ["header:order-customer"], named
 
@@ -233,7 +234,7 @@ async def test_a_header_that_names_no_customer_is_refused(world: World, route: R
 async def test_a_token_counts_in_its_header_only(world: World, route: Route) -> None:
     names = await world.settle()
     before = await world.snapshot()
-    token = signed(claims_of(world.owner))
+    token = signed(claims_of(world.owner.entitled_to(route)))
     cookies = {"Cookie": f"access_token={token}; Authorization=Bearer {token}", "X-Authorization": f"Bearer {token}"}
     response = await world.send(route, cookies, names, params={"access_token": token, "authorization": token})
     problem_of(response, 401, "unauthenticated")

@@ -92,7 +92,7 @@ METADATA = 'metadata is an object of at most 20 keys with texts, such as {"cart"
 METADATA_KEY = "a key of metadata has 1 to 40 letters, digits, dots, underscores and hyphens, such as cart; you sent "
 METADATA_VALUE = "a value of metadata is a text of at most 500 characters, such as c-4711"
 CURRENCY = "a currency is three capital letters of ISO 4217, such as EUR"
-QUERY_NAMES = "limit, cursor, status, q, created_at[gte], created_at[lt], sort"
+QUERY_NAMES = "limit, cursor, status, created_at[gte], created_at[lt], sort, q"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 KEY = "send one Idempotency-Key header of 1 to 255 printable ASCII characters; use a new key for each new request"
 

@@ -144,7 +144,7 @@ def test_it_names_servers_with_absolute_addresses() -> None:
 
 
 def test_tags_are_in_a_fixed_order_and_all_used() -> None:
-    assert [tag["name"] for tag in DOCUMENT["tags"]] == ["orders", "products", "health"]
+    assert [tag["name"] for tag in DOCUMENT["tags"]] == ["orders", "tenant", "products", "health"]
     assert all(tag["description"] for tag in TAGS)
     assert {tag for _, _, operation in OPERATIONS.values() for tag in operation["tags"]} == {
         tag["name"] for tag in TAGS

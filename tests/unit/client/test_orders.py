@@ -341,6 +341,45 @@ async def test_orders_are_iterated_without_pages(api: FakeApi) -> None:
     assert [request.url.params.get("cursor") for request in api.requests] == [None, "c1", "c2"]
 
 
+async def test_the_orders_of_a_tenant_are_iterated_with_all_filters(api: FakeApi) -> None:
+    wanted = {"lines": [{"sku": "TEA", "quantity": 1}]}
+    since = datetime(2026, 1, 31, 10, 5, tzinfo=UTC)
+    filters: dict[str, Any] = {
+        "status": ["pending", OrderStatus.RESERVED],
+        "created_from": since,
+        "created_before": since + timedelta(hours=1),
+        "customer": "ada",
+        "reference": "PO 7",
+        "sort": "created_at",
+    }
+    sent = [
+        ("status", "pending"),
+        ("status", "reserved"),
+        ("created_at[gte]", "2026-01-31T10:05:00+00:00"),
+        ("created_at[lt]", "2026-01-31T11:05:00+00:00"),
+        ("customer", "ada"),
+        ("reference", "PO 7"),
+        ("sort", "created_at"),
+    ]
+    for size in (100, 2):
+        api.requests.clear()
+        api.instead = [
+            page("TenantOrderPage", [order_body(each, wanted) | {"customer": f"of {each}"} for each in ids], cursor)
+            for ids, cursor in PAGES
+        ]
+        async with api.client() as client:
+            if size == 100:
+                listed = [order async for order in client.tenant_orders(**filters)]
+            else:
+                pages = client.tenant_order_pages(**filters, page_size=size)
+                listed = [order async for page in pages for order in page.items]
+        assert [(order.id, order.customer) for order in listed] == [("a", "of a"), ("b", "of b"), ("c", "of c")]
+        usual = [*sent, ("limit", str(size))]
+        asked = [request.url.params.multi_items() for request in api.requests]
+        assert asked == [usual, [*usual, ("cursor", "c1")], [*usual, ("cursor", "c2")]]
+        assert {request.url.path for request in api.requests} == {"/v1/tenant/orders"}
+
+
 async def test_products_are_iterated_without_pages(api: FakeApi) -> None:
     api.instead = [page("ProductPage", [product_body(each) for each in ids], cursor) for ids, cursor in PAGES]
     async with api.client() as client:

@@ -72,6 +72,14 @@ def test_orders_are_iterated(api: FakeApi, client: SyncOrderClient) -> None:
     assert [order.id for order in client.orders()] == ["a", "b"]
 
 
+def test_the_orders_of_a_tenant_are_iterated(api: FakeApi, client: SyncOrderClient) -> None:
+    items = [order_body(each, {"lines": []}) | {"customer": f"of {each}"} for each in ("a", "b")]
+    body = {"items": items, "next_cursor": None, "has_more": False}
+    api.instead = [httpx2.Response(200, json=body), httpx2.Response(200, json=body)]
+    assert [order.customer for order in client.tenant_orders(customer="a")] == ["of a", "of b"]
+    assert [len(page.items) for page in client.tenant_order_pages(reference="PO-7")] == [2]
+
+
 def test_threads_share_a_client(api: FakeApi, client: SyncOrderClient) -> None:
     with ThreadPoolExecutor(8) as pool:
         placed = list(pool.map(lambda number: client.place_order({"TEA": number + 1}), range(40)))

@@ -42,6 +42,8 @@ from order_client.models import (
     Product,
     ProductPage,
     Reason,
+    TenantOrder,
+    TenantOrderPage,
     TimelineEntry,
 )
 from order_client.retries import RetryPolicy
@@ -75,6 +77,8 @@ __all__ = [
     "RetryPolicy",
     "StillOpen",
     "SyncOrderClient",
+    "TenantOrder",
+    "TenantOrderPage",
     "TimelineEntry",
     "Unauthenticated",
     "Unavailable",

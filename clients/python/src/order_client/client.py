@@ -21,14 +21,17 @@ from order_client.models import (
     PlacedOrder,
     Product,
     ProductPage,
+    TenantOrder,
+    TenantOrderPage,
 )
 from order_client.responses import read
 from order_client.retries import RetryPolicy, Time
 from order_client.waiting import ORDERS, etag, known_states, order_path, versions
 
 PRODUCTS = "/v1/products"
+TENANT_ORDERS = "/v1/tenant/orders"
 PAGE_SIZE = 100
-P = TypeVar("P", OrderPage, ProductPage)
+P = TypeVar("P", OrderPage, ProductPage, TenantOrderPage)
 HEADER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 """Values of the headers Idempotency-Key and Order-Customer."""
 
@@ -200,16 +203,58 @@ class OrderClient:
         `q` searches references and SKUs. Times need a time zone. `created_from` is inclusive, `created_before` is not.
         Raises ValueError for a time without a zone.
         """
-        single = {
-            "created_at[gte]": None if created_from is None else _instant(created_from),
-            "created_at[lt]": None if created_before is None else _instant(created_before),
-            "q": q,
-            "sort": sort,
-            "limit": None if page_size is None else str(page_size),
-        }
-        filters = [("status", str(each)) for each in status]
-        filters += [(name, value) for name, value in single.items() if value is not None]
+        filters = _filters(status, created_from, created_before, sort, page_size, q=q)
         async for page in self._pages(OrderPage, ORDERS, filters):
+            yield page
+
+    async def tenant_orders(
+        self,
+        *,
+        status: Collection[OrderStatus | str] = (),
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        customer: str | None = None,
+        reference: str | None = None,
+        sort: str | None = None,
+    ) -> AsyncIterator[TenantOrder]:
+        """Yield the orders of all customers of the token's tenant, and read pages as needed.
+
+        The token needs the scope `orders:admin`. The arguments are those of `tenant_order_pages`.
+        """
+        pages = self.tenant_order_pages(
+            status=status,
+            created_from=created_from,
+            created_before=created_before,
+            customer=customer,
+            reference=reference,
+            sort=sort,
+            page_size=PAGE_SIZE,
+        )
+        async for page in pages:
+            for order in page.items:
+                yield order
+
+    async def tenant_order_pages(
+        self,
+        *,
+        status: Collection[OrderStatus | str] = (),
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        customer: str | None = None,
+        reference: str | None = None,
+        sort: str | None = None,
+        page_size: int | None = None,
+    ) -> AsyncIterator[TenantOrderPage]:
+        """Yield the orders of all customers of the token's tenant, newest first unless `sort="created_at"`.
+
+        The token needs the scope `orders:admin`. `customer` is a customer's subject, and `reference` a whole reference.
+        Times are as in `order_pages`. With filters a page may be empty, although others follow. Raises ValueError for a
+        time without a zone.
+        """
+        filters = _filters(
+            status, created_from, created_before, sort, page_size, customer=customer, reference=reference
+        )
+        async for page in self._pages(TenantOrderPage, TENANT_ORDERS, filters):
             yield page
 
     async def get_product(self, sku: str) -> Product:
@@ -260,6 +305,26 @@ class OrderClient:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+def _filters(
+    status: Collection[OrderStatus | str],
+    created_from: datetime | None,
+    created_before: datetime | None,
+    sort: str | None,
+    page_size: int | None,
+    **texts: str | None,
+) -> list[tuple[str, str]]:
+    """Return the query of a list of orders. `texts` are filters of one list only."""
+    single = {
+        "created_at[gte]": None if created_from is None else _instant(created_from),
+        "created_at[lt]": None if created_before is None else _instant(created_before),
+        **texts,
+        "sort": sort,
+        "limit": None if page_size is None else str(page_size),
+    }
+    filters = [("status", str(each)) for each in status]
+    return filters + [(name, value) for name, value in single.items() if value is not None]
 
 
 def _instant(at: datetime) -> str:

@@ -127,6 +127,18 @@ class PlacedOrder(Order):
     replayed: bool = False
 
 
+class TenantOrder(Order):
+    """An order of any customer of the tenant. `customer` is the subject of its customer."""
+
+    customer: str
+
+
+class TenantOrderPage(_Resource):
+    items: tuple[TenantOrder, ...]
+    next_cursor: str | None
+    has_more: bool
+
+
 class OrderPage(_Resource):
     items: tuple[Order, ...]
     next_cursor: str | None

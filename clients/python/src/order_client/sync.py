@@ -122,6 +122,60 @@ class SyncOrderClient(Blocking):
             )
         )
 
+    def tenant_orders(
+        self,
+        *,
+        status: Collection[OrderStatus | str] = (),
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        customer: str | None = None,
+        reference: str | None = None,
+        sort: str | None = None,
+    ) -> Iterator[TenantOrder]:
+        """Yield the orders of all customers of the token's tenant, and read pages as needed.
+
+        The token needs the scope `orders:admin`. The arguments are those of `tenant_order_pages`.
+        """
+        return self._iterate(
+            self._client.tenant_orders(
+                status=status,
+                created_from=created_from,
+                created_before=created_before,
+                customer=customer,
+                reference=reference,
+                sort=sort,
+            )
+        )
+
+    def tenant_order_pages(
+        self,
+        *,
+        status: Collection[OrderStatus | str] = (),
+        created_from: datetime | None = None,
+        created_before: datetime | None = None,
+        customer: str | None = None,
+        reference: str | None = None,
+        sort: str | None = None,
+        page_size: int | None = None,
+    ) -> Iterator[TenantOrderPage]:
+        """Yield the orders of all customers of the token's tenant, newest first unless `sort="created_at"`.
+
+        The token needs the scope `orders:admin`. `customer` is a customer's subject, and `reference` a whole reference.
+        Times are as in `order_pages`. With filters a page may be empty, although others follow. Raises ValueError for a
+        time without a zone.
+        """
+        return self._iterate(
+            self._client.tenant_order_pages(
+                status=status,
+                created_from=created_from,
+                created_before=created_before,
+                customer=customer,
+                reference=reference,
+                sort=sort,
+                page_size=page_size,
+            )
+        )
+
     def get_product(self, sku: str) -> Product:
         """Return a product with its available stock. Raises NotFound."""
         return self._run(partial(self._client.get_product, sku))

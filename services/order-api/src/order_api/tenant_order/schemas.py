@@ -35,8 +35,9 @@ class TenantOrderQuery(OrderListQuery):
 
 
 class TenantOrderOut(OrderOut):
-    """An order, and whose it is. Money is in minor units of `currency`."""
+    """An order, and the customer to whom it belongs. Money is in minor units of `currency`."""
 
+    typename: Literal["TenantOrder"] = typename("TenantOrder")  # type: ignore[assignment]  # the schema has its own name
     customer: str = Field(
         validation_alias=AliasPath("customer", "id"),
         description="Subject of the customer to whom the order belongs.",
