@@ -4,7 +4,17 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 
-from order_client.models import END_STATES, ListedProduct, Order, OrderPage, OrderStatus, PlacedOrder, Product
+from order_client.models import (
+    END_STATES,
+    ListedProduct,
+    Order,
+    OrderPage,
+    OrderStatus,
+    PlacedOrder,
+    Product,
+    TenantOrder,
+    TenantOrderPage,
+)
 from order_client.portal import Blocking
 
 
