@@ -1,6 +1,7 @@
 """`orderctl orders`: what customers and operators see and do, on a running stack."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -113,6 +114,41 @@ async def test_a_customer_sees_their_metadata_and_payment(shop: Shop, as_ada: tu
     assert (refused.returncode, "a key of metadata has 1 to 40 letters" in refused.stdout) == (1, True)
 
 
+async def test_an_operator_lists_the_orders_of_all_customers(shop: Shop, as_ada: tuple[str, ...]) -> None:
+    await shop.stock("TEA", 5)
+    posted: dict[str, str] = {}
+    for customer, reference in (("ada", "PO-1"), ("b ro/\x1b[31m", "PO-2")):
+        token = shop.headers(customer)
+        body = {"lines": [{"sku": "TEA", "quantity": 1}], "reference": reference}
+        answer = await shop.http.post("/v1/orders", json=body, headers={**token, "Idempotency-Key": reference})
+        posted[reference] = answer.json()["id"]
+    where = as_ada[:-2]
+    by_reference: dict[str, str] = {}
+
+    def listed(*options: str) -> list[str]:
+        answer = orderctl("orders", "list", "--output", "json", *options, *where)
+        assert answer.returncode == 0, answer.stdout
+        found = json.loads(answer.stdout.partition("\nthere may be")[0])
+        by_reference.update({each["reference"]: each["customer"] for each in found})
+        return [each["order"] for each in found]
+
+    await eventually(lambda: len(listed("--status", "confirmed")) == 2)
+    assert listed() == listed("--since", "1h") == [posted["PO-2"], posted["PO-1"]]
+    assert listed("--sort", "created_at") == [posted["PO-1"], posted["PO-2"]]
+    assert by_reference["PO-2"] == "b ro/\x1b[31m"
+    assert listed("--reference", "PO-1") == listed("--customer", "ada", "--reference", "PO-1") == [posted["PO-1"]]
+    assert listed("--customer", "ada", "--reference", "PO-2") == listed("--until", "1h") == []
+    assert listed("--limit", "1") == [posted["PO-2"]]
+    for width in ("60", "200"):
+        answer = orderctl("orders", "list", "--limit", "1", *where, environ={**os.environ, "COLUMNS": width}).stdout
+        shown, _, note = answer.partition("there may be")
+        assert "more than these 1" in " ".join(note.split())
+        assert "\x1b" not in shown
+        head, *lines = shown.splitlines()
+        start, end = head.index("order"), head.index("customer")
+        assert posted["PO-2"] + "PO-2" == "".join(line[start:end].strip() for line in lines), "no id is cut"
+
+
 async def test_a_customer_may_repeat_an_order_under_its_key(shop: Shop, as_ada: tuple[str, ...]) -> None:
     await shop.stock("TEA", 5)
     answers = [orderctl("orders", "post", "TEA=1", "--key", "mine", *as_ada).stdout for _ in range(2)]
@@ -160,6 +196,10 @@ async def test_what_the_api_refuses_is_told(as_ada: tuple[str, ...]) -> None:
         (["post", "TEA=1", "--metadata", "cart=c-1", "--metadata", "cart=c-2"], 2, "given twice"),
         (["list", "--since", "yesterday"], 2, "24h"),
         (["list", "--parked", "--q", "TEA"], 2, "--limit"),
+        (["list", "--parked", "--reference", "PO-7"], 2, "--limit"),
+        (["list", "--reference", "PO-7"], 2, "--tenant"),
+        (["list", "--tenant", "acme", "--q", "TEA"], 2, "--reference"),
+        (["list", "--tenant", "acme", "--sort", "total"], 2, "created_at"),
         (["get", "ord_1", "--local"], 2, "--tenant"),
         (["get", "ord_1", "--tenant", "acme"], 2, "--local"),
         (["get", "ord_1"], 2, "ORDER_API_URL"),

@@ -22,7 +22,7 @@ from aws_json_client import AwsClient, RetryPolicy
 from devstack.provision import create_table
 from devstack.stack import KEY, REGION, local_credentials
 from order_operations.live.last_orders import of_small_table
-from order_operations.migration import Backfill
+from order_operations.migration import SEGMENTS, Backfill
 from order_operations.parked_orders import list_parked
 from order_operations.target import Target
 from order_shared.aws.dynamodb import Dynamo, Item, open_dynamo
@@ -40,7 +40,8 @@ from order_shared.storage.order_items import ITEM_VERSION, TIMELINE_VERSION, ite
 from order_shared.storage.order_upgrades import UPGRADES
 from order_shared.storage.orders import MAX_DUE_AT, DynamoOrderRepository, UnreadableOrder, Window, reference_key
 from order_shared.storage.outbox import open_shard_of
-from order_shared.storage.tenant_orders import DynamoTenantOrders
+from order_shared.storage.tenant_keys import listing_attributes
+from order_shared.storage.tenant_orders import DynamoTenantOrders, TenantSearch
 from order_shared.tables import ORDERS, TABLES, TableNames
 from orderctl import terminal
 from orderctl.commands.parked_orders import summary
@@ -256,6 +257,78 @@ async def test_an_order_that_ended_meanwhile_gets_no_record_of_its_reference(sho
     (read,) = await read_all(migration)
     assert not await migration.rewrite(read)
     assert [await holder(shop, order, reference) for reference in (" PO-7", "PO-7")] == [None, None]
+
+
+# --- orders of the last release, which the lists of their tenants do not contain
+
+
+async def unlisted(shop: Shop, order: Order) -> Order:
+    """Store an order as the last release did."""
+    listed = listing_attributes(order.customer.tenant, order.order_id, order.reference)
+    await shop.put({name: value for name, value in to_item(order).items() if name not in listed})
+    return order
+
+
+async def found(shop: Shop, **filters: Any) -> list[str]:
+    search = TenantSearch(tenant="acme", window=EVER, **filters)
+    page = await DynamoTenantOrders(shop.dynamo, shop.tables).search(search, limit=100, after=None)
+    return sorted(order.order_id for order in page.orders)
+
+
+async def test_orders_of_the_last_release_are_listed_after_the_backfill(shop: Shop) -> None:
+    plain, named, ended = make_order(), make_order(reference="PO-7"), make_order(reference="PO-7")
+    last = [await unlisted(shop, each) for each in (plain, named, ended.cancel(ended.created_at + MINUTE))]
+    first = await shop.old(make_order(reference="PO-7"))
+    new = await shop.put(to_item(make_order()))
+    assert await found(shop) == [new["order_id"]]
+    assert (await shop.backfill().count()).unlisted == 4
+    tally = await shop.backfill().rewrite()
+    assert (tally.seen, tally.rewritten, tally.unlisted) == (5, 4, 0)
+    for order in (*last, first):
+        assert await shop.item(order) == to_item(order)
+    assert len(await found(shop)) == 5
+    assert await found(shop, reference="PO-7") == sorted(each.order_id for each in (*last[1:], first))
+    assert (await shop.backfill().count()).unlisted == 0
+    assert (await shop.backfill().rewrite(from_start=True)).rewritten == 0
+
+
+async def test_an_order_gets_its_attributes_and_the_normal_reference(shop: Shop) -> None:
+    order = await stored_as_sent(shop, " PO-7 ")
+    await unlisted(shop, order)
+    assert (await shop.backfill().rewrite()).rewritten == 1
+    assert await shop.item(order) == to_item(replace(order, reference="PO-7"))
+    assert await found(shop, reference="PO-7") == [order.order_id]
+
+
+async def test_a_reference_that_gets_its_normal_form_meanwhile_is_listed_by_it(shop: Shop) -> None:
+    order = await unlisted(shop, replace(make_order(), reference=" PO-7"))
+
+    async def normalize() -> None:
+        await shop.set(order, "reference", "PO-7")
+
+    migration = shop.migration(dynamo=overtaken(shop.dynamo, normalize))
+    (read,) = await read_all(migration)
+    assert await migration.rewrite(read)
+    assert await shop.item(order) == to_item(replace(order, reference="PO-7"))
+
+
+async def test_an_order_of_a_newer_release_is_counted_and_not_changed(shop: Shop) -> None:
+    order = await unlisted(shop, make_order())
+    await shop.set(order, "item_version", FUTURE)
+    before = await shop.item(order)
+    tally = await shop.backfill().rewrite()
+    assert (tally.rewritten, tally.unlisted) == (0, 1)
+    assert await shop.item(order) == before
+
+
+async def test_a_run_that_the_last_release_finished_hides_no_order(shop: Shop) -> None:
+    """Its checkpoints have another subject."""
+    order = await unlisted(shop, make_order())
+    for number in range(SEGMENTS):
+        checkpoint = {"subject": "migration#orders#2#nfc", "at": f"segment#{number:02d}/{SEGMENTS:02d}", "done": True}
+        await shop.dynamo.put(shop.tables.operations, checkpoint)
+    await shop.backfill().rewrite()
+    assert await found(shop) == [order.order_id]
 
 
 # --- items that only a newer release knows
@@ -637,7 +710,9 @@ def test_a_dry_run_counts_and_changes_nothing(environment: Environment) -> None:
     done = command("--dry-run")
     assert done.exit_code == 0, done.output
     assert "orders: 1 of version 0, 1 of version 1; 2 to be rewritten to version 3" in done.output
+    assert "orders: 2 not yet in the lists of their tenants" in done.output
     assert "inventory: no items; 0 to be rewritten" in done.output
+    assert done.output.count("lists of their tenants") == 1
     assert environment(everything) == before
 
 
@@ -646,6 +721,7 @@ def test_a_run_reports_its_result_and_is_in_the_audit_trail(environment: Environ
     done = command("--table", "orders", "--reason", "version 3", "--yes")
     assert done.exit_code == 0, done.output
     assert "orders: 2 read, 2 rewritten to version 3" in done.output
+    assert "orders: 0 not yet in the lists of their tenants" in done.output
     assert environment(Shop.versions) == [ITEM_VERSION] * 2
     (record,) = Target.of_environment().audit.of("migration#orders")
     assert (record.verb, record.reason, record.detail) == ("migrate", "version 3", "to version 3")

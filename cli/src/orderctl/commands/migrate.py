@@ -40,10 +40,10 @@ def migrate(
 ) -> None:
     """Rewrite stored items of older versions in the newest form.
 
-    Orders that an older release stored are also added to the lists of their
-    tenants. Every release reads older items, so this is not urgent. Run it when no task of
+    Every release reads older items, so this is not urgent. Run it when no task of
     the older release runs any more: until then, items of the older version may
-    still be written. Count before and after:
+    still be written. Orders of the older release are missing in the list of their
+    tenant until this command adds them. Count before and after:
 
     \b
     orderctl migrate --dry-run

@@ -179,11 +179,8 @@ class Migration:
             if stored is None or not self.is_old(stored):
                 return rewritten
             try:
-                if version_of(stored) < self.newest:
-                    await self._write(key, stored, self._versions.upgraded(stored))
-                    rewritten = True
-                elif self._can_be_listed(stored):
-                    await self._list(key, stored)
+                if version_of(stored) < self.newest or self._can_be_listed(stored):
+                    await self._write(key, stored, self._newest_form(stored))
                     rewritten = True
                     if not self.has_old_reference(stored):
                         return True
@@ -194,14 +191,13 @@ class Migration:
             stored = await self._dynamo.get(self._name, key)
         raise StorageUnavailable(f"the item {key} of {self._name} changes too fast")
 
-    async def _list(self, key: Item, item: Item) -> None:
-        """Add the attributes by which an order is listed. Raises ConditionalCheckFailed if it has changed."""
-        order_id, reference = item["order_id"], item.get("reference")
-        stored = F("reference")  # it changes only to the normal form, together with `reference_and_id`
-        unchanged = stored.does_not_exist() if reference is None else stored.equals(reference)
-        listed = listing_attributes(to_customer(item["customer_key"]).tenant, order_id, reference)
-        update = reduce(and_, [F(name).set(value) for name, value in listed.items()])
-        await self._dynamo.update(self._name, key, update, condition=F("order_id").equals(order_id) & unchanged)
+    def _newest_form(self, item: Item) -> Item:
+        """Return the item in the newest version, with the attributes by which an order is listed."""
+        upgraded = self._versions.upgraded(item)
+        if not self._can_be_listed(item):
+            return upgraded
+        tenant = to_customer(item["customer_key"]).tenant
+        return upgraded | listing_attributes(tenant, item["order_id"], item.get("reference"))
 
     async def _normalize_reference(self, key: Item, item: Item) -> bool:
         """Give an order and its record the normal form of its reference. Return False if another order holds it.
@@ -232,8 +228,11 @@ class Migration:
 
     async def _write(self, key: Item, before: Item, after: Item) -> None:
         differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+        read = self._versions.read_by_upgrades(version_of(before))
+        if "reference_and_id" in differing:
+            read |= {"reference"}
         condition: Condition = F(self._hash_key).exists()
-        for name in sorted(differing | self._versions.read_by_upgrades(version_of(before))):
+        for name in sorted(differing | read):
             condition &= F(name).equals(before[name]) if name in before else F(name).does_not_exist()
         updates = [F(name).set(after[name]) if name in after else F(name).remove() for name in sorted(differing)]
         await self._dynamo.update(self._name, key, reduce(and_, updates), condition=condition)
