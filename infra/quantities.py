@@ -75,6 +75,6 @@ ORDER_QUEUE_REQUESTS = 0.3
 ORDER_BALANCER_UNIT_HOURS = 1 / 90_000
 """Unit-hours of the load balancer, if each order opens a new connection."""
 ORDER_LOG_GB = 700e-9
-ORDER_STORED_GB = 911e-9
+ORDER_STORED_GB = 1212e-9
 ORDER_EGRESS_GB = 3e-6
 """Gigabytes of messages and log lines; DynamoDB's endpoint is free. An assumption that docs/scale.md does not have."""

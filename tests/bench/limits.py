@@ -31,6 +31,8 @@ from order_shared.tables import (
     OPEN_ORDERS_INDEX,
     OPEN_SHARDS,
     ORDERS,
+    TENANT_ORDERS_INDEX,
+    TENANT_SHARDS,
 )
 from tests.bench.prices import ITEM_SECONDS, PARTITION_WRITE_UNITS, VCPU_PER_TASK, OrderKind, capacity, table
 from tests.bench.units import Ledger
@@ -155,10 +157,10 @@ def fullest(keys: int, partitions: int) -> int:
     return keys
 
 
-def index_ceiling(keys: int, partitions: int, *, paid: bool) -> float:
-    """Return the orders a second at which the fullest partition of `open_orders` is at its limit."""
+def index_ceiling(keys: int, partitions: int, *, paid: bool, index: str = OPEN_ORDERS_INDEX) -> float:
+    """Return the orders a second at which the fullest partition of an index is at its limit."""
     share = fullest(keys, partitions) / keys
-    return PARTITION_WRITE_UNITS / (units_of(OPEN_ORDERS_INDEX, paid=paid) * share)
+    return PARTITION_WRITE_UNITS / (units_of(index, paid=paid) * share)
 
 
 def partitions_needed(rate: int, keys: int, *, paid: bool) -> int | None:
@@ -248,6 +250,12 @@ LIMITS = (
         "warm throughput",
     ),
     Limit(
+        f"`{TENANT_ORDERS_INDEX}`, new, one tenant",
+        lambda paid: index_ceiling(TENANT_SHARDS, NEW_PARTITIONS, paid=paid, index=TENANT_ORDERS_INDEX),
+        f"4 partitions, the fullest with {fullest(TENANT_SHARDS, NEW_PARTITIONS)} of the {TENANT_SHARDS} keys of a tenant",
+        "warm throughput",
+    ),
+    Limit(
         "new account",
         lambda _: fargate_ceiling(),
         f"[{ACCOUNT_VCPU} Fargate vCPU][ecs] by default, {int(ACCOUNT_VCPU / VCPU_PER_TASK)} of our tasks",
@@ -258,6 +266,12 @@ LIMITS = (
         lambda paid: DEFAULT_OPEN_SHARDS * PARTITION_WRITE_UNITS / units_of(OPEN_ORDERS_INDEX, paid=paid),
         "1,000 write units/s of each key, each in a partition of its own",
         f"`ORDER_OPEN_SHARDS={OPEN_SHARDS}`",
+    ),
+    Limit(
+        f"`{TENANT_ORDERS_INDEX}`, one tenant",
+        lambda paid: TENANT_SHARDS * PARTITION_WRITE_UNITS / units_of(TENANT_ORDERS_INDEX, paid=paid),
+        f"1,000 write units/s of each of a tenant's {TENANT_SHARDS} keys, each in a partition of its own",
+        "none",
     ),
     Limit(
         "table quota, `inventory`",
@@ -311,7 +325,7 @@ def load_table() -> str:
     owners = {
         f"`{INVENTORY.name}`": (INVENTORY.name, 1),
         f"`{ORDERS.name}`": (ORDERS.name, 1),
-        **{f"· index `{index.name}`": (index.name, 1) for index in ORDERS.indexes},
+        **{f"· index `{index.name}`": (index.name, 1) for index in ORDERS.indexes if units_of(index.name, paid=False)},
         **{
             f"· one key of {keys} of `{OPEN_ORDERS_INDEX}`": (OPEN_ORDERS_INDEX, keys)
             for keys in (DEFAULT_OPEN_SHARDS, OPEN_SHARDS)

@@ -15,7 +15,7 @@ KB = 1024
 MILLION = 1_000_000
 MS_PER_HOUR = 3_600_000
 
-ORDER_BYTES = 345
+ORDER_BYTES = 364
 """A confirmed order without its lines: customer ids of 36 characters, a tenant of four, no reference."""
 
 LINE_BYTES = 82
@@ -24,8 +24,14 @@ LINE_BYTES = 82
 LONG_LINE_BYTES = 179
 """The same with the longest name, 120 characters."""
 
-INDEX_ENTRY_BYTES = 120
+INDEX_ENTRY_BYTES = 134
 """What `orders_by_id` keeps of an order: the three keys."""
+
+TENANT_ENTRY_BYTES = 168
+"""What `tenant_orders` keeps of an order: the four keys and the status."""
+
+REFERENCE_ENTRY_BYTES = 176
+"""What `orders_by_reference` keeps of an order with a reference of 12 characters: the four keys."""
 
 ITEM_OVERHEAD_BYTES = 100
 """What DynamoDB bills for each stored item or index entry besides its bytes."""
@@ -67,18 +73,18 @@ class OrderKind:
 
     @property
     def accept_write_units(self) -> int:
-        """The order, an entry in each of its two indexes, the claim; and the reference, a claim too."""
-        return 2 * self.size_units + 2 + 2 + 2 * self.referenced
+        """The order, an entry in each of three indexes, the claim; and the reference, a claim and an entry too."""
+        return 2 * self.size_units + 3 + 2 + 3 * self.referenced
 
     @property
     def confirm_write_units(self) -> int:
-        """The order, its entry taken out of `open_orders`, each line's stock.
+        """The order, its entry taken out of `open_orders`, its status in `tenant_orders`, each line's stock.
 
-        A paid order is reserved first: `due_at` moves, so its entry is deleted and put. Then the payment is noted, and
-        the order confirmed, each by a write alone.
+        A paid order is reserved first: `due_at` moves, so its entry is deleted and put, and the status changes once
+        more. Then the payment is noted, and the order confirmed, each by a write alone.
         """
-        unpaid = 2 * self.size_units + 1 + 2 * self.lines
-        return unpaid + (2 + 2 * self.size_units if self.paid else 0)
+        unpaid = 2 * self.size_units + 1 + 1 + 2 * self.lines
+        return unpaid + (2 + 1 + 2 * self.size_units if self.paid else 0)
 
     @property
     def write_units(self) -> int:
@@ -98,7 +104,10 @@ class OrderKind:
     @property
     def stored_gb(self) -> float:
         """Of a million orders. They stay for ever; claims go after a day and are left out."""
-        return MILLION * (self.bytes + INDEX_ENTRY_BYTES + 2 * ITEM_OVERHEAD_BYTES) / 1e9
+        entries = INDEX_ENTRY_BYTES + TENANT_ENTRY_BYTES + 2 * ITEM_OVERHEAD_BYTES
+        if self.referenced:
+            entries += REFERENCE_ENTRY_BYTES + ITEM_OVERHEAD_BYTES
+        return MILLION * (self.bytes + ITEM_OVERHEAD_BYTES + entries) / 1e9
 
 
 @dataclass(frozen=True)

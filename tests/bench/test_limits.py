@@ -36,6 +36,8 @@ def test_the_units_of_an_order_are_those_of_the_cost_table(paid: bool) -> None: 
         ("orders", 2 + 2, 2 + 2 + 1 + 1),  # accepted, confirmed; accepted, reserved, payment noted, confirmed
         ("open_orders", 1 + 1, 1 + 2 + 1),  # in, out; in, moved by the lease, out
         ("orders_by_id", 1, 1),
+        ("tenant_orders", 1 + 1, 1 + 1 + 1),  # in, confirmed; in, reserved, confirmed
+        ("orders_by_reference", 0, 0),
         ("inventory", 3 * 2, 3 * 2),
         ("idempotency", 2, 2),
     ],

@@ -14,11 +14,15 @@ from order_shared.domain.clock import to_millis
 from order_shared.domain.inventory.models import Product
 from order_shared.domain.order.models import Customer, Order
 from order_shared.storage.order_items import to_item
+from order_shared.tables import ORDERS, ORDERS_BY_ID_INDEX, ORDERS_BY_REFERENCE_INDEX, TENANT_ORDERS_INDEX
 from tests.bench.prices import (
+    INDEX_ENTRY_BYTES,
     KINDS,
     LINE_BYTES,
     LONG_LINE_BYTES,
     ORDER_BYTES,
+    REFERENCE_ENTRY_BYTES,
+    TENANT_ENTRY_BYTES,
     OrderKind,
     bill,
     sell_out,
@@ -30,6 +34,15 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "scale.md"
 CAPACITY = 10.0  # orders a second of one task
 SHORT = 240  # seconds
 RUSH = Sale(base=5.0, times=20.0, start=60, lasts=60, decay=30.0)
+
+
+def entry_size(order: Order, name: str) -> int:
+    """Bytes of an order's entry in an index."""
+    (index,) = [each for each in ORDERS.indexes if each.name == name]
+    keys = (ORDERS.hash_key, ORDERS.range_key, index.hash_key, index.range_key)
+    projected = {*(key.name for key in keys if key), *index.include}
+    return item_size({key: value for key, value in (py2dy(to_item(order)) or {}).items() if key in projected})
+
 
 task_counts = st.integers(1, 12)
 sales = st.builds(
@@ -141,12 +154,14 @@ class TestScaling:
 class TestCost:
     def test_the_units_of_an_order_of_two_lines_are_those_counted_by_hand(self) -> None:
         order = OrderKind(lines=2)
-        assert order.accept_write_units == 2 + 1 + 1 + 2  # order, two index entries, claim
-        assert order.confirm_write_units == 2 + 1 + 2 * 2  # order, entry removed, stock of two lines
-        assert order.write_units == 9 + 2 * 2
+        assert order.accept_write_units == 2 + 1 + 1 + 1 + 2  # order, three index entries, claim
+        assert (
+            order.confirm_write_units == 2 + 1 + 1 + 2 * 2
+        )  # order, entry removed, status in the list, stock of two lines
+        assert order.write_units == 11 + 2 * 2
 
     def test_a_paid_order_moves_its_entry_and_is_written_twice_more(self) -> None:
-        assert OrderKind(paid=True).write_units - OrderKind().write_units == 2 + 1 + 1
+        assert OrderKind(paid=True).write_units - OrderKind().write_units == 2 + 1 + 1 + 1
         assert OrderKind(paid=True).read_units - OrderKind().read_units == 1
 
     def test_a_bill_by_hand(self) -> None:
@@ -159,14 +174,14 @@ class TestCost:
             vcpu_hour=0.04, memory_gb_hour=0.005, balancer_unit_hour=0.01, log_gb=0.6,
         )  # fmt: skip
         cost = bill(order, prices)
-        assert cost.writes == 13.0
+        assert cost.writes == 15.0
         assert cost.reads == pytest.approx((2 * 0.5 + 0.5) * 0.1)
         assert cost.queue == pytest.approx(0.12)
         assert cost.compute == pytest.approx(2.0 * (0.04 + 2 * 0.005))  # a million orders of 3.6 ms: one hour, twice
         assert cost.balancer == pytest.approx(0.01)
         assert cost.logs == pytest.approx(0.3)
-        assert cost.storage_month == pytest.approx((345 + 2 * 82 + 120 + 200) / 1000 * 0.3)
-        assert cost.total == pytest.approx(13.0 + 0.15 + 0.12 + 0.1 + 0.01 + 0.3)
+        assert cost.storage_month == pytest.approx((364 + 2 * 82 + 134 + 168 + 300) / 1000 * 0.3)
+        assert cost.total == pytest.approx(15.0 + 0.15 + 0.12 + 0.1 + 0.01 + 0.3)
 
     @sparingly
     @given(st.integers(1, 49), st.sampled_from([LINE_BYTES, LONG_LINE_BYTES]), st.booleans())
@@ -187,6 +202,11 @@ class TestCost:
         order = Order.place(customer, [(each, 2) for each in products], at=at, due_at=to_millis(at)).confirm(at)
         size = item_size(py2dy(to_item(order)) or {})
         assert size == pytest.approx(ORDER_BYTES + lines * line_bytes, rel=0.01)
+        assert [entry_size(order, index) for index in (ORDERS_BY_ID_INDEX, TENANT_ORDERS_INDEX)] == pytest.approx(
+            [INDEX_ENTRY_BYTES, TENANT_ENTRY_BYTES], rel=0.05
+        )
+        named = replace(order, reference="PO-2026-0042")
+        assert entry_size(named, ORDERS_BY_REFERENCE_INDEX) == pytest.approx(REFERENCE_ENTRY_BYTES, rel=0.05)
         assert math.ceil(size / 1024) == OrderKind(lines=lines, line_bytes=line_bytes).size_units
 
 

@@ -103,6 +103,7 @@ ENTRY: Item = {
     "sweeps": {"N": "0"},
     "status": {"S": "pending"},
 }
+LISTED = ENTRY | {"tenant_shard": {"S": "acme#7"}, "reference_and_id": {"S": "PO-7#0"}}
 ENDED = {name: value for name, value in ENTRY.items() if name not in {"open_shard", "due_at", "sweeps"}}
 
 
@@ -116,8 +117,14 @@ ENDED = {name: value for name, value in ENTRY.items() if name not in {"open_shar
         (ENTRY, ENDED, 1),
         (ENDED, ENDED | {"status": {"S": "cancelled"}}, 0),
         (ENTRY, None, 2),
+        (None, LISTED, 4),
+        (LISTED, LISTED | {"status": {"S": "reserved"}}, 1),
+        (ENTRY, LISTED, 2),
     ],
-    ids=["new", "not projected", "projected", "key", "leaves one index", "in none", "deleted"],
+    ids=[
+        *("new", "not projected", "projected", "key", "leaves one index", "in none", "deleted"),
+        *("listed", "projected in a list", "listed by the backfill"),
+    ],
 )
 def test_an_index_costs_what_changes_in_it(before: Item | None, after: Item | None, units: int) -> None:
     assert index_units(ORDERS, before, after) == units
@@ -153,17 +160,26 @@ def test_an_update_that_is_not_understood_is_not_guessed_at() -> None:
         updated(None, update)
 
 
-def test_accepting_an_order_costs_six() -> None:
+def test_accepting_an_order_costs_seven() -> None:
     order = two_lines()
     assert item_size(Put("t", to_item(order)).to_request_payload()["Put"]["Item"]) < 1024
-    assert Ledger().enter(accept(order), applied=True) == 2 + 2 + 2  # the order, its two index entries, the claim
+    assert Ledger().enter(accept(order), applied=True) == 2 + 3 + 2  # the order, its three index entries, the claim
 
 
-def test_confirming_it_costs_three_and_two_for_each_line() -> None:
+def test_a_reference_costs_an_index_entry_and_its_record() -> None:
+    order = make_order(lines=[(make_product(sku="TEA"), 2)], at=NOON, reference="PO-7")
+    assert (
+        Ledger().enter(accept(order), applied=True) == 2 + 4 + 2
+    )  # without the record, which is a write like the claim
+
+
+def test_confirming_it_costs_four_and_two_for_each_line() -> None:
     order, ledger = two_lines(), Ledger()
     ledger.enter(stocked(order), applied=True)
     ledger.enter(accept(order), applied=True)
-    assert ledger.enter(confirm(order), applied=True) == 2 + 1 + 2 * 2  # the order, its entry among the open, the lines
+    assert (
+        ledger.enter(confirm(order), applied=True) == 2 + 1 + 1 + 2 * 2
+    )  # the order, its entry among the open, its status in the list, the lines
     left = [item["available"]["N"] for key, item in ledger.items.items() if STOCK_TABLE in key]
     assert left == ["8", "9"]
 
