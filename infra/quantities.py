@@ -13,7 +13,7 @@ MILLION = 1_000_000
 KEYS = 3
 """KMS keys. A feature environment has none: it uses its host's keys."""
 SECRETS = 2
-ALARM_METRICS = 24
+ALARM_METRICS = 26
 """Metrics of all alarms, except the alarm on no orders. An alarm is billed for each of its metrics."""
 GREEN_ALARM_METRICS = 3
 """Additional alarm metrics with blue/green, since each alarm on a target group then has two."""

@@ -104,7 +104,7 @@ def _p5(measured: Measured) -> list[Outcome]:
             ("ours", "write_units_per_order"),
         )
     )
-    limit = 12 + 2 * LINES  # two of them for the list of a tenant (decision 43)
+    limit = 12 + 2 * LINES  # two of them for the list of a tenant (decision 44)
     return [
         Outcome(
             "P5",

@@ -1,6 +1,7 @@
 """The model keeps count of everybody, and its sums are right."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 

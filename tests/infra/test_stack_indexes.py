@@ -42,7 +42,7 @@ def test_no_index_changes_under_its_name() -> None:
 
 def test_another_definition_is_found() -> None:
     """Row 22. Of a key or of an attribute, and of an index that nobody has recorded."""
-    first, second = ORDERS.indexes
+    first, second, *_ = ORDERS.indexes
     for other in (
         Index(second.name, hash_key=first.hash_key),
         Index(second.name, hash_key=second.hash_key, include=("status",)),

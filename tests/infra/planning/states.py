@@ -21,7 +21,7 @@ from tests.infra.variants import SECOND_REGION
 SUPPORTING, SERVICES = "supporting", "services"
 BUILDS = {SUPPORTING: build_supporting, SERVICES: build_services}
 
-OTHER = Index("orders_by_reference", hash_key=Key("reference"))
+OTHER = Index("orders_by_currency", hash_key=Key("currency"))
 """An index that `order_shared.tables` does not have."""
 
 
@@ -39,7 +39,7 @@ def orders_with(*indexes: Index) -> Table:
     return replace(ORDERS, indexes=indexes)
 
 
-OPEN, BY_ID = ORDERS.indexes
+OPEN, BY_ID, *LISTS = ORDERS.indexes
 INSTANCES = replace(PROD, capacity=Capacity.EC2)
 LEAVING = replace(PROD, keep_instances=True)
 PROVISIONED = replace(PROD, billing=Provisioned())
@@ -49,14 +49,14 @@ NETWORKS = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")
 STATES = {
     "base": State(),
     "one-rule-more": State(rules={**firewall.MANAGED, "AWSManagedRulesSQLiRuleSet": ()}),
-    "one-index-more": State(orders=orders_with(OPEN, BY_ID, OTHER)),
-    "index-renamed": State(orders=orders_with(OPEN, replace(BY_ID, name="orders_by_identity"))),
-    "index-under-both-names": State(orders=orders_with(OPEN, BY_ID, replace(BY_ID, name="orders_by_identity"))),
-    "index-changed": State(orders=orders_with(OPEN, replace(BY_ID, include=("status",)))),
+    "one-index-more": State(orders=orders_with(OPEN, *LISTS, BY_ID, OTHER)),
+    "index-renamed": State(orders=orders_with(OPEN, *LISTS, replace(BY_ID, name="orders_by_identity"))),
+    "index-under-both-names": State(orders=orders_with(OPEN, *LISTS, BY_ID, replace(BY_ID, name="orders_by_identity"))),
+    "index-changed": State(orders=orders_with(OPEN, *LISTS, replace(BY_ID, include=("status",)))),
     "provisioned": State(environment=PROVISIONED),
     "rebilled": State(environment=REBILLED),
-    "rebilled-one-index-more": State(environment=REBILLED, orders=orders_with(OPEN, BY_ID, OTHER)),
-    "provisioned-one-index-more": State(environment=PROVISIONED, orders=orders_with(OPEN, BY_ID, OTHER)),
+    "rebilled-one-index-more": State(environment=REBILLED, orders=orders_with(OPEN, *LISTS, BY_ID, OTHER)),
+    "provisioned-one-index-more": State(environment=PROVISIONED, orders=orders_with(OPEN, *LISTS, BY_ID, OTHER)),
     "instances": State(environment=INSTANCES),
     "leaving-instances": State(environment=LEAVING),
     "three-test-networks": State(environment=replace(PROD, test_cidrs=NETWORKS)),

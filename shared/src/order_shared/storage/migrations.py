@@ -159,7 +159,7 @@ class Migration:
         return self._idempotency is not None and "tenant_shard" not in item
 
     def _can_be_listed(self, item: Item) -> bool:
-        return self.is_unlisted(item) and version_of(item) <= self.readable
+        return self.is_unlisted(item) and version_of(item) <= self.newest
 
     def has_old_reference(self, item: Item) -> bool:
         if self._idempotency is None or version_of(item) > self.newest or item["status"] in FREES_REFERENCE:
