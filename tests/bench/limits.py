@@ -252,7 +252,7 @@ LIMITS = (
     Limit(
         f"`{TENANT_ORDERS_INDEX}`, new, one tenant",
         lambda paid: index_ceiling(TENANT_SHARDS, NEW_PARTITIONS, paid=paid, index=TENANT_ORDERS_INDEX),
-        f"4 partitions, the fullest with {fullest(TENANT_SHARDS, NEW_PARTITIONS)} of the {TENANT_SHARDS} keys of a tenant",
+        f"4 partitions, the fullest with {fullest(TENANT_SHARDS, NEW_PARTITIONS)} of the tenant's {TENANT_SHARDS} keys",
         "warm throughput",
     ),
     Limit(

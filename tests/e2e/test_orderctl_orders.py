@@ -140,8 +140,8 @@ async def test_an_operator_lists_the_orders_of_all_customers(shop: Shop, as_ada:
     assert listed("--customer", "ada", "--reference", "PO-2") == listed("--until", "1h") == []
     assert listed("--limit", "1") == [posted["PO-2"]]
     for width in ("60", "200"):
-        answer = orderctl("orders", "list", "--limit", "1", *where, environ={**os.environ, "COLUMNS": width}).stdout
-        shown, _, note = answer.partition("there may be")
+        told = orderctl("orders", "list", "--limit", "1", *where, environ={**os.environ, "COLUMNS": width}).stdout
+        shown, _, note = told.partition("there may be")
         assert "more than these 1" in " ".join(note.split())
         assert "\x1b" not in shown
         head, *lines = shown.splitlines()

@@ -27,8 +27,8 @@ MAX_PAGE = 25
 class Tally:
     """Counts of processed items: `versions` by the version that was read, and `rewritten` in total.
 
-    `references` is the number of orders that hold their reference in another form than the normal one. `unlisted` is the
-    number of orders that the lists of their tenants do not contain: of those read, less those that were added since.
+    `references` is the number of orders that hold their reference in another form than the normal one. `unlisted` is
+    the number of orders that the lists of their tenants do not contain: those read, less those added since.
     """
 
     versions: Counter[int] = field(default_factory=Counter)

@@ -53,8 +53,8 @@ def list_orders(
     tenant: Annotated[
         str | None,
         typer.Option(
-            help="As an operator: list the orders of all customers of this tenant, read from the tables. With --local and "
-            "--customer: the orders of that customer, read through the API."
+            help="As an operator: list the orders of all customers of this tenant, read from the tables. With --local "
+            "and --customer: the orders of that customer, read through the API."
         ),
     ] = None,
     customer: Annotated[

@@ -17,7 +17,7 @@ router = APIRouter(prefix=f"{V1}/tenant/orders", tags=["tenant"], route_class=Sc
 @router.get("", summary="List the orders of all your tenant's customers, newest first")
 @requires("orders:admin", InvalidCursor, UnsupportedSort)
 async def list_tenant_orders(query: Annotated[TenantOrderQuery, Query()], request: Request) -> TenantOrderPage:
-    """List and search the orders of every customer of your tenant, for the staff of a shop. All filters can be combined.
+    """List and search the orders of every customer of your tenant. All filters can be combined.
 
     The number of orders examined per page is limited, so with filters a page may have fewer than `limit` orders, or
     none, while `has_more` is true: continue with `next_cursor` until it is null. A cursor is valid only for the same
