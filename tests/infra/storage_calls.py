@@ -19,6 +19,7 @@ from order_shared.aws.dynamodb import Dynamo
 from order_shared.storage import idempotency_records as claims
 from order_shared.storage import inventory as inventory_repository
 from order_shared.storage import orders as order_repository
+from order_shared.storage import tenant_orders as tenant_order_repository
 
 DYNAMO_CALLS = {
     "get": "GetItem",
@@ -44,11 +45,12 @@ BUILDERS = {
 REPOSITORIES: Mapping[str, type] = {
     "orders": order_repository.DynamoOrderRepository,
     "inventory": inventory_repository.DynamoInventoryRepository,
+    "tenant_orders": tenant_order_repository.DynamoTenantOrders,
 }
 """By the name that services give to what they hold: `self._orders`, `work.orders`."""
 QUEUE = "queue"
 
-MODULES: tuple[ModuleType, ...] = (order_repository, inventory_repository, claims)
+MODULES: tuple[ModuleType, ...] = (order_repository, inventory_repository, tenant_order_repository, claims)
 
 
 @dataclass(frozen=True)

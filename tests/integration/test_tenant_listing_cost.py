@@ -196,7 +196,7 @@ def window(start: datetime, length: timedelta) -> dict[str, str]:
 
 
 async def test_what_a_page_reads(reader: Reader) -> None:
-    """Every page reads a bounded number of entries and orders, whatever the filters and however many orders there are."""
+    """Every page reads a bounded number of entries and orders, whatever the filters."""
     orders, meter = reader.shop.orders, reader.meter
     print(f"\n{f'{COUNT:,} orders of {CUSTOMERS} customers':<{WIDTH}} found queries  entries  orders  read units")  # noqa: T201
 

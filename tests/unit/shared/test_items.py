@@ -127,7 +127,9 @@ def test_an_upgraded_item_equals_an_item_of_this_release(life: list[Order]) -> N
             assert version_of(item) == version
             expected = to_item(replace(as_stored_by_older(order), stores_history=True))
             expected.pop("payment_required", None)
-            listed = listing_attributes(order.customer.tenant, order.order_id, order.reference)  # the backfill adds them
+            listed = listing_attributes(
+                order.customer.tenant, order.order_id, order.reference
+            )  # the backfill adds them
             assert VERSIONS.upgraded(item) | listed == expected
             assert item == before
 

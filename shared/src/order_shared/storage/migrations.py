@@ -12,7 +12,7 @@ The backfill adds them; they depend only on the order's id and reference.
 
 The operations table contains the progress of a backfill, per segment of the scan:
 
-    subject  migration#orders#2#nfc#listed  table, version, form of references, and attributes (orders only)
+    subject  migration#orders#3#nfc#listed  table, version, form of references, and attributes (orders only)
     at       segment#03/08
     after    key of the last processed item; absent if there is none
     done     true once the whole segment has been processed
