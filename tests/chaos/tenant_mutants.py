@@ -262,7 +262,10 @@ REMOVALS = (
     removal(
         SHARED / "storage/order_items.py",
         "caller out of the item of an order placed for another",
-        ('"placed_by": placed_by,', '"placed_by": None,'),
+        (
+            '"placed_by": None if order.placed_by is None else encode_subject(order.placed_by),',
+            '"placed_by": None,',
+        ),
     ),
     removal(
         API / "dependencies.py",
