@@ -285,7 +285,9 @@ async def test_orders_of_the_last_release_are_listed_after_the_backfill(shop: Sh
     tally = await shop.backfill().rewrite()
     assert (tally.seen, tally.rewritten, tally.unlisted) == (5, 4, 0)
     for order in (*last, first):
-        assert await shop.item(order) == to_item(order)
+        listed = listing_attributes(order.customer.tenant, order.order_id, order.reference)
+        assert listed.items() <= (await shop.item(order)).items()
+    assert await shop.item(last[0]) == to_item(last[0]), "nothing else of an item of the newest version changes"
     assert len(await found(shop)) == 5
     assert await found(shop, reference="PO-7") == sorted(each.order_id for each in (*last[1:], first))
     assert (await shop.backfill().count()).unlisted == 0
