@@ -139,7 +139,7 @@ async def test_an_operator_lists_the_orders_of_all_customers(shop: Shop, as_ada:
     assert listed("--reference", "PO-1") == listed("--customer", "ada", "--reference", "PO-1") == [posted["PO-1"]]
     assert listed("--customer", "ada", "--reference", "PO-2") == listed("--until", "1h") == []
     assert listed("--limit", "1") == [posted["PO-2"]]
-    for width in ("60", "200"):
+    for width in ("80", "200"):
         told = orderctl("orders", "list", "--limit", "1", *where, environ={**os.environ, "COLUMNS": width}).stdout
         shown, _, note = told.partition("there may be")
         assert "more than these 1" in " ".join(note.split())
