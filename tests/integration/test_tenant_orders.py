@@ -15,7 +15,7 @@ from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros
 from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import Window
-from order_shared.storage.tenant_keys import tenant_shard_of, tenant_shards
+from order_shared.storage.tenant_keys import reference_and_id, tenant_shard_of, tenant_shards
 from order_shared.storage.tenant_orders import DynamoTenantOrders, TenantOrders, TenantSearch
 from tests.factories import NOON, make_order, make_product, make_tenant
 from tests.integration.conftest import Storage
@@ -155,7 +155,7 @@ async def test_a_reference_is_found_in_the_form_that_is_stored(shop: Shop) -> No
     now = await shop.placed("ada", at=NOON, reference=composed)
     plain = shop.order("bob", at=NOON + SECOND, reference=composed)
     await shop.put(
-        plain, reference=f" {decomposed}", reference_and_id=f" {decomposed}#{plain.order_id}"
+        plain, reference=f" {decomposed}", reference_and_id=reference_and_id(f" {decomposed}", plain.order_id)
     )  # as the backfill lists it while another order holds the normal form
     assert unicodedata.normalize("NFC", decomposed) == composed
     for sent in (composed, decomposed, f" {composed} "):
@@ -172,6 +172,18 @@ async def test_orders_with_one_reference_are_listed_by_time(shop: Shop, descendi
         await shop.placed("ada", at=NOON - SECOND, reference=reference)
     expected = ids(placed[::-1] if descending else placed)
     assert await shop.found(reference="web", descending=descending, limit=5) == expected
+
+
+@SORTS
+async def test_a_reference_that_contains_an_order_id_hides_no_order(shop: Shop, descending: bool) -> None:  # noqa: FBT001
+    """Whatever character separates reference and id: the list of one reference has no entry of another."""
+    placed = [await shop.placed(f"customer-{turn}", at=NOON + turn * SECOND, reference="web") for turn in range(30)]
+    for order in placed[::5]:
+        for separator in ("#", "_", " ", "~"):
+            await shop.placed("mallory", at=NOON + 90 * SECOND, reference=f"web{separator}{order.order_id}")
+            await shop.placed("eve", at=NOON - 90 * SECOND, reference=f"web{separator}{order.order_id[:30]}")
+    expected = ids(placed[::-1] if descending else placed)
+    assert await shop.found(reference="web", descending=descending, limit=4) == expected
 
 
 async def test_names_and_references_with_separators_are_told_apart(shop: Shop) -> None:
@@ -306,6 +318,6 @@ def test_orders_are_spread_over_all_shards() -> None:
 def test_the_keys_of_an_item_are_stored_as_they_are_indexed() -> None:
     order = make_order(reference="PO-7")
     item = attributes(to_item(order))
-    assert item["reference_and_id"] == {"S": f"PO-7#{order.order_id}"}
+    assert item["reference_and_id"] == {"S": f"PO-7\x1f{order.order_id}"}
     assert item["tenant_shard"]["S"].startswith("acme#")
     assert "reference_and_id" not in to_item(make_order())
