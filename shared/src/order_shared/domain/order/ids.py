@@ -9,7 +9,7 @@ An order is therefore read by id with one strongly consistent GetItem on (custom
 sort by time, and no two orders have the same id.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NewType, Self
 
@@ -48,7 +48,7 @@ def lowest_id_at(at: datetime) -> OrderId:
     return _order_id(at, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdSpan:
     """Span of order ids, as the numbers in them, from `first` to `last` (both inclusive)."""
 
@@ -58,12 +58,12 @@ class IdSpan:
     @classmethod
     def of_window(cls, start: datetime, end: datetime) -> Self:
         """Return the span of the ids of all orders created from `start` (inclusive) to `end` (exclusive)."""
-        return cls(_number(lowest_id_at(start)), _number(lowest_id_at(end)) - 1)
+        return cls(first=_number(lowest_id_at(start)), last=_number(lowest_id_at(end)) - 1)
 
     def beyond(self, order_id: str, *, descending: bool) -> "IdSpan":
         """Return the part of the span that remains to be read after `order_id`."""
         number = _number(order_id)
-        return IdSpan(self.first, number - 1) if descending else IdSpan(number + 1, self.last)
+        return replace(self, last=number - 1) if descending else replace(self, first=number + 1)
 
     @property
     def is_empty(self) -> bool:
