@@ -16,7 +16,7 @@ export type Order = Omit<Schemas["OrderOut"], "status" | "payment"> & { status: 
 /** A placed order. `replayed` is true if an earlier request with the same idempotency key placed it. */
 export type PlacedOrder = Order & { replayed: boolean };
 /** An order of any customer of the tenant. `customer` is the subject of its customer. */
-export type TenantOrder = Omit<Schemas["TenantOrderOut"], "status"> & { status: OrderStatus };
+export type TenantOrder = Omit<Order, "__typename"> & Pick<Schemas["TenantOrderOut"], "__typename" | "customer">;
 export type Product = Schemas["StockedProductOut"];
 /** A product as lists contain it, without its stock. */
 export type ListedProduct = Schemas["ProductOut"];
