@@ -33,6 +33,7 @@ def cancels(plan: Plan, dice: Random) -> Plan:
             token=dice.choice((None, Token.WORKS, Token.WORKS, Token.DECLINED, Token.DECLINED, Token.FAILS_ONCE)),
             cancels_after=dice.choice((dice.uniform(0.0, 1.6), dice.uniform(0.6, 1.3))),
             cancels_twice=dice.random() < 0.5,
+            cancels_at_once=dice.random() < 0.5,
             if_match=dice.random() < 0.5,
             probes=(Probe.OTHER_VERSION,) if dice.random() < 0.3 else (),
             reference=f" PO-{number}",
@@ -120,23 +121,31 @@ def twins(plan: Plan, dice: Random) -> Plan:
 
 
 def amounts(plan: Plan, dice: Random) -> Plan:
+    """Payments that have another amount, or that are cancelled or taken, when the next owner of an order finds them."""
+    is_storm = plan.turn % 2 == 1
     orders = (
         order(
             number,
             dice,
-            token=dice.choice((Token.WORKS, Token.FAILS_ONCE, Token.FAILS_ONCE, Token.DECLINED)),
-            cancels_after=dice.uniform(0.0, 15.0) if dice.random() < 0.5 else None,
+            token=dice.choice((Token.WORKS, Token.FAILS_ONCE, Token.FAILS_ONCE, Token.FAILS_ONCE)),
+            cancels_after=dice.choice((None, 20.0, dice.uniform(0.0, 15.0))),
+            cancels_in_undo=dice.random() < 0.7,
         )
         for number in range(12)
     )
-    kinds = (EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CHANGED, EventKind.PAYMENT_CANCELLED)
+    changes = (
+        *((EventKind.PAYMENT_CHANGED, dice.uniform(1.0, 12.0), 20.0, dice.randrange(9)) for _ in range(10)),
+        *((EventKind.PAYMENT_CANCELLED, dice.uniform(1.0, 12.0), 20.0, dice.randrange(9)) for _ in range(2)),
+        *((EventKind.PAYMENT_TAKEN, dice.uniform(1.0, 20.0), 20.0, dice.randrange(9)) for _ in range(3)),
+    )
+    rates = {Fault.LOST_REQUEST: 0.05, Fault.LOST_RESPONSE: 0.1, Fault.LATE: 0.1, Fault.UNREADABLE: 0.05}
     return sound(
         plan,
         Theme.AMOUNTS,
         orders,
-        rates={Fault.LOST_REQUEST: 0.15, Fault.LOST_RESPONSE: 0.2, Fault.LATE: 0.4, Fault.UNREADABLE: 0.2},
-        borders=frozenset({Border.PROVIDER, Border.TABLES} if plan.turn % 2 else {Border.PROVIDER}),
-        events=events(*((dice.choice(kinds), dice.uniform(0.0, 8.0), 20.0, dice.randrange(9)) for _ in range(14))),
+        rates=rates if is_storm else {Fault.LOST_RESPONSE: 0.1},
+        borders=frozenset({Border.PROVIDER, Border.TABLES} if is_storm else {Border.PROVIDER}),
+        events=events(*changes),
         ways=(0.004, 0.01, 1.0),
         settings={"retry_cap_seconds": 4.0, "storage_deadline_seconds": 2.0},
         operators=True,

@@ -10,6 +10,9 @@ from tests.simulation.plans import CALLS, SKUS, EventKind, Plan, Theme
 from tests.simulation.provider import Outage
 from tests.simulation.theme_parts import PAID, events, order, sound
 
+FROZEN_SECONDS = 8.0
+"""Time for which a machine stands still: longer than the visibility time-out of the messages that it holds."""
+
 
 def poison(plan: Plan, dice: Random) -> Plan:
     orders = (order(number, dice, at=0.0, token=dice.choice((None, *PAID))) for number in range(4))
@@ -206,4 +209,34 @@ def unsettled(plan: Plan, dice: Random) -> Plan:
         settings={"concurrency": 1},
         processors=1,
         storm_seconds=10.0,
+    )
+
+
+def frozen(plan: Plan, dice: Random) -> Plan:
+    """Processors that stand still again and again, in the midst of their work, for longer than they hold messages."""
+    orders = (
+        order(
+            number,
+            dice,
+            at=dice.uniform(0.0, 3.5),
+            token=dice.choice((*PAID, Token.FAILS_ONCE)),
+            quantities={SKUS[number % 2]: 4},
+            cancels_after=dice.uniform(0.0, 30.0) if dice.random() < 0.4 else None,
+        )
+        for number in range(24)
+    )
+    at, freezes = 3.0, []
+    for _ in range(5):
+        freezes += [(EventKind.FREEZE_PROCESSOR, at, FROZEN_SECONDS, which) for which in range(2)]
+        at += FROZEN_SECONDS + dice.uniform(0.7, 2.5)
+    return sound(
+        plan,
+        Theme.FROZEN,
+        orders,
+        stock={SKUS[0]: (3,) * 20, SKUS[1]: (60,)},
+        events=events(*freezes),
+        ways=(0.5, 0.01, 0.5),
+        settings={"visibility_seconds": 6, "lease_seconds": 3.0, "retry_cap_seconds": 2.0, "concurrency": 12},
+        processors=2,
+        storm_seconds=60.0,
     )

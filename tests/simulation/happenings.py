@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from order_api.cursors import CursorCodec
 from order_api.product.service import ProductService
-from order_processor.payments.gateway import PaymentStatus
+from order_processor.payments.gateway import PaymentDeclined, PaymentStatus, PaymentUnavailable
 from order_shared.domain.inventory.exceptions import InsufficientStock, StockShardsShrunk
 from order_shared.domain.order.models import Customer, Order
 from order_shared.storage.inventory import PRODUCT_RECORD, product_key
@@ -50,6 +51,7 @@ class Happenings:
         self._letters = letters
         self.stock = {sku: sum(units) for sku, units in plan.stock.items()}
         self.drains: list[Drain] = []
+        self._changed_payments: set[int] = set()
         self.stopped: dict[str, float] = {}
         """Time at which a machine was told to stop."""
 
@@ -151,15 +153,38 @@ class Happenings:
             waiting = [order for order in self._world.store.orders.values() if order.lease and not order.lease.until]
             payments = [provider.payments[order.payment.id] for order in waiting if order.payment.id]
             kinds = {PaymentStatus.OPEN, PaymentStatus.SUCCEEDED} if is_amount else {PaymentStatus.OPEN}
-            return [payment for payment in payments if payment.status in kinds]
+            return [each for each in payments if each.status in kinds and id(each) not in self._changed_payments]
 
         if not await self._world.until(lambda: bool(unconfirmed()), within=event.seconds, every=0.05):
             return
         payment = unconfirmed()[event.which % len(unconfirmed())]
+        self._changed_payments.add(id(payment))
         if event.kind is EventKind.PAYMENT_CANCELLED:
             payment.status = PaymentStatus.CANCELLED
         else:
             provider.recreate(payment, by=1)
+
+    async def take_payment(self, event: Event) -> None:
+        """Let an earlier request to confirm a payment take effect, once the payment is being undone."""
+        provider = self._world.provider
+
+        def undone() -> list[tuple[Order, str]]:
+            found = [order for order in self._world.store.orders.values() if order.payment.undo and order.payment.id]
+            is_open = {
+                payment_id
+                for payment_id, payment in provider.payments.items()
+                if payment.status is PaymentStatus.OPEN and payment.declined is None
+            }
+            return [
+                (order, order.payment.token)
+                for order in found
+                if order.payment.id in is_open and order.payment.token and "confirm" in provider.calls_of[order.order_id]
+            ]
+
+        if await self._world.until(lambda: bool(undone()), within=event.seconds, every=0.02):
+            order, token = undone()[event.which % len(undone())]
+            with suppress(PaymentUnavailable, PaymentDeclined):
+                await provider.confirm(order.charge, token)
 
     async def send_letter(self, event: Event) -> None:
         """Send a message that no release can process."""
@@ -228,6 +253,7 @@ HAPPENINGS: Mapping[EventKind, Callable[[Happenings, Event], Coroutine[Any, Any,
     EventKind.POISON: Happenings.poison,
     EventKind.PAYMENT_CANCELLED: Happenings.change_payment,
     EventKind.PAYMENT_CHANGED: Happenings.change_payment,
+    EventKind.PAYMENT_TAKEN: Happenings.take_payment,
     EventKind.STOCK_SHARDS_RAISED: Happenings.raise_shards,
     EventKind.RESTOCK: Happenings.restock,
     EventKind.LETTER: Happenings.send_letter,

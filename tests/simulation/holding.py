@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from order_processor.order import flows
+from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.order.exceptions import OutOfStock
 from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.messaging.consumer.consumer import UNSETTLED_SHARE
@@ -30,6 +31,8 @@ class Holding:
         self._calling: Counter[str] = Counter()
         self.shortages: Counter[Delivery] = Counter()
         """Shortages that a handling has met."""
+        self._failed: set[Delivery] = set()
+        """Deliveries in whose handling a payment call had no result."""
         self._unmoved: set[Delivery | None] = set()
         self._short: set[Delivery | None] = set()
 
@@ -82,6 +85,9 @@ class Holding:
     def calling(self, host: str, call: str) -> Iterator[None]:
         """Check the calls that a machine makes to the provider at a time."""
         self.begins(f"the provider was called to {call}")
+        delivery = self._world.fleet.delivery_at_work()
+        if delivery in self._failed:
+            self._watch.add(f"the provider was called to {call} at once after a call without a result")
         self._calling[host] += 1
         settings = self._world.processor_settings
         if self._calling[host] > settings.concurrency:
@@ -91,6 +97,10 @@ class Holding:
             self._watch.add(f"{host} has {unsettled} messages that are not settled")
         try:
             yield
+        except PaymentUnavailable:
+            if delivery is not None:
+                self._failed.add(delivery)
+            raise
         finally:
             self._calling[host] -= 1
 

@@ -53,7 +53,9 @@ RATES: Mapping[Fault, float] = {
 }
 """Highest rate of each kind."""
 
-OF_STORMS = tuple(kind for kind in EventKind if kind is not EventKind.QUEUE_HANGS)
+OF_THEMES = frozenset({EventKind.QUEUE_HANGS, EventKind.PAYMENT_TAKEN})
+"""Kinds of event that only themes have."""
+OF_STORMS = tuple(kind for kind in EventKind if kind not in OF_THEMES)
 
 
 def _drawn(seed: str) -> Plan:

@@ -30,6 +30,7 @@ class Theme(StrEnum):
     CONTENDED = "tables that refuse most writes"
     UNSETTLED = "messages that cannot be deleted"
     AMOUNTS = "payments changed by hand"
+    FROZEN = "machines that stand still"
 
 
 SKUS = ("TEA", "CUP")
@@ -64,6 +65,10 @@ class OrderPlan:
     """Ask again until there is an answer."""
     cancels_after: float | None = None
     cancels_twice: bool = False
+    cancels_at_once: bool = False
+    """The customer sends two requests to cancel at the same time."""
+    cancels_in_undo: bool = False
+    """The customer cancels while the payment is undone, if that happens within `cancels_after`."""
     if_match: bool = False
     """Cancel only the version that was read before."""
     probes: tuple[Probe, ...] = ()
@@ -94,6 +99,7 @@ class EventKind(StrEnum):
     REFUSED_CALLS = "provider refuses a call"
     PAYMENT_CANCELLED = "payment cancelled by hand"
     PAYMENT_CHANGED = "payment has another amount"
+    PAYMENT_TAKEN = "confirmation takes effect while its payment is undone"
     POISON = "handling of an order crashes"
     STOCK_SHARDS_RAISED = "stock shards raised"
     RESTOCK = "stock added and removed"

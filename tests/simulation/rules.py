@@ -20,6 +20,7 @@ from tests.simulation.world import World
 
 OPERATOR = "operator"
 KEPT_WHILE_PARKED = ("due_at", "sweeps", "lease_owner", "lease_until", "attempts", "parked", "payment_id", "undo")
+OWNED = ("status", "payment_id", "undo")
 MARGIN_MS = 1000
 
 
@@ -47,6 +48,7 @@ class Rules:
         now = to_millis(self._world.fleet.clock_of(by)())
         yield from self._parking_faults(before, after, by)
         yield from self._lease_faults(before, after, by, now)
+        yield from self._owner_faults(before, after)
         yield from self._payment_faults(before, after)
         if after.get("sweeps", 0) > min(before.get("sweeps", 0) + 1, self._overdue + 1):
             yield f"{before.get('sweeps', 0)} sweeps became {after['sweeps']}"
@@ -95,10 +97,22 @@ class Rules:
             self._lease_hosts[new_owner] = by
         if owner is None or until < now or not by.startswith("processor") or "parked" in before:
             return
+        delivery = self._world.fleet.delivery_at_work()
         if new_owner is not None and new_owner != owner:
             yield f"was taken over {(until - now) / 1000:.1f} s before the end of its lease"
-        elif after.get("lease_until") == 0 and self._lease_hosts.get(owner) != by:
-            yield f"lost its lease to a machine that did not have it, {by}"
+        elif after.get("lease_until") == 0 and (
+            self._lease_hosts.get(owner) != by or (delivery is not None and delivery.attempt_id != owner)
+        ):
+            yield f"lost its lease to an attempt that did not have it, at {by}"
+
+    def _owner_faults(self, before: Item, after: Item) -> Iterator[str]:
+        """Check that only the owner of an order with reserved stock changes its status, its payment or its undo."""
+        delivery = self._world.fleet.delivery_at_work()
+        if delivery is None or before["status"] == "pending" or before.get("lease_owner") == delivery.attempt_id:
+            return
+        changed = [name for name in OWNED if before.get(name) != after.get(name)]
+        if changed:
+            yield f"{changed} changed by an attempt that is not its owner"
 
     def _payment_faults(self, before: Item, after: Item) -> Iterator[str]:
         payment_id, was = after.get("payment_id"), before.get("payment_id")

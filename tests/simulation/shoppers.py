@@ -92,10 +92,20 @@ class Shoppers:
             return
         for probe in plan.probes:
             await PROBES[probe](self, request, order_id, dice)
-        if plan.cancels_after is not None:
+        if plan.cancels_after is None:
+            return
+        if plan.cancels_in_undo:
+            await self._world.until(lambda: self._is_undone(order_id), within=plan.cancels_after, every=0.05)
+        else:
             await asyncio.sleep(plan.cancels_after)
-            for _ in range(2 if plan.cancels_twice else 1):
-                await self._cancel(plan, Identity(customer, frozenset()), order_id, dice)
+        identity = Identity(customer, frozenset())
+        for _ in range(2 if plan.cancels_twice else 1):
+            await asyncio.gather(
+                *(self._cancel(plan, identity, order_id, dice) for _ in range(2 if plan.cancels_at_once else 1))
+            )
+
+    def _is_undone(self, order_id: str) -> bool:
+        return "undo" in self._watch.lives[order_id][-1][1]
 
     def _prepare(self, plan: OrderPlan, customer: Customer) -> None:
         """Store the records of orders of two days ago."""

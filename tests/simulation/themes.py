@@ -27,6 +27,7 @@ THEMES: Mapping[Theme, Draw] = {
     Theme.CONTENDED: failure_themes.contended,
     Theme.UNSETTLED: failure_themes.unsettled,
     Theme.AMOUNTS: customer_themes.amounts,
+    Theme.FROZEN: failure_themes.frozen,
 }
 _OTHERS = tuple(THEMES)
 TURNS = tuple(theme for first in range(0, len(_OTHERS), 2) for theme in (Theme.STORM, *_OTHERS[first : first + 2]))
