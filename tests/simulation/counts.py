@@ -107,7 +107,7 @@ def _drain_faults(rest: Rest) -> Iterator[str]:
     for host, stopped in rest.happenings.stopped.items():
         if host not in ended and rest.world.loop.time() - stopped > limit:
             yield f"{host} was told to stop, and did not end"
-        if rest.world.queue.polled_at.get(host, 0.0) > stopped:
+        if rest.world.queue.polled_at.get(host, 0.0) >= stopped:
             yield f"{host} polled after it was told to stop"
     queue_fails = any(event.kind is EventKind.QUEUE_DOWN for event in rest.plan.events) or rest.plan.rates
     for drain in rest.happenings.drains:

@@ -82,7 +82,7 @@ def scarce(plan: Plan, dice: Random) -> Plan:
         events=happening,
         ways=(dice.choice((0.01, 0.05)), 0.01, 0.1),
         settings={"concurrency": 10},
-        writes=3 if plan.turn % 4 == 2 else None,
+        writes=3 if plan.turn % 2 else None,
         processors=2,
     )
 

@@ -39,7 +39,7 @@ def lost_messages(plan: Plan, dice: Random) -> Plan:
         plan,
         Theme.LOST_MESSAGES,
         orders,
-        rates={Fault.REFUSED_ENTRY: 0.7},
+        rates={Fault.REFUSED_ENTRY: 0.4},
         borders=frozenset({Border.QUEUE}),
         events=events((EventKind.QUEUE_DOWN, 0.0, away, 0), (EventKind.QUEUE_HANGS, away + 1.0, 32.0, 0)),
         ways=(0.4, 0.01, 0.1),
@@ -66,13 +66,15 @@ def drain(plan: Plan, dice: Random) -> Plan:
     """Machines that have to leave work unfinished, or that have time for it while the queue is away for a while."""
     is_short = plan.turn % 2 == 0
     orders = (order(number, dice, at=dice.uniform(0.0, 20.0), token=dice.choice(PAID)) for number in range(14))
-    kinds = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
+    stops = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
     return sound(
         plan,
         Theme.DRAIN,
         orders,
         events=events(
-            *((kind, dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for kind in kinds),
+            *((kind, dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for kind in stops),
+            *((EventKind.STOP_PROCESSOR, dice.uniform(0.0, 20.0), 5.0, dice.randrange(9)) for _ in range(2)),
+            *((EventKind.STOP_PROCESSOR, dice.uniform(22.0, 45.0), 0.0, dice.randrange(9)) for _ in range(8)),
             *(() if is_short else ((EventKind.QUEUE_DOWN, dice.uniform(5.0, 20.0), 8.0, 0),)),
         ),
         ways=(0.05, 0.3 if is_short else 0.01, 4.0 if is_short else 0.5),
@@ -188,9 +190,10 @@ def contended(plan: Plan, dice: Random) -> Plan:
         plan,
         Theme.CONTENDED,
         orders,
-        rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.4, **crashes},
+        rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.7, **crashes},
         events=events((EventKind.TABLES_DOWN, 5.0, 20.0, 0), *([] if crashes else poison)),
         borders=frozenset({Border.TABLES}),
+        ways=(0.004, 0.01, 0.5),
         settings={"storage_deadline_seconds": 0.3, "retry_cap_seconds": 2.0},
         processors=2,
         storm_seconds=40.0,
@@ -198,13 +201,14 @@ def contended(plan: Plan, dice: Random) -> Plan:
 
 
 def unsettled(plan: Plan, dice: Random) -> Plan:
-    orders = (order(number, dice, token=None, at=1.0 + number / 100) for number in range(30))
+    orders = (order(number, dice, token=None, at=1.0 + number / 100) for number in range(40))
     return sound(
         plan,
         Theme.UNSETTLED,
         orders,
         stock=dict.fromkeys(SKUS, (200,)),
-        rates={Fault.REFUSED_ENTRY: 0.9, Fault.UNDELETED: 0.2},
+        rates={Fault.REFUSED_DELETION: 0.9, Fault.UNDELETED: 0.2},
+        ways=(0.002, 0.005, 0.1),
         borders=frozenset({Border.PROVIDER}),
         settings={"concurrency": 1},
         processors=1,

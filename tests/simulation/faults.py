@@ -42,6 +42,7 @@ class Fault(StrEnum):
     UNREADABLE = "response that nobody can read"
     """It takes effect, and then an error arrives that nobody handles."""
     REFUSED_ENTRY = "entry of a batch refused"
+    REFUSED_DELETION = "deletion refused"
     DUPLICATE = "message sent twice"
     UNDELETED = "deleted message delivered again"
     EXPIRED = "visibility time-out over at once"
@@ -110,6 +111,9 @@ class FaultyLink(Link):
 
     def refuses_entry(self) -> bool:
         return self.faults.strikes(Fault.REFUSED_ENTRY, self.dice)
+
+    def refuses_deletion(self) -> bool:
+        return self.faults.strikes(Fault.REFUSED_DELETION, self.dice)
 
     def undeletes(self) -> bool:
         return self.faults.strikes(Fault.UNDELETED, self.dice)

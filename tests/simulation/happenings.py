@@ -72,18 +72,32 @@ class Happenings:
             self._machines.start_processor()
 
     async def stop_processor(self, event: Event) -> None:
-        if processor := _one_of(self._world.fleet.processors, event):
+        """Tell a processor to stop: within the event's seconds as soon as messages are on their way to it."""
+        queue = self._world.queue
+
+        def receiving() -> list[Any]:
+            return [each for each in self._world.fleet.processors if queue.answering[each.host.name]]
+
+        await self._world.until(lambda: bool(receiving()), within=event.seconds, every=0.01)
+        if processor := _one_of(receiving() or self._world.fleet.processors, event):
             self._machines.start_processor()
             self._start(self._drain(processor))
 
     async def _drain(self, processor: Any) -> None:
         host, started = processor.host.name, self._world.loop.time()
         self.stopped[host] = started
+        again = self._start(self._stop_again(processor))
         await self._world.fleet.stop_processor(processor)
+        again.cancel()
         cancelled = started + self._world.processor_settings.drain_seconds  # with the answer of an open poll
         held = self._world.queue.held_by(host)
         kept = [order_id for order_id, received_at in held if abs(received_at - cancelled) > CANCEL_SECONDS]
         self.drains.append(Drain(host, self._world.loop.time() - started, kept=kept))
+
+    async def _stop_again(self, processor: Any) -> None:
+        """Tell a processor to stop a second time, just before its drain time ends."""
+        await asyncio.sleep(0.95 * self._world.processor_settings.drain_seconds)
+        processor.processor.stop()
 
     async def stop_api(self, event: Event) -> None:
         if api := _one_of(self._world.fleet.apis, event):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING
 
 from order_processor.order import flows
@@ -18,6 +19,8 @@ from tests.simulation.world import World
 if TYPE_CHECKING:
     from order_shared.messaging.delivery import Delivery
 
+DRAIN_SLACK = 0.1
+"""Seconds after the drain time in which a handling is cancelled."""
 LIMIT = 100
 """DynamoDB's limit of the writes of a transaction."""
 
@@ -25,7 +28,9 @@ LIMIT = 100
 class Holding:
     """Checks effects when they are about to be requested. Faults go to the watch."""
 
-    def __init__(self, world: World, watch: Watch) -> None:
+    def __init__(self, world: World, watch: Watch, frozen_seconds: float = 0.0) -> None:
+        """Create the checks. `frozen_seconds` is the time that machines stand still."""
+        self._frozen_seconds = frozen_seconds
         self._world = world
         self._watch = watch
         self._calling: Counter[str] = Counter()
@@ -35,6 +40,8 @@ class Holding:
         """Deliveries in whose handling a payment call had no result."""
         self._unmoved: set[Delivery | None] = set()
         self._short: set[Delivery | None] = set()
+        self.stopped: Mapping[str, float] = {}
+        """Time at which each machine was told to stop."""
 
     def falls_short(self) -> None:
         if delivery := self._world.fleet.delivery_at_work():
@@ -72,7 +79,11 @@ class Holding:
             self._short.add(delivery)
 
     def writes(self, after: Order) -> None:
-        """Check that a proven shortage is followed by the rejection of its order."""
+        """Check that a proven shortage is followed by the rejection of its order, and count unsettled messages."""
+        host, limit = self._world.loop.host.name, (UNSETTLED_SHARE + 1) * self._world.processor_settings.concurrency
+        unsettled = len(self._world.fleet.deliveries_of(host))
+        if unsettled > limit:
+            self._watch.add(f"{host} has {unsettled} messages that are not settled, of {limit}")
         delivery = self._world.fleet.delivery_at_work()
         if delivery in self._unmoved:
             self._watch.add(f"{after.order_id} is tried again, although no stock was moved")
@@ -92,9 +103,9 @@ class Holding:
         settings = self._world.processor_settings
         if self._calling[host] > settings.concurrency:
             self._watch.add(f"{host} handles more than {settings.concurrency} messages")
-        unsettled = len(self._world.fleet.deliveries_of(host))
-        if unsettled > (UNSETTLED_SHARE + 1) * settings.concurrency:
-            self._watch.add(f"{host} has {unsettled} messages that are not settled")
+        late = self._world.loop.time() - self.stopped.get(host, inf) - settings.drain_seconds
+        if late > DRAIN_SLACK + self._frozen_seconds:
+            self._watch.add(f"{host} still works {late:.1f} s after the end of its drain time")
         try:
             yield
         except PaymentUnavailable:

@@ -79,7 +79,7 @@ class StormyWorld(World):
         self._plan = plan
         super().__init__(loop, plan.seed, rules)
         self.watch = Watch(self.provider, loop.time)
-        self.holding = Holding(self, self.watch)
+        self.holding = Holding(self, self.watch, plan.frozen_seconds)
 
     def adapters(self, host: Host, *, sweeps: bool, clock: Clock | None = None) -> Adapters:
         adapters = super().adapters(host, sweeps=sweeps, clock=clock)
@@ -106,6 +106,7 @@ class Life:
         self.letters = Letters(world.queue)
         self.machines = Machines(world, plan)
         self.happenings = Happenings(world, plan, self.watch, self.machines, self.letters)
+        world.holding.stopped = self.happenings.stopped
         self.shoppers = Shoppers(world, plan, self.watch)
         self.operators = Operators(world)
         self.calm_at = 0.0

@@ -34,6 +34,10 @@ class Link:
         """Return whether the queue refuses this entry of a batch."""
         return False
 
+    def refuses_deletion(self) -> bool:
+        """Return whether the queue refuses this entry of a batch of deletions."""
+        return False
+
     def undeletes(self) -> bool:
         """Return whether the queue delivers a message again that is being deleted."""
         return False

@@ -154,7 +154,7 @@ def judge(mutant: Mutant | None, seeds: int = SEEDS) -> Result:
         if mutant is not None:
             _import_changed(mutant)
         campaign = importlib.import_module("tests.simulation.campaign")
-        found = campaign.play_until_failure(map(str, range(1, seeds + 1)))
+        found = campaign.play_until_failure(campaign.themes_first(range(1, seeds + 1)))
     except Exception as error:  # noqa: BLE001 - the services cannot be imported with the change
         found = f"the import: {type(error).__name__}: {error}"
     outcome = Outcome.SURVIVED if found is None else Outcome.KILLED

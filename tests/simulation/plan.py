@@ -46,6 +46,7 @@ RATES: Mapping[Fault, float] = {
     Fault.UNEXPECTED: 0.02,
     Fault.UNREADABLE: 0.02,
     Fault.REFUSED_ENTRY: 0.2,
+    Fault.REFUSED_DELETION: 0.3,
     Fault.DUPLICATE: 0.4,
     Fault.UNDELETED: 0.3,
     Fault.EXPIRED: 0.3,

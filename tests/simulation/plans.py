@@ -120,7 +120,7 @@ UNSOUND = frozenset(
     }
 )
 
-OF_MESSAGES = frozenset({Fault.REFUSED_ENTRY, Fault.UNDELETED, Fault.EXPIRED})
+OF_MESSAGES = frozenset({Fault.REFUSED_ENTRY, Fault.REFUSED_DELETION, Fault.UNDELETED, Fault.EXPIRED})
 """Faults of single messages, which are met at every border."""
 FREEZES = frozenset({EventKind.FREEZE_API, EventKind.FREEZE_PROCESSOR})
 

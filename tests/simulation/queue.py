@@ -104,6 +104,8 @@ class StandardQueue:
         """Entries of deletes that machines were told to have failed, by message."""
         self.broken_limits: set[str] = set()
         """Requests beyond SQS's limits."""
+        self.answering: Counter[str] = Counter()
+        """Messages on their way to each machine."""
         self.polled_at: dict[str, float] = {}
         """Time of each machine's last poll."""
         self.answers = asyncio.Event()

@@ -1,7 +1,7 @@
 """The queue's port for one machine."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from order_shared.messaging.queue import (
@@ -73,13 +73,17 @@ class QueueClient:
             await self._queue.wait_for_messages(left)
         if not taken:
             self._queue.history.note(What.EMPTY_POLL, by=self._link.host)
-        await self._link.call(lambda: None)
+        self._queue.answering[self._link.host] += len(taken)
+        try:
+            await self._link.call(lambda: None)
+        finally:
+            self._queue.answering[self._link.host] -= len(taken)
         return taken
 
     async def delete(self, receipts: Sequence[str]) -> list[EntryFailure]:
         def remove() -> list[EntryFailure]:
             self._ensure_up()
-            failures = self._refused(len(receipts))
+            failures = self._refused(len(receipts), lambda: self._link.refuses_entry() or self._link.refuses_deletion())
             refused = {failure.index for failure in failures}
             for index, receipt in enumerate(receipts):
                 if index not in refused and not self._queue.remove(
@@ -126,8 +130,9 @@ class QueueClient:
     async def ping(self) -> None:
         await self._link.call(self._ensure_up)
 
-    def _refused(self, entries: int) -> list[EntryFailure]:
-        return [EntryFailure(index, "InternalError") for index in range(entries) if self._link.refuses_entry()]
+    def _refused(self, entries: int, refuses: Callable[[], bool] | None = None) -> list[EntryFailure]:
+        refuses = refuses or self._link.refuses_entry
+        return [EntryFailure(index, "InternalError") for index in range(entries) if refuses()]
 
     def _ensure_up(self) -> None:
         if self._queue.down:
