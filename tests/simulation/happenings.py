@@ -52,6 +52,7 @@ class Happenings:
         self.stock = {sku: sum(units) for sku, units in plan.stock.items()}
         self.drains: list[Drain] = []
         self._changed_payments: set[int] = set()
+        self._silent_until = float("-inf")
         self.stopped: dict[str, float] = {}
         """Time at which a machine was told to stop."""
 
@@ -87,11 +88,16 @@ class Happenings:
         host, started = processor.host.name, self._world.loop.time()
         self.stopped[host] = started
         again = self._start(self._stop_again(processor))
-        await self._world.fleet.stop_processor(processor)
+        try:
+            await self._world.fleet.stop_processor(processor)
+        except Exception as error:  # noqa: BLE001 - whatever it is, a drain ends without an error
+            self._watch.add(f"{host} ended with {error!r:.150}")
         again.cancel()
         cancelled = started + self._world.processor_settings.drain_seconds  # with the answer of an open poll
         held = self._world.queue.held_by(host)
         kept = [order_id for order_id, received_at in held if abs(received_at - cancelled) > CANCEL_SECONDS]
+        if self._was_silent(started):
+            kept = []
         self.drains.append(Drain(host, self._world.loop.time() - started, kept=kept))
 
     async def _stop_again(self, processor: Any) -> None:
@@ -131,6 +137,16 @@ class Happenings:
         self._world.queue.answers.clear()
         await asyncio.sleep(event.seconds)
         self._world.queue.answers.set()
+
+    async def silence_queue(self, event: Event) -> None:
+        self._world.queue.settles.clear()
+        await asyncio.sleep(event.seconds)
+        self._world.queue.settles.set()
+        self._silent_until = self._world.loop.time()
+
+    def _was_silent(self, since: float) -> bool:
+        """Return whether the queue left a settlement without an answer at some time since then."""
+        return not self._world.queue.settles.is_set() or self._silent_until > since
 
     async def stop_tables(self, event: Event) -> None:
         self._world.tables.down = True
@@ -261,6 +277,7 @@ HAPPENINGS: Mapping[EventKind, Callable[[Happenings, Event], Coroutine[Any, Any,
     EventKind.FREEZE_PROCESSOR: Happenings.freeze_processor,
     EventKind.QUEUE_DOWN: Happenings.stop_queue,
     EventKind.QUEUE_HANGS: Happenings.hang_polls,
+    EventKind.QUEUE_SILENT: Happenings.silence_queue,
     EventKind.TABLES_DOWN: Happenings.stop_tables,
     EventKind.PROVIDER_DOWN: Happenings.stop_provider,
     EventKind.REFUSED_CALLS: Happenings.refuse_calls,

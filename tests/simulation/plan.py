@@ -54,7 +54,7 @@ RATES: Mapping[Fault, float] = {
 }
 """Highest rate of each kind."""
 
-OF_THEMES = frozenset({EventKind.QUEUE_HANGS, EventKind.PAYMENT_TAKEN})
+OF_THEMES = frozenset({EventKind.QUEUE_HANGS, EventKind.QUEUE_SILENT, EventKind.PAYMENT_TAKEN})
 """Kinds of event that only themes have."""
 OF_STORMS = tuple(kind for kind in EventKind if kind not in OF_THEMES)
 

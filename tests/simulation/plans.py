@@ -94,6 +94,7 @@ class EventKind(StrEnum):
     FREEZE_PROCESSOR = "processor frozen"
     QUEUE_DOWN = "queue down"
     QUEUE_HANGS = "polls without an answer"
+    QUEUE_SILENT = "settlements without an answer"
     TABLES_DOWN = "tables down"
     PROVIDER_DOWN = "provider down"
     REFUSED_CALLS = "provider refuses a call"
@@ -116,6 +117,7 @@ UNSOUND = frozenset(
         EventKind.FREEZE_PROCESSOR,
         EventKind.QUEUE_DOWN,
         EventKind.QUEUE_HANGS,
+        EventKind.QUEUE_SILENT,
         EventKind.TABLES_DOWN,
     }
 )

@@ -111,6 +111,9 @@ class StandardQueue:
         self.answers = asyncio.Event()
         """Polls get no answer while this is not set."""
         self.answers.set()
+        self.settles = asyncio.Event()
+        """Deletions and changes of visibility get no answer while this is not set."""
+        self.settles.set()
         self._deleted: set[str] = set()
         self._of_no_order: set[str] = set()
         self._now = now

@@ -95,6 +95,7 @@ class QueueClient:
         self._queue.limit(len(receipts), "delete")
         failed = range(len(receipts))
         try:
+            await self._queue.settles.wait()
             failures = await self._link.call(remove)
             failed = [failure.index for failure in failures if not failure.gone]  # type: ignore[assignment]
         finally:
@@ -114,6 +115,7 @@ class QueueClient:
         self._queue.limit(len(changes), "change_visibility")
         for each in changes:
             self._queue.on_hide(each.receipt, each.seconds, self._link.host)
+        await self._queue.settles.wait()
         return await self._link.call(change)
 
     async def depth(self) -> Depth:
