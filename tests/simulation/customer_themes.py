@@ -88,6 +88,7 @@ def scarce(plan: Plan, dice: Random) -> Plan:
 
 
 def twins(plan: Plan, dice: Random) -> Plan:
+    is_faulty = plan.turn % 2 == 1
     first = order(0, dice, at=0.0)
     orders = (
         order(
@@ -114,8 +115,8 @@ def twins(plan: Plan, dice: Random) -> Plan:
         ),
         stock=dict.fromkeys(SKUS, (200,)),
         apis=2,
-        api={"cancel_window": timedelta(seconds=3)},
-        rates={Fault.LOST_RESPONSE: 0.1, Fault.LOST_REQUEST: 0.1} if plan.turn % 2 else {},
+        api={"cancel_window": timedelta(seconds=3), **({"accept_deadline_seconds": 1.0} if is_faulty else {})},
+        rates={Fault.LOST_RESPONSE: 0.1, Fault.LOST_REQUEST: 0.1, Fault.SLOW: 0.2} if is_faulty else {},
         borders=frozenset({Border.TABLES}),
     )
 

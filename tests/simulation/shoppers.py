@@ -264,6 +264,8 @@ class Shoppers:
             return Answer()
         error = asked.exception()
         if error is None:
+            if asked.result() is None:
+                self._wrong("a request was answered by nothing")
             return Answer(asked.result())
         if isinstance(error, PlatformError) and not isinstance(error, StorageUnavailable):
             return Answer(refused=error)
