@@ -32,7 +32,26 @@ from tests.chaos.mutation import ROOT, Mutant, Outcome, Result, console, report
 from tests.simulation.exempt import EXEMPT, NOT_SIMULATED
 
 SEEDS = 50
-OTHERS_PACKAGES = ("botocore.retries.quota", "fastapi", "prometheus_client", "pydantic_settings", "stripe", "structlog")
+OTHERS_PACKAGES = (
+    "aiodynamo.operations",
+    "aiohttp.web",
+    "botocore.retries.quota",
+    "concurrent.futures.process",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "fastapi.openapi.utils",
+    "httptools",
+    "httpx2",
+    "iso4217",
+    "itsdangerous",
+    "jwt",
+    "prometheus_client",
+    "pydantic_settings",
+    "stripe",
+    "stripe._payment_intent",
+    "structlog",
+    "unittest.mock",
+)
+"""Packages of others, imported once for all mutants."""
 NOTHING = Mutant(Path(), 0, 0, 0, "nothing changed", "")
 
 STORAGE = ("orders", "order_items", "inventory", "idempotency_records", "item_schema")
