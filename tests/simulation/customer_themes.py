@@ -7,7 +7,7 @@ from random import Random
 from devstack.payments.bank import Token
 from tests.simulation.faults import Fault
 from tests.simulation.history import Border
-from tests.simulation.plans import SKUS, EventKind, Plan, Probe, Theme
+from tests.simulation.plans import PROBES, RARE, SKUS, EventKind, Plan, Probe, Theme
 from tests.simulation.theme_parts import TOKENS, events, order, sound
 
 
@@ -18,27 +18,30 @@ def quiet(plan: Plan, dice: Random) -> Plan:
             dice,
             reference=f"PO-{number}" if dice.random() < 0.5 else None,
             cancels_after=dice.uniform(0.0, 2.0) if dice.random() < 0.3 else None,
-            probes=tuple(probe for probe in Probe if dice.random() < 0.3),
+            probes=tuple(probe for probe in PROBES if dice.random() < 0.3),
         )
         for number in range(8)
     )
-    return sound(plan, Theme.QUIET, orders)
+    rare = order(8, dice, quantities={RARE: 1}, probes=(Probe.UNSOLD,))
+    return sound(plan, Theme.QUIET, (*orders, rare), stock=dict.fromkeys((*SKUS, RARE), (40, 40)))
 
 
 def cancels(plan: Plan, dice: Random) -> Plan:
+    tokens = (None, Token.WORKS, Token.WORKS, Token.FAILS_ONCE)
     orders = (
         order(
             number,
             dice,
-            token=dice.choice((None, Token.WORKS, Token.WORKS, Token.DECLINED, Token.DECLINED, Token.FAILS_ONCE)),
-            cancels_after=dice.choice((dice.uniform(0.0, 1.6), dice.uniform(0.6, 1.3))),
+            token=Token.DECLINED if number % 5 < 3 else dice.choice(tokens),
+            cancels_after=5.0 if number % 5 < 2 else dice.choice((dice.uniform(0.0, 1.6), dice.uniform(0.6, 1.3))),
+            cancels_in_undo=number % 5 < 2,
             cancels_twice=dice.random() < 0.5,
             cancels_at_once=dice.random() < 0.5,
-            if_match=dice.random() < 0.5,
+            if_match=number % 5 >= 2 and dice.random() < 0.5,
             probes=(Probe.OTHER_VERSION,) if dice.random() < 0.3 else (),
             reference=f" PO-{number}",
         )
-        for number in range(16)
+        for number in range(20)
     )
     return sound(
         plan,
@@ -82,7 +85,7 @@ def scarce(plan: Plan, dice: Random) -> Plan:
         events=happening,
         ways=(dice.choice((0.01, 0.05)), 0.01, 0.1),
         settings={"concurrency": 10},
-        writes=3 if plan.turn % 2 else None,
+        writes=3 if plan.turn % 4 == 2 else None,
         processors=2,
     )
 
@@ -99,9 +102,9 @@ def twins(plan: Plan, dice: Random) -> Plan:
             twin=dice.random() < 0.5,
             posts=dice.choice((1, 1, 2, 3)),
             reference=dice.choice((None, f"PO-{number}", f" PO-{number}")),
-            reference_taken=dice.random() < 0.3,
+            reference_taken=dice.random() < 0.6,
             key_used_before=dice.random() < 0.2,
-            probes=tuple(probe for probe in Probe if dice.random() < 0.5),
+            probes=tuple(probe for probe in PROBES if dice.random() < 0.5),
             cancels_after=dice.choice((None, 0.0, 6.0)),
         )
         for number in range(1, 7)

@@ -45,6 +45,11 @@ PARKED_MEANWHILE = (
 )
 NEVER_CANCELLED = "nobody cancels the result of an offered event"
 ENDS_AT_ONCE = "a cancelled heartbeat sends nothing more; waiting for it orders steps within one turn of the loop"
+CANCELLED_AT_ONCE = "a cancelled handling awaits nothing more: waiting for it orders steps within one turn of the loop"
+NO_PERMIT_NEEDED = "no poller takes a permit after `stop`"
+ONE_TOKEN = "a repeated write has the same token and succeeds; unit/api/test_http_orders.py -k response_was_lost"
+FEW_CHANGES = "an order loses its status `pending`, and then what makes it cancellable: the third round always has an answer"
+FIVE_CLASHES = "five orders of one customer would share five instants; unit/api/test_http_orders.py -k every_instant"
 WAITS_BETWEEN = "the wait between two deletes of one message only spares the queue; unit/shared/test_consumer.py"
 PACED = "decides only when an order that has to wait for the call rate is due; unit/processor/test_rescheduling.py"
 NO_READ = "without it, an order is read before its first attempt: a read more, and the same steps"
@@ -112,6 +117,13 @@ EXEMPT: Mapping[str, str] = {
     "consumer.Consumer.run: skipped  await asyncio.wait([heartbeat])": ENDS_AT_ONCE,
     "settlement.Settlement.acknowledge: skipped  "
     "await asyncio.sleep(full_jitter(attempt, base=0.1, cap=1.0))": WAITS_BETWEEN,
+    "consumer.Consumer._poll: skipped  self._permits.release() #2": NO_PERMIT_NEEDED,
+    "consumer.Consumer._finish: skipped  await asyncio.gather(*unfinished, return_exceptions=True)": CANCELLED_AT_ONCE,
+    "service.OrderService._place: always  order is None or earlier.subject != order.order_id": ONE_TOKEN,
+    "service.OrderService._place: dropped  "
+    'raise StorageUnavailable("too many concurrent requests with one idempotency key")': FIVE_CLASHES,
+    "service.OrderService.cancel: dropped  "
+    'raise StorageUnavailable(f"order {order_id} was changed by others in all {CANCEL_ROUNDS} a': FEW_CHANGES,
     'settlement._plain: without operand  "-"': HAS_DETAIL,
     "publisher.Publisher.offer: never  done.cancelled()": NEVER_CANCELLED,
     "publisher.Publisher._settle: skipped  on_settled(error)": LOGS_ONLY,

@@ -239,7 +239,7 @@ class Happenings:
         await _until_answered(adjust)
 
     async def raise_shards(self, event: Event) -> None:
-        """Two shopkeepers set the number of shards at the same time, each with a number of its own."""
+        """Shopkeepers set the number of shards at the same time, each with a number of its own."""
         sku = tuple(self._plan.stock)[event.which % len(self._plan.stock)]
         products = self._products(event)
         least = len(self._plan.stock[sku])
@@ -253,7 +253,7 @@ class Happenings:
                     self._watch.add(f"{shards} stock shards of {sku} were refused as too few")
                 raise
 
-        numbers = (least + event.which % 2, least + event.which % 3, least + 1)
+        numbers = (least + 2, least, least + 1 + event.which % 2, least + 1)
         await asyncio.gather(*(_until_answered(lambda number=number: put(number)) for number in numbers))  # type: ignore[misc]
 
     def _products(self, event: Event) -> ProductService:

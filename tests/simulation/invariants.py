@@ -191,8 +191,10 @@ def _change_faults(before: Item, after: Item) -> Iterator[str]:
         yield "became another order"
     if before["status"] in ENDED and "open_shard" not in before and after["status"] != before["status"]:
         yield f"went on from {before['status']} to {after['status']}"
-    if "cancel_requested_at" in before and "cancel_requested_at" not in after:
-        yield "forgot a request to cancel"
+    if "cancel_requested_at" in before and before["cancel_requested_at"] != after.get("cancel_requested_at"):
+        yield f"forgot a request to cancel, and has {after.get('cancel_requested_at')}"
+    if "cancel_requested_at" in after and "cancel_requested_at" not in before and before["status"] not in HOLDS_STOCK:
+        yield f"has a request to cancel, although it was {before['status']}"
 
 
 def _available(item: Json | None) -> int:

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from devstack.payments.bank import Token
 from tests.simulation.faults import Fault
-from tests.simulation.plans import SKEW_SECONDS, SKUS, STORM_SECONDS, Event, EventKind, OrderPlan, Plan, Probe, Theme
+from tests.simulation.plans import PROBES, SKEW_SECONDS, SKUS, STORM_SECONDS, Event, EventKind, OrderPlan, Plan, Theme
 from tests.simulation.themes import THEMES, TURNS
 
 
@@ -102,7 +102,7 @@ def _order(dice: Random, number: int) -> OrderPlan:
         cancels_after=_cancel(dice) if dice.random() < 0.4 else None,
         key_used_before=dice.random() < 0.1,
         if_match=dice.random() < 0.3,
-        probes=tuple(probe for probe in Probe if dice.random() < 0.1),
+        probes=tuple(probe for probe in PROBES if dice.random() < 0.1),
     )
 
 

@@ -34,6 +34,8 @@ class Theme(StrEnum):
 
 
 SKUS = ("TEA", "CUP")
+RARE = "RARE"
+"""Product that one customer of a theme orders, and that is not on sale for a while."""
 PLENTY = 1000
 STORM_SECONDS = 60.0
 """Time in which customers come, and everything fails that may. Then all is well again."""
@@ -44,10 +46,15 @@ class Probe(StrEnum):
     """Request that a customer makes once the order is placed, and that changes nothing."""
 
     REPEAT = "the same request again"
+    UNSOLD = "the same request again while its product is not on sale"
     OTHER_BODY = "the same key with another request"
     UNKNOWN_SKU = "an order of a product that does not exist"
     STRANGER = "a read by another customer, and by an administrator"
     OTHER_VERSION = "a cancellation of a version that the order does not have"
+
+
+PROBES = tuple(probe for probe in Probe if probe is not Probe.UNSOLD)
+"""Probes of any order; the other one needs a product that nobody else orders."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,15 @@ from aws_json_client import ServiceError
 from order_api.auth import Identity
 from order_api.order.exceptions import NotCancellable, VersionMismatch
 from order_api.order.service import ADMIN_SCOPE, PlaceOrder, PlaceResult
+from order_api.product.catalogue import FRESH_SECONDS, OVERDUE_SECONDS
 from order_shared.domain.errors import PlatformError, StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyKeyReused, RecordKind, record_key, to_seconds
 from order_shared.domain.inventory.exceptions import UnknownSku
 from order_shared.domain.order.exceptions import OrderNotFound, ReferenceTaken
 from order_shared.domain.order.models import Customer, Order
+from order_shared.storage.inventory import PRODUCT_RECORD, product_key
 from order_shared.storage.orders import reference_key
-from order_shared.tables import IDEMPOTENCY
+from order_shared.tables import IDEMPOTENCY, INVENTORY
 from tests.chaos.history import History as Told
 from tests.chaos.history import Outcome, Purchase, Verb
 from tests.memory_dynamo import ItemKey
@@ -96,6 +98,7 @@ class Shoppers:
             return
         if plan.cancels_in_undo:
             await self._world.until(lambda: self._is_undone(order_id), within=plan.cancels_after, every=0.05)
+            await asyncio.sleep(dice.uniform(0.0, 0.2))
         else:
             await asyncio.sleep(plan.cancels_after)
         identity = Identity(customer, frozenset())
@@ -207,6 +210,18 @@ class Shoppers:
         elif answer.result is not None and not (answer.result.replayed and answer.result.order.order_id == order_id):
             self._wrong(f"the repetition of {order_id} was answered by {answer.result.order.order_id}, as if new")
 
+    async def _repeat_unsold(self, request: PlaceOrder, order_id: str, dice: Random) -> None:
+        """Repeat the order once no API knows its products any more, and put them on sale again."""
+        await asyncio.sleep(FRESH_SECONDS + OVERDUE_SECONDS + PATIENCE_SECONDS)
+        tables = self._world.store.tables
+        keys = [ItemKey(INVENTORY.name, product_key(TENANT, sku), PRODUCT_RECORD) for sku in request.quantities]
+        removed = {key: tables.items[key] for key in keys}
+        for key in keys:
+            tables.store(key, None)
+        await self._repeat(request, order_id, dice)
+        for key, item in removed.items():
+            tables.store(key, item)
+
     async def _change_body(self, request: PlaceOrder, order_id: str, dice: Random) -> None:
         other = replace(request, quantities={sku: units + 1 for sku, units in request.quantities.items()})
         await self._expect(
@@ -281,6 +296,7 @@ class Shoppers:
 
 PROBES: dict[Probe, Callable[[Shoppers, PlaceOrder, str, Random], Coroutine[Any, Any, None]]] = {
     Probe.REPEAT: Shoppers._repeat,
+    Probe.UNSOLD: Shoppers._repeat_unsold,
     Probe.OTHER_BODY: Shoppers._change_body,
     Probe.UNKNOWN_SKU: Shoppers._ask_for_unknown,
     Probe.STRANGER: Shoppers._read_as_stranger,

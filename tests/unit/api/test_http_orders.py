@@ -369,6 +369,13 @@ class FaultyOrders(MemoryOrderRepository):
             raise error
 
 
+class ClashingOrders(MemoryOrderRepository):
+    """Let every new order of a customer meet another one of the same instant."""
+
+    async def add(self, order: Order, key_record: IdempotencyRecord, *, sent_reference: str | None = None) -> None:  # noqa: ARG002 - the repository's protocol
+        raise OrderInstantTaken(order.order_id)
+
+
 OUTAGE = StorageUnavailable("DynamoDB: timeout")
 
 
@@ -406,6 +413,14 @@ class TestFailure:
         assert (first.status_code, "Idempotent-Replayed" in first.headers) == (202, False)
         assert again.headers["Idempotent-Replayed"] == "true"
         assert stored == said == [first.json()["id"]]
+
+
+    async def test_an_order_that_meets_another_at_every_instant_is_refused_for_now(self) -> None:
+        async with open_api(ClashingOrders) as api:
+            await api.put_product("TEA")
+            response = await api.post_order(BODY)
+            assert not api.queue.messages
+        assert (response.status_code, response.json()["retryable"]) == (503, True)
 
 
 class TestCancel:
