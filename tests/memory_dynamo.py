@@ -118,7 +118,9 @@ class MemoryDynamo:
         holder = next((each for each in table.indexes if each.name == payload.get("IndexName")), table)
         names, values = payload["ExpressionAttributeNames"], payload["ExpressionAttributeValues"]
         if any("NULL" in values[name] for name in re.findall(VALUE, payload["KeyConditionExpression"])):
-            raise invalid("One or more parameter values were invalid: Condition parameter type does not match schema type")
+            raise invalid(
+                "One or more parameter values were invalid: Condition parameter type does not match schema type"
+            )
         collection = self._collections.get((_name(table, holder), values[":v0"]["S"]))
         if not collection:
             return []

@@ -48,7 +48,10 @@ ENDS_AT_ONCE = "a cancelled heartbeat sends nothing more; waiting for it orders 
 CANCELLED_AT_ONCE = "a cancelled handling awaits nothing more: waiting for it orders steps within one turn of the loop"
 NO_PERMIT_NEEDED = "no poller takes a permit after `stop`"
 ONE_TOKEN = "a repeated write has the same token and succeeds; unit/api/test_http_orders.py -k response_was_lost"
-FEW_CHANGES = "an order loses its status `pending`, and then what makes it cancellable: the third round always has an answer"
+LAST_RELEASE = "decides only whether the digest equals that of the last release; unit/shared/test_last_release.py"
+FEW_CHANGES = (
+    "an order loses its status `pending`, and then what makes it cancellable: the third round always has an answer"
+)
 FIVE_CLASHES = "five orders of one customer would share five instants; unit/api/test_http_orders.py -k every_instant"
 WAITS_BETWEEN = "the wait between two deletes of one message only spares the queue; unit/shared/test_consumer.py"
 PACED = "decides only when an order that has to wait for the call rate is due; unit/processor/test_rescheduling.py"
@@ -119,6 +122,7 @@ EXEMPT: Mapping[str, str] = {
     "await asyncio.sleep(full_jitter(attempt, base=0.1, cap=1.0))": WAITS_BETWEEN,
     "consumer.Consumer._poll: skipped  self._permits.release() #2": NO_PERMIT_NEEDED,
     "consumer.Consumer._finish: skipped  await asyncio.gather(*unfinished, return_exceptions=True)": CANCELLED_AT_ONCE,
+    "service.PlaceOrder.fingerprint: without operand  None": LAST_RELEASE,
     "service.OrderService._place: always  order is None or earlier.subject != order.order_id": ONE_TOKEN,
     "service.OrderService._place: dropped  "
     'raise StorageUnavailable("too many concurrent requests with one idempotency key")': FIVE_CLASHES,

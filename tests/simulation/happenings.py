@@ -208,7 +208,9 @@ class Happenings:
             return [
                 (order, order.payment.token)
                 for order in found
-                if order.payment.id in is_open and order.payment.token and "confirm" in provider.calls_of[order.order_id]
+                if order.payment.id in is_open
+                and order.payment.token
+                and "confirm" in provider.calls_of[order.order_id]
             ]
 
         if await self._world.until(lambda: bool(undone()), within=event.seconds, every=0.02):

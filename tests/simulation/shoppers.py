@@ -223,10 +223,14 @@ class Shoppers:
             tables.store(key, item)
 
     async def _change_body(self, request: PlaceOrder, order_id: str, dice: Random) -> None:
-        other = replace(request, quantities={sku: units + 1 for sku, units in request.quantities.items()})
-        await self._expect(
-            IdempotencyKeyReused, lambda machine: machine.service.place(other, KEY), f"{order_id}'s key", dice
-        )
+        more = {sku: units + 1 for sku, units in request.quantities.items()}
+        for other in (replace(request, quantities=more), replace(request, metadata={"note": "other"})):
+            await self._expect(
+                IdempotencyKeyReused,
+                lambda machine, other=other: machine.service.place(other, KEY),  # type: ignore[misc]
+                f"{order_id}'s key",
+                dice,
+            )
 
     async def _ask_for_unknown(self, request: PlaceOrder, order_id: str, dice: Random) -> None:
         other = replace(request, quantities={"NOTHING": 1}, reference=None)

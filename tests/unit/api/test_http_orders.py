@@ -14,6 +14,7 @@ from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.order.events import OrderCancelRequested, parse_event
+from order_shared.domain.order.exceptions import OrderInstantTaken
 from order_shared.domain.order.models import Customer, Order, Reason, ReasonCode
 from tests.fakes import MemoryOrderRepository
 from tests.unit.api.conftest import Api, open_api, problem_of
@@ -413,7 +414,6 @@ class TestFailure:
         assert (first.status_code, "Idempotent-Replayed" in first.headers) == (202, False)
         assert again.headers["Idempotent-Replayed"] == "true"
         assert stored == said == [first.json()["id"]]
-
 
     async def test_an_order_that_meets_another_at_every_instant_is_refused_for_now(self) -> None:
         async with open_api(ClashingOrders) as api:
