@@ -9,10 +9,11 @@ from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.messaging.consumer.settlement import DELETE_ATTEMPTS
 from tests.simulation.faults import Fault
 from tests.simulation.fleet import api_metrics, processor_metrics
-from tests.simulation.history import What
+from tests.simulation.history import Border, What
 from tests.simulation.invariants import Item
 from tests.simulation.plans import EventKind, OrderPlan, Theme
 from tests.simulation.rest import Rest
+from tests.simulation.settling import CRASHES
 
 QUIET_SECONDS = 2.0
 SWEEP_REQUESTS_SECONDS = 3.0
@@ -47,6 +48,7 @@ def count_faults(rest: Rest, counted: Counter[str]) -> Iterator[str]:
     """Return what was done too often, too late or not counted. `counted` is what the counters have gained."""
     orders = list(rest.world.store.orders.values())
     yield from _metric_faults(rest, counted, orders)
+    yield from _crash_faults(rest)
     yield from _drain_faults(rest)
     yield from _queue_faults(rest, counted)
     yield from _report_faults(rest)
@@ -82,6 +84,18 @@ def _metric_faults(rest: Rest, counted: Counter[str], orders: list[Order]) -> It
     for name, count in wanted.items():
         if not count - by_operators * (name == "order_ended_total") <= gained[name] <= count:
             yield f"{name} counts {gained[name]} of {count}"
+
+
+def _crash_faults(rest: Rest) -> Iterator[str]:
+    """Check that each handling that crashes at the provider is logged as crashed, whatever else fails meanwhile."""
+    rates, kinds = rest.plan.rates.keys(), {event.kind for event in rest.plan.events}
+    if kinds & {EventKind.KILL_PROCESSOR, EventKind.STOP_PROCESSOR} or not rates.isdisjoint(CRASHES):
+        return
+    if rates and Border.PROVIDER in rest.plan.borders:
+        return  # a machine that got no answer does not know of the crash
+    crashed, logged = rest.world.provider.crashes.total(), rest.book.lines["handler_crashed"]
+    if crashed != logged:
+        yield f"{crashed} handlings crashed, and {logged} are logged"
 
 
 def _parkings(life: list[tuple[float, dict[str, object]]]) -> Iterator[object]:

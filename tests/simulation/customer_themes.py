@@ -28,16 +28,18 @@ def quiet(plan: Plan, dice: Random) -> Plan:
 
 def cancels(plan: Plan, dice: Random) -> Plan:
     tokens = (None, Token.WORKS, Token.WORKS, Token.FAILS_ONCE)
+    in_undo = (5.0, 5.0)
+    waits = (in_undo, in_undo, (0.0, 1.6), (0.0, 0.0), (0.2, 1.0))
     orders = (
         order(
             number,
             dice,
             token=Token.DECLINED if number % 5 < 3 else dice.choice(tokens),
-            cancels_after=5.0 if number % 5 < 2 else dice.choice((dice.uniform(0.0, 1.6), dice.uniform(0.6, 1.3))),
+            cancels_after=dice.uniform(*waits[number % 5]),
             cancels_in_undo=number % 5 < 2,
             cancels_twice=dice.random() < 0.5,
             cancels_at_once=dice.random() < 0.5,
-            if_match=number % 5 >= 2 and dice.random() < 0.5,
+            if_match=number % 5 >= 2 and dice.random() < 0.7,
             probes=(Probe.OTHER_VERSION,) if dice.random() < 0.3 else (),
             reference=f" PO-{number}",
         )
@@ -131,7 +133,7 @@ def amounts(plan: Plan, dice: Random) -> Plan:
         order(
             number,
             dice,
-            token=dice.choice((Token.WORKS, Token.FAILS_ONCE, Token.FAILS_ONCE, Token.FAILS_ONCE)),
+            token=dice.choice((Token.WORKS, *[Token.FAILS_ONCE] * 3, Token.DECLINED)),
             cancels_after=dice.choice((None, 20.0, dice.uniform(0.0, 15.0))),
             cancels_in_undo=dice.random() < 0.7,
         )
@@ -147,7 +149,7 @@ def amounts(plan: Plan, dice: Random) -> Plan:
         plan,
         Theme.AMOUNTS,
         orders,
-        rates=rates if is_storm else {Fault.LOST_RESPONSE: 0.1},
+        rates=rates if is_storm else {Fault.LOST_RESPONSE: 0.2},
         borders=frozenset({Border.PROVIDER, Border.TABLES} if is_storm else {Border.PROVIDER}),
         events=events(*changes),
         ways=(0.004, 0.01, 1.0),

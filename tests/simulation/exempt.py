@@ -48,7 +48,9 @@ ENDS_AT_ONCE = "a cancelled heartbeat sends nothing more; waiting for it orders 
 CANCELLED_AT_ONCE = "a cancelled handling awaits nothing more: waiting for it orders steps within one turn of the loop"
 NO_PERMIT_NEEDED = "no poller takes a permit after `stop`"
 ONE_TOKEN = "a repeated write has the same token and succeeds; unit/api/test_http_orders.py -k response_was_lost"
-LAST_RELEASE = "decides only whether the digest equals that of the last release; unit/shared/test_last_release.py"
+LAST_RELEASE = "the digest of a request without metadata differs from the last release's only, and a run has one release"
+DELETED_LATER = "a message whose deletion waits at the end of the drain time is delivered again, and its order needs no step"
+ANOTHER_ROUND = "a cancellation of any version takes another round if the version changes meanwhile"
 FEW_CHANGES = (
     "an order loses its status `pending`, and then what makes it cancellable: the third round always has an answer"
 )
@@ -122,7 +124,11 @@ EXEMPT: Mapping[str, str] = {
     "await asyncio.sleep(full_jitter(attempt, base=0.1, cap=1.0))": WAITS_BETWEEN,
     "consumer.Consumer._poll: skipped  self._permits.release() #2": NO_PERMIT_NEEDED,
     "consumer.Consumer._finish: skipped  await asyncio.gather(*unfinished, return_exceptions=True)": CANCELLED_AT_ONCE,
+    "consumer.Consumer._release: skipped  await self._settlement.close()": DELETED_LATER,
+    "settlement.Settlement.close: skipped  "
+    "await asyncio.gather(self._deletes.close(), self._visibility_changes.close())": DELETED_LATER,
     "service.PlaceOrder.fingerprint: without operand  None": LAST_RELEASE,
+    "service.OrderService.cancel: never  versions is None": ANOTHER_ROUND,
     "service.OrderService._place: always  order is None or earlier.subject != order.order_id": ONE_TOKEN,
     "service.OrderService._place: dropped  "
     'raise StorageUnavailable("too many concurrent requests with one idempotency key")': FIVE_CLASHES,

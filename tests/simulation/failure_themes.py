@@ -15,8 +15,9 @@ FROZEN_SECONDS = 8.0
 
 
 def poison(plan: Plan, dice: Random) -> Plan:
-    orders = (order(number, dice, at=0.0, token=dice.choice((None, *PAID))) for number in range(4))
-    happening = events(*((EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(2)))
+    is_faulty = plan.turn % 2 == 1
+    orders = (order(number, dice, at=0.0, token=dice.choice((None, *PAID))) for number in range(8 if is_faulty else 4))
+    happening = events(*((EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(5 if is_faulty else 2)))
     settings = {"retry_cap_seconds": 2.0, "sweep_base_seconds": dice.choice((2.0, 5.0)), "sweep_interval_seconds": 1.0}
     return sound(
         plan,
@@ -24,7 +25,7 @@ def poison(plan: Plan, dice: Random) -> Plan:
         orders,
         events=happening,
         settings=settings,
-        rates={Fault.DUPLICATE: 0.5, Fault.UNDELETED: 0.5, Fault.UNEXPECTED: 0.1} if plan.turn % 2 else {},
+        rates={Fault.DUPLICATE: 0.8, Fault.UNDELETED: 0.8, Fault.UNEXPECTED: 0.25} if is_faulty else {},
         borders=frozenset({Border.TABLES}),
         storm_seconds=200.0,
         operators=True,
@@ -226,7 +227,7 @@ def frozen(plan: Plan, dice: Random) -> Plan:
             at=dice.uniform(0.0, 3.5),
             token=dice.choice((*PAID, Token.FAILS_ONCE)),
             quantities={SKUS[number % 2]: 4},
-            cancels_after=dice.uniform(0.0, 30.0) if dice.random() < 0.4 else None,
+            cancels_after=dice.uniform(0.0, 30.0) if dice.random() < 0.7 else None,
         )
         for number in range(24)
     )
