@@ -48,9 +48,16 @@ ENDS_AT_ONCE = "a cancelled heartbeat sends nothing more; waiting for it orders 
 CANCELLED_AT_ONCE = "a cancelled handling awaits nothing more: waiting for it orders steps within one turn of the loop"
 NO_PERMIT_NEEDED = "no poller takes a permit after `stop`"
 ONE_TOKEN = "a repeated write has the same token and succeeds; unit/api/test_http_orders.py -k response_was_lost"
-LAST_RELEASE = "the digest of a request without metadata differs from the last release's only, and a run has one release"
-DELETED_LATER = "a message whose deletion waits at the end of the drain time is delivered again, and its order needs no step"
+LAST_RELEASE = (
+    "the digest of a request without metadata differs from the last release's only, and a run has one release"
+)
+DELETED_LATER = (
+    "a message whose deletion waits at the end of the drain time is delivered again, and its order needs no step"
+)
 ANOTHER_ROUND = "a cancellation of any version takes another round if the version changes meanwhile"
+LOST_ONCE = "a lost delivery is not extended again"
+IN_VAIN = "a sweep of what was due before 1970 finds nothing: reads only"
+OF_PUBLISHER = "a run neither fills the buffer nor ends with full batches; unit/shared/test_publisher.py"
 FEW_CHANGES = (
     "an order loses its status `pending`, and then what makes it cancellable: the third round always has an answer"
 )
@@ -127,6 +134,11 @@ EXEMPT: Mapping[str, str] = {
     "consumer.Consumer._release: skipped  await self._settlement.close()": DELETED_LATER,
     "settlement.Settlement.close: skipped  "
     "await asyncio.gather(self._deletes.close(), self._visibility_changes.close())": DELETED_LATER,
+    "heartbeat.Heartbeat._extend: without operand  delivery.lost": LOST_ONCE,
+    "sweeper.Sweeper.sweep: never  before == 0": IN_VAIN,
+    'publisher.Publisher.offer: skipped  self._settle(event, on_settled, "buffer_full")': OF_PUBLISHER,
+    "publisher.Publisher.close: skipped  await self._batcher.close()": OF_PUBLISHER,
+    "publisher.Publisher.send: skipped  self._settle(event, on_settled, None)": LOGS_ONLY,
     "service.PlaceOrder.fingerprint: without operand  None": LAST_RELEASE,
     "service.OrderService.cancel: never  versions is None": ANOTHER_ROUND,
     "service.OrderService._place: always  order is None or earlier.subject != order.order_id": ONE_TOKEN,

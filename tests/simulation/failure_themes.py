@@ -52,7 +52,7 @@ def lost_messages(plan: Plan, dice: Random) -> Plan:
 
 def letters(plan: Plan, dice: Random) -> Plan:
     orders = (order(number, dice, cancels_after=dice.choice((None, 0.5))) for number in range(3))
-    faults = {Fault.LOST_REQUEST: 0.1, Fault.LOST_RESPONSE: 0.2, Fault.REFUSED_ENTRY: 0.3} if plan.turn % 2 else {}
+    faults = {Fault.LOST_REQUEST: 0.3, Fault.LOST_RESPONSE: 0.2, Fault.REFUSED_ENTRY: 0.6} if plan.turn % 2 else {}
     return sound(
         plan,
         Theme.LETTERS,
@@ -101,7 +101,7 @@ def outage(plan: Plan, dice: Random) -> Plan:
         Theme.OUTAGE,
         orders,
         events=events((EventKind.PROVIDER_DOWN, dice.uniform(0.0, 3.0), dice.choice((60.0, 150.0)), which)),
-        rates={Fault.LOST_RESPONSE: 0.15},
+        rates={Fault.LOST_RESPONSE: 0.15, **({Fault.REFUSED_DELETION: 0.6} if plan.turn % 2 else {})},
         borders=frozenset({Border.PROVIDER}),
         settings={"retry_cap_seconds": dice.choice((2.0, 20.0))},
         storm_seconds=160.0,

@@ -12,7 +12,7 @@ from order_shared.domain.order.exceptions import OutOfStock
 from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.messaging.consumer.consumer import UNSETTLED_SHARE
 from order_shared.storage.inventory import DynamoInventoryRepository, Moves
-from order_shared.storage.orders import NO_MOVES, DynamoOrderRepository
+from order_shared.storage.orders import NO_MOVES, DynamoOrderRepository, OpenOrder
 from tests.simulation.invariants import Watch
 from tests.simulation.world import World
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DRAIN_SLACK = 0.1
 """Seconds after the drain time in which a handling is cancelled."""
+SWEEP_SECONDS = 3.0
+"""Time in which a sweep ends that was under way when its machine was told to stop."""
 LIMIT = 100
 """DynamoDB's limit of the writes of a transaction."""
 
@@ -65,6 +67,8 @@ class Holding:
         delivery = self._world.fleet.delivery_at_work()
         if delivery is None:
             return
+        if delivery.message.receipt in self._world.queue.told_gone:
+            self._watch.add(f"{what}, although the queue has told that the message is gone")
         if delivery.lost:
             self._watch.add(f"{what}, although the message was known to be lost")
         if self._world.loop.time() >= delivery.held_until:
@@ -91,6 +95,12 @@ class Holding:
             self._short.discard(delivery)
             if after.status is not OrderStatus.REJECTED:
                 self._watch.add(f"{after.order_id} goes on, although there is proof that too little stock is left")
+
+    def sweeps(self) -> None:
+        """Check that no machine begins a sweep after it was told to stop."""
+        host = self._world.loop.host.name
+        if self._world.loop.time() - self.stopped.get(host, inf) > SWEEP_SECONDS:
+            self._watch.add(f"{host} reads the outbox, although it was told to stop")
 
     @contextmanager
     def calling(self, host: str, call: str) -> Iterator[None]:
@@ -120,6 +130,10 @@ class WatchedOrders(DynamoOrderRepository):
     """Orders as a machine reaches them. A change that customers or owners see needs the message of the order."""
 
     holding: Holding
+
+    async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+        self.holding.sweeps()
+        return await super().list_due(open_shard, before, limit)
 
     async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
         if (before.status, before.fence, before.payment.id, before.payment.undo) != (

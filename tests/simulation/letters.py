@@ -56,7 +56,9 @@ class Letters:
                 yield f"a message that is {reason} is not among the dead letters"
             elif found and once and len(found) != sum(body == other for _, other in self._sent):
                 yield f"a message that is {reason} is {len(found)} times among the dead letters"
-            if any(each.attributes.get("detail", "-") == "-" or not each.attributes["detail"].isascii() for each in found):
+            if any(
+                each.attributes.get("detail", "-") == "-" or not each.attributes["detail"].isascii() for each in found
+            ):
                 yield f"a dead letter that is {reason} has no detail that SQS takes"
         bodies = {body for _, body in self._sent}
         for letter in left:

@@ -125,7 +125,6 @@ UNSOUND = frozenset(
         EventKind.QUEUE_DOWN,
         EventKind.QUEUE_HANGS,
         EventKind.QUEUE_SILENT,
-        EventKind.TABLES_DOWN,
     }
 )
 
@@ -196,7 +195,8 @@ class Plan:
     def is_sound(self) -> bool:
         """Nothing is wrong with tables, queue and machines. Customers, the provider and operators may do anything."""
         meets_faults = bool(self.rates) and Border.TABLES in self.borders
-        return not meets_faults and self.table_units >= PLENTY and self.has_sound_queue
+        is_up = all(event.kind is not EventKind.TABLES_DOWN for event in self.events)
+        return not meets_faults and is_up and self.table_units >= PLENTY and self.has_sound_queue
 
     @property
     def has_sound_queue(self) -> bool:

@@ -111,6 +111,8 @@ class StandardQueue:
         self.answers = asyncio.Event()
         """Polls get no answer while this is not set."""
         self.answers.set()
+        self.told_gone: set[str] = set()
+        """Receipts of which a machine was told that their delivery is over."""
         self.settles = asyncio.Event()
         """Deletions and changes of visibility get no answer while this is not set."""
         self.settles.set()

@@ -116,7 +116,9 @@ class QueueClient:
         for each in changes:
             self._queue.on_hide(each.receipt, each.seconds, self._link.host)
         await self._queue.settles.wait()
-        return await self._link.call(change)
+        failures = await self._link.call(change)
+        self._queue.told_gone.update(changes[failure.index].receipt for failure in failures)
+        return failures
 
     async def depth(self) -> Depth:
         def count_messages() -> Depth:

@@ -84,6 +84,8 @@ class SettlingCheck:
         """Check a change of visibility that is about to be requested: none extends a message already released."""
         if seconds < self._world.processor_settings.visibility_seconds:
             self._released.add(receipt)
+        elif receipt in self._world.queue.told_gone:
+            self._watch.add(f"{by} extends a message that is gone")
         elif receipt in self._released:
             self._watch.add(f"{by} extends a message that it has released")
 
