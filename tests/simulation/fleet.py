@@ -80,7 +80,7 @@ class Fleet:
         return next((delivery for delivery in deliveries if delivery.task is task), None)
 
     def start_api(self, skew: timedelta = NO_SKEW) -> ApiMachine:
-        """Start an API whose wall clock is ahead by `skew`. Every second one stores orders without their history."""
+        """Start an API whose wall clock is ahead by `skew`. The first and every other one store no history."""
         host = self._new_host("api")
         clock = self._clocks[host.name] = VirtualClock(self._world.loop, skew)
         adapters = self._world.adapters(host, sweeps=False, clock=clock)
@@ -97,7 +97,7 @@ class Fleet:
             sweep_base=timedelta(seconds=settings.sweep_base_seconds),
             cancel_window=settings.cancel_window,
             accept_deadline=timedelta(seconds=settings.accept_deadline_seconds),
-            stores_history=len(self.apis) % 2 == 0,
+            stores_history=len(self.apis) % 2 == 1,
             on_accepted=metrics.accepted.inc,
             on_ended=metrics.order_ended,
             on_unreadable=metrics.unreadable,

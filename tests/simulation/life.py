@@ -27,7 +27,7 @@ from tests.simulation.logbook import Logbook, written_to
 from tests.simulation.loop import Deadlock, Host, Schedule, SimulationLoop, TooManySteps
 from tests.simulation.machines import Machines
 from tests.simulation.operators import Operators
-from tests.simulation.plans import Plan
+from tests.simulation.plans import Plan, Theme
 from tests.simulation.provider import ProviderRules
 from tests.simulation.queue import QueueRules
 from tests.simulation.rest import Rest, faults_at_rest
@@ -129,6 +129,8 @@ class Life:
         happening = [self._start(self.happenings.happen(event)) for event in self.plan.events]
         if self.plan.operators:
             happening.append(self._start(self.operators.operate(until=self.plan.storm_seconds)))
+        if self.plan.theme is not Theme.QUIET:
+            happening.append(self._start(self.operators.migrate(until=self.plan.storm_seconds)))
         await asyncio.sleep(self.plan.storm_seconds)
         await asyncio.gather(*happening)
         self._calm()

@@ -13,6 +13,7 @@ from tests.simulation.rules import OPERATOR
 from tests.simulation.world import World
 
 OPERATOR_SECONDS = 40.0
+MIGRATION_SECONDS = 0.4
 
 
 class Operators:
@@ -24,14 +25,22 @@ class Operators:
     async def operate(self, *, until: float) -> None:
         clock, host = VirtualClock(self._world.loop), Host(OPERATOR)
         adapters = self._world.adapters(host, sweeps=False, clock=clock)
-        migration = self._world.migration(host)
         while self._world.loop.time() + OPERATOR_SECONDS < until:
             await asyncio.sleep(OPERATOR_SECONDS)
             for order in await _tried(parked_orders.list_parked(adapters, 10)) or []:
                 act = parked_orders.reject if order.order_id in self._retried else parked_orders.retry
                 self._retried.add(order.order_id)
                 await _tried(act(adapters, self.trail, order, actor=OPERATOR, reason="simulated", at=clock()))
-            for item in self._world.order_items():
+
+    async def migrate(self, *, until: float) -> None:
+        """Give older orders their newest version, soon after they were stored.
+
+        An order whose payment call fails while it is migrated is not rescheduled, so it waits until its lease ends.
+        """
+        migration = self._world.migration(Host(OPERATOR))
+        while self._world.loop.time() + MIGRATION_SECONDS < until:
+            await asyncio.sleep(MIGRATION_SECONDS)
+            for item in self._world.older_orders():
                 await _tried(migration.rewrite(item))
 
     def rejected(self) -> list[str]:

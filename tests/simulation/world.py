@@ -25,7 +25,6 @@ from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.migrations import MigratedTable, Migration
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
-from order_shared.tables import ORDERS
 from tests.factories import make_product
 from tests.fakes import TABLES, MemoryInventoryRepository, MemoryStore
 from tests.memory_dynamo import Json
@@ -149,10 +148,10 @@ class World:
             await asyncio.sleep(every)
         return True
 
-    def order_items(self) -> list[dict[str, Any]]:
-        """Return the stored orders as a scan reads them."""
-        items = self.store.tables.items
-        return [dy2py(item, int) for key, item in items.items() if key.table == ORDERS.name]
+    def older_orders(self) -> list[dict[str, Any]]:
+        """Return the stored orders without a history and an owner, as a scan reads them."""
+        items = self.store.tables.items.values()
+        return [dy2py(item, int) for item in items if "timeline" in item and "lease_owner" not in item]
 
     @property
     def open_orders(self) -> list[Json]:
