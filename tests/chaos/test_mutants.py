@@ -137,15 +137,19 @@ def test_every_condition_of_an_order_is_found(real: list[Mutant]) -> None:
     in_items = [condition_of(mutant) for mutant in real if mutant.path == ITEMS]
     assert in_items == [
         "VERSIONS.known()",
+        'F("item_version").equals(ITEM_VERSION)',
+        "VERSIONS.known(TIMELINE_VERSION)",
         'F("customer_key").does_not_exist()',
         'F("cancel_requested_at").does_not_exist()',
         'F("status").is_in([str(status) for status in sorted(HOLDS_STOCK)])',
         'FIELDS["order_id"].equals(order.order_id)',
         'FIELDS["status"].equals(str(order.status))',
         'FIELDS["fence"].equals(order.fence)',
-        "OF_KNOWN_VERSION",
+        "form_condition(order)",
         'FIELDS["lease_owner"].equals(order.lease.owner)',
         "CANCEL_NOT_REQUESTED",
+        "STORES_HISTORY",
+        "STORES_TIMELINE",
     ]
     in_repository = {condition_of(mutant) for mutant in real if mutant.path == REPOSITORY}
     assert {

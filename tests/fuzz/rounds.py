@@ -23,8 +23,8 @@ GENEROUS = {"ORDER_RATE_LIMIT_PER_SECOND": "100000", "ORDER_RATE_LIMIT_BURST": "
 """So that most requests get beyond the limit of their tenant."""
 
 TENANT = "acme"
-ACT = "orders:act"
-"""Scope for the header Order-Customer, which generated requests have too."""
+MORE_SCOPES = "orders:act orders:admin"
+"""Scopes for the header Order-Customer, which generated requests have too, and for the orders of the tenant."""
 SKU = "TEA-GREEN-100"
 """The one of the document's examples: what is ordered there exists."""
 
@@ -54,7 +54,7 @@ class Round:
 def fuzzed_stack(state: Path) -> Iterator[Target]:
     """A stack with something to buy."""
     with running_stack(state, overrides=GENEROUS) as stack:
-        target = Target(stack.api, stack.issuer.token(TENANT, "ada", f"{ALL_SCOPES} {ACT}"))
+        target = Target(stack.api, stack.issuer.token(TENANT, "ada", f"{ALL_SCOPES} {MORE_SCOPES}"))
         headers = {"Authorization": f"Bearer {target.token}", "Idempotency-Key": "fuzz"}
         product = {"name": "Green tea, 100 g", "unit_price": 590, "currency": "EUR"}
         with httpx2.Client(base_url=target.api, headers=headers) as http:
