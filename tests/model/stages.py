@@ -234,7 +234,8 @@ STAGES = (
     ),
     Stage(
         name="transactions poisoned", takes=frozenset({"note_failure", "retry", "reject_pending"}),
-        orders=orders(1, None), make_life=TransactionsPoisoned, causes="handler_crashed|failed attempts",
+        orders=orders(1, None), make_life=TransactionsPoisoned,
+        causes="handler_crashed|handlings crashed|failed attempts",
     ),
     Stage(name="unreadable copies", takes=frozenset({"dead_letter"}), orders=orders(3), make_life=UnreadableCopies),
     Stage(
