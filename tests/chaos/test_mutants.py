@@ -150,6 +150,8 @@ def test_every_condition_of_an_order_is_found(real: list[Mutant]) -> None:
         "CANCEL_NOT_REQUESTED",
         "STORES_HISTORY",
         "STORES_TIMELINE",
+        'FIELDS["payment_id"].does_not_exist()',
+        'FIELDS["payment_id"].equals(order.payment.id)',
     ]
     in_repository = {condition_of(mutant) for mutant in real if mutant.path == REPOSITORY}
     assert {

@@ -400,6 +400,25 @@ class TestCarryingOn:
     def request(self, order: Order) -> Order:
         return order.request_cancel(order.updated_at + SECOND, due_at=to_millis(order.updated_at) + 1)
 
+    async def test_a_request_that_takes_effect_late_does_not_remove_a_newer_payment(self, storage: Storage) -> None:
+        """Owner, fence and status are still the same. A forgotten payment could be charged without its order."""
+        noted = (reserved := await self.reserved(storage)).with_payment("pi_old")
+        await storage.orders.move(reserved, noted)
+        without = await storage.orders.move(noted, noted.without_payment())
+        replaced = await storage.orders.move(without, without.with_payment("pi_new"))
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(noted, noted.without_payment())
+        assert (await self.stored(storage, reserved)).payment == replaced.payment
+
+    async def test_a_request_that_takes_effect_late_does_not_restore_an_older_payment(self, storage: Storage) -> None:
+        noted = (reserved := await self.reserved(storage)).with_payment("pi_old")
+        await storage.orders.move(reserved, noted)
+        without = await storage.orders.move(noted, noted.without_payment())
+        replaced = await storage.orders.move(without, without.with_payment("pi_new"))
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(reserved, noted)
+        assert (await self.stored(storage, reserved)).payment == replaced.payment
+
     async def test_a_takeover_excludes_the_former_owner(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         taken = reserved.take_over(owner="second", lease_until=reserved.updated_at + self.LEASE)

@@ -131,6 +131,13 @@ def form_condition(order: Order) -> Condition:
     return STORES_HISTORY if order.stores_history else STORES_TIMELINE
 
 
+def payment_condition(order: Order) -> Condition:
+    """Return the condition that the stored order has the payment of `order`, or none."""
+    if order.payment.id is None:
+        return FIELDS["payment_id"].does_not_exist()
+    return FIELDS["payment_id"].equals(order.payment.id)
+
+
 @cache
 def mutable_attributes(open_shards: int) -> Mapping[str, Callable[[Order], Any]]:
     """Return MUTABLE with `open_shard`, which is one of `open_shards` keys."""

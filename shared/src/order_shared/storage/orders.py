@@ -39,6 +39,7 @@ from order_shared.storage.order_items import (
     form_condition,
     history_items,
     item_key,
+    payment_condition,
     to_customer,
     to_item,
     to_order,
@@ -246,6 +247,8 @@ class DynamoOrderRepository:
         key = item_key(before.customer.key, before.created_at)
         expression = update_expression(before, after, self._open_shards)
         condition = unchanged_condition(before)
+        if before.payment.id != after.payment.id:  # a lost request of the same owner may take effect late
+            condition &= payment_condition(before)
         stock = self._stock_operations(before, after, moves)
         freed = self._freed_reference(before, after)
         if freed and before.reference != normal_reference(before.reference or ""):
