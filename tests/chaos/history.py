@@ -183,11 +183,12 @@ def _judge_payments(history: History, evidence: Evidence, verdict: Verdict) -> N
             verdict.add(
                 Fault.MONEY, f"{order.order_id} is {order.status}, {due} are due, {received} charged, {kept} kept"
             )
-        shown = order.payment_summary
-        told = (shown.captured, shown.refunded) if shown else (0, 0)
+        summary = order.payment_summary
+        shown = (summary.captured, summary.refunded) if summary else (0, 0)
         moved = (sum(received), sum(payment.refunded for payment in made))
-        if told != tuple(order.total if amount else 0 for amount in moved):
-            verdict.add(Fault.MONEY, f"{order.order_id} shows {told} as charged and refunded; the provider has {moved}")
+        if shown != tuple(order.total if amount else 0 for amount in moved):
+            detail = f"{order.order_id} shows {shown} as charged and refunded; the provider has {moved}"
+            verdict.add(Fault.MONEY, detail)
     for order_id, made in payments.items():
         if any(payment.received for payment in made):
             verdict.add(Fault.MONEY, f"money was taken for {order_id}, which is not there")

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from order_operations.target import Target
 from order_operations.tenant_orders import list_orders
-from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros, to_text
+from order_shared.domain.clock import to_text
 from order_shared.domain.money.currencies import format_amount
 from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.storage.orders import Window
@@ -28,7 +28,7 @@ def search_of(
 ) -> TenantSearch:
     return TenantSearch(
         tenant=tenant,
-        window=Window(start=max(since or EPOCH, EPOCH), end=until or from_micros(MAX_MICROS)),
+        window=Window.between(since, until),
         statuses=frozenset(map(OrderStatus, status)),
         customer=customer,
         reference=reference,

@@ -16,7 +16,16 @@ from aiodynamo.expressions import F, HashKey, KeyCondition, RangeKey
 from aiodynamo.operations import ConditionCheck, Delete, Put, Update
 
 from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
-from order_shared.domain.clock import EPOCH, MICROSECOND, Clock, from_text, to_text, utc_now
+from order_shared.domain.clock import (
+    EPOCH,
+    MAX_MICROS,
+    MICROSECOND,
+    Clock,
+    from_micros,
+    from_text,
+    to_text,
+    utc_now,
+)
 from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, record_key
 from order_shared.domain.order.exceptions import (
     InvalidOrderId,
@@ -53,6 +62,7 @@ if TYPE_CHECKING:
     from order_shared.aws.encoding import WriteOperation
 
 NO_MOVES: Mapping[str, Moves] = MappingProxyType({})
+END_OF_TIME = from_micros(MAX_MICROS)
 MAX_DUE_AT = 2**53
 """Upper bound of due times in epoch milliseconds, later than any real due time."""
 
@@ -74,6 +84,11 @@ class Window:
 
     start: datetime
     end: datetime
+
+    @classmethod
+    def between(cls, start: datetime | None, end: datetime | None) -> "Window":
+        """Return the window with these ends. None, or a start before 1970, stands for the first or last instant."""
+        return cls(start=max(start or EPOCH, EPOCH), end=end or END_OF_TIME)
 
     def beyond(self, position: datetime, *, descending: bool) -> "Window":
         """Return the part of the window that remains to be read after `position`."""

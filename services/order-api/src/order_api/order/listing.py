@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from order_api.order.exceptions import UnsupportedSort
-from order_shared.domain.clock import EPOCH, MAX_MICROS, from_micros, to_text
+from order_shared.domain.clock import to_text
 from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.storage.orders import OrderRepository, UnreadableOrder, Window
 
@@ -26,7 +26,6 @@ MAX_READS = 5
 """Maximum number of queries for one page. Each reads up to 1 MB, which limits the cost of large orders."""
 READ_GROWTH = 4
 """Factor by which the limit grows from query to query, so that rare matches need few round trips."""
-END_OF_TIME = from_micros(MAX_MICROS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class Listing:
 
     @property
     def window(self) -> Window:
-        return Window(start=max(self.start or EPOCH, EPOCH), end=self.end or END_OF_TIME)
+        return Window.between(self.start, self.end)
 
     @property
     def descending(self) -> bool:

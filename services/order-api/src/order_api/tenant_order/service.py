@@ -6,8 +6,8 @@ from datetime import datetime
 
 from order_api.cursors import CursorCodec, Page
 from order_api.order.exceptions import UnsupportedSort
-from order_api.order.listing import DEFAULT_SORT, END_OF_TIME, SORTS
-from order_shared.domain.clock import EPOCH, to_text
+from order_api.order.listing import DEFAULT_SORT, SORTS
+from order_shared.domain.clock import to_text
 from order_shared.domain.order.models import Order, OrderStatus
 from order_shared.storage.orders import Window
 from order_shared.storage.tenant_orders import TenantOrders, TenantSearch
@@ -36,7 +36,7 @@ class TenantListing:
     def search(self) -> TenantSearch:
         return TenantSearch(
             tenant=self.tenant,
-            window=Window(start=max(self.start or EPOCH, EPOCH), end=self.end or END_OF_TIME),
+            window=Window.between(self.start, self.end),
             statuses=self.statuses,
             customer=self.customer,
             reference=self.reference,
