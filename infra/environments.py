@@ -344,6 +344,9 @@ class Environment:
     stores_history: bool = True
     """Store new orders with their history. Set it to False for the first deployment over a release that cannot read it
     (docs/evolution.md)."""
+    former_message_types: bool = False
+    """Send messages with the types that the last release reads. Set it to True for the first deployment over it
+    (docs/evolution.md)."""
     deployment: Deployment = field(default_factory=Deployment)
     payments: Payments = field(default_factory=Payments)
     traces: Traces | None = None

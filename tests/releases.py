@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, TypeAdapter
 
 from order_shared.aws.dynamodb import Item
 from order_shared.domain.clock import from_text, to_text
-from order_shared.domain.order.events import EVENT_TYPES, Event, OrderPlaced, PlacedData, PlacedLine
 from order_shared.domain.order.history import HistoryEntry
 from order_shared.domain.order.ids import OrderId
+from order_shared.domain.order.messages import MESSAGE_TYPES, LineData, ProcessingData, ProcessingRequested, WorkMessage
 from order_shared.domain.order.models import (
     CHANGE_TO,
     Customer,
@@ -117,17 +117,17 @@ class NextPlacedData(BaseModel):
     """Breaking change: the customer is an object."""
 
     customer: NextCustomer
-    lines: tuple[PlacedLine, ...]
+    lines: tuple[LineData, ...]
     currency: str
     total: int
     stores_history: bool
 
 
-class NextOrderPlaced(BaseModel):
-    """`order.placed.v2`, as a next release might publish it."""
+class NextProcessingRequested(BaseModel):
+    """`order.processing_requested.v2`, as a next release might publish it."""
 
     specversion: Literal["1.0"] = "1.0"
-    type: Literal["order.placed.v2"] = "order.placed.v2"
+    type: Literal["order.processing_requested.v2"] = "order.processing_requested.v2"
     id: str
     subject: str
     time: Any
@@ -135,23 +135,25 @@ class NextOrderPlaced(BaseModel):
     data: NextPlacedData
 
     @classmethod
-    def of(cls, order: Order) -> "NextOrderPlaced":
-        said = OrderPlaced.of(order).model_dump(mode="json", exclude={"type"})
+    def of(cls, order: Order) -> "NextProcessingRequested":
+        said = ProcessingRequested.of(order).model_dump(mode="json", exclude={"type"})
         return cls.model_validate({**said, "data": {**said["data"], "customer": {"id": order.customer.stored_id}}})
 
 
-def as_placed(event: NextOrderPlaced) -> OrderPlaced:
-    data = PlacedData(
+def as_placed(event: NextProcessingRequested) -> ProcessingRequested:
+    data = ProcessingData(
         customer=event.data.customer.id,
         lines=event.data.lines,
         currency=event.data.currency,
         total=event.data.total,
         stores_history=event.data.stores_history,
     )
-    return OrderPlaced(id=event.id, subject=event.subject, time=event.time, tenantid=event.tenantid, data=data)
+    return ProcessingRequested(id=event.id, subject=event.subject, time=event.time, tenantid=event.tenantid, data=data)
 
 
-EVENT_TYPES_OF_NEXT_RELEASE: Mapping[str, TypeAdapter[Event]] = {
-    **EVENT_TYPES,
-    "order.placed.v2": cast("TypeAdapter[Event]", TypeAdapter(Annotated[NextOrderPlaced, AfterValidator(as_placed)])),
+MESSAGE_TYPES_OF_NEXT_RELEASE: Mapping[str, TypeAdapter[WorkMessage]] = {
+    **MESSAGE_TYPES,
+    "order.processing_requested.v2": cast(
+        "TypeAdapter[WorkMessage]", TypeAdapter(Annotated[NextProcessingRequested, AfterValidator(as_placed)])
+    ),
 }

@@ -78,6 +78,7 @@ class ServiceWorkspace(Workspace):
             "ORDER_DLQ_NAME": self.data.dead_letter_queue_name,
             "ORDER_HOME_REGION": self.environment.home,
             "ORDER_OPEN_SHARDS": str(self.environment.open_shards),
+            "ORDER_FORMER_MESSAGE_TYPES": str(self.environment.former_message_types).lower(),
             **self._tracing(),
         }
 

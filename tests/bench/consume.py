@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from order_shared.domain.inventory.models import Product
-from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.messages import ProcessingRequested
 from order_shared.domain.order.models import Customer, Order
 from tests.bench.figures import Figure, Say
 from tests.bench.machines import Lab, Machine, open_lab
@@ -222,4 +222,4 @@ def order_bodies() -> list[str]:
         )
         for number in range(BODIES)
     )
-    return [OrderPlaced.of(order).to_json() for order in orders]
+    return [ProcessingRequested.of(order).to_json() for order in orders]

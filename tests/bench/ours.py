@@ -13,7 +13,7 @@ import uvloop
 
 from order_processor.config import ProcessorSettings
 from order_processor.metrics import ProcessorMetrics
-from order_shared.domain.order.events import Event, OrderCancelRequested, OrderPlaced, parse_event
+from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested, WorkMessage, parse_message
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.delivery import Delivery, Handler
 from order_shared.runtime.adapters import open_adapters
@@ -27,15 +27,15 @@ async def do_nothing(_delivery: Delivery) -> None:
     count()
 
 
-async def _no_flow(_event: Event) -> None:
+async def _no_flow(_event: WorkMessage) -> None:
     count()
 
 
-FLOWS = {OrderPlaced: _no_flow, OrderCancelRequested: _no_flow}
+FLOWS = {ProcessingRequested: _no_flow, CancellationRequested: _no_flow}
 
 
 async def dispatch(delivery: Delivery) -> None:
-    event = parse_event(delivery.message.body)
+    event = parse_message(delivery.message.body)
     await FLOWS[type(event)](event)
 
 

@@ -11,7 +11,7 @@ import aiohttp
 
 from devstack.payments.options import API_KEY
 from order_shared.aws.dynamodb import Dynamo
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Order
 from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
@@ -72,7 +72,7 @@ class Books:
 
     async def publish(self, order: Order) -> None:
         """Send the message of an order once more."""
-        await asyncio.to_thread(self._send, event_of(order).to_json())
+        await asyncio.to_thread(self._send, message_of(order).to_json())
 
     def _send(self, body: str) -> None:
         url = self._sqs.get_queue_url(QueueName=self._queue.name)["QueueUrl"]

@@ -43,7 +43,7 @@ def module(last: str, this: str) -> Any:
 
 
 models = module("order.models", "domain.order.models")
-events = module("order.events", "domain.order.events")
+events = module("order.events", "domain.order.messages")
 clock = module("clock", "domain.clock")
 products = module("inventory.models", "domain.inventory.models")
 idempotency = module("idempotency", "domain.idempotency")
@@ -236,7 +236,7 @@ async def store(writer: Writer, tenant: str) -> list[dict[str, object]]:
             for step in steps:
                 order = await step(writer, order)
             if has_message:
-                await writer.adapters.queue.send([OutgoingMessage(events.event_of(order).to_json())])
+                await writer.adapters.queue.send([OutgoingMessage(events.message_of(order).to_json())])
             stored.append(
                 {"state": state, "has_message": has_message, "id": order.order_id, "status": str(order.status)}
             )
@@ -247,7 +247,7 @@ async def retry(writer: Writer, tenant: str, ids: list[str]) -> None:
     for order_id in ids:
         order = await writer.adapters.orders.get(models.Customer(tenant=tenant, id="ada"), order_id)
         order = await writer.unparked(order)
-        await writer.adapters.queue.send([OutgoingMessage(events.event_of(order).to_json())])
+        await writer.adapters.queue.send([OutgoingMessage(events.message_of(order).to_json())])
 
 
 async def parked(writer: Writer, tenant: str) -> list[str]:

@@ -106,7 +106,9 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Releases]:
         of_this = Release(stack, sources=str(last_release.ROOT), pythonpath=this, python=sys.executable)
         yield Releases(
             this=of_this,
-            expanding=replace(of_this, settings={"ORDER_STORES_HISTORY": "false"}),
+            expanding=replace(
+                of_this, settings={"ORDER_STORES_HISTORY": "false", "ORDER_FORMER_MESSAGE_TYPES": "true"}
+            ),
             last=Release(stack, sources=str(folder), pythonpath=last, python=str(last_release.PYTHON)),
         )
 

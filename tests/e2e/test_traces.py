@@ -52,7 +52,7 @@ async def trace_of(order_id: str, collector: Collector) -> str:
         return [
             span
             for span in list(collector.spans)
-            if span.name == "process order.placed.v1" and span.attributes["order.id"] == order_id
+            if span.name == "process order.processing_requested.v1" and span.attributes["order.id"] == order_id
         ]
 
     await eventually(lambda: bool(handled()), f"the trace of {order_id}")
@@ -68,7 +68,11 @@ def assert_one_tree(spans: list[Collected]) -> None:
         for span in spans
         if span.name != "dynamodb.BatchGetItem"  # prices: only if nobody asked in the last seconds
     ]
-    request, sending, handling = "POST /v1/orders", "send order.placed.v1", "process order.placed.v1"
+    request, sending, handling = (
+        "POST /v1/orders",
+        "send order.processing_requested.v1",
+        "process order.processing_requested.v1",
+    )
     assert sorted(below, key=repr) == sorted(
         [
             (None, API, request),

@@ -57,7 +57,9 @@ def variants() -> dict[str, Environment]:
         **choices(),
         "two-regions": two_regions,
         "failed-over": replace(two_regions, active_region=SECOND_REGION),
-        "own-certificate": replace(DEV, certificate_domain="orders.example.com", stores_history=False),
+        "own-certificate": replace(
+            DEV, certificate_domain="orders.example.com", stores_history=False, former_message_types=True
+        ),
         "linear": replace(PROD, deployment=Deployment(strategy=Strategy.LINEAR, step_percent=25.0, step_minutes=7)),
         "traced": replace(DEV, traces=Traces(collector="https://traces.internal.example.com")),
         "feature-on-instances": feature_of("feat-x", replace(DEV, capacity=Capacity.EC2)),

@@ -22,7 +22,7 @@ from order_processor.handlers import make_handler
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.money.currencies import WITHDRAWN_DECIMALS
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Order, OrderStatus
 from tests.factories import make_order, make_product
 from tests.unit.processor.conftest import World, delivery_with
@@ -83,7 +83,7 @@ class Till:
 
     async def handle(self, order: Order) -> Order:
         stored = await self.world.stored(order)
-        await make_handler(self.world.work)(delivery_with(event_of(stored).to_json()))
+        await make_handler(self.world.work)(delivery_with(message_of(stored).to_json()))
         return await self.world.stored(order)
 
     async def cancel(self, order: Order) -> None:

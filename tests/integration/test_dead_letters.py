@@ -16,7 +16,7 @@ from devstack.stack import KEY, REGION
 from order_operations.dead_letters import DeadLetters, QueueFailed
 from order_operations.letters import DeadLetter, Result
 from order_operations.target import Target
-from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.messages import ProcessingRequested
 from order_shared.domain.order.models import Customer, Order
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
@@ -71,7 +71,7 @@ class Office:
         return answer["MessageId"]
 
     def add_order_letter(self, order: Order, reason: str = "invalid_event") -> str:
-        return self.add_letter(OrderPlaced.of(order).to_json(), reason)
+        return self.add_letter(ProcessingRequested.of(order).to_json(), reason)
 
     def letters(self, client: Any = None, time: HandTime | None = None) -> DeadLetters:
         time = time or HandTime()
@@ -164,7 +164,7 @@ def test_list_shows_type_and_reason_and_makes_letters_visible_again(office: Offi
     readable, unreadable = office.add_order_letter(order), office.add_letter(UNREADABLE)
     listed = run("list")
     assert listed.exit_code == 0, listed.output
-    for text in (readable, unreadable, order.order_id, "order.placed.v1", "unreadable", "invalid_event"):
+    for text in (readable, unreadable, order.order_id, "order.processing_requested.v1", "unreadable", "invalid_event"):
         assert text in listed.output
     entries = {each["message_id"]: each for each in json.loads(run("list", "--output", "json").stdout)}
     assert entries[readable]["order_id"] == order.order_id
@@ -220,7 +220,7 @@ def test_a_redrive_by_id_leaves_the_others_visible(office: Office, environment: 
     assert REGION in done.output
     assert office.names.name in done.output
     assert office.dead() == {ids[0], ids[2]}
-    assert office.work() == [OrderPlaced.of(orders[1]).to_json()]
+    assert office.work() == [ProcessingRequested.of(orders[1]).to_json()]
     [record] = audit_of(environment, ids[1])
     assert (record.verb, record.reason, record.detail) == ("dlq.redrive", "repaired", orders[1].order_id)
     assert record.actor == environment.actor

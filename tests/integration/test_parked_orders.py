@@ -1,12 +1,14 @@
 """An operator's actions on parked orders, over every storage, and their audit trail."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from devstack.stack import local_session
 from order_operations.parked_orders import NotParked, list_parked, reject, retry
-from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, parse_event
+from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested, parse_message
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
 from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
@@ -64,9 +66,16 @@ async def test_a_retried_order_is_open_with_its_attempts_reset(desk: Desk) -> No
     stored = await desk.stored(order)
     assert (stored.parking, stored.schedule.sweeps) == (Parking(retried_at=order.created_at + LATER), 0)
     assert stored.status is OrderStatus.PENDING
-    assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderPlaced)
+    assert isinstance(parse_message(desk.queue.messages[0].message.body), ProcessingRequested)
     (operation,) = desk.audit.of(order.order_id)
     assert (operation.verb, operation.actor, operation.reason) == ("orders.retry", "op", "fixed")
+
+
+async def test_a_retry_sends_the_type_of_the_last_release_while_it_runs(desk: Desk) -> None:
+    order = await desk.parked()
+    adapters = replace(desk.adapters, former_message_types=True)
+    assert await retry(adapters, desk.audit, order, actor="op", reason="fixed", at=order.created_at + LATER)
+    assert json.loads(desk.queue.messages[0].message.body)["type"] == "order.placed.v1"
 
 
 async def test_with_sqs_down_a_retry_is_left_to_the_sweeper(desk: Desk) -> None:
@@ -92,7 +101,7 @@ async def test_an_order_that_holds_stock_is_cancelled_by_the_processor(desk: Des
     assert after == stored
     assert (stored.status, stored.parking.parked, stored.is_open) == (OrderStatus.RESERVED, None, True)
     assert stored.cancel_requested_at is not None
-    assert isinstance(parse_event(desk.queue.messages[0].message.body), OrderCancelRequested)
+    assert isinstance(parse_message(desk.queue.messages[0].message.body), CancellationRequested)
 
 
 async def test_an_order_that_is_not_parked_is_refused(desk: Desk) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
+from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested
 from order_shared.domain.order.models import Customer, Order
 from order_shared.messaging.queue import OutgoingMessage
 from tests.factories import NOON, make_order
@@ -18,15 +18,15 @@ def _absent() -> Order:
 
 
 def _changed(old: str, new: str) -> str:
-    return OrderPlaced.of(make_order(at=NOON, customer=STRANGER)).to_json().replace(old, new)
+    return ProcessingRequested.of(make_order(at=NOON, customer=STRANGER)).to_json().replace(old, new)
 
 
 LETTERS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("not_an_event", lambda: "{"),
-    ("unknown_type", lambda: _changed("order.placed.v1", "order.placed.v9")),
-    ("order_not_found", lambda: OrderPlaced.of(_absent()).to_json()),
+    ("unknown_type", lambda: _changed("order.processing_requested.v1", "order.processing_requested.v9")),
+    ("order_not_found", lambda: ProcessingRequested.of(_absent()).to_json()),
     ("order_not_found", lambda: _changed("", "")),
-    ("order_not_found", lambda: OrderCancelRequested.of(_absent()).to_json()),
+    ("order_not_found", lambda: CancellationRequested.of(_absent()).to_json()),
     ("invalid_event", lambda: _changed("ord_", "order-")),
 )
 """Reason and body of each kind."""

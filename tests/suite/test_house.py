@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from order_shared.domain.order.events import PlacedLine
+from order_shared.domain.order.messages import LineData
 from order_shared.domain.order.models import LINE_FIELDS
 from order_shared.naming import SERVICE_NAMES
 
@@ -88,7 +88,7 @@ def test_swappable_fields_are_found() -> None:
 
 
 def test_a_message_has_every_field_of_a_line() -> None:
-    assert tuple(PlacedLine.model_fields) == LINE_FIELDS
+    assert tuple(LineData.model_fields) == LINE_FIELDS
 
 
 def test_every_folder_of_tests_is_run_by_make_test() -> None:

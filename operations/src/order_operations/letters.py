@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from order_shared.domain.clock import from_micros
-from order_shared.domain.order.events import UnreadableEvent, parse_event
+from order_shared.domain.order.messages import UnreadableMessage, parse_message
 from order_shared.domain.order.models import Customer
 
 NO_REASON = "-"
@@ -69,8 +69,8 @@ def to_letter(message: Mapping[str, Any]) -> DeadLetter:
     """Convert a message of SQS, received with all its attributes, to a dead letter."""
     attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     try:
-        event = parse_event(message["Body"])
-    except UnreadableEvent:
+        event = parse_message(message["Body"])
+    except UnreadableMessage:
         event = None
     return DeadLetter(
         message_id=message["MessageId"],

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from order_shared.domain.clock import to_millis
 from order_shared.domain.errors import DomainError
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Order, OrderStatus, Reason, ReasonCode
 from order_shared.messaging.queue import OutgoingMessage, QueueUnavailable
 from order_shared.runtime.adapters import Adapters
@@ -39,7 +39,7 @@ async def list_parked(adapters: Adapters, limit: int) -> list[Order | Unreadable
 
 
 async def retry(adapters: Adapters, trail: AuditTrail, order: Order, *, actor: str, reason: str, at: datetime) -> bool:
-    """Unpark an order and publish its event. Return False if publishing failed; the sweeper then publishes the event.
+    """Unpark an order and send its message. Return False if this failed; the sweeper then sends the message.
 
     The action is recorded before the order is changed. Raises NotParked, StaleOrder, StorageUnavailable, and
     ClientError or BotoCoreError if the action cannot be recorded.
@@ -83,7 +83,8 @@ async def _unpark(adapters: Adapters, order: Order, at: datetime) -> Order:
 
 
 async def _publish(adapters: Adapters, order: Order) -> bool:
+    body = message_of(order).to_json(former_type=adapters.former_message_types)
     try:
-        return not await adapters.queue.send([OutgoingMessage(event_of(order).to_json())])
+        return not await adapters.queue.send([OutgoingMessage(body)])
     except QueueUnavailable:
         return False

@@ -20,7 +20,7 @@ INVENTORY = "local-inventory"
 
 
 def confirm(event: Any) -> Any:
-    """The order of an event `order.placed.v1` moves from pending to confirmed."""
+    """The order of an event `order.processing_requested.v1` moves from pending to confirmed."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
         "Update": {

@@ -13,8 +13,8 @@ import pytest
 from order_shared.domain.clock import to_text
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
-from order_shared.domain.order.events import OrderCancelRequested, parse_event
 from order_shared.domain.order.exceptions import OrderInstantTaken
+from order_shared.domain.order.messages import CancellationRequested, parse_message
 from order_shared.domain.order.models import Customer, Order, Reason, ReasonCode
 from tests.fakes import MemoryOrderRepository
 from tests.unit.api.conftest import Api, open_api, problem_of
@@ -77,7 +77,7 @@ class TestPlace:
         again = await api.post_order(BODY, headers=api.headers(customer="user+tag@example.com"))
         assert (again.json()["id"], again.headers["Idempotent-Replayed"]) == (order["id"], "true")
         await eventually(lambda: len(api.queue.messages) == 1)
-        event = parse_event(api.queue.messages[0].message.body)
+        event = parse_message(api.queue.messages[0].message.body)
         assert (event.data.customer, event.customer) == ("user%2Btag@example.com", stored.customer)
 
     async def test_work_is_offered_with_the_trace_of_the_request(self, api: Api) -> None:
@@ -85,14 +85,14 @@ class TestPlace:
         traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         order = (await api.post_order(BODY, headers={**api.headers(), "traceparent": traceparent})).json()
         await eventually(lambda: len(api.queue.messages) == 1)
-        event = parse_event(api.queue.messages[0].message.body)
+        event = parse_message(api.queue.messages[0].message.body)
         assert (event.subject, event.traceparent) == (order["id"], traceparent)
 
     async def test_a_malformed_trace_is_not_passed_on(self, api: Api) -> None:
         await api.put_product("TEA")
         await api.post_order(BODY, headers={**api.headers(), "traceparent": "rubbish"})
         await eventually(lambda: len(api.queue.messages) == 1)
-        assert parse_event(api.queue.messages[0].message.body).traceparent is None
+        assert parse_message(api.queue.messages[0].message.body).traceparent is None
 
     async def test_with_the_queue_down_orders_are_accepted_all_the_same(self, api: Api) -> None:
         await api.put_product("TEA")
@@ -392,7 +392,7 @@ class TestFailure:
             assert isinstance(api.orders, FaultyOrders)
             api.orders.error, api.orders.applied = error, applied
             first, again = await api.post_order(BODY), await api.post_order(BODY)
-        said = [parse_event(stored.message.body).subject for stored in api.queue.messages]
+        said = [parse_message(stored.message.body).subject for stored in api.queue.messages]
         return first, again, [order.order_id for order in api.store.orders.values()], said
 
     @pytest.mark.parametrize(("error", "status"), [(OUTAGE, 503), (ZeroDivisionError("a bug"), 500)], ids=repr)
@@ -449,7 +449,7 @@ class TestCancel:
         assert (response.status_code, response.json()["status"]) == (202, "confirmed")
         assert response.json()["cancel_requested_at"] == response.json()["updated_at"]
         await eventually(lambda: len(api.queue.messages) == 2)
-        assert isinstance(parse_event(api.queue.messages[1].message.body), OrderCancelRequested)
+        assert isinstance(parse_message(api.queue.messages[1].message.body), CancellationRequested)
         stored = await api.orders.get(Customer(tenant="acme", id="ada"), order_id)
         assert stored.cancel_requested_at is not None
         assert stored.is_open

@@ -5,7 +5,7 @@ from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from order_shared.domain.order.events import parse_event
+from order_shared.domain.order.messages import parse_message
 from order_shared.runtime.tracing import trace_id_of
 from tests.traces import Traces
 from tests.unit.api.conftest import Api, open_api
@@ -34,7 +34,7 @@ async def test_a_request_span_has_the_order_but_not_the_caller() -> None:
     assert [secret for secret in ("grace", "pm_card_visa", "a-reference", "key-1", "Bearer") if secret in text] == []
     (message,) = api.queue.messages
     assert request.context is not None
-    assert trace_id_of(parse_event(message.message.body).traceparent) == f"{request.context.trace_id:032x}"
+    assert trace_id_of(parse_message(message.message.body).traceparent) == f"{request.context.trace_id:032x}"
 
 
 async def test_the_query_string_is_not_recorded() -> None:
@@ -63,5 +63,5 @@ async def test_without_traces_a_cancellation_carries_the_one_its_request_names(a
     cancelling = {**api.headers(), "traceparent": f"00-{'b' * 32}-00f067aa0ba902b7-01"}
     await api.http.post(f"/v1/orders/{order_id}/cancel", headers=cancelling)
     await eventually(lambda: len(api.queue.messages) == 2)
-    said = [parse_event(each.message.body).traceparent for each in api.queue.messages]
+    said = [parse_message(each.message.body).traceparent for each in api.queue.messages]
     assert said == [placing["traceparent"], cancelling["traceparent"]]

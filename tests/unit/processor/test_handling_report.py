@@ -14,7 +14,7 @@ from order_processor.handlers import make_handler
 from order_processor.handling_report import HandlingReport
 from order_processor.payments.gateway import FailureReason, PaymentUnavailable
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.payments import PaymentCall
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
@@ -87,7 +87,7 @@ async def test_a_wrong_payment_key_shows_in_every_attempt_at_ten_paid_orders(wor
     queue, report = MemoryQueue(), HandlingReport()
     for _ in range(10):
         order = await world.accept(make_order(payment_token="pm_card_visa"))
-        await queue.send([OutgoingMessage(event_of(order).to_json())])
+        await queue.send([OutgoingMessage(message_of(order).to_json())])
     options = ConsumerOptions(wait=1, retry_base=0.01, retry_cap=0.01)
     consumer = Consumer(queue, make_handler(world.work), options, ConsumerMetrics(CollectorRegistry()), report.count)
     running = asyncio.create_task(consumer.run())

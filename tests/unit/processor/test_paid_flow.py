@@ -11,7 +11,7 @@ from order_processor.handlers import make_handler
 from order_processor.order.flows import DEFER_AFTER
 from order_processor.payments.gateway import PaymentUnavailable
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced, event_of
+from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested, message_of
 from order_shared.domain.order.models import Order, OrderStatus, ReasonCode, Schedule
 from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred, LeaseLost
@@ -37,7 +37,7 @@ async def accepted(world: World, token: str = WORKS, *, units: int = 10) -> Orde
 async def tell(world: World, order: Order, *, held: float = 30.0) -> None:
     """Deliver the message of an order that the sweeper would publish now."""
     stored = await world.stored(order)
-    await make_handler(world.work)(delivery_with(event_of(stored).to_json(), held=held))
+    await make_handler(world.work)(delivery_with(message_of(stored).to_json(), held=held))
 
 
 async def request_cancel(world: World, order: Order) -> None:
@@ -62,7 +62,7 @@ async def test_a_paid_order_is_reserved_charged_and_confirmed(world: World) -> N
 
 async def test_a_message_names_no_payment_token(world: World) -> None:
     order = await accepted(world)
-    assert WORKS not in OrderPlaced.of(order).to_json()
+    assert WORKS not in ProcessingRequested.of(order).to_json()
 
 
 async def test_an_order_that_costs_nothing_is_not_charged(world: World) -> None:
@@ -228,7 +228,7 @@ class TestCancel:
         order = await accepted(world)
         await tell(world, order)
         await request_cancel(world, order)
-        message = OrderCancelRequested.of(await world.stored(order)).to_json()
+        message = CancellationRequested.of(await world.stored(order)).to_json()
         for _ in range(3):
             await make_handler(world.work)(delivery_with(message))
         assert (total_charged(world, order), await world.available("TEA")) == (0, 10)
@@ -289,7 +289,7 @@ async def test_in_a_long_outage_a_message_is_acknowledged_before_sqs_dead_letter
     order = await world.accept(make_order(payment_token=WORKS))
     world.payments.unavailable = True
     handle = make_handler(world.work)
-    body = event_of(order).to_json()
+    body = message_of(order).to_json()
     with pytest.raises(PaymentUnavailable):
         await handle(delivery_with(body, receive_count=DEFER_AFTER - 1))
     with pytest.raises(Deferred) as deferred:

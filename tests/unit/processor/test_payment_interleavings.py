@@ -14,7 +14,7 @@ import pytest
 from order_processor.handlers import make_handler
 from order_processor.payments.gateway import PaymentDeclined, PaymentStatus, PaymentUnavailable
 from order_shared.domain.errors import PlatformError
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
 from order_shared.domain.order.payments import PaymentAttempts, PaymentCall, PaymentState, Undo, UndoKind
 from order_shared.messaging.delivery import Handler
@@ -47,7 +47,7 @@ async def accepted(world: World, token: str = WORKS, *, currency: str = "EUR", p
 
 async def handle(world: World, order: Order) -> None:
     stored = await world.stored(order)
-    await make_handler(world.work)(delivery_with(event_of(stored).to_json()))
+    await make_handler(world.work)(delivery_with(message_of(stored).to_json()))
 
 
 async def handle_until_ended(world: World, order: Order, clock: HandClock, *, deliveries: int = 12) -> Order:
@@ -152,7 +152,7 @@ class TestTwoWorkers:
         held = await reserved_with_payment(world, order)
         undone = held.begin_undo(Undo(UndoKind.REJECT, "card_declined"))
         world.work = replace(world.work, orders=RacedOrders(world.store, lambda: world.orders.move(held, undone)))
-        await make_handler(world.work)(delivery_with(event_of(held).to_json()))
+        await make_handler(world.work)(delivery_with(message_of(held).to_json()))
         await assert_ended_without_money(world, order, OrderStatus.REJECTED)
         assert world.payments.charged == {}
 
@@ -166,7 +166,7 @@ class TestTwoWorkers:
         world.payments.created.clear()  # the provider has forgotten the key: to create again would be another payment
         noted = held.with_payment(payment_id)
         world.work = replace(world.work, orders=RacedOrders(world.store, lambda: world.orders.move(held, noted)))
-        await make_handler(world.work)(delivery_with(event_of(held).to_json()))
+        await make_handler(world.work)(delivery_with(message_of(held).to_json()))
         assert (await assert_confirmed(world, order)).payment.id == payment_id
         assert len(world.payments.payments) == 1
 
@@ -510,7 +510,7 @@ async def test_killed_at_each_of_its_calls_the_order_ends_right(
         world.work = replace(world.work, clock=clock)
         order = await situation(world)
         clock.advance(AFTER_THE_LEASE)
-        body = event_of(await world.stored(order)).to_json()
+        body = message_of(await world.stored(order)).to_json()
         try:
             await dying(lambda world=world: make_handler(world.work), world, nth, after=after)(delivery_with(body))  # type: ignore[misc]
         except Crashed:

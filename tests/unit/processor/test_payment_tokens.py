@@ -8,7 +8,7 @@ import pytest
 from devstack.payments.bank import Token
 from order_processor.handlers import make_handler
 from order_shared.domain.errors import PlatformError
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from tests.factories import make_order, make_product
 from tests.unit.processor.conftest import World, delivery_with
 
@@ -37,7 +37,7 @@ async def test_an_order_with_the_token_ends_as_documented(world: World, token: T
         if not stored.is_open:
             break
         try:
-            await make_handler(world.work)(delivery_with(event_of(stored).to_json()))
+            await make_handler(world.work)(delivery_with(message_of(stored).to_json()))
         except PlatformError:
             continue  # the message is delivered again
     stored = await world.stored(order)

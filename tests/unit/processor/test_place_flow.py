@@ -7,7 +7,7 @@ import pytest
 
 from order_processor.handlers import make_handler
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order.messages import ProcessingRequested
 from order_shared.domain.order.models import MAX_ATTEMPTS, Order, OrderStatus, Parking, ReasonCode
 from order_shared.messaging.delivery import Deferred, Delivery, LeaseLost, Unprocessable
 from order_shared.storage.orders import reference_record
@@ -17,7 +17,7 @@ from tests.unit.processor.conftest import World, delivery_with
 
 
 def delivery_of(order: Order, *, receive_count: int = 1, held: float = 30.0) -> Delivery:
-    return delivery_with(OrderPlaced.of(order).to_json(), receive_count=receive_count, held=held)
+    return delivery_with(ProcessingRequested.of(order).to_json(), receive_count=receive_count, held=held)
 
 
 def order_of(*lines: tuple[str, int], shards: int = 1, reference: str | None = None) -> Order:
@@ -108,7 +108,7 @@ async def test_a_message_about_no_order_cannot_be_processed(world: World) -> Non
 
 
 def _renamed(body: str) -> str:
-    return body.replace("order.placed.v1", "order.unheard-of.v1")
+    return body.replace("order.processing_requested.v1", "order.unheard-of.v1")
 
 
 def _without_lines(body: str) -> str:
@@ -133,7 +133,7 @@ def _impossible_id(body: str) -> str:
 async def test_an_unreadable_message_cannot_be_processed(
     world: World, spoil: Callable[[str], str], reason: str
 ) -> None:
-    body = OrderPlaced.of(order_of(("TEA", 1))).to_json()
+    body = ProcessingRequested.of(order_of(("TEA", 1))).to_json()
     with pytest.raises(Unprocessable) as caught:
         await deliver(world, delivery_with(spoil(body)))
     assert caught.value.reason == reason

@@ -12,7 +12,7 @@ from order_processor.payments.gateway import FailureReason, PaymentPaused, Payme
 from order_processor.schedule import CAP, SweepSchedule
 from order_shared.domain.clock import to_millis
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import event_of
+from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Order, Schedule
 from order_shared.domain.order.payments import Charge
 from order_shared.messaging.delivery import Deferred
@@ -41,7 +41,7 @@ async def accepted(world: World, *, paid: bool = True) -> Order:
 
 
 async def deliver(world: World, order: Order, *, receive_count: int = 2) -> None:
-    delivery = delivery_with(event_of(order).to_json(), receive_count=receive_count)
+    delivery = delivery_with(message_of(order).to_json(), receive_count=receive_count)
     delivery.retry_in = RETRY_IN
     await make_handler(world.work)(delivery)
 

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from order_processor.schedule import CAP, JITTER, SweepSchedule
 from order_shared.domain.clock import to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import OrderPlaced, parse_event
+from order_shared.domain.order.messages import ProcessingRequested, parse_message
 from order_shared.domain.order.models import Order, Schedule
 from order_shared.messaging.queue import OutgoingMessage
 from order_shared.runtime.tracing import trace_id_of
@@ -37,8 +37,8 @@ async def test_a_republished_message_belongs_to_the_trace_of_its_request(outbox:
     outbox.clock.advance(timedelta(minutes=1))
     assert await outbox.sweeper(tracing=traces.tracing).sweep() == 1
     (message,) = outbox.queue.messages
-    assert trace_id_of(parse_event(message.message.body).traceparent) == trace_id_of(request)
-    sending = traces.spans["send order.placed.v1"]
+    assert trace_id_of(parse_message(message.message.body).traceparent) == trace_id_of(request)
+    sending = traces.spans["send order.processing_requested.v1"]
     assert sending.parent is not None
     assert f"{sending.parent.span_id:016x}" == "00f067aa0ba902b7"
 
@@ -48,8 +48,8 @@ async def test_an_overdue_order_is_republished(outbox: Outbox) -> None:
     outbox.clock.advance(BASE + JUST_AFTER)
     assert await outbox.sweeper().sweep() == 1
     (stored,) = outbox.queue.messages
-    event = parse_event(stored.message.body)
-    assert isinstance(event, OrderPlaced)
+    event = parse_message(stored.message.body)
+    assert isinstance(event, ProcessingRequested)
     assert event.order().lines == order.lines
     assert (await outbox.stored(order)).schedule.sweeps == 1
 

@@ -9,8 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from order_shared.documents import asyncapi
-from order_shared.domain.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, event_of, parse_event
 from order_shared.domain.order.ids import created_at_of
+from order_shared.domain.order.messages import (
+    ProcessingRequested,
+    UnreadableMessage,
+    message_of,
+    parse_message,
+)
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.consumer.options import ConsumerOptions
@@ -21,6 +26,7 @@ from tests.factories import NOON, make_order
 from tests.fakes import MemoryQueue
 from tests.waiting import eventually
 
+SENT_TYPES = asyncapi.SENT_TYPES
 DOCUMENT = asyncapi.document()
 
 
@@ -52,18 +58,18 @@ def test_every_reference_resolves() -> None:
 
 def test_amounts_have_64_bits() -> None:
     placed = DOCUMENT["components"]["schemas"]
-    assert placed["PlacedLine"]["properties"]["unit_price"]["format"] == "int64"
-    assert placed["PlacedData"]["properties"]["total"]["format"] == "int64"
+    assert placed["LineData"]["properties"]["unit_price"]["format"] == "int64"
+    assert placed["ProcessingData"]["properties"]["total"]["format"] == "int64"
 
 
-def test_every_supported_event_is_described_and_sent_to_the_work_queue() -> None:
-    assert set(DOCUMENT["channels"]["orders"]["messages"]) == set(EVENT_TYPES)
+def test_every_message_that_is_sent_is_described_and_sent_to_the_work_queue() -> None:
+    assert set(DOCUMENT["channels"]["orders"]["messages"]) == set(SENT_TYPES)
     for operation in DOCUMENT["operations"].values():
         if operation["channel"] == {"$ref": "#/channels/orders"}:
-            assert len(operation["messages"]) == len(EVENT_TYPES)
+            assert len(operation["messages"]) == len(SENT_TYPES)
 
 
-@pytest.mark.parametrize("name", [*EVENT_TYPES, "deadLetter"])
+@pytest.mark.parametrize("name", [*SENT_TYPES, "deadLetter"])
 def test_every_example_fits_its_schema(name: str) -> None:
     message = DOCUMENT["components"]["messages"][name]
     assert message["examples"]
@@ -72,10 +78,10 @@ def test_every_example_fits_its_schema(name: str) -> None:
         assert faults(DOCUMENT, message.get("headers", {}), example.get("headers", {})) == []
 
 
-@pytest.mark.parametrize("event_type", EVENT_TYPES)
+@pytest.mark.parametrize("event_type", SENT_TYPES)
 def test_every_example_is_an_event_that_the_processor_reads(event_type: str) -> None:
     (example,) = DOCUMENT["components"]["messages"][event_type]["examples"]
-    event = parse_event(json.dumps(example["payload"]))
+    event = parse_message(json.dumps(example["payload"]))
     assert event.type == event_type
     assert created_at_of(event.subject) == asyncapi.PLACED_AT
 
@@ -84,22 +90,22 @@ def test_every_example_is_an_event_that_the_processor_reads(event_type: str) -> 
 def test_sent_messages_fit_the_schema(reference: str | None) -> None:
     order = make_order(at=NOON, reference=reference)
     asked = order.confirm(NOON).request_cancel(NOON, due_at=0)
-    for event in (event_of(order), event_of(asked)):
+    for event in (message_of(order), message_of(asked)):
         assert faults(DOCUMENT, schema_of(event.type), json.loads(event.to_json())) == []
 
 
 @pytest.mark.parametrize("field", ["specversion", "type", "id", "subject", "time", "tenantid", "data"])
 def test_the_schema_requires_what_readers_require(field: str) -> None:
-    body = json.loads(OrderPlaced.of(make_order(at=NOON)).to_json())
+    body = json.loads(ProcessingRequested.of(make_order(at=NOON)).to_json())
     del body[field]
-    assert any(field in fault for fault in faults(DOCUMENT, schema_of("order.placed.v1"), body))
-    with pytest.raises(UnreadableEvent):
-        parse_event(json.dumps(body))
+    assert any(field in fault for fault in faults(DOCUMENT, schema_of("order.processing_requested.v1"), body))
+    with pytest.raises(UnreadableMessage):
+        parse_message(json.dumps(body))
 
 
 async def test_a_dead_letter_has_the_documented_attributes() -> None:
     async def refuse(_: Delivery) -> None:
-        raise Unprocessable("unknown_type", "'order.placed.v9'")
+        raise Unprocessable("unknown_type", "'order.processing_requested.v9'")
 
     queue = MemoryQueue()
     await queue.send([OutgoingMessage("{}")])

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from aws_json_client import DYNAMODB, Key, ResponseError, SignedTransport, StaticCredentials, Transport
 from aws_json_client.http import Request, Response
-from order_shared.domain.order.events import Event, event_of, parse_event
+from order_shared.domain.order.messages import WorkMessage, message_of, parse_message
 from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from order_shared.messaging.queue import ReceivedMessage
@@ -50,17 +50,17 @@ def span_id(span: ReadableSpan) -> str:
     return f"{span.context.span_id:016x}"
 
 
-def delivery_of(event: Event) -> Delivery:
+def delivery_of(event: WorkMessage) -> Delivery:
     return Delivery(
         ReceivedMessage(message_id="message-1", receipt="receipt-1", body=event.to_json(), receive_count=2, sent_at=0),
         held_until=0,
     )
 
 
-async def sent_by(tracing: SpanTracing, queue: MemoryQueue, traceparent: str | None) -> Event:
+async def sent_by(tracing: SpanTracing, queue: MemoryQueue, traceparent: str | None) -> WorkMessage:
     """Return the event as it is on the queue."""
-    await tracing.publisher(Publisher(queue)).send(event_of(make_order(traceparent=traceparent)))
-    return parse_event(queue.messages[-1].message.body)
+    await tracing.publisher(Publisher(queue)).send(message_of(make_order(traceparent=traceparent)))
+    return parse_message(queue.messages[-1].message.body)
 
 
 class TestWhenThereAreAny:
@@ -150,7 +150,7 @@ class TestTraceIds:
 class TestMessages:
     async def test_a_message_has_the_traceparent_of_its_sending(self, traces: Traces) -> None:
         event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
-        sending = traces.spans["send order.placed.v1"]
+        sending = traces.spans["send order.processing_requested.v1"]
         assert event.traceparent == f"00-{TRACE_ID}-{span_id(sending)}-01"
         assert (sending.kind, ids(sending)) == (SpanKind.PRODUCER, (TRACE_ID, "00f067aa0ba902b7"))
 
@@ -164,10 +164,10 @@ class TestMessages:
         event = await sent_by(traces.tracing, MemoryQueue(), CALLER)
         with traces.tracing.handling(event, delivery_of(event)):
             pass
-        handling = traces.spans["process order.placed.v1"]
+        handling = traces.spans["process order.processing_requested.v1"]
         assert (handling.kind, ids(handling)) == (
             SpanKind.CONSUMER,
-            (TRACE_ID, span_id(traces.spans["send order.placed.v1"])),
+            (TRACE_ID, span_id(traces.spans["send order.processing_requested.v1"])),
         )
         assert handling.attributes is not None
         assert (handling.attributes["order.id"], handling.attributes["messaging.aws_sqs.receive_count"]) == (
@@ -186,15 +186,15 @@ class TestMessages:
     @pytest.mark.parametrize("traceparent", [None, "rubbish"])
     async def test_a_message_without_a_trace_starts_one(self, traces: Traces, traceparent: str | None) -> None:
         event = await sent_by(traces.tracing, MemoryQueue(), traceparent)
-        _, parent = ids(traces.spans["send order.placed.v1"])
+        _, parent = ids(traces.spans["send order.processing_requested.v1"])
         assert trace_id_of(event.traceparent) is not None
         assert parent is None
 
     async def test_a_message_that_sqs_did_not_accept_is_an_error(self, traces: Traces) -> None:
         queue = MemoryQueue(refuse_next=1)
         publisher = traces.tracing.publisher(Publisher(queue))
-        assert await publisher.send(event_of(make_order())) is False
-        sending = traces.spans["send order.placed.v1"]
+        assert await publisher.send(message_of(make_order())) is False
+        sending = traces.spans["send order.processing_requested.v1"]
         assert sending.status.status_code is StatusCode.ERROR
 
     async def test_a_trace_that_is_not_sampled_stays_unsampled(self, traces: Traces) -> None:
@@ -250,10 +250,10 @@ class TestTheShare:
 
 class TestErrors:
     async def test_a_span_has_the_type_of_an_error_and_not_its_text(self, traces: Traces) -> None:
-        event = event_of(make_order())
+        event = message_of(make_order())
         with pytest.raises(ValueError, match="a-secret"), traces.tracing.handling(event, delivery_of(event)):
             raise ValueError("a-secret")
-        span = traces.spans["process order.placed.v1"]
+        span = traces.spans["process order.processing_requested.v1"]
         assert span.status.status_code is StatusCode.ERROR
         assert "ValueError" in span.to_json()
         assert "a-secret" not in span.to_json()

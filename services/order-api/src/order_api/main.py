@@ -28,7 +28,7 @@ from order_api.routes import ROUTES
 from order_api.server import make_server
 from order_api.tenant_order.service import TenantOrderService
 from order_shared.domain.clock import Clock, UniqueClock
-from order_shared.messaging.publisher import EventPublisher, Publisher
+from order_shared.messaging.publisher import MessagePublisher, Publisher
 from order_shared.runtime.adapters import Adapters, open_adapters
 from order_shared.runtime.config import load_settings
 from order_shared.runtime.logging import configure_logging
@@ -69,7 +69,12 @@ def create_app(
             aclosing(tracing),
         ):
             publisher = tracing.publisher(
-                Publisher(parts.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
+                Publisher(
+                    parts.queue,
+                    former_types=parts.former_message_types,
+                    on_batch=metrics.publish_batch.observe,
+                    on_failure=metrics.publish_failures.inc,
+                )
             )
             verifier = TokenVerifier(keys or _key_source(settings, http), token_rules(settings))
             app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle)
@@ -142,7 +147,7 @@ def _wire(
     settings: ApiSettings,
     adapters: Adapters,
     verifier: TokenVerifier,
-    publisher: EventPublisher,
+    publisher: MessagePublisher,
     metrics: ApiMetrics,
     clock: Clock,
     lifecycle: Lifecycle,

@@ -57,7 +57,12 @@ class Processor:
             backlog,
         )
         self._publisher = tracing.publisher(
-            Publisher(adapters.queue, on_batch=metrics.publish_batch.observe, on_failure=metrics.publish_failures.inc)
+            Publisher(
+                adapters.queue,
+                former_types=adapters.former_message_types,
+                on_batch=metrics.publish_batch.observe,
+                on_failure=metrics.publish_failures.inc,
+            )
         )
         self._sweeper = Sweeper(
             adapters.orders,

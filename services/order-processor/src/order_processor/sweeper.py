@@ -27,10 +27,10 @@ from order_processor.metrics import ProcessorMetrics
 from order_processor.schedule import SweepSchedule
 from order_shared.domain.clock import Clock, to_millis, to_text
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import event_of
 from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.domain.order.messages import message_of
 from order_shared.messaging.backlog import Backlog
-from order_shared.messaging.publisher import EventPublisher
+from order_shared.messaging.publisher import MessagePublisher
 from order_shared.messaging.queue import MAX_BATCH, Depth, QueueUnavailable
 from order_shared.storage.order_items import to_customer
 from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, OrderRepository
@@ -63,7 +63,7 @@ class RepublishResult(Enum):
 @dataclass(eq=False)
 class Sweeper:
     orders: OrderRepository
-    publisher: EventPublisher
+    publisher: MessagePublisher
     metrics: ProcessorMetrics
     _: KW_ONLY
     clock: Clock
@@ -195,7 +195,7 @@ class Sweeper:
             await self.orders.move(order, order.park(self.clock(), "overdue"))
             log.error("order_parked", order_id=order.order_id, reason="overdue")
             return RepublishResult.SKIPPED
-        if await self.publisher.send(event_of(order)):
+        if await self.publisher.send(message_of(order)):
             self.backlog.added()
             self.metrics.sweeps.inc()
             log.info("order_swept", order_id=order.order_id, sweeps=sweeps)

@@ -16,8 +16,14 @@ from pydantic_core import CoreSchema, core_schema
 
 from order_shared.domain.clock import from_text, to_millis
 from order_shared.domain.inventory.models import Product
-from order_shared.domain.order.events import EVENT_TYPES, Event, OrderCancelRequested, OrderPlaced
 from order_shared.domain.order.ids import OrderId
+from order_shared.domain.order.messages import (
+    MESSAGE_CLASSES,
+    MESSAGE_TYPES,
+    CancellationRequested,
+    ProcessingRequested,
+    WorkMessage,
+)
 from order_shared.domain.order.models import Customer, Order
 from order_shared.tables import order_queue
 
@@ -54,9 +60,12 @@ EXAMPLE_ORDER = replace(
 )
 """A newly placed order for the examples. Its id contains its creation time, as every order id does."""
 
-EXAMPLES: Mapping[str, Event] = {
-    "order.placed.v1": OrderPlaced.of(EXAMPLE_ORDER),
-    "order.cancel_requested.v1": OrderCancelRequested.of(
+SENT_TYPES = {name: MESSAGE_TYPES[name] for name in (each.model_fields["type"].default for each in MESSAGE_CLASSES)}
+"""Adapter of each message type that is sent. The types of the last release are read only."""
+
+EXAMPLES: Mapping[str, WorkMessage] = {
+    "order.processing_requested.v1": ProcessingRequested.of(EXAMPLE_ORDER),
+    "order.cancellation_requested.v1": CancellationRequested.of(
         EXAMPLE_ORDER.confirm(from_text("2026-01-31T09:05:00.250000Z")).request_cancel(
             from_text("2026-01-31T10:00:00.000000Z"), due_at=to_millis(PLACED_AT)
         ),
@@ -111,32 +120,32 @@ def document() -> dict[str, Any]:
         "channels": {"orders": _work_queue(), "deadLetters": _dead_letters()},
         "operations": _operations(),
         "components": {
-            "messages": {**{name: _message(name) for name in EVENT_TYPES}, "deadLetter": _dead_letter()},
+            "messages": {**{name: _message(name) for name in SENT_TYPES}, "deadLetter": _dead_letter()},
             "schemas": dict(sorted(payloads.items())),
         },
     }
 
 
 def _payload_schemas() -> dict[str, Any]:
-    """Return the schema of each event by type, and the schemas of their parts by model name."""
+    """Return the schema of each message by type, and the schemas of their parts by model name."""
     mode: JsonSchemaMode = "validation"
     inputs: list[tuple[str, JsonSchemaMode, CoreSchema]]
-    inputs = [(name, mode, adapter.core_schema) for name, adapter in EVENT_TYPES.items()]
+    inputs = [(name, mode, adapter.core_schema) for name, adapter in SENT_TYPES.items()]
     made, definitions = _WriterSchema(ref_template="#/components/schemas/{model}").generate_definitions(inputs)
     parts: dict[str, Any] = {str(name): schema for name, schema in definitions.items()}
-    events = {name: made[name, mode] for name in EVENT_TYPES}
-    for name, schema in events.items():  # pydantic returns a reference for an event that is a separate model
+    messages = {name: made[name, mode] for name in SENT_TYPES}
+    for name, schema in messages.items():  # pydantic returns a reference for a message that is a separate model
         if set(schema) == {"$ref"}:
-            events[name] = parts.pop(schema["$ref"].rpartition("/")[2])
-    return {**parts, **events}
+            messages[name] = parts.pop(schema["$ref"].rpartition("/")[2])
+    return {**parts, **messages}
 
 
 def _work_queue() -> dict[str, Any]:
     return _channel(
         QUEUE.name,
-        EVENT_TYPES,
+        SENT_TYPES,
         title="Work queue",
-        description="Events about orders to process. Delivery is at least once and unordered.",
+        description="Requests to process or cancel orders. Delivery is at least once and unordered.",
         binding={
             "messageRetentionPeriod": QUEUE.retention_seconds,
             "redrivePolicy": {
@@ -172,19 +181,22 @@ def _channel(
 
 
 def _operations() -> dict[str, Any]:
-    events = tuple(EVENT_TYPES)
+    messages = tuple(SENT_TYPES)
     return {
-        "publishEvent": _operation(
+        "requestProcessing": _operation(
             "send",
             "orders",
-            events,
-            "order-api publishes an event after it has stored the order. The send may be lost.",
+            messages,
+            "order-api sends a message after it has stored the order. The send may be lost.",
         ),
-        "republishEvent": _operation(
-            "send", "orders", events, "order-processor's sweeper republishes the event of each order past its due time."
+        "repeatRequest": _operation(
+            "send",
+            "orders",
+            messages,
+            "order-processor's sweeper sends the message of each overdue order again.",
         ),
-        "processEvent": _operation(
-            "receive", "orders", events, "order-processor takes the stock, charges or refunds, and ends the order."
+        "processRequest": _operation(
+            "receive", "orders", messages, "order-processor takes the stock, charges or refunds, and ends the order."
         ),
         "deadLetterMessage": _operation(
             "send", "deadLetters", ("deadLetter",), "order-processor sends a message that it cannot process, at once."
@@ -193,7 +205,7 @@ def _operations() -> dict[str, Any]:
             "receive", "deadLetters", ("deadLetter",), "orderctl shows dead letters to an operator, and discards them."
         ),
         "redriveDeadLetter": _operation(
-            "send", "orders", events, "orderctl returns a dead letter to the work queue, without its attributes."
+            "send", "orders", messages, "orderctl returns a dead letter to the work queue, without its attributes."
         ),
     }
 
@@ -208,14 +220,14 @@ def _operation(action: str, channel: str, messages: Iterable[str], summary: str)
 
 
 def _message(name: str) -> dict[str, Any]:
-    event = EXAMPLES[name]
+    message = EXAMPLES[name]
     return {
         "name": name,
-        "title": type(event).__name__,
-        "summary": (type(event).__doc__ or "").strip(),
+        "title": type(message).__name__,
+        "summary": (type(message).__doc__ or "").strip(),
         "contentType": "application/cloudevents+json",
         "payload": {"$ref": f"#/components/schemas/{name}"},
-        "examples": [{"name": name, "payload": json.loads(event.to_json())}],
+        "examples": [{"name": name, "payload": json.loads(message.to_json())}],
     }
 
 
@@ -237,7 +249,7 @@ def _dead_letter() -> dict[str, Any]:
                 "detail": {
                     "type": "string",
                     "minLength": 1,
-                    "description": "Text of the error. The only part of the message in it is an unknown event type.",
+                    "description": "Text of the error. The only part of the message in it is an unknown type.",
                 },
                 "message_id": {
                     "type": "string",
@@ -251,10 +263,10 @@ def _dead_letter() -> dict[str, Any]:
                 "name": "unknownType",
                 "headers": {
                     "reason": "unknown_type",
-                    "detail": "'order.placed.v9'",
+                    "detail": "'order.processing_requested.v9'",
                     "message_id": "5fea7756-0ea4-451a-a703-a558b933e274",
                 },
-                "payload": '{"specversion": "1.0", "type": "order.placed.v9"}',
+                "payload": '{"specversion": "1.0", "type": "order.processing_requested.v9"}',
             }
         ],
     }

@@ -23,6 +23,8 @@ class Adapters:
     inventory: InventoryRepository
     queue: Queue
     tenant_orders: TenantOrders
+    former_message_types: bool = False
+    """True if messages have the types that the last release reads."""
 
 
 @asynccontextmanager
@@ -72,4 +74,5 @@ async def open_adapters(
             ),
             queue=queue,
             tenant_orders=DynamoTenantOrders(dynamo, settings.tables),
+            former_message_types=settings.former_message_types,
         )

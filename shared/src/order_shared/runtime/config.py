@@ -90,6 +90,10 @@ class Settings(ProgramSettings):
     to false while tasks of a release without the counter run: a read transaction then proves a shortage. On a hot
     product, concurrent attempts to take stock may cancel that transaction and delay the proof."""
 
+    former_message_types: bool = False
+    """True while processors of the last release run: messages then have the types that it reads, `order.placed.v1` and
+    `order.cancel_requested.v1`. It dead-letters any other type."""
+
     host: Annotated[str, Field(title="an address of this machine", examples=["::"])] = "127.0.0.1"
     """Address to listen on: IPv4, IPv6 or a name. `0.0.0.0` is every IPv4 address, `::` every address."""
     port: Annotated[int, Field(ge=0, le=65535, examples=[8080])] = 0

@@ -18,7 +18,6 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import IdempotencyRecord, RecordKind, RecordTaken, expiry, fingerprint, record_key
 from order_shared.domain.inventory.exceptions import UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
-from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.domain.order.exceptions import (
     CurrencyMismatch,
     OrderInstantTaken,
@@ -26,8 +25,9 @@ from order_shared.domain.order.exceptions import (
     ReferenceTaken,
     StaleOrder,
 )
+from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested
 from order_shared.domain.order.models import Customer, Order, OrderStatus
-from order_shared.messaging.publisher import EventPublisher
+from order_shared.messaging.publisher import MessagePublisher
 from order_shared.storage.orders import OrderRepository
 
 PLACE_ROUNDS = 5
@@ -76,7 +76,7 @@ class PlaceResult:
 class OrderService:
     orders: OrderRepository
     catalogue: Catalogue
-    publisher: EventPublisher
+    publisher: MessagePublisher
     cursors: CursorCodec
     _: KW_ONLY
     clock: Clock
@@ -142,7 +142,7 @@ class OrderService:
                     return PlaceResult(await self.orders.get(request.customer, earlier.subject), replayed=True)
                 # the write succeeded, but its response was lost
             self.on_accepted()
-            self.publisher.offer(OrderPlaced.of(order))
+            self.publisher.offer(ProcessingRequested.of(order))
             return PlaceResult(order, replayed=False)
         raise StorageUnavailable("too many concurrent requests with one idempotency key")
 
@@ -224,7 +224,7 @@ class OrderService:
                 )
             except StaleOrder:
                 continue  # the processor changed the order first: read it again
-            self.publisher.offer(OrderCancelRequested.of(requested, traceparent=traceparent))
+            self.publisher.offer(CancellationRequested.of(requested, traceparent=traceparent))
             return requested
         raise StorageUnavailable(f"order {order_id} was changed by others in all {CANCEL_ROUNDS} attempts")
 

@@ -28,8 +28,8 @@ from order_processor.payments.gateway import (
 from order_processor.schedule import CAP, SweepSchedule
 from order_shared.domain.clock import Clock, to_millis
 from order_shared.domain.errors import StorageUnavailable
-from order_shared.domain.order.events import OrderCancelRequested, OrderPlaced
 from order_shared.domain.order.exceptions import OrderNotFound, OutOfStock, StaleOrder
+from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested
 from order_shared.domain.order.models import Customer, Order, OrderLine, OrderStatus, Reason, ReasonCode
 from order_shared.domain.order.payments import Undo, UndoKind
 from order_shared.messaging.delivery import Deferred, Delivery, Unprocessable
@@ -66,16 +66,16 @@ class FlowContext:
     """Called with the reason of each payment call without a result."""
 
 
-async def place(event: OrderPlaced, delivery: Delivery, context: FlowContext) -> None:
-    """Process a placed order. For the first delivery of an order without payment, use the event instead of a read."""
-    order = event.order()
-    if event.data.paid or not delivery.is_first:
+async def place(message: ProcessingRequested, delivery: Delivery, context: FlowContext) -> None:
+    """Process a placed order. For the first delivery of an order without payment, use the message instead of a read."""
+    order = message.order()
+    if message.data.paid or not delivery.is_first:
         order = await _read(order.customer, order.order_id, context)
     await OrderWorkflow(delivery, context).run(order)
 
 
-async def cancel(event: OrderCancelRequested, delivery: Delivery, context: FlowContext) -> None:
-    await OrderWorkflow(delivery, context).run(await _read(event.customer, event.subject, context))
+async def cancel(message: CancellationRequested, delivery: Delivery, context: FlowContext) -> None:
+    await OrderWorkflow(delivery, context).run(await _read(message.customer, message.subject, context))
 
 
 async def record_failure(

@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from aws_json_client import Transport
-from order_shared.domain.order.events import Event
+from order_shared.domain.order.messages import WorkMessage
 from order_shared.messaging.delivery import Delivery
-from order_shared.messaging.publisher import EventPublisher
+from order_shared.messaging.publisher import MessagePublisher
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -33,7 +33,7 @@ class Tracing:
         """Return a transport that creates a child span for each request while the current span is recorded."""
         return transport
 
-    def publisher(self, publisher: EventPublisher) -> EventPublisher:
+    def publisher(self, publisher: MessagePublisher) -> MessagePublisher:
         """Return a publisher that creates a span for each message and passes the message on."""
         return publisher
 
@@ -41,7 +41,7 @@ class Tracing:
         """Return a context manager for the span of a request to another service, a child of the current span."""
         return nullcontext()
 
-    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
+    def handling(self, message: WorkMessage, delivery: Delivery) -> AbstractContextManager[Any]:  # noqa: ARG002 - used by SpanTracing
         """Return a context manager for the span of handling one delivery, a child of the span that sent the message."""
         return nullcontext()
 

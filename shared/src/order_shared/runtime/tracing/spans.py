@@ -21,9 +21,9 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from aws_json_client import Transport
-from order_shared.domain.order.events import Event
+from order_shared.domain.order.messages import WorkMessage
 from order_shared.messaging.delivery import Delivery
-from order_shared.messaging.publisher import EventPublisher, Settled
+from order_shared.messaging.publisher import MessagePublisher, Settled
 from order_shared.runtime.tracing import TracingSettings
 from order_shared.runtime.tracing.port import Tracing
 from order_shared.runtime.tracing.sampling import with_independent_draw
@@ -80,26 +80,26 @@ class SpanTracing(Tracing):
     def transport(self, transport: Transport) -> Transport:
         return TracedTransport(transport, self)
 
-    def publisher(self, publisher: EventPublisher) -> EventPublisher:
+    def publisher(self, publisher: MessagePublisher) -> MessagePublisher:
         return TracedPublisher(publisher, self)
 
     def client(self, name: str, attributes: Mapping[str, str]) -> AbstractContextManager[Span]:
         return self._current(name, SpanKind.CLIENT, attributes)
 
-    def sending(self, event: Event) -> tuple[Event, Settled]:
-        """Start the span of sending an event.
+    def sending(self, message: WorkMessage) -> tuple[WorkMessage, Settled]:
+        """Start the span of sending a message.
 
-        Return a copy of the event with the span as `traceparent`, and the callback that ends the span.
+        Return a copy of the message with the span as `traceparent`, and the callback that ends the span.
 
         The span's parent is the current span, such as a request. If there is no current span, as in the sweeper, the
-        parent is the event's `traceparent`.
+        parent is the message's `traceparent`.
         """
-        parent = None if trace.get_current_span().get_span_context().is_valid else _context_of(event)
+        parent = None if trace.get_current_span().get_span_context().is_valid else _context_of(message)
         span = self._tracer.start_span(
-            f"send {event.type}",
+            f"send {message.type}",
             context=parent,
             kind=SpanKind.PRODUCER,
-            attributes={**MESSAGING, "messaging.operation.type": "send", "order.id": event.subject},
+            attributes={**MESSAGING, "messaging.operation.type": "send", "order.id": message.subject},
         )
 
         def sent(error: str | None) -> None:
@@ -107,18 +107,18 @@ class SpanTracing(Tracing):
                 fail(span, error)
             span.end()
 
-        return event.model_copy(update={"traceparent": _traceparent(trace.set_span_in_context(span))}), sent
+        return message.model_copy(update={"traceparent": _traceparent(trace.set_span_in_context(span))}), sent
 
-    def handling(self, event: Event, delivery: Delivery) -> AbstractContextManager[Span]:
+    def handling(self, message: WorkMessage, delivery: Delivery) -> AbstractContextManager[Span]:
         attributes: dict[str, str | int] = {
             **MESSAGING,
             "messaging.operation.type": "process",
             "messaging.message.id": delivery.message.message_id,
             "messaging.aws_sqs.receive_count": delivery.message.receive_count,
-            "order.id": event.subject,
-            "tenant": event.tenantid,
+            "order.id": message.subject,
+            "tenant": message.tenantid,
         }
-        return self._current(f"process {event.type}", SpanKind.CONSUMER, attributes, _context_of(event))
+        return self._current(f"process {message.type}", SpanKind.CONSUMER, attributes, _context_of(message))
 
     @contextmanager
     def _current(
@@ -161,5 +161,5 @@ def _traceparent(context: Context | None) -> str | None:
     return carrier.get("traceparent")
 
 
-def _context_of(event: Event) -> Context:
-    return PROPAGATOR.extract({"traceparent": event.traceparent or ""})
+def _context_of(message: WorkMessage) -> Context:
+    return PROPAGATOR.extract({"traceparent": message.traceparent or ""})

@@ -8,8 +8,8 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, StatusCode
 
 from aws_json_client import Answer, ResponseError, Transport
-from order_shared.domain.order.events import Event
-from order_shared.messaging.publisher import EventPublisher, Settled, ignore
+from order_shared.domain.order.messages import WorkMessage
+from order_shared.messaging.publisher import MessagePublisher, Settled, ignore
 
 if TYPE_CHECKING:
     from order_shared.runtime.tracing.spans import SpanTracing
@@ -30,17 +30,17 @@ class TracedPublisher:
     The message's `traceparent` identifies the span.
     """
 
-    def __init__(self, publisher: EventPublisher, tracing: "SpanTracing") -> None:
+    def __init__(self, publisher: MessagePublisher, tracing: "SpanTracing") -> None:
         self._publisher = publisher
         self._tracing = tracing
 
-    def offer(self, event: Event, on_settled: Settled = ignore) -> None:
-        event, end_span = self._tracing.sending(event)
-        self._publisher.offer(event, _both(end_span, on_settled))
+    def offer(self, message: WorkMessage, on_settled: Settled = ignore) -> None:
+        message, end_span = self._tracing.sending(message)
+        self._publisher.offer(message, _both(end_span, on_settled))
 
-    async def send(self, event: Event, on_settled: Settled = ignore) -> bool:
-        event, end_span = self._tracing.sending(event)
-        return await self._publisher.send(event, _both(end_span, on_settled))
+    async def send(self, message: WorkMessage, on_settled: Settled = ignore) -> bool:
+        message, end_span = self._tracing.sending(message)
+        return await self._publisher.send(message, _both(end_span, on_settled))
 
     async def close(self, timeout: float) -> None:  # noqa: ASYNC109 - limit of the shutdown
         await self._publisher.close(timeout)

@@ -1,12 +1,14 @@
-"""Events about orders on the queue: structured CloudEvents 1.0, versioned by their type.
+"""Messages on the work queue, each a request to the processor: structured CloudEvents 1.0, versioned by their type.
 
 A compatible change keeps the type, and readers ignore unknown fields. A breaking change gets a new type, and
-`EVENT_TYPES` then has both for as long as old messages may exist: 14 days in the queue, and another 14 days in the
+`MESSAGE_TYPES` then has both for as long as old messages may exist: 14 days in the queue, and another 14 days in the
 dead-letter queue. All readers support a new type before any writer sends it; see `docs/evolution.md`.
+
+The last release gave these messages the types of events, `order.placed.v1` and `order.cancel_requested.v1`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Generic, Literal, TypeVar, get_args
+from typing import Annotated, ClassVar, Generic, Literal, TypeVar, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, ValidationError
 from pydantic.config import JsonDict
@@ -23,8 +25,8 @@ SOURCE = "/order-platform/orders"
 EventTime = Annotated[AwareDatetime, PlainSerializer(to_text, return_type=str)]
 
 
-class UnreadableEvent(PlatformError):
-    """The message is not an event that this version supports. `reason` is a stable code."""
+class UnreadableMessage(PlatformError):
+    """The body is not a message that this version supports. `reason` is a stable code."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -40,7 +42,7 @@ class _Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class PlacedLine(_Wire):
+class LineData(_Wire):
     sku: str
     name: str
     quantity: Annotated[int, Field(ge=1)]
@@ -52,10 +54,10 @@ class OrderData(_Wire):
     customer: Annotated[str, Field(description="Customer's subject, percent-encoded as in the keys of stored items.")]
 
 
-class PlacedData(OrderData):
+class ProcessingData(OrderData):
     """Data of a placed order, enough to process the order without reading it. It contains no payment token."""
 
-    lines: Annotated[tuple[PlacedLine, ...], Field(min_length=1)]
+    lines: Annotated[tuple[LineData, ...], Field(min_length=1)]
     currency: str
     total: Annotated[int, Field(json_schema_extra=INT64)]
     reference: str | None = None
@@ -81,26 +83,34 @@ class _CloudEvent(_Wire, Generic[Data]):
     tenantid: str
     data: Data
 
+    former_type: ClassVar[str]
+    """Type of this message in the last release."""
+
     @property
     def customer(self) -> Customer:
         return Customer.of_stored(self.tenantid, self.data.customer)
 
-    def to_json(self) -> str:
-        """Return the message as ASCII-only JSON: SQS rejects some characters that JSON allows."""
-        return self.model_dump_json(exclude_none=True, ensure_ascii=True)
+    def to_json(self, *, former_type: bool = False) -> str:
+        """Return the message as ASCII-only JSON: SQS rejects some characters that JSON allows.
+
+        With `former_type` the message has the type that the last release reads.
+        """
+        message = self.model_copy(update={"type": self.former_type}) if former_type else self
+        return message.model_dump_json(exclude_none=True, ensure_ascii=True)
 
 
-class OrderPlaced(_CloudEvent[PlacedData]):
-    """An order was accepted and stored."""
+class ProcessingRequested(_CloudEvent[ProcessingData]):
+    """Request to process an order, which was accepted and stored."""
 
-    type: Literal["order.placed.v1"] = "order.placed.v1"
+    former_type: ClassVar = "order.placed.v1"
+    type: Literal["order.processing_requested.v1", "order.placed.v1"] = "order.processing_requested.v1"
 
     @classmethod
-    def of(cls, order: Order) -> "OrderPlaced":
-        """Return the event of a pending order. Every event of the same order has the same `id`."""
+    def of(cls, order: Order) -> "ProcessingRequested":
+        """Return the message of a pending order. Every such message of the same order has the same `id`."""
         return cls.model_validate(
             {
-                "id": f"{order.order_id}.placed",
+                "id": f"{order.order_id}.processing_requested",
                 "subject": order.order_id,
                 "time": order.created_at,
                 "traceparent": order.traceparent,
@@ -118,16 +128,16 @@ class OrderPlaced(_CloudEvent[PlacedData]):
         )
 
     def order(self) -> Order:
-        """Return the pending order in the event, without its payment, schedule, metadata and caller.
+        """Return the pending order in the message, without its payment, schedule, metadata and caller.
 
-        The event does not contain them, and no step of an order without payment changes them.
+        The message does not contain them, and no step of an order without payment changes them.
 
-        Raises UnreadableEvent for an invalid order id.
+        Raises UnreadableMessage for an invalid order id.
         """
         try:
             created_at = created_at_of(self.subject)
         except InvalidOrderId as error:
-            raise UnreadableEvent("invalid_event", "subject: not an order id") from error
+            raise UnreadableMessage("invalid_event", "subject: not an order id") from error
         return Order(
             customer=self.customer,
             order_id=OrderId(self.subject),
@@ -145,17 +155,18 @@ class OrderPlaced(_CloudEvent[PlacedData]):
         )
 
 
-class OrderCancelRequested(_CloudEvent[OrderData]):
-    """A customer requested to cancel an order that holds stock. The stored order has the request too."""
+class CancellationRequested(_CloudEvent[OrderData]):
+    """Request to cancel an order that holds stock. The stored order has the request too."""
 
-    type: Literal["order.cancel_requested.v1"] = "order.cancel_requested.v1"
+    former_type: ClassVar = "order.cancel_requested.v1"
+    type: Literal["order.cancellation_requested.v1", "order.cancel_requested.v1"] = "order.cancellation_requested.v1"
 
     @classmethod
-    def of(cls, order: Order, *, traceparent: str | None = None) -> "OrderCancelRequested":
-        """Return the event with `traceparent`, or if it is None, with the order's own `traceparent`."""
+    def of(cls, order: Order, *, traceparent: str | None = None) -> "CancellationRequested":
+        """Return the message with `traceparent`, or if it is None, with the order's own `traceparent`."""
         return cls.model_validate(
             {
-                "id": f"{order.order_id}.cancel_requested",
+                "id": f"{order.order_id}.cancellation_requested",
                 "subject": order.order_id,
                 "time": order.cancel_requested_at or order.updated_at,
                 "traceparent": traceparent or order.traceparent,
@@ -165,20 +176,22 @@ class OrderCancelRequested(_CloudEvent[OrderData]):
         )
 
 
-Event = OrderPlaced | OrderCancelRequested
+WorkMessage = ProcessingRequested | CancellationRequested
 
-EVENT_CLASSES: tuple[type[Event], ...] = get_args(Event)
+MESSAGE_CLASSES: tuple[type[WorkMessage], ...] = get_args(WorkMessage)
 
-EVENT_TYPES: Mapping[str, TypeAdapter[Event]] = {
-    event.model_fields["type"].default: TypeAdapter(event) for event in EVENT_CLASSES
+MESSAGE_TYPES: Mapping[str, TypeAdapter[WorkMessage]] = {
+    name: TypeAdapter(message)
+    for message in MESSAGE_CLASSES
+    for name in (message.model_fields["type"].default, message.former_type)
 }
-"""Adapter of each supported event type. If an event has several versions, the adapter of each returns the same class
-(with an `AfterValidator`), so that no other code depends on the version."""
+"""Adapter of each supported message type. The adapters of all versions of a message return the same class (with an
+`AfterValidator` where their content differs), so that no other code depends on the version."""
 
 
-def event_of(order: Order) -> Event:
-    """Return the event to publish for an open order: its cancellation if one is requested, otherwise its placement."""
-    return OrderPlaced.of(order) if order.cancel_requested_at is None else OrderCancelRequested.of(order)
+def message_of(order: Order) -> WorkMessage:
+    """Return the message to send for an open order: the request to cancel it if there is one, else to process it."""
+    return ProcessingRequested.of(order) if order.cancel_requested_at is None else CancellationRequested.of(order)
 
 
 class _Envelope(_Wire):
@@ -186,22 +199,22 @@ class _Envelope(_Wire):
     type: str
 
 
-def parse_event(body: str) -> Event:
-    """Return the event in a message body.
+def parse_message(body: str) -> WorkMessage:
+    """Return the message in a body.
 
-    Raises UnreadableEvent with the reason `not_an_event`, `unknown_type` or `invalid_event`.
+    Raises UnreadableMessage with the reason `not_an_event`, `unknown_type` or `invalid_event`.
     """
     try:
         envelope = _Envelope.model_validate_json(body)
     except ValidationError as error:
-        raise UnreadableEvent("not_an_event", _summary(error)) from error
-    adapter = EVENT_TYPES.get(envelope.type)
+        raise UnreadableMessage("not_an_event", _summary(error)) from error
+    adapter = MESSAGE_TYPES.get(envelope.type)
     if adapter is None:
-        raise UnreadableEvent("unknown_type", ascii(envelope.type[:100]))
+        raise UnreadableMessage("unknown_type", ascii(envelope.type[:100]))
     try:
         return adapter.validate_json(body)
     except ValidationError as error:
-        raise UnreadableEvent("invalid_event", _summary(error)) from error
+        raise UnreadableMessage("invalid_event", _summary(error)) from error
 
 
 def _summary(error: ValidationError) -> str:

@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from order_processor.handlers import make_handler
 from order_processor.order.flows import DEFER_AFTER
-from order_shared.domain.order import events
-from order_shared.domain.order.events import OrderPlaced
+from order_shared.domain.order import messages
 from order_shared.domain.order.exceptions import StaleOrder
+from order_shared.domain.order.messages import ProcessingRequested
 from order_shared.domain.order.models import MAX_ATTEMPTS, Customer, Order, OrderStatus
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
@@ -24,7 +24,7 @@ from order_shared.storage.item_schema import UnknownItemVersion
 from order_shared.storage.orders import NO_MOVES
 from tests.factories import make_order
 from tests.fakes import MemoryOrderRepository, MemoryQueue
-from tests.releases import EVENT_TYPES_OF_NEXT_RELEASE, NextOrderPlaced
+from tests.releases import MESSAGE_TYPES_OF_NEXT_RELEASE, NextProcessingRequested
 from tests.unit.processor.conftest import World, delivery_with
 from tests.waiting import eventually
 
@@ -45,11 +45,11 @@ async def processing(world: World, queue: MemoryQueue) -> AsyncIterator[None]:
 @pytest.fixture
 def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the table of handled events, which is a constant of the release, by another release's."""
-    monkeypatch.setattr(events, "EVENT_TYPES", EVENT_TYPES_OF_NEXT_RELEASE)
+    monkeypatch.setattr(messages, "MESSAGE_TYPES", MESSAGE_TYPES_OF_NEXT_RELEASE)
 
 
 def now(order: Order) -> str:
-    return OrderPlaced.of(order).to_json()
+    return ProcessingRequested.of(order).to_json()
 
 
 def with_more(order: Order) -> str:
@@ -59,7 +59,7 @@ def with_more(order: Order) -> str:
 
 
 def next_version(order: Order) -> str:
-    return NextOrderPlaced.of(order).model_dump_json()
+    return NextProcessingRequested.of(order).model_dump_json()
 
 
 @pytest.mark.usefixtures("next_release")

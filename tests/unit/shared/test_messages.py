@@ -9,11 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from order_shared.domain.clock import to_text
-from order_shared.domain.order import events
-from order_shared.domain.order.events import EVENT_TYPES, OrderPlaced, UnreadableEvent, parse_event
+from order_shared.domain.order import messages
+from order_shared.domain.order.messages import (
+    MESSAGE_TYPES,
+    CancellationRequested,
+    ProcessingRequested,
+    UnreadableMessage,
+    parse_message,
+)
 from order_shared.domain.order.models import Customer, Order, Schedule
 from tests.factories import NOON, make_customer, make_order, make_product
-from tests.releases import EVENT_TYPES_OF_NEXT_RELEASE, NextOrderPlaced
+from tests.releases import MESSAGE_TYPES_OF_NEXT_RELEASE, NextProcessingRequested
 
 SECRET = "tok_4242424242424242"
 
@@ -36,29 +42,29 @@ def orders(draw: st.DrawFn) -> Order:
 
 
 def body_of(order: Order) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(OrderPlaced.of(order).to_json())
+    body: dict[str, Any] = json.loads(ProcessingRequested.of(order).to_json())
     return body
 
 
-def refusal_of(body: object) -> UnreadableEvent:
-    with pytest.raises(UnreadableEvent) as refusal:
-        parse_event(body if isinstance(body, str) else json.dumps(body))
+def refusal_of(body: object) -> UnreadableMessage:
+    with pytest.raises(UnreadableMessage) as refusal:
+        parse_message(body if isinstance(body, str) else json.dumps(body))
     return refusal.value
 
 
 @settings(max_examples=50, deadline=None)
 @given(orders())
 def test_an_order_survives_conversion_to_a_message(order: Order) -> None:
-    event = parse_event(OrderPlaced.of(order).to_json())
-    assert isinstance(event, OrderPlaced)
+    event = parse_message(ProcessingRequested.of(order).to_json())
+    assert isinstance(event, ProcessingRequested)
     assert event.order() == replace(order, schedule=Schedule())  # when it falls due is a matter of the stored order
 
 
 @settings(max_examples=50, deadline=None)
 @given(orders(), st.none() | st.text("0123456789abcdef-", min_size=1))
-def test_an_event_survives_conversion_to_json(order: Order, traceparent: str | None) -> None:
-    event = OrderPlaced.of(replace(order, traceparent=traceparent))
-    assert parse_event(event.to_json()) == event
+def test_a_message_survives_conversion_to_json(order: Order, traceparent: str | None) -> None:
+    event = ProcessingRequested.of(replace(order, traceparent=traceparent))
+    assert parse_message(event.to_json()) == event
 
 
 def test_a_message_is_a_structured_cloud_event() -> None:
@@ -66,9 +72,9 @@ def test_a_message_is_a_structured_cloud_event() -> None:
     line = order.lines[0]
     assert body_of(order) == {
         "specversion": "1.0",
-        "id": f"{order.order_id}.placed",
+        "id": f"{order.order_id}.processing_requested",
         "source": "/order-platform/orders",
-        "type": "order.placed.v1",
+        "type": "order.processing_requested.v1",
         "subject": order.order_id,
         "time": to_text(NOON),
         "datacontenttype": "application/json",
@@ -93,10 +99,22 @@ def test_a_message_is_a_structured_cloud_event() -> None:
     }
 
 
-def test_a_republished_event_has_the_same_id() -> None:
+def test_a_repeated_message_has_the_same_id() -> None:
     order = make_order()
     swept = replace(order, schedule=Schedule(sweeps=3), traceparent="00-2")
-    assert OrderPlaced.of(order).id == OrderPlaced.of(swept).id
+    assert ProcessingRequested.of(order).id == ProcessingRequested.of(swept).id
+
+
+@pytest.mark.parametrize("message", [ProcessingRequested, CancellationRequested])
+def test_a_message_with_the_type_of_the_last_release_is_read_as_the_same(
+    message: type[ProcessingRequested] | type[CancellationRequested],
+) -> None:
+    written = message.of(make_order())
+    former = json.loads(written.to_json(former_type=True))
+    assert former["type"] == message.former_type
+    assert former == {**json.loads(written.to_json()), "type": message.former_type}
+    read = parse_message(json.dumps(former))
+    assert (type(read), read.data) == (message, written.data)
 
 
 def test_unknown_values_are_omitted() -> None:
@@ -110,7 +128,7 @@ def test_unknown_fields_are_ignored_at_every_level() -> None:
     body = body_of(order) | {"priority": 5}
     body["data"] |= {"gift": {"wrap": True}}
     body["data"]["lines"][0] |= {"colour": "green"}
-    assert parse_event(json.dumps(body)) == OrderPlaced.of(order)
+    assert parse_message(json.dumps(body)) == ProcessingRequested.of(order)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +143,7 @@ def test_unknown_fields_are_ignored_at_every_level() -> None:
         "7",
         "\ud800",
         f'{{"type": "\\ud800", "token": "{SECRET}"}}',
-        f'{{"type": "order.placed.v1", "token": "{SECRET}"}}',
+        f'{{"type": "order.processing_requested.v1", "token": "{SECRET}"}}',
         f'{{"specversion": "1.0", "type": ["{SECRET}"]}}',
         f'{{"specversion": "1.0", "type": null, "token": "{SECRET}"}}',
         "[" * 100_000,
@@ -139,10 +157,10 @@ def test_a_body_that_is_not_an_event_is_reported_without_its_content(body: str) 
 
 
 def test_an_unknown_type_is_reported_without_the_rest_of_the_body() -> None:
-    body = body_of(make_order(reference=SECRET)) | {"type": "order.placed.v2"}
+    body = body_of(make_order(reference=SECRET)) | {"type": "order.processing_requested.v2"}
     refusal = refusal_of(body)
     assert refusal.reason == "unknown_type"
-    assert "order.placed.v2" in refusal.detail
+    assert "order.processing_requested.v2" in refusal.detail
     assert SECRET not in str(refusal)
 
 
@@ -211,17 +229,17 @@ def test_a_line_of_the_wrong_shape_is_invalid(field: str, value: object) -> None
 
 @pytest.mark.parametrize("subject", ["", SECRET, "ord_" + "f" * 32])
 def test_an_invalid_order_id_is_an_invalid_event(subject: str) -> None:
-    event = parse_event(json.dumps(body_of(make_order()) | {"subject": subject}))
-    assert isinstance(event, OrderPlaced)
-    with pytest.raises(UnreadableEvent) as refusal:
+    event = parse_message(json.dumps(body_of(make_order()) | {"subject": subject}))
+    assert isinstance(event, ProcessingRequested)
+    with pytest.raises(UnreadableMessage) as refusal:
         event.order()
     assert refusal.value.reason == "invalid_event"
 
 
 def test_an_invalid_order_id_is_not_quoted() -> None:
-    event = parse_event(json.dumps(body_of(make_order()) | {"subject": SECRET}))
-    assert isinstance(event, OrderPlaced)
-    with pytest.raises(UnreadableEvent) as refusal:
+    event = parse_message(json.dumps(body_of(make_order()) | {"subject": SECRET}))
+    assert isinstance(event, ProcessingRequested)
+    with pytest.raises(UnreadableMessage) as refusal:
         event.order()
     assert SECRET not in str(refusal.value)
 
@@ -242,8 +260,8 @@ def test_any_json_is_rejected_as_an_unreadable_event(body: object) -> None:
 
 
 def test_every_type_is_registered_under_its_name() -> None:
-    assert {name: parse_event(json.dumps(_any_of(name))).type for name in EVENT_TYPES} == {
-        name: name for name in EVENT_TYPES
+    assert {name: parse_message(json.dumps(_any_of(name))).type for name in MESSAGE_TYPES} == {
+        name: name for name in MESSAGE_TYPES
     }
 
 
@@ -253,14 +271,15 @@ def _any_of(name: str) -> dict[str, Any]:
 
 def test_two_versions_of_an_event_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     order = make_order(at=NOON)
-    newer = NextOrderPlaced.of(order).model_dump_json()
+    newer = NextProcessingRequested.of(order).model_dump_json()
     assert refusal_of(newer).reason == "unknown_type"
-    monkeypatch.setattr(events, "EVENT_TYPES", EVENT_TYPES_OF_NEXT_RELEASE)
-    assert parse_event(newer) == parse_event(OrderPlaced.of(order).to_json()) == OrderPlaced.of(order)
+    monkeypatch.setattr(messages, "MESSAGE_TYPES", MESSAGE_TYPES_OF_NEXT_RELEASE)
+    expected = ProcessingRequested.of(order)
+    assert parse_message(newer) == parse_message(expected.to_json()) == expected
 
 
 def test_a_second_version_of_the_wrong_shape_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "EVENT_TYPES", EVENT_TYPES_OF_NEXT_RELEASE)
-    refusal = refusal_of(body_of(make_order()) | {"type": "order.placed.v2"})
+    monkeypatch.setattr(messages, "MESSAGE_TYPES", MESSAGE_TYPES_OF_NEXT_RELEASE)
+    refusal = refusal_of(body_of(make_order()) | {"type": "order.processing_requested.v2"})
     assert refusal.reason == "invalid_event"
     assert refusal.detail.startswith("data.customer")
