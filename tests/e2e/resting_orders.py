@@ -43,7 +43,7 @@ def module(last: str, this: str) -> Any:
 
 
 models = module("order.models", "domain.order.models")
-events = module("order.events", "domain.order.messages")
+messages = module("order.events", "domain.order.messages")
 clock = module("clock", "domain.clock")
 products = module("inventory.models", "domain.inventory.models")
 idempotency = module("idempotency", "domain.idempotency")
@@ -62,6 +62,14 @@ class Writer:
         self.adapters = adapters
         self.gateway = gateway
         self.stores_history = stores_history
+
+    async def send(self, order: Order) -> None:
+        """Send the message of an order, with the type that the release sends."""
+        if IS_LAST:
+            body = messages.event_of(order).to_json()
+        else:
+            body = messages.message_of(order).to_json(former_type=self.adapters.former_message_types)
+        await self.adapters.queue.send([OutgoingMessage(body)])
 
     async def place(self, tenant: str, token: str | None) -> Order:
         customer = models.Customer(tenant=tenant, id="ada")
@@ -236,7 +244,7 @@ async def store(writer: Writer, tenant: str) -> list[dict[str, object]]:
             for step in steps:
                 order = await step(writer, order)
             if has_message:
-                await writer.adapters.queue.send([OutgoingMessage(events.message_of(order).to_json())])
+                await writer.send(order)
             stored.append(
                 {"state": state, "has_message": has_message, "id": order.order_id, "status": str(order.status)}
             )
@@ -247,7 +255,7 @@ async def retry(writer: Writer, tenant: str, ids: list[str]) -> None:
     for order_id in ids:
         order = await writer.adapters.orders.get(models.Customer(tenant=tenant, id="ada"), order_id)
         order = await writer.unparked(order)
-        await writer.adapters.queue.send([OutgoingMessage(events.message_of(order).to_json())])
+        await writer.send(order)
 
 
 async def parked(writer: Writer, tenant: str) -> list[str]:
