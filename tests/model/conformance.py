@@ -27,7 +27,7 @@ STORED = tuple(name[2:] for name in VARIABLES if name.startswith("o.") and name 
 """Variables of an order that its stored item shows."""
 
 
-BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled", "spoiled_refund")
+BY_PAYMENT = ("state", "differs", "declined", "refunded", "by_key", "saved", "spoiled", "spoiled_refund", "unanswered")
 WRITERS = {"sweeper": "worker"}
 """Roles of the hosts by sort of actor, where they differ."""
 WITNESSES = tuple(name[2:] for name in VARIABLES if name.startswith("g."))
@@ -49,7 +49,7 @@ CALLS: Mapping[str, list[Step]] = {
     for call, names in {
         "create": "create_again create create_replayed create_mismatched create_spoiled create_declined",
         "retrieve": "retrieve",
-        "confirm": "confirm_payment confirm_ended confirm_replayed confirm_declined confirm_spoiled",
+        "confirm": "confirm_payment confirm_ended confirm_replayed confirm_declined confirm_spoiled confirm_unanswered",
         "cancel": "cancel_payment cancel_ended cancel_replayed cancel_spoiled",
         "refund": "refund refund_replayed refund_spoiled",
     }.items()
@@ -195,6 +195,8 @@ class _Order:
     """Host by owner of a lease."""
     results: defaultdict[str, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
     """Results of provider calls by host, each with the number of its payment."""
+    last: tuple[str, Json | None] | None = None
+    """Writer and condition of the last write."""
     receives: Counter[str] = field(default_factory=Counter)
     """Receives of the message that a host received last."""
     provider: SimpleNamespace = field(
@@ -206,6 +208,10 @@ class _Order:
         if payment not in self.payments:
             self.payments.append(payment)
         return self.payments.index(payment) + 1
+
+    def is_repeated(self, host: str, item: ItemWrite) -> bool:
+        """Return whether a write repeats the last one and changes nothing: its first response was lost."""
+        return item.before is not None and item.before == item.after and self.last == (host, item.claimed)
 
     def memories(self, host: str, payment: int) -> Iterator[tuple[int, int]]:
         """Yield what a worker of the host may know: the payment it has created, and the result of its last call."""
@@ -288,8 +294,9 @@ class Walker:
             order.versions.append(before)
         if before != order.stored:
             raise Refused(f"{order_id} was changed unseen, from {order.stored} to {before}")
-        if _is_migration(item):
+        if _is_migration(item) or order.is_repeated(write.by, item):
             return
+        order.last = (write.by, item.claimed)
         after = stored_form(item.after, order.number)
         if before is None:
             order.paid = int("payment_token" in item.after and total(item.after) > 0)
@@ -338,7 +345,7 @@ class Walker:
         assert order.stored is not None
         state = self._state(order, {**my, "move": line.moved}, me, line)
         state["o"].due = int(step.name == "sweep")  # a sweeper's write names the due time that it has read
-        if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=False)):  # noqa: S307 - the table's own expressions
+        if not may_happen(step.name, state, facts=False):
             return False
         increased: list[int] = []
         state["increase"] = lambda shard, grows: increased.append(shard) if grows else None
@@ -453,8 +460,8 @@ class Walker:
         state["p"] = provider = order.copy_of_provider()
         if step.name == "provider_away":
             provider.away = 1
-        self._observe(call, provider, my)
-        if not all(bool(eval(code, state)) for code in guards_of(step.name, facts=True)):  # noqa: S307 - the table's own expressions
+        hidden = self._observe(call, state)
+        if not may_happen(step.name, state):
             return False
         exec(effects_of(step.name), state)  # noqa: S102 - the table's own effects
         result = state["my"].result
@@ -470,17 +477,25 @@ class Walker:
             order.results[call.by].add((my["payment"], result))
         provider.away = 0
         order.provider = provider
+        self.taken.update(hidden)
         return True
 
-    def _observe(self, call: Call, provider: SimpleNamespace, my: Mapping[str, Any]) -> None:
-        """Take the hidden steps of the provider that the result shows: an intent changed by hand."""
-        payment = my["payment"]
-        if call.call == "create" and call.result == "spent" and provider.by_key[my["n_create"]] not in (0, SPOILED):
-            provider.differs[provider.by_key[my["n_create"]]] = 1
+    def _observe(self, call: Call, state: dict[str, Any]) -> list[str]:
+        """Take the hidden steps of the provider that the result shows, and return those that are observable.
+
+        An intent may have been changed by hand. A request to confirm that had no response may have taken effect.
+        """
+        provider, payment, attempt = state["p"], state["my"].payment, state["my"].n_create
+        if call.call == "create" and call.result == "spent" and provider.by_key[attempt] not in (0, SPOILED):
+            provider.differs[provider.by_key[attempt]] = 1
         if call.result == "cancelled" and call.call in {"retrieve", "confirm"} and provider.state[payment] == 1:
             provider.state[payment] = 3
         if call.call == "retrieve" and call.result != "unavailable" and payment:
             provider.differs[payment] = int(not call.matches)
+        if call.result == "succeeded" and call.call in {"retrieve", "cancel"} and may_happen("confirm_late", state):
+            exec(effects_of("confirm_late"), state)  # noqa: S102 - the table's own effects
+            return ["confirm_late"]
+        return []
 
     # Messages
 
@@ -512,6 +527,11 @@ def guards_of(name: str, *, facts: bool) -> list[CodeType]:
     step = TABLE[name]
     texts = [*(text for fact, text in step.facts.items() if facts and fact != "bounded"), *step.guards.values()]
     return [compile(text, name, "eval") for text in texts]
+
+
+def may_happen(name: str, state: dict[str, Any], *, facts: bool = True) -> bool:
+    """Return whether the step's guards hold on a state, and its facts if the walker knows them."""
+    return all(bool(eval(code, state)) for code in guards_of(name, facts=facts))  # noqa: S307 - the table's own expressions
 
 
 @cache

@@ -72,6 +72,8 @@ MONEY_STEPS = names(CUSTOMER, PAYMENT, UNDO, without="publish_fails") | {
     "confirm_unpaid",
     "take_over",
     "end_without_payment",
+    "reschedule",
+    "confirm_late",
 }
 MONEY_VARIABLES = every("o", "my", "p", "s", "r", "g", without=f"{SCANNING} g.content o.leased o.attempts o.sweeps o.due o.after"
                         " p.away r.adjusted g.false_rejection g.added g.removed g.total")  # fmt: skip
@@ -80,7 +82,7 @@ MONEY = Model(
     steps=MONEY_STEPS | {"next_create_key", "next_confirm_key", "next_undo_key"},
     variables=MONEY_VARIABLES - {"o.parked", "p.differs"},
     fixed={"q.visible": 1},
-    constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 9},
+    constants={"SHARD": 0, "QUANTITY": 1, "QUOTA": 9, "DEFER_AFTER": 2},
     actors={"worker": 2, "customer": 1},
     same=WITHOUT_QUEUE,
     initial=("s.units[0] = 1; o.paid = 1", "s.units[0] = 1; o.paid = 0"),
@@ -112,7 +114,7 @@ PAID = replace(
     | {"o.leased", "g.content", "g.acknowledged", "g.placed"},
     initial=("s.units[0] = 1; o.paid = 1", "s.units[0] = 1; o.paid = 1; g.content = 1"),
     faults={"fault": 2},
-    mixed=frozenset({"crashes", "spoils", "declines", "clocks"}),
+    mixed=frozenset({"crashes", "spoils", "silences", "declines", "clocks"}),
     always={},
     again={"every accepted order ends": "not o.listed[0]"},
 )
@@ -121,7 +123,7 @@ BY_HAND = replace(
     name="hands",
     steps=MONEY_STEPS - {"ask_to_cancel", "cancel_pending", "request_cancel"} | names(OPERATOR) | {"fail", "note_failure", "note_failure_and_postpone", "cancel_by_hand", "change_amount"},
     variables=MONEY_VARIABLES - {"o.n_confirm", "o.n_undo", "p.spoiled", "p.spoiled_refund", "p.saved", "p.declined"},
-    constants={**MONEY.constants, "MAX_ATTEMPTS": 1, "DEFER_AFTER": 2},
+    constants={**MONEY.constants, "MAX_ATTEMPTS": 1},
     actors={"worker": 2, "customer": 1, "operator": 1},
     faults={"spoils": 0, "declines": 0, "errors": 1, "retries": 1, "hands": 1, "mistakes": 1},
     always={
