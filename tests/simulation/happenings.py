@@ -199,18 +199,17 @@ class Happenings:
         provider = self._world.provider
 
         def undone() -> list[tuple[Order, str]]:
-            found = [order for order in self._world.store.orders.values() if order.payment.undo and order.payment.id]
-            is_open = {
+            may_be_taken = {
                 payment_id
-                for payment_id, payment in provider.payments.items()
-                if payment.status is PaymentStatus.OPEN and payment.declined is None
+                for payment_id in provider.confirmations
+                if (payment := provider.payments.get(payment_id))
+                and payment.status is PaymentStatus.OPEN
+                and payment.declined is None
             }
             return [
                 (order, order.payment.token)
-                for order in found
-                if order.payment.id in is_open
-                and order.payment.token
-                and "confirm" in provider.calls_of[order.order_id]
+                for order in self._world.store.orders.values()
+                if order.payment.undo and order.payment.id in may_be_taken and order.payment.token
             ]
 
         if await self._world.until(lambda: bool(undone()), within=event.seconds, every=0.02):

@@ -81,6 +81,8 @@ class Provider(MemoryGateway):
         """Orders whose payments were confirmed again after they had been declined or had ended."""
         self.calls_of: defaultdict[str, list[str]] = defaultdict(list)
         """Calls by order."""
+        self.confirmations: set[str] = set()
+        """Payments that the provider was asked to confirm, with any outcome."""
         self.watched: Callable[[str, str], AbstractContextManager[None]] = lambda *_: nullcontext()
         """Entered with the machine and the call while a call is under way."""
         self._history = history
@@ -97,6 +99,8 @@ class Provider(MemoryGateway):
         """Count a call. Raises PaymentUnavailable if it meets the outage or the limit."""
         self._history.note(What.PROVIDER_CALL, charge.order_id, by=by, kind=call)
         self.calls_of[charge.order_id].append(call)
+        if call == PaymentCall.CONFIRM and charge.payment_id is not None:
+            self.confirmations.add(charge.payment_id)
         if charge.order_id in self.poisoned:
             self.crashes[charge.order_id] += 1
             raise RuntimeError(f"{call} of {charge.order_id} crashes by chance")
