@@ -33,8 +33,9 @@ NOTHING, PAID, GONE, DECLINED, DIFFERS, DIFFERS_PAID, SPENT_CREATE, SPENT_CONFIR
 NO_RESPONSE, KEY_SPOILED, KEY_DECLINED = range(3)
 """Saved response of a confirm's idempotency key: none, a 5xx, or a decline."""
 
-SPOILED: Final = 3
-"""Saved response of a create's idempotency key: a 5xx. Other values are the intent's number, or 0."""
+SPOILED: Final = 99
+"""Saved response of a create's idempotency key: a 5xx. Other values are the intent's number, or 0. A simulated order
+may need more intents than the two of a model."""
 
 NOBODY: Final = 9
 FORMER: Final = 8

@@ -14,6 +14,12 @@ from tests.simulation.life import live
 from tests.simulation.plan import plan_of
 
 SEEDS = 4
+LATE_SEEDS = (22, 46)
+"""Seeds in which a confirmation takes effect while its payment is undone."""
+REPEATED_SEED = 190
+"""Seed in which an operator's write is repeated after a lost response."""
+INTENTS_SEED = 886
+"""Seed in which an order needs three payments."""
 QUICK_STAGES = [stage for stage in STAGES if stage.name != "overdue"]
 """Stages that take a second at most: the other one lasts more than a simulated day."""
 
@@ -48,6 +54,28 @@ def first_order_write(history: list[Event], status: str) -> tuple[int, Write]:
 def test_histories_of_the_simulation_are_allowed() -> None:
     taken = sum((walk(recorded(seed)) for seed in range(SEEDS)), Counter())
     assert {"accept", "reserve", "create", "note_payment", "confirm_payment", "confirm", "confirm_unpaid"} <= set(taken)
+
+
+@pytest.mark.parametrize("seed", LATE_SEEDS)
+def test_a_request_to_confirm_may_take_effect_late(seed: int) -> None:
+    assert {"confirm_unanswered", "confirm_late", "refund"} <= set(walk(recorded(seed)))
+
+
+def test_a_payment_that_nobody_asked_to_confirm_cannot_succeed() -> None:
+    history = recorded(LATE_SEEDS[0])
+    calls = [event for event in history if isinstance(event, Call)]
+    taken = next(call for call in calls if (call.call, call.result) == ("cancel", "succeeded"))
+    asked = [call for call in calls if (call.call, call.order) == ("confirm", taken.order)]
+    with pytest.raises(Refused, match="no step explains Call.*call='cancel'"):
+        walk([event for event in history if event not in asked])
+
+
+def test_a_repeated_write_that_changes_nothing_is_no_step() -> None:
+    walk(recorded(REPEATED_SEED))
+
+
+def test_an_order_may_need_more_payments_than_a_model_has() -> None:
+    walk(recorded(INTENTS_SEED))
 
 
 @pytest.mark.parametrize("stage", QUICK_STAGES, ids=lambda stage: stage.name)
