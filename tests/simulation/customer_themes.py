@@ -143,6 +143,7 @@ def amounts(plan: Plan, dice: Random) -> Plan:
         *((EventKind.PAYMENT_CHANGED, dice.uniform(1.0, 12.0), 20.0, dice.randrange(9)) for _ in range(10)),
         *((EventKind.PAYMENT_CANCELLED, dice.uniform(1.0, 12.0), 20.0, dice.randrange(9)) for _ in range(2)),
         *((EventKind.PAYMENT_TAKEN, dice.uniform(1.0, 20.0), 20.0, dice.randrange(9)) for _ in range(3)),
+        *((EventKind.PAYMENT_WRITES_LATE, 0.0, 60.0, 9) for _ in range(is_storm)),
     )
     rates = {Fault.LOST_REQUEST: 0.05, Fault.LOST_RESPONSE: 0.1, Fault.LATE: 0.1, Fault.UNREADABLE: 0.05}
     return sound(

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from aws_json_client import AwsClient, RetryPolicy, ServiceError
+from aws_json_client.errors import ConnectionFailed
 from aws_json_client.transport import Answer
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.tables import ORDERS, Index
@@ -45,6 +46,8 @@ class DynamoServer:
         self.answers_travel = answers_travel
         self.between_reads = between_reads
         self.on_changes: Callable[[list[Change], str], None] = lambda *_: None
+        self.holds_back: Callable[[str, Json, str], bool] = lambda *_: False
+        """Called with the operation, payload and machine of each write: return True to let it have no answer yet."""
         self._conflicts = conflicts
         self._history = history
         self._requests = 0
@@ -142,6 +145,9 @@ class DynamoTransport:
         if server.is_down:
             await self._link.read(lambda: None)
             raise ServiceError("InternalServerError", 500, {})
+        if operation in WRITES and server.holds_back(operation, sent, self._link.host):
+            await self._link.read(lambda: None)
+            raise ConnectionFailed(TimeoutError())
         if operation in WRITES:
             return Answer(await self._link.call(lambda: server.write(operation, sent, by=self._link.host)), None)
         reach = self._link.call if server.answers_travel else self._link.read

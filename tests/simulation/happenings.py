@@ -17,6 +17,7 @@ from tests.memory_dynamo import ItemKey
 from tests.simulation.clock import VirtualClock
 from tests.simulation.customers import TENANT
 from tests.simulation.invariants import Watch
+from tests.simulation.late_writes import LatePaymentWrites
 from tests.simulation.letters import Letters
 from tests.simulation.loop import Host
 from tests.simulation.machines import Machines
@@ -53,6 +54,7 @@ class Happenings:
         self.drains: list[Drain] = []
         self._changed_payments: set[int] = set()
         self._silent_until = float("-inf")
+        self._unsent_until = float("-inf")
         self.stopped: dict[str, float] = {}
         """Time at which a machine was told to stop."""
 
@@ -118,6 +120,8 @@ class Happenings:
         await self._world.fleet.stop_api(api)
         accepted = [order_id for order_id, placed_by in self._watch.placed_by.items() if placed_by == host]
         unsent = [order_id for order_id in accepted if not self._world.queue.sends_of[order_id]]
+        if not self._world.queue.sends.is_set() or self._unsent_until > started:
+            unsent = []
         self.drains.append(Drain(host, self._world.loop.time() - started, unsent=unsent))
 
     async def freeze_api(self, event: Event) -> None:
@@ -143,6 +147,12 @@ class Happenings:
         await asyncio.sleep(event.seconds)
         self._world.queue.settles.set()
         self._silent_until = self._world.loop.time()
+
+    async def silence_sends(self, event: Event) -> None:
+        self._world.queue.sends.clear()
+        await asyncio.sleep(event.seconds)
+        self._world.queue.sends.set()
+        self._unsent_until = self._world.loop.time()
 
     def _was_silent(self, since: float) -> bool:
         """Return whether the queue left a settlement without an answer at some time since then."""
@@ -217,6 +227,10 @@ class Happenings:
             with suppress(PaymentUnavailable, PaymentDeclined):
                 await provider.confirm(order.charge, token)
 
+    async def delay_payment_writes(self, event: Event) -> None:
+        """Let the writes that store and remove a payment take effect once more after the next payment is stored."""
+        await LatePaymentWrites(self._world, limit=event.which).happen(event.seconds)
+
     async def send_letter(self, event: Event) -> None:
         """Send a message that no release can process."""
         self._letters.send(event.which)
@@ -279,6 +293,7 @@ HAPPENINGS: Mapping[EventKind, Callable[[Happenings, Event], Coroutine[Any, Any,
     EventKind.QUEUE_DOWN: Happenings.stop_queue,
     EventKind.QUEUE_HANGS: Happenings.hang_polls,
     EventKind.QUEUE_SILENT: Happenings.silence_queue,
+    EventKind.SENDS_SILENT: Happenings.silence_sends,
     EventKind.TABLES_DOWN: Happenings.stop_tables,
     EventKind.PROVIDER_DOWN: Happenings.stop_provider,
     EventKind.REFUSED_CALLS: Happenings.refuse_calls,
@@ -286,6 +301,7 @@ HAPPENINGS: Mapping[EventKind, Callable[[Happenings, Event], Coroutine[Any, Any,
     EventKind.PAYMENT_CANCELLED: Happenings.change_payment,
     EventKind.PAYMENT_CHANGED: Happenings.change_payment,
     EventKind.PAYMENT_TAKEN: Happenings.take_payment,
+    EventKind.PAYMENT_WRITES_LATE: Happenings.delay_payment_writes,
     EventKind.STOCK_SHARDS_RAISED: Happenings.raise_shards,
     EventKind.RESTOCK: Happenings.restock,
     EventKind.LETTER: Happenings.send_letter,

@@ -34,6 +34,8 @@ class TooManySteps(Exception):
 
 
 MAX_STEPS = 20_000_000
+UNNOTICED_SECONDS = 1.0
+"""Time after which nobody is taken to look at the error of a task any more."""
 
 
 def seeded(seed: str) -> Schedule:
@@ -85,6 +87,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         self.world = Host(WORLD)
         self._host = self.world
         self._tasks: dict[int, _Task] = {}
+        self._failed: list[tuple[float, asyncio.Task[Any]]] = []
+        """Tasks that ended with an error, and when."""
         self._closed = False
         self.errors: list[dict[str, Any]] = []
 
@@ -132,7 +136,14 @@ class SimulationLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(None)
 
     def close(self) -> None:
-        """Cancel what is left, of dead hosts too, so that no coroutine is destroyed while it waits."""
+        """Cancel what is left, of dead hosts too, so that no coroutine is destroyed while it waits.
+
+        The error of a task that nobody has looked at is added to `errors`. asyncio reports it when the task is
+        destroyed, which need not be before the end of the run.
+        """
+        for failed_at, task in self._failed:
+            if task._log_traceback and self._now - failed_at > UNNOTICED_SECONDS:  # type: ignore[attr-defined]
+                self.errors.append({"message": "nobody looked at the error", "exception": task.exception()})
         asyncio._set_running_loop(self)
         try:
             left = [task for task in self._tasks.values() if not task.done()]
@@ -225,6 +236,8 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def _forget(self, task: "asyncio.Task[Any]") -> None:
         del self._tasks[task.number]  # type: ignore[attr-defined]
+        if task._log_traceback:  # type: ignore[attr-defined] # it failed, and its error has not been retrieved yet
+            self._failed.append((self._now, task))
 
     async def run_in_executor(self, _executor: Any, work: Callable[..., T], *args: Any) -> T:  # type: ignore[override] # as above
         """Run the work at once: there is one thread."""

@@ -54,7 +54,15 @@ RATES: Mapping[Fault, float] = {
 }
 """Highest rate of each kind."""
 
-OF_THEMES = frozenset({EventKind.QUEUE_HANGS, EventKind.QUEUE_SILENT, EventKind.PAYMENT_TAKEN})
+OF_THEMES = frozenset(
+    {
+        EventKind.QUEUE_HANGS,
+        EventKind.QUEUE_SILENT,
+        EventKind.SENDS_SILENT,
+        EventKind.PAYMENT_TAKEN,
+        EventKind.PAYMENT_WRITES_LATE,
+    }
+)
 """Kinds of event that only themes have."""
 OF_STORMS = tuple(kind for kind in EventKind if kind not in OF_THEMES)
 

@@ -76,6 +76,8 @@ class OrderPlan:
     """The customer sends two requests to cancel at the same time."""
     cancels_in_undo: bool = False
     """The customer cancels while the payment is undone, if that happens within `cancels_after`."""
+    cancels_in_payment: bool = False
+    """The customer cancels while the payment is confirmed, if that happens within `cancels_after`."""
     if_match: bool = False
     """Cancel only the version that was read before."""
     probes: tuple[Probe, ...] = ()
@@ -102,12 +104,14 @@ class EventKind(StrEnum):
     QUEUE_DOWN = "queue down"
     QUEUE_HANGS = "polls without an answer"
     QUEUE_SILENT = "settlements without an answer"
+    SENDS_SILENT = "sends without an answer"
     TABLES_DOWN = "tables down"
     PROVIDER_DOWN = "provider down"
     REFUSED_CALLS = "provider refuses a call"
     PAYMENT_CANCELLED = "payment cancelled by hand"
     PAYMENT_CHANGED = "payment has another amount"
     PAYMENT_TAKEN = "confirmation takes effect while its payment is undone"
+    PAYMENT_WRITES_LATE = "writes of a payment take effect after the next payment is stored"
     POISON = "handling of an order crashes"
     STOCK_SHARDS_RAISED = "stock shards raised"
     RESTOCK = "stock added and removed"
@@ -125,8 +129,11 @@ UNSOUND = frozenset(
         EventKind.QUEUE_DOWN,
         EventKind.QUEUE_HANGS,
         EventKind.QUEUE_SILENT,
+        EventKind.SENDS_SILENT,
     }
 )
+
+UNSOUND_TABLES = frozenset({EventKind.TABLES_DOWN, EventKind.PAYMENT_WRITES_LATE})
 
 OF_MESSAGES = frozenset({Fault.REFUSED_ENTRY, Fault.REFUSED_DELETION, Fault.UNDELETED, Fault.EXPIRED})
 """Faults of single messages, which are met at every border."""
@@ -195,7 +202,7 @@ class Plan:
     def is_sound(self) -> bool:
         """Nothing is wrong with tables, queue and machines. Customers, the provider and operators may do anything."""
         meets_faults = bool(self.rates) and Border.TABLES in self.borders
-        is_up = all(event.kind is not EventKind.TABLES_DOWN for event in self.events)
+        is_up = UNSOUND_TABLES.isdisjoint(event.kind for event in self.events)
         return not meets_faults and is_up and self.table_units >= PLENTY and self.has_sound_queue
 
     @property

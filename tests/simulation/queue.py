@@ -116,6 +116,9 @@ class StandardQueue:
         self.settles = asyncio.Event()
         """Deletions and changes of visibility get no answer while this is not set."""
         self.settles.set()
+        self.sends = asyncio.Event()
+        """Sends get no answer while this is not set."""
+        self.sends.set()
         self._deleted: set[str] = set()
         self._of_no_order: set[str] = set()
         self._now = now

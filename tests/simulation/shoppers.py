@@ -96,8 +96,9 @@ class Shoppers:
             await PROBES[probe](self, request, order_id, dice)
         if plan.cancels_after is None:
             return
-        if plan.cancels_in_undo:
-            await self._world.until(lambda: self._is_undone(order_id), within=plan.cancels_after, every=0.05)
+        if plan.cancels_in_undo or plan.cancels_in_payment:
+            awaited = "undo" if plan.cancels_in_undo else "payment_id"
+            await self._world.until(lambda: self._has(order_id, awaited), within=plan.cancels_after, every=0.05)
             await asyncio.sleep(dice.uniform(0.0, 0.2))
         else:
             await asyncio.sleep(plan.cancels_after)
@@ -107,8 +108,8 @@ class Shoppers:
                 *(self._cancel(plan, identity, order_id, dice) for _ in range(2 if plan.cancels_at_once else 1))
             )
 
-    def _is_undone(self, order_id: str) -> bool:
-        return "undo" in self._watch.lives[order_id][-1][1]
+    def _has(self, order_id: str, attribute: str) -> bool:
+        return attribute in self._watch.lives[order_id][-1][1]
 
     def _prepare(self, plan: OrderPlan, customer: Customer) -> None:
         """Store the records of orders of two days ago."""
