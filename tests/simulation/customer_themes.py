@@ -45,10 +45,14 @@ def cancels(plan: Plan, dice: Random) -> Plan:
         )
         for number in range(20)
     )
+    in_payment = (
+        order(number, dice, token=Token.WORKS, cancels_after=5.0, cancels_in_payment=True, if_match=True)
+        for number in range(20, 28)
+    )
     return sound(
         plan,
         Theme.CANCELS,
-        orders,
+        (*orders, *in_payment),
         ways=(dice.choice((0.05, 0.1)), 0.01, 0.1),
         processors=2,
         rounds=12 if plan.turn % 2 else 3,
@@ -87,7 +91,7 @@ def scarce(plan: Plan, dice: Random) -> Plan:
         events=happening,
         ways=(dice.choice((0.01, 0.05)), 0.01, 0.1),
         settings={"concurrency": 10},
-        writes=3 if plan.turn % 4 == 2 else None,
+        writes=3 if plan.turn % 4 in {1, 2} else None,
         processors=2,
     )
 
@@ -139,6 +143,7 @@ def amounts(plan: Plan, dice: Random) -> Plan:
         )
         for number in range(12)
     )
+    declined = () if is_storm else (order(number, dice, token=Token.DECLINED) for number in range(12, 20))
     changes = (
         *((EventKind.PAYMENT_CHANGED, dice.uniform(1.0, 12.0), 20.0, dice.randrange(9)) for _ in range(10)),
         *((EventKind.PAYMENT_CANCELLED, dice.uniform(1.0, 12.0), 20.0, dice.randrange(9)) for _ in range(2)),
@@ -149,7 +154,7 @@ def amounts(plan: Plan, dice: Random) -> Plan:
     return sound(
         plan,
         Theme.AMOUNTS,
-        orders,
+        (*orders, *declined),
         rates=rates if is_storm else {Fault.LOST_RESPONSE: 0.2},
         borders=frozenset({Border.PROVIDER, Border.TABLES} if is_storm else {Border.PROVIDER}),
         events=events(*changes),

@@ -67,17 +67,20 @@ def drain(plan: Plan, dice: Random) -> Plan:
     """Machines that have to leave work unfinished, or that have time for it while the queue is away for a while."""
     is_short = plan.turn % 2 == 0
     orders = (order(number, dice, at=dice.uniform(0.0, 20.0), token=dice.choice(PAID)) for number in range(14))
+    unsent = (order(number, dice, at=30.0 + number / 10, token=None) for number in range(14, 24))
     stops = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
     return sound(
         plan,
         Theme.DRAIN,
-        orders,
+        (*orders, *unsent),
         events=events(
             *((kind, dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for kind in stops),
             *((EventKind.STOP_PROCESSOR, dice.uniform(0.0, 20.0), 5.0, dice.randrange(9)) for _ in range(2)),
             *((EventKind.STOP_PROCESSOR, dice.uniform(22.0, 45.0), 0.0, dice.randrange(9)) for _ in range(8)),
             *((EventKind.QUEUE_SILENT, dice.uniform(at, at + 8.0), 4.5, 0) for at in (10.0, 25.0) if is_short),
             *(() if is_short else ((EventKind.QUEUE_DOWN, dice.uniform(5.0, 20.0), 8.0, 0),)),
+            (EventKind.SENDS_SILENT, 31.0, 10.0, 0),
+            (EventKind.STOP_API, 32.0, 0.0, 0),
         ),
         ways=(0.05, 0.3 if is_short else 0.01, 4.0 if is_short else 0.5),
         settings={
@@ -160,11 +163,15 @@ def slow(plan: Plan, dice: Random) -> Plan:
         )
         for number in range(9)
     )
+    in_payment = (
+        order(number, dice, at=dice.uniform(0.0, 20.0), token=Token.WORKS, cancels_after=20.0, cancels_in_payment=True)
+        for number in range(9, 9 if is_table else 21)
+    )
     queue_fails = ((EventKind.QUEUE_DOWN, 5.0 + 8 * number, dice.uniform(3.0, 6.0), 0) for number in range(5))
     return sound(
         plan,
         Theme.SLOW,
-        orders,
+        (*orders, *in_payment),
         stock=dict.fromkeys(SKUS, (2, 2, 2) if is_table else (40,)),
         rates={Fault.EXPIRED: 0.4},
         events=events(*queue_fails),
