@@ -60,16 +60,20 @@ def cancels(plan: Plan, dice: Random) -> Plan:
 
 
 def scarce(plan: Plan, dice: Random) -> Plan:
-    """Orders for more than a shard has, all at once: each moves stock to its own shard, also that of the others."""
-    shards = dice.choice((2, 3, 4))
-    is_scattered = plan.turn % 2 == 0
-    most = 3 if is_scattered else dice.choice((1, 2, 4))
+    """Orders for more than a shard has, all at once: each moves stock to its own shard, also that of the others.
+
+    Stock is even, uneven, or in so many shards that its moves exceed the writes of a transaction.
+    """
+    is_scattered, is_limited = plan.turn % 2 == 0, plan.turn % 4 in {1, 2}
+    is_even = is_scattered or is_limited
+    shards = 12 if is_limited else dice.choice((2, 3, 4))
+    most = 3 if is_even else dice.choice((1, 2, 4))
     orders = (
         order(
             number,
             dice,
             at=dice.choice((0.0, 0.0, 0.1, 3.0)),
-            quantities={SKUS[0]: 4 if is_scattered else dice.randint(1, 4)},
+            quantities={SKUS[0]: 4 if is_even else dice.randint(1, 4)},
             token=token,
         )
         for number, token in enumerate(dice.choices((None, None, *TOKENS), k=12))
@@ -81,17 +85,21 @@ def scarce(plan: Plan, dice: Random) -> Plan:
         ),
         *((EventKind.STOCK_SHARDS_RAISED, dice.uniform(0.0, 4.0), 0.0, dice.randrange(9)) for _ in range(2)),
     )
-    least = most if is_scattered else 0
+    single = (
+        order(number, dice, at=dice.choice((0.0, 0.1, 0.2)), quantities={SKUS[0]: 1}, token=None)
+        for number in range(12, 16 if is_scattered else 12)
+    )
+    least = most if is_even else 0
     stock = {sku: tuple(dice.randint(least, most) for _ in range(shards)) for sku in SKUS}
     return sound(
         plan,
         Theme.SCARCE,
-        orders,
+        (*orders, *single),
         stock=stock,
         events=happening,
         ways=(dice.choice((0.01, 0.05)), 0.01, 0.1),
         settings={"concurrency": 10},
-        writes=3 if plan.turn % 4 in {1, 2} else None,
+        writes=3 if is_limited else None,
         processors=2,
     )
 

@@ -57,7 +57,7 @@ def letters(plan: Plan, dice: Random) -> Plan:
         plan,
         Theme.LETTERS,
         orders,
-        events=events(*((EventKind.LETTER, dice.uniform(0.0, 5.0), 0.0, kind) for kind in range(6))),
+        events=events(*((EventKind.LETTER, dice.uniform(0.0, 5.0), 0.0, kind) for kind in range(18 if faults else 6))),
         rates=faults,
         borders=frozenset({Border.QUEUE}),
     )
@@ -193,13 +193,20 @@ def contended(plan: Plan, dice: Random) -> Plan:
         order(number, dice, cancels_after=dice.choice((None, dice.uniform(0.0, 3.0))), at=dice.uniform(0.0, 3.0))
         for number in range(14)
     )
+    paid = (order(number, dice, token=dice.choice(PAID), at=dice.uniform(0.0, 3.0)) for number in range(14, 34))
     crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if plan.turn % 2 else {}
-    poison = [(EventKind.POISON, 0.0, 10.0, dice.randrange(9)) for _ in range(3)]
+    poison = [(EventKind.POISON, at, 10.0, dice.randrange(9)) for at in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)]
     return sound(
         plan,
         Theme.CONTENDED,
-        orders,
-        rates={Fault.CONFLICT: dice.choice((0.4, 0.7)), Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.7, **crashes},
+        (*orders, *paid),
+        stock={sku: (100,) * len(shards) for sku, shards in plan.stock.items()},
+        rates={
+            Fault.CONFLICT: dice.choice((0.4, 0.4 if crashes else 0.7)),
+            Fault.THROTTLED: 0.1,
+            Fault.DUPLICATE: 0.7,
+            **crashes,
+        },
         events=events((EventKind.TABLES_DOWN, 5.0, 20.0, 0), *([] if crashes else poison)),
         borders=frozenset({Border.TABLES}),
         ways=(0.004, 0.01, 0.5),
