@@ -66,7 +66,7 @@ def test_a_payment_that_nobody_asked_to_confirm_cannot_succeed() -> None:
     calls = [event for event in history if isinstance(event, Call)]
     taken = next(call for call in calls if (call.call, call.result) == ("cancel", "succeeded"))
     asked = [call for call in calls if (call.call, call.order) == ("confirm", taken.order)]
-    with pytest.raises(Refused, match="no step explains Call.*call='cancel'"):
+    with pytest.raises(Refused, match=r"no step explains Call.*call='cancel'"):
         walk([event for event in history if event not in asked])
 
 

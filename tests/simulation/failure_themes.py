@@ -1,5 +1,6 @@
 """Themes about failures of machines, messages, tables and the provider, one kind in each."""
 
+from itertools import chain
 from random import Random
 
 from devstack.payments.bank import Token
@@ -67,20 +68,19 @@ def drain(plan: Plan, dice: Random) -> Plan:
     """Machines that have to leave work unfinished, or that have time for it while the queue is away for a while."""
     is_short = plan.turn % 2 == 0
     orders = (order(number, dice, at=dice.uniform(0.0, 20.0), token=dice.choice(PAID)) for number in range(14))
-    unsent = (order(number, dice, at=30.0 + number / 10, token=None) for number in range(14, 24))
+    unsent = (order(number, dice, at=30.0 + number / 10, token=None) for number in range(14, 14 if is_short else 24))
     stops = (EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_PROCESSOR, EventKind.STOP_API)
+    silence = ((EventKind.SENDS_SILENT, 31.0, 10.0, 0), (EventKind.STOP_API, 32.0, 0.0, 0))
     return sound(
         plan,
         Theme.DRAIN,
-        (*orders, *unsent),
+        chain(orders, unsent),
         events=events(
             *((kind, dice.uniform(0.0, 25.0), 0.0, dice.randrange(9)) for kind in stops),
             *((EventKind.STOP_PROCESSOR, dice.uniform(0.0, 20.0), 5.0, dice.randrange(9)) for _ in range(2)),
             *((EventKind.STOP_PROCESSOR, dice.uniform(22.0, 45.0), 0.0, dice.randrange(9)) for _ in range(8)),
             *((EventKind.QUEUE_SILENT, dice.uniform(at, at + 8.0), 4.5, 0) for at in (10.0, 25.0) if is_short),
-            *(() if is_short else ((EventKind.QUEUE_DOWN, dice.uniform(5.0, 20.0), 8.0, 0),)),
-            (EventKind.SENDS_SILENT, 31.0, 10.0, 0),
-            (EventKind.STOP_API, 32.0, 0.0, 0),
+            *(() if is_short else ((EventKind.QUEUE_DOWN, dice.uniform(5.0, 20.0), 8.0, 0), *silence)),
         ),
         ways=(0.05, 0.3 if is_short else 0.01, 4.0 if is_short else 0.5),
         settings={
@@ -195,18 +195,14 @@ def contended(plan: Plan, dice: Random) -> Plan:
     )
     paid = (order(number, dice, token=dice.choice(PAID), at=dice.uniform(0.0, 3.0)) for number in range(14, 34))
     crashes = {Fault.UNEXPECTED: 0.05, Fault.UNREADABLE: 0.2} if plan.turn % 2 else {}
+    conflicts = dice.choice((0.4, 0.4 if crashes else 0.7))  # with both, hardly any write would succeed
     poison = [(EventKind.POISON, at, 10.0, dice.randrange(9)) for at in (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)]
     return sound(
         plan,
         Theme.CONTENDED,
         (*orders, *paid),
         stock={sku: (100,) * len(shards) for sku, shards in plan.stock.items()},
-        rates={
-            Fault.CONFLICT: dice.choice((0.4, 0.4 if crashes else 0.7)),
-            Fault.THROTTLED: 0.1,
-            Fault.DUPLICATE: 0.7,
-            **crashes,
-        },
+        rates={Fault.CONFLICT: conflicts, Fault.THROTTLED: 0.1, Fault.DUPLICATE: 0.7, **crashes},
         events=events((EventKind.TABLES_DOWN, 5.0, 20.0, 0), *([] if crashes else poison)),
         borders=frozenset({Border.TABLES}),
         ways=(0.004, 0.01, 0.5),

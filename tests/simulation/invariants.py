@@ -126,7 +126,7 @@ class Watch:
 
     def life_since(self, order_id: str, start: float) -> list[tuple[float, Item]]:
         """Return the stored forms of an order since a time, and the one that it had then."""
-        life = self.lives[order_id]
+        life = self.lives.get(order_id, [])
         first = bisect_right(life, start, key=lambda each: each[0])
         return life[max(0, first - 1) :]
 

@@ -1,4 +1,4 @@
-"""Writes of payments that get no answer, are repeated by their owner, and take effect once more after the next payment."""
+"""Writes of payments that get no answer, and take effect once more after their order has its next payment."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +23,10 @@ class _Late:
 
 
 class LatePaymentWrites:
-    """Payments of the next `limit` orders are cancelled by hand before they are confirmed, so that they are replaced."""
+    """Late writes of the next `limit` orders that get a payment.
+
+    The payments are cancelled by hand before they are confirmed, so that their orders replace them.
+    """
 
     def __init__(self, world: World, limit: int) -> None:
         self._world = world

@@ -104,7 +104,7 @@ class EventKind(StrEnum):
     QUEUE_DOWN = "queue down"
     QUEUE_HANGS = "polls without an answer"
     QUEUE_SILENT = "settlements without an answer"
-    SENDS_SILENT = "sends without an answer"
+    SENDS_SILENT = "sends of APIs without an answer"
     TABLES_DOWN = "tables down"
     PROVIDER_DOWN = "provider down"
     REFUSED_CALLS = "provider refuses a call"

@@ -117,7 +117,7 @@ class StandardQueue:
         """Deletions and changes of visibility get no answer while this is not set."""
         self.settles.set()
         self.sends = asyncio.Event()
-        """Sends get no answer while this is not set."""
+        """Sends get no answer while this is not set, except those of sweepers."""
         self.sends.set()
         self._deleted: set[str] = set()
         self._of_no_order: set[str] = set()

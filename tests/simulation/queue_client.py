@@ -39,7 +39,8 @@ class QueueClient:
             return failures
 
         self._queue.limit(len(messages), "send")
-        await self._queue.sends.wait()
+        if not self._sweeps:
+            await self._queue.sends.wait()
         try:
             failures = await self._link.call(put)
         except QueueUnavailable:
