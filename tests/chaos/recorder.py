@@ -27,8 +27,11 @@ from tests.chaos.wire import (
     Forward,
     Json,
 )
-from tests.model.conformance import CREATED, Event, ItemWrite, Message, Refused, Response, Walker, Write, total
+from tests.model.conformance import Walker
+from tests.model.history import Event, ItemWrite, Message, Refused, Response, Write
+from tests.model.knowledge import CREATED
 from tests.model.simulated import SUBJECT, claimed_of, limits, plain_item
+from tests.model.stored_items import total
 from tests.model.table import CONSTANTS
 
 KEYS = {table.name: [key.name for key in (table.hash_key, table.range_key) if key] for table in TABLES}

@@ -11,7 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import typer
 
-from tests.model.conformance import Refused, Walker
+from tests.model.conformance import Walker
+from tests.model.history import Refused
 from tests.model.simulated import events, limits
 from tests.model.stages import STAGES
 from tests.model.steps import TABLE

@@ -10,7 +10,7 @@ from order_processor.order.flows import DEFER_AFTER
 from order_processor.payments.gateway import Payment
 from order_processor.schedule import CAP, PARK_AFTER, SweepSchedule
 from order_shared.domain.order.models import MAX_ATTEMPTS
-from tests.model.conformance import Call, Event, ItemWrite, Kill, Limits, Message, Write
+from tests.model.history import Call, Event, ItemWrite, Kill, Limits, Message, Write
 from tests.simulation.history import Border, Effect
 from tests.simulation.world import processor_settings
 

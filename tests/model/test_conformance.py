@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.model.conformance import Call, Event, Refused, Walker, Write
+from tests.model.conformance import Walker
+from tests.model.history import Call, Event, Refused, Write
 from tests.model.simulated import events, limits
 from tests.model.stages import STAGES, Stage
 from tests.model.steps import TABLE
