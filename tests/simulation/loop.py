@@ -142,7 +142,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
         destroyed, which need not be before the end of the run.
         """
         for failed_at, task in self._failed:
-            if task._log_traceback and self._now - failed_at > UNNOTICED_SECONDS:  # type: ignore[attr-defined]
+            if task._log_traceback and self._now - failed_at > UNNOTICED_SECONDS:
                 self.errors.append({"message": "nobody looked at the error", "exception": task.exception()})
         asyncio._set_running_loop(self)
         try:
@@ -236,7 +236,7 @@ class SimulationLoop(asyncio.AbstractEventLoop):
 
     def _forget(self, task: "asyncio.Task[Any]") -> None:
         del self._tasks[task.number]  # type: ignore[attr-defined]
-        if task._log_traceback:  # type: ignore[attr-defined] # it failed, and its error has not been retrieved yet
+        if task._log_traceback:  # it failed, and its error has not been retrieved yet
             self._failed.append((self._now, task))
 
     async def run_in_executor(self, _executor: Any, work: Callable[..., T], *args: Any) -> T:  # type: ignore[override] # as above

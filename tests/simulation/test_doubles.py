@@ -186,6 +186,22 @@ def test_a_run_in_which_nothing_can_happen_any_more_ends() -> None:
     loop.close()
 
 
+def test_a_task_whose_error_nobody_looks_at_fails_the_run() -> None:
+    """It need not be destroyed by then, as one that something still refers to."""
+    kept: list[asyncio.Task[None]] = []
+
+    async def fail() -> None:
+        raise LookupError("of a task")
+
+    async def play(seconds: float) -> None:
+        kept.append(asyncio.create_task(fail()))
+        await asyncio.sleep(seconds)
+
+    simulate("1", Rules(), lambda _: play(0.0))  # somebody may look at it yet
+    with pytest.raises(RuntimeError, match="of a task"):
+        simulate("1", Rules(), lambda _: play(2.0))
+
+
 def test_every_order_of_ready_tasks_is_met() -> None:
     def play(seed: int) -> str:
         loop = new_loop(seeded(str(seed)))
