@@ -41,6 +41,8 @@ ANSWER_SECONDS = 120.0
 """Time after the storm in which every customer who asks must have an answer."""
 REST_SECONDS = 3600.0
 """Time after the storm in which everything must have ended."""
+ANSWERS_SECONDS = 1.0
+"""Time in which the answers of the last requests arrive."""
 MAX_STEPS = 60_000
 
 OUTBOX_KEYS = 2
@@ -138,6 +140,7 @@ class Life:
         if customers and (await asyncio.wait(customers, timeout=ANSWER_SECONDS))[1]:
             self.watch.add("a customer asks and asks, and gets no answer")
         rests = await self.world.until(self._is_at_rest, within=self.rest_seconds, every=2.0)
+        await asyncio.sleep(ANSWERS_SECONDS)
         helping.cancel()
         for machine in self.world.fleet.processors:
             if machine.task.done():
