@@ -18,6 +18,7 @@ from order_shared.domain.order.exceptions import (
     StaleOrder,
 )
 from order_shared.domain.order.models import Customer, Lease, Order, OrderStatus, Reason, ReasonCode, Schedule
+from order_shared.domain.order.payments import Undo, UndoKind
 from order_shared.storage.orders import MAX_DUE_AT, OpenOrder, Window, reference_record
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
@@ -418,6 +419,20 @@ class TestCarryingOn:
         with pytest.raises(StaleOrder):
             await storage.orders.move(reserved, noted)
         assert (await self.stored(storage, reserved)).payment == replaced.payment
+
+    @pytest.mark.parametrize("is_replaced", [False, True])
+    async def test_a_request_that_takes_effect_late_does_not_undo_a_newer_payment(
+        self, storage: Storage, *, is_replaced: bool
+    ) -> None:
+        """Without a payment there is nothing to undo: the order would never end."""
+        reserved = await self.reserved(storage)
+        noted = await storage.orders.move(reserved, reserved.with_payment("pi_old"))
+        undoing = await storage.orders.move(noted, noted.begin_undo(Undo(UndoKind.REPLACE)))
+        without = await storage.orders.move(undoing, undoing.without_payment())
+        last = await storage.orders.move(without, without.with_payment("pi_new")) if is_replaced else without
+        with pytest.raises(StaleOrder):
+            await storage.orders.move(noted, undoing)
+        assert (await self.stored(storage, reserved)).payment == last.payment
 
     async def test_a_takeover_excludes_the_former_owner(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)

@@ -262,7 +262,8 @@ class DynamoOrderRepository:
         key = item_key(before.customer.key, before.created_at)
         expression = update_expression(before, after, self._open_shards)
         condition = unchanged_condition(before)
-        if before.payment.id != after.payment.id:  # a lost request of the same owner may take effect late
+        if (before.payment.id, before.payment.undo) != (after.payment.id, after.payment.undo):
+            # A lost request of the same owner may take effect after the owner has stored or removed another payment.
             condition &= payment_condition(before)
         stock = self._stock_operations(before, after, moves)
         freed = self._freed_reference(before, after)
