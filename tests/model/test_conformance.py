@@ -17,10 +17,8 @@ from tests.simulation.plan import plan_of
 SEEDS = 4
 LATE_SEEDS = (22, 46)
 """Seeds in which a confirmation takes effect while its payment is undone."""
-REPEATED_SEED = 190
-"""Seed in which an operator's write is repeated after a lost response."""
-INTENTS_SEED = 886
-"""Seed in which an order needs three payments."""
+THREE_PAYMENTS_SEED = 22
+"""Seed in which an order needs three payments, and the third one is created again."""
 QUICK_STAGES = [stage for stage in STAGES if stage.name != "overdue"]
 """Stages that take a second at most: the other one lasts more than a simulated day."""
 
@@ -59,7 +57,11 @@ def test_histories_of_the_simulation_are_allowed() -> None:
 
 @pytest.mark.parametrize("seed", LATE_SEEDS)
 def test_a_request_to_confirm_may_take_effect_late(seed: int) -> None:
-    assert {"confirm_unanswered", "confirm_late", "refund"} <= set(walk(recorded(seed)))
+    history = recorded(seed)
+    assert {"confirm_unanswered", "confirm_late", "refund"} <= set(walk(history))
+    calls = [event for event in history if isinstance(event, Call)]
+    taken = {call.payment for call in calls if (call.call, call.result) == ("cancel", "succeeded")}
+    assert taken <= {call.payment for call in calls if call.call == "confirm"}, "nobody asked to confirm these payments"
 
 
 def test_a_payment_that_nobody_asked_to_confirm_cannot_succeed() -> None:
@@ -72,11 +74,30 @@ def test_a_payment_that_nobody_asked_to_confirm_cannot_succeed() -> None:
 
 
 def test_a_repeated_write_that_changes_nothing_is_no_step() -> None:
-    walk(recorded(REPEATED_SEED))
+    """An operator's first response may be lost; the order is not parked any more when the write is repeated."""
+    (stage,) = (stage for stage in STAGES if stage.name == "payments poisoned")
+    history = list(events(stage.play()))
+    position, write, order = next(
+        (position, event, item)
+        for position, event in enumerate(history)
+        if isinstance(event, Write) and event.by == "operator"
+        for item in event.items
+        if item.before and item.after and "parked" in item.before and "parked" not in item.after
+    )
+    repeated = replace(write, items=(replace(order, before=order.after),))
+    walk([*history[: position + 1], repeated, *history[position + 1 :]])
+    other = replace(write, items=(replace(order, before=order.after, claimed={**(order.claimed or {}), "more": None}),))
+    with pytest.raises(Refused, match="no step"):
+        walk([*history[: position + 1], other])
 
 
 def test_an_order_may_need_more_payments_than_a_model_has() -> None:
-    walk(recorded(INTENTS_SEED))
+    history = recorded(THREE_PAYMENTS_SEED)
+    created = Counter(
+        (event.order, event.attempts["create"]) for event in history if isinstance(event, Call) and event.created
+    )
+    assert any(attempt == 2 and times > 1 for (_, attempt), times in created.items()), "choose another seed"
+    walk(history)
 
 
 @pytest.mark.parametrize("stage", QUICK_STAGES, ids=lambda stage: stage.name)
