@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from aiodynamo.utils import dy2py
 
+from order_shared.aws.dynamodb import Dynamo
 from order_shared.aws.encoding import attributes
 from order_shared.domain.clock import Clock, to_text, utc_now
 from order_shared.domain.idempotency import to_seconds
@@ -21,14 +22,24 @@ from order_shared.messaging.queue import (
     Depth,
     EntryFailure,
     OutgoingMessage,
+    Queue,
     QueueUnavailable,
     ReceivedMessage,
     Visibility,
 )
+from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import Operation
-from order_shared.storage.inventory import PRODUCT_RECORD, DynamoInventoryRepository, product_key, stock_record
+from order_shared.storage.event_log.append import DynamoEventLogWriter
+from order_shared.storage.event_log.read import DynamoEventLogReader
+from order_shared.storage.inventory import (
+    PRODUCT_RECORD,
+    DynamoInventoryRepository,
+    InventoryRepository,
+    product_key,
+    stock_record,
+)
 from order_shared.storage.order_items import to_item, to_order
-from order_shared.storage.orders import DynamoOrderRepository
+from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import IDEMPOTENCY, INVENTORY, ORDERS, TableNames
 from tests.memory_dynamo import ItemKey, Json, MemoryDynamo
@@ -140,6 +151,44 @@ class MemoryTenantOrders(DynamoTenantOrders):
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store.tables.client(), TABLES)
+
+
+def make_adapters(
+    dynamo: Dynamo,
+    tables: TableNames,
+    *,
+    queue: Queue | None = None,
+    clock: Clock = utc_now,
+    orders: OrderRepository | None = None,
+    inventory: InventoryRepository | None = None,
+) -> Adapters:
+    """Return the real adapters over a client of DynamoDB, with a queue in memory unless one is given."""
+    return Adapters(
+        orders=orders or DynamoOrderRepository(dynamo, tables, clock),
+        inventory=inventory or DynamoInventoryRepository(dynamo, tables, clock),
+        queue=queue or MemoryQueue(),
+        tenant_orders=DynamoTenantOrders(dynamo, tables),
+        event_reader=DynamoEventLogReader(dynamo, tables, clock),
+        event_writer=DynamoEventLogWriter(dynamo, tables, clock),
+    )
+
+
+def memory_adapters(
+    store: MemoryStore,
+    *,
+    queue: Queue | None = None,
+    orders: OrderRepository | None = None,
+    inventory: InventoryRepository | None = None,
+) -> Adapters:
+    """Return the adapters over tables in memory, with a queue in memory unless one is given."""
+    return make_adapters(
+        store.tables.client(),
+        TABLES,
+        queue=queue,
+        clock=store.clock,
+        orders=orders or MemoryOrderRepository(store),
+        inventory=inventory or MemoryInventoryRepository(store),
+    )
 
 
 @dataclass(eq=False)

@@ -121,6 +121,9 @@ class MemoryDynamo:
             raise invalid(
                 "One or more parameter values were invalid: Condition parameter type does not match schema type"
             )
+        for low, high in re.findall(rf"BETWEEN {VALUE} AND {VALUE}", payload["KeyConditionExpression"]):
+            if plain(values[low]) > plain(values[high]):
+                raise invalid("Invalid KeyConditionExpression: The BETWEEN operator requires ordered bounds")
         collection = self._collections.get((_name(table, holder), values[":v0"]["S"]))
         if not collection:
             return []
@@ -243,7 +246,7 @@ def key_of(table: str, holder: Json) -> ItemKey:
     kind = kind_of(table)
     definition = DEFINITIONS[kind]
     range_key = definition.range_key
-    return ItemKey(kind, holder[definition.hash_key.name]["S"], holder[range_key.name]["S"] if range_key else "")
+    return ItemKey(kind, holder[definition.hash_key.name]["S"], _text(holder[range_key.name]) if range_key else "")
 
 
 def is_indexed(index: Index, item: Json) -> bool:
@@ -332,6 +335,12 @@ def compared(*operands: Any) -> bool:
     if None in typed or len({kind for value in typed for kind in value}) > 1:
         return False
     return bool(holds(*map(plain, typed)))
+
+
+def _text(value: Json) -> str:
+    """Return a text, or a number as text."""
+    (content,) = value.values()
+    return str(content)
 
 
 def plain(value: Json) -> Any:

@@ -17,13 +17,9 @@ from aws_json_client import RetryPolicy
 from devstack.provision import create_table
 from devstack.stack import REGION, local_credentials
 from order_shared.aws.dynamodb import open_dynamo
-from order_shared.runtime.adapters import Adapters
-from order_shared.storage.inventory import DynamoInventoryRepository
-from order_shared.storage.orders import DynamoOrderRepository
-from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import TABLES, TableNames
 from tests import engines
-from tests.fakes import MemoryQueue
+from tests.fakes import make_adapters
 from tests.unit.api.conftest import problem_of
 from tests.unit.api.isolation import (
     ACTOR,
@@ -85,11 +81,11 @@ async def open_real_world(endpoint: str, tables: TableNames) -> AsyncIterator[Wo
         return await asyncio.to_thread(scan, endpoint)
 
     retries = RetryPolicy(deadline=20.0)
-    async with open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=retries) as dynamo:
-        orders, inventory = DynamoOrderRepository(dynamo, tables), DynamoInventoryRepository(dynamo, tables)
-        adapters = Adapters(orders, inventory, MemoryQueue(), DynamoTenantOrders(dynamo, tables))
-        async with open_world(adapters, snapshot) as world:
-            yield world
+    async with (
+        open_dynamo(local_credentials(), region=REGION, endpoint=endpoint, retries=retries) as dynamo,
+        open_world(make_adapters(dynamo, tables), snapshot) as world,
+    ):
+        yield world
 
 
 def scan(endpoint: str) -> Snapshot:

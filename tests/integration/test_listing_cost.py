@@ -25,14 +25,10 @@ from order_api.order.listing import MAX_EXAMINED, MAX_READS
 from order_shared.aws.dynamodb import Item, open_dynamo
 from order_shared.aws.encoding import attributes
 from order_shared.domain.order.models import Customer, OrderStatus
-from order_shared.runtime.adapters import Adapters
-from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.order_items import to_item
-from order_shared.storage.orders import DynamoOrderRepository
-from order_shared.storage.tenant_orders import DynamoTenantOrders
 from order_shared.tables import TableNames
 from tests.factories import NOON, make_order, make_product, make_tenant
-from tests.fakes import MemoryQueue
+from tests.fakes import make_adapters
 from tests.integration.conftest import PREFIX
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
@@ -178,12 +174,7 @@ async def _open(shop: Shop) -> AsyncIterator[Metered]:
         retries=retries,
         decorate=partial(MeteredTransport, meter=meter),
     ) as dynamo:
-        adapters = Adapters(
-            DynamoOrderRepository(dynamo, tables),
-            DynamoInventoryRepository(dynamo, tables),
-            MemoryQueue(),
-            DynamoTenantOrders(dynamo, tables),
-        )
+        adapters = make_adapters(dynamo, tables)
         app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
         token = issuer().token(shop.customer.tenant, shop.customer.id, "orders:read")
         async with (

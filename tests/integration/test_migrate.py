@@ -31,7 +31,6 @@ from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.exceptions import StaleOrder
 from order_shared.domain.order.models import Customer, Order
 from order_shared.domain.order.payments import Undo, UndoKind
-from order_shared.runtime.adapters import Adapters
 from order_shared.storage import order_items as items
 from order_shared.storage.inventory import DynamoInventoryRepository, product_key
 from order_shared.storage.item_schema import UnknownItemVersion, Upgrade, Versions, version_of
@@ -49,7 +48,7 @@ from orderctl.exceptions import ExitCode
 from orderctl.main import app
 from tests import engines
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record
-from tests.fakes import MemoryQueue
+from tests.fakes import make_adapters
 from tests.integration.contention import overtaken
 from tests.releases import stored_by_release_1, without_version
 from tests.tables import delete, scan
@@ -375,7 +374,7 @@ async def test_a_parked_order_of_a_newer_release_is_listed_as_unreadable(shop: S
     newer = make_order().park(NOON, "overdue")
     await shop.put(to_item(parked))
     await shop.put(to_item(newer) | {"item_version": FUTURE})
-    adapters = Adapters(shop.orders, shop.inventory, MemoryQueue(), DynamoTenantOrders(shop.dynamo, shop.tables))
+    adapters = make_adapters(shop.dynamo, shop.tables)
     listed = await list_parked(adapters, 10)
     assert [each for each in listed if isinstance(each, Order)] == [parked]
     assert [each.created_at for each in listed if isinstance(each, UnreadableOrder)] == [newer.created_at]

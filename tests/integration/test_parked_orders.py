@@ -10,10 +10,9 @@ from devstack.stack import local_session
 from order_operations.parked_orders import NotParked, list_parked, reject, retry
 from order_shared.domain.order.messages import CancellationRequested, ProcessingRequested, parse_message
 from order_shared.domain.order.models import Customer, Order, OrderStatus, Parking, ReasonCode
-from order_shared.runtime.adapters import Adapters
 from order_shared.storage.audit_trail import DynamoAuditTrail, Operation
 from tests.factories import NOON, make_order, make_product, make_record, make_stock_record, make_tenant
-from tests.fakes import MemoryAuditTrail, MemoryQueue
+from tests.fakes import MemoryAuditTrail, MemoryQueue, make_adapters
 from tests.integration.conftest import PREFIX, Storage
 
 LATER = timedelta(hours=25)
@@ -26,7 +25,9 @@ class Desk:
         self.storage = storage
         self.queue = MemoryQueue()
         self.audit = MemoryAuditTrail()
-        self.adapters = Adapters(storage.orders, storage.inventory, self.queue, storage.tenant_orders)
+        self.adapters = make_adapters(
+            storage.dynamo, storage.tables, queue=self.queue, orders=storage.orders, inventory=storage.inventory
+        )
 
     async def parked(self, *, reserved: bool = False) -> Order:
         customer = Customer(tenant=self.storage.tenant, id="ada")

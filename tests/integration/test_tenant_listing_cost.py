@@ -23,16 +23,14 @@ from order_shared.aws.dynamodb import Dynamo, open_dynamo
 from order_shared.aws.encoding import attributes
 from order_shared.domain.inventory.models import Product
 from order_shared.domain.order.models import Customer, Order, OrderStatus
-from order_shared.runtime.adapters import Adapters
-from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.storage.tenant_keys import listing_attributes
-from order_shared.storage.tenant_orders import MAX_BATCHES, MAX_ENTRIES, MAX_ORDERS, DynamoTenantOrders
+from order_shared.storage.tenant_orders import MAX_BATCHES, MAX_ENTRIES, MAX_ORDERS
 from order_shared.tables import ORDERS_BY_REFERENCE_INDEX, TENANT_ORDERS_INDEX, TENANT_SHARDS, TableNames
 from tests.bench.units import item_size
 from tests.factories import NOON, make_order, make_product, make_tenant
-from tests.fakes import TABLES, MemoryQueue
+from tests.fakes import TABLES, make_adapters
 from tests.integration.conftest import PREFIX
 from tests.memory_dynamo import MemoryDynamo, MemoryTransport
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
@@ -175,12 +173,7 @@ async def reader(shop: Shop) -> AsyncIterator[Reader]:
 
 @asynccontextmanager
 async def _open(dynamo: Dynamo, tables: TableNames, tenant: str) -> AsyncIterator[httpx2.AsyncClient]:
-    adapters = Adapters(
-        DynamoOrderRepository(dynamo, tables),
-        DynamoInventoryRepository(dynamo, tables),
-        MemoryQueue(),
-        DynamoTenantOrders(dynamo, tables),
-    )
+    adapters = make_adapters(dynamo, tables)
     app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
     headers = {"Authorization": f"Bearer {issuer().token(tenant, 'staff', 'orders:admin')}"}
     transport = httpx2.ASGITransport(app=app)

@@ -21,6 +21,8 @@ from order_shared.domain.clock import Clock
 from order_shared.domain.idempotency import IdempotencyRecord
 from order_shared.domain.order.models import OrderStatus
 from order_shared.runtime.adapters import Adapters
+from order_shared.storage.event_log.append import DynamoEventLogWriter
+from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.inventory import DynamoInventoryRepository
 from order_shared.storage.migrations import MigratedTable, Migration
 from order_shared.storage.orders import DynamoOrderRepository
@@ -122,6 +124,8 @@ class World:
             inventory=self.inventory_class(dynamo, TABLES, clock or self.clock),
             queue=self.queue.client(self.link(host, self.rules.queue_way, Border.QUEUE), sweeps=sweeps),
             tenant_orders=DynamoTenantOrders(dynamo, TABLES),
+            event_reader=DynamoEventLogReader(dynamo, TABLES, clock or self.clock),
+            event_writer=DynamoEventLogWriter(dynamo, TABLES, clock or self.clock),
         )
 
     def migration(self, host: Host) -> Migration:

@@ -33,8 +33,11 @@ ORDER_API = Service(name="order-api", module="order_api", kind=ServiceKind.HTTP,
 ORDER_PROCESSOR = Service(
     name="order-processor", module="order_processor", kind=ServiceKind.WORKER, port=8081, local_port=8081
 )
+ORDER_NOTIFIER = Service(
+    name="order-notifier", module="order_notifier", kind=ServiceKind.WORKER, port=8082, local_port=8082
+)
 
-SERVICES = (ORDER_API, ORDER_PROCESSOR)
+SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_NOTIFIER)
 
 SERVICE_NAMES = tuple(service.name for service in SERVICES)
 

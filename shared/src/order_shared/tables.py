@@ -53,6 +53,8 @@ class Table:
     range_key: Key | None = None
     indexes: tuple[Index, ...] = ()
     ttl_attribute: str | None = None
+    streamed: bool = False
+    """True if the table has a stream of its changes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,7 @@ ORDERS = Table(
         Index(TENANT_ORDERS_INDEX, hash_key=Key("tenant_shard"), range_key=Key("order_id"), include=("status",)),
         Index(ORDERS_BY_REFERENCE_INDEX, hash_key=Key("tenant_shard"), range_key=Key("reference_and_id")),
     ),
+    streamed=True,
 )
 
 INVENTORY = Table(
@@ -107,7 +110,12 @@ IDEMPOTENCY = Table(name="idempotency", hash_key=Key("key"), ttl_attribute="expi
 OPERATIONS = Table(name="operations", hash_key=Key("subject"), range_key=Key("at"))
 """Table of the audit trail: each operator's action, its subject, time and reason."""
 
-TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS)
+EVENTS = Table(
+    name="events", hash_key=Key("feed"), range_key=Key("sequence", AttributeType.NUMBER), ttl_attribute="expires_at"
+)
+"""Table of the order events: the log of each tenant. `order_shared.storage.event_log` describes its items."""
+
+TABLES = (ORDERS, INVENTORY, IDEMPOTENCY, OPERATIONS, EVENTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,11 +126,30 @@ class TableNames:
     inventory: str
     idempotency: str
     operations: str
+    events: str
 
     @classmethod
     def with_prefix(cls, prefix: str) -> "TableNames":
         return cls(**{table.name: prefix + table.name for table in TABLES})
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChangeFeed:
+    """Path of the changes of a table to a queue: stream, EventBridge pipe, SNS topic, queue.
+
+    A message names the key of the changed item, and never contains the item. Other queues can subscribe to the topic.
+    """
+
+    table: Table
+    pipe: str
+    topic: str
+    queue: Queue
+
+
 def order_queue(prefix: str) -> Queue:
     return Queue(name=f"{prefix}orders", dead_letter_name=f"{prefix}orders-dead")
+
+
+def order_changes(prefix: str) -> ChangeFeed:
+    name = f"{prefix}order-changes"
+    return ChangeFeed(table=ORDERS, pipe=name, topic=name, queue=Queue(name=name, dead_letter_name=f"{name}-dead"))

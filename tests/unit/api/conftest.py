@@ -17,9 +17,14 @@ from order_api.auth import KeySource, SigningKey
 from order_api.config import ApiSettings
 from order_api.main import create_app
 from order_shared.domain.clock import UniqueClock
-from order_shared.runtime.adapters import Adapters
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore, MemoryTenantOrders
+from tests.fakes import (
+    MemoryInventoryRepository,
+    MemoryOrderRepository,
+    MemoryQueue,
+    MemoryStore,
+    memory_adapters,
+)
 
 SETTINGS = ApiSettings(
     aws_region="eu-central-1",
@@ -78,12 +83,7 @@ class Api:
 def make_app(settings: ApiSettings = SETTINGS, keys: KeySource | None = None) -> FastAPI:
     """The application over its own fakes."""
     store = MemoryStore(UniqueClock())
-    adapters = Adapters(
-        MemoryOrderRepository(store),
-        MemoryInventoryRepository(store),
-        MemoryQueue(),
-        MemoryTenantOrders(store),
-    )
+    adapters = memory_adapters(store)
     return create_app(settings, adapters=adapters, keys=keys or KnownKeys(), clock=store.clock)
 
 
@@ -98,7 +98,7 @@ async def open_api(
     orders, inventory, queue = make_orders(store), make_inventory(store), MemoryQueue()
     app = create_app(
         settings,
-        adapters=Adapters(orders, inventory, queue, MemoryTenantOrders(store)),
+        adapters=memory_adapters(store, queue=queue, orders=orders, inventory=inventory),
         keys=KnownKeys(),
         clock=store.clock,
         tracing=tracing,

@@ -21,7 +21,10 @@ from order_shared.domain.clock import UniqueClock
 from order_shared.domain.order.ids import new_order_id
 from order_shared.runtime.adapters import Adapters
 from tests.factories import NOON, make_tenant
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore, MemoryTenantOrders
+from tests.fakes import (
+    MemoryStore,
+    memory_adapters,
+)
 from tests.unit.api.conftest import SETTINGS, KnownKeys, issuer
 
 ADMIN, ACT = "orders:admin", "orders:act"
@@ -312,11 +315,6 @@ async def open_memory_world(settings: ApiSettings = SETTINGS) -> AsyncIterator[W
     async def snapshot() -> Snapshot:
         return {"|".join(key): repr(item) for key, item in store.tables.items.items()}
 
-    adapters = Adapters(
-        MemoryOrderRepository(store),
-        MemoryInventoryRepository(store),
-        MemoryQueue(),
-        MemoryTenantOrders(store),
-    )
+    adapters = memory_adapters(store)
     async with open_world(adapters, snapshot, settings) as world:
         yield world

@@ -14,9 +14,12 @@ from order_api.dependencies import ScopedRoute, declared_access, requires
 from order_api.main import create_app
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Customer, Order
-from order_shared.runtime.adapters import Adapters
 from tests.documents import resolved
-from tests.fakes import MemoryInventoryRepository, MemoryOrderRepository, MemoryQueue, MemoryStore, MemoryTenantOrders
+from tests.fakes import (
+    MemoryOrderRepository,
+    MemoryStore,
+    memory_adapters,
+)
 from tests.unit.api.conftest import SETTINGS, Api, KnownKeys, issuer, make_app, problem_of
 
 ROUTES = [
@@ -182,12 +185,7 @@ class BrokenOrders(MemoryOrderRepository):
 
 
 async def ask(error: Exception, path: str) -> httpx2.Response:
-    adapters = Adapters(
-        BrokenOrders(error),
-        MemoryInventoryRepository(MemoryStore()),
-        MemoryQueue(),
-        MemoryTenantOrders(MemoryStore()),
-    )
+    adapters = memory_adapters(MemoryStore(), orders=BrokenOrders(error))
     app = create_app(SETTINGS, adapters=adapters, keys=KnownKeys())
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with (

@@ -9,13 +9,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from order_processor import handling_report
 from order_processor.handlers import make_handler
-from order_processor.handling_report import HandlingReport
 from order_processor.payments.gateway import FailureReason, PaymentUnavailable
+from order_processor.processor import make_handling_report
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.payments import PaymentCall
+from order_shared.messaging.consumer import report as consumer_report
 from order_shared.messaging.consumer.consumer import Consumer
 from order_shared.messaging.consumer.metrics import ConsumerMetrics
 from order_shared.messaging.consumer.options import ConsumerOptions
@@ -36,7 +36,7 @@ def lines(logs: list[MutableMapping[str, Any]]) -> list[tuple[int, int, int, dic
 
 
 def test_each_line_counts_the_handlings_since_the_last_line() -> None:
-    report = HandlingReport()
+    report = make_handling_report()
     with capture_logs() as logs:
         for cause in (None, None, "crashed", "payment_refused", "payment_no_response"):
             report.count(cause)
@@ -60,7 +60,7 @@ def test_each_line_counts_the_handlings_since_the_last_line() -> None:
 def test_causes_that_a_sound_release_meets_are_not_counted_as_failed(
     error: StorageUnavailable | UnknownItemVersion | PaymentUnavailable,
 ) -> None:
-    report = HandlingReport()
+    report = make_handling_report()
     report.count(error.cause)
     with capture_logs() as logs:
         report.report()
@@ -68,8 +68,8 @@ def test_causes_that_a_sound_release_meets_are_not_counted_as_failed(
 
 
 async def test_it_reports_at_intervals_and_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handling_report, "REPORT_SECONDS", 0.01)
-    report = HandlingReport()
+    monkeypatch.setattr(consumer_report, "REPORT_SECONDS", 0.01)
+    report = make_handling_report()
     with capture_logs() as logs:
         running = asyncio.create_task(report.run())
         report.count(None)
@@ -84,7 +84,7 @@ async def test_it_reports_at_intervals_and_at_the_end(monkeypatch: pytest.Monkey
 async def test_a_wrong_payment_key_shows_in_every_attempt_at_ten_paid_orders(world: World) -> None:
     await world.stock("TEA", 100)
     world.payments.refusing = {PaymentCall.CREATE}
-    queue, report = MemoryQueue(), HandlingReport()
+    queue, report = MemoryQueue(), make_handling_report()
     for _ in range(10):
         order = await world.accept(make_order(payment_token="pm_card_visa"))
         await queue.send([OutgoingMessage(message_of(order).to_json())])

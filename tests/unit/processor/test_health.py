@@ -3,10 +3,10 @@
 import httpx2
 import pytest
 
-from order_processor.health import health_server
 from order_shared.runtime.metrics import Metrics
 from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
+from order_shared.runtime.worker_health import health_server
 
 
 async def answers() -> None:

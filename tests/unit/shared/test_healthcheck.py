@@ -11,11 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from order_processor.health import health_server
 from order_shared import healthcheck
 from order_shared.runtime.metrics import Metrics
 from order_shared.runtime.readiness import Readiness
 from order_shared.runtime.sockets import listen
+from order_shared.runtime.worker_health import health_server
 from tests.waiting import PATIENCE_SECONDS, eventually
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -6,6 +6,7 @@ import sys
 
 from order_shared.tables import (
     DEFAULT_OPEN_SHARDS,
+    EVENTS,
     IDEMPOTENCY,
     MAX_STOCK_SHARDS,
     OPEN_SHARDS,
@@ -26,12 +27,13 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 
-def test_there_are_four_tables_by_these_keys() -> None:
+def test_there_are_five_tables_by_these_keys() -> None:
     assert {table.name: (table.hash_key.name, table.range_key and table.range_key.name) for table in TABLES} == {
         "orders": ("customer_key", "created_at"),
         "inventory": ("product_key", "record"),
         "idempotency": ("key", None),
         "operations": ("subject", "at"),
+        "events": ("feed", "sequence"),
     }
 
 
@@ -42,6 +44,7 @@ def test_each_name_starts_with_the_prefix() -> None:
         inventory="uat-blue-inventory",
         idempotency="uat-blue-idempotency",
         operations="uat-blue-operations",
+        events="uat-blue-events",
     )
 
 
@@ -60,9 +63,10 @@ def test_orders_are_found_by_the_keys_of_four_indexes() -> None:
     )
 
 
-def test_only_idempotency_records_expire() -> None:
+def test_idempotency_records_and_events_expire() -> None:
     assert {table.name: table.ttl_attribute for table in TABLES if table.ttl_attribute} == {
-        IDEMPOTENCY.name: "expires_at"
+        IDEMPOTENCY.name: "expires_at",
+        EVENTS.name: "expires_at",
     }
 
 

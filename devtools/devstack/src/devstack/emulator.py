@@ -24,7 +24,7 @@ from order_shared.runtime.sockets import bind
 log = structlog.get_logger(__name__)
 
 RETRIES = 2
-DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "sqs", "sts")
+DEFAULT_SERVICES = ("dynamodb", "dynamodbstreams", "pipes", "sns", "sqs", "sts")
 REQUIREMENT = "ministack==1.5.33"
 IN_CHECKOUT = Path(__file__).parents[2] / "emulator" / ".venv" / "bin"
 """Folder into which `make setup` installs ministack."""

@@ -1,4 +1,4 @@
-"""Create the tables and queues of `order_shared.tables`. Several processes may do so at once.
+"""Create the tables, queues and change feeds of `order_shared.tables`. Several processes may do so at once.
 
 `python -m devstack.provision` creates them at AWS_ENDPOINT_URL. On AWS itself Terraform creates them.
 """
@@ -13,7 +13,7 @@ from order_shared.aws.isolated import isolated_session
 from order_shared.runtime.config import Settings, load_settings
 from order_shared.runtime.program import begin
 from order_shared.runtime.settings import reject
-from order_shared.tables import TABLES, Index, Key, Queue, Table, order_queue
+from order_shared.tables import TABLES, ChangeFeed, Index, Key, Queue, Table, order_changes, order_queue
 
 if TYPE_CHECKING:
     import boto3
@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+"""Role of the pipe, which the emulator does not check."""
+
+
 def provision(session: "boto3.Session", *, endpoint: str | None, prefix: str) -> None:
-    """Create missing tables and queues. Return once all of them are ready."""
+    """Create missing tables, queues and change feeds. Return once all of them are ready."""
     dynamodb = session.client("dynamodb", endpoint_url=endpoint)
     for table in TABLES:
         create_table(dynamodb, table, prefix + table.name)
     sqs = session.client("sqs", endpoint_url=endpoint)
     create_queue(sqs, order_queue(prefix))
+    create_change_feed(session, order_changes(prefix), endpoint=endpoint, prefix=prefix)
 
 
 def create_table(dynamodb: "DynamoDBClient", table: Table, name: str) -> None:
@@ -46,6 +51,8 @@ def create_table(dynamodb: "DynamoDBClient", table: Table, name: str) -> None:
             }
             for index in table.indexes
         ]
+    if table.streamed:  # the emulator's pipes ignore the template that removes images from messages
+        request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
     with suppress(dynamodb.exceptions.ResourceInUseException):  # it exists, or another process is creating it
         dynamodb.create_table(**request)
     dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
@@ -53,20 +60,42 @@ def create_table(dynamodb: "DynamoDBClient", table: Table, name: str) -> None:
         _enable_ttl(dynamodb, name, table.ttl_attribute)
 
 
+def create_change_feed(session: "boto3.Session", feed: ChangeFeed, *, endpoint: str | None, prefix: str) -> None:
+    """Create the feed's queue, topic and pipe. The pipe delivers the changes that are made from now on."""
+    sqs = session.client("sqs", endpoint_url=endpoint)
+    create_queue(sqs, feed.queue)
+    queue_arn = _queue_arn(sqs, sqs.get_queue_url(QueueName=feed.queue.name)["QueueUrl"])
+    sns = session.client("sns", endpoint_url=endpoint)
+    topic_arn = sns.create_topic(Name=feed.topic)["TopicArn"]
+    raw = {"RawMessageDelivery": "true"}
+    sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn, Attributes=raw, ReturnSubscriptionArn=True)
+    dynamodb = session.client("dynamodb", endpoint_url=endpoint)
+    stream_arn = dynamodb.describe_table(TableName=prefix + feed.table.name)["Table"]["LatestStreamArn"]
+    pipes = session.client("pipes", endpoint_url=endpoint)
+    with suppress(pipes.exceptions.ConflictException):  # it exists, or another process is creating it
+        pipes.create_pipe(
+            Name=feed.pipe,
+            RoleArn=LOCAL_ROLE,
+            Source=stream_arn,
+            SourceParameters={"DynamoDBStreamParameters": {"StartingPosition": "TRIM_HORIZON"}},
+            Target=topic_arn,
+        )
+
+
 def create_queue(sqs: "SQSClient", queue: Queue) -> None:
     retention = {"MessageRetentionPeriod": str(queue.retention_seconds)}
     dead_url = _queue_url(sqs, queue.dead_letter_name, retention)
-    answer = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])
-    redrive = {
-        "deadLetterTargetArn": answer["Attributes"]["QueueArn"],
-        "maxReceiveCount": queue.max_receive_count,
-    }
+    redrive = {"deadLetterTargetArn": _queue_arn(sqs, dead_url), "maxReceiveCount": queue.max_receive_count}
     _queue_url(sqs, queue.name, {**retention, "RedrivePolicy": json.dumps(redrive)})
 
 
 def _queue_url(sqs: "SQSClient", name: str, attributes: dict[str, str]) -> str:
     """Return the queue's URL. CreateQueue also returns it for an existing queue with the same attributes."""
     return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]  # names are a literal type
+
+
+def _queue_arn(sqs: "SQSClient", url: str) -> str:
+    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
 def _enable_ttl(dynamodb: "DynamoDBClient", name: str, attribute: str) -> None:

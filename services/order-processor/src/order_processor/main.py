@@ -10,7 +10,6 @@ import structlog
 import uvloop
 
 from order_processor.config import ProcessorSettings
-from order_processor.health import health_server
 from order_processor.metrics import ProcessorMetrics
 from order_processor.payments.stripe_gateway import StripeGateway
 from order_processor.payments.traced_gateway import TracedGateway
@@ -24,6 +23,7 @@ from order_shared.runtime.settings import reject
 from order_shared.runtime.sockets import listen
 from order_shared.runtime.tracing import open_tracing
 from order_shared.runtime.tracing.port import Tracing
+from order_shared.runtime.worker_health import health_server
 
 log = structlog.get_logger(__name__)
 

@@ -5,21 +5,43 @@ from datetime import timedelta
 
 from order_processor.config import ProcessorSettings
 from order_processor.handlers import make_handler
-from order_processor.handling_report import HandlingReport
 from order_processor.metrics import ProcessorMetrics
 from order_processor.order.flows import FlowContext
-from order_processor.payments.gateway import PaymentGateway
+from order_processor.payments.gateway import FailureReason, PaymentGateway
 from order_processor.payments.guarded_gateway import GuardedGateway
 from order_processor.schedule import SweepSchedule
 from order_processor.sweeper import Sweeper
 from order_shared.domain.clock import Clock, utc_now
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.messaging.backlog import Backlog
 from order_shared.messaging.consumer.consumer import Consumer
+from order_shared.messaging.consumer.report import HandlingReport
 from order_shared.messaging.publisher import Publisher
 from order_shared.runtime.adapters import Adapters
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
+from order_shared.storage.item_schema import UnknownItemVersion
 
 FLUSH_SECONDS = 5.0
+
+EXPECTED = frozenset(
+    {
+        StorageUnavailable.__name__,
+        UnknownItemVersion.__name__,
+        f"payment_{FailureReason.KEY_REUSED}",
+        f"payment_{FailureReason.PENDING}",
+        f"payment_{FailureReason.PACED}",
+    }
+)
+"""Causes of failed handlings that occur without a defect: many concurrent orders of one product, an order written by a
+newer release, a payment that another release has created, a slow bank, or a reached call rate."""
+
+
+def make_handling_report() -> HandlingReport:
+    """Return a report whose field `payments_refused` counts requests that the payment provider refused.
+
+    The cause of such a refusal is an error on our side.
+    """
+    return HandlingReport(expected=EXPECTED, named={"payments_refused": f"payment_{FailureReason.REFUSED}"})
 
 
 class Processor:
@@ -47,7 +69,7 @@ class Processor:
             metrics.order_ended,
             metrics.payment_failed,
         )
-        self._handlings = HandlingReport()
+        self._handlings = make_handling_report()
         self._consumer = Consumer(
             adapters.queue,
             make_handler(context, tracing),

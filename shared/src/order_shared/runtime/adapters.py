@@ -12,6 +12,8 @@ from order_shared.messaging.queue import Queue
 from order_shared.runtime.config import Settings
 from order_shared.runtime.metrics import Metrics
 from order_shared.runtime.tracing.port import NO_TRACING, Tracing
+from order_shared.storage.event_log.append import DynamoEventLogWriter, EventLogWriter
+from order_shared.storage.event_log.read import DynamoEventLogReader, EventLogReader
 from order_shared.storage.inventory import DynamoInventoryRepository, InventoryRepository
 from order_shared.storage.orders import DynamoOrderRepository, OrderRepository
 from order_shared.storage.tenant_orders import DynamoTenantOrders, TenantOrders
@@ -23,6 +25,8 @@ class Adapters:
     inventory: InventoryRepository
     queue: Queue
     tenant_orders: TenantOrders
+    event_reader: EventLogReader
+    event_writer: EventLogWriter
     former_message_types: bool = False
     """True if messages have the types that the last release reads."""
 
@@ -74,5 +78,7 @@ async def open_adapters(
             ),
             queue=queue,
             tenant_orders=DynamoTenantOrders(dynamo, settings.tables),
+            event_reader=DynamoEventLogReader(dynamo, settings.tables),
+            event_writer=DynamoEventLogWriter(dynamo, settings.tables),
             former_message_types=settings.former_message_types,
         )

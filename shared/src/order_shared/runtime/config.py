@@ -11,7 +11,7 @@ from aws_json_client import DYNAMODB, SQS
 from aws_json_client.endpoints import resolve
 from aws_json_client.proxies import proxy_for
 from order_shared.runtime.settings import ProgramSettings, Variable, load_settings
-from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, TableNames, order_queue
+from order_shared.tables import DEFAULT_OPEN_SHARDS, OPEN_SHARDS, Queue, TableNames, order_queue
 
 __all__ = ["Environment", "OpenShards", "PaymentSettings", "Settings", "load_settings"]
 
@@ -106,9 +106,14 @@ class Settings(ProgramSettings):
     @classmethod
     def _with_default_names(cls, values: dict[str, object]) -> dict[str, object]:
         prefix = values.get("table_prefix") or f"{values.get('env') or Environment.LOCAL}-"
-        queue = order_queue(str(prefix))
+        queue = cls.queue_of(str(prefix))
         defaults = {"table_prefix": prefix, "queue_name": queue.name, "dlq_name": queue.dead_letter_name}
         return {**values, **{name: values.get(name) or default for name, default in defaults.items()}}
+
+    @staticmethod
+    def queue_of(prefix: str) -> Queue:
+        """Return the queue that the program uses. A worker of another queue overrides this."""
+        return order_queue(prefix)
 
     @field_validator("home_region")
     @classmethod

@@ -131,6 +131,13 @@ class OrderRepository(Protocol):
         """Return the customer's order. Strongly consistent. Raises OrderNotFound, also for another customer's order."""
         ...
 
+    async def get_many(self, keys: Sequence[tuple[Customer, datetime]]) -> list[Order | UnreadableOrder]:
+        """Return the orders that exist among up to 100 different keys, in no particular order. Strongly consistent.
+
+        A key is the customer and the creation time of an order.
+        """
+        ...
+
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
         """Return the order with this id, of any customer of the tenant. Raises OrderNotFound.
 
@@ -238,6 +245,10 @@ class DynamoOrderRepository:
         if item is None or item["order_id"] != order_id:
             raise OrderNotFound(order_id)
         return to_order(item)
+
+    async def get_many(self, keys: Sequence[tuple[Customer, datetime]]) -> list[Order | UnreadableOrder]:
+        wanted = [item_key(customer.key, created_at) for customer, created_at in keys]
+        return list(map(readable_order, await self._dynamo.get_many(self._tables.orders, wanted)))
 
     async def get_by_id(self, tenant: str, order_id: str) -> Order:
         _created_at(order_id)

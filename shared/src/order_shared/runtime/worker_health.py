@@ -1,4 +1,4 @@
-"""HTTP port of the processor: liveness, readiness and metrics."""
+"""HTTP port of a worker: liveness, readiness and metrics."""
 
 import socket
 from collections.abc import AsyncIterator, Callable

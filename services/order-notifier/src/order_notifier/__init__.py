@@ -1,0 +1,1 @@
+"""Worker that appends the events of orders to the log of their tenant."""
