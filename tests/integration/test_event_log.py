@@ -12,6 +12,7 @@ import pytest
 
 from aws_json_client import Answer, AwsClient
 from order_shared.aws.dynamodb import Dynamo
+from order_shared.domain.clock import utc_now
 from order_shared.domain.idempotency import to_seconds
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
@@ -93,7 +94,11 @@ class Log:
 
 
 async def open_log(storage: Storage, dynamo: Dynamo | None = None) -> Log:
-    """Return a log whose environment's log began before every order of the test."""
+    """Return a log whose environment's log began before every order of the test.
+
+    The clock starts today, because a real engine deletes items that have expired.
+    """
+    storage.clock.now = max(storage.clock.now, utc_now())
     dynamo, names, clock = dynamo or storage.dynamo, storage.tables, storage.clock
     writer = DynamoEventLogWriter(dynamo, names, clock)
     await writer.begin()

@@ -1,0 +1,156 @@
+"""Comparing the logs with the orders, appending what is missing, and raising the epoch."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from order_shared.domain.order.models import Order
+from order_shared.storage.event_log.items import page_key
+from order_shared.storage.event_log.read import ExpiredReason, PositionExpired
+from order_shared.storage.event_log.repair import Comparison, EventLogRepair
+from tests.factories import make_record
+from tests.integration.conftest import Storage
+from tests.integration.test_event_log import LATER, Log, names, open_log
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Desk:
+    """An operator's desk over the log of one tenant."""
+
+    log: Log
+    repair: EventLogRepair
+
+    async def place(self) -> Order:
+        """Store an order, and append its event."""
+        order = await self.store(self.log.order())
+        await self.log.append(order)
+        return order
+
+    async def store(self, order: Order) -> Order:
+        await self.log.storage.orders.add(order, make_record(order))
+        return order
+
+    async def compare(self, *, since: timedelta = HOUR, until: timedelta = timedelta(0)) -> Comparison:
+        now = self.log.storage.clock() + LATER
+        pages = self.repair.pages_of_orders(self.log.tenant)
+        return await self.repair.compare(pages, since=now - since, until=now - until)
+
+    async def missing(self) -> list[str]:
+        return names([event for gap in (await self.compare()).gaps for event in gap.events])
+
+
+@pytest.fixture
+async def desk(storage: Storage) -> Desk:
+    return Desk(await open_log(storage), EventLogRepair(storage.dynamo, storage.tables, storage.clock))
+
+
+async def test_a_whole_log_lacks_nothing(desk: Desk) -> None:
+    order = await desk.place()
+    ended = await desk.log.storage.orders.move(order, order.cancel(desk.log.storage.clock()))
+    await desk.log.append(ended)
+    found = await desk.compare()
+    assert (found.orders, found.events, found.gaps, found.unreadable) == (1, 2, [], [])
+
+
+async def test_a_change_that_was_never_appended_is_late(desk: Desk) -> None:
+    order = await desk.place()
+    cancelled = await desk.log.storage.orders.move(order, order.cancel(desk.log.storage.clock()))
+    found = await desk.compare()
+    assert [(gap.is_late, names(list(gap.events))) for gap in found.gaps] == [(True, ["2.cancelled"])]
+    assert await desk.repair.rebuild(found.gaps) == 1
+    assert await desk.missing() == []
+    assert await desk.log.append(cancelled) == 0
+    assert names(await desk.log.read_all()) == ["1.placed", "2.cancelled"]
+
+
+async def test_changes_of_the_last_minutes_are_left_out(desk: Desk) -> None:
+    await desk.store(desk.log.order())
+    assert len((await desk.compare()).gaps) == 1
+    assert (await desk.compare(until=HOUR / 2)).gaps == []
+
+
+async def test_an_event_that_was_removed_is_found_and_appended_again(desk: Desk) -> None:
+    first = await desk.place()
+    removed, last = await desk.place(), await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 2))
+    found = await desk.compare()
+    (gap,) = found.gaps
+    assert (gap.order.order_id, gap.is_late, names(list(gap.events))) == (removed.order_id, False, ["1.placed"])
+    assert await desk.repair.rebuild(found.gaps) == 1
+    assert await desk.missing() == []
+    start = await desk.log.reader.latest(desk.log.tenant)
+    found_again = await desk.log.read_all(replace(start, sequence=3))
+    assert [event.order_id for event in found_again] == [last.order_id, removed.order_id]
+    with pytest.raises(PositionExpired):
+        await desk.log.read_all(replace(start, sequence=2))
+    assert first.order_id
+
+
+async def test_two_operators_append_a_lost_event_once(desk: Desk) -> None:
+    await desk.place()
+    removed = await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 2))
+    found = await desk.compare()
+    assert [await desk.repair.rebuild(found.gaps) for _ in range(2)] == [1, 0]
+    end = await desk.log.reader.latest(desk.log.tenant)
+    assert [event.order_id for event in await desk.log.read_all(replace(end, sequence=3))] == [removed.order_id]
+
+
+async def test_an_event_that_is_lost_twice_is_appended_twice(desk: Desk) -> None:
+    await desk.place()
+    for sequence in (1, 2):
+        await desk.log.delete(page_key(desk.log.tenant, sequence))
+        assert await desk.repair.rebuild((await desk.compare()).gaps) == 1
+    assert await desk.missing() == []
+
+
+async def test_an_order_that_changed_since_the_comparison_is_left_out(desk: Desk) -> None:
+    order = await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    found = await desk.compare()
+    await desk.log.append(await desk.log.storage.orders.move(order, order.cancel(desk.log.storage.clock())))
+    assert await desk.repair.rebuild(found.gaps) == 0
+    assert await desk.repair.rebuild((await desk.compare()).gaps) == 1
+    assert await desk.missing() == []
+
+
+async def test_late_and_lost_events_of_one_order_are_both_appended(desk: Desk) -> None:
+    order = await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    await desk.log.storage.orders.move(order, order.cancel(desk.log.storage.clock()))
+    assert await desk.repair.rebuild((await desk.compare()).gaps) == 2
+    assert await desk.missing() == []
+
+
+async def test_raising_the_epoch_makes_positions_invalid_and_keeps_the_events(desk: Desk) -> None:
+    order = await desk.place()
+    before = await desk.log.reader.latest(desk.log.tenant)
+    epoch, _ = await desk.repair.raise_epoch()
+    assert epoch > before.epoch
+    with pytest.raises(PositionExpired) as expired:
+        await desk.log.read_all(before)
+    assert expired.value.reason is ExpiredReason.EPOCH
+    assert len(await desk.log.read_all()) == 1
+    await desk.place()
+    assert len(await desk.log.read_all()) == 2, "writers go on, whatever they had read before"
+    assert order.order_id
+
+
+async def test_the_log_of_a_new_tenant_has_the_raised_epoch(desk: Desk) -> None:
+    """Also if its writer has read the former one."""
+    await desk.log.writer.begin()
+    epoch, _ = await desk.repair.raise_epoch()
+    await desk.place()
+    assert (await desk.log.reader.latest(desk.log.tenant)).epoch == epoch
+
+
+async def test_an_epoch_is_raised_above_any_that_was_in_use(desk: Desk) -> None:
+    first, _ = await desk.repair.raise_epoch()
+    second, _ = await desk.repair.raise_epoch()
+    assert second > first
+    state = await desk.repair.state()
+    assert state is not None
+    assert state.epoch == second
