@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from order_shared.runtime.program import settle_environment
-from orderctl.commands import dlq, environments, migrate, orders, payments, top
+from orderctl.commands import dlq, environments, events, migrate, orders, payments, top
 from orderctl.commands.deployment.deploy import deploy
 from orderctl.commands.deployment.diff import diff
 from orderctl.commands.deployment.finish import finish
@@ -44,6 +44,7 @@ class Commands(RenamedGroup):
 app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(orders.app, name="orders")
 app.add_typer(dlq.app, name="dlq")
+app.add_typer(events.app, name="events")
 app.add_typer(payments.app, name="payments")
 app.add_typer(environments.app, name="env")
 app.command()(migrate.migrate)

@@ -25,7 +25,7 @@ DURATION = re.compile(r"(\d{1,5})([mhd])")
 UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """Parse a time (`2026-01-31`, `2026-01-31T09:05:00Z`; UTC by default) or a duration before now (`90m`, `7d`)."""
     if duration := DURATION.fullmatch(text):
         return datetime.now(UTC) - timedelta(**{UNITS[duration[2]]: int(duration[1])})
@@ -47,13 +47,13 @@ StatusOption = Annotated[
 SinceOption = Annotated[
     datetime | None,
     typer.Option(
-        parser=_moment,
+        parser=moment,
         metavar="TIME",
         help="Only orders placed since this time: UTC (2026-01-31T09:05), or a duration before now (24h, 7d).",
     ),
 ]
 UntilOption = Annotated[
-    datetime | None, typer.Option(parser=_moment, metavar="TIME", help="Only orders placed before this time.")
+    datetime | None, typer.Option(parser=moment, metavar="TIME", help="Only orders placed before this time.")
 ]
 QueryOption = Annotated[
     str | None, typer.Option("--q", help="Only orders with this text in the reference or in a SKU.")
