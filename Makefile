@@ -54,7 +54,7 @@ setup-demo:
 	@$(SETUP) install demo emulator
 
 ##@ Prove it
-.PHONY: sim sim-mutants model conformance chaos chaos-cancel chaos-mutants chaos-tenants fuzz fuzz-framing check-machines
+.PHONY: sim sim-mutants model conformance chaos chaos-cancel chaos-events chaos-mutants chaos-tenants fuzz fuzz-framing check-machines
 sim: setup ## Play storms on a virtual clock: every fault, nothing lost or doubled (SEEDS=1000, or SEED=token to replay one)
 	@$(BIN)/python -m tests.simulation.campaign $(if $(SEED),--seed "$(SEED)",--seeds $(or $(SEEDS),1000))
 
@@ -66,6 +66,9 @@ chaos: setup ## Kill at every request, inject every fault: no order may be lost 
 
 chaos-cancel: setup ## Race ten thousand cancellations with processing
 	@$(BIN)/python -m tests.chaos --cancels 10000
+
+chaos-events: setup ## Kill at every kind of request: every change of an order must become one event, in order
+	@$(BIN)/python -m tests.chaos.events
 
 chaos-mutants: setup ## Remove each condition of a write, one after the other; some test must fail for each
 	@$(BIN)/python -m tests.chaos.mutants

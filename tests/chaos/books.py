@@ -13,6 +13,7 @@ from devstack.payments.options import API_KEY
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Order
+from order_shared.storage.event_log.read import DynamoEventLogReader
 from order_shared.storage.order_items import item_key, to_order
 from order_shared.storage.orders import DynamoOrderRepository
 from order_shared.tables import TableNames, order_queue
@@ -56,6 +57,7 @@ class Books:
         self._done_with = "-"
         self._http = http
         self.repository = DynamoOrderRepository(dynamo, self._tables)
+        self.event_reader = DynamoEventLogReader(dynamo, self._tables)
 
     async def find(self, order_id: str) -> Order:
         items = await scan(self._dynamo, self._tables.orders)

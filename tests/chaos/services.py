@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 
 import order_api.main
+import order_notifier.main
 import order_processor.main
 from devstack.processes import find_listening_port
 from tests.waiting import eventually
@@ -23,7 +24,7 @@ START_SECONDS = 60.0
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__])
 
-RUN = {"api": order_api.main.run, "processor": order_processor.main.run}
+RUN = {"api": order_api.main.run, "processor": order_processor.main.run, "notifier": order_notifier.main.run}
 
 
 class Service:

@@ -19,6 +19,7 @@ from tests.chaos.services import Service
 
 API = "api"
 PROCESSOR = "processor"
+NOTIFIER = "notifier"
 TWO_OF_EACH = ("api-1", "api-2", "processor-1", "processor-2")
 SLOW_SECONDS = 1.0  # for the sandbox's slow card
 VISIBILITY_SECONDS = 4  # longer than any retry is postponed, so that a heartbeat can be told from a postponement
