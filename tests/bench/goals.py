@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from tests.bench import accept, latency, startup
+from tests.bench import accept, events, latency, startup
 from tests.bench.figures import Figure
 from tests.bench.results import Results
 
@@ -181,6 +181,29 @@ def _p8(measured: Measured) -> list[Outcome]:
     return outcomes
 
 
+def _p10(measured: Measured) -> list[Outcome]:
+    alone = measured.get(events.ALONE, "write_units_per_append").median
+    load = measured.get(events.AT_LOAD, "write_units_per_order").median
+    rate = measured.get(events.HOT, "throughput").median
+    delay, feed = (measured.get(events.AT_LOAD, quantity).median for quantity in ("delay", "delay_of_feed"))
+    return [
+        Outcome("P10", "write units per append, an order alone", f"{alone:.1f}", "", "", "at most 6", alone <= 6),
+        Outcome("P10", "write units of its events per order, at load", f"{load:.2f}", "", "", "at most 3", load <= 3),
+        Outcome(
+            "P10", "orders into one log, 4 notifiers", f"{rate:.0f} orders/s", "", "", "at least 1000", rate >= 1000
+        ),
+        Outcome(
+            "P10",
+            "end of an order to its event",
+            f"{delay:.0f} ms",
+            f"{feed:.0f} ms of it the emulated feed",
+            "",
+            "",
+            None,
+        ),
+    ]
+
+
 BY_COMPARISON: Mapping[str, Callable[[Measured], list[Outcome]]] = {
     "accept": _p1_p2,
     "consume": _p3_p4,
@@ -188,6 +211,7 @@ BY_COMPARISON: Mapping[str, Callable[[Measured], list[Outcome]]] = {
     "latency": _p6,
     "hot": _p7,
     "startup": _p8,
+    "events": _p10,
 }
 
 
@@ -201,7 +225,7 @@ def judge(results: Results, soak: Mapping[str, Any] | None = None) -> list[Outco
     ]
     if soak is not None:
         outcomes += judge_soak(soak)
-    return sorted(outcomes, key=lambda outcome: outcome.goal)
+    return sorted(outcomes, key=lambda outcome: int(outcome.goal.removeprefix("P")))
 
 
 def judge_soak(soak: Mapping[str, Any]) -> list[Outcome]:

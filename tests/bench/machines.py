@@ -103,8 +103,8 @@ class Lab:
             "ORDER_PAYMENT_API_KEY": "sk_test_bench",
         }
 
-    def start_stub(self, name: str) -> StubControl:
-        child = self._group.start(name, [sys.executable, "-m", "tests.bench.stub"], dict(os.environ))
+    def start_stub(self, name: str, module: str = "tests.bench.stub") -> StubControl:
+        child = self._group.start(name, [sys.executable, "-m", module], dict(os.environ))
         return StubControl(Machine(child, _port_in_log(child, STUB_PORT)))
 
     def start_service(self, module: str, name: str = "", **settings: str) -> Machine:

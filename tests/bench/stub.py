@@ -36,7 +36,8 @@ MAX_BATCH = 10
 KEPT_BODIES = 1000
 
 Json = dict[str, Any]
-Reply = Callable[[bytes], None]
+Reply = Callable[..., None]
+"""Sends a body, with `status=b"400 Bad Request"` for an error."""
 
 HEAD_END = b"\r\n\r\n"
 TARGET = re.compile(rb"\r\nx-amz-target: *([\w.]+)", re.IGNORECASE)
@@ -57,7 +58,7 @@ class Poll:
 class StubQueue:
     """Messages without end; `released` may be received."""
 
-    bodies: Iterator[tuple[str, str]] = field(default_factory=lambda: itertools.cycle([_with_digest("{}")]))
+    bodies: Iterator[tuple[str, str]] = field(default_factory=lambda: itertools.cycle([with_digest("{}")]))
     released: int = 0
     serial: int = 0
     owed: int = 0
@@ -105,7 +106,7 @@ class Stub:
         self._sigma = 0.0
         self._dice = random.Random(1)  # noqa: S311 - the same delays in each run
         self.url = ""
-        self._answers: dict[str, Callable[[Json, Reply], None]] = {
+        self.answers: dict[str, Callable[[Json, Reply], None]] = {
             "BatchGetItem": self._batch_get,
             "Query": lambda _, reply: reply(NO_ITEMS),
             "ReceiveMessage": self._receive,
@@ -135,13 +136,13 @@ class Stub:
             self._answer(operation, body, reply)
 
     def _answer(self, operation: str, body: bytes, reply: Reply) -> None:
-        answer = self._answers.get(operation)
+        answer = self.answers.get(operation)
         if answer is None:
             reply(NOTHING)  # a write, or a read of what is not there
         else:
             answer(json.loads(body), reply)
 
-    def _queue(self, request: Json) -> StubQueue:
+    def queue(self, request: Json) -> StubQueue:
         name = request["QueueUrl"].rpartition("/")[2] if "QueueUrl" in request else request["queue"]
         return self._queues.setdefault(name, StubQueue())
 
@@ -152,7 +153,7 @@ class Stub:
         reply(json.dumps({"Responses": responses, "UnprocessedKeys": {}}).encode())
 
     def _receive(self, request: Json, reply: Reply) -> None:
-        queue = self._queue(request)
+        queue = self.queue(request)
         limit = request.get("MaxNumberOfMessages", 1)
         seconds = request.get("WaitTimeSeconds", 0)
         if queue.released or not seconds:
@@ -172,10 +173,10 @@ class Stub:
         entries = request.get("Entries")
         successful = [{"Id": entry["Id"]} for entry in entries or ()]
         reply(json.dumps({"Successful": successful}).encode() if successful else NOTHING)
-        self._queue(request).deleted(len(entries) if entries else 1)
+        self.queue(request).deleted(len(entries) if entries else 1)
 
     def _send(self, request: Json, reply: Reply) -> None:
-        self._queue(request).sent.append(request["MessageBody"])
+        self.queue(request).sent.append(request["MessageBody"])
         reply(json.dumps({"MessageId": "0", "MD5OfMessageBody": _digest(request["MessageBody"])}).encode())
 
     @staticmethod
@@ -202,14 +203,14 @@ class Stub:
         reply(json.dumps({"QueueUrls": [f"{self.url}/000000000000/{name}" for name in self._queues]}).encode())
 
     def _fill(self, request: Json, reply: Reply) -> None:
-        self._queue(request).bodies = itertools.cycle([_with_digest(body) for body in request["bodies"]])
+        self.queue(request).bodies = itertools.cycle([with_digest(body) for body in request["bodies"]])
         reply(NOTHING)
 
     def _release(self, request: Json, reply: Reply) -> None:
-        self._queue(request).release(request["count"], reply)
+        self.queue(request).release(request["count"], reply)
 
     def _sent(self, request: Json, reply: Reply) -> None:
-        reply(json.dumps(list(self._queue(request).sent)).encode())
+        reply(json.dumps(list(self.queue(request).sent)).encode())
 
     def _delay(self, request: Json, reply: Reply) -> None:
         self._median, self._sigma = request["median"], request["sigma"]
@@ -244,11 +245,11 @@ class Connection(asyncio.Protocol):
         target = TARGET.search(head)
         self._stub.answer(target[1] if target else b"", body, self._reply)
 
-    def _reply(self, body: bytes) -> None:
+    def _reply(self, body: bytes, *, status: bytes = b"200 OK") -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n%b"
-                % (len(body), body)
+                b"HTTP/1.1 %b\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n%b"
+                % (status, len(body), body)
             )
 
 
@@ -256,7 +257,7 @@ def _digest(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _with_digest(text: str) -> tuple[str, str]:
+def with_digest(text: str) -> tuple[str, str]:
     return text, _digest(text)
 
 
@@ -275,8 +276,7 @@ def _product(key: Json) -> Json:
     }
 
 
-async def serve() -> None:
-    stub = Stub()
+async def serve(stub: Stub) -> None:
     listener = socket.create_server((HOST, 0), backlog=1024)
     port = listener.getsockname()[1]
     stub.url = f"http://{HOST}:{port}"
@@ -287,4 +287,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    uvloop.run(serve(Stub()))

@@ -43,6 +43,11 @@ AT_THE_BARS: Mapping[Key, tuple[float, ...]] = {
     ("hot", "1 shard", OVERSOLD): (0, 0, 0),
     ("hot", "4 shards", OVERSOLD): (0, 0, 0),
     ("hot", "16 shards", OVERSOLD): (0, 0, 0),
+    ("events", "order alone", "write_units_per_append"): (6,),
+    ("events", "at load", "write_units_per_order"): (3,),
+    ("events", "at load", "delay"): (700,),
+    ("events", "at load", "delay_of_feed"): (600,),
+    ("events", "one tenant, 4 notifiers", "throughput"): (1000,),
     ("startup", "order_api, first answer", "seconds"): (1.5,),
     ("startup", "order_processor, first poll", "seconds"): (1.5,),
     ("startup", "bare uvicorn + FastAPI, first answer", "seconds"): (1,),
@@ -64,7 +69,7 @@ def missed(outcomes: list[Outcome]) -> list[tuple[str, str, str]]:
 
 def test_at_its_bar_every_goal_is_met() -> None:
     outcomes = judge(run({}))
-    assert {each.goal for each in outcomes} == {"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8"}
+    assert {each.goal for each in outcomes} == {"P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10"}
     assert {each.verdict for each in outcomes if each.bar} == {"met"}
 
 
@@ -73,6 +78,7 @@ def test_what_is_only_told_is_not_judged() -> None:
     assert [(each.goal, each.what) for each in told] == [
         ("P1", "the same, every token new"),
         ("P3", "the same, event not read"),
+        ("P10", "end of an order to its event"),
     ]
     assert {each.verdict for each in told} == {""}
 
@@ -116,6 +122,21 @@ def test_what_is_only_told_is_not_judged() -> None:
         *(
             (("hot", shards, OVERSOLD), (0, 1, 0), ("P7", "units oversold, all rounds", ""))
             for shards in ("1 shard", "4 shards", "16 shards")
+        ),
+        (
+            ("events", "order alone", "write_units_per_append"),
+            (6.01,),
+            ("P10", "write units per append, an order alone", ""),
+        ),
+        (
+            ("events", "at load", "write_units_per_order"),
+            (3.01,),
+            ("P10", "write units of its events per order, at load", ""),
+        ),
+        (
+            ("events", "one tenant, 4 notifiers", "throughput"),
+            (999,),
+            ("P10", "orders into one log, 4 notifiers", ""),
         ),
         *(
             (("startup", name, "seconds"), (1.501,), ("P8", name, "1.00 s bare uvicorn + FastAPI"))
