@@ -101,9 +101,10 @@ class Counts:
                 self.events += 1
                 if event.change in ENDS:
                     ended = event.at.timestamp()
-                    sent = self._sent_at[event.customer.key + to_text(created_at_of(event.order_id))]
                     self.delays.append(now - ended)
-                    self.feed_delays.append(max(0.0, sent - ended))
+                    key = event.customer.key + to_text(created_at_of(event.order_id))
+                    if key in self._sent_at:  # not of a poll that began before this plan
+                        self.feed_delays.append(max(0.0, self._sent_at[key] - ended))
 
 
 async def measure(rounds: int, say: Say) -> list[Figure]:
@@ -134,7 +135,7 @@ async def _measure_cost(rounds: int, say: Say) -> list[Figure]:
                 say(
                     f"events, round {number}: alone {alone[-1].per_append:.1f} units per append, at load "
                     f"{loaded[-1].units:.2f} units and {loaded[-1].requests:.2f} requests per order, "
-                    f"{1000 * loaded[-1].delay:.0f} ms after its end, {1000 * loaded[-1].feed_delay:.0f} of them the feed"
+                    f"{1000 * loaded[-1].delay:.0f} ms to the event, {1000 * loaded[-1].feed_delay:.0f} of it the feed"
                 )
     return [
         Figure(ALONE, "write_units_per_append", "units", tuple(each.per_append for each in alone)),
@@ -166,7 +167,7 @@ async def _sell(world: World, tenant: str, counts: Counts, orders: int) -> Cost:
         per_append=counts.units / counts.appends,
         requests=counts.requests.total() / orders,
         delay=median(counts.delays),
-        feed_delay=median(counts.feed_delays),
+        feed_delay=median(counts.feed_delays or [0.0]),
     )
 
 
