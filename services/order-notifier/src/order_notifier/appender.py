@@ -1,8 +1,7 @@
 """Append the events of changed orders, with one transaction per tenant at a time.
 
 Changes of a tenant that arrive during a transaction wait for the next one, which appends them together. At low load a
-change is appended at once. At high load a transaction appends up to MAX_ORDERS orders, and one with fewer orders begins
-INTERVAL_SECONDS after the last one: an order that changes twice in this time costs one write of its cursor.
+change is appended at once; at high load a transaction appends up to MAX_ORDERS orders.
 """
 
 import asyncio
@@ -19,9 +18,6 @@ from order_shared.storage.orders import OrderRepository, UnreadableOrder
 class ChangedOrderUnreadable(PlatformError):
     """This release cannot read the changed order, usually because a newer release wrote it."""
 
-
-INTERVAL_SECONDS = 0.2
-"""Time between the beginnings of two appends to one log, unless MAX_ORDERS orders wait."""
 
 Waiting = dict[Change, "asyncio.Future[None]"]
 
@@ -57,13 +53,7 @@ class Appender:
 
     async def _run(self, tenant: str) -> None:
         try:
-            began = -INTERVAL_SECONDS
-            while waiting := self._waiting.get(tenant):
-                left = began + INTERVAL_SECONDS - asyncio.get_running_loop().time()
-                if left > 0 and len(waiting) < MAX_ORDERS:
-                    await asyncio.sleep(left)
-                began = asyncio.get_running_loop().time()
-                self._waiting.pop(tenant)
+            while waiting := self._waiting.pop(tenant, None):
                 batch = dict(list(waiting.items())[:MAX_ORDERS])
                 if len(batch) < len(waiting):
                     self._waiting[tenant] = {change: waiting[change] for change in waiting if change not in batch}
