@@ -20,7 +20,7 @@ LONGEST_LINE = 140
 
 IMPERATIVE = re.compile(
     r"Accept|Acknowledge|Add|Allow|Answer|Apply|Authenticate|Avoid|Bound|Build|Call|Check|Choose|Compute"
-    r"|Declare|Deploy|Drop|Encrypt|Expose|Extend|Generate|Group|Ignore|Inject|Install|Keep|Limit|List|Make"
+    r"|Declare|Deploy|Derive|Drop|Encrypt|Expose|Extend|Generate|Group|Ignore|Inject|Install|Keep|Limit|List|Make"
     r"|Measure|Move|Name|Notify|Plan|Publish|Read|Record|Refuse|Release|Remove|Rename|Replace|Retry|Return"
     r"|Run|Schedule|Separate|Serve|Share|Show|Sign|Split|Spread|Store|Sweep|Use|Validate|Verify|Write"
 )

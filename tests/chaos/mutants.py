@@ -13,7 +13,15 @@ from aiodynamo.expressions import F, Size
 
 from tests.chaos.mutation import Mutant, Suite, run, source_folders
 
-TESTED = ("order_repository", "inventory_repository", "parked_orders", "migrate", "migrate_keys")
+TESTED = (
+    "order_repository",
+    "inventory_repository",
+    "parked_orders",
+    "migrate",
+    "migrate_keys",
+    "event_log",
+    "event_repair",
+)
 ENGINE = "not fake and not dynamodb-local"
 """The fake has no conditions; the embedded AWS needs no Java."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,13 @@ import pytest
 from aws_json_client import Answer, AwsClient
 from order_shared.aws.dynamodb import Dynamo
 from order_shared.domain.clock import utc_now
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.idempotency import to_seconds
 from order_shared.domain.order.events import OrderEvent
 from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Order, Reason, ReasonCode
 from order_shared.storage.event_log.append import DynamoEventLogWriter
-from order_shared.storage.event_log.items import RETENTION, cursor_key, head_key, page_key, to_page
+from order_shared.storage.event_log.items import LOG_KEY, RETENTION, cursor_key, head_key, page_key, to_page
 from order_shared.storage.event_log.read import (
     ALL_EVENTS,
     BEFORE_LOG,
@@ -29,6 +30,7 @@ from order_shared.storage.event_log.read import (
     Position,
     PositionExpired,
 )
+from order_shared.storage.event_log.repair import EventLogRepair
 from tests import tables
 from tests.factories import make_customer, make_order
 from tests.integration.conftest import Storage
@@ -342,3 +344,140 @@ async def test_a_page_that_a_query_does_not_show_yet_is_not_skipped(storage: Sto
     start = await reader.earliest(log.tenant)
     found = await replace(log, reader=reader).read_all(start)
     assert [event.order_id for event in found] == [order.order_id for order in orders]
+
+
+class Interrupted:
+    """Transport that runs a function once, before the first request of an operation."""
+
+    name = "dynamodb"
+
+    def __init__(self, inner: AwsClient, operation: str = "TransactWriteItems") -> None:
+        self._inner = inner
+        self._operation = operation
+        self.before: Callable[[], Awaitable[object]] | None = None
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
+        if operation == self._operation and (before := self.before) is not None:
+            self.before = None
+            await before()
+        return Answer(await self._inner.request(operation, dict(payload)), None)
+
+
+@pytest.fixture
+def interrupted(storage: Storage) -> tuple[Interrupted, DynamoEventLogWriter]:
+    """A writer between whose reads and writes something can happen."""
+    transport = Interrupted(storage.dynamo.client)
+    return transport, DynamoEventLogWriter(Dynamo(AwsClient(transport)), storage.tables, storage.clock)
+
+
+async def test_an_append_keeps_an_epoch_that_was_raised_meanwhile(
+    log: Log, interrupted: tuple[Interrupted, DynamoEventLogWriter]
+) -> None:
+    transport, writer = interrupted
+    await log.append(log.order())
+    repair = EventLogRepair(log.storage.dynamo, log.storage.tables, log.storage.clock)
+    raised = 0
+
+    async def raise_epoch() -> None:
+        nonlocal raised
+        raised, _ = await repair.raise_epoch()
+
+    transport.before = raise_epoch
+    assert await writer.append(log.tenant, [log.order()]) == 1
+    assert (await log.reader.latest(log.tenant)).epoch == raised
+
+
+async def test_the_head_of_a_new_log_has_an_epoch_that_was_raised_meanwhile(
+    log: Log, interrupted: tuple[Interrupted, DynamoEventLogWriter]
+) -> None:
+    transport, writer = interrupted
+    repair = EventLogRepair(log.storage.dynamo, log.storage.tables, log.storage.clock)
+    transport.before = repair.raise_epoch
+    assert await writer.append(log.tenant, [log.order()]) == 1
+    state = await repair.state()
+    assert state is not None
+    assert (await log.reader.latest(log.tenant)).epoch == state.epoch
+
+
+@pytest.mark.parametrize("appended_before", [0, 1])
+async def test_a_number_is_never_used_twice_even_if_its_page_is_gone(
+    log: Log, interrupted: tuple[Interrupted, DynamoEventLogWriter], appended_before: int
+) -> None:
+    transport, writer = interrupted
+    for _ in range(appended_before):
+        await log.append(log.order())
+    other = log.order()
+
+    async def append_and_lose_the_page() -> None:
+        await log.append(other)
+        await log.delete(page_key(log.tenant, appended_before + 1))
+
+    transport.before = append_and_lose_the_page
+    late = log.order()
+    assert await writer.append(log.tenant, [late]) == 1
+    end = await log.reader.latest(log.tenant)
+    assert end.sequence == appended_before + 3
+    found = await log.read_all(replace(end, sequence=appended_before + 2))
+    assert [event.order_id for event in found] == [late.order_id]
+
+
+async def test_a_log_begins_once(log: Log, interrupted: tuple[Interrupted, DynamoEventLogWriter]) -> None:
+    """Although two writers have seen that it has not begun."""
+    transport, writer = interrupted
+    await log.delete(LOG_KEY)
+    first = DynamoEventLogWriter(log.storage.dynamo, log.storage.tables, log.storage.clock)
+
+    async def begin_later() -> None:
+        log.storage.clock.advance(LATER)
+        await first.begin()
+
+    transport.before = begin_later
+    assert await writer.begin() == await first.begin()
+
+
+async def test_a_page_is_never_overwritten(log: Log) -> None:
+    """Also if the head does not know of it, which nothing of the platform brings about."""
+    await log.append(log.order())
+    page = await log.storage.dynamo.get(log.storage.tables.events, page_key(log.tenant, 1))
+    assert page is not None
+    await log.storage.dynamo.put(log.storage.tables.events, {**page, **page_key(log.tenant, 2)})
+    with pytest.raises(StorageUnavailable):
+        await log.append(log.order())
+
+
+class _TwoMoments:
+    """Transport whose first read of a head and cursors has the head of a later moment than the cursors."""
+
+    name = "dynamodb"
+
+    def __init__(self, inner: AwsClient, between: Callable[[], Awaitable[object]]) -> None:
+        self._inner = inner
+        self._between: Callable[[], Awaitable[object]] | None = between
+
+    async def call(self, operation: str, payload: Mapping[str, Any]) -> Answer:
+        answer = await self._inner.request(operation, dict(payload))
+        if operation == "BatchGetItem" and (between := self._between) is not None:
+            self._between = None
+            await between()
+            later = await self._inner.request(operation, dict(payload))
+            ((table, items),) = answer["Responses"].items()
+            heads = [item for item in later["Responses"][table] if "born" in item]
+            answer["Responses"] = {table: [*heads, *(item for item in items if "born" not in item)]}
+        return Answer(answer, None)
+
+
+@pytest.mark.parametrize("was_appended", [False, True])
+async def test_a_cursor_that_moves_while_the_head_is_read_repeats_no_event(
+    storage: Storage, *, was_appended: bool
+) -> None:
+    """A batch of reads is no snapshot."""
+    log = await open_log(storage)
+    await log.append(log.order())
+    order = log.order()
+    if was_appended:
+        await log.append(order)
+    ended = log.after(order, "confirmed")
+    transport = _TwoMoments(storage.dynamo.client, lambda: log.append(ended))
+    writer = DynamoEventLogWriter(Dynamo(AwsClient(transport)), storage.tables, storage.clock)
+    assert await writer.append(log.tenant, [ended]) == 0
+    assert names(await log.read_all()) == ["1.placed", "1.placed", "2.confirmed"]

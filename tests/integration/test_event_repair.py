@@ -5,13 +5,16 @@ from datetime import timedelta
 
 import pytest
 
+from aws_json_client import AwsClient
+from order_shared.aws.dynamodb import Dynamo
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.models import Order
 from order_shared.storage.event_log.items import page_key
 from order_shared.storage.event_log.read import ExpiredReason, PositionExpired
 from order_shared.storage.event_log.repair import Comparison, EventLogRepair
 from tests.factories import make_record
 from tests.integration.conftest import Storage
-from tests.integration.test_event_log import LATER, Log, names, open_log
+from tests.integration.test_event_log import LATER, Interrupted, Log, names, open_log
 
 HOUR = timedelta(hours=1)
 
@@ -154,3 +157,81 @@ async def test_an_epoch_is_raised_above_any_that_was_in_use(desk: Desk) -> None:
     state = await desk.repair.state()
     assert state is not None
     assert state.epoch == second
+
+
+async def test_two_operators_append_an_event_that_was_lost_twice_once_each_time(desk: Desk) -> None:
+    await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    assert await desk.repair.rebuild((await desk.compare()).gaps) == 1
+    await desk.log.delete(page_key(desk.log.tenant, 2))
+    found = await desk.compare()
+    assert [await desk.repair.rebuild(found.gaps) for _ in range(2)] == [1, 0]
+
+
+@dataclass
+class Interruption:
+    """A repair between whose reads and writes something happens."""
+
+    transport: Interrupted
+    repair: EventLogRepair
+
+
+def interrupted(storage: Storage, operation: str) -> Interruption:
+    transport = Interrupted(storage.dynamo.client, operation)
+    return Interruption(transport, EventLogRepair(Dynamo(AwsClient(transport)), storage.tables, storage.clock))
+
+
+async def test_an_epoch_is_not_lowered_by_a_call_that_began_earlier(desk: Desk) -> None:
+    await desk.place()
+    late = interrupted(desk.log.storage, "UpdateItem")
+    raised = 0
+
+    async def raise_twice() -> None:
+        nonlocal raised
+        for _ in range(2):
+            raised, _ = await desk.repair.raise_epoch()
+
+    late.transport.before = raise_twice
+    await late.repair.raise_epoch()
+    state = await desk.repair.state()
+    assert state is not None
+    assert state.epoch == (await desk.log.reader.latest(desk.log.tenant)).epoch == raised
+
+
+async def test_a_rebuild_keeps_an_epoch_that_was_raised_meanwhile(desk: Desk) -> None:
+    await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    late = interrupted(desk.log.storage, "TransactWriteItems")
+    found = await desk.compare()
+    late.transport.before = desk.repair.raise_epoch
+    assert await late.repair.rebuild(found.gaps) == 1
+    state = await desk.repair.state()
+    assert state is not None
+    assert (await desk.log.reader.latest(desk.log.tenant)).epoch == state.epoch
+
+
+async def test_a_rebuild_uses_no_number_twice(desk: Desk) -> None:
+    await desk.place()
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    late = interrupted(desk.log.storage, "TransactWriteItems")
+    found = await desk.compare()
+
+    async def append_and_lose_the_page() -> None:
+        await desk.place()
+        await desk.log.delete(page_key(desk.log.tenant, 2))
+
+    late.transport.before = append_and_lose_the_page
+    assert await late.repair.rebuild(found.gaps) == 1
+    assert (await desk.log.reader.latest(desk.log.tenant)).sequence == 4
+
+
+async def test_a_rebuild_overwrites_no_page(desk: Desk) -> None:
+    await desk.place()
+    storage = desk.log.storage
+    page = await storage.dynamo.get(storage.tables.events, page_key(desk.log.tenant, 1))
+    assert page is not None
+    await desk.log.delete(page_key(desk.log.tenant, 1))
+    found = await desk.compare()
+    await storage.dynamo.put(storage.tables.events, {**page, **page_key(desk.log.tenant, 2)})
+    with pytest.raises(StorageUnavailable):
+        await desk.repair.rebuild(found.gaps)
