@@ -122,6 +122,8 @@ class Identity:
     customer: Customer
     scopes: frozenset[str]
     actor: str | None = None
+    expires_at: float = math.inf
+    """Time in epoch seconds from which the token is refused."""
 
     def acting_for(self, subject: str) -> "Identity":
         """Return the identity that acts for another customer of the same tenant. Raises InsufficientScope."""
@@ -433,7 +435,8 @@ class TokenVerifier:
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             raise InvalidToken(_sentence(error)) from error
         _check_times(claims, self._clock())
-        return _Verified(self._identity(claims), header["kid"], key, float(claims["exp"]) + LEEWAY_SECONDS)
+        identity = self._identity(claims)
+        return _Verified(identity, header["kid"], key, identity.expires_at)
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         """Cache a valid token, and evict the oldest entry if the cache is full. Invalid tokens are never cached."""
@@ -455,7 +458,8 @@ class TokenVerifier:
             raise InvalidToken(
                 f"the token's claim {rules.customer_claim} is not 1 to {MAX_SUBJECT_LENGTH} characters of ASCII"
             )
-        return Identity(Customer(tenant=tenant, id=subject), self._scopes(claims))
+        expires_at = float(claims["exp"]) + LEEWAY_SECONDS
+        return Identity(Customer(tenant=tenant, id=subject), self._scopes(claims), expires_at=expires_at)
 
     def _scopes(self, claims: Mapping[str, Any]) -> frozenset[str]:
         """Return the scopes of all scope claims, without the issuer's prefix. Scopes of other APIs are ignored."""

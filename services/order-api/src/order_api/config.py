@@ -58,6 +58,11 @@ class ApiSettings(Settings):
     """Requests that a tenant may send at once after an idle time: five seconds of its sustained rate."""
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Concurrent requests in one process. Further requests get a 503 at once."""
+    max_streams: Annotated[int, Field(ge=0, le=100_000)] = 2000
+    """Open streams of events in one process. Further ones get a 503. They do not count as concurrent requests."""
+    max_streams_per_tenant: Annotated[int, Field(ge=0, le=100_000)] = 500
+    """Open streams of events of one tenant in one process, and never more than four times the free places of
+    `ORDER_MAX_STREAMS`. Further ones get a 429."""
     request_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Time limit for a client to send the head of a request, to send its body, and to read the response."""
     lame_duck_seconds: Annotated[float, Field(ge=0, le=600, examples=[20])] = 0.0

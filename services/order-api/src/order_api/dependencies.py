@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from starlette.datastructures import Headers, QueryParams
 
 from order_api.auth import Identity, InsufficientScope, TokenVerifier
+from order_api.event.service import EventService
+from order_api.event.stream import EventStreams
 from order_api.health.lifecycle import Lifecycle
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
@@ -42,6 +44,8 @@ class Services:
 
     orders: OrderService
     tenant_orders: TenantOrderService
+    events: EventService
+    event_streams: EventStreams
     products: ProductService
     tokens: TokenVerifier
     readiness: Readiness

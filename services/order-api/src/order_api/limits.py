@@ -28,6 +28,24 @@ class Overloaded(LimitExceeded):
         super().__init__("too many concurrent requests")
 
 
+class StreamsFull(LimitExceeded):
+    """The process has no place for another stream."""
+
+    limit = "streams"
+
+    def __init__(self) -> None:
+        super().__init__("too many open streams")
+
+
+class TooManyStreams(LimitExceeded):
+    limit = "tenant_streams"
+    retry_after = 10
+    """Seconds after which a stream may have ended."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the tenant has {limit} open streams in this process; close one of them first")
+
+
 class RateLimited(LimitExceeded):
     limit = "rate"
 
@@ -97,6 +115,20 @@ class TenantBuckets:
             reset=math.ceil(missing),
             retry_after=0 if granted else max(1, math.ceil(missing + self._interval - self._capacity)),
         )
+
+    def charge(self, tenant: str, tokens: float) -> float:
+        """Take further tokens for the work of a granted request. Return the seconds until the bucket has paid for it.
+
+        The bucket may have fewer tokens, and then refuses requests until it is out of debt: a whole bucket at most.
+        """
+        now = self._clock()
+        full_at = max(self._full_at.get(tenant, now), now) + max(0.0, tokens) * self._interval
+        full_at = min(full_at, now + 2 * self._capacity)
+        if full_at > now:
+            self._full_at[tenant] = full_at
+            self._full_at.move_to_end(tenant)
+            self._forget_full(now)
+        return max(0.0, full_at - now - self._capacity)
 
     def _forget_full(self, now: float) -> None:
         """Remove up to two of the oldest full buckets. A request adds at most one, so full buckets never accumulate."""

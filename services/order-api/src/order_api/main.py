@@ -17,6 +17,8 @@ from order_api.auth import Discovery, JwksClient, KeySource, TokenRules, TokenVe
 from order_api.config import ApiSettings
 from order_api.cursors import CursorCodec
 from order_api.dependencies import OPERATIONAL, Services, declared_access
+from order_api.event.service import EventService
+from order_api.event.stream import EventStreams
 from order_api.health.lifecycle import Lifecycle
 from order_api.limits import TenantBuckets
 from order_api.metrics import ApiMetrics
@@ -55,6 +57,7 @@ def create_app(
     metrics = ApiMetrics()
     metrics.name_build("order-api", settings.commit)
     lifecycle = Lifecycle()
+    buckets = TenantBuckets(rate=settings.rate_limit_per_second, burst=settings.rate_limit_burst)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -77,8 +80,10 @@ def create_app(
                 )
             )
             verifier = TokenVerifier(keys or _key_source(settings, http), token_rules(settings))
-            app.state.services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle)
+            services = _wire(settings, parts, verifier, publisher, metrics, clock or UniqueClock(), lifecycle, buckets)
+            app.state.services = services
             yield
+            await services.event_streams.aclose()
             await publisher.close(FLUSH_SECONDS)
 
     app = FastAPI(
@@ -95,7 +100,7 @@ def create_app(
     declared_access(app)  # fails unless every route declares a scope or is public
     app.add_middleware(
         Admission,
-        buckets=TenantBuckets(rate=settings.rate_limit_per_second, burst=settings.rate_limit_burst),
+        buckets=buckets,
         max_in_flight=settings.max_in_flight,
         body_seconds=settings.request_timeout_seconds,
         metrics=metrics,
@@ -151,8 +156,12 @@ def _wire(
     metrics: ApiMetrics,
     clock: Clock,
     lifecycle: Lifecycle,
+    buckets: TenantBuckets,
 ) -> Services:
     cursors = CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets])
+    events = EventService(adapters.event_reader, adapters.orders, cursors, buckets, on_unreadable=metrics.unreadable)
+    streams = EventStreams(events, max_streams=settings.max_streams, max_per_tenant=settings.max_streams_per_tenant)
+    metrics.streams.set_function(lambda: len(streams))
     return Services(
         orders=OrderService(
             adapters.orders,
@@ -169,6 +178,8 @@ def _wire(
             on_unreadable=metrics.unreadable,
         ),
         tenant_orders=TenantOrderService(adapters.tenant_orders, cursors, on_unreadable=metrics.unreadable),
+        events=events,
+        event_streams=streams,
         products=ProductService(adapters.inventory, cursors, clock, on_unreadable=metrics.unreadable),
         tokens=verifier,
         readiness=Readiness(required={"dynamodb": adapters.orders.ping}, optional={"sqs": adapters.queue.ping}),

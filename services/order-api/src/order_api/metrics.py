@@ -25,6 +25,7 @@ class ApiMetrics(Metrics):
             buckets=LATENCY_BUCKETS,
         )
         self.in_flight = self._gauge("order_http_in_flight", "Requests in progress, without health checks and metrics.")
+        self.streams = self._gauge("order_event_streams", "Open streams of events.")
         self.refused = self._counter(
             "order_http_refused", "Requests refused by a limit of the API, by limit.", ["limit"]
         )

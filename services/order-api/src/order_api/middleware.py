@@ -71,7 +71,8 @@ class RequestContext:
             return
         started = time.perf_counter()
         method = scope["method"]
-        if method == "HEAD":
+        is_head = method == "HEAD"
+        if is_head:
             scope = {**scope, "method": "GET"}  # a copy: the server must not send the body
         request_id = _request_id(scope)
         response_headers = [(b"x-request-id", request_id.encode()), *_page_headers(scope["path"])]
@@ -81,6 +82,7 @@ class RequestContext:
             response_headers=response_headers,
             traceparent=traceparent,
             public_address=self._public_address,
+            is_head=is_head,
         )
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -96,7 +98,7 @@ class RequestContext:
                 if self._lifecycle.is_stopping:  # so that the load balancer sends no further request on this connection
                     response_headers.append(CLOSE)
                 message["headers"] = [*message.get("headers", ()), *response_headers]
-            elif method == "HEAD":
+            elif is_head:
                 message["body"] = b""
             await send(message)
 
@@ -132,6 +134,8 @@ class _Refused(BaseException):
 class Admission:
     """Middleware that checks the number of concurrent requests, the token, the tenant's rate, and then the body.
 
+    A request that becomes a stream calls `state["leave_in_flight"]`: it then counts as a stream only.
+
     Below `/v1`, a request without a valid token is rejected before its body is read and before it counts towards the
     rate of a tenant. The route checks the scope before it reads the body.
     """
@@ -161,6 +165,14 @@ class Admission:
             await self._app(scope, receive, send)
             return
         self._in_flight += 1
+        is_counted = True
+
+        def leave() -> None:
+            nonlocal is_counted
+            self._in_flight -= is_counted
+            is_counted = False
+
+        scope["state"]["leave_in_flight"] = leave
         try:
             if self._in_flight > self._max_in_flight:
                 raise Overloaded
@@ -173,7 +185,7 @@ class Admission:
                 self._refused.labels(error.limit).inc()
             await error_response(scope, error)(scope, receive, send)
         finally:
-            self._in_flight -= 1
+            leave()
 
     async def _authenticate(self, scope: Scope) -> None:
         """Authenticate the caller and apply the rate limit of the tenant. Add the release and rate limit headers."""

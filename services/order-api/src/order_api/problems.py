@@ -17,8 +17,9 @@ from starlette.routing import Match
 
 from order_api.auth import InsufficientScope, InvalidToken, KeysUnavailable, Unauthenticated
 from order_api.cursors import InvalidCursor
+from order_api.event.exceptions import InvalidPosition, PositionGone
 from order_api.idempotency import IdempotencyKeyMissing
-from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited
+from order_api.limits import BodyTooLarge, BodyTooSlow, Overloaded, RateLimited, StreamsFull, TooManyStreams
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.reader import Fault, InvalidRequest, UnsupportedMediaType, shorten
 from order_api.regions import NotHomeRegion
@@ -116,6 +117,10 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
         status=HTTPStatus.BAD_REQUEST, code="idempotency_key_missing", title="The Idempotency-Key header is missing"
     ),
     InvalidCursor: ProblemKind(status=HTTPStatus.BAD_REQUEST, code="invalid_cursor", title="The cursor is not valid"),
+    InvalidPosition: ProblemKind(
+        status=HTTPStatus.BAD_REQUEST, code="invalid_position", title="The position is not valid"
+    ),
+    PositionGone: ProblemKind(status=HTTPStatus.GONE, code="position_expired", title="The position has expired"),
     UnsupportedSort: ProblemKind(
         status=HTTPStatus.BAD_REQUEST, code="unsupported_sort", title="The sort order is not supported"
     ),
@@ -156,6 +161,10 @@ PROBLEMS: Mapping[type[PlatformError], ProblemKind] = {
     UnknownItemVersion: UNAVAILABLE,
     KeysUnavailable: UNAVAILABLE,
     Overloaded: UNAVAILABLE,
+    StreamsFull: UNAVAILABLE,
+    TooManyStreams: ProblemKind(
+        status=HTTPStatus.TOO_MANY_REQUESTS, code="too_many_streams", title="Too many open streams", retryable=True
+    ),
     RateLimited: ProblemKind(
         status=HTTPStatus.TOO_MANY_REQUESTS, code="rate_limited", title="Too many requests", retryable=True
     ),
@@ -277,7 +286,7 @@ def _headers(error: PlatformError) -> Mapping[str, str]:
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         case InsufficientScope(scope=scope):
             return {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'}
-        case RateLimited(retry_after=seconds):
+        case RateLimited(retry_after=seconds) | TooManyStreams(retry_after=seconds):
             return {"Retry-After": str(seconds)}
         case _:
             return {}
@@ -288,6 +297,8 @@ def _faults(error: PlatformError, kind: ProblemKind, document: Any) -> Sequence[
     match error:
         case InvalidRequest(faults=faults):
             return faults
+        case InvalidPosition(pointer=pointer):
+            return [Fault(pointer=pointer, code=kind.code, detail=str(error))]
         case UnknownSku(details=details) | CurrencyMismatch(details=details):
             lines = enumerate(document["lines"]) if document else ()
             return [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
+from order_api.event.views import router as events
 from order_api.health.views import router as health
 from order_api.order.views import router as orders
 from order_api.pages.views import router as pages
@@ -11,6 +12,6 @@ from order_api.product.views import router as products
 from order_api.tenant_order.views import router as tenant_orders
 
 ROUTES: Sequence[BaseRoute] = [
-    route for router in (orders, tenant_orders, products, health, pages) for route in router.routes
+    route for router in (orders, tenant_orders, events, products, health, pages) for route in router.routes
 ]
 """Each has its full path, so every application shares them; `include_router` would build each route again."""

@@ -105,12 +105,20 @@ def _digits(value: object) -> object:
     return value
 
 
-class PageQuery(BaseModel):
-    """Query parameters of a list. An unknown parameter is an error."""
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)]
+"""Maximum number of items in a response."""
+
+
+class Query(BaseModel):
+    """Query parameters. An unknown parameter is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: Annotated[int, Field(ge=1, le=100), BeforeValidator(_digits)] = 20
+
+class PageQuery(Query):
+    """Query parameters of a list."""
+
+    limit: Limit = 20
     cursor: Annotated[
         str | None, Field(max_length=MAX_CURSOR_LENGTH, description="`next_cursor` of the previous page.")
     ] = None

@@ -15,6 +15,7 @@ from order_api.order.metadata import MAX_BYTES, MAX_KEY_LENGTH, MAX_KEYS, MAX_VA
 from order_api.reader import Fault, escape_pointer, shorten
 from order_shared.domain.inventory.models import MAX_NAME_LENGTH, MAX_UNIT_PRICE
 from order_shared.domain.money.currencies import DECIMALS
+from order_shared.domain.order.events import EventType
 from order_shared.domain.order.models import MAX_LINES, MAX_QUANTITY, MAX_REFERENCE_LENGTH, OrderStatus
 from order_shared.runtime.validation import first_control
 from order_shared.tables import MAX_STOCK_SHARDS
@@ -55,6 +56,8 @@ RULES: Mapping[str, str] = {
     "customer": "customer is the subject of a customer: 1 to 255 characters of printable ASCII, such as ada",
     "limit": "limit is a whole number from 1 to 100, such as 20",
     "cursor": "cursor is the next_cursor of the previous page, unchanged",
+    "after": "after is the next of the previous response, unchanged, or latest",
+    "type": f"a type is one of {', '.join(EventType)}",
     "status": f"a status is one of {', '.join(OrderStatus)}",
     "q": f"q has 1 to {MAX_REFERENCE_LENGTH} characters, such as PO-2026",
     "created_at[gte]": _TIME,
@@ -73,9 +76,10 @@ NOUNS: Mapping[str, str] = {
     "q": "q",
     "customer": "a customer",
     "cursor": "a cursor",
+    "after": "a position",
     METADATA_VALUE: METADATA_VALUE,
 }
-SECRET = frozenset({"payment_token", "cursor"})
+SECRET = frozenset({"payment_token", "cursor", "after"})
 """Fields whose value is not repeated in a sentence."""
 
 FOREIGN: Mapping[str, str] = {
@@ -187,7 +191,11 @@ def _characters(mistake: Mistake) -> str:
 
 
 def _choice(mistake: Mistake) -> str:
-    return mistake.rule + mistake.sent + did_you_mean(str(mistake.value), OrderStatus)
+    return (
+        mistake.rule
+        + mistake.sent
+        + did_you_mean(str(mistake.value), EventType if mistake.name == "type" else OrderStatus)
+    )
 
 
 def _currency(mistake: Mistake) -> str:

@@ -65,10 +65,11 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _close(self, sig: int, frame: FrameType | None) -> None:
-        """End the waits of callers for an order, and let uvicorn close the listener and drain."""
+        """End the waits of callers for an order and all streams, and let uvicorn close the listener and drain."""
         if self.started:
             self._services.lifecycle.stop()
             self._services.orders.stop_waiting()
+            self._services.event_streams.stop()
         super().handle_exit(sig, frame)
 
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from order_api.auth import InsufficientScope, Unauthenticated
 from order_api.cursors import InvalidCursor
 from order_api.dependencies import Access
+from order_api.event.exceptions import InvalidPosition, PositionGone
 from order_api.idempotency import IdempotencyKeyMissing
-from order_api.limits import BodyTooLarge, BodyTooSlow, RateLimited
+from order_api.limits import BodyTooLarge, BodyTooSlow, RateLimited, TooManyStreams
 from order_api.openapi.examples import CONFIRMED, REFERENCE, REJECTED, REQUEST_ID, SKU, example_path
 from order_api.order.exceptions import NotCancellable, UnsupportedSort, VersionMismatch
 from order_api.problems import (
@@ -36,6 +37,7 @@ from order_shared.domain.idempotency import IdempotencyKeyReused
 from order_shared.domain.inventory.exceptions import InsufficientStock, ProductNotFound, StockShardsShrunk, UnknownSku
 from order_shared.domain.money.charges import AmountNotChargeable
 from order_shared.domain.order.exceptions import CurrencyMismatch, OrderNotFound, ReferenceTaken
+from order_shared.storage.event_log.read import ExpiredReason
 
 CONNECTION_CODES = frozenset(refusal.kind.code for refusal in DOCUMENTED)
 """Codes of requests that are refused before the path is known. The connection then closes. Any request can get them."""
@@ -62,6 +64,8 @@ _SAMPLES: tuple[PlatformError, ...] = (
     NotHomeRegion("eu-central-1"),
     IdempotencyKeyMissing(),
     InvalidCursor(),
+    InvalidPosition("query:after"),
+    PositionGone(ExpiredReason.RETENTION),
     UnsupportedSort("total", ["-created_at", "created_at"]),
     OrderNotFound(CONFIRMED.order_id),
     ProductNotFound(SKU),
@@ -75,6 +79,7 @@ _SAMPLES: tuple[PlatformError, ...] = (
     VersionMismatch(CONFIRMED.version),
     IdempotencyKeyReused(),
     RateLimited(1),
+    TooManyStreams(500),
     BodyTooLarge(),
     BodyTooSlow(10),
     UnsupportedMediaType("send the header Content-Type: application/json, once"),

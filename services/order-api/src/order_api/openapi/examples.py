@@ -9,6 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from order_api.cursors import CursorCodec
+from order_api.event.response import MEDIA_TYPE as EVENT_STREAM
+from order_api.event.schemas import EventOut, EventPage, TenantEventOut, TenantEventPage
+from order_api.event.service import Feed
+from order_api.event.stream import HEARTBEAT, message
 from order_api.health.lifecycle import Phase
 from order_api.order.schemas import OrderIn, OrderOut, OrderPage
 from order_api.product.schemas import ProductIn, ProductOut, ProductPage, StockedProductOut, StockIn
@@ -16,6 +20,8 @@ from order_api.tenant_order.schemas import TenantOrderOut, TenantOrderPage
 from order_shared.documents.asyncapi import EXAMPLE_ORDER, EXAMPLE_PRODUCTS, PLACED_AT
 from order_shared.domain.clock import to_text
 from order_shared.domain.inventory.models import StockedProduct
+from order_shared.domain.order.events import OrderEvent
+from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.models import Order, Reason, ReasonCode
 from order_shared.domain.order.payments import PaymentState
 from order_shared.runtime.readiness import Report
@@ -51,12 +57,16 @@ STOCKED = StockedProduct(PRODUCT, (100,))
 REQUEST_ID = "5f0c8a3e9d7b4c1f8e2a6b5d4c3f2e1a"
 IDEMPOTENCY_KEY = "0b5c2f6e-6c2f-4f0e-9a53-6d2f0a7f3c11"
 CURSOR = CursorCodec(["the document's"]).encode(to_text(PLACED_AT), {})
+_EVENTS = Feed(tenant=EXAMPLE_ORDER.customer.tenant, customer=EXAMPLE_ORDER.customer)
+POSITION = CursorCodec(["the document's"]).encode("1.42", _EVENTS.scope())
+TENANT_POSITION = CursorCodec(["the document's"]).encode("1.42", Feed(tenant=_EVENTS.tenant).scope())
 TENANT_CURSOR = CursorCodec(["the document's"]).encode(EXAMPLE_ORDER.order_id, {})
 
 PARAMETERS: Mapping[str, Any] = {
     "order_id": EXAMPLE_ORDER.order_id,
     "sku": SKU,
     "Idempotency-Key": IDEMPOTENCY_KEY,
+    "Last-Event-Id": POSITION,
     "If-Match": f'"{PENDING.version}"',
     "If-None-Match": f'"{PENDING.version}"',
     "Order-Customer": "ada",
@@ -107,6 +117,24 @@ def _link(operation: str, parameter: str, pointer: str) -> dict[str, Any]:
 
 
 _LINES = [{"sku": line.sku, "quantity": line.quantity} for line in EXAMPLE_ORDER.lines]
+_CONFIRMATION = OrderEvent(
+    customer=CONFIRMED.customer,
+    order_id=CONFIRMED.order_id,
+    version=CONFIRMED.version,
+    change=OrderChange.CONFIRMED,
+    at=CONFIRMED.updated_at,
+)
+_EVENT, _TENANT_EVENT = (each.of(_CONFIRMATION, CONFIRMED) for each in (EventOut, TenantEventOut))
+_UNREADABLE_EVENT = EventOut.of(_CONFIRMATION, None)
+
+
+def _stream(event: EventOut, position: str) -> BodyExamples:
+    text = message(event, position) + HEARTBEAT
+    return BodyExamples(
+        "The messages, until the stream ends.", {"messages": text.decode()}, {"type": "string"}, EVENT_STREAM
+    )
+
+
 _ORDERS_IN = {
     "order": OrderIn.model_validate({"lines": _LINES, "reference": REFERENCE}),
     "paidOrder": OrderIn.model_validate(
@@ -171,6 +199,31 @@ SAMPLES: Mapping[str, Samples] = {
             )
         }
     ),
+    "listEvents": Samples(
+        {
+            "200": BodyExamples(
+                "Events of your orders, and the position after them.",
+                {
+                    "page": _json(EventPage(items=[_EVENT], next=POSITION, has_more=True)),
+                    "unreadableOrder": _json(EventPage(items=[_UNREADABLE_EVENT], next=POSITION, has_more=True)),
+                    "nothingNew": _json(EventPage(items=[], next=POSITION, has_more=False)),
+                },
+            )
+        }
+    ),
+    "listTenantEvents": Samples(
+        {
+            "200": BodyExamples(
+                "Events of the orders of your tenant, and the position after them.",
+                {
+                    "page": _json(TenantEventPage(items=[_TENANT_EVENT], next=TENANT_POSITION, has_more=True)),
+                    "nothingNew": _json(TenantEventPage(items=[], next=TENANT_POSITION, has_more=False)),
+                },
+            )
+        }
+    ),
+    "streamEvents": Samples({"200": _stream(_EVENT, POSITION)}),
+    "streamTenantEvents": Samples({"200": _stream(_TENANT_EVENT, TENANT_POSITION)}),
     "getOrder": Samples(
         {
             "200": BodyExamples(

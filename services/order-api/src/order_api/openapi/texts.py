@@ -11,16 +11,17 @@ TITLE = "Order API"
 TAGS: list[dict[str, Any]] = [
     {"name": "orders", "description": "Place, read, list and cancel orders."},
     {"name": "tenant", "description": "List and search the orders of all customers of a tenant."},
+    {"name": "events", "description": "Follow what happens to orders, by a feed or a stream."},
     {"name": "products", "description": "Products, their prices and their stock."},
     {"name": "health", "description": "For load balancers and monitoring. No token is needed."},
 ]
 """Tags in display order."""
 
 SCOPES = {
-    "orders:read": "read your orders",
+    "orders:read": "read your orders and their events",
     "orders:write": "place and cancel orders",
-    "orders:admin": "list the orders of all customers of your tenant; in addition to the scopes above, read and "
-    "cancel any of them by its id",
+    "orders:admin": "list the orders of all customers of your tenant, and read their events; in addition to the scopes "
+    "above, read and cancel any of them by its id",
     "orders:act": "in addition to the scopes above, act for the customer of your tenant in the header `Order-Customer`",
     "products:read": "read products and their stock",
     "products:write": "create and change products and their stock",

@@ -52,6 +52,12 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         remedy="Send next_cursor of the previous page unchanged, with all other parameters as before, or start"
         " without one.",
     ),
+    "invalid_position": Explanation(
+        cause="The position in after or Last-Event-ID was changed, or was not issued for this feed and this customer: "
+        "the events of one customer and those of a whole tenant are two feeds.",
+        remedy="Send next of the previous response, or id of the last message, unchanged. Send latest to begin at the"
+        " end of the feed, or no position to begin with the oldest event kept.",
+    ),
     "malformed_request": Explanation(
         cause="The received bytes are not a valid HTTP/1.1 request, or two programs could read them "
         "differently. The connection has been closed.",
@@ -81,6 +87,13 @@ EXPLANATIONS: Mapping[str, Explanation] = {
     "payload_too_large": Explanation(
         cause="The body is larger than 64 KiB.",
         remedy="Send a smaller body. An order has at most 50 different products.",
+    ),
+    "position_expired": Explanation(
+        cause="No events can be read from this position any more: they are older than 30 days, or the log of events "
+        "was restored, or moved to another region, after the position was issued. Events between the position "
+        "and now may be missing.",
+        remedy="Read once with after=latest and keep next. Then list your orders, which shows every change that you may"
+        " have missed. Then continue from the kept position.",
     ),
     "product_not_found": Explanation(
         cause="Your tenant has no product with this SKU. A SKU is case-sensitive.",
@@ -112,6 +125,11 @@ EXPLANATIONS: Mapping[str, Explanation] = {
         "have been placed or not.",
         remedy="Send the same request again, with the same Idempotency-Key, after the seconds in Retry-After. "
         "No second order is placed.",
+    ),
+    "too_many_streams": Explanation(
+        cause="Your tenant has as many open streams of events in one process of the service as it may have.",
+        remedy="Close a stream, or read the feed instead, which needs no open connection. One stream of the tenant's"
+        " events can take the place of one for each customer. Retry-After has the number of seconds to wait.",
     ),
     "unauthenticated": Explanation(
         cause="The request has no valid bearer token. The member detail has the reason, such as an expired token.",

@@ -9,13 +9,30 @@ version 3   charged, confirmed  ord_019a….3.charged     order.charged.v1
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from order_shared.domain.order.history import HistoryEntry, OrderChange
 from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.models import Customer
 
-EVENT_TYPES = {change: f"order.{change}.v1" for change in OrderChange}
+
+class EventType(StrEnum):
+    """Type of an event, as in CloudEvents."""
+
+    PLACED = "order.placed.v1"
+    RESERVED = "order.reserved.v1"
+    CONFIRMED = "order.confirmed.v1"
+    REJECTED = "order.rejected.v1"
+    CANCEL_REQUESTED = "order.cancel_requested.v1"
+    CANCELLED = "order.cancelled.v1"
+    CHARGED = "order.charged.v1"
+    REFUNDED = "order.refunded.v1"
+
+
+EVENT_TYPES = {change: EventType[change.name] for change in OrderChange}
 """Type of the event of each change."""
+CHANGES = {event_type: change for change, event_type in EVENT_TYPES.items()}
+"""Change of each type of event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +51,7 @@ class OrderEvent:
         return f"{self.order_id}.{self.version}.{self.change}"
 
     @property
-    def type(self) -> str:
+    def type(self) -> EventType:
         return EVENT_TYPES[self.change]
 
 

@@ -147,7 +147,7 @@ class DynamoEventLogReader:
                     if not matching.matches(event):
                         continue
                     if len(found) == limit:
-                        return LogSlice(events=found, next=found[-1].after, more=True)
+                        return LogSlice(events=found, next=Position(epoch=head.epoch, sequence=number), more=True)
                     found.append(NumberedEvent(event=event, after=Position(epoch=head.epoch, sequence=number + 1)))
                 at = page.end
         return LogSlice(events=found, next=Position(epoch=head.epoch, sequence=at), more=at < head.next)
