@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
+import jwt
 import pytest
 
+from order_api.auth import LEEWAY_SECONDS
 from order_api.event import stream as streams
 from order_api.main import create_app
 from order_api.server import Server, make_server
@@ -121,6 +123,11 @@ async def serving(**changes: Any) -> AsyncIterator[Api]:
     server._captured_signals = deque(maxlen=0)  # type: ignore[assignment]  # noqa: SLF001 - uvicorn raises them again
     with listen("127.0.0.1", 0) as socket:
         running = asyncio.create_task(server.serve([socket]))
+
+        async def has_started() -> bool:
+            return server.started
+
+        await eventually(has_started, "the server")
         try:
             limits = httpx2.Limits(max_connections=None)
             url = f"http://127.0.0.1:{socket.getsockname()[1]}"
@@ -252,36 +259,36 @@ async def test_a_reader_that_is_killed_and_resumes_at_random_sees_every_event_on
     assert len(set(seen)) == 40
 
 
-async def test_a_heartbeat_moves_the_position_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.1)
-    async with serving() as api:
-        api.server._services.event_streams._heartbeat = 0.1  # noqa: SLF001
-        async with api.stream() as reader:
-            reading = asyncio.create_task(reader.message())
-            await asyncio.sleep(0.5)
-            first, beats = reader.last, reader.comments
-            await api.log.place("bob")
+async def test_a_heartbeat_moves_the_position_on(api: Api) -> None:
+    api.server._services.event_streams._heartbeat = 0.1  # noqa: SLF001
+    async with api.stream() as reader:
+        reading = asyncio.create_task(reader.message())
+        await asyncio.sleep(0.5)
+        first, beats = reader.last, reader.comments
+        await api.log.place("bob")
 
-            async def has_moved() -> bool:
-                return reader.last != first
+        async def has_moved() -> bool:
+            return reader.last != first
 
-            await eventually(has_moved, "a new position")
-            order = await api.log.place()
-            message = await reading
-            assert message is not None
-            assert message.event["subject"] == order.order_id
-            assert beats >= 2
+        await eventually(has_moved, "a new position")
+        order = await api.log.place()
+        message = await reading
+        assert message is not None
+        assert message.event["subject"] == order.order_id
+        assert beats >= 2
 
 
 async def test_a_stream_ends_when_its_token_expires(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     await api.log.place()
-    services = api.server._services  # noqa: SLF001
-    started = time.time()
-    monkeypatch.setattr(services.event_streams, "_clock", lambda: time.time() + 3600 + 30 - 1)
-    async with api.stream() as reader:
+    headers = api.headers()
+    claims = jwt.decode(headers["Authorization"].split()[1], options={"verify_signature": False})
+    started = time.monotonic()
+    ahead = claims["exp"] + LEEWAY_SECONDS - 1 - time.time()
+    monkeypatch.setattr(api.server._services.event_streams, "_clock", lambda: time.time() + ahead)  # noqa: SLF001
+    async with api.stream(headers=headers) as reader:
         await reader.events(1)
         assert await reader.message() is None
-    assert 0.5 < time.time() - started < 5
+    assert 0.5 < time.monotonic() - started < 5
     await api.closed()
 
 

@@ -160,7 +160,12 @@ def _wire(
 ) -> Services:
     cursors = CursorCodec([secret.get_secret_value() for secret in settings.cursor_secrets])
     events = EventService(adapters.event_reader, adapters.orders, cursors, buckets, on_unreadable=metrics.unreadable)
-    streams = EventStreams(events, max_streams=settings.max_streams, max_per_tenant=settings.max_streams_per_tenant)
+    streams = EventStreams(
+        events,
+        max_streams=settings.max_streams,
+        max_per_tenant=settings.max_streams_per_tenant,
+        on_refused=lambda limit: metrics.refused.labels(limit).inc(),
+    )
     metrics.streams.set_function(lambda: len(streams))
     return Services(
         orders=OrderService(

@@ -214,14 +214,18 @@ class EventStreams:
         *,
         max_streams: int,
         max_per_tenant: int,
-        heartbeat: float = HEARTBEAT_SECONDS,
+        on_refused: Callable[[str], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Create it in the running event loop. `clock` returns epoch seconds, as the expiry of tokens is."""
+        """Create it in the running event loop. `clock` returns epoch seconds, as the expiry of tokens is.
+
+        `on_refused` is called with the limit that refuses a stream.
+        """
         self._events = events
         self._max_streams = max_streams
         self._max_per_tenant = max_per_tenant
-        self._heartbeat = heartbeat
+        self._on_refused = on_refused
+        self._heartbeat = HEARTBEAT_SECONDS
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._open: set[Stream] = set()
@@ -248,9 +252,10 @@ class EventStreams:
         """Return a new stream, which has a place until `release`. Raises StreamsFull, TooManyStreams."""
         free = self._max_streams - len(self._open)
         if free <= 0 or self._is_stopping:
+            self._on_refused(StreamsFull.limit)
             raise StreamsFull
-        allowed = min(self._max_per_tenant, SHARE * free)
-        if self._of_tenant[feed.tenant] >= allowed:
+        if self._of_tenant[feed.tenant] >= min(self._max_per_tenant, SHARE * free):
+            self._on_refused(TooManyStreams.limit)
             raise TooManyStreams(self._of_tenant[feed.tenant])
         stream = Stream(feed, position, expires_at=expires_at)
         self._open.add(stream)
