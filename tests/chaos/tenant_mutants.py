@@ -179,6 +179,77 @@ REMOVALS = (
         ('@requires("orders:admin", ', '@requires("orders:read", '),
     ),
     removal(
+        API / "event/views.py",
+        "customer out of the events of a customer",
+        (
+            "Feed(tenant=customer.tenant, customer=customer, types=query.type)",
+            "Feed(tenant=customer.tenant, types=query.type)",
+        ),
+    ),
+    removal(
+        API / "event/views.py",
+        "tenant out of the events of a tenant",
+        ("Feed(tenant=identity_of(request).customer.tenant, types=query.type)", 'Feed(tenant="-", types=query.type)'),
+    ),
+    removal(
+        API / "event/views.py",
+        "scope out of the events of a tenant: for every customer as for staff",
+        (
+            '@requires("orders:admin", InvalidPosition, PositionGone)',
+            '@requires("orders:read", InvalidPosition, PositionGone)',
+        ),
+    ),
+    removal(
+        API / "event/views.py",
+        "scope out of the stream of a tenant: for every customer as for staff",
+        (
+            '@requires("orders:admin", InvalidPosition, PositionGone, TooManyStreams)',
+            '@requires("orders:read", InvalidPosition, PositionGone, TooManyStreams)',
+        ),
+    ),
+    removal(
+        API / "event/service.py",
+        "tenant out of the position in the events of a customer",
+        ('"customer": self.customer.key}', '"customer": self.customer.id}'),
+    ),
+    removal(
+        API / "event/service.py",
+        "customer out of the position in the events of a customer",
+        ('"customer": self.customer.key}', '"customer": self.customer.tenant}'),
+    ),
+    removal(
+        API / "event/service.py",
+        "tenant out of the position in the events of a tenant",
+        ('"tenant": self.tenant}', '"tenant": "-"}'),
+    ),
+    removal(
+        API / "event/service.py",
+        "customer out of the filter of events",
+        ("EventFilter(customer=self.customer, ", "EventFilter(customer=None, "),
+    ),
+    removal(
+        API / "event/stream.py",
+        "customer out of the choice of streams that get an event",
+        (
+            "(self._streams.get(customer, ()) for customer in (None, each.event.customer))",
+            "(self._streams.get(customer, ()) for customer in list(self._streams))",
+        ),
+        ("and stream.matching.matches(each.event)", ""),
+    ),
+    removal(
+        API / "event/stream.py",
+        "tenant out of the tails of the streams",
+        (
+            "tail = self._tails.get(tenant)\n        if tail is None:\n            tail = self._tails[tenant] =",
+            'tail = self._tails.get("-")\n        if tail is None:\n            tail = self._tails["-"] =',
+        ),
+    ),
+    removal(
+        SHARED / "storage/event_log/items.py",
+        "tenant out of the key of a page of events",
+        ('return {"feed": tenant, "sequence": sequence}', 'return {"feed": "-", "sequence": sequence}'),
+    ),
+    removal(
         API / "product/service.py",
         "tenant out of the cursor of products",
         ('{"list": "products", "tenant": tenant}', '{"list": "products"}'),

@@ -35,6 +35,7 @@ from tests.unit.api.isolation import (
     World,
     done,
     example_of,
+    items_of,
     nobodys,
     open_memory_world,
     open_world,
@@ -46,6 +47,9 @@ PREFIX = "isolation-"
 every_route = pytest.mark.parametrize("route", PROTECTED, ids=str)
 every_naming_route = pytest.mark.parametrize("route", [route for route in PROTECTED if route.names], ids=str)
 every_list = pytest.mark.parametrize("route", [route for route in PROTECTED if route.is_list], ids=str)
+every_reading_route = pytest.mark.parametrize(
+    "route", [route for route in PROTECTED if route.is_list or route.is_stream], ids=str
+)
 every_keyed_route = pytest.mark.parametrize(
     "route", [route for route in PROTECTED if example_of(route).is_keyed], ids=str
 )
@@ -159,16 +163,36 @@ async def test_no_body_says_who_asks(world: World, route: Route) -> None:
     assert await world.snapshot() == before
 
 
-@every_list
+@every_reading_route
 async def test_a_list_has_what_is_ones_own_and_no_more(world: World, route: Route) -> None:
     """For staff too: the orders of others are in the list of their shop only."""
     names = await world.settle()
     of_customers = example_of(route).owner is Owner.CUSTOMER
     for caller in world.callers:
         for who in (caller.entitled_to(route), caller.as_staff, caller.by_backend.entitled_to(route)):
-            items = done(await world.send(route, who.headers, names)).json()["items"]
+            items = items_of(await world.send(route, who.headers, names))
             assert len(items) == world.listed(route, caller)
             assert all((caller.mark if of_customers else caller.tenant) in json.dumps(item) for item in items)
+
+
+async def test_a_stream_that_is_open_gets_what_is_ones_own_and_no_more(world: World) -> None:
+    """Of events that happen while it is open, and which one reader of the shop's log passes on."""
+    names = await world.settle()
+    world.patience.seconds = 3.0
+    own, of_shop = Route("/v1/events/stream", "GET"), Route("/v1/tenant/events/stream", "GET")
+    callers = [(own, caller) for caller in (*world.callers, world.neighbour.by_backend)]
+    callers += [(of_shop, caller.as_staff) for caller in world.callers]
+    params = {"after": "latest"}
+    reading = [
+        asyncio.create_task(world.send(route, caller.headers, names, params=params)) for route, caller in callers
+    ]
+    await asyncio.sleep(1.0)
+    for caller in world.callers:
+        await world.place(caller, f"{caller.mark}.live")
+    for (route, caller), answer in zip(callers, reading, strict=True):
+        references = [event["data"]["reference"] for event in items_of(await answer)]
+        seen = [each for each in world.callers if each.tenant == caller.tenant] if route == of_shop else [caller]
+        assert sorted(references) == sorted(f"{each.mark}.live" for each in seen)
 
 
 async def test_nothing_is_searched_but_what_is_ones_own(world: World) -> None:
@@ -213,16 +237,19 @@ async def test_a_cursor_is_of_use_to_nobody_else(world: World, route: Route) -> 
     names = await world.settle()
     limit = str(world.listed(route, world.owner) - 1)
     page = done(await world.send(route, world.owner.entitled_to(route).headers, names, params={"limit": limit})).json()
-    params = {"limit": limit, "cursor": page["next_cursor"]}
+    parameter, field, code = example_of(route).paging
+    params = {"limit": limit, parameter: page[field]}
     for caller in (*world.others(example_of(route).owner), world.neighbour.as_staff):
         answer = await world.send(route, caller.entitled_to(route).headers, names, params=params)
         if example_of(route).owner is Owner.CUSTOMER or caller.tenant != world.owner.tenant:
-            problem_of(answer, 400, "invalid_cursor")
+            problem_of(answer, 400, code)
         else:
             done(answer)
     for other in (other for other in PROTECTED if other.is_list and other != route):
         headers = world.owner.entitled_to(other).headers
-        problem_of(await world.send(other, headers, names, params=params), 400, "invalid_cursor")
+        parameter, _, code = example_of(other).paging
+        elsewhere = {"limit": limit, parameter: page[field]}
+        problem_of(await world.send(other, headers, names, params=elsewhere), 400, code)
     for who in (world.owner.entitled_to(route), world.owner.by_backend.entitled_to(route)):
         last = done(await world.send(route, who.headers, names, params=params)).json()
         assert (len(last["items"]), last["has_more"]) == (1, False)

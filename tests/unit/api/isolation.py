@@ -4,21 +4,26 @@ The cases are derived from the routes of the app. A route without an example fai
 left out.
 """
 
+import asyncio
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from string import Formatter
+from typing import Any
 
 import httpx2
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from order_api.config import ApiSettings
 from order_api.main import create_app
 from order_shared.domain.clock import UniqueClock
 from order_shared.domain.order.ids import new_order_id
+from order_shared.domain.order.models import Customer
 from order_shared.runtime.adapters import Adapters
 from tests.factories import NOON, make_tenant
 from tests.fakes import (
@@ -77,8 +82,12 @@ class Route:
         return frozenset(name for _, name, _, _ in Formatter().parse(self.path) if name)
 
     @property
+    def is_stream(self) -> bool:
+        return self.path.endswith("/stream")
+
+    @property
     def is_list(self) -> bool:
-        return self.method == "GET" and not self.names
+        return self.method == "GET" and not self.names and not self.is_stream
 
 
 class Owner(StrEnum):
@@ -94,7 +103,8 @@ class Example:
 
     `scope` is the required scope. `absent` is the code of the 404 for a missing resource, or None if the route looks up
     none. With a second body `another`, the route requires an `Idempotency-Key`. With `of_each`, the list of a tenant
-    contains the two resources of each of its customers, otherwise two of its own.
+    contains the two resources of each of its customers, otherwise two of its own. `paging` are the parameter of the next
+    page, the field that has its value, and the code of an invalid one.
     """
 
     scope: str
@@ -103,12 +113,14 @@ class Example:
     body: Mapping[str, object] | None = None
     another: Mapping[str, object] | None = None
     of_each: bool = False
+    paging: tuple[str, str, str] = ("cursor", "next_cursor", "invalid_cursor")
 
     @property
     def is_keyed(self) -> bool:
         return self.another is not None
 
 
+BY_POSITION = ("after", "next", "invalid_position")
 ORDER = {"lines": [{"sku": COMMON, "quantity": 1}]}
 EXAMPLES: Mapping[Route, Example] = {
     Route("/v1/orders", "POST"): Example(
@@ -123,6 +135,10 @@ EXAMPLES: Mapping[Route, Example] = {
         scope="orders:write", owner=Owner.CUSTOMER, absent="order_not_found"
     ),
     Route("/v1/tenant/orders", "GET"): Example(scope=ADMIN, owner=Owner.TENANT, of_each=True),
+    Route("/v1/events", "GET"): Example(scope="orders:read", owner=Owner.CUSTOMER, paging=BY_POSITION),
+    Route("/v1/events/stream", "GET"): Example(scope="orders:read", owner=Owner.CUSTOMER),
+    Route("/v1/tenant/events", "GET"): Example(scope=ADMIN, owner=Owner.TENANT, of_each=True, paging=BY_POSITION),
+    Route("/v1/tenant/events/stream", "GET"): Example(scope=ADMIN, owner=Owner.TENANT, of_each=True),
     Route("/v1/products", "GET"): Example(scope="products:read", owner=Owner.TENANT),
     Route("/v1/products/{sku}", "GET"): Example(scope="products:read", owner=Owner.TENANT, absent="product_not_found"),
     Route("/v1/products/{sku}", "PUT"): Example(
@@ -203,6 +219,13 @@ class Names:
         return path.format(order_id=self.order_id, sku=self.sku)
 
 
+@dataclass
+class Patience:
+    """Seconds without a message after which a client closes a stream."""
+
+    seconds: float = 0.05
+
+
 @dataclass(frozen=True)
 class World:
     """`owner` has the resources; `neighbour` is in the same shop; `stranger` has the owner's name in another shop."""
@@ -212,6 +235,8 @@ class World:
     owner: Caller
     neighbour: Caller
     stranger: Caller
+    adapters: Adapters
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def callers(self) -> tuple[Caller, Caller, Caller]:
@@ -228,7 +253,11 @@ class World:
         return [*inside, *outside] if whose is Owner.CUSTOMER else outside
 
     async def settle(self) -> Names:
-        """Create products named after their shops and two orders of each caller; return the owner's resources."""
+        """Create products named after their shops and two orders of each caller; return the owner's resources.
+
+        The log has one event of each order.
+        """
+        await self.adapters.event_writer.begin()
         for caller, own in ((self.owner, OWN), (self.stranger, MORE)):
             for sku in (COMMON, own):
                 await self.put_product(caller, sku)
@@ -252,7 +281,10 @@ class World:
         """Place an order and return its id. The reference is also the idempotency key."""
         headers = caller.headers | {"Idempotency-Key": reference}
         response = await self.http.post("/v1/orders", json={**ORDER, "reference": reference}, headers=headers)
-        return str(done(response).json()["id"])
+        order_id = str(done(response).json()["id"])
+        order = await self.adapters.orders.get(Customer(tenant=caller.tenant, id=caller.customer), order_id)
+        await self.adapters.event_writer.append(caller.tenant, [order])
+        return order_id
 
     async def send(
         self,
@@ -282,6 +314,43 @@ def done(response: httpx2.Response) -> httpx2.Response:
     return response
 
 
+def items_of(response: httpx2.Response) -> list[dict[str, Any]]:
+    """Return the items of a list, or the events of a stream."""
+    if response.headers["Content-Type"] == "application/json":
+        listed: list[dict[str, Any]] = done(response).json()["items"]
+        return listed
+    lines = done(response).text.splitlines()
+    return [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+
+
+def closing_streams(app: ASGIApp, patience: Patience) -> ASGIApp:
+    """Return the app with a client that closes each stream after some time without a message."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        sent = asyncio.Event()
+        is_read = False
+
+        async def noting_send(message: Message) -> None:
+            sent.set()
+            await send(message)
+
+        async def brief_receive() -> Message:
+            nonlocal is_read
+            if not is_read:
+                is_read = True
+                return await receive()
+            await sent.wait()
+            while sent.is_set():
+                sent.clear()
+                await asyncio.sleep(patience.seconds)
+            return {"type": "http.disconnect"}
+
+        is_stream = scope["type"] == "http" and scope["path"].endswith("/stream")
+        await (app(scope, brief_receive, noting_send) if is_stream else app(scope, receive, send))
+
+    return call
+
+
 def told_by(response: httpx2.Response, names: Names) -> tuple[int, dict[str, str], str]:
     """Everything that a caller learns from a response, except their own values, the request id and the time."""
     text = INSTANT.sub("(time)", response.text)
@@ -299,13 +368,15 @@ async def open_world(
     adapters: Adapters, snapshot: Callable[[], Awaitable[Snapshot]], settings: ApiSettings = SETTINGS
 ) -> AsyncIterator[World]:
     app = create_app(settings, adapters=adapters, keys=KnownKeys())
-    transport = httpx2.ASGITransport(app=app)
+    patience = Patience()
+    transport = httpx2.ASGITransport(app=closing_streams(app, patience))
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://api.test") as http,
     ):
         shop = make_tenant()
-        yield World(http, snapshot, Caller(shop, "ada"), Caller(shop, "bob"), Caller(make_tenant(), "ada"))
+        owner, neighbour, stranger = Caller(shop, "ada"), Caller(shop, "bob"), Caller(make_tenant(), "ada")
+        yield World(http, snapshot, owner, neighbour, stranger, adapters, patience)
 
 
 @asynccontextmanager
