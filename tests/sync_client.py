@@ -20,12 +20,17 @@ from functools import partial
 
 from order_client.models import (
     END_STATES,
+    Event,
+    EventPage,
+    EventType,
     ListedProduct,
     Order,
     OrderPage,
     OrderStatus,
     PlacedOrder,
     Product,
+    TenantEvent,
+    TenantEventPage,
     TenantOrder,
     TenantOrderPage,
 )

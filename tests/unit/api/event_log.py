@@ -48,7 +48,7 @@ class Log:
             if "entries" in item:
                 self.store.tables.store(key, {**item, "expires_at": {"N": "1"}})
 
-    def change_head(self, tenant: str = "acme", **numbers: int) -> None:
+    def change_head(self, tenant: str, /, **numbers: int) -> None:
         """Change the head of a log as a restore does."""
         key = ItemKey(EVENTS.name, tenant, "0")
         changed = {name: {"N": str(number)} for name, number in numbers.items()}

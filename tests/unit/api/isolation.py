@@ -103,8 +103,8 @@ class Example:
 
     `scope` is the required scope. `absent` is the code of the 404 for a missing resource, or None if the route looks up
     none. With a second body `another`, the route requires an `Idempotency-Key`. With `of_each`, the list of a tenant
-    contains the two resources of each of its customers, otherwise two of its own. `paging` are the parameter of the next
-    page, the field that has its value, and the code of an invalid one.
+    contains the two resources of each of its customers, otherwise two of its own. `paging` are the parameter of the
+    next page, the field that has its value, and the code of an invalid one.
     """
 
     scope: str

@@ -16,10 +16,13 @@ import pytest
 
 from order_api.auth import LEEWAY_SECONDS
 from order_api.event import stream as streams
+from order_api.event.service import Feed
 from order_api.main import create_app
 from order_api.server import Server, make_server
 from order_shared.domain.clock import UniqueClock
+from order_shared.domain.errors import StorageUnavailable
 from order_shared.runtime.sockets import listen
+from order_shared.storage.event_log.read import Position
 from tests.fakes import MemoryStore, memory_adapters
 from tests.unit.api.conftest import KnownKeys, issuer, problem_of
 from tests.unit.api.event_log import Log
@@ -105,7 +108,7 @@ class Api:
             yield Reader(response.aiter_lines())
 
     async def streams(self) -> int:
-        return len(self.server._services.event_streams)  # noqa: SLF001
+        return len(self.server._services.event_streams)
 
     async def closed(self) -> None:
         async def none_is_open() -> bool:
@@ -120,7 +123,7 @@ async def serving(**changes: Any) -> AsyncIterator[Api]:
     store = MemoryStore(UniqueClock())
     app = create_app(settings, adapters=memory_adapters(store), keys=KnownKeys(), clock=store.clock)
     server = make_server(settings, app)
-    server._captured_signals = deque(maxlen=0)  # type: ignore[assignment]  # noqa: SLF001 - uvicorn raises them again
+    server._captured_signals = deque(maxlen=0)  # type: ignore[assignment]
     with listen("127.0.0.1", 0) as socket:
         running = asyncio.create_task(server.serve([socket]))
 
@@ -212,21 +215,21 @@ async def test_each_stream_gets_its_own_events_only(api: Api) -> None:
 async def test_streams_of_one_tenant_share_one_tail(api: Api) -> None:
     """The log and each order are read once for all of them."""
     async with api.stream(after="latest") as one, api.stream(TENANT, api.staff) as two, api.stream(TENANT, api.staff):
-        tails = api.server._services.event_streams._tails  # noqa: SLF001
+        tails = api.server._services.event_streams._tails
 
         async def has_joined() -> bool:
-            return [len(tail._all()) for tail in tails.values()] == [3]  # noqa: SLF001
+            return [len(tail._all()) for tail in tails.values()] == [3]
 
         await eventually(has_joined, "the tail")
         await api.log.place()
         await one.events(1)
         await two.events(1)
         tail = next(iter(tails.values()))
-        assert tail._task is not None  # noqa: SLF001
+        assert tail._task is not None
     await api.closed()
     assert tails == {}
     await asyncio.sleep(0)
-    assert tail._task.done(), "nothing polls when nobody listens"  # noqa: SLF001
+    assert tail._task.done(), "nothing polls when nobody listens"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -237,8 +240,8 @@ async def test_a_reader_that_is_killed_and_resumes_at_random_sees_every_event_on
     done = asyncio.Event()
 
     async def write() -> None:
-        orders = []
-        for _ in range(40):
+        orders = [await api.log.place()]
+        for _ in range(39):
             if orders and dice.random() < 0.5:
                 await api.log.end(orders.pop(dice.randrange(len(orders))))
             else:
@@ -260,7 +263,7 @@ async def test_a_reader_that_is_killed_and_resumes_at_random_sees_every_event_on
 
 
 async def test_a_heartbeat_moves_the_position_on(api: Api) -> None:
-    api.server._services.event_streams._heartbeat = 0.1  # noqa: SLF001
+    api.server._services.event_streams._heartbeat = 0.1
     async with api.stream() as reader:
         reading = asyncio.create_task(reader.message())
         await asyncio.sleep(0.5)
@@ -284,7 +287,7 @@ async def test_a_stream_ends_when_its_token_expires(api: Api, monkeypatch: pytes
     claims = jwt.decode(headers["Authorization"].split()[1], options={"verify_signature": False})
     started = time.monotonic()
     ahead = claims["exp"] + LEEWAY_SECONDS - 1 - time.time()
-    monkeypatch.setattr(api.server._services.event_streams, "_clock", lambda: time.time() + ahead)  # noqa: SLF001
+    monkeypatch.setattr(api.server._services.event_streams, "_clock", lambda: time.time() + ahead)
     async with api.stream(headers=headers) as reader:
         await reader.events(1)
         assert await reader.message() is None
@@ -313,7 +316,7 @@ async def test_a_position_that_expires_ends_the_stream_with_a_problem(api: Api) 
     await api.log.place()
     async with api.stream() as reader:
         await reader.events(1)
-        api.log.change_head(epoch=1)
+        api.log.change_head("acme", epoch=1)
         message = await reader.message()
         assert message is not None
         assert message.fields["event"] == "error"
@@ -323,6 +326,16 @@ async def test_a_position_that_expires_ends_the_stream_with_a_problem(api: Api) 
         assert await reader.message() is None
     response = await api.http.get(OWN, headers=api.headers() | {"Last-Event-ID": reader.last})
     problem_of(response, 410, "position_expired")
+
+
+async def test_no_character_of_an_order_ends_a_line_of_a_message(api: Api) -> None:
+    """Clients differ in what ends a line: some take U+2028 and U+0085, which orders of earlier releases may have."""
+    reference = "a\u2028b\u0085c"
+    await api.log.place(reference=reference)
+    async with api.stream() as reader:
+        message = await reader.message()
+        assert message is not None
+        assert message.event["data"]["reference"] == reference
 
 
 async def test_a_forged_id_is_refused(api: Api) -> None:
@@ -348,12 +361,17 @@ async def test_a_tenant_has_a_limited_number_of_streams() -> None:
 
 
 async def test_a_tenant_never_takes_all_places() -> None:
-    async with serving(max_streams=5, max_streams_per_tenant=100) as api:
-        async with api.stream(), api.stream(), api.stream(), api.stream():
-            problem_of(await api.http.get(OWN, headers=api.headers()), 429, "too_many_streams")
-            async with api.stream(headers=api.headers(tenant="globex")):
-                response = await api.http.get(OWN, headers=api.headers(tenant="initech"))
-                problem_of(response, 503, "temporarily_unavailable")
+    async with (
+        serving(max_streams=5, max_streams_per_tenant=100) as api,
+        api.stream(),
+        api.stream(),
+        api.stream(),
+        api.stream(),
+    ):
+        problem_of(await api.http.get(OWN, headers=api.headers()), 429, "too_many_streams")
+        async with api.stream(headers=api.headers(tenant="globex")):
+            response = await api.http.get(OWN, headers=api.headers(tenant="initech"))
+            problem_of(response, 503, "temporarily_unavailable")
 
 
 async def test_streams_do_not_count_as_concurrent_requests() -> None:
@@ -375,14 +393,14 @@ async def test_a_stream_survives_an_outage_of_the_storage(api: Api, monkeypatch:
     order = await api.log.place()
     async with api.stream() as reader:
         await reader.events(1)
-        reader_of_log = api.server._services.events._log  # noqa: SLF001
-        works = reader_of_log._head  # noqa: SLF001
+        reader_of_log: Any = api.server._services.events._log
+        works = reader_of_log._head
         failures = 0
 
         async def fails(tenant: str) -> Any:
             nonlocal failures
             failures += 1
-            raise streams.StorageUnavailable(f"no answer about {tenant}")
+            raise StorageUnavailable(f"no answer about {tenant}")
 
         monkeypatch.setattr(reader_of_log, "_head", fails)
         await api.log.end(order)
@@ -394,7 +412,7 @@ async def test_a_stream_survives_an_outage_of_the_storage(api: Api, monkeypatch:
 
 async def test_a_slow_reader_is_cut_off_and_resumes() -> None:
     async with serving() as api:
-        service = api.server._services.event_streams  # noqa: SLF001
+        service = api.server._services.event_streams
         request = f"GET {TENANT} HTTP/1.1\r\nHost: api.test\r\nAuthorization: {api.staff['Authorization']}\r\n\r\n"
         _, writer = await asyncio.open_connection(*_address(api), limit=1024)
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of a socket
@@ -404,14 +422,14 @@ async def test_a_slow_reader_is_cut_off_and_resumes() -> None:
             return len(service) == 1
 
         await eventually(is_open, "the stream")
-        (stream,) = service._open  # noqa: SLF001
+        (stream,) = service._open
         for _ in range(80):
             if stream.end is not None:
                 break
             await api.log.place_many(100)
             await asyncio.sleep(0.05)
         assert stream.end == "slow"
-        assert len(stream._waiting) == 0  # noqa: SLF001
+        assert len(stream._waiting) == 0
         writer.transport.abort()
         await api.closed()
 
@@ -422,7 +440,7 @@ def _address(api: Api) -> tuple[str, int]:
 
 
 def test_the_first_reason_of_an_end_counts() -> None:
-    stream = streams.Stream(streams.Feed(tenant="acme"), streams.Position(epoch=1, sequence=1), expires_at=float("inf"))
+    stream = streams.Stream(Feed(tenant="acme"), Position(epoch=1, sequence=1), expires_at=float("inf"))
     stream.close(streams.End.STOPPING)
     stream.close(streams.End.GONE)
     assert stream.end is streams.End.STOPPING

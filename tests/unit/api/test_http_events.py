@@ -223,7 +223,7 @@ async def test_a_position_of_a_log_that_was_restored_is_gone(
 ) -> None:
     await log.place()
     position = (await read(api))["next"]
-    log.change_head(**change)
+    log.change_head("acme", **change)
     response = await api.http.get(OWN, params={"after": position}, headers=api.headers())
     assert cause in problem_of(response, 410, "position_expired")["detail"]
 

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -97,18 +98,38 @@ class Caller:
     async def aclose(self) -> None:
         await self._link.http.aclose()
 
+    @asynccontextmanager
+    async def stream(self, call: Call, *, silence: float) -> AsyncIterator[httpx2.Response]:
+        """Send the request and yield its response, whose body is read as it arrives.
+
+        Raises the errors of `send`. Reading the body raises TransportError if the connection is lost, or if nothing
+        arrives for `silence` seconds.
+        """
+        timeout = httpx2.Timeout(None, read=silence)
+        response = await self._until_final(call, lambda end: self._take_turn(call, end, timeout))
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
     async def send(self, call: Call) -> httpx2.Response:
         """Send the request and return its response, 2xx or 304.
 
         If the token comes from a function and is refused, one attempt with a new token is made.
         Raises Problem, Unreachable, UnexpectedAnswer, and ValueError for an invalid token.
         """
+        return await self._until_final(call, lambda end: self._take_turn(call, end))
+
+    async def _until_final(
+        self, call: Call, attempt_until: Callable[[float], Awaitable[httpx2.Response]]
+    ) -> httpx2.Response:
+        """Make attempts until a final response or the deadline."""
         end = self._time.clock() + self._policy.deadline + call.held
         attempt = 0
         may_renew = not isinstance(self._token, str)
         while True:
             try:
-                response = await self._take_turn(call, end)
+                response = await attempt_until(end)
             except Unauthenticated:
                 if not may_renew:
                     raise
@@ -135,7 +156,7 @@ class Caller:
             log.warning("%s; calls are repeated, this one for %.0f s more", error, max(0.0, end - self._time.clock()))
         self._link.is_reached = not isinstance(error, Unreachable)
 
-    async def _take_turn(self, call: Call, end: float) -> httpx2.Response:
+    async def _take_turn(self, call: Call, end: float, stream_timeout: httpx2.Timeout | None = None) -> httpx2.Response:
         """Make an attempt as soon as less than the maximum of calls is in progress."""
         turn = self._link.waits if call.held else self._link.calls
         try:
@@ -144,23 +165,29 @@ class Caller:
         except TimeoutError as error:
             raise Unreachable(f"{self._link.http.base_url}: too many calls are waiting for a response") from error
         try:
-            return await self._attempt(call, end)
+            return await self._attempt(call, end, stream_timeout)
         finally:
             turn.release()
 
-    async def _attempt(self, call: Call, end: float) -> httpx2.Response:
+    async def _attempt(self, call: Call, end: float, stream_timeout: httpx2.Timeout | None) -> httpx2.Response:
+        """Send the request once. With `stream_timeout` the body of a successful response is not read yet."""
+        streams = stream_timeout is not None
         budget = min(self._policy.attempt_timeout + call.held, end - self._time.clock())
         try:
             async with asyncio.timeout(budget):
                 token = self._token if isinstance(self._token, str) else await self._token()
                 authorization = _bearer(token)
-                response = await self._link.http.request(
+                request = self._link.http.build_request(
                     call.method,
                     call.path,
                     params=call.params,
                     json=call.body,
                     headers={**self._headers, **call.headers, "Authorization": authorization},
+                    timeout=stream_timeout,
                 )
+                response = await self._link.http.send(request, stream=streams)
+                if streams and not response.is_success:
+                    await response.aread()
         except (httpx2.TransportError, TimeoutError) as error:
             why = "no response in time" if isinstance(error, TimeoutError | httpx2.TimeoutException) else str(error)
             raise Unreachable(f"{self._link.http.base_url}: {why}") from error

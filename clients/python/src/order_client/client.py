@@ -1,8 +1,9 @@
-"""Client of the API: place, read, list, watch and cancel orders; read and change products and their stock."""
+"""Client of the API: place, read, list, watch and cancel orders; follow their events; read and change products."""
 
 import re
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import aclosing
 from copy import copy
 from datetime import UTC, datetime
 from typing import Self, TypeVar
@@ -12,8 +13,12 @@ import httpx2
 
 from order_client.calls import Call, Caller, Token
 from order_client.exceptions import OrderClientError
+from order_client.following import follow
 from order_client.models import (
     END_STATES,
+    Event,
+    EventPage,
+    EventType,
     ListedProduct,
     Order,
     OrderPage,
@@ -21,6 +26,8 @@ from order_client.models import (
     PlacedOrder,
     Product,
     ProductPage,
+    TenantEvent,
+    TenantEventPage,
     TenantOrder,
     TenantOrderPage,
 )
@@ -30,8 +37,11 @@ from order_client.waiting import ORDERS, etag, known_states, order_path, version
 
 PRODUCTS = "/v1/products"
 TENANT_ORDERS = "/v1/tenant/orders"
+EVENTS = "/v1/events"
+TENANT_EVENTS = "/v1/tenant/events"
 PAGE_SIZE = 100
 P = TypeVar("P", OrderPage, ProductPage, TenantOrderPage)
+EP = TypeVar("EP", EventPage, TenantEventPage)
 HEADER_PATTERN = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 """Values of the headers Idempotency-Key and Order-Customer."""
 
@@ -58,7 +68,8 @@ class OrderClient:
         Raises ValueError for an invalid base URL, and if the environment names a proxy that cannot be used.
         """
         self._time = time or Time()
-        self._caller = Caller(base_url, token, policy=retries or RetryPolicy(), time=self._time, transport=transport)
+        self._policy = retries or RetryPolicy()
+        self._caller = Caller(base_url, token, policy=self._policy, time=self._time, transport=transport)
 
     async def __aenter__(self) -> Self:
         return self
@@ -257,6 +268,89 @@ class OrderClient:
         async for page in self._pages(TenantOrderPage, TENANT_ORDERS, filters):
             yield page
 
+    async def events(
+        self, *, after: str | None = None, types: Collection[EventType | str] = ()
+    ) -> AsyncIterator[Event]:
+        """Yield the events of the customer's orders, oldest first, up to the newest, and read pages as needed.
+
+        `after` is a stored `position`, or `"latest"` for the end; without it the events begin with the oldest one kept.
+        Store `position` of each event that you have handled: after a restart, reading from it repeats at most the
+        events of one page. With `types`, use `event_pages`, which moves on even if no event matches. Raises
+        PositionExpired.
+        """
+        async for page in self.event_pages(after=after, types=types, page_size=PAGE_SIZE):
+            for number, event in enumerate(page.items, 1):
+                yield event.model_copy(update={"position": page.next if number == len(page.items) else after})
+            after = page.next
+
+    async def event_pages(
+        self,
+        *,
+        after: str | None = None,
+        types: Collection[EventType | str] = (),
+        page_size: int | None = None,
+    ) -> AsyncIterator[EventPage]:
+        """Yield the events of the customer's orders page by page, oldest first, up to the newest.
+
+        Store `next` of each page whose events you have handled, and pass it as `after` the next time, also if the page
+        is empty. The arguments and errors are those of `events`.
+        """
+        async for page in self._event_pages(EventPage, EVENTS, after, types, page_size):
+            yield page
+
+    async def stream_events(
+        self, *, after: str | None = None, types: Collection[EventType | str] = ()
+    ) -> AsyncIterator[Event]:
+        """Yield the events of the customer's orders as they happen, without end, from a position on.
+
+        A lost connection is resumed with the next event. Store `position` of each event that you have handled; `after`
+        is as in `events`. Raises PositionExpired, and Unreachable or Unavailable if no connection is possible within
+        the deadline: call it again later with the stored position.
+        """
+        call = _stream(EVENTS, after, types)
+        async with aclosing(follow(self._caller, self._time, self._policy, call, Event)) as events:
+            async for event in events:
+                yield event
+
+    async def tenant_events(
+        self, *, after: str | None = None, types: Collection[EventType | str] = ()
+    ) -> AsyncIterator[TenantEvent]:
+        """Yield the events of the orders of all customers of the token's tenant, oldest first, up to the newest.
+
+        The token needs the scope `orders:admin`. The arguments and errors are those of `events`. Its positions are not
+        valid for `events`.
+        """
+        async for page in self.tenant_event_pages(after=after, types=types, page_size=PAGE_SIZE):
+            for number, event in enumerate(page.items, 1):
+                yield event.model_copy(update={"position": page.next if number == len(page.items) else after})
+            after = page.next
+
+    async def tenant_event_pages(
+        self,
+        *,
+        after: str | None = None,
+        types: Collection[EventType | str] = (),
+        page_size: int | None = None,
+    ) -> AsyncIterator[TenantEventPage]:
+        """Yield the events of the orders of all customers of the token's tenant page by page, oldest first.
+
+        The token needs the scope `orders:admin`. The arguments and errors are those of `event_pages`.
+        """
+        async for page in self._event_pages(TenantEventPage, TENANT_EVENTS, after, types, page_size):
+            yield page
+
+    async def stream_tenant_events(
+        self, *, after: str | None = None, types: Collection[EventType | str] = ()
+    ) -> AsyncIterator[TenantEvent]:
+        """Yield the events of the orders of all customers of the token's tenant as they happen, without end.
+
+        The token needs the scope `orders:admin`. The arguments and errors are those of `stream_events`.
+        """
+        call = _stream(TENANT_EVENTS, after, types)
+        async with aclosing(follow(self._caller, self._time, self._policy, call, TenantEvent)) as events:
+            async for event in events:
+                yield event
+
     async def get_product(self, sku: str) -> Product:
         """Return a product with its available stock. Raises NotFound."""
         return read(Product, await self._caller.send(Call(method="GET", path=_product_path(sku))))
@@ -305,6 +399,31 @@ class OrderClient:
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+    async def _event_pages(
+        self,
+        model: type[EP],
+        path: str,
+        after: str | None,
+        types: Collection[EventType | str],
+        page_size: int | None,
+    ) -> AsyncIterator[EP]:
+        limit: list[tuple[str, str]] = [] if page_size is None else [("limit", str(page_size))]
+        while True:
+            query = (*limit, *_event_query(after, types))
+            page = read(model, await self._caller.send(Call(method="GET", path=path, params=query)))
+            yield page
+            after = page.next
+            if not page.has_more:
+                return
+
+
+def _event_query(after: str | None, types: Collection[EventType | str]) -> list[tuple[str, str]]:
+    return [("type", str(each)) for each in types] + ([] if after is None else [("after", after)])
+
+
+def _stream(path: str, after: str | None, types: Collection[EventType | str]) -> Call:
+    return Call(method="GET", path=f"{path}/stream", params=tuple(_event_query(after, types)))
 
 
 def _filters(

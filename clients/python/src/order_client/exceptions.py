@@ -10,6 +10,7 @@ OrderClientError
     ├── Unauthenticated   401: the token is missing or not valid
     ├── Forbidden         403: the token lacks the required scope
     ├── NotFound          404: the order or product does not exist, or belongs to another customer
+    ├── PositionExpired   410: events after the position may be missing; begin again as its docstring says
     ├── Conflict          409: reference_taken, not_cancellable, insufficient_stock, stock_shards_reduced
     ├── VersionMismatch   412: the order now has `current_version`
     ├── Unprocessable     422: unknown_sku, currency_mismatch, idempotency_key_reused
@@ -98,14 +99,25 @@ class Problem(OrderClientError):
         except ValidationError:
             phrase = response.reason_phrase or f"HTTP {response.status_code}"
             body = _Body(code=phrase.lower().replace(" ", "_"), detail=phrase)
-        usual = InvalidRequest if response.is_client_error else Unavailable
-        retryable = response.status_code in GATEWAY_STATUSES if body.retryable is None else body.retryable
-        return _PROBLEMS.get(response.status_code, usual)(
+        return cls._of(
             body,
-            status=response.status_code,
-            request_id=body.request_id or response.headers.get("X-Request-Id", ""),
-            retryable=retryable,
+            response.status_code,
+            request_id=response.headers.get("X-Request-Id", ""),
             wait=retry_after(response.headers.get("Retry-After")),
+        )
+
+    @classmethod
+    def of_document(cls, document: str) -> "Problem":
+        """Return the error of a problem document in a stream. Raises ValidationError for another text."""
+        body = _Body.model_validate_json(document)
+        return cls._of(body, body.status or 0)
+
+    @classmethod
+    def _of(cls, body: "_Body", status: int, *, request_id: str = "", wait: float | None = None) -> "Problem":
+        usual = InvalidRequest if status < HTTPStatus.INTERNAL_SERVER_ERROR else Unavailable
+        retryable = status in GATEWAY_STATUSES if body.retryable is None else body.retryable
+        return _PROBLEMS.get(status, usual)(
+            body, status=status, request_id=body.request_id or request_id, retryable=retryable, wait=wait
         )
 
 
@@ -123,6 +135,16 @@ class Forbidden(Problem):
 
 class NotFound(Problem):
     status_code = HTTPStatus.NOT_FOUND
+
+
+class PositionExpired(Problem):
+    """Events after the position may be missing: it is older than 30 days, or the log of events was restored.
+
+    Read once with `after="latest"` and keep the position, list the orders to see what changed, then continue from the
+    kept position.
+    """
+
+    status_code = HTTPStatus.GONE
 
 
 class Conflict(Problem):
@@ -150,6 +172,7 @@ class _Body(BaseModel):
 
     code: str
     detail: str
+    status: int | None = None
     errors: tuple[Fault, ...] = ()
     request_id: str = ""
     retryable: bool | None = None

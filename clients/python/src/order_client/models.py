@@ -145,6 +145,60 @@ class OrderPage(_Resource):
     has_more: bool
 
 
+class EventType(StrEnum):
+    PLACED = "order.placed.v1"
+    RESERVED = "order.reserved.v1"
+    CONFIRMED = "order.confirmed.v1"
+    REJECTED = "order.rejected.v1"
+    CANCEL_REQUESTED = "order.cancel_requested.v1"
+    CANCELLED = "order.cancelled.v1"
+    CHARGED = "order.charged.v1"
+    REFUNDED = "order.refunded.v1"
+
+
+class Event(_Resource):
+    """One change of an order. Its `id` is the same whenever the event is read: ignore one that you have handled.
+
+    `order` is the order as it was when the event was read, and may be newer than the change. It is None if the API
+    could not read the order. `position` is what to store when the event is handled: reading continues after it.
+    """
+
+    id: str
+    type: Annotated[EventType | str, Field(union_mode="left_to_right")]
+    time: AwareDatetime
+    order_id: str = Field(validation_alias="subject")
+    tenant: str = Field(validation_alias="tenantid")
+    order: Order | None = Field(None, validation_alias="data")
+    position: str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+class TenantEvent(Event):
+    """One change of an order of any customer of the tenant."""
+
+    order: TenantOrder | None = Field(None, validation_alias="data")
+
+    __hash__ = Event.__hash__
+
+
+class EventPage(_Resource):
+    """Events, and the position after them: store `next` when all are handled. `items` may be empty."""
+
+    items: tuple[Event, ...]
+    next: str
+    has_more: bool
+
+
+class TenantEventPage(_Resource):
+    """Events of the tenant's orders, and the position after them: store `next` when all are handled."""
+
+    items: tuple[TenantEvent, ...]
+    next: str
+    has_more: bool
+
+
 class ListedProduct(_Resource):
     """A product as lists contain it, without its stock."""
 

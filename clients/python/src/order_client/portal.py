@@ -1,7 +1,7 @@
 """Calls of the asynchronous client from programs without an event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from copy import copy
 from typing import Self, TypeVar
@@ -65,11 +65,18 @@ class Blocking:
         """Yield the values. The next one is requested only when it is needed."""
         ended = object()
 
+        async def close() -> None:
+            if isinstance(values, AsyncGenerator):
+                await values.aclose()
+
         async def following() -> T | object:
             return await anext(values, ended)
 
-        while (value := self._portal.call(following)) is not ended:
-            yield value  # type: ignore[misc] # it is not `ended`
+        try:
+            while (value := self._portal.call(following)) is not ended:
+                yield value  # type: ignore[misc] # it is not `ended`
+        finally:
+            self._portal.call(close)
 
 
 def _asynchronous(token: str | Callable[[], str]) -> str | Callable[[], Awaitable[str]]:

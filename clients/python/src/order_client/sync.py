@@ -6,12 +6,17 @@ from functools import partial
 
 from order_client.models import (
     END_STATES,
+    Event,
+    EventPage,
+    EventType,
     ListedProduct,
     Order,
     OrderPage,
     OrderStatus,
     PlacedOrder,
     Product,
+    TenantEvent,
+    TenantEventPage,
     TenantOrder,
     TenantOrderPage,
 )
@@ -185,6 +190,63 @@ class SyncOrderClient(Blocking):
                 page_size=page_size,
             )
         )
+
+    def events(self, *, after: str | None = None, types: Collection[EventType | str] = ()) -> Iterator[Event]:
+        """Yield the events of the customer's orders, oldest first, up to the newest, and read pages as needed.
+
+        `after` is a stored `position`, or `"latest"` for the end; without it the events begin with the oldest one kept.
+        Store `position` of each event that you have handled: after a restart, reading from it repeats at most the
+        events of one page. With `types`, use `event_pages`, which moves on even if no event matches. Raises
+        PositionExpired.
+        """
+        return self._iterate(self._client.events(after=after, types=types))
+
+    def event_pages(
+        self, *, after: str | None = None, types: Collection[EventType | str] = (), page_size: int | None = None
+    ) -> Iterator[EventPage]:
+        """Yield the events of the customer's orders page by page, oldest first, up to the newest.
+
+        Store `next` of each page whose events you have handled, and pass it as `after` the next time, also if the page
+        is empty. The arguments and errors are those of `events`.
+        """
+        return self._iterate(self._client.event_pages(after=after, types=types, page_size=page_size))
+
+    def stream_events(self, *, after: str | None = None, types: Collection[EventType | str] = ()) -> Iterator[Event]:
+        """Yield the events of the customer's orders as they happen, without end, from a position on.
+
+        A lost connection is resumed with the next event. Store `position` of each event that you have handled; `after`
+        is as in `events`. Raises PositionExpired, and Unreachable or Unavailable if no connection is possible within
+        the deadline: call it again later with the stored position.
+        """
+        return self._iterate(self._client.stream_events(after=after, types=types))
+
+    def tenant_events(
+        self, *, after: str | None = None, types: Collection[EventType | str] = ()
+    ) -> Iterator[TenantEvent]:
+        """Yield the events of the orders of all customers of the token's tenant, oldest first, up to the newest.
+
+        The token needs the scope `orders:admin`. The arguments and errors are those of `events`. Its positions are not
+        valid for `events`.
+        """
+        return self._iterate(self._client.tenant_events(after=after, types=types))
+
+    def tenant_event_pages(
+        self, *, after: str | None = None, types: Collection[EventType | str] = (), page_size: int | None = None
+    ) -> Iterator[TenantEventPage]:
+        """Yield the events of the orders of all customers of the token's tenant page by page, oldest first.
+
+        The token needs the scope `orders:admin`. The arguments and errors are those of `event_pages`.
+        """
+        return self._iterate(self._client.tenant_event_pages(after=after, types=types, page_size=page_size))
+
+    def stream_tenant_events(
+        self, *, after: str | None = None, types: Collection[EventType | str] = ()
+    ) -> Iterator[TenantEvent]:
+        """Yield the events of the orders of all customers of the token's tenant as they happen, without end.
+
+        The token needs the scope `orders:admin`. The arguments and errors are those of `stream_events`.
+        """
+        return self._iterate(self._client.stream_tenant_events(after=after, types=types))
 
     def get_product(self, sku: str) -> Product:
         """Return a product with its available stock. Raises NotFound."""

@@ -345,4 +345,5 @@ class EventStreams:
 
 def message(event: EventOut, position: str) -> bytes:
     """Return the message of an event. `position` is the position after it."""
-    return f"id: {position}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n".encode()
+    data = event.model_dump_json(ensure_ascii=True)  # clients differ in which other characters end a line
+    return f"id: {position}\nevent: {event.type}\ndata: {data}\n\n".encode()
