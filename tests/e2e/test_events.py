@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ def client_of(shop: Shop, customer: str = "ada", scope: str = ALL_SCOPES) -> Ord
     return OrderClient(str(shop.http.base_url), shop.issuer.token(shop.tenant, customer, scope))
 
 
-async def messages(shop: Shop, **headers: str) -> AsyncIterator[dict[str, str]]:
+async def messages(shop: Shop, **headers: str) -> AsyncGenerator[dict[str, str]]:
     """Yield the messages of a stream as they are on the wire."""
     fields: dict[str, str] = {}
     async with shop.http.stream("GET", "/v1/events/stream", headers=shop.headers() | headers) as response:

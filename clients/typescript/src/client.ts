@@ -1,22 +1,27 @@
-/** Client of the API: place, read, list, watch and cancel orders; read and change products and their stock. */
+/** Client of the API: place, read, list, watch and cancel orders; follow their events; read and change products. */
 import createClient, { type Client } from "openapi-fetch";
 import { EndedOtherwise, OrderClientError, StillOpen, UnexpectedAnswer } from "./errors.js";
+import { follow } from "./following.js";
 import {
   canReach,
   END_STATES,
   isBeingCancelled,
   STATES,
+  type EventPage,
+  type EventType,
   type ListedProduct,
   type Order,
+  type OrderEvent,
   type OrderFilters,
   type PlacedOrder,
   type Product,
   type ProductFields,
+  type TenantEvent,
   type TenantOrder,
   type TenantOrderFilters,
 } from "./models.js";
-import { DEFAULT_POLICY, pauseAfter, retrying, SURROUNDINGS, type RetryPolicy, type Surroundings, type Token } from "./retries.js";
-import type { paths } from "./schema.js";
+import { DEFAULT_POLICY, EVENT_STREAM, pauseAfter, retrying, SURROUNDINGS, type RetryPolicy, type Surroundings, type Token } from "./retries.js";
+import type { operations, paths } from "./schema.js";
 
 /** Maximum seconds for which the API waits before it responds. */
 const LONGEST_WAIT = 20;
@@ -50,6 +55,16 @@ export interface WaitOptions {
   /** States to wait for, such as `["cancelled"]` after a cancellation. By default every end state. */
   until?: Iterable<string>;
 }
+
+export interface EventOptions {
+  /** A stored position, or `latest` for the end. Without it the events begin with the oldest one kept. */
+  after?: string;
+  /** Only events of these types. */
+  types?: readonly EventType[];
+}
+
+type EventQuery = NonNullable<operations["listEvents"]["parameters"]["query"]>;
+type RawPage<E> = { items: Omit<E, "position">[]; next: string; has_more: boolean };
 
 /**
  * Client of one customer: that of the token, or of `actingFor`. Any number of calls may run at once.
@@ -164,6 +179,54 @@ export class OrderClient {
     });
   }
 
+  /**
+   * Yield the events of the customer's orders, oldest first, up to the newest, and read pages as needed.
+   *
+   * Store `position` of each event that you have handled: after a restart, reading from it repeats at most the events of
+   * one page. With `types`, use `eventPages`, which moves on even if no event matches. Throws PositionExpired.
+   */
+  events(options: EventOptions = {}): AsyncGenerator<OrderEvent> {
+    return eventsOf(this.eventPages(options));
+  }
+
+  /**
+   * Yield the events of the customer's orders page by page, oldest first, up to the newest. Store `next` of each page whose
+   * events you have handled, and pass it as `after` the next time, also if the page is empty. Throws PositionExpired.
+   */
+  eventPages(options: EventOptions = {}): AsyncGenerator<EventPage<OrderEvent>> {
+    return pagesOf<OrderEvent>(options, async (query) => {
+      const { data, response } = await this.#api.GET("/v1/events", { params: { query } });
+      return required(data, response);
+    });
+  }
+
+  /**
+   * Yield the events of the customer's orders as they happen, without end, from a position on. A lost connection is resumed
+   * with the next event. Store `position` of each event that you have handled. Throws PositionExpired, and Unreachable or
+   * Unavailable if no connection is possible within the deadline: call it again later with the stored position.
+   */
+  streamEvents(options: EventOptions = {}): AsyncGenerator<OrderEvent> {
+    return this.#follow<OrderEvent>("/v1/events/stream", options);
+  }
+
+  /** As `events`, for all customers of the token's tenant. The token needs the scope `orders:admin`. */
+  tenantEvents(options: EventOptions = {}): AsyncGenerator<TenantEvent> {
+    return eventsOf(this.tenantEventPages(options));
+  }
+
+  /** As `eventPages`, for all customers of the token's tenant. The token needs the scope `orders:admin`. */
+  tenantEventPages(options: EventOptions = {}): AsyncGenerator<EventPage<TenantEvent>> {
+    return pagesOf<TenantEvent>(options, async (query) => {
+      const { data, response } = await this.#api.GET("/v1/tenant/events", { params: { query } });
+      return required(data, response);
+    });
+  }
+
+  /** As `streamEvents`, for all customers of the token's tenant. The token needs the scope `orders:admin`. */
+  streamTenantEvents(options: EventOptions = {}): AsyncGenerator<TenantEvent> {
+    return this.#follow<TenantEvent>("/v1/tenant/events/stream", options);
+  }
+
   /** Return a product with its available stock. Throws NotFound. */
   async getProduct(sku: string): Promise<Product> {
     const { data, response } = await this.#api.GET("/v1/products/{sku}", { params: { path: { sku } } });
@@ -194,6 +257,20 @@ export class OrderClient {
       const { data, response } = await this.#api.POST("/v1/products/{sku}/stock", { params, body: { delta } });
       return required(data, response);
     });
+  }
+
+  #follow<E extends { position: string | null }>(
+    path: "/v1/events/stream" | "/v1/tenant/events/stream",
+    options: EventOptions,
+  ): AsyncGenerator<E> {
+    const policy = { ...DEFAULT_POLICY, ...this.#options.retries };
+    const open = async (position: string | undefined): Promise<Response> => {
+      const header = position === undefined ? {} : { "Last-Event-Id": position };
+      const params = { query: queryOf(options), header };
+      const { response } = await this.#api.GET(path, { params, headers: { Accept: EVENT_STREAM }, parseAs: "stream" });
+      return response;
+    };
+    return follow(open, policy, this.#around) as AsyncGenerator<E>;
   }
 
   /** Call `send` with the header of the key, or of a new one, and put the key into an error that it throws. */
@@ -261,6 +338,35 @@ async function* itemsOf<T>(
     yield* page.items;
     next = page.next_cursor;
   } while (next !== null);
+}
+
+function queryOf({ after, types }: EventOptions): EventQuery {
+  return {
+    ...(types === undefined ? {} : { type: [...types] as NonNullable<EventQuery["type"]> }),
+    ...(after === undefined ? {} : { after }),
+  };
+}
+
+/** Yield the pages of a feed up to the newest event. An event before the last of its page has the position before the page. */
+async function* pagesOf<E extends { position: string | null }>(
+  options: EventOptions,
+  read: (query: EventQuery) => Promise<RawPage<E>>,
+): AsyncGenerator<EventPage<E>> {
+  let after = options.after;
+  let more = true;
+  while (more) {
+    const page: RawPage<E> = await read({ limit: PAGE_SIZE, ...queryOf({ ...options, ...(after === undefined ? {} : { after }) }) });
+    const last = page.items.length - 1;
+    const before = after ?? null;
+    const items = page.items.map((item, index) => ({ ...item, position: index === last ? page.next : before }) as E);
+    yield { items, next: page.next, has_more: page.has_more };
+    after = page.next;
+    more = page.has_more;
+  }
+}
+
+async function* eventsOf<E>(pages: AsyncGenerator<EventPage<E>>): AsyncGenerator<E> {
+  for await (const page of pages) yield* page.items;
 }
 
 /** Return the order of a response. An API older than `metadata` and `payment` leaves them out. */

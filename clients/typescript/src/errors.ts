@@ -70,6 +70,11 @@ export class Unauthenticated extends Problem {}
 export class Forbidden extends Problem {}
 /** 404: the order or product does not exist, or belongs to another customer. */
 export class NotFound extends Problem {}
+/**
+ * 410: events after the position may be missing: it is older than 30 days, or the log of events was restored. Read once
+ * with `after: "latest"` and keep the position, list the orders to see what changed, then continue from the kept position.
+ */
+export class PositionExpired extends Problem {}
 /** 409: the stored order or product does not allow it. */
 export class Conflict extends Problem {}
 /** 412: the order now has `currentVersion`. */
@@ -87,6 +92,7 @@ const BY_STATUS = new Map<number, typeof Problem>([
   [404, NotFound],
   [408, Unavailable],
   [409, Conflict],
+  [410, PositionExpired],
   [412, VersionMismatch],
   [422, Unprocessable],
   [429, RateLimited],

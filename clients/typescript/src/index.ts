@@ -1,5 +1,5 @@
 /** Client for the order platform's API. It repeats failed requests and places no order twice. */
-export { OrderClient, type ClientOptions, type OrderToPlace, type WaitOptions } from "./client.js";
+export { OrderClient, type ClientOptions, type EventOptions, type OrderToPlace, type WaitOptions } from "./client.js";
 export * from "./errors.js";
 export * from "./models.js";
 export { DEFAULT_POLICY, type RetryPolicy, type Surroundings, type Token } from "./retries.js";

@@ -17,6 +17,23 @@ export type Order = Omit<Schemas["OrderOut"], "status" | "payment"> & { status: 
 export type PlacedOrder = Order & { replayed: boolean };
 /** An order of any customer of the tenant. `customer` is the subject of its customer. */
 export type TenantOrder = Omit<Order, "__typename"> & Pick<Schemas["TenantOrderOut"], "__typename" | "customer">;
+/** Type of an event. A newer API may return one that this release does not know. */
+export type EventType = Schemas["EventType"] | (string & {});
+type Positioned<Body, Data> = Omit<Body, "type" | "data"> & { type: EventType; data?: Data; position: string | null };
+/**
+ * One change of an order. Its `id` is the same whenever the event is read: ignore one that you have handled. `data` is the
+ * order as it was when the event was read, and may be newer than the change; it is left out if the API could not read the
+ * order. `position` is what to store when the event is handled: reading continues after it.
+ */
+export type OrderEvent = Positioned<Schemas["EventOut"], Order>;
+/** One change of an order of any customer of the tenant. */
+export type TenantEvent = Positioned<Schemas["TenantEventOut"], TenantOrder>;
+/** Events, and the position after them: store `next` when all are handled. `items` may be empty. */
+export interface EventPage<E> {
+  items: E[];
+  next: string;
+  has_more: boolean;
+}
 export type Product = Schemas["StockedProductOut"];
 /** A product as lists contain it, without its stock. */
 export type ListedProduct = Schemas["ProductOut"];

@@ -35,6 +35,9 @@ export const SURROUNDINGS: Surroundings = {
   log: (message) => console.warn(message),
 };
 
+/** Media type of a stream. The body of its response is not read here. */
+export const EVENT_STREAM = "text/event-stream";
+
 /** Return the pause after the failed attempt number `attempt`, counted from 0. */
 export function pauseAfter(attempt: number, { base, cap }: Pick<RetryPolicy, "base" | "cap">, around: Surroundings): number {
   return around.jitter(Math.min(cap, base * 2 ** Math.min(attempt, 30)));
@@ -43,7 +46,8 @@ export function pauseAfter(attempt: number, { base, cap }: Pick<RetryPolicy, "ba
 /**
  * Return a fetch that authenticates and repeats requests. Every request must be idempotent.
  *
- * It returns 2xx and 304, and throws Problem for other statuses and Unreachable without a response.
+ * It returns 2xx and 304, and throws Problem for other statuses and Unreachable without a response. The body has arrived,
+ * except that of a request that accepts an event stream.
  */
 export function retrying(token: Token, policy: RetryPolicy, around: Surroundings): (request: Request) => Promise<Response> {
   let isReached = true;
@@ -51,18 +55,22 @@ export function retrying(token: Token, policy: RetryPolicy, around: Surroundings
   async function attempt(request: Request, seconds: number): Promise<Response> {
     const value = (typeof token === "string" ? token : await token()).trim();
     if (!/^[!-~]+$/.test(value)) throw new RangeError("the token is empty, or has characters that no header allows");
-    const timeout = AbortSignal.timeout(Math.ceil(Math.max(1, seconds * 1000)));
-    const copy = new Request(request, { signal: AbortSignal.any([request.signal, timeout]) });
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), Math.ceil(Math.max(1, seconds * 1000)));
+    const copy = new Request(request, { signal: AbortSignal.any([request.signal, timeout.signal]) });
     copy.headers.set("Authorization", `Bearer ${value}`);
     let response: Response;
     try {
       const answer = await around.fetch(copy);
+      if (answer.ok && request.headers.get("Accept") === EVENT_STREAM) return answer;
       const body = answer.status === 304 ? null : await answer.arrayBuffer();
       response = new Response(body, answer);
     } catch (error) {
       request.signal.throwIfAborted();
-      const reason = timeout.aborted ? "no response in time" : describe(error);
+      const reason = timeout.signal.aborted ? "no response in time" : describe(error);
       throw new Unreachable(`${new URL(request.url).origin}: ${reason}`, { cause: error });
+    } finally {
+      clearTimeout(timer);
     }
     if (response.ok || response.status === 304) return response;
     throw await problemOf(response);

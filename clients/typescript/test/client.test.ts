@@ -216,3 +216,72 @@ test("an id stays within its part of the path", async () => {
   await assert.rejects(api.client().getOrder("ord_0/cancel?x=1"), { name: "NotFound" });
   assert.equal(api.requests[0]?.url, "http://api.test/v1/orders/ord_0%2Fcancel%3Fx%3D1");
 });
+
+function eventBody(number: number, change = "placed"): Record<string, unknown> {
+  const id = `ord_${number}`;
+  return { specversion: "1.0", id: `${id}.1.${change}`, type: `order.${change}.v1`, subject: id, time: AT, data: orderBody({ id }) };
+}
+
+function eventPage(items: unknown[], next: string, more = false): Response {
+  return json({ __typename: "EventPage", items, next, has_more: more });
+}
+
+/** A stream of the parts, which is lost after them if `lost`. */
+function stream(parts: string[], lost = false): Response {
+  const left = parts.map((part) => new TextEncoder().encode(part));
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const part = left.shift();
+      if (part !== undefined) controller.enqueue(part);
+      else if (lost) controller.error(new TypeError("terminated"));
+      else controller.close();
+    },
+  });
+  return new Response(body, { status: 200, headers: { "Content-Type": "text/event-stream" } });
+}
+
+function message(number: number, position: string): string {
+  return `id: ${position}\nevent: order.placed.v1\ndata: ${JSON.stringify(eventBody(number))}\n\n`;
+}
+
+test("events have positions to store", async () => {
+  const api = new FakeApi([eventPage([eventBody(1), eventBody(2)], "p1", true), eventPage([eventBody(3)], "p2")]);
+  const positions: (string | null)[] = [];
+  for await (const event of api.client().events({ after: "p0", types: ["order.placed.v1"] })) positions.push(event.position);
+  assert.deepEqual(positions, ["p0", "p1", "p2"]);
+  assert.deepEqual(
+    api.requests.map(({ url }) => new URL(url).search),
+    ["?limit=100&type=order.placed.v1&after=p0", "?limit=100&type=order.placed.v1&after=p1"],
+  );
+});
+
+test("pages of events move on without an event", async () => {
+  const api = new FakeApi([eventPage([], "p1", true), eventPage([], "p2")]);
+  const found: string[] = [];
+  for await (const { next } of api.client().tenantEventPages()) found.push(next);
+  assert.deepEqual(found, ["p1", "p2"]);
+});
+
+test("a stream is resumed after the last message", async () => {
+  const parts = ["retry: 2000\nid: p0\n\n", ": heartbeat\n\n", `${message(1, "p1")}id: p5\n\n`];
+  const api = new FakeApi([
+    stream(parts, true),
+    new TypeError("refused"),
+    stream([message(2, "p6"), message(3, "p7").slice(0, 40)]),
+    stream([message(3, "p7").slice(0, 50), message(3, "p7").slice(50)]),
+  ]);
+  const seen: [string, string | null][] = [];
+  for await (const event of api.client().streamEvents({ after: "latest" })) {
+    seen.push([event.subject, event.position]);
+    if (seen.length === 3) break;
+  }
+  assert.deepEqual(seen, [["ord_1", "p1"], ["ord_2", "p6"], ["ord_3", "p7"]]);
+  assert.deepEqual(api.header("Last-Event-Id"), [null, "p5", "p5", "p6"]);
+});
+
+test("a position that has expired has an error of its own", async () => {
+  const gone = { code: "position_expired", detail: "d", status: 410, request_id: "r-1", retryable: false };
+  const api = new FakeApi([problem(410, "position_expired"), stream([`event: error\ndata: ${JSON.stringify(gone)}\n\n`])]);
+  await assert.rejects(api.client().events({ after: "old" }).next(), { name: "PositionExpired" });
+  await assert.rejects(api.client().streamTenantEvents().next(), { name: "PositionExpired", requestId: "r-1" });
+});
