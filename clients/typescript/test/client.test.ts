@@ -233,7 +233,7 @@ function stream(parts: string[], lost = false): Response {
     pull(controller) {
       const part = left.shift();
       if (part !== undefined) controller.enqueue(part);
-      else if (lost) controller.error(new TypeError("terminated"));
+      else if (lost) setTimeout(() => controller.error(new TypeError("terminated")), 20); // after the parts were read
       else controller.close();
     },
   });
