@@ -5,13 +5,17 @@ from typing import Any
 
 import pytest
 
+from order_api.document import published
 from order_api.event.service import EVENTS_PER_TOKEN
+from order_shared.documents import asyncapi
 from order_shared.domain.order.events import EventType
 from order_shared.tables import ORDERS
+from tests.documents import faults
 from tests.unit.api.conftest import SETTINGS, Api, open_api, problem_of
 from tests.unit.api.event_log import Log
 
 OWN, TENANT = "/v1/events", "/v1/tenant/events"
+OPENAPI, ASYNCAPI = published(), asyncapi.document()
 FUTURE = 99
 """Item version of a newer release."""
 
@@ -74,6 +78,20 @@ async def test_an_event_is_a_cloud_event_with_the_order_as_it_is_now(api: Api, l
     assert changes(page["items"]) == ["1.placed", "2.confirmed"]
     assert (now["version"], page["items"][0]["data"]["version"]) == (ended.version, ended.version)
     assert page["has_more"] is False
+
+
+async def test_events_fit_the_documents(api: Api, log: Log) -> None:
+    """The AsyncAPI document describes the events, and the OpenAPI document the whole responses."""
+    await log.end(await log.place())
+    await log.end(await log.place(), confirmed=False)
+    for path, headers, model in ((OWN, api.headers(), "EventPage"), (TENANT, staff(api), "TenantEventPage")):
+        page = await read(api, path, headers)
+        assert faults(OPENAPI, {"$ref": f"#/components/schemas/{model}"}, page) == []
+        for event in page["items"]:
+            payload = ASYNCAPI["components"]["messages"][event["type"]]["payload"]
+            assert faults(ASYNCAPI, payload, event) == []
+        del page["items"][0]["data"]
+        assert faults(OPENAPI, {"$ref": f"#/components/schemas/{model}"}, page) == []
 
 
 async def test_the_events_of_a_tenant_tell_the_customer(api: Api, log: Log) -> None:

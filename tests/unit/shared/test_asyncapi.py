@@ -9,6 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from order_shared.documents import asyncapi
+from order_shared.domain.order.events import EVENT_TYPES, EventType
+from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.ids import created_at_of
 from order_shared.domain.order.messages import (
     ProcessingRequested,
@@ -69,13 +71,23 @@ def test_every_message_that_is_sent_is_described_and_sent_to_the_work_queue() ->
             assert len(operation["messages"]) == len(SENT_TYPES)
 
 
-@pytest.mark.parametrize("name", [*SENT_TYPES, "deadLetter"])
+@pytest.mark.parametrize("name", [*SENT_TYPES, "deadLetter", *EventType])
 def test_every_example_fits_its_schema(name: str) -> None:
     message = DOCUMENT["components"]["messages"][name]
     assert message["examples"]
     for example in message["examples"]:
         assert faults(DOCUMENT, message["payload"], example["payload"]) == []
         assert faults(DOCUMENT, message.get("headers", {}), example.get("headers", {})) == []
+
+
+def test_every_change_of_an_order_is_a_described_event() -> None:
+    channel = DOCUMENT["channels"]["events"]
+    assert set(channel["messages"]) == {f"order.{change}.v1" for change in OrderChange}
+    for change, event_type in EVENT_TYPES.items():
+        message = DOCUMENT["components"]["messages"][event_type]
+        payload = message["examples"][0]["payload"]
+        assert (payload["type"], payload["id"].rpartition(".")[2]) == (event_type, change)
+        assert faults(DOCUMENT, schema_of(event_type), payload | {"type": "order.lost.v1"})
 
 
 @pytest.mark.parametrize("event_type", SENT_TYPES)

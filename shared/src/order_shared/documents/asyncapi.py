@@ -14,8 +14,10 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import CoreSchema, core_schema
 
-from order_shared.domain.clock import from_text, to_millis
+from order_shared.domain.clock import from_text, to_millis, to_text
 from order_shared.domain.inventory.models import Product
+from order_shared.domain.order.events import EVENT_SOURCE, EVENT_TYPES, EventType, OrderEvent
+from order_shared.domain.order.history import OrderChange
 from order_shared.domain.order.ids import OrderId
 from order_shared.domain.order.messages import (
     MESSAGE_CLASSES,
@@ -24,7 +26,7 @@ from order_shared.domain.order.messages import (
     ProcessingRequested,
     WorkMessage,
 )
-from order_shared.domain.order.models import Customer, Order
+from order_shared.domain.order.models import Customer, Order, OrderStatus
 from order_shared.tables import order_queue
 
 PREFIX = "{prefix}"
@@ -73,6 +75,32 @@ EXAMPLES: Mapping[str, WorkMessage] = {
 }
 
 
+CHANGED = from_text("2026-01-31T09:05:00.250000Z")
+
+EVENT_EXAMPLES: Mapping[EventType, tuple[int, OrderStatus]] = {
+    EventType.PLACED: (1, OrderStatus.PENDING),
+    EventType.RESERVED: (2, OrderStatus.RESERVED),
+    EventType.REJECTED: (2, OrderStatus.REJECTED),
+    EventType.CHARGED: (3, OrderStatus.CONFIRMED),
+    EventType.CONFIRMED: (3, OrderStatus.CONFIRMED),
+    EventType.CANCEL_REQUESTED: (4, OrderStatus.CONFIRMED),
+    EventType.REFUNDED: (5, OrderStatus.CANCELLED),
+    EventType.CANCELLED: (5, OrderStatus.CANCELLED),
+}
+"""Version and status of the order in the example of each event. The order is paid, confirmed and cancelled, or it is
+rejected."""
+EVENT_MEANINGS: Mapping[OrderChange, str] = {
+    OrderChange.PLACED: "The order was stored.",
+    OrderChange.RESERVED: "Stock is held for the order, which is being paid.",
+    OrderChange.CONFIRMED: "The stock is taken, and an order with a payment is charged.",
+    OrderChange.REJECTED: "The order ended without effect; `reason` of the order says why.",
+    OrderChange.CANCEL_REQUESTED: "The order will be cancelled once stock and payment are returned.",
+    OrderChange.CANCELLED: "The order ended by a cancellation.",
+    OrderChange.CHARGED: "The total was charged.",
+    OrderChange.REFUNDED: "The charge was refunded.",
+}
+
+
 class _WriterSchema(GenerateJsonSchema):
     """Schema of written messages: a field that is always written is required, even if readers have a default."""
 
@@ -115,13 +143,22 @@ def document() -> dict[str, Any]:
                 "protocol": "sqs",
                 "description": "Amazon SQS; on a developer's machine, the emulator.",
                 "variables": {"region": {"description": "AWS region.", "examples": ["eu-central-1"]}},
-            }
+            },
+            "api": {
+                "host": "orders.example.com",
+                "protocol": "https",
+                "description": "The API of an installation; use the address of yours.",
+            },
         },
-        "channels": {"orders": _work_queue(), "deadLetters": _dead_letters()},
+        "channels": {"orders": _work_queue(), "deadLetters": _dead_letters(), "events": _events()},
         "operations": _operations(),
         "components": {
-            "messages": {**{name: _message(name) for name in SENT_TYPES}, "deadLetter": _dead_letter()},
-            "schemas": dict(sorted(payloads.items())),
+            "messages": {
+                **{name: _message(name) for name in SENT_TYPES},
+                "deadLetter": _dead_letter(),
+                **{event_type.value: _event(change) for change, event_type in EVENT_TYPES.items()},
+            },
+            "schemas": dict(sorted({**payloads, **_event_schemas()}.items())),
         },
     }
 
@@ -166,6 +203,94 @@ def _dead_letters() -> dict[str, Any]:
     )
 
 
+def _events() -> dict[str, Any]:
+    return {
+        "address": "/v1/events/stream",
+        "title": "Events of orders",
+        "description": "Every change of an order that its customer can see, as server-sent events: `id` is the position "
+        "after the event, `event` its type, `data` the payload. The events of an order are in the order of its versions. "
+        "After a lost connection the stream continues after the `id` in the header `Last-Event-ID`. `GET /v1/events` "
+        "returns the same events page by page. With the scope `orders:admin`, `/v1/tenant/events` and its stream have "
+        "those of all customers of a tenant.",
+        "servers": [{"$ref": "#/servers/api"}],
+        "messages": {each.value: {"$ref": f"#/components/messages/{each.value}"} for each in EventType},
+        "bindings": {"http": {"bindingVersion": "0.3.0"}},
+    }
+
+
+def _event_schemas() -> dict[str, Any]:
+    """Return the schema of each event by type, and those of what they have in common."""
+    texts = {
+        "id": "Order id, version of the order after the change, and the change.",
+        "subject": "Id of the order.",
+        "tenantid": "Tenant of the order.",
+    }
+    common: dict[str, Any] = {
+        "type": "object",
+        "description": "Structured CloudEvent 1.0. Its `id` is the same whenever the event is read.",
+        "properties": {
+            "specversion": {"type": "string", "const": "1.0"},
+            "source": {"type": "string", "const": EVENT_SOURCE},
+            **{name: {"type": "string", "description": text} for name, text in texts.items()},
+            "time": {"type": "string", "format": "date-time", "description": "Time of the change."},
+            "datacontenttype": {"type": "string", "const": "application/json"},
+            "data": {"$ref": "#/components/schemas/ReadOrder"},
+        },
+        "required": ["specversion", "id", "source", "type", "subject", "time", "tenantid", "datacontenttype"],
+    }
+    order = {
+        "type": "object",
+        "description": "The order as it is when the event is read: its `version` is that of the event or newer. It has "
+        "all fields of `OrderOut` in the OpenAPI document, or of `TenantOrderOut` in the events of a tenant. Left out if "
+        "the order can no longer be read.",
+        "properties": {
+            "__typename": {"type": "string", "enum": ["Order", "TenantOrder"]},
+            "id": {"type": "string"},
+            "status": {"type": "string", "enum": list(OrderStatus)},
+            "version": {"type": "integer", "format": "int64"},
+        },
+        "required": ["__typename", "id", "status", "version"],
+    }
+    typed = {
+        each.value: {
+            "allOf": [{"$ref": "#/components/schemas/OrderEvent"}],
+            "type": "object",
+            "properties": {"type": {"type": "string", "const": each.value}},
+            "required": ["type"],
+        }
+        for each in EventType
+    }
+    return {"OrderEvent": common, "ReadOrder": order, **typed}
+
+
+def _event(change: OrderChange) -> dict[str, Any]:
+    event_type = EVENT_TYPES[change]
+    version, status = EVENT_EXAMPLES[event_type]
+    event = OrderEvent(
+        customer=EXAMPLE_ORDER.customer, order_id=EXAMPLE_ORDER.order_id, version=version, change=change, at=CHANGED
+    )
+    order = {"__typename": "Order", "id": event.order_id, "status": status.value, "version": version}
+    payload = {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": EVENT_SOURCE,
+        "type": event_type.value,
+        "subject": event.order_id,
+        "time": to_text(event.at),
+        "tenantid": event.customer.tenant,
+        "datacontenttype": "application/json",
+        "data": order,
+    }
+    return {
+        "name": event_type.value,
+        "title": f"Order{''.join(word.title() for word in change.split('_'))}",
+        "summary": EVENT_MEANINGS[change],
+        "contentType": "application/cloudevents+json",
+        "payload": {"$ref": f"#/components/schemas/{event_type.value}"},
+        "examples": [{"name": event_type.value, "summary": "`data` is shortened.", "payload": payload}],
+    }
+
+
 def _channel(
     address: str, messages: Iterable[str], *, title: str, description: str, binding: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -203,6 +328,13 @@ def _operations() -> dict[str, Any]:
         ),
         "peekDeadLetter": _operation(
             "receive", "deadLetters", ("deadLetter",), "orderctl shows dead letters to an operator, and discards them."
+        ),
+        "sendEvent": _operation(
+            "send",
+            "events",
+            tuple(EventType),
+            "order-api sends the events after the client's position, and then each event within about a second of its "
+            "change.",
         ),
         "redriveDeadLetter": _operation(
             "send", "orders", messages, "orderctl returns a dead letter to the work queue, without its attributes."

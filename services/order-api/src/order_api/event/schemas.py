@@ -8,11 +8,9 @@ from order_api.cursors import MAX_CURSOR_LENGTH
 from order_api.order.schemas import OrderOut
 from order_api.schemas import Instant, Limit, Query, Resource, typename
 from order_api.tenant_order.schemas import TenantOrderOut
-from order_shared.domain.order.events import EventType, OrderEvent
+from order_shared.domain.order.events import EVENT_SOURCE, EventType, OrderEvent
 from order_shared.domain.order.models import Order
 
-EVENT_SOURCE: Literal["/v1/orders"] = "/v1/orders"
-"""Source of every event. With `id` it identifies the event."""
 LATEST = "latest"
 
 After = Annotated[

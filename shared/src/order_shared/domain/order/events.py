@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from order_shared.domain.order.history import HistoryEntry, OrderChange
 from order_shared.domain.order.ids import OrderId
@@ -31,6 +32,8 @@ class EventType(StrEnum):
 
 EVENT_TYPES = {change: EventType[change.name] for change in OrderChange}
 """Type of the event of each change."""
+EVENT_SOURCE: Final = "/v1/orders"
+"""Source of every event, as in CloudEvents. Together with `id` it identifies the event."""
 CHANGES = {event_type: change for change, event_type in EVENT_TYPES.items()}
 """Change of each type of event."""
 
