@@ -177,6 +177,19 @@ async def test_events_are_filtered_by_customer_and_change(log: Log) -> None:
     assert names(await log.read_all(matching=ends)) == ["2.confirmed", "2.rejected"]
 
 
+async def test_a_full_slice_ends_before_the_next_event_that_matches(log: Log) -> None:
+    """The events between are examined, and counted as such, once."""
+    await log.append(log.order("bob"), *(log.order("ada") for _ in range(4)), log.order("bob"))
+    of_bob = EventFilter(customer=make_customer(log.tenant, "bob"))
+    start = await log.reader.earliest(log.tenant)
+    first = await log.reader.read(log.tenant, start, limit=1, matching=of_bob)
+    assert (len(first.events), first.more) == (1, True)
+    assert first.next.sequence == start.sequence + 5
+    rest = await log.reader.read(log.tenant, first.next, limit=1, matching=of_bob)
+    assert (len(rest.events), rest.more) == (1, False)
+    assert rest.next == await log.reader.latest(log.tenant)
+
+
 async def test_a_tenant_reads_no_events_of_another(log: Log) -> None:
     other = replace(log, storage=replace(log.storage, tenant=f"{log.tenant}-other"))
     await log.append(log.order())

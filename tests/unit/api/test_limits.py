@@ -77,6 +77,36 @@ def test_a_tenant_s_requests_cost_no_other_tenant_anything() -> None:
     assert buckets.take("globex").remaining == 2
 
 
+def test_a_charge_takes_further_tokens_and_may_leave_a_debt() -> None:
+    time = Time()
+    buckets = TenantBuckets(rate=1, burst=4, clock=time)
+    buckets.take("acme")
+    assert buckets.charge("acme", 2) == 0
+    assert buckets.take("acme").remaining == 0
+    assert buckets.charge("acme", 3) == 3, "seconds until the debt is paid"
+    refused = buckets.take("acme")
+    assert (refused.granted, refused.remaining, refused.retry_after) == (False, 0, 4)
+    time.now += 4
+    assert buckets.take("acme").granted
+    assert buckets.take("globex").remaining == 3
+
+
+def test_a_debt_is_bounded_by_the_burst() -> None:
+    time = Time()
+    buckets = TenantBuckets(rate=2, burst=4, clock=time)
+    buckets.take("acme")
+    assert buckets.charge("acme", 1_000_000) == 2
+    assert buckets.take("acme").retry_after == 3
+    time.now += 2.5
+    assert buckets.take("acme").granted
+
+
+def test_a_charge_of_nothing_changes_nothing() -> None:
+    buckets = TenantBuckets(rate=1, burst=4, clock=Time())
+    assert buckets.charge("acme", 0) == buckets.charge("acme", -1) == 0
+    assert len(buckets) == 0
+
+
 def test_full_buckets_are_forgotten() -> None:
     time = Time()
     buckets = TenantBuckets(rate=10, burst=20, clock=time)

@@ -207,11 +207,12 @@ def _events() -> dict[str, Any]:
     return {
         "address": "/v1/events/stream",
         "title": "Events of orders",
-        "description": "Every change of an order that its customer can see, as server-sent events: `id` is the position "
-        "after the event, `event` its type, `data` the payload. The events of an order are in the order of its versions. "
-        "After a lost connection the stream continues after the `id` in the header `Last-Event-ID`. `GET /v1/events` "
-        "returns the same events page by page. With the scope `orders:admin`, `/v1/tenant/events` and its stream have "
-        "those of all customers of a tenant.",
+        "description": "Every change of an order that its customer can see, as server-sent events: `id` is the "
+        "position after the event, `event` its type, `data` the payload. The events of an order are"
+        " in the order of its versions. After a lost connection the stream continues after the `id`"
+        " in the header `Last-Event-ID`. `GET /v1/events` returns the same events page by page. "
+        "With the scope `orders:admin`, `/v1/tenant/events` and its stream have those of all "
+        "customers of a tenant.",
         "servers": [{"$ref": "#/servers/api"}],
         "messages": {each.value: {"$ref": f"#/components/messages/{each.value}"} for each in EventType},
         "bindings": {"http": {"bindingVersion": "0.3.0"}},
@@ -241,8 +242,8 @@ def _event_schemas() -> dict[str, Any]:
     order = {
         "type": "object",
         "description": "The order as it is when the event is read: its `version` is that of the event or newer. It has "
-        "all fields of `OrderOut` in the OpenAPI document, or of `TenantOrderOut` in the events of a tenant. Left out if "
-        "the order can no longer be read.",
+        "all fields of `OrderOut` in the OpenAPI document, or of `TenantOrderOut` in the events of a tenant. Left out "
+        "if the order can no longer be read.",
         "properties": {
             "__typename": {"type": "string", "enum": ["Order", "TenantOrder"]},
             "id": {"type": "string"},
