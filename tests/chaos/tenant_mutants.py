@@ -240,8 +240,8 @@ REMOVALS = (
         API / "event/stream.py",
         "tenant out of the tails of the streams",
         (
-            "tail = self._tails.get(tenant)\n        if tail is None:\n            tail = self._tails[tenant] =",
-            'tail = self._tails.get("-")\n        if tail is None:\n            tail = self._tails["-"] =',
+            "tail = self._tails.get(tenant)\n        if tail is None or tail.has_ended:\n            tail = self._tails[tenant] =",
+            'tail = self._tails.get("-")\n        if tail is None or tail.has_ended:\n            tail = self._tails["-"] =',
         ),
     ),
     removal(

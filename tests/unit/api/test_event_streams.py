@@ -410,6 +410,33 @@ async def test_a_stream_survives_an_outage_of_the_storage(api: Api, monkeypatch:
         assert await reader.events(1) == [f"{order.order_id}.2.confirmed"]
 
 
+async def test_a_tail_that_fails_ends_its_streams_and_serves_no_new_one(api: Api) -> None:
+    services = api.server._services  # noqa: SLF001
+    failing = services.event_streams.open(
+        Feed(tenant="acme"), await services.events.position(Feed(tenant="acme"), None), expires_at=float("inf")
+    )
+    examine = services.events.examine
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a fault")
+
+    services.events.examine = fail  # type: ignore[method-assign]  # for this test
+    assert services.event_streams._join(failing)  # noqa: SLF001
+
+    async def has_ended() -> bool:
+        return failing.end is not None
+
+    await eventually(has_ended, "the end of the stream")
+    services.events.examine = examine  # type: ignore[method-assign]  # as it was
+    async with api.stream() as reader:
+        order = await api.log.place()
+        assert await reader.events(1) == [f"{order.order_id}.1.placed"]
+        services.event_streams.release(failing)
+        await api.log.end(order)
+        await reader.events(1)
+    await api.closed()
+
+
 async def test_a_slow_reader_is_cut_off_and_resumes() -> None:
     async with serving() as api:
         service = api.server._services.event_streams

@@ -63,6 +63,7 @@ class Stream:
         self.matching = feed.matching
         self.position = position
         self.expires_at = expires_at
+        self.tail: _Tail | None = None
         self.end: End | None = None
         self.error: PositionGone | None = None
         self._waiting: deque[tuple[bytes, Position]] = deque()
@@ -114,9 +115,15 @@ class _Tail:
         if self._is_behind(stream.position):
             return False
         self._streams.setdefault(stream.feed.customer, set()).add(stream)
+        stream.tail = self
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"events of {self._tenant}")
         return True
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the tail has failed, and passes on no more events."""
+        return self._task is not None and self._task.done()
 
     def leave(self, stream: Stream) -> bool:
         """Remove a stream. Return True if it was the last one; the tail has then stopped."""
@@ -272,8 +279,7 @@ class EventStreams:
         self._of_tenant[tenant] -= 1
         if not self._of_tenant[tenant]:
             del self._of_tenant[tenant]
-        tail = self._tails.get(tenant)
-        if tail is not None and tail.leave(stream):
+        if stream.tail is not None and stream.tail.leave(stream) and self._tails.get(tenant) is stream.tail:
             del self._tails[tenant]
 
     async def messages(self, stream: Stream, first: EventSlice, problem: Problem) -> AsyncGenerator[bytes]:
@@ -328,7 +334,7 @@ class EventStreams:
     def _join(self, stream: Stream) -> bool:
         tenant = stream.feed.tenant
         tail = self._tails.get(tenant)
-        if tail is None:
+        if tail is None or tail.has_ended:
             tail = self._tails[tenant] = _Tail(tenant, stream.position, self._events)
         return tail.join(stream)
 
