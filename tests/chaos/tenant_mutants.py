@@ -239,10 +239,8 @@ REMOVALS = (
     removal(
         API / "event/stream.py",
         "tenant out of the tails of the streams",
-        (
-            "tail = self._tails.get(tenant)\n        if tail is None or tail.has_ended:\n            tail = self._tails[tenant] =",
-            'tail = self._tails.get("-")\n        if tail is None or tail.has_ended:\n            tail = self._tails["-"] =',
-        ),
+        ("tail = self._tails.get(tenant)", 'tail = self._tails.get("-")'),
+        ("self._tails[tenant] = _Tail(", 'self._tails["-"] = _Tail('),
     ),
     removal(
         SHARED / "storage/event_log/items.py",

@@ -411,7 +411,7 @@ async def test_a_stream_survives_an_outage_of_the_storage(api: Api, monkeypatch:
 
 
 async def test_a_tail_that_fails_ends_its_streams_and_serves_no_new_one(api: Api) -> None:
-    services = api.server._services  # noqa: SLF001
+    services = api.server._services
     failing = services.event_streams.open(
         Feed(tenant="acme"), await services.events.position(Feed(tenant="acme"), None), expires_at=float("inf")
     )
@@ -421,7 +421,7 @@ async def test_a_tail_that_fails_ends_its_streams_and_serves_no_new_one(api: Api
         raise RuntimeError("a fault")
 
     services.events.examine = fail  # type: ignore[method-assign]  # for this test
-    assert services.event_streams._join(failing)  # noqa: SLF001
+    assert services.event_streams._join(failing)
 
     async def has_ended() -> bool:
         return failing.end is not None
