@@ -1,9 +1,11 @@
 """Streams of events, by a real server over stores in memory."""
 
 import asyncio
+import gc
 import json
 import random
 import time
+import tracemalloc
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +32,7 @@ from tests.unit.api.sockets import with_settings
 from tests.waiting import eventually
 
 OWN, TENANT = "/v1/events/stream", "/v1/tenant/events/stream"
+STREAMS = 40
 SOON = 10.0
 """Seconds after which a test fails."""
 
@@ -408,6 +411,36 @@ async def test_a_stream_survives_an_outage_of_the_storage(api: Api, monkeypatch:
         assert failures >= 2
         monkeypatch.setattr(reader_of_log, "_head", works)
         assert await reader.events(1) == [f"{order.order_id}.2.confirmed"]
+
+
+async def test_an_idle_stream_takes_little_memory() -> None:
+    """A thousand take less than 100 MB. The clients' ends of the connections, in this process, count too."""
+    async with serving(max_streams=1000, max_streams_per_tenant=1000) as api:
+        await api.log.place()
+        async with api.stream():
+            await asyncio.sleep(0.1)
+        tokens = [api.headers(f"customer-{number}")["Authorization"] for number in range(STREAMS)]
+        gc.collect()
+        tracemalloc.start()
+        connections = []
+        try:
+            for token in tokens:
+                _, writer = await asyncio.open_connection(*_address(api), limit=1024)
+                writer.write(f"GET {OWN} HTTP/1.1\r\nHost: api.test\r\nAuthorization: {token}\r\n\r\n".encode())
+                connections.append(writer)
+
+            async def are_open() -> bool:
+                return await api.streams() == STREAMS
+
+            await eventually(are_open, "the streams")
+            gc.collect()
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            for writer in connections:
+                writer.close()
+        assert taken / STREAMS < 100_000
+        await api.closed()
 
 
 async def test_a_tail_that_fails_ends_its_streams_and_serves_no_new_one(api: Api) -> None:
