@@ -51,6 +51,7 @@ def broken_rules(query: Mapping[str, Any], body: object) -> list[str]:
     units = _units(fields.get("lines"))
     rules = {
         "a cursor comes from an earlier page": "cursor" in query,
+        "a position comes from an earlier page": query.get("after", "latest") != "latest",
         "a text has no control of direction and no separator": any(
             first_control(text) is not None for text in (*texts, *metadata.values())
         ),

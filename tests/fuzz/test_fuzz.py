@@ -58,6 +58,8 @@ def test_a_failing_request_is_kept_and_sent_again(tmp_path: Path) -> None:
         ({}, {"lines": [{"sku": "A", "quantity": 1}], "reference": "PO-1"}, False),
         ({"created_at[gte]": "2026-01-01T00:00:00Z", "created_at[lt]": "2026-01-01T00:00:00Z"}, None, False),
         ({"cursor": "made-up"}, None, True),
+        ({"after": "made-up"}, None, True),
+        ({"after": "latest"}, None, False),
         ({"created_at[gte]": "2026-01-02T00:00:00Z", "created_at[lt]": "2026-01-01T00:00:00Z"}, None, True),
         ({"created_at[lt]": "0262-01-01T00:00:00Z"}, None, True),
         ({"q": "\u200e"}, None, True),

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from order_client.calls import Call, Caller
 from order_client.exceptions import Problem, UnexpectedAnswer
-from order_client.models import Event
+from order_client.models import EventBase
 from order_client.retries import RetryPolicy, Time
 
 log = logging.getLogger("order_client")
 
 SILENCE = 45.0
 """Seconds without a byte after which a connection counts as lost. The API sends a heartbeat every 15 seconds."""
-E = TypeVar("E", bound=Event)
+E = TypeVar("E", bound=EventBase)
 
 
 async def follow(caller: Caller, time: Time, policy: RetryPolicy, call: Call, model: type[E]) -> AsyncGenerator[E]:

@@ -156,31 +156,38 @@ class EventType(StrEnum):
     REFUNDED = "order.refunded.v1"
 
 
-class Event(_Resource):
-    """One change of an order. Its `id` is the same whenever the event is read: ignore one that you have handled.
-
-    `order` is the order as it was when the event was read, and may be newer than the change. It is None if the API
-    could not read the order. `position` is what to store when the event is handled: reading continues after it.
-    """
+class EventBase(_Resource):
+    """Fields of every event, which do not depend on who reads it."""
 
     id: str
     type: Annotated[EventType | str, Field(union_mode="left_to_right")]
     time: AwareDatetime
     order_id: str = Field(validation_alias="subject")
     tenant: str = Field(validation_alias="tenantid")
-    order: Order | None = Field(None, validation_alias="data")
     position: str | None = None
 
     def __hash__(self) -> int:
         return hash(self.id)
 
 
-class TenantEvent(Event):
-    """One change of an order of any customer of the tenant."""
+class Event(EventBase):
+    """One change of an order. Its `id` is the same whenever the event is read: ignore one that you have handled.
+
+    `order` is the order as it was when the event was read, and may be newer than the change. It is None if the API
+    could not read the order. `position` is what to store when the event is handled: reading continues after it.
+    """
+
+    order: Order | None = Field(None, validation_alias="data")
+
+    __hash__ = EventBase.__hash__
+
+
+class TenantEvent(EventBase):
+    """One change of an order of any customer of the tenant, as `Event` otherwise."""
 
     order: TenantOrder | None = Field(None, validation_alias="data")
 
-    __hash__ = Event.__hash__
+    __hash__ = EventBase.__hash__
 
 
 class EventPage(_Resource):
