@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from order_api.cursors import CursorCodec
 from order_api.document import published
-from order_api.event.service import EVENTS_PER_TOKEN
+from order_api.event.exceptions import InvalidPosition
+from order_api.event.service import EVENTS_PER_TOKEN, EventService, Feed
+from order_api.limits import TenantBuckets
 from order_shared.documents import asyncapi
 from order_shared.domain.order.events import EventType
 from order_shared.tables import ORDERS
 from tests.documents import faults
+from tests.fakes import memory_adapters
 from tests.unit.api.conftest import SETTINGS, Api, open_api, problem_of
 from tests.unit.api.event_log import Log
 
@@ -136,6 +140,27 @@ async def test_a_position_from_before_the_first_event_continues_with_it(api: Api
     assert (await read(api, after=start))["items"] == []
     await log.place()
     assert len((await read(api, after=start))["items"]) == 1
+
+
+async def test_a_position_is_valid_in_every_process_and_after_a_rotation_of_the_secrets(api: Api, log: Log) -> None:
+    adapters = memory_adapters(api.store)
+    order = await log.place()
+    feed = Feed(tenant="acme", customer=order.customer)
+    before, after, without = (
+        EventService(
+            adapters.event_reader,
+            adapters.orders,
+            CursorCodec(secrets),
+            TenantBuckets(rate=1, burst=1),
+            on_unreadable=lambda *_, **__: None,
+        )
+        for secrets in (["the former secret"], ["the new secret", "the former secret"], ["the new secret"])
+    )
+    position = await before.position(feed, "latest")
+    assert await after.position(feed, before.token(feed, position)) == position
+    assert await without.position(feed, after.token(feed, position)) == position, "the first one signs"
+    with pytest.raises(InvalidPosition):
+        await without.position(feed, before.token(feed, position))
 
 
 async def test_a_backend_reads_the_events_of_the_customer_that_it_names(api: Api, log: Log) -> None:

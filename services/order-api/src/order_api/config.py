@@ -75,7 +75,8 @@ class ApiSettings(Settings):
         tuple[SecretStr, ...],
         Field(min_length=1, title="a list of secrets", examples=["at-least-16-random-characters"]),
     ]
-    """Comma separated. The first secret signs cursors; all of them verify. To rotate, put a new secret first."""
+    """Comma separated. The first secret signs cursors and positions of events; all of them verify. To rotate, put a new
+    secret first, and keep the former one for 30 days: as long as positions are valid."""
 
     public_address: Annotated[str, Field(pattern=r"^(https?://[^/?#\s]+)?$")] = ""
     """Address at which customers reach the API, such as `https://orders.example.com`, without a path. It is the first
