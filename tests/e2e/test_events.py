@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from devstack.issuer import ALL_SCOPES
-from order_client import Event, OrderClient
+from order_client import OrderClient, TenantEvent
 from tests.e2e.conftest import Shop
 from tests.waiting import eventually
 
@@ -80,7 +80,7 @@ class Journal:
     """Events that a reader has handled, and the position that it has stored."""
 
     def __init__(self, trading: asyncio.Task[int]) -> None:
-        self.events: list[Event] = []
+        self.events: list[TenantEvent] = []
         self.position: str | None = None
         self._trading = trading
 
@@ -108,7 +108,7 @@ class Journal:
                     self.position = event.position
 
 
-def _is_last(event: Event) -> bool:
+def _is_last(event: TenantEvent) -> bool:
     """Return whether an event is the last one of its order."""
     assert event.order is not None
     has_ended = event.order.status in {"confirmed", "cancelled"} and not event.order.is_being_cancelled
