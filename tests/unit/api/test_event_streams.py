@@ -396,7 +396,7 @@ async def test_a_stream_survives_an_outage_of_the_storage(api: Api, monkeypatch:
     order = await api.log.place()
     async with api.stream() as reader:
         await reader.events(1)
-        reader_of_log: Any = api.server._services.events._log
+        reader_of_log: Any = api.server._services.events._event_reader
         works = reader_of_log._head
         failures = 0
 

@@ -68,7 +68,7 @@ class EventSlice:
 class EventService:
     def __init__(
         self,
-        log: EventLogReader,
+        event_reader: EventLogReader,
         orders: OrderRepository,
         cursors: CursorCodec,
         buckets: TenantBuckets,
@@ -76,7 +76,7 @@ class EventService:
         on_unreadable: Callable[..., None],
     ) -> None:
         """Create the service. `on_unreadable` is called with `order` and the reason for each order left out."""
-        self._log = log
+        self._event_reader = event_reader
         self._orders = orders
         self._cursors = cursors
         self._buckets = buckets
@@ -85,9 +85,9 @@ class EventService:
     async def position(self, feed: Feed, after: str | None, pointer: str = "query:after") -> Position:
         """Return the position that `after` names. Raises InvalidPosition with the pointer."""
         if after is None:
-            return await self._log.earliest(feed.tenant)
+            return await self._event_reader.earliest(feed.tenant)
         if after == LATEST:
-            return await self._log.latest(feed.tenant)
+            return await self._event_reader.latest(feed.tenant)
         try:
             epoch, _, sequence = self._cursors.decode(after, feed.scope()).partition(".")
             return Position(epoch=int(epoch), sequence=int(sequence))
@@ -113,7 +113,7 @@ class EventService:
     ) -> tuple[LogSlice, float]:
         """Read the log without the orders. Also return the seconds until the bucket has paid. Raises PositionGone."""
         try:
-            part = await self._log.read(tenant, position, limit=limit, matching=matching)
+            part = await self._event_reader.read(tenant, position, limit=limit, matching=matching)
         except PositionExpired as error:
             raise PositionGone(error.reason) from error
         tokens = math.ceil((part.next.sequence - position.sequence) / EVENTS_PER_TOKEN)
