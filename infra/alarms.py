@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 from dataclasses import dataclass
 from enum import StrEnum
 
-from order_shared.tables import IDEMPOTENCY, INVENTORY, ORDERS
+from order_shared.tables import EVENTS, IDEMPOTENCY, INVENTORY, ORDERS
 
 MINUTE = 60
 LATE_MINUTES = 4
@@ -145,18 +145,67 @@ OLDEST_OPEN = Alarm(
     datapoints=1,
     periods=2,
 )
+_THROTTLED = {
+    table.name: "orders are late, or refused before acknowledgement" for table in (ORDERS, INVENTORY, IDEMPOTENCY)
+}
+_THROTTLED[EVENTS.name] = "events are late"
 THROTTLES = {
     # One alarm per table, because an alarm can have at most 10 metrics and expressions, and each index needs one.
-    table.name: Alarm(
-        label=f"throttles_{table.name}",
-        description=f"DynamoDB throttles the table {table.name}: orders are late, or refused before acknowledgement.",
+    table: Alarm(
+        label=f"throttles_{table}",
+        description=f"DynamoDB throttles the table {table}: {effect}.",
         threshold=50,
         period=3 * MINUTE,
         datapoints=1,
         periods=3,
     )
-    for table in (ORDERS, INVENTORY, IDEMPOTENCY)
+    for table, effect in _THROTTLED.items()
 }
+NOTIFIER_QUEUE_AGE = Alarm(
+    label="notifier_queue_age",
+    description="The oldest change of an order has waited for more than 300 s: its events are late.",
+    threshold=300,
+    datapoints=2,
+    periods=6,
+    delay_minutes=5,
+)
+NOTIFIER_DEAD_LETTERS = Alarm(
+    label="notifier_dead_letters",
+    description="The notifier cannot handle some changes of orders: the events of these orders may be missing.",
+    threshold=0,
+    datapoints=1,
+    periods=5,
+)
+NOTIFIER_FAILURES = Alarm(
+    label="notifier_failures",
+    description="More than 5 % of the notifier's handlings fail, and at least 10 within 3 minutes.",
+    threshold=5,
+    period=3 * MINUTE,
+    datapoints=1,
+    periods=3,
+)
+NO_NOTIFIER = Alarm(
+    # As with processors, a notifier reports slightly less often than once a minute.
+    label="no_notifier",
+    description="No notifier has reported for 10 minutes: no event is appended to the logs.",
+    threshold=1,
+    below=True,
+    period=2 * MINUTE,
+    datapoints=3,
+    periods=3,
+    missing=Missing.INSUFFICIENT,
+)
+CHANGE_FEED = Alarm(
+    # A change may reach the topic a period later than its order is counted, so both periods must breach. A period
+    # without an order has no data point. The stream keeps a change for 24 hours.
+    label="change_feed",
+    description="Orders are accepted, but the pipe has passed on no change for 30 minutes: events will be lost.",
+    threshold=1,
+    below=True,
+    period=15 * MINUTE,
+    datapoints=2,
+    periods=2,
+)
 API_ERRORS = Alarm(
     label="api_errors",
     description="More than 1 % of the API's responses are 5xx.",
@@ -186,6 +235,8 @@ API_ROLLBACK = (API_ERRORS, API_LATENCY)
 """Alarms that roll back a deployment of order-api."""
 PROCESSOR_ROLLBACK = (DEAD_LETTERS, FAILED_HANDLINGS, FAILURES, PAYMENTS_REFUSED, QUEUE_AGE)
 """Alarms that roll back a deployment of order-processor. ECS itself replaces a processor that hangs or exits."""
+NOTIFIER_ROLLBACK = (NOTIFIER_DEAD_LETTERS, NOTIFIER_FAILURES, NOTIFIER_QUEUE_AGE)
+"""Alarms that roll back a deployment of order-notifier."""
 
 
 def no_orders(quiet_minutes: int) -> Alarm:

@@ -338,6 +338,7 @@ class Environment:
     billing: OnDemand | Provisioned = field(default_factory=OnDemand)
     api: ServiceSize = field(default_factory=ServiceSize)
     processor: ServiceSize = field(default_factory=ServiceSize)
+    notifier: ServiceSize = field(default_factory=ServiceSize)
     open_shards: int = 16
     """Number of keys of the index `open_orders` that the services write: 128 for more than 1,000 orders per second
     (docs/scale.md). docs/evolution.md describes how to raise it, and how to lower it before a rollback."""
@@ -501,6 +502,7 @@ UAT = Environment(
     insights=Insights.ENABLED,
     api=ServiceSize(minimum=2),
     processor=ServiceSize(minimum=2),
+    notifier=ServiceSize(minimum=2),
     waf=True,
 )
 
@@ -515,6 +517,7 @@ PROD = Environment(
     insights=Insights.ENABLED,
     api=ServiceSize(minimum=3, maximum=20),
     processor=ServiceSize(minimum=2, maximum=20),
+    notifier=ServiceSize(minimum=2, maximum=10),
     deployment=Deployment(strategy=Strategy.CANARY, bake_minutes=30),
     waf=True,
     log_days=365,
@@ -564,6 +567,7 @@ def feature_of(name: str, host: Environment) -> Environment:
         billing=OnDemand(),
         api=ServiceSize(minimum=1, maximum=1),
         processor=ServiceSize(minimum=1, maximum=1),
+        notifier=ServiceSize(minimum=1, maximum=1),
         deployment=Deployment(strategy=Strategy.ROLLING),
         log_days=3,
         protected=False,

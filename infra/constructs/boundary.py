@@ -27,6 +27,7 @@ BOUNDED_ACTIONS = (
     "kms:ReEncrypt*",
     "logs:*",
     "secretsmanager:GetSecretValue",
+    "sns:Publish",
     "sqs:*",
     "ssm:UpdateInstanceInformation",
     "ssmmessages:*",

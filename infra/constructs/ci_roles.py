@@ -28,6 +28,7 @@ ROLE_USERS = (
     "ec2.amazonaws.com",
     "ecs.amazonaws.com",
     "ecs-tasks.amazonaws.com",
+    "pipes.amazonaws.com",
     "vpc-flow-logs.amazonaws.com",
 )
 LINKED_SERVICES = (
@@ -192,6 +193,8 @@ def _read_settings() -> Statement:
         sid="ReadSettings",
         actions=[
             "application-autoscaling:ListTagsForResource",
+            "pipes:DescribePipe",
+            "pipes:ListTagsForResource",
             "sns:GetSubscriptionAttributes",
             "ssm:GetParameter",
         ],

@@ -22,7 +22,7 @@ from cdktn_provider_aws.sqs_queue import SqsQueue
 from cdktn_provider_aws.sqs_queue_policy import SqsQueuePolicy
 from cdktn_provider_aws.sqs_queue_redrive_allow_policy import SqsQueueRedriveAllowPolicy
 
-from infra.constructs.policies import document, only_over_tls
+from infra.constructs.policies import Statement, document, only_over_tls
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment, OnDemand, Provisioned
 from order_shared.tables import Index, Key, Queue, Table
@@ -49,6 +49,7 @@ class TableWithReplicas:
         self._stack = stack
         self._table = table
         billing = environment.billing
+        is_streamed = table.streamed or bool(replica_key_arns)
         self.table = DynamodbTable(
             stack,
             f"{table.name}_table",
@@ -67,9 +68,10 @@ class TableWithReplicas:
                 enabled=True, recovery_period_in_days=RECOVERY_DAYS
             ),
             deletion_protection_enabled=environment.protected,
-            # Replication reads the stream, which DynamoDB turns on by itself; a plan must not turn it off.
-            stream_enabled=True if replica_key_arns else None,
-            stream_view_type="NEW_AND_OLD_IMAGES" if replica_key_arns else None,
+            # Replication reads the stream, which DynamoDB turns on by itself; a plan must not turn it off. Replication
+            # needs both images: with another view, a second region would need a new stream, and end its readers.
+            stream_enabled=True if is_streamed else None,
+            stream_view_type="NEW_AND_OLD_IMAGES" if is_streamed else None,
             replica=[
                 DynamodbTableReplica(
                     region_name=region,
@@ -129,17 +131,20 @@ class TableWithReplicas:
 class QueuePair:
     """Work queue and its dead-letter queue, to which SQS moves messages from this work queue only."""
 
-    def __init__(self, stack: Workspace, queue: Queue, *, key_arn: str) -> None:
+    def __init__(
+        self, stack: Workspace, queue: Queue, *, key_arn: str, label: str = "", topic_arn: str | None = None
+    ) -> None:
+        """`label` begins the ids of the pair's resources. A topic in `topic_arn` may send to the work queue."""
         self.dead_letters = SqsQueue(
             stack,
-            "dead_letter_queue",
+            f"{label}dead_letter_queue",
             name=queue.dead_letter_name,
             message_retention_seconds=queue.retention_seconds,
             kms_master_key_id=key_arn,
         )
         self.queue = SqsQueue(
             stack,
-            "queue",
+            f"{label}queue",
             name=queue.name,
             message_retention_seconds=queue.retention_seconds,
             visibility_timeout_seconds=VISIBILITY_SECONDS,
@@ -150,17 +155,34 @@ class QueuePair:
         )
         SqsQueueRedriveAllowPolicy(
             stack,
-            "dead_letter_queue_sources",
+            f"{label}dead_letter_queue_sources",
             queue_url=self.dead_letters.url,
             redrive_allow_policy=json.dumps({"redrivePermission": "byQueue", "sourceQueueArns": [self.queue.arn]}),
         )
-        for label, resource in (("queue", self.queue), ("dead_letter_queue", self.dead_letters)):
-            SqsQueuePolicy(
-                stack,
-                f"{label}_policy",
-                queue_url=resource.url,
-                policy=document(only_over_tls("sqs", resource.arn)),
-            )
+        senders = (_send_from(topic_arn, self.queue.arn),) if topic_arn else ()
+        self.policy = SqsQueuePolicy(
+            stack,
+            f"{label}queue_policy",
+            queue_url=self.queue.url,
+            policy=document(only_over_tls("sqs", self.queue.arn), *senders),
+        )
+        SqsQueuePolicy(
+            stack,
+            f"{label}dead_letter_queue_policy",
+            queue_url=self.dead_letters.url,
+            policy=document(only_over_tls("sqs", self.dead_letters.arn)),
+        )
+
+
+def _send_from(topic_arn: str, queue_arn: str) -> Statement:
+    return Statement(
+        sid="SubscribedTopic",
+        actions=["sqs:SendMessage"],
+        resources=[queue_arn],
+        principals={"Service": "sns.amazonaws.com"},
+        # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+        conditions={"ArnEquals": {"aws:SourceArn": topic_arn}},
+    )
 
 
 def _keys(table: Table) -> list[Key]:

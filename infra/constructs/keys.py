@@ -69,7 +69,7 @@ def logs_key(stack: Workspace, *, protected: bool) -> Key:
 
 
 def data_key(stack: Workspace, *, protected: bool) -> Key:
-    service = Statement(
+    alarms = Statement(
         sid="AlarmsToTopic",
         actions=["kms:Decrypt", "kms:GenerateDataKey"],
         resources=["*"],
@@ -78,11 +78,20 @@ def data_key(stack: Workspace, *, protected: bool) -> Key:
         conditions={"StringEquals": {"aws:SourceAccount": stack.account_id}},
         wildcard="a key's policy is about that key alone",
     )
+    # There is no condition, as in AWS's example:
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html
+    changes = Statement(
+        sid="TopicsToQueues",
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=["*"],
+        principals={"Service": "sns.amazonaws.com"},
+        wildcard="a key's policy is about that key alone",
+    )
     return Key(
         stack,
         "data",
         description=f"Tables, queues, secrets and alarms of {stack.owner}",
-        services=(service,),
+        services=(alarms, changes),
         protected=protected,
     )
 

@@ -16,9 +16,9 @@ OUTBOX = '{ $.event = "outbox" }'
 
 
 class LogMetrics:
-    """Metric filters: the latency of each accepted order, unexpected errors, and the processors' minutely figures."""
+    """Metric filters: the latency of each accepted order, unexpected errors, and the workers' minutely figures."""
 
-    def __init__(self, stack: Workspace, *, api: LogGroup, processor: LogGroup) -> None:
+    def __init__(self, stack: Workspace, *, api: LogGroup, processor: LogGroup, notifier: LogGroup) -> None:
         self._stack = stack
         self._namespace = _namespace(stack.owner)
         self._filter("AcceptMilliseconds", api, ACCEPTED, "$.ms", "Milliseconds")
@@ -28,6 +28,8 @@ class LogMetrics:
         self._filter("Handlings", processor, HANDLINGS, "$.handled", "Count")
         self._filter("FailedHandlings", processor, HANDLINGS, "$.failed", "Count")
         self._filter("PaymentsRefused", processor, HANDLINGS, "$.payments_refused", "Count")
+        self._filter("ChangesHandled", notifier, HANDLINGS, "$.handled", "Count")
+        self._filter("FailedChanges", notifier, HANDLINGS, "$.failed", "Count")
 
     def _filter(self, metric: str, group: LogGroup, pattern: str, value: str, unit: str) -> None:
         CloudwatchLogMetricFilter(

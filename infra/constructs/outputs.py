@@ -41,10 +41,15 @@ class DataOutputs:
     inventory_table_arn: str
     idempotency_table_arn: str
     operations_table_arn: str
+    events_table_arn: str
     queue_arn: str
     queue_name: str
     dead_letter_queue_arn: str
     dead_letter_queue_name: str
+    changes_queue_arn: str
+    changes_queue_name: str
+    changes_dead_letter_queue_arn: str
+    changes_dead_letter_queue_name: str
     cursor_secrets_arn: str
     payment_api_key_arn: str
     log_group_names: Mapping[str, str]
@@ -52,3 +57,4 @@ class DataOutputs:
     log_group_arns: Mapping[str, str]
     processor_rollback_alarm_names: tuple[str, ...]
     """Names of the alarms that roll back a deployment of order-processor."""
+    notifier_rollback_alarm_names: tuple[str, ...]

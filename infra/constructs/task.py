@@ -136,13 +136,19 @@ def _execution_statements(stack: Workspace, container: Container, data_key_arn: 
             resources=[container.repository_arn],
         ),
         SIGN_IN_TO_REGISTRY,
+        *(_read_secrets(stack, container, data_key_arn) if container.secrets else ()),
+        write_logs(container.log_group_arn),
+    )
+
+
+def _read_secrets(stack: Workspace, container: Container, data_key_arn: str) -> tuple[Statement, ...]:
+    return (
         Statement(
             sid="ReadSecrets",
             actions=["secretsmanager:GetSecretValue"],
             resources=sorted(set(container.secrets.values())),
         ),
         use_key("DecryptSecrets", data_key_arn, f"secretsmanager.{stack.region}.amazonaws.com"),
-        write_logs(container.log_group_arn),
     )
 
 

@@ -9,15 +9,15 @@ from infra.constructs.alarms import Metric
 from infra.constructs.log_metrics import log_metric
 from infra.constructs.workspace import Workspace
 from infra.environments import Environment
-from infra.supporting.data import THROTTLED_TABLES, queue_metric, throttle_metrics
+from infra.supporting.data import THROTTLED_TABLES, pipe_metric, queue_metric, throttle_metrics
 from order_shared.naming import SERVICE_NAMES
-from order_shared.tables import TABLES, order_queue
+from order_shared.tables import TABLES, order_changes, order_queue
 
 WIDTH, HEIGHT, COLUMNS = 8, 6, 3
 
 
 def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suffix: str) -> None:
-    queue = order_queue(environment.table_prefix)
+    queue, changes = order_queue(environment.table_prefix), order_changes(environment.table_prefix)
     panels: list[tuple[str, Sequence[Metric]]] = [
         ("Orders accepted per minute", [log_metric(environment.name, "AcceptMilliseconds", "SampleCount")]),
         (
@@ -49,6 +49,21 @@ def make_dashboard(stack: Workspace, environment: Environment, load_balancer_suf
         (
             "Handlings, failures and refused payments per minute",
             [log_metric(environment.name, name, "Sum") for name in ("Handlings", "FailedHandlings", "PaymentsRefused")],
+        ),
+        (
+            "Changes of orders passed on, and pipe failures per minute",
+            [pipe_metric(changes.pipe, name) for name in ("Invocations", "ExecutionFailed")],
+        ),
+        (
+            "Changes of orders handled, and failures per minute",
+            [log_metric(environment.name, name, "Sum") for name in ("ChangesHandled", "FailedChanges")],
+        ),
+        (
+            "Age of the oldest change, s, and dead letters",
+            [
+                queue_metric(changes.queue.name, "ApproximateAgeOfOldestMessage", "Maximum"),
+                queue_metric(changes.queue.dead_letter_name, "ApproximateNumberOfMessagesVisible", "Maximum"),
+            ],
         ),
         (
             "Write units per minute",
