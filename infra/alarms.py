@@ -145,15 +145,13 @@ OLDEST_OPEN = Alarm(
     datapoints=1,
     periods=2,
 )
-_THROTTLED = {
-    table.name: "orders are late, or refused before acknowledgement" for table in (ORDERS, INVENTORY, IDEMPOTENCY)
-}
-_THROTTLED[EVENTS.name] = "events are late"
+_OF_ORDERS = "orders are late, or refused before acknowledgement"
+_THROTTLED = {**dict.fromkeys((ORDERS, INVENTORY, IDEMPOTENCY), _OF_ORDERS), EVENTS: "events are late"}
 THROTTLES = {
     # One alarm per table, because an alarm can have at most 10 metrics and expressions, and each index needs one.
-    table: Alarm(
-        label=f"throttles_{table}",
-        description=f"DynamoDB throttles the table {table}: {effect}.",
+    table.name: Alarm(
+        label=f"throttles_{table.name}",
+        description=f"DynamoDB throttles the table {table.name}: {effect}.",
         threshold=50,
         period=3 * MINUTE,
         datapoints=1,

@@ -19,7 +19,7 @@ from infra.environments import (
     ServiceSize,
 )
 from infra.prices import INSTANCE_TYPES, Prices
-from order_shared.tables import OPEN_ORDERS_INDEX, TABLES
+from order_shared.tables import EVENTS, INVENTORY, OPEN_ORDERS_INDEX, ORDERS, TABLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +80,8 @@ def total(parts: Iterable[Part]) -> float:
 
 
 def _region(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """Yield the parts of the bill for one region. Only the home region runs processors and receives orders."""
-    services = [environment.api, environment.processor] if home else [environment.api]
+    """Yield the parts of the bill for one region. Only the home region runs workers and receives orders."""
+    services = [environment.api, environment.processor, environment.notifier] if home else [environment.api]
     tasks = sum(size.minimum for size in services)
     orders = load.orders if home else 0.0
     yield from compute(environment, services, prices)
@@ -94,6 +94,7 @@ def _region(environment: Environment, load: Load, prices: Prices, *, home: bool)
     yield Part(
         name="Queue: requests", unit="million", quantity=requests / q.MILLION, price=prices.million_queue_requests
     )
+    yield from events(environment, load, prices, home=home)
     yield from _watching(environment, services, orders, prices, home=home)
     yield Part(name="Secrets", unit="month", quantity=q.SECRETS, price=prices.secret_month)
     if not environment.is_feature:
@@ -185,8 +186,15 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
     sweeps = q.SWEEP_READ_UNITS * q.SWEEP_QUERIES_PER_HOUR[environment.open_shards] * processors
     read_orders = q.ORDER_READS * load.orders if home else 0.0
     if isinstance(environment.billing, Provisioned):
-        writes = {name: units * load.orders / q.SECONDS for name, units in q.ORDER_WRITES.items()}
-        reads = {"inventory": read_orders / q.SECONDS, OPEN_ORDERS_INDEX: sweeps / 3600}
+        per_order = {**q.ORDER_WRITES, EVENTS.name: q.ORDER_EVENT_WRITES}
+        writes = {name: units * load.orders / q.SECONDS for name, units in per_order.items()}
+        appended = q.ORDER_EVENT_READS / 2 * (load.orders if home else 0.0) / q.SECONDS
+        reads = {
+            INVENTORY.name: read_orders / q.SECONDS,
+            OPEN_ORDERS_INDEX: sweeps / 3600,
+            ORDERS.name: appended,
+            EVENTS.name: appended,
+        }
         names = [name for table in TABLES for name in (table.name, *(index.name for index in table.indexes))]
         for what, rates, price in (
             ("write", writes, prices.write_capacity_hour),
@@ -212,6 +220,30 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
     yield Part(name="DynamoDB: recovery", unit="GB-month", quantity=stored, price=prices.recovery_gb_month)
 
 
+def events(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
+    """Yield the parts of the bill for a region's change feed and event log, without provisioned capacity.
+
+    A standby region pays only for the replicated writes: it has no pipe, and its topic and queue are unused.
+    """
+    orders = load.orders if home else 0.0
+    polls = q.CHANGE_POLLS_PER_HOUR * q.HOURS * environment.notifier.minimum if home else 0.0
+    millions = [
+        ("pipe", q.ORDER_CHANGES * orders, prices.million_pipe_requests),
+        ("topic", q.ORDER_CHANGES * orders, prices.million_topic_requests),
+        ("queue requests", polls + q.ORDER_CHANGE_QUEUE_REQUESTS * orders, prices.million_queue_requests),
+    ]
+    if not isinstance(environment.billing, Provisioned):
+        millions += [
+            ("writes", q.ORDER_EVENT_WRITES * load.orders, prices.million_write_units),
+            ("reads", q.ORDER_EVENT_READS * orders, prices.million_read_units),
+        ]
+    for name, quantity, price in millions:
+        yield Part(name=f"Events: {name}", unit="million", quantity=quantity / q.MILLION, price=price)
+    stored = q.ORDER_EVENT_STORED_GB * load.orders
+    price = prices.stored_gb_month + prices.recovery_gb_month
+    yield Part(name="Events: stored", unit="GB-month", quantity=stored, price=price)
+
+
 def _capacity(billing: Provisioned, units_per_second: float) -> int:
     """Return the capacity units that are billed at this load, between the minimum and the maximum of autoscaling."""
     return min(billing.maximum, max(billing.minimum, ceil(units_per_second * 100 / billing.utilization)))
@@ -224,6 +256,7 @@ def _watching(
     scaled = sum(size.maximum > size.minimum for size in services)
     alarms = q.ALARM_METRICS + q.SCALING_ALARMS * scaled
     alarms += q.GREEN_ALARM_METRICS * environment.deployment.shifts_traffic
+    alarms += q.HOME_ALARM_METRICS * home
     alarms += home and environment.quiet_minutes is not None
     yield Part(name="Alarms", unit="metric-month", quantity=alarms, price=prices.alarm_month)
     yield Part(name="Custom metrics", unit="metric-month", quantity=q.CUSTOM_METRICS, price=prices.metric_month)

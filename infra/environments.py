@@ -29,8 +29,8 @@ OPEN_SHARDS = (16, 128)
 DEPLOY_SESSION_MINUTES = 120
 """Session of the role that deploys: the command that follows a deployment ends with it."""
 
-ROLLOUT_MINUTES = 40
-"""Scan, start, tests and draining of both services, and the bake time of order-processor."""
+ROLLOUT_MINUTES = 60
+"""Scan, start, tests and draining of all services, and the bake times of the workers."""
 
 ZONES = 3
 """Number of availability zones of a VPC."""
@@ -97,7 +97,7 @@ class Architecture(StrEnum):
 
 
 class Strategy(StrEnum):
-    """Deployment strategy of order-api. The processor always uses rolling: it has no traffic to shift."""
+    """Deployment strategy of order-api. Workers always use rolling: they have no traffic to shift."""
 
     BLUE_GREEN = "BLUE_GREEN"
     """A deployment starts a second set of tasks, tests it, shifts the traffic to it, and bakes."""
@@ -212,7 +212,7 @@ class Deployment:
             raise ValueError(f"step_percent must be {least} to 100, and step_minutes 0 to 1440")
         if self.minutes > DEPLOY_SESSION_MINUTES - ROLLOUT_MINUTES:
             raise ValueError(
-                f"the steps and the bake time take {self.minutes} minutes: with {ROLLOUT_MINUTES} for the rest of both "
+                f"the steps and the bake time take {self.minutes} minutes: with {ROLLOUT_MINUTES} for the rest of all "
                 f"deployments they outlive the deploying role's session of {DEPLOY_SESSION_MINUTES}"
             )
 
@@ -246,12 +246,12 @@ class Payments:
 
 @dataclass(frozen=True, kw_only=True)
 class Traces:
-    """Tracing of both services, which send their traces by OTLP over HTTPS."""
+    """Tracing of all services, which send their traces by OTLP over HTTPS."""
 
     collector: str
     """URL of the collector. With egress `endpoints` it must be inside the VPC, on port 443."""
     share: float = 0.1
-    """Fraction of the API's requests that are traced. Callers cannot change it; the processor follows the API."""
+    """Fraction of the API's requests that are traced. Callers cannot change it; workers follow the API."""
 
     def __post_init__(self) -> None:
         if not self.collector.startswith("https://"):

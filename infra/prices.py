@@ -30,6 +30,9 @@ class Prices:
     recovery_gb_month: float = 0.2448
     """Price of point-in-time recovery per GB stored, from the list of 2026-09-11."""
     million_queue_requests: float = 0.40
+    million_pipe_requests: float = 0.40
+    """Price of us-east-1, as of 2026, like the topic's."""
+    million_topic_requests: float = 0.50
 
     vcpu_hour: float = 0.04656
     memory_gb_hour: float = 0.00511

@@ -13,11 +13,14 @@ MILLION = 1_000_000
 KEYS = 3
 """KMS keys. A feature environment has none: it uses its host's keys."""
 SECRETS = 2
-ALARM_METRICS = 26
-"""Metrics of all alarms, except the alarm on no orders. An alarm is billed for each of its metrics."""
+ALARM_METRICS = 33
+"""Metrics of all alarms, except the alarm on no orders and those of the next two values. An alarm is billed for each of
+its metrics."""
+HOME_ALARM_METRICS = 3
+"""Additional alarm metrics of the home region: those of the alarm on its pipe."""
 GREEN_ALARM_METRICS = 3
 """Additional alarm metrics with blue/green, since each alarm on a target group then has two."""
-CUSTOM_METRICS = 7
+CUSTOM_METRICS = 9
 """Custom metrics that metric filters create from log lines."""
 FIREWALL_RULES = 4
 VOLUME_GB = 30
@@ -48,6 +51,8 @@ SWEEP_READ_UNITS = 0.5
 """Read units of one query."""
 POLLS_PER_HOUR = 3600 / 20
 """Requests of one processor to an empty queue per hour."""
+CHANGE_POLLS_PER_HOUR = 4 * 3600 / 20
+"""Requests of one notifier, with its four pollers, to an empty queue per hour."""
 FLOW_LOG_GB = 1.0
 """Gigabytes of the VPC's flow logs per month."""
 TASK_LOG_GB = 0.05
@@ -76,5 +81,17 @@ ORDER_BALANCER_UNIT_HOURS = 1 / 90_000
 """Unit-hours of the load balancer, if each order opens a new connection."""
 ORDER_LOG_GB = 700e-9
 ORDER_STORED_GB = 1212e-9
+ORDER_CHANGES = 2
+"""Changes of an order in the stream: accepted, and confirmed. Each is one request to the pipe and one to the topic. AWS
+does not say whether the pipe's reads of the stream are billed; they are left out."""
+ORDER_CHANGE_QUEUE_REQUESTS = 2.4
+"""The topic sends each change alone; the notifier receives and deletes changes in full batches."""
+ORDER_EVENT_WRITES = 3
+"""Write units of the events table under load, when one transaction appends the events of many orders. An assumption. An
+order that is alone takes six for each of its two appends."""
+ORDER_EVENT_READS = 4
+"""Read units under load: for each change the order and its cursor."""
+ORDER_EVENT_STORED_GB = 600e-9
+"""Events of an order for 30 days, and its cursor for 60. An assumption."""
 ORDER_EGRESS_GB = 3e-6
 """Gigabytes of messages and log lines; DynamoDB's endpoint is free. An assumption that docs/scale.md does not have."""

@@ -1,7 +1,7 @@
 """Feed of a table's changes: stream, EventBridge pipe, SNS topic, SQS queue.
 
-The pipe passes on only the keys of a changed item, so the item itself never leaves the table. Other queues can subscribe
-to the topic.
+The pipe passes on only the keys of a changed item, so the item itself never leaves the table. Other queues can
+subscribe to the topic.
 """
 
 import json

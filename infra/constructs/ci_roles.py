@@ -8,7 +8,7 @@ from infra.constructs.roles import BOUNDARY_NAME, Role
 from infra.constructs.workspace import ROLE_PATH, Workspace
 from infra.environments import DEPLOY_SESSION_MINUTES, FEATURE_PREFIX, ORGANISATION, Environment
 from infra.stacks import PROJECT
-from order_shared.tables import order_queue
+from order_shared.tables import order_changes, order_queue
 
 READ_ONLY = (
     # These policies read no data: no items, no messages, no values of secrets.
@@ -19,7 +19,7 @@ CI_PATH = f"/{PROJECT}-ci/"
 """Path of CI's own roles, which CI may not change."""
 
 DEPLOY_SESSION_SECONDS = 60 * DEPLOY_SESSION_MINUTES
-"""Longer than the deployments of both services; `Deployment` refuses steps and a bake time that would outlive it. The
+"""Longer than the deployments of all services; `Deployment` refuses steps and a bake time that would outlive it. The
 workflows request sessions of this length."""
 
 POWER_USER = "arn:aws:iam::aws:policy/PowerUserAccess"
@@ -168,16 +168,19 @@ def deploy_statements(
             resources=[
                 data.queue_arn,
                 data.dead_letter_queue_arn,
+                data.changes_queue_arn,
+                data.changes_dead_letter_queue_arn,
                 *(stack.arn("sqs", name) for name in _feature_queues()),
             ],
         ),
     )
 
 
-def _feature_queues() -> tuple[str, str]:
-    """Return the patterns of the names of the work and the dead-letter queues of feature environments."""
-    queue = order_queue(f"{FEATURE_PREFIX}*-")
-    return queue.name, queue.dead_letter_name
+def _feature_queues() -> list[str]:
+    """Return the patterns of the names of the workers' queues and dead-letter queues of feature environments."""
+    prefix = f"{FEATURE_PREFIX}*-"
+    queues = (order_queue(prefix), order_changes(prefix).queue)
+    return [name for queue in queues for name in (queue.name, queue.dead_letter_name)]
 
 
 def _read_state(stack: Workspace) -> Statement:

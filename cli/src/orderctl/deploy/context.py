@@ -19,7 +19,7 @@ from order_operations.deployments.service_ref import API, SERVICES, ServiceRef
 from order_operations.deployments.traffic import Traffic
 from order_shared.domain.clock import utc_now
 from order_shared.storage.audit_trail import AuditTrail, DynamoAuditTrail, Operation
-from order_shared.tables import OPERATIONS, order_queue
+from order_shared.tables import OPERATIONS
 from orderctl.deploy.dead_letter_watch import DeadLetterWatch
 from orderctl.exceptions import Refused
 from orderctl.settings import DeploySettings, load_settings
@@ -150,12 +150,12 @@ class DeployContext:
     def watch(self) -> Callable[[Deployment], str | None]:
         """Return a function that returns the reason to roll back a deployment, or None if there is none.
 
-        For the processor, the reason is new dead letters: each poll counts them, so the rollback starts before the
+        For a worker, the reason is new dead letters: each poll counts them, so the rollback starts before the
         CloudWatch alarm on dead letters would start it. For the API, the function always returns None.
         """
         if self.ref.kind == API:
             return lambda _: None
-        return DeadLetterWatch(self._client("sqs"), order_queue(self.ref.table_prefix).dead_letter_name)
+        return DeadLetterWatch(self._client("sqs"), self.ref.queue.dead_letter_name)
 
     @property
     def _operations(self) -> str:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from order_shared.naming import ORDER_API, ORDER_PROCESSOR, SERVICE_NAMES
+from order_shared.naming import ORDER_API, ORDER_NOTIFIER, ORDER_PROCESSOR, SERVICE_NAMES
+from order_shared.tables import Queue, order_changes, order_queue
 
 SERVICES = SERVICE_NAMES
-API, PROCESSOR = ORDER_API.name, ORDER_PROCESSOR.name
+API, PROCESSOR, NOTIFIER = ORDER_API.name, ORDER_PROCESSOR.name, ORDER_NOTIFIER.name
 FEATURE_PREFIX = "feat-"
 FEATURE_HOST = "dev"
 """Environment whose cluster the feature environments share."""
@@ -61,6 +62,12 @@ class ServiceRef:
     @property
     def table_prefix(self) -> str:
         return f"{self.environment}-"
+
+    @property
+    def queue(self) -> Queue:
+        """Queue that a worker consumes. The API sends messages to that of the processor."""
+        prefix = self.table_prefix
+        return order_changes(prefix).queue if self.kind == NOTIFIER else order_queue(prefix)
 
     @property
     def subject(self) -> str:
