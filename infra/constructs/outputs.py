@@ -45,11 +45,9 @@ class DataOutputs:
     queue_arn: str
     queue_name: str
     dead_letter_queue_arn: str
-    dead_letter_queue_name: str
     changes_queue_arn: str
     changes_queue_name: str
     changes_dead_letter_queue_arn: str
-    changes_dead_letter_queue_name: str
     cursor_secrets_arn: str
     payment_api_key_arn: str
     log_group_names: Mapping[str, str]

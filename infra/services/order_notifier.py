@@ -15,8 +15,8 @@ from order_shared.naming import ORDER_NOTIFIER
 
 SERVICE = ORDER_NOTIFIER
 STOP_SECONDS = 60
-"""Time from SIGTERM to SIGKILL. The notifier drains for up to 30 s, returns messages to the queue for 3, flushes for 5
-and sends spans for 3."""
+"""Time from SIGTERM to SIGKILL. The notifier drains for up to 30 s, returns messages to the queue for 3, ends its last
+append within 10 and sends spans for 3."""
 
 BACKLOG_PER_TASK = 500
 """Target of waiting changes per task."""
@@ -61,10 +61,7 @@ class OrderNotifier(ServiceWorkspace):
         data = self.data
         return self.task(
             size=self.environment.notifier,
-            settings={
-                "ORDER_QUEUE_NAME": data.changes_queue_name,
-                "ORDER_DLQ_NAME": data.changes_dead_letter_queue_name,
-            },
+            settings={},
             secrets={},
             stop_timeout=STOP_SECONDS,
             statements=(

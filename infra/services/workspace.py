@@ -69,13 +69,14 @@ class ServiceWorkspace(Workspace):
         return Task(self, self.environment, container, self.platform.data_key_arn)
 
     def settings(self) -> Mapping[str, str]:
-        """Return the environment variables of all services, for `order_shared.runtime.config.Settings`."""
+        """Return the environment variables of all services, for `order_shared.runtime.config.Settings`.
+
+        Each service derives the names of its tables and queues from the prefix.
+        """
         return {
             "AWS_REGION": self.region,
             "ORDER_ENV": self.environment.stage,
             "ORDER_TABLE_PREFIX": self.environment.table_prefix,
-            "ORDER_QUEUE_NAME": self.data.queue_name,
-            "ORDER_DLQ_NAME": self.data.dead_letter_queue_name,
             "ORDER_HOME_REGION": self.environment.home,
             "ORDER_OPEN_SHARDS": str(self.environment.open_shards),
             "ORDER_FORMER_MESSAGE_TYPES": str(self.environment.former_message_types).lower(),

@@ -9,13 +9,18 @@ from urllib.parse import urlsplit
 import yaml
 
 from order_api.config import ApiSettings
+from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import Settings
 from tests.infra.profiles import LOCAL, settings_of
 from tests.infra.synthesis import ROOT
 
 COMPOSE = ROOT / "compose.yaml"
-SETTINGS: Mapping[str, type[Settings]] = {"order-api": ApiSettings, "order-processor": ProcessorSettings}
+SETTINGS: Mapping[str, type[Settings]] = {
+    "order-api": ApiSettings,
+    "order-processor": ProcessorSettings,
+    "order-notifier": NotifierSettings,
+}
 """The services of the platform; all others are what they stand on, and what looks at them."""
 
 

@@ -32,7 +32,7 @@ def settings_of(profile: str) -> dict[str, str]:
 
 
 def given(name: str) -> dict[str, str]:
-    """Return what infra gives the tasks of both services."""
+    """Return what infra gives the tasks of all services."""
     return {setting: value for container in at_home(name) for setting, value in _given(container).items()}
 
 

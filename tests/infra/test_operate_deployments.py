@@ -21,7 +21,7 @@ from infra.operate.process import Child
 from order_operations.deployments import fleet
 from order_operations.deployments.freeze import Freeze, FreezeStore
 from order_operations.deployments.lock import Holder, Lock
-from order_operations.deployments.service_ref import API, PROCESSOR, ServiceRef
+from order_operations.deployments.service_ref import API, NOTIFIER, PROCESSOR, ServiceRef
 from order_operations.deployments.traffic import Traffic
 from order_shared.storage.audit_trail import DynamoAuditTrail
 from order_shared.tables import OPERATIONS, order_queue
@@ -220,7 +220,7 @@ class TestRefusals:
         site.freeze()
         result = site.apply("services")
         assert result.exit_code == FAILED
-        assert f"applied: {API}-{HOME}\nnot applied: {PROCESSOR}-{HOME}\n" in result.stderr
+        assert f"applied: {API}-{HOME}\nnot applied: {PROCESSOR}-{HOME}, {NOTIFIER}-{HOME}\n" in result.stderr
         assert "`orderctl continue order-processor --env dev`" in result.stderr
 
 

@@ -6,7 +6,7 @@ from infra.environments import PLACEHOLDER_DOMAIN
 from orderctl import terminal
 from tests.infra.conftest import BUCKET, HOME, Desk, stacks_named
 
-STACKS = [f"order-processor-{HOME}", f"order-api-{HOME}", f"supporting-{HOME}"]
+STACKS = [f"{kind}-{HOME}" for kind in ("order-notifier", "order-processor", "order-api", "supporting")]
 
 
 @pytest.fixture

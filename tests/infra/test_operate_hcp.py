@@ -60,8 +60,8 @@ def test_apply_tells_terraform_of_no_bucket(hosted: Hosted) -> None:
 
 
 def test_destroy_takes_what_holds_resources(hosted: Hosted) -> None:
-    registry, supporting, api, processor = stacks_named("dev")
-    pages = (named((registry, supporting)), named((api,)), [*named((processor,), 0), ("order-platform-notes", 1)])
+    registry, supporting, api, *workers = stacks_named("dev")
+    pages = (named((registry, supporting)), named((api,)), [*named(workers, 0), ("order-platform-notes", 1)])
     desk = hosted(workspaces(*pages))
     assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
     assert desk.applied() == [api.name, supporting.name]
@@ -77,7 +77,9 @@ def test_a_host_stays_while_feature_environments_stand(hosted: Hosted) -> None:
 def test_gc_finds_feature_environments(hosted: Hosted) -> None:
     desk = hosted(workspaces(named(stacks_named("feat-login")), named(stacks_named("feat-old"))))
     assert desk.run("gc", "--yes", "--keep", "feat/login").exit_code == 0
-    assert desk.applied() == [f"order-processor-{HOME}", f"order-api-{HOME}", f"supporting-{HOME}"]
+    assert desk.applied() == [
+        f"{kind}-{HOME}" for kind in ("order-notifier", "order-processor", "order-api", "supporting")
+    ]
 
 
 def test_what_a_stack_reads_is_known_by_its_workspace(hosted: Hosted) -> None:

@@ -57,6 +57,10 @@ class Ground:
         return (images[0]["imageId"]["imageDigest"], images[0]["imageManifest"]) if images else None
 
 
+GIVEN = len(SECRETS) + len(SERVICE_NAMES)
+"""Lines of the output: a value for each secret, and an image for each service."""
+
+
 @pytest.fixture
 def ground(desk: Desk) -> Ground:
     """dev has a payment key."""
@@ -85,7 +89,7 @@ def test_a_feature_gets_secrets_and_images(ground: Ground) -> None:
     assert len(bytes.fromhex(cursor)) == 32
     assert ground.value("feat-login/payment-api-key") == KEY
     assert all(value not in result.output for value in (cursor, KEY))
-    assert result.stdout.count("  given") == 4
+    assert result.stdout.count("  given") == GIVEN
     for repository in SERVICE_NAMES:
         assert ground.image(repository, "live-feat-login") == ground.image(repository, TAG)
         assert ground.image(repository, TAG) is not None
@@ -102,7 +106,7 @@ def test_twice_leaves_everything_as_it_is(ground: Ground) -> None:
     ground.init("feat-login", "--tag", TAG)
     before = ground.values()
     again = ground.init("feat-login", "--tag", "sha-newer")  # is not looked for
-    assert (again.exit_code, again.stdout.count("unchanged")) == (0, 4)
+    assert (again.exit_code, again.stdout.count("unchanged")) == (0, GIVEN)
     assert ground.values() == before
 
 
@@ -156,7 +160,7 @@ def test_without_a_tag_it_says_that_it_needs_one_if_it_does(ground: Ground) -> N
 def test_a_dry_run_only_says(ground: Ground) -> None:
     before = ground.values()
     result = ground.init("feat-login", "--tag", TAG, "--dry-run")
-    assert (result.exit_code, result.stdout.count("would be given")) == (0, 4)
+    assert (result.exit_code, result.stdout.count("would be given")) == (0, GIVEN)
     assert ground.values() == before
     assert ground.image("order-api", "live-feat-login") is None
 

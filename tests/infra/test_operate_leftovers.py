@@ -73,7 +73,11 @@ class TestLeavingARegion:
     """The environment is protected and stays; one of its former regions goes."""
 
     LEFT = replace(PROD, leaving_regions=(FAR,))
-    ENDED = (f"order-processor-{FAR}", f"order-api-{FAR}", f"supporting-{FAR}", f"supporting-{FAR}")
+    ENDED = (
+        *(f"{service}-{FAR}" for service in ("order-notifier", "order-processor", "order-api")),
+        f"supporting-{FAR}",
+        f"supporting-{FAR}",
+    )
     """The supporting stack is written without its protections, and then destroyed."""
 
     @pytest.fixture
@@ -121,7 +125,7 @@ def test_images_go_with_the_registry_and_never_otherwise(desk: Desk) -> None:
         ecr.create_repository(repositoryName=str(service))
     desk.stand(*stacks_named("dev"), REGISTRY)
     assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
-    assert len(ecr.describe_repositories()["repositories"]) == 2
+    assert len(ecr.describe_repositories()["repositories"]) == len(SERVICE_NAMES)
     for stack in stacks_named("dev"):
         desk.keep(stack.key, {"resources": []})
     desk.stand(REGISTRY)

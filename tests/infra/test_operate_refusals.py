@@ -144,7 +144,7 @@ def test_a_host_stays_while_feature_environments_stand(desk: Desk) -> None:
 def test_its_services_go_though_feature_environments_stand(desk: Desk) -> None:
     desk.stand(*stacks_named("dev"), *stacks_named("feat-login"))
     assert ask(desk, "destroy", "--only", "services").exit_code == 0
-    assert desk.applied() == [f"order-processor-{HOME}", f"order-api-{HOME}"]
+    assert desk.applied() == [f"order-notifier-{HOME}", f"order-processor-{HOME}", f"order-api-{HOME}"]
 
 
 def test_what_is_left_of_a_feature_environments_state_keeps_nothing(desk: Desk) -> None:
@@ -158,7 +158,7 @@ def test_a_supporting_stack_stays_while_services_stand_on_it(desk: Desk) -> None
     desk.stand(*stacks_named("dev"))
     refused(
         ask(desk, "destroy", "--only", "supporting"),
-        f"order-api-{HOME} of dev, order-processor-{HOME} of dev",
+        f"order-api-{HOME} of dev, order-notifier-{HOME} of dev, order-processor-{HOME} of dev",
         "orderctl env destroy --env dev --only services",
     )
     assert desk.calls() == []

@@ -29,8 +29,10 @@ DEPLOYED = [
     f"supporting-{HOME}",
     f"order-api-{FAR}",
     f"order-processor-{FAR}",
+    f"order-notifier-{FAR}",
     f"order-api-{HOME}",
     f"order-processor-{HOME}",
+    f"order-notifier-{HOME}",
 ]
 
 
@@ -46,9 +48,9 @@ def test_services_of_two_regions_never_go_at_once(only: str | None) -> None:
     failed_over = replace(WIDE, active_region=FAR)
     with pytest.raises(Refused, match=rf"(?s)--only services --region {HOME}\n.*--only services --region {FAR}"):
         Request(verb=Verb.APPLY, environment=failed_over, only=only).stacks()
-    assert order(Verb.APPLY, failed_over, only="order-processor", region=HOME) == [DEPLOYED[7]]
+    assert order(Verb.APPLY, failed_over, only="order-processor", region=HOME) == [f"order-processor-{HOME}"]
     assert order(Verb.APPLY, failed_over, only="supporting") == DEPLOYED[:4]
-    assert order(Verb.APPLY, failed_over, dry_run=True)[4:] == [*DEPLOYED[6:], *DEPLOYED[4:6]]
+    assert order(Verb.APPLY, failed_over, dry_run=True)[4:] == [*DEPLOYED[7:], *DEPLOYED[4:7]]
 
 
 def test_destroying_goes_the_same_way_backwards_and_spares_the_registry() -> None:
@@ -57,7 +59,7 @@ def test_destroying_goes_the_same_way_backwards_and_spares_the_registry() -> Non
 
 
 def test_a_feature_environment_has_no_registry_of_its_own() -> None:
-    assert order(Verb.APPLY, FEATURE) == [f"supporting-{HOME}", f"order-api-{HOME}", f"order-processor-{HOME}"]
+    assert order(Verb.APPLY, FEATURE) == [f"supporting-{HOME}", *DEPLOYED[7:]]
 
 
 @pytest.mark.parametrize(
@@ -65,10 +67,10 @@ def test_a_feature_environment_has_no_registry_of_its_own() -> None:
     [
         ({"only": "supporting"}, DEPLOYED[:4]),
         ({"only": "services"}, DEPLOYED[4:]),
-        ({"only": "order-api"}, [DEPLOYED[4], DEPLOYED[6]]),
+        ({"only": "order-api"}, [DEPLOYED[4], DEPLOYED[7]]),
         ({"only": f"order-api-{FAR}"}, [DEPLOYED[4]]),
         ({"region": FAR}, [each for each in DEPLOYED if each.endswith(FAR)]),
-        ({"only": "services", "region": FAR}, DEPLOYED[4:6]),
+        ({"only": "services", "region": FAR}, DEPLOYED[4:7]),
     ],
 )
 def test_a_part_keeps_the_order(asked: dict[str, str], expected: list[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.infra.conftest import HOME, Desk, stacks_named
 
-REGISTRY, SUPPORTING, API, PROCESSOR = (stack.name for stack in stacks_named("dev"))
+REGISTRY, SUPPORTING, API, PROCESSOR, NOTIFIER = (stack.name for stack in stacks_named("dev"))
 GOES_ON = "to continue, which changes no finished stack, run: orderctl env"
 
 
@@ -21,7 +21,7 @@ def test_the_first_failure_ends_it(desk: Desk, verb: str) -> None:
     assert result.stderr.splitlines()[-4:] == [
         f"stopped at {SUPPORTING}: terraform {verb} ended with exit code 1",
         f"applied: {REGISTRY}",
-        f"not applied: {SUPPORTING}, {API}, {PROCESSOR}",
+        f"not applied: {SUPPORTING}, {API}, {PROCESSOR}, {NOTIFIER}",
         f"{GOES_ON} apply --env dev",
     ]
     assert list(desk.context.root.rglob("*.tfplan")) == []
@@ -32,7 +32,7 @@ def test_what_goes_on_is_what_was_asked_for(desk: Desk) -> None:
     desk.does[f"apply {API}"] = {"exit": 1}
     result = desk.run("destroy", "--env", "dev", "--only", "services", "--region", HOME, "--yes")
     assert result.exit_code == 1
-    assert f"destroyed: {PROCESSOR}\nnot destroyed: {API}\n" in result.stderr
+    assert f"destroyed: {NOTIFIER}, {PROCESSOR}\nnot destroyed: {API}\n" in result.stderr
     assert f"{GOES_ON} destroy --env dev --only services --region {HOME}" in result.stderr
 
 
@@ -79,7 +79,7 @@ def test_a_signal_lets_terraform_end_what_it_has_begun(
     assert "is stopping: it ends its current step" in capfd.readouterr().err
     assert desk.called()[-1] == f"apply {SUPPORTING}"
     assert "its changes so far are in its state" in seen["told"]
-    assert f"applied: {REGISTRY}\nnot applied: {SUPPORTING}, {API}, {PROCESSOR}\n" in seen["told"]
+    assert f"applied: {REGISTRY}\nnot applied: {SUPPORTING}, {API}, {PROCESSOR}, {NOTIFIER}\n" in seen["told"]
     assert f"{GOES_ON} apply --env dev" in seen["told"]
     assert signal.getsignal(getattr(signal, name)) == handler
 
@@ -97,12 +97,12 @@ def test_terraform_is_asked_once_however_often_the_key_is_pressed(
 
 def test_a_stack_that_had_just_come_to_its_end_is_done(desk: Desk) -> None:
     seen = stop(desk, signals=["SIGINT"], exit=0)
-    assert f"applied: {REGISTRY}, {SUPPORTING}\nnot applied: {API}, {PROCESSOR}\n" in seen["told"]
+    assert f"applied: {REGISTRY}, {SUPPORTING}\nnot applied: {API}, {PROCESSOR}, {NOTIFIER}\n" in seen["told"]
     assert f"{GOES_ON} apply --env dev" in seen["told"]
 
 
 def test_nothing_goes_on_after_the_last_stack(desk: Desk) -> None:
-    desk.does[f"apply {PROCESSOR}"] = {"signals": ["SIGINT"]}
+    desk.does[f"apply {NOTIFIER}"] = {"signals": ["SIGINT"]}
     result = desk.run("apply", "--env", "dev", "--yes")
     assert result.exit_code == 130
     assert "not applied: none" in result.stderr
@@ -133,4 +133,4 @@ def test_a_signal_that_is_ignored_stays_ignored(desk: Desk) -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert desk.applied() == [REGISTRY, SUPPORTING, API, PROCESSOR]
+    assert desk.applied() == [REGISTRY, SUPPORTING, API, PROCESSOR, NOTIFIER]

@@ -15,7 +15,8 @@ from orderctl import terminal
 from tests.infra.conftest import BUCKET, HOME, MOTO_ACCOUNT, Desk, stacks_named
 
 FAR = "eu-west-1"
-ORDER = [f"registry-{HOME}", f"supporting-{HOME}", f"order-api-{HOME}", f"order-processor-{HOME}"]
+SERVICES = ("order-api", "order-processor", "order-notifier")
+ORDER = [f"registry-{HOME}", f"supporting-{HOME}", *(f"{service}-{HOME}" for service in SERVICES)]
 
 
 def steps(stacks: list[str], *verbs: str) -> list[str]:
@@ -180,13 +181,13 @@ def test_a_destruction_may_be_looked_at_first(desk: Desk) -> None:
 
 
 def test_of_what_is_half_gone_the_rest_goes(desk: Desk) -> None:
-    registry, supporting, api, processor = stacks_named("dev")
+    registry, supporting, api, processor, notifier = stacks_named("dev")
     desk.stand(registry, supporting)
     desk.keep(api.key, {"resources": []})
     desk.keep(processor.key, {"resources": [{"mode": "data"}]})
     result = desk.run("destroy", "--env", "dev", "--yes")
     assert desk.applied() == [supporting.name]
-    assert f"these stacks do not exist: {processor.name}, {api.name}" in result.stderr
+    assert f"these stacks do not exist: {notifier.name}, {processor.name}, {api.name}" in result.stderr
 
 
 def test_destroying_what_is_gone_does_nothing(desk: Desk) -> None:
@@ -225,9 +226,9 @@ def test_synth_runs_both_apps_in_their_own_environment(desk: Desk, tmp_path: Pat
     result = desk.run("synth", "--env", "dev", "--out", str(tmp_path / "out"))
     assert result.exit_code == 0, result.output
     written = [f"{path.parts[-4]} {path.parent.name}" for path in (tmp_path / "out").rglob("cdk.tf.json")]
-    apps = ["supporting", "supporting", "services", "services"]
+    apps = ["supporting", "supporting", *["services"] * len(SERVICES)]
     assert sorted(written) == sorted(f"{app} {stack}" for app, stack in zip(apps, ORDER, strict=True))
-    assert "4 stacks of dev, in" in result.stdout
+    assert "5 stacks of dev, in" in result.stdout
     expected = {"path": "shared/src:.", "folder": str(desk.context.root), "node": str(node), "options": []}
     assert [each | {"app": ""} for each in desk.syntheses()] == [expected | {"app": ""}] * 2
     assert desk.calls() == []

@@ -8,6 +8,7 @@ import pytest
 from devstack.stack import service_settings
 from infra.environments import ENVIRONMENTS
 from order_api.config import ApiSettings
+from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.settings import load_settings
 from tests.infra.profiles import LOCAL, given, profiles, settings_of, written
@@ -56,11 +57,14 @@ def test_a_shell_reads_the_same(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", profiles())
-def test_both_services_start_with_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = variables(ApiSettings) | variables(ProcessorSettings)
+def test_every_service_starts_with_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    services = (ApiSettings, ProcessorSettings, NotifierSettings)
+    known = set().union(*map(variables, services))
     for setting in known:
         monkeypatch.delenv(setting, raising=False)
     for setting, value in {**dict.fromkeys(SECRETS, SECRET), **payment_key(name), **settings_of(name)}.items():
         monkeypatch.setenv(setting, value)
     assert settings_of(name).keys() - PLATFORM <= known
-    assert load_settings(ApiSettings).env == load_settings(ProcessorSettings).env == name
+    loaded = [load_settings(service) for service in services]
+    assert {settings.env for settings in loaded} == {name}
+    assert loaded[0].queue_name == loaded[1].queue_name != loaded[2].queue_name

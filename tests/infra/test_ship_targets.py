@@ -11,6 +11,7 @@ from infra.operate.features import environment_of_branch
 from tests.infra.synthesis import ROOT
 
 TAG = "sha-5d6e7f8"
+SHIPPED = ("order-processor", "order-notifier", "order-api")
 
 PROGRAM = """#!/bin/bash
 # Writes what it was told, one line a call; answers and fails as the test has said for the beginning of its words.
@@ -74,12 +75,12 @@ def bench(tmp_path: Path) -> Bench:
 
 
 class TestPush:
-    def test_both_images_for_both_architectures_with_their_attestations(self, bench: Bench) -> None:
+    def test_every_image_for_both_architectures_with_their_attestations(self, bench: Bench) -> None:
         bench.answers["length(images)"] = "0"
         assert bench.make("push").returncode == 0
         builds = bench.calls("docker buildx build")
-        assert len(builds) == 2
-        for service, build in zip(("order-processor", "order-api"), builds, strict=True):
+        assert len(builds) == len(SHIPPED)
+        for service, build in zip(SHIPPED, builds, strict=True):
             assert f"--file services/{service}/Dockerfile --platform linux/amd64,linux/arm64" in build
             assert "--provenance=mode=max --sbom=true" in build
             assert "--build-arg COMMIT=5d6e7f8 --build-arg VERSION=0." in build
@@ -91,8 +92,9 @@ class TestPush:
         result = bench.make("push")
         assert result.returncode == 0
         assert f"order-api:{TAG} exists already" in result.stdout
-        (build,) = bench.calls("docker buildx build")
-        assert "order-processor" in build
+        builds = bench.calls("docker buildx build")
+        assert len(builds) == len(SHIPPED) - 1
+        assert not [build for build in builds if "order-api" in build]
 
     def test_changes_that_the_commit_does_not_have_are_not_pushed_in_its_name(self, bench: Bench) -> None:
         bench.answers["git status"] = " M shared/src/order_shared/runtime/config.py"
@@ -108,14 +110,14 @@ class TestPush:
     def test_of_the_account_that_was_named(self, bench: Bench) -> None:
         bench.answers["length(images)"] = "0"
         assert bench.make("push", ORDER_ACCOUNT_ID="111122223333").returncode == 0
-        assert len(bench.calls("docker buildx build")) == 2
+        assert len(bench.calls("docker buildx build")) == len(SHIPPED)
 
 
 def test_images_are_built_without_aws(bench: Bench) -> None:
     assert bench.make("images", PLATFORMS="linux/amd64").returncode == 0
     builds = bench.calls("docker buildx build")
-    assert len(builds) == 2
-    for service, build in zip(("order-processor", "order-api"), builds, strict=True):
+    assert len(builds) == len(SHIPPED)
+    for service, build in zip(SHIPPED, builds, strict=True):
         assert "--platform linux/amd64 --provenance=mode=max --sbom=true" in build
         assert build.endswith(f"--output type=oci,dest=.local/images/{service}.tar")
     assert not bench.calls("aws")
@@ -130,14 +132,14 @@ def test_another_account_than_the_one_named_is_left_alone(bench: Bench) -> None:
 
 
 class TestShip:
-    def test_the_processor_goes_first(self, bench: Bench) -> None:
+    def test_workers_go_first(self, bench: Bench) -> None:
         assert bench.make("ship", "ENV=uat", YES="1").returncode == 0
         assert bench.calls() == [
             f"orderctl deploy {service} --env uat --tag {TAG} --auto --reason make ship of {TAG} --yes"
-            for service in ("order-processor", "order-api")
+            for service in SHIPPED
         ]
 
-    def test_one_that_fails_keeps_the_other(self, bench: Bench) -> None:
+    def test_one_that_fails_keeps_the_others(self, bench: Bench) -> None:
         bench.answers["orderctl deploy order-processor"] = "FAIL"
         assert bench.make("ship").returncode != 0
         assert len(bench.calls("orderctl deploy")) == 1
@@ -145,8 +147,7 @@ class TestShip:
     def test_what_terraform_has_begun_is_followed_to_its_end_and_nothing_starts(self, bench: Bench) -> None:
         assert bench.make("wait-deployments", ENV="feat-login").returncode == 0
         assert bench.calls() == [
-            f"orderctl finish {service} --env feat-login --auto --reason make wait-deployments"
-            for service in ("order-processor", "order-api")
+            f"orderctl finish {service} --env feat-login --auto --reason make wait-deployments" for service in SHIPPED
         ]
 
 

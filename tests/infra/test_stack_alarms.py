@@ -28,6 +28,12 @@ SUPPORTING = {
     "throttles_orders_alarm": (180, 1, 3, "notBreaching"),
     "throttles_inventory_alarm": (180, 1, 3, "notBreaching"),
     "throttles_idempotency_alarm": (180, 1, 3, "notBreaching"),
+    "throttles_events_alarm": (180, 1, 3, "notBreaching"),
+    "notifier_queue_age_alarm": (60, 2, 6, "notBreaching"),
+    "notifier_dead_letters_alarm": (60, 1, 5, "notBreaching"),
+    "notifier_failures_alarm": (180, 1, 3, "notBreaching"),
+    "no_notifier_alarm": (120, 3, 3, "missing"),
+    "change_feed_alarm": (900, 2, 2, "notBreaching"),
     "no_processor_alarm": (120, 3, 3, "missing"),
     "no_orders_alarm": (300, 6, 6, "missing"),
 }
@@ -38,14 +44,21 @@ API = {
 }
 """Seconds of a period, how many of how many periods breach, and how an empty one counts where orders are written."""
 
-SPARSE = {"HTTPCode_Target_5XX_Count", "ReadThrottleEvents", "WriteThrottleEvents"}
+SPARSE = {
+    "ExecutionFailed",
+    "HTTPCode_Target_5XX_Count",
+    "Invocations",
+    "ReadThrottleEvents",
+    "WriteThrottleEvents",
+}
 """Metrics that are reported only when something happens, so that none is zero."""
 COLOURED = {"HealthyHostCount", "RequestCount"}
 """Metrics of one fleet: of two, one is idle and reports nothing."""
 
 QUIET = "no_orders_alarm"
+FEED = "change_feed_alarm"
 
-NAMESPACES = {"AWS/SQS", "AWS/DynamoDB", "AWS/ApplicationELB", "AWS/ECS"}
+NAMESPACES = {"AWS/SQS", "AWS/DynamoDB", "AWS/ApplicationELB", "AWS/ECS", "AWS/EventBridge/Pipes"}
 
 
 def alarms() -> list[Resource]:
@@ -74,10 +87,20 @@ def writes(stack: Stack) -> bool:
 
 class TestAlarms:
     def test_every_stack_has_its_alarms(self) -> None:
-        for kind, expected in (("supporting", SUPPORTING), ("order-api", API), ("order-processor", {})):
+        for kind, expected in (
+            ("supporting", SUPPORTING),
+            ("order-api", API),
+            ("order-processor", {}),
+            ("order-notifier", {}),
+        ):
             for stack in of_kind(kind):
                 found = {alarm.name for alarm in stack.resources("aws_cloudwatch_metric_alarm")}
-                assert found - {QUIET} == expected.keys() - {QUIET}, str(stack)
+                assert found - {QUIET, FEED} == expected.keys() - {QUIET, FEED}, str(stack)
+
+    def test_a_pipe_is_watched_where_there_is_one(self) -> None:
+        for stack in of_kind("supporting"):
+            found = {alarm.name for alarm in stack.resources("aws_cloudwatch_metric_alarm")}
+            assert (FEED in found) is bool(stack.resources("aws_pipes_pipe")) is writes(stack), str(stack)
 
     def test_silence_is_watched_where_orders_never_stop(self) -> None:
         for stack in of_kind("supporting", where=writes):
@@ -130,7 +153,7 @@ class TestAlarms:
                 if alarm.name.startswith("throttles_")
             ]
             assert sorted(map(sorted, watched)) == [
-                [stack.environment.table_prefix + table] for table in ("idempotency", "inventory", "orders")
+                [stack.environment.table_prefix + table] for table in ("events", "idempotency", "inventory", "orders")
             ], str(stack)
 
     def test_operators_find_every_alarm_in_the_runbook(self) -> None:
@@ -142,7 +165,7 @@ class TestAlarms:
             assert name in lines or (name.partition("-")[0] in lines and f"`{name}`" in section), name
 
     def test_silence_is_below_and_all_else_above(self) -> None:
-        silence = {"no_api_alarm", "no_processor_alarm", "no_orders_alarm"}
+        silence = {"no_api_alarm", "no_processor_alarm", "no_orders_alarm", "no_notifier_alarm", FEED}
         for alarm in alarms():
             expected = "LessThanThreshold" if alarm.name in silence else "GreaterThanThreshold"
             assert alarm["comparison_operator"] == expected, str(alarm)
@@ -178,9 +201,13 @@ class TestAlarms:
         assert len(places) == len(set(places))
 
     def test_the_topic_has_its_owner(self) -> None:
-        for subscription in every("aws_sns_topic_subscription"):
+        for stack in of_kind("supporting", where=lambda stack: not stack.environment.is_feature):
+            (subscription,) = [
+                each
+                for each in stack.resources("aws_sns_topic_subscription")
+                if each["topic_arn"] == "${aws_sns_topic.alarm_topic.arn}"
+            ]
             assert subscription["protocol"] == "email", str(subscription)
-            assert subscription["topic_arn"] == "${aws_sns_topic.alarm_topic.arn}", str(subscription)
 
     def test_both_fleets_count(self) -> None:
         for stack in of_kind("order-api"):

@@ -9,7 +9,7 @@ from infra.environments import Architecture, Capacity
 from tests.infra.synthesis import FEATURE, Resource, Stack, every, none, of_kind, stack_of
 
 PROVIDERS = {Capacity.FARGATE: "FARGATE", Capacity.FARGATE_SPOT: "FARGATE_SPOT"}
-SERVICES = ("order-api", "order-processor")
+SERVICES = ("order-api", "order-processor", "order-notifier")
 
 
 def on_instances(stack: Stack) -> bool:
@@ -117,7 +117,8 @@ def test_only_the_chosen_capacity_costs() -> None:
 def test_tasks_are_scaled_between_the_environments_bounds(kind: str) -> None:
     for stack in of_kind(kind, where=lambda stack: stack.region == stack.environment.home):
         environment = stack.environment
-        size = environment.api if kind == "order-api" else environment.processor
+        sizes = {"order-processor": environment.processor, "order-notifier": environment.notifier}
+        size = sizes.get(kind, environment.api)
         scaling = stack.one("aws_appautoscaling_target")
         assert (scaling["min_capacity"], scaling["max_capacity"]) == (size.minimum, size.maximum), str(stack)
         assert stack.one("aws_ecs_service")["desired_count"] == size.minimum, str(stack)
@@ -144,8 +145,9 @@ def test_the_api_is_scaled_by_requests_for_each_target_of_both_fleets() -> None:
         assert all("'RequestCountPerTarget'" in text and "'Sum'" in text for text in counted), str(stack)
 
 
-def test_the_processor_is_scaled_by_the_backlog_of_each_task() -> None:
-    for stack in of_kind("order-processor"):
+@pytest.mark.parametrize(("kind", "output"), [("order-processor", "queue"), ("order-notifier", "changes_queue")])
+def test_a_worker_is_scaled_by_the_backlog_of_each_task(kind: str, output: str) -> None:
+    for stack in of_kind(kind):
         metrics = queries(stack.the("aws_appautoscaling_policy.backlog_scaling"))
         assert metrics["value"]["expression"] == "waiting / tasks", str(stack)
         assert "'ApproximateNumberOfMessagesVisible'" in str(metrics["waiting"]), str(stack)

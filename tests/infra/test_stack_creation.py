@@ -79,6 +79,18 @@ HIDDEN = (
         "ECS takes only target groups that a load balancer uses: "
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/create-application-load-balancer.html",
     ),
+    Hidden(
+        "aws_pipes_pipe", r"aws_iam_role_policy\.changes_pipe_policy", "AWS tests that the role can read the stream"
+    ),
+    Hidden(
+        "aws_pipes_pipe",
+        r"aws_sns_topic_subscription\.changes_subscription",
+        "a topic without a subscription drops what is published",
+    ),
+    Hidden(
+        r"aws_sqs_queue_policy\.changes_queue_policy",
+        "a topic drops what its queue refuses",
+    ),
     Hidden("aws_appautoscaling_target", r"aws_ecs_service\.service", "its target is named by a text"),
     Hidden(
         "aws_lb_listener",
@@ -128,7 +140,6 @@ NAMED = {
     "aws_security_group",
     "aws_sns_topic",
     "aws_sns_topic_policy",
-    "aws_sns_topic_subscription",
     "aws_sqs_queue",
     "aws_sqs_queue_policy",
     "aws_sqs_queue_redrive_allow_policy",

@@ -1,10 +1,10 @@
-"""How a new image takes over: order-api blue and green, order-processor and feature environments by rolling."""
+"""How a new image takes over: order-api blue and green, workers and feature environments by rolling."""
 
 from collections.abc import Callable
 
 import pytest
 
-from infra.alarms import API_ROLLBACK, PROCESSOR_ROLLBACK
+from infra.alarms import API_ROLLBACK, NOTIFIER_ROLLBACK, PROCESSOR_ROLLBACK
 from infra.environments import PROD, Deployment, Strategy
 from tests.infra.synthesis import Resource, Stack, every, none, of_kind, stack_of
 
@@ -137,19 +137,26 @@ def test_groups_take_tasks_by_address_when_they_are_ready() -> None:
         assert check["timeout"] < check["interval"], str(group)
 
 
-def test_the_processor_rolls_with_a_breaker_and_serves_no_traffic() -> None:
-    for service in services("order-processor"):
+@pytest.mark.parametrize("kind", ["order-processor", "order-notifier"])
+def test_a_worker_rolls_with_a_breaker_and_serves_no_traffic(kind: str) -> None:
+    for service in services(kind):
         assert service["deployment_configuration"]["strategy"] == "ROLLING", str(service)
         assert service["deployment_circuit_breaker"] == {"enable": True, "rollback": True}, str(service)
         assert "load_balancer" not in service.body, str(service)
         assert "health_check_grace_period_seconds" not in service.body, str(service)
 
 
-ROLLBACK = {"order-api": API_ROLLBACK, "order-processor": PROCESSOR_ROLLBACK}
+ROLLBACK = {"order-api": API_ROLLBACK, "order-processor": PROCESSOR_ROLLBACK, "order-notifier": NOTIFIER_ROLLBACK}
 ALARMS = {
     "order-api": {"api_errors", "api_latency"},
     "order-processor": {"dead_letters", "failed_handlings", "failures", "payments_refused", "queue_age"},
+    "order-notifier": {"notifier_dead_letters", "notifier_failures", "notifier_queue_age"},
 }
+OF_SUPPORTING = {
+    "order-processor": "processor_rollback_alarm_names",
+    "order-notifier": "notifier_rollback_alarm_names",
+}
+"""The output of the supporting stack that names the alarms of a service."""
 
 
 @pytest.mark.parametrize("kind", ALARMS)
@@ -160,9 +167,9 @@ def test_alarms_roll_back(kind: str) -> None:
         alarms, stack = service["alarms"], service.stack
         assert (alarms["enable"], alarms["rollback"]) == (True, True), str(service)
         names = alarms["alarm_names"]
-        if kind == "order-processor":  # they are another stack's
-            assert names.endswith(".outputs.processor_rollback_alarm_names}"), str(service)
-            names = stack_of(stack.variant, "supporting", stack.region).outputs["processor_rollback_alarm_names"]
+        if output := OF_SUPPORTING.get(kind):
+            assert names.endswith(f".outputs.{output}}}"), str(service)
+            names = stack_of(stack.variant, "supporting", stack.region).outputs[output]
         assert set(names) == expected, str(service)
 
 

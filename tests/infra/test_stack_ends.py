@@ -32,8 +32,10 @@ FREED = {
     "aws_iam_role": "at once",
     "aws_iam_role_policy": "with its role",
     "aws_lb_target_group": "at once, and its rule goes before it",
+    "aws_pipes_pipe": "when the provider has waited for its end: internal/service/pipes/pipe.go",
     "aws_secretsmanager_secret": "at once without a recovery window, and the provider tries again until it is: "
     "internal/service/secretsmanager/secret.go",
+    "aws_sns_topic": "at once",
     "aws_sqs_queue": "after 60 s, which the provider waits for: internal/service/sqs/queue.go",
 }
 """The time at which a removed name is free again, for each type of a feature environment that has a fixed name."""
@@ -47,7 +49,7 @@ def destroyed(stack: Stack) -> dict[str, set[str]]:
     return waits(plan(stack, replace(stack, body={**stack.body, "resource": {}, "output": {}})))
 
 
-@pytest.mark.parametrize("kind", ["order-api", "order-processor"])
+@pytest.mark.parametrize("kind", ["order-api", "order-processor", "order-notifier"])
 def test_the_rules_of_a_group_outlive_its_service(kind: str) -> None:
     """Row 26. Tasks that drain still call DynamoDB, the queue and the payment provider."""
     for stack in of_kind(kind):

@@ -7,7 +7,7 @@ import pytest
 from tests.infra.graph import Graph, needed_by
 from tests.infra.synthesis import Stack, every, of_kind, stacks
 
-SERVICES = ("order-api", "order-processor")
+SERVICES = ("order-api", "order-processor", "order-notifier")
 NETWORK = (
     "aws_vpc",
     "aws_subnet",
@@ -67,7 +67,7 @@ def test_scaling_goes_before_its_service(kind: str) -> None:
 
 
 def test_a_service_has_all_its_policies() -> None:
-    roles = {"order-api": 3, "order-processor": 2}
+    roles = {"order-api": 3, "order-processor": 2, "order-notifier": 2}
     for kind, count in roles.items():
         for stack in of_kind(kind, where=lambda stack: not stack.environment.is_feature):
             needed = needed_by(stack, "aws_ecs_service.service")

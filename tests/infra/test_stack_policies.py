@@ -15,6 +15,8 @@ OPEN = {
         "a key's policy is about that key alone, and somebody must administer it",
         {"data_key", "images_key", "logs_key"},
     ),
+    "TopicsToQueues": ("a key's policy is about that key alone", {"data_key"}),
+    "FindStream": ("a list of streams takes no resource", {"changes_pipe_policy"}),
     "AlarmsToTopic": ("a key's policy is about that key alone", {"data_key"}),
     "Boundary": ("it allows nothing by itself: it caps what the roles' own policies name", {"boundary"}),
     "LogGroups": ("a key's policy is about that key alone", {"logs_key"}),
@@ -25,11 +27,16 @@ OPEN = {
     ),
     "Shell": (
         "the channels of ECS Exec take no resource; off in production",
-        {"order_api_task_policy", "order_processor_task_policy"},
+        {"order_api_task_policy", "order_processor_task_policy", "order_notifier_task_policy"},
     ),
     "SignInToRegistry": (
         "the registry's token has no resource",
-        {"ci_deploy_policy", "order_api_execution_policy", "order_processor_execution_policy"},
+        {
+            "ci_deploy_policy",
+            "order_api_execution_policy",
+            "order_processor_execution_policy",
+            "order_notifier_execution_policy",
+        },
     ),
 }
 """Statements that allow an action by a pattern, or on everything, by their Sid: why, and where they stand."""
@@ -134,7 +141,7 @@ def test_open_statements_of_keys_are_about_one_key() -> None:
     none(
         str(statement)
         for statement in allowed()
-        if statement.sid in {"AccountDecidesByItsPolicies", "AlarmsToTopic", "LogGroups"}
+        if statement.sid in {"AccountDecidesByItsPolicies", "AlarmsToTopic", "LogGroups", "TopicsToQueues"}
         and statement.resource.kind != "aws_kms_key"
     )
 

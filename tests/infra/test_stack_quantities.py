@@ -45,7 +45,8 @@ def test_metrics_of_alarms() -> None:
         )
         fleets = len(api.resources("aws_lb_target_group"))
         silence = any(alarm.name == "no_orders_alarm" for alarm in stack.resources("aws_cloudwatch_metric_alarm"))
-        assert found == q.ALARM_METRICS + q.GREEN_ALARM_METRICS * (fleets - 1) + silence, str(stack)
+        home = q.HOME_ALARM_METRICS * (stack.region == stack.environment.home)
+        assert found == q.ALARM_METRICS + home + q.GREEN_ALARM_METRICS * (fleets - 1) + silence, str(stack)
 
 
 def test_custom_metrics() -> None:
@@ -72,7 +73,7 @@ def test_dashboards() -> None:
 
 def test_policies_that_make_alarms_of_their_own() -> None:
     """AWS makes them for each policy: two that track a metric of a service."""
-    for kind in ("order-api", "order-processor"):
+    for kind in ("order-api", "order-processor", "order-notifier"):
         for stack in of_kind(kind):
             assert len(stack.resources("aws_appautoscaling_policy")) * 2 == q.SCALING_ALARMS, str(stack)
 

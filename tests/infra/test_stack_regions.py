@@ -9,6 +9,7 @@ from tests.infra.synthesis import FAILED_OVER, TWO_REGIONS, every, none, stack_o
 FIRST, SECOND = "eu-central-1", "eu-west-1"
 HOME = {TWO_REGIONS: FIRST, FAILED_OVER: SECOND}
 VARIANTS = pytest.mark.parametrize("variant", HOME)
+WORKERS = pytest.mark.parametrize("kind", ["order-processor", "order-notifier"])
 
 
 def stand_by(variant: str) -> str:
@@ -17,7 +18,7 @@ def stand_by(variant: str) -> str:
 
 @VARIANTS
 def test_each_region_has_every_stack(variant: str) -> None:
-    kinds = {"registry", "supporting", "order-api", "order-processor"}
+    kinds = {"registry", "supporting", "order-api", "order-processor", "order-notifier"}
     found = {(stack.kind, stack.region) for stack in stacks() if stack.variant == variant}
     assert found == {(kind, region) for kind in kinds for region in (FIRST, SECOND)}
 
@@ -44,20 +45,23 @@ def test_without_more_regions_there_are_no_replicas() -> None:
     )
 
 
+@WORKERS
 @VARIANTS
-def test_no_processor_runs_where_nobody_writes(variant: str) -> None:
-    stack = stack_of(variant, "order-processor", stand_by(variant))
+def test_no_worker_runs_where_nobody_writes(variant: str, kind: str) -> None:
+    stack = stack_of(variant, kind, stand_by(variant))
     scaling = stack.one("aws_appautoscaling_target")
     assert stack.one("aws_ecs_service")["desired_count"] == 0
     assert (scaling["min_capacity"], scaling["max_capacity"]) == (0, 0)
 
 
+@WORKERS
 @VARIANTS
-def test_processors_run_where_orders_are_written(variant: str) -> None:
-    stack = stack_of(variant, "order-processor", HOME[variant])
+def test_workers_run_where_orders_are_written(variant: str, kind: str) -> None:
+    size = {"order-processor": PROD.processor, "order-notifier": PROD.notifier}[kind]
+    stack = stack_of(variant, kind, HOME[variant])
     scaling = stack.one("aws_appautoscaling_target")
-    assert stack.one("aws_ecs_service")["desired_count"] == PROD.processor.minimum
-    assert (scaling["min_capacity"], scaling["max_capacity"]) == (PROD.processor.minimum, PROD.processor.maximum)
+    assert stack.one("aws_ecs_service")["desired_count"] == size.minimum
+    assert (scaling["min_capacity"], scaling["max_capacity"]) == (size.minimum, size.maximum)
 
 
 @VARIANTS
@@ -71,7 +75,9 @@ def test_silence_alarms_only_where_orders_are_written(variant: str) -> None:
     for region in (FIRST, SECOND):
         alarms = stack_of(variant, "supporting", region).resources("aws_cloudwatch_metric_alarm")
         silent = {alarm.name for alarm in alarms if alarm["treat_missing_data"] == "missing"}
-        assert silent == ({"no_processor_alarm", "no_orders_alarm"} if region == HOME[variant] else set()), region
+        assert silent == (
+            {"no_processor_alarm", "no_notifier_alarm", "no_orders_alarm"} if region == HOME[variant] else set()
+        ), region
 
 
 @VARIANTS

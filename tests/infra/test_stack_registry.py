@@ -10,7 +10,7 @@ from infra.environments import ENVIRONMENTS
 from tests.infra.containers import containers
 from tests.infra.synthesis import Resource, every, none, of_kind
 
-SERVICES = {"order-api", "order-processor"}
+SERVICES = {"order-api", "order-processor", "order-notifier"}
 MOVABLE = ["live-*", "previous-*"]
 
 

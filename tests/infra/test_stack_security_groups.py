@@ -42,6 +42,7 @@ def test_who_is_let_in() -> None:
         "supporting": {("load_balancer_security_group", port, ANYWHERE) for port in OPEN_TO_ALL},
         "order-api": {("security_group", 8080, "the load balancer")},
         "order-processor": set(),
+        "order-notifier": set(),
     }
     for kind, allowed in expected.items():
         for stack in of_kind(kind, where=lambda stack: stack.kind != "supporting" or not stack.environment.is_feature):
@@ -76,7 +77,7 @@ def test_who_goes_where() -> None:
 def test_without_nat_tasks_go_nowhere_but_to_endpoints() -> None:
     without = [
         stack
-        for kind in ("order-api", "order-processor")
+        for kind in ("order-api", "order-processor", "order-notifier")
         for stack in of_kind(kind, where=lambda stack: stack.environment.egress == "endpoints")
     ]
     for stack in without:

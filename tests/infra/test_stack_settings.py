@@ -4,16 +4,22 @@ import pytest
 
 from infra.environments import Egress
 from order_api.config import ApiSettings
+from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import Settings
 from order_shared.runtime.settings import InvalidConfiguration, load_settings
 from order_shared.runtime.settings import variables as field_variables
 from order_shared.runtime.tracing import is_tracing_enabled
+from order_shared.tables import order_changes, order_queue
 from tests.infra.containers import Container, containers
 from tests.infra.synthesis import REFERENCE, none
 
 PAYMENT_KEY = "ORDER_PAYMENT_API_KEY"
-SETTINGS: dict[str, type[Settings]] = {"order-api": ApiSettings, "order-processor": ProcessorSettings}
+SETTINGS: dict[str, type[Settings]] = {
+    "order-api": ApiSettings,
+    "order-processor": ProcessorSettings,
+    "order-notifier": NotifierSettings,
+}
 SECRET = "what-an-operator-has-put-in"
 LIVE_KEY, TEST_KEY = "sk_live_of_an_operator", "sk_test_of_an_operator"
 
@@ -37,7 +43,7 @@ def payment_key(stage: str) -> dict[str, str]:
 
 def load(container: Container, monkeypatch: pytest.MonkeyPatch, **changes: str) -> Settings:
     with monkeypatch.context() as patch:
-        for name in variables(ApiSettings) | variables(ProcessorSettings):
+        for name in set().union(*map(variables, SETTINGS.values())):
             patch.delenv(name, raising=False)
         for name, value in {**given(container), **changes}.items():
             patch.setenv(name, value)
@@ -61,14 +67,15 @@ def test_there_are_traces_where_the_environment_says_where_to() -> None:
     )
 
 
-def test_the_api_decides_what_is_traced_and_the_processor_follows() -> None:
-    """What has no trace, as a message of an older release, is none of the processor's either."""
+def test_the_api_decides_what_is_traced_and_workers_follow() -> None:
+    """What has no trace, as a message of an older release, is none of a worker's either."""
     samplers = {
         container.service: container.settings["OTEL_TRACES_SAMPLER"]
         for container in containers()
         if container.environment.traces is not None
     }
-    assert samplers == {"order-api": "traceidratio", "order-processor": "parentbased_always_off"}
+    follows = "parentbased_always_off"
+    assert samplers == {"order-api": "traceidratio", "order-processor": follows, "order-notifier": follows}
 
 
 def test_no_setting_is_given_twice() -> None:
@@ -98,6 +105,15 @@ def test_settings_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) 
         if (*actual, settings.open_shards) != (*expected, environment.open_shards):
             faults.append(f"{container}: {actual}, not {expected}")
     none(faults)
+
+
+def test_each_service_uses_the_queue_of_its_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The names follow from the prefix alone: one environment file then fits every service."""
+    for container in containers():
+        prefix, settings = container.environment.table_prefix, load(container, monkeypatch)
+        feeds = container.service == "order-notifier"
+        queue = order_changes(prefix).queue if feeds else order_queue(prefix)
+        assert (settings.queue_name, settings.dlq_name) == (queue.name, queue.dead_letter_name), str(container)
 
 
 def test_new_orders_are_stored_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +197,7 @@ def test_each_setting_has_its_own_secret() -> None:
     expected = {
         "order-api": {"ORDER_CURSOR_SECRETS": "cursor_secrets_arn"},
         "order-processor": {"ORDER_PAYMENT_API_KEY": "payment_api_key_arn"},
+        "order-notifier": {},
     }
     none(
         f"{container}: {container.secrets}"

@@ -34,7 +34,7 @@ ORDER_PROCESSOR = Service(
     name="order-processor", module="order_processor", kind=ServiceKind.WORKER, port=8081, local_port=8081
 )
 ORDER_NOTIFIER = Service(
-    name="order-notifier", module="order_notifier", kind=ServiceKind.WORKER, port=8082, local_port=8082
+    name="order-notifier", module="order_notifier", kind=ServiceKind.WORKER, port=8082, local_port=8084
 )
 
 SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_NOTIFIER)

@@ -79,10 +79,23 @@ def processors(count: int, *, handled: float = 0.0) -> dict[str, Series]:
     }
 
 
+def notifiers(count: int, *, handled: float = 0.0) -> dict[str, Series]:
+    """Return what notifiers report in their log lines."""
+    return {
+        "ChangesHandled": reports(handled / count, count),
+        "FailedChanges": reports(0.0, count),
+    }
+
+
 NORMAL = Scenario(
     "a normal day",
     {
         **processors(4, handled=3000.0),
+        **notifiers(2, handled=6000.0),
+        "ApproximateAgeOfOldestMessage/changes": always(2.0),
+        "ApproximateNumberOfMessagesVisible/changes_dead": always(0.0),
+        "Invocations": always(600.0),
+        "ExecutionFailed": always(0.0),
         "ApproximateAgeOfOldestMessage/work": always(2.0),
         "ApproximateNumberOfMessagesNotVisible/work": always(200.0),
         "ApproximateNumberOfMessagesVisible/dead": always(0.0),
@@ -96,6 +109,11 @@ QUIET_NIGHT = Scenario(
     "a quiet night",
     {
         **processors(1),
+        **notifiers(1),
+        "ApproximateAgeOfOldestMessage/changes": always(0.0),
+        "ApproximateNumberOfMessagesVisible/changes_dead": always(0.0),
+        # The pipe passes on the change of each order a minute later, and reports nothing otherwise.
+        "Invocations": lambda minute: () if minute % 15 != 1 else (2.0,),
         "ApproximateAgeOfOldestMessage/work": always(0.0),
         "ApproximateNumberOfMessagesNotVisible/work": always(0.0),
         "ApproximateNumberOfMessagesVisible/dead": always(0.0),
@@ -113,6 +131,7 @@ SCALE_IN = NORMAL.but(
     "a scale-in",
     OldestOpenSeconds=since(BEGIN, reports(5.0), reports(5.0, 4)),
     OrdersParked=since(BEGIN, reports(0.0), reports(0.0, 4)),
+    ChangesHandled=since(BEGIN, reports(3000.0), reports(3000.0, 2)),
     HealthyHostCount__blue=since(BEGIN, always(1.0), always(4.0)),
     CPUUtilization=since(BEGIN, always(40.0), always(*[30.0] * 4)),
 )
@@ -133,6 +152,8 @@ FIRST_START = Scenario(
         "ApproximateAgeOfOldestMessage/work": always(0.0),
         "ApproximateNumberOfMessagesNotVisible/work": always(0.0),
         "ApproximateNumberOfMessagesVisible/dead": always(0.0),
+        "ApproximateAgeOfOldestMessage/changes": always(0.0),
+        "ApproximateNumberOfMessagesVisible/changes_dead": always(0.0),
         # The tasks run, and are healthy a moment later.
         "CPUUtilization": since(BEGIN, always(30.0, 30.0)),
         "HealthyHostCount/blue": since(BEGIN + 1, always(2.0), lambda minute: (0.0,) if minute == BEGIN else ()),
@@ -140,6 +161,7 @@ FIRST_START = Scenario(
 )
 ROLLING_DEPLOYMENT = NORMAL.but(
     "a rolling deployment",
+    ChangesHandled=since(BEGIN, reports(3000.0, offset=40.0), reports(3000.0, 2)),
     OldestOpenSeconds=DEPLOYMENT.series["OldestOpenSeconds"],
     OrdersParked=DEPLOYMENT.series["OrdersParked"],
 )
@@ -176,6 +198,25 @@ FAULTS: Mapping[str, tuple[Scenario, ...]] = {
     "throttles_orders": (fault("an index is throttled", WriteThrottleEvents__orders__open_orders=always(20.0)),),
     "throttles_inventory": (fault("reads are throttled", ReadThrottleEvents__inventory=always(20.0)),),
     "throttles_idempotency": (fault("writes are throttled", WriteThrottleEvents__idempotency=always(20.0)),),
+    "throttles_events": (fault("the head of a log is throttled", WriteThrottleEvents__events=always(20.0)),),
+    "notifier_queue_age": (
+        fault(
+            "no change is taken",
+            ApproximateAgeOfOldestMessage__changes=lambda minute: (60.0 * (minute - BEGIN + 1),),
+        ),
+    ),
+    "notifier_dead_letters": (
+        fault("one change that cannot be handled", ApproximateNumberOfMessagesVisible__changes_dead=always(1.0)),
+    ),
+    "notifier_failures": (
+        fault("one change in ten fails", ChangesHandled=reports(100.0, 2), FailedChanges=reports(10.0, 2)),
+    ),
+    "no_notifier": (fault("notifiers end", ChangesHandled=always(), FailedChanges=always()),),
+    "change_feed": (
+        fault("the pipe is stopped", Invocations=always(), ExecutionFailed=always()),
+        fault("the pipe fails every time", Invocations=always(20.0), ExecutionFailed=always(20.0)),
+        fault("the pipe fails every time and counts no invocations", Invocations=always(), ExecutionFailed=always(9.0)),
+    ),
     "api_errors": (
         fault("5 % of the answers are 5xx", HTTPCode_Target_5XX_Count__blue=always(150.0)),
         fault(

@@ -39,7 +39,8 @@ def series_of(metric: Mapping[str, Any]) -> str:
     if "TargetGroup" in dimensions:
         (which,) = re.findall(r"aws_lb_target_group\.(\w+)_target_group", dimensions["TargetGroup"])
     elif "QueueName" in dimensions:
-        which = "dead" if dimensions["QueueName"].endswith("-dead") else "work"
+        dead, changes = dimensions["QueueName"].endswith("-dead"), "-order-changes" in dimensions["QueueName"]
+        which = ("changes_dead" if dead else "changes") if changes else ("dead" if dead else "work")
     elif "TableName" in dimensions:
         index = dimensions.get("GlobalSecondaryIndexName")
         which = dimensions["TableName"].rpartition("-")[2] + (f"/{index}" if index else "")
