@@ -20,6 +20,7 @@ from order_shared.storage import idempotency_records as claims
 from order_shared.storage import inventory as inventory_repository
 from order_shared.storage import orders as order_repository
 from order_shared.storage import tenant_orders as tenant_order_repository
+from order_shared.storage.event_log import append as event_log_append
 
 DYNAMO_CALLS = {
     "get": "GetItem",
@@ -46,11 +47,19 @@ REPOSITORIES: Mapping[str, type] = {
     "orders": order_repository.DynamoOrderRepository,
     "inventory": inventory_repository.DynamoInventoryRepository,
     "tenant_orders": tenant_order_repository.DynamoTenantOrders,
+    "event_writer": event_log_append.DynamoEventLogWriter,
+    "log": event_log_append.DynamoEventLogWriter,
 }
 """By the name that services give to what they hold: `self._orders`, `work.orders`."""
 QUEUE = "queue"
 
-MODULES: tuple[ModuleType, ...] = (order_repository, inventory_repository, tenant_order_repository, claims)
+MODULES: tuple[ModuleType, ...] = (
+    order_repository,
+    inventory_repository,
+    tenant_order_repository,
+    event_log_append,
+    claims,
+)
 
 
 @dataclass(frozen=True)

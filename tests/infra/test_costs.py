@@ -30,6 +30,7 @@ from infra.environments import (
 )
 from infra.operate.__main__ import app
 from infra.prices import Prices
+from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
 from order_processor.sweeper import REPORT_EVERY
 from order_shared.storage.outbox import KeyRotation, parked_rotation, sweep_rotation
@@ -53,8 +54,8 @@ class TestByHand:
 
     def test_tasks(self) -> None:
         parts = quantities(replace(PROD, api=ServiceSize(cpu=1024, memory=4096, minimum=3), processor=ServiceSize()))
-        assert parts["Tasks, Fargate: vCPU"] == 730 * (3 * 1 + 1 * 0.5)
-        assert parts["Tasks, Fargate: memory"] == 730 * (3 * 4 + 1 * 1)
+        assert parts["Tasks, Fargate: vCPU"] == 730 * (3 * 1 + 1 * 0.5 + 2 * 0.5)
+        assert parts["Tasks, Fargate: memory"] == 730 * (3 * 4 + 1 * 1 + 2 * 1)
 
     @pytest.mark.parametrize(
         ("capacity", "architecture", "hour"),
@@ -86,7 +87,7 @@ class TestByHand:
 
     def test_a_feature_environment_takes_a_share_of_its_hosts_instances(self) -> None:
         feature = replace(FEATURE, capacity=Capacity.EC2)
-        assert quantities(feature)["Instances: m7g.large"] == pytest.approx(730 * 0.5 / 0.9)
+        assert quantities(feature)["Instances: m7g.large"] == pytest.approx(730 * 0.75 / 0.9)
 
     def test_an_instance_without_a_price_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"m9z\.large.*infra/prices\.py"):
@@ -124,8 +125,8 @@ class TestByHand:
         ("insights", "usd"),
         [
             (Insights.DISABLED, 0.0),
-            (Insights.ENABLED, (8 + 2 * 17) * 0.30),
-            (Insights.ENHANCED, (23 + 5 * 157) * 0.07),
+            (Insights.ENABLED, (8 + 3 * 17) * 0.30),
+            (Insights.ENHANCED, (23 + 7 * 157) * 0.07),
         ],
     )
     def test_insights(self, insights: Insights, usd: float) -> None:
@@ -148,18 +149,18 @@ class TestByHand:
 class TestTables:
     def test_provisioned_capacity_at_rest_is_its_minimum_in_each_table_and_index(self) -> None:
         parts = quantities(replace(PROD, billing=Provisioned(minimum=10)))
-        assert parts["DynamoDB: write capacity"] == 730 * 9 * 10
-        assert parts["DynamoDB: read capacity"] == 730 * 9 * 10
-        assert parts["DynamoDB: alarms of its scaling"] == 9 * 8
+        assert parts["DynamoDB: write capacity"] == 730 * 10 * 10
+        assert parts["DynamoDB: read capacity"] == 730 * 10 * 10
+        assert parts["DynamoDB: alarms of its scaling"] == 10 * 8
 
     def test_provisioned_capacity_follows_the_load(self) -> None:
         parts = quantities(replace(PROD, billing=Provisioned(utilization=50)), Load.steady(10))
-        units = 2 * 10 * (4 + 2 + 1 + 2 + 6 + 2) + 3 * 5  # of three that orders do not write, the minimum
+        units = 2 * 10 * (4 + 2 + 1 + 2 + 6 + 2 + 3) + 3 * 5  # of three that orders do not write, the minimum
         assert parts["DynamoDB: write capacity"] == 730 * units
 
     def test_provisioned_capacity_ends_at_its_maximum(self) -> None:
         parts = quantities(replace(PROD, billing=Provisioned(maximum=50)), Load.steady(1000))
-        assert parts["DynamoDB: write capacity"] == 730 * (6 * 50 + 3 * 5)
+        assert parts["DynamoDB: write capacity"] == 730 * (7 * 50 + 3 * 5)
 
     def test_sweeps_are_read_at_rest(self) -> None:
         parts = quantities(replace(PROD, processor=ServiceSize(minimum=2)))
@@ -183,10 +184,11 @@ class TestRegions:
             assert two[name] == 2 * one[name]
         assert two["Route 53 zone"] == 1
 
-    def test_only_home_runs_processors(self) -> None:
+    def test_only_home_runs_workers(self) -> None:
         one, two = quantities(PROD), quantities(self.WIDE)
         assert two["Tasks, Fargate: vCPU"] - one["Tasks, Fargate: vCPU"] == 730 * PROD.api.minimum * 0.5
         assert two["Queue: requests"] == one["Queue: requests"]
+        assert two["Events: queue requests"] == one["Events: queue requests"]
 
     def test_replicas_are_written_and_stored_but_not_read(self) -> None:
         load = Load(orders=1e6)
@@ -194,10 +196,15 @@ class TestRegions:
         assert two["DynamoDB: writes"] == 2 * one["DynamoDB: writes"]
         assert two["DynamoDB: stored"] == 2 * one["DynamoDB: stored"]
         assert two["DynamoDB: reads"] == one["DynamoDB: reads"]
+        assert two["Events: writes"] == 2 * one["Events: writes"]
+        assert two["Events: stored"] == 2 * one["Events: stored"]
+        assert two["Events: reads"] == one["Events: reads"]
 
     def test_orders_are_served_at_home_only(self) -> None:
         one, two = quantities(PROD, Load(orders=1e6)), quantities(self.WIDE, Load(orders=1e6))
         assert two["Load balancer: units"] == one["Load balancer: units"]
+        assert two["Events: pipe"] == one["Events: pipe"] == 2
+        assert two["Events: topic"] == one["Events: topic"] == 2
         assert two["WAF: requests"] == one["WAF: requests"]
 
 
@@ -208,6 +215,7 @@ def test_a_feature_environment_has_only_what_is_its_own() -> None:
         "NAT gateways: data",
         "DynamoDB: reads",
         "Queue: requests",
+        "Events: queue requests",
         "Alarms",
         "Custom metrics",
         "Logs: written",
@@ -216,7 +224,7 @@ def test_a_feature_environment_has_only_what_is_its_own() -> None:
     }
 
 
-@pytest.mark.parametrize(("choice", "metrics"), [(Insights.ENABLED, 2 * 17), (Insights.ENHANCED, 2 * 157)])
+@pytest.mark.parametrize(("choice", "metrics"), [(Insights.ENABLED, 3 * 17), (Insights.ENHANCED, 3 * 157)])
 def test_a_feature_environment_pays_insights_of_its_services_only(choice: Insights, metrics: int) -> None:
     assert quantities(replace(FEATURE, insights=choice))["Container Insights"] == metrics
 
@@ -265,6 +273,10 @@ class TestOrders:
         assert added["DynamoDB: stored"] == pytest.approx(cost.storage_month)
         sweeps = self.KIND.index_queries * 0.5 * PRICES.million_read_units
         assert added["DynamoDB: reads"] == pytest.approx(cost.reads - sweeps)
+
+    def test_a_notifier_at_rest_polls_as_its_settings_say(self) -> None:
+        fields = NotifierSettings.model_fields
+        assert 3600 * fields["pollers"].default / fields["receive_wait_seconds"].default == q.CHANGE_POLLS_PER_HOUR
 
     def test_a_processor_at_rest_is_as_busy_as_its_settings_say(self) -> None:
         fields = ProcessorSettings.model_fields

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from order_operations.deployments.service_ref import API, PROCESSOR, SERVICES, ServiceRef
-from order_shared.tables import OPERATIONS, order_queue
+from order_operations.deployments.service_ref import API, SERVICES, ServiceRef
+from order_shared.tables import OPERATIONS
 from tests.infra.policies import Statement, statements_of
 from tests.infra.synthesis import FEATURE, REFERENCE, Stack, none, of_kind, stack_of
 from tests.integration.deploy_desk import FIRST, SECOND, Desk, ground
@@ -31,7 +31,7 @@ Request = tuple[Call, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def requests(tmp_path_factory: pytest.TempPathFactory) -> list[Request]:
-    """Of every verb on both services, with good ends and bad ones."""
+    """Of every verb on every service, with good ends and bad ones."""
     with ground(tmp_path_factory.mktemp("deployments")) as opened, opened.desk() as desk:
         for service in SERVICES:
             assert desk.deploy(SECOND, service=service).exit_code == 0
@@ -114,8 +114,9 @@ def test_its_services_are_allowed(environment: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_its_dead_letters_may_be_counted(environment: str) -> None:
-    queue = order_queue(ServiceRef(environment=environment, kind=PROCESSOR).table_prefix).dead_letter_name
+@pytest.mark.parametrize("kind", SERVICES)
+def test_its_dead_letters_may_be_counted(environment: str, kind: str) -> None:
+    queue = ServiceRef(environment=environment, kind=kind).queue.dead_letter_name
     assert _covers(environment, "sqs:GetQueueAttributes", queue)
 
 
@@ -181,8 +182,9 @@ def test_the_repositories_let_exactly_these_tags_be_moved() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_locks_and_letters_are_where_they_are_looked_for(environment: str) -> None:
-    prefix = ServiceRef(environment=environment, kind=PROCESSOR).table_prefix
+@pytest.mark.parametrize("kind", SERVICES)
+def test_locks_and_letters_are_where_they_are_looked_for(environment: str, kind: str) -> None:
+    ref = ServiceRef(environment=environment, kind=kind)
     supporting = stack_of(environment, "supporting")
-    assert prefix + OPERATIONS.name in {each["name"] for each in supporting.resources("aws_dynamodb_table")}
-    assert order_queue(prefix).dead_letter_name in {each["name"] for each in supporting.resources("aws_sqs_queue")}
+    assert ref.table_prefix + OPERATIONS.name in {each["name"] for each in supporting.resources("aws_dynamodb_table")}
+    assert ref.queue.dead_letter_name in {each["name"] for each in supporting.resources("aws_sqs_queue")}

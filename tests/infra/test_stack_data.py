@@ -1,11 +1,23 @@
 """Tables and queues are those of `order_shared.tables`, as every environment is to keep them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
+
 from infra.environments import OnDemand, Provisioned
-from order_shared.tables import INVENTORY, OPERATIONS, TABLES, Index, Key, Table, order_queue
+from order_shared.tables import (
+    INVENTORY,
+    OPERATIONS,
+    TABLES,
+    Index,
+    Key,
+    Queue,
+    Table,
+    order_changes,
+    order_queue,
+)
 from tests.infra.synthesis import Resource, Stack, every, none, of_kind
 
 RECOVERY_DAYS = 35  # DynamoDB's maximum
@@ -142,27 +154,33 @@ def test_autoscaling_and_terraform_do_not_fight() -> None:
                 assert (each["read_capacity"], each["write_capacity"]) == (billing.minimum,) * 2, str(table)
 
 
-def test_queues_are_the_shared_ones() -> None:
+QUEUES: dict[str, Callable[[str], Queue]] = {"": order_queue, "changes_": lambda prefix: order_changes(prefix).queue}
+"""The queues by what the names of their resources begin with."""
+
+
+@pytest.mark.parametrize("label", QUEUES)
+def test_queues_are_the_shared_ones(label: str) -> None:
     for stack in of_kind("supporting"):
-        shared = order_queue(stack.environment.table_prefix)
-        work, dead = stack.the("aws_sqs_queue.queue"), stack.the("aws_sqs_queue.dead_letter_queue")
-        assert len(stack.resources("aws_sqs_queue")) == 2, str(stack)
+        shared = QUEUES[label](stack.environment.table_prefix)
+        work, dead = (stack.the(f"aws_sqs_queue.{label}{name}") for name in ("queue", "dead_letter_queue"))
+        assert len(stack.resources("aws_sqs_queue")) == 2 * len(QUEUES), str(stack)
         assert (work["name"], dead["name"]) == (shared.name, shared.dead_letter_name), str(stack)
         for queue in (work, dead):
             assert queue["message_retention_seconds"] == shared.retention_seconds, str(queue)
             assert not queue.get("fifo_queue"), str(queue)
         assert json.loads(work["redrive_policy"]) == {
-            "deadLetterTargetArn": "${aws_sqs_queue.dead_letter_queue.arn}",
+            "deadLetterTargetArn": f"${{{dead.address}.arn}}",
             "maxReceiveCount": shared.max_receive_count,
         }, str(work)
 
 
 def test_only_the_work_queue_redrives_to_dead_letters() -> None:
     for policy in every("aws_sqs_queue_redrive_allow_policy"):
-        assert policy["queue_url"] == "${aws_sqs_queue.dead_letter_queue.url}", str(policy)
+        label = policy.name.removesuffix("dead_letter_queue_sources")
+        assert policy["queue_url"] == f"${{aws_sqs_queue.{label}dead_letter_queue.url}}", str(policy)
         assert json.loads(policy["redrive_allow_policy"]) == {
             "redrivePermission": "byQueue",
-            "sourceQueueArns": ["${aws_sqs_queue.queue.arn}"],
+            "sourceQueueArns": [f"${{aws_sqs_queue.{label}queue.arn}}"],
         }, str(policy)
 
 

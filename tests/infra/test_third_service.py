@@ -1,4 +1,4 @@
-"""A third service is its folder, one row in the table of services, and three other files. Everything else follows.
+"""A further service is its folder, one row in the table of services, and three other files. Everything else follows.
 
 The test adds a trivial worker to a copy of the sources.
 """
@@ -31,8 +31,8 @@ COPIED = (".github", "devtools", "infra", "observability", "shared/src", "Makefi
 LEFT_OUT = (".venv", "__pycache__", "*.egg-info")
 
 ROW = """
-ORDER_PING = Service(name="order-ping", module="order_ping", kind=ServiceKind.WORKER, port=8082, local_port=8084)
-SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_PING)
+ORDER_PING = Service(name="order-ping", module="order_ping", kind=ServiceKind.WORKER, port=8083, local_port=8085)
+SERVICES = (ORDER_API, ORDER_PROCESSOR, ORDER_NOTIFIER, ORDER_PING)
 """
 
 STACK = '''
@@ -111,7 +111,7 @@ class Copy:
         worker.parent.mkdir(parents=True)
         worker.write_text(WORKER, encoding="utf-8")
         (self.root / "infra/services/order_ping.py").write_text(STACK, encoding="utf-8")
-        self._replace(TABLE, r"SERVICES = \(ORDER_API, ORDER_PROCESSOR\)\n", ROW)
+        self._replace(TABLE, r"SERVICES = \(ORDER_API, ORDER_PROCESSOR, ORDER_NOTIFIER\)\n", ROW)
         self._replace("pyproject.toml", r'(?<!containers = \[)"order_processor"', f'"order_processor", "{MODULE}"')
         self._replace("pyproject.toml", r"\| order_processor \|", f"| order_processor | {MODULE} |")
         devstack = "devtools/devstack/pyproject.toml"
@@ -180,7 +180,9 @@ def test_it_is_on_the_dashboard(supporting: dict[str, Resources]) -> None:
 
 def test_it_has_a_stack_of_its_own(copy: Copy) -> None:
     stacks = copy.synthesize("services")
-    assert stacks.keys() == {f"{name}-eu-central-1" for name in ("order-api", "order-processor", "order-ping")}
+    assert stacks.keys() == {
+        f"{name}-eu-central-1" for name in ("order-api", "order-processor", "order-notifier", "order-ping")
+    }
     (service,) = stacks["order-ping-eu-central-1"]["aws_ecs_service"].values()
     assert service["name"] == "order-ping"
     (task,) = stacks["order-ping-eu-central-1"]["aws_ecs_task_definition"].values()
@@ -190,9 +192,14 @@ def test_it_has_a_stack_of_its_own(copy: Copy) -> None:
 
 def test_operators_deploy_it_before_what_writes_its_messages(copy: Copy) -> None:
     python = Path(sys.executable)
-    assert copy.run(python, "-m", "order_shared.naming").split() == ["order-processor", "order-ping", "order-api"]
+    assert copy.run(python, "-m", "order_shared.naming").split() == [
+        "order-processor",
+        "order-notifier",
+        "order-ping",
+        "order-api",
+    ]
     names = copy.run(python, "-c", "from order_operations.deployments.service_ref import SERVICES; print(*SERVICES)")
-    assert names.split() == ["order-api", "order-processor", "order-ping"]
+    assert names.split() == ["order-api", "order-processor", "order-notifier", "order-ping"]
 
 
 def test_beside_its_folder_and_its_row_three_files_are_written_by_hand(copy: Copy) -> None:
@@ -205,13 +212,13 @@ def test_beside_its_folder_and_its_row_three_files_are_written_by_hand(copy: Cop
 
 def test_it_starts_in_the_local_stack(copy: Copy, tmp_path: Path) -> None:
     answers = json.loads(copy.run(Path(sys.executable), "-c", LOCAL_STACK, str(tmp_path)))
-    assert answers == {"order-api": 200, "order-processor": 200, NAME: 200}
+    assert answers == {"order-api": 200, "order-processor": 200, "order-notifier": 200, NAME: 200}
 
 
 def test_it_starts_in_containers(copy: Copy) -> None:
     services = yaml.safe_load(copy.read("compose.yaml"))["services"]
     assert services[NAME]["command"][-3:] == [NAME, "shared/src", f"{FOLDER}/src"]
-    assert services[NAME]["ports"] == ["127.0.0.1:8084:8082"]
+    assert services[NAME]["ports"] == ["127.0.0.1:8085:8083"]
     assert services[NAME]["depends_on"] == services["order-processor"]["depends_on"]
     assert services["prometheus"]["depends_on"][NAME] == {"condition": "service_healthy"}
     assert f"./{FOLDER}/src:/src/{FOLDER}/src:ro" in services[NAME]["volumes"]
@@ -220,7 +227,7 @@ def test_it_starts_in_containers(copy: Copy) -> None:
 
 def test_prometheus_asks_it_and_the_dashboard_of_deployments_shows_every_job(copy: Copy) -> None:
     jobs = yaml.safe_load(copy.read("observability/prometheus/prometheus.yml"))["scrape_configs"]
-    assert {"job_name": NAME, "static_configs": [{"targets": [f"{NAME}:8082"]}]} in jobs
+    assert {"job_name": NAME, "static_configs": [{"targets": [f"{NAME}:8083"]}]} in jobs
     panels = json.loads(copy.read("observability/grafana/dashboards/deployment.json"))["panels"]
     shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
     assert "sum by (job) (up)" in shown
@@ -231,10 +238,10 @@ def test_ci_scans_its_image_and_ships_it_before_the_api(copy: Copy) -> None:
     assert NAME in check["jobs"]["images"]["strategy"]["matrix"]["service"]
     steps = yaml.safe_load(copy.read(".github/workflows/environment.yml"))["jobs"]["images"]["steps"]
     ships = [step["env"]["SERVICES"] for step in steps if step.get("run") == "make ship"]
-    assert ships == ["order-processor", NAME, "order-api"]
+    assert ships == ["order-processor", "order-notifier", NAME, "order-api"]
 
 
 def test_make_builds_it(copy: Copy) -> None:
     command = ["make", "--just-print", "images", f"PYTHON={sys.executable}"]
     printed = subprocess.run(command, cwd=copy.root, capture_output=True, text=True, check=True).stdout
-    assert re.search(rf"for service in order-processor {NAME} order-api;", printed)
+    assert re.search(rf"for service in order-processor order-notifier {NAME} order-api;", printed)

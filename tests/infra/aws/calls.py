@@ -151,6 +151,7 @@ CALLS = {
             "load_balancing_algorithm_type": "",
         },
     ),
+    "aws_pipes_pipe": Call("pipes", "CreatePipe"),
     "aws_secretsmanager_secret": Call("secretsmanager", "CreateSecret", {"recovery_window_in_days": ""}),
     "aws_wafv2_web_acl": Call("wafv2", "CreateWebACL", {"rule_json": "Rules"}),
     "aws_wafv2_web_acl_logging_configuration": Call(

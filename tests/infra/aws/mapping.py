@@ -38,6 +38,7 @@ TYPES = {
     "aws_lb_listener_rule": "AWS::ElasticLoadBalancingV2::ListenerRule",
     "aws_lb_target_group": "AWS::ElasticLoadBalancingV2::TargetGroup",
     "aws_nat_gateway": "AWS::EC2::NatGateway",
+    "aws_pipes_pipe": "AWS::Pipes::Pipe",
     "aws_route": "AWS::EC2::Route",
     "aws_route53_record": "AWS::Route53::RecordSet",
     "aws_route_table": "AWS::EC2::RouteTable",

@@ -87,6 +87,10 @@ REPLACING: dict[str, tuple[tuple[str, ...], str]] = {
     "aws_lb_listener_rule": (("listener_arn",), RULE),
     "aws_lb_target_group": (("name", "port", "protocol", "target_type", "vpc_id"), TARGETS),
     "aws_nat_gateway": (("allocation_id", "subnet_id"), NAT),
+    "aws_pipes_pipe": (
+        ("name", "source", "source_parameters.dynamodb_stream_parameters.starting_position"),
+        CREATE_ONLY,
+    ),
     "aws_route": (("destination_cidr_block", "route_table_id"), CREATE_ONLY),
     "aws_route53_record": (("name", "zone_id"), RECORD),
     "aws_route_table": (("vpc_id",), CREATE_ONLY),

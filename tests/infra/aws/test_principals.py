@@ -50,6 +50,15 @@ DOCUMENTED = {
         "ArnLike",
         "kms:EncryptionContext:aws:logs:arn",
     ),
+    ("pipes.amazonaws.com", "aws_iam_role"): Documented(
+        f"{DOCS}/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html", *ACCOUNT
+    ),
+    ("sns.amazonaws.com", "aws_kms_key"): Documented(
+        f"{DOCS}/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html"
+    ),
+    ("sns.amazonaws.com", "aws_sqs_queue_policy"): Documented(
+        f"{DOCS}/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html", "ArnEquals", "aws:SourceArn"
+    ),
     ("vpc-flow-logs.amazonaws.com", "aws_iam_role"): Documented(
         f"{DOCS}/vpc/latest/userguide/flow-logs-iam-role.html", *ACCOUNT
     ),
