@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from devstack.address import PartSettings
 from devstack.commands.local import SeedSettings
 from order_api.config import ApiSettings
+from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
 from order_shared.runtime.config import PaymentSettings, Settings
 from order_shared.runtime.settings import ProgramSettings, describe, example, variables
@@ -22,8 +23,9 @@ PROGRAMS: Mapping[type[ProgramSettings], str] = {
     Settings: "Every service, and the commands of `orderctl` on storage and queues",
     ApiSettings: "order-api, in addition",
     ProcessorSettings: "order-processor, in addition",
+    NotifierSettings: "order-notifier, in addition",
     PaymentSettings: "order-processor and `orderctl payments`, in addition",
-    TracingSettings: "Traces of both services (OpenTelemetry)",
+    TracingSettings: "Traces of all services (OpenTelemetry)",
     ApiAccess: "`orderctl orders`, as a customer",
     DeploySettings: "`orderctl deploy` and the other deployment commands, and `orderctl env`",
     SeedSettings: "`orderctl local seed`",

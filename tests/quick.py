@@ -20,6 +20,7 @@ TESTS = {
     "shared/": ["tests/unit/shared"],
     "services/order-api/": ["tests/unit/api"],
     "services/order-processor/": ["tests/unit/processor", "tests/simulation/test_campaign.py"],
+    "services/order-notifier/": ["tests/unit/notifier"],
     "operations/": ["tests/unit/operations"],
     "clients/python/": ["tests/unit/client"],
     "cli/": ["tests/unit/cli"],

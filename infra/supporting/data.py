@@ -170,8 +170,8 @@ class Data:
         if self._is_home:
             self._alarms.make(
                 CHANGE_FEED,
-                # A pipe that fails every time passes on nothing either.
-                "IF(accepted > 0, IF(FILL(invoked, 0) > FILL(failed, 0), 1, 0), 1)",
+                # A pipe that fails most of the time repeats one batch, and passes on nothing after it.
+                "IF(accepted > 0, IF(FILL(invoked, 0) > 2 * FILL(failed, 0), 1, 0), 1)",
                 {
                     "accepted": self._logged("AcceptMilliseconds", "SampleCount"),
                     "invoked": pipe_metric(feed.pipe, "Invocations"),

@@ -32,7 +32,11 @@ def processor() -> Dashboard:
                         unit="s",
                         bad_from=300,
                     ),
-                    figure("Messages in flight", "Received and not yet settled.", "sum(order_messages_in_flight)"),
+                    figure(
+                        "Messages in flight",
+                        "Received and not yet settled.",
+                        'sum(order_messages_in_flight{job!="order-notifier"})',
+                    ),
                     figure("Parked orders", "OrderParked fires at 1.", "order:parked:max", bad_from=1),
                     figure(
                         "Time since the last outbox report",
@@ -49,13 +53,17 @@ def processor() -> Dashboard:
                     graph(
                         "Messages by outcome",
                         "`retried` is delivered again later. `lease_lost`: another processor may have the message.",
-                        {"{{outcome}}": "sum by (outcome) (rate(order_messages_total[$__rate_interval]))"},
+                        {
+                            "{{outcome}}": 'sum by (outcome) (rate(order_messages_total{job!="order-notifier"}[$__rate_interval]))'
+                        },
                         unit="ops",
                     ),
                     graph(
                         "Failed handlings by reason",
                         "Each message is delivered again, or its order is resent. `crashed` is an unexpected error.",
-                        {"{{reason}}": "sum by (reason) (rate(order_message_retries_total[$__rate_interval]))"},
+                        {
+                            "{{reason}}": 'sum by (reason) (rate(order_message_retries_total{job!="order-notifier"}[$__rate_interval]))'
+                        },
                         unit="ops",
                     ),
                     graph(
@@ -90,8 +98,8 @@ def processor() -> Dashboard:
                         "Heartbeats",
                         "Each extends the visibility timeout of one message, so that SQS does not deliver it again.",
                         {
-                            "sent": "sum(rate(order_heartbeats_total[$__rate_interval]))",
-                            "failed": "sum(rate(order_heartbeat_failures_total[$__rate_interval]))",
+                            "sent": 'sum(rate(order_heartbeats_total{job!="order-notifier"}[$__rate_interval]))',
+                            "failed": 'sum(rate(order_heartbeat_failures_total{job!="order-notifier"}[$__rate_interval]))',
                         },
                         unit="ops",
                     ),
@@ -125,8 +133,12 @@ def processor() -> Dashboard:
 
 
 def _quantile(share: float, histogram: str) -> str:
-    return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket[$__rate_interval])))"
+    buckets = f'{histogram}_bucket{{job!="order-notifier"}}'
+    return f"histogram_quantile({share}, sum by (le) (rate({buckets}[$__rate_interval])))"
 
 
 def _mean(histogram: str) -> str:
-    return f"sum(rate({histogram}_sum[$__rate_interval])) / sum(rate({histogram}_count[$__rate_interval]))"
+    total, count = (
+        f'sum(rate({histogram}_{part}{{job!="order-notifier"}}[$__rate_interval]))' for part in ("sum", "count")
+    )
+    return f"{total} / {count}"

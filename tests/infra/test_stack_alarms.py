@@ -257,6 +257,7 @@ class TestLogMetrics:
 def logged(*folders: str) -> dict[str, set[str]]:
     """Return the fields that every log call of an event has, by the name of the event."""
     found: dict[str, set[str]] = {}
+    named: set[str] = set()
     for path in (path for folder in folders for path in (ROOT / folder).rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
@@ -264,7 +265,17 @@ def logged(*folders: str) -> dict[str, set[str]]:
                 event = ast.literal_eval(node.args[0])
                 fields = {str(keyword.arg) for keyword in node.keywords}
                 found[event] = found.get(event, fields) & fields
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "HandlingReport":
+                named |= {ast.literal_eval(key) for key in fields_named_in(node)}
+    found["handlings"] = found.get("handlings", set()) | named
     return found
+
+
+def fields_named_in(report: ast.Call) -> Iterator[ast.expr]:
+    """Yield the names of the fields that a report of handlings has besides its own."""
+    for keyword in report.keywords:
+        if keyword.arg == "named" and isinstance(keyword.value, ast.Dict):
+            yield from (key for key in keyword.value.keys if key is not None)
 
 
 def is_log_call(call: ast.Call, tree: ast.Module) -> bool:

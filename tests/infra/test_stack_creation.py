@@ -88,6 +88,7 @@ HIDDEN = (
         "a topic without a subscription drops what is published",
     ),
     Hidden(
+        "aws_sns_topic_subscription",
         r"aws_sqs_queue_policy\.changes_queue_policy",
         "a topic drops what its queue refuses",
     ),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.metrics_core import Metric
 
 from order_api.metrics import ApiMetrics
+from order_notifier.metrics import NotifierMetrics
 from order_processor.metrics import ProcessorMetrics
 from order_shared.runtime.metrics import Metrics
 
@@ -13,7 +14,11 @@ SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), 
 
 def services() -> dict[str, Metrics]:
     """Create the metrics of each service, as its composition root does."""
-    made: dict[str, Metrics] = {"order-api": ApiMetrics(), "order-processor": ProcessorMetrics()}
+    made: dict[str, Metrics] = {
+        "order-api": ApiMetrics(),
+        "order-processor": ProcessorMetrics(),
+        "order-notifier": NotifierMetrics(),
+    }
     for service, metrics in made.items():
         metrics.name_build(service, "unknown")
     return made

@@ -22,7 +22,7 @@ def test_the_catalogue_matches_the_exported_metrics() -> None:
 
 
 @needs_prometheus
-@pytest.mark.parametrize("service", ["order-api", "order-processor"])
+@pytest.mark.parametrize("service", ["order-api", "order-processor", "order-notifier"])
 def test_names_follow_the_conventions(service: str) -> None:
     done = subprocess.run(
         [str(program("promtool")), "check", "metrics"],
