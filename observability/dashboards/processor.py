@@ -35,7 +35,7 @@ def processor() -> Dashboard:
                     figure(
                         "Messages in flight",
                         "Received and not yet settled.",
-                        'sum(order_messages_in_flight{job!="order-notifier"})',
+                        f"sum({_of_processors('order_messages_in_flight')})",
                     ),
                     figure("Parked orders", "OrderParked fires at 1.", "order:parked:max", bad_from=1),
                     figure(
@@ -53,17 +53,13 @@ def processor() -> Dashboard:
                     graph(
                         "Messages by outcome",
                         "`retried` is delivered again later. `lease_lost`: another processor may have the message.",
-                        {
-                            "{{outcome}}": 'sum by (outcome) (rate(order_messages_total{job!="order-notifier"}[$__rate_interval]))'
-                        },
+                        {"{{outcome}}": _rate("order_messages_total", by="outcome")},
                         unit="ops",
                     ),
                     graph(
                         "Failed handlings by reason",
                         "Each message is delivered again, or its order is resent. `crashed` is an unexpected error.",
-                        {
-                            "{{reason}}": 'sum by (reason) (rate(order_message_retries_total{job!="order-notifier"}[$__rate_interval]))'
-                        },
+                        {"{{reason}}": _rate("order_message_retries_total", by="reason")},
                         unit="ops",
                     ),
                     graph(
@@ -98,8 +94,8 @@ def processor() -> Dashboard:
                         "Heartbeats",
                         "Each extends the visibility timeout of one message, so that SQS does not deliver it again.",
                         {
-                            "sent": 'sum(rate(order_heartbeats_total{job!="order-notifier"}[$__rate_interval]))',
-                            "failed": 'sum(rate(order_heartbeat_failures_total{job!="order-notifier"}[$__rate_interval]))',
+                            "sent": _rate("order_heartbeats_total"),
+                            "failed": _rate("order_heartbeat_failures_total"),
                         },
                         unit="ops",
                     ),
@@ -132,13 +128,20 @@ def processor() -> Dashboard:
     )
 
 
+def _of_processors(metric: str) -> str:
+    """Return a selector of a metric that notifiers have too."""
+    return f'{metric}{{job!="order-notifier"}}'
+
+
+def _rate(counter: str, by: str = "") -> str:
+    labels = f"by ({by}) " if by else ""
+    return f"sum {labels}(rate({_of_processors(counter)}[$__rate_interval]))"
+
+
 def _quantile(share: float, histogram: str) -> str:
-    buckets = f'{histogram}_bucket{{job!="order-notifier"}}'
+    buckets = _of_processors(f"{histogram}_bucket")
     return f"histogram_quantile({share}, sum by (le) (rate({buckets}[$__rate_interval])))"
 
 
 def _mean(histogram: str) -> str:
-    total, count = (
-        f'sum(rate({histogram}_{part}{{job!="order-notifier"}}[$__rate_interval]))' for part in ("sum", "count")
-    )
-    return f"{total} / {count}"
+    return f"{_rate(f'{histogram}_sum')} / {_rate(f'{histogram}_count')}"
