@@ -188,12 +188,12 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
     if isinstance(environment.billing, Provisioned):
         per_order = {**q.ORDER_WRITES, EVENTS.name: q.ORDER_EVENT_WRITES}
         writes = {name: units * load.orders / q.SECONDS for name, units in per_order.items()}
-        appended = q.ORDER_EVENT_READS / 2 * (load.orders if home else 0.0) / q.SECONDS
+        looked_up = q.ORDER_EVENT_READS / 2 * (load.orders if home else 0.0) / q.SECONDS
         reads = {
             INVENTORY.name: read_orders / q.SECONDS,
             OPEN_ORDERS_INDEX: sweeps / 3600,
-            ORDERS.name: appended,
-            EVENTS.name: appended,
+            ORDERS.name: looked_up,
+            EVENTS.name: looked_up,
         }
         names = [name for table in TABLES for name in (table.name, *(index.name for index in table.indexes))]
         for what, rates, price in (
@@ -215,28 +215,27 @@ def data(environment: Environment, load: Load, prices: Prices, *, home: bool) ->
         )
         read = q.HOURS * sweeps + read_orders
         yield Part(name="DynamoDB: reads", unit="million", quantity=read / q.MILLION, price=prices.million_read_units)
+        appended = q.ORDER_EVENT_WRITES * load.orders / q.MILLION
+        yield Part(name="Events: writes", unit="million", quantity=appended, price=prices.million_write_units)
+        looked_up = q.ORDER_EVENT_READS * (load.orders if home else 0.0) / q.MILLION
+        yield Part(name="Events: reads", unit="million", quantity=looked_up, price=prices.million_read_units)
     stored = q.ORDER_STORED_GB * (load.stored_orders + load.orders)
     yield Part(name="DynamoDB: stored", unit="GB-month", quantity=stored, price=prices.stored_gb_month)
     yield Part(name="DynamoDB: recovery", unit="GB-month", quantity=stored, price=prices.recovery_gb_month)
 
 
 def events(environment: Environment, load: Load, prices: Prices, *, home: bool) -> Iterator[Part]:
-    """Yield the parts of the bill for a region's change feed and event log, without provisioned capacity.
+    """Yield the parts of the bill for a region's change feed, and for stored events.
 
-    A standby region pays only for the replicated writes: it has no pipe, and its topic and queue are unused.
+    A standby region has no pipe, and its topic and queue are unused.
     """
     orders = load.orders if home else 0.0
     polls = q.CHANGE_POLLS_PER_HOUR * q.HOURS * environment.notifier.minimum if home else 0.0
-    millions = [
+    millions = (
         ("pipe", q.ORDER_CHANGES * orders, prices.million_pipe_requests),
         ("topic", q.ORDER_CHANGES * orders, prices.million_topic_requests),
         ("queue requests", polls + q.ORDER_CHANGE_QUEUE_REQUESTS * orders, prices.million_queue_requests),
-    ]
-    if not isinstance(environment.billing, Provisioned):
-        millions += [
-            ("writes", q.ORDER_EVENT_WRITES * load.orders, prices.million_write_units),
-            ("reads", q.ORDER_EVENT_READS * orders, prices.million_read_units),
-        ]
+    )
     for name, quantity, price in millions:
         yield Part(name=f"Events: {name}", unit="million", quantity=quantity / q.MILLION, price=price)
     stored = q.ORDER_EVENT_STORED_GB * load.orders

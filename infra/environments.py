@@ -85,7 +85,7 @@ class Insights(StrEnum):
     ENABLED = "enabled"
     """Metrics by cluster and service: about 10 to 20."""
     ENHANCED = "enhanced"
-    """Metrics by task and container too: about 25 to 60, rising with the number of tasks."""
+    """Metrics by task and container too: about 35 to 80, rising with the number of tasks."""
 
 
 class Architecture(StrEnum):

@@ -93,7 +93,7 @@ class OrderNotifier(ServiceWorkspace):
                 ),
                 Statement(
                     sid="DeadLetters",
-                    actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
+                    actions=["sqs:GetQueueUrl", "sqs:SendMessage"],
                     resources=[data.changes_dead_letter_queue_arn],
                 ),
             ),

@@ -109,9 +109,7 @@ def methods_used(service: str, holder: str, methods: set[str]) -> set[str]:
 @cache
 def _modules(package: str) -> tuple[ast.Module, ...]:
     """A package's modules and those of `order_shared` that they import, directly or not."""
-    spec = find_spec(package)
-    assert spec is not None, f"{package} is not installed"
-    waiting = [path for folder in spec.submodule_search_locations or () for path in Path(folder).rglob("*.py")]
+    waiting = [path for folder in _spec_of(package) for path in Path(folder).rglob("*.py")]
     seen: dict[Path, ast.Module] = {}
     while waiting:
         path = waiting.pop()
@@ -119,6 +117,21 @@ def _modules(package: str) -> tuple[ast.Module, ...]:
             seen[path] = ast.parse(path.read_text())
             waiting += _shared_imports(seen[path])
     return tuple(seen.values())
+
+
+def imports(service: str, name: str) -> bool:
+    """Return whether one of the service's own modules imports the name."""
+    (folder,) = _spec_of(service)
+    trees = (ast.parse(path.read_text()) for path in Path(folder).rglob("*.py"))
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return any(alias.name == name for node in nodes for alias in node.names)
+
+
+def _spec_of(package: str) -> list[str]:
+    """Return the folders of an installed package."""
+    spec = find_spec(package)
+    assert spec is not None, f"{package} is not installed"
+    return list(spec.submodule_search_locations or ())
 
 
 def _shared_imports(tree: ast.Module) -> Iterator[Path]:

@@ -129,8 +129,8 @@ class TestDocument:
     def test_it_tells_when_the_prices_were_looked_up(self) -> None:
         assert LOOKED_UP in self.TEXT
 
-    def test_a_feature_environment_costs_a_sixth_of_dev(self) -> None:
-        assert total(monthly(FEATURE)) / total(monthly(DEV)) == pytest.approx(1 / 6, rel=0.15)
+    def test_a_feature_environment_costs_a_quarter_of_dev(self) -> None:
+        assert total(monthly(FEATURE)) / total(monthly(DEV)) == pytest.approx(1 / 4, rel=0.15)
 
     def test_network_and_balancer_are_three_quarters_of_dev(self) -> None:
         fixed = ("NAT gateways", "Load balancer")

@@ -152,7 +152,6 @@ def test_a_worker_is_scaled_by_the_backlog_of_each_task(kind: str, output: str) 
         assert metrics["value"]["expression"] == "waiting / tasks", str(stack)
         assert f".outputs.{output}_name}}" in str(metrics["waiting"]), str(stack)
         assert "'ApproximateNumberOfMessagesVisible'" in str(metrics["waiting"]), str(stack)
-        assert ".outputs.queue_name}" in str(metrics["waiting"]), str(stack)
         assert "'SampleCount'" in str(metrics["tasks"]), str(stack)
         service = stack.one("aws_ecs_service")["name"]
         assert f"'value': '{service}'" in str(metrics["tasks"]), str(stack)

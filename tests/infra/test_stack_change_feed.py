@@ -52,7 +52,7 @@ def test_a_message_has_the_key_of_the_order_and_nothing_else_of_it() -> None:
     for pipe in pipes():
         body = rendered(pipe["target_parameters"]["input_template"], RECORD)
         assert json.loads(body) == {"eventName": "MODIFY", "dynamodb": {"Keys": RECORD["dynamodb"]["Keys"]}}, str(pipe)
-        assert parse_change(body).customer == Customer("acme", "ada"), str(pipe)
+        assert parse_change(body).customer == Customer(tenant="acme", id="ada"), str(pipe)
 
 
 def test_streamed_tables_have_both_images_in_every_environment() -> None:
