@@ -61,7 +61,7 @@ def test_apply_tells_terraform_of_no_bucket(hosted: Hosted) -> None:
 
 def test_destroy_takes_what_holds_resources(hosted: Hosted) -> None:
     registry, supporting, api, *workers = stacks_named("dev")
-    pages = (named((registry, supporting)), named((api,)), [*named(workers, 0), ("order-platform-notes", 1)])
+    pages = (named((registry, supporting)), named((api,)), [*named(tuple(workers), 0), ("order-platform-notes", 1)])
     desk = hosted(workspaces(*pages))
     assert desk.run("destroy", "--env", "dev", "--yes").exit_code == 0
     assert desk.applied() == [api.name, supporting.name]

@@ -10,6 +10,7 @@ from infra.environments import ENVIRONMENTS
 from order_api.config import ApiSettings
 from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
+from order_shared.runtime.config import Settings
 from order_shared.runtime.settings import load_settings
 from tests.infra.profiles import LOCAL, given, profiles, settings_of, written
 from tests.infra.test_stack_settings import SECRET, payment_key, variables
@@ -58,7 +59,7 @@ def test_a_shell_reads_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", profiles())
 def test_every_service_starts_with_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    services = (ApiSettings, ProcessorSettings, NotifierSettings)
+    services: tuple[type[Settings], ...] = (ApiSettings, ProcessorSettings, NotifierSettings)
     known = set().union(*map(variables, services))
     for setting in known:
         monkeypatch.delenv(setting, raising=False)
