@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,10 +11,12 @@ from infra.environments import ENVIRONMENTS
 from order_api.config import ApiSettings
 from order_notifier.config import NotifierSettings
 from order_processor.config import ProcessorSettings
-from order_shared.runtime.config import Settings
 from order_shared.runtime.settings import load_settings
 from tests.infra.profiles import LOCAL, given, profiles, settings_of, written
 from tests.infra.test_stack_settings import SECRET, payment_key, variables
+
+if TYPE_CHECKING:
+    from order_shared.runtime.config import Settings
 
 SECRETS = {"ORDER_CURSOR_SECRETS", "ORDER_PAYMENT_API_KEY"}
 NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}

@@ -32,7 +32,7 @@ from order_operations.deployments.lock import Holder, Lock
 from order_operations.deployments.service_ref import ServiceRef
 from order_operations.deployments.traffic import Traffic
 from order_shared.storage.audit_trail import DynamoAuditTrail
-from order_shared.tables import OPERATIONS, order_queue
+from order_shared.tables import OPERATIONS, Queue, order_changes, order_queue
 from orderctl import terminal
 from orderctl.commands.deployment import pace, running
 from orderctl.deploy import context
@@ -305,14 +305,20 @@ def empty_operations(endpoint: str, prefix: str) -> None:
     table = prefix + OPERATIONS.name
     for item in dynamodb.scan(TableName=table)["Items"]:
         dynamodb.delete_item(TableName=table, Key={name: item[name] for name in ("subject", "at")})
-    dead = order_queue(prefix).dead_letter_name
-    sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=dead)["QueueUrl"])
+    for queue in _queues(prefix):
+        sqs.purge_queue(QueueUrl=sqs.get_queue_url(QueueName=queue.dead_letter_name)["QueueUrl"])
 
 
 @functools.cache
 def _make_once(endpoint: str, prefix: str) -> None:
     create_table(_client("dynamodb", endpoint), OPERATIONS, prefix + OPERATIONS.name)
-    create_queue(_client("sqs", endpoint), order_queue(prefix))
+    for queue in _queues(prefix):
+        create_queue(_client("sqs", endpoint), queue)
+
+
+def _queues(prefix: str) -> tuple[Queue, ...]:
+    """Return the queues of the workers."""
+    return order_queue(prefix), order_changes(prefix).queue
 
 
 @functools.cache

@@ -1,7 +1,6 @@
 """Options and confirmations of the deployment commands."""
 
 from collections.abc import Collection
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,9 +18,15 @@ ENVIRONMENTS = ("dev", "uat", service_ref.PROTECTED)
 """Environment names that shell completion offers; `--env` also accepts feature environments, `feat-…`."""
 
 
-class ServiceName(StrEnum):
-    API = service_ref.API
-    PROCESSOR = service_ref.PROCESSOR
+def _service(name: str) -> str:
+    """Return the name of a service of the platform. Raises BadParameter for any other name."""
+    if name not in service_ref.SERVICES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, service_ref.SERVICES))}.")
+    return name
+
+
+def _services(incomplete: str) -> list[str]:
+    return [name for name in service_ref.SERVICES if name.startswith(incomplete)]
 
 
 def _environments(incomplete: str) -> list[str]:
@@ -29,7 +34,14 @@ def _environments(incomplete: str) -> list[str]:
 
 
 ServiceArgument = Annotated[
-    ServiceName, typer.Argument(metavar="SERVICE", help="Name of the service.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="SERVICE",
+        help="Name of the service.",
+        parser=_service,
+        autocompletion=_services,
+        show_default=False,
+    ),
 ]
 EnvOption = Annotated[
     str,
