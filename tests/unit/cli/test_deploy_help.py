@@ -50,7 +50,7 @@ def test_the_first_page_names_every_verb() -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("deploy ", {"order-api", "order-processor"}),
+        ("deploy ", {"order-api", "order-processor", "order-notifier"}),
         ("rollback order-p", {"order-processor"}),
         ("deploy order-api --env ", {"dev", "uat", "prod"}),
         ("status order-api --env p", {"prod"}),

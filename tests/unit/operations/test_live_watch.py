@@ -110,9 +110,10 @@ def test_a_failed_source_is_named_and_the_others_are_shown() -> None:
             stored=Down(fault="StorageUnavailable", detail="time-out"),
         )
     )
-    api, processor, sqs, dynamodb = view.sources
+    api, processor, notifier, sqs, dynamodb = view.sources
     assert (api.name, api.up, api.of, api.versions, api.fault) == (API, 1, 2, ["1.4.2"], "ConnectError")
     assert (processor.name, processor.up, processor.of, processor.fault) == (PROCESSOR, 0, 0, None)
+    assert (notifier.name, notifier.up, notifier.of) == ("order-notifier", 0, 0)
     assert (sqs.up, sqs.fault, sqs.detail) == (0, "AccessDenied", "not you")
     assert (dynamodb.up, dynamodb.fault, dynamodb.detail) == (0, "StorageUnavailable", "time-out")
     assert view.queue == Depth()
@@ -178,4 +179,4 @@ def test_the_services_export_every_metric_that_is_shown(services: tuple[ApiMetri
     assert rates.ended == {"cancelled": 0.0, "confirmed": 1.0, "rejected": 0.0}
     assert (rates.accepted, rates.requests, rates.errors_5xx, rates.aws_retries) == (1.0, 0.0, 0.0, 0.0)
     assert Quantiles(p50=None, p99=None) not in (latency.accept, latency.end, latency.queued)
-    assert [len(source.versions) for source in view.sources] == [1, 1, 0, 0]
+    assert [len(source.versions) for source in view.sources] == [1, 1, 0, 0, 0]
