@@ -115,6 +115,9 @@ class OrderApi(ServiceWorkspace):
                     resources=[data.idempotency_table_arn],
                 ),
                 Statement(
+                    sid="Events", actions=["dynamodb:GetItem", "dynamodb:Query"], resources=[data.events_table_arn]
+                ),
+                Statement(
                     sid="OfferWork",
                     actions=["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"],
                     resources=[data.queue_arn],

@@ -21,6 +21,7 @@ from order_shared.storage import inventory as inventory_repository
 from order_shared.storage import orders as order_repository
 from order_shared.storage import tenant_orders as tenant_order_repository
 from order_shared.storage.event_log import append as event_log_append
+from order_shared.storage.event_log import read as event_log_read
 
 DYNAMO_CALLS = {
     "get": "GetItem",
@@ -47,6 +48,7 @@ REPOSITORIES: Mapping[str, type] = {
     "orders": order_repository.DynamoOrderRepository,
     "inventory": inventory_repository.DynamoInventoryRepository,
     "tenant_orders": tenant_order_repository.DynamoTenantOrders,
+    "event_reader": event_log_read.DynamoEventLogReader,
     "event_writer": event_log_append.DynamoEventLogWriter,
     "log": event_log_append.DynamoEventLogWriter,
 }
@@ -58,6 +60,7 @@ MODULES: tuple[ModuleType, ...] = (
     inventory_repository,
     tenant_order_repository,
     event_log_append,
+    event_log_read,
     claims,
 )
 
