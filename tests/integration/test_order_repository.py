@@ -434,6 +434,26 @@ class TestCarryingOn:
             await storage.orders.move(noted, undoing)
         assert (await self.stored(storage, reserved)).payment == last.payment
 
+    async def test_an_attempt_that_began_before_its_order_was_parked_does_not_change_it(self, storage: Storage) -> None:
+        reserved = await self.reserved(storage)
+        parked = await storage.orders.move(reserved, reserved.park(reserved.updated_at, "overdue"))
+        for late in (
+            reserved.reschedule(1),
+            reserved.with_payment("pi_late"),
+            reserved.confirm(reserved.updated_at),
+            reserved.park(reserved.updated_at + SECOND, "overdue"),
+        ):
+            with pytest.raises(StaleOrder):
+                await storage.orders.move(reserved, late)
+        assert await self.stored(storage, reserved) == parked
+
+    async def test_a_write_that_parks_an_order_can_be_repeated(self, storage: Storage) -> None:
+        """Its first response may have been lost."""
+        reserved = await self.reserved(storage)
+        parked = reserved.park(reserved.updated_at, "overdue")
+        for _ in range(2):
+            assert await storage.orders.move(reserved, parked) == parked
+
     async def test_a_takeover_excludes_the_former_owner(self, storage: Storage) -> None:
         reserved = await self.reserved(storage)
         taken = reserved.take_over(owner="second", lease_until=reserved.updated_at + self.LEASE)

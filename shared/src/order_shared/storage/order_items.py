@@ -131,6 +131,18 @@ def form_condition(order: Order) -> Condition:
     return STORES_HISTORY if order.stores_history else STORES_TIMELINE
 
 
+def parked_condition(after: Order) -> Condition:
+    """Return the condition that the stored order is not parked, except by an earlier attempt of the same write.
+
+    It belongs to each write that starts from an order which is not parked: an attempt that began before the order was
+    parked must not change the order afterwards.
+    """
+    absent: Condition = FIELDS["parked"].does_not_exist()
+    if after.parking.parked is None:
+        return absent
+    return absent | FIELDS["parked"].equals(_parked_item(after.parking.parked))
+
+
 def payment_condition(order: Order) -> Condition:
     """Return the condition that the stored order has the payment of `order`, or none."""
     if order.payment.id is None:

@@ -48,6 +48,7 @@ from order_shared.storage.order_items import (
     form_condition,
     history_items,
     item_key,
+    parked_condition,
     payment_condition,
     to_customer,
     to_item,
@@ -273,6 +274,8 @@ class DynamoOrderRepository:
         key = item_key(before.customer.key, before.created_at)
         expression = update_expression(before, after, self._open_shards)
         condition = unchanged_condition(before)
+        if before.parking.parked is None:
+            condition &= parked_condition(after)
         if (before.payment.id, before.payment.undo) != (after.payment.id, after.payment.undo):
             # A lost request of the same owner may take effect after the owner has stored or removed another payment.
             condition &= payment_condition(before)
