@@ -613,6 +613,7 @@ class TestOutbox:
         won = await storage.orders.postpone(entry, later, sweeps=1)
         assert won == replace(order, schedule=Schedule(due_at=later, sweeps=1))
         assert await storage.orders.postpone(entry, later + 1, sweeps=1) is None
+        assert await storage.orders.postpone(entry, later, sweeps=1) is None, "another sweeper chose the same due time"
         (moved,) = await self.due(storage, order, later + 1)
         assert (moved.due_at, moved.sweeps) == (later, 1)
 

@@ -65,8 +65,11 @@ class AwsError(Exception):
     """Base of all errors of a request.
 
     `reason` is the reason why a retry may succeed; None if a retry is useless. `request_id` is AWS's request id, which
-    AWS support asks for; None if no response arrived.
+    AWS support asks for; None if no response arrived. `attempts` is the number of attempts including the failed one: if
+    it is 1, no earlier attempt can have taken effect.
     """
+
+    attempts: int = 1
 
     def __init__(self, message: str, *, reason: str | None, request_id: str | None = None) -> None:
         super().__init__(f"{message} (request {request_id})" if request_id else message)

@@ -60,6 +60,7 @@ class RetryPolicy:
             except AwsError as error:
                 reason = error.reason
                 if reason is None:
+                    error.attempts = retries + 1
                     raise
                 wait = random.uniform(0, min(self.cap, self.base * 2**retries))  # noqa: S311 - no secret
                 if time.monotonic() + wait - started > self.deadline:

@@ -41,12 +41,18 @@ MAX_CONNECTIONS = 200
 CONTENTION = frozenset({"conflict", "throttled"})
 """Reasons of failed requests that are not outages: DynamoDB responds, but throttles or reports a conflict."""
 
+CONDITION_FAILED_CODE = "ConditionalCheckFailedException"
+
 ERRORS = {
-    "ConditionalCheckFailedException": ConditionalCheckFailed,
+    CONDITION_FAILED_CODE: ConditionalCheckFailed,
     "TransactionCanceledException": TransactionCanceled,
     "ResourceNotFoundException": TableNotFound,
 }
 """Exceptions of aiodynamo that repositories handle, by DynamoDB's error code."""
+
+
+class FirstAttemptRefused(ConditionalCheckFailed):
+    """The condition did not hold at the first attempt, so that no attempt of this request has changed the item."""
 
 
 class _Unprocessed(AwsError):
@@ -73,6 +79,8 @@ class Dynamo:
         except Unavailable as error:
             raise StorageUnavailable(f"DynamoDB: {error}", contended=error.reason in CONTENTION) from error
         except ServiceError as error:
+            if error.code == CONDITION_FAILED_CODE and error.attempts == 1:
+                raise FirstAttemptRefused(error.content) from error
             if error.code in ERRORS:
                 raise ERRORS[error.code](error.content) from error
             raise
@@ -182,7 +190,7 @@ class Dynamo:
         """Update the item and return its new state. Raises ConditionalCheckFailed.
 
         If the response of a successful attempt was lost, the retry may raise ConditionalCheckFailed. The caller must
-        then read the item to find out.
+        then read the item to find out, unless the error is FirstAttemptRefused.
         """
         payload = encoded(Update(table, key, expression, condition))["Update"]
         answer = await self._request("UpdateItem", {**payload, "ReturnValues": "ALL_NEW"})

@@ -15,7 +15,7 @@ from aiodynamo.errors import ConditionalCheckFailed, TransactionCanceled
 from aiodynamo.expressions import F, HashKey, KeyCondition, RangeKey
 from aiodynamo.operations import ConditionCheck, Delete, Put, Update
 
-from order_shared.aws.dynamodb import Dynamo, Item, failed_conditions
+from order_shared.aws.dynamodb import Dynamo, FirstAttemptRefused, Item, failed_conditions
 from order_shared.domain.clock import (
     EPOCH,
     MAX_MICROS,
@@ -395,6 +395,8 @@ class DynamoOrderRepository:
                 & F("open_shard").equals(entry.open_shard)
                 & OF_KNOWN_VERSION,
             )
+        except FirstAttemptRefused:
+            return None  # another sweeper may have chosen the same due time: only one of them may send the message
         except ConditionalCheckFailed:
             # If the stored values are the requested ones, this was a retry after a lost response.
             stored = await self._dynamo.get(self._tables.orders, key) or {}
