@@ -209,6 +209,44 @@ async def test_a_look_sends_no_more_than_processors_have_finished_while_messages
     assert await outbox.sweeper().sweep() == 7
 
 
+async def test_no_key_is_read_after_stop(outbox: Outbox) -> None:
+    """Otherwise a drain would last as long as the reads of all keys, each of which may take seconds."""
+
+    class StopsAtTheFirst(MemoryOrderRepository):
+        reads: list[str] = []  # noqa: RUF012 - one instance
+
+        async def list_due(self, open_shard: str, before: int, limit: int) -> list[OpenOrder]:
+            self.reads.append(open_shard)
+            sweeper.stop()
+            return await super().list_due(open_shard, before, limit)
+
+    outbox.orders = orders = StopsAtTheFirst(outbox.orders.store)
+    sweeper = outbox.sweeper(timedelta(milliseconds=1))
+    await sweeper.run()
+    assert len(orders.reads) == 1
+    await sweeper.count_parked()
+    assert len(orders.reads) == 1
+
+
+async def test_of_two_sweepers_that_choose_the_same_due_time_one_sends(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both read the entry before either of them postpones it."""
+    monkeypatch.setattr(SweepSchedule, "jittered_wait", SweepSchedule.wait)
+
+    class ReadsTogether(MemoryOrderRepository):
+        together = asyncio.Barrier(2)
+
+        async def postpone(self, entry: OpenOrder, due_at: int, *, sweeps: int) -> Order | None:
+            await self.together.wait()
+            return await super().postpone(entry, due_at, sweeps=sweeps)
+
+    outbox.orders = ReadsTogether(outbox.orders.store)
+    await outbox.accept()
+    outbox.clock.advance(BASE + JUST_AFTER)
+    assert sum(await asyncio.gather(outbox.sweeper().sweep(), outbox.sweeper().sweep())) == 1
+
+
 async def test_stop_ends_the_sweeper(outbox: Outbox) -> None:
     sweeper = outbox.sweeper()
     sweeper.stop()

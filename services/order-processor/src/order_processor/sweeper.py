@@ -86,7 +86,7 @@ class Sweeper:
         self._parked_keys = parked_rotation(self.open_shards)
 
     def stop(self) -> None:
-        """Stop sweeping after the current batch."""
+        """Stop sweeping after the current batch. No further key of the outbox is read."""
         self._stopping.set()
 
     async def run(self) -> None:
@@ -98,7 +98,8 @@ class Sweeper:
                     return
             try:
                 await self.sweep()
-                await self.report()
+                if not self._stopping.is_set():
+                    await self.report()
             except StorageUnavailable as error:
                 log.warning("sweep_failed", error=str(error))
             except Exception:
@@ -119,6 +120,8 @@ class Sweeper:
             return 0
         sent = 0
         for shard in self._swept_keys.look():
+            if self._stopping.is_set():
+                break
             entries = await self.orders.list_due(shard, now if before is None else before, SHARD_LIMIT)
             self._swept_keys.was_read(shard, found=bool(entries))
             for start in range(0, len(entries), MAX_BATCH):
@@ -160,9 +163,11 @@ class Sweeper:
     async def count_parked(self) -> int:
         """Count the parked orders of the next keys. Return the sum of the latest counts of all keys.
 
-        Set the metric to this sum. At most SHARD_LIMIT orders are counted per key.
+        Set the metric to this sum. At most SHARD_LIMIT orders are counted per key. No key is read after `stop`.
         """
         for shard in self._parked_keys.look():
+            if self._stopping.is_set():
+                break
             found = len(await self.orders.list_due(shard, MAX_DUE_AT, SHARD_LIMIT))
             self._parked_keys.was_read(shard, found=found > 0)
             self._parked[shard] = found
