@@ -33,10 +33,7 @@ class Operators:
                 await _tried(act(adapters, self.trail, order, actor=OPERATOR, reason="simulated", at=clock()))
 
     async def migrate(self, *, until: float) -> None:
-        """Give older orders their newest version, soon after they were stored.
-
-        An order whose payment call fails while it is migrated is not rescheduled, so it waits until its lease ends.
-        """
+        """Give older orders their newest version, soon after they were stored."""
         migration = self._world.migration(Host(OPERATOR))
         while self._world.loop.time() + MIGRATION_SECONDS < until:
             await asyncio.sleep(MIGRATION_SECONDS)

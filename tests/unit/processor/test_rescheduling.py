@@ -1,6 +1,6 @@
 """Orders after a failure: either their message is delivered again, or they wait in the outbox, and never both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,13 +14,15 @@ from order_shared.domain.clock import to_millis
 from order_shared.domain.errors import StorageUnavailable
 from order_shared.domain.order.messages import message_of
 from order_shared.domain.order.models import Order, Schedule
-from order_shared.domain.order.payments import Charge
+from order_shared.domain.order.payments import Charge, PaymentCall
 from order_shared.messaging.delivery import Deferred
 from order_shared.storage.inventory import Moves
+from order_shared.storage.migrations import MigratedTable, Migration
+from order_shared.storage.order_items import to_item
 from order_shared.storage.orders import NO_MOVES, OpenOrder
 from order_shared.storage.outbox import open_shard_of
 from tests.factories import NOON, make_order
-from tests.fakes import HandClock, MemoryInventoryRepository, MemoryOrderRepository
+from tests.fakes import TABLES, HandClock, MemoryInventoryRepository, MemoryOrderRepository
 from tests.fakes_payments import MemoryGateway
 from tests.unit.processor.conftest import BASE, World, delivery_with
 
@@ -162,6 +164,107 @@ async def test_an_order_that_ended_or_was_parked_in_a_conflict_is_not_reschedule
     with pytest.raises(StorageUnavailable):
         await deliver(world, order, receive_count=1)
     assert await world.stored(order) == change(order)
+
+
+class Changed(MemoryOrderRepository):
+    """Lets another writer change an order just before it is rescheduled for the first time."""
+
+    change: Callable[[], Awaitable[None]] | None = None
+
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
+        is_released = after.lease is not None and after.lease.until == 0
+        if is_released and (change := self.change) is not None:
+            self.change = None
+            await change()
+        return await super().move(before, after, moves)
+
+
+async def migrate(world: World, order: Order) -> None:
+    """Give the stored order the newest form."""
+    item = to_item(await world.stored(order))
+    await Migration.of(world.store.tables.client(), TABLES, MigratedTable.ORDERS).rewrite(item)
+
+
+async def request_cancel(world: World, order: Order) -> None:
+    stored = await world.stored(order)
+    await world.orders.request_cancel(stored.request_cancel(NOON, due_at=to_millis(NOON + BASE)), version=None)
+
+
+@pytest.mark.parametrize("change", [migrate, request_cancel])
+async def test_an_order_that_another_writer_changed_is_rescheduled_as_it_is_stored(
+    world: World, change: Callable[[World, Order], Awaitable[None]]
+) -> None:
+    await world.stock("TEA", 10)
+    order = await world.accept(make_order(at=NOON, due_in=BASE, payment_token=WORKS, stores_history=False))
+    orders = Changed(world.store)
+    orders.change = lambda: change(world, order)
+    world.work = replace(world.work, orders=orders)
+    world.payments.unavailable = True
+    with pytest.raises(PaymentUnavailable):
+        await deliver(world, order)
+    stored = await world.stored(order)
+    assert stored.stores_history is (change is migrate)
+    assert (stored.cancel_requested_at is not None) is (change is request_cancel)
+    assert stored.schedule == Schedule(due_at=due(timedelta(seconds=RETRY_IN) + RETRY_GRACE))
+    assert stored.lease is not None
+    assert stored.lease.until == 0
+
+
+async def test_an_order_that_is_migrated_during_an_unexpected_error_is_rescheduled_and_counted(world: World) -> None:
+    await world.stock("TEA", 10)
+    order = await world.accept(make_order(at=NOON, due_in=BASE, payment_token=WORKS, stores_history=False))
+    orders = Changed(world.store)
+    orders.change = lambda: migrate(world, order)
+    world.work = replace(world.work, orders=orders)
+
+    async def crash() -> None:
+        raise ZeroDivisionError
+
+    world.payments.before["create"] = crash
+    with pytest.raises(ZeroDivisionError):
+        await deliver(world, order)
+    stored = await world.stored(order)
+    assert (stored.stores_history, stored.parking.attempts) == (True, 1)
+    assert stored.schedule == Schedule(due_at=due(timedelta(seconds=RETRY_IN) + RETRY_GRACE))
+    assert stored.lease is not None
+    assert stored.lease.until == 0
+
+
+async def test_an_order_that_another_attempt_took_over_is_not_rescheduled(world: World) -> None:
+    order = await accepted(world)
+    orders = Changed(world.store)
+    world.work = replace(world.work, orders=orders)
+    world.payments.unavailable = True
+
+    async def take_over() -> None:
+        stored = await world.stored(order)
+        await world.orders.move(stored, stored.take_over(owner="another", lease_until=NOON))
+
+    orders.change = take_over
+    with pytest.raises(PaymentUnavailable):
+        await deliver(world, order)
+    stored = await world.stored(order)
+    assert stored.lease is not None
+    assert (stored.lease.owner, stored.lease.until) == ("another", to_millis(NOON))
+
+
+class Unanswered(MemoryOrderRepository):
+    """Loses the response to the first write of a payment attempt. The client sends the request again."""
+
+    async def move(self, before: Order, after: Order, moves: Mapping[str, Moves] = NO_MOVES) -> Order:
+        if before.payment.attempts.is_first and not after.payment.attempts.is_first:
+            await super().move(before, after, moves)
+        return await super().move(before, after, moves)
+
+
+async def test_an_attempt_whose_write_took_effect_unnoticed_is_counted_once(world: World) -> None:
+    await world.stock("TEA", 10)
+    order = await world.accept(make_order(at=NOON, due_in=BASE, payment_token=WORKS, stores_history=False))
+    world.work = replace(world.work, orders=Unanswered(world.store))
+    world.payments.refusing = {PaymentCall.CREATE}
+    with pytest.raises(PaymentUnavailable):
+        await deliver(world, order)
+    assert (await world.stored(order)).payment.attempts.create == 1
 
 
 class BrokenInventory(MemoryInventoryRepository):

@@ -83,22 +83,33 @@ async def record_failure(
 ) -> bool:
     """Count an unexpected error of an order, and store it for operators.
 
-    Reschedule the order, or park it after too many errors. Return whether the message can be acknowledged because its
-    order waits in the outbox.
+    Reschedule the order, or park it after too many errors. If the order was changed meanwhile, by a migration for
+    example, try once more. Return whether the message can be acknowledged because its order waits in the outbox.
     """
     try:
-        order = await context.orders.get(customer, order_id)
-        if order.is_open and order.parking.parked is None:
-            failed = order.failed(context.clock(), error)
-            if order.lease is None or not order.lease.excludes(delivery.attempt_id, context.clock()):
-                failed = failed.reschedule(_next_look(order, delivery, context))
-            await context.orders.move(order, failed)
-            if (parked := failed.parking.parked) is not None:
-                log.error("order_parked", order_id=order_id, reason=parked.reason)
-            return _waits_in_outbox(order, delivery)
+        try:
+            return await _store_failure(error, customer, order_id, delivery, context)
+        except StaleOrder:
+            return await _store_failure(error, customer, order_id, delivery, context)
     except (OrderNotFound, StaleOrder, StorageUnavailable) as obstacle:
         log.info("failure_not_noted", order_id=order_id, error=str(obstacle))
     return delivery.message.receive_count >= DEFER_AFTER
+
+
+async def _store_failure(
+    error: Exception, customer: Customer, order_id: str, delivery: Delivery, context: FlowContext
+) -> bool:
+    """Read the order, and store its failure. Raises OrderNotFound, StaleOrder, StorageUnavailable."""
+    order = await context.orders.get(customer, order_id)
+    if not order.is_open or order.parking.parked is not None:
+        return delivery.message.receive_count >= DEFER_AFTER
+    failed = order.failed(context.clock(), error)
+    if order.lease is None or not order.lease.excludes(delivery.attempt_id, context.clock()):
+        failed = failed.reschedule(_next_look(order, delivery, context))
+    await context.orders.move(order, failed)
+    if (parked := failed.parking.parked) is not None:
+        log.error("order_parked", order_id=order_id, reason=parked.reason)
+    return _waits_in_outbox(order, delivery)
 
 
 def _waits_in_outbox(order: Order, delivery: Delivery) -> bool:
@@ -274,11 +285,33 @@ class OrderWorkflow:
     async def _reschedule(self, order: Order, error: PaymentUnavailable | StorageUnavailable) -> None:
         """Store the next due time of the order and release this attempt's lease, in one update.
 
+        If the order was changed meanwhile, by a migration or a request to cancel, and still belongs to this attempt,
+        try once more with the stored order.
+
         Raises Deferred if the order waits in the outbox until its due time. Otherwise the message is delivered again
         before that time. Does nothing if this attempt may not change the order.
         """
         if not self._may_change(order):
             return
+        after, deferred = self._rescheduled(order, error)
+        try:
+            try:
+                await self._context.orders.move(order, after)
+            except StaleOrder:
+                stored = await _read(order.customer, order.order_id, self._context)
+                if stored.fence != order.fence or not self._may_change(stored):
+                    raise
+                if stored.payment.attempts == order.payment.attempts:  # else the write took effect, its response lost
+                    after, deferred = self._rescheduled(stored, error)
+                    await self._context.orders.move(stored, after)
+        except (StaleOrder, StorageUnavailable):
+            log.info("order_not_rescheduled", order_id=order.order_id)
+        if deferred:
+            log.warning("message_deferred", error=str(error))
+            raise Deferred(error.cause) from error
+
+    def _rescheduled(self, order: Order, error: PaymentUnavailable | StorageUnavailable) -> tuple[Order, bool]:
+        """Return the order with its next due time and without its lease, and whether it waits in the outbox."""
         due_at, sweeps = _next_look(order, self._delivery, self._context), order.schedule.sweeps
         deferred = _waits_in_outbox(order, self._delivery)
         if isinstance(error, PaymentPaused):
@@ -288,13 +321,7 @@ class OrderWorkflow:
         after = order.reschedule(due_at, sweeps=sweeps)
         if isinstance(error, IdempotencyKeySpent):
             after = after.with_next_attempt(error.call)
-        try:
-            await self._context.orders.move(order, after)
-        except (StaleOrder, StorageUnavailable):
-            log.info("order_not_rescheduled", order_id=order.order_id)
-        if deferred:
-            log.warning("message_deferred", error=str(error))
-            raise Deferred(error.cause) from error
+        return after, deferred
 
     async def _short_line(self, order: Order, error: OutOfStock) -> OrderLine | None:
         """Return the first line with insufficient stock in all shards together, or None if the order can try again.
