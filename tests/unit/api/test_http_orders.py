@@ -16,6 +16,8 @@ from order_shared.domain.idempotency import IdempotencyRecord, RecordTaken
 from order_shared.domain.order.exceptions import OrderInstantTaken
 from order_shared.domain.order.messages import CancellationRequested, parse_message
 from order_shared.domain.order.models import Customer, Order, Reason, ReasonCode
+from order_shared.domain.order.payments import Undo, UndoKind
+from tests.factories import make_order, make_record
 from tests.fakes import MemoryOrderRepository
 from tests.unit.api.conftest import Api, open_api, problem_of
 from tests.waiting import eventually
@@ -442,6 +444,31 @@ class TestCancel:
         assert (response.status_code, response.json()["status"]) == (202, "cancelled")
         assert response.headers["ETag"] == '"2"'
         assert (await api.post_order(BODY, key="new")).status_code == 202, "its reference is free again"
+
+    async def test_an_order_that_changes_before_each_of_three_attempts_is_read_again(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is reserved, takes its newest stored version with the decision to undo its payment, and is rejected."""
+        await api.put_product("TEA", units=10)
+        order = make_order(payment_token="pm_card_visa", stores_history=False)
+        await api.orders.add(order, make_record(order))
+        at, reason = order.created_at, Reason(ReasonCode.PAYMENT_DECLINED, "declined")
+        changes: list[Callable[[Order], Order]] = [
+            lambda order: order.reserve(at, owner="one", lease_until=at),
+            lambda order: order.begin_undo(Undo(UndoKind.REJECT, "declined")),
+            lambda order: order.reject(at, reason),
+        ]
+        get = api.orders.get
+
+        async def change_after_read(customer: Customer, order_id: str) -> Order:
+            read = await get(customer, order_id)
+            if changes:
+                await api.orders.move(read, changes.pop(0)(read))
+            return read
+
+        monkeypatch.setattr(api.orders, "get", change_after_read)
+        problem_of(await self.cancel(api, order.order_id, customer=order.customer.id), 409, "not_cancellable")
+        assert changes == []
 
     async def test_a_confirmed_order_is_left_to_the_processor(self, api: Api) -> None:
         order_id = await self.placed(api, confirmed=True)

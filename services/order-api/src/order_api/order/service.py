@@ -31,7 +31,7 @@ from order_shared.messaging.publisher import MessagePublisher
 from order_shared.storage.orders import OrderRepository
 
 PLACE_ROUNDS = 5
-CANCEL_ROUNDS = 3
+CANCEL_ROUNDS = 4
 ADMIN_SCOPE = "orders:admin"
 
 
