@@ -92,7 +92,7 @@ class Customers:
         if not apis:
             return None
         machine = self._dice.choice(apis)
-        asked = self._world.loop.start_on(machine.host, machine.service.place(request, key))
+        asked = machine.start(self._world.loop, machine.service.place(request, key))
         answered, _ = await asyncio.wait([asked], timeout=PATIENCE_SECONDS)
         if not answered:
             return None  # the machine may be dead

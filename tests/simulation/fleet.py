@@ -1,16 +1,17 @@
 """Machines that run the services' parts, and how they come and go."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from order_api.cursors import CursorCodec
 from order_api.metrics import ApiMetrics
 from order_api.order.service import OrderService
 from order_api.product.catalogue import Catalogue
+from order_api.server import GRACEFUL_SHUTDOWN_SECONDS
 from order_processor.metrics import ProcessorMetrics
 from order_processor.processor import Processor
 from order_shared.domain.clock import Clock, UniqueClock, to_micros
@@ -18,11 +19,13 @@ from order_shared.messaging.delivery import Delivery
 from order_shared.messaging.publisher import Publisher
 from tests.simulation.clock import VirtualClock
 from tests.simulation.history import Border, What
-from tests.simulation.loop import Host
+from tests.simulation.loop import Host, SimulationLoop
 
 if TYPE_CHECKING:
     from order_shared.runtime.adapters import Adapters
     from tests.simulation.world import World
+
+T = TypeVar("T")
 
 FLUSH_SECONDS = 5.0
 NO_SKEW = timedelta(0)
@@ -44,6 +47,15 @@ class ApiMachine:
     host: Host
     service: OrderService
     publisher: Publisher
+    requests: "set[asyncio.Task[Any]]" = field(default_factory=set, repr=False)
+    """Requests that it is answering."""
+
+    def start(self, loop: SimulationLoop, request: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Start to answer a request."""
+        task = loop.start_on(self.host, request)
+        self.requests.add(task)
+        task.add_done_callback(self.requests.discard)
+        return task
 
 
 @dataclass(eq=False)
@@ -124,8 +136,10 @@ class Fleet:
         return machine
 
     async def stop_api(self, machine: ApiMachine) -> None:
-        """Take no more requests, and send what is offered."""
+        """Take no more requests, answer those that have arrived, and send what is offered, as the server does."""
         self.apis.remove(machine)
+        if machine.requests:
+            await asyncio.wait(machine.requests, timeout=GRACEFUL_SHUTDOWN_SECONDS)
         await self._world.loop.start_on(machine.host, machine.publisher.close(FLUSH_SECONDS))
         self._note(What.STOPPED, "stop", machine.host)
 

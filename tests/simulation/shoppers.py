@@ -277,7 +277,7 @@ class Shoppers:
     async def _ask(self, machine: ApiMachine | None, ask: Ask) -> Answer:
         if machine is None:
             return Answer()
-        asked = self._world.loop.start_on(machine.host, ask(machine))
+        asked = machine.start(self._world.loop, ask(machine))
         answered, _ = await asyncio.wait([asked], timeout=PATIENCE_SECONDS)
         if not answered:
             asked.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody waits for it
