@@ -12,12 +12,14 @@ from typing import Any
 
 from aiodynamo.utils import dy2py
 
+from order_shared.domain.clock import from_text
 from order_shared.domain.idempotency import RecordKind
 from order_shared.domain.order.models import ENDED, HOLDS_STOCK
 from order_shared.storage.inventory import PRODUCT_RECORD, product_key
 from order_shared.storage.order_items import OPEN_ATTRIBUTES, VERSIONS
 from order_shared.tables import IDEMPOTENCY, INVENTORY, ORDERS
 from tests.memory_dynamo import Change, ItemKey, Json
+from tests.simulation.clock import START
 from tests.simulation.provider import Provider
 
 Item = dict[str, Any]
@@ -135,6 +137,11 @@ class Watch:
 
     def was_confirmed_before(self, order_id: str, at: float) -> bool:
         return any(time <= at and item["status"] == "confirmed" for time, item in self.lives[order_id])
+
+    def says_confirmed_before(self, order_id: str, at: float) -> bool:
+        """Return whether the order says that it was confirmed by then, which may be earlier than its write."""
+        times = (item["updated_at"] for _, item in self.lives[order_id] if item["status"] == "confirmed")
+        return any((from_text(text) - START).total_seconds() <= at for text in times)
 
     def was_cancelled_before(self, order_id: str, at: float) -> bool:
         return any(time <= at and _is_cancelled(item) for time, item in self.lives[order_id])

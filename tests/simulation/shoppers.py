@@ -177,7 +177,7 @@ class Shoppers:
                 self._check_cancelled(answer.result, asked_at)
                 return
             if isinstance(answer.refused, NotCancellable):
-                if self._watch.was_confirmed_before(order_id, self._world.loop.time() - self._window.total_seconds()):
+                if self._watch.says_confirmed_before(order_id, self._world.loop.time() - self._window.total_seconds()):
                     return  # too late
                 self.told.record(plan.customer, Verb.CANCEL, Outcome.FAILED)
                 return

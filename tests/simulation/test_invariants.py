@@ -12,6 +12,7 @@ from order_shared.storage.order_items import to_item
 from order_shared.tables import INVENTORY, ORDERS
 from tests.factories import NOON, make_order, make_product
 from tests.memory_dynamo import Change, ItemKey, Json
+from tests.simulation.clock import START
 from tests.simulation.history import History
 from tests.simulation.invariants import Watch
 from tests.simulation.provider import Provider, ProviderRules
@@ -51,6 +52,15 @@ def test_a_right_life_has_no_violations(watch: Watch, provider: Provider) -> Non
     provider.charged[ORDER.order_id] = ORDER.total
     watch.check([written(PAID, PAID.confirm(LATER))])
     assert list(watch.violations) == []
+
+
+def test_an_order_is_confirmed_since_the_time_that_it_says(watch: Watch) -> None:
+    """Its write may be later by the time of several requests; a customer may cancel for a while after that time."""
+    watch._now = lambda: 9.0
+    watch.check([written(PAID, PAID.confirm(START + timedelta(seconds=5)))])
+    assert not watch.says_confirmed_before(ORDER.order_id, 4.0)
+    assert watch.says_confirmed_before(ORDER.order_id, 5.0)
+    assert not watch.was_confirmed_before(ORDER.order_id, 5.0)
 
 
 Make = Callable[[], list[Change]]
