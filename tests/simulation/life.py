@@ -149,8 +149,10 @@ class Life:
             self.watch.add("it does not come to rest")
 
     def _is_at_rest(self) -> bool:
-        queue = self.world.queue
-        return not self.world.open_orders and not queue.visible and not queue.in_flight
+        """Return whether nothing is left to do, and no machine waits for the answer to its last deletion."""
+        queue, fleet = self.world.queue, self.world.fleet
+        in_hand = any(fleet.deliveries_of(machine.host.name) for machine in fleet.processors)
+        return not self.world.open_orders and not queue.visible and not queue.in_flight and not in_hand
 
     def _calm(self) -> None:
         """End every fault. Machines that are needed and not there are started."""
