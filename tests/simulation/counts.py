@@ -191,11 +191,11 @@ def _report_faults(rest: Rest) -> Iterator[str]:
 
 def _sound_faults(rest: Rest) -> Iterator[str]:
     """Check what holds where queue, tables and machines work: no message is added, and no failure is counted twice."""
-    totals = rest.world.history.totals
+    added = rest.settling.resent_scheduled
     if rest.book.lines["lease_lost"]:
         yield f"{rest.book.lines['lease_lost']} messages were lost while they were handled"
-    if Fault.DUPLICATE not in rest.plan.rates and totals[What.RESENT_SCHEDULED]:
-        yield f"{totals[What.RESENT_SCHEDULED]} messages were added for orders that had one"
+    if Fault.DUPLICATE not in rest.plan.rates and added:
+        yield f"{added} messages were added for orders that had one"
     if Fault.DUPLICATE in rest.plan.rates:
         return  # of two failures at a time, one may be counted
     for order_id in rest.world.provider.tried_again if Fault.LATE not in rest.plan.rates else ():

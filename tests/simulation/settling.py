@@ -48,6 +48,8 @@ class SettlingCheck:
         """Messages by the way in which they were settled."""
         self.resent_of: Counter[str] = Counter()
         """Messages that sweepers sent, by order."""
+        self.resent_scheduled = 0
+        """Messages that sweepers sent for orders that had one, and that no request to cancel had made due."""
         self._resent_at: dict[str, float] = {}
         self._beats: dict[str, float] = {}
         """Time from which each delivery's visibility counts, by receipt."""
@@ -77,8 +79,20 @@ class SettlingCheck:
             base = self._world.processor_settings.sweep_base_seconds
             if now - self._resent_at.get(order_id, -base) < base - 1.0:
                 self._watch.add(f"{order_id}: two sweeps sent its message")
+        if self._world.queue.messages_of[order_id] and not self._is_due_by_request(order_id):
+            self.resent_scheduled += 1
         self._resent_at[order_id] = now
         self.resent_of[order_id] += 1
+
+    def _is_due_by_request(self, order_id: str) -> bool:
+        """Return whether a request to cancel set the due time that a sweep has just postponed.
+
+        The request may come while a worker has the message of the order for longer than the first wait of a sweep.
+        """
+        life = [item for _, item in self._watch.lives[order_id]][:-1]
+        due_at = life[-1].get("due_at")
+        first = next(number for number, item in enumerate(life) if item.get("due_at") == due_at)
+        return first > 0 and "cancel_requested_at" in life[first] and "cancel_requested_at" not in life[first - 1]
 
     def hides(self, receipt: str, seconds: float, by: str) -> None:
         """Check a change of visibility that is about to be requested: none extends a message already released."""
