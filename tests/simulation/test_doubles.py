@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from order_api.order.service import PlaceOrder
 from order_shared.domain.errors import StorageUnavailable
+from order_shared.domain.order.models import Customer
 from order_shared.messaging.queue import OutgoingMessage, Visibility
+from tests.simulation.customers import SKU, TENANT
 from tests.simulation.history import Border, What
 from tests.simulation.loop import Deadlock, Host, new_loop, seeded
 from tests.simulation.queue import QueueRules
@@ -173,6 +176,21 @@ def test_a_machine_that_dies_runs_no_further_and_its_call_never_returns(killed_a
     assert done == (["effect"] if killed_at > 1.0 else [])
     loop.close()
     assert "answer" not in done
+
+
+def test_an_api_that_is_told_to_stop_answers_its_requests_and_sends_their_messages() -> None:
+    async def play(world: World) -> None:
+        world.stock(units=5, shards=1)
+        api = world.fleet.start_api()
+        order = PlaceOrder(customer=Customer(tenant=TENANT, id="ada"), quantities={SKU: 1})
+        placing = api.start(world.loop, api.service.place(order, "key"))
+        await asyncio.sleep(0.001)
+        assert not world.store.orders, "the request has arrived, and its order is not stored yet"
+        await world.fleet.stop_api(api)
+        placed = (await placing).order
+        assert world.queue.sends_of[placed.order_id] == 1
+
+    simulate("1", Rules(), play)
 
 
 def test_a_run_in_which_nothing_can_happen_any_more_ends() -> None:
